@@ -1,0 +1,95 @@
+// Package live is the live picture of the cluster: pure memory, fed with batches, read through snapshots.
+// It keeps for each entity the samples of about the last minute, turns counters into rates from the samples'
+// own times, rolls containers up to pods, workloads, namespaces, nodes and the cluster, and gives a reason
+// for every gap.
+package live
+
+import (
+	"time"
+
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+// Snapshot is the picture at one moment. It is immutable and shared: readers change nothing in it.
+type Snapshot struct {
+	Time time.Time
+
+	Cluster    *Item
+	Nodes      []*Item // each list sorted by name: node; namespace; namespace, kind, workload; namespace, pod; namespace, pod, container
+	Namespaces []*Item
+	Workloads  []*Item
+	Pods       []*Item
+	Containers []*Item
+}
+
+// Item is one entity at that moment, with its newest values.
+type Item struct {
+	Entity *metric.Entity
+	Parent *Item   // container -> pod -> workload (or namespace) -> namespace -> cluster; a node's is the cluster
+	Items  []*Item // the members one level below
+	// Start is when the entity's counters began (for a pod, its oldest container); zero if not known.
+	Start time.Time
+	// First is when Plimsoll first saw it.
+	First time.Time
+	// Values are sorted by row, then Sub. A row that is absent has no current value.
+	Values []Value
+	// Gap says why the entity (or one of its members) has no current values; nil when it has.
+	Gap *Gap
+	// Restarts counts the times the counters began anew under the same names while Plimsoll was watching.
+	Restarts int
+}
+
+// Value is the newest value of one row of an item. A roll-up's value is the sum of its members', its T the
+// oldest of theirs.
+type Value struct {
+	ID   metric.ID
+	Sub  string
+	T    time.Time // when it was measured
+	V    float64   // the gauge, or the counter itself (0 for roll-ups: counters are not summed)
+	Rate float64   // counters only: per second between the last two samples
+	// Window is how much time Rate looks at; zero when there is no rate yet (one sample, or a reset just now).
+	Window time.Duration
+}
+
+// Gap is a stretch without data.
+type Gap struct {
+	Since  time.Time
+	Reason string // as in metric.Gap, or "stale", "starting" (one sample only), "member" (a member has a gap)
+	Detail string // a clause for people: "reader was refused (permission)"
+}
+
+// Get returns the value of a row, summed over Sub (interfaces, devices). ok is false where there is none.
+func (it *Item) Get(id metric.ID) (sum Value, ok bool) {
+	for i := range it.Values {
+		v := &it.Values[i]
+		if v.ID != id {
+			continue
+		}
+		if !ok {
+			sum, ok = *v, true
+			sum.Sub = ""
+			continue
+		}
+		sum.V += v.V
+		sum.Rate += v.Rate
+		if v.T.Before(sum.T) {
+			sum.T = v.T
+		}
+		if v.Window < sum.Window {
+			sum.Window = v.Window
+		}
+	}
+	return sum, ok
+}
+
+// Gauge returns the current value of a gauge row.
+func (it *Item) Gauge(id metric.ID) (float64, bool) {
+	v, ok := it.Get(id)
+	return v.V, ok
+}
+
+// Rate returns the current rate of a counter row, per second; ok is false until there are two samples.
+func (it *Item) Rate(id metric.ID) (float64, bool) {
+	v, ok := it.Get(id)
+	return v.Rate, ok && v.Window > 0
+}

@@ -1,0 +1,46 @@
+package metric
+
+import "time"
+
+// Point is one measured value of one catalogue row.
+type Point struct {
+	ID  ID      // which row of the catalogue
+	Sub string  // the value of the row's own label (an interface, a device); "" where the row has none
+	T   int64   // when it was measured, Unix milliseconds
+	V   float64 // in the row's base unit; never NaN or Inf
+}
+
+// Group is what one reading found out about one entity.
+type Group struct {
+	Entity *Entity
+	// Start is when the entity's counters began at zero (the creation of the container). A counter lower
+	// than before, or a new Start, is a reset. Zero if it is not known.
+	Start  time.Time
+	Points []Point
+}
+
+// Batch is what one tick of one node found out. The receiver may keep it: the sender does not touch it again.
+type Batch struct {
+	Node   string
+	Time   time.Time // when the tick began
+	Fast   bool      // the live lane's batch: CPU and memory only
+	Groups []Group
+	// Gaps are the entities that exist but could not be read this time, with the reason.
+	Gaps []Gap
+}
+
+// Gap says why an entity has no sample in a batch.
+type Gap struct {
+	Entity *Entity
+	Reason string // a short word from a fixed set, used as a metric label: "gone", "permission", "parse", ...
+	Detail string // for people
+}
+
+// Samples returns the number of points in the batch.
+func (b *Batch) Samples() int {
+	n := 0
+	for i := range b.Groups {
+		n += len(b.Groups[i].Points)
+	}
+	return n
+}

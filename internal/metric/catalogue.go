@@ -1,0 +1,105 @@
+package metric
+
+import (
+	"fmt"
+)
+
+// Kind says how a value is to be read.
+type Kind uint8
+
+const (
+	Gauge   Kind = iota // stands for itself
+	Counter             // only grows; its rate is what matters
+)
+
+// String returns the kind's name in the Prometheus exposition.
+func (k Kind) String() string { return [...]string{"gauge", "counter"}[k] }
+
+// Unit is a base unit.
+type Unit string
+
+// Base units only: a percentage is a ratio, a millicore is 0.001 cores.
+const (
+	Seconds Unit = "seconds"
+	Bytes   Unit = "bytes"
+	Cores   Unit = "cores"
+	Ratio   Unit = "ratio"
+	Count   Unit = "count"
+	Time    Unit = "timestamp_seconds" // Unix time
+)
+
+// ID is a row's index in the catalogue. It holds within one process only and never travels.
+type ID uint16
+
+// Row describes one metric, wherever it appears.
+type Row struct {
+	ID     ID
+	Name   string  // the name at its first level, as cAdvisor or kube-state-metrics has it
+	Fixed  []Label // labels that are part of the identity at the first level: failure_type="pgfault"
+	Sub    string  // the name of the row's own label (interface, device), or ""
+	Kind   Kind
+	Unit   Unit
+	Help   string
+	Levels []Level // where it exists; the first is where Name applies
+
+	// Field is the InfluxDB field; the measurement is the level's name. At other levels than the first
+	// the metric is called <level>_<field>.
+	Field string
+	// Rate is the field of the rate that is written beside a counter ("cpu_usage_cores"), or "".
+	Rate string
+	// Heapster is the metric's name in Heapster, HeapsterRate that of its rate; "" where it had none.
+	Heapster, HeapsterRate string
+	// Scale turns the base unit into Heapster's (1e9 for nanoseconds); RateScale does for the rate.
+	// Zero means 1.
+	Scale, RateScale float64
+}
+
+// At returns the metric's name at a level.
+func (r *Row) At(l Level) string {
+	if len(r.Levels) > 0 && l == r.Levels[0] {
+		return r.Name
+	}
+	return l.String() + "_" + r.Field
+}
+
+// Has says whether the row exists at the level.
+func (r *Row) Has(l Level) bool {
+	for _, x := range r.Levels {
+		if x == l {
+			return true
+		}
+	}
+	return false
+}
+
+// Rows returns the catalogue, in order of ID. The caller must not change it.
+func Rows() []Row { return rows[:] }
+
+// Get returns the row of an ID.
+func Get(id ID) *Row { return &rows[id] }
+
+// Lookup finds the row and the level of a metric name, with the fixed labels that tell rows of one name apart.
+func Lookup(name string, label func(string) string) (*Row, Level, error) {
+	for i := range rows {
+		r := &rows[i]
+		for _, l := range r.Levels {
+			if r.At(l) != name {
+				continue
+			}
+			if l == r.Levels[0] && !r.matches(label) {
+				continue
+			}
+			return r, l, nil
+		}
+	}
+	return nil, 0, fmt.Errorf("metric %q is not in the catalogue", name)
+}
+
+func (r *Row) matches(label func(string) string) bool {
+	for _, f := range r.Fixed {
+		if label == nil || label(f.Name) != f.Value {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,162 @@
+// Package store is the contract of the history: batches are appended, structured queries are answered,
+// decisions are logged. Every backend (tsdb, influx, remote) passes the acceptance test of storetest.
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+// Errors that callers can test for with errors.Is.
+var (
+	// ErrBadQuery is a query that no backend could answer: an unknown metric, an end before the start.
+	ErrBadQuery = errors.New("bad query")
+	// ErrTooLarge is an answer that would exceed the backend's limit on points.
+	ErrTooLarge = errors.New("answer too large")
+	// ErrReadOnly is a store that cannot take data at present (the disk is full); the live picture goes on.
+	ErrReadOnly = errors.New("store takes no data at present")
+	// ErrClosed is a store that was closed.
+	ErrClosed = errors.New("store is closed")
+)
+
+// Appender takes what was measured. When Append returns nil the batch survives kill -9. Points that can
+// never be stored (NaN, too old) are left out and counted, and are not an error. Safe for concurrent use.
+type Appender interface {
+	Append(ctx context.Context, b *metric.Batch) error
+}
+
+// Querier answers structured queries. Safe for concurrent use.
+type Querier interface {
+	Query(ctx context.Context, q Query) ([]Series, error)
+}
+
+// DecisionLog keeps the autoscaler's decisions.
+type DecisionLog interface {
+	AppendDecision(ctx context.Context, d Decision) error
+	// Decisions returns the newest first.
+	Decisions(ctx context.Context, q DecisionQuery) ([]Decision, error)
+}
+
+// Store is a whole backend.
+type Store interface {
+	Appender
+	Querier
+	DecisionLog
+	// Close ends the store; everything appended is on disk when it returns.
+	Close() error
+}
+
+// Func is the function over time that a query applies to each series.
+type Func string
+
+// The functions. Last takes the newest value of the window; Rate is per second and knows counter resets.
+const (
+	Last     Func = "last"
+	Avg      Func = "avg"
+	Max      Func = "max"
+	Min      Func = "min"
+	Sum      Func = "sum"
+	Count    Func = "count"
+	Rate     Func = "rate"
+	Quantile Func = "quantile"
+)
+
+// MatchOp is how a matcher compares; the regular expressions are RE2 and match the whole value.
+type MatchOp string
+
+const (
+	Equal     MatchOp = "="
+	NotEqual  MatchOp = "!="
+	Regexp    MatchOp = "=~"
+	NotRegexp MatchOp = "!~"
+)
+
+// Matcher is one condition on a label. A label that a series does not have has the value "".
+type Matcher struct {
+	Name  string
+	Op    MatchOp
+	Value string
+}
+
+// Query is the one query model: the page, the reports, the historical API and the boards are drawn from it,
+// and each backend renders it to its own language with the aggregation done in the engine.
+type Query struct {
+	Row      metric.ID
+	Level    metric.Level
+	Matchers []Matcher
+
+	// Start and End bound the answer, both included. With Step zero there is one point, at End, over the whole range.
+	Start, End time.Time
+	Step       time.Duration
+	// Window is how far each point looks back; zero means Step (or the whole range).
+	Window time.Duration
+
+	Func Func
+	Q    float64 // for Quantile, 0 to 1
+
+	// By joins series that agree in these labels with Join; nil leaves each series by itself, an empty
+	// slice that is not nil joins all into one.
+	By   []string
+	Join Func // Sum (the default), Avg, Max, Min or Count
+	// Limit is the most points in the answer; zero means the backend's own.
+	Limit int
+}
+
+// Sample is one point of an answer.
+type Sample struct {
+	T int64 // Unix milliseconds
+	V float64
+}
+
+// Series is one line of an answer. Labels are sorted by name and do not hold the metric name.
+type Series struct {
+	Labels  []metric.Label
+	Samples []Sample
+}
+
+// Label returns the value of a label, "" if the series has none of that name.
+func (s *Series) Label(name string) string {
+	for _, l := range s.Labels {
+		if l.Name == name {
+			return l.Value
+		}
+	}
+	return ""
+}
+
+// Decision is one entry of the decision log.
+type Decision struct {
+	Time      time.Time `json:"time"`
+	Namespace string    `json:"namespace"`
+	Kind      string    `json:"kind"`
+	Name      string    `json:"name"`
+	Action    string    `json:"action"` // Hold, Up, Down
+	From      int32     `json:"from"`
+	To        int32     `json:"to"`
+	Reason    string    `json:"reason"`
+	Message   string    `json:"message"`
+	// Detail is the whole decision as plimsoll.dev/decision/v1, in JSON.
+	Detail []byte `json:"-"`
+}
+
+// DecisionQuery selects decisions; empty fields select all.
+type DecisionQuery struct {
+	Namespace, Kind, Name string
+	Start, End            time.Time
+	Actions               []string
+	Limit                 int // zero: 100
+}
+
+// Health is a backend's state for /readyz, the page and doctor.
+type Health struct {
+	OK      bool      `json:"ok"`
+	Reason  string    `json:"reason,omitempty"`
+	Message string    `json:"message,omitempty"`
+	Since   time.Time `json:"since,omitzero"`
+	Series  int       `json:"series"`
+	Bytes   int64     `json:"bytes"`
+	Oldest  time.Time `json:"oldest,omitzero"`
+}
