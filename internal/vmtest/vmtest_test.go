@@ -1,0 +1,125 @@
+package vmtest
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestMachine(t *testing.T) {
+	fixture := filepath.Join(t.TempDir(), "fixture")
+	if err := os.WriteFile(fixture, []byte("hello"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	Run(t, Options{Run: "^TestInVM$", Files: map[string]string{"/fixture": fixture}, Env: []string{"QUOTED=it's"}})
+}
+
+func TestInVM(t *testing.T) {
+	Inside(t)
+	got, err := os.ReadFile("/fixture")
+	if err != nil || string(got) != "hello" {
+		t.Errorf("fixture: got %q, %v", got, err)
+	}
+	if got, want := os.Getenv("QUOTED"), "it's"; got != want {
+		t.Errorf("environment: got %q, want %q", got, want)
+	}
+	if got, err := os.ReadFile("testdata/note.txt"); err != nil || string(got) != "a fixture\n" {
+		t.Errorf("testdata: got %q, %v", got, err)
+	}
+	if err := os.Mkdir("/sys/fs/cgroup/a", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range []string{"cpu.max", "memory.max", "io.stat", "pids.max", "cpu.pressure"} {
+		if _, err := os.Stat("/sys/fs/cgroup/a/" + f); err != nil {
+			t.Error(err)
+		}
+	}
+	if out, err := exec.Command("ip", "addr", "show", "lo").CombinedOutput(); err != nil || !strings.Contains(string(out), "127.0.0.1") {
+		t.Errorf("loopback: %s, %v", out, err)
+	}
+}
+
+func TestMachineV1(t *testing.T) { Run(t, Options{Run: "^TestV1InVM$", Cgroup: CgroupV1}) }
+
+func TestV1InVM(t *testing.T) {
+	Inside(t)
+	for _, f := range []string{"cpu/cpuacct.usage", "cpuacct/cpu.shares", "cpu,cpuacct/tasks", "memory/memory.stat"} {
+		if _, err := os.Stat("/sys/fs/cgroup/" + f); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestVerdict(t *testing.T) {
+	const mark = "m"
+	f := func(out string, want string) {
+		t.Helper()
+		text, code, ended := split([]byte(out), mark)
+		got := "not ended"
+		if ended {
+			got = "ok"
+			if err := verdict(text, code); err != nil {
+				got = err.Error()
+			}
+		}
+		if got != want {
+			t.Errorf("%q: got %q, want %q", out, got, want)
+		}
+	}
+	f("PASS\r\nm 0\r\n", "ok")
+	f("PASS\nm 1\n", "the tests in the machine failed with exit code 1")
+	f("PASS\n", "not ended")
+	f("m x\n", "not ended")
+	f("testing: warning: no tests to run\nPASS\nm 0\n", "no test in the machine matched")
+	f("--- SKIP: TestA (0.00s)\nPASS\nm 0\n", `test "TestA" skipped in the machine`)
+}
+
+func TestValidate(t *testing.T) {
+	f := func(o Options, want string) {
+		t.Helper()
+		got := ""
+		if err := o.Validate(); err != nil {
+			got = err.Error()
+		}
+		if got != want && (want == "" || !strings.HasPrefix(got, want)) {
+			t.Errorf("%+v: got %q, want %q", o, got, want)
+		}
+	}
+	f(Options{}, "")
+	f(Options{Run: "("}, `cannot use test pattern "("`)
+	f(Options{Cgroup: "v3"}, `cannot mount cgroup version "v3"`)
+	f(Options{Files: map[string]string{"a": "b"}}, `cannot place file "a"`)
+	f(Options{Timeout: -time.Second}, "cannot use a negative")
+}
+
+// The archive is read back by Debian's own cpio, where there is one.
+func TestArchive(t *testing.T) {
+	cpio, err := exec.LookPath("cpio")
+	if err != nil {
+		t.Skip("needs cpio: install Debian's cpio")
+	}
+	var buf bytes.Buffer
+	a := newArchive(&buf)
+	a.file("/a/b/c", 0o755, 5, strings.NewReader("hello"))
+	a.file("/a/d", 0o644, 0, strings.NewReader(""))
+	if err := a.close(); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	cmd := exec.Command(cpio, "-id", "--quiet")
+	cmd.Dir, cmd.Stdin = dir, &buf
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	got, err := os.ReadFile(filepath.Join(dir, "a/b/c"))
+	if err != nil || string(got) != "hello" {
+		t.Errorf("got %q, %v, want %q", got, err, "hello")
+	}
+	if st, err := os.Stat(filepath.Join(dir, "a/b/c")); err != nil || st.Mode().Perm() != 0o755 {
+		t.Errorf("mode: got %v, %v, want 0755", st, err)
+	}
+}
