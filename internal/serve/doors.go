@@ -1,0 +1,89 @@
+package serve
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"strings"
+
+	"github.com/prometheus/exporter-toolkit/web"
+	"go.yaml.in/yaml/v3"
+)
+
+// webConfig is the part of exporter-toolkit's file that decides whether a door may be open to others.
+type webConfig struct {
+	TLS struct {
+		CertFile   string `yaml:"cert_file"`
+		Cert       string `yaml:"cert"`
+		ClientAuth string `yaml:"client_auth_type"`
+	} `yaml:"tls_server_config"`
+	Users map[string]string `yaml:"basic_auth_users"`
+}
+
+// checkDoor refuses an address that others can reach unless the configuration asks for TLS and for a login or a
+// client certificate.
+func checkDoor(listen, path string) error {
+	host, _, err := net.SplitHostPort(listen)
+	if err != nil {
+		return fmt.Errorf("cannot listen on %q: %w; give host:port, such as 127.0.0.1:8082", listen, err)
+	}
+	loopback := isLoopback(host)
+	if path == "" {
+		if loopback {
+			return nil
+		}
+		return fmt.Errorf("cannot listen on %q without TLS and a login: it is not a loopback address; give --web.config.file, or listen on 127.0.0.1", listen)
+	}
+	if err := web.Validate(path); err != nil {
+		return fmt.Errorf("cannot use web configuration %q: %w", path, err)
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("cannot read web configuration %q: %w", path, err)
+	}
+	var c webConfig
+	if err := yaml.Unmarshal(raw, &c); err != nil {
+		return fmt.Errorf("cannot read web configuration %q: %w", path, err)
+	}
+	if loopback {
+		return nil
+	}
+	if c.TLS.CertFile == "" && c.TLS.Cert == "" {
+		return fmt.Errorf("cannot listen on %q: web configuration %q has no tls_server_config, which an address that others can reach needs", listen, path)
+	}
+	if len(c.Users) == 0 && c.TLS.ClientAuth != "RequireAndVerifyClientCert" {
+		return fmt.Errorf("cannot listen on %q: web configuration %q has neither basic_auth_users nor client_auth_type: RequireAndVerifyClientCert, one of which an address that others can reach needs", listen, path)
+	}
+	return nil
+}
+
+// isLoopback says whether only this machine can reach the host.
+func isLoopback(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil && ip.Unmap().IsLoopback()
+}
+
+// hostCheck refuses, on a loopback listener, requests for any other host name: a page of another site whose name
+// was made to point at 127.0.0.1 (DNS rebinding) must not read what is served here.
+func hostCheck(listen string, next http.Handler) http.Handler {
+	host, _, _ := net.SplitHostPort(listen)
+	if !isLoopback(host) {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		name := r.Host
+		if h, _, err := net.SplitHostPort(name); err == nil {
+			name = h
+		}
+		if !isLoopback(name) {
+			writeProblem(w, http.StatusMisdirectedRequest, fmt.Sprintf("host %q is not served here: ask for localhost or 127.0.0.1", r.Host))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}

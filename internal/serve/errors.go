@@ -1,0 +1,74 @@
+package serve
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+)
+
+// StatusError is an error that knows its HTTP status. Packages that cannot import this one give an error with an
+// HTTPStatus method instead.
+type StatusError struct {
+	Status int
+	Err    error
+}
+
+// Error returns the wrapped error's text.
+func (e *StatusError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the wrapped error.
+func (e *StatusError) Unwrap() error { return e.Err }
+
+// HTTPStatus returns the status to answer with.
+func (e *StatusError) HTTPStatus() int { return e.Status }
+
+// statusOf maps an error to its status, once and for all routes.
+func statusOf(err error) int {
+	var known interface{ HTTPStatus() int }
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &known):
+		return known.HTTPStatus()
+	case errors.As(err, &tooLarge):
+		return http.StatusRequestEntityTooLarge
+	case errors.Is(err, context.DeadlineExceeded):
+		return http.StatusGatewayTimeout
+	case errors.Is(err, context.Canceled):
+		return 499 // the client went away; nobody reads this
+	}
+	return http.StatusInternalServerError
+}
+
+// answer runs a handler and turns its error into a status, a body and, where a person may have to act, a log line.
+func answer(h func(http.ResponseWriter, *http.Request) error, log *slog.Logger) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		err := h(w, r)
+		if err == nil {
+			return
+		}
+		status := statusOf(err)
+		if status >= 500 {
+			log.Warn("request failed", "path", r.URL.Path, "status", status, "err", err)
+		}
+		writeProblem(w, status, err.Error())
+	})
+}
+
+// writeProblem writes the body of every error answer. Where the answer has begun already the header stands and
+// the client sees a cut body.
+func writeProblem(w http.ResponseWriter, status int, text string) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json; charset=utf-8")
+	h.Set("X-Content-Type-Options", "nosniff")
+	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
+		if h.Get("Retry-After") == "" {
+			h.Set("Retry-After", "1")
+		}
+	}
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]any{ // the client went away: nothing to tell it
+		"schema": "plimsoll.dev/error/v1", "status": status, "error": text,
+	})
+}

@@ -1,0 +1,63 @@
+package serve
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// Check asks one part of the flow whether it moves. Its error is for people.
+type Check struct {
+	Name string
+	// Live marks a part whose standstill only a restart can mend; the others only make the process not ready.
+	Live bool
+	Test func() error
+}
+
+// Health returns the routes /livez, /readyz and /healthz. Each check can be asked for alone
+// (/readyz/collector) or left out (?exclude=store), and ?verbose lists them, as in kube-apiserver.
+func Health(checks []Check) []Route {
+	live := slices.DeleteFunc(slices.Clone(checks), func(c Check) bool { return !c.Live })
+	var out []Route
+	for path, cs := range map[string][]Check{"/livez": live, "/readyz": checks, "/healthz": checks} {
+		out = append(out, Route{Method: "GET", Pattern: path, Handler: healthHandler(path, cs)},
+			Route{Method: "GET", Pattern: path + "/{check}", Handler: healthHandler(path, cs)})
+	}
+	slices.SortFunc(out, func(a, b Route) int { return strings.Compare(a.Pattern, b.Pattern) })
+	return out
+}
+
+func healthHandler(path string, checks []Check) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		only := r.PathValue("check")
+		exclude := r.URL.Query()["exclude"]
+		var b strings.Builder
+		bad, asked := 0, 0
+		for _, c := range checks {
+			if only != "" && c.Name != only || slices.Contains(exclude, c.Name) {
+				continue
+			}
+			asked++
+			if err := c.Test(); err != nil {
+				bad++
+				fmt.Fprintf(&b, "[-]%s failed: %v\n", c.Name, err)
+				continue
+			}
+			fmt.Fprintf(&b, "[+]%s ok\n", c.Name)
+		}
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.Header().Set("Cache-Control", "no-store")
+		switch {
+		case only != "" && asked == 0:
+			http.Error(w, fmt.Sprintf("there is no check %q", only), http.StatusNotFound)
+		case bad > 0:
+			w.WriteHeader(http.StatusServiceUnavailable)
+			fmt.Fprintf(w, "%s%s check failed\n", b.String(), path[1:])
+		case r.URL.Query().Has("verbose"):
+			fmt.Fprintf(w, "%s%s check passed\n", b.String(), path[1:])
+		default:
+			fmt.Fprint(w, "ok")
+		}
+	})
+}

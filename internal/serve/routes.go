@@ -1,0 +1,167 @@
+package serve
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Route is one path. Exactly one of Handle and Handler is set.
+type Route struct {
+	Method  string // "" for all
+	Pattern string // as net/http's ServeMux has it, without the method
+	Handle  func(http.ResponseWriter, *http.Request) error
+	Handler http.Handler
+
+	// Stream marks a handler that answers for as long as its client listens: no deadline.
+	Stream bool
+	// InFlight, MaxBody and Timeout replace the server's.
+	InFlight int
+	MaxBody  int64
+	Timeout  time.Duration
+}
+
+// handler builds the chain that every request passes: doors, then the route, then the route's limits.
+func handler(o Options) http.Handler {
+	m := newMetrics(o.Registerer)
+	mux := http.NewServeMux()
+	for _, r := range o.Routes {
+		h := r.Handler
+		if h == nil {
+			h = answer(r.Handle, o.Logger)
+		}
+		h = limit(r, o, m, h)
+		pattern := r.Pattern
+		if r.Method != "" {
+			pattern = r.Method + " " + pattern
+		}
+		mux.Handle(pattern, m.measure(r.Pattern, h))
+	}
+	cross := http.NewCrossOriginProtection()
+	cross.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		writeProblem(w, http.StatusForbidden, fmt.Sprintf("a page of %q may not write here", r.Header.Get("Origin")))
+	}))
+	return hostCheck(o.Listen, recovered(o, cross.Handler(mux)))
+}
+
+// limit bounds the work of one route: requests in flight, body, time.
+func limit(r Route, o Options, m *metrics, next http.Handler) http.Handler {
+	slots := make(chan struct{}, first(r.InFlight, o.InFlight))
+	body := first(r.MaxBody, o.MaxBody)
+	timeout := first(r.Timeout, o.Timeout)
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		select {
+		case slots <- struct{}{}:
+			defer func() { <-slots }()
+		default:
+			m.refused.WithLabelValues(r.Pattern).Inc()
+			writeProblem(w, http.StatusServiceUnavailable, fmt.Sprintf("%d requests for %q are being answered already; try again", cap(slots), r.Pattern))
+			return
+		}
+		if req.ContentLength > body {
+			writeProblem(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("the body has %d bytes; at most %d are read", req.ContentLength, body))
+			return
+		}
+		req.Body = http.MaxBytesReader(w, req.Body, body)
+		if r.Stream {
+			// The server's read timeout would end the stream: net/http reads on to notice a client that goes away.
+			_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+		} else {
+			ctx, cancel := context.WithTimeout(req.Context(), timeout)
+			defer cancel()
+			req = req.WithContext(ctx)
+			// The handler gives up at its deadline; a client that does not read is cut a little later.
+			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(timeout + 5*time.Second)) // not supported by test recorders
+		}
+		next.ServeHTTP(w, req)
+	})
+}
+
+// recovered keeps a handler's panic to its own request.
+func recovered(o Options, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			p := recover()
+			if p == nil {
+				return
+			}
+			if p == http.ErrAbortHandler {
+				panic(p)
+			}
+			o.Logger.Error("handler panicked", "path", r.URL.Path, "panic", p)
+			writeProblem(w, http.StatusInternalServerError, "this request hit a bug in Plimsoll; the log has the details")
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+func first[T int | int64 | time.Duration](a, b T) T {
+	if a != 0 {
+		return a
+	}
+	return b
+}
+
+// metrics are the server's own.
+type metrics struct {
+	requests *prometheus.CounterVec
+	seconds  *prometheus.HistogramVec
+	refused  *prometheus.CounterVec
+	inFlight prometheus.Gauge
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	m := &metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "plimsoll_http_requests_total", Help: "Requests answered, by route and status."}, []string{"route", "code"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "plimsoll_http_request_duration_seconds", Help: "Time to answer, by route; streams are left out.",
+			Buckets: []float64{.001, .005, .02, .1, .5, 2, 10}}, []string{"route"}),
+		refused:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "plimsoll_http_requests_refused_total", Help: "Requests refused because too many were in flight."}, []string{"route"}),
+		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{Name: "plimsoll_http_requests_in_flight", Help: "Requests being answered."}),
+	}
+	if reg != nil {
+		reg.MustRegister(m.requests, m.seconds, m.refused, m.inFlight)
+	}
+	return m
+}
+
+// statusWriter remembers the status; Unwrap lets http.ResponseController reach the connection.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *statusWriter) WriteHeader(code int) {
+	if w.status == 0 {
+		w.status = code
+	}
+	w.ResponseWriter.WriteHeader(code)
+}
+
+// Unwrap returns the writer below.
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// Flush sends what was written so far, where the connection can.
+func (w *statusWriter) Flush() { _ = http.NewResponseController(w.ResponseWriter).Flush() }
+
+func (m *metrics) measure(route string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		m.inFlight.Inc()
+		defer m.inFlight.Dec()
+		began := time.Now()
+		sw := &statusWriter{ResponseWriter: w}
+		defer func() {
+			if sw.status == 0 {
+				sw.status = http.StatusOK
+			}
+			m.requests.WithLabelValues(route, strconv.Itoa(sw.status)).Inc()
+			if sw.Header().Get("Content-Type") != "text/event-stream" {
+				m.seconds.WithLabelValues(route).Observe(time.Since(began).Seconds())
+			}
+		}()
+		next.ServeHTTP(sw, r)
+	})
+}

@@ -1,0 +1,146 @@
+// Package serve is the HTTP life cycle of every Plimsoll process: one listener, its doors (TLS, login, Host and
+// origin checks), limits on every handler, one place that turns errors into answers, health and own metrics.
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/exporter-toolkit/web"
+)
+
+// Options configure a Server.
+type Options struct {
+	// Listen is the address, host:port. Without a WebConfig only a loopback address is accepted.
+	Listen string
+	// WebConfig is the path of an exporter-toolkit web configuration file (TLS, login); "" for none.
+	WebConfig string
+	// Routes are all that is served.
+	Routes []Route
+	// InFlight is the most requests of one route that are worked on at once, unless the route has its own; 64 if zero.
+	InFlight int
+	// MaxBody is the largest request body in bytes, unless the route has its own; 1 MiB if zero.
+	MaxBody int64
+	// Timeout bounds the work on one request, unless the route has its own; 30 s if zero.
+	Timeout time.Duration
+	// Drain is how long requests may take to end at shutdown; 5 s if zero.
+	Drain time.Duration
+
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
+}
+
+// Validate fills defaults in and reports what cannot be served.
+func (o *Options) Validate() error {
+	if o.Listen == "" {
+		return errors.New(`cannot listen on "": give an address such as 127.0.0.1:8082`)
+	}
+	if o.InFlight == 0 {
+		o.InFlight = 64
+	}
+	if o.MaxBody == 0 {
+		o.MaxBody = 1 << 20
+	}
+	if o.Timeout == 0 {
+		o.Timeout = 30 * time.Second
+	}
+	if o.Drain == 0 {
+		o.Drain = 5 * time.Second
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if err := checkDoor(o.Listen, o.WebConfig); err != nil {
+		return err
+	}
+	seen := map[string]bool{}
+	for _, r := range o.Routes {
+		if seen[r.Method+" "+r.Pattern] {
+			return fmt.Errorf("route %q is there twice", r.Method+" "+r.Pattern)
+		}
+		seen[r.Method+" "+r.Pattern] = true
+	}
+	return nil
+}
+
+// Server serves the routes. New builds it, Listen takes the port, Run serves until its context ends.
+type Server struct {
+	opts     Options
+	http     *http.Server
+	listener net.Listener
+	base     context.Context
+	stop     context.CancelFunc
+}
+
+// New checks the options and builds the handler chain. It starts nothing.
+func New(o Options) (*Server, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	s := &Server{opts: o}
+	s.base, s.stop = context.WithCancel(context.Background())
+	s.http = &http.Server{
+		Handler:           handler(o),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       o.Timeout,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),
+		// Streams watch their request's context; it ends when shutdown begins, not when it gives up.
+		BaseContext: func(net.Listener) context.Context { return s.base },
+	}
+	return s, nil
+}
+
+// Listen takes the port, so that a caller can say the address (with port 0 the real one) before Run.
+func (s *Server) Listen() (net.Addr, error) {
+	l, err := net.Listen("tcp", s.opts.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen on %q (is another process there? choose another address with --listen): %w", s.opts.Listen, err)
+	}
+	s.listener = l
+	return l.Addr(), nil
+}
+
+// Run serves until ctx ends, then lets requests end within the drain time. It calls Listen if nobody has.
+func (s *Server) Run(ctx context.Context) error {
+	if s.listener == nil {
+		if _, err := s.Listen(); err != nil {
+			return err
+		}
+	}
+	failed := make(chan error, 1)
+	go func() {
+		failed <- web.Serve(s.listener, s.http, &web.FlagConfig{
+			WebListenAddresses: &[]string{s.opts.Listen}, WebConfigFile: &s.opts.WebConfig,
+		}, slog.New(slog.DiscardHandler))
+	}()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("cannot serve on %q: %w", s.opts.Listen, err)
+	case <-ctx.Done():
+	}
+	s.stop()
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.opts.Drain)
+	defer cancel()
+	if err := s.http.Shutdown(drain); err != nil {
+		s.opts.Logger.Warn("requests were cut off at shutdown", "after", s.opts.Drain)
+		_ = s.http.Close() // the error of a second close says nothing new
+	}
+	<-failed // http.ErrServerClosed
+	return nil
+}
+
+// Close releases the port of a server that was never run.
+func (s *Server) Close() error {
+	if s.listener == nil {
+		return nil
+	}
+	return s.listener.Close()
+}
