@@ -1,0 +1,65 @@
+# Two targets do all the set-up there is: `make run` needs Go, `make test` needs Go and Node with npm.
+SHELL   := /bin/bash
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+COMMIT  := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+WEB     := dashboards/web
+LINT    := bin/golangci-lint
+
+.PHONY: help run build test test-go test-web lint verify update bench clean FORCE
+.DEFAULT_GOAL := help
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: build ## Run everything on this machine with a demo service, and the page on http://127.0.0.1:8082
+	./bin/plimsoll run --demo
+
+build: ## Build bin/plimsoll
+	@mkdir -p bin
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/plimsoll ./cmd/plimsoll
+
+test: test-go test-web ## Install what the tests need, then run them all
+
+test-go:
+	./test/setup.sh
+	@mkdir -p bin && go build -o bin/testreport ./internal/house/testreport
+	set -o pipefail; go test -json -timeout 20m ./... | ./bin/testreport
+
+test-web: build $(WEB)/node_modules/.package-lock.json
+	cd $(WEB) && npm test
+
+$(WEB)/node_modules/.package-lock.json: $(WEB)/package-lock.json
+	cd $(WEB) && npm ci --no-audit --no-fund
+
+lint: $(LINT) ## Run the linter
+	$(LINT) run ./...
+	cd test/bench && ../../$(LINT) run --config ../../.golangci.yml ./...
+
+$(LINT): tools/go.mod
+	@mkdir -p bin
+	cd tools && go build -o ../$(LINT) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+verify: lint ## Check formatting, modules and everything generated; fails on a difference
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "not formatted: run 'make update'"; exit 1; }
+	go mod tidy -diff
+	cd test/bench && go mod tidy -diff
+	@$(MAKE) --no-print-directory generated
+	@git diff --exit-code --stat -- docs/metrics.md docs/cli.md $(WEB)/dist || { echo "generated files differ: run 'make update' and commit"; exit 1; }
+
+update: ## Bring formatting, modules and everything generated up to date
+	gofmt -w $$(git ls-files '*.go')
+	go mod tidy
+	cd test/bench && go mod tidy
+	@$(MAKE) --no-print-directory generated
+
+.PHONY: generated
+generated: $(WEB)/node_modules/.package-lock.json
+	go run ./internal/metric/docgen > docs/metrics.md
+	cd $(WEB) && npm run --silent build
+
+bench: build ## Measure Plimsoll beside its peers; prints figure, bar and ratio
+	cd test/bench && go run . -plimsoll ../../bin/plimsoll
+
+clean: ## Remove what was built, downloaded or written here
+	rm -rf bin .cache $(WEB)/node_modules plimsoll-data
