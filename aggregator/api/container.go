@@ -1,0 +1,172 @@
+package api
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+// ContainerList is GET /plimsoll/v1/containers?q=&limit=&sort=.
+type ContainerList struct {
+	Schema string      `json:"schema"` // plimsoll.dev/containers/v1
+	Time   time.Time   `json:"time"`
+	Total  int         `json:"total"` // how many containers there are before ?limit= and ?q=
+	Items  []Container `json:"items"`
+}
+
+// containerOf makes the row of a container, all but what hurts.
+func containerOf(it *live.Item) Container {
+	e := it.Entity
+	c := Container{
+		Namespace: e.Namespace, Workload: e.Workload, WorkloadKind: e.WorkloadKind,
+		Pod: e.Pod, Name: e.Container, Title: TitleOf(e),
+		Runtime: e.Runtime, Image: e.Image, ID: e.ID, Node: e.Node,
+
+		CPU:        rate(it, metric.CPUUsage, decCores),
+		CPULimit:   gauge(it, metric.CPULimit, decCores),
+		CPURequest: gauge(it, metric.CPURequest, decCores),
+
+		WorkingSet:  gauge(it, metric.MemoryWorkingSet, decBytes),
+		MemoryLimit: gauge(it, metric.MemoryLimit, decBytes),
+
+		Throttled:      throttled(it),
+		CPUPressure:    share(it, metric.CPUWaiting),
+		MemoryPressure: share(it, metric.MemoryWaiting),
+		IOPressure:     share(it, metric.IOWaiting),
+
+		OOMKills:  gauge(it, metric.OOMKills, decCount),
+		Restarts:  restarts(it),
+		Processes: gauge(it, metric.Processes, decCount),
+
+		DiskRead:    rate(it, metric.DiskRead, decBytes),
+		DiskWrite:   rate(it, metric.DiskWrite, decBytes),
+		NetReceive:  rate(it, metric.NetworkReceive, decBytes),
+		NetTransmit: rate(it, metric.NetworkTransmit, decBytes),
+
+		Gap: gapOf(it.Gap),
+	}
+	if !it.Start.IsZero() {
+		s := it.Start.UTC().Format(time.RFC3339)
+		c.Started = &s
+	}
+	return c
+}
+
+// throttled is throttled periods over all periods in which the container could run under its limit. With no
+// such period in the last look it was not throttled.
+func throttled(it *live.Item) *float64 {
+	all, ok := it.Rate(metric.CPUPeriods)
+	bad, ok2 := it.Rate(metric.CPUThrottledPeriods)
+	if !ok || !ok2 {
+		return nil
+	}
+	if all <= 0 {
+		return num(0, true, decShare)
+	}
+	return num(min(max(bad/all, 0), 1), true, decShare)
+}
+
+// restarts is the runtime's count where there is one, else what Plimsoll has seen.
+func restarts(it *live.Item) *float64 {
+	if v, ok := it.Gauge(metric.Restarts); ok {
+		return num(v, true, decCount)
+	}
+	return num(float64(it.Restarts), true, decCount)
+}
+
+// sortKeys are the orders that ?sort= allows, the default first.
+var sortKeys = [...]string{"hurt", "cpu", "memory", "throttled", "pressure", "oom", "restarts", "disk", "network", "name"}
+
+// sortContainers puts rows in order: the largest first, what is not known last; equals by CPU use, then by
+// title and path, so that the same rows always come in the same order.
+func sortContainers(rows []Container, key string) {
+	by := func(c *Container) *float64 { return nil }
+	switch key {
+	case "hurt":
+		by = func(c *Container) *float64 { return &c.Hurt }
+	case "cpu":
+		by = func(c *Container) *float64 { return c.CPU }
+	case "memory":
+		by = func(c *Container) *float64 { return c.WorkingSet }
+	case "throttled":
+		by = func(c *Container) *float64 { return c.Throttled }
+	case "pressure":
+		by = func(c *Container) *float64 { return most(most(c.CPUPressure, c.MemoryPressure), c.IOPressure) }
+	case "oom":
+		by = func(c *Container) *float64 { return c.OOMKills }
+	case "restarts":
+		by = func(c *Container) *float64 { return c.Restarts }
+	case "disk":
+		by = func(c *Container) *float64 { return sum(c.DiskRead, c.DiskWrite) }
+	case "network":
+		by = func(c *Container) *float64 { return sum(c.NetReceive, c.NetTransmit) }
+	}
+	slices.SortStableFunc(rows, func(a, b Container) int {
+		if key != "name" {
+			if d := down(by(&a), by(&b)); d != 0 {
+				return d
+			}
+			if d := down(a.CPU, b.CPU); d != 0 {
+				return d
+			}
+		}
+		return cmp.Or(cmp.Compare(a.Title, b.Title), cmp.Compare(a.Node, b.Node), cmp.Compare(a.ID, b.ID))
+	})
+}
+
+// down compares so that larger comes first and nil last.
+func down(a, b *float64) int {
+	switch {
+	case a == nil && b == nil:
+		return 0
+	case a == nil:
+		return 1
+	case b == nil:
+		return -1
+	}
+	return cmp.Compare(*b, *a)
+}
+
+// found says whether every word is in one of the names of the row.
+func found(c *Container, words string) bool {
+	all := strings.ToLower(strings.Join([]string{c.Title, c.Namespace, c.Workload, c.Pod, c.Name, c.Runtime, c.Image, c.ID, c.Node}, "\n"))
+	for _, w := range strings.Fields(words) {
+		if !strings.Contains(all, w) {
+			return false
+		}
+	}
+	return true
+}
+
+// selection is what ?q=, ?sort= and ?limit= ask for. It is comparable: streams with equal ones share frames.
+type selection struct {
+	words string
+	sort  string
+	limit int
+}
+
+func (p *params) selection() selection {
+	return selection{words: p.words("q"), sort: p.oneOf("sort", sortKeys[:]...), limit: p.whole("limit", maxLimit, maxLimit)}
+}
+
+// of picks rows, which are in the order of hurt; it does not change them.
+func (s selection) of(rows []Container) []Container {
+	out := make([]Container, 0, min(len(rows), s.limit))
+	if s.words == "" {
+		out = append(out, rows...)
+	} else {
+		for i := range rows {
+			if found(&rows[i], s.words) {
+				out = append(out, rows[i])
+			}
+		}
+	}
+	if s.sort != "hurt" {
+		sortContainers(out, s.sort)
+	}
+	return out[:min(len(out), s.limit)]
+}

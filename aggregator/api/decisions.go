@@ -1,0 +1,62 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"plimsoll.dev/plimsoll/internal/store"
+)
+
+func (a *API) getDecisions(w http.ResponseWriter, r *http.Request) error {
+	p := readParams(r, "namespace", "kind", "name", "action", "start", "end", "limit")
+	q := store.DecisionQuery{
+		Namespace: p.text("namespace"), Kind: p.text("kind"), Name: p.text("name"),
+		Actions: p.someOf("action", "Up", "Down", "Hold"),
+		Start:   p.moment("start"), End: p.moment("end"),
+		Limit: p.whole("limit", 100, 1000),
+	}
+	if !q.Start.IsZero() && !q.End.IsZero() && q.End.Before(q.Start) {
+		p.fail("end %q is before start %q", p.text("end"), p.text("start"))
+	}
+	if p.err != nil {
+		return p.err
+	}
+	items, err := a.decisions(r.Context(), q)
+	if err != nil {
+		return err
+	}
+	return answer(w, DecisionList{Schema: "plimsoll.dev/decisions/v1", Items: items})
+}
+
+// decisions reads the log; never nil without an error.
+func (a *API) decisions(ctx context.Context, q store.DecisionQuery) ([]Decision, error) {
+	out := []Decision{}
+	if a.opts.Decisions == nil {
+		return out, nil
+	}
+	if q.End.IsZero() {
+		q.End = time.Now()
+	}
+	ctx, cancel := context.WithTimeout(ctx, logDeadline)
+	defer cancel()
+	list, err := a.opts.Decisions.Decisions(ctx, q)
+	if err != nil {
+		return nil, readError("the decision log", err)
+	}
+	for _, d := range list {
+		out = append(out, DecisionOf(d))
+	}
+	return out, nil
+}
+
+// DecisionOf turns an entry of the log into what the API says of it. A detail that is not JSON is left out.
+func DecisionOf(d store.Decision) Decision {
+	out := Decision{Time: d.Time.UTC(), Namespace: d.Namespace, Kind: d.Kind, Name: d.Name,
+		Action: d.Action, From: d.From, To: d.To, Reason: d.Reason, Message: d.Message}
+	if len(d.Detail) > 0 && json.Valid(d.Detail) {
+		out.Detail = json.RawMessage(d.Detail)
+	}
+	return out
+}

@@ -1,0 +1,93 @@
+package api
+
+import (
+	"net/http"
+	"slices"
+	"time"
+
+	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+func (a *API) getOverview(w http.ResponseWriter, r *http.Request) error {
+	p := readParams(r, "limit", "q", "sort")
+	sel := p.selection()
+	if p.err != nil {
+		return p.err
+	}
+	now := time.Now()
+	return answer(w, a.overview(a.picture(now), now, sel))
+}
+
+func (a *API) overview(p *picture, now time.Time, sel selection) Overview {
+	o := Overview{
+		Schema: "plimsoll.dev/overview/v1", Time: p.time, Version: a.opts.Version,
+		Since: a.opts.Since.UTC(), Interval: a.opts.Interval.Seconds(),
+		Node: p.node, Nodes: p.nodes, Scaled: a.scaled(now),
+		Containers: sel.of(p.containers), Total: len(p.containers),
+		Conditions: []Condition{},
+	}
+	if a.opts.Conditions != nil {
+		o.Conditions = append(o.Conditions, a.opts.Conditions(now)...)
+	}
+	return o
+}
+
+func (a *API) getContainers(w http.ResponseWriter, r *http.Request) error {
+	p := readParams(r, "limit", "q", "sort")
+	sel := p.selection()
+	if p.err != nil {
+		return p.err
+	}
+	pic := a.picture(time.Now())
+	return answer(w, ContainerList{Schema: "plimsoll.dev/containers/v1", Time: pic.time,
+		Total: len(pic.containers), Items: sel.of(pic.containers)})
+}
+
+func (a *API) getNodes(w http.ResponseWriter, r *http.Request) error {
+	if p := readParams(r); p.err != nil {
+		return p.err
+	}
+	pic := a.picture(time.Now())
+	return answer(w, NodeList{Schema: "plimsoll.dev/nodes/v1", Time: pic.time, Items: pic.nodes})
+}
+
+func (a *API) getMissing(w http.ResponseWriter, r *http.Request) error {
+	if p := readParams(r); p.err != nil {
+		return p.err
+	}
+	pic := a.picture(time.Now())
+	return answer(w, Missing{Schema: "plimsoll.dev/missing/v1", Time: pic.time, Items: missing(pic.snap)})
+}
+
+// missing lists gaps where they are: a roll-up that lacks a member is told by the member's own entry. The
+// largest things come first, then the oldest gaps.
+func missing(s *live.Snapshot) []MissingItem {
+	out := []MissingItem{}
+	for _, list := range [][]*live.Item{s.Nodes, s.Namespaces, s.Workloads, s.Pods, s.Containers} {
+		from := len(out)
+		for _, it := range list {
+			if it.Gap == nil || it.Gap.Reason == "member" {
+				continue
+			}
+			out = append(out, MissingItem{Level: it.Entity.Level.String(), Title: TitleOf(it.Entity),
+				ID: idOf(it.Entity), Gap: *gapOf(it.Gap)})
+		}
+		slices.SortStableFunc(out[from:], func(a, b MissingItem) int { return a.Since.Compare(b.Since) })
+	}
+	return out
+}
+
+// idOf is the cgroup path, or the names where there is none.
+func idOf(e *metric.Entity) string {
+	if e.ID != "" {
+		return e.ID
+	}
+	switch e.Level {
+	case metric.Pod:
+		return slashed(e.Namespace, e.Pod)
+	case metric.Workload:
+		return slashed(slashed(e.Namespace, e.WorkloadKind), e.Workload)
+	}
+	return TitleOf(e)
+}

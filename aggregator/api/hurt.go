@@ -1,0 +1,123 @@
+package api
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+)
+
+// pain is one thing that hurts a container: how much, from 0 to 1, and in words.
+type pain struct {
+	score float64
+	words string
+}
+
+// ache is what the order looks at beside the row itself.
+type ache struct {
+	killed   time.Duration // since the last OOM kill
+	wasKill  bool
+	restart  time.Duration // since the last restart while Plimsoll watched
+	wasStart bool
+}
+
+// The order is the one in which a person on call would look: what has died, what is about to (memory at its
+// limit, stalls for memory), what is being held back (throttled, waiting), what cannot be seen, what runs
+// near its limit. Each pain begins at a threshold with a low score and is full at a level that nobody would
+// leave alone until morning.
+
+// ramp is 0 below from, lo at from, hi at to and above.
+func ramp(v, from, to, lo, hi float64) float64 {
+	if v < from || math.IsNaN(v) {
+		return 0
+	}
+	return lo + (hi-lo)*min(1, (v-from)/(to-from))
+}
+
+// hurt weighs a row: the worst pain counts in full, the others together lift it by at most a tenth of what
+// is left to 1. The words are those of the two worst.
+func hurt(c *Container, a ache) (score float64, why string) {
+	pains := painsOf(c, a)
+	slices.SortStableFunc(pains, func(x, y pain) int {
+		switch {
+		case x.score > y.score:
+			return -1
+		case x.score < y.score:
+			return 1
+		}
+		return 0
+	})
+	var words []string
+	rest := 0.0
+	for i, p := range pains {
+		if p.score <= 0 {
+			break
+		}
+		if i > 0 {
+			rest += p.score
+		}
+		if i == 0 || i == 1 && p.score >= 0.3 {
+			words = append(words, p.words)
+		}
+	}
+	if len(words) == 0 {
+		return 0, ""
+	}
+	worst := pains[0].score
+	score = worst + 0.1*(1-worst)*min(1, rest)
+	return math.Round(score*100) / 100, strings.Join(words, ", ")
+}
+
+func painsOf(c *Container, a ache) []pain {
+	var out []pain
+	add := func(score float64, format string, args ...any) {
+		if score > 0 {
+			out = append(out, pain{score, fmt.Sprintf(format, args...)})
+		}
+	}
+	if a.wasKill {
+		add(1-0.3*a.killed.Seconds()/killMemory.Seconds(), "OOM kill %s", ago(a.killed))
+	}
+	if a.wasStart {
+		add(0.55-0.25*a.restart.Seconds()/restartMemory.Seconds(), "restarted %s", ago(a.restart))
+	}
+	if c.Gap != nil && c.Gap.Reason != "starting" {
+		add(0.4, "no data: %s", c.Gap.Reason)
+	}
+	if c.MemoryLimit != nil && *c.MemoryLimit > 0 && c.WorkingSet != nil {
+		m := *c.WorkingSet / *c.MemoryLimit
+		add(ramp(m, 0.8, 1, 0.35, 0.9), "memory %s of limit", percent(m))
+	}
+	add(ramp(or(c.MemoryPressure), 0.01, 0.2, 0.25, 0.9), "memory pressure %s", percent(or(c.MemoryPressure)))
+	add(ramp(or(c.Throttled), 0.02, 0.5, 0.2, 0.85), "throttled %s", percent(or(c.Throttled)))
+	add(ramp(or(c.IOPressure), 0.05, 0.6, 0.15, 0.65), "disk pressure %s", percent(or(c.IOPressure)))
+	add(ramp(or(c.CPUPressure), 0.05, 0.8, 0.15, 0.65), "CPU pressure %s", percent(or(c.CPUPressure)))
+	if c.CPULimit != nil && *c.CPULimit > 0 && c.CPU != nil {
+		u := *c.CPU / *c.CPULimit
+		add(ramp(u, 0.85, 1, 0.15, 0.3), "CPU %s of limit", percent(u))
+	}
+	return out
+}
+
+// restartMemory is how long a restart hurts.
+const restartMemory = 10 * time.Minute
+
+// percent writes a share for people.
+func percent(v float64) string {
+	p := v * 100
+	if p > 0 && p < 9.95 {
+		return fmt.Sprintf("%.1f %%", p)
+	}
+	return fmt.Sprintf("%.0f %%", p)
+}
+
+func ago(d time.Duration) string {
+	switch {
+	case d < 2*time.Second:
+		return "just now"
+	case d < time.Minute:
+		return fmt.Sprintf("%d s ago", int(d.Seconds()))
+	}
+	return fmt.Sprintf("%d min ago", int(d.Minutes()))
+}

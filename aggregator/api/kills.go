@@ -1,0 +1,68 @@
+package api
+
+import (
+	"time"
+
+	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+const (
+	killMemory = 15 * time.Minute // how long an OOM kill hurts
+	maxKills   = 16384            // containers remembered at most
+)
+
+// killKey names a container across its restarts: the cgroup may be a new one, the names stay.
+type killKey struct{ node, namespace, pod, container string }
+
+type killState struct {
+	count float64
+	rose  time.Time // when the count was last seen to rise; zero: not while we watched
+	seen  time.Time
+}
+
+// kills remembers when each container's count of OOM kills last rose. It has one owner, which locks.
+type kills struct {
+	by map[killKey]killState
+}
+
+func newKills() *kills { return &kills{by: map[killKey]killState{}} }
+
+func keyOf(e *metric.Entity) killKey {
+	return killKey{e.Node, e.Namespace, e.Pod, e.Container}
+}
+
+// feed takes the counts of a snapshot, and forgets containers that have been gone for long.
+func (k *kills) feed(s *live.Snapshot) {
+	for _, it := range s.Containers {
+		v, ok := it.Get(metric.OOMKills)
+		if !ok {
+			continue
+		}
+		key := keyOf(it.Entity)
+		st, known := k.by[key]
+		if !known && len(k.by) >= maxKills {
+			continue
+		}
+		// After a reset the count begins at zero again: whatever it shows then is new.
+		if known && (v.V > st.count || v.V < st.count && v.V > 0) {
+			st.rose = v.T
+		}
+		k.by[key] = killState{count: v.V, rose: st.rose, seen: s.Time}
+	}
+	for key, st := range k.by {
+		if s.Time.Sub(st.seen) > killMemory {
+			delete(k.by, key)
+		}
+	}
+}
+
+// age returns how long ago a container was last seen to be killed; ok is false if not lately.
+func (k *kills) age(e *metric.Entity, now time.Time) (time.Duration, bool) {
+	st, known := k.by[keyOf(e)]
+	if !known || st.rose.IsZero() {
+		return 0, false
+	}
+	d := max(now.Sub(st.rose), 0)
+	return d, d < killMemory
+}

@@ -1,0 +1,153 @@
+package api
+
+import (
+	"fmt"
+	"strings"
+
+	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+// nodeOf makes the row of a machine, all but what is counted over its containers.
+func nodeOf(it *live.Item) Node {
+	n := Node{
+		Name:           it.Entity.Node,
+		Cores:          gauge(it, metric.CPUCapacity, decCores),
+		Memory:         gauge(it, metric.MemoryCapacity, decBytes),
+		CPU:            rate(it, metric.CPUUsage, decCores),
+		WorkingSet:     gauge(it, metric.MemoryWorkingSet, decBytes),
+		Swap:           gauge(it, metric.MemorySwap, decBytes),
+		Load1:          gauge(it, metric.LoadAverage1m, decCount),
+		CPUPressure:    share(it, metric.CPUWaiting),
+		MemoryPressure: share(it, metric.MemoryWaiting),
+		IOPressure:     share(it, metric.IOWaiting),
+		DiskRead:       rate(it, metric.DiskRead, decBytes),
+		DiskWrite:      rate(it, metric.DiskWrite, decBytes),
+		NetReceive:     netRate(it, decBytes, metric.NetworkReceive),
+		NetTransmit:    netRate(it, decBytes, metric.NetworkTransmit),
+		NetErrors: netRate(it, decCount, metric.NetworkReceiveErrors, metric.NetworkTransmitErrors,
+			metric.NetworkReceiveDropped, metric.NetworkTransmitDropped),
+		Gap: gapOf(it.Gap),
+	}
+	n.DiskFree, n.DiskSize, n.DiskDevice = fullest(it)
+	return n
+}
+
+// netRate sums counters over the machine's outward interfaces. What passes a bridge or a container's virtual
+// cable passes a real interface too, or never leaves the machine: counting both would double it.
+func netRate(it *live.Item, decimals int, ids ...metric.ID) *float64 {
+	total, ok := 0.0, false
+	for i := range it.Values {
+		v := &it.Values[i]
+		if v.Window <= 0 || virtual(v.Sub) {
+			continue
+		}
+		for _, id := range ids {
+			if v.ID == id {
+				total, ok = total+v.Rate, true
+			}
+		}
+	}
+	return num(total, ok, decimals)
+}
+
+func virtual(iface string) bool {
+	if iface == "lo" {
+		return true
+	}
+	for _, p := range [...]string{"veth", "docker", "br-", "cni", "flannel", "cali", "virbr", "podman", "lxc", "dummy", "nerdctl", "kube-"} {
+		if strings.HasPrefix(iface, p) {
+			return true
+		}
+	}
+	return false
+}
+
+// fullest finds the real file system with the least of itself left.
+func fullest(it *live.Item) (free, size *float64, device string) {
+	best := 2.0
+	for i := range it.Values {
+		limit := &it.Values[i]
+		if limit.ID != metric.FilesystemLimit || limit.V <= 0 || !realDevice(limit.Sub) {
+			continue
+		}
+		left, ok := available(it, limit)
+		if ratio := left / limit.V; ok && ratio < best {
+			best, device = ratio, limit.Sub
+			free, size = num(left, true, decBytes), num(limit.V, true, decBytes)
+		}
+	}
+	return free, size, device
+}
+
+// available is what is left on a file system: as reported, else its size less its use.
+func available(it *live.Item, limit *live.Value) (left float64, ok bool) {
+	for i := range it.Values {
+		v := &it.Values[i]
+		switch {
+		case v.Sub != limit.Sub:
+		case v.ID == metric.FilesystemAvailable:
+			return v.V, true
+		case v.ID == metric.FilesystemUsage:
+			left, ok = max(limit.V-v.V, 0), true
+		}
+	}
+	return left, ok
+}
+
+// realDevice tells disks from memory file systems, images mounted read-only and layers on top of another
+// file system.
+func realDevice(dev string) bool {
+	for _, p := range [...]string{"/dev/loop", "/dev/shm", "/dev/ram"} {
+		if strings.HasPrefix(dev, p) {
+			return false
+		}
+	}
+	if strings.HasPrefix(dev, "/dev/") || strings.Contains(dev, ":") {
+		return true // a block device, or a server's path
+	}
+	switch kind, _, _ := strings.Cut(dev, "_"); kind {
+	case "tmpfs", "shm", "overlay", "overlayfs", "devtmpfs", "none", "udev", "squashfs", "ramfs", "cgroup", "":
+		return false
+	}
+	return !strings.HasPrefix(dev, "/") // a path is the mount point of a memory file system; a bare word is a pool
+}
+
+// together sums machines; of pressures and disks the worst one counts.
+func together(nodes []Node) Node {
+	switch len(nodes) {
+	case 0:
+		return Node{}
+	case 1:
+		return nodes[0]
+	}
+	all := Node{Name: fmt.Sprintf("%d machines", len(nodes))}
+	for i := range nodes {
+		n := &nodes[i]
+		for _, f := range [...]struct{ to, from **float64 }{
+			{&all.Cores, &n.Cores}, {&all.Memory, &n.Memory}, {&all.CPU, &n.CPU}, {&all.WorkingSet, &n.WorkingSet},
+			{&all.Swap, &n.Swap}, {&all.Load1, &n.Load1}, {&all.DiskRead, &n.DiskRead}, {&all.DiskWrite, &n.DiskWrite},
+			{&all.NetReceive, &n.NetReceive}, {&all.NetTransmit, &n.NetTransmit}, {&all.NetErrors, &n.NetErrors},
+		} {
+			*f.to = sum(*f.to, *f.from)
+		}
+		all.CPUPressure = most(all.CPUPressure, n.CPUPressure)
+		all.MemoryPressure = most(all.MemoryPressure, n.MemoryPressure)
+		all.IOPressure = most(all.IOPressure, n.IOPressure)
+		if fuller(n, &all) {
+			all.DiskFree, all.DiskSize, all.DiskDevice = n.DiskFree, n.DiskSize, n.Name+" "+n.DiskDevice
+		}
+		if all.Gap == nil {
+			all.Gap = n.Gap
+		}
+		all.Containers += n.Containers
+	}
+	return all
+}
+
+func fuller(n, than *Node) bool {
+	if n.DiskFree == nil || n.DiskSize == nil {
+		return false
+	}
+	return than.DiskSize == nil || *n.DiskFree**than.DiskSize < *than.DiskFree**n.DiskSize
+}

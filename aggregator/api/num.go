@@ -1,0 +1,84 @@
+package api
+
+import (
+	"math"
+
+	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+// How many decimals each kind of number carries: more than anybody sees, less than a float64 prints.
+const (
+	decCores = 6 // a microcore
+	decShare = 4 // a hundredth of a percent
+	decBytes = 0
+	decCount = 3
+)
+
+// num returns v with so many decimals, nil where it is not a number that JSON can carry.
+func num(v float64, ok bool, decimals int) *float64 {
+	if !ok || math.IsNaN(v) || math.IsInf(v, 0) {
+		return nil
+	}
+	if p := math.Pow10(decimals); math.Abs(v) < 1e15/p {
+		v = math.Round(v*p) / p
+	}
+	if v == 0 {
+		v = 0 // never -0
+	}
+	return &v
+}
+
+func gauge(it *live.Item, id metric.ID, decimals int) *float64 {
+	v, ok := it.Gauge(id)
+	return num(v, ok, decimals)
+}
+
+func rate(it *live.Item, id metric.ID, decimals int) *float64 {
+	v, ok := it.Rate(id)
+	return num(v, ok, decimals)
+}
+
+// share returns a counter of seconds as a share of time, at most 1.
+func share(it *live.Item, id metric.ID) *float64 {
+	v, ok := it.Rate(id)
+	return num(min(max(v, 0), 1), ok, decShare)
+}
+
+// sum adds what is known; it is nil where nothing is.
+func sum(a, b *float64) *float64 {
+	switch {
+	case a == nil:
+		return b
+	case b == nil:
+		return a
+	}
+	s := *a + *b
+	return &s
+}
+
+// most returns the larger of what is known.
+func most(a, b *float64) *float64 {
+	switch {
+	case a == nil:
+		return b
+	case b == nil || *a >= *b:
+		return a
+	}
+	return b
+}
+
+// or returns the number, or 0 where it is not known: for comparing only.
+func or(p *float64) float64 {
+	if p == nil {
+		return 0
+	}
+	return *p
+}
+
+func gapOf(g *live.Gap) *Gap {
+	if g == nil {
+		return nil
+	}
+	return &Gap{Since: g.Since.UTC(), Reason: g.Reason, Detail: g.Detail}
+}

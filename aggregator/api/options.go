@@ -1,0 +1,100 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/internal/store"
+)
+
+// Pictures gives the live picture of a moment. A snapshot is immutable; nil means that there is none yet.
+type Pictures interface {
+	Snapshot(now time.Time) *live.Snapshot
+}
+
+// Decisions reads the decision log, newest first.
+type Decisions interface {
+	Decisions(ctx context.Context, q store.DecisionQuery) ([]store.Decision, error)
+}
+
+// Scaler tells what the autoscaler looks after at a moment. The answer belongs to the caller.
+type Scaler interface {
+	Scaled(now time.Time) []Scaled
+}
+
+// Options says what the API reads from and how it presents itself.
+type Options struct {
+	Pictures   Pictures                        // required
+	Decisions  Decisions                       // nil: there is no decision log, all its answers are empty
+	Scaler     Scaler                          // nil: nothing is scaled
+	Conditions func(now time.Time) []Condition // what is wrong with Plimsoll itself; nil: nothing ever is
+
+	Version  string
+	Since    time.Time     // when this process began to collect
+	Interval time.Duration // between fast samples; zero means 1 s
+
+	// MaxStreams is how many streams may be open at once; zero means 64.
+	MaxStreams int
+
+	Logger     *slog.Logger          // nil: silent
+	Registerer prometheus.Registerer // nil: own metrics are not registered
+}
+
+// Validate says what is wrong with the options.
+func (o Options) Validate() error {
+	switch {
+	case o.Pictures == nil:
+		return errors.New("cannot serve the API without a live picture (Options.Pictures is nil)")
+	case o.Interval < 0:
+		return fmt.Errorf("cannot serve the API with an interval of %q: it must not be negative", o.Interval)
+	case o.MaxStreams < 0:
+		return fmt.Errorf("cannot serve the API with \"%d\" streams at most: it must not be negative", o.MaxStreams)
+	}
+	return nil
+}
+
+// API answers the requests under /plimsoll/v1. Its handlers work at once; streams move while Run runs.
+type API struct {
+	opts    Options
+	log     *slog.Logger
+	metrics *metrics
+	hub     *hub
+
+	mu   sync.Mutex // guards kills and last
+	ooms *kills
+	last *picture // of the newest snapshot; built once for all readers
+}
+
+// New makes an API. It starts nothing.
+func New(o Options) (*API, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	if o.Interval == 0 {
+		o.Interval = time.Second
+	}
+	if o.MaxStreams == 0 {
+		o.MaxStreams = 64
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	m, err := newMetrics(o.Registerer)
+	if err != nil {
+		return nil, err
+	}
+	return &API{
+		opts:    o,
+		log:     o.Logger.With("component", "api"),
+		metrics: m,
+		hub:     newHub(o.MaxStreams, m),
+		ooms:    newKills(),
+	}, nil
+}

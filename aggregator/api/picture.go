@@ -1,0 +1,148 @@
+package api
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+// picture is a snapshot turned into rows, once for all its readers, who change nothing in it.
+type picture struct {
+	snap       *live.Snapshot
+	time       time.Time
+	containers []Container // what hurts first
+	node       Node        // all machines together
+	nodes      []Node
+	byKey      map[containerKey]*Container
+}
+
+// picture returns the rows of the newest snapshot.
+func (a *API) picture(now time.Time) *picture {
+	snap := a.opts.Pictures.Snapshot(now)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if snap == nil {
+		return emptyPicture(now, a.opts.Since)
+	}
+	if a.last != nil && a.last.snap == snap {
+		return a.last
+	}
+	a.ooms.feed(snap)
+	a.last = newPicture(snap, a.ooms)
+	return a.last
+}
+
+// watch feeds the memory of OOM kills without making rows that nobody asked for.
+func (a *API) watch(now time.Time) {
+	if snap := a.opts.Pictures.Snapshot(now); snap != nil {
+		a.mu.Lock()
+		a.ooms.feed(snap)
+		a.mu.Unlock()
+	}
+}
+
+func emptyPicture(now, since time.Time) *picture {
+	if since.IsZero() {
+		since = now
+	}
+	return &picture{
+		snap: &live.Snapshot{Time: now}, time: now.UTC(),
+		node:       Node{Gap: &Gap{Since: since.UTC(), Reason: "starting", Detail: "no machine has sent a sample yet"}},
+		nodes:      []Node{},
+		containers: []Container{},
+	}
+}
+
+func newPicture(snap *live.Snapshot, k *kills) *picture {
+	p := &picture{
+		snap: snap, time: snap.Time.UTC(),
+		containers: make([]Container, 0, len(snap.Containers)),
+		nodes:      make([]Node, 0, len(snap.Nodes)),
+		byKey:      make(map[containerKey]*Container, len(snap.Containers)),
+	}
+	for _, it := range snap.Containers {
+		c := containerOf(it)
+		c.Hurt, c.Why = hurt(&c, acheOf(it, k, snap.Time))
+		p.containers = append(p.containers, c)
+	}
+	sortContainers(p.containers, "hurt")
+	for i := range p.containers {
+		c := &p.containers[i]
+		p.byKey[containerKey{c.Node, c.ID, c.Namespace, c.Pod, c.Name}] = c
+	}
+	for _, it := range snap.Nodes {
+		p.nodes = append(p.nodes, nodeOf(it))
+	}
+	p.count()
+	if len(snap.Nodes) == 0 {
+		p.node = emptyPicture(snap.Time, time.Time{}).node
+	}
+	return p
+}
+
+// containerKey tells containers apart.
+type containerKey struct{ node, id, namespace, pod, name string }
+
+// acheOf looks up what the row does not show.
+func acheOf(it *live.Item, k *kills, now time.Time) ache {
+	var a ache
+	a.killed, a.wasKill = k.age(it.Entity, now)
+	if it.Restarts > 0 && !it.Start.IsZero() {
+		a.restart = max(now.Sub(it.Start), 0)
+		a.wasStart = a.restart < restartMemory
+	}
+	return a
+}
+
+// count fills in what nodes show of their containers.
+func (p *picture) count() {
+	most := make([]float64, len(p.nodes))
+	busiest, all := "", 0.0
+	for i := range p.containers {
+		c := &p.containers[i]
+		n := slices.IndexFunc(p.nodes, func(n Node) bool { return n.Name == c.Node })
+		if n < 0 {
+			continue
+		}
+		p.nodes[n].Containers++
+		if cpu := or(c.CPU); cpu > most[n] {
+			most[n], p.nodes[n].Busiest = cpu, c.Title
+		}
+		if cpu := or(c.CPU); cpu > all {
+			all, busiest = cpu, c.Title
+		}
+	}
+	p.node = together(p.nodes)
+	p.node.Busiest = busiest
+}
+
+// workload returns one workload's item; nil if there is none of that name.
+func (p *picture) workload(namespace, kind, name string) *live.Item {
+	i, ok := slices.BinarySearchFunc(p.snap.Workloads, metric.Entity{Namespace: namespace, WorkloadKind: kind, Workload: name},
+		func(it *live.Item, e metric.Entity) int {
+			return cmp.Or(cmp.Compare(it.Entity.Namespace, e.Namespace), cmp.Compare(it.Entity.WorkloadKind, e.WorkloadKind),
+				cmp.Compare(it.Entity.Workload, e.Workload))
+		})
+	if !ok {
+		return nil
+	}
+	return p.snap.Workloads[i]
+}
+
+// members returns the rows of a workload's containers, what hurts first.
+func (p *picture) members(w *live.Item) []Container {
+	out := []Container{}
+	for _, pod := range w.Items {
+		for _, it := range pod.Items {
+			e := it.Entity
+			if c := p.byKey[containerKey{e.Node, e.ID, e.Namespace, e.Pod, e.Container}]; c != nil {
+				out = append(out, *c)
+			}
+		}
+	}
+	sortContainers(out, "hurt")
+	return out
+}

@@ -1,0 +1,188 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"plimsoll.dev/plimsoll/internal/store"
+)
+
+const (
+	tickEvery      = time.Second
+	decisionWindow = 10 * time.Second // how late an entry may appear in the log and still be told
+	refetchEvery   = 10 * time.Second // a workload's decisions, when no new one was seen
+)
+
+// Run makes the events of every second until ctx ends, then ends all streams. It is called once.
+func (a *API) Run(ctx context.Context) error {
+	defer a.hub.stop()
+	news := make(chan workloadKey, 256)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { a.follow(ctx, news) })
+
+	p := publisher{api: a, recent: map[workloadKey]recent{}}
+	t := time.NewTicker(tickEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case k := <-news:
+			delete(p.recent, k)
+		case <-t.C:
+			p.publish(ctx, time.Now())
+		}
+	}
+}
+
+// publisher makes one frame for each view. Run owns it.
+type publisher struct {
+	api    *API
+	recent map[workloadKey]recent
+}
+
+// recent is what the log said of a workload not long ago.
+type recent struct {
+	at   time.Time
+	list []Decision
+}
+
+func (p *publisher) publish(ctx context.Context, now time.Time) {
+	a := p.api
+	views := a.hub.views()
+	if len(views) == 0 {
+		clear(p.recent)
+		a.watch(now)
+		return
+	}
+	pic := a.picture(now)
+	for v := range views {
+		f, err := a.frame(pic, now, v, func() ([]Decision, error) { return p.decisions(ctx, now, v.workload) })
+		if err != nil {
+			a.log.Error("cannot make an event", "workload", v.workload.String(), "error", err)
+			continue
+		}
+		a.hub.send(f, func(x view) bool { return x == v })
+	}
+	a.metrics.tick.Observe(time.Since(now).Seconds())
+}
+
+// decisions reads a workload's decisions, not each second anew. What cannot be read now is as it was.
+func (p *publisher) decisions(ctx context.Context, now time.Time, k workloadKey) ([]Decision, error) {
+	r, ok := p.recent[k]
+	if ok && now.Sub(r.at) < refetchEvery {
+		return r.list, nil
+	}
+	list, err := p.api.workloadDecisions(ctx, now, k)
+	if err != nil {
+		p.api.log.Warn("cannot read decisions for a stream", "workload", k.String(), "error", err)
+		list = r.list
+	}
+	p.recent[k] = recent{now, list}
+	return list, nil
+}
+
+// frame makes the event of a view. A workload that is no more is told as "gone".
+func (a *API) frame(pic *picture, now time.Time, v view, decisions func() ([]Decision, error)) (frame, error) {
+	id := pic.time.UnixMilli()
+	if !v.isWorkload() {
+		return newFrame("overview", id, a.overview(pic, now, v.sel))
+	}
+	w, err := a.workload(pic, now, v.workload)
+	var status *StatusError
+	if errors.As(err, &status) {
+		return newFrame("gone", id, Problem{Schema: "plimsoll.dev/error/v1", Status: status.Status, Error: err.Error()})
+	}
+	if err != nil {
+		return frame{}, err
+	}
+	if w.Decisions, err = decisions(); err != nil {
+		return frame{}, err
+	}
+	return newFrame("workload", id, w)
+}
+
+// follow looks into the decision log each second and tells the streams what is new there.
+func (a *API) follow(ctx context.Context, news chan<- workloadKey) {
+	if a.opts.Decisions == nil {
+		return
+	}
+	f := follower{api: a, floor: time.Now(), seen: map[seenKey]time.Time{}}
+	t := time.NewTicker(tickEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		for _, d := range f.look(ctx, time.Now()) {
+			a.tell(d)
+			select {
+			case news <- workloadKey{d.Namespace, d.Kind, d.Name}:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// follower remembers what it has seen of the decision log.
+type follower struct {
+	api     *API
+	floor   time.Time // decisions before it are history
+	seen    map[seenKey]time.Time
+	failing bool
+}
+
+type seenKey struct {
+	workload workloadKey
+	at       int64
+}
+
+// look returns what is new, oldest first. While nobody listens it does not read.
+func (f *follower) look(ctx context.Context, now time.Time) []Decision {
+	if len(f.api.hub.views()) == 0 {
+		f.floor = now
+		clear(f.seen)
+		return nil
+	}
+	start := now.Add(-decisionWindow)
+	if start.Before(f.floor) {
+		start = f.floor
+	}
+	list, err := f.api.decisions(ctx, store.DecisionQuery{Start: start, End: now})
+	if (err != nil) != f.failing && ctx.Err() == nil {
+		f.failing = err != nil
+		f.api.log.Warn("following the decision log", "failing", f.failing, "error", err)
+	}
+	var out []Decision
+	for _, d := range slices.Backward(list) {
+		key := seenKey{workloadKey{d.Namespace, d.Kind, d.Name}, d.Time.UnixNano()}
+		if _, old := f.seen[key]; !old {
+			f.seen[key] = d.Time
+			out = append(out, d)
+		}
+	}
+	for key, at := range f.seen {
+		if now.Sub(at) > 2*decisionWindow {
+			delete(f.seen, key)
+		}
+	}
+	return out
+}
+
+// tell sends a decision to the streams that show its workload or the overview.
+func (a *API) tell(d Decision) {
+	f, err := newFrame("decision", 0, d)
+	if err != nil {
+		a.log.Error("cannot make an event", "error", err)
+		return
+	}
+	k := workloadKey{d.Namespace, d.Kind, d.Name}
+	a.hub.send(f, func(v view) bool { return !v.isWorkload() || v.workload == k })
+}

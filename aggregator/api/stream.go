@@ -1,0 +1,137 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+const (
+	retryAfter    = 5 * time.Second // for a client that found no free stream
+	reconnectIn   = 2 * time.Second // for a client whose stream broke
+	heartbeat     = 15 * time.Second
+	writeDeadline = 10 * time.Second
+)
+
+// getStream is GET /plimsoll/v1/stream: server-sent events. Everything that can be wrong with the request is
+// found before the first byte, so that it is answered with a status.
+func (a *API) getStream(w http.ResponseWriter, r *http.Request) error {
+	v, err := streamView(r)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	pic := a.picture(now)
+	if v.isWorkload() {
+		if _, err := a.workload(pic, now, v.workload); err != nil {
+			return err
+		}
+	}
+	first, err := a.frame(pic, now, v, func() ([]Decision, error) { return a.workloadDecisions(r.Context(), now, v.workload) })
+	if err != nil {
+		return err
+	}
+	sub, err := a.hub.add(v)
+	if err != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(int(retryAfter.Seconds())))
+		return err
+	}
+	defer a.hub.remove(sub)
+
+	out := streamWriter{w: w, rc: http.NewResponseController(w), metrics: a.metrics}
+	out.open()
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	if err := out.write(fmt.Appendf(nil, "retry: %d\n\n", reconnectIn.Milliseconds()), first); err != nil {
+		a.log.Debug("stream ended", "error", err)
+		return nil
+	}
+	if err := a.pump(&out, r, sub); err != nil {
+		a.log.Debug("stream ended", "error", err)
+	}
+	return nil
+}
+
+// pump writes what comes until the client goes or the server ends.
+func (a *API) pump(out *streamWriter, r *http.Request, sub *subscriber) error {
+	idle := time.NewTimer(heartbeat)
+	defer idle.Stop()
+	for {
+		var err error
+		select {
+		case <-r.Context().Done():
+			return nil
+		case <-a.hub.done:
+			return nil
+		case <-idle.C:
+			err = out.write([]byte(": still here\n\n"))
+		case <-sub.wake:
+			err = out.write(nil, sub.take()...)
+		}
+		if err != nil {
+			return err
+		}
+		idle.Reset(heartbeat)
+	}
+}
+
+// streamView reads what a stream is to show.
+func streamView(r *http.Request) (view, error) {
+	p := readParams(r, "view", "workload", "limit", "q", "sort")
+	v := view{sel: p.selection()}
+	name := p.oneOf("view", "overview", "workload")
+	isWorkload := name == "workload" || p.text("workload") != ""
+	switch {
+	case !isWorkload:
+	case p.values.Has("view") && name == "overview":
+		p.fail("workload %q does not go with view \"overview\": leave one of them out", p.text("workload"))
+	default:
+		parts := strings.SplitN(p.text("workload"), "/", 3)
+		if len(parts) != 3 || parts[0] == "" || parts[1] == "" || parts[2] == "" {
+			p.fail("workload %q is not of the form namespace/kind/name", p.text("workload"))
+			break
+		}
+		v = view{workload: workloadKey{parts[0], parts[1], parts[2]}}
+	}
+	return v, p.err
+}
+
+// streamWriter writes frames, each with its own deadline.
+type streamWriter struct {
+	w       http.ResponseWriter
+	rc      *http.ResponseController
+	metrics *metrics
+}
+
+func (s *streamWriter) open() {
+	h := s.w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Accel-Buffering", "no") // a proxy must not wait for more
+	s.w.WriteHeader(http.StatusOK)
+}
+
+func (s *streamWriter) write(head []byte, frames ...frame) error {
+	err := s.rc.SetWriteDeadline(time.Now().Add(writeDeadline))
+	if err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return fmt.Errorf("cannot set the stream's write deadline: %w", err)
+	}
+	if len(head) > 0 {
+		if _, err := s.w.Write(head); err != nil {
+			return fmt.Errorf("cannot write to the stream: %w", err)
+		}
+	}
+	for _, f := range frames {
+		if _, err := s.w.Write(f.bytes); err != nil {
+			return fmt.Errorf("cannot write to the stream: %w", err)
+		}
+		s.metrics.events.WithLabelValues(f.event).Inc()
+	}
+	if err := s.rc.Flush(); err != nil {
+		return fmt.Errorf("cannot flush the stream: %w", err)
+	}
+	return nil
+}

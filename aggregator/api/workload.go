@@ -1,0 +1,134 @@
+package api
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/store"
+)
+
+const (
+	decisionDay  = 24 * time.Hour
+	decisionsMax = 200 // in one workload's answer
+	logDeadline  = 5 * time.Second
+)
+
+// workloadKey names a workload.
+type workloadKey struct{ namespace, kind, name string }
+
+func (k workloadKey) String() string { return k.namespace + "/" + k.kind + "/" + k.name }
+
+func (a *API) getWorkloads(w http.ResponseWriter, r *http.Request) error {
+	if p := readParams(r); p.err != nil {
+		return p.err
+	}
+	now := time.Now()
+	pic := a.picture(now)
+	return answer(w, WorkloadList{Schema: "plimsoll.dev/workloads/v1", Time: pic.time, Items: pic.workloads(a.scaled(now))})
+}
+
+func (a *API) getWorkload(w http.ResponseWriter, r *http.Request) error {
+	if p := readParams(r); p.err != nil {
+		return p.err
+	}
+	k := workloadKey{r.PathValue("namespace"), r.PathValue("kind"), r.PathValue("name")}
+	now := time.Now()
+	one, err := a.workload(a.picture(now), now, k)
+	if err != nil {
+		return err
+	}
+	if one.Decisions, err = a.workloadDecisions(r.Context(), now, k); err != nil {
+		return err
+	}
+	return answer(w, one)
+}
+
+// scaled returns what the autoscaler looks after, by namespace and name; never nil.
+func (a *API) scaled(now time.Time) []Scaled {
+	out := []Scaled{}
+	if a.opts.Scaler != nil {
+		out = append(out, a.opts.Scaler.Scaled(now)...)
+	}
+	slices.SortStableFunc(out, func(x, y Scaled) int {
+		return cmp.Or(cmp.Compare(x.Namespace, y.Namespace), cmp.Compare(x.Name, y.Name), cmp.Compare(x.Kind, y.Kind))
+	})
+	return out
+}
+
+// workloads lists all workloads with their sums, those that are scaled but have nothing running included.
+func (p *picture) workloads(scaled []Scaled) []Workload {
+	out := make([]Workload, 0, len(p.snap.Workloads))
+	left := make(map[workloadKey]*Scaled, len(scaled))
+	for i := range scaled {
+		left[workloadKey{scaled[i].Namespace, scaled[i].Kind, scaled[i].Name}] = &scaled[i]
+	}
+	for _, it := range p.snap.Workloads {
+		k := workloadKey{it.Entity.Namespace, it.Entity.WorkloadKind, it.Entity.Workload}
+		out = append(out, p.sums(it, k, left[k]))
+		delete(left, k)
+	}
+	for k, s := range left {
+		out = append(out, p.sums(nil, k, s))
+	}
+	slices.SortFunc(out, func(a, b Workload) int {
+		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name))
+	})
+	return out
+}
+
+// sums makes a workload's row; it is nil where the workload has nothing running.
+func (p *picture) sums(it *live.Item, k workloadKey, s *Scaled) Workload {
+	w := Workload{Time: p.time, Namespace: k.namespace, Kind: k.kind, Name: k.name, Scaled: s}
+	if it != nil {
+		w.CPU = rate(it, metric.CPUUsage, decCores)
+		w.WorkingSet = gauge(it, metric.MemoryWorkingSet, decBytes)
+		w.Pods = len(it.Items)
+		w.Gap = gapOf(it.Gap)
+	}
+	return w
+}
+
+// workload makes the answer about one workload, all but its decisions.
+func (a *API) workload(p *picture, now time.Time, k workloadKey) (Workload, error) {
+	it := p.workload(k.namespace, k.kind, k.name)
+	var s *Scaled
+	for _, x := range a.scaled(now) {
+		if (workloadKey{x.Namespace, x.Kind, x.Name}) == k {
+			s = &x
+			break
+		}
+	}
+	if it == nil && s == nil {
+		return Workload{}, notFound("there is no workload %q (namespace/kind/name); /plimsoll/v1/workloads lists them", k)
+	}
+	w := p.sums(it, k, s)
+	w.Schema = "plimsoll.dev/workload/v1"
+	w.Containers = []Container{}
+	if it != nil {
+		w.Containers = p.members(it)
+	}
+	return w, nil
+}
+
+// workloadDecisions returns the changes of the last day and the newest hold, newest first.
+func (a *API) workloadDecisions(ctx context.Context, now time.Time, k workloadKey) ([]Decision, error) {
+	q := store.DecisionQuery{Namespace: k.namespace, Kind: k.kind, Name: k.name, End: now,
+		Start: now.Add(-decisionDay), Actions: []string{"Up", "Down"}, Limit: decisionsMax}
+	changes, err := a.decisions(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	q.Actions, q.Limit = []string{"Hold"}, 1
+	holds, err := a.decisions(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	out := append(changes, holds...)
+	slices.SortStableFunc(out, func(x, y Decision) int { return y.Time.Compare(x.Time) })
+	return out, nil
+}
