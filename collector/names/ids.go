@@ -1,0 +1,144 @@
+package names
+
+import "strings"
+
+// idPrefixes are the prefixes that runtimes give a container's cgroup, with the systemd driver (followed
+// by ".scope") and with cgroupfs.
+var idPrefixes = [...]struct {
+	prefix  string
+	kind    kind
+	runtime string
+}{
+	{"docker-", docker, "docker"},
+	{"libpod-", podman, "podman"},
+	{"cri-containerd-", containerd, "containerd"},
+	{"nerdctl-", containerd, "containerd"},
+	{"crio-", crio, "cri-o"},
+}
+
+// byName recognises a container by its own component alone. The monitors of podman and CRI-O (conmon) are
+// no containers.
+func byName(c string) (place, bool) {
+	base := strings.TrimSuffix(c, ".scope")
+	if strings.HasPrefix(base, "libpod-conmon-") || strings.HasPrefix(base, "crio-conmon-") {
+		return place{}, true
+	}
+	for _, x := range idPrefixes {
+		id, ok := strings.CutPrefix(base, x.prefix)
+		if ok && hex64(id) {
+			return place{kind: x.kind, runtime: x.runtime, id: id}, true
+		}
+	}
+	return place{}, false
+}
+
+// splitID takes the id and the runtime out of the component of a pod's container; "" is no container.
+func splitID(c string) (id, runtime string) {
+	if hex64(c) {
+		return c, ""
+	}
+	if pl, ok := byName(c); ok {
+		return pl.id, pl.runtime
+	}
+	return "", ""
+}
+
+// podUID takes the UID out of "pod<uid>" (cgroupfs) or "kubepods-burstable-pod<uid>.slice" (systemd, with
+// "_" for "-"). A static pod's UID is 32 hexadecimal digits.
+func podUID(c string) string {
+	c, slice := strings.CutSuffix(c, ".slice")
+	if slice {
+		i := strings.LastIndex(c, "-pod")
+		if i < 0 {
+			return ""
+		}
+		c = strings.ReplaceAll(c[i+1:], "_", "-")
+	}
+	uid, ok := strings.CutPrefix(c, "pod")
+	if !ok || len(uid) < 32 || len(uid) > 36 {
+		return ""
+	}
+	for i := range len(uid) {
+		if uid[i] != '-' && !hexDigit(uid[i]) {
+			return ""
+		}
+	}
+	return uid
+}
+
+func hex64(s string) bool {
+	if len(s) != 64 {
+		return false
+	}
+	for i := range len(s) {
+		if !hexDigit(s[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func hexDigit(c byte) bool { return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' }
+
+func digits(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// unescape turns systemd's escapes back ("\x2d" is "-"; systemd.unit(5), "String escaping"). An escape
+// that would give a character no one can read stays as it is.
+func unescape(s string) string {
+	if !strings.Contains(s, `\x`) {
+		return clip(s)
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		if v, ok := escape(s[i:]); ok {
+			b.WriteByte(v)
+			i += 4
+			continue
+		}
+		b.WriteByte(s[i])
+		i++
+	}
+	return clip(b.String())
+}
+
+// escape reads one "\xHH" of a visible ASCII character.
+func escape(s string) (byte, bool) {
+	if len(s) < 4 || s[0] != '\\' || s[1] != 'x' || !hexDigit(s[2]) || !hexDigit(s[3]) {
+		return 0, false
+	}
+	v := nibble(s[2])<<4 | nibble(s[3])
+	return v, v > 0x20 && v < 0x7f
+}
+
+func nibble(c byte) byte {
+	if c <= '9' {
+		return c - '0'
+	}
+	return c - 'a' + 10
+}
+
+// maxName is the longest name that is passed on, in bytes.
+const maxName = 256
+
+// clip makes a name from outside fit to be shown: valid UTF-8 without control characters, of at most
+// maxName bytes.
+func clip(s string) string {
+	s = strings.ToValidUTF8(s, "�")
+	s = strings.Map(func(r rune) rune {
+		if r < 0x20 || r == 0x7f {
+			return -1
+		}
+		return r
+	}, s)
+	if len(s) > maxName {
+		s = strings.ToValidUTF8(s[:maxName], "")
+	}
+	return s
+}

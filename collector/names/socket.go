@@ -1,0 +1,241 @@
+package names
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// DefaultSockets are the usual paths of Docker's and podman's sockets: the system's, and those of users
+// who run a rootless one.
+func DefaultSockets() []string {
+	out := []string{"/run/docker.sock", "/run/podman/podman.sock"}
+	for _, pattern := range []string{"/run/user/*/docker.sock", "/run/user/*/podman/podman.sock"} {
+		found, _ := filepath.Glob(pattern) // the pattern is well formed
+		out = append(out, found...)
+	}
+	return out
+}
+
+// SocketState tells how a runtime's socket is doing.
+type SocketState struct {
+	Path      string
+	Runtime   string // "docker" or "podman"
+	Exists    bool   // the file is there
+	Reachable bool   // it answered the last time it was asked
+	// Denied says that this user may not open it.
+	Denied bool
+	Error  string // what went wrong the last time, ""
+	Fix    string // what a person can do about it, ""
+	// Containers is how many containers it has told about.
+	Containers int
+}
+
+// Limits on what a socket may send, whoever is behind it, and on how long it may take.
+const (
+	maxList        = 64 << 20 // bytes of a list of containers
+	maxEvent       = 1 << 20  // bytes of one event
+	maxContainers  = 100_000  // containers that one socket may name
+	answerDeadline = 5 * time.Second
+	listDeadline   = 20 * time.Second
+)
+
+// socket is one runtime's socket.
+type socket struct {
+	path   string
+	client *http.Client
+
+	mu    sync.Mutex
+	state SocketState
+}
+
+func newSocket(path string) *socket {
+	s := &socket{path: path}
+	s.state = SocketState{Path: path, Runtime: s.runtime()}
+	dialer := net.Dialer{Timeout: answerDeadline}
+	s.client = &http.Client{
+		Transport: &http.Transport{
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return dialer.DialContext(ctx, "unix", path)
+			},
+			ResponseHeaderTimeout:  answerDeadline,
+			MaxResponseHeaderBytes: 64 << 10,
+			DisableKeepAlives:      true, // one list and one stream now and then; keep no idle connection
+			DisableCompression:     true,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return s
+}
+
+// runtime guesses from the path who is behind the socket; podman speaks Docker's API.
+func (s *socket) runtime() string {
+	if strings.Contains(s.path, "podman") {
+		return "podman"
+	}
+	return "docker"
+}
+
+// get asks for a path of Docker's API without a version, which means the newest that the daemon has; the
+// fields that are read here are in every version.
+func (s *socket) get(ctx context.Context, path string, query url.Values) (*http.Response, error) {
+	u := url.URL{Scheme: "http", Host: "localhost", Path: path, RawQuery: query.Encode()}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := s.client.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("cannot ask %q for %q: %w", s.path, path, err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		resp.Body.Close()
+		return nil, fmt.Errorf("cannot ask %q for %q: it answered %q", s.path, path, resp.Status)
+	}
+	return resp, nil
+}
+
+// listed is what is read of one container in the answer to /containers/json.
+type listed struct {
+	ID     string            `json:"Id"`
+	Names  []string          `json:"Names"`
+	Image  string            `json:"Image"`
+	Labels map[string]string `json:"Labels"`
+}
+
+// list asks for all containers, by id.
+func (s *socket) list(ctx context.Context) (map[string]info, error) {
+	ctx, cancel := context.WithTimeout(ctx, listDeadline)
+	defer cancel()
+	resp, err := s.get(ctx, "/containers/json", url.Values{"all": {"1"}})
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	out, err := decodeList(resp.Body)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the list of containers from %q: %w", s.path, err)
+	}
+	return out, nil
+}
+
+// decodeList reads the answer to /containers/json, one container at a time, within the limits.
+func decodeList(r io.Reader) (map[string]info, error) {
+	lim := &io.LimitedReader{R: r, N: maxList}
+	dec := json.NewDecoder(lim)
+	if t, err := dec.Token(); err != nil {
+		return nil, err
+	} else if t != json.Delim('[') {
+		return nil, fmt.Errorf("it begins with %v instead of a list", t)
+	}
+	out := map[string]info{}
+	for dec.More() {
+		var c listed
+		if err := dec.Decode(&c); err != nil {
+			if lim.N <= 0 {
+				return nil, fmt.Errorf("it is longer than %d bytes", maxList)
+			}
+			return nil, err
+		}
+		if !hex64(c.ID) {
+			continue
+		}
+		if len(out) >= maxContainers {
+			return nil, fmt.Errorf("it has more than %d containers", maxContainers)
+		}
+		out[c.ID] = infoOf(ownName(c.Names), c.Image, c.Labels)
+	}
+	return out, nil
+}
+
+// ownName picks the container's own name, which begins with "/"; Docker's old links add names with a
+// second "/".
+func ownName(all []string) string {
+	for _, name := range all {
+		name = strings.TrimPrefix(name, "/")
+		if name != "" && !strings.Contains(name, "/") {
+			return name
+		}
+	}
+	return ""
+}
+
+// infoOf keeps what is shown, made fit to be shown.
+func infoOf(name, image string, labels map[string]string) info {
+	first := func(keys ...string) string {
+		for _, k := range keys {
+			if v := clip(labels[k]); v != "" {
+				return v
+			}
+		}
+		return ""
+	}
+	return info{
+		name: clip(strings.TrimPrefix(name, "/")), image: clip(image),
+		project: first("com.docker.compose.project", "io.podman.compose.project"),
+		service: first("com.docker.compose.service", "io.podman.compose.service"),
+	}
+}
+
+// outcome notes how the last attempt went and says whether that is a change.
+func (s *socket) outcome(err error, containers int) (now SocketState, changed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	next := SocketState{Path: s.path, Runtime: s.state.Runtime, Exists: true, Reachable: err == nil, Containers: containers}
+	if err != nil {
+		next.Error = err.Error()
+		next.Exists = !errors.Is(err, os.ErrNotExist)
+		next.Denied = errors.Is(err, os.ErrPermission)
+		next.Fix = s.fix(err)
+	}
+	was := s.state
+	s.state = next
+	return next, was.Reachable != next.Reachable || was.Exists != next.Exists || was.Denied != next.Denied
+}
+
+func (s *socket) fix(err error) string {
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return ""
+	case errors.Is(err, os.ErrPermission):
+		return fmt.Sprintf("run as root, or add this user to the group that owns %q (usually %q)", s.path, s.state.Runtime)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Sprintf("start %s: nobody listens on its socket", s.state.Runtime)
+	}
+	return fmt.Sprintf("look at the logs of %s: its socket does not answer as it should", s.state.Runtime)
+}
+
+func (s *socket) snapshot() SocketState {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state
+}
+
+// Sockets tells how each socket is doing, as Run last found it.
+func (n *Names) Sockets() []SocketState {
+	out := make([]SocketState, 0, len(n.sockets))
+	for _, s := range n.sockets {
+		out = append(out, s.snapshot())
+	}
+	return out
+}
+
+// Check asks every socket once and tells how it went, for a look without Run.
+func (n *Names) Check(ctx context.Context) []SocketState {
+	for _, s := range n.sockets {
+		got, err := s.list(ctx)
+		s.outcome(err, len(got))
+	}
+	return n.Sockets()
+}

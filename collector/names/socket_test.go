@@ -1,0 +1,256 @@
+package names
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+// runtimeFake speaks as much of Docker's API as Names asks for.
+type runtimeFake struct {
+	mu   sync.Mutex
+	list []listed
+	out  chan string // lines of the event stream; closing it ends the stream
+}
+
+func (f *runtimeFake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch r.URL.Path {
+	case "/containers/json":
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		_ = json.NewEncoder(w).Encode(f.list)
+	case "/events":
+		w.WriteHeader(http.StatusOK)
+		w.(http.Flusher).Flush()
+		f.mu.Lock()
+		out := f.out
+		f.mu.Unlock()
+		for {
+			select {
+			case line, ok := <-out:
+				if !ok {
+					return
+				}
+				fmt.Fprintln(w, line)
+				w.(http.Flusher).Flush()
+			case <-r.Context().Done():
+				return
+			}
+		}
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+// serve listens on a socket in a folder of the test's own.
+func serve(t *testing.T, h http.Handler) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "sock") // t.TempDir may be longer than a socket's path can be
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	path := filepath.Join(dir, "d.sock")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &http.Server{Handler: h}
+	go func() { _ = srv.Serve(l) }()
+	t.Cleanup(func() { srv.Close() })
+	return path
+}
+
+// start runs a Names on a socket until the test ends.
+func start(t *testing.T, path string) *Names {
+	t.Helper()
+	n, err := New(Options{Node: "n1", Sockets: []string{path}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- n.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	return n
+}
+
+// until polls a condition of the real world.
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited 10 s in vain until %s", what)
+		}
+	}
+}
+
+func nameOf(n *Names, path string) string {
+	e, ok := n.Name(path)
+	if !ok {
+		return ""
+	}
+	return e.Namespace + "/" + e.Workload + "/" + e.Container
+}
+
+func TestNamesFollowTheSocket(t *testing.T) {
+	f := &runtimeFake{out: make(chan string)}
+	f.list = []listed{{ID: idA, Names: []string{"/other/alias", "/web-1"}, Image: "web:2",
+		Labels: map[string]string{"com.docker.compose.project": "shop", "com.docker.compose.service": "web"}}}
+	n := start(t, serve(t, f))
+	a, b := "/docker/"+idA, "/system.slice/docker-"+idB+".scope"
+	n.Name(a)
+	until(t, "the list is known", func() bool { return nameOf(n, a) == "shop/web/web-1" })
+	want := metric.Entity{Level: metric.Container, Node: "n1", Namespace: "shop", WorkloadKind: "Compose", Workload: "web",
+		Pod: "web-1", Container: "web-1", ID: a, Runtime: "docker", Image: "web:2"}
+	got, _ := n.Name(a)
+	if d := cmp.Diff(*got, want); d != "" {
+		t.Errorf("entity (-got +want):\n%s", d)
+	}
+
+	if got, want := nameOf(n, b), "docker/"+idB[:12]+"/"+idB[:12]; got != want {
+		t.Errorf("name before the event: %q, want %q", got, want)
+	}
+	f.out <- "not an event"
+	f.out <- `{"Type":"container","Action":"exec_create: sh","Actor":{"ID":"` + idB + `","Attributes":{"name":"wrong"}}}`
+	f.out <- `{"Type":"network","Action":"create","Actor":{"ID":"` + idB + `","Attributes":{"name":"wrong"}}}`
+	f.out <- `{"Type":"container","Action":"start","Actor":{"ID":"` + idB + `","Attributes":{"name":"db","image":"pg:17"}}}`
+	until(t, "the event is known", func() bool { return nameOf(n, b) == "docker/db/db" })
+	first, _ := n.Name(b)
+	f.out <- `{"Type":"container","Action":"rename","Actor":{"ID":"` + idB + `","Attributes":{"name":"db2","oldName":"/db","image":"pg:17"}}}`
+	until(t, "the new name is known", func() bool { return nameOf(n, b) == "docker/db2/db2" })
+	if second, _ := n.Name(b); second == first || first.Container != "db" {
+		t.Error("a renamed container kept its pointer, or the old entity was changed")
+	}
+
+	f.out <- `{"Type":"container","Action":"destroy","Actor":{"ID":"` + idB + `"}}`
+	until(t, "the container is forgotten", func() bool { n.mu.Lock(); defer n.mu.Unlock(); return len(n.infos) == 1 })
+
+	// The daemon restarts: what it lists then is the whole truth.
+	f.mu.Lock()
+	f.list = []listed{{ID: idB, Names: []string{"/new"}}}
+	old := f.out
+	f.out = make(chan string)
+	f.mu.Unlock()
+	close(old)
+	until(t, "the new list is known", func() bool { return nameOf(n, b) == "docker/new/new" })
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if len(n.infos) != 1 {
+		t.Errorf("%d containers are known, want 1", len(n.infos))
+	}
+}
+
+func TestSocketsThatMisbehave(t *testing.T) {
+	endless := func(w http.ResponseWriter, r *http.Request, what string) {
+		for {
+			if _, err := io.WriteString(w, what); err != nil {
+				return
+			}
+		}
+	}
+	release := make(chan struct{})
+	t.Cleanup(func() { close(release) }) // after the parallel cases
+	cases := []struct {
+		name    string
+		handler http.HandlerFunc
+		want    string
+	}{
+		{"not Docker", func(w http.ResponseWriter, r *http.Request) { http.Error(w, "no", http.StatusTeapot) }, "418"},
+		{"garbage", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "]}garbage") }, "invalid character"},
+		{"not a list", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, `{"message":"x"}`) }, "instead of a list"},
+		{"endless", func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprint(w, `[{"Id":"`)
+			endless(w, r, strings.Repeat("a", 1<<16))
+		}, "longer than"},
+		{"redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://elsewhere.invalid/", http.StatusFound) }, "302"},
+		{"silent", func(w http.ResponseWriter, r *http.Request) { <-release }, "timeout"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			n, _ := New(Options{Node: "n1", Sockets: []string{serve(t, c.handler)}})
+			got := n.Check(context.Background())[0]
+			if got.Reachable || !got.Exists || !strings.Contains(got.Error, c.want) || got.Fix == "" {
+				t.Errorf("state %+v, want an error with %q and a fix", got, c.want)
+			}
+		})
+	}
+}
+
+func TestSocketMissingOrDenied(t *testing.T) {
+	missing := filepath.Join(t.TempDir(), "none.sock")
+	n, _ := New(Options{Sockets: []string{missing}})
+	if got := n.Check(context.Background())[0]; got.Exists || got.Reachable || got.Denied {
+		t.Errorf("missing socket: %+v", got)
+	}
+	s := newSocket("/run/x/podman.sock")
+	s.outcome(fmt.Errorf("dial: %w", os.ErrPermission), 0)
+	if got := s.snapshot(); !got.Denied || !strings.Contains(got.Fix, "group") || got.Runtime != "podman" {
+		t.Errorf("denied socket: %+v", got)
+	}
+}
+
+// TestHangingSocketDelaysNoName holds the socket's answer back while names are asked for.
+func TestHangingSocketDelaysNoName(t *testing.T) {
+	release := make(chan struct{})
+	n := start(t, serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release })))
+	defer close(release)
+	begun := time.Now()
+	for i := range 10_000 {
+		n.Name(fmt.Sprintf("/docker/%064x", i))
+	}
+	if took := time.Since(begun); took > 2*time.Second {
+		t.Errorf("10,000 names took %v beside a hanging socket", took)
+	}
+}
+
+func FuzzDecodeEvents(f *testing.F) {
+	f.Add([]byte(`{"Type":"container","Action":"start","Actor":{"ID":"` + idA + `","Attributes":{"name":"db","image":"pg"}}}`))
+	f.Add([]byte("{}\n\n[1]\nnull\n{\"Actor\":{\"ID\":5}}"))
+	f.Add([]byte(`{"Action":"destroy","Actor":{"ID":"` + idA + `"}}`))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		_, err := decodeEvents(bytes.NewReader(in), func(c change) {
+			if !hex64(c.id) || !c.removed && (c.info.name == "" || c.info.name != clip(c.info.name)) {
+				t.Errorf("change %+v", c)
+			}
+		})
+		if err == nil || !errors.Is(err, io.EOF) && !errors.Is(err, errLongEvent) {
+			t.Errorf("the stream ended with %v", err)
+		}
+	})
+}
+
+func FuzzDecodeList(f *testing.F) {
+	f.Add([]byte(`[{"Id":"` + idA + `","Names":["/web"],"Image":"x","Labels":{"com.docker.compose.project":"p"}}]`))
+	f.Add([]byte(`[{"Id":"`))
+	f.Add([]byte(`[null,{"Labels":null}]`))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		got, err := decodeList(bytes.NewReader(in))
+		for id, c := range got {
+			if err != nil || !hex64(id) || c.name != clip(c.name) {
+				t.Errorf("%q: %+v, %v", id, c, err)
+			}
+		}
+	})
+}
