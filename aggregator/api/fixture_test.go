@@ -126,7 +126,9 @@ func (f pictures) Snapshot(now time.Time) *live.Snapshot { return f(now) }
 // log is a decision log in memory; its owner does not write while others read.
 type log func(q store.DecisionQuery) ([]store.Decision, error)
 
-func (f log) Decisions(_ context.Context, q store.DecisionQuery) ([]store.Decision, error) { return f(q) }
+func (f log) Decisions(_ context.Context, q store.DecisionQuery) ([]store.Decision, error) {
+	return f(q)
+}
 
 // entries answers queries from a list, newest first, as a store does.
 func entries(list ...store.Decision) log {

@@ -83,7 +83,7 @@ func painsOf(c *Container, a ache) []pain {
 		add(0.55-0.25*a.restart.Seconds()/restartMemory.Seconds(), "restarted %s", ago(a.restart))
 	}
 	if c.Gap != nil && c.Gap.Reason != "starting" {
-		add(0.4, "no data: %s", c.Gap.Reason)
+		add(0.32, "no data: %s", c.Gap.Reason)
 	}
 	if c.MemoryLimit != nil && *c.MemoryLimit > 0 && c.WorkingSet != nil {
 		m := *c.WorkingSet / *c.MemoryLimit

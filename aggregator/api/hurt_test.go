@@ -1,0 +1,173 @@
+package api
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+func TestHurtWords(t *testing.T) {
+	f := func(c Container, a ache, want string) {
+		t.Helper()
+		score, why := hurt(&c, a)
+		if why != want {
+			t.Errorf("got %q (%v), want %q", why, score, want)
+		}
+		if (score == 0) != (why == "") || score < 0 || score > 1 {
+			t.Errorf("score %v goes with %q", score, why)
+		}
+	}
+	f(Container{}, ache{}, "")
+	f(Container{CPU: ptr(1.5)}, ache{}, "")
+	f(Container{Throttled: ptr(.31)}, ache{}, "throttled 31 %")
+	f(Container{Throttled: ptr(.019)}, ache{}, "")
+	f(Container{WorkingSet: ptr(92.0), MemoryLimit: ptr(100.0)}, ache{}, "memory 92 % of limit")
+	f(Container{WorkingSet: ptr(79.0), MemoryLimit: ptr(100.0)}, ache{}, "")
+	f(Container{WorkingSet: ptr(79.0), MemoryLimit: ptr(0.0)}, ache{}, "")
+	f(Container{CPU: ptr(.97), CPULimit: ptr(1.0)}, ache{}, "CPU 97 % of limit")
+	f(Container{}, ache{wasKill: true, killed: 2*time.Minute + 10*time.Second}, "OOM kill 2 min ago")
+	f(Container{}, ache{wasKill: true, killed: time.Second}, "OOM kill just now")
+	f(Container{}, ache{wasStart: true, restart: 42 * time.Second}, "restarted 42 s ago")
+	f(Container{CPUPressure: ptr(.5), IOPressure: ptr(.05), MemoryPressure: ptr(.03)}, ache{}, "CPU pressure 50 %, memory pressure 3.0 %")
+	f(Container{Gap: &Gap{Reason: "permission"}}, ache{}, "no data: permission")
+	f(Container{Gap: &Gap{Reason: "starting"}}, ache{}, "")
+}
+
+// Worst first, as a person on call would look.
+func TestHurtOrder(t *testing.T) {
+	mem := func(share float64) Container { return Container{WorkingSet: ptr(share), MemoryLimit: ptr(1.0)} }
+	cases := []struct {
+		name string
+		c    Container
+		a    ache
+	}{
+		{"killed a minute ago", Container{}, ache{wasKill: true, killed: time.Minute}},
+		{"memory at its limit", mem(.99), ache{}},
+		{"throttled half the time", Container{Throttled: ptr(.5)}, ache{}},
+		{"stalls for memory", Container{MemoryPressure: ptr(.15)}, ache{}},
+		{"memory 92 %", mem(.92), ache{}},
+		{"restarted just now", Container{}, ache{wasStart: true}},
+		{"throttled 15 %", Container{Throttled: ptr(.15)}, ache{}},
+		{"memory 80 %", mem(.8), ache{}},
+		{"not readable", Container{Gap: &Gap{Reason: "permission"}}, ache{}},
+		{"CPU at its limit", Container{CPU: ptr(.99), CPULimit: ptr(1.0)}, ache{}},
+		{"some wait for a CPU", Container{CPUPressure: ptr(.1)}, ache{}},
+		{"well", Container{CPU: ptr(2.0)}, ache{}},
+	}
+	prev := 2.0
+	for _, c := range cases {
+		got, why := hurt(&c.c, c.a)
+		if got >= prev {
+			t.Errorf("%s (%s) has %v, not less than the one before it, %v", c.name, why, got, prev)
+		}
+		prev = got
+	}
+}
+
+// More of any pain never hurts less, and the order does not depend on how the rows came.
+func TestHurtProperties(t *testing.T) {
+	some := rapid.Custom(func(t *rapid.T) *float64 {
+		if rapid.Bool().Draw(t, "known") {
+			return ptr(rapid.Float64Range(0, 1).Draw(t, "v"))
+		}
+		return nil
+	})
+	row := rapid.Custom(func(t *rapid.T) Container {
+		return Container{
+			Title: rapid.StringMatching("[a-c]{1,2}").Draw(t, "title"), ID: rapid.StringMatching("/[a-z]{6}").Draw(t, "id"),
+			CPU: some.Draw(t, "cpu"), CPULimit: some.Draw(t, "limit"), WorkingSet: some.Draw(t, "ws"), MemoryLimit: some.Draw(t, "mlimit"),
+			Throttled: some.Draw(t, "throttled"), CPUPressure: some.Draw(t, "pc"), MemoryPressure: some.Draw(t, "pm"), IOPressure: some.Draw(t, "pi"),
+		}
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		c := row.Draw(t, "c")
+		before, _ := hurt(&c, ache{})
+		for _, p := range []**float64{&c.Throttled, &c.CPUPressure, &c.MemoryPressure, &c.IOPressure, &c.WorkingSet} {
+			if *p == nil {
+				continue
+			}
+			old := *p
+			*p = ptr(min(1, *old+rapid.Float64Range(0, 1).Draw(t, "more")))
+			if after, why := hurt(&c, ache{}); after < before || after > 1 || math.IsNaN(after) {
+				t.Fatalf("more pain: %v after %v (%s)", after, before, why)
+			}
+			*p = old
+		}
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		rows := rapid.SliceOfNDistinct(row, 0, 12, func(c Container) string { return c.ID }).Draw(t, "rows")
+		key := rapid.SampledFrom(sortKeys[:]).Draw(t, "key")
+		other := rapid.Permutation(rows).Draw(t, "other")
+		sortContainers(rows, key)
+		sortContainers(other, key)
+		if !slices.EqualFunc(rows, other, func(a, b Container) bool { return a.ID == b.ID }) {
+			t.Fatalf("the order by %q depends on how the rows came", key)
+		}
+	})
+}
+
+func TestKills(t *testing.T) {
+	k := newKills()
+	e := &metric.Entity{Level: metric.Container, Node: "n1", Namespace: "demo", Pod: "web-1", Container: "web-1", ID: "/a"}
+	at := func(d time.Duration, id string, count float64) {
+		entity := *e
+		entity.ID = id
+		it := &live.Item{Entity: &entity, Values: []live.Value{{ID: metric.OOMKills, T: noon.Add(d), V: count}}}
+		k.feed(&live.Snapshot{Time: noon.Add(d), Containers: []*live.Item{it}})
+	}
+	f := func(d time.Duration, want time.Duration, wantOK bool) {
+		t.Helper()
+		if got, ok := k.age(e, noon.Add(d)); got != want && wantOK || ok != wantOK {
+			t.Errorf("at %v: got %v %v, want %v %v", d, got, ok, want, wantOK)
+		}
+	}
+	at(0, "/a", 3) // killed at some time before we watched
+	f(0, 0, false)
+	at(10*time.Second, "/a", 3)
+	f(10*time.Second, 0, false)
+	at(20*time.Second, "/a", 4)
+	f(80*time.Second, time.Minute, true)
+	at(90*time.Second, "/b", 0) // the container came back in a new cgroup
+	f(90*time.Second, 70*time.Second, true)
+	at(100*time.Second, "/b", 1)
+	f(100*time.Second, 0, true)
+	f(100*time.Second+killMemory, 0, false)
+
+	// It goes when its container has been gone for long.
+	k.feed(&live.Snapshot{Time: noon.Add(100*time.Second + killMemory + time.Second)})
+	if len(k.by) != 0 {
+		t.Errorf("%d containers are remembered, want none", len(k.by))
+	}
+}
+
+func TestKillsAreBounded(t *testing.T) {
+	k := newKills()
+	s := &live.Snapshot{Time: noon}
+	for i := range maxKills + 10 {
+		s.Containers = append(s.Containers, &live.Item{
+			Entity: &metric.Entity{Container: fmt.Sprint(i)},
+			Values: []live.Value{{ID: metric.OOMKills, T: noon, V: 1}},
+		})
+	}
+	k.feed(s)
+	if len(k.by) > maxKills {
+		t.Errorf("%d containers are remembered, want at most %d", len(k.by), maxKills)
+	}
+}
+
+func TestRestartHurts(t *testing.T) {
+	it := container("demo", "Service", "web", "web-1", "process", "/x")
+	it.Restarts, it.Start = 2, noon.Add(-time.Minute)
+	s := snapshotOf(nil, []*live.Item{it})
+	p := newPicture(s, newKills())
+	if got := p.containers[0]; got.Why != "restarted 1 min ago" || or(got.Restarts) != 2 {
+		t.Errorf("got %q, %v restarts", got.Why, or(got.Restarts))
+	}
+}
