@@ -1,0 +1,153 @@
+package live
+
+import (
+	"time"
+
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+// PodUsage is what one pod of a workload used over a look.
+type PodUsage struct {
+	Pod string
+	// Timestamp is the time of the newest sample: of the container whose newest sample is oldest.
+	Timestamp time.Time
+	// Window is the time that the look really covers, for that container.
+	Window     time.Duration
+	Containers []ContainerUsage // by name
+}
+
+// ContainerUsage is one container's part, in the row's unit (per second for a counter: cores for CPU).
+type ContainerUsage struct {
+	Name  string
+	Value float64
+}
+
+// Look returns what each pod of a workload used over the newest w, by pod name: the mean rate of a counter, the mean
+// of a gauge, from the samples' own times, interfaces and devices added up. The look begins at the sample that is nearest
+// to w before the newest, so it spans at least two samples of a counter; a pod younger than w gives the time it has. A
+// pod is left out when one of its containers has no current value or, for a counter, only one sample; containers that have ended are not asked.
+func (p *Picture) Look(now time.Time, namespace, kind, name string, id metric.ID, w time.Duration) []PodUsage {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	u := p.byKey[key{metric.Workload, "", namespace, kind, name}]
+	if u == nil || int(id) >= len(p.rows) {
+		return nil
+	}
+	p.tidy()
+	out := make([]PodUsage, 0, len(u.members))
+	for _, m := range u.members {
+		if usage, ok := p.pod(m, id, now.UnixMilli(), w.Milliseconds()); ok {
+			out = append(out, usage)
+		}
+	}
+	return out
+}
+
+// pod looks at the containers of one pod. A unit without members stands for itself.
+func (p *Picture) pod(u *unit, id metric.ID, now, w int64) (PodUsage, bool) {
+	usage := PodUsage{Pod: u.entity.Pod}
+	containers := u.members
+	if u.key.level == metric.Container || len(containers) == 0 {
+		containers = []*unit{u}
+	}
+	if u.key.level == metric.Container && usage.Pod == "" {
+		usage.Pod = u.entity.Container
+	}
+	for _, c := range containers {
+		l, ok := p.look(c, id, now, w)
+		if !ok {
+			if p.ended(c) && now-c.newestSample() > 0 && !p.anyCurrent(c, now) {
+				continue
+			}
+			return PodUsage{}, false
+		}
+		usage.Containers = append(usage.Containers, ContainerUsage{Name: c.entity.Container, Value: l.value})
+		if at := millis(l.newest); usage.Timestamp.IsZero() || at.Before(usage.Timestamp) {
+			usage.Timestamp, usage.Window = at, time.Duration(l.window)*time.Millisecond
+		}
+	}
+	return usage, len(usage.Containers) > 0
+}
+
+// anyCurrent says whether the unit has any current value.
+func (p *Picture) anyCurrent(u *unit, now int64) bool {
+	if u.gap != nil && u.gap.Reason == gone {
+		return false
+	}
+	for i := range u.series {
+		if p.current(u, &u.series[i], now) {
+			return true
+		}
+	}
+	return false
+}
+
+// looked is the outcome of a look at one unit.
+type looked struct {
+	value          float64
+	newest, window int64 // milliseconds
+}
+
+func (p *Picture) look(u *unit, id metric.ID, now, w int64) (out looked, ok bool) {
+	if u.gap != nil && u.gap.Reason == gone {
+		return out, false
+	}
+	i, _ := u.find(0, id, "")
+	for ; i < len(u.series) && u.series[i].id == id; i++ {
+		s := &u.series[i]
+		if !p.current(u, s, now) {
+			continue
+		}
+		v, t, window := s.mean(p.rows[id].Kind, w)
+		if p.rows[id].Kind == metric.Counter && window == 0 {
+			return out, false
+		}
+		t += u.base
+		if !ok || t < out.newest {
+			out.newest, out.window = t, window
+		}
+		out.value += v
+		ok = true
+	}
+	return out, ok
+}
+
+// mean returns the mean over the newest w milliseconds, the newest sample's time and the time really covered.
+func (s *series) mean(kind metric.Kind, w int64) (v float64, newest, window int64) {
+	last := int(s.n) - 1
+	t1, v1 := s.at(last)
+	first := s.since(int64(t1)-w, kind == metric.Counter)
+	t0, v0 := s.at(first)
+	window = int64(t1) - int64(t0)
+	if kind == metric.Counter {
+		if window == 0 {
+			return 0, int64(t1), 0
+		}
+		return (v1 - v0) / float64(window) * 1000, int64(t1), window
+	}
+	sum := 0.0
+	for i := first; i <= last; i++ {
+		_, x := s.at(i)
+		sum += x
+	}
+	return sum / float64(last-first+1), int64(t1), window
+}
+
+// since returns the index of the sample nearest to time t; for a counter at least one before the newest, if there is one.
+func (s *series) since(t int64, counter bool) int {
+	i := int(s.n) - 1
+	if counter && i > 0 {
+		i--
+	}
+	for i > 0 {
+		here, _ := s.at(i)
+		next, _ := s.at(i - 1)
+		if abs(int64(next)-t) > abs(int64(here)-t) {
+			break
+		}
+		i--
+	}
+	return i
+}
+
+func abs(x int64) int64 { return max(x, -x) }

@@ -1,0 +1,88 @@
+package live
+
+import (
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+// reason says why a sample was not applied.
+type reason uint8
+
+const (
+	dropFuture     reason = iota // later than its batch's time by more than the skew
+	dropOld                      // not newer than the newest sample there is
+	dropNotFinite                // NaN or infinite
+	dropUnknownRow               // no such row, or not at this level
+	dropEntity                   // nil, nameless or misnamed
+	dropLimit                    // too many entities or series
+	dropDuplicate                // another container of the same names, older than the one shown
+	dropFastLane                 // a full batch's copy of a row that the fast lane carries
+	numReasons
+)
+
+var reasonNames = [numReasons]string{"future", "old", "not_finite", "unknown_row", "entity", "limit", "duplicate", "fast_lane"}
+
+// drops counts the samples dropped during one Apply, by reason.
+type drops [numReasons]int
+
+// meters are the picture's own metrics.
+type meters struct {
+	applied  prometheus.Counter
+	dropped  [numReasons]prometheus.Counter
+	entities [len(levelCounts{})]prometheus.Gauge
+	restarts prometheus.Counter
+	steps    prometheus.Counter
+	snapshot prometheus.Histogram
+}
+
+// levelCounts has one place for each level.
+type levelCounts [metric.Cluster + 1]int
+
+func newMeters(r prometheus.Registerer) (*meters, error) {
+	dropped := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "plimsoll_live_samples_dropped_total",
+		Help: "Samples that were not applied to the live picture, by reason."}, []string{"reason"})
+	entities := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "plimsoll_live_entities",
+		Help: "Entities in the live picture, by level, roll-ups included."}, []string{"level"})
+	m := &meters{
+		applied: prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_live_samples_applied_total",
+			Help: "Samples applied to the live picture."}),
+		restarts: prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_live_restarts_total",
+			Help: "Times an entity's counters began anew under the same names."}),
+		steps: prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_live_clock_steps_total",
+			Help: "Times an entity's samples went on at an earlier time."}),
+		snapshot: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "plimsoll_live_snapshot_duration_seconds",
+			Help: "Time to build a snapshot.", Buckets: prometheus.ExponentialBuckets(1e-4, 4, 8)}),
+	}
+	for i := range m.dropped {
+		m.dropped[i] = dropped.WithLabelValues(reasonNames[i])
+	}
+	for _, l := range metric.Levels() {
+		m.entities[l] = entities.WithLabelValues(l.String())
+	}
+	if r == nil {
+		return m, nil
+	}
+	var errs []error
+	for _, c := range []prometheus.Collector{m.applied, dropped, entities, m.restarts, m.steps, m.snapshot} {
+		errs = append(errs, r.Register(c))
+	}
+	return m, errors.Join(errs...)
+}
+
+// count adds what one Apply applied and dropped.
+func (m *meters) count(applied int, d *drops) {
+	if applied > 0 {
+		m.applied.Add(float64(applied))
+	}
+	for i, n := range d {
+		if n > 0 {
+			m.dropped[i].Add(float64(n))
+		}
+	}
+}
+
+func (m *meters) took(start time.Time) { m.snapshot.Observe(time.Since(start).Seconds()) }

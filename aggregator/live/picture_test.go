@@ -1,0 +1,119 @@
+package live
+
+import (
+	"testing"
+
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+func TestRatesAndSums(t *testing.T) {
+	p := newPicture(t, Options{})
+	a, b, n := web(1), web(2), node("n1")
+	for i := range 4 {
+		at := sec(float64(i))
+		apply(t, p, tick(at, cpu(a, at, 10+0.25*float64(i), 100), cpu(b, at, 3+0.5*float64(i), 50), cpu(n, at, 1000+float64(i), 4000)))
+	}
+	s := p.Snapshot(sec(3.2))
+	if len(s.Containers) != 2 || len(s.Pods) != 2 {
+		t.Fatalf("%d containers, %d pods, want 2 and 2", len(s.Containers), len(s.Pods))
+	}
+	wantRate(t, s.Containers[0], metric.CPUUsage, 0.25)
+	wantRate(t, s.Pods[1], metric.CPUUsage, 0.5)
+	w := only(t, s.Workloads)
+	wantRate(t, w, metric.CPUUsage, 0.75)
+	if got, _ := w.Gauge(metric.MemoryWorkingSet); got != 150 {
+		t.Errorf("working set %v, want 150", got)
+	}
+	wantRate(t, only(t, s.Namespaces), metric.CPUUsage, 0.75)
+	wantRate(t, only(t, s.Nodes), metric.CPUUsage, 1)
+	wantRate(t, s.Cluster, metric.CPUUsage, 1)
+	if w.Parent != s.Namespaces[0] || s.Pods[0].Parent != w || s.Containers[0].Parent != s.Pods[0] || s.Nodes[0].Parent != s.Cluster {
+		t.Error("parents are wrong")
+	}
+	if len(s.Nodes[0].Items) != 2 || len(w.Items) != 2 {
+		t.Errorf("node has %d members, workload %d, want 2 and 2", len(s.Nodes[0].Items), len(w.Items))
+	}
+	if got := s.Missing(); len(got) != 0 {
+		t.Errorf("gaps: %v %+v", got[0].Entity, got[0].Gap)
+	}
+	look := p.Look(sec(3.2), "demo", "Service", "web", metric.CPUUsage, 3e9)
+	if len(look) != 2 || look[0].Pod != "web-1" || look[0].Window.Seconds() != 3 || look[1].Containers[0].Value != 0.5 {
+		t.Errorf("look: %+v", look)
+	}
+}
+
+func TestStartingStaleForgotten(t *testing.T) {
+	p := newPicture(t, Options{})
+	a := web(1)
+	apply(t, p, tick(sec(0), cpu(a, sec(0), 1, 10)))
+	wantGap(t, only(t, p.Snapshot(sec(0)).Containers), "starting")
+	apply(t, p, tick(sec(1), cpu(a, sec(1), 2, 10)))
+	wantGap(t, only(t, p.Snapshot(sec(1)).Containers), "")
+	wantGap(t, only(t, p.Snapshot(sec(6)).Containers), "")
+	s := p.Snapshot(sec(7))
+	wantGap(t, only(t, s.Containers), "stale")
+	wantGap(t, only(t, s.Workloads), "member")
+	if got := p.Look(sec(7), "demo", "Service", "web", metric.CPUUsage, 3e9); len(got) != 0 {
+		t.Errorf("look at a stale pod: %+v", got)
+	}
+	if s = p.Snapshot(sec(122)); len(s.Containers)+len(s.Pods)+len(s.Workloads)+len(s.Namespaces)+len(s.Nodes) != 0 {
+		t.Errorf("not forgotten: %v", s)
+	}
+	if len(p.byKey) != 1 || len(p.byPtr) != 0 || len(p.byID) != 0 || p.own != 0 {
+		t.Errorf("left over: %d keys, %d pointers, %d cgroups, own %d", len(p.byKey), len(p.byPtr), len(p.byID), p.own)
+	}
+}
+
+func TestRestart(t *testing.T) {
+	p := newPicture(t, Options{})
+	a := web(1)
+	for i := range 3 {
+		apply(t, p, tick(sec(float64(i)), cpu(a, sec(float64(i)), 100+float64(i), 10)))
+	}
+	apply(t, p, tick(sec(3), cpu(a, sec(3), 0.2, 10)))
+	it := only(t, p.Snapshot(sec(3)).Containers)
+	wantGap(t, it, "starting")
+	apply(t, p, tick(sec(4), cpu(a, sec(4), 0.7, 10)))
+	it = only(t, p.Snapshot(sec(4)).Containers)
+	wantRate(t, it, metric.CPUUsage, 0.5)
+	if it.Restarts != 1 {
+		t.Errorf("restarts %d, want 1", it.Restarts)
+	}
+}
+
+func TestRollUpCountersNeverDrop(t *testing.T) {
+	p := newPicture(t, Options{})
+	a, b := web(1), web(2)
+	last := -1.0
+	for i := range 40 {
+		at := sec(float64(i))
+		va, groups := float64(i), []metric.Group(nil)
+		if i >= 20 {
+			va = float64(i-20) + 0.5 // restarted
+		}
+		groups = append(groups, cpu(a, at, va, 100))
+		if i < 15 {
+			groups = append(groups, cpu(b, at, 500+2*float64(i), 10)) // and dies
+		}
+		apply(t, p, tick(at, groups...))
+		if i%5 != 4 {
+			continue
+		}
+		for _, g := range p.RollUp(at).Groups {
+			if g.Entity.Level != metric.Workload {
+				continue
+			}
+			for _, pt := range g.Points {
+				if pt.ID == metric.CPUUsage {
+					if pt.V < last {
+						t.Errorf("at %d the counter dropped from %v to %v", i, last, pt.V)
+					}
+					last = pt.V
+				}
+			}
+		}
+	}
+	if want := 14.0*2 + 19 + 19; last != want {
+		t.Errorf("counted %v, want %v", last, want)
+	}
+}
