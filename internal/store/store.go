@@ -96,6 +96,11 @@ type Query struct {
 
 	Func Func
 	Q    float64 // for Quantile, 0 to 1
+	// RateOver, for a counter and every Func but Rate, applies Func to the counter's rate per second, taken over
+	// and every so much time, instead of to the counter itself: the 95th percentile of the CPU usage over an
+	// hour is Quantile with Q 0.95, Window 1h and RateOver 1m. Zero: the counter itself. An engine that keeps the
+	// rate as a field of its own may use that.
+	RateOver time.Duration
 
 	// By joins series that agree in these labels with Join; nil leaves each series by itself, an empty
 	// slice that is not nil joins all into one.
