@@ -1,0 +1,303 @@
+package tsdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/storage"
+	promtsdb "github.com/prometheus/prometheus/tsdb"
+
+	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/store"
+)
+
+const (
+	// ahead is how far a sample's time may be in the future. One sample from next year would make all others too old.
+	ahead = 10 * time.Minute
+	// commitEvery is how many samples go into the log at once at most.
+	commitEvery = 1 << 16
+)
+
+// Append stores a batch; see the package comment for what its nil promises. Entities named in b.Gaps get
+// staleness markers. It waits for batches that came before, as long as ctx lets it.
+func (db *DB) Append(ctx context.Context, b *metric.Batch) (err error) {
+	start := time.Now()
+	defer func() { db.met.append.Observe(time.Since(start).Seconds()) }()
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("cannot append batch of node %q: %w", b.Node, err)
+	}
+	if err := db.writable(); err != nil && !db.mayLookAgain() {
+		return fmt.Errorf("cannot append batch of node %q: %w", b.Node, err)
+	}
+	select {
+	case db.turn <- struct{}{}:
+		defer func() { <-db.turn }()
+	case <-ctx.Done():
+		return fmt.Errorf("cannot append batch of node %q: %w", b.Node, ctx.Err())
+	}
+	db.look()
+	if err := db.writable(); err != nil {
+		return fmt.Errorf("cannot append batch of node %q: %w", b.Node, err)
+	}
+	db.mu.RLock()
+	defer db.mu.RUnlock()
+	if db.gen == nil {
+		return fmt.Errorf("cannot append batch of node %q: %w", b.Node, store.ErrClosed)
+	}
+	w := writer{db: db, gen: db.gen, ctx: ctx, newest: db.opts.Now().Add(ahead).UnixMilli(), seen: start}
+	if err := w.batch(b); err != nil {
+		return fmt.Errorf("cannot append batch of node %q: %w", b.Node, err)
+	}
+	return nil
+}
+
+// mayLookAgain says whether the only thing wrong is a full disk, which the appender looks at itself.
+func (db *DB) mayLookAgain() bool {
+	_, broken := db.cond.get(ReasonWriteFailed)
+	return !broken && !db.closed.Load()
+}
+
+// writer puts one batch into the engine. Its caller has the turn.
+type writer struct {
+	db      *DB
+	gen     *generation
+	ctx     context.Context
+	app     storage.Appender
+	newest  int64 // samples after this are from the future
+	seen    time.Time
+	count   int // samples in app
+	markers int
+
+	builder labels.ScratchBuilder
+	dropped [len(dropReasons)]int
+}
+
+// dropReasons are indexes of writer.dropped, which are counted after the batch.
+var dropReasons = [...]string{dropNotFinite, dropFuture, dropTooOld, dropDuplicate, dropUnknown, dropSeriesLimit}
+
+const (
+	iNotFinite = iota
+	iFuture
+	iTooOld
+	iDuplicate
+	iUnknown
+	iSeriesLimit
+)
+
+func (w *writer) batch(b *metric.Batch) error {
+	w.app = w.gen.tsdb.Appender(w.ctx)
+	for i := range b.Groups {
+		g := &b.Groups[i]
+		if g.Entity == nil {
+			w.dropped[iUnknown] += len(g.Points)
+			continue
+		}
+		w.group(w.db.cache.get(g.Entity), g.Points)
+		if w.count < commitEvery {
+			continue
+		}
+		if err := w.commit(); err != nil {
+			return err
+		}
+		w.app = w.gen.tsdb.Appender(w.ctx)
+	}
+	for i := range b.Gaps {
+		if e := b.Gaps[i].Entity; e != nil {
+			w.gap(e, b.Time.UnixMilli())
+		}
+	}
+	return w.commit()
+}
+
+// group appends an entity's points.
+func (w *writer) group(e *entry, points []metric.Point) {
+	e.seen = w.seen
+	before := e.last
+	for i := range points {
+		p := &points[i]
+		if v := p.V; v-v != 0 { // NaN, +Inf, -Inf
+			w.dropped[iNotFinite]++
+			continue
+		}
+		if p.T > w.newest {
+			w.dropped[iFuture]++
+			continue
+		}
+		s := e.find(p.ID, p.Sub)
+		if !w.sample(e, s, p.T, p.V) {
+			continue
+		}
+		s.note(p.T)
+		if p.T > e.last {
+			e.last = p.T
+		}
+	}
+	if before != 0 && e.last > before {
+		e.interval = nextInterval(e.interval, e.last-before)
+	}
+}
+
+// sample appends one sample and says whether the engine took it.
+func (w *writer) sample(e *entry, s *series, t int64, v float64) bool {
+	if s.ref != 0 {
+		_, err := w.app.Append(s.ref, labels.EmptyLabels(), t, v)
+		if err == nil {
+			w.count++
+			return true
+		}
+		if !errors.Is(err, promtsdb.ErrInvalidSample) {
+			w.drop(err)
+			return false
+		}
+		s.ref = 0 // the head forgot the series
+	}
+	ls, ok := w.labels(e.entity, s.id, s.sub)
+	if !ok || t <= 0 {
+		w.dropped[iUnknown]++
+		return false
+	}
+	if int(w.gen.tsdb.Head().NumSeries()) >= w.db.opts.MaxSeries {
+		w.dropped[iSeriesLimit]++
+		w.db.cond.set(ReasonSeriesLimit, fmt.Sprintf("there are %d series, the most that are kept: samples of new ones are left out", w.db.opts.MaxSeries), w.db.opts.Now())
+		return false
+	}
+	ref, err := w.app.Append(0, ls, t, v)
+	if err != nil {
+		w.drop(err)
+		return false
+	}
+	w.count++
+	s.ref = ref
+	return true
+}
+
+func (w *writer) drop(err error) {
+	switch {
+	case errors.Is(err, storage.ErrTooOldSample), errors.Is(err, storage.ErrOutOfBounds), errors.Is(err, storage.ErrOutOfOrderSample):
+		w.dropped[iTooOld]++
+	case errors.Is(err, storage.ErrDuplicateSampleForTimestamp):
+		w.dropped[iDuplicate]++
+	default:
+		w.dropped[iUnknown]++
+	}
+}
+
+// labels returns the labels of a series; ok is false if the catalogue does not have it.
+func (w *writer) labels(e *metric.Entity, id metric.ID, sub string) (ls labels.Labels, ok bool) {
+	if int(id) >= len(metric.Rows()) {
+		return ls, false
+	}
+	row := metric.Get(id)
+	if !row.Has(e.Level) {
+		return ls, false
+	}
+	b := &w.builder
+	b.Reset()
+	b.Add(metricName, row.At(e.Level))
+	own := e.Labels()
+	for _, l := range own {
+		b.Add(l.Name, clean(l.Value))
+	}
+	if e.Level == row.Levels[0] {
+		for _, l := range row.Fixed {
+			b.Add(l.Name, l.Value)
+		}
+	}
+	if row.Sub != "" && sub != "" {
+		b.Add(row.Sub, clean(sub))
+	}
+	for _, l := range w.db.opts.ExternalLabels {
+		if !has(own, l.Name) && !has(row.Fixed, l.Name) && l.Name != row.Sub && l.Value != "" {
+			b.Add(l.Name, clean(l.Value))
+		}
+	}
+	b.Sort()
+	return b.Labels(), true
+}
+
+func has(ls []metric.Label, name string) bool {
+	for _, l := range ls {
+		if l.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// clean makes a label value valid UTF-8: the engine would keep any bytes, but JSON cannot carry them.
+func clean(v string) string { return strings.ToValidUTF8(v, "\uFFFD") }
+
+// commit writes what was appended to the log, which is the acknowledgement, and counts.
+func (w *writer) commit() error {
+	err := guard(w.app.Commit)
+	if err == nil && w.db.opts.Sync {
+		err = w.sync()
+	}
+	if err != nil {
+		w.db.failed(w.gen, "write to the log", err)
+		return fmt.Errorf("cannot write to the log: %w: %w", err, store.ErrReadOnly)
+	}
+	w.db.met.appended.Add(float64(w.count - w.markers))
+	w.db.met.markers.Add(float64(w.markers))
+	for i, n := range w.dropped {
+		if n > 0 {
+			w.db.met.dropped.WithLabelValues(dropReasons[i]).Add(float64(n))
+		}
+	}
+	w.count, w.markers, w.dropped = 0, 0, [len(dropReasons)]int{}
+	if w.full() {
+		select {
+		case w.db.wake <- struct{}{}:
+		default:
+		}
+	}
+	return nil
+}
+
+// full says whether the head holds enough for a block to be written.
+func (w *writer) full() bool {
+	h := w.gen.tsdb.Head()
+	lo, hi := h.MinTime(), h.MaxTime()
+	return lo != math.MaxInt64 && hi-lo > blockRange.Milliseconds()/2*3
+}
+
+// sync waits until the log is on the disk: its newest two segments, since the batch may have begun a new one.
+func (w *writer) sync() error {
+	for _, sub := range []string{"wal", "wbl"} {
+		dir := filepath.Join(w.db.engineDir(), sub)
+		names, err := os.ReadDir(dir)
+		if err != nil {
+			return err
+		}
+		var segments []string
+		for _, n := range names {
+			if !n.IsDir() {
+				segments = append(segments, n.Name())
+			}
+		}
+		for _, name := range append(segments[max(0, len(segments)-2):], ".") {
+			if err := syncFile(filepath.Join(dir, name)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func syncFile(name string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		if os.IsNotExist(err) {
+			return nil
+		}
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}

@@ -1,0 +1,199 @@
+package tsdb
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"slices"
+	"strconv"
+
+	"plimsoll.dev/plimsoll/internal/store"
+)
+
+// A line of the decision log is a CRC-32C in eight hexadecimal digits, a space, a JSON object without line
+// breaks, and a line break. The CRC is that of the object.
+
+// decisionLine is the object of a line.
+type decisionLine struct {
+	store.Decision
+	Detail   json.RawMessage `json:"detail,omitempty"`
+	Detail64 string          `json:"detail64,omitempty"` // base64, when the detail is not JSON on one line
+}
+
+// crcLength is the length of a line without its object and line break.
+const crcLength = 9
+
+func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
+
+// encodeDecision appends a decision's line to buf. The detail's bytes are kept as they are.
+func encodeDecision(buf []byte, d *store.Decision) ([]byte, error) {
+	object, err := json.Marshal(d)
+	if err != nil {
+		return nil, err
+	}
+	if len(d.Detail) > 0 {
+		object = object[:len(object)-1] // the closing brace
+		if json.Valid(d.Detail) && !bytes.ContainsAny(d.Detail, "\r\n") && len(bytes.TrimSpace(d.Detail)) == len(d.Detail) {
+			object = append(append(object, `,"detail":`...), d.Detail...)
+		} else {
+			object = append(object, `,"detail64":"`...)
+			object = append(base64.StdEncoding.AppendEncode(object, d.Detail), '"')
+		}
+		object = append(object, '}')
+	}
+	if len(object) > decisionSegment/2 {
+		return nil, fmt.Errorf("decision of %d bytes is longer than the %d that are kept: %w", len(object), decisionSegment/2, store.ErrTooLarge)
+	}
+	buf = fmt.Appendf(buf, "%08x ", crc32.Checksum(object, castagnoli()))
+	return append(append(buf, object...), '\n'), nil
+}
+
+// decodeDecision reads a line without its line break.
+func decodeDecision(line []byte) (*store.Decision, error) {
+	if len(line) < crcLength+2 || line[crcLength-1] != ' ' {
+		return nil, errors.New("not a decision")
+	}
+	want, err := strconv.ParseUint(string(line[:crcLength-1]), 16, 32)
+	if err != nil {
+		return nil, fmt.Errorf("not a checksum: %w", err)
+	}
+	object := line[crcLength:]
+	if got := crc32.Checksum(object, castagnoli()); got != uint32(want) {
+		return nil, fmt.Errorf("checksum is %08x, not %08x", got, want)
+	}
+	var l decisionLine
+	if err := json.Unmarshal(object, &l); err != nil {
+		return nil, err
+	}
+	d := l.Decision
+	d.Detail = l.Detail
+	if l.Detail64 != "" {
+		if d.Detail, err = base64.StdEncoding.DecodeString(l.Detail64); err != nil {
+			return nil, err
+		}
+	}
+	return &d, nil
+}
+
+// scanDecisions gives every decision in data to each until it says false. It returns how many bytes of data are
+// whole lines, not counting broken ones at the end, and how many lines before that are damaged.
+func scanDecisions(data []byte, each func(*store.Decision) bool) (good, damaged int) {
+	broken := 0 // damaged lines since the last good one
+	for pos := 0; pos < len(data); {
+		n := bytes.IndexByte(data[pos:], '\n')
+		if n < 0 {
+			break
+		}
+		d, err := decodeDecision(data[pos : pos+n])
+		pos += n + 1
+		if err != nil {
+			broken++
+			continue
+		}
+		good, damaged, broken = pos, damaged+broken, 0
+		if !each(d) {
+			break
+		}
+	}
+	return good, damaged
+}
+
+// Decisions returns the newest decisions that q asks for, newest first; of one moment, the last appended first.
+func (db *DB) Decisions(ctx context.Context, q store.DecisionQuery) ([]store.Decision, error) {
+	if db.closed.Load() {
+		return nil, fmt.Errorf("cannot read decisions: %w", store.ErrClosed)
+	}
+	out, err := db.decisions.query(ctx, q)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read decisions: %w", err)
+	}
+	return out, nil
+}
+
+func (l *decisionLog) query(ctx context.Context, q store.DecisionQuery) ([]store.Decision, error) {
+	if q.Limit < 0 {
+		return nil, bad("limit \"%d\" is negative", q.Limit)
+	}
+	if !q.Start.IsZero() && !q.End.IsZero() && q.End.Before(q.Start) {
+		return nil, bad("end is before start")
+	}
+	limit := q.Limit
+	if limit == 0 {
+		limit = defaultDecisions
+	}
+	limit = min(limit, maxDecisions)
+	var out []store.Decision
+	for _, s := range l.candidates(&q) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if len(out) == limit && s.last.Before(out[limit-1].Time) {
+			break // this one and all further ones are older
+		}
+		found, err := l.read(s, &q)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, found...)
+		slices.SortStableFunc(out, func(a, b store.Decision) int { return b.Time.Compare(a.Time) })
+		out = out[:min(len(out), limit)]
+	}
+	return out, nil
+}
+
+// candidates returns copies of the outlines of the segments that may hold what q asks for, the one with the newest decision first.
+func (l *decisionLog) candidates(q *store.DecisionQuery) []decisionFile {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var out []decisionFile
+	for _, s := range l.segments {
+		if s.may(q) {
+			out = append(out, decisionFile{number: s.number, size: s.size, last: s.last})
+		}
+	}
+	slices.SortFunc(out, func(a, b decisionFile) int {
+		return cmp.Or(b.last.Compare(a.last), b.number-a.number)
+	})
+	return out
+}
+
+// read returns a segment's decisions that q asks for, the last appended first.
+func (l *decisionLog) read(s decisionFile, q *store.DecisionQuery) ([]store.Decision, error) {
+	f, err := os.Open(l.name(s.number))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil // dropped in the meantime
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data := make([]byte, s.size)
+	n, err := f.ReadAt(data, 0)
+	if err != nil && n < len(data) {
+		return nil, fmt.Errorf("cannot read %q: %w", f.Name(), err)
+	}
+	var out []store.Decision
+	scanDecisions(data, func(d *store.Decision) bool {
+		if wanted(d, q) {
+			out = append(out, *d)
+		}
+		return true
+	})
+	slices.Reverse(out)
+	return out, nil
+}
+
+func wanted(d *store.Decision, q *store.DecisionQuery) bool {
+	return (q.Namespace == "" || q.Namespace == d.Namespace) &&
+		(q.Kind == "" || q.Kind == d.Kind) &&
+		(q.Name == "" || q.Name == d.Name) &&
+		(q.Start.IsZero() || !d.Time.Before(q.Start)) &&
+		(q.End.IsZero() || !d.Time.After(q.End)) &&
+		(len(q.Actions) == 0 || slices.Contains(q.Actions, d.Action))
+}

@@ -1,0 +1,131 @@
+package tsdb
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+// blockRange is the length of the newest blocks, Prometheus' default. The head keeps one and a half times as much.
+const blockRange = 2 * time.Hour
+
+// Options say where the store is and how much it keeps. The zero value of every field but Dir means its default.
+type Options struct {
+	// Dir is the data folder, made if it does not exist.
+	Dir string
+	// Retention is how long data is kept, at least two hours; 15 days by default. Data goes by whole blocks, so a
+	// little more may be kept.
+	Retention time.Duration
+	// MaxBytes is the most the folder may hold, the write-ahead log and the decisions included; 1 GiB by default.
+	// The oldest blocks go first. The newest three hours (the head) are kept in any case.
+	MaxBytes int64
+	// OutOfOrder is how much older than the newest sample a late sample may be; one hour by default.
+	OutOfOrder time.Duration
+	// ExternalLabels are put on every series that does not have a label of the name itself.
+	ExternalLabels []metric.Label
+
+	// QueryTimeout ends a query that takes longer, 30 s by default.
+	QueryTimeout time.Duration
+	// MaxSamples is how many samples a query may hold in memory at once, 5,000,000 (80 MB) by default.
+	MaxSamples int
+	// MaxConcurrentQueries is how many queries run at once; others wait. 8 by default.
+	MaxConcurrentQueries int
+	// Lookback is how far back a PromQL selector finds a series' newest sample, 30 s by default: two missed ticks are
+	// bridged, more is a gap.
+	Lookback time.Duration
+
+	// MaxSeries is the most series in the head; samples of further ones are left out and counted. 1,000,000 by default.
+	MaxSeries int
+	// MaxEntities is how many entities' series are remembered between batches, 65,536 by default. Past that the
+	// ones not seen for longest are forgotten, which costs a look-up when they come again.
+	MaxEntities int
+	// MinFree is how many bytes of the disk are left alone: with less free, no samples are taken. 32 MiB by
+	// default; negative means none.
+	MinFree int64
+	// Sync makes every Append wait until the data is on the disk itself.
+	Sync bool
+
+	// Logger is for changes of state; nil discards.
+	Logger *slog.Logger
+	// Registerer takes the store's own metrics; nil leaves them unregistered.
+	Registerer prometheus.Registerer
+	// Now is the clock, time.Now by default.
+	Now func() time.Time
+}
+
+// Validate says what in the options cannot be.
+func (o *Options) Validate() error {
+	switch {
+	case o.Dir == "":
+		return fmt.Errorf("no data folder")
+	case o.Retention != 0 && o.Retention < blockRange:
+		return fmt.Errorf("retention %q is under two hours, the least that can be kept", o.Retention)
+	case o.MaxBytes < 0:
+		return fmt.Errorf("size limit \"%d\" is negative", o.MaxBytes)
+	case o.MaxBytes != 0 && o.MaxBytes < 1<<20:
+		return fmt.Errorf("size limit \"%d\" is under 1 MiB", o.MaxBytes)
+	case o.OutOfOrder < 0 || o.OutOfOrder > 24*time.Hour:
+		return fmt.Errorf("late samples of %q: must be between 0 and 24h", o.OutOfOrder)
+	case o.QueryTimeout < 0:
+		return fmt.Errorf("query timeout %q is negative", o.QueryTimeout)
+	case o.Lookback < 0:
+		return fmt.Errorf("lookback %q is negative", o.Lookback)
+	case o.MaxSamples < 0 || o.MaxConcurrentQueries < 0 || o.MaxSeries < 0 || o.MaxEntities < 0:
+		return fmt.Errorf("a limit of samples, queries, series or entities is negative")
+	}
+	for _, l := range o.ExternalLabels {
+		if !isLabelName(l.Name) {
+			return fmt.Errorf("external label %q is not a label name", l.Name)
+		}
+	}
+	return nil
+}
+
+// withDefaults returns the options with every default filled in.
+func (o Options) withDefaults() Options {
+	o.Retention = or(o.Retention, 15*24*time.Hour)
+	o.MaxBytes = or(o.MaxBytes, 1<<30)
+	o.OutOfOrder = or(o.OutOfOrder, time.Hour)
+	o.QueryTimeout = or(o.QueryTimeout, 30*time.Second)
+	o.MaxSamples = or(o.MaxSamples, 5_000_000)
+	o.MaxConcurrentQueries = or(o.MaxConcurrentQueries, 8)
+	o.Lookback = or(o.Lookback, 30*time.Second)
+	o.MaxSeries = or(o.MaxSeries, 1_000_000)
+	o.MaxEntities = or(o.MaxEntities, 65_536)
+	o.MinFree = or(o.MinFree, 32<<20)
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return o
+}
+
+func or[T int | int64 | time.Duration](v, otherwise T) T {
+	if v == 0 {
+		return otherwise
+	}
+	return v
+}
+
+// decisionBytes is the decision log's share of MaxBytes.
+func (o *Options) decisionBytes() int64 { return min(64<<20, o.MaxBytes/8) }
+
+// isLabelName says whether s is a label name of the old alphabet, the only one the catalogue uses.
+func isLabelName(s string) bool {
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		switch {
+		case c == '_', 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z':
+		case i > 0 && '0' <= c && c <= '9':
+		default:
+			return false
+		}
+	}
+	return s != "" && s != "__name__"
+}

@@ -1,0 +1,199 @@
+package tsdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/promql/parser"
+
+	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/store"
+)
+
+// maxPoints is the most points in an answer to a query without a limit of its own.
+const maxPoints = 2_000_000
+
+// Query answers a structured query, rendered to PromQL and evaluated in the engine. Series are sorted by their
+// labels. Besides the contract's errors it may return context.DeadlineExceeded (the query took too long).
+func (db *DB) Query(ctx context.Context, q store.Query) ([]store.Series, error) {
+	expr, err := Render(q)
+	if err != nil {
+		return nil, err
+	}
+	e := evaluation{expr: expr, end: q.End, step: q.Step, kind: "structured"}
+	if q.Step > 0 {
+		e.start = q.Start
+	}
+	limit := q.Limit
+	if limit == 0 {
+		limit = maxPoints
+	}
+	var out []store.Series
+	err = db.evaluate(ctx, e, func(r *promql.Result) error {
+		out, err = convert(r.Value, limit)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cannot query %s: %w", expr, err)
+	}
+	return out, nil
+}
+
+// evaluation is one run of the engine.
+type evaluation struct {
+	expr       string
+	start, end time.Time // only end with step zero
+	step       time.Duration
+	lookback   time.Duration // zero: the store's
+	timeout    time.Duration // zero, or more than the store's: the store's
+	kind       string        // for the metric
+}
+
+// evaluate runs a query when there is a slot for it, and gives the result to use before its memory is reused.
+func (db *DB) evaluate(ctx context.Context, e evaluation, use func(*promql.Result) error) error {
+	began := time.Now()
+	defer func() { db.met.query.WithLabelValues(e.kind).Observe(time.Since(began).Seconds()) }()
+	timeout := db.opts.QueryTimeout
+	if e.timeout > 0 {
+		timeout = min(timeout, e.timeout)
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	select {
+	case db.slots <- struct{}{}:
+		defer func() { <-db.slots }()
+	case <-ctx.Done():
+		return fmt.Errorf("waited for %d other queries: %w", cap(db.slots), ctx.Err())
+	}
+	return db.use(func(gen *generation) error {
+		defer context.AfterFunc(gen.ctx, cancel)()
+		query, err := e.query(ctx, gen)
+		if err != nil {
+			return bad("%v", err)
+		}
+		defer query.Close()
+		result := query.Exec(ctx)
+		if result.Err != nil {
+			return db.classify(ctx, gen, result.Err)
+		}
+		return use(result)
+	})
+}
+
+// use runs f on the engine, unless it is closed or being reopened.
+func (db *DB) use(f func(*generation) error) error {
+	if !db.mu.TryRLock() {
+		return fmt.Errorf("history is being reopened: %w", store.ErrReadOnly)
+	}
+	defer db.mu.RUnlock()
+	if db.gen == nil || db.closed.Load() {
+		if c, ok := db.cond.get(ReasonWriteFailed); ok && !db.closed.Load() {
+			return fmt.Errorf("%s: %w", c.message, store.ErrReadOnly)
+		}
+		return store.ErrClosed
+	}
+	return f(db.gen)
+}
+
+func (e *evaluation) query(ctx context.Context, gen *generation) (promql.Query, error) {
+	opts := promql.NewPrometheusQueryOpts(false, e.lookback)
+	if e.step == 0 {
+		return gen.engine.NewInstantQuery(ctx, gen.tsdb, opts, e.expr, e.end)
+	}
+	return gen.engine.NewRangeQuery(ctx, gen.tsdb, opts, e.expr, e.start, e.end, e.step)
+}
+
+// classify turns the engine's errors into the contract's.
+func (db *DB) classify(ctx context.Context, gen *generation, err error) error {
+	var (
+		tooMany  promql.ErrTooManySamples
+		timeout  promql.ErrQueryTimeout
+		canceled promql.ErrQueryCanceled
+		disk     promql.ErrStorage
+	)
+	switch {
+	case errors.As(err, &tooMany):
+		return fmt.Errorf("%w: %w", store.ErrTooLarge, err)
+	case errors.As(err, &timeout):
+		return fmt.Errorf("%w: %w", err, context.DeadlineExceeded)
+	case errors.As(err, &canceled), errors.Is(err, context.Canceled):
+		if gen.ctx.Err() != nil {
+			return fmt.Errorf("%w: %w", err, store.ErrClosed)
+		}
+		return fmt.Errorf("%w: %w", err, context.Canceled)
+	case errors.As(err, &disk):
+		db.met.errors.WithLabelValues(classRead).Inc()
+		if s := err.Error(); strings.Contains(s, "checksum") || strings.Contains(s, "cannot populate chunk") {
+			if db.cond.set(ReasonDamaged, s, db.opts.Now()) {
+				db.log.Warn("query met damaged data", "error", err)
+			}
+		}
+	default:
+		db.met.errors.WithLabelValues(classQuery).Inc()
+	}
+	return err
+}
+
+// convert copies an answer out of the engine's memory.
+func convert(v parser.Value, limit int) ([]store.Series, error) {
+	var out []store.Series
+	points := 0
+	switch v := v.(type) {
+	case promql.Matrix:
+		for i := range v {
+			points += len(v[i].Floats)
+		}
+		if points > limit {
+			break
+		}
+		for i := range v {
+			s := store.Series{Labels: plain(v[i].Metric), Samples: make([]store.Sample, 0, len(v[i].Floats))}
+			for _, p := range v[i].Floats {
+				s.Samples = append(s.Samples, store.Sample{T: p.T, V: p.F})
+			}
+			out = append(out, s)
+		}
+	case promql.Vector:
+		points = len(v)
+		if points > limit {
+			break
+		}
+		for i := range v {
+			out = append(out, store.Series{Labels: plain(v[i].Metric), Samples: []store.Sample{{T: v[i].T, V: v[i].F}}})
+		}
+	default:
+		return nil, fmt.Errorf("answer of type %q", v.Type())
+	}
+	if points > limit {
+		return nil, fmt.Errorf("%w: %d points, limit %d", store.ErrTooLarge, points, limit)
+	}
+	slices.SortFunc(out, func(a, b store.Series) int {
+		return slices.CompareFunc(a.Labels, b.Labels, func(x, y metric.Label) int {
+			if c := strings.Compare(x.Name, y.Name); c != 0 {
+				return c
+			}
+			return strings.Compare(x.Value, y.Value)
+		})
+	})
+	return out, nil
+}
+
+// plain copies labels without the metric name.
+func plain(ls labels.Labels) []metric.Label {
+	out := make([]metric.Label, 0, ls.Len())
+	ls.Range(func(l labels.Label) {
+		if l.Name != metricName {
+			out = append(out, metric.Label{Name: strings.Clone(l.Name), Value: strings.Clone(l.Value)})
+		}
+	})
+	return out
+}
+
+// metricName is the label that holds a series' metric name.
+const metricName = "__name__"
