@@ -1,0 +1,259 @@
+package cgroup
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// The values of Info.Version.
+const (
+	V1     = "v1"     // a file system for each controller
+	V2     = "v2"     // one file system for all
+	Hybrid = "hybrid" // version 1 with a version 2 beside it
+)
+
+// ErrNoCgroups is a place where no cgroup file system is mounted.
+var ErrNoCgroups = errors.New("no cgroup file system")
+
+// Info is how a machine's cgroups are laid out, for doctor.
+type Info struct {
+	Version string `json:"version"` // V1, V2 or Hybrid
+	Root    string `json:"root"`
+	// Controllers are those that exist, of all file systems, sorted.
+	Controllers []string `json:"controllers"`
+	// CPU, Throttling and Memory are the mount points that CPU time, CPU limits and memory are read from; "" if
+	// there is none.
+	CPU        string `json:"cpu,omitempty"`
+	Throttling string `json:"throttling,omitempty"`
+	Memory     string `json:"memory,omitempty"`
+	// PSI says whether the kernel accounts pressure; PSIReason says why not, with the fix.
+	PSI       bool   `json:"psi"`
+	PSIReason string `json:"psiReason,omitempty"`
+}
+
+// String says it in one line.
+func (i Info) String() string {
+	or := func(s string) string {
+		if s == "" {
+			return "nowhere"
+		}
+		return s
+	}
+	psi := "on"
+	if !i.PSI {
+		psi = "off"
+	}
+	return fmt.Sprintf("cgroup %s at %s: CPU time from %s, CPU limits from %s, memory from %s; PSI %s; controllers %s",
+		i.Version, i.Root, or(i.CPU), or(i.Throttling), or(i.Memory), psi, strings.Join(i.Controllers, " "))
+}
+
+// Detect finds out how the cgroups below root ("" means /sys/fs/cgroup) are laid out.
+func Detect(root string) (Info, error) {
+	o := Options{Root: root}.withDefaults()
+	l, err := detect(o.Root, o.Proc)
+	if err != nil {
+		return Info{}, err
+	}
+	return l.info, nil
+}
+
+// hierarchy is one cgroup file system, with the files that are read in each of its cgroups.
+type hierarchy struct {
+	dir   string // the mount point
+	kinds []kind
+}
+
+// layout is what detect finds. The hierarchy with the CPU time comes first.
+type layout struct {
+	info        Info
+	hierarchies []hierarchy
+}
+
+// mount is a mounted cgroup file system, with its controllers.
+type mount struct {
+	dir         string
+	v2          bool
+	controllers []string
+}
+
+func detect(root, proc string) (layout, error) {
+	text, _ := os.ReadFile(path.Join(proc, "self/mountinfo"))
+	mounts := parseMountinfo(text, root)
+	if len(mounts) == 0 {
+		mounts = guessMounts(root)
+	}
+	if len(mounts) == 0 {
+		return layout{}, fmt.Errorf("cannot read cgroups at %q: %w", root, ErrNoCgroups)
+	}
+	for i := range mounts {
+		if m := &mounts[i]; m.v2 {
+			b, _ := os.ReadFile(path.Join(m.dir, "cgroup.controllers"))
+			m.controllers = strings.Fields(string(b))
+		}
+	}
+	l := assign(mounts)
+	l.info.Root = root
+	l.info.PSI, l.info.PSIReason = detectPSI(proc)
+	if len(l.hierarchies) == 0 {
+		return l, fmt.Errorf("cannot read cgroups at %q: neither the cpu nor the memory controller is mounted there", root)
+	}
+	return l, nil
+}
+
+// assign decides which mount gives what. A controller is in one hierarchy only (cgroups(7)).
+func assign(mounts []mount) layout {
+	var l layout
+	var v1, v2 bool
+	kinds := map[string][]kind{}
+	give := func(m mount, where *string, k ...kind) {
+		if *where == "" {
+			*where = m.dir
+			kinds[m.dir] = append(kinds[m.dir], k...)
+		}
+	}
+	for _, m := range mounts {
+		l.info.Controllers = append(l.info.Controllers, m.controllers...)
+		v1, v2 = v1 || !m.v2, v2 || m.v2
+		if m.v2 {
+			continue
+		}
+		if slices.Contains(m.controllers, "cpuacct") {
+			give(m, &l.info.CPU, v1Usage)
+		}
+		if slices.Contains(m.controllers, "cpu") {
+			give(m, &l.info.Throttling, v1Throttling)
+		}
+		if slices.Contains(m.controllers, "memory") {
+			give(m, &l.info.Memory, v1Memory, v1MemoryStat)
+		}
+	}
+	for _, m := range mounts {
+		if !m.v2 {
+			continue
+		}
+		// cpu.stat is there with and without the cpu controller (Documentation/admin-guide/cgroup-v2.rst).
+		if l.info.CPU == "" {
+			if l.info.Throttling == "" {
+				l.info.Throttling = m.dir
+			}
+			give(m, &l.info.CPU, v2CPU)
+		}
+		if slices.Contains(m.controllers, "memory") {
+			give(m, &l.info.Memory, v2Memory, v2MemoryStat)
+		}
+	}
+	switch {
+	case v1 && v2:
+		l.info.Version = Hybrid
+	case v2:
+		l.info.Version = V2
+	default:
+		l.info.Version = V1
+	}
+	slices.Sort(l.info.Controllers)
+	for _, dir := range []string{l.info.CPU, l.info.Throttling, l.info.Memory} {
+		if ks := kinds[dir]; len(ks) > 0 {
+			slices.Sort(ks)
+			l.hierarchies = append(l.hierarchies, hierarchy{dir: dir, kinds: ks})
+			delete(kinds, dir)
+		}
+	}
+	return l
+}
+
+// parseMountinfo finds the cgroup mounts at and below root in /proc/self/mountinfo (proc(5)).
+func parseMountinfo(text []byte, root string) []mount {
+	var out []mount
+	for line := range bytes.Lines(text) {
+		before, after, ok := strings.Cut(strings.TrimSuffix(string(line), "\n"), " - ")
+		pre, post := strings.Fields(before), strings.Fields(after)
+		if !ok || len(pre) < 5 || len(post) < 3 {
+			continue
+		}
+		dir := unescape(pre[4])
+		if dir != root && !strings.HasPrefix(dir, root+"/") {
+			continue
+		}
+		m := mount{dir: dir, v2: post[0] == "cgroup2"}
+		switch post[0] {
+		case "cgroup2":
+		case "cgroup":
+			for o := range strings.SplitSeq(post[len(post)-1], ",") {
+				if !mountOption(o) {
+					m.controllers = append(m.controllers, o)
+				}
+			}
+		default:
+			continue
+		}
+		out = append(out, m)
+	}
+	return out
+}
+
+// mountOption says whether one of a v1 mount's super options is something else than a controller.
+func mountOption(o string) bool {
+	switch o {
+	case "rw", "ro", "xattr", "noprefix", "clone_children", "cpuset_v2_mode", "favordynmods":
+		return true
+	}
+	return strings.Contains(o, "=")
+}
+
+// unescape turns \040 and its like back into the byte they stand for.
+func unescape(s string) string {
+	if !strings.Contains(s, `\`) {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+3 < len(s) && octal(s[i+1]) && octal(s[i+2]) && octal(s[i+3]) {
+			b.WriteByte((s[i+1]-'0')<<6 | (s[i+2]-'0')<<3 | (s[i+3] - '0'))
+			i += 3
+			continue
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
+
+func octal(c byte) bool { return c >= '0' && c <= '7' }
+
+// guessMounts goes by the usual names where mountinfo knows nothing: a tree brought in from elsewhere.
+func guessMounts(root string) []mount {
+	if _, err := os.Stat(path.Join(root, "cgroup.controllers")); err == nil {
+		return []mount{{dir: root, v2: true}}
+	}
+	var out []mount
+	for _, name := range []string{"cpuacct", "cpu", "memory"} {
+		dir, err := filepath.EvalSymlinks(path.Join(root, name))
+		if err != nil {
+			continue
+		}
+		if i := slices.IndexFunc(out, func(m mount) bool { return m.dir == dir }); i >= 0 {
+			out[i].controllers = append(out[i].controllers, name)
+			continue
+		}
+		out = append(out, mount{dir: dir, controllers: []string{name}})
+	}
+	return out
+}
+
+func detectPSI(proc string) (bool, string) {
+	_, err := os.ReadFile(path.Join(proc, "pressure/cpu"))
+	switch {
+	case err == nil:
+		return true, ""
+	case errors.Is(err, os.ErrNotExist), errors.Is(err, unix.EOPNOTSUPP):
+		return false, "the kernel accounts no pressure: boot it with psi=1 (it needs CONFIG_PSI)"
+	}
+	return false, err.Error()
+}

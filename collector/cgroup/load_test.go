@@ -1,0 +1,153 @@
+package cgroup
+
+import (
+	"math"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+// The tests in this file run twice: as TestReal.. on this machine's cgroups, and as TestInVM.. on a cgroup v2.
+
+func TestRealLoad(t *testing.T)      { testLoad(t) }
+func TestRealThrottled(t *testing.T) { testThrottled(t) }
+func TestRealOOM(t *testing.T)       { testOOM(t) }
+
+// testLoad runs one process at full speed: its rate must be that of a whole CPU, as the process's own time says.
+func testLoad(t *testing.T) {
+	l := realLayout(t)
+	top := newGroup(t, l, "load")
+	busy, idle := top.leaf(t, "busy"), top.leaf(t, "idle")
+	r := newReader(t, top.path)
+	cmd := busy.run(t, "sh -c 'while :; do :; done'")
+	has := func(b *metric.Batch) bool {
+		p, ok := value(find(b, busy.path), metric.CPUUsage)
+		return ok && p.V > 0.2
+	}
+	first, own1 := eventually(t, r, 60*time.Second, "load", has), processSeconds(t, cmd.Process.Pid)
+	time.Sleep(2 * time.Second)
+	last, own2 := r.Read(time.Now()), processSeconds(t, cmd.Process.Pid)
+	a, _ := value(find(first, busy.path), metric.CPUUsage)
+	b, _ := value(find(last, busy.path), metric.CPUUsage)
+	got, want := b.V-a.V, own2-own1
+	if math.Abs(got-want) > 0.1 {
+		t.Errorf("CPU time used: got %.3f s, want %.3f s as /proc/PID/stat has it", got, want)
+	}
+	if elapsed := float64(b.T-a.T) / 1000; elapsed < 1.9 || elapsed > 20 {
+		t.Errorf("time between the points: got %.3f s", elapsed)
+	}
+	t.Logf("%.3f CPU seconds in %.3f s", got, float64(b.T-a.T)/1000)
+	if p, ok := value(find(last, idle.path), metric.CPUUsage); !ok || p.V != 0 {
+		t.Errorf("idle cgroup: got %v, %v, want 0", p, ok)
+	}
+	node := find(last, "/")
+	na, _ := value(find(first, "/"), metric.CPUUsage)
+	nb, ok := value(node, metric.CPUUsage)
+	if !ok || nb.V-na.V < got-0.1 {
+		t.Errorf("node's CPU time: got %.3f s, want at least the container's %.3f s", nb.V-na.V, got)
+	}
+	if node.Start.IsZero() || time.Since(node.Start) < 0 {
+		t.Errorf("node's start: got %v", node.Start)
+	}
+	if _, ok := value(node, metric.CPUWaiting); !ok && r.Info().PSI {
+		t.Error("node has no CPU pressure though the kernel accounts it")
+	}
+}
+
+// processSeconds is a process's CPU time as /proc/PID/stat has it (fields 14 and 15 of proc(5)).
+func processSeconds(t *testing.T, pid int) float64 {
+	t.Helper()
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+2:]))
+	user, _ := strconv.ParseFloat(f[11], 64)
+	system, _ := strconv.ParseFloat(f[12], 64)
+	return (user + system) / 100
+}
+
+// testThrottled gives a busy process a tenth of a CPU.
+func testThrottled(t *testing.T) {
+	l := realLayout(t)
+	top := newGroup(t, l, "throttled")
+	g := top.leaf(t, "g")
+	if l.info.Version == V2 {
+		g.set(t, "cpu.max", "10000 100000")
+	} else {
+		g.set(t, "cpu.cfs_period_us", "100000")
+		g.set(t, "cpu.cfs_quota_us", "10000")
+	}
+	r := newReader(t, top.path)
+	g.run(t, "sh -c 'while :; do :; done'")
+	got := func(b *metric.Batch) (periods, throttled, seconds float64) {
+		c := find(b, g.path)
+		x, _ := value(c, metric.CPUPeriods)
+		y, _ := value(c, metric.CPUThrottledPeriods)
+		z, _ := value(c, metric.CPUThrottled)
+		return x.V, y.V, z.V
+	}
+	b := eventually(t, r, 60*time.Second, "ten throttled periods", func(b *metric.Batch) bool {
+		_, n, _ := got(b)
+		return n >= 10
+	})
+	periods, throttled, seconds := got(b)
+	if periods < throttled {
+		t.Errorf("got %v throttled periods of %v", throttled, periods)
+	}
+	if seconds < 0.3 || seconds > 30 { // 10 periods of up to 90 ms
+		t.Errorf("throttled time: got %v s", seconds)
+	}
+	t.Logf("%v of %v periods throttled, %.3f s", throttled, periods, seconds)
+}
+
+// testOOM fills a cgroup with a memory limit until the kernel kills for it. The memory rises up to the limit and
+// the reader goes on.
+func testOOM(t *testing.T) {
+	l := realLayout(t)
+	top := newGroup(t, l, "oom")
+	g := top.leaf(t, "g")
+	const limit = 32 << 20
+	if l.info.Version == V2 {
+		g.set(t, "memory.max", strconv.Itoa(limit))
+		if _, err := os.Stat(l.info.Memory + g.path + "/memory.swap.max"); err == nil {
+			g.set(t, "memory.swap.max", "0")
+		}
+	} else {
+		g.set(t, "memory.limit_in_bytes", strconv.Itoa(limit))
+	}
+	r := newReader(t, top.path)
+	// The hog doubles a string until it is killed.
+	cmd := g.run(t, `sh -c 'x=0123456789abcdef; while :; do x=$x$x; done'`)
+	done := make(chan error, 1)
+	go func() { done <- cmd.Wait() }()
+	var most float64
+	for killed := false; !killed; {
+		select {
+		case err := <-done:
+			if err == nil || !strings.Contains(err.Error(), "killed") {
+				t.Fatalf("the hog ended with %v, want killed", err)
+			}
+			killed = true
+		case <-time.After(time.Millisecond):
+		}
+		p, ok := value(find(r.Read(time.Now()), g.path), metric.MemoryUsage)
+		if !ok {
+			t.Fatal("no memory usage")
+		}
+		most = max(most, p.V)
+	}
+	if most < limit/4 || most > limit {
+		t.Errorf("most memory seen: got %v, want up to %v", most, limit)
+	}
+	b := r.Read(time.Now())
+	after, ok := value(find(b, g.path), metric.MemoryWorkingSet)
+	if !ok || after.V > most {
+		t.Errorf("working set after the kill: got %v, %v", after, ok)
+	}
+	t.Logf("most %v MiB, after the kill %v MiB", most/(1<<20), after.V/(1<<20))
+}

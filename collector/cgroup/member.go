@@ -1,0 +1,214 @@
+package cgroup
+
+import (
+	"time"
+
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+// member is one cgroup, whichever hierarchies it is in.
+type member struct {
+	path   string
+	entity *metric.Entity // nil: not a container, not read
+	start  time.Time
+	seen   time.Time // when it was first seen
+	dirs   []*dir    // by hierarchy; nil where it does not exist
+	files  []file    // sorted by hierarchy and kind; empty if it is not read
+	at     int       // place in members.active; -1: not read
+}
+
+// young is how long a cgroup's name is asked for at each tick: the runtime may tell it a little after the cgroup appears.
+const young = 30 * time.Second
+
+// members are the cgroups that are known, and those of them that are read. It is the tree's follower.
+type members struct {
+	hier    []hierarchy
+	namer   Namer
+	opener  *opener
+	now     time.Time // of the tick
+	byPath  map[string]*member
+	active  []*member
+	young   map[*member]bool
+	touched map[*member]bool  // a child came or went: its name may have become a group's
+	refusal map[string]reason // directories that could not be looked at, by full path
+	drop    func(reason)
+}
+
+// maxRefusals bounds what is kept for Unreadable.
+const maxRefusals = 1000
+
+func newMembers(hier []hierarchy, namer Namer, o *opener, drop func(reason)) *members {
+	return &members{hier: hier, namer: namer, opener: o, drop: drop, byPath: map[string]*member{},
+		young: map[*member]bool{}, touched: map[*member]bool{}, refusal: map[string]reason{}}
+}
+
+// appear takes in a cgroup that exists in one more hierarchy.
+func (ms *members) appear(d *dir) {
+	m := ms.byPath[d.path]
+	if m == nil {
+		m = &member{path: d.path, seen: ms.now, at: -1, dirs: make([]*dir, len(ms.hier))}
+		ms.byPath[d.path] = m
+		ms.young[m] = true
+	}
+	m.dirs[d.hier] = d
+	m.restart()
+	if m.entity != nil {
+		ms.open(m, d.hier)
+	}
+	ms.touched[m] = true
+	ms.touch(d.parent)
+}
+
+// vanish takes in that a cgroup is gone from a hierarchy.
+func (ms *members) vanish(d *dir) {
+	ms.touch(d.parent)
+	m := ms.byPath[d.path]
+	if m == nil || m.dirs[d.hier] != d {
+		return
+	}
+	m.dirs[d.hier] = nil
+	kept := m.files[:0]
+	for i := range m.files {
+		if int(m.files[i].hier) == d.hier {
+			ms.opener.close(&m.files[i])
+			continue
+		}
+		kept = append(kept, m.files[i])
+	}
+	m.files = kept
+	for _, other := range m.dirs {
+		if other != nil {
+			m.restart()
+			return
+		}
+	}
+	ms.stop(m)
+	delete(ms.byPath, m.path)
+	delete(ms.young, m)
+	delete(ms.touched, m)
+}
+
+// refused takes in that a directory could not be looked at.
+func (ms *members) refused(name string, why reason) {
+	ms.drop(why)
+	if len(ms.refusal) < maxRefusals {
+		ms.refusal[name] = why
+	}
+}
+
+// touch has the name of a directory's cgroup asked for again.
+func (ms *members) touch(d *dir) {
+	if d == nil {
+		return
+	}
+	if m := ms.byPath[d.path]; m != nil {
+		ms.touched[m] = true
+	}
+}
+
+// restart sets when the counters began: that of the CPU's hierarchy, which comes first and has the only counters.
+func (m *member) restart() {
+	for _, d := range m.dirs {
+		if d != nil {
+			m.start = d.born
+			return
+		}
+	}
+}
+
+// rename asks for the names that may have changed; all asks for every name.
+func (ms *members) rename(all bool) {
+	if all {
+		for _, m := range ms.byPath {
+			ms.name(m)
+		}
+		clear(ms.touched)
+	}
+	for m := range ms.touched {
+		ms.name(m)
+	}
+	clear(ms.touched)
+	for m := range ms.young {
+		if ms.now.Sub(m.seen) > young || ms.now.Before(m.seen) {
+			delete(ms.young, m)
+			continue
+		}
+		if !all && m.seen != ms.now { // a new one was asked for just now
+			ms.name(m)
+		}
+	}
+}
+
+// name asks for one name, and begins or ends reading the cgroup by it.
+func (ms *members) name(m *member) {
+	e, ok := ms.namer.Name(m.path)
+	switch {
+	case !ok || e == nil:
+		ms.stop(m)
+	case m.entity == nil:
+		m.entity, m.at = e, len(ms.active)
+		ms.active = append(ms.active, m)
+		for h, d := range m.dirs {
+			if d != nil {
+				ms.open(m, h)
+			}
+		}
+	default:
+		m.entity = e
+	}
+}
+
+// open opens a cgroup's files in one hierarchy.
+func (ms *members) open(m *member, h int) {
+	for _, k := range ms.hier[h].kinds {
+		f := file{kind: k, hier: uint8(h)}
+		ms.opener.open(&f, ms.fileName(m, &f))
+		at := len(m.files)
+		for at > 0 && m.files[at-1].kind > k {
+			at--
+		}
+		m.files = append(m.files, file{})
+		copy(m.files[at+1:], m.files[at:])
+		m.files[at] = f
+	}
+}
+
+// reopen tries the files again that could not be opened, and keeps those open that the budget now has room for.
+func (ms *members) reopen() {
+	for _, m := range ms.active {
+		for i := range m.files {
+			if f := &m.files[i]; f.fd < 0 {
+				ms.opener.open(f, ms.fileName(m, f))
+			}
+		}
+	}
+}
+
+func (ms *members) fileName(m *member, f *file) string {
+	return ms.hier[f.hier].dir + m.path + "/" + f.kind.String()
+}
+
+// stop ends reading a cgroup.
+func (ms *members) stop(m *member) {
+	if m.at < 0 {
+		return
+	}
+	for i := range m.files {
+		ms.opener.close(&m.files[i])
+	}
+	m.files, m.entity = nil, nil
+	last := len(ms.active) - 1
+	ms.active[m.at] = ms.active[last]
+	ms.active[m.at].at = m.at
+	ms.active[last] = nil
+	ms.active = ms.active[:last]
+	m.at = -1
+}
+
+// close gives all descriptors back.
+func (ms *members) close() {
+	for _, m := range ms.byPath {
+		ms.stop(m)
+	}
+	clear(ms.byPath)
+}

@@ -1,0 +1,244 @@
+package cgroup
+
+import (
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+// Reader is the fast reader. Its methods may be called from several goroutines; Read is meant for one.
+type Reader struct {
+	opt  Options
+	log  *slog.Logger
+	own  *own
+	info Info
+
+	mu      sync.Mutex
+	closed  bool
+	tree    *tree // nil before the first Read
+	hier    []hierarchy
+	members *members
+	node    *node
+	sampler sampler
+	prev    time.Time // the tick before
+	scanned time.Time // the last look at everything
+	points  int       // how many the last batch had
+	suspect []*dir    // directories whose files died during this tick
+}
+
+// New finds out how cgroups are laid out on this machine. Nothing is opened before the first Read.
+func New(o Options) (*Reader, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	o = o.withDefaults()
+	l, err := detect(o.Root, o.Proc)
+	if err != nil {
+		return nil, err
+	}
+	m, err := newOwn(o.Registerer)
+	if err != nil {
+		return nil, err
+	}
+	op := &opener{max: o.MaxDescriptors, reopened: m.reopened.Inc}
+	return &Reader{
+		opt: o, log: o.Logger, own: m, info: l.info, hier: l.hierarchies,
+		members: newMembers(l.hierarchies, o.Namer, op, m.drop),
+		node:    newNode(o.Node, o.Proc),
+		sampler: sampler{opener: op, drop: m.drop, buf: make([]byte, 1<<14)},
+	}, nil
+}
+
+// Info says how cgroups are laid out on this machine.
+func (r *Reader) Info() Info { return r.info }
+
+// Read takes one sample of every container and of the machine. The batch is the caller's.
+//
+// now is the time of the tick and should come straight from time.Now, so that a step of the wall clock is seen:
+// then all samples of the tick are dropped, each entity gets a gap with the reason "clock", and what was measured
+// before must not be compared with what comes after.
+func (r *Reader) Read(now time.Time) *metric.Batch {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	b := &metric.Batch{Node: r.opt.Node, Time: now, Fast: true}
+	if r.closed {
+		return b
+	}
+	step := stepped(r.prev, now)
+	r.prev = now
+	r.sampler.tick = newTick(now)
+	r.follow(now, step)
+	if step {
+		r.dropAll(b)
+		return b
+	}
+	r.readAll(b)
+	r.own.cgroups.Set(float64(len(r.members.active)))
+	r.own.kept.Set(float64(r.sampler.opener.kept))
+	r.own.polled.Set(float64(len(r.tree.polled)))
+	return b
+}
+
+// follow takes in which cgroups came and went.
+func (r *Reader) follow(now time.Time, step bool) {
+	ms := r.members
+	ms.now = now
+	if r.tree == nil {
+		r.begin()
+		r.scanned = now
+		ms.rename(true)
+		return
+	}
+	since := now.Sub(r.scanned)
+	all := step || since >= r.opt.Rescan || since < 0
+	if all {
+		r.scanned = now
+		clear(ms.refusal)
+	}
+	lost, err := r.tree.follow(all)
+	if lost {
+		r.own.rescans.Inc()
+	}
+	if err != nil {
+		r.log.Warn("cannot read cgroup events; cgroups are polled", "error", err)
+		r.tree.giveUpWatching()
+	}
+	ms.rename(all)
+	if all {
+		ms.reopen()
+		r.openNode()
+	}
+}
+
+// begin walks the tree for the first time.
+func (r *Reader) begin() {
+	w, err := newWatcher()
+	if err != nil {
+		r.log.Warn("cannot watch cgroups by inotify; they are polled", "error", err)
+	}
+	r.tree = newTree(r.hier, r.members, r.opt.MaxCgroups, w)
+	r.openNode()
+	r.tree.start()
+	r.log.Info("reading cgroups", "layout", r.info.String(), "cgroups", len(r.members.byPath))
+}
+
+func (r *Reader) openNode() {
+	r.node.open(r.sampler.opener)
+	if e, ok := r.opt.Namer.Name("/"); ok && e != nil && e.Level == metric.Node {
+		r.node.entity = e
+	}
+}
+
+// readAll reads everything into the batch. One array holds the points of all groups.
+func (r *Reader) readAll(b *metric.Batch) {
+	s, active := &r.sampler, r.members.active
+	b.Groups = make([]metric.Group, 0, len(active)+1)
+	s.points = make([]metric.Point, 0, r.points+r.points/8+64)
+	why, which := r.node.read(s)
+	r.put(b, r.node.entity, r.node.start, 0, why, nodeFiles[which])
+	r.suspect = r.suspect[:0]
+	for _, m := range active {
+		from := len(s.points)
+		dead, why, which := s.read(r.members, m)
+		if dead {
+			r.suspects(m)
+			if len(s.points) == from {
+				continue // it does not exist any more
+			}
+		}
+		r.put(b, m.entity, m.start, from, why, which.String())
+	}
+	for _, d := range r.suspect {
+		r.tree.check(d)
+	}
+	r.points, s.points = len(s.points), nil // the array is the batch's
+}
+
+// put adds the points from an index on as a group, or a gap if there are none.
+func (r *Reader) put(b *metric.Batch, e *metric.Entity, start time.Time, from int, why reason, file string) {
+	if to := len(r.sampler.points); to > from {
+		b.Groups = append(b.Groups, metric.Group{Entity: e, Start: start, Points: r.sampler.points[from:to:to]})
+		return
+	}
+	if why != fine {
+		b.Gaps = append(b.Gaps, metric.Gap{Entity: e, Reason: why.String(), Detail: detail(why, file)})
+	}
+}
+
+// suspects closes the files of a cgroup that died, and marks its directories to be looked at. If a directory is still
+// there, its controller was switched off; the next rescan tries the files again.
+func (r *Reader) suspects(m *member) {
+	for i := range m.files {
+		f := &m.files[i]
+		if f.why != gone {
+			continue
+		}
+		r.sampler.opener.close(f)
+		f.why = fine
+		if d := m.dirs[f.hier]; d != nil && !slices.Contains(r.suspect, d) {
+			r.suspect = append(r.suspect, d)
+		}
+	}
+}
+
+// dropAll gives every entity a gap: the clock was stepped.
+func (r *Reader) dropAll(b *metric.Batch) {
+	text := detail(clock, "")
+	b.Gaps = append(b.Gaps, metric.Gap{Entity: r.node.entity, Reason: clock.String(), Detail: text})
+	r.own.drop(clock)
+	for _, m := range r.members.active {
+		b.Gaps = append(b.Gaps, metric.Gap{Entity: m.entity, Reason: clock.String(), Detail: text})
+		r.own.drop(clock)
+	}
+	r.log.Warn("the clock was stepped; this tick's samples are dropped", "time", b.Time)
+}
+
+// detail says for people what happened to a file.
+func detail(why reason, file string) string {
+	switch why {
+	case gone:
+		return fmt.Sprintf("%s is not there", file)
+	case permission:
+		return fmt.Sprintf("the kernel refused to open %s", file)
+	case parse:
+		return fmt.Sprintf("%s does not hold what the kernel writes", file)
+	case overflow:
+		return fmt.Sprintf("%s holds an impossible number", file)
+	case clock:
+		return "the machine's clock was stepped"
+	case descriptors:
+		return fmt.Sprintf("the process may open no more files, %s is one too many", file)
+	}
+	return fmt.Sprintf("%s cannot be read", file)
+}
+
+// Start returns when the cgroup at a path began, as the reader's groups say, and false if it is not known.
+func (r *Reader) Start(path string) (time.Time, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	m := r.members.byPath[path]
+	if m == nil {
+		return time.Time{}, false
+	}
+	return m.start, true
+}
+
+// Close gives back all descriptors. After it, Read returns empty batches.
+func (r *Reader) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return nil
+	}
+	r.closed = true
+	r.members.close()
+	r.node.close(r.sampler.opener)
+	if r.tree != nil {
+		r.tree.close()
+	}
+	return nil
+}

@@ -1,0 +1,115 @@
+package cgroup
+
+import "plimsoll.dev/plimsoll/internal/metric"
+
+// sampler turns the files of one cgroup into points. It is one value that is used over and over.
+type sampler struct {
+	tick   tick
+	opener *opener
+	drop   func(reason)
+	buf    []byte
+	points []metric.Point
+	usage  uint64 // the cgroup's memory usage, once read
+	hasMem bool
+}
+
+// read appends the points of a cgroup. dead says that a file's cgroup or controller was removed; why is the worst
+// that happened to any file.
+func (s *sampler) read(ms *members, m *member) (dead bool, why reason, which kind) {
+	s.hasMem = false
+	for i := range m.files {
+		f := &m.files[i]
+		r := s.one(ms, m, f)
+		if r == fine {
+			continue
+		}
+		s.drop(r)
+		f.why, why, which = r, r, f.kind
+		dead = dead || r == gone
+	}
+	return dead, why, which
+}
+
+// one reads one file. It returns why no sample came of it; a file that the cgroup does not have is fine.
+func (s *sampler) one(ms *members, m *member, f *file) reason {
+	var n int
+	var why reason
+	switch {
+	case f.fd >= 0:
+		n, why = pread(int(f.fd), s.buf)
+	case f.fd == fdEachTime:
+		n, why = s.opener.readOnce(ms.fileName(m, f), s.buf)
+	case f.fd == fdRefused:
+		return f.why
+	default:
+		return fine
+	}
+	if why != fine {
+		return why
+	}
+	t := s.tick.stamp()
+	f.why = fine
+	return s.parse(f.kind, s.buf[:n], t)
+}
+
+// parse turns one file's text into points.
+func (s *sampler) parse(k kind, b []byte, t int64) reason {
+	switch k {
+	case v1Usage:
+		v, why := parseUint(b)
+		if why == fine {
+			s.add(metric.CPUUsage, t, float64(v)/1e9)
+		}
+		return why
+	case v1Throttling:
+		x, found, why := parseThrottling(b, "\nthrottled_time ")
+		return s.throttled(x, found, why, t, 1e9)
+	case v2CPU:
+		v, why := need(b, "\nusage_usec ")
+		if why != fine {
+			return why
+		}
+		s.add(metric.CPUUsage, t, float64(v)/1e6)
+		x, found, why := parseThrottling(b, "\nthrottled_usec ")
+		return s.throttled(x, found, why, t, 1e6)
+	case v1Memory, v2Memory:
+		v, why := parseUint(b)
+		if why == fine {
+			s.usage, s.hasMem = v, true
+			s.add(metric.MemoryUsage, t, float64(v))
+		}
+		return why
+	case v1MemoryStat:
+		return s.workingSet(b, "\ntotal_inactive_file ", t)
+	case v2MemoryStat:
+		return s.workingSet(b, "\ninactive_file ", t)
+	}
+	return parse
+}
+
+// throttled adds what a CPU limit did, once one was at work.
+func (s *sampler) throttled(x throttling, found bool, why reason, t int64, perSecond float64) reason {
+	if why != fine || !found || x.periods == 0 {
+		return why
+	}
+	s.add(metric.CPUPeriods, t, float64(x.periods))
+	s.add(metric.CPUThrottledPeriods, t, float64(x.throttled))
+	s.add(metric.CPUThrottled, t, float64(x.time)/perSecond)
+	return fine
+}
+
+// workingSet adds usage less the inactive file pages, which the kernel can drop at once (cAdvisor's definition).
+func (s *sampler) workingSet(b []byte, key string, t int64) reason {
+	v, why := need(b, key)
+	if why != fine {
+		return why
+	}
+	if s.hasMem {
+		s.add(metric.MemoryWorkingSet, t, float64(less(s.usage, v)))
+	}
+	return fine
+}
+
+func (s *sampler) add(id metric.ID, t int64, v float64) {
+	s.points = append(s.points, metric.Point{ID: id, T: t, V: v})
+}
