@@ -1,0 +1,181 @@
+package cadvisor
+
+import (
+	"bytes"
+	"os"
+	"strconv"
+	"syscall"
+
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+// procs reads what is known of a cgroup by its processes.
+type procs struct {
+	root   string // of the host
+	netOwn uint64 // the host's network namespace, 0 if it cannot be told
+	// sized says that this kernel gives the number of open files as the size of /proc/PID/fd (Linux 6.2).
+	sized bool
+}
+
+func newProcs(root string) procs {
+	p := procs{root: root}
+	p.netOwn = p.netns(1)
+	var st syscall.Stat_t
+	p.sized = syscall.Stat("/proc/self/fd", &st) == nil && st.Size > 0
+	return p
+}
+
+// maxProcs is how many processes of one cgroup are looked at for their open files, and maxListed how many
+// where the files must be listed: then the row is left out rather than wrong.
+const (
+	maxProcs  = 1024
+	maxListed = 32
+)
+
+// of lists the processes of a cgroup and of those below it.
+func (p procs) of(t *target) []int {
+	var out []int
+	gather(&out, t.dir(), 0)
+	return out
+}
+
+func gather(out *[]int, dir string, depth int) {
+	data, err := os.ReadFile(dir + "/cgroup.procs")
+	if err != nil {
+		return
+	}
+	for line := range bytes.Lines(data) {
+		if pid, err := strconv.Atoi(string(bytes.TrimSpace(line))); err == nil && pid > 0 {
+			*out = append(*out, pid)
+		}
+	}
+	var st syscall.Stat_t
+	if depth >= maxDepth || syscall.Stat(dir, &st) != nil || st.Nlink <= 2 {
+		return // kernfs: 2 and the number of child directories
+	}
+	entries, _ := os.ReadDir(dir) // what cannot be listed holds no process that we may see
+	for _, x := range entries {
+		if x.IsDir() {
+			gather(out, dir+"/"+x.Name(), depth+1)
+		}
+	}
+}
+
+// add adds the processes' rows.
+func (p procs) add(b *builder, t *target, pids []int) {
+	b.count(metric.Processes, "", uint64(len(pids)))
+	if d, ok := t.pidsDir(); ok {
+		if n, ok := number(d + "/pids.current"); ok {
+			b.count(metric.Threads, "", n)
+		}
+	}
+	if n, ok := p.files(pids); ok {
+		b.count(metric.FileDescriptors, "", n)
+	}
+}
+
+func (t *target) pidsDir() (string, bool) {
+	if d, ok := t.paths[""]; ok {
+		return d, true
+	}
+	d, ok := t.paths["pids"]
+	return d, ok
+}
+
+// files counts the open files of processes; false if that cannot be told cheaply or at all.
+func (p procs) files(pids []int) (uint64, bool) {
+	if len(pids) > maxProcs || !p.sized && len(pids) > maxListed {
+		return 0, false
+	}
+	var sum uint64
+	for _, pid := range pids {
+		dir := p.path(pid) + "/fd"
+		if !p.sized {
+			names, err := os.ReadDir(dir)
+			if os.IsPermission(err) {
+				return 0, false
+			}
+			sum += uint64(len(names))
+			continue
+		}
+		var st syscall.Stat_t
+		if err := syscall.Stat(dir, &st); err == syscall.EACCES {
+			return 0, false
+		}
+		sum += uint64(st.Size)
+	}
+	return sum, true
+}
+
+func (p procs) path(pid int) string {
+	root := p.root
+	if root == "/" {
+		root = ""
+	}
+	return root + "/proc/" + strconv.Itoa(pid)
+}
+
+// netns tells network namespaces apart by the inode of net/dev, of which each namespace has its own
+// (fs/proc/generic.c numbers every entry): unlike /proc/PID/ns/net anyone may stat it.
+func (p procs) netns(pid int) uint64 {
+	var st syscall.Stat_t
+	if syscall.Stat(p.path(pid)+"/net/dev", &st) != nil {
+		return 0
+	}
+	return st.Ino
+}
+
+// network picks the process whose network is the container's: 0 if that is the host's, or already told by
+// another container that shares it (the containers of a pod do), else sums would count it twice.
+func (r *Reader) network(t *target, pids []int) int {
+	if len(pids) == 0 || r.proc.netOwn == 0 {
+		return 0
+	}
+	ns := r.proc.netns(pids[0])
+	if ns == 0 || ns == r.proc.netOwn {
+		return 0
+	}
+	owner, ok := r.netOwner[ns]
+	if !ok {
+		r.netOwner[ns] = t.path
+	} else if owner != t.path {
+		return 0
+	}
+	return pids[0]
+}
+
+// kills reads how many of a cgroup's processes were killed because its memory limit was reached: oom_kill
+// of memory.events on v2, of memory.oom_control on v1 (Linux 4.13).
+func kills(t *target) (uint64, bool) {
+	file := t.paths["memory"] + "/memory.oom_control"
+	if d, ok := t.paths[""]; ok {
+		file = d + "/memory.events"
+	}
+	return field(file, "oom_kill")
+}
+
+// field reads one value of a file of lines "name value".
+func field(file, name string) (uint64, bool) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return 0, false
+	}
+	for line := range bytes.Lines(data) {
+		key, value, ok := bytes.Cut(bytes.TrimSpace(line), []byte(" "))
+		if ok && string(key) == name {
+			n, err := strconv.ParseUint(string(value), 10, 64)
+			return n, err == nil
+		}
+	}
+	return 0, false
+}
+
+// number reads a file that holds one number.
+func number(file string) (uint64, bool) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(string(bytes.TrimSpace(data)), 10, 64)
+	return n, err == nil
+}

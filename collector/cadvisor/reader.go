@@ -1,0 +1,216 @@
+package cadvisor
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/cadvisor/lib/container"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+// Namer says what a cgroup is: its entity, and whether it is measured by itself. Below one that is measured
+// nothing else is. "/" may give the node's entity.
+type Namer interface {
+	Name(path string) (*metric.Entity, bool)
+}
+
+// Options says what to read.
+type Options struct {
+	// Interval is how often Read is called; it sets how often what is read off the tick (file systems, the
+	// machine) is renewed. Zero means 10 s.
+	Interval time.Duration
+	// Node is the name of this machine.
+	Node string
+	// Namer names cgroups; it is required.
+	Namer Namer
+	// Root is where the host's root is mounted: "" or "/" outside containers, "/rootfs" inside one.
+	Root string
+	// Logger gets what the library logs, at level Debug, and what a person may have to act on; nil discards.
+	Logger *slog.Logger
+	// Registerer gets the reader's own metrics; nil registers none.
+	Registerer prometheus.Registerer
+}
+
+// Validate says what is wrong with the options, or nil.
+func (o *Options) Validate() error {
+	switch {
+	case o.Namer == nil:
+		return fmt.Errorf("cannot read containers without a namer")
+	case o.Interval < 0:
+		return fmt.Errorf("cannot read containers every %q: the interval is negative", o.Interval)
+	case o.Root != "" && o.Root != "/" && o.Root != "/rootfs":
+		return fmt.Errorf(`cannot read the host below %q: cAdvisor's library knows "/" and "/rootfs" only`, o.Root)
+	}
+	return nil
+}
+
+// kinds are the library's kinds of metrics that are read; CPU and memory always are.
+func kinds() container.MetricSet {
+	return container.MetricSet{
+		container.CpuUsageMetrics:     {},
+		container.MemoryUsageMetrics:  {},
+		container.DiskIOMetrics:       {},
+		container.NetworkUsageMetrics: {},
+		container.PressureMetrics:     {},
+	}
+}
+
+// Reader reads one node. Its methods may be called by several goroutines.
+type Reader struct {
+	opt     Options
+	log     *slog.Logger
+	kinds   container.MetricSet
+	tree    *tree
+	proc    procs
+	dropped *prometheus.CounterVec
+	machine atomic.Pointer[machineState]
+	disks   atomic.Pointer[disks]
+
+	mu       sync.Mutex // one Read at a time; guards what follows
+	node     *metric.Entity
+	root     *target
+	targets  map[string]*target
+	netOwner map[uint64]string // network namespace -> the path of the container whose network it is
+	reads    uint64
+	denied   bool // a directory that may not be read has been logged
+}
+
+// New makes a reader. It looks at the machine once and starts nothing.
+func New(opt Options) (*Reader, error) {
+	if err := opt.Validate(); err != nil {
+		return nil, err
+	}
+	if opt.Interval == 0 {
+		opt.Interval = 10 * time.Second
+	}
+	if opt.Root == "" {
+		opt.Root = "/"
+	}
+	r := &Reader{opt: opt, log: opt.Logger, kinds: kinds(), targets: map[string]*target{}, netOwner: map[uint64]string{}}
+	if r.log == nil {
+		r.log = slog.New(slog.DiscardHandler)
+	}
+	var err error
+	if r.tree, err = newTree(); err != nil {
+		return nil, err
+	}
+	if r.node, _ = opt.Namer.Name("/"); r.node == nil || r.node.Level != metric.Node {
+		r.node = &metric.Entity{Level: metric.Node, Node: opt.Node, ID: "/"}
+	}
+	r.proc = newProcs(opt.Root)
+	m, err := readMachine(opt.Root)
+	if err != nil {
+		r.log.Warn("cannot learn all about the machine", "error", err)
+	}
+	r.machine.Store(m)
+	return r, r.register(opt.Registerer)
+}
+
+// register makes the reader's own metrics. The fast reader counts its dropped samples under the same name.
+func (r *Reader) register(reg prometheus.Registerer) error {
+	r.dropped = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name:        "plimsoll_collector_dropped_samples_total",
+		Help:        "Samples that were not taken, by reader and reason.",
+		ConstLabels: prometheus.Labels{"reader": "full"},
+	}, []string{"reason"})
+	if reg == nil {
+		return nil
+	}
+	if err := reg.Register(r.dropped); err != nil {
+		return fmt.Errorf("cannot register the full reader's metrics: %w", err)
+	}
+	return nil
+}
+
+// machineEvery is how often the machine's make-up is looked at again.
+const machineEvery = 5 * time.Minute
+
+// Run renews, off the tick, what may be slow to read: the file systems (a disk that hangs would hang the
+// tick) and the machine's make-up; until ctx ends. While it runs, what the library logs through klog, which
+// is one logger for the whole process, goes to Options.Logger. Nothing is left running when it returns,
+// unless the kernel holds a file system's answer back: the error says so then.
+func (r *Reader) Run(ctx context.Context) error {
+	restore := redirectLogs(r.log)
+	defer restore()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r.renew(ctx)
+	}()
+	<-ctx.Done()
+	select {
+	case <-done:
+		return nil
+	case <-time.After(2 * time.Second):
+		return fmt.Errorf("cannot stop looking at the file systems: the kernel has not answered")
+	}
+}
+
+// renew is Run's loop.
+func (r *Reader) renew(ctx context.Context) {
+	tick := time.NewTicker(r.opt.Interval)
+	defer tick.Stop()
+	looked := time.Now()
+	for {
+		if d, err := readDisks(); err != nil {
+			r.log.Debug("cannot read the file systems", "error", err)
+		} else {
+			r.disks.Store(d)
+		}
+		if time.Since(looked) > machineEvery {
+			looked = time.Now()
+			if m, err := readMachine(r.opt.Root); err == nil {
+				r.machine.Store(m)
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Read takes one sample of everything. A cgroup that cannot be read costs its own sample and gives a gap.
+func (r *Reader) Read(now time.Time) *metric.Batch {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.reads++
+	found := r.find()
+	b := &metric.Batch{Node: r.opt.Node, Time: now, Groups: make([]metric.Group, 0, len(found)+1)}
+	live := make(map[string]*target, len(found))
+	for _, f := range found {
+		t := r.target(f.path)
+		if t == nil {
+			continue // gone since it was found
+		}
+		live[f.path] = t
+		r.take(b, f.entity, t)
+	}
+	for ino, path := range r.netOwner {
+		if live[path] == nil {
+			delete(r.netOwner, ino)
+		}
+	}
+	r.targets = live
+	r.takeNode(b)
+	return b
+}
+
+// take reads one cgroup into the batch: a group, or a gap.
+func (r *Reader) take(b *metric.Batch, e *metric.Entity, t *target) {
+	g, err := r.container(e, t)
+	if err != nil {
+		reason := reasonOf(err)
+		r.dropped.WithLabelValues(reason).Inc()
+		b.Gaps = append(b.Gaps, metric.Gap{Entity: e, Reason: reason, Detail: err.Error()})
+		return
+	}
+	b.Groups = append(b.Groups, g)
+}
