@@ -36,11 +36,12 @@ func (r *Reader) container(e *metric.Entity, t *target) (metric.Group, error) {
 		b.network(s.Network.Interfaces)
 	}
 	r.proc.add(b, t, pids)
-	if !t.start.IsZero() {
-		b.add(metric.StartTime, "", float64(t.start.UnixMilli())/1e3)
+	start := r.began(t)
+	if !start.IsZero() {
+		b.add(metric.StartTime, "", float64(start.UnixMilli())/1e3)
 	}
 	t.hint = len(b.points)
-	return metric.Group{Entity: e, Start: t.start, Points: b.points}, nil
+	return metric.Group{Entity: e, Start: start, Points: b.points}, nil
 }
 
 // resources adds what the cgroup's controllers measure; one that the cgroup lacks gives no rows.

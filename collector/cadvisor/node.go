@@ -29,7 +29,9 @@ func (r *Reader) takeNode(b *metric.Batch) {
 	b.Groups = append(b.Groups, metric.Group{Entity: r.node, Start: m.booted, Points: g.points})
 }
 
-// rootCgroup reads the root container, which is the whole machine.
+// rootCgroup reads what the root container, which is the whole machine, tells of network and disks. Its CPU and
+// memory are not taken: on v1 they leave out kernel memory and most page faults, and the fast reader reads the
+// same rows from /proc, as usage does here; two sources of one counter would look like resets.
 func (r *Reader) rootCgroup(b *builder) error {
 	if r.root == nil {
 		t := &target{path: "/", paths: r.tree.mounts}
@@ -44,10 +46,6 @@ func (r *Reader) rootCgroup(b *builder) error {
 			return fmt.Errorf("cannot read the root cgroup: %w", err)
 		}
 		t.manager = m
-		if d, ok := t.paths[""]; ok {
-			_, err := os.Stat(d + "/cpu.pressure")
-			t.psi = err == nil
-		}
 		r.root = t
 	}
 	s, err := libcontainer.NewHandler(r.root.manager, r.opt.Root, 1, r.kinds).GetStats()
@@ -55,12 +53,6 @@ func (r *Reader) rootCgroup(b *builder) error {
 		return fmt.Errorf("cannot read the root cgroup: %w", err)
 	}
 	b.at(s.Timestamp)
-	if s.Cpu != nil && s.Cpu.Usage.Total > 0 {
-		b.cpu(s.Cpu)
-	}
-	if s.Memory != nil && s.Memory.Usage > 0 {
-		b.memory(s.Memory)
-	}
 	if s.Network != nil {
 		b.network(s.Network.Interfaces)
 	}
@@ -86,6 +78,7 @@ func (r *Reader) rest(b *builder, m *machineState) {
 	if !m.booted.IsZero() {
 		b.add(metric.StartTime, "", float64(m.booted.Unix()))
 	}
+	b.usage(r.opt.Root)
 	b.load(r.opt.Root)
 	for _, x := range [...]struct {
 		name             string
@@ -100,9 +93,6 @@ func (r *Reader) rest(b *builder, m *machineState) {
 				b.pressure(x.waiting, x.stalled, some, full)
 			}
 		}
-	}
-	if n, ok := field(under(r.opt.Root, "proc/vmstat"), "oom_kill"); ok {
-		b.count(metric.OOMKills, "", n)
 	}
 	r.filesystems(b)
 }

@@ -20,6 +20,11 @@ type Namer interface {
 	Name(path string) (*metric.Entity, bool)
 }
 
+// Starts knows when cgroups began: the fast reader does.
+type Starts interface {
+	Start(path string) (time.Time, bool)
+}
+
 // Options says what to read.
 type Options struct {
 	// Interval is how often Read is called; it sets how often what is read off the tick (file systems, the
@@ -29,6 +34,8 @@ type Options struct {
 	Node string
 	// Namer names cgroups; it is required.
 	Namer Namer
+	// Starts, if set, tells when a cgroup began instead of the library: both readers must say the same.
+	Starts Starts
 	// Root is where the host's root is mounted: "" or "/" outside containers, "/rootfs" inside one.
 	Root string
 	// Logger gets what the library logs, at level Debug, and what a person may have to act on; nil discards.
@@ -116,7 +123,7 @@ func New(opt Options) (*Reader, error) {
 func (r *Reader) register(reg prometheus.Registerer) error {
 	r.dropped = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name:        "plimsoll_collector_dropped_samples_total",
-		Help:        "Samples that were not taken, by reader and reason.",
+		Help:        "Samples that a reader could not take or had to drop, by reason.",
 		ConstLabels: prometheus.Labels{"reader": "full"},
 	}, []string{"reason"})
 	if reg == nil {

@@ -100,6 +100,16 @@ func (r *Reader) look(t *target) bool {
 	return true
 }
 
+// began says when the cgroup's counters began.
+func (r *Reader) began(t *target) time.Time {
+	if r.opt.Starts != nil {
+		if at, ok := r.opt.Starts.Start(t.path); ok {
+			t.start = at
+		}
+	}
+	return t.start
+}
+
 // still says whether a cgroup that has just been read was there to the end: some of the library's readers
 // take a missing file for zeroes.
 func (t *target) still() bool {

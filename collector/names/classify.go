@@ -9,16 +9,16 @@ import (
 type kind uint8
 
 const (
-	group     kind = iota // only groups others (a slice, /docker), or is part of a container above it: not measured
-	docker                // a container of Docker
-	podman                // a container of podman
-	containerd            // a container of containerd outside Kubernetes
-	crio                  // a container of CRI-O outside Kubernetes
-	pod                   // a container of a Kubernetes pod
-	unit                  // a systemd unit
-	replica               // a replica of one of Plimsoll's process services
-	plain                 // any other cgroup, a container if it has no child cgroups
-	machine               // the root: the node itself
+	group      kind = iota // only groups others (a slice, /docker), or is part of a container above it: not measured
+	docker                 // a container of Docker
+	podman                 // a container of podman
+	containerd             // a container of containerd outside Kubernetes
+	crio                   // a container of CRI-O outside Kubernetes
+	pod                    // a container of a Kubernetes pod
+	unit                   // a systemd unit
+	replica                // a replica of one of Plimsoll's process services
+	plain                  // any other cgroup, a container if it has no child cgroups
+	machine                // the root: the node itself
 )
 
 // place is what a path says about its cgroup.

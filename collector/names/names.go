@@ -46,7 +46,7 @@ type Names struct {
 
 	paths sync.Map // cgroup path -> *entry
 	count atomic.Int64
-	limit int64 // of count, before the forgotten are looked for at once; guarded by mu
+	limit int64        // of count, before the forgotten are looked for at once; guarded by mu
 	round atomic.Int64 // of sweeping; an entry not asked for in two rounds is forgotten
 
 	mu    sync.Mutex

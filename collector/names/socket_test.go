@@ -183,7 +183,9 @@ func TestSocketsThatMisbehave(t *testing.T) {
 			fmt.Fprint(w, `[{"Id":"`)
 			endless(w, r, strings.Repeat("a", 1<<16))
 		}, "longer than"},
-		{"redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://elsewhere.invalid/", http.StatusFound) }, "302"},
+		{"redirect", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://elsewhere.invalid/", http.StatusFound)
+		}, "302"},
 		{"silent", func(w http.ResponseWriter, r *http.Request) { <-release }, "timeout"},
 	}
 	for _, c := range cases {
