@@ -63,6 +63,23 @@ func (db *DB) evaluate(ctx context.Context, e evaluation, use func(*promql.Resul
 	if e.timeout > 0 {
 		timeout = min(timeout, e.timeout)
 	}
+	return db.use(ctx, timeout, func(ctx context.Context, gen *generation) error {
+		query, err := e.query(ctx, gen)
+		if err != nil {
+			return &queryError{err, store.ErrBadQuery}
+		}
+		defer query.Close()
+		result := query.Exec(ctx)
+		if result.Err != nil {
+			return db.classify(gen, result.Err)
+		}
+		return use(result)
+	})
+}
+
+// use runs f on the engine when there is a slot, with a context that ends with the timeout and with the engine. It
+// does not wait for an engine that is being reopened.
+func (db *DB) use(ctx context.Context, timeout time.Duration, f func(context.Context, *generation) error) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	select {
@@ -71,34 +88,19 @@ func (db *DB) evaluate(ctx context.Context, e evaluation, use func(*promql.Resul
 	case <-ctx.Done():
 		return fmt.Errorf("waited for %d other queries: %w", cap(db.slots), ctx.Err())
 	}
-	return db.use(func(gen *generation) error {
-		defer context.AfterFunc(gen.ctx, cancel)()
-		query, err := e.query(ctx, gen)
-		if err != nil {
-			return bad("%v", err)
-		}
-		defer query.Close()
-		result := query.Exec(ctx)
-		if result.Err != nil {
-			return db.classify(ctx, gen, result.Err)
-		}
-		return use(result)
-	})
-}
-
-// use runs f on the engine, unless it is closed or being reopened.
-func (db *DB) use(f func(*generation) error) error {
+	if db.closed.Load() {
+		return store.ErrClosed
+	}
 	if !db.mu.TryRLock() {
 		return fmt.Errorf("history is being reopened: %w", store.ErrReadOnly)
 	}
 	defer db.mu.RUnlock()
-	if db.gen == nil || db.closed.Load() {
-		if c, ok := db.cond.get(ReasonWriteFailed); ok && !db.closed.Load() {
-			return fmt.Errorf("%s: %w", c.message, store.ErrReadOnly)
-		}
-		return store.ErrClosed
+	if db.gen == nil {
+		c, _ := db.cond.get(ReasonWriteFailed)
+		return fmt.Errorf("history could not be reopened: %s: %w", c.message, store.ErrReadOnly)
 	}
-	return f(db.gen)
+	defer context.AfterFunc(db.gen.ctx, cancel)()
+	return f(ctx, db.gen)
 }
 
 func (e *evaluation) query(ctx context.Context, gen *generation) (promql.Query, error) {
@@ -109,8 +111,17 @@ func (e *evaluation) query(ctx context.Context, gen *generation) (promql.Query, 
 	return gen.engine.NewRangeQuery(ctx, gen.tsdb, opts, e.expr, e.start, e.end, e.step)
 }
 
+// queryError is an error of the engine with the contract's error that it amounts to.
+type queryError struct{ engine, contract error }
+
+// Error tells the engine's text, which Prometheus' API gives too.
+func (e *queryError) Error() string { return e.engine.Error() }
+
+// Unwrap gives both.
+func (e *queryError) Unwrap() []error { return []error{e.engine, e.contract} }
+
 // classify turns the engine's errors into the contract's.
-func (db *DB) classify(ctx context.Context, gen *generation, err error) error {
+func (db *DB) classify(gen *generation, err error) error {
 	var (
 		tooMany  promql.ErrTooManySamples
 		timeout  promql.ErrQueryTimeout
@@ -119,14 +130,14 @@ func (db *DB) classify(ctx context.Context, gen *generation, err error) error {
 	)
 	switch {
 	case errors.As(err, &tooMany):
-		return fmt.Errorf("%w: %w", store.ErrTooLarge, err)
+		return &queryError{err, store.ErrTooLarge}
 	case errors.As(err, &timeout):
-		return fmt.Errorf("%w: %w", err, context.DeadlineExceeded)
+		return &queryError{err, context.DeadlineExceeded}
 	case errors.As(err, &canceled), errors.Is(err, context.Canceled):
 		if gen.ctx.Err() != nil {
-			return fmt.Errorf("%w: %w", err, store.ErrClosed)
+			return &queryError{err, store.ErrClosed}
 		}
-		return fmt.Errorf("%w: %w", err, context.Canceled)
+		return &queryError{err, context.Canceled}
 	case errors.As(err, &disk):
 		db.met.errors.WithLabelValues(classRead).Inc()
 		if s := err.Error(); strings.Contains(s, "checksum") || strings.Contains(s, "cannot populate chunk") {
