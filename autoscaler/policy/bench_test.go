@@ -1,0 +1,68 @@
+package policy
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// benchTime is the time of the benchmarks' passes.
+var benchTime = time.Date(2026, 1, 1, 0, 10, 0, 0, time.UTC)
+
+// tenPods is a target of n ready pods of 500m CPU at a load of percent of their request, with usage, seven looks and the
+// memory of a target that was seen for long.
+func tenPods(tb testing.TB, n, percent int) Input {
+	tb.Helper()
+	p, err := Compile(Spec{MaxReplicas: int32(2 * n)})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	in := Input{Now: benchTime, Policy: p, Options: DefaultOptions(), Target: Target{SpecReplicas: WishedReplicas(n), StatusReplicas: ObservedReplicas(n)}}
+	for i := range n {
+		in.Pods = append(in.Pods, Pod{
+			Name: fmt.Sprintf("web-%d", i), Phase: corev1.PodRunning, Ready: corev1.ConditionTrue,
+			StartTime: benchTime.Add(-time.Hour), ReadyTransition: benchTime.Add(-time.Hour),
+			Containers: []Container{{Name: "c", Requests: Resources{{corev1.ResourceCPU, 500}, {corev1.ResourceMemory, 64 << 30}}}},
+		})
+	}
+	for _, w := range LookWindows(DefaultWindow, DefaultStableWindow) {
+		in.Looks = append(in.Looks, Look{Metric: corev1.ResourceCPU, Window: w, Noise: 0.2, NoiseKnown: true, Usage: usageOf(in.Pods, w, percent)})
+	}
+	in.Usage = usageOf(in.Pods, 15*time.Second, percent)
+	in.State = &State{}
+	for i := range 20 {
+		in.State.Recommendations = append(in.State.Recommendations, Recommendation{At: benchTime.Add(-time.Duration(20-i) * 15 * time.Second), Replicas: WishedReplicas(n)})
+	}
+	return in
+}
+
+// usageOf is a sample of each pod at a load of percent of 500m.
+func usageOf(pods []Pod, window time.Duration, percent int) (out []PodUsage) {
+	for i := range pods {
+		out = append(out, PodUsage{Pod: pods[i].Name, Timestamp: benchTime.Add(-time.Second), Window: window,
+			Containers: []ContainerUsage{{"c", Resources{{corev1.ResourceCPU, Milli(5 * percent)}, {corev1.ResourceMemory, 20 << 30}}}}})
+	}
+	return out
+}
+
+// BenchmarkDecide10Pods measures whole decisions, message included, for a target of ten pods: with seven looks and
+// nothing to do, with seven looks and a step to answer, and in the HPA's way.
+func BenchmarkDecide10Pods(b *testing.B) {
+	for _, c := range []struct {
+		name    string
+		percent int
+		compat  Compat
+	}{{"looks-hold", 78, ""}, {"looks-up", 160, ""}, {"looks-down", 30, ""}, {"hpa-hold", 78, CompatHPA}, {"hpa-up", 160, CompatHPA}} {
+		b.Run(c.name, func(b *testing.B) {
+			in := tenPods(b, 10, c.percent)
+			in.Options.Compat = c.compat
+			b.ReportAllocs()
+			for b.Loop() {
+				Decide(in)
+			}
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "decisions/s")
+		})
+	}
+}

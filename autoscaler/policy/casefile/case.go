@@ -1,0 +1,134 @@
+// Package casefile reads written cases, as "plimsoll decide -f CASE.yaml" takes them, and runs the brain on them. A case
+// is everything that one decision rests on; docs/decide.md explains each field.
+package casefile
+
+import (
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"plimsoll.dev/plimsoll/autoscaler/policy"
+)
+
+// Case is one document.
+type Case struct {
+	Now             time.Time        `json:"now"`
+	Policy          policy.Spec      `json:"policy"`
+	Target          target           `json:"target"`
+	Options         options          `json:"options"`
+	Pods            []pod            `json:"pods"`
+	Usage           []podUsage       `json:"usage"`
+	Looks           []look           `json:"looks"`
+	PodsMetrics     []podsMetric     `json:"podsMetrics"`
+	ObjectMetrics   []objectMetric   `json:"objectMetrics"`
+	ExternalMetrics []externalMetric `json:"externalMetrics"`
+	Errors          apiErrors        `json:"errors"`
+	State           *state           `json:"state"`
+}
+
+type target struct {
+	SpecReplicas   *int32 `json:"specReplicas"`
+	StatusReplicas *int32 `json:"statusReplicas"` // left out: as specReplicas
+}
+
+// options override policy.DefaultOptions where they are given.
+type options struct {
+	Compat                  policy.Compat   `json:"compat"`
+	Tolerance               *float64        `json:"tolerance"`
+	CPUInitializationPeriod *time.Duration  `json:"cpuInitializationPeriod"`
+	InitialReadinessDelay   *time.Duration  `json:"initialReadinessDelay"`
+	DownscaleStabilization  *time.Duration  `json:"downscaleStabilization"`
+	ScaleUpLimitFactor      *float64        `json:"scaleUpLimitFactor"`
+	ScaleUpLimitMinimum     *float64        `json:"scaleUpLimitMinimum"`
+	MaxLookAge              *time.Duration  `json:"maxLookAge"`
+	MaxUsageAge             *time.Duration  `json:"maxUsageAge"`
+	RaiseOnly               bool            `json:"raiseOnly"`
+	Off                     policy.Switches `json:"off"`
+}
+
+type resources map[corev1.ResourceName]resource.Quantity
+
+type pod struct {
+	Name            string                 `json:"name"`
+	Phase           corev1.PodPhase        `json:"phase"` // left out: Running
+	Ready           corev1.ConditionStatus `json:"ready"`
+	ReadyTransition time.Time              `json:"readyTransition"`
+	StartTime       time.Time              `json:"startTime"`
+	Deleting        bool                   `json:"deleting"`
+	Requests        resources              `json:"requests"`
+	Containers      []container            `json:"containers"`
+	InitContainers  []container            `json:"initContainers"`
+}
+
+type container struct {
+	Name          string                        `json:"name"`
+	RestartPolicy corev1.ContainerRestartPolicy `json:"restartPolicy"`
+	Requests      resources                     `json:"requests"`
+}
+
+type podUsage struct {
+	Pod        string           `json:"pod"`
+	Timestamp  time.Time        `json:"timestamp"`
+	Window     time.Duration    `json:"window"`
+	Containers []containerUsage `json:"containers"`
+}
+
+type containerUsage struct {
+	Name  string    `json:"name"`
+	Usage resources `json:"usage"`
+}
+
+type look struct {
+	Metric corev1.ResourceName `json:"metric"`
+	Window time.Duration       `json:"window"`
+	Noise  *resource.Quantity  `json:"noise"` // left out: not known
+	Usage  []podUsage          `json:"usage"`
+}
+
+type podsMetric struct {
+	Metric string     `json:"metric"`
+	Pods   []podValue `json:"pods"`
+}
+
+type podValue struct {
+	Pod       string            `json:"pod"`
+	Value     resource.Quantity `json:"value"`
+	Timestamp time.Time         `json:"timestamp"`
+	Window    *time.Duration    `json:"window"` // left out: 60 s
+}
+
+type objectMetric struct {
+	Metric string            `json:"metric"`
+	Value  resource.Quantity `json:"value"`
+}
+
+type externalMetric struct {
+	Metric string              `json:"metric"`
+	Values []resource.Quantity `json:"values"`
+}
+
+type apiErrors struct {
+	Usage           string `json:"usage"`
+	PodsMetrics     string `json:"podsMetrics"`
+	ObjectMetrics   string `json:"objectMetrics"`
+	ExternalMetrics string `json:"externalMetrics"`
+}
+
+type state struct {
+	Recommendations []recommendation `json:"recommendations"`
+	ScaleUps        []event          `json:"scaleUps"`
+	ScaleDowns      []event          `json:"scaleDowns"`
+	ScaledToZero    bool             `json:"scaledToZero"`
+	RaisedAt        time.Time        `json:"raisedAt"`
+}
+
+type recommendation struct {
+	At       time.Time `json:"at"`
+	Replicas int32     `json:"replicas"`
+}
+
+type event struct {
+	At     time.Time `json:"at"`
+	Change int32     `json:"change"`
+}

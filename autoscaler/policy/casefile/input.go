@@ -1,0 +1,200 @@
+package casefile
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"plimsoll.dev/plimsoll/autoscaler/policy"
+)
+
+// problem is an error about a field of a case.
+type problem struct {
+	field string
+	err   error
+}
+
+func (p *problem) Error() string { return p.field + ": " + p.err.Error() }
+
+func wrong(field, format string, args ...any) error {
+	return &problem{field, fmt.Errorf(format, args...)}
+}
+
+// Input checks a case and turns it into what the brain takes.
+func (c *Case) Input() (policy.Input, error) {
+	in := policy.Input{Now: c.Now, Options: c.Options.apply(policy.DefaultOptions()), Errors: policy.Errors(c.Errors)}
+	if err := c.check(); err != nil {
+		return in, err
+	}
+	compiled, err := policy.Compile(c.Policy)
+	if err != nil {
+		var f *policy.FieldError
+		if errors.As(err, &f) {
+			return in, wrong("policy."+f.Field, "%q %s", f.Value, f.Problem)
+		}
+		return in, wrong("policy", "%w", err)
+	}
+	if err := in.Options.Validate(); err != nil {
+		return in, wrong("options", "%w", err)
+	}
+	in.Policy = compiled
+	in.Target.SpecReplicas = policy.WishedReplicas(*c.Target.SpecReplicas)
+	in.Target.StatusReplicas = policy.ObservedReplicas(*c.Target.SpecReplicas)
+	if s := c.Target.StatusReplicas; s != nil {
+		in.Target.StatusReplicas = policy.ObservedReplicas(*s)
+	}
+	if in.Pods, err = convertPods(c.Pods); err != nil {
+		return in, err
+	}
+	if err := c.measurements(&in); err != nil {
+		return in, err
+	}
+	in.State, err = c.State.convert()
+	return in, err
+}
+
+// check looks at the fields that must be there.
+func (c *Case) check() error {
+	switch t := &c.Target; {
+	case c.Now.IsZero():
+		return wrong("now", "is missing: give the time of the pass, such as 2026-01-01T00:10:00Z")
+	case t.SpecReplicas == nil:
+		return wrong("target.specReplicas", "is missing")
+	case *t.SpecReplicas < 0:
+		return wrong("target.specReplicas", "\"%d\" must not be negative", *t.SpecReplicas)
+	case t.StatusReplicas != nil && *t.StatusReplicas < 0:
+		return wrong("target.statusReplicas", "\"%d\" must not be negative", *t.StatusReplicas)
+	}
+	return nil
+}
+
+// apply puts the given options over the defaults.
+func (o *options) apply(to policy.Options) policy.Options {
+	set(&to.Tolerance, o.Tolerance)
+	set(&to.CPUInitializationPeriod, o.CPUInitializationPeriod)
+	set(&to.InitialReadinessDelay, o.InitialReadinessDelay)
+	set(&to.DownscaleStabilization, o.DownscaleStabilization)
+	set(&to.ScaleUpLimitFactor, o.ScaleUpLimitFactor)
+	set(&to.ScaleUpLimitMinimum, o.ScaleUpLimitMinimum)
+	set(&to.MaxLookAge, o.MaxLookAge)
+	set(&to.MaxUsageAge, o.MaxUsageAge)
+	to.Compat, to.RaiseOnly, to.Off = o.Compat, o.RaiseOnly, o.Off
+	return to
+}
+
+func set[T any](to, from *T) {
+	if from != nil {
+		*to = *from
+	}
+}
+
+// measurements converts what was measured.
+func (c *Case) measurements(in *policy.Input) (err error) {
+	if in.Usage, err = convertUsage("usage", c.Usage); err != nil {
+		return err
+	}
+	for i, l := range c.Looks {
+		at := fmt.Sprintf("looks[%d]", i)
+		out := policy.Look{Metric: l.Metric, Window: l.Window}
+		switch {
+		case l.Metric == "":
+			return wrong(at+".metric", "is missing")
+		case l.Window <= 0:
+			return wrong(at+".window", "%q must be more than 0", l.Window)
+		case i > 0 && l.Metric == c.Looks[i-1].Metric && l.Window <= c.Looks[i-1].Window:
+			return wrong(at+".window", "%q does not come after %q: looks are given shortest first", l.Window, c.Looks[i-1].Window)
+		}
+		if l.Noise != nil {
+			if out.Noise, out.NoiseKnown = l.Noise.AsApproximateFloat64(), true; !(out.Noise >= 0) {
+				return wrong(at+".noise", "%q must not be negative", l.Noise.String())
+			}
+		}
+		if out.Usage, err = convertUsage(at+".usage", l.Usage); err != nil {
+			return err
+		}
+		in.Looks = append(in.Looks, out)
+	}
+	return c.customMetrics(in)
+}
+
+// customMetrics converts the metrics of the custom and external APIs.
+func (c *Case) customMetrics(in *policy.Input) error {
+	for i, m := range c.PodsMetrics {
+		at := fmt.Sprintf("podsMetrics[%d]", i)
+		out := policy.PodsMetric{Metric: m.Metric}
+		seen := map[string]bool{}
+		for j, v := range m.Pods {
+			if err := once(seen, fmt.Sprintf("%s.pods[%d].pod", at, j), v.Pod); err != nil {
+				return err
+			}
+			window := time.Minute
+			set(&window, v.Window)
+			out.Pods = append(out.Pods, policy.PodValue{Pod: v.Pod, Value: policy.MilliOf(v.Value), Timestamp: v.Timestamp, Window: window})
+		}
+		in.PodsMetrics = append(in.PodsMetrics, out)
+	}
+	for _, m := range c.ObjectMetrics {
+		in.ObjectMetrics = append(in.ObjectMetrics, policy.ObjectMetric{Metric: m.Metric, Value: policy.MilliOf(m.Value)})
+	}
+	for _, m := range c.ExternalMetrics {
+		out := policy.ExternalMetric{Metric: m.Metric}
+		for _, v := range m.Values {
+			out.Values = append(out.Values, policy.MilliOf(v))
+		}
+		in.ExternalMetrics = append(in.ExternalMetrics, out)
+	}
+	return nil
+}
+
+// once refuses a name that is empty or comes twice.
+func once(seen map[string]bool, field, name string) error {
+	switch {
+	case name == "":
+		return wrong(field, "is missing")
+	case seen[name]:
+		return wrong(field, "%q is given twice", name)
+	}
+	seen[name] = true
+	return nil
+}
+
+// convert turns the state into the brain's; nil stays nil: a target never seen before.
+func (s *state) convert() (*policy.State, error) {
+	if s == nil {
+		return nil, nil
+	}
+	out := &policy.State{ScaledToZero: s.ScaledToZero, RaisedAt: s.RaisedAt}
+	for i, r := range s.Recommendations {
+		if r.Replicas < 0 {
+			return nil, wrong(fmt.Sprintf("state.recommendations[%d].replicas", i), "\"%d\" must not be negative", r.Replicas)
+		}
+		out.Recommendations = append(out.Recommendations, policy.Recommendation{At: r.At, Replicas: policy.WishedReplicas(r.Replicas)})
+	}
+	var err error
+	if out.ScaleUps, err = convertEvents("state.scaleUps", s.ScaleUps); err != nil {
+		return nil, err
+	}
+	out.ScaleDowns, err = convertEvents("state.scaleDowns", s.ScaleDowns)
+	return out, err
+}
+
+func convertEvents(field string, es []event) (out []policy.ScaleEvent, err error) {
+	for i, e := range es {
+		if e.Change < 0 {
+			return nil, wrong(fmt.Sprintf("%s[%d].change", field, i), "\"%d\" must not be negative: a change counts up in both lists", e.Change)
+		}
+		out = append(out, policy.ScaleEvent{At: e.At, Change: e.Change})
+	}
+	return out, nil
+}
+
+// amount is a quantity of a resource, which is never negative.
+func amount(field string, q resource.Quantity) (policy.Milli, error) {
+	m := policy.MilliOf(q)
+	if m < 0 {
+		return 0, wrong(field, "%q must not be negative", q.String())
+	}
+	return m, nil
+}

@@ -1,0 +1,148 @@
+package policy
+
+import (
+	"time"
+)
+
+// Schema is the schema of a decision as JSON.
+const Schema = "plimsoll.dev/decision/v1"
+
+// Action is what is to be done with the count.
+type Action string
+
+const (
+	Hold Action = "Hold"
+	Up   Action = "Up"
+	Down Action = "Down"
+)
+
+// Reason says in one word why a decision is as it is, or why a condition has its status.
+type Reason string
+
+// The reasons of decisions. Those of conditions that hold a count are used for decisions too.
+const (
+	CPUAboveTarget      Reason = "CPUAboveTarget"
+	MemoryAboveTarget   Reason = "MemoryAboveTarget"
+	ResourceAboveTarget Reason = "ResourceAboveTarget" // another resource
+	PodsAboveTarget     Reason = "PodsMetricAboveTarget"
+	ObjectAboveTarget   Reason = "ObjectMetricAboveTarget"
+	ExternalAboveTarget Reason = "ExternalMetricAboveTarget"
+	AllBelowTarget      Reason = "AllMetricsBelowTarget"
+	CurrentAboveMax     Reason = "CurrentAboveMax"
+	CurrentBelowMin     Reason = "CurrentBelowMin"
+	FromZero            Reason = "FromZero"        // back from zero to the minimum
+	HighestRecent       Reason = "HighestRecent"   // raised to a remembered recommendation (compat only)
+	WithinTolerance     Reason = "WithinTolerance" // load near its line
+	WithinNoise         Reason = "WithinNoise"     // above its line, not clear of its noise
+	AwaitingLook        Reason = "AwaitingLook"    // below its line, not yet time to look at shrinking
+	GapsInTheWay        Reason = "GapsInTheWay"    // missing or unready pods leave no clear direction
+	AtTarget            Reason = "AtTarget"        // the count is what the load needs
+	RaiseOnlyHold       Reason = "RaiseOnly"       // would shrink, but only raises here
+	ModePaused          Reason = "Paused"          // the policy's mode
+	ModeDryRun          Reason = "DryRun"          // the policy's mode
+	InvalidPolicy       Reason = "InvalidPolicy"   // no usable policy was given
+)
+
+// The HPA's reasons of conditions.
+const (
+	SucceededGetScale       Reason = "SucceededGetScale"
+	FailedGetScale          Reason = "FailedGetScale"
+	ReadyForNewScale        Reason = "ReadyForNewScale"
+	ScaleDownStabilized     Reason = "ScaleDownStabilized"
+	ScaleUpStabilized       Reason = "ScaleUpStabilized"
+	SucceededRescale        Reason = "SucceededRescale"
+	ValidMetricFound        Reason = "ValidMetricFound"
+	ScalingDisabled         Reason = "ScalingDisabled"
+	InvalidSelector         Reason = "InvalidSelector"
+	AmbiguousSelector       Reason = "AmbiguousSelector"
+	FailedResourceMetric    Reason = "FailedGetResourceMetric"
+	FailedContainerMetric   Reason = "FailedGetContainerResourceMetric"
+	FailedPodsMetric        Reason = "FailedGetPodsMetric"
+	FailedObjectMetric      Reason = "FailedGetObjectMetric"
+	FailedExternalMetric    Reason = "FailedGetExternalMetric"
+	InvalidMetricSourceType Reason = "InvalidMetricSourceType"
+	DesiredWithinRange      Reason = "DesiredWithinRange"
+	TooFewReplicas          Reason = "TooFewReplicas"
+	TooManyReplicas         Reason = "TooManyReplicas"
+	ScaleUpLimit            Reason = "ScaleUpLimit"
+	ScaleDownLimit          Reason = "ScaleDownLimit"
+	ScaledToZero            Reason = "ScaledToZero"
+	NotScaledToZero         Reason = "NotScaledToZero"
+)
+
+// Decision is what is wanted, why, and what led to it.
+type Decision struct {
+	Action  Action
+	Current WishedReplicas // what the scale's spec has
+	Desired WishedReplicas // what it is to have; Current when the action is Hold
+	Reason  Reason
+	Message string // one or two sentences for people
+	Error   string // why the pass failed, or partly failed; "" when all went well
+	// Would is what would be done if the mode were Auto; known only in DryRun and Paused.
+	Would      Count
+	Metrics    []MetricReport
+	Look       *LookReport // the look that the decision rests on; nil if on none
+	Steps      []Step
+	Conditions []Condition
+	State      State
+}
+
+// MetricReport is what one metric said.
+type MetricReport struct {
+	Type         string
+	Name         string
+	Container    string
+	Utilization  Count  // percent of request, before gaps are filled
+	AverageValue Amount // for each pod, before gaps are filled
+	Value        Amount // of the whole
+	Proposal     Count  // what this metric alone asks for; absent when it failed
+	Error        string
+	Pods         PodGroups
+
+	// Load and Target are per replica, as a share of Of (the request for a utilization, the target otherwise),
+	// and Noise is the standard error of Load; NaN where not known. For pages; not part of the JSON.
+	Load, Target, Noise float64
+	Of                  string
+}
+
+// PodGroups are the pods by how they were counted (hpa-algorithm 1.2), each list sorted by name.
+type PodGroups struct {
+	Counted int
+	Unready []string
+	Missing []string
+	Ignored []string
+}
+
+// LookReport names the look that a decision rests on.
+type LookReport struct {
+	Window time.Duration
+	Noise  Amount // standard error of the pods' total, in the metric's unit
+}
+
+// Step is one change of the draft: what the count was before, what it is after, and why.
+type Step struct {
+	Step   string         `json:"step"`
+	Before WishedReplicas `json:"before"`
+	After  WishedReplicas `json:"after"`
+	Why    string         `json:"why"`
+}
+
+// The names of the steps, in the order in which they can appear.
+const (
+	StepSchedule  = "schedule"  // limits replaced by a schedule
+	StepMetrics   = "metrics"   // the largest proposal
+	StepDeviation = "deviation" // a switch changed what the HPA would have said
+	StepNoise     = "noise"     // a proposal to grow that is not clear of its noise
+	StepStabilize = "stabilize" // remembered recommendations
+	StepLimits    = "limits"    // speed, minimum and maximum
+	StepFromZero  = "fromZero"  // at least the minimum when coming back from zero
+	StepRaiseOnly = "raiseOnly" // never down
+	StepMode      = "mode"      // DryRun and Paused
+)
+
+// Condition is one of the HPA's conditions, as this pass leaves it.
+type Condition struct {
+	Type   string `json:"type"`
+	Status string `json:"status"`
+	Reason Reason `json:"reason"`
+}

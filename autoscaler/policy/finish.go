@@ -1,0 +1,143 @@
+package policy
+
+import (
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
+)
+
+// finish turns the draft into the decision: the mode, the action, the reason, and what the next pass is given.
+func (p *pass) finish() {
+	if p.in.Options.RaiseOnly && p.draft < p.current {
+		p.hold = RaiseOnlyHold
+		p.step(StepRaiseOnly, p.current, "another scaler owns the target: it is raised, never lowered")
+	}
+	if p.draft != p.current {
+		p.d.Reason = p.changeReason()
+	}
+	if p.d.Message == "" {
+		p.d.Message = p.message()
+	}
+	p.mode()
+	p.d.Desired = p.draft
+	switch {
+	case p.draft > p.current:
+		p.d.Action = Up
+	case p.draft < p.current:
+		p.d.Action = Down
+	default:
+		if p.d.Reason == "" {
+			p.d.Reason = p.hold
+		}
+		p.zeroCondition()
+		return
+	}
+	p.written()
+}
+
+// changeReason names the cause of a changed count.
+func (p *pass) changeReason() Reason {
+	switch {
+	case p.stages.forced != "":
+		return p.stages.forced
+	case p.draft < p.current:
+		return AllBelowTarget
+	case p.hold == FromZero:
+		return FromZero
+	case p.need <= p.current:
+		return HighestRecent
+	}
+	return aboveTarget(&p.policy.metrics[p.best])
+}
+
+// aboveTarget is the reason of a metric that asked for more.
+func aboveTarget(m *metric) Reason {
+	switch m.source {
+	case autoscalingv2.PodsMetricSourceType:
+		return PodsAboveTarget
+	case autoscalingv2.ObjectMetricSourceType:
+		return ObjectAboveTarget
+	case autoscalingv2.ExternalMetricSourceType:
+		return ExternalAboveTarget
+	}
+	switch m.resource() {
+	case corev1.ResourceCPU:
+		return CPUAboveTarget
+	case corev1.ResourceMemory:
+		return MemoryAboveTarget
+	}
+	return ResourceAboveTarget
+}
+
+// mode keeps a decision from being carried out in DryRun and Paused, and says what it was.
+func (p *pass) mode() {
+	var word string
+	var why Reason
+	switch p.policy.mode {
+	case DryRun:
+		word, why = "Dry run", ModeDryRun
+	case Paused:
+		word, why = "Paused", ModePaused
+	default:
+		return
+	}
+	p.d.Would = count(int32(p.draft))
+	if p.draft == p.current {
+		p.d.Message = word + ": would hold. " + p.d.Message
+		return
+	}
+	p.d.Message = word + ": would go from " + itoa(p.current) + " to " + itoa(p.draft) + ". " + p.d.Message
+	p.d.Reason = why
+	p.step(StepMode, p.current, "mode "+string(p.policy.mode)+": not carried out")
+}
+
+// written is what a successful change leaves behind; the state is given to the next pass as if the change was made.
+func (p *pass) written() {
+	p.condition(autoscalingv2.AbleToScale, corev1.ConditionTrue, SucceededRescale)
+	p.d.State.ScaledToZero = p.current > 0 && p.draft == 0 && p.min == 0 && p.policy.toZero
+	if p.d.State.ScaledToZero {
+		p.condition(autoscalingv2.ScaledToZero, corev1.ConditionTrue, ScaledToZero)
+	} else {
+		p.condition(autoscalingv2.ScaledToZero, corev1.ConditionFalse, NotScaledToZero)
+	}
+	if b := p.policy.behavior; b != nil {
+		if p.draft > p.current {
+			p.d.State.ScaleUps = p.remember(p.d.State.ScaleUps, int32(p.draft-p.current), &b.up)
+		} else {
+			p.d.State.ScaleDowns = p.remember(p.d.State.ScaleDowns, int32(p.current-p.draft), &b.down)
+		}
+	}
+	if p.d.Look != nil && p.draft > p.current {
+		p.d.State.RaisedAt = p.in.Now
+	}
+}
+
+// zeroCondition carries the ScaledToZero condition of a pass that changed nothing.
+func (p *pass) zeroCondition() {
+	if p.d.State.ScaledToZero {
+		p.condition(autoscalingv2.ScaledToZero, corev1.ConditionTrue, ScaledToZero)
+	}
+}
+
+// remember adds a change to a list of events. The HPA reuses the last slot that is older than the longest period; with
+// CompactHistory all of those are forgotten.
+func (p *pass) remember(events []ScaleEvent, change int32, r *rules) []ScaleEvent {
+	cutoff := p.in.Now.Add(-r.longest)
+	event := ScaleEvent{At: p.in.Now, Change: change}
+	out := make([]ScaleEvent, 0, len(events)+1)
+	slot := -1
+	for _, e := range events {
+		old := e.At.Before(cutoff)
+		if old && !p.off.CompactHistory {
+			continue
+		}
+		if old {
+			slot = len(out)
+		}
+		out = append(out, e)
+	}
+	if slot >= 0 {
+		out[slot] = event
+		return out
+	}
+	return append(out, event)
+}

@@ -1,0 +1,88 @@
+package policy
+
+import (
+	"math"
+	"slices"
+	"time"
+)
+
+// noiseRefresh is how often a History estimates the noise anew.
+const noiseRefresh = 5 * time.Second
+
+// History holds a target's total load of each of the last 300 seconds and knows its noise. It is not safe for
+// concurrent use; it starts nothing and reads no clock.
+type History struct {
+	windows []time.Duration
+	ring    [historySeconds]float64 // NaN: no value in that second
+	last    int64                   // Unix second of the newest value; 0: none yet
+	noise   []LookNoise
+	noiseAt time.Time
+}
+
+// NewHistory makes a History for looks of these lengths, shortest first (LookWindows).
+func NewHistory(windows []time.Duration) *History {
+	h := &History{windows: slices.Clone(windows)}
+	h.clear()
+	return h
+}
+
+func (h *History) clear() {
+	for i := range h.ring {
+		h.ring[i] = math.NaN()
+	}
+	h.last = 0
+}
+
+// Add notes the total load of the second that contains t, in the metric's unit (cores, bytes): usage of all counted pods
+// over the last second. Seconds between the last Add and this one stay without a value; a second that was added before is
+// replaced; what is not a number is a second without a value. A clock that goes back by more than the history starts it
+// anew.
+func (h *History) Add(t time.Time, x float64) {
+	s := t.Unix()
+	if math.IsInf(x, 0) {
+		x = math.NaN()
+	}
+	switch {
+	case h.last == 0 || s-h.last >= historySeconds || h.last-s >= historySeconds:
+		h.clear()
+		h.last = s
+	case s > h.last:
+		for i := h.last + 1; i < s; i++ {
+			h.ring[slot(i)] = math.NaN()
+		}
+		h.last = s
+	}
+	h.ring[slot(s)] = x
+}
+
+// Noise returns the noise of each window, estimated anew at most every 5 s. The caller must not change the answer.
+func (h *History) Noise(now time.Time) []LookNoise {
+	if age := now.Sub(h.noiseAt); h.noise == nil || age >= noiseRefresh || age < 0 {
+		h.noise, h.noiseAt = Noise(h.Series(), h.windows), now
+	}
+	return h.noise
+}
+
+// Series returns the values held, one a second, oldest first, NaN where there is none; nil before the first Add.
+func (h *History) Series() []float64 {
+	if h.last == 0 {
+		return nil
+	}
+	out := make([]float64, 0, historySeconds)
+	for s := h.last - historySeconds + 1; s <= h.last; s++ {
+		if len(out) == 0 && math.IsNaN(h.ring[slot(s)]) {
+			continue // before the first value
+		}
+		out = append(out, h.ring[slot(s)])
+	}
+	return out
+}
+
+// slot is where a second is kept.
+func slot(s int64) int {
+	i := int(s % historySeconds)
+	if i < 0 {
+		i += historySeconds
+	}
+	return i
+}

@@ -1,0 +1,199 @@
+package policy
+
+import (
+	"math"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+const (
+	// refineTime is how long after a raise the rest of a step is asked for without tolerance.
+	refineTime = 10 * time.Second
+	// refineMin is the least z while refining.
+	refineMin = 1.0
+	// shrinkInterval is how often a look at shrinking is taken.
+	shrinkInterval = 15 * time.Second
+)
+
+// hasLooks says whether there is a look at a resource that the policy can use.
+func (p *pass) hasLooks(name corev1.ResourceName) bool {
+	for i := range p.in.Looks {
+		if p.usable(&p.in.Looks[i], name) {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *pass) usable(l *Look, name corev1.ResourceName) bool {
+	return l.Metric == name && l.Window >= p.policy.window && l.Window <= p.policy.stable
+}
+
+// askLooks evaluates a metric by its looks (evidence: grow, refine, shrink). Looks come shortest first.
+func (p *pass) askLooks(m *metric, rep *MetricReport, r *result) {
+	anchor := p.knownLook(m.resource())
+	switch {
+	case p.policy.confidence == 0:
+		p.askOneLook(m, rep, r, p.edgeLook(m.resource(), false))
+	case anchor == nil:
+		p.note("freshLooks: the noise is not known yet: the plain rule over what there is")
+		p.askOneLook(m, rep, r, p.edgeLook(m.resource(), true))
+	default:
+		if p.grow(m, rep, r) {
+			return
+		}
+		p.shrink(m, rep, r)
+	}
+}
+
+// askOneLook applies the HPA's rule to one look.
+func (p *pass) askOneLook(m *metric, rep *MetricReport, r *result, l *Look) {
+	r.look = l
+	r.noise = p.noiseOf(l)
+	r.err = p.fillLook(m, l)
+	p.askTable(m, rep, r, p.tol)
+}
+
+// fillLook fills the table from a look.
+func (p *pass) fillLook(m *metric, l *Look) (problem string) {
+	age := p.in.Options.MaxLookAge
+	if p.off.DropStale {
+		age = 0
+	}
+	return p.fillResource(m, l.Usage, age)
+}
+
+// grow takes the looks in turn, shortest first, and stops at the first on which the load stands clear of its noise and
+// asks for more. It leaves the table at the last look that it read; r holds the first error, or the noisiest excess.
+func (p *pass) grow(m *metric, rep *MetricReport, r *result) bool {
+	since := p.in.Now.Sub(p.d.State.RaisedAt)
+	refining := !p.d.State.RaisedAt.IsZero() && since >= 0 && since <= refineTime
+	tol := p.tol
+	if refining {
+		tol.up = 0
+	}
+	asked := float64(p.current)
+	for i := range p.in.Looks {
+		l := &p.in.Looks[i]
+		if !p.usable(l, m.resource()) {
+			continue
+		}
+		if r.err = p.fillLook(m, l); r.err != "" {
+			r.look = nil
+			return false
+		}
+		load, each := p.table.load(m)
+		noise, z := p.noiseOf(l), p.z(l.Window)
+		if refining {
+			z = max(z, refineMin)
+		}
+		if !(load > asked*(1+tol.up)) {
+			continue
+		}
+		if !(load > asked*(1+tol.up)+z*noise/each) {
+			if r.look == nil {
+				r.look, r.noise = l, noise
+			}
+			continue
+		}
+		n, _, problem := p.propose(m, tol)
+		if problem != "" || n <= int32(p.current) {
+			continue
+		}
+		r.look, r.noise, r.hold, r.proposal, r.need = l, noise, "", n, n
+		p.report(m, rep, r)
+		return true
+	}
+	return false
+}
+
+// shrink applies the HPA's rule over the stable window; the answer counts only when a look at shrinking is due. What grow
+// left in r is a look that rose above the line without standing clear of its noise, which explains a hold.
+func (p *pass) shrink(m *metric, rep *MetricReport, r *result) {
+	noisy, noise := r.look, r.noise
+	stable := p.edgeLook(m.resource(), true)
+	r.look, r.noise, r.hold = stable, p.noiseOf(stable), ""
+	if r.err == "" {
+		r.err = p.fillLook(m, stable)
+	}
+	p.askTable(m, rep, r, p.tol)
+	if r.err != "" {
+		r.look = nil
+		return
+	}
+	r.waits = stable.Window < p.policy.stable || !p.due()
+	switch current := int32(p.current); {
+	case r.proposal >= current: // growing was decided before
+		r.proposal, r.need = current, current
+	case r.waits:
+		r.proposal, r.hold = current, AwaitingLook
+		return
+	default:
+		return
+	}
+	if noisy == nil {
+		return
+	}
+	r.look, r.noise, r.hold = noisy, noise, WithinNoise
+	if p.fillLook(m, noisy) == "" {
+		p.report(m, rep, r)
+	}
+}
+
+// due says whether a look at shrinking is due: when the last pass that was remembered is 15 s old.
+func (p *pass) due() bool {
+	for _, r := range p.d.State.Recommendations {
+		if p.in.Now.Sub(r.At) < shrinkInterval {
+			return false
+		}
+	}
+	return true
+}
+
+// z is how many standard errors a look of length w must stand clear: the policy's confidence at the shortest, 0 at the
+// longest, linear in log w.
+func (p *pass) z(w time.Duration) float64 {
+	lo, hi := p.policy.window, p.policy.stable
+	if w >= hi {
+		if lo == hi {
+			return p.policy.confidence
+		}
+		return 0
+	}
+	return p.policy.confidence * (1 - math.Log(float64(w)/float64(lo))/math.Log(float64(hi)/float64(lo)))
+}
+
+// knownLook returns the longest usable look whose noise is known, nil if there is none.
+func (p *pass) knownLook(name corev1.ResourceName) (found *Look) {
+	for i := range p.in.Looks {
+		l := &p.in.Looks[i]
+		if p.usable(l, name) && l.NoiseKnown && (found == nil || l.Window > found.Window) {
+			found = l
+		}
+	}
+	return found
+}
+
+// edgeLook returns the shortest or the longest usable look.
+func (p *pass) edgeLook(name corev1.ResourceName, longest bool) (found *Look) {
+	for i := range p.in.Looks {
+		l := &p.in.Looks[i]
+		if p.usable(l, name) && (found == nil || longest && l.Window > found.Window || !longest && l.Window < found.Window) {
+			found = l
+		}
+	}
+	return found
+}
+
+// noiseOf is the standard error of a look's total: its own, or borrowed from the longest known look; NaN with none.
+func (p *pass) noiseOf(l *Look) float64 {
+	if l.NoiseKnown {
+		return l.Noise
+	}
+	from := p.knownLook(l.Metric)
+	if from == nil {
+		return math.NaN()
+	}
+	return from.Noise * math.Sqrt(float64(from.Window)/float64(l.Window))
+}

@@ -1,0 +1,194 @@
+package policy
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+)
+
+func itoa(n WishedReplicas) string { return strconv.Itoa(int(n)) }
+
+// replicasText writes a count inside a limit: "8".
+func replicasText(n WishedReplicas) string { return itoa(n) }
+
+// carry is "6 replicas bring", "1 replica brings".
+func carry(n WishedReplicas, verb string) string {
+	if n == 1 {
+		return "1 replica " + verb + "s"
+	}
+	return itoa(n) + " replicas " + verb
+}
+
+// share writes a load or a line of a metric: "104 %" or an amount.
+func (m *metric) share(x float64) string {
+	if math.IsNaN(x) || math.IsInf(x, 0) {
+		return "an unknown share"
+	}
+	if m.target == autoscalingv2.UtilizationMetricType {
+		return strconv.FormatFloat(math.Round(x*100), 'f', -1, 64) + " %"
+	}
+	return (Milli(saturate64(math.Round(x * float64(m.milli))))).String()
+}
+
+// line is the metric's target.
+func (m *metric) line() string {
+	if m.target == autoscalingv2.UtilizationMetricType {
+		return strconv.Itoa(int(m.percent)) + " %"
+	}
+	return m.milli.String()
+}
+
+// subject is what a sentence about a metric begins with.
+func (m *metric) subject() string {
+	switch {
+	case m.source == autoscalingv2.ResourceMetricSourceType && m.name == "cpu":
+		return "Load"
+	case m.source == autoscalingv2.ResourceMetricSourceType && m.name == "memory":
+		return "Memory"
+	case m.container != "":
+		return "The " + m.name + " of " + m.container
+	}
+	return m.name
+}
+
+// of is what a share is of.
+func (m *metric) of() string {
+	switch {
+	case m.target == autoscalingv2.UtilizationMetricType:
+		return " of request"
+	case m.target == autoscalingv2.AverageValueMetricType:
+		return " for each replica"
+	}
+	return ""
+}
+
+// metricText is one metric in short, for the metrics step: "cpu 105 % of 70 %, looked at 3 s".
+func (p *pass) metricText(i int) string {
+	m, r, rep := &p.policy.metrics[i], &p.results[i], &p.d.Metrics[i]
+	name := m.name
+	if m.container != "" {
+		name += " of " + m.container
+	}
+	if !r.ok {
+		return name + " failed: " + r.err
+	}
+	s := name + " " + m.share(rep.Load) + " of " + m.line()
+	if r.look != nil {
+		s += ", looked at " + seconds(r.look.Window)
+	}
+	if len(p.results) > 1 {
+		s += ": " + strconv.Itoa(int(r.proposal))
+	}
+	return s
+}
+
+// noiseText says why a load above its line was not believed.
+func (p *pass) noiseText(r *result) string {
+	m, rep := &p.policy.metrics[p.best], &p.d.Metrics[p.best]
+	return fmt.Sprintf("not clear of its noise: %s against %s and %.1f × ±%s", m.share(rep.Load), m.line(), p.z(r.look.Window), m.share(rep.Noise))
+}
+
+// message is the decision in one or two sentences. It is written before the mode has its say.
+func (p *pass) message() string {
+	switch p.stages.forced {
+	case CurrentAboveMax:
+		return "The count of " + itoa(p.current) + " is above the most that is allowed, which is " + itoa(p.max) + "."
+	case CurrentBelowMin:
+		return "The count of " + itoa(p.current) + " is below the least that is asked for, which is " + itoa(p.min) + "."
+	}
+	switch {
+	case p.hold == ScalingDisabled:
+		return "Scaling is off while the count is 0, which somebody else set; raise it by hand to turn scaling on."
+	case p.best < 0 || !p.results[p.best].ok:
+		return p.failureText()
+	case p.draft > p.current:
+		return p.upText() + p.limitText()
+	case p.draft < p.current:
+		return p.downText() + p.limitText()
+	}
+	return p.holdText()
+}
+
+// upText explains a raise.
+func (p *pass) upText() string {
+	m, r, rep := &p.policy.metrics[p.best], &p.results[p.best], &p.d.Metrics[p.best]
+	if p.need <= p.current {
+		if p.hold == FromZero || p.current == 0 {
+			return fmt.Sprintf("Back from 0 to the least that is asked for, which is %d.", p.min)
+		}
+		return fmt.Sprintf("A need for %d was seen in the last %s and still counts.", p.stages.highest, seconds(p.in.Options.DownscaleStabilization))
+	}
+	s := m.subject() + " is at " + m.share(rep.Load) + m.of()
+	switch {
+	case r.look != nil && p.isRefining(r):
+		s = m.subject() + " stood at " + m.share(rep.Load) + m.of() + " for " + seconds(r.look.Window) + " after the last raise"
+	case r.look != nil && !math.IsNaN(rep.Noise):
+		s = m.subject() + " stood at " + m.share(rep.Load) + m.of() + " for " + seconds(r.look.Window) + ", clear of its noise (±" + m.share(rep.Noise) + ")"
+	default:
+		s += ", above its line of " + m.line()
+	}
+	return s + "; " + carry(p.draft, "bring") + " it to " + p.after(m, r, rep) + "."
+}
+
+// isRefining says whether a raise follows another within the refinement.
+func (p *pass) isRefining(*result) bool {
+	since := p.in.Now.Sub(p.in.state().RaisedAt)
+	return !p.in.state().RaisedAt.IsZero() && since >= 0 && since <= refineTime
+}
+
+// state is the state given, or an empty one.
+func (in *Input) state() State {
+	if in.State == nil {
+		return State{}
+	}
+	return *in.State
+}
+
+// after is the load that the draft count would carry.
+func (p *pass) after(m *metric, r *result, rep *MetricReport) string {
+	if p.draft == 0 {
+		return m.share(0)
+	}
+	load := r.load // replicas' worth
+	if math.IsNaN(load) {
+		load = rep.Load * float64(max(p.current, 1))
+		if m.target == autoscalingv2.ValueMetricType {
+			return m.share(rep.Load * float64(max(p.readyPods(), 1)) / float64(p.draft))
+		}
+		return m.share(load / float64(p.draft))
+	}
+	return m.share(load * rep.Target / float64(p.draft))
+}
+
+// downText explains a decision to shrink.
+func (p *pass) downText() string {
+	m, r, rep := &p.policy.metrics[p.best], &p.results[p.best], &p.d.Metrics[p.best]
+	s := m.subject() + " fell to " + m.share(rep.Load) + m.of()
+	if p.draft == 0 {
+		s += "; no replica is needed."
+	} else {
+		s += "; " + carry(p.draft, "bring") + " it to " + p.after(m, r, rep) + "."
+	}
+	if p.stages.stabilized {
+		s += fmt.Sprintf(" The highest need in the last %s was %d.", p.memory(), p.stages.highest)
+	}
+	return s
+}
+
+// memory is the length of the down window, for people.
+func (p *pass) memory() string {
+	if b := p.policy.behavior; b != nil {
+		return seconds(p.downWindow(b))
+	}
+	return seconds(p.in.Options.DownscaleStabilization)
+}
+
+// limitText adds what a limit took away.
+func (p *pass) limitText() string {
+	if p.stages.limited == "" {
+		return ""
+	}
+	return fmt.Sprintf(" The load would need %d; %s.", p.need, p.stages.limit)
+}

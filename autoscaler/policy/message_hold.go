@@ -1,0 +1,112 @@
+package policy
+
+import (
+	"fmt"
+	"time"
+)
+
+// holdText explains why the count stays.
+func (p *pass) holdText() string {
+	m, r, rep := &p.policy.metrics[p.best], &p.results[p.best], &p.d.Metrics[p.best]
+	at := m.subject() + " at " + m.share(rep.Load) + m.of()
+	switch {
+	case p.stages.limited != "":
+		return fmt.Sprintf("%s would need %d; %s.", at, p.need, p.stages.limit)
+	case p.hold == RaiseOnlyHold:
+		return fmt.Sprintf("%s would need %d; the target is only raised, never lowered.", at, p.need)
+	case p.hold == ScaleUpStabilized:
+		return fmt.Sprintf("%s would need %d; the lowest need in the last %s was %d.", at, p.need, seconds(p.policy.behavior.up.window), p.stages.highest)
+	case p.stages.stabilized:
+		return fmt.Sprintf("%s would need %d; the highest need in the last %s was %d.", at, p.need, p.memory(), p.stages.highest)
+	case p.hold == AwaitingLook:
+		return fmt.Sprintf("%s would need %d; the next look at shrinking is due in %s.", at, r.need, p.untilDue())
+	case p.hold == WithinNoise:
+		return fmt.Sprintf("%s for %s is above its line of %s but not clear of its noise (±%s).", at, seconds(r.look.Window), m.line(), m.share(rep.Noise))
+	case p.hold == GapsInTheWay:
+		return at + " " + gapClause(&rep.Pods) + "; counted carefully, no change is clear."
+	case p.hold == WithinTolerance:
+		return at + " is near its line of " + m.line() + "."
+	}
+	return fmt.Sprintf("%s needs the %s that there are.", at, replicasWord(p.current))
+}
+
+// replicasWord is "1 replica", "3 replicas".
+func replicasWord(n WishedReplicas) string {
+	if n == 1 {
+		return "1 replica"
+	}
+	return itoa(n) + " replicas"
+}
+
+// gapClause says which pods leave a gap: "with 1 missing and 2 starting".
+func gapClause(g *PodGroups) string {
+	switch {
+	case len(g.Missing) > 0 && len(g.Unready) > 0:
+		return fmt.Sprintf("with %d without a sample and %d starting", len(g.Missing), len(g.Unready))
+	case len(g.Missing) > 0:
+		return fmt.Sprintf("with %d without a sample", len(g.Missing))
+	}
+	return fmt.Sprintf("with %d starting", len(g.Unready))
+}
+
+// untilDue is how long until the next look at shrinking.
+func (p *pass) untilDue() string {
+	var newest time.Time
+	for _, r := range p.d.State.Recommendations {
+		if r.At.After(newest) {
+			newest = r.At
+		}
+	}
+	return seconds(max(0, newest.Add(shrinkInterval).Sub(p.in.Now).Round(time.Second)))
+}
+
+// failureText explains a pass that had no usable metric: the pod without a sample if there is one, else the error.
+func (p *pass) failureText() string {
+	const rest = " Nothing is scaled on missing data."
+	r := &p.results[p.best]
+	if pod, since := p.silentPod(); pod != nil {
+		s := "No sample from " + pod.Name
+		if since > 0 {
+			s = "No sample for " + seconds(since.Round(time.Second)) + " from " + pod.Name
+		}
+		if pod.Gap != "" {
+			s += ": " + pod.Gap
+		}
+		return s + "." + rest
+	}
+	return fmt.Sprintf("The metric %s failed: %s.%s", p.policy.metrics[p.best].name, r.err, rest)
+}
+
+// silentPod returns the first pod that should have a sample for the failed metric and has none, and for how long.
+func (p *pass) silentPod() (*Pod, time.Duration) {
+	if p.in.Errors.Usage != "" || len(p.d.Metrics[p.best].Pods.Missing) == 0 {
+		return nil, 0
+	}
+	name := p.d.Metrics[p.best].Pods.Missing[0]
+	for i := range p.in.Pods {
+		pod := &p.in.Pods[i]
+		if pod.Name != name {
+			continue
+		}
+		since := pod.GapSince
+		for j := range p.in.Looks {
+			since = newest(since, p.in.Looks[j].Usage, name)
+		}
+		since = newest(since, p.in.Usage, name)
+		if since.IsZero() {
+			return pod, 0
+		}
+		return pod, p.in.Now.Sub(since)
+	}
+	return nil, 0
+}
+
+// newest is the later of t and a pod's sample.
+func newest(t time.Time, usage []PodUsage, pod string) time.Time {
+	for i := range usage {
+		if usage[i].Pod == pod && usage[i].Timestamp.After(t) {
+			t = usage[i].Timestamp
+		}
+	}
+	return t
+}

@@ -1,0 +1,226 @@
+package policy
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
+)
+
+// evaluate asks every metric and fills the reports.
+func (p *pass) evaluate() {
+	ms := p.policy.metrics
+	p.results = make([]result, len(ms))
+	p.d.Metrics = make([]MetricReport, len(ms))
+	for i := range ms {
+		m, rep, r := &ms[i], &p.d.Metrics[i], &p.results[i]
+		*rep = MetricReport{Type: string(m.source), Name: m.name, Container: m.container, Load: math.NaN(), Target: math.NaN(), Noise: math.NaN()}
+		r.noise, r.load = math.NaN(), math.NaN()
+		p.ask(m, rep, r)
+		if r.ok {
+			rep.Proposal = count(r.proposal)
+		} else {
+			rep.Error = r.err
+		}
+	}
+}
+
+// ask evaluates one metric.
+func (p *pass) ask(m *metric, rep *MetricReport, r *result) {
+	switch m.source {
+	case autoscalingv2.ResourceMetricSourceType:
+		r.failure = FailedResourceMetric
+		p.askResource(m, rep, r)
+	case autoscalingv2.ContainerResourceMetricSourceType:
+		r.failure = FailedContainerMetric
+		p.askResource(m, rep, r)
+	case autoscalingv2.PodsMetricSourceType:
+		r.failure = FailedPodsMetric
+		r.err = p.fillCustom(m)
+		p.askTable(m, rep, r, p.tol)
+	case autoscalingv2.ObjectMetricSourceType:
+		r.failure = FailedObjectMetric
+		p.askObject(m, rep, r)
+	case autoscalingv2.ExternalMetricSourceType:
+		r.failure = FailedExternalMetric
+		p.askExternal(m, rep, r)
+	}
+	r.ok = r.err == ""
+}
+
+// askResource evaluates a resource metric, by looks where there are some.
+func (p *pass) askResource(m *metric, rep *MetricReport, r *result) {
+	if !p.off.FreshLooks && p.hasLooks(m.resource()) {
+		p.askLooks(m, rep, r)
+		return
+	}
+	age := p.in.Options.MaxUsageAge
+	if p.off.DropStale {
+		age = 0
+	}
+	r.err = p.fillResource(m, p.in.Usage, age)
+	p.askTable(m, rep, r, p.tol)
+}
+
+// askTable proposes from the table and reports it.
+func (p *pass) askTable(m *metric, rep *MetricReport, r *result, tol tolerance) {
+	if r.err == "" {
+		r.proposal, r.hold, r.err = p.propose(m, tol)
+	}
+	r.need = r.proposal
+	p.report(m, rep, r)
+}
+
+// report copies what the table says into the report: before gaps are filled.
+func (p *pass) report(m *metric, rep *MetricReport, r *result) {
+	rep.Pods = p.groupsOf(&p.table)
+	if p.table.stale > 0 {
+		p.note("dropStale: %d of the %s samples are too old and count as missing", p.table.stale, m.name)
+	}
+	ratio, percent, average, _, ok := p.table.measure(m, fill{})
+	if r.err != "" || !ok {
+		return
+	}
+	rep.AverageValue = known(average)
+	if m.target == autoscalingv2.UtilizationMetricType {
+		rep.Utilization = count(percent)
+		rep.Load, rep.Target = float64(percent)/100, float64(m.percent)/100
+	} else {
+		rep.Load, rep.Target = ratio, 1
+	}
+	r.load, r.each = p.table.load(m)
+	rep.Of = m.name + " request"
+	if n := p.table.groups[counted]; n > 0 && r.each > 0 {
+		of := r.each / rep.Target
+		rep.Of = MilliOfFloat(of).String() + " " + m.name
+		rep.Noise = r.noise / float64(n) / of
+	}
+}
+
+func (p *pass) askObject(m *metric, rep *MetricReport, r *result) {
+	if text := p.in.Errors.ObjectMetrics; text != "" {
+		r.err = "unable to get metric " + m.name + ": unable to fetch metrics from custom metrics API: " + text
+		return
+	}
+	for i := range p.in.ObjectMetrics {
+		if o := &p.in.ObjectMetrics[i]; o.Metric == m.name {
+			r.proposal, r.hold, r.err = p.whole(m, o.Value, rep)
+			r.need = r.proposal
+			return
+		}
+	}
+	r.err = "unable to get metric " + m.name + ": no metrics returned from custom metrics API"
+}
+
+func (p *pass) askExternal(m *metric, rep *MetricReport, r *result) {
+	if text := p.in.Errors.ExternalMetrics; text != "" {
+		r.err = "unable to get external metric " + m.name + ": unable to fetch metrics from external metrics API: " + text
+		return
+	}
+	for i := range p.in.ExternalMetrics {
+		e := &p.in.ExternalMetrics[i]
+		if e.Metric != m.name || len(e.Values) == 0 {
+			continue
+		}
+		var sum Milli
+		for _, v := range e.Values {
+			sum = addMilli(sum, v)
+		}
+		r.proposal, r.hold, r.err = p.whole(m, sum, rep)
+		r.need = r.proposal
+		return
+	}
+	r.err = "unable to get external metric " + m.name + ": no metrics returned from external metrics API"
+}
+
+// choose takes the largest proposal (hpa-algorithm 1.6). It is false when nothing may be scaled.
+func (p *pass) choose() bool {
+	failed, first := 0, -1
+	var replicas int32
+	for i := range p.results {
+		r := &p.results[i]
+		if !r.ok {
+			if failed++; first < 0 {
+				first = i
+			}
+			continue
+		}
+		if replicas == 0 || r.proposal > replicas {
+			replicas, p.best = r.proposal, i
+		}
+	}
+	if failed > 0 {
+		p.d.Error = fmt.Sprintf("invalid metrics (%d invalid out of %d), first error is: %s", failed, len(p.results), p.results[first].err)
+	}
+	if failed == len(p.results) || (failed > 0 && replicas < int32(p.current)) {
+		p.condition(autoscalingv2.ScalingActive, corev1.ConditionFalse, p.results[first].failure)
+		p.hold, p.best = p.results[first].failure, first
+		p.step(StepMetrics, p.current, p.metricsText())
+		p.addNotes()
+		return false
+	}
+	p.condition(autoscalingv2.ScalingActive, corev1.ConditionTrue, ValidMetricFound)
+	best := &p.results[p.best]
+	p.need, p.hold = WishedReplicas(max(replicas, 0)), best.hold
+	if best.look != nil {
+		p.d.Look = &LookReport{Window: best.look.Window}
+		if best.look.NoiseKnown || best.noise == best.noise {
+			p.d.Look.Noise = known(MilliOfFloat(best.noise))
+		}
+	}
+	p.step(StepMetrics, p.need, p.metricsText())
+	p.addNotes()
+	if best.hold == WithinNoise {
+		p.step(StepNoise, p.draft, p.noiseText(best))
+	}
+	if p.hold == "" && p.need == p.current {
+		p.hold = AtTarget
+	}
+	return true
+}
+
+// awaiting says whether a metric that only looks at shrinking now and then is what keeps the count.
+func (p *pass) awaiting() bool {
+	if p.draft > p.current {
+		return false
+	}
+	for i := range p.results {
+		if p.results[i].ok && p.results[i].waits {
+			return true
+		}
+	}
+	return false
+}
+
+// note records a deviation, once.
+func (p *pass) note(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	for _, n := range p.notes {
+		if n == text {
+			return
+		}
+	}
+	p.notes = append(p.notes, text)
+}
+
+// addNotes turns the deviations into steps.
+func (p *pass) addNotes() {
+	for _, n := range p.notes {
+		p.step(StepDeviation, p.draft, n)
+	}
+	p.notes = p.notes[:0]
+}
+
+// metricsText is what the metrics said, in short.
+func (p *pass) metricsText() string {
+	if len(p.results) == 1 {
+		return p.metricText(0)
+	}
+	parts := make([]string, len(p.results))
+	for i := range p.results {
+		parts[i] = p.metricText(i)
+	}
+	return strings.Join(parts, "; ")
+}

@@ -1,0 +1,119 @@
+package policy
+
+import (
+	"fmt"
+	"math"
+	"time"
+)
+
+// Compat names a controller whose decisions are to be matched in every case.
+type Compat string
+
+// CompatHPA matches the HorizontalPodAutoscaler of Kubernetes 1.37: every switch is off.
+const CompatHPA Compat = "hpa"
+
+// Options are the settings of the controller, the same for all targets. The zero value is not usable: start
+// from DefaultOptions.
+type Options struct {
+	// Compat turns off all switches if it is CompatHPA.
+	Compat Compat
+	// Tolerance is how far a ratio may be from 1 without scaling.
+	Tolerance float64
+	// CPUInitializationPeriod is how long after its start a pod's CPU is believed only while it is ready.
+	CPUInitializationPeriod time.Duration
+	// InitialReadinessDelay is how long after its start a first change of readiness still is part of the start.
+	InitialReadinessDelay time.Duration
+	// DownscaleStabilization is the time whose highest recommendation a decision to shrink does not go below.
+	DownscaleStabilization time.Duration
+	// ScaleUpLimitFactor and ScaleUpLimitMinimum cap one pass when there is no behavior:
+	// max(factor × current, minimum).
+	ScaleUpLimitFactor  float64
+	ScaleUpLimitMinimum float64
+	// MaxLookAge is how old a sample of a look may be before it counts as missing (switch DropStale).
+	MaxLookAge time.Duration
+	// MaxUsageAge is the same for samples of the metrics API, which are older by nature.
+	MaxUsageAge time.Duration
+	// RaiseOnly never lowers the count: for targets that another scaler owns (boost).
+	RaiseOnly bool
+	// Off are the switches that are turned off; the zero value leaves all on.
+	Off Switches
+}
+
+// Switches are the rules in which Plimsoll means to be better than the HPA. In Options.Off a true field turns
+// that rule off.
+type Switches struct {
+	// FreshLooks decides on looks of several lengths that stand clear of their noise, instead of one sample.
+	FreshLooks bool `json:"freshLooks,omitempty"`
+	// UsedRequests asks for requests (and named containers) only of pods that count, not of dying ones.
+	UsedRequests bool `json:"usedRequests,omitempty"`
+	// SpecOnRollout answers "no change" of an AverageValue of an Object or External metric with the wished count
+	// while it differs from the observed one, instead of with the observed one.
+	SpecOnRollout bool `json:"specOnRollout,omitempty"`
+	// KeepMetrics computes and shows the metrics also when the limits alone force the count.
+	KeepMetrics bool `json:"keepMetrics,omitempty"`
+	// DropStale counts a sample that is too old as missing.
+	DropStale bool `json:"dropStale,omitempty"`
+	// StabilizeDownOnly lets remembered recommendations hold the count, never raise it (without behavior; with
+	// behavior the HPA does so itself).
+	StabilizeDownOnly bool `json:"stabilizeDownOnly,omitempty"`
+	// CompactHistory forgets recommendations that can no longer matter. It changes no decision.
+	CompactHistory bool `json:"compactHistory,omitempty"`
+	// RecomputeOnConflict decides anew when somebody else changed the count in between (for the loop).
+	RecomputeOnConflict bool `json:"recomputeOnConflict,omitempty"`
+	// PodsByOwner chooses the target's pods by owner, not by selector alone (for the loop).
+	PodsByOwner bool `json:"podsByOwner,omitempty"`
+}
+
+// AllSwitches returns the set with every switch in it, which as Options.Off turns every deviation off.
+func AllSwitches() Switches {
+	return Switches{true, true, true, true, true, true, true, true, true}
+}
+
+// DefaultOptions returns the defaults of the HPA controller, with all switches on.
+func DefaultOptions() Options {
+	return Options{
+		Tolerance:               0.1,
+		CPUInitializationPeriod: 5 * time.Minute,
+		InitialReadinessDelay:   30 * time.Second,
+		DownscaleStabilization:  5 * time.Minute,
+		ScaleUpLimitFactor:      2,
+		ScaleUpLimitMinimum:     4,
+		MaxLookAge:              10 * time.Second,
+		MaxUsageAge:             2 * time.Minute,
+	}
+}
+
+// off returns the switches that are off, all of them in compat.
+func (o *Options) off() Switches {
+	if o.Compat == CompatHPA {
+		return AllSwitches()
+	}
+	return o.Off
+}
+
+// Validate says which setting is impossible, with its value.
+func (o *Options) Validate() error {
+	if o.Compat != "" && o.Compat != CompatHPA {
+		return fmt.Errorf("compat %q is not known: leave it out or set %q", o.Compat, CompatHPA)
+	}
+	for _, f := range []struct {
+		name string
+		v    float64
+	}{{"tolerance", o.Tolerance}, {"scaleUpLimitFactor", o.ScaleUpLimitFactor}, {"scaleUpLimitMinimum", o.ScaleUpLimitMinimum}} {
+		if !(f.v >= 0) || math.IsInf(f.v, 0) {
+			return fmt.Errorf("%s %v must be a number of at least 0", f.name, f.v)
+		}
+	}
+	for _, d := range []struct {
+		name string
+		v    time.Duration
+	}{
+		{"cpuInitializationPeriod", o.CPUInitializationPeriod}, {"initialReadinessDelay", o.InitialReadinessDelay},
+		{"downscaleStabilization", o.DownscaleStabilization}, {"maxLookAge", o.MaxLookAge}, {"maxUsageAge", o.MaxUsageAge},
+	} {
+		if d.v < 0 {
+			return fmt.Errorf("%s \"%s\" must not be negative", d.name, d.v)
+		}
+	}
+	return nil
+}

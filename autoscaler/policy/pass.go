@@ -1,0 +1,209 @@
+package policy
+
+import (
+	"time"
+
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
+)
+
+// pass is one pass over a target (hpa-algorithm 1.7). Its methods run in the order of run and leave d complete.
+type pass struct {
+	in      *Input
+	policy  *Policy
+	off     Switches
+	d       Decision
+	current WishedReplicas
+	min     WishedReplicas // the limits that hold now, schedules applied
+	max     WishedReplicas
+	tol     tolerance
+	draft   WishedReplicas
+	table   table    // reused for every metric and look
+	results []result // one for each metric
+	best    int      // the metric whose proposal won; -1: none
+	notes   []string // deviations applied by switches, for the steps
+	hold    Reason   // why the draft is what it is, as far as a step knows
+	need    WishedReplicas
+	stages  stages
+}
+
+// stages remembers for the message what the later steps did.
+type stages struct {
+	metrics    bool           // the metrics were asked
+	stabilized bool           // memory changed the draft
+	highest    WishedReplicas // what memory said
+	limited    Reason         // why a limit changed the draft, "" if none did
+	limit      string         // the limit in words
+	forced     Reason         // CurrentAboveMax or CurrentBelowMin
+}
+
+// run goes through the pass.
+func (p *pass) run() {
+	p.d.Current, p.d.Desired, p.d.Action, p.draft, p.best = p.current, p.current, Hold, p.current, -1
+	if p.in.State != nil {
+		p.d.State = *p.in.State
+	}
+	if p.policy == nil {
+		p.d.Reason, p.d.Error = InvalidPolicy, "there is no policy"
+		p.d.Message = "There is no usable policy; the count is left alone."
+		return
+	}
+	if t := p.in.Target.Problem; t != nil && t.Reason == FailedGetScale {
+		p.condition(autoscalingv2.AbleToScale, corev1.ConditionFalse, FailedGetScale)
+		p.problem(t)
+		return
+	}
+	p.begin()
+	switch {
+	case p.current == 0 && !p.wakeable():
+		p.disabled()
+	case p.current == 0:
+		p.measured()
+	case p.current > p.max:
+		p.forced(CurrentAboveMax, p.max)
+	case p.current < p.min:
+		p.forced(CurrentBelowMin, p.min)
+	default:
+		p.measured()
+	}
+	p.finish()
+}
+
+// begin sets what every pass has: the first condition, the memory of a target never seen before, limits, tolerance.
+func (p *pass) begin() {
+	p.condition(autoscalingv2.AbleToScale, corev1.ConditionTrue, SucceededGetScale)
+	if p.in.State == nil {
+		p.d.State.Recommendations = []Recommendation{{At: p.in.Now, Replicas: p.current}}
+	}
+	p.min, p.max = p.policy.min, p.policy.max
+	p.schedule()
+	p.tol = p.tolerance()
+}
+
+// wakeable says whether a count of zero is ours to change.
+func (p *pass) wakeable() bool {
+	return p.d.State.ScaledToZero && (p.min != 0 || p.policy.toZero)
+}
+
+// disabled leaves a count of zero that somebody else set.
+func (p *pass) disabled() {
+	p.condition(autoscalingv2.ScalingActive, corev1.ConditionFalse, ScalingDisabled)
+	p.hold = ScalingDisabled
+}
+
+// forced brings a count from outside the limits to the nearer limit; metrics, memory and speed are not asked.
+func (p *pass) forced(why Reason, to WishedReplicas) {
+	p.stages.forced, p.hold = why, why
+	if !p.off.KeepMetrics {
+		p.evaluate()
+	}
+	text := "at most " + replicasText(p.max) + " allowed"
+	if why == CurrentBelowMin {
+		text = "at least " + replicasText(p.min) + " asked for"
+	}
+	p.step(StepLimits, to, text)
+}
+
+// measured asks the metrics, then memory, then the limits.
+func (p *pass) measured() {
+	if t := p.in.Target.Problem; t != nil {
+		p.condition(autoscalingv2.ScalingActive, corev1.ConditionFalse, t.Reason)
+		p.problem(t)
+		return
+	}
+	p.stages.metrics = true
+	p.evaluate()
+	if !p.choose() {
+		return
+	}
+	if p.awaiting() {
+		p.restNow()
+		return
+	}
+	p.stabilize()
+	p.limit()
+	if p.current == 0 && p.min != 0 && p.draft < p.min {
+		p.hold = FromZero
+		p.step(StepFromZero, p.min, "back from zero to the minimum")
+	}
+}
+
+// restNow ends a pass that neither grows nor looks at shrinking: nothing is remembered.
+func (p *pass) restNow() {
+	p.condition(autoscalingv2.AbleToScale, corev1.ConditionTrue, ReadyForNewScale)
+	p.condition(autoscalingv2.ScalingLimited, corev1.ConditionFalse, DesiredWithinRange)
+	p.step(StepStabilize, p.draft, "not a look at shrinking: nothing is remembered")
+	p.step(StepLimits, p.draft, p.rangeText())
+}
+
+// problem holds because of the scale or its selector.
+func (p *pass) problem(t *Problem) {
+	p.hold, p.d.Reason, p.d.Error = t.Reason, t.Reason, t.Message
+	p.d.Message = "The target's scale cannot be used: " + t.Message + "."
+}
+
+// step notes a change of the draft.
+func (p *pass) step(name string, after WishedReplicas, why string) {
+	if p.d.Steps == nil {
+		p.d.Steps = make([]Step, 0, 4)
+	}
+	p.d.Steps = append(p.d.Steps, Step{Step: name, Before: p.draft, After: after, Why: why})
+	p.draft = after
+}
+
+// condition sets a condition, in place if it is there.
+func (p *pass) condition(kind autoscalingv2.HorizontalPodAutoscalerConditionType, status corev1.ConditionStatus, why Reason) {
+	if p.d.Conditions == nil {
+		p.d.Conditions = make([]Condition, 0, 4)
+	}
+	for i := range p.d.Conditions {
+		if p.d.Conditions[i].Type == string(kind) {
+			p.d.Conditions[i].Status, p.d.Conditions[i].Reason = string(status), why
+			return
+		}
+	}
+	p.d.Conditions = append(p.d.Conditions, Condition{Type: string(kind), Status: string(status), Reason: why})
+}
+
+// schedule replaces the limits by those of the schedules that hold now.
+func (p *pass) schedule() {
+	var low, high *WishedReplicas
+	why := ""
+	for i := range p.policy.schedules {
+		s := &p.policy.schedules[i]
+		if !s.holds(p.in.Now) {
+			continue
+		}
+		if s.min != nil && (low == nil || *s.min > *low) {
+			low = s.min
+		}
+		if s.max != nil && (high == nil || *s.max > *high) {
+			high = s.max
+		}
+		if why != "" {
+			why += "; "
+		}
+		why += s.text
+	}
+	if why == "" {
+		return
+	}
+	if low != nil {
+		p.min = *low
+	}
+	if high != nil {
+		p.max = *high
+	}
+	p.max = max(p.max, p.min, 1)
+	p.step(StepSchedule, p.draft, "since "+why+": "+p.rangeText())
+}
+
+// holds says whether a schedule's last start came after its last end.
+func (s *schedule) holds(now time.Time) bool {
+	start, ok := s.start.Prev(now, s.zone)
+	if !ok {
+		return false
+	}
+	end, ok := s.end.Prev(now, s.zone)
+	return !ok || start.After(end)
+}

@@ -1,0 +1,134 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// fillRequests sets the request of every row that needs one. A pod without a request fails the metric; with the switch
+// UsedRequests only if it is counted, missing or unready, not when it is on its way out.
+func (p *pass) fillRequests(m *metric) (problem string) {
+	for i := range p.table.rows {
+		r := &p.table.rows[i]
+		if r.pod < 0 {
+			continue
+		}
+		pod := &p.in.Pods[r.pod]
+		request, lack := requestOf(m, pod)
+		switch {
+		case lack == "":
+			r.request = request
+		case r.class == ignored && !p.off.UsedRequests:
+			p.note("usedRequests: pod %q is on its way out; the HPA would fail the metric: %s", pod.Name, lack)
+		default:
+			return lack
+		}
+	}
+	return ""
+}
+
+// requestOf is a pod's request of a resource (hpa-algorithm 1.3); lack is "" or what is missing.
+func requestOf(m *metric, pod *Pod) (request Milli, lack string) {
+	name := m.resource()
+	switch {
+	case m.container != "":
+		return containerRequest(pod, m.container, name)
+	case podLevel(pod):
+		return podRequest(pod, name)
+	}
+	for i := range pod.Containers {
+		if lack = addRequest(&request, pod, &pod.Containers[i], name); lack != "" {
+			return 0, lack
+		}
+	}
+	for i := range pod.InitContainers {
+		c := &pod.InitContainers[i]
+		if !c.Always {
+			continue
+		}
+		if lack = addRequest(&request, pod, c, name); lack != "" {
+			return 0, lack
+		}
+	}
+	return request, ""
+}
+
+// addRequest adds one container's request to sum.
+func addRequest(sum *Milli, pod *Pod, c *Container, name corev1.ResourceName) (lack string) {
+	v, ok := c.Requests.Get(name)
+	if !ok {
+		return fmt.Sprintf("missing request for %s in container %s of Pod %s", name, c.Name, pod.Name)
+	}
+	*sum = addMilli(*sum, v)
+	return ""
+}
+
+// containerRequest is the request of one named container or sidecar.
+func containerRequest(pod *Pod, container string, name corev1.ResourceName) (request Milli, lack string) {
+	for i := range pod.Containers {
+		if c := &pod.Containers[i]; c.Name == container {
+			lack = addRequest(&request, pod, c, name)
+			return request, lack
+		}
+	}
+	for i := range pod.InitContainers {
+		if c := &pod.InitContainers[i]; c.Always && c.Name == container {
+			lack = addRequest(&request, pod, c, name)
+			return request, lack
+		}
+	}
+	return 0, fmt.Sprintf("container %s not found in Pod %s", container, pod.Name)
+}
+
+// podLevel says whether a pod has requests of its own.
+func podLevel(pod *Pod) bool {
+	for i := range pod.Requests {
+		if podLevelResource(pod.Requests[i].Name) {
+			return true
+		}
+	}
+	return false
+}
+
+// podLevelResource says whether Kubernetes takes a resource at the level of the pod.
+func podLevelResource(name corev1.ResourceName) bool {
+	return name == corev1.ResourceCPU || name == corev1.ResourceMemory || strings.HasPrefix(string(name), corev1.ResourceHugePagesPrefix)
+}
+
+// podRequest is the request of a pod that has pod-level requests: its own of this resource, else what its containers add
+// up to, which is never below what its start needs.
+func podRequest(pod *Pod, name corev1.ResourceName) (request Milli, lack string) {
+	if podLevelResource(name) {
+		if v, ok := pod.Requests.Get(name); ok {
+			return v, ""
+		}
+	}
+	found := false
+	add := func(c *Container, sum *Milli) {
+		if v, ok := c.Requests.Get(name); ok {
+			*sum, found = addMilli(*sum, v), true
+		}
+	}
+	for i := range pod.Containers {
+		add(&pod.Containers[i], &request)
+	}
+	var sidecars, start Milli
+	for i := range pod.InitContainers {
+		c := &pod.InitContainers[i]
+		if c.Always {
+			add(c, &request)
+			add(c, &sidecars)
+			start = max(start, sidecars)
+			continue
+		}
+		during := sidecars
+		add(c, &during)
+		start = max(start, during)
+	}
+	if !found {
+		return 0, fmt.Sprintf("missing pod-level request for %s in Pod %s", name, pod.Name)
+	}
+	return max(request, start), ""
+}

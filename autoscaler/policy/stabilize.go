@@ -1,0 +1,133 @@
+package policy
+
+import (
+	"fmt"
+	"time"
+
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
+)
+
+// stabilize holds the draft against what earlier passes wanted, and remembers what this one wants.
+func (p *pass) stabilize() {
+	wanted := p.draft
+	if b := p.policy.behavior; b != nil {
+		p.stabilizeBoth(b)
+	} else {
+		p.stabilizeDown()
+	}
+	if p.draft != wanted {
+		p.stages.stabilized = true
+		p.hold = ScaleDownStabilized
+		if p.policy.behavior != nil && wanted >= p.current {
+			p.hold = ScaleUpStabilized
+		}
+		p.condition(autoscalingv2.AbleToScale, corev1.ConditionTrue, p.hold)
+		return
+	}
+	p.condition(autoscalingv2.AbleToScale, corev1.ConditionTrue, ReadyForNewScale)
+}
+
+// stabilizeDown is the rule without behavior (hpa-algorithm 1.8): the highest of the last time, an age of exactly the
+// window included. The HPA thereby also raises the count to a remembered need that is gone; with the switch
+// StabilizeDownOnly memory holds and does not raise.
+func (p *pass) stabilizeDown() {
+	window := p.in.Options.DownscaleStabilization
+	cutoff := p.in.Now.Add(-window)
+	highest := p.draft
+	for _, r := range p.d.State.Recommendations {
+		if !r.At.Before(cutoff) {
+			highest = max(highest, r.Replicas)
+		}
+	}
+	wanted := p.draft
+	p.recommend(wanted, func(at time.Time) bool { return at.Before(cutoff) })
+	why := fmt.Sprintf("highest in %s: %d", seconds(window), highest)
+	if held := max(wanted, p.current); highest > held && !p.off.StabilizeDownOnly {
+		why += fmt.Sprintf(", which is no longer asked for (stabilizeDownOnly; the HPA would go to %d)", highest)
+		highest = held
+	}
+	p.stages.highest = highest
+	p.step(StepStabilize, highest, why)
+}
+
+// stabilizeBoth is the rule with behavior (hpa-algorithm 1.9): the current count, raised to the lowest of the up window,
+// then lowered to the highest of the down window; ages strictly below the windows count.
+func (p *pass) stabilizeBoth(b *behavior) {
+	upCutoff, downCutoff := p.in.Now.Add(-b.up.window), p.in.Now.Add(-p.downWindow(b))
+	wanted := p.draft
+	lowest, highest := wanted, wanted
+	for _, r := range p.d.State.Recommendations {
+		if r.At.After(upCutoff) {
+			lowest = min(lowest, r.Replicas)
+		}
+		if r.At.After(downCutoff) {
+			highest = max(highest, r.Replicas)
+		}
+	}
+	p.recommend(wanted, func(at time.Time) bool { return at.Before(upCutoff) && at.Before(downCutoff) })
+	p.stages.highest = highest
+	if wanted >= p.current {
+		p.stages.highest = lowest
+	}
+	p.step(StepStabilize, min(max(p.current, lowest), highest), p.windowText(b, lowest, highest))
+}
+
+// downWindow is the down window that holds.
+func (p *pass) downWindow(b *behavior) time.Duration {
+	if b.down.window < 0 {
+		return p.in.Options.DownscaleStabilization
+	}
+	return b.down.window
+}
+
+// windowText says what memory holds in the direction of the draft.
+func (p *pass) windowText(b *behavior, lowest, highest WishedReplicas) string {
+	if p.draft > p.current {
+		if b.up.window == 0 {
+			return "no wait to grow"
+		}
+		return fmt.Sprintf("lowest in %s: %d", seconds(b.up.window), lowest)
+	}
+	if w := p.downWindow(b); w > 0 {
+		return fmt.Sprintf("highest in %s: %d", seconds(w), highest)
+	}
+	return "no wait to shrink"
+}
+
+// recommend remembers what this pass wants. The HPA reuses the last expired slot, or appends; with CompactHistory what
+// can no longer matter is forgotten: what is expired, and what is followed by both a value as high and one as low.
+func (p *pass) recommend(wanted WishedReplicas, expired func(time.Time) bool) {
+	old := p.d.State.Recommendations
+	out := make([]Recommendation, 0, len(old)+1)
+	slot := -1
+	for i, r := range old {
+		gone := expired(r.At)
+		if !p.off.CompactHistory && (gone || redundant(old[i+1:], r, wanted)) {
+			continue
+		}
+		if gone {
+			slot = len(out)
+		}
+		out = append(out, r)
+	}
+	entry := Recommendation{At: p.in.Now, Replicas: wanted}
+	if slot >= 0 {
+		out[slot] = entry
+	} else {
+		out = append(out, entry)
+	}
+	p.d.State.Recommendations = out
+}
+
+// redundant says whether r can change no minimum and no maximum over any window that ends now or later.
+func redundant(later []Recommendation, r Recommendation, newest WishedReplicas) bool {
+	high, low := newest >= r.Replicas, newest <= r.Replicas
+	for _, l := range later {
+		if l.At.Before(r.At) {
+			continue
+		}
+		high, low = high || l.Replicas >= r.Replicas, low || l.Replicas <= r.Replicas
+	}
+	return high && low
+}

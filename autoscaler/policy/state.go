@@ -1,0 +1,28 @@
+package policy
+
+import "time"
+
+// State is what one pass leaves behind for the next. It belongs to whoever holds it; Decide copies what it changes.
+type State struct {
+	// Recommendations are what earlier passes wanted before stabilisation and limits.
+	Recommendations []Recommendation `json:"recommendations"`
+	// ScaleUps and ScaleDowns are the changes made, kept only while the policy has a behavior.
+	ScaleUps   []ScaleEvent `json:"scaleUps"`
+	ScaleDowns []ScaleEvent `json:"scaleDowns"`
+	// ScaledToZero is true while the count is zero because a decision made it so.
+	ScaledToZero bool `json:"scaledToZero"`
+	// RaisedAt is when a decision on a look last raised the count, for the refinement after it; zero if never.
+	RaisedAt time.Time `json:"raisedAt,omitzero"`
+}
+
+// Recommendation is what one pass wanted.
+type Recommendation struct {
+	At       time.Time      `json:"at"`
+	Replicas WishedReplicas `json:"replicas"`
+}
+
+// ScaleEvent is one change of the count; Change is positive in both directions.
+type ScaleEvent struct {
+	At     time.Time `json:"at"`
+	Change int32     `json:"change"`
+}
