@@ -1,0 +1,175 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"net/http"
+	"sort"
+	"strings"
+	"time"
+)
+
+func stamp(t float64) string { return time.UnixMilli(int64(t * 1000)).UTC().Format(time.RFC3339Nano) }
+
+func answer(rw http.ResponseWriter, v any) {
+	rw.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(rw).Encode(v)
+}
+
+func (w *world) serveOverview(rw http.ResponseWriter, r *http.Request) {
+	answer(rw, w.overview(w.now(), r.URL.Query().Get("q")))
+}
+
+func (w *world) serveWorkload(rw http.ResponseWriter, r *http.Request) {
+	v := w.workloadOf(r.PathValue("ns"), r.PathValue("kind"), r.PathValue("name"), w.now())
+	if v == nil {
+		rw.WriteHeader(http.StatusNotFound)
+		answer(rw, map[string]any{"schema": "plimsoll.dev/error/v1", "status": 404, "error": fmt.Sprintf("there is no workload %q", r.PathValue("name"))})
+		return
+	}
+	answer(rw, v)
+}
+
+// serveStream sends an overview every second, and what else was asked for.
+func (w *world) serveStream(rw http.ResponseWriter, r *http.Request) {
+	rw.Header().Set("Content-Type", "text/event-stream")
+	rw.Header().Set("Cache-Control", "no-store")
+	send := func(name string, v any) {
+		b, _ := json.Marshal(v)
+		fmt.Fprintf(rw, "event: %s\ndata: %s\n\n", name, b)
+	}
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	last := w.now()
+	for {
+		now := w.now()
+		send("overview", w.overview(now, ""))
+		if p := strings.Split(r.URL.Query().Get("workload"), "/"); len(p) == 3 {
+			if v := w.workloadOf(p[0], p[1], p[2], now); v != nil {
+				send("workload", v)
+			}
+		}
+		for _, d := range decisions(last, now) {
+			send("decision", d)
+		}
+		last = now
+		if http.NewResponseController(rw).Flush() != nil {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-r.Context().Done():
+			return
+		}
+	}
+}
+
+func (w *world) overview(t float64, q string) map[string]any {
+	rows := []map[string]any{}
+	all := w.all(t)
+	for _, b := range all {
+		if q == "" || strings.Contains(b.title+b.image, q) {
+			rows = append(rows, w.row(b, t))
+		}
+	}
+	sort.SliceStable(rows, func(i, j int) bool { return rows[i]["hurt"].(float64) > rows[j]["hurt"].(float64) })
+	node := w.node(t, all)
+	scaled := []any{}
+	if w.boxes != nil {
+		scaled = []any{w.resize(t), w.web(t), w.checkout(t)}
+	}
+	return map[string]any{
+		"schema": "plimsoll.dev/overview/v1", "time": stamp(t), "version": "0.1.0", "since": stamp(float64(w.since.UnixMilli()) / 1000),
+		"interval": 1, "node": node, "nodes": []any{node}, "scaled": scaled, "containers": rows, "total": len(all), "conditions": w.conditions(),
+	}
+}
+
+func (w *world) conditions() []any {
+	if w.scene != "ill" {
+		return []any{}
+	}
+	return []any{map[string]any{"type": "HistoryWritable", "status": "False", "reason": "DiskFull",
+		"message": "The history cannot be written: no space is left in ./plimsoll-data. The live picture goes on.", "since": stamp(w.now() - 190)}}
+}
+
+func (w *world) node(t float64, all []box) map[string]any {
+	get := func(name string) any {
+		if v := w.sum(name, all, t); !math.IsInf(v, 0) {
+			return v
+		}
+		return nil
+	}
+	sum := func(name string) any { // one unreadable container does not hide the machine
+		total := 0.0
+		for _, b := range all {
+			v, _ := b.metric(name, t)
+			total += v
+		}
+		return total
+	}
+	busiest, most := "", 0.0
+	for _, b := range all {
+		if v := *b.orZero(t); v > most {
+			busiest, most = b.title, v
+		}
+	}
+	io := get("container_pressure_io_waiting_seconds_total")
+	return map[string]any{
+		"name": "node-7", "cores": 2, "memory": 23.4 * (1 << 30), "cpu": min(2, sum("container_cpu_usage_seconds_total").(float64)),
+		"workingSet": sum("container_memory_working_set_bytes"), "swap": 0, "load1": 1.31, "cpuPressure": get("container_pressure_cpu_waiting_seconds_total"),
+		"memoryPressure": 0, "ioPressure": io, "diskRead": sum("container_fs_reads_bytes_total"), "diskWrite": sum("container_fs_writes_bytes_total"),
+		"diskFree": 80e9, "diskSize": 120e9, "diskDevice": "vda1", "netReceive": sum("container_network_receive_bytes_total"),
+		"netTransmit": sum("container_network_transmit_bytes_total"), "netErrors": 0, "busiest": busiest, "containers": len(all), "gap": nil,
+	}
+}
+
+func (w *world) row(b box, t float64) map[string]any {
+	r := map[string]any{
+		"namespace": b.ns, "workload": b.workload, "workloadKind": b.kind, "pod": b.pod, "name": b.name, "title": b.title, "runtime": b.runtime,
+		"image": b.image, "id": "/" + b.ns + "/" + b.pod, "node": "node-7", "started": stamp(math.Floor(t/period)*period - 3600*hash(b.title)),
+		"cpuLimit": nil, "cpuRequest": nil, "memoryLimit": nil, "oomKills": 0, "restarts": 0, "processes": math.Ceil(9 * hash(b.title)),
+		"hurt": 0.0, "why": "", "gap": nil,
+	}
+	for k, name := range map[string]string{
+		"cpu": "cpu_usage_seconds_total", "workingSet": "memory_working_set_bytes", "throttled": "cpu_cfs_throttled_periods_total",
+		"cpuPressure": "pressure_cpu_waiting_seconds_total", "memoryPressure": "pressure_memory_waiting_seconds_total",
+		"ioPressure": "pressure_io_waiting_seconds_total", "diskRead": "fs_reads_bytes_total", "diskWrite": "fs_writes_bytes_total",
+		"netReceive": "network_receive_bytes_total", "netTransmit": "network_transmit_bytes_total",
+	} {
+		r[k] = nil
+		if v, ok := b.metric("container_"+name, t); ok {
+			r[k] = v
+		}
+	}
+	if b.cpuLimit > 0 {
+		r["cpuLimit"] = b.cpuLimit
+	}
+	if b.memLimit > 0 {
+		r["memoryLimit"] = b.memLimit * (1 << 20)
+	}
+	if b.workload == "web" {
+		r["cpuRequest"] = .25
+	}
+	if b.title == "demo/web-1" {
+		r["oomKills"], r["restarts"] = 1, 1
+	}
+	w.hurts(b, r, t)
+	return r
+}
+
+func (w *world) hurts(b box, r map[string]any, t float64) {
+	th, near := b.throttled(t), 0.0
+	if b.memLimit > 0 {
+		near = b.memory(t) / (b.memLimit * (1 << 20))
+	}
+	r["hurt"] = max(th, b.pressure(t), (near-.8)*2, *b.orZero(t)/20, 0)
+	switch {
+	case b.use(t) == nil:
+		r["gap"] = map[string]any{"since": stamp(math.Floor(t/900)*900 + 600), "reason": "permission", "detail": "the reader was refused (permission)"}
+	case th > .1:
+		r["why"] = fmt.Sprintf("throttled %.0f %%", th*100)
+	case near > .9:
+		r["why"] = fmt.Sprintf("memory at %.0f %% of its limit", near*100)
+	}
+}

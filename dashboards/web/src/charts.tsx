@@ -1,0 +1,188 @@
+// The charts of a page: one cursor through all of them, one zoom, the decisions' marks in each.
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { at, type Frame } from "./frame.ts";
+import { Numbers } from "./numbers.tsx";
+import type { Picture } from "./picture.ts";
+import { Plot, type Limit, type Mark, type Spec, type Stroke } from "./plot.ts";
+import { onTheme } from "./theme.ts";
+import { clock, moment, span } from "./units.ts";
+
+export interface ChartSpec {
+  id: string;
+  title: string;
+  sub: string;
+  strokes: (Stroke & { key: string })[]; // key names the column of the picture
+  limits?: Limit[];
+  unit: (v: number | null) => string;
+  binary?: boolean;
+  floor?: number;
+  height?: number;
+}
+
+export interface NamedMark extends Mark {
+  text: string;
+}
+
+interface Props {
+  picture: Picture;
+  keys: string[]; // the names of the picture's columns
+  charts: ChartSpec[];
+  marks: NamedMark[];
+  since: number;
+  now: number;
+  point?: number | null; // a moment chosen outside the charts
+  onZoom: (from: number | null, to: number | null) => void;
+}
+
+export function Charts(p: Props) {
+  const [cursor, setCursor] = useState<number | null>(null);
+  const [paint, setPaint] = useState(0);
+  useEffect(() => onTheme(() => setPaint((n) => n + 1)), []);
+  const shown = cursor ?? p.point ?? null;
+  return (
+    <div class="charts">
+      {p.charts.map((c) => (
+        <Chart key={c.id + paint} {...p} chart={c} cursor={shown} onCursor={setCursor} />
+      ))}
+    </div>
+  );
+}
+
+interface ChartProps extends Props {
+  chart: ChartSpec;
+  cursor: number | null;
+  onCursor: (t: number | null) => void;
+}
+
+function Chart(p: ChartProps) {
+  const { chart: c, picture, cursor } = p;
+  const cols = c.strokes.map((s) => picture.frame.cols[p.keys.indexOf(s.key)] ?? []);
+  const frame: Frame = { t: picture.frame.t, cols };
+  const spec: Spec = { height: c.height ?? 150, strokes: c.strokes, limits: c.limits ?? [], marks: p.marks, unit: c.unit, binary: !!c.binary, floor: c.floor ?? 0, from: picture.from, to: picture.to, frame };
+  const [said, setSaid] = useState("");
+  const box = useRef<HTMLDivElement>(null);
+  const plot = usePlot(box, spec, p);
+  useEffect(() => plot.current?.point(cursor), [cursor]);
+  const i = cursor === null ? frame.t.length - 1 : nearest(frame.t, cursor);
+  const none = cols.every((col) => col.every((v) => typeof v !== "number"));
+  const values = c.strokes.map((s, k) => ({ s, v: i < 0 ? null : at(cols[k]!, i) }));
+  const mark = cursor === null ? undefined : p.marks.find((m) => Math.abs(m.t - cursor) <= Math.max(1, (picture.to - picture.from) / 150));
+  const onKey = (e: KeyboardEvent) => {
+    const t = steer(e, frame.t, cursor, picture, p.onZoom);
+    if (t === undefined) return;
+    e.preventDefault();
+    e.stopPropagation();
+    p.onCursor(t);
+    if (t !== null) setSaid(speak(c, frame, t, p.now));
+  };
+  const name = `${c.title}, ${c.sub}`;
+  return (
+    <figure class="chart" aria-labelledby={c.id}>
+      <figcaption>
+        <h2 id={c.id}>
+          {c.title} <small>{c.sub}</small>
+        </h2>
+        <Legend values={values} unit={c.unit} at={cursor === null ? null : (frame.t[i] ?? null)} now={p.now} />
+      </figcaption>
+      <div class="plot" ref={box} tabIndex={0} role="img" aria-label={`${name}. Arrow keys move the cursor, plus and minus zoom.`} onKeyDown={onKey} onBlur={() => p.onCursor(null)}>
+        {none && <p class="empty">{why(p)}</p>}
+      </div>
+      {mark && <p class="said">{mark.text}</p>}
+      <p class="unseen" role="status">
+        {said}
+      </p>
+      <Numbers title={c.title} frame={frame} labels={c.strokes.map((s) => s.label)} unit={c.unit} now={p.now} />
+    </figure>
+  );
+}
+
+/** usePlot keeps one Plot in the box, drawn anew with each spec and as wide as the box. */
+function usePlot(box: { current: HTMLDivElement | null }, spec: Spec, p: ChartProps) {
+  const plot = useRef<Plot | null>(null);
+  const doors = useRef(p);
+  doors.current = p;
+  const lines = useMemo(() => spec.strokes.map((s) => s.label).join(), [spec.strokes]);
+  useEffect(() => {
+    const made = new Plot(box.current!, spec, {
+      onCursor: (t) => doors.current.onCursor(t),
+      onZoom: (a, b) => doors.current.onZoom(a, b),
+      onBack: () => doors.current.onZoom(null, null),
+    });
+    plot.current = made;
+    const watch = new ResizeObserver(([e]) => made.resize(Math.floor(e!.contentRect.width)));
+    watch.observe(box.current!);
+    return () => {
+      watch.disconnect();
+      made.destroy();
+      plot.current = null;
+    };
+  }, [lines]);
+  useEffect(() => plot.current?.draw(spec));
+  return plot;
+}
+
+/** why says why a chart has nothing to draw. */
+function why({ picture, since, now }: Props): string {
+  if (picture.error) return `No history: ${picture.error}`;
+  if (picture.loading) return "Reading the history…";
+  const age = now - since;
+  if (age < 120) return `Collecting since ${span(age)}.`;
+  return "No value in this time: it is not measured here, or the thing was not there.";
+}
+
+function Legend({ values, unit, at, now }: { values: { s: Stroke; v: number | null }[]; unit: ChartSpec["unit"]; at: number | null; now: number }) {
+  return (
+    <p class="legend">
+      {at !== null && <time>{moment(at, now)}</time>}
+      {values.map(({ s, v }) => (
+        <span key={s.label} class={s.ink}>
+          <svg viewBox="0 0 18 8" aria-hidden="true">
+            <path d="M0 4H18" stroke-dasharray={s.dash?.join(" ")} />
+          </svg>
+          {s.label} <b>{unit(v)}</b>
+        </span>
+      ))}
+    </p>
+  );
+}
+
+function nearest(t: number[], x: number): number {
+  let best = -1;
+  for (let i = 0; i < t.length; i++) if (best < 0 || Math.abs(t[i]! - x) < Math.abs(t[best]! - x)) best = i;
+  return best;
+}
+
+/** steer moves the cursor by a key; undefined: not one of its keys. */
+function steer(e: KeyboardEvent, t: number[], cursor: number | null, w: Picture, zoom: Props["onZoom"]): number | null | undefined {
+  const last = t.length - 1;
+  const i = cursor === null ? last + 1 : nearest(t, cursor);
+  const by = e.shiftKey ? 10 : 1;
+  const to = (k: number) => t[Math.max(0, Math.min(last, k))] ?? null;
+  const half = (w.to - w.from) / (e.key === "-" ? 1 : 4);
+  const mid = cursor ?? w.to - half;
+  switch (e.key) {
+    case "ArrowLeft":
+      return to(i - by);
+    case "ArrowRight":
+      return to(i + by);
+    case "Home":
+      return to(0);
+    case "End":
+      return to(last);
+    case "+":
+    case "=":
+      if (half >= 10) zoom(mid - half, mid + half);
+      return cursor;
+    case "-":
+      zoom(mid - half, mid + half);
+      return cursor;
+    case "Escape":
+      return cursor === null ? undefined : null;
+  }
+  return undefined;
+}
+
+function speak(c: ChartSpec, f: Frame, t: number, _now: number): string {
+  const i = nearest(f.t, t);
+  return clock(t) + ": " + c.strokes.map((s, k) => `${s.label} ${at(f.cols[k]!, i) === null ? "no value" : c.unit(at(f.cols[k]!, i))}`).join(", ");
+}

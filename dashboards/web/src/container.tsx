@@ -1,0 +1,96 @@
+// A container's page.
+import type { View } from "./address.ts";
+import { home, link } from "./address.ts";
+import { Charts } from "./charts.tsx";
+import type { Container } from "./contract.ts";
+import { containerLines, matcher } from "./lines.ts";
+import { containerKey } from "./live.ts";
+import type { ViewProps } from "./page.tsx";
+import { usePicture } from "./picture.ts";
+import { workloadView } from "./scaled.tsx";
+import { ago, count, seconds, span } from "./units.ts";
+import { containerCharts } from "./views.ts";
+import { Crumbs, Zoom } from "./crumbs.tsx";
+
+type Props = ViewProps & { view: Extract<View, { at: "container" }> };
+
+const keys = containerLines.map((l) => l.key);
+const unknown = { cpuLimit: null, cpuRequest: null, memoryLimit: null } as Container;
+
+export function ContainerPage({ live, data, address, go, view: v }: Props) {
+  const key = containerKey(v);
+  const c = data.containers.find((x) => containerKey(x) === key) ?? null;
+  const sel = [matcher("namespace", v.namespace), matcher("pod", v.pod), matcher("container", v.name), v.node && matcher("node", v.node)].filter(Boolean).join(",");
+  const since = seconds(data.since)!;
+  const picture = usePicture({ lines: containerLines, sel, trail: live.trails.get(key, containerLines.length), address, now: live.now(), since });
+  const title = c?.title ?? [v.namespace, v.pod || v.name].filter(Boolean).join("/");
+  return (
+    <>
+      <Crumbs address={address} namespace={v.namespace} middle={c?.workload && c.workloadKind !== "Unit" ? { text: c.workload, view: workloadView({ namespace: c.namespace, kind: c.workloadKind, name: c.workload }) } : null} name={v.pod || v.name} />
+      <div class="head">
+        <h1>{title}</h1>
+        <p>{c ? <Facts c={c} now={live.now()} /> : `Not running now. ${picture.frame.t.length ? "Below is what is known of it." : ""}`}</p>
+      </div>
+      {c?.why && (
+        <p class="note hurt">
+          <b>It hurts:</b> {c.why}.
+        </p>
+      )}
+      {c?.gap && (
+        <p class="note">
+          <b>No sample</b> for {span(live.now() - seconds(c.gap.since)!)}: {c.gap.detail || c.gap.reason}. The gap is hatched in the charts.
+        </p>
+      )}
+      <Zoom address={address} go={go} />
+      <Charts picture={picture} keys={keys} charts={containerCharts(c ?? unknown)} marks={[]} since={since} now={live.now()} onZoom={(from, to) => go({ from, to })} />
+      {c && <Identity c={c} />}
+      <p class="under">
+        <a href={link(address, home.view)}>Back to the overview</a>
+      </p>
+    </>
+  );
+}
+
+function Facts({ c, now }: { c: Container; now: number }) {
+  const started = seconds(c.started);
+  const facts = [
+    c.runtime === "self" ? "this process" : c.runtime,
+    c.image,
+    started !== null && `started ${ago(started, now)}`,
+    c.processes !== null && `${count(c.processes)} ${c.processes === 1 ? "process" : "processes"}`,
+    !!c.restarts && `${count(c.restarts)} ${c.restarts === 1 ? "restart" : "restarts"}`,
+    c.oomKills === 0 && "no OOM kills",
+  ].filter(Boolean);
+  return (
+    <>
+      {facts.join(" · ")}
+      {!!c.oomKills && (
+        <em>
+          {" · "}
+          {count(c.oomKills)} {c.oomKills === 1 ? "OOM kill" : "OOM kills"}
+        </em>
+      )}
+    </>
+  );
+}
+
+function Identity({ c }: { c: Container }) {
+  const rows = [
+    ["Machine", c.node],
+    ["Namespace", c.namespace],
+    ["Pod", c.pod],
+    ["Container", c.name],
+    ["Image", c.image],
+    ["Cgroup", c.id],
+  ].filter(([, v]) => v);
+  return (
+    <dl class="identity">
+      {rows.map(([k, v]) => (
+        <div key={k}>
+          <dt>{k}</dt>
+          <dd>{v}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}

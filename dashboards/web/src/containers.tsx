@@ -1,0 +1,246 @@
+// The containers, what hurts first. Rows stay in their places for ten seconds, and while someone points at them.
+import { useEffect, useRef, useState } from "preact/hooks";
+import { link, rangeNames, ranges, type Address } from "./address.ts";
+import type { Container, Node, Num, Overview } from "./contract.ts";
+import { empty, join, thin } from "./frame.ts";
+import { read, step } from "./history.ts";
+import { containerLines } from "./lines.ts";
+import { containerKey, type Live } from "./live.ts";
+import { Bar, Section, Spark } from "./marks.tsx";
+import { Order, type Placed } from "./order.ts";
+import { matches } from "./overview.tsx";
+import type { ViewProps } from "./page.tsx";
+import { containerView } from "./tiles.tsx";
+import { cores, count, memoryOf, seconds, share, span, whole } from "./units.ts";
+
+const first = 100; // rows at most until all are asked for
+
+const sorts: Record<string, [string, (c: Container) => Num | string]> = {
+  name: ["Name", (c) => c.title],
+  cpu: ["CPU, cores", (c) => c.cpu],
+  memory: ["Memory", (c) => c.workingSet],
+  throttled: ["Throttled", (c) => c.throttled],
+  pressure: ["CPU pressure", (c) => c.cpuPressure],
+  oom: ["OOM kills", (c) => c.oomKills],
+};
+
+/** sorted puts containers in the wished order; without one, in that of what hurts. */
+export function sorted(rows: Container[], sort: string): Container[] {
+  const by = Object.hasOwn(sorts, sort) ? sorts[sort]![1] : (c: Container) => c.hurt;
+  return [...rows].sort((a, b) => {
+    const [x, y] = [by(a), by(b)];
+    if (typeof x === "string" && typeof y === "string") return x.localeCompare(y, "en", { numeric: true });
+    return ((y as Num) ?? -1) - ((x as Num) ?? -1) || a.title.localeCompare(b.title, "en", { numeric: true });
+  });
+}
+
+export function Containers({ live, data, address, go }: ViewProps) {
+  const order = useRef(new Order<Container>(containerKey));
+  const [held, setHeld] = useState(false);
+  const [all, setAll] = useState(false);
+  const beyond = useBeyond(data, address.q);
+  const pool = address.q && beyond ? beyond : data.containers;
+  const found = pool.filter((c) => !address.q || matches(address.q, c.title, c.namespace, c.workload, c.runtime, c.image, c.id, c.node, c.why));
+  const placed = order.current.place(sorted(found, address.sort), live.now(), held, `${address.sort}?${address.q}`);
+  const shown = all ? placed : placed.slice(0, first);
+  const what = address.sort ? `by ${sorts[address.sort]?.[0] ?? "what hurts"}` : "what hurts first";
+  const sub = address.q ? `${found.length} of ${data.total} match “${address.q}”` : `${data.total}, ${what}`;
+  const sort = (k: string) => go({ sort: k === address.sort ? "" : k }, true);
+  return (
+    <Section id="containers" title="Containers" sub={sub}>
+      {!found.length ? (
+        <Nothing q={address.q} live={live} data={data} />
+      ) : (
+        <div class="card" onMouseEnter={() => setHeld(true)} onMouseLeave={() => setHeld(false)} onFocusCapture={() => setHeld(true)} onBlurCapture={() => setHeld(false)}>
+          <Table rows={shown} live={live} data={data} address={address} onSort={sort} />
+        </div>
+      )}
+      {shown.length < placed.length && (
+        <button type="button" class="more" onClick={() => setAll(true)}>
+          Show all {placed.length}
+        </button>
+      )}
+    </Section>
+  );
+}
+
+/** useBeyond asks the server for a search when there are more containers than the stream brings. */
+function useBeyond(data: Overview, q: string): Container[] | null {
+  const [found, setFound] = useState<Container[] | null>(null);
+  const more = data.total > data.containers.length;
+  useEffect(() => {
+    setFound(null);
+    if (!q || !more) return;
+    const stop = new AbortController();
+    const ask = () =>
+      fetch("plimsoll/v1/overview?limit=200&q=" + encodeURIComponent(q), { signal: stop.signal })
+        .then((r) => r.json() as Promise<Overview>)
+        .then((o) => setFound(o.containers), () => {});
+    const wait = setTimeout(ask, 200);
+    const again = setInterval(ask, 2000);
+    return () => {
+      clearTimeout(wait);
+      clearInterval(again);
+      stop.abort();
+    };
+  }, [q, more]);
+  return found;
+}
+
+function Nothing({ q, live, data }: { q: string; live: Live; data: Overview }) {
+  if (q)
+    return (
+      <p class="card empty">
+        Nothing is called “{q}”. The search looks at names, images, runtimes, namespaces, cgroup paths and at what hurts. Esc clears it.
+      </p>
+    );
+  return (
+    <p class="card empty">
+      No containers yet, {span(live.now() - seconds(data.since)!)} after the start. Docker, podman and containerd containers, systemd services and plain cgroups appear here by themselves; if they do not, <code>plimsoll doctor</code> says what cannot be read.
+    </p>
+  );
+}
+
+interface TableProps {
+  rows: Placed<Container>[];
+  live: Live;
+  data: Overview;
+  address: Address;
+  onSort?: (k: string) => void;
+}
+
+export function Table({ rows, live, data, address, onSort }: TableProps) {
+  const sparks = useSparks(live, address);
+  return (
+    <table class="rows containers">
+      <thead>
+        <tr>
+          {Object.entries(sorts).map(([k, [name]]) => (
+            <th key={k} scope="col" aria-sort={address.sort === k ? (k === "name" ? "ascending" : "descending") : undefined}>
+              {onSort ? (
+                <button type="button" onClick={() => onSort(k)} title={address.sort === k ? "Back to what hurts first" : `Sort by ${name}`}>
+                  {name}
+                  {address.sort === k ? (k === "name" ? " ↑" : " ↓") : ""}
+                </button>
+              ) : (
+                name
+              )}
+            </th>
+          ))}
+          <th scope="col">CPU, {rangeNames[address.range]}</th>
+        </tr>
+      </thead>
+      <tbody>
+        {rows.map((p) => (
+          <Row key={p.key} p={p} node={data.nodes.find((n) => n.name === p.row.node) ?? data.node} address={address} spark={sparks(p.key, p.row)} now={live.now()} />
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+interface RowProps {
+  p: Placed<Container>;
+  node: Node;
+  address: Address;
+  spark: preact.JSX.Element;
+  now: number;
+}
+
+function Row({ p: { row: c, gone }, node, address, spark, now }: RowProps) {
+  const near = c.cpu !== null && c.cpuLimit !== null && c.cpu > 0.9 * c.cpuLimit;
+  const full = c.workingSet !== null && c.memoryLimit !== null && c.workingSet > 0.9 * c.memoryLimit;
+  const [used, of] = memoryOf(c.workingSet, c.memoryLimit);
+  return (
+    <tr class={gone ? "gone" : ""}>
+      <td>
+        <a class="name" data-row href={link(address, containerView(c))}>
+          {c.title}
+        </a>
+        <small>
+          {c.runtime === "self" ? "this process" : c.runtime}
+          {c.image && ` · ${shortImage(c.image)}`}
+          {gone ? " · gone" : c.why && <em class="why"> {c.why}</em>}
+        </small>
+        {c.gap && !gone && <small class="gapword">no sample for {span(now - seconds(c.gap.since)!)}: {c.gap.detail || c.gap.reason}</small>}
+      </td>
+      <td class="w" data-label="CPU">
+        <Bar value={c.cpu} line={c.cpuLimit} whole={node.cores} hot={near} />
+        <span class="num">
+          {cores(c.cpu)} {c.cpuLimit !== null && <small class="in">of {whole(c.cpuLimit)}</small>}
+        </span>
+      </td>
+      <td class="w" data-label="Memory">
+        <Bar value={c.workingSet} line={c.memoryLimit} whole={node.memory} ink="b" hot={full} />
+        <span class="num">
+          {used} <small class="in">{of}</small>
+        </span>
+      </td>
+      <Figure label="Throttled" v={c.throttled} loud={0.05} text={share} />
+      <Figure label="CPU pressure" v={c.cpuPressure} loud={0.1} text={share} />
+      <Figure label="OOM kills" v={c.oomKills} loud={1} text={count} />
+      <td class="trend">{spark}</td>
+    </tr>
+  );
+}
+
+/** Figure is a number that is loud when it hurts and quiet when it is nothing. */
+function Figure({ label, v, loud, text }: { label: string; v: Num; loud: number; text: (v: Num) => string }) {
+  const t = text(v);
+  return (
+    <td class="num" data-label={label}>
+      {v !== null && v >= loud ? <em>{t}</em> : v ? t : <span class="zero">{t}</span>}
+    </td>
+  );
+}
+
+/** shortImage drops the registry and a digest: "postgres:16". */
+export function shortImage(image: string): string {
+  const s = image.replace(/@sha256:.*/, "");
+  return s.slice(s.lastIndexOf("/") + 1) || image;
+}
+
+/** useSparks reads the CPU of all containers over the range, and draws each with its live rows. */
+function useSparks(live: Live, address: Address) {
+  const span = ranges[address.range]!;
+  const by = step(span, 90);
+  const [past, setPast] = useState<Map<string, [number, number][]>>(new Map());
+  const now = live.now();
+  const ready = live.overview !== null;
+  useEffect(() => {
+    if (!ready) return;
+    const stop = new AbortController();
+    const end = Math.floor(live.now() / by) * by;
+    const expr = `sum by (node, namespace, pod, container) (rate(container_cpu_usage_seconds_total[${Math.max(by, 30)}s]))`;
+    read(expr, end - span, end, by, stop.signal).then((all) => {
+      const key = (l: Record<string, string>) => containerKey({ node: l.node ?? "", namespace: l.namespace ?? "", pod: l.pod ?? "", name: l.container ?? "" });
+      setPast(new Map(all.map((s) => [key(s.labels), s.points])));
+    }, () => {});
+    return () => stop.abort();
+  }, [address.range, ready, Math.floor(now / Math.max(60, by))]);
+  return (key: string, c: Container) => {
+    const points = past.get(key) ?? [];
+    const trail = live.trails.get(key, containerLines.length).frame;
+    const history = points.length ? gridOf(points, by) : empty(1);
+    const f = join(history, thin({ t: trail.t, cols: [trail.cols[0]!] }, by), by);
+    const col = f.cols[0]!;
+    const top = Math.max(c.cpuLimit ?? 0, 0.1, ...col.filter((v): v is number => typeof v === "number").map((v) => v * 1.1));
+    const from = Math.max(now - span, Math.min(f.t[0] ?? now, now - 60));
+    return <Spark t={f.t} col={col} from={from} to={now} top={top} ink="a" line={c.cpuLimit !== null && c.cpuLimit >= top} />;
+  };
+}
+
+function gridOf(points: [number, number][], by: number) {
+  const t: number[] = [];
+  const col: (number | null)[] = [];
+  for (const [at, v] of points) {
+    const last = t[t.length - 1];
+    if (last !== undefined && at - last > by * 1.5) {
+      t.push((at + last) / 2);
+      col.push(null);
+    }
+    t.push(at);
+    col.push(v);
+  }
+  return { t, cols: [col] };
+}

@@ -1,0 +1,162 @@
+// The JSON of /plimsoll/v1, as aggregator/api/types.go writes it; test/contract.test.ts compares the two.
+// Times are RFC 3339, CPU is in cores, memory in bytes, shares are ratios. A number that is not known is null.
+
+export type Num = number | null;
+
+export interface Overview {
+  schema: string;
+  time: string;
+  version: string;
+  since: string;
+  interval: number;
+  node: Node;
+  nodes: Node[];
+  scaled: Scaled[];
+  containers: Container[];
+  total: number;
+  conditions: Condition[];
+}
+
+export interface Condition {
+  type: string;
+  status: string;
+  reason: string;
+  message: string;
+  since: string;
+}
+
+export interface Node {
+  name: string;
+  cores: Num;
+  memory: Num;
+  cpu: Num;
+  workingSet: Num;
+  swap: Num;
+  load1: Num;
+  cpuPressure: Num;
+  memoryPressure: Num;
+  ioPressure: Num;
+  diskRead: Num;
+  diskWrite: Num;
+  diskFree: Num;
+  diskSize: Num;
+  diskDevice: string;
+  netReceive: Num;
+  netTransmit: Num;
+  netErrors: Num;
+  busiest: string;
+  containers: number;
+  gap: Gap | null;
+}
+
+export interface Gap {
+  since: string;
+  reason: string;
+  detail: string;
+}
+
+export interface Container {
+  namespace: string;
+  workload: string;
+  workloadKind: string;
+  pod: string;
+  name: string;
+  title: string;
+  runtime: string;
+  image: string;
+  id: string;
+  node: string;
+  started: string | null;
+  cpu: Num;
+  cpuLimit: Num;
+  cpuRequest: Num;
+  workingSet: Num;
+  memoryLimit: Num;
+  throttled: Num;
+  cpuPressure: Num;
+  memoryPressure: Num;
+  ioPressure: Num;
+  oomKills: Num;
+  restarts: Num;
+  processes: Num;
+  diskRead: Num;
+  diskWrite: Num;
+  netReceive: Num;
+  netTransmit: Num;
+  hurt: number;
+  why: string;
+  gap: Gap | null;
+}
+
+export interface Scaled {
+  namespace: string;
+  kind: string;
+  name: string;
+  mode: string;
+  min: number;
+  max: number;
+  replicas: number;
+  ready: number;
+  wished: number;
+  metrics: Load[];
+  last: Decision | null;
+  change: Decision | null;
+  members: Replica[];
+  gap: Gap | null;
+  policy: string;
+  updated: string | null;
+}
+
+export interface Load {
+  name: string;
+  type: string;
+  load: Num;
+  target: Num;
+  of: string;
+  noise: Num;
+  window: number;
+}
+
+export interface Replica {
+  name: string;
+  state: string;
+  cpu: Num;
+  memory: Num;
+  since: string | null;
+  restarts: number;
+  detail: string;
+}
+
+export interface Decision {
+  time: string;
+  namespace: string;
+  kind: string;
+  name: string;
+  action: string;
+  from: number;
+  to: number;
+  reason: string;
+  message: string;
+  detail?: Detail | null;
+}
+
+// Detail is plimsoll.dev/decision/v1, as far as the page shows it.
+export interface Detail {
+  steps?: { step: string; before: number; after: number; why: string }[] | null;
+  look?: { window?: string; noise?: string } | null;
+}
+
+export interface Workload {
+  schema?: string;
+  time: string;
+  namespace: string;
+  kind: string;
+  name: string;
+  cpu: Num;
+  workingSet: Num;
+  pods: number;
+  scaled: Scaled | null;
+  containers?: Container[];
+  decisions?: Decision[];
+  gap: Gap | null;
+}

@@ -1,0 +1,132 @@
+// The live picture as the page has it: the newest overview, the trails behind it, and whether it is still fresh.
+import type { Container, Decision, Overview, Scaled, Workload } from "./contract.ts";
+import { containerLines, groupLines, nodeLines, scaledLines, type Group } from "./lines.ts";
+import { Stream, type State } from "./stream.ts";
+import { Trails } from "./trail.ts";
+import { seconds } from "./units.ts";
+
+/** Name names a workload. */
+export type Name = Pick<Workload, "namespace" | "kind" | "name">;
+const names = (w: Name) => [w.namespace, w.kind, w.name];
+
+/** most is how many containers the stream is asked for; the search asks the server for what lies beyond. */
+export const most = 500;
+
+export const containerKey = (c: Pick<Container, "node" | "namespace" | "pod" | "name">) => ["c", c.node, c.namespace, c.pod, c.name].join("\u0000");
+export const workloadKey = (w: Name) => ["w", ...names(w)].join("\u0000");
+export const nodeKey = (name: string) => "n\u0000" + name;
+
+export class Live {
+  overview: Overview | null = null;
+  workload: Workload | null = null; // of the workload's page that is open
+  state: State = "connecting";
+  away = 0; // since when the server is away, in Unix seconds of this browser
+  updated = false; // the server has another version than the page came from
+  readonly trails = new Trails();
+  private offset = 0; // server's clock minus ours, in seconds
+  private subs = new Set<() => void>();
+  private watched: Name | null = null;
+  private stream = new Stream({
+    url: () => `plimsoll/v1/stream?limit=${most}` + (this.watched ? "&workload=" + encodeURIComponent(names(this.watched).join("/")) : ""),
+    events: ["overview", "workload", "decision"],
+    onEvent: (name, data) => this.event(name, data),
+    onState: (s) => this.turn(s),
+  });
+
+  start() {
+    this.stream.open();
+    document.addEventListener("visibilitychange", () => this.seen());
+  }
+
+  private hidden = 0;
+  /** A page that nobody sees costs nothing: after a minute out of sight it lets go of the server. */
+  private seen() {
+    clearTimeout(this.hidden);
+    if (document.visibilityState === "hidden") this.hidden = window.setTimeout(() => this.stream.close(), 60_000);
+    else if (this.overview && this.now() - seconds(this.overview.time)! > 5) this.stream.open();
+  }
+
+  subscribe(f: () => void): () => void {
+    this.subs.add(f);
+    return () => this.subs.delete(f);
+  }
+
+  /** now is the server's time in Unix seconds; while the server is away it stands still. */
+  now(): number {
+    if (this.state === "away" && this.overview) return seconds(this.overview.time)!;
+    return Date.now() / 1000 + this.offset;
+  }
+
+  /** watch asks for the events of one workload too; null for none. */
+  watch(w: Name | null) {
+    if (w === this.watched || (w && this.watched && workloadKey(w) === workloadKey(this.watched))) return;
+    this.watched = w;
+    this.workload = null;
+    if (w) void this.fetchWorkload(w);
+    this.stream.open();
+  }
+
+  private async fetchWorkload(w: Name) {
+    const r = await fetch("plimsoll/v1/workloads/" + names(w).map(encodeURIComponent).join("/")).catch(() => null);
+    if (!r?.ok || w !== this.watched) return;
+    this.workload = (await r.json()) as Workload;
+    this.tell();
+  }
+
+  private event(name: string, data: unknown) {
+    if (name === "overview") this.picture(data as Overview);
+    if (name === "workload") this.workload = keepDecisions(data as Workload, this.workload);
+    if (name === "decision") this.decided(data as Decision);
+    this.tell();
+  }
+
+  private decided(d: Decision) {
+    const w = this.workload;
+    if (!w || workloadKey(d) !== workloadKey(w) || d.from === d.to) return;
+    const older = (w.decisions ?? []).filter((x) => x.time !== d.time);
+    this.workload = { ...w, decisions: [d, ...older] };
+  }
+
+  private picture(o: Overview) {
+    if (this.overview && this.overview.version !== o.version) this.updated = true;
+    this.overview = o;
+    const t = seconds(o.time)!;
+    this.offset = t - Date.now() / 1000;
+    this.trails.push(nodeKey(""), t, nodeLines.map((l) => l.now(o.node)));
+    for (const n of o.nodes) this.trails.push(nodeKey(n.name), t, nodeLines.map((l) => l.now(n)));
+    for (const c of o.containers) this.trails.push(containerKey(c), t, containerLines.map((l) => l.now(c)));
+    for (const s of o.scaled) this.pushGroup(t, s, s);
+    const open = this.watched;
+    if (open && !o.scaled.some((s) => workloadKey(s) === workloadKey(open))) this.pushGroup(t, open, null);
+    this.trails.sweep(t);
+  }
+
+  private pushGroup(t: number, w: Name, s: Scaled | null) {
+    const g = this.group(w, s);
+    const lines = [...groupLines, ...(s ? scaledLines(s.metrics.map((m) => m.name)) : [])];
+    this.trails.push(workloadKey(w), t, lines.map((l) => l.now(g)));
+  }
+
+  /** group gathers what the picture has about a workload. */
+  group(w: Name, s: Scaled | null): Group {
+    const containers = (this.overview?.containers ?? []).filter((c) => c.namespace === w.namespace && c.workloadKind === w.kind && c.workload === w.name);
+    const sums = this.workload && workloadKey(this.workload) === workloadKey(w) ? this.workload : null;
+    return { containers, scaled: s, sums };
+  }
+
+  private turn(s: State) {
+    this.state = s;
+    if (s === "away") this.away = this.overview ? seconds(this.overview.time)! - this.offset : Date.now() / 1000;
+    this.tell();
+  }
+
+  private tell() {
+    for (const f of this.subs) f();
+  }
+}
+
+/** keepDecisions holds on to decisions that came one by one, when an event brings none. */
+function keepDecisions(next: Workload, prev: Workload | null): Workload {
+  if (next.decisions?.length || !prev || workloadKey(next) !== workloadKey(prev)) return next;
+  return { ...next, decisions: prev.decisions ?? [] };
+}

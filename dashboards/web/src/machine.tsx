@@ -1,0 +1,38 @@
+// A machine's page, or that of all machines together.
+import type { View } from "./address.ts";
+import { Charts } from "./charts.tsx";
+import { Crumbs, Zoom } from "./crumbs.tsx";
+import { nodeLines } from "./lines.ts";
+import { nodeKey } from "./live.ts";
+import type { ViewProps } from "./page.tsx";
+import { usePicture } from "./picture.ts";
+import { nodeMatcher } from "./tiles.tsx";
+import { disk, memory, seconds, span, whole } from "./units.ts";
+import { machineCharts } from "./views.ts";
+
+type Props = ViewProps & { view: Extract<View, { at: "machine" }> };
+
+const keys = nodeLines.map((l) => l.key);
+
+export function MachinePage({ live, data, address, go, view }: Props) {
+  const n = view.node ? data.nodes.find((x) => x.name === view.node) : data.node;
+  const since = seconds(data.since)!;
+  const picture = usePicture({ lines: nodeLines, sel: nodeMatcher(view.node), trail: live.trails.get(nodeKey(view.node), nodeLines.length), address, now: live.now(), since });
+  const facts = n && [`${whole(n.cores)} cores`, memory(n.memory), n.diskFree !== null && `${disk(n.diskFree)} free${n.diskDevice ? ` on ${n.diskDevice}` : ""}`, n.load1 !== null && `load ${n.load1.toFixed(2)}`, `${n.containers} containers`];
+  return (
+    <>
+      <Crumbs address={address} name={view.node || "all machines"} />
+      <div class="head">
+        <h1>{view.node || "All machines"}</h1>
+        <p>{facts ? facts.filter(Boolean).join(" · ") : "Nothing is heard of it now."}</p>
+      </div>
+      {n?.gap && (
+        <p class="note">
+          <b>No sample</b> for {span(live.now() - seconds(n.gap.since)!)}: {n.gap.detail || n.gap.reason}.
+        </p>
+      )}
+      <Zoom address={address} go={go} />
+      <Charts picture={picture} keys={keys} charts={machineCharts(n ?? data.node)} marks={[]} since={since} now={live.now()} onZoom={(from, to) => go({ from, to })} />
+    </>
+  );
+}

@@ -1,0 +1,243 @@
+// One chart: uPlot, with the line of the limit, the marks of the decisions and hatched gaps drawn by us.
+import uPlot from "uplot";
+import { holes, ticks, type Frame } from "./frame.ts";
+import { inks, type Ink } from "./theme.ts";
+import { clock, day } from "./units.ts";
+
+export interface Stroke {
+  label: string;
+  ink: Ink;
+  dash?: number[];
+  steps?: boolean; // holds its value until the next point
+  fill?: boolean;
+}
+
+export interface Limit {
+  label: string;
+  value: number;
+  soft?: boolean; // a request rather than a limit: drawn dashed
+}
+
+export interface Mark {
+  t: number;
+  up: boolean;
+}
+
+export interface Spec {
+  height: number;
+  strokes: Stroke[];
+  limits: Limit[];
+  marks: Mark[];
+  unit: (v: number) => string;
+  binary: boolean;
+  floor: number; // the scale is never smaller than this
+  from: number;
+  to: number;
+  frame: Frame; // the columns of the strokes, in their order
+}
+
+export interface Doors {
+  onCursor: (t: number | null) => void;
+  onZoom: (from: number, to: number) => void;
+  onBack: () => void;
+}
+
+const font = "11px Inter, system-ui, sans-serif";
+
+export class Plot {
+  private u: uPlot;
+  private ink: Record<Ink, string>;
+  private quiet = false; // true while the cursor is moved by us
+
+  constructor(
+    private readonly el: HTMLElement,
+    private spec: Spec,
+    private readonly doors: Doors,
+  ) {
+    this.ink = inks(el);
+    this.u = new uPlot(this.options(), this.data(), el);
+  }
+
+  destroy() {
+    this.u.destroy();
+  }
+
+  /** draw shows another spec; strokes and height stay those of the first. */
+  draw(spec: Spec) {
+    this.spec = spec;
+    this.u.batch(() => {
+      this.u.setData(this.data(), false);
+      this.u.setScale("x", { min: spec.from, max: spec.to });
+    });
+  }
+
+  resize(width: number) {
+    if (width > 0 && width !== this.u.width) this.u.setSize({ width, height: this.spec.height });
+  }
+
+  /** point puts the cursor at a moment, or takes it away. */
+  point(t: number | null) {
+    this.quiet = true;
+    const left = t === null ? -10 : this.u.valToPos(t, "x");
+    this.u.setCursor({ left, top: t === null ? -10 : 1 });
+    this.quiet = false;
+  }
+
+  private data(): uPlot.AlignedData {
+    return [this.spec.frame.t, ...this.spec.frame.cols] as uPlot.AlignedData;
+  }
+
+  private top(max: number | null): number {
+    const most = Math.max(max ?? 0, this.spec.floor, ...this.spec.limits.map((l) => l.value));
+    return ticks(most, 3, this.spec.binary).top;
+  }
+
+  private options(): uPlot.Options {
+    const { spec, ink } = this;
+    return {
+      width: Math.max(1, this.el.clientWidth),
+      height: spec.height,
+      padding: [0, 0, 0, 0],
+      legend: { show: false },
+      cursor: { y: false, points: { size: 7, width: 2 }, drag: { x: true, y: false, setScale: false, dist: 6 }, bind: { dblclick: () => () => (this.doors.onBack(), null) } },
+      scales: { x: { time: true, range: () => [this.spec.from, this.spec.to] }, y: { range: (_u, _min, max) => [0, this.top(max)] } },
+      axes: [{ stroke: ink.soft, font, size: 24, gap: 4, space: 90, grid: { show: false }, ticks: { show: false }, values: (_u, at, _a, _s, incr) => at.map((t) => label(t, incr)) }, { show: false }],
+      series: [{}, ...spec.strokes.map((s) => this.series(s))],
+      hooks: {
+        drawClear: [(u) => this.under(u)],
+        draw: [(u) => this.over(u)],
+        setCursor: [(u) => this.moved(u)],
+        setSelect: [(u) => this.selected(u)],
+      },
+    };
+  }
+
+  private series(s: Stroke): uPlot.Series {
+    const color = this.ink[s.ink];
+    return {
+      stroke: color,
+      width: 1.5,
+      points: { show: false },
+      ...(s.dash && { dash: s.dash }),
+      ...(s.steps && { paths: uPlot.paths.stepped!({ align: 1 }) }),
+      ...(s.fill && { fill: color.replace("rgb(", "rgba(").replace(")", ", 0.13)") }),
+    };
+  }
+
+  private moved(u: uPlot) {
+    if (this.quiet) return;
+    const i = u.cursor.idx;
+    this.doors.onCursor(u.cursor.left! >= 0 && i != null ? (u.data[0][i] ?? null) : null);
+  }
+
+  private selected(u: uPlot) {
+    if (u.select.width < 6) return;
+    const from = u.posToVal(u.select.left, "x");
+    const to = u.posToVal(u.select.left + u.select.width, "x");
+    u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+    this.doors.onZoom(from, to);
+  }
+
+  /** under draws what lies below the lines: the grid and the gaps. */
+  private under(u: uPlot) {
+    const { ctx, bbox: b } = u;
+    ctx.save();
+    ctx.strokeStyle = this.ink.rule;
+    ctx.lineWidth = devicePixelRatio;
+    for (const v of ticks(u.scales.y!.max! / 1.08, 3, this.spec.binary).at) across(ctx, b, Math.round(u.valToPos(v, "y", true)) + 0.5);
+    for (const [from, to] of holes(this.spec.frame)) this.hatch(u, from, to);
+    ctx.restore();
+  }
+
+  private hatch(u: uPlot, from: number, to: number) {
+    const { ctx, bbox: b } = u;
+    const x0 = Math.max(b.left, u.valToPos(from, "x", true));
+    const x1 = Math.min(b.left + b.width, u.valToPos(to, "x", true));
+    if (x1 - x0 < 1) return;
+    ctx.save();
+    ctx.beginPath();
+    ctx.rect(x0, b.top, x1 - x0, b.height);
+    ctx.clip();
+    ctx.lineWidth = 2 * devicePixelRatio;
+    ctx.beginPath();
+    const gap = 8 * devicePixelRatio;
+    for (let x = Math.floor((x0 - b.height) / gap) * gap; x < x1; x += gap) {
+      ctx.moveTo(x, b.top + b.height);
+      ctx.lineTo(x + b.height, b.top);
+    }
+    ctx.stroke();
+    ctx.restore();
+  }
+
+  /** over draws what lies above the lines: limits, decisions, and the scale's numbers. */
+  private over(u: uPlot) {
+    const { ctx, bbox: b } = u;
+    const px = devicePixelRatio;
+    ctx.save();
+    ctx.font = font.replace("11px", 11 * px + "px");
+    ctx.lineJoin = "round";
+    const unit = this.spec.unit;
+    for (const v of ticks(u.scales.y!.max! / 1.08, 3, this.spec.binary).at) this.text(u, unit(v), b.left + 6 * px, u.valToPos(v, "y", true) - 4 * px, this.ink.soft, "left");
+    for (const m of this.spec.marks) if (m.t >= this.spec.from && m.t <= this.spec.to) this.decision(u, m);
+    for (const l of this.spec.limits) {
+      const y = Math.round(u.valToPos(l.value, "y", true));
+      ctx.strokeStyle = this.ink.ink;
+      ctx.lineWidth = 1.5 * px;
+      ctx.setLineDash(l.soft ? [2 * px, 4 * px] : []);
+      across(ctx, b, y);
+      ctx.setLineDash([]);
+      this.text(u, l.label, b.left + b.width - 6 * px, y - 5 * px, this.ink.ink, "right", true);
+    }
+    ctx.restore();
+  }
+
+  private decision(u: uPlot, m: Mark) {
+    const { ctx, bbox: b } = u;
+    const px = devicePixelRatio;
+    const x = Math.round(u.valToPos(m.t, "x", true)) + 0.5;
+    ctx.strokeStyle = ctx.fillStyle = this.ink.hot;
+    ctx.lineWidth = px;
+    ctx.setLineDash([3 * px, 3 * px]);
+    ctx.beginPath();
+    ctx.moveTo(x, b.top);
+    ctx.lineTo(x, b.top + b.height);
+    ctx.stroke();
+    ctx.setLineDash([]);
+    const [tip, base] = m.up ? [b.top + px, b.top + 8 * px] : [b.top + 8 * px, b.top + px];
+    ctx.beginPath();
+    ctx.moveTo(x, tip);
+    ctx.lineTo(x - 4.5 * px, base);
+    ctx.lineTo(x + 4.5 * px, base);
+    ctx.fill();
+  }
+
+  private text(u: uPlot, s: string, x: number, y: number, color: string, align: CanvasTextAlign, bold = false) {
+    const { ctx } = u;
+    if (y < 12 * devicePixelRatio) y += 18 * devicePixelRatio; // below its line when there is no room above
+    const was = ctx.font;
+    if (bold) ctx.font = "600 " + was;
+    ctx.textAlign = align;
+    ctx.textBaseline = "alphabetic";
+    ctx.strokeStyle = this.ink.card;
+    ctx.lineWidth = 3 * devicePixelRatio;
+    ctx.strokeText(s, x, y);
+    ctx.fillStyle = color;
+    ctx.fillText(s, x, y);
+    ctx.font = was;
+  }
+}
+
+function across(ctx: CanvasRenderingContext2D, b: uPlot.BBox, y: number) {
+  ctx.beginPath();
+  ctx.moveTo(b.left, y);
+  ctx.lineTo(b.left + b.width, y);
+  ctx.stroke();
+}
+
+/** label names a moment on the axis as closely as the axis is divided. */
+function label(t: number, incr: number): string {
+  if (incr >= 86400) return day(t);
+  const s = clock(t);
+  if (incr < 60) return s;
+  return s.startsWith("00:00") ? day(t) : s.slice(0, 5);
+}

@@ -1,0 +1,121 @@
+// What is being scaled, and why: load against its line, the replicas, the decision in words.
+import { link, type Address } from "./address.ts";
+import type { Load, Scaled as Row } from "./contract.ts";
+import { news, Say } from "./decision.tsx";
+import { workloadKey } from "./live.ts";
+import { Bar, Dots, scaledAt, Section } from "./marks.tsx";
+import { matches } from "./overview.tsx";
+import type { ViewProps } from "./page.tsx";
+import { ago, seconds, share, span } from "./units.ts";
+
+export const workloadView = (w: { namespace: string; kind: string; name: string }) => ({ at: "workload" as const, namespace: w.namespace, kind: w.kind, name: w.name });
+export const workloadTitle = (w: { namespace: string; name: string }) => (w.namespace ? w.namespace + "/" : "") + w.name;
+
+/** tightest is the metric nearest to its line, or above it: the one that asks for most. */
+export function tightest(s: Row): Load | null {
+  const closeness = (m: Load) => (m.load !== null && m.target ? m.load / m.target : -1);
+  return s.metrics.reduce<Load | null>((a, b) => (a && closeness(a) >= closeness(b) ? a : b), null);
+}
+
+export function Scaled({ live, data, address }: ViewProps) {
+  const rows = data.scaled.filter((s) => !address.q || matches(address.q, s.namespace, s.kind, s.name));
+  if (address.q && !rows.length) return null;
+  const moving = rows.filter((s) => s.wished !== s.ready).length;
+  const sub = `${rows.length} ${rows.length === 1 ? "target" : "targets"}${moving ? `, ${moving} changing` : ""}`;
+  return (
+    <Section id="scaled" title="Scaled" sub={rows.length ? sub : ""}>
+      {rows.length ? <Table rows={rows} address={address} now={live.now()} /> : <HowToScale />}
+    </Section>
+  );
+}
+
+function Table({ rows, address, now }: { rows: Row[]; address: Address; now: number }) {
+  return (
+    <div class="card">
+      <table class="rows scaled">
+        <thead>
+          <tr>
+            <th scope="col">Target</th>
+            <th scope="col">Load, and its line</th>
+            <th scope="col">Replicas</th>
+            <th scope="col">Decision</th>
+            <th scope="col">
+              <span class="unseen">When</span>
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((s) => (
+            <ScaledRow key={workloadKey(s)} s={s} address={address} now={now} />
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function ScaledRow({ s, address, now }: { s: Row; address: Address; now: number }) {
+  const m = tightest(s);
+  const d = news(s, now);
+  const over = m?.load != null && m.target != null && m.load > m.target;
+  const mode = s.mode === "DryRun" ? " · dry run" : s.mode === "Paused" ? " · paused" : "";
+  return (
+    <tr>
+      <td>
+        <a class="name" data-row href={link(address, workloadView(s))}>
+          {workloadTitle(s)}
+        </a>
+        <small>
+          {s.kind.toLowerCase()}
+          {m && ` · ${m.name} line at ${share(m.target)}`}
+          {mode}
+        </small>
+      </td>
+      <td class="w">
+        <Bar value={m?.load ?? null} line={m?.target ?? null} whole={1} at={scaledAt} hot={over} />
+        <span class="num">
+          {share(m?.load ?? null)}
+          {over && <em> above</em>}
+        </span>
+      </td>
+      <td class="w">
+        <Dots s={s} />
+        <span class="num">{s.replicas}</span>
+        {s.wished !== s.ready && (
+          <small>
+            {s.ready} ready, {s.wished} asked for
+          </small>
+        )}
+      </td>
+      <td class="say">
+        {s.gap && <p class="gapword">No sample for {span(now - seconds(s.gap.since)!)}: {s.gap.detail || s.gap.reason}.</p>}
+        {d ? <Say d={d} /> : "No decision yet: the first comes when there are two samples."}
+      </td>
+      <td class="ago">{d && ago(seconds(d.time)!, now)}</td>
+    </tr>
+  );
+}
+
+/** policyExample is the smallest policy that does something, to start from. */
+export const policyExample = `# policies.yaml: plimsoll run --policies policies.yaml
+apiVersion: plimsoll.dev/v1alpha1
+kind: ScalePolicy
+metadata: {name: web, namespace: shop}
+spec:
+  scaleTargetRef: {kind: Service, name: web}
+  minReplicas: 2
+  maxReplicas: 10
+  metrics:
+    - type: Resource
+      resource: {name: cpu, target: {type: Utilization, averageUtilization: 70}}`;
+
+function HowToScale() {
+  return (
+    <div class="card empty">
+      <p>
+        Nothing is scaled here yet. Write a policy and start Plimsoll with it, or see it work first with <code>plimsoll run --demo</code>.
+      </p>
+      <pre tabIndex={0} aria-label="An example of a policy">{policyExample}</pre>
+    </div>
+  );
+}

@@ -1,0 +1,150 @@
+// The five tiles: what is used, of what, what is left, who is busiest.
+import type { ComponentChildren } from "preact";
+import { link, ranges, rangeNames, type Address } from "./address.ts";
+import type { Container, Num, Overview } from "./contract.ts";
+import { matcher, nodeLines } from "./lines.ts";
+import { nodeKey } from "./live.ts";
+import { Section, Spark } from "./marks.tsx";
+import type { ViewProps } from "./page.tsx";
+import { usePicture } from "./picture.ts";
+import { cores, disk, memory, memoryOf, none, rate, rateParts, seconds, share, span, whole } from "./units.ts";
+
+const key = (k: string) => nodeLines.findIndex((l) => l.key === k);
+
+/** busiest finds the container that has most of something. */
+export function busiest(data: Overview, pick: (c: Container) => Num): Container | null {
+  let best: Container | null = null;
+  for (const c of data.containers) if ((pick(c) ?? 0) > (best ? pick(best)! : 0)) best = c;
+  return best;
+}
+
+export const containerView = (c: Container) => ({ at: "container" as const, node: c.node, namespace: c.namespace, pod: c.pod, name: c.name });
+
+const plus = (a: Num, b: Num): Num => (a === null && b === null ? null : (a ?? 0) + (b ?? 0));
+
+export function Tiles({ live, data, address }: ViewProps) {
+  const n = data.node;
+  const trail = live.trails.get(nodeKey(""), nodeLines.length);
+  const p = usePicture({ lines: nodeLines, sel: "", trail, address: { ...address, from: null, to: null }, now: live.now(), since: seconds(data.since)! });
+  const col = (...keys: string[]) => p.frame.t.map((_, i) => keys.map((k) => p.frame.cols[key(k)]?.[i]).reduce((a, b) => (a == null ? b : b == null ? a : a + b)));
+  const high = (c: (number | null | undefined)[]) => Math.max(0, ...c.filter((v): v is number => typeof v === "number"));
+  const spark = (ink: "a" | "b" | "c" | "d", c: (number | null | undefined)[], top: number | null) => (
+    <Spark t={p.frame.t} col={c} from={p.from} to={p.to} top={top ?? (high(c) * 1.2 || 1)} ink={ink} line={top !== null} />
+  );
+  const pressures = [
+    ["CPU", n.cpuPressure, "cpuPressure"],
+    ["memory", n.memoryPressure, "memoryPressure"],
+    ["disk", n.ioPressure, "ioPressure"],
+  ] as [string, Num, string][];
+  const worst = pressures.reduce((a, b) => ((b[1] ?? -1) > (a[1] ?? -1) ? b : a));
+  const [used, ofMemory] = memoryOf(n.workingSet, n.memory);
+  const [io, ioUnit] = rateParts(plus(n.diskRead, n.diskWrite));
+  const [net, netUnit] = rateParts(plus(n.netReceive, n.netTransmit));
+  const busy = data.containers.find((c) => c.title === n.busiest) ?? busiest(data, (c) => c.cpu);
+  const who = (c: Container | null) => c && <Busiest c={c} address={address} />;
+  const col1 = col(worst[2]);
+  const age = live.now() - (p.frame.t[0] ?? live.now());
+  const young = age < ranges[address.range]! - 60;
+  return (
+    <section aria-label={`The machine, ${rangeNames[address.range]}`}>
+      {n.gap && <p class="note">No values from the machine since {span(live.now() - seconds(n.gap.since)!)}: {n.gap.detail || n.gap.reason}.</p>}
+      <div class="tiles">
+        <Tile name="CPU" big={cores(n.cpu)} unit={`of ${whole(n.cores)} cores`} spark={spark("a", col("cpu"), n.cores)} who={who(busy)}>
+          {n.cpu !== null && n.cores !== null && `${cores(Math.max(0, n.cores - n.cpu))} free`}
+        </Tile>
+        <Tile name="Memory" big={used} unit={ofMemory} spark={spark("b", col("memory"), n.memory)} who={who(busiest(data, (c) => c.workingSet))}>
+          {n.workingSet !== null && n.memory !== null && `${memory(n.memory - n.workingSet)} free`}
+          {n.swap ? ` · ${memory(n.swap)} swapped` : ""}
+        </Tile>
+        <Tile name="Pressure" big={share(worst[1]).replace(/\s%$/, "")} unit={worst[1] === null ? "not measured" : `% waited for ${worst[0]}`} spark={spark("c", col1, Math.max(0.2, high(col1) * 1.1))} who={who(busiest(data, (c) => c.cpuPressure))} plain>
+          {pressures.filter((x) => x !== worst).map(([name, v]) => `${name} ${share(v)}`).join(" · ")}
+        </Tile>
+        <Tile name="Disk" big={io} unit={ioUnit} spark={spark("b", col("diskRead", "diskWrite"), null)} who={who(busiest(data, (c) => plus(c.diskRead, c.diskWrite)))}>
+          read {rate(n.diskRead)} · written {rate(n.diskWrite)} · {n.diskFree === null ? none : disk(n.diskFree)} free{n.diskSize === null ? "" : ` of ${disk(n.diskSize)}`}
+        </Tile>
+        <Tile name="Network" big={net} unit={netUnit} spark={spark("a", col("netReceive", "netTransmit"), null)} who={who(busiest(data, (c) => plus(c.netReceive, c.netTransmit)))}>
+          in {rate(n.netReceive)} · out {rate(n.netTransmit)} · {n.netErrors ? <em>{n.netErrors.toFixed(1)} errors/s</em> : n.netErrors === 0 ? "no errors" : ""}
+        </Tile>
+      </div>
+      <p class="under">
+        <a href={link(address, { at: "machine", node: data.nodes.length === 1 ? data.nodes[0]!.name : "" })}>The machine’s charts</a>
+        <span>{p.error ? `No history: ${p.error}` : young ? `Collecting since ${span(age)}` : `Lines show ${rangeNames[address.range]}`}</span>
+      </p>
+    </section>
+  );
+}
+
+interface TileProps {
+  name: string;
+  big: string;
+  unit: string;
+  spark: ComponentChildren;
+  who: ComponentChildren;
+  plain?: boolean;
+  children: ComponentChildren;
+}
+
+function Tile({ name, big, unit, spark, who, children }: TileProps) {
+  return (
+    <section class="tile" aria-label={name}>
+      <h2>{name}</h2>
+      <p class="big">
+        {big}
+        <small>{" " + unit}</small>
+      </p>
+      {spark}
+      <p class="sub">{children}</p>
+      {who && <p class="sub who">{who}</p>}
+    </section>
+  );
+}
+
+const Busiest = ({ c, address }: { c: Container; address: Address }) => (
+  <>
+    most: <a href={link(address, containerView(c))}>{c.title}</a>
+  </>
+);
+
+/** Machines lists the machines when there are several. */
+export function Machines({ data, address }: ViewProps) {
+  if (data.nodes.length < 2) return null;
+  return (
+    <Section id="machines" title="Machines" sub={String(data.nodes.length)}>
+      <div class="card">
+        <table class="rows nodes">
+          <thead>
+            <tr>
+              <th scope="col">Name</th>
+              <th scope="col">CPU</th>
+              <th scope="col">Memory</th>
+              <th scope="col">CPU pressure</th>
+              <th scope="col">Containers</th>
+            </tr>
+          </thead>
+          <tbody>
+            {data.nodes.map((n) => (
+              <tr key={n.name}>
+                <td>
+                  <a class="name" data-row href={link(address, { at: "machine", node: n.name })}>
+                    {n.name}
+                  </a>
+                  {n.gap && <small>{n.gap.detail || n.gap.reason}</small>}
+                </td>
+                <td data-label="CPU">
+                  {cores(n.cpu)} <small class="in">of {whole(n.cores)} cores</small>
+                </td>
+                <td data-label="Memory">
+                  {memoryOf(n.workingSet, n.memory).join(" ")}
+                </td>
+                <td data-label="CPU pressure">{share(n.cpuPressure)}</td>
+                <td data-label="Containers">{n.containers}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </Section>
+  );
+}
+
+export const nodeMatcher = (name: string) => (name ? matcher("node", name) : "");
