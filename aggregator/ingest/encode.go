@@ -1,0 +1,101 @@
+package ingest
+
+import (
+	"fmt"
+	"math"
+	"net/http"
+
+	"github.com/klauspost/compress/snappy"
+	writev2 "github.com/prometheus/client_golang/exp/api/remote/genproto/v2"
+
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+// Encode returns the batch as a remote write 2.0 request, compressed with snappy. Counters carry their group's start as
+// the created timestamp. A gap whose reason is "gone" becomes a stale marker of the CPU counter; the other gaps and the
+// runtime's name have no place in remote write and are not sent.
+func Encode(b *metric.Batch) ([]byte, error) {
+	symbols := writev2.NewSymbolTable()
+	req := &writev2.Request{}
+	e := encoder{symbols: &symbols, req: req}
+	for i := range b.Groups {
+		if err := e.group(&b.Groups[i]); err != nil {
+			return nil, err
+		}
+	}
+	for i := range b.Gaps {
+		if g := &b.Gaps[i]; g.Reason == "gone" && g.Entity != nil {
+			e.point(metric.Get(metric.CPUUsage), g.Entity.Level, g.Entity.Labels(),
+				&metric.Point{ID: metric.CPUUsage, T: b.Time.UnixMilli(), V: math.Float64frombits(staleBits)}, 0)
+		}
+	}
+	req.Symbols = symbols.Symbols()
+	plain, err := req.MarshalVT()
+	if err != nil {
+		return nil, fmt.Errorf("cannot encode the batch of node %q: %w", b.Node, err)
+	}
+	return snappy.Encode(nil, plain), nil
+}
+
+// SetHeader sets the headers that a request with an encoded batch must have.
+func SetHeader(h http.Header, fast bool) {
+	h.Set("Content-Type", "application/x-protobuf;proto=io.prometheus.write.v2.Request")
+	h.Set("Content-Encoding", "snappy")
+	h.Set("X-Prometheus-Remote-Write-Version", "2.0.0")
+	if fast {
+		h.Set(LaneHeader, LiveLane)
+	}
+}
+
+type encoder struct {
+	symbols *writev2.SymbolsTable
+	req     *writev2.Request
+}
+
+func (e *encoder) group(g *metric.Group) error {
+	if g.Entity == nil {
+		return fmt.Errorf("cannot encode a group without an entity")
+	}
+	labels, start := g.Entity.Labels(), int64(0)
+	if !g.Start.IsZero() {
+		start = g.Start.UnixMilli()
+	}
+	for i := range g.Points {
+		p := &g.Points[i]
+		if int(p.ID) >= len(metric.Rows()) {
+			return fmt.Errorf("cannot encode a point of %v: there is no row \"%d\"", g.Entity, p.ID)
+		}
+		e.point(metric.Get(p.ID), g.Entity.Level, labels, p, start)
+	}
+	return nil
+}
+
+// point adds one series. Its labels are the entity's, the row's fixed ones at its first level, and its own.
+func (e *encoder) point(row *metric.Row, level metric.Level, labels []metric.Label, p *metric.Point, start int64) {
+	refs := make([]uint32, 0, 2*(len(labels)+2+len(row.Fixed)))
+	add := func(name, value string) {
+		refs = append(refs, e.symbols.Symbolize(name), e.symbols.Symbolize(value))
+	}
+	extra := make([]metric.Label, 0, len(row.Fixed)+1)
+	if len(row.Levels) > 0 && level == row.Levels[0] {
+		extra = append(extra, row.Fixed...)
+	}
+	if row.Sub != "" && p.Sub != "" {
+		extra = append(extra, metric.Label{Name: row.Sub, Value: p.Sub})
+	}
+	add("__name__", row.At(level))
+	for len(labels) > 0 || len(extra) > 0 { // both are sorted
+		if len(extra) == 0 || len(labels) > 0 && labels[0].Name < extra[0].Name {
+			add(labels[0].Name, labels[0].Value)
+			labels = labels[1:]
+			continue
+		}
+		add(extra[0].Name, extra[0].Value)
+		extra = extra[1:]
+	}
+	ts := &writev2.TimeSeries{LabelsRefs: refs, Samples: []*writev2.Sample{{Value: p.V, Timestamp: p.T}}}
+	if row.Kind == metric.Counter {
+		ts.CreatedTimestamp = start
+	}
+	e.req.Timeseries = append(e.req.Timeseries, ts)
+}

@@ -1,0 +1,322 @@
+package ingest
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+// table knows the series and entities that are being sent, so that a series is looked at closely once and an
+// entity keeps one pointer for as long as it is sent. Both are bounded; what has not been sent for a while is
+// forgotten.
+type table struct {
+	maxSeries, maxEntities int
+	forget                 int64 // milliseconds
+
+	mu       sync.Mutex
+	series   map[string]*known
+	entities map[metric.Entity]*named
+	swept    int64
+	round    uint64 // the request being converted
+	key      []byte
+	batches  []*metric.Batch
+}
+
+// known is what the labels of a series mean.
+type known struct {
+	of   *named // nil: not for us
+	why  reason // where of is nil
+	id   metric.ID
+	sub  string
+	used int64 // Unix milliseconds
+}
+
+// named is an entity that is being sent.
+type named struct {
+	entity *metric.Entity
+	used   int64
+	// where the entity's group is in the request of the round
+	round        uint64
+	batch, group int
+	gap          bool // it had a stale marker in this round
+}
+
+func newTable(o Options) *table {
+	return &table{maxSeries: o.MaxSeries, maxEntities: o.MaxEntities, forget: o.Forget.Milliseconds(),
+		series: map[string]*known{}, entities: map[metric.Entity]*named{}}
+}
+
+// lookup returns what a series means. The caller holds the lock.
+func (t *table) lookup(s *series, now int64) (*known, reason) {
+	t.key = t.key[:0]
+	for _, l := range s.labels {
+		t.key = append(t.key, byte(len(l)>>16), byte(len(l)>>8), byte(len(l)))
+		t.key = append(t.key, l...)
+	}
+	if k := t.series[string(t.key)]; k != nil {
+		k.used = now
+		if k.of == nil {
+			return nil, k.why
+		}
+		k.of.used = now
+		return k, numReasons
+	}
+	if len(t.key) > 16<<10 {
+		return nil, rejectLabels
+	}
+	if len(t.series) >= t.maxSeries && !t.sweep(now, t.forget) {
+		return nil, rejectLimit
+	}
+	k := &known{used: now}
+	if k.of, k.why = t.understand(s, k); k.why == rejectLimit {
+		return nil, k.why // may be room next time
+	}
+	t.series[string(t.key)] = k
+	if k.of == nil {
+		return nil, k.why
+	}
+	return k, numReasons
+}
+
+// understand finds the series' row and entity.
+func (t *table) understand(s *series, k *known) (*named, reason) {
+	for _, l := range s.labels {
+		if !utf8.Valid(l) {
+			return nil, rejectLabels
+		}
+	}
+	get := func(name string) string {
+		for i := 0; i < len(s.labels); i += 2 {
+			if string(s.labels[i]) == name {
+				return string(s.labels[i+1])
+			}
+		}
+		return ""
+	}
+	name := get("__name__")
+	if name == "" {
+		return nil, rejectLabels
+	}
+	row, level, err := metric.Lookup(name, get)
+	if err != nil {
+		return nil, skipUnknown
+	}
+	e := metric.Entity{Level: level, Node: get("node"), Namespace: get("namespace"), WorkloadKind: get("workload_kind"),
+		Workload: get("workload"), Pod: get("pod"), Container: get("container"), ID: get("id"), Image: get("image")}
+	if why := place(&e, row, get("instance")); why != numReasons {
+		return nil, why
+	}
+	k.id = row.ID
+	if row.Sub != "" {
+		k.sub = get(row.Sub)
+	}
+	if n := t.entities[e]; n != nil {
+		return n, numReasons
+	}
+	if len(t.entities) >= t.maxEntities {
+		return nil, rejectLimit
+	}
+	n := &named{entity: &e}
+	t.entities[e] = n
+	n.used = k.used
+	return n, numReasons
+}
+
+// place finds the level of a series that came from cAdvisor itself, where pods and the machine have the
+// containers' metric names, and says whether the entity has a name.
+func place(e *metric.Entity, row *metric.Row, instance string) reason {
+	if e.Level == metric.Container && (e.Container == "" || e.Container == "POD") {
+		switch {
+		case e.Container == "POD":
+			return skipUnknown // the pause container's own
+		case e.Pod != "" && row.Has(metric.Pod):
+			e.Level = metric.Pod
+		case e.ID == "/" && row.Has(metric.Node):
+			e.Level = metric.Node
+		default:
+			return skipUnknown // a cgroup that is no container
+		}
+	}
+	if e.Level == metric.Node && e.Node == "" {
+		e.Node, _, _ = strings.Cut(instance, ":")
+	}
+	ok := true
+	switch e.Level {
+	case metric.Container:
+		ok = e.Pod != "" || e.ID != ""
+	case metric.Pod:
+		ok = e.Pod != ""
+	case metric.Workload:
+		ok = e.Workload != ""
+	case metric.Namespace:
+		ok = e.Namespace != ""
+	case metric.Node:
+		ok = e.Node != ""
+	}
+	if !ok {
+		return rejectLabels
+	}
+	return numReasons
+}
+
+// sweep forgets what has not been sent for age milliseconds; it says whether that made room for another series.
+func (t *table) sweep(now, age int64) bool {
+	if now-t.swept < 1000 && now >= t.swept {
+		return len(t.series) < t.maxSeries
+	}
+	t.swept = now
+	for key, k := range t.series {
+		if now-k.used > age {
+			delete(t.series, key)
+		}
+	}
+	for e, n := range t.entities {
+		if now-n.used > age {
+			delete(t.entities, e)
+		}
+	}
+	return len(t.series) < t.maxSeries
+}
+
+// staleBits is the NaN by which a sender says that a series has ended.
+const staleBits = 0x7ff0000000000002
+
+func isStale(v float64) bool { return math.Float64bits(v) == staleBits }
+
+// converted is what one request holds.
+type converted struct {
+	batches []*metric.Batch
+	written int // samples in the batches, and stale markers
+	tally   tally
+	lag     float64 // seconds between the newest sample and now; NaN without one
+}
+
+// convert turns a decoded request into batches, one for each node.
+func (t *table) convert(decode func(func(*series) error) error, now time.Time, skew time.Duration, fast bool) (converted, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	ms := now.UnixMilli()
+	if ms-t.swept > t.forget/10 {
+		t.sweep(ms, t.forget)
+	}
+	t.round++
+	t.batches = nil
+	c := converted{lag: math.NaN()}
+	var newest int64
+	err := decode(func(s *series) error {
+		c.tally[skipHistogram] += s.histograms
+		c.tally[skipExemplar] += s.exemplars
+		if len(s.samples) == 0 {
+			return nil
+		}
+		k, why := t.lookup(s, ms)
+		if k == nil {
+			c.tally[why] += len(s.samples)
+			return nil
+		}
+		newest = max(newest, t.samples(k, s, now, ms+skew.Milliseconds(), fast, &c))
+		return nil
+	})
+	t.gaps()
+	if newest > 0 {
+		c.lag = float64(ms-newest) / 1000
+	}
+	c.batches = t.batches
+	t.batches = nil
+	return c, err
+}
+
+// samples adds a series' samples to its entity's group and returns the time of the newest.
+func (t *table) samples(k *known, s *series, now time.Time, horizon int64, fast bool, c *converted) (newest int64) {
+	for _, x := range s.samples {
+		switch {
+		case isStale(x.v):
+			if k.id == metric.CPUUsage || k.id == metric.MemoryWorkingSet {
+				t.ended(k.of, now, fast) // of another row it may be an interface that went away
+			}
+			c.written++
+			continue
+		case math.IsNaN(x.v) || math.IsInf(x.v, 0):
+			c.tally[skipNotFinite]++
+			continue
+		case x.t > horizon:
+			c.tally[rejectFuture]++
+			continue
+		case x.t <= 0:
+			c.tally[rejectTime]++
+			continue
+		}
+		g := t.group(k.of, now, fast)
+		if s.start > 0 && s.start <= x.t {
+			g.Start = later(g.Start, s.start)
+		} else if k.id == metric.StartTime && g.Start.IsZero() && x.v > 0 && x.v < float64(horizon)/1000 {
+			g.Start = time.UnixMilli(int64(x.v * 1000)).UTC()
+		}
+		g.Points = append(g.Points, metric.Point{ID: k.id, Sub: k.sub, T: x.t, V: x.v})
+		c.written++
+		newest = max(newest, x.t)
+	}
+	return newest
+}
+
+func later(t time.Time, ms int64) time.Time {
+	if u := time.UnixMilli(ms).UTC(); u.After(t) {
+		return u
+	}
+	return t
+}
+
+// batch returns the index of the node's batch of this round.
+func (t *table) batch(n *named, now time.Time, fast bool) int {
+	node := n.entity.Node
+	for i := len(t.batches) - 1; i >= 0; i-- {
+		if t.batches[i].Node == node {
+			return i
+		}
+	}
+	t.batches = append(t.batches, &metric.Batch{Node: node, Time: now, Fast: fast})
+	return len(t.batches) - 1
+}
+
+// enter makes the entity part of this round.
+func (t *table) enter(n *named, now time.Time, fast bool) {
+	if n.round != t.round {
+		n.round, n.batch, n.group, n.gap = t.round, t.batch(n, now, fast), -1, false
+	}
+}
+
+func (t *table) group(n *named, now time.Time, fast bool) *metric.Group {
+	t.enter(n, now, fast)
+	b := t.batches[n.batch]
+	if n.group < 0 {
+		n.group = len(b.Groups)
+		b.Groups = append(b.Groups, metric.Group{Entity: n.entity})
+	}
+	return &b.Groups[n.group]
+}
+
+// ended notes that the sender has ended a series of an entity; see gaps.
+func (t *table) ended(n *named, now time.Time, fast bool) {
+	t.enter(n, now, fast)
+	if n.gap {
+		return
+	}
+	n.gap = true
+	b := t.batches[n.batch]
+	b.Gaps = append(b.Gaps, metric.Gap{Entity: n.entity, Reason: "gone", Detail: "its sender has ended the series"})
+}
+
+// gaps drops the gaps of entities that have other samples in the request: only one of their series has ended.
+func (t *table) gaps() {
+	for _, b := range t.batches {
+		b.Gaps = slices.DeleteFunc(b.Gaps, func(g metric.Gap) bool {
+			n := t.entities[*g.Entity]
+			return n != nil && n.round == t.round && n.group >= 0
+		})
+	}
+}

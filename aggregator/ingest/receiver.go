@@ -1,0 +1,232 @@
+package ingest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/klauspost/compress/snappy"
+	"github.com/prometheus/client_golang/exp/api/remote"
+)
+
+// Receiver is the handler of POST /api/v1/write.
+type Receiver struct {
+	opts    Options
+	meters  *meters
+	table   *table
+	slots   chan struct{}
+	buffers sync.Pool // *bytes.Buffer: bodies as sent
+	plain   sync.Pool // *[]byte: bodies decompressed
+	handler http.Handler
+}
+
+// New returns a receiver. It starts nothing.
+func New(o Options) (*Receiver, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	o = o.filled()
+	r := &Receiver{opts: o, table: newTable(o), slots: make(chan struct{}, o.MaxInFlight)}
+	m, err := newMeters(o.Registerer, r.table)
+	if err != nil {
+		return nil, err
+	}
+	r.meters = m
+	r.buffers.New = func() any { return new(bytes.Buffer) }
+	r.plain.New = func() any { return new([]byte) }
+	r.handler = remote.NewWriteHandler(r, remote.MessageTypes{remote.WriteV2MessageType, remote.WriteV1MessageType},
+		remote.WithWriteHandlerMiddlewares(r.door))
+	return r, nil
+}
+
+// ServeHTTP takes one remote write request. It answers 204 when everything that the catalogue knows was written, 400
+// to a body that cannot be read or holds samples that were rejected, 413 to one that is too large, 415 to another
+// content type or encoding, 429 when too much is in flight, and 503 when a sink could not take it.
+func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	began := time.Now()
+	rec := &recorder{ResponseWriter: w, code: http.StatusOK}
+	r.handler.ServeHTTP(rec, req)
+	r.meters.requests.WithLabelValues(strconv.Itoa(rec.code)).Inc()
+	r.meters.duration.Observe(time.Since(began).Seconds())
+}
+
+// recorder remembers the status code.
+type recorder struct {
+	http.ResponseWriter
+	code int
+}
+
+func (r *recorder) WriteHeader(code int) {
+	r.code = code
+	r.ResponseWriter.WriteHeader(code)
+}
+
+// Unwrap lets http.ResponseController find the connection.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// door refuses what need not be read: too many requests, other methods, encodings and types. The library would
+// take a media type with a space before its parameter for version 1, so the header is put in order.
+func (r *Receiver) door(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if req.Method != http.MethodPost {
+			w.Header().Set("Allow", http.MethodPost)
+			http.Error(w, fmt.Sprintf("method %.32q is not allowed here, remote write is POST", req.Method), http.StatusMethodNotAllowed)
+			return
+		}
+		if enc := req.Header.Get("Content-Encoding"); enc != string(remote.SnappyBlockCompression) {
+			http.Error(w, fmt.Sprintf("content encoding %.64q is not supported, remote write is \"snappy\"", enc), http.StatusUnsupportedMediaType)
+			return
+		}
+		if ct := req.Header.Get("Content-Type"); ct != "" {
+			media, params, err := mime.ParseMediaType(ct)
+			if err != nil {
+				http.Error(w, fmt.Sprintf("content type %.128q cannot be read: %v", ct, err), http.StatusUnsupportedMediaType)
+				return
+			}
+			if proto := params["proto"]; proto != "" {
+				media += ";proto=" + proto
+			}
+			req.Header.Set("Content-Type", media)
+		}
+		select {
+		case r.slots <- struct{}{}:
+			defer func() { <-r.slots }()
+		default:
+			w.Header().Set("Retry-After", "1")
+			http.Error(w, fmt.Sprintf("%d requests are in flight already, try again in a second", r.opts.MaxInFlight), http.StatusTooManyRequests)
+			return
+		}
+		next.ServeHTTP(w, req)
+	})
+}
+
+// statusError is an error with the status code that it means.
+type statusError struct {
+	code int
+	err  error
+}
+
+func (e *statusError) Error() string { return e.err.Error() }
+func (e *statusError) Unwrap() error { return e.err }
+
+func status(code int, format string, args ...any) error {
+	return &statusError{code, fmt.Errorf(format, args...)}
+}
+
+// Store is called by the library's handler with a request whose content type is one of the two versions'.
+func (r *Receiver) Store(req *http.Request, version remote.WriteMessageType) (*remote.WriteResponse, error) {
+	answer := remote.NewWriteResponse()
+	written, err := r.store(req, version)
+	answer.Samples = written
+	if err == nil {
+		return answer, nil
+	}
+	code := http.StatusInternalServerError
+	if se := (*statusError)(nil); errors.As(err, &se) {
+		code = se.code
+	}
+	if code == http.StatusServiceUnavailable {
+		answer.SetExtraHeader("Retry-After", "5")
+		r.opts.Logger.Warn("cannot take a remote write request", slog.Any("error", err), slog.String("from", req.RemoteAddr))
+	} else {
+		r.opts.Logger.Debug("remote write request rejected", slog.Any("error", err), slog.String("from", req.RemoteAddr))
+	}
+	answer.SetStatusCode(code)
+	return answer, err
+}
+
+func (r *Receiver) store(req *http.Request, version remote.WriteMessageType) (written int, err error) {
+	buf := r.plain.Get().(*[]byte)
+	defer r.plain.Put(buf)
+	body, err := r.body(req, buf)
+	if err != nil {
+		return 0, err
+	}
+	decode := decodeV2
+	if version == remote.WriteV1MessageType {
+		decode = decodeV1
+	}
+	lane, fast := "history", req.Header.Get(LaneHeader) == LiveLane
+	if fast {
+		lane = LiveLane
+	}
+	c, err := r.table.convert(func(each func(*series) error) error { return decode(body, each) }, time.Now(), r.opts.Skew, fast)
+	if err != nil {
+		return 0, status(http.StatusBadRequest, "cannot read the request as %s: %w", version, err)
+	}
+	if err := r.hand(req.Context(), &c, fast); err != nil {
+		return 0, status(http.StatusServiceUnavailable, "cannot write: %w", err)
+	}
+	r.meters.count(&c, lane)
+	if bad := c.tally.rejected(); bad != "" {
+		return c.written, status(http.StatusBadRequest, "wrote %d samples and rejected %s", c.written, bad)
+	}
+	return c.written, nil
+}
+
+// hand gives the batches to the sinks. The live picture comes first: it is shown what is true even while the history
+// takes nothing, and drops what it gets a second time when the request is sent again.
+func (r *Receiver) hand(ctx context.Context, c *converted, fast bool) error {
+	ctx, cancel := context.WithTimeout(ctx, r.opts.Timeout)
+	defer cancel()
+	var errs []error
+	for _, b := range c.batches {
+		if r.opts.Live == nil {
+			break
+		}
+		if err := r.opts.Live.Take(ctx, b); err != nil {
+			errs = append(errs, fmt.Errorf("cannot show the batch of node %q: %w", b.Node, err))
+		}
+	}
+	for _, b := range c.batches {
+		if r.opts.History == nil || fast || len(b.Groups) == 0 {
+			continue
+		}
+		if err := r.opts.History.Take(ctx, b); err != nil {
+			return errors.Join(append(errs, fmt.Errorf("cannot keep the batch of node %q: %w", b.Node, err))...)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// body reads and decompresses the request's body into *into.
+func (r *Receiver) body(req *http.Request, into *[]byte) ([]byte, error) {
+	raw := r.buffers.Get().(*bytes.Buffer)
+	raw.Reset()
+	defer r.buffers.Put(raw)
+	if req.ContentLength > r.opts.MaxBody {
+		return nil, status(http.StatusRequestEntityTooLarge, "the body has %d bytes, the limit is %d", req.ContentLength, r.opts.MaxBody)
+	}
+	if _, err := raw.ReadFrom(io.LimitReader(req.Body, r.opts.MaxBody+1)); err != nil {
+		return nil, status(http.StatusBadRequest, "cannot read the body: %w", err)
+	}
+	if int64(raw.Len()) > r.opts.MaxBody {
+		return nil, status(http.StatusRequestEntityTooLarge, "the body has more than %d bytes", r.opts.MaxBody)
+	}
+	size, err := snappy.DecodedLen(raw.Bytes())
+	if err != nil {
+		return nil, status(http.StatusBadRequest, "the body is not snappy: %w", err)
+	}
+	if int64(size) > r.opts.MaxDecoded {
+		return nil, status(http.StatusRequestEntityTooLarge, "the body has %d bytes when decompressed, the limit is %d", size, r.opts.MaxDecoded)
+	}
+	if size > 64*raw.Len()+64 {
+		return nil, status(http.StatusBadRequest, "the body is not snappy: %d bytes cannot hold %d", raw.Len(), size)
+	}
+	if cap(*into) < size {
+		*into = make([]byte, size)
+	}
+	out, err := snappy.Decode((*into)[:size], raw.Bytes())
+	if err != nil {
+		return nil, status(http.StatusBadRequest, "the body is not snappy: %w", err)
+	}
+	return out, nil
+}
