@@ -1,0 +1,128 @@
+package collector
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+// lane reads at its own pace and hands what it read to its sinks.
+type lane struct {
+	name  string
+	every time.Duration
+	read  func(time.Time) *metric.Batch
+	sinks []*sender
+
+	c   *Collector
+	log *slog.Logger
+
+	began  atomic.Pointer[time.Time] // when Run began
+	ended  atomic.Pointer[time.Time] // when the last good tick ended
+	inside atomic.Bool               // a tick is being read
+	prev   time.Time                 // when the last tick began, by the monotonic clock
+	wall   time.Time                 // and by the wall clock
+}
+
+func (l *lane) init(c *Collector) {
+	l.c = c
+	l.log = c.opt.Logger.With("lane", l.name)
+	for _, s := range l.sinks {
+		s.lane, s.own, s.log, s.deadline = l.name, c.own, l.log, l.every
+	}
+}
+
+func (l *lane) begin() {
+	now := time.Now()
+	l.began.Store(&now)
+}
+
+func (l *lane) busy() bool { return l.inside.Load() }
+
+// run ticks until ctx ends, on the monotonic clock: tick k is due k intervals after the start. A tick that
+// comes due while one is still being read is skipped and counted.
+func (l *lane) run(ctx context.Context) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	start := time.Now()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for k := int64(0); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		l.tick(ctx, &wg)
+		passed := time.Since(start)
+		next := int64(passed/l.every) + 1
+		if skipped := next - k - 1; skipped > 0 {
+			l.c.own.skipped.WithLabelValues(l.name).Add(float64(skipped))
+			l.log.Debug("a tick took too long; the next were skipped", "skipped", skipped)
+		}
+		k = next
+		timer.Reset(time.Duration(k)*l.every - passed)
+	}
+}
+
+// tick reads once and sends. Reading is on this goroutine, sending on the senders'.
+func (l *lane) tick(ctx context.Context, wg *sync.WaitGroup) {
+	now := time.Now()
+	stepped := l.stepped(now)
+	l.prev, l.wall = now, now.Round(0)
+	l.inside.Store(true)
+	b, err := l.c.gather(l, now)
+	l.inside.Store(false)
+	took := time.Since(now)
+	o := l.c.own
+	o.duration.WithLabelValues(l.name).Observe(took.Seconds())
+	if err != nil {
+		o.panics.Inc()
+		l.log.Error("a tick is lost", "error", err)
+		return
+	}
+	if took > l.every {
+		o.overruns.WithLabelValues(l.name).Inc()
+		l.log.Warn("reading took longer than the interval", "took", took, "interval", l.every)
+	}
+	o.read.WithLabelValues(l.name).Add(float64(b.Samples()))
+	if stepped && len(b.Groups) > 0 {
+		o.dropped(l.name, "reader", "clock", b.Samples())
+		l.log.Warn("the clock was stepped; this tick's samples are dropped", "time", now)
+		b.Gaps = clockGaps(b)
+		b.Groups = nil
+	}
+	end := time.Now()
+	l.ended.Store(&end)
+	o.last.WithLabelValues(l.name).Set(float64(now.UnixMilli()) / 1e3)
+	for _, s := range l.sinks {
+		s.offer(ctx, wg, b)
+	}
+}
+
+// maxSlip is how far the wall clock and the monotonic one may part between two ticks before that is a step:
+// what adjusting the clock slowly (adjtime(2): 0.5 ms a second) cannot do.
+func (l *lane) maxSlip() time.Duration { return max(50*time.Millisecond, l.every/20) }
+
+// stepped says whether the wall clock was set between the last tick and now.
+func (l *lane) stepped(now time.Time) bool {
+	if l.prev.IsZero() {
+		return false
+	}
+	return l.slipped(now.Round(0).Sub(l.wall), now.Sub(l.prev))
+}
+
+// slipped compares how far the wall clock and the monotonic one went.
+func (l *lane) slipped(wall, mono time.Duration) bool { return (wall - mono).Abs() > l.maxSlip() }
+
+// clockGaps says of everything in a batch that the clock took it.
+func clockGaps(b *metric.Batch) []metric.Gap {
+	out := b.Gaps
+	for i := range b.Groups {
+		out = append(out, metric.Gap{Entity: b.Groups[i].Entity, Reason: "clock", Detail: "the machine's clock was stepped"})
+	}
+	return out
+}
