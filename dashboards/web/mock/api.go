@@ -45,11 +45,6 @@ func (w *world) serveStream(rw http.ResponseWriter, r *http.Request) {
 	for {
 		now := w.now()
 		send("overview", w.overview(now, ""))
-		if p := strings.Split(r.URL.Query().Get("workload"), "/"); len(p) == 3 {
-			if v := w.workloadOf(p[0], p[1], p[2], now); v != nil {
-				send("workload", v)
-			}
-		}
 		for _, d := range decisions(last, now) {
 			send("decision", d)
 		}
@@ -94,33 +89,19 @@ func (w *world) conditions() []any {
 }
 
 func (w *world) node(t float64, all []box) map[string]any {
-	get := func(name string) any {
-		if v := w.sum(name, all, t); !math.IsInf(v, 0) {
-			return v
-		}
-		return nil
-	}
-	sum := func(name string) any { // one unreadable container does not hide the machine
-		total := 0.0
-		for _, b := range all {
-			v, _ := b.metric(name, t)
-			total += v
-		}
-		return total
-	}
+	get := func(name string) any { return w.sum("node_"+name, all, t) }
 	busiest, most := "", 0.0
 	for _, b := range all {
 		if v := *b.orZero(t); v > most {
 			busiest, most = b.title, v
 		}
 	}
-	io := get("container_pressure_io_waiting_seconds_total")
 	return map[string]any{
-		"name": "node-7", "cores": 2, "memory": 23.4 * (1 << 30), "cpu": min(2, sum("container_cpu_usage_seconds_total").(float64)),
-		"workingSet": sum("container_memory_working_set_bytes"), "swap": 0, "load1": 1.31, "cpuPressure": get("container_pressure_cpu_waiting_seconds_total"),
-		"memoryPressure": 0, "ioPressure": io, "diskRead": sum("container_fs_reads_bytes_total"), "diskWrite": sum("container_fs_writes_bytes_total"),
-		"diskFree": 80e9, "diskSize": 120e9, "diskDevice": "vda1", "netReceive": sum("container_network_receive_bytes_total"),
-		"netTransmit": sum("container_network_transmit_bytes_total"), "netErrors": 0, "busiest": busiest, "containers": len(all), "gap": nil,
+		"name": "node-7", "cores": 2, "memory": 23.4 * (1 << 30), "cpu": min(2, w.sum("node_cpu_usage_seconds_total", all, t)),
+		"workingSet": get("memory_working_set_bytes"), "swap": 0, "load1": 1.31, "cpuPressure": get("pressure_cpu_waiting_seconds_total"),
+		"memoryPressure": 0, "ioPressure": get("pressure_io_waiting_seconds_total"), "diskRead": get("fs_reads_bytes_total"), "diskWrite": get("fs_writes_bytes_total"),
+		"diskFree": 80e9, "diskSize": 120e9, "diskDevice": "vda1", "netReceive": get("network_receive_bytes_total"),
+		"netTransmit": get("network_transmit_bytes_total"), "netErrors": 0, "busiest": busiest, "containers": len(all), "gap": nil,
 	}
 }
 

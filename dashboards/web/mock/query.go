@@ -69,7 +69,7 @@ func (w *world) series(name string, want map[string]string, start, end, step flo
 // then gives the container as it was: a replica's use depends on how many there were.
 func (b box) then(t float64) box {
 	if b.workload == "web" && b.ns == "demo" {
-		b.cpu = load(t) * .25
+		b.cpu = load(t) * .2
 	}
 	return b
 }

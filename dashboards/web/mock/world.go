@@ -150,7 +150,7 @@ func (w *world) all(t float64) []box {
 	out := append([]box(nil), w.boxes...)
 	for i := 1; i <= replicas(t); i++ {
 		n := fmt.Sprintf("web-%d", i)
-		out = append(out, box{"demo", "Service", "web", n, "web", "demo/" + n, "process", "", load(t) * .25, .3, 44, 64, 40, 2})
+		out = append(out, box{"demo", "Service", "web", n, "web", "demo/" + n, "process", "", load(t) * .2, .25, 44, 64, 40, 2})
 	}
 	return out
 }

@@ -14,6 +14,8 @@ export interface ChartSpec {
   strokes: (Stroke & { key: string })[]; // key names the column of the picture
   limits?: Limit[];
   unit: (v: number | null) => string;
+  scale?: (v: number | null) => string; // the numbers on the scale, where they are shorter
+  wide?: boolean; // takes the whole width
   binary?: boolean;
   floor?: number;
   height?: number;
@@ -58,7 +60,7 @@ function Chart(p: ChartProps) {
   const { chart: c, picture, cursor } = p;
   const cols = c.strokes.map((s) => picture.frame.cols[p.keys.indexOf(s.key)] ?? []);
   const frame: Frame = { t: picture.frame.t, cols };
-  const spec: Spec = { height: c.height ?? 150, strokes: c.strokes, limits: c.limits ?? [], marks: p.marks, unit: c.unit, binary: !!c.binary, floor: c.floor ?? 0, from: picture.from, to: picture.to, frame };
+  const spec: Spec = { height: c.height ?? 170, strokes: c.strokes, limits: c.limits ?? [], marks: p.marks, unit: c.scale ?? c.unit, binary: !!c.binary, floor: c.floor ?? 0, from: picture.from, to: picture.to, frame };
   const [said, setSaid] = useState("");
   const box = useRef<HTMLDivElement>(null);
   const plot = usePlot(box, spec, p);
@@ -77,7 +79,7 @@ function Chart(p: ChartProps) {
   };
   const name = `${c.title}, ${c.sub}`;
   return (
-    <figure class="chart" aria-labelledby={c.id}>
+    <figure class={c.wide ? "chart wide" : "chart"} aria-labelledby={c.id}>
       <figcaption>
         <h2 id={c.id}>
           {c.title} <small>{c.sub}</small>

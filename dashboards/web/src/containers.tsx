@@ -107,9 +107,10 @@ interface TableProps {
   data: Overview;
   address: Address;
   onSort?: (k: string) => void;
+  say?: (c: Container) => string; // a further word on a row
 }
 
-export function Table({ rows, live, data, address, onSort }: TableProps) {
+export function Table({ rows, live, data, address, onSort, say }: TableProps) {
   const sparks = useSparks(live, address);
   return (
     <table class="rows containers">
@@ -132,7 +133,7 @@ export function Table({ rows, live, data, address, onSort }: TableProps) {
       </thead>
       <tbody>
         {rows.map((p) => (
-          <Row key={p.key} p={p} node={data.nodes.find((n) => n.name === p.row.node) ?? data.node} address={address} spark={sparks(p.key, p.row)} now={live.now()} />
+          <Row key={p.key} p={p} node={data.nodes.find((n) => n.name === p.row.node) ?? data.node} address={address} spark={sparks(p.key, p.row)} say={say?.(p.row)} now={live.now()} />
         ))}
       </tbody>
     </table>
@@ -144,10 +145,11 @@ interface RowProps {
   node: Node;
   address: Address;
   spark: preact.JSX.Element;
+  say?: string;
   now: number;
 }
 
-function Row({ p: { row: c, gone }, node, address, spark, now }: RowProps) {
+function Row({ p: { row: c, gone }, node, address, spark, say, now }: RowProps) {
   const near = c.cpu !== null && c.cpuLimit !== null && c.cpu > 0.9 * c.cpuLimit;
   const full = c.workingSet !== null && c.memoryLimit !== null && c.workingSet > 0.9 * c.memoryLimit;
   const [used, of] = memoryOf(c.workingSet, c.memoryLimit);
@@ -160,7 +162,8 @@ function Row({ p: { row: c, gone }, node, address, spark, now }: RowProps) {
         <small>
           {c.runtime === "self" ? "this process" : c.runtime}
           {c.image && ` · ${shortImage(c.image)}`}
-          {gone ? " · gone" : c.why && <em class="why"> {c.why}</em>}
+          {say && ` · ${say}`}
+          {gone ? " · gone" : c.why && <em class="why"> · {c.why}</em>}
         </small>
         {c.gap && !gone && <small class="gapword">no sample for {span(now - seconds(c.gap.since)!)}: {c.gap.detail || c.gap.reason}</small>}
       </td>
@@ -188,7 +191,7 @@ function Row({ p: { row: c, gone }, node, address, spark, now }: RowProps) {
 function Figure({ label, v, loud, text }: { label: string; v: Num; loud: number; text: (v: Num) => string }) {
   const t = text(v);
   return (
-    <td class="num" data-label={label}>
+    <td class={`num fig ${v ? "" : "nil"}`} data-label={label}>
       {v !== null && v >= loud ? <em>{t}</em> : v ? t : <span class="zero">{t}</span>}
     </td>
   );

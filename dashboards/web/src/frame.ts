@@ -136,16 +136,13 @@ export function at(col: Cell[], i: number): number | null {
   return null;
 }
 
-/** top finds the scale's upper end for a highest value: the next round number, with room above. */
-export function ticks(max: number, want = 3, binary = false): { top: number; at: number[] } {
-  if (!(max > 0)) return { top: 1, at: [] };
-  const room = max * 1.08;
-  const unit = binary ? 1024 ** Math.floor(Math.log(room / want) / Math.log(1024)) : 1;
-  const raw = room / unit / (want + 1);
+/** ticks finds round numbers below top, about so many; in powers of two where the unit goes by them. */
+export function ticks(top: number, want = 3, binary = false): number[] {
+  if (!(top > 0)) return [];
+  const raw = top / (want + 1);
   const mag = binary ? 2 ** Math.floor(Math.log2(raw)) : 10 ** Math.floor(Math.log10(raw));
-  const m = (binary ? [1, 2] : [1, 2, 2.5, 5, 10]).find((x) => x * mag >= raw * 0.999) ?? 10;
-  const gap = m * mag * unit;
+  const m = (binary ? [1, 2] : [1, 2, 5, 10]).find((x) => x * mag >= raw * 0.999) ?? 10;
   const at: number[] = [];
-  for (let i = 1; i * gap < room; i++) at.push(i * gap);
-  return { top: room, at };
+  for (let i = 1; i * m * mag < top; i++) at.push(i * m * mag);
+  return at;
 }

@@ -19,6 +19,10 @@ const sumRates = (a: string, b: string) => (sel: string, w: string) => `${sumRat
 const maxRate = (name: string) => (sel: string, w: string) => `max(rate(${name}{${sel}}[${w}]))`;
 const gauge = (join: string, over: string, name: string) => (sel: string, w: string) => `${join}(${over}_over_time(${name}{${sel}}[${w}]))`;
 
+/** outward leaves out the interfaces that only carry on what a real one carries, as the live picture does. */
+const outward = 'interface!~"lo|(veth|docker|br-|cni|flannel|cali|virbr|podman|lxc|dummy|nerdctl|kube-).*"';
+const netRate = (name: string) => (sel: string, w: string) => sumRate(name)(sel ? `${sel},${outward}` : outward, w);
+
 const throttled = (sel: string, w: string) =>
   `sum(rate(container_cpu_cfs_throttled_periods_total{${sel}}[${w}])) / sum(rate(container_cpu_cfs_periods_total{${sel}}[${w}]))`;
 
@@ -41,8 +45,8 @@ export const nodeLines: Line<Node>[] = [
   { key: "cpuPressure", now: (n) => n.cpuPressure, expr: maxRate("node_pressure_cpu_waiting_seconds_total") },
   { key: "memoryPressure", now: (n) => n.memoryPressure, expr: maxRate("node_pressure_memory_waiting_seconds_total") },
   { key: "ioPressure", now: (n) => n.ioPressure, expr: maxRate("node_pressure_io_waiting_seconds_total") },
-  { key: "netReceive", now: (n) => n.netReceive, expr: sumRate("node_network_receive_bytes_total") },
-  { key: "netTransmit", now: (n) => n.netTransmit, expr: sumRate("node_network_transmit_bytes_total") },
+  { key: "netReceive", now: (n) => n.netReceive, expr: netRate("node_network_receive_bytes_total") },
+  { key: "netTransmit", now: (n) => n.netTransmit, expr: netRate("node_network_transmit_bytes_total") },
   { key: "diskRead", now: (n) => n.diskRead, expr: sumRate("node_fs_reads_bytes_total") },
   { key: "diskWrite", now: (n) => n.diskWrite, expr: sumRate("node_fs_writes_bytes_total") },
 ];

@@ -27,8 +27,8 @@ export class Live {
   private subs = new Set<() => void>();
   private watched: Name | null = null;
   private stream = new Stream({
-    url: () => `plimsoll/v1/stream?limit=${most}` + (this.watched ? "&workload=" + encodeURIComponent(names(this.watched).join("/")) : ""),
-    events: ["overview", "workload", "decision"],
+    url: () => `plimsoll/v1/stream?limit=${most}`,
+    events: ["overview", "decision"],
     onEvent: (name, data) => this.event(name, data),
     onState: (s) => this.turn(s),
   });
@@ -57,13 +57,19 @@ export class Live {
     return Date.now() / 1000 + this.offset;
   }
 
-  /** watch asks for the events of one workload too; null for none. */
+  private asking = 0;
+  /**
+   * watch reads one workload with its decisions too, at once and every few seconds; null ends that. A browser opens
+   * few streams to one server, so a page has one, and what changes slowly is asked for.
+   */
   watch(w: Name | null) {
     if (w === this.watched || (w && this.watched && workloadKey(w) === workloadKey(this.watched))) return;
+    clearInterval(this.asking);
     this.watched = w;
     this.workload = null;
-    if (w) void this.fetchWorkload(w);
-    this.stream.open();
+    if (!w) return;
+    void this.fetchWorkload(w);
+    this.asking = window.setInterval(() => this.state === "live" && void this.fetchWorkload(w), 5000);
   }
 
   private async fetchWorkload(w: Name) {
@@ -75,7 +81,6 @@ export class Live {
 
   private event(name: string, data: unknown) {
     if (name === "overview") this.picture(data as Overview);
-    if (name === "workload") this.workload = keepDecisions(data as Workload, this.workload);
     if (name === "decision") this.decided(data as Decision);
     this.tell();
   }
@@ -123,10 +128,4 @@ export class Live {
   private tell() {
     for (const f of this.subs) f();
   }
-}
-
-/** keepDecisions holds on to decisions that came one by one, when an event brings none. */
-function keepDecisions(next: Workload, prev: Workload | null): Workload {
-  if (next.decisions?.length || !prev || workloadKey(next) !== workloadKey(prev)) return next;
-  return { ...next, decisions: prev.decisions ?? [] };
 }

@@ -145,14 +145,14 @@ function Conditions({ data }: { data: Data }) {
 function ThemeButton() {
   const [theme, setTheme] = useState<Theme>(chosen());
   const next = themes[(themes.indexOf(theme) + 1) % themes.length]!;
-  const names = { system: "◐ Auto", light: "○ Light", dark: "● Dark" };
+  const names = { system: ["◐", "Auto"], light: ["○", "Light"], dark: ["●", "Dark"] };
   const turn = () => {
     choose(next);
     setTheme(next);
   };
   return (
     <button type="button" class="theme" onClick={turn} aria-label={`Colours: ${theme}. Switch to ${next}.`} title={`Colours: ${theme}`}>
-      {names[theme]}
+      {names[theme][0]} <span>{names[theme][1]}</span>
     </button>
   );
 }

@@ -16,6 +16,7 @@ export interface Limit {
   label: string;
   value: number;
   soft?: boolean; // a request rather than a limit: drawn dashed
+  drawn?: boolean; // one of the strokes draws it; only its name is written here
 }
 
 export interface Mark {
@@ -28,7 +29,7 @@ export interface Spec {
   strokes: Stroke[];
   limits: Limit[];
   marks: Mark[];
-  unit: (v: number) => string;
+  unit: (v: number) => string; // for the numbers on the scale
   binary: boolean;
   floor: number; // the scale is never smaller than this
   from: number;
@@ -89,7 +90,8 @@ export class Plot {
 
   private top(max: number | null): number {
     const most = Math.max(max ?? 0, this.spec.floor, ...this.spec.limits.map((l) => l.value));
-    return ticks(most, 3, this.spec.binary).top;
+    const lined = this.spec.limits.some((l) => l.value > most * 0.85);
+    return most * (lined ? 1.22 : 1.08) || 1; // room for the line's name above it
   }
 
   private options(): uPlot.Options {
@@ -142,9 +144,10 @@ export class Plot {
   private under(u: uPlot) {
     const { ctx, bbox: b } = u;
     ctx.save();
+    ctx.setLineDash([]);
     ctx.strokeStyle = this.ink.rule;
     ctx.lineWidth = devicePixelRatio;
-    for (const v of ticks(u.scales.y!.max! / 1.08, 3, this.spec.binary).at) across(ctx, b, Math.round(u.valToPos(v, "y", true)) + 0.5);
+    for (const v of this.ticks(u)) across(ctx, b, Math.round(u.valToPos(v, "y", true)) + 0.5);
     for (const [from, to] of holes(this.spec.frame)) this.hatch(u, from, to);
     ctx.restore();
   }
@@ -177,21 +180,34 @@ export class Plot {
     ctx.font = font.replace("11px", 11 * px + "px");
     ctx.lineJoin = "round";
     const unit = this.spec.unit;
-    for (const v of ticks(u.scales.y!.max! / 1.08, 3, this.spec.binary).at) this.text(u, unit(v), b.left + 6 * px, u.valToPos(v, "y", true) - 4 * px, this.ink.soft, "left");
-    for (const m of this.spec.marks) if (m.t >= this.spec.from && m.t <= this.spec.to) this.decision(u, m);
+    for (const v of this.ticks(u)) this.text(u, unit(v), b.left + 6 * px, u.valToPos(v, "y", true) - 4 * px, this.ink.soft, "left");
+    this.decisions(u);
     for (const l of this.spec.limits) {
       const y = Math.round(u.valToPos(l.value, "y", true));
       ctx.strokeStyle = this.ink.ink;
       ctx.lineWidth = 1.5 * px;
       ctx.setLineDash(l.soft ? [2 * px, 4 * px] : []);
-      across(ctx, b, y);
+      if (!l.drawn) across(ctx, b, y);
       ctx.setLineDash([]);
       this.text(u, l.label, b.left + b.width - 6 * px, y - 5 * px, this.ink.ink, "right", true);
     }
     ctx.restore();
   }
 
-  private decision(u: uPlot, m: Mark) {
+  /** ticks are the values on the scale that get a number: round ones that no limit's line runs into. */
+  private ticks(u: uPlot): number[] {
+    const top = u.scales.y!.max!;
+    return ticks(top, 3, this.spec.binary).filter((v) => v < top * 0.95 && this.spec.limits.every((l) => Math.abs(l.value - v) > top * 0.04));
+  }
+
+  /** decisions marks each decision; where they stand too close, only the triangles at the top remain. */
+  private decisions(u: uPlot) {
+    const shown = this.spec.marks.filter((m) => m.t >= this.spec.from && m.t <= this.spec.to);
+    const dense = shown.length > u.width / 24;
+    for (const m of shown) this.decision(u, m, !dense);
+  }
+
+  private decision(u: uPlot, m: Mark, line: boolean) {
     const { ctx, bbox: b } = u;
     const px = devicePixelRatio;
     const x = Math.round(u.valToPos(m.t, "x", true)) + 0.5;
@@ -200,7 +216,7 @@ export class Plot {
     ctx.setLineDash([3 * px, 3 * px]);
     ctx.beginPath();
     ctx.moveTo(x, b.top);
-    ctx.lineTo(x, b.top + b.height);
+    if (line) ctx.lineTo(x, b.top + b.height);
     ctx.stroke();
     ctx.setLineDash([]);
     const [tip, base] = m.up ? [b.top + px, b.top + 8 * px] : [b.top + 8 * px, b.top + px];

@@ -7,7 +7,7 @@ import { nodeKey } from "./live.ts";
 import { Section, Spark } from "./marks.tsx";
 import type { ViewProps } from "./page.tsx";
 import { usePicture } from "./picture.ts";
-import { cores, disk, memory, memoryOf, none, rate, rateParts, seconds, share, span, whole } from "./units.ts";
+import { cores, disk, memory, memoryOf, rateParts, ratesIn, seconds, share, span, whole } from "./units.ts";
 
 const key = (k: string) => nodeLines.findIndex((l) => l.key === k);
 
@@ -28,8 +28,8 @@ export function Tiles({ live, data, address }: ViewProps) {
   const p = usePicture({ lines: nodeLines, sel: "", trail, address: { ...address, from: null, to: null }, now: live.now(), since: seconds(data.since)! });
   const col = (...keys: string[]) => p.frame.t.map((_, i) => keys.map((k) => p.frame.cols[key(k)]?.[i]).reduce((a, b) => (a == null ? b : b == null ? a : a + b)));
   const high = (c: (number | null | undefined)[]) => Math.max(0, ...c.filter((v): v is number => typeof v === "number"));
-  const spark = (ink: "a" | "b" | "c" | "d", c: (number | null | undefined)[], top: number | null) => (
-    <Spark t={p.frame.t} col={c} from={p.from} to={p.to} top={top ?? (high(c) * 1.2 || 1)} ink={ink} line={top !== null} />
+  const spark = (ink: "a" | "b" | "c" | "d", c: (number | null | undefined)[], top: number | null, line = top !== null) => (
+    <Spark t={p.frame.t} col={c} from={p.from} to={p.to} top={top ?? (high(c) * 1.2 || 1)} ink={ink} line={line} />
   );
   const pressures = [
     ["CPU", n.cpuPressure, "cpuPressure"],
@@ -39,6 +39,8 @@ export function Tiles({ live, data, address }: ViewProps) {
   const worst = pressures.reduce((a, b) => ((b[1] ?? -1) > (a[1] ?? -1) ? b : a));
   const [used, ofMemory] = memoryOf(n.workingSet, n.memory);
   const [io, ioUnit] = rateParts(plus(n.diskRead, n.diskWrite));
+  const [read, written] = ratesIn(n.diskRead, n.diskWrite);
+  const [received, sent] = ratesIn(n.netReceive, n.netTransmit);
   const [net, netUnit] = rateParts(plus(n.netReceive, n.netTransmit));
   const busy = data.containers.find((c) => c.title === n.busiest) ?? busiest(data, (c) => c.cpu);
   const who = (c: Container | null) => c && <Busiest c={c} address={address} />;
@@ -50,20 +52,23 @@ export function Tiles({ live, data, address }: ViewProps) {
       {n.gap && <p class="note">No values from the machine since {span(live.now() - seconds(n.gap.since)!)}: {n.gap.detail || n.gap.reason}.</p>}
       <div class="tiles">
         <Tile name="CPU" big={cores(n.cpu)} unit={`of ${whole(n.cores)} cores`} spark={spark("a", col("cpu"), n.cores)} who={who(busy)}>
-          {n.cpu !== null && n.cores !== null && `${cores(Math.max(0, n.cores - n.cpu))} free`}
+          {n.cpu !== null && n.cores !== null && `${cores(Math.max(0, n.cores - n.cpu))} cores free`}
+          {n.load1 !== null && `load ${n.load1.toFixed(2)}`}
         </Tile>
         <Tile name="Memory" big={used} unit={ofMemory} spark={spark("b", col("memory"), n.memory)} who={who(busiest(data, (c) => c.workingSet))}>
           {n.workingSet !== null && n.memory !== null && `${memory(n.memory - n.workingSet)} free`}
-          {n.swap ? ` · ${memory(n.swap)} swapped` : ""}
+          {n.swap === null ? "" : n.swap ? `${memory(n.swap)} swapped out` : "no swap used"}
         </Tile>
-        <Tile name="Pressure" big={share(worst[1]).replace(/\s%$/, "")} unit={worst[1] === null ? "not measured" : `% waited for ${worst[0]}`} spark={spark("c", col1, Math.max(0.2, high(col1) * 1.1))} who={who(busiest(data, (c) => c.cpuPressure))} plain>
-          {pressures.filter((x) => x !== worst).map(([name, v]) => `${name} ${share(v)}`).join(" · ")}
+        <Tile name="Pressure" big={share(worst[1]).replace(/\s%$/, "")} unit={worst[1] === null ? "not measured" : `% waited for ${worst[0]}`} spark={spark("c", col1, Math.max(0.2, high(col1) * 1.1), false)} who={who(busiest(data, (c) => c.cpuPressure))}>
+          {pressures.filter((x) => x !== worst).map(([name, v]) => `${share(v)} for ${name}`)}
         </Tile>
         <Tile name="Disk" big={io} unit={ioUnit} spark={spark("b", col("diskRead", "diskWrite"), null)} who={who(busiest(data, (c) => plus(c.diskRead, c.diskWrite)))}>
-          read {rate(n.diskRead)} · written {rate(n.diskWrite)} · {n.diskFree === null ? none : disk(n.diskFree)} free{n.diskSize === null ? "" : ` of ${disk(n.diskSize)}`}
+          {`${read} read, ${written} written`}
+          {n.diskFree !== null && `${disk(n.diskFree)}${n.diskSize === null ? "" : ` of ${disk(n.diskSize)}`} free`}
         </Tile>
         <Tile name="Network" big={net} unit={netUnit} spark={spark("a", col("netReceive", "netTransmit"), null)} who={who(busiest(data, (c) => plus(c.netReceive, c.netTransmit)))}>
-          in {rate(n.netReceive)} · out {rate(n.netTransmit)} · {n.netErrors ? <em>{n.netErrors.toFixed(1)} errors/s</em> : n.netErrors === 0 ? "no errors" : ""}
+          {`${received} in, ${sent} out`}
+          {n.netErrors ? <em>{n.netErrors.toFixed(1)} errors or drops a second</em> : n.netErrors === 0 ? "no errors" : ""}
         </Tile>
       </div>
       <p class="under">
@@ -80,8 +85,7 @@ interface TileProps {
   unit: string;
   spark: ComponentChildren;
   who: ComponentChildren;
-  plain?: boolean;
-  children: ComponentChildren;
+  children: ComponentChildren[]; // a line each
 }
 
 function Tile({ name, big, unit, spark, who, children }: TileProps) {
@@ -93,7 +97,7 @@ function Tile({ name, big, unit, spark, who, children }: TileProps) {
         <small>{" " + unit}</small>
       </p>
       {spark}
-      <p class="sub">{children}</p>
+      {children.flat().map((line, i) => line && <p key={i} class="sub">{line}</p>)}
       {who && <p class="sub who">{who}</p>}
     </section>
   );
@@ -101,7 +105,7 @@ function Tile({ name, big, unit, spark, who, children }: TileProps) {
 
 const Busiest = ({ c, address }: { c: Container; address: Address }) => (
   <>
-    most: <a href={link(address, containerView(c))}>{c.title}</a>
+    most by <a href={link(address, containerView(c))}>{c.title}</a>
   </>
 );
 

@@ -34,19 +34,31 @@ export const rateParts = (v: Num): [string, string] => {
   return [n, u + "/s"];
 };
 
+const bare = ([n, u]: [string, string]): [string, string] => [n.replace(/\.0$/, ""), u];
 const joined = ([n, u]: [string, string]) => (u ? n + nb + u : n);
 
 export const memory = (v: Num) => joined(memoryParts(v));
 export const rate = (v: Num) => joined(rateParts(v));
+/** size is memory for what does not move: a limit, a mark on the scale. */
+export const size = (v: Num) => joined(bare(memoryParts(v)));
 /** disk gives a size on disk, in powers of 1000, as disks are sold. */
-export const disk = (v: Num) => (v === null ? none : joined(scaled(v, 1000, decimal)));
+export const disk = (v: Num) => (v === null ? none : joined(bare(scaled(v, 1000, decimal))));
+
+/** ratesIn gives two rates in the unit of their sum: ["0.4", "3.9"] of "4.3 MB/s". */
+export function ratesIn(a: Num, b: Num): [string, string] {
+  const sum = (a ?? 0) + (b ?? 0);
+  let i = 0;
+  while (sum / 1000 ** i >= 999.5 && i < decimal.length - 1) i++;
+  const text = (v: Num) => (v === null ? none : (v / 1000 ** i).toFixed(i && v / 1000 ** i < 99.95 ? 1 : 0));
+  return [text(a), text(b)];
+}
 
 /** memoryOf says a part and its whole in the whole's unit: "58 of 64 MiB". */
 export function memoryOf(part: Num, whole: Num): [string, string] {
   if (whole === null || part === null) return memoryParts(part);
   const [w, u] = scaled(whole, 1024, binary);
   const p = part / 1024 ** binary.indexOf(u);
-  return [p >= 99.95 || (p >= 9.95 && whole / 1024 ** binary.indexOf(u) >= 99.95) ? p.toFixed(0) : p.toFixed(1), `of ${w}${nb}${u}`];
+  return [p >= 99.95 || (p >= 9.95 && whole / 1024 ** binary.indexOf(u) >= 99.95) ? p.toFixed(0) : p.toFixed(1), `of ${w.replace(/\.0$/, "")}${nb}${u}`];
 }
 
 /** cores gives CPU without its unit: "0.94", "12.5"; what is more than nothing never reads as nothing. */

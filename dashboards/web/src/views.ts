@@ -2,7 +2,7 @@
 import type { ChartSpec } from "./charts.tsx";
 import type { Container, Node, Num } from "./contract.ts";
 import type { Limit, Stroke } from "./plot.ts";
-import { cores, count, memory, rate, share, whole } from "./units.ts";
+import { cores, count, memory, rate, share, size, whole } from "./units.ts";
 
 const coresOf = (v: Num) => (v === null ? cores(v) : cores(v) + "\u00a0cores");
 const dashed = [6, 4];
@@ -27,6 +27,7 @@ const traffic: ChartSpec[] = [
       { key: "netTransmit", label: "sent", ink: "b", dash: dashed },
     ],
     unit: rate,
+    scale: (v) => rate(v).replace(".0", ""),
     floor: 1000,
   },
   {
@@ -38,6 +39,7 @@ const traffic: ChartSpec[] = [
       { key: "diskWrite", label: "written", ink: "b", dash: dashed },
     ],
     unit: rate,
+    scale: (v) => rate(v).replace(".0", ""),
     floor: 1000,
   },
 ];
@@ -52,19 +54,19 @@ export const containerCharts = (c: Container): ChartSpec[] => [
     strokes: one("cpu", "used", "a"),
     limits: [...limit(c.cpuRequest !== c.cpuLimit ? c.cpuRequest : null, (v) => whole(v) + " cores", "request", true), ...limit(c.cpuLimit, (v) => whole(v) + " cores", "limit")],
     unit: coresOf,
+    scale: whole,
     floor: 0.05,
-    height: 190,
   },
   {
     id: "memory",
     title: "Memory",
     sub: c.memoryLimit === null ? "working set; there is no limit" : "working set, below its limit",
     strokes: one("memory", "used", "b"),
-    limits: limit(c.memoryLimit, memory, "limit"),
+    limits: limit(c.memoryLimit, size, "limit"),
     unit: memory,
+    scale: size,
     binary: true,
     floor: 1 << 20,
-    height: 190,
   },
   {
     id: "pressure",
@@ -78,15 +80,15 @@ export const containerCharts = (c: Container): ChartSpec[] => [
 ];
 
 export const machineCharts = (n: Node): ChartSpec[] => [
-  { id: "cpu", title: "CPU", sub: "used", strokes: one("cpu", "used", "a"), limits: limit(n.cores, (v) => `${whole(v)} cores`, "all"), unit: coresOf, height: 190 },
-  { id: "memory", title: "Memory", sub: "working set", strokes: one("memory", "used", "b"), limits: limit(n.memory, memory, "all"), unit: memory, binary: true, height: 190 },
+  { id: "cpu", title: "CPU", sub: "used", strokes: one("cpu", "used", "a"), limits: limit(n.cores, (v) => `${whole(v)} cores`, "all"), unit: coresOf, scale: whole },
+  { id: "memory", title: "Memory", sub: "working set", strokes: one("memory", "used", "b"), limits: limit(n.memory, size, "all"), unit: memory, scale: size, binary: true },
   { id: "pressure", title: "Pressure", sub: "share of the time in which something waited", strokes: pressureStrokes, unit: share, floor: 0.05 },
   ...traffic,
 ];
 
 export const groupCharts = (): ChartSpec[] => [
-  { id: "cpu", title: "CPU", sub: "all its containers", strokes: one("cpu", "used", "a"), unit: coresOf, floor: 0.05 },
-  { id: "memory", title: "Memory", sub: "working set of all its containers", strokes: one("memory", "used", "b"), unit: memory, binary: true, floor: 1 << 20 },
+  { id: "cpu", title: "CPU", sub: "all its containers", strokes: one("cpu", "used", "a"), unit: coresOf, scale: whole, floor: 0.05 },
+  { id: "memory", title: "Memory", sub: "working set of all its containers", strokes: one("memory", "used", "b"), unit: memory, scale: size, binary: true, floor: 1 << 20 },
   {
     id: "pressure",
     title: "Waiting",
@@ -103,10 +105,11 @@ export const loadChart = (name: string, of: string, target: Num, alone: boolean)
   id: "load-" + name,
   title: alone ? "Load per replica" : `Load per replica: ${name}`,
   sub: of ? `as a share of ${of}` : "as a share of its request",
-  strokes: one("load:" + name, "load", "a"),
-  limits: limit(target, share, "line"),
+  strokes: [...one("load:" + name, "load", "a"), { key: "target:" + name, label: "line", ink: "ink", steps: true }],
+  limits: limit(target, share, "line").map((l) => ({ ...l, drawn: true })),
   unit: share,
   height: 220,
+  wide: true,
 });
 
 export const replicasChart: ChartSpec = {
@@ -119,5 +122,6 @@ export const replicasChart: ChartSpec = {
   ],
   unit: count,
   floor: 3,
-  height: 120,
+  height: 130,
+  wide: true,
 };

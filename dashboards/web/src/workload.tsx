@@ -12,7 +12,7 @@ import { Dots, Section } from "./marks.tsx";
 import type { ViewProps } from "./page.tsx";
 import { usePicture } from "./picture.ts";
 import { policyExample, workloadTitle } from "./scaled.tsx";
-import { ago, cores, memory, none, seconds, share, span } from "./units.ts";
+import { ago, seconds, share, span } from "./units.ts";
 import { groupCharts, loadChart, replicasChart } from "./views.ts";
 
 type Props = ViewProps & { view: Extract<View, { at: "workload" }> };
@@ -51,18 +51,18 @@ export function WorkloadPage({ live, data, address, go, view: v }: Props) {
       )}
       <Zoom address={address} go={go} />
       <Charts picture={picture} keys={lines.map((l) => l.key)} charts={charts.slice(0, s ? s.metrics.length + 1 : 0)} marks={marks(decisions)} since={since} now={now} point={point} onZoom={(from, to) => go({ from, to })} />
-      {s && <Decisions decisions={decisions} now={now} onPoint={setPoint} />}
-      {s && <Members s={s} now={now} />}
-      <Charts picture={picture} keys={lines.map((l) => l.key)} charts={charts.slice(s ? s.metrics.length + 1 : 0)} marks={marks(decisions)} since={since} now={now} point={point} onZoom={(from, to) => go({ from, to })} />
-      <Section id="containers" title="Containers" sub={String(containers.length)}>
+      {s && <Decisions decisions={decisions.filter((d) => (seconds(d.time) ?? 0) >= picture.from && (seconds(d.time) ?? 0) <= picture.to)} last={s.change} now={now} onPoint={setPoint} />}
+      <Section id="containers" title={s ? "Replicas" : "Containers"} sub={String(s ? s.replicas : containers.length)}>
+        {s && <Absent s={s} present={new Set(containers.map((c) => c.pod))} now={now} />}
         {containers.length ? (
           <div class="card">
-            <Table rows={sorted(containers, "name").map((row) => ({ key: containerKey(row), row, gone: false }))} live={live} data={data} address={{ ...address, sort: "" }} />
+            <Table rows={sorted(containers, "name").map((row) => ({ key: containerKey(row), row, gone: false }))} live={live} data={data} address={{ ...address, sort: "" }} say={(c) => inState(s?.members.find((m) => m.name === c.pod), now)} />
           </div>
         ) : (
           <p class="card empty">None of its containers is there now.</p>
         )}
       </Section>
+      <Charts picture={picture} keys={lines.map((l) => l.key)} charts={charts.slice(s ? s.metrics.length + 1 : 0)} marks={marks(decisions)} since={since} now={now} point={point} onZoom={(from, to) => go({ from, to })} />
       <Policy s={s} />
     </>
   );
@@ -77,13 +77,26 @@ function ScaledFacts({ s }: { s: Scaled }) {
   return <>{[`${s.ready} ready${starting > 0 ? `, ${starting} starting` : starting < 0 ? `, ${-starting} leaving` : ""}`, `${s.min} to ${s.max} allowed`, ...lines, mode].filter(Boolean).join(" · ")}</>;
 }
 
-function Decisions({ decisions, now, onPoint }: { decisions: Decision[]; now: number; onPoint: (t: number | null) => void }) {
+interface DecisionsProps {
+  decisions: Decision[]; // of the window that is looked at
+  last: Decision | null;
+  now: number;
+  onPoint: (t: number | null) => void;
+}
+
+function Decisions({ decisions, last, now, onPoint }: DecisionsProps) {
   const [all, setAll] = useState(false);
   const changes = decisions.filter((d) => d.from !== d.to);
-  const shown = all ? changes : changes.slice(0, 8);
+  const shown = all ? changes : changes.slice(0, 5);
   return (
-    <Section id="decisions" title="Decisions" sub={changes.length ? "that changed the count, newest first" : ""}>
-      {changes.length ? <Log decisions={shown} now={now} onPoint={onPoint} /> : <p class="card empty">No change in the last 24 hours. A change appears here with its reason as soon as the load leaves its line.</p>}
+    <Section id="decisions" title="Decisions" sub={changes.length ? `${changes.length} in this time, newest first` : ""}>
+      {changes.length ? (
+        <Log decisions={shown} now={now} onPoint={onPoint} />
+      ) : (
+        <p class="card empty">
+          No change of the count in this time. {last ? `The last was ${head(last)}, ${ago(seconds(last.time)!, now)}: ${last.message}` : "A change appears here with its reason as soon as the load leaves its line."}
+        </p>
+      )}
       {shown.length < changes.length && (
         <button type="button" class="more" onClick={() => setAll(true)}>
           Show all {changes.length}
@@ -93,47 +106,26 @@ function Decisions({ decisions, now, onPoint }: { decisions: Decision[]; now: nu
   );
 }
 
-function Members({ s, now }: { s: Scaled; now: number }) {
-  if (!s.members.length) return null;
+/** Absent lists the replicas that have no container to show: starting, dead, waiting to be started again. */
+function Absent({ s, present, now }: { s: Scaled; present: Set<string>; now: number }) {
+  const away = s.members.filter((m) => !present.has(m.name));
+  if (!away.length) return null;
   return (
-    <Section id="members" title="Replicas" sub={`${s.members.length}`}>
-      <div class="card">
-        <table class="rows members">
-          <thead>
-            <tr>
-              <th scope="col">Name</th>
-              <th scope="col">State</th>
-              <th scope="col">CPU</th>
-              <th scope="col">Memory</th>
-              <th scope="col">Restarts</th>
-            </tr>
-          </thead>
-          <tbody>
-            {s.members.map((m) => (
-              <Member key={m.name} m={m} now={now} />
-            ))}
-          </tbody>
-        </table>
-      </div>
-    </Section>
+    <ul class="absent">
+      {away.map((m) => (
+        <li key={m.name}>
+          <b>{m.name}</b> {inState(m, now)}
+        </li>
+      ))}
+    </ul>
   );
 }
 
-function Member({ m, now }: { m: Replica; now: number }) {
+function inState(m: Replica | undefined, now: number): string {
+  if (!m) return "";
   const since = seconds(m.since);
-  const bad = m.state === "dead" || m.state === "backing-off";
-  return (
-    <tr>
-      <td>{m.name}</td>
-      <td data-label="State">
-        {bad ? <em>{m.state}</em> : m.state} {since !== null && <small class="in">{span(now - since)}</small>}
-        {m.detail && <small>{m.detail}</small>}
-      </td>
-      <td data-label="CPU">{m.cpu === null ? none : cores(m.cpu) + " cores"}</td>
-      <td data-label="Memory">{memory(m.memory)}</td>
-      <td data-label="Restarts">{m.restarts ? <em>{m.restarts}</em> : <span class="zero">0</span>}</td>
-    </tr>
-  );
+  const restarts = m.restarts ? `, ${m.restarts} ${m.restarts === 1 ? "restart" : "restarts"}` : "";
+  return `${m.state}${since === null ? "" : ` for ${span(now - since)}`}${restarts}${m.detail ? `: ${m.detail}` : ""}`;
 }
 
 function Policy({ s }: { s: Scaled | null }) {
