@@ -247,10 +247,9 @@ func (s *Supervisor) Replicas(k Key) ([]Replica, error) {
 		return nil, fmt.Errorf("service %q: %w", k, ErrUnknownService)
 	}
 	out := make([]Replica, 0, len(svc.replicas))
-	for _, r := range svc.replicas {
+	for _, r := range svc.ordered() {
 		out = append(out, r.now)
 	}
-	slices.SortFunc(out, func(a, b Replica) int { return a.Ordinal - b.Ordinal })
 	return out, nil
 }
 
@@ -317,16 +316,19 @@ func (s *Supervisor) reconcile() {
 	}
 }
 
-// active returns the replicas that are not on their way out, by number.
-func (svc *service) active() []*replica {
-	var out []*replica
+// ordered returns all replicas by number.
+func (svc *service) ordered() []*replica {
+	out := make([]*replica, 0, len(svc.replicas))
 	for _, r := range svc.replicas {
-		if !r.stopped {
-			out = append(out, r)
-		}
+		out = append(out, r)
 	}
 	slices.SortFunc(out, func(a, b *replica) int { return a.ordinal - b.ordinal })
 	return out
+}
+
+// active returns the replicas that are not on their way out, by number.
+func (svc *service) active() []*replica {
+	return slices.DeleteFunc(svc.ordered(), func(r *replica) bool { return r.stopped })
 }
 
 // halt tells a replica to end.

@@ -1,0 +1,8 @@
+// Package autoscaler is the loop that observes, decides and acts: once a second it looks at what each target's
+// pods use, asks the brain (package policy) what is to become of the replica count, carries that out, and
+// tells everybody: the decision log, the series of the page, the log.
+//
+// It fails safe. Without data, with old data, with a target that has vanished or a count that somebody else
+// has just changed, nothing is changed; after a restart nothing is lowered before a whole stable window has
+// been seen.
+package autoscaler

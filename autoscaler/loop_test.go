@@ -1,0 +1,310 @@
+package autoscaler
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"plimsoll.dev/plimsoll/autoscaler/policy"
+)
+
+// A step of ×2 is answered within seconds, and taken back after the stabilisation window.
+func TestStep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(4, steps(map[time.Duration]float64{0: 1.4, 5 * time.Minute: 2.8, 10 * time.Minute: 1.4}))
+		log, reg := &memory{}, prometheus.NewPedanticRegistry()
+		l, end := begin(t, w, Options{Policies: []Policy{compiled(t, plain)}, Log: log, History: log, Registerer: reg})
+		time.Sleep(20 * time.Minute)
+		synctest.Wait()
+		if err := l.Health(); err != nil {
+			t.Error(err)
+		}
+		end()
+		if len(w.changes) < 2 {
+			t.Fatalf("changes %v, want up and down", w.changes)
+		}
+		first := w.changes[0]
+		if late := first.at - 5*time.Minute; late < 0 || late > 5*time.Second || first.to <= 4 {
+			t.Errorf("first change %v, want up within 5 s of 5m", first)
+		}
+		for _, c := range w.changes {
+			if c.at > 5*time.Minute+15*time.Second && c.at < 15*time.Minute {
+				t.Errorf("change %v between the step and the end of stabilisation", c)
+			}
+		}
+		if w.wished != 4 {
+			t.Errorf("%d replicas at the end, want 4 (changes %v)", w.wished, w.changes)
+		}
+		ups := slices.DeleteFunc(log.reasons(), func(s string) bool { return strings.HasPrefix(s, "Hold") })
+		if len(ups) != len(w.changes) {
+			t.Errorf("%d changes were logged, %d made", len(ups), len(w.changes))
+		}
+		if got := detailOf(t, log.ds[0]).Schema; got != policy.Schema {
+			t.Errorf("schema %q", got)
+		}
+		if n := len(log.batches); n < 118 || n > 121 {
+			t.Errorf("%d batches kept in 20 minutes, want one every 10 s", n)
+		}
+		if _, err := reg.Gather(); err != nil {
+			t.Error(err)
+		}
+		s := l.Scaled(time.Now())
+		if len(s) != 1 || s[0].Replicas != 4 || s[0].Ready != 4 || s[0].Change == nil || s[0].Change.Action != "Down" || len(s[0].Metrics) != 1 {
+			t.Errorf("status %+v", s)
+		}
+	})
+}
+
+// Holds are written when the reason changes and once a minute, not every second.
+func TestSteadyLoadIsQuiet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(4, steps(map[time.Duration]float64{0: 1.4}))
+		log := &memory{}
+		_, end := begin(t, w, Options{Policies: []Policy{compiled(t, plain)}, Log: log})
+		time.Sleep(30 * time.Minute)
+		end()
+		if len(w.changes) != 0 {
+			t.Errorf("changes on a steady load: %v", w.changes)
+		}
+		if n := len(log.ds); n < 30 || n > 200 {
+			t.Errorf("%d entries in 30 minutes", n)
+		}
+	})
+}
+
+func TestNoDataHolds(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		hurt func(w *world)
+	}{
+		{"nothing", func(w *world) { w.blind = true }},
+		{"stale", func(w *world) { w.frozen = time.Now() }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				// The load falls to nothing just when the observer goes blind: an idle service would be shrunk.
+				w := newWorld(6, steps(map[time.Duration]float64{0: 2.1, 8 * time.Minute: 0.1}))
+				l, end := begin(t, w, Options{Policies: []Policy{compiled(t, plain)}})
+				time.Sleep(8 * time.Minute)
+				w.set(func() { c.hurt(w) })
+				time.Sleep(20 * time.Minute)
+				if len(w.changes) != 0 {
+					t.Errorf("changed without data: %v", w.changes)
+				}
+				if s := l.Scaled(time.Now())[0]; s.Gap == "" || s.GapSince.IsZero() {
+					t.Errorf("the status does not tell of the gap: %+v", s)
+				}
+				w.set(func() { w.blind, w.frozen = false, time.Time{} })
+				time.Sleep(8 * time.Minute)
+				if w.wished != 1 {
+					t.Errorf("%d replicas after the data is back, want 1", w.wished)
+				}
+				if s := l.Scaled(time.Now())[0]; s.Gap != "" {
+					t.Errorf("gap %q after the data is back", s.Gap)
+				}
+				end()
+			})
+		})
+	}
+}
+
+func TestModesDoNotAct(t *testing.T) {
+	for _, mode := range []string{"DryRun", "Paused"} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(4, steps(map[time.Duration]float64{0: 1.4, 2 * time.Minute: 3}))
+			p := compiled(t, strings.Replace(plain, "{", "{mode: "+mode+", ", 1))
+			l, end := begin(t, w, Options{Policies: []Policy{p}})
+			time.Sleep(5 * time.Minute)
+			if len(w.changes) != 0 {
+				t.Errorf("%s changed the count: %v", mode, w.changes)
+			}
+			s := l.Scaled(time.Now())[0]
+			if s.Mode != mode || !strings.Contains(s.Last.Message, "would go from 4 to") {
+				t.Errorf("%s: %+v", mode, s.Last)
+			}
+			// The same policy, set to Auto, acts at once.
+			if err := l.Apply([]Policy{compiled(t, plain)}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(5 * time.Second)
+			if w.wished <= 4 {
+				t.Errorf("%d replicas after %s was taken away", w.wished, mode)
+			}
+			end()
+		})
+	}
+}
+
+func TestFailedScaleIsRetried(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(4, steps(map[time.Duration]float64{0: 1.4, 2 * time.Minute: 3}))
+		w.fail = errBroken
+		log := &memory{}
+		l, end := begin(t, w, Options{Policies: []Policy{compiled(t, plain)}, Log: log})
+		time.Sleep(3 * time.Minute)
+		s := l.Scaled(time.Now())[0]
+		if s.Wished != 4 || !strings.Contains(s.Last.Message, "failed") && !strings.Contains(s.Last.Message, errBroken.Error()) {
+			t.Errorf("status while scaling fails: %+v", s.Last)
+		}
+		n := 0
+		for _, r := range log.reasons() {
+			if r == "Hold FailedUpdateScale" {
+				n++
+			}
+		}
+		if n < 3 || n > 8 { // 1, 2, 4, 8, 16, 30 s apart
+			t.Errorf("%d tries in a minute: %v", n, log.reasons())
+		}
+		w.set(func() { w.fail = nil })
+		time.Sleep(31 * time.Second)
+		if w.wished <= 4 {
+			t.Errorf("%d replicas although scaling works again", w.wished)
+		}
+		end()
+	})
+}
+
+func TestVanishedTarget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(4, steps(map[time.Duration]float64{0: 1.4}))
+		log := &memory{}
+		l, end := begin(t, w, Options{Policies: []Policy{compiled(t, plain)}, Log: log})
+		time.Sleep(time.Minute)
+		w.set(func() { w.gone = true })
+		time.Sleep(time.Minute)
+		s := l.Scaled(time.Now())[0]
+		if s.Last.Reason != string(policy.FailedGetScale) || !strings.Contains(s.Gap, `there is no Service "web" in namespace "test"`) || s.Replicas != 0 || s.Wished != 4 {
+			t.Errorf("status %+v, last %+v", s, s.Last)
+		}
+		w.set(func() { w.gone = false })
+		time.Sleep(3 * time.Second)
+		if s := l.Scaled(time.Now())[0]; s.Gap != "" || s.Replicas != 4 {
+			t.Errorf("status after it is back: %+v", s)
+		}
+		if err := l.Apply(nil); err != nil {
+			t.Fatal(err)
+		}
+		if s := l.Scaled(time.Now()); len(s) != 0 {
+			t.Errorf("status of a target without a policy: %+v", s)
+		}
+		end()
+	})
+}
+
+// restartAt runs a loop over a falling load and exchanges it for a new one in the middle, if asked.
+func restartAt(t *testing.T, at time.Duration, crash bool, text string) (changes []change) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(8, steps(map[time.Duration]float64{0: 2.8, 6 * time.Minute: 1.2}))
+		log := &memory{}
+		_, end := begin(t, w, Options{Policies: []Policy{compiled(t, text)}, Log: log})
+		if at > 0 {
+			time.Sleep(at)
+			n := len(log.ds)
+			end()
+			if crash {
+				log.ds = log.ds[:n]
+			}
+			time.Sleep(2 * time.Second) // Plimsoll is gone
+			_, end = begin(t, w, Options{Policies: []Policy{compiled(t, text)}, Log: log})
+		}
+		time.Sleep(20*time.Minute - at)
+		end()
+		changes = w.changes
+	})
+	return changes
+}
+
+// A restart lowers no count. After an orderly end the decisions are those that would have been made without it, up to
+// the 15 s raster of looks at shrinking, which begins anew, and the 60 s that must be seen before the first; after a crash the count is kept for up to a stabilisation
+// window longer.
+func TestRestart(t *testing.T) {
+	without := restartAt(t, 0, false, plain)
+	if len(without) == 0 || without[len(without)-1].to != 4 {
+		t.Fatalf("changes without a restart: %v", without)
+	}
+	for _, at := range []time.Duration{3 * time.Minute, 7 * time.Minute, 9 * time.Minute, 10*time.Minute + 37*time.Second} {
+		for _, crash := range []bool{false, true} {
+			got := restartAt(t, at, crash, plain)
+			if len(got) == 0 || got[len(got)-1].to != 4 || slices.ContainsFunc(got, func(c change) bool { return c.to > c.from }) {
+				t.Errorf("restart after %s (crash %v): changes %v, want %v", at, crash, got, without)
+				continue
+			}
+			t.Logf("restart after %s (crash %v): first %v, last %v", at, crash, got[0], got[len(got)-1])
+			if d := got[0].at - without[0].at; d < -15*time.Second || !crash && d > 75*time.Second || d > 5*time.Minute {
+				t.Errorf("restart after %s (crash %v): first change at %s, without a restart at %s", at, crash, got[0].at, without[0].at)
+			}
+		}
+	}
+}
+
+// Without any stabilisation a restart still waits for a whole stable window.
+func TestRestartWithoutStabilisation(t *testing.T) {
+	quick := strings.Replace(plain, "{", "{behavior: {scaleDown: {stabilizationWindowSeconds: 0}}, ", 1)
+	at := 6*time.Minute + 20*time.Second
+	for _, c := range restartAt(t, at, true, quick) {
+		if c.to < c.from && c.at > at && c.at < at+59*time.Second {
+			t.Errorf("lowered %s after a restart: %v", c.at-at, c)
+		}
+	}
+}
+
+func TestLogFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(4, steps(map[time.Duration]float64{0: 1.4}))
+		log := &memory{fail: errBroken}
+		l, end := begin(t, w, Options{Policies: []Policy{compiled(t, plain)}, Log: log})
+		time.Sleep(2 * time.Minute)
+		if err := l.Health(); err == nil {
+			t.Error("healthy although decisions are not kept")
+		}
+		log.mu.Lock()
+		log.fail = nil
+		log.mu.Unlock()
+		time.Sleep(2 * time.Minute)
+		if err := l.Health(); err != nil {
+			t.Error(err)
+		}
+		end()
+	})
+}
+
+func TestRemembered(t *testing.T) {
+	log := &memory{}
+	now := time.Now()
+	if _, _, ok := Remembered(t.Context(), log, web, now, time.Hour); ok {
+		t.Error("an empty log remembers")
+	}
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(4, steps(map[time.Duration]float64{0: 1.4}))
+		_, end := begin(t, w, Options{Policies: []Policy{compiled(t, plain)}, Log: log})
+		time.Sleep(time.Minute)
+		end()
+		n, _, ok := Remembered(t.Context(), log, web, time.Now(), time.Hour)
+		if diff := cmp.Diff([]any{int32(4), true}, []any{n, ok}); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestValidate(t *testing.T) {
+	w := &world{}
+	p := compiled(t, plain)
+	for _, c := range []struct {
+		o    Options
+		want string
+	}{
+		{Options{}, "needs an Observer"},
+		{Options{Observer: w, Scaler: w, Interval: -1}, "negative"},
+		{Options{Observer: w, Scaler: w, Policies: []Policy{p, p}}, "both scale"},
+		{Options{Observer: w, Scaler: w, Policies: []Policy{{Name: "x"}}}, "not compiled"},
+	} {
+		if _, err := New(c.o); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("got %v, want %q", err, c.want)
+		}
+	}
+}

@@ -1,0 +1,115 @@
+package autoscaler
+
+import (
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"plimsoll.dev/plimsoll/autoscaler/policy"
+)
+
+// metrics are the loop's own. Those under the names of the HPA controller (reconciliations, metric_computation,
+// desired_replicas, num_horizontal_pod_autoscalers, stale_sync_skips) have its labels and meaning, so that its
+// dashboards can be carried over.
+type metrics struct {
+	loop        *Loop
+	decisions   *prometheus.CounterVec
+	passes      *prometheus.CounterVec
+	passTime    *prometheus.HistogramVec
+	computation *prometheus.CounterVec
+	computeTime *prometheus.HistogramVec
+	lateness    prometheus.Histogram
+	skipped     prometheus.Counter
+	lost        *prometheus.CounterVec
+	number      prometheus.GaugeFunc
+	desired     *prometheus.Desc
+}
+
+func newMetrics(l *Loop) *metrics {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "plimsoll_autoscaler_" + name, Help: help}, labels)
+	}
+	histogram := func(name, help string, labels ...string) *prometheus.HistogramVec {
+		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "plimsoll_autoscaler_" + name, Help: help,
+			Buckets: prometheus.ExponentialBuckets(0.001, 2, 15)}, labels)
+	}
+	return &metrics{
+		loop:        l,
+		decisions:   counter("decisions_total", "Decisions, holds included, by action and reason.", "action", "reason"),
+		passes:      counter("reconciliations_total", "Passes over a target, by action (scale_up, scale_down, none) and error (internal, spec, none).", "action", "error"),
+		passTime:    histogram("reconciliation_duration_seconds", "Time of one pass over a target.", "action", "error"),
+		computation: counter("metric_computation_total", "Metrics computed, by action, error and type of metric.", "action", "error", "metric_type"),
+		computeTime: histogram("metric_computation_duration_seconds", "Time of observing a target and computing all its metrics.", "action", "error", "metric_type"),
+		lateness: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "plimsoll_autoscaler_pass_lateness_seconds",
+			Help: "How late a pass over a target began.", Buckets: prometheus.ExponentialBuckets(0.0001, 4, 9)}),
+		skipped: prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_autoscaler_stale_sync_skips_total",
+			Help: "Passes left out because the loop was late by more than an interval."}),
+		lost: counter("lost_total", "Decisions and series that could not be written, by what they were for (decision, history, live).", "what"),
+		number: prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "plimsoll_autoscaler_num_horizontal_pod_autoscalers",
+			Help: "Targets that the loop looks after."}, func() float64 {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			return float64(len(l.targets))
+		}),
+		desired: prometheus.NewDesc("plimsoll_autoscaler_desired_replicas", "Replicas that were asked for.", []string{"namespace", "kind", "name"}, nil),
+	}
+}
+
+func (m *metrics) register(r prometheus.Registerer) error {
+	var errs []error
+	for _, c := range []prometheus.Collector{m, m.decisions, m.passes, m.passTime, m.computation, m.computeTime, m.lateness, m.skipped, m.lost, m.number} {
+		errs = append(errs, r.Register(c))
+	}
+	return errors.Join(errs...)
+}
+
+// Describe implements prometheus.Collector.
+func (m *metrics) Describe(ch chan<- *prometheus.Desc) { ch <- m.desired }
+
+// Collect implements prometheus.Collector.
+func (m *metrics) Collect(ch chan<- prometheus.Metric) {
+	for _, s := range m.loop.Scaled(time.Time{}) {
+		ch <- prometheus.MustNewConstMetric(m.desired, prometheus.GaugeValue, float64(s.Wished), s.Target.Namespace, s.Target.Kind, s.Target.Name)
+	}
+}
+
+func actionLabel(n, current policy.WishedReplicas) string {
+	switch {
+	case n > current:
+		return "scale_up"
+	case n < current:
+		return "scale_down"
+	}
+	return "none"
+}
+
+// computed counts what the brain was asked.
+func (m *metrics) computed(d *policy.Decision, took time.Duration) {
+	for i := range d.Metrics {
+		r := &d.Metrics[i]
+		action, failure := "none", "none"
+		if r.Error != "" {
+			failure = "internal"
+		} else if r.Proposal.Known {
+			action = actionLabel(policy.WishedReplicas(r.Proposal.N), d.Current)
+		}
+		m.computation.WithLabelValues(action, failure, r.Type).Inc()
+		m.computeTime.WithLabelValues(action, failure, r.Type).Observe(took.Seconds())
+	}
+}
+
+// passed counts a pass that is over.
+func (m *metrics) passed(d *policy.Decision, failed bool, took time.Duration) {
+	failure := "none"
+	switch {
+	case d.Reason == policy.InvalidPolicy:
+		failure = "spec"
+	case failed || d.Error != "":
+		failure = "internal"
+	}
+	action := actionLabel(d.Desired, d.Current)
+	m.decisions.WithLabelValues(string(d.Action), string(d.Reason)).Inc()
+	m.passes.WithLabelValues(action, failure).Inc()
+	m.passTime.WithLabelValues(action, failure).Observe(took.Seconds())
+}

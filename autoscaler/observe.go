@@ -1,0 +1,132 @@
+package autoscaler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"plimsoll.dev/plimsoll/autoscaler/policy"
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+// notServed is what the brain is told of metrics that one machine does not have.
+const notServed = "not served here: only Resource and ContainerResource metrics are"
+
+// rowOf is the catalogue's row for a resource.
+func rowOf(name corev1.ResourceName) (metric.ID, bool) {
+	switch name {
+	case corev1.ResourceCPU:
+		return metric.CPUUsage, true
+	case corev1.ResourceMemory:
+		return metric.MemoryWorkingSet, true
+	}
+	return 0, false
+}
+
+// observe collects what the decision rests on. at is when the pass was due, now when it began.
+func (l *Loop) observe(ctx context.Context, t *target, p *policy.Policy, now, at time.Time) (policy.Input, Scale) {
+	in := policy.Input{Now: now, Policy: p, Options: *l.opts.Brain, State: t.state,
+		Errors: policy.Errors{PodsMetrics: notServed, ObjectMetrics: notServed, ExternalMetrics: notServed}}
+	ctx, cancel := context.WithTimeout(ctx, l.opts.CallTimeout)
+	defer cancel()
+	sc, err := l.opts.Scaler.Scale(ctx, t.key)
+	if err != nil {
+		text := err.Error()
+		if errors.Is(err, ErrNoTarget) {
+			text = fmt.Sprintf("there is no %s %q in namespace %q", t.key.Kind, t.key.Name, t.key.Namespace)
+		}
+		in.Target.SpecReplicas = policy.WishedReplicas(t.shown.Wished) // as last seen
+		in.Target.Problem = &policy.Problem{Reason: policy.FailedGetScale, Message: text}
+		return in, sc
+	}
+	in.Target.SpecReplicas, in.Target.StatusReplicas, in.Pods = sc.Wished, sc.Observed, sc.Pods
+	seen := map[string]bool{}
+	for _, name := range p.Resources() {
+		id, ok := rowOf(name)
+		if !ok {
+			in.Errors.Usage = fmt.Sprintf("resource %q is not measured: only cpu and memory are", name)
+			continue
+		}
+		l.look(&in, t, name, id, now, at, seen)
+	}
+	for i := range in.Pods {
+		if pod := &in.Pods[i]; !seen[pod.Name] && !pod.Deleting {
+			if why, since := l.opts.Observer.Gap(now, t.key, pod.Name); why != "" {
+				pod.Gap, pod.GapSince = why, since
+			}
+		}
+	}
+	return in, sc
+}
+
+// look adds the looks at one resource, and the newest second to its history. A look is left out while the pods
+// have not been seen for that long, so that none pretends to be longer than it is; the shortest is always there.
+func (l *Loop) look(in *policy.Input, t *target, name corev1.ResourceName, id metric.ID, now, at time.Time, seen map[string]bool) {
+	p := in.Policy
+	windows := policy.LookWindows(p.Window(), p.StableWindow())
+	h := t.history(name, windows)
+	second := l.opts.Observer.Look(now, t.key, id, time.Second)
+	h.add(at, second, in.Pods)
+	noise := h.Noise(now)
+	for i, w := range windows {
+		usage := l.opts.Observer.Look(now, t.key, id, w)
+		if i > 0 && longest(usage) < w-1500*time.Millisecond {
+			break
+		}
+		look := policy.Look{Metric: name, Window: w, Noise: noise[i].StdErr, NoiseKnown: noise[i].Known, Usage: make([]policy.PodUsage, len(usage))}
+		for k, u := range usage {
+			seen[u.Pod] = true
+			look.Usage[k] = brainUsage(name, u)
+		}
+		in.Looks = append(in.Looks, look)
+	}
+}
+
+// historyGap is how long a target may be unseen before what was seen earlier no longer counts as seen.
+const historyGap = 15 * time.Second
+
+// add notes the total of one second. While a pod that should be seen is not, the total is not known.
+func (h *history) add(at time.Time, usage []PodUsage, pods []policy.Pod) {
+	seen, total := map[string]bool{}, 0.0
+	for _, u := range usage {
+		seen[u.Pod] = true
+		for _, c := range u.Containers {
+			total += c.Value
+		}
+	}
+	if len(usage) == 0 {
+		total = math.NaN()
+	}
+	for i := range pods {
+		p := &pods[i]
+		if p.Ready == corev1.ConditionTrue && !p.Deleting && !seen[p.Name] && at.Sub(p.ReadyTransition) > 5*time.Second {
+			total = math.NaN()
+		}
+	}
+	h.Add(at, total)
+	if !math.IsNaN(total) {
+		if h.since.IsZero() || at.Sub(h.last) > historyGap {
+			h.since = at
+		}
+		h.last = at
+	}
+}
+
+func longest(usage []PodUsage) (w time.Duration) {
+	for _, u := range usage {
+		w = max(w, u.Window)
+	}
+	return w
+}
+
+func brainUsage(name corev1.ResourceName, u PodUsage) policy.PodUsage {
+	out := policy.PodUsage{Pod: u.Pod, Timestamp: u.Timestamp, Window: u.Window, Containers: make([]policy.ContainerUsage, len(u.Containers))}
+	for i, c := range u.Containers {
+		out.Containers[i] = policy.ContainerUsage{Name: c.Name, Usage: policy.Resources{{Name: name, Milli: policy.MilliOfFloat(c.Value)}}}
+	}
+	return out
+}

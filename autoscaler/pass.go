@@ -1,0 +1,193 @@
+package autoscaler
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"plimsoll.dev/plimsoll/autoscaler/policy"
+	"plimsoll.dev/plimsoll/internal/store"
+)
+
+// Reasons of the loop's own, beside those of the brain.
+const (
+	failedUpdateScale policy.Reason = "FailedUpdateScale" // the HPA's: the count could not be changed
+	waitingToRetry    policy.Reason = "WaitingToRetry"    // the last change failed; the next try comes later
+	changedMeanwhile  policy.Reason = "ChangedMeanwhile"  // somebody else changed the count: decided anew at once
+)
+
+// pass looks at one target, decides, and acts. at is when it was due.
+func (l *Loop) pass(ctx context.Context, t *target, now, at time.Time) {
+	l.restore(ctx, t, now)
+	l.mu.Lock()
+	p := t.policy
+	l.mu.Unlock()
+	in, sc := l.observe(ctx, t, p.Compiled, now, at)
+	observed := time.Now()
+	d := policy.Decide(in)
+	l.metrics.computed(&d, observed.Sub(now)+time.Since(observed))
+	if d.Action == policy.Down {
+		if why := t.tooEarly(p.Compiled, now); why != "" {
+			hold(&d, in.State, policy.AwaitingLook, why)
+		}
+	}
+	failed := false
+	if d.Action != policy.Hold {
+		failed = l.act(ctx, t, &in, &d, now)
+	}
+	t.state = &d.State
+	l.metrics.passed(&d, failed, time.Since(now))
+	l.tell(t, p.Compiled, &d, &sc, in.Target.Problem != nil, failed, now)
+}
+
+// tooEarly says why a count may not be lowered yet: this process has not seen a whole stable window of the target.
+func (t *target) tooEarly(p *policy.Policy, now time.Time) string {
+	for _, h := range t.histories {
+		if h.since.IsZero() {
+			continue
+		}
+		if seen := now.Sub(h.since); seen < p.StableWindow()-1500*time.Millisecond {
+			return fmt.Sprintf("The load asks for fewer, but it has been seen for %d s only; a decision to shrink looks at %d s.",
+				int(seen.Seconds()), int(p.StableWindow().Seconds()))
+		}
+	}
+	return ""
+}
+
+// hold turns a decision that is not carried out into one that keeps the count; of what it would have left behind
+// for the next pass only its recommendation stays.
+func hold(d *policy.Decision, before *policy.State, why policy.Reason, message string) {
+	recs := d.State.Recommendations
+	d.State = policy.State{}
+	if before != nil {
+		d.State = *before
+	}
+	d.State.Recommendations = recs
+	d.Steps = append(d.Steps, policy.Step{Step: "act", Before: d.Desired, After: d.Current, Why: message})
+	d.Action, d.Desired, d.Reason, d.Message = policy.Hold, d.Current, why, message
+	for i := range d.Conditions {
+		if c := &d.Conditions[i]; c.Type == "AbleToScale" && c.Reason == policy.SucceededRescale {
+			c.Reason = policy.ReadyForNewScale
+			if why == failedUpdateScale || why == waitingToRetry {
+				c.Status, c.Reason = "False", failedUpdateScale
+			}
+		}
+	}
+}
+
+// act carries a decision out. What fails becomes the decision's outcome and is tried again, each time a little later.
+func (l *Loop) act(ctx context.Context, t *target, in *policy.Input, d *policy.Decision, now time.Time) (failed bool) {
+	if now.Before(t.retry) {
+		hold(d, in.State, waitingToRetry, fmt.Sprintf("The change from %d to %d failed; the next try is in %d s. %s",
+			d.Current, d.Desired, int(t.retry.Sub(now).Seconds()+0.999), d.Message))
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, l.opts.CallTimeout)
+	defer cancel()
+	err := l.opts.Scaler.SetScale(ctx, t.key, d.Current, d.Desired)
+	switch {
+	case err == nil:
+		t.tries, t.retry = 0, time.Time{}
+		return false
+	case errors.Is(err, ErrConflict):
+		hold(d, in.State, changedMeanwhile, fmt.Sprintf("Somebody else changed the count from %d; it is looked at anew.", d.Current))
+		return false
+	}
+	t.tries++
+	delay := min(time.Second<<min(t.tries-1, 10), 30*time.Second)
+	t.retry = now.Add(delay)
+	d.Error = err.Error()
+	hold(d, in.State, failedUpdateScale, fmt.Sprintf("The change from %d to %d could not be made: %v. %s", d.Current, d.Desired, err, d.Message))
+	return true
+}
+
+// holdEvery is how often a hold is written to the log when nothing changes.
+const holdEvery = time.Minute
+
+// tell writes the decision down: for the page at once, in the log when the count or the reason changes or a minute
+// has passed.
+func (l *Loop) tell(t *target, p *policy.Policy, d *policy.Decision, sc *Scale, vanished, failed bool, now time.Time) {
+	entry := store.Decision{Time: now, Namespace: t.key.Namespace, Kind: t.key.Kind, Name: t.key.Name,
+		Action: string(d.Action), From: int32(d.Current), To: int32(d.Desired), Reason: string(d.Reason), Message: d.Message}
+	write := d.Action != policy.Hold || entry.Reason != t.logged.reason || entry.To != t.logged.wished || now.Sub(t.logged.at) >= holdEvery
+	if write {
+		if detail, err := json.Marshal(d); err == nil {
+			entry.Detail = detail
+		}
+		t.logged.at, t.logged.reason, t.logged.wished = now, entry.Reason, entry.To
+		l.writer.decision(entry)
+	}
+	switch {
+	case d.Action != policy.Hold:
+		l.log.Info("scaled", "target", t.key.String(), "from", d.Current, "to", d.Desired, "reason", d.Reason, "message", d.Message)
+	case failed && d.Reason == failedUpdateScale:
+		l.log.Warn("cannot scale", "target", t.key.String(), "err", d.Error, "next", t.retry)
+	case vanished && write && entry.Reason != t.shownReason():
+		l.log.Warn("cannot see target", "target", t.key.String(), "err", d.Error)
+	default:
+		l.log.Debug("held", "target", t.key.String(), "replicas", d.Current, "reason", d.Reason, "message", d.Message)
+	}
+	if !vanished {
+		l.series(t, p, d, sc, now)
+	}
+	l.show(t, d, sc, entry, vanished, now)
+}
+
+func (t *target) shownReason() string {
+	if t.shown.Last == nil {
+		return ""
+	}
+	return t.shown.Last.Reason
+}
+
+// show makes the newest decision what Scaled returns.
+func (l *Loop) show(t *target, d *policy.Decision, sc *Scale, entry store.Decision, vanished bool, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lastPass = now
+	s := &t.shown
+	if entry.Detail == nil && s.Last != nil && s.Last.Reason == entry.Reason {
+		entry.Detail = s.Last.Detail
+	}
+	s.Updated, s.Last = now, &entry
+	if d.Action != policy.Hold {
+		s.Change = &entry
+	}
+	gap := ""
+	if vanished {
+		gap = d.Message
+		s.Replicas, s.Ready, s.Members, s.Metrics = 0, 0, nil, nil
+	} else {
+		s.Replicas, s.Wished, s.Members = int32(sc.Observed), int32(d.Desired), sc.Members
+		s.Ready = 0
+		for _, m := range sc.Members {
+			if m.Ready {
+				s.Ready++
+			}
+		}
+		s.Metrics = loads(d)
+		if d.Error != "" && d.Reason != failedUpdateScale {
+			gap = d.Error
+		}
+	}
+	if gap != "" && s.Gap == "" {
+		s.GapSince = now
+	}
+	if s.Gap = gap; gap == "" {
+		s.GapSince = time.Time{}
+	}
+}
+
+func loads(d *policy.Decision) []Load {
+	out := make([]Load, len(d.Metrics))
+	for i := range d.Metrics {
+		m := &d.Metrics[i]
+		out[i] = Load{Name: m.Name, Type: m.Type, Load: m.Load, Target: m.Target, Noise: m.Noise, Of: m.Of}
+		if d.Look != nil {
+			out[i].Window = d.Look.Window
+		}
+	}
+	return out
+}

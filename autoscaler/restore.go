@@ -1,0 +1,86 @@
+package autoscaler
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"plimsoll.dev/plimsoll/autoscaler/policy"
+	"plimsoll.dev/plimsoll/internal/store"
+)
+
+// restore reads from the log what earlier decisions left behind, the first time that a target is seen: the state that
+// the newest entry carries. A process that ended as it should wrote a last entry (keepState) and nothing is
+// missing; after a crash the passes since the last entry, at most holdEvery, are. They cannot have asked for more
+// than the count that was, or it would have been raised and logged: so that count is remembered in their place,
+// as late as they can have been, and the count is kept for longer than it would have been without the crash.
+func (l *Loop) restore(ctx context.Context, t *target, now time.Time) {
+	if t.restored || l.opts.Log == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, l.opts.CallTimeout)
+	defer cancel()
+	entries, err := l.opts.Log.Decisions(ctx, store.DecisionQuery{Namespace: t.key.Namespace, Kind: t.key.Kind, Name: t.key.Name, Limit: 1})
+	t.restored = true
+	if err != nil {
+		l.log.Warn("cannot read earlier decisions: a count is not lowered for a while", "target", t.key.String(), "err", err)
+		return
+	}
+	if len(entries) == 0 || now.Sub(entries[0].Time) > time.Hour || entries[0].Time.After(now) {
+		return
+	}
+	last := entries[0]
+	var detail struct {
+		State *policy.State `json:"state"`
+	}
+	if err := json.Unmarshal(last.Detail, &detail); err != nil || detail.State == nil {
+		l.log.Warn("cannot read an earlier decision: a count is not lowered for a while", "target", t.key.String(), "err", err)
+		return
+	}
+	t.state = detail.State
+	if last.Reason != string(shuttingDown) {
+		at := last.Time.Add(holdEvery)
+		if at.After(now) {
+			at = now
+		}
+		t.state.Recommendations = append(t.state.Recommendations, policy.Recommendation{At: at, Replicas: policy.WishedReplicas(last.To)})
+	}
+	change, err := l.opts.Log.Decisions(ctx, store.DecisionQuery{Namespace: t.key.Namespace, Kind: t.key.Kind, Name: t.key.Name,
+		Actions: []string{string(policy.Up), string(policy.Down)}, Limit: 1})
+	if err == nil && len(change) > 0 {
+		l.mu.Lock()
+		t.shown.Change = &change[0]
+		l.mu.Unlock()
+	}
+}
+
+// shuttingDown is the reason of a target's last entry before Plimsoll ends.
+const shuttingDown policy.Reason = "ShuttingDown"
+
+// keepState writes a target's last entry, with what the next process needs to go on as if nothing had happened.
+func (l *Loop) keepState(t *target, now time.Time) {
+	if t.state == nil || t.shown.Last == nil {
+		return
+	}
+	n := t.shown.Last.To
+	d := policy.Decision{Action: policy.Hold, Current: policy.WishedReplicas(n), Desired: policy.WishedReplicas(n), Reason: shuttingDown,
+		Message: fmt.Sprintf("Plimsoll ends; the count stays at %d.", n), State: *t.state}
+	detail, err := json.Marshal(d)
+	if err != nil {
+		return
+	}
+	l.writer.decision(store.Decision{Time: now, Namespace: t.key.Namespace, Kind: t.key.Kind, Name: t.key.Name,
+		Action: string(policy.Hold), From: n, To: n, Reason: string(shuttingDown), Message: d.Message, Detail: detail})
+}
+
+// Remembered returns the count that a target had according to the log, and when that was last written. It is for
+// targets that end with Plimsoll, as local processes do, and should come back as many as they were; ok is false
+// if the log knows nothing newer than the given age.
+func Remembered(ctx context.Context, log DecisionLog, t Target, now time.Time, age time.Duration) (count int32, at time.Time, ok bool) {
+	entries, err := log.Decisions(ctx, store.DecisionQuery{Namespace: t.Namespace, Kind: t.Kind, Name: t.Name, Start: now.Add(-age), End: now, Limit: 1})
+	if err != nil || len(entries) == 0 {
+		return 0, time.Time{}, false
+	}
+	return entries[0].To, entries[0].Time, true
+}

@@ -1,0 +1,55 @@
+package autoscaler
+
+import (
+	"math"
+	"time"
+
+	"plimsoll.dev/plimsoll/autoscaler/policy"
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+// series sends a target's numbers to the live picture, and every KeepEvery to the history.
+func (l *Loop) series(t *target, p *policy.Policy, d *policy.Decision, sc *Scale, now time.Time) {
+	if l.opts.Live == nil && l.opts.History == nil {
+		return
+	}
+	ready := 0
+	for _, m := range sc.Members {
+		if m.Ready {
+			ready++
+		}
+	}
+	ms := now.UnixMilli()
+	var points []metric.Point
+	add := func(id metric.ID, sub string, v float64) {
+		if !math.IsNaN(v) && !math.IsInf(v, 0) {
+			points = append(points, metric.Point{ID: id, Sub: sub, T: ms, V: v})
+		}
+	}
+	add(metric.Replicas, "", float64(sc.Observed))
+	add(metric.ReplicasReady, "", float64(ready))
+	add(metric.ReplicasWished, "", float64(d.Desired))
+	add(metric.ReplicasMin, "", float64(p.Min()))
+	add(metric.ReplicasMax, "", float64(p.Max()))
+	for i := range d.Metrics {
+		m := &d.Metrics[i]
+		sub := m.Name
+		if m.Container != "" {
+			sub = m.Container + "/" + m.Name
+		}
+		add(metric.ScaleLoad, sub, m.Load)
+		add(metric.ScaleTarget, sub, m.Target)
+	}
+	batch := func(fast bool) *metric.Batch {
+		return &metric.Batch{Node: l.opts.Node, Time: now, Fast: fast, Groups: []metric.Group{{Entity: t.entity, Points: points}}}
+	}
+	if l.opts.Live != nil {
+		if err := l.opts.Live.Apply(batch(true)); err != nil {
+			l.metrics.lost.WithLabelValues("live").Inc()
+		}
+	}
+	if l.opts.History != nil && now.Sub(t.kept) >= l.opts.KeepEvery-l.opts.Interval/2 {
+		t.kept = now
+		l.writer.batch(batch(false))
+	}
+}

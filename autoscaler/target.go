@@ -1,0 +1,116 @@
+package autoscaler
+
+import (
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"plimsoll.dev/plimsoll/autoscaler/policy"
+	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/store"
+)
+
+// target is what the loop knows of one target. The loop's goroutine owns it; what Scaled shows is in shown, and
+// policy, under the loop's lock.
+type target struct {
+	key    Target
+	entity *metric.Entity
+	due    time.Time // of the next pass
+
+	policy    Policy // under the loop's lock
+	histories map[corev1.ResourceName]*history
+	state     *policy.State // nil: never seen before
+	restored  bool          // the log was asked
+	restart   time.Time     // the log says that this target was decided on before this process began; zero if not
+
+	tries  int       // changes that failed in a row
+	retry  time.Time // no change before
+	logged struct {
+		at     time.Time
+		reason string
+		wished int32
+	}
+	kept  time.Time // newest point of the kept series
+	shown Status    // under the loop's lock
+}
+
+// history is what one resource of a target was used, second by second.
+type history struct {
+	*policy.History
+	windows []time.Duration
+	since   time.Time // of the first value after the last long gap
+	last    time.Time // of the newest value
+}
+
+func newTarget(node string, p Policy) *target {
+	t := &target{
+		key: p.Target, histories: map[corev1.ResourceName]*history{},
+		entity: &metric.Entity{Level: metric.Workload, Node: node, Namespace: p.Target.Namespace, WorkloadKind: p.Target.Kind, Workload: p.Target.Name},
+	}
+	t.adopt(p)
+	return t
+}
+
+// adopt takes over a policy. The loop's lock is held.
+func (t *target) adopt(p Policy) {
+	t.policy = p
+	t.shown.Target, t.shown.Policy, t.shown.Mode = t.key, p.Text, string(p.Compiled.Mode())
+	t.shown.Min, t.shown.Max = int32(p.Compiled.Min()), int32(p.Compiled.Max())
+}
+
+// history returns the history of a resource for looks of these lengths, a new one if the lengths have changed.
+func (t *target) history(name corev1.ResourceName, windows []time.Duration) *history {
+	h := t.histories[name]
+	if h == nil || !slices.Equal(h.windows, windows) {
+		old := h
+		h = &history{History: policy.NewHistory(windows), windows: windows}
+		if old != nil {
+			h.since, h.last = old.since, old.last
+			for i, x := range old.Series() {
+				h.Add(old.last.Add(time.Duration(i-len(old.Series())+1)*time.Second), x)
+			}
+		}
+		t.histories[name] = h
+	}
+	return h
+}
+
+// Status is what there is to know about a target now.
+type Status struct {
+	Target   Target
+	Mode     string
+	Min, Max int32
+	Replicas int32 // that exist
+	Ready    int32
+	Wished   int32
+	Metrics  []Load
+	Last     *store.Decision // the newest decision, holds included
+	Change   *store.Decision // the newest that changed the count
+	Members  []Member
+	// GapSince and Gap say since when and why the target is not seen; "" when it is.
+	Gap      string
+	GapSince time.Time
+	Policy   string // as YAML
+	Updated  time.Time
+}
+
+// Load is one metric of a target against its line, per replica, as a share of Of. NaN: not known.
+type Load struct {
+	Name, Type          string
+	Load, Target, Noise float64
+	Of                  string
+	Window              time.Duration
+}
+
+// Scaled returns the state of all targets, by namespace, kind and name. The caller must not change what it points to.
+func (l *Loop) Scaled(time.Time) []Status {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	ts := l.ordered()
+	out := make([]Status, len(ts))
+	for i, t := range ts {
+		out[i] = t.shown
+	}
+	return out
+}
