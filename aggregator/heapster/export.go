@@ -1,0 +1,180 @@
+package heapster
+
+import (
+	"cmp"
+	"math"
+	"net/http"
+	"slices"
+	"time"
+
+	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+// Exported is one entity of metric-export with its newest values.
+type Exported struct {
+	Metrics map[string][]ExportedPoint `json:"metrics"`
+	Labels  map[string]string          `json:"labels"`
+}
+
+// ExportedPoint is one value. For a cumulative metric Start is when the counter began; for a gauge both
+// times are that of the sample. Value is an integer or a float, as the schema says.
+type ExportedPoint struct {
+	Start  time.Time         `json:"start"`
+	End    time.Time         `json:"end"`
+	Labels map[string]string `json:"labels,omitempty"`
+	Value  any               `json:"value"`
+}
+
+// Schema is the answer of metric-export-schema.
+type Schema struct {
+	Metrics      []MetricDescriptor `json:"metrics"`
+	CommonLabels []LabelDescriptor  `json:"common_labels"`
+	PodLabels    []LabelDescriptor  `json:"pod_labels"`
+}
+
+// MetricDescriptor describes a metric of the export. Type is cumulative or gauge, ValueType int64 or double.
+type MetricDescriptor struct {
+	Name        string            `json:"name"`
+	Description string            `json:"description"`
+	Labels      []LabelDescriptor `json:"labels,omitempty"`
+	Type        string            `json:"type"`
+	ValueType   string            `json:"value_type"`
+	Units       string            `json:"units"`
+}
+
+// LabelDescriptor describes a label of the export.
+type LabelDescriptor struct {
+	Key         string `json:"key"`
+	Description string `json:"description"`
+}
+
+func (a *API) getExport(w http.ResponseWriter, _ *http.Request) error {
+	return write(w, picture{a.opts.Pictures.Snapshot(time.Now())}.export(a.specs))
+}
+
+// export lists nodes, then system containers, pods and their containers, by name.
+func (p picture) export(all specs) []Exported {
+	out := []Exported{}
+	if p.snap == nil {
+		return out
+	}
+	for _, it := range p.snap.Nodes {
+		out = p.exported(out, all, p.scope(target{level: node, node: it.Entity.Node}), it)
+	}
+	items := slices.Clone(p.snap.Containers)
+	slices.SortStableFunc(items, func(a, b *live.Item) int {
+		x, y := a.Entity, b.Entity
+		first := func(e *metric.Entity) int {
+			if system(e) {
+				return 0
+			}
+			return 1
+		}
+		return cmp.Or(cmp.Compare(first(x), first(y)), cmp.Compare(x.Namespace, y.Namespace), cmp.Compare(x.Pod, y.Pod), cmp.Compare(x.Container, y.Container))
+	})
+	for i, it := range items {
+		e := it.Entity
+		if system(e) {
+			t := target{level: sysContainer, node: e.Node, container: freeName(e)}
+			out = p.exported(out, all, scope{target: t, items: items[i : i+1]}, it)
+			continue
+		}
+		t := target{level: pod, namespace: e.Namespace, pod: e.Pod}
+		if i == 0 || !t.holds(items[i-1].Entity) {
+			n := i + 1
+			for n < len(items) && t.holds(items[n].Entity) {
+				n++
+			}
+			out = p.exported(out, all, scope{target: t, items: items[i:n]}, it)
+		}
+		t.level, t.container = podContainer, e.Container
+		out = p.exported(out, all, scope{target: t, items: items[i : i+1]}, it)
+	}
+	return out
+}
+
+// exported appends a target's values, if it has any.
+func (p picture) exported(out []Exported, all specs, in scope, it *live.Item) []Exported {
+	x := Exported{Metrics: map[string][]ExportedPoint{}, Labels: exportLabels(in.target, it.Entity)}
+	for i := range all {
+		s := &all[i]
+		if !s.export || !s.has(in.level) {
+			continue
+		}
+		for device, v := range p.values(s, in) {
+			pt := ExportedPoint{Start: v.t.UTC(), End: v.t.UTC(), Value: v.v}
+			if s.whole && math.Abs(v.v) < math.MaxInt64 {
+				pt.Value = int64(v.v)
+			}
+			if s.cumulative {
+				pt.Start = cmp.Or(it.Start, it.First, v.t).UTC()
+			}
+			if s.labelled {
+				pt.Labels = map[string]string{"resource_id": device}
+			}
+			x.Metrics[s.name] = append(x.Metrics[s.name], pt)
+		}
+		slices.SortFunc(x.Metrics[s.name], func(a, b ExportedPoint) int { return cmp.Compare(a.Labels["resource_id"], b.Labels["resource_id"]) })
+	}
+	if len(x.Metrics) == 0 {
+		return out
+	}
+	return append(out, x)
+}
+
+// exportLabels are Heapster's labels, and the namespace's name, which it left out.
+func exportLabels(t target, e *metric.Entity) map[string]string {
+	out := map[string]string{"nodename": e.Node, "hostname": e.Node}
+	switch t.level {
+	case node:
+		out["container_name"] = "machine"
+	case sysContainer:
+		out["container_name"] = t.container
+	case pod:
+		out["container_name"] = "/pod"
+	case podContainer:
+		out["container_name"] = e.Container
+		if e.Image != "" {
+			out["container_base_image"] = e.Image
+		}
+	}
+	if t.level == pod || t.level == podContainer {
+		out["namespace_name"], out["pod_name"], out["pod_id"] = e.Namespace, e.Pod, podID(e)
+	}
+	return out
+}
+
+func (a *API) getSchema(w http.ResponseWriter, _ *http.Request) error {
+	out := Schema{
+		CommonLabels: []LabelDescriptor{
+			{"nodename", "the machine's name"},
+			{"hostname", "the same"},
+			{"container_name", "the container's name; \"machine\" for a machine, \"/pod\" for a pod"},
+			{"container_base_image", "the container's image, where the runtime told it"},
+		},
+		PodLabels: []LabelDescriptor{
+			{"pod_name", "the pod's name"},
+			{"pod_id", "the pod's UID; the runtime's id of the container outside Kubernetes"},
+			{"namespace_name", "the namespace's name"},
+		},
+	}
+	for i := range a.specs {
+		s := &a.specs[i]
+		if !s.export {
+			continue
+		}
+		d := MetricDescriptor{Name: s.name, Description: s.help, Type: "gauge", ValueType: "double", Units: s.units}
+		if s.cumulative {
+			d.Type = "cumulative"
+		}
+		if s.whole {
+			d.ValueType = "int64"
+		}
+		if s.labelled {
+			d.Labels = []LabelDescriptor{{"resource_id", "the device"}}
+		}
+		out.Metrics = append(out.Metrics, d)
+	}
+	return write(w, out)
+}

@@ -1,0 +1,238 @@
+package heapster
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"plimsoll.dev/plimsoll/internal/store"
+)
+
+const (
+	modelMemory = 15 * time.Minute // how far back the model reaches, as Heapster's did
+	listMemory  = 24 * time.Hour   // how far back the history's lists look without a start
+)
+
+// Route is one path of the API for the server to mount. Pattern is in the form of http.ServeMux without
+// the method. A handler that returns an error has not written anything.
+type Route struct {
+	Method  string
+	Pattern string
+	Handler func(http.ResponseWriter, *http.Request) error
+}
+
+const (
+	modelBase   = "/api/v1/model/"
+	historyBase = "/api/v1/historical/"
+)
+
+// Routes returns all routes of the API. What is below the two subtrees is told apart by parse, so that names may
+// hold slashes and every path may end with one.
+func (a *API) Routes() []Route {
+	return []Route{
+		{http.MethodGet, modelBase + "{path...}", a.getModel},
+		{http.MethodGet, historyBase + "{path...}", a.getHistorical},
+		{http.MethodGet, "/api/v1/metric-export", a.getExport},
+		{http.MethodGet, "/api/v1/metric-export-schema", a.getSchema},
+	}
+}
+
+// reader is what both APIs are answered from: the live picture with the last minutes, or the history.
+type reader interface {
+	list(ctx context.Context, w what, t target, p params) ([]string, error)
+	metrics(ctx context.Context, t target, p params) ([]string, error)
+	series(ctx context.Context, s *spec, t target, p params) ([]point, error)
+}
+
+func (a *API) getModel(w http.ResponseWriter, r *http.Request) error {
+	now := time.Now()
+	pic := picture{a.opts.Pictures.Snapshot(now)}
+	return a.answer(w, r, modelBase, now, pic, liveReader{a, pic, now})
+}
+
+func (a *API) getHistorical(w http.ResponseWriter, r *http.Request) error {
+	if a.opts.History == nil {
+		return notFound("there is no history: Plimsoll runs without a store")
+	}
+	now := time.Now()
+	pic := picture{a.opts.Pictures.Snapshot(now)}
+	return a.answer(w, r, historyBase, now, pic, historyReader{a, now})
+}
+
+// answer understands the request and writes the answer of a reader.
+func (a *API) answer(w http.ResponseWriter, r *http.Request, base string, now time.Time, pic picture, from reader) error {
+	ctx := r.Context()
+	q, err := parse(strings.TrimPrefix(r.URL.EscapedPath(), base), base == historyBase)
+	if err != nil {
+		return err
+	}
+	p, err := readParams(r, now)
+	if err != nil {
+		return err
+	}
+	switch q.what {
+	case listKeys:
+		return write(w, pic.keys())
+	case listMetrics:
+		names, err := from.metrics(ctx, pic.named(q.target), p)
+		return orWrite(w, names, err)
+	case oneSeries:
+		return a.answerSeries(ctx, w, q, p, pic, from)
+	case aggregated:
+		return a.answerAggregates(ctx, w, q, p, pic)
+	}
+	names, err := from.list(ctx, q.what, q.target, p)
+	return orWrite(w, names, err)
+}
+
+func orWrite(w http.ResponseWriter, v any, err error) error {
+	if err != nil {
+		return err
+	}
+	return write(w, v)
+}
+
+func (a *API) answerSeries(ctx context.Context, w http.ResponseWriter, q ask, p params, pic picture, from reader) error {
+	list := SeriesList{Items: make([]Series, 0, len(q.targets))}
+	s := a.specs.find(q.metric)
+	for _, t := range q.targets {
+		var points []point
+		t = pic.named(t)
+		if s.fits(t, p.labels) {
+			var err error
+			if points, err = from.series(ctx, s, t, p); err != nil {
+				return err
+			}
+		}
+		list.Items = append(list.Items, seriesOf(points))
+	}
+	if q.many {
+		return write(w, list)
+	}
+	return write(w, list.Items[0])
+}
+
+// fits says whether a metric can be asked of a target with these labels: all of them, and no others.
+func (s *spec) fits(t target, labels map[string]string) bool {
+	if s == nil || !s.has(t.level) || t.podID != "" && t.pod == "" {
+		return false
+	}
+	if s.labelled {
+		return len(labels) == 1 && labels["resource_id"] != ""
+	}
+	return len(labels) == 0
+}
+
+// named gives a pod that was asked for by its id its names, where it is known.
+func (p picture) named(t target) target {
+	if t.podID == "" {
+		return t
+	}
+	whole := t
+	whole.level = pod
+	if items := p.members(whole); len(items) > 0 {
+		t.namespace, t.pod, t.podID = items[0].Entity.Namespace, items[0].Entity.Pod, ""
+	}
+	return t
+}
+
+// liveReader answers from the live picture; older points come from the history, if there is one.
+type liveReader struct {
+	api *API
+	pic picture
+	now time.Time
+}
+
+func (l liveReader) list(_ context.Context, w what, t target, _ params) ([]string, error) {
+	return l.pic.list(w, t), nil
+}
+
+func (l liveReader) metrics(_ context.Context, t target, _ params) ([]string, error) {
+	return l.pic.metrics(l.api.specs, t), nil
+}
+
+func (l liveReader) series(ctx context.Context, s *spec, t target, p params) ([]point, error) {
+	start := p.start
+	if oldest := l.now.Add(-modelMemory); start.Before(oldest) {
+		start = oldest
+	}
+	device := p.labels["resource_id"]
+	newest, ok := l.pic.values(s, l.pic.scope(t))[device]
+	var out []point
+	if h := l.api.history(); h.from != nil && !p.end.Before(start) {
+		if g, some := h.grid(start, p.end); some {
+			old, err := h.points(ctx, s, t, device, g, store.Last)
+			if err != nil {
+				// The newest value is worth more than an error, and the store's own state is told elsewhere.
+				l.api.failed.Inc()
+				l.api.log.Debug("the history does not answer", "error", err)
+			}
+			for _, x := range old {
+				if !ok || x.t.Before(newest.t) {
+					out = append(out, x)
+				}
+			}
+		}
+	}
+	if ok && !newest.t.Before(start) && !newest.t.After(p.end) {
+		out = append(out, newest)
+	}
+	return out, nil
+}
+
+func (a *API) history() history { return history{a.opts.History, a.opts.Resolution} }
+
+// historyReader answers from the history alone.
+type historyReader struct {
+	api *API
+	now time.Time
+}
+
+func (h historyReader) list(ctx context.Context, w what, t target, p params) ([]string, error) {
+	return h.api.history().list(ctx, w, t, h.since(p), p.end)
+}
+
+func (h historyReader) metrics(ctx context.Context, t target, p params) ([]string, error) {
+	if t.podID != "" && t.pod == "" {
+		return []string{}, nil
+	}
+	return h.api.history().metrics(ctx, h.api.specs, t, h.since(p), p.end)
+}
+
+// since is where lists begin.
+func (h historyReader) since(p params) time.Time {
+	if p.start.IsZero() {
+		return p.end.Add(-listMemory)
+	}
+	return p.start
+}
+
+func (h historyReader) series(ctx context.Context, s *spec, t target, p params) ([]point, error) {
+	if err := p.needStart(); err != nil {
+		return nil, err
+	}
+	from := h.api.history()
+	g, some := from.grid(p.start, p.end)
+	if !some {
+		return nil, nil
+	}
+	how := store.Last
+	if g.step > from.resolution {
+		how = store.Avg
+	}
+	if how == store.Avg && (s.cumulative || s.since) {
+		how = store.Last // an average of a counter says nothing
+	}
+	return from.points(ctx, s, t, p.labels["resource_id"], g, how)
+}
+
+func (p params) needStart() error {
+	switch {
+	case p.start.IsZero():
+		return badRequest("start is missing: the history needs to know where to begin, such as start=2026-01-02T15:04:05Z")
+	case p.end.Before(p.start):
+		return badRequest("end %q is before start %q", p.end.Format(time.RFC3339), p.start.Format(time.RFC3339))
+	}
+	return nil
+}

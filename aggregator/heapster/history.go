@@ -1,0 +1,263 @@
+package heapster
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/store"
+)
+
+const (
+	maxSteps      = 10000 // points of one series
+	queryDeadline = 10 * time.Second
+	// rateSteps is how many samples a rate looks back over: two would miss a rate for each late sample.
+	rateSteps = 4
+)
+
+// history reads the store.
+type history struct {
+	from       History
+	resolution time.Duration
+}
+
+// span is a stretch of time and the grid on it: points at end, end-step, ... down to start.
+type span struct {
+	start, end time.Time
+	step       time.Duration
+}
+
+// stepFor is the resolution, or its smallest multiple that keeps a series within bounds.
+func (h history) stepFor(start, end time.Time) time.Duration {
+	n := end.Sub(start) / h.resolution / maxSteps
+	return (n + 1) * h.resolution
+}
+
+// grid lies on whole multiples of the step, so that the same moment has the same point in every answer. ok is
+// false where no point of it lies between start and end.
+func (h history) grid(start, end time.Time) (span, bool) {
+	step := h.stepFor(start, end)
+	s := span{start.Truncate(step), end.Truncate(step), step}
+	if s.start.Before(start) {
+		s.start = s.start.Add(step)
+	}
+	return s, !s.end.Before(s.start)
+}
+
+// query begins a query of a row for a target: which series, and how they are joined.
+func (h history) query(s *spec, row metric.ID, t target, device string) store.Query {
+	q := store.Query{Row: row, Level: metric.Container, By: []string{}, Join: store.Sum}
+	add := func(name string, op store.MatchOp, value string) {
+		q.Matchers = append(q.Matchers, store.Matcher{Name: name, Op: op, Value: value})
+	}
+	own := !s.ofPods || row != s.row // the machine's own value
+	switch {
+	case t.level == node && own:
+		q.Level, q.Join = metric.Node, store.Max
+	case t.level == sysContainer:
+		add("workload_kind", store.Regexp, systemKinds)
+	default:
+		add("workload_kind", store.NotRegexp, systemKinds)
+	}
+	for _, m := range [...]struct{ name, value string }{{"node", t.node}, {"namespace", t.namespace}, {"pod", t.pod}, {"container", t.container}} {
+		switch {
+		case m.value == "":
+		case m.name == "container" && t.level == sysContainer:
+			add("pod", store.Equal, m.value)
+		default:
+			add(m.name, store.Equal, m.value)
+		}
+	}
+	if t.level == pod || t.level == podContainer || t.level == sysContainer {
+		// A container that was made anew has two series for a moment; their sum would be a spike.
+		q.By, q.Join = []string{"pod", "container"}, store.Max
+	}
+	sub := metric.Get(row).Sub
+	switch {
+	case sub == "":
+	case s.labelled:
+		add(sub, store.Equal, device)
+	default:
+		add(sub, store.NotRegexp, virtualInterfaces)
+		q.By = append(q.By, sub)
+	}
+	if s.oldest {
+		q.Join = store.Min
+	}
+	return q
+}
+
+// points returns a metric's values on the grid, each being how over the step that ends there: Last, Avg, Max, Min
+// or Count.
+func (h history) points(ctx context.Context, s *spec, t target, device string, g span, how store.Func) ([]point, error) {
+	q := h.query(s, s.row, t, device)
+	h.look(&q, s.rate, g, how)
+	out, err := h.run(ctx, q, s.oldest || how == store.Count)
+	if err != nil {
+		return nil, err
+	}
+	if how == store.Count {
+		return out, nil
+	}
+	if len(s.by) > 0 {
+		if out, err = h.divide(ctx, s, t, g, out); err != nil {
+			return nil, err
+		}
+	}
+	for i := range out {
+		if s.since {
+			out[i].v = float64(out[i].t.UnixMilli())/1e3 - out[i].v
+		}
+		out[i].v = s.value(out[i].v)
+	}
+	return out, nil
+}
+
+// look sets what each point of the grid looks back at.
+func (h history) look(q *store.Query, rate bool, g span, how store.Func) {
+	q.Start, q.End, q.Step, q.Window, q.Func = g.start, g.end, g.step, g.step, how
+	switch {
+	case how == store.Last:
+		q.Window += g.step / 2 // samples come a little late now and then
+	case how == store.Count:
+		q.Join = store.Max
+	}
+	if over := rateSteps * h.resolution; rate && how != store.Count {
+		switch {
+		case how != store.Avg && how != store.Last && g.step >= 2*over:
+			q.RateOver = over
+		default:
+			q.Func, q.Window = store.Rate, max(g.step, over)
+		}
+	}
+}
+
+// divide turns values into shares of the first row of s.by that has values.
+func (h history) divide(ctx context.Context, s *spec, t target, g span, of []point) ([]point, error) {
+	for _, id := range s.by {
+		q := h.query(s, id, t, "")
+		h.look(&q, false, g, store.Last)
+		whole, err := h.run(ctx, q, false)
+		if err != nil {
+			return nil, err
+		}
+		if len(whole) == 0 {
+			continue
+		}
+		out := of[:0]
+		for _, p := range of {
+			i, ok := slices.BinarySearchFunc(whole, p.t, func(w point, t time.Time) int { return w.t.Compare(t) })
+			if ok && whole[i].v > 0 {
+				out = append(out, point{p.t, p.v / whole[i].v})
+			}
+		}
+		return out, nil
+	}
+	return nil, nil
+}
+
+// run asks the store and adds up the series of the answer by time, or takes the smallest.
+func (h history) run(ctx context.Context, q store.Query, smallest bool) ([]point, error) {
+	series, err := h.ask(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	sums := map[int64]float64{}
+	for i := range series {
+		for _, x := range series[i].Samples {
+			old, ok := sums[x.T]
+			switch {
+			case !ok:
+				sums[x.T] = x.V
+			case smallest:
+				sums[x.T] = min(old, x.V)
+			default:
+				sums[x.T] = old + x.V
+			}
+		}
+	}
+	out := make([]point, 0, len(sums))
+	for t, v := range sums {
+		out = append(out, point{time.UnixMilli(t).UTC(), v})
+	}
+	slices.SortFunc(out, func(a, b point) int { return a.t.Compare(b.t) })
+	return out, nil
+}
+
+func (h history) ask(ctx context.Context, q store.Query) ([]store.Series, error) {
+	ctx, cancel := context.WithTimeout(ctx, queryDeadline)
+	defer cancel()
+	series, err := h.from.Query(ctx, q)
+	if err != nil {
+		return nil, historyError(err)
+	}
+	return series, nil
+}
+
+// list returns the names that were there between start and end, sorted.
+func (h history) list(ctx context.Context, w what, t target, start, end time.Time) ([]string, error) {
+	q := h.query(&spec{}, metric.CPUUsage, t, "")
+	q.Start, q.End, q.Func, q.Join = start, end, store.Last, store.Max
+	switch w {
+	case listNodes:
+		q.Level, q.Matchers, q.By = metric.Node, nil, []string{"node"}
+	case listFree:
+		q.Level, q.By = metric.Container, []string{"pod"}
+		q.Matchers = append(q.Matchers, store.Matcher{Name: "workload_kind", Op: store.Regexp, Value: systemKinds})
+	case listNamespaces:
+		q.By = []string{"namespace"}
+	case listPods:
+		q.By = []string{"pod"}
+	case listContainers:
+		q.By = []string{"container"}
+	}
+	series, err := h.ask(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	out := []string{}
+	for i := range series {
+		if name := series[i].Label(q.By[0]); name != "" {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out), nil
+}
+
+// metrics returns the names of the metrics of which a target had values between start and end.
+func (h history) metrics(ctx context.Context, all specs, t target, start, end time.Time) ([]string, error) {
+	type source struct {
+		row    metric.ID
+		ofPods bool
+	}
+	known := map[source]bool{}
+	out := []string{}
+	for i := range all {
+		s := &all[i]
+		if !s.has(t.level) {
+			continue
+		}
+		has, asked := known[source{s.row, s.ofPods}]
+		if !asked {
+			q := h.query(s, s.row, t, "")
+			if s.labelled { // of any device
+				q.Matchers = q.Matchers[:len(q.Matchers)-1]
+			}
+			q.Start, q.End, q.Func, q.Join = start, end, store.Last, store.Max
+			series, err := h.ask(ctx, q)
+			if err != nil {
+				return nil, err
+			}
+			has = len(series) > 0
+			known[source{s.row, s.ofPods}] = has
+		}
+		if has {
+			out = append(out, s.name)
+		}
+	}
+	slices.SortFunc(out, cmp.Compare)
+	return out, nil
+}

@@ -1,0 +1,236 @@
+package heapster
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// level is Heapster's kind of a thing.
+type level uint8
+
+const (
+	cluster level = iota
+	node
+	sysContainer
+	namespace
+	pod
+	podContainer
+)
+
+// target is the thing that a path is about.
+type target struct {
+	level                           level
+	node, namespace, pod, container string
+	podID                           string // instead of namespace and pod
+}
+
+// what says what a path asks for.
+type what uint8
+
+const (
+	listNodes what = iota
+	listFree
+	listNamespaces
+	listPods
+	listContainers
+	listKeys
+	listMetrics
+	oneSeries
+	aggregated
+)
+
+// ask is a path, understood.
+type ask struct {
+	what    what
+	target  target
+	many    bool     // the answer is a list, one item for each of targets
+	targets []target // in the order of the request; one where many is false
+	metric  string
+	aggs    []string
+}
+
+// maxTargets is how many pods one request may name.
+const maxTargets = 500
+
+// aggregations are the words that metrics-aggregated allows.
+var aggregations = [...]string{"average", "max", "min", "median", "count", "50-perc", "95-perc", "99-perc"}
+
+// aliases are the old names that are still accepted.
+func alias(name string) string {
+	switch name {
+	case "cpu-usage":
+		return "cpu/usage_rate"
+	case "cpu-limit":
+		return "cpu/limit"
+	case "memory-limit":
+		return "memory/limit"
+	case "memory-usage":
+		return "memory/usage"
+	case "memory-working":
+		return "memory/working_set"
+	}
+	return name
+}
+
+// parse reads the escaped path below the API's root: "nodes/n1/metrics/cpu/usage_rate". A slash at the end counts
+// for nothing. Names may hold anything, slashes as %2F.
+func parse(escaped string, historical bool) (ask, error) {
+	p := parser{historical: historical}
+	rest := strings.TrimSuffix(escaped, "/")
+	if rest != "" {
+		for _, part := range strings.Split(rest, "/") {
+			s, err := url.PathUnescape(part)
+			if err != nil {
+				return ask{}, badRequest("cannot read %q in the path: %v", part, err)
+			}
+			if s == "" {
+				return ask{}, notFound("there is nothing at %q: a name in it is empty", escaped)
+			}
+			p.parts = append(p.parts, s)
+		}
+	}
+	a, err := p.root()
+	if err != nil {
+		return ask{}, err
+	}
+	if a == nil {
+		return ask{}, notFound("there is nothing at %q in this API", escaped)
+	}
+	if !a.many {
+		a.targets = []target{a.target}
+	}
+	return *a, nil
+}
+
+// parser walks down a path. A method that finds nothing returns nil.
+type parser struct {
+	parts      []string
+	historical bool
+}
+
+// next takes a part; "" at the end.
+func (p *parser) next() string {
+	if len(p.parts) == 0 {
+		return ""
+	}
+	s := p.parts[0]
+	p.parts = p.parts[1:]
+	return s
+}
+
+func (p *parser) end() bool { return len(p.parts) == 0 }
+
+func (p *parser) root() (*ask, error) {
+	switch word := p.next(); {
+	case word == "debug" && len(p.parts) == 1 && p.parts[0] == "allkeys" && !p.historical:
+		return &ask{what: listKeys}, nil
+	case word == "nodes":
+		return p.nodes()
+	case word == "namespaces":
+		return p.namespaces()
+	case word == "pod-id" && p.historical && !p.end():
+		return p.inPod(target{level: pod, podID: p.next()}, false)
+	case word == "pod-id-list" && p.historical && !p.end():
+		return p.several(p.next(), func(id string) target { return target{level: pod, podID: id} })
+	default:
+		return p.metrics(word, target{level: cluster})
+	}
+}
+
+func (p *parser) nodes() (*ask, error) {
+	if p.end() {
+		return &ask{what: listNodes}, nil
+	}
+	t := target{level: node, node: p.next()}
+	word := p.next()
+	if word != "freecontainers" {
+		return p.metrics(word, t)
+	}
+	if p.end() {
+		return &ask{what: listFree, target: t}, nil
+	}
+	t.level, t.container = sysContainer, p.next()
+	return p.metrics(p.next(), t)
+}
+
+func (p *parser) namespaces() (*ask, error) {
+	if p.end() {
+		return &ask{what: listNamespaces}, nil
+	}
+	t := target{level: namespace, namespace: p.next()}
+	switch word := p.next(); word {
+	case "pods":
+		if p.end() {
+			return &ask{what: listPods, target: t}, nil
+		}
+		t.level, t.pod = pod, p.next()
+		return p.inPod(t, true)
+	case "pod-list":
+		return p.several(p.next(), func(name string) target {
+			return target{level: pod, namespace: t.namespace, pod: name}
+		})
+	default:
+		return p.metrics(word, t)
+	}
+}
+
+// inPod reads what may follow a pod. A pod given by its id has no list of containers.
+func (p *parser) inPod(t target, list bool) (*ask, error) {
+	word := p.next()
+	if word != "containers" {
+		return p.metrics(word, t)
+	}
+	if p.end() {
+		if !list {
+			return nil, nil
+		}
+		return &ask{what: listContainers, target: t}, nil
+	}
+	t.level, t.container = podContainer, p.next()
+	return p.metrics(p.next(), t)
+}
+
+// several reads a comma list of pods and the one metric that is asked of all.
+func (p *parser) several(names string, of func(string) target) (*ask, error) {
+	a, err := p.metrics(p.next(), target{level: pod})
+	if a == nil || err != nil || a.what == listMetrics {
+		return nil, err
+	}
+	a.many = true
+	for _, name := range strings.Split(names, ",") {
+		if name == "" {
+			return nil, badRequest("the list %q holds an empty name", names)
+		}
+		a.targets = append(a.targets, of(name))
+	}
+	if len(a.targets) > maxTargets {
+		return nil, badRequest("the list names %d pods: at most %d are allowed", len(a.targets), maxTargets)
+	}
+	return a, nil
+}
+
+// metrics reads the end of every path: metrics, metrics/NAME or metrics-aggregated/WHICH/NAME. The name takes all that
+// is left.
+func (p *parser) metrics(word string, t target) (*ask, error) {
+	switch word {
+	case "metrics":
+		if p.end() {
+			return &ask{what: listMetrics, target: t}, nil
+		}
+		return &ask{what: oneSeries, target: t, metric: alias(strings.Join(p.parts, "/"))}, nil
+	case "metrics-aggregated":
+		if !p.historical || len(p.parts) < 2 {
+			return nil, nil
+		}
+		var aggs []string
+		for _, s := range strings.Split(p.next(), ",") {
+			if !slices.Contains(aggregations[:], s) {
+				return nil, badRequest("aggregation %q is not known: allowed are %s", s, strings.Join(aggregations[:], ", "))
+			}
+			aggs = append(aggs, s)
+		}
+		return &ask{what: aggregated, target: t, metric: alias(strings.Join(p.parts, "/")), aggs: aggs}, nil
+	}
+	return nil, nil
+}

@@ -1,0 +1,296 @@
+package heapster
+
+import (
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+// point is one value of a series, in Heapster's unit.
+type point struct {
+	t time.Time
+	v float64
+}
+
+// systemKinds are the kinds of workload whose containers are Heapster's system containers: systemd's units
+// and plain cgroups. The kind is used rather than the runtime because the history knows it too.
+const systemKinds = "Unit|Cgroup"
+
+func system(e *metric.Entity) bool { return e.WorkloadKind == "Unit" || e.WorkloadKind == "Cgroup" }
+
+// freeName is the name of a system container: its unit, or its path without the leading slash. Its pod has it.
+func freeName(e *metric.Entity) string {
+	if e.Pod != "" {
+		return e.Pod
+	}
+	return e.Container
+}
+
+// podID is what stands for a pod's UID: the UID in Kubernetes, else the runtime's id of its container, else
+// namespace.pod.
+func podID(e *metric.Entity) string {
+	if e.WorkloadKind == "Pod" {
+		return e.Pod
+	}
+	last := strings.TrimSuffix(path.Base(e.ID), ".scope")
+	if i := strings.LastIndexByte(last, '-'); i >= 0 {
+		last = last[i+1:]
+	}
+	if len(last) == 64 && strings.Trim(last, "0123456789abcdef") == "" {
+		return last
+	}
+	return e.Namespace + "." + e.Pod
+}
+
+// picture is a snapshot, seen as Heapster would.
+type picture struct {
+	snap *live.Snapshot
+}
+
+// scope is a target with the items whose values make its own: its containers, or the node itself.
+type scope struct {
+	target
+	items []*live.Item
+	pods  []*live.Item // of a node: the containers of its pods
+}
+
+func (p picture) scope(t target) scope {
+	s := scope{target: t, items: p.members(t)}
+	if t.level == node {
+		s.pods = p.pods(t.node)
+	}
+	return s
+}
+
+func (p picture) members(t target) []*live.Item {
+	if p.snap == nil {
+		return nil
+	}
+	var out []*live.Item
+	if t.level == node {
+		for _, it := range p.snap.Nodes {
+			if it.Entity.Node == t.node {
+				out = append(out, it)
+			}
+		}
+		return out
+	}
+	for _, it := range p.snap.Containers {
+		if t.holds(it.Entity) {
+			out = append(out, it)
+		}
+	}
+	return out
+}
+
+// pods returns the containers of a node's pods.
+func (p picture) pods(nodeName string) []*live.Item {
+	if p.snap == nil {
+		return nil
+	}
+	var out []*live.Item
+	for _, it := range p.snap.Containers {
+		if it.Entity.Node == nodeName && !system(it.Entity) {
+			out = append(out, it)
+		}
+	}
+	return out
+}
+
+// holds says whether a container is the target or part of it.
+func (t target) holds(e *metric.Entity) bool {
+	if t.level == sysContainer {
+		return system(e) && e.Node == t.node && freeName(e) == t.container
+	}
+	if system(e) {
+		return false
+	}
+	switch t.level {
+	case cluster:
+		return true
+	case namespace:
+		return e.Namespace == t.namespace
+	case podContainer:
+		if e.Container != t.container {
+			return false
+		}
+	}
+	if t.podID != "" {
+		return podID(e) == t.podID
+	}
+	return e.Namespace == t.namespace && e.Pod == t.pod
+}
+
+// list returns names for the list that is asked for, sorted, each once.
+func (p picture) list(w what, t target) []string {
+	out := []string{}
+	if p.snap == nil {
+		return out
+	}
+	if w == listNodes {
+		for _, it := range p.snap.Nodes {
+			out = append(out, it.Entity.Node)
+		}
+	} else {
+		for _, it := range p.snap.Containers {
+			if name, ok := listed(w, t, it.Entity); ok {
+				out = append(out, name)
+			}
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// listed says under which name a container puts something on the list.
+func listed(w what, t target, e *metric.Entity) (string, bool) {
+	switch {
+	case w == listFree:
+		return freeName(e), system(e) && e.Node == t.node
+	case system(e):
+		return "", false
+	case w == listNamespaces:
+		return e.Namespace, e.Namespace != ""
+	case w == listPods:
+		return e.Pod, e.Namespace == t.namespace && e.Pod != ""
+	case w == listContainers:
+		return e.Container, t.holds(e)
+	}
+	return "", false
+}
+
+// keys returns the keys of everything there is, in Heapster's form.
+func (p picture) keys() []string {
+	out := []string{}
+	if p.snap == nil {
+		return out
+	}
+	out = append(out, "cluster")
+	for _, it := range p.snap.Nodes {
+		out = append(out, "node:"+it.Entity.Node)
+	}
+	for _, it := range p.snap.Containers {
+		e := it.Entity
+		if system(e) {
+			out = append(out, "node:"+e.Node+"/container:"+freeName(e))
+			continue
+		}
+		ns := "namespace:" + e.Namespace
+		out = append(out, ns, ns+"/pod:"+e.Pod, ns+"/pod:"+e.Pod+"/container:"+e.Container)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// metrics returns the names of the metrics that a target has at the moment.
+func (p picture) metrics(all specs, t target) []string {
+	out := []string{}
+	in := p.scope(t)
+	for i := range all {
+		if s := &all[i]; s.has(t.level) && len(p.values(s, in)) > 0 {
+			out = append(out, s.name)
+		}
+	}
+	return out
+}
+
+// values returns a metric's newest values by resource_id, "" where it has no such label.
+func (p picture) values(s *spec, in scope) map[string]point {
+	items := in.items
+	if s.ofPods && in.level == node && len(items) > 0 {
+		items = in.pods
+	}
+	if len(items) == 0 {
+		return nil
+	}
+	if s.since {
+		return p.uptime(s, items)
+	}
+	over := 1.0
+	if len(s.by) > 0 {
+		if over = in.whole(s.by); over <= 0 {
+			return nil
+		}
+	}
+	out := s.sums(items)
+	for sub, pt := range out {
+		out[sub] = point{pt.t, s.value(pt.v / over)}
+	}
+	return out
+}
+
+// sums adds up the items' values in the base unit; a sum is as old as its oldest part.
+func (s *spec) sums(items []*live.Item) map[string]point {
+	out := map[string]point{}
+	for _, it := range items {
+		for i := range it.Values {
+			v := &it.Values[i]
+			if v.ID != s.row || s.rate && v.Window <= 0 || !s.labelled && virtual(v.Sub) {
+				continue
+			}
+			sub, x := "", v.V
+			if s.labelled {
+				sub = v.Sub
+			}
+			if s.rate {
+				x = v.Rate
+			}
+			old, ok := out[sub]
+			if !ok || v.T.Before(old.t) {
+				old.t = v.T
+			}
+			out[sub] = point{old.t, old.v + x}
+		}
+	}
+	return out
+}
+
+// whole returns what a ratio is of: the first of the rows that is known, else 0.
+func (in scope) whole(rows []metric.ID) float64 {
+	for _, id := range rows {
+		for _, it := range in.items {
+			if v, ok := it.Gauge(id); ok && v > 0 {
+				return v
+			}
+		}
+	}
+	return 0
+}
+
+// uptime counts from the oldest start.
+func (p picture) uptime(s *spec, items []*live.Item) map[string]point {
+	var start time.Time
+	for _, it := range items {
+		t := it.Start
+		if v, ok := it.Gauge(metric.StartTime); t.IsZero() && ok {
+			t = time.UnixMilli(int64(v * 1000))
+		}
+		if !t.IsZero() && (start.IsZero() || t.Before(start)) {
+			start = t
+		}
+	}
+	if start.IsZero() || start.After(p.snap.Time) {
+		return nil
+	}
+	return map[string]point{"": {p.snap.Time, s.value(p.snap.Time.Sub(start).Seconds())}}
+}
+
+// virtualInterfaces are those whose traffic passes a real interface too, or never leaves the machine. It is an
+// RE2 expression for the history; virtual says the same of one name.
+const virtualInterfaces = "lo|(veth|docker|br-|cni|flannel|cali|virbr|podman|lxc|dummy|nerdctl|kube-).*"
+
+func virtual(iface string) bool {
+	if iface == "lo" {
+		return true
+	}
+	for _, p := range [...]string{"veth", "docker", "br-", "cni", "flannel", "cali", "virbr", "podman", "lxc", "dummy", "nerdctl", "kube-"} {
+		if strings.HasPrefix(iface, p) {
+			return true
+		}
+	}
+	return false
+}
