@@ -85,7 +85,7 @@ func (nd *node) one(s *sampler, k nodeKind, f *file) reason {
 	if why != fine {
 		return why
 	}
-	return nd.parse(s, k, s.buf[:n], s.tick.stamp())
+	return nd.parse(s, k, s.buf[:n], s.tick.Stamp())
 }
 
 func (nd *node) parse(s *sampler, k nodeKind, b []byte, t int64) reason {

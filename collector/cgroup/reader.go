@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"plimsoll.dev/plimsoll/collector/cgroup/tick"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -68,9 +69,9 @@ func (r *Reader) Read(now time.Time) *metric.Batch {
 	if r.closed {
 		return b
 	}
-	step := stepped(r.prev, now)
+	step := tick.Stepped(r.prev, now)
 	r.prev = now
-	r.sampler.tick = newTick(now)
+	r.sampler.tick = tick.Begin(now)
 	r.follow(now, step)
 	if step {
 		r.dropAll(b)

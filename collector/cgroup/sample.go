@@ -1,10 +1,13 @@
 package cgroup
 
-import "plimsoll.dev/plimsoll/internal/metric"
+import (
+	"plimsoll.dev/plimsoll/collector/cgroup/tick"
+	"plimsoll.dev/plimsoll/internal/metric"
+)
 
 // sampler turns the files of one cgroup into points. It is one value that is used over and over.
 type sampler struct {
-	tick   tick
+	tick   tick.Tick
 	opener *opener
 	drop   func(reason)
 	buf    []byte
@@ -47,7 +50,7 @@ func (s *sampler) one(ms *members, m *member, f *file) reason {
 	if why != fine {
 		return why
 	}
-	t := s.tick.stamp()
+	t := s.tick.Stamp()
 	f.why = fine
 	return s.parse(f.kind, s.buf[:n], t)
 }

@@ -1,0 +1,48 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"path"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+// Target is one thing to measure: a process with everything it has started.
+type Target struct {
+	// Entity names it. The pointer stays the same while the process lives.
+	Entity *metric.Entity
+	// PID is the first process.
+	PID int
+	// Start is when it was started, as far as the caller knows: a process of this PID that the kernel says began more
+	// than five seconds earlier or later is another one. Zero: whatever process has the PID at the first
+	// reading is meant.
+	Start time.Time
+}
+
+// Options says what a Reader measures.
+type Options struct {
+	// List returns the targets of this tick. Required. It is called at the beginning of each Read.
+	List func() []Target
+	// Proc is where the proc file system is mounted. Default /proc.
+	Proc string
+	// Logger gets what a person may want to know; nil discards.
+	Logger *slog.Logger
+	// Registerer takes the reader's own metrics; nil leaves them unregistered.
+	Registerer prometheus.Registerer
+}
+
+// Validate reports the first thing that is wrong with the options.
+func (o Options) Validate() error {
+	if o.List == nil {
+		return errors.New("cannot measure processes without a list of targets")
+	}
+	if o.Proc != "" && !path.IsAbs(o.Proc) {
+		return fmt.Errorf("cannot read processes at %q: the path must be absolute", o.Proc)
+	}
+	return nil
+}
