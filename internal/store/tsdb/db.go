@@ -117,7 +117,15 @@ func (db *DB) acquire() (err error) {
 		return fmt.Errorf("cannot open decision log in %q: %w", dir, err)
 	}
 	undo = append(undo, db.decisions.close)
-	if db.gen, err = db.openEngine(); err != nil {
+	db.gen, err = db.openEngine()
+	if isFull(err) {
+		// The live picture goes on; the maintenance goroutine opens the engine when there is room.
+		db.log.Error("store takes no data: disk is full", "dir", dir, "error", err)
+		db.met.errors.WithLabelValues(classFull).Inc()
+		db.cond.set(ReasonWriteFailed, fmt.Sprintf("cannot open %q: %v", dir, err), db.opts.Now())
+		err = nil
+	}
+	if err != nil {
 		return fmt.Errorf("cannot open data folder %q: %w", dir, err)
 	}
 	db.measure()
@@ -146,33 +154,32 @@ func (db *DB) openEngine() (*generation, error) {
 		return nil, err
 	}
 	r := &repairer{dir: dir, broken: db.brokenDir(), now: db.opts.Now(), report: db.repaired}
-	if err := r.logs(); err != nil {
-		return nil, err
-	}
-	if err := r.metas(); err != nil {
+	if err := r.prepare(); err != nil {
 		return nil, err
 	}
 	logger := newEngineLogger(db.log)
 	head := promtsdb.NewDBStats()
-	t, err := promtsdb.Open(dir, logger, nil, db.engineOptions(), head)
+	gen := &generation{engine: db.newEngine()}
+	gen.ctx, gen.cancel = context.WithCancel(context.Background())
+	t, err := promtsdb.Open(dir, logger, nil, db.engineOptions(gen), head)
 	if err != nil {
 		// A damaged block refuses the whole engine: set it aside and try once more.
 		n, rerr := r.blocks()
 		if rerr != nil || n == 0 {
 			return nil, errors.Join(err, rerr)
 		}
-		if t, err = promtsdb.Open(dir, logger, nil, db.engineOptions(), head); err != nil {
+		if t, err = promtsdb.Open(dir, logger, nil, db.engineOptions(gen), head); err != nil {
 			return nil, err
 		}
 	}
 	// Blocks are written, merged and dropped by the maintenance goroutine, which looks at the disk first.
 	t.DisableCompactions()
-	ctx, cancel := context.WithCancel(context.Background())
-	return &generation{tsdb: t, engine: db.newEngine(), ctx: ctx, cancel: cancel}, nil
+	gen.tsdb = t
+	return gen, nil
 }
 
 // engineOptions are chosen for one machine: small buffers and segments, everything else as Prometheus has it.
-func (db *DB) engineOptions() *promtsdb.Options {
+func (db *DB) engineOptions(gen *generation) *promtsdb.Options {
 	o := promtsdb.DefaultOptions()
 	o.NoLockfile = true // ours names the process and cannot go stale
 	o.RetentionDuration = db.opts.Retention.Milliseconds()
@@ -189,6 +196,11 @@ func (db *DB) engineOptions() *promtsdb.Options {
 	o.MaxBlockChunkSegmentSize = 64 << 20
 	o.FloatChunkEncoding = chunkenc.EncXOR
 	o.BlockReloadInterval = math.MaxInt64 // the maintenance goroutine does what this would
+	// A block of late samples that reaches into the head's time must not be merged with one of timely samples: the
+	// engine takes the end of such a block for the end of all that left the log, and drops the rest at the next replay.
+	o.BlockCompactionExcludeFunc = func(m *promtsdb.BlockMeta) bool {
+		return m.Compaction.FromOutOfOrder() && (gen.tsdb == nil || m.MaxTime > gen.tsdb.Head().MinTime())
+	}
 	return o
 }
 
@@ -240,7 +252,10 @@ func (db *DB) closeEngine() error {
 	if gen == nil || gen.stuck.Load() {
 		return nil
 	}
-	return errors.Join(guard(gen.tsdb.Close), gen.engine.Close())
+	if err := errors.Join(guard(gen.tsdb.Close), gen.engine.Close()); err != nil {
+		return err
+	}
+	return markClean(db.engineDir())
 }
 
 // guard turns a panic of the engine into an error: it panics when it cannot write head chunks, which a full disk brings about.

@@ -30,6 +30,35 @@ type repairer struct {
 	refs chunks.HeadSeriesRef // the highest series reference seen in a damaged log
 }
 
+// cleanFile says, in the engine's folder, that the engine was closed. It is gone while the engine is open.
+const cleanFile = "clean"
+
+// markClean notes that the engine was closed.
+func markClean(dir string) error {
+	if err := os.WriteFile(filepath.Join(dir, cleanFile), nil, 0o640); err != nil {
+		return fmt.Errorf("cannot note that %q was closed: %w", dir, err)
+	}
+	return nil
+}
+
+// prepare does all that must be done before the engine is opened.
+func (r *repairer) prepare() error {
+	err := os.Remove(filepath.Join(r.dir, cleanFile))
+	unclean := errors.Is(err, os.ErrNotExist)
+	if err != nil && !unclean {
+		return err
+	}
+	if err := r.logs(); err != nil {
+		return err
+	}
+	if unclean {
+		if err := r.unclean(); err != nil {
+			return err
+		}
+	}
+	return r.metas()
+}
+
 // logs repairs the write-ahead log, its checkpoints, and the log of late samples.
 func (r *repairer) logs() error {
 	wal := filepath.Join(r.dir, "wal")
@@ -52,6 +81,77 @@ func (r *repairer) logs() error {
 		return nil
 	}
 	return r.reserve(wal, dirs)
+}
+
+// unclean makes the folder of an engine that was not closed (kill -9, a panic) safe to replay. The engine writes
+// head chunks through a buffer that dies with it, but notes in the log of late samples at once where each chunk
+// lies. At the first replay it sees that such a chunk is missing; at the second, newer chunks lie behind that
+// place, and it takes the samples for stored and drops them. All that is in head chunks is in the logs too, so
+// both the chunks and the notes go, and are made anew from the logs.
+func (r *repairer) unclean() error {
+	if err := os.RemoveAll(filepath.Join(r.dir, "chunks_head")); err != nil {
+		return fmt.Errorf("cannot remove head chunks of an unclean end: %w", err)
+	}
+	names, err := segments(filepath.Join(r.dir, wlog.WblDirName))
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			return fmt.Errorf("cannot read %q: %w", name, err)
+		}
+		if err := r.dropMarkers(name, data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dropMarkers rewrites a segment without its notes of chunks, if it has any.
+func (r *repairer) dropMarkers(name string, data []byte) error {
+	dec := record.NewDecoder(labels.NewSymbolTable(), nil)
+	marker := func(rec []byte) bool { return dec.Type(rec) == record.MmapMarkers }
+	any := false
+	scanSegment(data, func(rec []byte) { any = any || marker(rec) })
+	if !any {
+		return nil
+	}
+	tmp, _, err := r.copySegment(name, data, func(rec []byte) bool { return !marker(rec) })
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(tmp)
+	if err := os.Rename(wlog.SegmentName(tmp, 0), name); err != nil {
+		return fmt.Errorf("cannot rewrite %q: %w", name, err)
+	}
+	return nil
+}
+
+// copySegment writes the good records of a segment that are wanted to a new one, in a folder beside it that the
+// caller removes, and returns the folder and the number of records.
+func (r *repairer) copySegment(name string, data []byte, wanted func(rec []byte) bool) (tmp string, n int, err error) {
+	tmp = name + ".repair.tmp"
+	defer func() {
+		if err != nil {
+			_ = os.RemoveAll(tmp)
+			err = fmt.Errorf("cannot rewrite %q: %w", name, err)
+		}
+	}()
+	if err := os.RemoveAll(tmp); err != nil {
+		return tmp, 0, err
+	}
+	w, err := wlog.NewSize(nil, nil, tmp, 1<<30, compression.Snappy)
+	if err != nil {
+		return tmp, 0, err
+	}
+	scanSegment(data, func(rec []byte) {
+		if err == nil && wanted(rec) {
+			n++
+			err = w.Log(rec)
+		}
+	})
+	return tmp, n, errors.Join(err, w.Close())
 }
 
 // segments returns the numbered files of a log, in order.
@@ -113,23 +213,11 @@ func (r *repairer) cut(name string, s scan, size int) error {
 
 // rewrite replaces a segment by one of its good records, and sets the damaged one aside.
 func (r *repairer) rewrite(name string, data []byte, s scan) error {
-	tmp := name + ".repair.tmp"
-	if err := os.RemoveAll(tmp); err != nil {
+	tmp, kept, err := r.copySegment(name, data, func([]byte) bool { return true })
+	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(tmp)
-	w, err := wlog.NewSize(nil, nil, tmp, 1<<30, compression.Snappy)
-	if err != nil {
-		return fmt.Errorf("cannot repair %q: %w", name, err)
-	}
-	kept := 0
-	scanSegment(data, func(rec []byte) {
-		kept++
-		err = errors.Join(err, w.Log(rec))
-	})
-	if err = errors.Join(err, w.Close()); err != nil {
-		return fmt.Errorf("cannot repair %q: %w", name, err)
-	}
 	aside, err := r.setAside(name)
 	if err != nil {
 		return err
