@@ -17,14 +17,16 @@ type unit struct {
 
 	parent  *unit   // nil for the cluster
 	node    *unit   // where a pod, or a container without a pod, runs
-	members []*unit // units whose parent this is; for a node the units that run on it
+	members []*unit // units whose parent this is, by name; for a node the units that run on it; see tidy
+	count   int     // how many there are
+	dead    bool    // not in the picture any more
 
 	series []series // sorted by row, then sub
 	subs   []string // subs[0] is ""
 	base   int64    // Unix milliseconds; times in series are relative to it
 
 	start    [numLanes]int64 // as the lane's newest group has it, Unix milliseconds; 0: not known
-	heard    [numLanes]int64 // the newest sample's time by lane, Unix milliseconds; for a node, of any of its entities
+	heard    [numLanes]int64 // for a node: the time of the newest sample in its newest batch
 	last     [numLanes]int64 // the newest sample of its own by lane
 	interval [numLanes]int32 // milliseconds between samples
 	back     [numLanes]step  // samples that came with earlier times

@@ -1,0 +1,154 @@
+package live
+
+import (
+	"fmt"
+	"runtime"
+	"testing"
+	"time"
+
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+// fleet is nodes × pods containers of one row each of CPU and memory, as the live lane carries them.
+func fleet(nodes, pods int) []*metric.Batch {
+	out := make([]*metric.Batch, nodes)
+	for n := range out {
+		b := &metric.Batch{Node: fmt.Sprintf("node-%d", n), Fast: true}
+		for i := range pods {
+			e := &metric.Entity{Level: metric.Container, Node: b.Node, Namespace: fmt.Sprintf("team-%d", i%10), WorkloadKind: "Deployment",
+				Workload: fmt.Sprintf("app-%d", (n*pods+i)%1000), Pod: fmt.Sprintf("app-%d-%d-%d", (n*pods+i)%1000, n, i), Container: "main",
+				ID: fmt.Sprintf("/kubepods/burstable/pod%d-%d/c", n, i), Runtime: "containerd", Image: "example.org/app:1"}
+			b.Groups = append(b.Groups, metric.Group{Entity: e, Points: make([]metric.Point, 2)})
+		}
+		b.Groups = append(b.Groups, metric.Group{Entity: &metric.Entity{Level: metric.Node, Node: b.Node, ID: "/"}, Points: make([]metric.Point, 2)})
+		out[n] = b
+	}
+	return out
+}
+
+// set gives the batches the values of second i.
+func set(fleet []*metric.Batch, i int) {
+	at := sec(float64(i))
+	for _, b := range fleet {
+		b.Time = at
+		for g := range b.Groups {
+			b.Groups[g].Points[0] = metric.Point{ID: metric.CPUUsage, T: at.UnixMilli() + int64(g), V: float64(i) * 0.1}
+			b.Groups[g].Points[1] = metric.Point{ID: metric.MemoryWorkingSet, T: at.UnixMilli() + int64(g), V: 1e7}
+		}
+	}
+}
+
+func heap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+func BenchmarkApply(b *testing.B) {
+	f := fleet(1000, 30)
+	p := newPicture(b, Options{})
+	i := 0
+	for ; i < 90; i++ {
+		set(f, i)
+		for _, batch := range f {
+			apply(b, p, batch)
+		}
+	}
+	b.ResetTimer()
+	for b.Loop() {
+		b.StopTimer()
+		set(f, i)
+		i++
+		b.StartTimer()
+		for _, batch := range f {
+			apply(b, p, batch)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/30000, "ns/container-sample")
+}
+
+func BenchmarkSnapshot(b *testing.B) {
+	for _, nodes := range []int{15, 1000} {
+		b.Run(fmt.Sprint(nodes*30), func(b *testing.B) {
+			f := fleet(nodes, 30)
+			p := newPicture(b, Options{})
+			for i := range 80 {
+				set(f, i)
+				for _, batch := range f {
+					apply(b, p, batch)
+				}
+			}
+			p.build(sec(79))
+			b.ReportAllocs()
+			for b.Loop() {
+				p.build(sec(79))
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(nodes*30), "ns/container")
+		})
+	}
+}
+
+func BenchmarkRollUp(b *testing.B) {
+	f := fleet(1000, 30)
+	p := newPicture(b, Options{})
+	i := 0
+	for b.Loop() {
+		b.StopTimer()
+		set(f, i)
+		i++
+		for _, batch := range f {
+			apply(b, p, batch)
+		}
+		b.StartTimer()
+		p.RollUp(sec(float64(i)))
+	}
+}
+
+// BenchmarkBytes says how much memory one container takes once its samples are all there: with the fast lane at 1 s, with full batches
+// at 15 s, and with a snapshot in a reader's hands.
+func BenchmarkBytes(b *testing.B) {
+	for _, every := range []int{1, 15} {
+		b.Run(fmt.Sprintf("every=%ds", every), func(b *testing.B) {
+			for b.Loop() {
+				f := fleet(1000, 30)
+				before := heap()
+				p := newPicture(b, Options{})
+				for i := 0; i < 150; i += every {
+					set(f, i)
+					for _, batch := range f {
+						batch.Fast = every == 1
+						apply(b, p, batch)
+					}
+				}
+				kept := heap()
+				s := p.Snapshot(sec(149))
+				shown := heap()
+				b.ReportMetric(float64(kept-before)/30000, "B/container")
+				b.ReportMetric(float64(shown-kept)/30000, "snapshot-B/container")
+				runtime.KeepAlive(s)
+				runtime.KeepAlive(f)
+			}
+		})
+	}
+}
+
+// BenchmarkLook is what the autoscaler asks: seven looks at a workload of 30 pods.
+func BenchmarkLook(b *testing.B) {
+	f := fleet(1000, 30)
+	p := newPicture(b, Options{})
+	for i := range 80 {
+		set(f, i)
+		for _, batch := range f {
+			apply(b, p, batch)
+		}
+	}
+	now := sec(79)
+	for b.Loop() {
+		for _, w := range []int{3, 5, 8, 12, 20, 30, 60} {
+			if got := p.Look(now, "team-0", "Deployment", "app-0", metric.CPUUsage, time.Duration(w)*time.Second); len(got) == 0 {
+				b.Fatal("nothing seen")
+			}
+		}
+	}
+}

@@ -1,0 +1,213 @@
+package live
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+// whole is a full batch of node n1.
+func whole(at time.Time, groups ...metric.Group) *metric.Batch {
+	return &metric.Batch{Node: "n1", Time: at, Groups: groups}
+}
+
+// started gives a group a start.
+func started(g metric.Group, at time.Time) metric.Group {
+	g.Start = at
+	return g
+}
+
+// TestLanesInterleave lets the full reader bring copies of the CPU counter that are older than the fast one, or
+// newer by a moment; the fast rate stays exact, the full rows are there, and nothing restarts.
+func TestLanesInterleave(t *testing.T) {
+	p := newPicture(t, Options{})
+	a := web(1)
+	for i := range 31 {
+		s := float64(i)
+		apply(t, p, tick(sec(s), started(cpu(a, sec(s), 10+0.5*s, 100), t0)))
+		if i%10 == 5 {
+			for _, shift := range []float64{-0.3, 0.004} { // two full batches, read at other moments; the counter as it is at yet another
+				at := sec(s + shift)
+				g := started(cpu(a, at, 10+0.5*s-0.01, 90), t0.Add(-700*time.Millisecond))
+				g.Points = append(g.Points, metric.Point{ID: metric.MemoryRSS, T: at.UnixMilli(), V: 70},
+					metric.Point{ID: metric.DiskRead, Sub: "sda", T: at.UnixMilli(), V: 1000 * s})
+				apply(t, p, whole(at, g))
+			}
+		}
+		if i == 0 {
+			continue
+		}
+		it := only(t, p.Snapshot(sec(s+0.1)).Containers)
+		wantRate(t, it, metric.CPUUsage, 0.5)
+		if got, _ := it.Gauge(metric.MemoryWorkingSet); got != 100 {
+			t.Errorf("second %d: working set %v, want the fast lane's", i, got)
+		}
+		if it.Restarts != 0 {
+			t.Fatalf("second %d: restarts %d", i, it.Restarts)
+		}
+	}
+	it := only(t, p.Snapshot(sec(30.2)).Containers)
+	if got, ok := it.Gauge(metric.MemoryRSS); !ok || got != 70 {
+		t.Errorf("rss %v %v, want 70", got, ok)
+	}
+}
+
+// TestFullTakesOver stops the fast lane: the next full sample carries on, and the fast lane takes the row back.
+func TestFullTakesOver(t *testing.T) {
+	p := newPicture(t, Options{})
+	a := web(1)
+	for i := range 6 {
+		apply(t, p, tick(sec(float64(i)), cpu(a, sec(float64(i)), 0.5*float64(i), 1)))
+	}
+	apply(t, p, whole(sec(15), cpu(a, sec(15), 7.5, 2)))
+	wantRate(t, only(t, p.Snapshot(sec(15)).Containers), metric.CPUUsage, 0.5)
+	apply(t, p, whole(sec(25), cpu(a, sec(25), 12.5, 2)))
+	wantRate(t, only(t, p.Snapshot(sec(40)).Containers), metric.CPUUsage, 0.5) // full rows have 35 s
+	apply(t, p, tick(sec(40.1), cpu(a, sec(40.1), 20.05, 2)))
+	apply(t, p, tick(sec(41.1), cpu(a, sec(41.1), 20.55, 2)))
+	it := only(t, p.Snapshot(sec(41.1)).Containers)
+	wantRate(t, it, metric.CPUUsage, 0.5)
+	if v, _ := it.Get(metric.CPUUsage); v.Window != time.Second || it.Restarts != 0 {
+		t.Errorf("window %v, restarts %d", v.Window, it.Restarts)
+	}
+}
+
+// TestRestartCountedOnce restarts a container that both lanes see: by its start, by its counter, and by both.
+func TestRestartCountedOnce(t *testing.T) {
+	for _, starts := range []bool{true, false} {
+		p := newPicture(t, Options{})
+		a := web(1)
+		start := time.Time{}
+		begin := func(s float64) {
+			if starts {
+				start = sec(s)
+			}
+		}
+		begin(-100)
+		for i := range 60 {
+			s := float64(i)
+			if i == 30 {
+				begin(29.5)
+			}
+			v := 100 + s
+			if i >= 30 {
+				v = s - 29.5
+			}
+			apply(t, p, tick(sec(s), started(cpu(a, sec(s), v, 10), start)))
+			if i%10 == 5 {
+				apply(t, p, whole(sec(s-0.2), started(cpu(a, sec(s-0.2), v-0.2, 10), start)))
+			}
+			it := only(t, p.Snapshot(sec(s)).Containers)
+			if i != 0 && i != 30 {
+				wantRate(t, it, metric.CPUUsage, 1)
+			}
+			if want := i / 30; it.Restarts != want {
+				t.Fatalf("starts %v, second %d: restarts %d, want %d", starts, i, it.Restarts, want)
+			}
+		}
+	}
+}
+
+// TestRestartWithHigherCounter restarts into a counter that is higher than before: only the start tells.
+func TestRestartWithHigherCounter(t *testing.T) {
+	p := newPicture(t, Options{})
+	a := web(1)
+	apply(t, p, tick(sec(0), started(cpu(a, sec(0), 1, 10), sec(-5))))
+	apply(t, p, tick(sec(1), started(cpu(a, sec(1), 1.1, 10), sec(-5))))
+	apply(t, p, tick(sec(20), started(cpu(a, sec(20), 30, 10), sec(2))))
+	it := only(t, p.Snapshot(sec(20)).Containers)
+	wantGap(t, it, "starting")
+	if _, ok := it.Rate(metric.CPUUsage); ok || it.Restarts != 1 {
+		t.Errorf("rate %v, restarts %d", ok, it.Restarts)
+	}
+}
+
+// TestDeviceReset resets one interface's counter: only its own rate pauses.
+func TestDeviceReset(t *testing.T) {
+	p := newPicture(t, Options{})
+	a := web(1)
+	at := func(s, eth0, eth1 float64) *metric.Batch {
+		g := cpu(a, sec(s), s, 1)
+		g.Points = append(g.Points, metric.Point{ID: metric.NetworkReceive, Sub: "eth0", T: sec(s).UnixMilli(), V: eth0},
+			metric.Point{ID: metric.NetworkReceive, Sub: "eth1", T: sec(s).UnixMilli(), V: eth1})
+		return whole(sec(s), g)
+	}
+	apply(t, p, at(0, 1000, 500))
+	apply(t, p, at(10, 2000, 600))
+	it := only(t, p.Snapshot(sec(10)).Containers)
+	wantRate(t, it, metric.NetworkReceive, 110)
+	apply(t, p, at(20, 100, 700))
+	it = only(t, p.Snapshot(sec(20)).Containers)
+	wantRate(t, it, metric.CPUUsage, 1)
+	wantGap(t, it, "")
+	apply(t, p, at(30, 1100, 800))
+	it = only(t, p.Snapshot(sec(30)).Containers)
+	wantRate(t, it, metric.NetworkReceive, 110)
+	wantRate(t, only(t, p.Snapshot(sec(30)).Workloads), metric.NetworkReceive, 110)
+	if it.Restarts != 0 {
+		t.Errorf("restarts %d", it.Restarts)
+	}
+}
+
+// TestClockStepsBack sets the node's clock back by an hour; the third sample is believed. Late copies of old batches are not.
+func TestClockStepsBack(t *testing.T) {
+	p := newPicture(t, Options{})
+	a := web(1)
+	for i := range 5 {
+		apply(t, p, tick(sec(float64(i)), cpu(a, sec(float64(i)), float64(i), 1)))
+	}
+	for i := range 6 {
+		s := float64(i) - 3600
+		apply(t, p, tick(sec(s), cpu(a, sec(s), 5+float64(i), 1)))
+	}
+	it := only(t, p.Snapshot(sec(-3595)).Containers)
+	wantRate(t, it, metric.CPUUsage, 1)
+	if it.Restarts != 0 {
+		t.Errorf("restarts %d, want 0", it.Restarts)
+	}
+
+	p = newPicture(t, Options{})
+	for i := range 10 {
+		apply(t, p, tick(sec(float64(i)), cpu(a, sec(float64(i)), float64(i), 1)))
+	}
+	for i := range 8 { // copies that arrive together, a minute late
+		b := tick(sec(float64(i)), cpu(a, sec(float64(i)), float64(i), 1))
+		b.Time = sec(60)
+		apply(t, p, b)
+	}
+	apply(t, p, tick(sec(10), cpu(a, sec(10), 10, 1)))
+	wantRate(t, only(t, p.Snapshot(sec(10)).Containers), metric.CPUUsage, 1)
+}
+
+// TestRejected gives one batch with everything that is wrong in it: the good samples are applied, the others counted.
+func TestRejected(t *testing.T) {
+	p := newPicture(t, Options{MaxEntities: 2, MaxSeries: 3})
+	a := web(1)
+	ms := sec(10).UnixMilli()
+	g := cpu(a, sec(10), 5, 100)
+	g.Points = append(g.Points,
+		metric.Point{ID: metric.MemoryRSS, T: ms, V: math.NaN()}, metric.Point{ID: metric.MemoryRSS, T: ms, V: math.Inf(1)},
+		metric.Point{ID: metric.MemoryRSS, T: ms + 6000, V: 1}, metric.Point{ID: metric.MemoryRSS, T: 0, V: 1},
+		metric.Point{ID: 9999, T: ms, V: 1}, metric.Point{ID: metric.LoadAverage1m, T: ms, V: 1}, // a node's
+		metric.Point{ID: metric.CPUUsage, T: ms, V: 6}, // the same time
+		metric.Point{ID: metric.Threads, T: ms, V: 3}, metric.Point{ID: metric.Processes, T: ms, V: 3})
+	b := whole(sec(10), g, metric.Group{Points: g.Points[:1]}, cpu(&metric.Entity{Level: metric.Container}, sec(10), 1, 1),
+		cpu(&metric.Entity{Level: 77, Node: "x"}, sec(10), 1, 1), cpu(web(2), sec(10), 1, 1), cpu(web(3), sec(10), 1, 1))
+	var d drops
+	p.mu.Lock()
+	applied := 0
+	for i := range b.Groups {
+		n, _ := p.group(b, &b.Groups[i], &d)
+		applied += n
+	}
+	p.mu.Unlock()
+	want := drops{dropNotFinite: 2, dropFuture: 1, dropOld: 2, dropUnknownRow: 2, dropEntity: 5, dropLimit: 3}
+	if applied != 5 || d != want {
+		t.Errorf("applied %d, dropped %v, want 5 and %v", applied, d, want)
+	}
+	if err := p.Apply(nil); err == nil {
+		t.Error("a nil batch was taken")
+	}
+}
