@@ -163,3 +163,6 @@ func (s *Service) environ(base []string, ordinal int, mark string) []string {
 }
 
 func replicaName(service string, ordinal int) string { return service + "-" + strconv.Itoa(ordinal) }
+
+// ValidName says whether a text can be a service's name or namespace.
+func ValidName(s string) bool { return dnsLabel.MatchString(s) }

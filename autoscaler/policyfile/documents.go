@@ -1,0 +1,202 @@
+package policyfile
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"plimsoll.dev/plimsoll/autoscaler"
+	"plimsoll.dev/plimsoll/autoscaler/policy"
+	"plimsoll.dev/plimsoll/autoscaler/process"
+)
+
+type metadata struct {
+	Name        string            `json:"name"`
+	Namespace   string            `json:"namespace"`   // "default" if left out
+	Labels      map[string]string `json:"labels"`      // for people
+	Annotations map[string]string `json:"annotations"` // for people
+}
+
+type policyDocument struct {
+	APIVersion string      `json:"apiVersion"`
+	Kind       string      `json:"kind"`
+	Metadata   metadata    `json:"metadata"`
+	Spec       policy.Spec `json:"spec"`
+}
+
+type serviceDocument struct {
+	APIVersion string      `json:"apiVersion"`
+	Kind       string      `json:"kind"`
+	Metadata   metadata    `json:"metadata"`
+	Spec       serviceSpec `json:"spec"`
+}
+
+type serviceSpec struct {
+	Command                       []string  `json:"command"`
+	Env                           []envVar  `json:"env"`
+	Dir                           string    `json:"dir"`
+	Port                          int       `json:"port"`
+	Replicas                      *int32    `json:"replicas"`
+	Resources                     resources `json:"resources"`
+	TerminationGracePeriodSeconds *int64    `json:"terminationGracePeriodSeconds"`
+	Readiness                     readiness `json:"readiness"`
+}
+
+type envVar struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+type resources struct {
+	Requests map[corev1.ResourceName]resource.Quantity `json:"requests"`
+	Limits   map[corev1.ResourceName]resource.Quantity `json:"limits"`
+}
+
+type readiness struct {
+	Exec    []string      `json:"exec"`
+	Connect string        `json:"connect"`
+	After   time.Duration `json:"after"`
+}
+
+// unsaid is the number of replicas of a service that does not give one, until its policy is known.
+const unsaid = -1
+
+// checkHead checks what all documents begin with and fills in the namespace.
+func (r *read) checkHead(version string, m *metadata) error {
+	switch {
+	case version != APIVersion:
+		return r.doc.At("apiVersion", fmt.Errorf("%q is not known: it must be %q", version, APIVersion))
+	case m.Name == "":
+		return r.doc.At("metadata.name", errors.New("must be there"))
+	}
+	if m.Namespace == "" {
+		m.Namespace = "default"
+	}
+	for _, f := range []struct{ field, value string }{{"metadata.name", m.Name}, {"metadata.namespace", m.Namespace}} {
+		if !process.ValidName(f.value) {
+			return r.doc.At(f.field, fmt.Errorf("%q is not a DNS label (lower case letters, digits and hyphens, at most 63)", f.value))
+		}
+	}
+	return nil
+}
+
+// scalePolicy reads a ScalePolicy.
+func (p *parser) scalePolicy(r *read) error {
+	var d policyDocument
+	if err := r.doc.Decode(&d); err != nil {
+		return err
+	}
+	if err := r.checkHead(d.APIVersion, &d.Metadata); err != nil {
+		return err
+	}
+	ref := d.Spec.ScaleTargetRef
+	switch {
+	case ref == nil:
+		return r.doc.At("spec.scaleTargetRef", errors.New("must be there"))
+	case ref.APIVersion != "" && ref.APIVersion != APIVersion:
+		return r.doc.At("spec.scaleTargetRef.apiVersion", fmt.Errorf("%q is not known: leave it out or write %q", ref.APIVersion, APIVersion))
+	case ref.Kind != process.Kind:
+		return r.doc.At("spec.scaleTargetRef.kind", fmt.Errorf("%q cannot be scaled on one machine: it must be %q", ref.Kind, process.Kind))
+	case ref.Name == "":
+		return r.doc.At("spec.scaleTargetRef.name", errors.New("must be there"))
+	case d.Spec.MaxReplicas > process.MaxReplicas:
+		return r.doc.At("spec.maxReplicas", fmt.Errorf("%d is over %d, the most replicas of a process service", d.Spec.MaxReplicas, process.MaxReplicas))
+	}
+	compiled, err := policy.Compile(d.Spec)
+	var field *policy.FieldError
+	switch {
+	case errors.As(err, &field):
+		return r.doc.At("spec."+field.Field, fmt.Errorf("%q %s", field.Value, field.Problem))
+	case err != nil:
+		return r.doc.At("spec", err)
+	}
+	p.out.Policies = append(p.out.Policies, autoscaler.Policy{
+		Name:     d.Metadata.Name,
+		Target:   autoscaler.Target{Namespace: d.Metadata.Namespace, Kind: ref.Kind, Name: ref.Name},
+		Compiled: compiled,
+		Text:     strings.TrimRight(r.text, "\n") + "\n",
+	})
+	r.policy = len(p.out.Policies)
+	return nil
+}
+
+// service reads a Service.
+func (p *parser) service(r *read) error {
+	d := serviceDocument{}
+	if err := r.doc.Decode(&d); err != nil {
+		return err
+	}
+	if err := r.checkHead(d.APIVersion, &d.Metadata); err != nil {
+		return err
+	}
+	s := process.Service{
+		Namespace: d.Metadata.Namespace, Name: d.Metadata.Name, Command: d.Spec.Command, Dir: d.Spec.Dir, Port: d.Spec.Port, Replicas: unsaid,
+		ReadyWhen: process.Readiness{Exec: d.Spec.Readiness.Exec, Connect: d.Spec.Readiness.Connect, After: d.Spec.Readiness.After},
+	}
+	if len(s.Command) == 0 || s.Command[0] == "" {
+		return r.doc.At("spec.command", errors.New("must be there: the program and its arguments, as a list"))
+	}
+	for i, v := range d.Spec.Env {
+		if _, twice := s.Env[v.Name]; twice || v.Name == "" {
+			return r.doc.At(fmt.Sprintf("spec.env[%d].name", i), fmt.Errorf("%q is there twice or empty", v.Name))
+		}
+		if s.Env == nil {
+			s.Env = map[string]string{}
+		}
+		s.Env[v.Name] = v.Value
+	}
+	var err error
+	if s.Requests, err = r.amounts("spec.resources.requests", d.Spec.Resources.Requests); err != nil {
+		return err
+	}
+	if s.Limits, err = r.amounts("spec.resources.limits", d.Spec.Resources.Limits); err != nil {
+		return err
+	}
+	if g := d.Spec.TerminationGracePeriodSeconds; g != nil {
+		if *g < 1 || *g > 86400 {
+			return r.doc.At("spec.terminationGracePeriodSeconds", fmt.Errorf("%d is not between 1 and 86400", *g))
+		}
+		s.Drain = time.Duration(*g) * time.Second
+	}
+	if n := d.Spec.Replicas; n != nil {
+		if *n < 0 || *n > process.MaxReplicas {
+			return r.doc.At("spec.replicas", fmt.Errorf("%d is not between 0 and %d", *n, process.MaxReplicas))
+		}
+		s.Replicas = *n
+	}
+	check := s
+	check.Replicas = 0
+	if err := check.Validate(); err != nil {
+		return r.doc.At("spec", errors.Unwrap(err))
+	}
+	p.out.Services = append(p.out.Services, s)
+	r.service = len(p.out.Services)
+	return nil
+}
+
+// amounts reads requests or limits.
+func (r *read) amounts(field string, in map[corev1.ResourceName]resource.Quantity) (out process.Resources, err error) {
+	for name, q := range in {
+		at := field + "." + string(name)
+		if q.Sign() <= 0 {
+			return out, r.doc.At(at, fmt.Errorf("%q must be more than zero", q.String()))
+		}
+		if q.AsApproximateFloat64() > math.MaxInt64/1e6 {
+			return out, r.doc.At(at, fmt.Errorf("%q is too large", q.String()))
+		}
+		switch name {
+		case corev1.ResourceCPU:
+			out.CPU = q.MilliValue()
+		case corev1.ResourceMemory:
+			out.Memory = q.Value()
+		default:
+			return out, r.doc.At(at, fmt.Errorf("%q is not known: cpu and memory are", name))
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,246 @@
+// Package policyfile reads the file given by --policies: ScalePolicies and the process services that they scale,
+// as YAML documents. It is strict: an unknown field, a value that is impossible, a policy without a target is an
+// error with file, line and column. docs/examples/policies.yaml explains every field.
+package policyfile
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"plimsoll.dev/plimsoll/autoscaler"
+	"plimsoll.dev/plimsoll/autoscaler/policy/strict"
+	"plimsoll.dev/plimsoll/autoscaler/process"
+)
+
+// APIVersion is the version that every document names.
+const APIVersion = "plimsoll.dev/v1alpha1"
+
+// maxBytes is the largest file that is read, maxErrors how many mistakes are told at once.
+const (
+	maxBytes  = 8 << 20
+	maxErrors = 10
+)
+
+// File is what a file says.
+type File struct {
+	Policies []autoscaler.Policy
+	Services []process.Service
+}
+
+// Error is one mistake: `policies.yaml:14:3: spec.maxReplicas: "x" is not a whole number`.
+type Error struct {
+	File         string
+	Line, Column int
+	Field        string // path of the field; "" if it is not about one
+	Err          error
+}
+
+// Error implements error.
+func (e *Error) Error() string {
+	s := fmt.Sprintf("%s:%d:%d: ", e.File, e.Line, max(e.Column, 1))
+	if e.Field != "" {
+		s += e.Field + ": "
+	}
+	return s + e.Err.Error()
+}
+
+// Unwrap gives the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Load reads a file. The error holds up to ten *Error.
+func Load(path string) (*File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read policies: %w", err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("cannot read policies: %w", err)
+	}
+	return Parse(path, text)
+}
+
+// Parse reads the text of a file of the given name.
+func Parse(name string, text []byte) (*File, error) {
+	if len(text) > maxBytes {
+		return nil, fmt.Errorf("cannot read policies: %q is larger than %d MiB", name, maxBytes>>20)
+	}
+	p := parser{name: name, lines: bytes.SplitAfter(text, []byte("\n"))}
+	docs := strict.NewReader(bytes.NewReader(text))
+	for {
+		doc, err := docs.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if p.note(err) {
+			// A document that is not YAML may have hidden where the next one begins.
+			if len(p.errs) > 0 {
+				break
+			}
+			continue
+		}
+		p.docs = append(p.docs, read{doc: doc})
+	}
+	for i := range p.docs {
+		end := len(p.lines)
+		if i+1 < len(p.docs) {
+			end = p.docs[i+1].doc.Line - 1
+		}
+		p.docs[i].text = p.text(p.docs[i].doc.Line, end)
+		p.note(p.document(&p.docs[i]))
+	}
+	if len(p.errs) == 0 {
+		p.cross()
+	}
+	if len(p.errs) > 0 {
+		return nil, errors.Join(p.errs...)
+	}
+	return &p.out, nil
+}
+
+// parser is the reading of one file.
+type parser struct {
+	name  string
+	lines [][]byte
+	docs  []read
+	errs  []error
+	out   File
+}
+
+// read is a document that was read.
+type read struct {
+	doc     *strict.Document
+	text    string
+	policy  int // index in out.Policies plus one; 0: it is none
+	service int // the same for out.Services
+}
+
+// note keeps an error with the place that it names, and says whether there was one.
+func (p *parser) note(err error) bool {
+	if err == nil {
+		return false
+	}
+	var s *strict.Error
+	if errors.As(err, &s) {
+		err = &Error{File: p.name, Line: max(s.Line, 1), Column: s.Column, Field: s.Field, Err: s.Err}
+	}
+	if len(p.errs) < maxErrors {
+		p.errs = append(p.errs, err)
+	}
+	return true
+}
+
+// text cuts a document out of the file, without its marker.
+func (p *parser) text(first, end int) string {
+	var b strings.Builder
+	for i := first - 1; i >= 0 && i < min(end, len(p.lines)); i++ {
+		if line := string(p.lines[i]); b.Len() > 0 || strings.TrimSpace(line) != "---" {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
+
+// document reads one document by its kind.
+func (p *parser) document(r *read) error {
+	var top map[string]any
+	if err := yaml.Unmarshal([]byte(r.text), &top); err != nil {
+		if placed := r.doc.Decode(&policyDocument{}); placed != nil {
+			return placed
+		}
+		return r.doc.At("kind", err)
+	}
+	switch top["kind"] {
+	case "ScalePolicy":
+		return p.scalePolicy(r)
+	case "Service":
+		return p.service(r)
+	}
+	_ = r.doc.Decode(&policyDocument{}) // so that the kind's place is known
+	if top["kind"] == nil {
+		return r.doc.At("kind", errors.New(`must be there: "ScalePolicy" or "Service"`))
+	}
+	return r.doc.At("kind", fmt.Errorf(`%q is not known: "ScalePolicy" or "Service" can be used`, fmt.Sprint(top["kind"])))
+}
+
+// cross checks what concerns several documents: names that are used twice, policies without a target.
+func (p *parser) cross() {
+	services, targets, names := map[process.Key]bool{}, map[autoscaler.Target]string{}, map[string]bool{}
+	for i := range p.docs {
+		r := &p.docs[i]
+		if r.service == 0 {
+			continue
+		}
+		k := p.out.Services[r.service-1].Key()
+		if services[k] {
+			p.note(r.doc.At("metadata.name", fmt.Errorf("Service %q is there twice", k)))
+		}
+		services[k] = true
+	}
+	for i := range p.docs {
+		r := &p.docs[i]
+		if r.policy == 0 {
+			continue
+		}
+		pol := &p.out.Policies[r.policy-1]
+		full := pol.Target.Namespace + "/" + pol.Name
+		if names[full] {
+			p.note(r.doc.At("metadata.name", fmt.Errorf("ScalePolicy %q is there twice", full)))
+		}
+		names[full] = true
+		if other, twice := targets[pol.Target]; twice {
+			p.note(r.doc.At("spec.scaleTargetRef", fmt.Errorf("%s %q is scaled by ScalePolicy %q already", pol.Target.Kind, pol.Target.Name, other)))
+		}
+		targets[pol.Target] = pol.Name
+		k := process.Key{Namespace: pol.Target.Namespace, Name: pol.Target.Name}
+		if !services[k] {
+			p.note(r.doc.At("spec.scaleTargetRef.name", fmt.Errorf("there is no Service %q in this file", k)))
+		}
+	}
+	p.first()
+}
+
+// first lets a service that does not say how many replicas it begins with begin with its policy's minimum.
+func (p *parser) first() {
+	for i := range p.out.Services {
+		s := &p.out.Services[i]
+		if s.Replicas != unsaid {
+			continue
+		}
+		s.Replicas = 1
+		for _, pol := range p.out.Policies {
+			if pol.Target.Namespace == s.Namespace && pol.Target.Name == s.Name {
+				s.Replicas = max(1, int32(pol.Compiled.Min()))
+			}
+		}
+	}
+}
+
+// Join puts files together, for what is built in beside what a person wrote.
+func Join(files ...*File) (*File, error) {
+	var out File
+	services, targets := map[process.Key]bool{}, map[autoscaler.Target]bool{}
+	for _, f := range files {
+		for _, s := range f.Services {
+			if services[s.Key()] {
+				return nil, fmt.Errorf("Service %q is there twice", s.Key())
+			}
+			services[s.Key()] = true
+		}
+		for _, p := range f.Policies {
+			if targets[p.Target] {
+				return nil, fmt.Errorf("%q is scaled by two policies", p.Target)
+			}
+			targets[p.Target] = true
+		}
+		out.Services, out.Policies = append(out.Services, f.Services...), append(out.Policies, f.Policies...)
+	}
+	return &out, nil
+}

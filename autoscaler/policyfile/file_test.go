@@ -1,0 +1,176 @@
+package policyfile
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"plimsoll.dev/plimsoll/autoscaler"
+	"plimsoll.dev/plimsoll/autoscaler/process"
+)
+
+func TestExample(t *testing.T) {
+	f, err := Load("../../docs/examples/policies.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []process.Service{{
+		Namespace: "shop", Name: "thumbnails", Command: []string{"python3", "-m", "http.server", "--bind", "127.0.0.1", "$(PORT)"},
+		Env: map[string]string{"CACHE": "/tmp/thumbnails/$(REPLICA)"}, Dir: "/tmp", Port: 9001, Replicas: 2, Drain: 10 * time.Second,
+		Requests: process.Resources{CPU: 250, Memory: 64 << 20}, Limits: process.Resources{CPU: 1000, Memory: 256 << 20},
+		ReadyWhen: process.Readiness{Connect: "127.0.0.1:$(PORT)", After: time.Second},
+	}}
+	if diff := cmp.Diff(want, f.Services); diff != "" {
+		t.Errorf("services (-want +got):\n%s", diff)
+	}
+	if len(f.Policies) != 1 {
+		t.Fatalf("%d policies, want 1", len(f.Policies))
+	}
+	p := f.Policies[0]
+	if p.Name != "thumbnails" || p.Target != (autoscaler.Target{Namespace: "shop", Kind: "Service", Name: "thumbnails"}) {
+		t.Errorf("policy %q for %v", p.Name, p.Target)
+	}
+	if p.Compiled.Min() != 2 || p.Compiled.Max() != 10 || p.Compiled.Window() != 3*time.Second {
+		t.Errorf("compiled: %+v", p.Compiled)
+	}
+	if !strings.HasPrefix(p.Text, "apiVersion: plimsoll.dev/v1alpha1\nkind: ScalePolicy\n") || !strings.HasSuffix(p.Text, "minReplicas: 4\n") {
+		t.Errorf("text:\n%s", p.Text)
+	}
+}
+
+// service and scale are the shortest documents.
+const (
+	service = "apiVersion: plimsoll.dev/v1alpha1\nkind: Service\nmetadata: {name: web}\nspec:\n  command: [sleep, \"1\"]\n"
+	scale   = "---\napiVersion: plimsoll.dev/v1alpha1\nkind: ScalePolicy\nmetadata: {name: web}\nspec:\n  scaleTargetRef: {kind: Service, name: web}\n  maxReplicas: 3\n"
+)
+
+func TestShortest(t *testing.T) {
+	f, err := Parse("f", []byte(service+scale))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := f.Services[0]; s.Namespace != "default" || s.Replicas != 1 {
+		t.Errorf("service %+v", s)
+	}
+	for _, empty := range []string{"", "# nothing\n", "---\n---\n"} {
+		if f, err := Parse("f", []byte(empty)); err != nil || len(f.Services)+len(f.Policies) != 0 {
+			t.Errorf("%q: %v, %v", empty, f, err)
+		}
+	}
+	f, err = Parse("f", []byte(service+strings.Replace(scale, "  maxReplicas: 3", "  minReplicas: 2\n  maxReplicas: 3", 1)))
+	if err != nil || f.Services[0].Replicas != 2 {
+		t.Errorf("replicas to begin with are not the policy's minimum: %+v, %v", f, err)
+	}
+}
+
+func TestMistakes(t *testing.T) {
+	replace := func(text, old, new string) string {
+		t.Helper()
+		if !strings.Contains(text, old) {
+			t.Fatalf("%q is not in the text", old)
+		}
+		return strings.Replace(text, old, new, 1)
+	}
+	for _, c := range []struct{ text, want string }{
+		{"a: [", "f:1:1: cannot be read as YAML"},
+		{"hello", `f:1:1: must be a mapping, not "hello"`},
+		{"metadata: {name: x}", `f:1:1: kind: must be there: "ScalePolicy" or "Service"`},
+		{"kind: Deployment", `f:1:7: kind: "Deployment" is not known`},
+		{replace(service, "plimsoll.dev/v1alpha1", "v1"), `f:1:13: apiVersion: "v1" is not known: it must be "plimsoll.dev/v1alpha1"`},
+		{replace(service, "  command", "  comand"), `f:5:3: spec: unknown field "comand"`},
+		{replace(service, "command: [sleep, \"1\"]", "dir: /"), `f:5:3: spec.command: must be there`},
+		{replace(service, "name: web", "name: Web"), `f:3:18: metadata.name: "Web" is not a DNS label`},
+		{service + "  port: 99999\n", `f:5:3: spec: port 99999 is not between 1 and 65535`},
+		{service + "  replicas: 1.5\n", `f:6:13: spec.replicas: "1.5" is not a whole number`},
+		{service + "  replicas: -2\n", `f:6:13: spec.replicas: -2 is not between 0 and 1000`},
+		{service + "  terminationGracePeriodSeconds: 0\n", `f:6:34: spec.terminationGracePeriodSeconds: 0 is not between 1 and 86400`},
+		{service + "  resources: {requests: {cpu: 1x}}\n", `f:6:31: spec.resources.requests.cpu: "1x" cannot be read`},
+		{service + "  resources: {requests: {cpu: 0}}\n", `f:6:31: spec.resources.requests.cpu: "0" must be more than zero`},
+		{service + "  resources: {requests: {gpu: 1}}\n", `f:6:31: spec.resources.requests.gpu: "gpu" is not known`},
+		{service + "  resources: {requests: {cpu: 2}, limits: {cpu: 1}}\n", `the CPU request of 2000m is over the limit of 1000m`},
+		{service + "  readiness: {exec: [a], connect: b}\n", `readiness can have either exec or connect, not both`},
+		{service + "  env: [{name: A, value: x}, {name: A, value: y}]\n", `f:6:37: spec.env[1].name: "A" is there twice or empty`},
+		{service + "---\n" + service, `f:9:18: metadata.name: Service "default/web" is there twice`},
+		{scale, `f:6:41: spec.scaleTargetRef.name: there is no Service "default/web" in this file`},
+		{service + replace(scale, "maxReplicas: 3", "maxReplicas: 0"), `f:12:16: spec.maxReplicas: "0" must be at least 1`},
+		{service + replace(scale, "maxReplicas: 3", "maxReplicas: 3\n  minReplicas: 5"), `f:12:16: spec.maxReplicas: "3" must be at least minReplicas, which is 5`},
+		{service + replace(scale, "maxReplicas: 3", "maxReplicas: 3000"), `f:12:16: spec.maxReplicas: 3000 is over 1000`},
+		{service + replace(scale, "maxReplicas: 3", "maxReplicas: 3\n  window: -3s"), `f:13:11: spec.window: "-3s" must be at least 1s`},
+		{service + replace(scale, "maxReplicas: 3", "maxReplicas: 3\n  mode: Off"), `f:13:9: spec.mode: "Off" must be Auto, DryRun or Paused`},
+		{service + replace(scale, "kind: Service, name", "kind: Deployment, name"), `spec.scaleTargetRef.kind: "Deployment" cannot be scaled on one machine`},
+		{service + scale + replace(scale, "metadata: {name: web}", "metadata: {name: again}"), `spec.scaleTargetRef: Service "web" is scaled by ScalePolicy "web" already`},
+		{service + scale + scale, `ScalePolicy "default/web" is there twice`},
+	} {
+		if _, err := Parse("f", []byte(c.text)); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("got  %v\nwant %s\nof:\n%s", err, c.want, c.text)
+		}
+	}
+}
+
+// Several mistakes are told at once, each with its place.
+func TestSeveralMistakes(t *testing.T) {
+	text := strings.Replace(service, "  command", "  comand", 1) + strings.Replace(scale, "maxReplicas: 3", "maxReplicas: 0", 1)
+	_, err := Parse("f", []byte(text))
+	if got := strings.Count(fmt.Sprint(err), "f:"); got != 2 {
+		t.Errorf("got %d mistakes, want 2: %v", got, err)
+	}
+}
+
+func TestLoadErrors(t *testing.T) {
+	if _, err := Load(filepath.Join(t.TempDir(), "none.yaml")); err == nil || !strings.Contains(err.Error(), "cannot read policies: open") {
+		t.Error(err)
+	}
+	if _, err := Load(t.TempDir()); err == nil {
+		t.Error("a folder was read")
+	}
+}
+
+func TestJoin(t *testing.T) {
+	f, err := Parse("f", []byte(service+scale))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Join(f, f); err == nil {
+		t.Error("a service that is there twice was accepted")
+	}
+	if got, err := Join(f, &File{}); err != nil || len(got.Services) != 1 || len(got.Policies) != 1 {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	example, err := os.ReadFile("../../docs/examples/policies.yaml")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, s := range []string{string(example), service, scale, service + scale, "a: &a [*a]", "{", "--- ---", "kind: [Service]", "kind: Service\nspec: 3"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		file, err := Parse("f", text)
+		if err != nil {
+			if !strings.Contains(err.Error(), "f:") && !strings.Contains(err.Error(), "larger") {
+				t.Errorf("an error without a place: %v", err)
+			}
+			return
+		}
+		for i := range file.Services {
+			if err := file.Services[i].Validate(); err != nil {
+				t.Error(err)
+			}
+		}
+		if _, err := process.New(process.Options{Services: file.Services}); err != nil {
+			t.Error(err)
+		}
+		for _, p := range file.Policies {
+			if p.Compiled == nil || p.Text == "" {
+				t.Errorf("policy %+v", p)
+			}
+		}
+	})
+}
