@@ -105,7 +105,7 @@ type MetricReport struct {
 	Of                  string
 }
 
-// PodGroups are the pods by how they were counted (hpa-algorithm 1.2), each list sorted by name.
+// PodGroups are the pods by how they were counted, each list sorted by name.
 type PodGroups struct {
 	Counted int
 	Unready []string

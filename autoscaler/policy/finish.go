@@ -41,7 +41,7 @@ func (p *pass) changeReason() Reason {
 		return p.stages.forced
 	case p.draft < p.current:
 		return AllBelowTarget
-	case p.hold == FromZero:
+	case p.current == 0 && p.need <= 0:
 		return FromZero
 	case p.need <= p.current:
 		return HighestRecent

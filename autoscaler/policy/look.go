@@ -49,8 +49,7 @@ func (p *pass) askLooks(m *metric, rep *MetricReport, r *result) {
 
 // askOneLook applies the HPA's rule to one look.
 func (p *pass) askOneLook(m *metric, rep *MetricReport, r *result, l *Look) {
-	r.look = l
-	r.noise = p.noiseOf(l)
+	r.look, r.noise, r.plain = l, p.noiseOf(l), true
 	r.err = p.fillLook(m, l)
 	p.askTable(m, rep, r, p.tol)
 }
@@ -67,8 +66,7 @@ func (p *pass) fillLook(m *metric, l *Look) (problem string) {
 // grow takes the looks in turn, shortest first, and stops at the first on which the load stands clear of its noise and
 // asks for more. It leaves the table at the last look that it read; r holds the first error, or the noisiest excess.
 func (p *pass) grow(m *metric, rep *MetricReport, r *result) bool {
-	since := p.in.Now.Sub(p.d.State.RaisedAt)
-	refining := !p.d.State.RaisedAt.IsZero() && since >= 0 && since <= refineTime
+	refining := p.refining()
 	tol := p.tol
 	if refining {
 		tol.up = 0
@@ -106,6 +104,14 @@ func (p *pass) grow(m *metric, rep *MetricReport, r *result) bool {
 		return true
 	}
 	return false
+}
+
+// refining says whether the last raise is young enough for the rest of a step to follow it. It is asked before this pass
+// notes a raise of its own.
+func (p *pass) refining() bool {
+	at := p.d.State.RaisedAt
+	since := p.in.Now.Sub(at)
+	return !at.IsZero() && since >= 0 && since <= refineTime
 }
 
 // shrink applies the HPA's rule over the stable window; the answer counts only when a look at shrinking is due. What grow

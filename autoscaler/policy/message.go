@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 )
@@ -16,7 +17,7 @@ func replicasText(n WishedReplicas) string { return itoa(n) }
 // carry is "6 replicas bring", "1 replica brings".
 func carry(n WishedReplicas, verb string) string {
 	if n == 1 {
-		return "1 replica " + verb + "s"
+		return "1 replica " + strings.Replace(verb+"s", "ys", "ies", 1)
 	}
 	return itoa(n) + " replicas " + verb
 }
@@ -75,6 +76,9 @@ func (p *pass) metricText(i int) string {
 		return name + " failed: " + r.err
 	}
 	s := name + " " + m.share(rep.Load) + " of " + m.line()
+	if math.IsNaN(rep.Load) {
+		s = name + " " + r.total.String() + " in all, " + m.line() + " for each"
+	}
 	if r.look != nil {
 		s += ", looked at " + seconds(r.look.Window)
 	}
@@ -115,16 +119,18 @@ func (p *pass) message() string {
 func (p *pass) upText() string {
 	m, r, rep := &p.policy.metrics[p.best], &p.results[p.best], &p.d.Metrics[p.best]
 	if p.need <= p.current {
-		if p.hold == FromZero || p.current == 0 {
-			return fmt.Sprintf("Back from 0 to the least that is asked for, which is %d.", p.min)
+		if p.current == 0 {
+			return fmt.Sprintf("Back from 0 to the least that is asked for, which is %d.", p.draft)
 		}
 		return fmt.Sprintf("A need for %d was seen in the last %s and still counts.", p.stages.highest, seconds(p.in.Options.DownscaleStabilization))
 	}
 	s := m.subject() + " is at " + m.share(rep.Load) + m.of()
 	switch {
-	case r.look != nil && p.isRefining(r):
+	case math.IsNaN(rep.Load): // nothing runs yet that it could be shared among
+		return m.subject() + " is at " + r.total.String() + ", with " + m.line() + " for each replica; " + carry(p.draft, "carry") + " it."
+	case r.look != nil && !r.plain && p.refining():
 		s = m.subject() + " stood at " + m.share(rep.Load) + m.of() + " for " + seconds(r.look.Window) + " after the last raise"
-	case r.look != nil && !math.IsNaN(rep.Noise):
+	case r.look != nil && !r.plain:
 		s = m.subject() + " stood at " + m.share(rep.Load) + m.of() + " for " + seconds(r.look.Window) + ", clear of its noise (±" + m.share(rep.Noise) + ")"
 	default:
 		s += ", above its line of " + m.line()
@@ -132,34 +138,17 @@ func (p *pass) upText() string {
 	return s + "; " + carry(p.draft, "bring") + " it to " + p.after(m, r, rep) + "."
 }
 
-// isRefining says whether a raise follows another within the refinement.
-func (p *pass) isRefining(*result) bool {
-	since := p.in.Now.Sub(p.in.state().RaisedAt)
-	return !p.in.state().RaisedAt.IsZero() && since >= 0 && since <= refineTime
-}
-
-// state is the state given, or an empty one.
-func (in *Input) state() State {
-	if in.State == nil {
-		return State{}
-	}
-	return *in.State
-}
-
-// after is the load that the draft count would carry.
+// after is the load that each replica would carry if there were as many as the draft.
 func (p *pass) after(m *metric, r *result, rep *MetricReport) string {
-	if p.draft == 0 {
+	switch {
+	case p.draft == 0:
 		return m.share(0)
+	case !math.IsNaN(r.load):
+		return m.share(r.load * rep.Target / float64(p.draft))
+	case m.target == autoscalingv2.ValueMetricType:
+		return m.share(rep.Load * float64(max(p.readyPods(), 1)) / float64(p.draft))
 	}
-	load := r.load // replicas' worth
-	if math.IsNaN(load) {
-		load = rep.Load * float64(max(p.current, 1))
-		if m.target == autoscalingv2.ValueMetricType {
-			return m.share(rep.Load * float64(max(p.readyPods(), 1)) / float64(p.draft))
-		}
-		return m.share(load / float64(p.draft))
-	}
-	return m.share(load * rep.Target / float64(p.draft))
+	return m.share(rep.Load * float64(max(p.in.Target.StatusReplicas, 1)) / float64(p.draft))
 }
 
 // downText explains a decision to shrink.
@@ -169,7 +158,7 @@ func (p *pass) downText() string {
 	if p.draft == 0 {
 		s += "; no replica is needed."
 	} else {
-		s += "; " + carry(p.draft, "bring") + " it to " + p.after(m, r, rep) + "."
+		s += "; " + carry(p.draft, "carry") + " it at " + p.after(m, r, rep) + "."
 	}
 	if p.stages.stabilized {
 		s += fmt.Sprintf(" The highest need in the last %s was %d.", p.memory(), p.stages.highest)
@@ -187,7 +176,7 @@ func (p *pass) memory() string {
 
 // limitText adds what a limit took away.
 func (p *pass) limitText() string {
-	if p.stages.limited == "" {
+	if p.stages.limited == "" || p.need <= 0 {
 		return ""
 	}
 	return fmt.Sprintf(" The load would need %d; %s.", p.need, p.stages.limit)

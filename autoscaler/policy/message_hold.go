@@ -10,10 +10,10 @@ func (p *pass) holdText() string {
 	m, r, rep := &p.policy.metrics[p.best], &p.results[p.best], &p.d.Metrics[p.best]
 	at := m.subject() + " at " + m.share(rep.Load) + m.of()
 	switch {
-	case p.stages.limited != "":
-		return fmt.Sprintf("%s would need %d; %s.", at, p.need, p.stages.limit)
 	case p.hold == RaiseOnlyHold:
 		return fmt.Sprintf("%s would need %d; the target is only raised, never lowered.", at, p.need)
+	case p.stages.limited != "":
+		return fmt.Sprintf("%s would need %d; %s.", at, p.need, p.stages.limit)
 	case p.hold == ScaleUpStabilized:
 		return fmt.Sprintf("%s would need %d; the lowest need in the last %s was %d.", at, p.need, seconds(p.policy.behavior.up.window), p.stages.highest)
 	case p.stages.stabilized:

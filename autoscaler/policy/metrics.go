@@ -106,6 +106,7 @@ func (p *pass) askObject(m *metric, rep *MetricReport, r *result) {
 	}
 	for i := range p.in.ObjectMetrics {
 		if o := &p.in.ObjectMetrics[i]; o.Metric == m.name {
+			r.total = o.Value
 			r.proposal, r.hold, r.err = p.whole(m, o.Value, rep)
 			r.need = r.proposal
 			return
@@ -128,6 +129,7 @@ func (p *pass) askExternal(m *metric, rep *MetricReport, r *result) {
 		for _, v := range e.Values {
 			sum = addMilli(sum, v)
 		}
+		r.total = sum
 		r.proposal, r.hold, r.err = p.whole(m, sum, rep)
 		r.need = r.proposal
 		return
@@ -135,7 +137,7 @@ func (p *pass) askExternal(m *metric, rep *MetricReport, r *result) {
 	r.err = "unable to get external metric " + m.name + ": no metrics returned from external metrics API"
 }
 
-// choose takes the largest proposal (hpa-algorithm 1.6). It is false when nothing may be scaled.
+// choose takes the largest proposal. It is false when nothing may be scaled.
 func (p *pass) choose() bool {
 	failed, first := 0, -1
 	var replicas int32
@@ -166,7 +168,7 @@ func (p *pass) choose() bool {
 	p.need, p.hold = WishedReplicas(max(replicas, 0)), best.hold
 	if best.look != nil {
 		p.d.Look = &LookReport{Window: best.look.Window}
-		if best.look.NoiseKnown || best.noise == best.noise {
+		if !math.IsNaN(best.noise) {
 			p.d.Look.Noise = known(MilliOfFloat(best.noise))
 		}
 	}

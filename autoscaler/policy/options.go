@@ -44,7 +44,7 @@ type Options struct {
 type Switches struct {
 	// FreshLooks decides on looks of several lengths that stand clear of their noise, instead of one sample.
 	FreshLooks bool `json:"freshLooks,omitempty"`
-	// UsedRequests asks for requests (and named containers) only of pods that count, not of dying ones.
+	// UsedRequests asks for requests (and for a named container) only of pods that count, not of dying ones.
 	UsedRequests bool `json:"usedRequests,omitempty"`
 	// SpecOnRollout answers "no change" of an AverageValue of an Object or External metric with the wished count
 	// while it differs from the observed one, instead of with the observed one.

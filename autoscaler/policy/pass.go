@@ -7,7 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// pass is one pass over a target (hpa-algorithm 1.7). Its methods run in the order of run and leave d complete.
+// pass is one pass over a target. Its methods run in the order of run and leave d complete.
 type pass struct {
 	in      *Input
 	policy  *Policy
@@ -96,6 +96,8 @@ func (p *pass) forced(why Reason, to WishedReplicas) {
 	p.stages.forced, p.hold = why, why
 	if !p.off.KeepMetrics {
 		p.evaluate()
+		p.note("keepMetrics: shown, not asked: %s", p.metricsText())
+		p.addNotes()
 	}
 	text := "at most " + replicasText(p.max) + " allowed"
 	if why == CurrentBelowMin {

@@ -43,9 +43,11 @@ type result struct {
 	noise float64 // standard error of the total, in the metric's unit; NaN when not known
 	load  float64 // counted load in replicas' worth
 	each  float64 // what one replica is to carry, in the metric's unit
+	total Milli   // value of an Object or External metric
+	plain bool    // a look that was taken by the plain rule, its noise not asked
 }
 
-// propose is the replica count that the table asks for (hpa-algorithm 1.4), and why if that is the current one.
+// propose is the replica count that the table asks for, and why if that is the current one.
 // problem is "" unless there is nothing to divide by.
 func (p *pass) propose(m *metric, tol tolerance) (n int32, hold Reason, problem string) {
 	t, current := &p.table, int32(p.current)
@@ -77,7 +79,7 @@ func (p *pass) propose(m *metric, tol tolerance) (n int32, hold Reason, problem 
 	return n, "", ""
 }
 
-// whole evaluates an Object or External metric: one number for the whole target (hpa-algorithm 1.5).
+// whole evaluates an Object or External metric: one number for the whole target.
 func (p *pass) whole(m *metric, value Milli, rep *MetricReport) (n int32, hold Reason, problem string) {
 	if m.target == autoscalingv2.AverageValueMetricType {
 		n, hold = p.wholeAverage(m, value, rep)

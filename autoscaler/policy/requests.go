@@ -29,7 +29,7 @@ func (p *pass) fillRequests(m *metric) (problem string) {
 	return ""
 }
 
-// requestOf is a pod's request of a resource (hpa-algorithm 1.3); lack is "" or what is missing.
+// requestOf is a pod's request of a resource; lack is "" or what is missing.
 func requestOf(m *metric, pod *Pod) (request Milli, lack string) {
 	name := m.resource()
 	switch {

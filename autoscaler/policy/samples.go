@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"fmt"
 	"time"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -22,14 +21,7 @@ func (p *pass) fillResource(m *metric, usage []PodUsage, maxAge time.Duration) (
 	for i := range usage {
 		u := &usage[i]
 		pod := finder.find(p.in.Pods, u.Pod, i)
-		s, found := sampleOf(m, u)
-		if !found {
-			if pod >= 0 && p.ignorable(&p.in.Pods[pod]) && !p.off.UsedRequests {
-				p.note("usedRequests: pod %q lacks container %q and is on its way out; the HPA would fail the metric", u.Pod, m.container)
-				continue
-			}
-			return fmt.Sprintf("unable to get metrics for resource %s: failed to get container metrics: container %s not present in metrics for pod %s", m.name, m.container, u.Pod)
-		}
+		s := sampleOf(m, u)
 		if s.ok && maxAge > 0 && p.in.Now.Sub(s.at) > maxAge {
 			s.ok = false
 			p.table.stale++
@@ -97,32 +89,29 @@ func (p *pass) fillPods(cpu bool) (problem string) {
 	return ""
 }
 
-// ignorable is true for pods that are on their way out.
-func (p *pass) ignorable(pod *Pod) bool { return pod.Deleting || pod.Phase == corev1.PodFailed }
-
-// sampleOf reads a pod's value of a resource. found is false when a named container is not there; the sample is not ok
-// when the resource is absent.
-func sampleOf(m *metric, u *PodUsage) (s sample, found bool) {
-	s = sample{at: u.Timestamp, window: u.Window}
+// sampleOf reads a pod's value of a resource: of the named container, or the sum over all. It is not ok when the container
+// is not there, or any container lacks the resource.
+func sampleOf(m *metric, u *PodUsage) sample {
+	s := sample{at: u.Timestamp, window: u.Window}
 	name := m.resource()
 	if m.container != "" {
 		for i := range u.Containers {
 			if u.Containers[i].Name == m.container {
 				s.value, s.ok = u.Containers[i].Usage.Get(name)
-				return s, true
+				break
 			}
 		}
-		return s, false
+		return s
 	}
 	for i := range u.Containers {
 		v, ok := u.Containers[i].Usage.Get(name)
 		if !ok {
-			return s, true
+			return s
 		}
 		s.value = addMilli(s.value, v)
 	}
 	s.ok = len(u.Containers) > 0
-	return s, true
+	return s
 }
 
 // finder finds pods by name. Lists usually have the same order, so the neighbour is tried first; the map is made when

@@ -28,7 +28,7 @@ func (p *pass) stabilize() {
 	p.condition(autoscalingv2.AbleToScale, corev1.ConditionTrue, ReadyForNewScale)
 }
 
-// stabilizeDown is the rule without behavior (hpa-algorithm 1.8): the highest of the last time, an age of exactly the
+// stabilizeDown is the rule without behavior: the highest of the last time, an age of exactly the
 // window included. The HPA thereby also raises the count to a remembered need that is gone; with the switch
 // StabilizeDownOnly memory holds and does not raise.
 func (p *pass) stabilizeDown() {
@@ -51,7 +51,7 @@ func (p *pass) stabilizeDown() {
 	p.step(StepStabilize, highest, why)
 }
 
-// stabilizeBoth is the rule with behavior (hpa-algorithm 1.9): the current count, raised to the lowest of the up window,
+// stabilizeBoth is the rule with behavior: the current count, raised to the lowest of the up window,
 // then lowered to the highest of the down window; ages strictly below the windows count.
 func (p *pass) stabilizeBoth(b *behavior) {
 	upCutoff, downCutoff := p.in.Now.Add(-b.up.window), p.in.Now.Add(-p.downWindow(b))

@@ -10,7 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// class is how a pod is counted (hpa-algorithm 1.2).
+// class is how a pod is counted.
 type class uint8
 
 const (

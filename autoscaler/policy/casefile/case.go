@@ -1,5 +1,5 @@
 // Package casefile reads written cases, as "plimsoll decide -f CASE.yaml" takes them, and runs the brain on them. A case
-// is everything that one decision rests on; docs/decide.md explains each field.
+// is everything that one decision rests on: see the fields of Case.
 package casefile
 
 import (
