@@ -26,10 +26,13 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// containers is how many the killed child has.
+const containers = 50
+
 // killedFleet is the entities of the killed child.
 func killedFleet() []*metric.Entity {
 	var es []*metric.Entity
-	for i := range 50 {
+	for i := range containers {
 		es = append(es, &metric.Entity{Level: metric.Container, Node: "n1", Namespace: "d", Pod: fmt.Sprint("p", i), Container: "c"})
 	}
 	return es
@@ -155,7 +158,7 @@ func checkKilled(t *testing.T, dir string, acked int) {
 		}
 		for tick := from; tick <= to; tick++ {
 			at := base.Add(time.Duration(tick) * time.Second).UnixMilli()
-			for i := range killedFleet() {
+			for i := range containers {
 				v, ok := have[fmt.Sprint("p", i)+"/"+strconv.FormatInt(at, 10)]
 				if ok && v == killedValue(tick, i) {
 					continue
@@ -195,7 +198,7 @@ func checkKilledLate(t *testing.T, db *DB, base time.Time, acked int) {
 	missing := 0
 	for tick := 101; tick <= acked; tick++ {
 		at := base.Add(time.Duration(tick)*time.Second).UnixMilli() + int64(tick%7-6)*10_000 + 1
-		for i := 0; i < len(killedFleet()); i += 10 {
+		for i := 0; i < containers; i += 10 {
 			if v, ok := have[fmt.Sprint("p", i)+"/"+strconv.FormatInt(at, 10)]; !ok || v != float64(tick) {
 				if missing++; missing < 30 {
 					t.Errorf("late sample of tick %d, container %d: got %g (there: %v) at %d", tick, i, v, ok, at-base.UnixMilli())
