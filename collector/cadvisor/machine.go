@@ -1,8 +1,10 @@
 package cadvisor
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"strings"
 	"time"
@@ -12,6 +14,7 @@ import (
 	"github.com/google/cadvisor/lib/machine"
 	"github.com/google/cadvisor/lib/model"
 	"github.com/google/cadvisor/lib/utils/sysfs"
+	"github.com/google/cadvisor/lib/utils/sysinfo"
 
 	// The file systems that a node's disks have, and an overlay for a root inside a container. Those that
 	// may hang (nfs), cost a fork (zfs) or are memory (tmpfs) are left out.
@@ -39,28 +42,40 @@ func (m *machineState) DeviceName(major, minor uint64) (string, bool) {
 	return (*common.MachineInfoNamer)(m.info).DeviceName(major, minor)
 }
 
-// withoutStat keeps the library from asking the file systems, which may hang, for the machine's make-up.
-type withoutStat struct{ fs.FsInfo }
-
-// GetGlobalFsInfo knows of none.
-func (withoutStat) GetGlobalFsInfo() ([]fs.Fs, error) { return nil, nil }
-
-// readMachine looks at the machine. What cannot be learnt is filled in as well as it can be without the
-// library, and the error says what.
+// readMachine looks at the machine, with no more of the library than is needed: its whole look (machine.Info)
+// fails where there is no clock speed, and asks file systems that may hang. What cannot be learnt is left out
+// or filled in, and the error says what.
 func readMachine(root string) (*machineState, error) {
-	m := &machineState{booted: bootTime(root)}
-	info, err := machine.Info(sysfs.NewRealSysFs(), withoutStat{}, root == "/")
+	m := &machineState{info: &model.MachineInfo{NumCores: runtime.NumCPU()}}
+	stat, err := os.ReadFile(under(root, "proc/stat"))
 	if err != nil {
-		err = fmt.Errorf("cannot read the machine's make-up: %w", err)
-		info = &model.MachineInfo{}
-		info.MemoryCapacity, _ = machine.GetMachineMemoryCapacity()
+		err = fmt.Errorf("cannot count the machine's CPUs: %w", err)
 	}
-	if info.NumCores == 0 {
-		info.NumCores = runtime.NumCPU()
+	if n := cpus(stat); n > 0 {
+		m.info.NumCores = n
 	}
-	m.info = info
-	return m, err
+	if at := parseFields(stat, 1)["btime"]; at > 0 {
+		m.booted = time.Unix(int64(at), 0)
+	}
+	var errs [2]error
+	m.info.MemoryCapacity, errs[0] = machine.GetMachineMemoryCapacity()
+	m.info.DiskMap, errs[1] = sysinfo.GetBlockDeviceInfo(sysfs.NewRealSysFs())
+	return m, errors.Join(err, errs[0], errs[1])
 }
+
+// cpus counts the CPUs that are online: those that /proc/stat has a line for. What the process may run on
+// is no measure of the machine.
+func cpus(stat []byte) int {
+	n := 0
+	for line := range bytes.Lines(stat) {
+		if name, _, _ := bytes.Cut(line, []byte(" ")); len(name) > 3 && string(name[:3]) == "cpu" && digit(name[3]) {
+			n++
+		}
+	}
+	return n
+}
+
+func digit(c byte) bool { return c >= '0' && c <= '9' }
 
 // disks is what the node's file systems last said.
 type disks struct {

@@ -230,15 +230,6 @@ func (r *Reader) filesystems(b *builder) {
 	}
 }
 
-// bootTime reads when the machine was started from /proc/stat (btime); zero if that cannot be told.
-func bootTime(root string) time.Time {
-	n, ok := field(under(root, "proc/stat"), "btime")
-	if !ok {
-		return time.Time{}
-	}
-	return time.Unix(int64(n), 0)
-}
-
 // under puts a path below the host's root.
 func under(root, path string) string {
 	if root == "/" {
