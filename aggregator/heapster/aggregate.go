@@ -9,7 +9,6 @@ import (
 // sum is what one bucket of a series comes to.
 type sum struct {
 	start    time.Time
-	n        int
 	avg      float64
 	max, min float64
 	values   []float64 // sorted
@@ -35,10 +34,9 @@ func buckets(points []point, start time.Time, width time.Duration) []sum {
 	}
 	for i := range out {
 		b := &out[i]
-		b.n = len(b.values)
 		slices.Sort(b.values)
 		for _, v := range b.values {
-			b.avg += v / float64(b.n)
+			b.avg += v / float64(len(b.values))
 		}
 	}
 	return out
@@ -46,12 +44,12 @@ func buckets(points []point, start time.Time, width time.Duration) []sum {
 
 // quantile is linear between the two nearest ranks, as PromQL's.
 func (s *sum) quantile(q float64) float64 {
-	if s.n == 0 {
+	if len(s.values) == 0 {
 		return math.NaN()
 	}
-	rank := q * float64(s.n-1)
+	rank := q * float64(len(s.values)-1)
 	low := int(math.Floor(rank))
-	high := min(low+1, s.n-1)
+	high := min(low+1, len(s.values)-1)
 	w := rank - float64(low)
 	return s.values[low]*(1-w) + s.values[high]*w
 }
