@@ -38,6 +38,7 @@ func TestHurtWords(t *testing.T) {
 	f(Container{CPUPressure: ptr(.5), IOPressure: ptr(.05), MemoryPressure: ptr(.03)}, ache{}, "CPU pressure 50 %, memory pressure 3.0 %")
 	f(Container{Gap: &Gap{Reason: "permission"}}, ache{}, "no data: permission")
 	f(Container{Gap: &Gap{Reason: "starting"}}, ache{}, "")
+	f(Container{Gap: &Gap{Reason: "gone"}}, ache{}, "")
 }
 
 // Worst first, as a person on call would look.
@@ -140,8 +141,15 @@ func TestKills(t *testing.T) {
 	f(100*time.Second, 0, true)
 	f(100*time.Second+killMemory, 0, false)
 
+	// A container that began and was killed between two looks.
+	e.Pod = "web-2"
+	young := &live.Item{Entity: e, Start: noon.Add(3 * time.Minute), Values: []live.Value{{ID: metric.OOMKills, T: noon.Add(4 * time.Minute), V: 1}}}
+	k.feed(&live.Snapshot{Time: noon.Add(4 * time.Minute), Containers: []*live.Item{young}})
+	f(4*time.Minute, 0, true)
+	e.Pod = "web-1"
+
 	// It goes when its container has been gone for long.
-	k.feed(&live.Snapshot{Time: noon.Add(100*time.Second + killMemory + time.Second)})
+	k.feed(&live.Snapshot{Time: noon.Add(4*time.Minute + killMemory + time.Second)})
 	if len(k.by) != 0 {
 		t.Errorf("%d containers are remembered, want none", len(k.by))
 	}

@@ -23,7 +23,8 @@ type killState struct {
 
 // kills remembers when each container's count of OOM kills last rose. It has one owner, which locks.
 type kills struct {
-	by map[killKey]killState
+	began time.Time // of the first snapshot
+	by    map[killKey]killState
 }
 
 func newKills() *kills { return &kills{by: map[killKey]killState{}} }
@@ -34,6 +35,9 @@ func keyOf(e *metric.Entity) killKey {
 
 // feed takes the counts of a snapshot, and forgets containers that have been gone for long.
 func (k *kills) feed(s *live.Snapshot) {
+	if k.began.IsZero() {
+		k.began = s.Time
+	}
 	for _, it := range s.Containers {
 		v, ok := it.Get(metric.OOMKills)
 		if !ok {
@@ -44,8 +48,9 @@ func (k *kills) feed(s *live.Snapshot) {
 		if !known && len(k.by) >= maxKills {
 			continue
 		}
-		// After a reset the count begins at zero again: whatever it shows then is new.
-		if known && (v.V > st.count || v.V < st.count && v.V > 0) {
+		// After a reset, and in a container that began while we watched, the count began at zero: whatever
+		// it shows then is new.
+		if known && v.V != st.count && v.V > 0 || !known && v.V > 0 && it.Start.After(k.began) {
 			st.rose = v.T
 		}
 		k.by[key] = killState{count: v.V, rose: st.rose, seen: s.Time}

@@ -104,7 +104,7 @@ func (p *picture) count() {
 	for i := range p.containers {
 		c := &p.containers[i]
 		n := slices.IndexFunc(p.nodes, func(n Node) bool { return n.Name == c.Node })
-		if n < 0 {
+		if n < 0 || c.Gap != nil && c.Gap.Reason == goneReason {
 			continue
 		}
 		p.nodes[n].Containers++

@@ -87,10 +87,21 @@ func (p *picture) sums(it *live.Item, k workloadKey, s *Scaled) Workload {
 	if it != nil {
 		w.CPU = rate(it, metric.CPUUsage, decCores)
 		w.WorkingSet = gauge(it, metric.MemoryWorkingSet, decBytes)
-		w.Pods = len(it.Items)
+		w.Pods = living(it.Items)
 		w.Gap = gapOf(it.Gap)
 	}
 	return w
+}
+
+// living counts the items that have not ended.
+func living(items []*live.Item) int {
+	n := 0
+	for _, it := range items {
+		if it.Gap == nil || it.Gap.Reason != goneReason {
+			n++
+		}
+	}
+	return n
 }
 
 // workload makes the answer about one workload, all but its decisions.

@@ -261,6 +261,23 @@ func TestNoPictureYet(t *testing.T) {
 	}
 }
 
+// A container that has ended is on no list, though the live picture still tells of it.
+func TestGoneIsNotListed(t *testing.T) {
+	s := snapshotOf(machine(), time.Now(), time.Now())
+	for _, it := range s.Containers {
+		if it.Entity.Pod == "web-2" {
+			it.Gap, it.Values = &live.Gap{Since: s.Time, Reason: "gone"}, nil
+		}
+	}
+	a, err := New(Options{Pictures: fixed{s}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rec := get(mount(a), modelBase+"namespaces/demo/pods"); strings.TrimSpace(rec.Body.String()) != `["web-1"]` {
+		t.Errorf("got %s", rec.Body)
+	}
+}
+
 func TestOptions(t *testing.T) {
 	for _, o := range []Options{{}, {Pictures: fixed{}, Resolution: -1}, {Pictures: fixed{}, Resolution: time.Millisecond}} {
 		if _, err := New(o); err == nil {

@@ -50,19 +50,16 @@ type LabelDescriptor struct {
 }
 
 func (a *API) getExport(w http.ResponseWriter, _ *http.Request) error {
-	return write(w, picture{a.opts.Pictures.Snapshot(time.Now())}.export(a.specs))
+	return write(w, newPicture(a.opts.Pictures.Snapshot(time.Now())).export(a.specs))
 }
 
 // export lists nodes, then system containers, pods and their containers, by name.
 func (p picture) export(all specs) []Exported {
 	out := []Exported{}
-	if p.snap == nil {
-		return out
-	}
-	for _, it := range p.snap.Nodes {
+	for _, it := range p.nodes {
 		out = p.exported(out, all, p.scope(target{level: node, node: it.Entity.Node}), it)
 	}
-	items := slices.Clone(p.snap.Containers)
+	items := slices.Clone(p.containers)
 	slices.SortStableFunc(items, func(a, b *live.Item) int {
 		x, y := a.Entity, b.Entity
 		first := func(e *metric.Entity) int {

@@ -47,7 +47,7 @@ type reader interface {
 
 func (a *API) getModel(w http.ResponseWriter, r *http.Request) error {
 	now := time.Now()
-	pic := picture{a.opts.Pictures.Snapshot(now)}
+	pic := newPicture(a.opts.Pictures.Snapshot(now))
 	return a.answer(w, r, modelBase, now, pic, liveReader{a, pic, now})
 }
 
@@ -56,7 +56,7 @@ func (a *API) getHistorical(w http.ResponseWriter, r *http.Request) error {
 		return notFound("there is no history: Plimsoll runs without a store")
 	}
 	now := time.Now()
-	pic := picture{a.opts.Pictures.Snapshot(now)}
+	pic := newPicture(a.opts.Pictures.Snapshot(now))
 	return a.answer(w, r, historyBase, now, pic, historyReader{a, now})
 }
 

@@ -46,9 +46,30 @@ func podID(e *metric.Entity) string {
 	return e.Namespace + "." + e.Pod
 }
 
-// picture is a snapshot, seen as Heapster would.
+// picture is a snapshot, seen as Heapster would: what has ended is not in its newest batch.
 type picture struct {
-	snap *live.Snapshot
+	time       time.Time
+	nodes      []*live.Item
+	containers []*live.Item
+	known      bool // there is a snapshot
+}
+
+func newPicture(s *live.Snapshot) picture {
+	if s == nil {
+		return picture{}
+	}
+	return picture{s.Time, there(s.Nodes), there(s.Containers), true}
+}
+
+// there returns the items that have not ended.
+func there(items []*live.Item) []*live.Item {
+	out := make([]*live.Item, 0, len(items))
+	for _, it := range items {
+		if it.Gap == nil || it.Gap.Reason != "gone" {
+			out = append(out, it)
+		}
+	}
+	return out
 }
 
 // scope is a target with the items whose values make its own: its containers, or the node itself.
@@ -67,19 +88,16 @@ func (p picture) scope(t target) scope {
 }
 
 func (p picture) members(t target) []*live.Item {
-	if p.snap == nil {
-		return nil
-	}
 	var out []*live.Item
 	if t.level == node {
-		for _, it := range p.snap.Nodes {
+		for _, it := range p.nodes {
 			if it.Entity.Node == t.node {
 				out = append(out, it)
 			}
 		}
 		return out
 	}
-	for _, it := range p.snap.Containers {
+	for _, it := range p.containers {
 		if t.holds(it.Entity) {
 			out = append(out, it)
 		}
@@ -89,11 +107,8 @@ func (p picture) members(t target) []*live.Item {
 
 // pods returns the containers of a node's pods.
 func (p picture) pods(nodeName string) []*live.Item {
-	if p.snap == nil {
-		return nil
-	}
 	var out []*live.Item
-	for _, it := range p.snap.Containers {
+	for _, it := range p.containers {
 		if it.Entity.Node == nodeName && !system(it.Entity) {
 			out = append(out, it)
 		}
@@ -128,15 +143,12 @@ func (t target) holds(e *metric.Entity) bool {
 // list returns names for the list that is asked for, sorted, each once.
 func (p picture) list(w what, t target) []string {
 	out := []string{}
-	if p.snap == nil {
-		return out
-	}
 	if w == listNodes {
-		for _, it := range p.snap.Nodes {
+		for _, it := range p.nodes {
 			out = append(out, it.Entity.Node)
 		}
 	} else {
-		for _, it := range p.snap.Containers {
+		for _, it := range p.containers {
 			if name, ok := listed(w, t, it.Entity); ok {
 				out = append(out, name)
 			}
@@ -166,14 +178,14 @@ func listed(w what, t target, e *metric.Entity) (string, bool) {
 // keys returns the keys of everything there is, in Heapster's form.
 func (p picture) keys() []string {
 	out := []string{}
-	if p.snap == nil {
+	if !p.known {
 		return out
 	}
 	out = append(out, "cluster")
-	for _, it := range p.snap.Nodes {
+	for _, it := range p.nodes {
 		out = append(out, "node:"+it.Entity.Node)
 	}
-	for _, it := range p.snap.Containers {
+	for _, it := range p.containers {
 		e := it.Entity
 		if system(e) {
 			out = append(out, "node:"+e.Node+"/container:"+freeName(e))
@@ -273,10 +285,10 @@ func (p picture) uptime(s *spec, items []*live.Item) map[string]point {
 			start = t
 		}
 	}
-	if start.IsZero() || start.After(p.snap.Time) {
+	if start.IsZero() || start.After(p.time) {
 		return nil
 	}
-	return map[string]point{"": {p.snap.Time, s.value(p.snap.Time.Sub(start).Seconds())}}
+	return map[string]point{"": {p.time, s.value(p.time.Sub(start).Seconds())}}
 }
 
 // virtualInterfaces are those whose traffic passes a real interface too, or never leaves the machine. It is an
