@@ -1,0 +1,108 @@
+package demo
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// MaxCost is the most CPU that one request may ask for.
+const MaxCost = time.Second
+
+// socketPath is where a replica listens.
+func socketPath(dir, replica string) string { return filepath.Join(dir, replica+".sock") }
+
+// ServeOptions are what a replica needs.
+type ServeOptions struct {
+	Socket string // path of the unix socket to listen on; what is there already is replaced
+	Logger *slog.Logger
+}
+
+// Validate says what is missing.
+func (o *ServeOptions) Validate() error {
+	if o.Socket == "" {
+		return errors.New("a demo replica needs --socket")
+	}
+	return nil
+}
+
+// Serve serves one replica of the demo's web service until ctx ends, then finishes the requests that it has. GET /?cost=30ms
+// burns so much CPU time and answers with a digest.
+func Serve(ctx context.Context, o ServeOptions) error {
+	if err := o.Validate(); err != nil {
+		return err
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if err := os.Remove(o.Socket); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("cannot replace socket %q: %w", o.Socket, err)
+	}
+	l, err := net.Listen("unix", o.Socket)
+	if err != nil {
+		return fmt.Errorf("cannot listen on %q: %w", o.Socket, err)
+	}
+	srv := &http.Server{Handler: http.HandlerFunc(work), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second,
+		WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 8 << 10}
+	done := make(chan error, 1)
+	go func() { done <- srv.Serve(l) }()
+	o.Logger.Info("demo replica serves", "socket", o.Socket)
+	select {
+	case err := <-done:
+		return fmt.Errorf("cannot serve on %q: %w", o.Socket, err)
+	case <-ctx.Done():
+	}
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 4*time.Second)
+	defer cancel()
+	if err := srv.Shutdown(end); err != nil {
+		return fmt.Errorf("cannot finish the last requests: %w", err)
+	}
+	return nil
+}
+
+// work does what a request asks for.
+func work(w http.ResponseWriter, r *http.Request) {
+	cost, err := time.ParseDuration(r.URL.Query().Get("cost"))
+	if err != nil || cost < 0 || cost > MaxCost {
+		http.Error(w, fmt.Sprintf("cost %q is not a duration from 0s to %s", r.URL.Query().Get("cost"), MaxCost), http.StatusBadRequest)
+		return
+	}
+	digest, rounds := burn(cost)
+	w.Header().Set("Rounds", strconv.Itoa(rounds))
+	fmt.Fprintln(w, hex.EncodeToString(digest[:]))
+}
+
+// burn hashes until this thread has used so much CPU time: a request then costs the same on every machine, and on a
+// busy one it takes longer.
+func burn(cost time.Duration) (digest [sha256.Size]byte, rounds int) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var buf [1024]byte
+	for end := threadTime() + cost; threadTime() < end; rounds++ {
+		for range 16 {
+			digest = sha256.Sum256(buf[:])
+			copy(buf[:], digest[:])
+		}
+	}
+	return digest, rounds
+}
+
+// threadTime is the CPU time that this thread has used.
+func threadTime() time.Duration {
+	var ts unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &ts) // cannot fail for one's own thread
+	return time.Duration(ts.Nano())
+}
