@@ -17,7 +17,7 @@ type Input struct {
 	// Usage is what the metrics API said of the pods; a pod left out has no sample.
 	Usage []PodUsage
 	// Looks are the same pods over several windows, for the switch FreshLooks. Where there is a look for a
-	// metric, Usage is not read for it.
+	// metric, Usage is not read for it. Of each metric the shortest comes first.
 	Looks []Look
 
 	PodsMetrics     []PodsMetric

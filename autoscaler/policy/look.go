@@ -30,7 +30,7 @@ func (p *pass) usable(l *Look, name corev1.ResourceName) bool {
 	return l.Metric == name && l.Window >= p.policy.window && l.Window <= p.policy.stable
 }
 
-// askLooks evaluates a metric by its looks (evidence: grow, refine, shrink). Looks come shortest first.
+// askLooks evaluates a metric by its looks to grow at once, to refine after a raise, to shrink now and then.
 func (p *pass) askLooks(m *metric, rep *MetricReport, r *result) {
 	anchor := p.knownLook(m.resource())
 	switch {

@@ -111,12 +111,43 @@ func secondDifferences(dst, sums []float64, gaps []int, w int) []float64 {
 	return dst
 }
 
-// median sorts xs and returns its median.
+// median returns the median of xs, which it puts into another order. It selects instead of sorting: a History does this for
+// every look of every target each 5 s.
 func median(xs []float64) float64 {
-	slices.Sort(xs)
 	n := len(xs)
+	upper := nth(xs, n/2)
 	if n%2 == 1 {
-		return xs[n/2]
+		return upper
 	}
-	return (xs[n/2-1] + xs[n/2]) / 2
+	return (slices.Max(xs[:n/2]) + upper) / 2
+}
+
+// nth puts the k-th smallest of xs in place k, smaller ones before it, and returns it (Hoare's selection).
+func nth(xs []float64, k int) float64 {
+	lo, hi := 0, len(xs)-1
+	for lo < hi {
+		pivot := xs[lo+(hi-lo)/2]
+		i, j := lo, hi
+		for i <= j {
+			for xs[i] < pivot {
+				i++
+			}
+			for xs[j] > pivot {
+				j--
+			}
+			if i <= j {
+				xs[i], xs[j] = xs[j], xs[i]
+				i, j = i+1, j-1
+			}
+		}
+		switch {
+		case k <= j:
+			hi = j
+		case k >= i:
+			lo = i
+		default:
+			return xs[k]
+		}
+	}
+	return xs[k]
 }
