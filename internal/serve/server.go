@@ -137,10 +137,13 @@ func (s *Server) Run(ctx context.Context) error {
 	return nil
 }
 
-// Close releases the port of a server that was never run.
+// Close releases the port; Run does so too when it ends.
 func (s *Server) Close() error {
 	if s.listener == nil {
 		return nil
 	}
-	return s.listener.Close()
+	if err := s.listener.Close(); !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
 }

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"go.yaml.in/yaml/v3"
+)
+
+// settle gives flags that were not on the command line their value: from PLIMSOLL_* variables, else from the file
+// given by --config.
+func (a *app) settle(cmd *cobra.Command) error {
+	flags := cmd.Flags()
+	if v, ok := a.env(envName("config")); ok && !flags.Changed("config") {
+		a.config = v
+	}
+	file, err := readConfig(a.config, cmd.Root())
+	if err != nil {
+		return err
+	}
+	var bad error
+	flags.VisitAll(func(f *pflag.Flag) {
+		if f.Changed || f.Name == "config" || bad != nil {
+			return
+		}
+		if v, ok := a.env(envName(f.Name)); ok {
+			if err := flags.Set(f.Name, v); err != nil {
+				bad = usagef("%s=%q: %w", envName(f.Name), v, err)
+			}
+			return
+		}
+		for _, v := range file[f.Name] {
+			if err := flags.Set(f.Name, v.Value); err != nil {
+				bad = usagef("%s:%d: %s: %q: %w", a.config, v.Line, f.Name, v.Value, err)
+			}
+		}
+	})
+	return bad
+}
+
+// readConfig reads a YAML mapping of flag names to values (a list for a flag that may be repeated). A name that no
+// command has is an error.
+func readConfig(path string, root *cobra.Command) (map[string][]*yaml.Node, error) {
+	if path == "" {
+		return nil, nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, usagef("cannot read --config: %w", err)
+	}
+	defer f.Close()
+	var doc yaml.Node
+	if err := yaml.NewDecoder(io.LimitReader(f, 1<<20)).Decode(&doc); errors.Is(err, io.EOF) {
+		return nil, nil
+	} else if err != nil {
+		return nil, usagef("cannot read --config %q: %w", path, err)
+	}
+	top := doc.Content[0]
+	if top.Kind != yaml.MappingNode {
+		return nil, usagef("%s:%d:%d: want a mapping of flag names to values", path, top.Line, top.Column)
+	}
+	out := map[string][]*yaml.Node{}
+	for i := 0; i+1 < len(top.Content); i += 2 {
+		key, value := top.Content[i], top.Content[i+1]
+		if !hasFlag(root, key.Value) {
+			return nil, usagef("%s:%d:%d: no command has a flag %q", path, key.Line, key.Column, key.Value)
+		}
+		if out[key.Value] != nil {
+			return nil, usagef("%s:%d:%d: %q is there twice", path, key.Line, key.Column, key.Value)
+		}
+		values := []*yaml.Node{value}
+		if value.Kind == yaml.SequenceNode {
+			values = value.Content
+		}
+		for _, v := range values {
+			if v.Kind != yaml.ScalarNode {
+				return nil, usagef("%s:%d:%d: %q wants a plain value", path, v.Line, v.Column, key.Value)
+			}
+		}
+		out[key.Value] = values
+	}
+	return out, nil
+}
+
+// hasFlag says whether any command has the flag.
+func hasFlag(cmd *cobra.Command, name string) bool {
+	if cmd.Flags().Lookup(name) != nil || cmd.PersistentFlags().Lookup(name) != nil {
+		return true
+	}
+	for _, c := range cmd.Commands() {
+		if hasFlag(c, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// fileArg opens a file that a flag names; "-" is standard input.
+func (a *app) fileArg(path string) (io.ReadCloser, error) {
+	if path == "-" {
+		return io.NopCloser(a.in), nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open %q: %w", path, err)
+	}
+	return f, nil
+}

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"plimsoll.dev/plimsoll/aggregator/api"
+)
+
+func (a *app) explainCommand() *cobra.Command {
+	var c client
+	var out output
+	var missing bool
+	var limit int
+	cmd := &cobra.Command{
+		Use:   "explain [NAMESPACE/NAME | NAMESPACE/KIND/NAME]",
+		Short: "Say why a target has as many replicas as it has",
+		Long: `Say what the autoscaler saw, what each step changed, and why: the newest decisions for a target, newest first.
+
+With --missing: every entity without a current value, since when, and why.`,
+		Example: "  plimsoll explain demo/web\n  plimsoll explain --missing",
+		Args: func(_ *cobra.Command, args []string) error {
+			switch {
+			case missing && len(args) > 0:
+				return usagef("--missing takes no target, got %q", args[0])
+			case !missing && len(args) != 1:
+				return usagef("name one target, such as demo/web ('plimsoll top workloads' lists them)")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if missing {
+				return a.explainMissing(cmd, &c, &out)
+			}
+			return a.explainTarget(cmd, &c, &out, args[0], limit)
+		},
+	}
+	c.flags(cmd)
+	cmd.Flags().BoolVar(&missing, "missing", false, "say why values are missing")
+	cmd.Flags().IntVar(&limit, "limit", 5, "how many decisions")
+	out.flags(cmd, "table", "json", "yaml")
+	return cmd
+}
+
+func (a *app) explainTarget(cmd *cobra.Command, c *client, out *output, target string, limit int) error {
+	q := url.Values{"limit": {fmt.Sprint(limit)}}
+	parts := strings.Split(target, "/")
+	switch len(parts) {
+	case 2:
+		q.Set("namespace", parts[0])
+		q.Set("name", parts[1])
+	case 3:
+		q.Set("namespace", parts[0])
+		q.Set("kind", parts[1])
+		q.Set("name", parts[2])
+	default:
+		return usagef("target %q: want namespace/name or namespace/kind/name", target)
+	}
+	var list api.DecisionList
+	if err := c.get(cmd.Context(), "/plimsoll/v1/decisions?"+q.Encode(), &list); err != nil {
+		return err
+	}
+	if len(list.Items) == 0 {
+		return fmt.Errorf("there is no decision for %q: no policy names it, or it is too new ('plimsoll top workloads' lists what is scaled)", target)
+	}
+	return out.print(a.out, list, func(t *table) {
+		for _, d := range list.Items {
+			t.lines = append(t.lines, describe(d)...)
+		}
+	})
+}
+
+// describe prints a decision with its steps, as the page shows it.
+func describe(d api.Decision) []string {
+	head := fmt.Sprintf("%s  %s/%s  %d, held", d.Time.Local().Format(time.DateTime), d.Namespace, d.Name, d.From)
+	if d.From != d.To {
+		head = fmt.Sprintf("%s  %s/%s  %d -> %d", d.Time.Local().Format(time.DateTime), d.Namespace, d.Name, d.From, d.To)
+	}
+	lines := []string{head + "  (" + d.Reason + ")", "  " + d.Message}
+	var detail struct {
+		Steps []struct {
+			Step   string `json:"step"`
+			Before int32  `json:"before"`
+			After  int32  `json:"after"`
+			Why    string `json:"why"`
+		} `json:"steps"`
+	}
+	if json.Unmarshal(d.Detail, &detail) == nil {
+		for _, s := range detail.Steps {
+			change := fmt.Sprint(s.After)
+			if s.Before != s.After {
+				change = fmt.Sprintf("%d -> %d", s.Before, s.After)
+			}
+			lines = append(lines, fmt.Sprintf("    %-10s %-8s %s", s.Step, change, s.Why))
+		}
+	}
+	return append(lines, "")
+}
+
+func (a *app) explainMissing(cmd *cobra.Command, c *client, out *output) error {
+	var m api.Missing
+	if err := c.get(cmd.Context(), "/plimsoll/v1/missing", &m); err != nil {
+		return err
+	}
+	return out.print(a.out, m, func(t *table) {
+		if len(m.Items) == 0 {
+			t.lines = []string{"Nothing is missing: everything that was found has current values."}
+			return
+		}
+		t.header = []string{"LEVEL", "NAME", "SINCE", "REASON", "DETAIL"}
+		for _, i := range m.Items {
+			t.rows = append(t.rows, []string{i.Level, i.Title, m.Time.Sub(i.Since).Round(time.Second).String() + " ago", i.Reason, i.Detail})
+		}
+	})
+}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+)
+
+// lifecycle runs the parts of a process: what is opened is closed in reverse, what runs is waited for, and the
+// first part that fails ends the others.
+type lifecycle struct {
+	log   *slog.Logger
+	parts []part
+	undos []undo
+}
+
+type part struct {
+	name string
+	run  func(context.Context) error
+}
+
+type undo struct {
+	name  string
+	close func() error
+}
+
+// opened registers the undo of something that exists now.
+func (l *lifecycle) opened(name string, close func() error) {
+	l.undos = append(l.undos, undo{name, close})
+}
+
+// runs adds a part; it starts with run.
+func (l *lifecycle) runs(name string, run func(context.Context) error) {
+	l.parts = append(l.parts, part{name, run})
+}
+
+// run starts all parts and returns when all have ended: because ctx did, or because one failed.
+func (l *lifecycle) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	errs := make([]error, len(l.parts))
+	var wg sync.WaitGroup
+	for i, p := range l.parts {
+		wg.Go(func() {
+			defer cancel()
+			err := p.run(ctx)
+			if err != nil && !(errors.Is(err, context.Canceled) && ctx.Err() != nil) {
+				errs[i] = fmt.Errorf("%s: %w", p.name, err)
+			}
+			l.log.Debug("part ended", "part", p.name, "err", err)
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// close undoes in reverse and joins the errors.
+func (l *lifecycle) close() error {
+	var errs []error
+	for i := len(l.undos) - 1; i >= 0; i-- {
+		if err := l.undos[i].close(); err != nil {
+			errs = append(errs, fmt.Errorf("cannot close %s: %w", l.undos[i].name, err))
+		}
+	}
+	l.undos = nil
+	return errors.Join(errs...)
+}

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"plimsoll.dev/plimsoll/aggregator/api"
+	"plimsoll.dev/plimsoll/aggregator/heapster"
+	"plimsoll.dev/plimsoll/aggregator/ingest"
+	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/autoscaler"
+	services "plimsoll.dev/plimsoll/autoscaler/process"
+	"plimsoll.dev/plimsoll/collector"
+	"plimsoll.dev/plimsoll/collector/cadvisor"
+	"plimsoll.dev/plimsoll/collector/cgroup"
+	"plimsoll.dev/plimsoll/collector/names"
+	processes "plimsoll.dev/plimsoll/collector/process"
+	"plimsoll.dev/plimsoll/internal/serve"
+	"plimsoll.dev/plimsoll/internal/store"
+	"plimsoll.dev/plimsoll/internal/store/tsdb"
+)
+
+// machine is everything in one process: the whole flow of one machine.
+type machine struct {
+	opts     runOptions
+	log      *slog.Logger
+	life     *lifecycle
+	registry *prometheus.Registry
+
+	names     *names.Names
+	fast      *cgroup.Reader
+	collector *collector.Collector
+	store     *tsdb.DB
+	picture   *live.Picture
+	services  *services.Supervisor
+	loop      *autoscaler.Loop
+	api       *api.API
+	heapster  *heapster.API
+	ingest    *ingest.Receiver
+	server    *serve.Server
+	policies  *policies
+	began     time.Time
+}
+
+// newMachine wires the flow, in its order: names, readers, store, picture, services, autoscaler, what is served. It stays whole: the
+// wiring is one straight list, and splitting it would hide the order in which things exist.
+func newMachine(ctx context.Context, o runOptions, log *slog.Logger, now time.Time) (m *machine, err error) {
+	m = &machine{opts: o, log: log, life: &lifecycle{log: log}, registry: prometheus.NewRegistry(), began: now}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, m.life.close())
+		}
+	}()
+	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.policies, err = loadPolicies(o, log)
+	if err != nil {
+		return nil, err
+	}
+
+	if m.store, err = tsdb.Open(tsdb.Options{Dir: o.data, Retention: time.Duration(o.retention), MaxBytes: int64(o.retentionBytes), Logger: logOf(log, "store"), Registerer: m.registry}); err != nil {
+		return nil, err
+	}
+	m.life.opened("the store", m.store.Close)
+	if m.picture, err = live.New(live.Options{Logger: logOf(log, "live"), Registerer: m.registry}); err != nil {
+		return nil, err
+	}
+
+	if m.names, err = names.New(names.Options{Node: o.node, Sockets: names.DefaultSockets(), Logger: logOf(log, "names")}); err != nil {
+		return nil, err
+	}
+	m.life.runs("names", m.names.Run)
+	if err := m.newServices(ctx); err != nil {
+		return nil, err
+	}
+	if err := m.newCollector(); err != nil {
+		return nil, err
+	}
+	if err := m.newAutoscaler(); err != nil {
+		return nil, err
+	}
+	m.life.runs("roll-ups", keepRollUps(m.picture, m.store, o.interval))
+
+	if m.api, err = api.New(api.Options{Pictures: m.picture, Decisions: m.store, Scaler: scaledOf{m.loop}, Conditions: m.conditions,
+		Version: thisBuild().Version, Since: now, Interval: o.fast, Logger: logOf(log, "api"), Registerer: m.registry}); err != nil {
+		return nil, err
+	}
+	m.life.runs("api", m.api.Run)
+	if m.heapster, err = heapster.New(heapster.Options{Pictures: m.picture, History: m.store, Resolution: o.interval, Logger: logOf(log, "heapster"), Registerer: m.registry}); err != nil {
+		return nil, err
+	}
+	if m.ingest, err = ingest.New(ingest.Options{Live: toPicture{m.picture}, History: toStore{m.store}, Logger: logOf(log, "ingest"), Registerer: m.registry}); err != nil {
+		return nil, err
+	}
+	if m.server, err = serve.New(serve.Options{Listen: o.listen, WebConfig: o.webConfig, Routes: m.routes(), Logger: logOf(log, "http"), Registerer: m.registry}); err != nil {
+		return nil, err
+	}
+	m.life.opened("the listener", m.server.Close)
+	m.life.runs("http", m.server.Run)
+	return m, nil
+}
+
+// logOf names the part that logs.
+func logOf(log *slog.Logger, name string) *slog.Logger { return log.With("component", name) }
+
+// newCollector makes the readers and the two lanes: fast to the picture, full to the picture and the store.
+func (m *machine) newCollector() (err error) {
+	log := logOf(m.log, "collector")
+	if m.fast, err = cgroup.New(cgroup.Options{Root: m.opts.cgroupRoot, Node: m.opts.node, Namer: m.names, Logger: log, Registerer: m.registry}); err != nil {
+		return err
+	}
+	m.life.opened("the fast reader", m.fast.Close)
+	full, err := cadvisor.New(cadvisor.Options{Interval: m.opts.interval, Node: m.opts.node, Namer: m.names, Starts: m.fast, Logger: log, Registerer: m.registry})
+	if err != nil {
+		return err
+	}
+	m.life.runs("cadvisor", full.Run)
+	outside := &outside{node: m.opts.node, names: m.names, services: m.services, began: m.began, pid: os.Getpid()}
+	byProcess, err := processes.New(processes.Options{List: outside.targets, Logger: log, Registerer: m.registry})
+	if err != nil {
+		return err
+	}
+	m.collector, err = collector.New(collector.Options{Node: m.opts.node, Interval: m.opts.interval, FastInterval: m.opts.fast, Full: full, Fast: m.fast,
+		Extra: []collector.Extra{byProcess, outside}, Live: toPicture{m.picture}, History: toStore{m.store}, Logger: log, Registerer: m.registry})
+	if err != nil {
+		return err
+	}
+	m.life.runs("collector", m.collector.Run)
+	return nil
+}
+
+func (m *machine) storeHealth() error {
+	if h := m.store.Health(); !h.OK {
+		return fmt.Errorf("%s: %s", h.Reason, h.Message)
+	}
+	return nil
+}
+
+// conditions say what is wrong with Plimsoll itself; nothing when all is well.
+func (m *machine) conditions(time.Time) []api.Condition {
+	var out []api.Condition
+	if h := m.store.Health(); !h.OK {
+		out = append(out, api.Condition{Type: "HistoryWritable", Status: "False", Reason: h.Reason, Message: h.Message, Since: h.Since})
+	}
+	if err := m.collector.Health(); err != nil && time.Since(m.began) > 3*m.opts.interval {
+		out = append(out, api.Condition{Type: "Collecting", Status: "False", Reason: "TickLate", Message: err.Error(), Since: m.began})
+	}
+	if c, bad := m.policies.condition(); bad {
+		out = append(out, c)
+	}
+	return out
+}
+
+var _ store.Store = (*tsdb.DB)(nil)
+
+// reload reads the policies again; SIGHUP asks for it.
+func (m *machine) reload(context.Context) error {
+	return m.policies.reload(m.services, m.loop)
+}

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	services "plimsoll.dev/plimsoll/autoscaler/process"
+)
+
+// TestMain lets the test binary be Plimsoll itself, and the guard that Plimsoll starts.
+func TestMain(m *testing.M) {
+	if services.GuardMain() {
+		return
+	}
+	if os.Getenv("PLIMSOLL_TEST_MAIN") != "" {
+		main()
+		return
+	}
+	self, _ := os.Readlink("/proc/self/exe")
+	if parent, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", os.Getppid())); err == nil && parent == self {
+		fmt.Fprintln(os.Stderr, "the test binary was started by itself without a role")
+		os.Exit(3)
+	}
+	os.Exit(m.Run())
+}
+
+// called is what one command line did.
+type called struct {
+	code     int
+	out, err string
+}
+
+func call(t *testing.T, env map[string]string, stdin string, args ...string) called {
+	t.Helper()
+	var out, errs bytes.Buffer
+	look := func(k string) (string, bool) { v, ok := env[k]; return v, ok }
+	code := execute(context.Background(), streams{in: strings.NewReader(stdin), out: &out, err: &errs}, look, args)
+	return called{code, out.String(), errs.String()}
+}
+
+func TestUsageErrors(t *testing.T) {
+	f := func(want string, args ...string) {
+		t.Helper()
+		got := call(t, nil, "", args...)
+		if got.code != exitUsage || !strings.Contains(got.err, want) {
+			t.Errorf("%q: got exit %d, %q; want 2 and %q", args, got.code, got.err, want)
+		}
+	}
+	f(`unknown command "rnu"`, "rnu")
+	f("unknown flag: --nonsense", "run", "--nonsense")
+	f("unknown flag: --nonsense", "top", "pods", "--nonsense")
+	f(`takes no arguments, got "extra"`, "run", "extra")
+	f(`--interval "1ms"`, "run", "--interval", "1ms")
+	f(`--fast-interval "20s"`, "run", "--fast-interval", "20s")
+	f(`--retention "1h0m0s"`, "run", "--retention", "1h")
+	f(`"soon" is no duration`, "run", "--retention", "soon")
+	f(`"lots" is no number of bytes`, "run", "--retention-bytes", "lots")
+	f(`--log-level "loud"`, "run", "--log-level", "loud")
+	f(`-o "xml"`, "top", "pods", "-o", "xml")
+	f(`--sort-by "age"`, "top", "pods", "--sort-by", "age")
+	f(`cannot show "volumes"`, "top", "volumes")
+	f("say what to show", "top")
+	f(`--server "ftp://x"`, "top", "nodes", "--server", "ftp://x")
+	f("name one target", "explain")
+	f(`target "web"`, "explain", "web")
+	f("--missing takes no target", "explain", "--missing", "demo/web")
+	f("give the case with -f", "decide")
+}
+
+func TestUnreachableServer(t *testing.T) {
+	got := call(t, nil, "", "top", "nodes", "--server", "http://127.0.0.1:1")
+	if got.code != exitFailed || !strings.Contains(got.err, `"http://127.0.0.1:1"`) || !strings.Contains(got.err, "--local") {
+		t.Errorf("got exit %d, %q; want 1, the address and what to do", got.code, got.err)
+	}
+}
+
+func TestFlagsWinOverVariablesWinOverFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "plimsoll.yaml")
+	if err := os.WriteFile(file, []byte("# all commands' flags may be here\noutput: yaml\ninterval: 20s\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f := func(want string, env map[string]string, args ...string) {
+		t.Helper()
+		got := call(t, env, "", append([]string{"version"}, args...)...)
+		if got.code != exitDone || !strings.HasPrefix(got.out, want) {
+			t.Errorf("%v %q: got exit %d, %q %q; want it to begin with %q", env, args, got.code, got.out, got.err, want)
+		}
+	}
+	f("plimsoll ", nil)
+	f("commit:", nil, "--config", file)
+	f("commit:", map[string]string{"PLIMSOLL_CONFIG": file})
+	f("{", map[string]string{"PLIMSOLL_OUTPUT": "json"}, "--config", file)
+	f("plimsoll ", map[string]string{"PLIMSOLL_OUTPUT": "json"}, "--config", file, "-o", "table")
+}
+
+func TestBadConfig(t *testing.T) {
+	dir := t.TempDir()
+	f := func(text, want string) {
+		t.Helper()
+		file := filepath.Join(dir, "c.yaml")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got := call(t, nil, "", "version", "--config", file)
+		if got.code != exitUsage || !strings.Contains(got.err, want) {
+			t.Errorf("%q: got exit %d, %q; want 2 and %q", text, got.code, got.err, want)
+		}
+	}
+	f("a: 1\nnonsense: 2\n", `:1:1: no command has a flag "a"`)
+	f("listen: 1\nnonsense: 2\n", `:2:1: no command has a flag "nonsense"`)
+	f("listen: x\nlisten: y\n", `:2:1: "listen" is there twice`)
+	f("- a\n", ":1:1: want a mapping")
+	f("listen: {a: 1}\n", `"listen" wants a plain value`)
+	f("output: xml\n", `-o "xml"`)
+	f("a: [\n", "yaml:")
+	if got := call(t, nil, "", "version", "--config", filepath.Join(dir, "absent")); got.code != exitUsage {
+		t.Errorf("absent file: got exit %d, want 2", got.code)
+	}
+}
+
+func TestCompletion(t *testing.T) {
+	for _, shell := range []string{"bash", "zsh", "fish"} {
+		if got := call(t, nil, "", "completion", shell); got.code != exitDone || !strings.Contains(got.out, "plimsoll") {
+			t.Errorf("%s: got exit %d, %q", shell, got.code, got.err)
+		}
+	}
+	if got := call(t, nil, "", "__complete", "version", "-o", ""); !strings.Contains(got.out, "json") {
+		t.Errorf("completing -o: got %q, want json among it", got.out)
+	}
+}
+
+func TestDecide(t *testing.T) {
+	const doc = `now: 2026-01-01T00:10:00Z
+policy: {minReplicas: 1, maxReplicas: 10, metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 50}}}]}
+target: {specReplicas: 1, statusReplicas: 1}
+options: {compat: hpa}
+pods: [{name: p, phase: Running, ready: "True", startTime: 2026-01-01T00:00:00Z, containers: [{name: c, requests: {cpu: 100m}}]}]
+usage: [{pod: p, timestamp: 2026-01-01T00:09:55Z, window: 30s, containers: [{name: c, usage: {cpu: 100m}}]}]
+`
+	got := call(t, nil, doc, "decide", "-f", "-", "-o", "json")
+	if got.code != exitDone || strings.Count(got.out, "\n") != 1 || !strings.Contains(got.out, `"desiredReplicas":2`) {
+		t.Errorf("got exit %d, %q, %q; want one line with 2 replicas", got.code, got.out, got.err)
+	}
+	if got := call(t, nil, doc, "decide", "-f", "-"); !strings.Contains(got.out, "1 -> 2") {
+		t.Errorf("as a table: got %q, want 1 -> 2", got.out)
+	}
+	if got := call(t, nil, doc, "decide", "-f", "-", "-o", "yaml"); !strings.Contains(got.out, "desiredReplicas: 2") {
+		t.Errorf("as YAML: got %q, want desiredReplicas: 2", got.out)
+	}
+	bad := call(t, nil, "now: 2026-01-01T00:10:00Z\npolicy: {minReplicas: 5, maxReplicas: 1}\ntarget: {specReplicas: 1}\n", "decide", "-f", "-", "-o", "json")
+	if bad.code != exitFailed || bad.out != "" || !strings.Contains(bad.err, "maxReplicas") {
+		t.Errorf("min over max: got exit %d, %q, %q; want 1 and an error that names the field", bad.code, bad.out, bad.err)
+	}
+}

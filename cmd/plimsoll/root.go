@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes of every subcommand.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// streams are the process's three files.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// usageError is a command that was called wrongly.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
+
+// app is what all subcommands share.
+type app struct {
+	streams
+	env       func(string) (string, bool)
+	logLevel  string
+	logFormat string
+	config    string
+}
+
+// execute runs one command line and returns the exit code.
+func execute(ctx context.Context, s streams, env func(string) (string, bool), args []string) int {
+	a := &app{streams: s, env: env}
+	root := a.root()
+	root.SetArgs(args)
+	root.SetIn(s.in)
+	root.SetOut(s.out)
+	root.SetErr(s.err)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return exitDone
+	}
+	var usage *usageError
+	if errors.As(err, &usage) {
+		fmt.Fprintf(s.err, "plimsoll: %v\nSee '%s --help'.\n", err, cmd.CommandPath())
+		return exitUsage
+	}
+	if !errors.Is(err, errSaid) {
+		fmt.Fprintf(s.err, "plimsoll: %v\n", err)
+	}
+	return exitFailed
+}
+
+// errSaid is returned by a command that has printed what went wrong already.
+var errSaid = errors.New("failed")
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "plimsoll",
+		Short: "Container monitoring and automatic horizontal scaling",
+		Long: `Plimsoll shows how loaded your containers are, adds replicas before it hurts, and says how much room is left.
+
+Start with 'plimsoll run --demo' and open the address that it prints.`,
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		Args:              noArgs,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.settle(cmd) },
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	f := root.PersistentFlags()
+	f.StringVar(&a.config, "config", "", "YAML file with values for flags, by their names")
+	f.StringVar(&a.logLevel, "log-level", "info", "debug, info, warn or error")
+	f.StringVar(&a.logFormat, "log-format", "auto", "text, json, or auto: text on a terminal")
+	root.AddCommand(a.runCommand(), a.topCommand(), a.explainCommand(), a.decideCommand(), a.doctorCommand(), a.versionCommand())
+	root.AddCommand(hiddenCommands(a)...)
+	for _, c := range root.Commands() {
+		if c.Args == nil {
+			c.Args = noArgs
+		}
+	}
+	return root
+}
+
+// noArgs refuses arguments, as wrong usage.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if !cmd.HasParent() {
+		text := fmt.Sprintf("unknown command %q", args[0])
+		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+			text += fmt.Sprintf("; did you mean %q?", near[0])
+		}
+		return usagef("%s", text)
+	}
+	return usagef("%s takes no arguments, got %q", cmd.CommandPath(), args[0])
+}
+
+// logger builds the process's logger: the only place that knows where logs go.
+func (a *app) logger() (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(a.logLevel)); err != nil {
+		return nil, usagef("--log-level %q: want debug, info, warn or error", a.logLevel)
+	}
+	o := &slog.HandlerOptions{Level: level}
+	format := a.logFormat
+	if format == "auto" {
+		format = "json"
+		if terminal(a.err) {
+			format = "text"
+		}
+	}
+	switch format {
+	case "text":
+		return slog.New(slog.NewTextHandler(a.err, o)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(a.err, o)), nil
+	}
+	return nil, usagef("--log-format %q: want text, json or auto", a.logFormat)
+}
+
+// terminal says whether a person reads the writer.
+func terminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	st, err := f.Stat()
+	return err == nil && st.Mode()&os.ModeCharDevice != 0
+}
+
+// envName is the variable that stands for a flag: --web.config.file is PLIMSOLL_WEB_CONFIG_FILE.
+func envName(flag string) string {
+	return "PLIMSOLL_" + strings.ToUpper(strings.NewReplacer("-", "_", ".", "_").Replace(flag))
+}

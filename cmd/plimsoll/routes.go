@@ -1,0 +1,71 @@
+package main
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"plimsoll.dev/plimsoll/aggregator/api"
+	"plimsoll.dev/plimsoll/dashboards/web"
+	"plimsoll.dev/plimsoll/internal/serve"
+)
+
+// routes are all that a machine serves.
+func (m *machine) routes() []serve.Route {
+	routes := []serve.Route{
+		{Pattern: "/", Handler: web.Handler()},
+		{Method: "GET", Pattern: "/metrics", Handler: promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry, Timeout: 10 * time.Second}), InFlight: 8},
+		{Method: "POST", Pattern: "/api/v1/write", Handler: m.ingest, InFlight: 64, MaxBody: 32 << 20},
+	}
+	routes = append(routes, ours(m.api.Routes())...)
+	for _, r := range m.heapster.Routes() {
+		routes = append(routes, serve.Route{Method: r.Method, Pattern: r.Pattern, Handle: r.Handler})
+	}
+	prom := m.store.API()
+	for _, r := range []struct{ method, path string }{
+		{"", "query"}, {"", "query_range"}, {"", "labels"}, {"GET", "label/{name}/values"}, {"", "series"},
+		{"GET", "metadata"}, {"GET", "status/buildinfo"}, {"", "format_query"},
+	} {
+		routes = append(routes, serve.Route{Method: r.method, Pattern: "/api/v1/" + r.path, Handler: prom, Timeout: time.Minute})
+	}
+	return append(routes, serve.Health(m.checks())...)
+}
+
+// ours are the API's own routes in the server's form.
+func ours(rs []api.Route) []serve.Route {
+	out := make([]serve.Route, 0, len(rs))
+	for _, r := range rs {
+		s := serve.Route{Method: r.Method, Pattern: r.Pattern, Handle: r.Handler, Stream: r.Stream}
+		if r.Stream {
+			s.InFlight = 1000 // the API has its own, lower limit, with a clearer answer
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// checks ask every stage of the flow whether it moves.
+func (m *machine) checks() []serve.Check {
+	checks := []serve.Check{
+		{Name: "collector", Live: true, Test: m.collector.Health},
+		{Name: "store", Test: m.storeHealth},
+	}
+	if m.loop != nil {
+		checks = append(checks, serve.Check{Name: "autoscaler", Live: true, Test: m.loop.Health}, serve.Check{Name: "services", Test: m.services.Health})
+	}
+	return checks
+}
+
+// apiHandler serves the API's routes alone, for commands that read this machine themselves.
+func apiHandler(a *api.API) http.Handler {
+	mux := http.NewServeMux()
+	for _, r := range a.Routes() {
+		mux.HandleFunc(r.Method+" "+r.Pattern, func(w http.ResponseWriter, req *http.Request) {
+			if err := r.Handler(w, req); err != nil {
+				http.Error(w, err.Error(), http.StatusInternalServerError)
+			}
+		})
+	}
+	return mux
+}

@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"k8s.io/apimachinery/pkg/api/resource"
+)
+
+// runOptions are the flags of run.
+type runOptions struct {
+	listen, webConfig string
+	data, node        string
+	policies          string
+	cgroupRoot        string
+	interval, fast    time.Duration
+	retention         days
+	retentionBytes    quantity
+	demo              bool
+}
+
+func (a *app) runCommand() *cobra.Command {
+	var o runOptions
+	cmd := &cobra.Command{
+		Use: "run", Short: "Collect, keep, show and scale on this machine, in one process",
+		Long: `Collect every container's metrics, keep their history, serve the page and the APIs, and scale the services of
+the policies file, all in this process.
+
+SIGHUP reads the policies file again; SIGTERM ends everything, replicas included.`,
+		Example: "  plimsoll run --demo\n  plimsoll run --policies policies.yaml --data /var/lib/plimsoll",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.run(cmd.Context(), o)
+		},
+	}
+	o.flags(cmd.Flags())
+	return cmd
+}
+
+func (o *runOptions) flags(f *pflag.FlagSet) {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "localhost"
+	}
+	o.retention, o.retentionBytes = days(15*24*time.Hour), quantity(1<<30)
+	f.StringVar(&o.listen, "listen", "127.0.0.1:8082", "address of the page and the APIs; others than loopback need --web.config.file")
+	f.StringVar(&o.webConfig, "web.config.file", "", "TLS and login, in exporter-toolkit's format")
+	f.StringVar(&o.data, "data", "./plimsoll-data", "folder of the history")
+	f.StringVar(&o.node, "node", host, "this machine's name in labels")
+	f.StringVar(&o.policies, "policies", "", "YAML file with services and scaling policies")
+	f.StringVar(&o.cgroupRoot, "cgroup-root", "/sys/fs/cgroup", "where cgroups are mounted")
+	f.DurationVar(&o.interval, "interval", 10*time.Second, "time between full readings, which go to the history")
+	f.DurationVar(&o.fast, "fast-interval", time.Second, "time between fast readings of CPU and memory")
+	f.Var(&o.retention, "retention", "how long history is kept, such as 15d or 36h")
+	f.Var(&o.retentionBytes, "retention-bytes", "how much the history may take, such as 1Gi")
+	f.BoolVar(&o.demo, "demo", false, "also run a demo service under a changing load, and scale it")
+}
+
+func (o *runOptions) validate() error {
+	switch {
+	case o.interval < time.Second || o.interval > 10*time.Minute:
+		return usagef("--interval %q: want 1s to 10m", o.interval)
+	case o.fast < 200*time.Millisecond || o.fast > o.interval:
+		return usagef("--fast-interval %q: want 200ms to --interval (%q)", o.fast, o.interval)
+	case o.node == "":
+		return usagef(`--node "": want a name`)
+	case o.retention < days(2*time.Hour):
+		return usagef("--retention %q: want at least 2h", o.retention.String())
+	case o.retentionBytes < 64<<20:
+		return usagef("--retention-bytes %q: want at least 64Mi", o.retentionBytes.String())
+	case o.data == "":
+		return usagef(`--data "": want a folder`)
+	}
+	return nil
+}
+
+// run wires the machine, says where it is, and runs it until ctx ends.
+func (a *app) run(ctx context.Context, o runOptions) (err error) {
+	if err := o.validate(); err != nil {
+		return err
+	}
+	log, err := a.logger()
+	if err != nil {
+		return err
+	}
+	m, err := newMachine(ctx, o, log, time.Now())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, m.life.close()) }()
+	addr, err := m.server.Listen()
+	if err != nil {
+		return err
+	}
+	url := "http://" + addr.String()
+	if o.webConfig != "" {
+		url = "address " + addr.String() + " (scheme as in the web configuration)"
+	}
+	log.Info("Plimsoll is running", "version", thisBuild().Version, "node", o.node, "page", url, "data", o.data)
+	if terminal(a.err) {
+		fmt.Fprintf(a.err, "\n  Open %s\n\n", url)
+	}
+	m.life.runs("signals", func(ctx context.Context) error { return onHangup(ctx, log, m.reload) })
+	err = m.life.run(ctx)
+	log.Info("Plimsoll has ended")
+	return err
+}
+
+// onHangup calls reload at each SIGHUP until ctx ends.
+func onHangup(ctx context.Context, log *slog.Logger, reload func(context.Context) error) error {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-hup:
+			if err := reload(ctx); err != nil {
+				log.Warn("kept the old policies", "err", err)
+			}
+		}
+	}
+}
+
+// days is a duration flag that also knows days and weeks, as Prometheus' flags do.
+type days time.Duration
+
+func (d *days) String() string {
+	if t := time.Duration(*d); t%(24*time.Hour) == 0 {
+		return fmt.Sprintf("%dd", t/(24*time.Hour))
+	}
+	return time.Duration(*d).String()
+}
+
+// Type names the flag's kind in help.
+func (d *days) Type() string { return "duration" }
+
+// Set reads "15d", "2w" or what time.ParseDuration reads.
+func (d *days) Set(s string) error {
+	var n float64
+	var unit string
+	if c, _ := fmt.Sscanf(s, "%f%s", &n, &unit); c == 2 && (unit == "d" || unit == "w") {
+		if unit == "w" {
+			n *= 7
+		}
+		if n < 0 || n > 36500 {
+			return fmt.Errorf("%q is not between 0 and 100 years", s)
+		}
+		*d = days(n * 24 * float64(time.Hour))
+		return nil
+	}
+	t, err := time.ParseDuration(s)
+	if err != nil {
+		return fmt.Errorf("%q is no duration: want one such as 15d or 36h", s)
+	}
+	*d = days(t)
+	return nil
+}
+
+// quantity is a flag for bytes, as Kubernetes writes them: 512Mi, 1Gi, 2e9; 1GiB is understood too.
+type quantity int64
+
+func (q *quantity) String() string {
+	return resource.NewQuantity(int64(*q), resource.BinarySI).String()
+}
+
+// Type names the flag's kind in help.
+func (q *quantity) Type() string { return "bytes" }
+
+// Set reads a quantity.
+func (q *quantity) Set(s string) error {
+	text := s
+	if n := len(s); n > 1 && s[n-1] == 'B' {
+		text = s[:n-1]
+	}
+	v, err := resource.ParseQuantity(text)
+	if err != nil {
+		return fmt.Errorf("%q is no number of bytes: want one such as 512Mi or 1Gi", s)
+	}
+	*q = quantity(v.Value())
+	return nil
+}

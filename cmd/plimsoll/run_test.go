@@ -1,0 +1,251 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"plimsoll.dev/plimsoll/aggregator/api"
+)
+
+// running is a real `plimsoll run`: this test binary in that role.
+type running struct {
+	cmd  *exec.Cmd
+	url  string
+	mu   sync.Mutex
+	logs strings.Builder
+	done chan struct{}
+}
+
+func (r *running) log() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.logs.String()
+}
+
+// startRun starts it on a free port and waits until it says where.
+func startRun(t *testing.T, args ...string) *running {
+	t.Helper()
+	r := &running{cmd: exec.Command("/proc/self/exe", append([]string{"run", "--listen", "127.0.0.1:0", "--log-format", "json"}, args...)...), done: make(chan struct{})}
+	r.cmd.Env = append(os.Environ(), "PLIMSOLL_TEST_MAIN=1")
+	pipe, err := r.cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = r.cmd.Process.Kill()
+		<-r.done
+		_ = r.cmd.Wait()
+	})
+	page := make(chan string, 1)
+	go func() {
+		defer close(r.done)
+		s := bufio.NewScanner(pipe)
+		for s.Scan() {
+			r.mu.Lock()
+			r.logs.WriteString(s.Text() + "\n")
+			r.mu.Unlock()
+			var line struct{ Page string }
+			if json.Unmarshal(s.Bytes(), &line) == nil && line.Page != "" {
+				page <- line.Page
+			}
+		}
+	}()
+	select {
+	case r.url = <-page:
+	case <-r.done:
+		t.Fatalf("it ended: %s", r.log())
+	case <-time.After(20 * time.Second):
+		t.Fatalf("it did not say where it is: %s", r.log())
+	}
+	return r
+}
+
+func (r *running) get(t *testing.T, path string) (int, string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.url+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatalf("%v: %s", err, r.log())
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(body)
+}
+
+// until polls a real process; the deadline is for one that never gets there.
+func until(t *testing.T, what string, within time.Duration, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(within); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if ok() {
+			return
+		}
+	}
+	t.Fatalf("not within %v: %s", within, what)
+}
+
+func (r *running) overview(t *testing.T) api.Overview {
+	t.Helper()
+	status, body := r.get(t, "/plimsoll/v1/overview")
+	var o api.Overview
+	if err := json.Unmarshal([]byte(body), &o); err != nil || status != 200 {
+		t.Fatalf("overview: %d, %v: %s", status, err, body)
+	}
+	return o
+}
+
+func (r *running) terminate(t *testing.T) {
+	t.Helper()
+	if err := r.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-r.done:
+	case <-time.After(30 * time.Second):
+		t.Fatalf("it did not end within 30 s of SIGTERM: %s", r.log())
+	}
+	if err := r.cmd.Wait(); err != nil {
+		t.Errorf("it ended with %v: %s", err, r.log())
+	}
+}
+
+func TestRunServesEverything(t *testing.T) {
+	r := startRun(t, "--data", t.TempDir(), "--node", "n1")
+	until(t, "the node's CPU is known", 20*time.Second, func() bool {
+		o := r.overview(t)
+		return o.Node.CPU != nil && o.Node.Cores != nil && o.Node.Memory != nil
+	})
+	until(t, "history can be queried", 20*time.Second, func() bool {
+		_, body := r.get(t, "/api/v1/query?query=node_memory_working_set_bytes")
+		return strings.Contains(body, `"node":"n1"`)
+	})
+	for path, want := range map[string]string{
+		"/":                                "<html",
+		"/readyz?verbose":                  "[+]collector ok",
+		"/livez":                           "ok",
+		"/metrics":                         "plimsoll_collector_tick_duration_seconds",
+		"/plimsoll/v1/nodes":               `"name":"n1"`,
+		"/plimsoll/v1/workloads":           "plimsoll.dev/workloads/v1",
+		"/plimsoll/v1/missing":             "plimsoll.dev/missing/v1",
+		"/plimsoll/v1/decisions":           "plimsoll.dev/decisions/v1",
+		"/api/v1/model/nodes/":             `"n1"`,
+		"/api/v1/model/debug/allkeys":      "node:n1",
+		"/api/v1/metric-export-schema":     "cpu/usage_rate",
+		"/api/v1/status/buildinfo":         `"status":"success"`,
+		"/api/v1/label/__name__/values":    "node_cpu_usage_seconds_total",
+		"/api/v1/format_query?query=a%2Bb": "a + b",
+	} {
+		if status, body := r.get(t, path); status != 200 || !strings.Contains(body, want) {
+			t.Errorf("%s: got %d, %.300s; want %q in it", path, status, body, want)
+		}
+	}
+	if status, body := r.get(t, "/plimsoll/v1/nothing"); status != 404 {
+		t.Errorf("an unknown path: got %d, %.100s; want 404", status, body)
+	}
+	r.terminate(t)
+}
+
+func TestTopAgainstARunningServer(t *testing.T) {
+	r := startRun(t, "--data", t.TempDir(), "--node", "n1")
+	until(t, "the node's CPU is known", 20*time.Second, func() bool { return r.overview(t).Node.CPU != nil })
+	f := func(want string, args ...string) {
+		t.Helper()
+		got := call(t, map[string]string{"PLIMSOLL_SERVER": r.url}, "", args...)
+		if got.code != exitDone || !strings.Contains(got.out, want) {
+			t.Errorf("%q: got exit %d, %.300s %s; want %q", args, got.code, got.out, got.err, want)
+		}
+	}
+	f("n1", "top", "nodes")
+	f(`"schema": "plimsoll.dev/nodes/v1"`, "top", "nodes", "-o", "json")
+	f("NAME,CPU(cores)", "top", "nodes", "-o", "csv")
+	f("CONTAINERS", "top", "pods", "--sort-by", "memory")
+	f("NAMESPACE", "top", "containers", "-o", "wide")
+	f("KIND", "top", "workloads")
+	f("", "explain", "--missing")
+	if got := call(t, nil, "", "explain", "no/body", "--server", r.url); got.code != exitFailed || !strings.Contains(got.err, `"no/body"`) {
+		t.Errorf("explain of nothing: got exit %d, %q; want 1 and its name", got.code, got.err)
+	}
+	r.terminate(t)
+}
+
+func TestTopLocal(t *testing.T) {
+	got := call(t, nil, "", "top", "nodes", "--local", "-o", "json")
+	var list api.NodeList
+	if err := json.Unmarshal([]byte(got.out), &list); err != nil || len(list.Items) != 1 || list.Items[0].CPU == nil || list.Items[0].Cores == nil {
+		t.Errorf("got exit %d, %v, %s %s; want one node with its CPU", got.code, err, got.out, got.err)
+	}
+}
+
+func TestTwoProcessesOnOneFolder(t *testing.T) {
+	dir := t.TempDir()
+	r := startRun(t, "--data", dir)
+	got := call(t, nil, "", "run", "--data", dir, "--listen", "127.0.0.1:0")
+	if got.code != exitFailed || !strings.Contains(got.err, dir) || !strings.Contains(got.err, fmt.Sprint(r.cmd.Process.Pid)) {
+		t.Errorf("got exit %d, %q; want 1, the folder and the other process's id", got.code, got.err)
+	}
+	r.terminate(t)
+}
+
+func TestRunRefusesWhatCannotWork(t *testing.T) {
+	r := startRun(t, "--data", t.TempDir())
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f := func(want string, args ...string) {
+		t.Helper()
+		got := call(t, nil, "", append([]string{"run"}, args...)...)
+		if got.code == exitDone || !strings.Contains(got.err, want) {
+			t.Errorf("%q: got exit %d, %q; want an error with %q", args, got.code, got.err, want)
+		}
+	}
+	addr := strings.TrimPrefix(r.url, "http://")
+	f(addr, "--listen", addr, "--data", t.TempDir())
+	f("not a loopback address", "--listen", "0.0.0.0:0", "--data", t.TempDir())
+	f(file, "--listen", "127.0.0.1:0", "--data", filepath.Join(file, "below"))
+	f("absent.yaml", "--listen", "127.0.0.1:0", "--data", t.TempDir(), "--policies", "absent.yaml")
+	f(`"/absent"`, "--listen", "127.0.0.1:0", "--data", t.TempDir(), "--cgroup-root", "/absent")
+	r.terminate(t)
+}
+
+func TestDoctorFindsAnythingAtAll(t *testing.T) {
+	got := call(t, nil, "", "doctor", "-o", "json", "--data", t.TempDir(), "--listen", "127.0.0.1:0")
+	var doc struct{ Findings []finding }
+	if err := json.Unmarshal([]byte(got.out), &doc); err != nil {
+		t.Fatalf("%v: %s", err, got.out)
+	}
+	seen := map[string]string{}
+	for _, f := range doc.Findings {
+		seen[f.Check] = f.Status
+	}
+	for _, check := range []string{"cgroups", "pressure (PSI)", "reading", "data folder", "server", "clock", "user"} {
+		if seen[check] == "" {
+			t.Errorf("doctor did not look at %q: %s", check, got.out)
+		}
+	}
+	if got := call(t, nil, "", "doctor", "--cgroup-root", "/absent"); got.code != exitFailed || !strings.Contains(got.out, "FAIL") {
+		t.Errorf("without cgroups: got exit %d, %s; want 1 and FAIL", got.code, got.out)
+	}
+}

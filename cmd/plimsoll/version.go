@@ -1,0 +1,57 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
+
+// version and commit are set by the linker (-X main.version=...); without it the module's own build information is used.
+var version, commit string
+
+// build says what this binary is.
+type build struct {
+	Schema   string `json:"schema"` // plimsoll.dev/version/v1
+	Version  string `json:"version"`
+	Commit   string `json:"commit"`
+	Go       string `json:"go"`
+	Platform string `json:"platform"`
+}
+
+func thisBuild() build {
+	b := build{Schema: "plimsoll.dev/version/v1", Version: version, Commit: commit, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		if b.Version == "" && info.Main.Version != "" {
+			b.Version = info.Main.Version
+		}
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" && b.Commit == "" {
+				b.Commit = s.Value
+			}
+		}
+	}
+	if b.Version == "" {
+		b.Version = "(devel)"
+	}
+	if b.Commit == "" {
+		b.Commit = "unknown"
+	}
+	return b
+}
+
+func (a *app) versionCommand() *cobra.Command {
+	var out output
+	cmd := &cobra.Command{
+		Use: "version", Short: "Print version, commit, Go and platform",
+		RunE: func(*cobra.Command, []string) error {
+			b := thisBuild()
+			return out.print(a.out, b, func(t *table) {
+				t.lines = append(t.lines, fmt.Sprintf("plimsoll %s (commit %s, %s, %s)", b.Version, b.Commit, b.Go, b.Platform))
+			})
+		},
+	}
+	out.flags(cmd, "table", "json", "yaml")
+	return cmd
+}
