@@ -24,6 +24,7 @@ const young = 30 * time.Second
 type members struct {
 	hier    []hierarchy
 	namer   Namer
+	max     int // cgroups
 	opener  *opener
 	now     time.Time // of the tick
 	byPath  map[string]*member
@@ -37,9 +38,14 @@ type members struct {
 // maxRefusals bounds what is kept for Unreadable.
 const maxRefusals = 1000
 
-func newMembers(hier []hierarchy, namer Namer, o *opener, drop func(reason)) *members {
-	return &members{hier: hier, namer: namer, opener: o, drop: drop, byPath: map[string]*member{},
+func newMembers(hier []hierarchy, namer Namer, max int, o *opener, drop func(reason)) *members {
+	return &members{hier: hier, namer: namer, max: max, opener: o, drop: drop, byPath: map[string]*member{},
 		young: map[*member]bool{}, touched: map[*member]bool{}, refusal: map[string]reason{}}
+}
+
+// admit says whether there is room for a cgroup; one that is known in another hierarchy always has it.
+func (ms *members) admit(path string) bool {
+	return ms.byPath[path] != nil || len(ms.byPath) < ms.max
 }
 
 // appear takes in a cgroup that exists in one more hierarchy.

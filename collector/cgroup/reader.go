@@ -48,7 +48,7 @@ func New(o Options) (*Reader, error) {
 	op := &opener{max: o.MaxDescriptors, reopened: m.reopened.Inc}
 	return &Reader{
 		opt: o, log: o.Logger, own: m, info: l.info, hier: l.hierarchies,
-		members: newMembers(l.hierarchies, o.Namer, op, m.drop),
+		members: newMembers(l.hierarchies, o.Namer, o.MaxCgroups, op, m.drop),
 		node:    newNode(o.Node, o.Proc),
 		sampler: sampler{opener: op, drop: m.drop, buf: make([]byte, 1<<14)},
 	}, nil
@@ -121,7 +121,7 @@ func (r *Reader) begin() {
 	if err != nil {
 		r.log.Warn("cannot watch cgroups by inotify; they are polled", "error", err)
 	}
-	r.tree = newTree(r.hier, r.members, r.opt.MaxCgroups, w)
+	r.tree = newTree(r.hier, r.members, w)
 	r.openNode()
 	r.tree.start()
 	r.log.Info("reading cgroups", "layout", r.info.String(), "cgroups", len(r.members.byPath))

@@ -21,6 +21,8 @@ type dir struct {
 
 // follower is told what changes.
 type follower interface {
+	// admit says whether there is room for a cgroup.
+	admit(path string) bool
 	appear(d *dir)
 	vanish(d *dir)
 	refused(path string, why reason)
@@ -30,7 +32,6 @@ type follower interface {
 type tree struct {
 	hier   []hierarchy
 	to     follower
-	max    int // directories in one hierarchy
 	roots  []*dir
 	count  []int         // directories by hierarchy
 	polled map[*dir]bool // directories without a watch
@@ -38,8 +39,8 @@ type tree struct {
 	buf    []byte
 }
 
-func newTree(hier []hierarchy, to follower, max int, w *watcher) *tree {
-	return &tree{hier: hier, to: to, max: max, watch: w, count: make([]int, len(hier)),
+func newTree(hier []hierarchy, to follower, w *watcher) *tree {
+	return &tree{hier: hier, to: to, watch: w, count: make([]int, len(hier)),
 		polled: map[*dir]bool{}, buf: make([]byte, 1<<15)}
 }
 
@@ -143,7 +144,7 @@ func (t *tree) look(parent *dir, name string) {
 	if !ok {
 		return
 	}
-	if t.count[k.hier] >= t.max {
+	if !t.to.admit(k.path) {
 		t.to.refused(t.name(k), limit)
 		return
 	}
@@ -227,6 +228,9 @@ func (t *tree) same(d *dir) bool {
 	if d.parent != nil {
 		d.ino = 0 // no inode has this number: look sees another directory
 		t.look(d.parent, d.base())
+		if p := d.parent; p.wd < 0 && t.stat(p) {
+			t.list(p) // another may have come at the same time: then the link count tells nothing
+		}
 	}
 	return false
 }
