@@ -1,11 +1,13 @@
 // The charts of a page: one cursor through all of them, one zoom, the decisions' marks in each.
+import type { ComponentChildren } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import type { Gap } from "./contract.ts";
 import { at, type Frame } from "./frame.ts";
 import { Numbers } from "./numbers.tsx";
 import type { Picture } from "./picture.ts";
 import { Plot, type Limit, type Mark, type Spec, type Stroke } from "./plot.ts";
 import { onTheme } from "./theme.ts";
-import { clock, moment, span } from "./units.ts";
+import { clock, gapSays, moment, span } from "./units.ts";
 
 export interface ChartSpec {
   id: string;
@@ -30,10 +32,12 @@ interface Props {
   keys: string[]; // the names of the picture's columns
   charts: ChartSpec[];
   marks: NamedMark[];
+  gap: Gap | null; // why there is no value now
   since: number;
   now: number;
   point?: number | null; // a moment chosen outside the charts
   onZoom: (from: number | null, to: number | null) => void;
+  children?: ComponentChildren; // what stands in the grid after the charts
 }
 
 export function Charts(p: Props) {
@@ -46,6 +50,7 @@ export function Charts(p: Props) {
       {p.charts.map((c) => (
         <Chart key={c.id + paint} {...p} chart={c} cursor={shown} onCursor={setCursor} />
       ))}
+      {p.children}
     </div>
   );
 }
@@ -86,7 +91,7 @@ function Chart(p: ChartProps) {
         </h2>
         <Legend values={values} unit={c.unit} at={cursor === null ? null : (frame.t[i] ?? null)} now={p.now} />
       </figcaption>
-      <div class="plot" ref={box} tabIndex={0} role="img" aria-label={`${name}. Arrow keys move the cursor, plus and minus zoom.`} onKeyDown={onKey} onBlur={() => p.onCursor(null)}>
+      <div class={none ? "plot none" : "plot"} ref={box} tabIndex={0} role="img" aria-label={`${name}. Arrow keys move the cursor, plus and minus zoom.`} onKeyDown={onKey} onBlur={() => p.onCursor(null)}>
         {none && <p class="empty">{why(p)}</p>}
       </div>
       {mark && <p class="said">{mark.text}</p>}
@@ -124,9 +129,10 @@ function usePlot(box: { current: HTMLDivElement | null }, spec: Spec, p: ChartPr
 }
 
 /** why says why a chart has nothing to draw. */
-function why({ picture, since, now }: Props): string {
+function why({ picture, gap, since, now }: Props): string {
   if (picture.error) return `No history: ${picture.error}`;
   if (picture.loading) return "Reading the history…";
+  if (gap) return gapSays(gap, now) + ".";
   const age = now - since;
   if (age < 120) return `Collecting since ${span(age)}.`;
   return "No value in this time: it is not measured here, or the thing was not there.";

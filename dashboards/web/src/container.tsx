@@ -8,7 +8,7 @@ import { containerKey } from "./live.ts";
 import type { ViewProps } from "./page.tsx";
 import { usePicture } from "./picture.ts";
 import { workloadView } from "./scaled.tsx";
-import { ago, count, seconds, span } from "./units.ts";
+import { ago, count, gapSays, seconds } from "./units.ts";
 import { containerCharts } from "./views.ts";
 import { Crumbs, Zoom } from "./crumbs.tsx";
 
@@ -31,19 +31,20 @@ export function ContainerPage({ live, data, address, go, view: v }: Props) {
         <h1>{title}</h1>
         <p>{c ? <Facts c={c} now={live.now()} /> : `Not running now. ${picture.frame.t.length ? "Below is what is known of it." : ""}`}</p>
       </div>
-      {c?.why && (
+      {c?.why && !c.gap && (
         <p class="note hurt">
           <b>It hurts:</b> {c.why}.
         </p>
       )}
       {c?.gap && (
         <p class="note">
-          <b>No sample</b> for {span(live.now() - seconds(c.gap.since)!)}: {c.gap.detail || c.gap.reason}. The gap is hatched in the charts.
+          {gapSays(c.gap, live.now())}. {picture.frame.t.length > 0 && "The gap is hatched in the charts."}
         </p>
       )}
       <Zoom address={address} go={go} />
-      <Charts picture={picture} keys={keys} charts={containerCharts(c ?? unknown)} marks={[]} since={since} now={live.now()} onZoom={(from, to) => go({ from, to })} />
-      {c && <Identity c={c} />}
+      <Charts picture={picture} keys={keys} charts={containerCharts(c ?? unknown)} marks={[]} gap={c?.gap ?? null} since={since} now={live.now()} onZoom={(from, to) => go({ from, to })}>
+        {c && <Identity c={c} />}
+      </Charts>
       <p class="under">
         <a href={link(address, home.view)}>Back to the overview</a>
       </p>
@@ -84,13 +85,16 @@ function Identity({ c }: { c: Container }) {
     ["Cgroup", c.id],
   ].filter(([, v]) => v);
   return (
-    <dl class="identity">
-      {rows.map(([k, v]) => (
-        <div key={k}>
-          <dt>{k}</dt>
-          <dd>{v}</dd>
-        </div>
-      ))}
-    </dl>
+    <section aria-labelledby="identity">
+      <h2 id="identity">What it is</h2>
+      <dl class="identity">
+        {rows.map(([k, v]) => (
+          <div key={k}>
+            <dt>{k}</dt>
+            <dd>{v}</dd>
+          </div>
+        ))}
+      </dl>
+    </section>
   );
 }

@@ -11,7 +11,7 @@ import { Order, type Placed } from "./order.ts";
 import { matches } from "./overview.tsx";
 import type { ViewProps } from "./page.tsx";
 import { containerView } from "./tiles.tsx";
-import { cores, count, memoryOf, seconds, share, span, whole } from "./units.ts";
+import { cores, count, gapSays, memoryOf, seconds, share, span, whole } from "./units.ts";
 
 const first = 100; // rows at most until all are asked for
 
@@ -163,9 +163,9 @@ function Row({ p: { row: c, gone }, node, address, spark, say, now }: RowProps) 
           {c.runtime === "self" ? "this process" : c.runtime}
           {c.image && ` · ${shortImage(c.image)}`}
           {say && ` · ${say}`}
-          {gone ? " · gone" : c.why && <em class="why"> · {c.why}</em>}
+          {gone ? " · gone" : c.why && !c.gap && <em class="why"> · {c.why}</em>}
         </small>
-        {c.gap && !gone && <small class="gapword">no sample for {span(now - seconds(c.gap.since)!)}: {c.gap.detail || c.gap.reason}</small>}
+        {c.gap && !gone && <small class="gapword">{gapSays(c.gap, now)}</small>}
       </td>
       <td class="w" data-label="CPU">
         <Bar value={c.cpu} line={c.cpuLimit} whole={node.cores} hot={near} />

@@ -88,6 +88,7 @@ export function join(history: Frame, live: Frame, step: number, hole = 15): Fram
     if (!(after - before <= hole)) put(past, h);
   }
   while (l < live.t.length) put(live, l++);
+  extend(rows);
   return broken(rows, lines, Math.max(hole, 2.5 * step));
 }
 
@@ -98,6 +99,17 @@ function soften(f: Frame, next: number | undefined, step: number): Frame {
   const soft = f.t.findIndex((t) => t > cut);
   if (soft < 0) return f;
   return { t: f.t, cols: f.cols.map((c) => c.map((v, i) => (i >= soft && v === null && c.slice(i).every((x) => x == null) ? undefined : v))) };
+}
+
+/** extend carries each line on to the last row: a value that did not change is still one. */
+function extend(rows: [number, Cell[]][]) {
+  const last = rows[rows.length - 1]?.[1];
+  last?.forEach((v, k) => {
+    if (v !== undefined) return;
+    let i = rows.length - 1;
+    while (i >= 0 && rows[i]![1][k] === undefined) i--;
+    last[k] = i < 0 ? undefined : (rows[i]![1][k] ?? undefined);
+  });
 }
 
 function broken(rows: [number, Cell[]][], lines: number, hole: number): Frame {

@@ -7,7 +7,7 @@ import { nodeKey } from "./live.ts";
 import type { ViewProps } from "./page.tsx";
 import { usePicture } from "./picture.ts";
 import { nodeMatcher } from "./tiles.tsx";
-import { disk, memory, seconds, span, whole } from "./units.ts";
+import { disk, gapSays, memory, seconds, whole } from "./units.ts";
 import { machineCharts } from "./views.ts";
 
 type Props = ViewProps & { view: Extract<View, { at: "machine" }> };
@@ -28,11 +28,11 @@ export function MachinePage({ live, data, address, go, view }: Props) {
       </div>
       {n?.gap && (
         <p class="note">
-          <b>No sample</b> for {span(live.now() - seconds(n.gap.since)!)}: {n.gap.detail || n.gap.reason}.
+          {gapSays(n.gap, live.now())}.
         </p>
       )}
       <Zoom address={address} go={go} />
-      <Charts picture={picture} keys={keys} charts={machineCharts(n ?? data.node)} marks={[]} since={since} now={live.now()} onZoom={(from, to) => go({ from, to })} />
+      <Charts picture={picture} keys={keys} charts={machineCharts(n ?? data.node)} marks={[]} gap={n?.gap ?? null} since={since} now={live.now()} onZoom={(from, to) => go({ from, to })} />
     </>
   );
 }

@@ -103,7 +103,7 @@ export class Plot {
       legend: { show: false },
       cursor: { y: false, points: { size: 7, width: 2 }, drag: { x: true, y: false, setScale: false, dist: 6 }, bind: { dblclick: () => () => (this.doors.onBack(), null) } },
       scales: { x: { time: true, range: () => [this.spec.from, this.spec.to] }, y: { range: (_u, _min, max) => [0, this.top(max)] } },
-      axes: [{ stroke: ink.soft, font, size: 24, gap: 4, space: 90, grid: { show: false }, ticks: { show: false }, values: (_u, at, _a, _s, incr) => at.map((t) => label(t, incr)) }, { show: false }],
+      axes: [{ stroke: ink.soft, font, size: 24, gap: 4, space: 90, grid: { show: false }, ticks: { show: false }, values: (u, at, _a, _s, incr) => at.map((t) => (inside(u, t) ? label(t, incr) : "")) }, { show: false }],
       series: [{}, ...spec.strokes.map((s) => this.series(s))],
       hooks: {
         drawClear: [(u) => this.under(u)],
@@ -204,7 +204,14 @@ export class Plot {
   private decisions(u: uPlot) {
     const shown = this.spec.marks.filter((m) => m.t >= this.spec.from && m.t <= this.spec.to);
     const dense = shown.length > u.width / 24;
-    for (const m of shown) this.decision(u, m, !dense);
+    const last = { up: -Infinity, down: -Infinity };
+    for (const m of shown.sort((a, b) => a.t - b.t)) {
+      const x = u.valToPos(m.t, "x");
+      const way = m.up ? "up" : "down";
+      if (dense && x - last[way] < 14) continue;
+      last[way] = x;
+      this.decision(u, m, !dense);
+    }
   }
 
   private decision(u: uPlot, m: Mark, line: boolean) {
@@ -248,6 +255,12 @@ function across(ctx: CanvasRenderingContext2D, b: uPlot.BBox, y: number) {
   ctx.moveTo(b.left, y);
   ctx.lineTo(b.left + b.width, y);
   ctx.stroke();
+}
+
+/** inside says whether a label at t would stand wholly within the chart. */
+function inside(u: uPlot, t: number): boolean {
+  const x = u.valToPos(t, "x");
+  return x > 26 && x < u.width - 26;
 }
 
 /** label names a moment on the axis as closely as the axis is divided. */

@@ -6,7 +6,7 @@ import { workloadKey } from "./live.ts";
 import { Bar, Dots, scaledAt, Section } from "./marks.tsx";
 import { matches } from "./overview.tsx";
 import type { ViewProps } from "./page.tsx";
-import { ago, seconds, share, span } from "./units.ts";
+import { ago, gapSays, seconds, share } from "./units.ts";
 
 export const workloadView = (w: { namespace: string; kind: string; name: string }) => ({ at: "workload" as const, namespace: w.namespace, kind: w.kind, name: w.name });
 export const workloadTitle = (w: { namespace: string; name: string }) => (w.namespace ? w.namespace + "/" : "") + w.name;
@@ -88,7 +88,7 @@ function ScaledRow({ s, address, now }: { s: Row; address: Address; now: number 
         )}
       </td>
       <td class="say">
-        {s.gap && <p class="gapword">No sample for {span(now - seconds(s.gap.since)!)}: {s.gap.detail || s.gap.reason}.</p>}
+        {s.gap && <p class="gapword">{gapSays(s.gap, now)}.</p>}
         {d ? <Say d={d} /> : "No decision yet: the first comes when there are two samples."}
       </td>
       <td class="ago">{d && ago(seconds(d.time)!, now)}</td>

@@ -7,7 +7,7 @@ import { nodeKey } from "./live.ts";
 import { Section, Spark } from "./marks.tsx";
 import type { ViewProps } from "./page.tsx";
 import { usePicture } from "./picture.ts";
-import { cores, disk, memory, memoryOf, rateParts, ratesIn, seconds, share, span, whole } from "./units.ts";
+import { cores, disk, gapSays, memory, memoryOf, rateParts, ratesIn, seconds, share, span, whole } from "./units.ts";
 
 const key = (k: string) => nodeLines.findIndex((l) => l.key === k);
 
@@ -49,7 +49,7 @@ export function Tiles({ live, data, address }: ViewProps) {
   const young = age < ranges[address.range]! - 60;
   return (
     <section aria-label={`The machine, ${rangeNames[address.range]}`}>
-      {n.gap && <p class="note">No values from the machine since {span(live.now() - seconds(n.gap.since)!)}: {n.gap.detail || n.gap.reason}.</p>}
+      {n.gap && <p class="note">{gapSays(n.gap, live.now())}.</p>}
       <div class="tiles">
         <Tile name="CPU" big={cores(n.cpu)} unit={`of ${whole(n.cores)} cores`} spark={spark("a", col("cpu"), n.cores)} who={who(busy)}>
           {n.cpu !== null && n.cores !== null && `${cores(Math.max(0, n.cores - n.cpu))} cores free`}
@@ -110,7 +110,7 @@ const Busiest = ({ c, address }: { c: Container; address: Address }) => (
 );
 
 /** Machines lists the machines when there are several. */
-export function Machines({ data, address }: ViewProps) {
+export function Machines({ live, data, address }: ViewProps) {
   if (data.nodes.length < 2) return null;
   return (
     <Section id="machines" title="Machines" sub={String(data.nodes.length)}>
@@ -132,7 +132,7 @@ export function Machines({ data, address }: ViewProps) {
                   <a class="name" data-row href={link(address, { at: "machine", node: n.name })}>
                     {n.name}
                   </a>
-                  {n.gap && <small>{n.gap.detail || n.gap.reason}</small>}
+                  {n.gap && <small>{gapSays(n.gap, live.now())}</small>}
                 </td>
                 <td data-label="CPU">
                   {cores(n.cpu)} <small class="in">of {whole(n.cores)} cores</small>

@@ -1,5 +1,5 @@
 // Numbers as people read them. Every figure has its unit; what is not known is a dash, never a zero.
-import type { Num } from "./contract.ts";
+import type { Gap, Num } from "./contract.ts";
 
 const nb = "\u00a0"; // keeps the unit on its number's line
 export const none = "–";
@@ -121,4 +121,12 @@ export function seconds(s: string | null | undefined): Num {
   if (!s || s.startsWith("0001-")) return null;
   const t = Date.parse(s) / 1000;
   return Number.isFinite(t) ? t : null;
+}
+
+/** gapSays tells since when there is no sample, and why, once. */
+export function gapSays(g: Gap, now: number): string {
+  const why = g.detail || g.reason;
+  const since = seconds(g.since);
+  if (/^(no|one) sample/i.test(why) || since === null) return why[0]!.toUpperCase() + why.slice(1);
+  return `No sample for ${span(now - since)}: ${why}`;
 }

@@ -71,7 +71,7 @@ export const containerCharts = (c: Container): ChartSpec[] => [
   {
     id: "pressure",
     title: "Waiting",
-    sub: "share of the time in which something waited",
+    sub: "share of time",
     strokes: [...pressureStrokes, { key: "throttled", label: "throttled", ink: "hot", dash: chained }],
     unit: share,
     floor: 0.05,
@@ -82,7 +82,7 @@ export const containerCharts = (c: Container): ChartSpec[] => [
 export const machineCharts = (n: Node): ChartSpec[] => [
   { id: "cpu", title: "CPU", sub: "used", strokes: one("cpu", "used", "a"), limits: limit(n.cores, (v) => `${whole(v)} cores`, "all"), unit: coresOf, scale: whole },
   { id: "memory", title: "Memory", sub: "working set", strokes: one("memory", "used", "b"), limits: limit(n.memory, size, "all"), unit: memory, scale: size, binary: true },
-  { id: "pressure", title: "Pressure", sub: "share of the time in which something waited", strokes: pressureStrokes, unit: share, floor: 0.05 },
+  { id: "pressure", title: "Pressure", sub: "share of time something waited", strokes: pressureStrokes, unit: share, floor: 0.05 },
   ...traffic,
 ];
 

@@ -12,7 +12,7 @@ import { Dots, Section } from "./marks.tsx";
 import type { ViewProps } from "./page.tsx";
 import { usePicture } from "./picture.ts";
 import { policyExample, workloadTitle } from "./scaled.tsx";
-import { ago, seconds, share, span } from "./units.ts";
+import { ago, gapSays, seconds, share, span } from "./units.ts";
 import { groupCharts, loadChart, replicasChart } from "./views.ts";
 
 type Props = ViewProps & { view: Extract<View, { at: "workload" }> };
@@ -41,7 +41,7 @@ export function WorkloadPage({ live, data, address, go, view: v }: Props) {
       </div>
       {s?.gap && (
         <p class="note">
-          <b>No sample</b> for {span(now - seconds(s.gap.since)!)}: {s.gap.detail || s.gap.reason}. Nothing is scaled on missing data.
+          {gapSays(s.gap, now)}. Nothing is scaled on missing data.
         </p>
       )}
       {s?.last && s.last.from === s.last.to && (
@@ -50,7 +50,7 @@ export function WorkloadPage({ live, data, address, go, view: v }: Props) {
         </p>
       )}
       <Zoom address={address} go={go} />
-      <Charts picture={picture} keys={lines.map((l) => l.key)} charts={charts.slice(0, s ? s.metrics.length + 1 : 0)} marks={marks(decisions)} since={since} now={now} point={point} onZoom={(from, to) => go({ from, to })} />
+      <Charts picture={picture} keys={lines.map((l) => l.key)} charts={charts.slice(0, s ? s.metrics.length + 1 : 0)} marks={marks(decisions)} gap={s?.gap ?? null} since={since} now={now} point={point} onZoom={(from, to) => go({ from, to })} />
       {s && <Decisions decisions={decisions.filter((d) => (seconds(d.time) ?? 0) >= picture.from && (seconds(d.time) ?? 0) <= picture.to)} last={s.change} now={now} onPoint={setPoint} />}
       <Section id="containers" title={s ? "Replicas" : "Containers"} sub={String(s ? s.replicas : containers.length)}>
         {s && <Absent s={s} present={new Set(containers.map((c) => c.pod))} now={now} />}
@@ -62,7 +62,7 @@ export function WorkloadPage({ live, data, address, go, view: v }: Props) {
           <p class="card empty">None of its containers is there now.</p>
         )}
       </Section>
-      <Charts picture={picture} keys={lines.map((l) => l.key)} charts={charts.slice(s ? s.metrics.length + 1 : 0)} marks={marks(decisions)} since={since} now={now} point={point} onZoom={(from, to) => go({ from, to })} />
+      <Charts picture={picture} keys={lines.map((l) => l.key)} charts={charts.slice(s ? s.metrics.length + 1 : 0)} marks={marks(decisions)} gap={s?.gap ?? null} since={since} now={now} point={point} onZoom={(from, to) => go({ from, to })} />
       <Policy s={s} />
     </>
   );

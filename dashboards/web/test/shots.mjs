@@ -1,4 +1,5 @@
 // Takes pictures of the page: npm run shots -- [URL] [OUTDIR] [SCENE]. Without a URL, or with "mock", the mock server is started.
+// SHOTS_FULL=1 takes the whole length of each page, SHOTS_WAIT says for how many milliseconds it may gather live values first.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { launch, mock } from "./browser.mjs";
@@ -33,7 +34,7 @@ try {
         await page.waitForSelector("main h1", { state: "attached" });
         await page.waitForTimeout(Number(process.env.SHOTS_WAIT ?? 2500));
         const path = join(out, `${view}-${colorScheme}-${width}.png`);
-        await page.screenshot({ path, fullPage: true });
+        await page.screenshot({ path, fullPage: !!process.env.SHOTS_FULL });
         console.log(path);
         await page.close();
       }

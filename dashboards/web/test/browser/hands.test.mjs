@@ -1,0 +1,162 @@
+// What hands do: keys, links, the pointer in the charts.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { launch, open, serve, views } from "./pages.mjs";
+
+let browser, server, at;
+before(async () => {
+  [browser, server] = await Promise.all([launch(), serve()]);
+  at = await views(server.url);
+});
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+
+const hash = (page) => page.evaluate(() => location.hash);
+const drawn = (page) => page.waitForSelector(".plot:not(.none) canvas");
+
+test("keys: / searches, arrows and Enter open, Esc goes back", async () => {
+  const { page, wrong, close } = await open(browser, server.url);
+  await page.keyboard.press("/");
+  assert.equal(await page.evaluate(() => document.activeElement.id), "search");
+  const word = at.title.slice(0, 12);
+  await page.keyboard.type(word);
+  await page.waitForFunction((w) => location.hash.includes("q=") && [...document.querySelectorAll("a[data-row]")].length > 0 && document.querySelector("#search").value === w, word);
+  await page.keyboard.press("ArrowDown");
+  assert.ok(await page.evaluate(() => document.activeElement.matches("a[data-row]")), "the first row has the focus");
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("ArrowUp");
+  await page.keyboard.press("Enter");
+  await page.waitForFunction(() => /^#\/(container|workload)\//.test(location.hash));
+  await drawn(page);
+  await page.keyboard.press("Escape");
+  await page.waitForFunction(() => location.hash === "#/");
+  await page.keyboard.press("/");
+  await page.keyboard.type("zzz-no-such-thing");
+  await page.waitForSelector("text=Nothing is called");
+  await page.keyboard.press("Escape");
+  await page.waitForFunction(() => location.hash === "#/" && document.querySelector("#search").value === "");
+  assert.deepEqual(wrong, []);
+  await close();
+});
+
+test("arrows walk the rows from the page itself", async () => {
+  const { page, close } = await open(browser, server.url);
+  await page.waitForSelector("a[data-row]");
+  await page.keyboard.press("ArrowDown");
+  const first = await page.evaluate(() => document.activeElement.textContent);
+  await page.keyboard.press("ArrowDown");
+  assert.notEqual(await page.evaluate(() => document.activeElement.getAttribute("href")), null);
+  await page.keyboard.press("ArrowUp");
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), first);
+  await page.keyboard.press("ArrowUp");
+  assert.equal(await page.evaluate(() => document.activeElement.id), "search");
+  await close();
+});
+
+test("deep links hold view, range and search; Back works", async () => {
+  const { page, close } = await open(browser, server.url, at.container + "?range=6h");
+  assert.equal(await page.textContent(".ranges [aria-current]"), "6 h");
+  await page.click(".ranges >> text=1 h");
+  assert.match(await hash(page), /range=1h/);
+  await page.click(".crumbs a >> nth=0");
+  assert.equal(await hash(page), "#/?range=1h");
+  await page.goBack();
+  assert.match(await hash(page), /container.*range=1h/);
+  await page.goBack();
+  assert.match(await hash(page), /container.*range=6h/);
+  await page.waitForSelector(".charts");
+  await page.goto(server.url + "#/?q=zzz-no-such-thing");
+  await page.waitForSelector("text=Nothing is called");
+  await close();
+});
+
+test("one cursor goes through all charts, by pointer and by keys", async () => {
+  const { page, wrong, close } = await open(browser, server.url, at.machine);
+  await drawn(page);
+  await page.waitForTimeout(1500);
+  await page.hover(".plot >> nth=0", { position: { x: 400, y: 60 } });
+  await page.waitForFunction(() => document.querySelectorAll(".legend time").length === document.querySelectorAll(".chart").length);
+  const times = await page.$$eval(".legend time", (all) => all.map((t) => t.textContent));
+  assert.equal(new Set(times).size, 1, times.join());
+  await page.mouse.move(5, 5);
+  await page.waitForFunction(() => document.querySelectorAll(".legend time").length === 0);
+  await page.focus(".plot >> nth=1");
+  await page.keyboard.press("ArrowLeft");
+  await page.keyboard.press("ArrowLeft");
+  await page.waitForFunction(() => document.querySelectorAll(".legend time").length === document.querySelectorAll(".chart").length);
+  assert.match(await page.textContent(".chart >> nth=1 >> [role=status]"), /^\d\d:\d\d:\d\d: used /);
+  await page.keyboard.press("Escape");
+  await page.waitForFunction(() => document.querySelectorAll(".legend time").length === 0);
+  assert.match(await hash(page), /machine/);
+  assert.deepEqual(wrong, []);
+  await close();
+});
+
+test("dragging zooms, Back and a double click come back, keys zoom too", async () => {
+  const { page, wrong, close } = await open(browser, server.url, at.machine);
+  await drawn(page);
+  await page.waitForTimeout(1500);
+  const drag = async () => {
+    const box = await page.locator(".plot >> nth=0").boundingBox();
+    await page.mouse.move(box.x + box.width * 0.3, box.y + 50);
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width * 0.7, box.y + 60, { steps: 6 });
+    await page.mouse.up();
+    await page.waitForFunction(() => /from=\d+&to=\d+/.test(location.hash));
+  };
+  await drag();
+  await page.waitForSelector("text=Looking at");
+  await page.goBack();
+  await page.waitForFunction(() => !/from=/.test(location.hash));
+  await drag();
+  await page.dblclick(".plot >> nth=0", { position: { x: 200, y: 50 } });
+  await page.waitForFunction(() => !/from=/.test(location.hash));
+  await page.focus(".plot >> nth=0");
+  await page.keyboard.press("ArrowLeft");
+  await page.keyboard.press("+");
+  await page.waitForFunction(() => /from=/.test(location.hash));
+  await page.keyboard.press("Escape"); // the cursor
+  await page.keyboard.press("Escape"); // the zoom
+  await page.waitForFunction(() => !/from=/.test(location.hash));
+  assert.deepEqual(wrong, []);
+  await close();
+});
+
+test("the numbers of a chart are a table, and can be copied", async () => {
+  const { page, close } = await open(browser, server.url, at.machine, { permissions: ["clipboard-read", "clipboard-write"] });
+  await drawn(page);
+  await page.waitForTimeout(1500);
+  await page.click("summary >> nth=0");
+  const rows = await page.$$eval(".numbers tbody tr", (all) => all.map((r) => r.textContent));
+  assert.ok(rows.length >= 2 && rows.length <= 100, String(rows.length));
+  assert.match(rows[0], /cores$/);
+  await page.click("text=Copy as CSV");
+  await page.waitForSelector("text=Copied");
+  assert.match(await page.evaluate(() => navigator.clipboard.readText()), /^time,used\n\d{4}-/);
+  await close();
+});
+
+test("values move, rows under the pointer do not", async () => {
+  const { page, close } = await open(browser, server.url);
+  await page.waitForSelector(".containers tbody tr");
+  const order = () => page.$$eval(".containers tbody tr .name", (all) => all.map((a) => a.getAttribute("href")));
+  await page.hover(".containers tbody tr >> nth=0");
+  const text = await page.textContent("main");
+  const was = await order();
+  await page.waitForTimeout(11500);
+  assert.deepEqual((await order()).slice(0, was.length), was);
+  assert.notEqual(await page.textContent("main"), text);
+  await close();
+});
+
+test("columns sort, and sort back", async () => {
+  const { page, close } = await open(browser, server.url);
+  await page.click("th button >> text=Name");
+  assert.match(await hash(page), /sort=name/);
+  assert.equal(await page.getAttribute("th >> nth=0 >> xpath=self::*", "aria-sort").catch(() => null) ?? (await page.$eval(".containers th", (e) => e.getAttribute("aria-sort"))), "ascending");
+  await page.click("th button >> text=Name");
+  assert.doesNotMatch(await hash(page), /sort=/);
+  await close();
+});

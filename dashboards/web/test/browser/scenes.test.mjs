@@ -1,0 +1,83 @@
+// What only the mock can stage: a first run, nothing to show, trouble, a server that goes away.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { launch, mock, open } from "./pages.mjs";
+
+const skip = process.env.PLIMSOLL_URL ? "needs the mock server: PLIMSOLL_URL is set" : false;
+let browser;
+before(async () => (browser = skip ? null : await launch()));
+after(async () => browser?.close());
+
+const staged = (scene, name, f) =>
+  test(name, { skip }, async () => {
+    const server = await mock(scene);
+    try {
+      await f(server);
+    } finally {
+      await server.stop();
+    }
+  });
+
+staged("first", "a first run says since when it collects, and draws at once", async (server) => {
+  const { page, wrong, close } = await open(browser, server.url);
+  await page.waitForSelector("text=/Collecting since \\d+\\ss/");
+  await page.goto(server.url + "#/machine/node-7");
+  await page.waitForSelector(".plot:not(.none) canvas", { timeout: 4000 });
+  assert.deepEqual(wrong, []);
+  await close();
+});
+
+staged("empty", "an empty list says what would fill it", async (server) => {
+  const { page, close } = await open(browser, server.url);
+  await page.waitForSelector("text=plimsoll run --demo");
+  await page.waitForSelector("text=kind: ScalePolicy");
+  await page.waitForSelector("text=plimsoll doctor");
+  await close();
+});
+
+staged("ill", "trouble of Plimsoll's own is said first", async (server) => {
+  const { page, close } = await open(browser, server.url);
+  assert.match(await page.textContent("main > ul >> nth=0"), /DiskFull.*cannot be written/);
+  await close();
+});
+
+staged("full", "a gap is no value in the table, and the reason is told", async (server) => {
+  const { page, wrong, close } = await open(browser, server.url, "#/container/node-7/batch/resize-1/resize?range=1h");
+  await page.waitForSelector(".plot:not(.none) canvas");
+  await page.waitForTimeout(800);
+  await page.click("summary >> nth=0");
+  assert.ok((await page.$$("text=no value")).length > 0);
+  assert.deepEqual(wrong, []);
+  await close();
+});
+
+staged("full", "a scaled workload shows its decisions in words, and points at them", async (server) => {
+  const { page, wrong, close } = await open(browser, server.url, "#/workload/demo/Service/web");
+  await page.waitForSelector(".log li.up, .log li.down");
+  assert.match(await page.textContent(".log li >> nth=0"), /\d → \d Load .*metrics.*stabilize.*limits/s);
+  await page.hover(".log li >> nth=0");
+  await page.waitForSelector(".said >> nth=0");
+  assert.match(await page.textContent(".said >> nth=0"), /^\d → \d Load/);
+  assert.deepEqual(wrong, []);
+  await close();
+});
+
+test("a server that goes away is told of, and comes back by itself", { skip, timeout: 60_000 }, async () => {
+  let server = await mock("full");
+  const { page, close } = await open(browser, server.url);
+  await page.waitForSelector(".fresh.live");
+  const rows = await page.$$eval(".containers tbody tr", (all) => all.length);
+  await server.stop();
+  await page.waitForSelector("[role=status] >> text=does not answer", { timeout: 8000 });
+  assert.match(await page.textContent(".banner"), /since \d\d:\d\d:\d\d/);
+  assert.ok(await page.$("main.away"), "the picture is greyed");
+  assert.equal(await page.$$eval(".containers tbody tr", (all) => all.length), rows, "the last picture stays");
+  server = await mock("full", server.listen);
+  try {
+    await page.waitForSelector(".banner", { state: "detached", timeout: 15000 });
+    await page.waitForSelector(".fresh.live");
+  } finally {
+    await server.stop();
+    await close();
+  }
+});
