@@ -74,11 +74,19 @@ type schedule struct {
 	text       string
 }
 
-// Min, Max, Mode, Window and StableWindow tell what was compiled, defaults filled in.
-func (p *Policy) Min() WishedReplicas         { return p.min }
-func (p *Policy) Max() WishedReplicas         { return p.max }
-func (p *Policy) Mode() Mode                  { return p.mode }
-func (p *Policy) Window() time.Duration       { return p.window }
+// Min is the fewest replicas, schedules aside.
+func (p *Policy) Min() WishedReplicas { return p.min }
+
+// Max is the most replicas, schedules aside.
+func (p *Policy) Max() WishedReplicas { return p.max }
+
+// Mode says what becomes of decisions.
+func (p *Policy) Mode() Mode { return p.mode }
+
+// Window is the shortest look.
+func (p *Policy) Window() time.Duration { return p.window }
+
+// StableWindow is the longest look.
 func (p *Policy) StableWindow() time.Duration { return p.stable }
 
 // Resources are the resources that the policy's metrics need looks or usage for, each once.

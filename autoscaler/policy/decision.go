@@ -11,9 +11,9 @@ const Schema = "plimsoll.dev/decision/v1"
 type Action string
 
 const (
-	Hold Action = "Hold"
-	Up   Action = "Up"
-	Down Action = "Down"
+	Hold Action = "Hold" // leave it
+	Up   Action = "Up"   // raise it
+	Down Action = "Down" // lower it
 )
 
 // Reason says in one word why a decision is as it is, or why a condition has its status.

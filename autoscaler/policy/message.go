@@ -65,6 +65,18 @@ func (m *metric) of() string {
 	return ""
 }
 
+// metricsText is what the metrics said, in short.
+func (p *pass) metricsText() string {
+	if len(p.results) == 1 {
+		return p.metricText(0)
+	}
+	parts := make([]string, len(p.results))
+	for i := range p.results {
+		parts[i] = p.metricText(i)
+	}
+	return strings.Join(parts, "; ")
+}
+
 // metricText is one metric in short, for the metrics step: "cpu 105 % of 70 %, looked at 3 s".
 func (p *pass) metricText(i int) string {
 	m, r, rep := &p.policy.metrics[i], &p.results[i], &p.d.Metrics[i]

@@ -1,12 +1,9 @@
 package policy
 
 import (
-	"fmt"
 	"math"
-	"strings"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
-	corev1 "k8s.io/api/core/v1"
 )
 
 // evaluate asks every metric and fills the reports.
@@ -135,94 +132,4 @@ func (p *pass) askExternal(m *metric, rep *MetricReport, r *result) {
 		return
 	}
 	r.err = "unable to get external metric " + m.name + ": no metrics returned from external metrics API"
-}
-
-// choose takes the largest proposal. It is false when nothing may be scaled.
-func (p *pass) choose() bool {
-	failed, first := 0, -1
-	var replicas int32
-	for i := range p.results {
-		r := &p.results[i]
-		if !r.ok {
-			if failed++; first < 0 {
-				first = i
-			}
-			continue
-		}
-		if replicas == 0 || r.proposal > replicas {
-			replicas, p.best = r.proposal, i
-		}
-	}
-	if failed > 0 {
-		p.d.Error = fmt.Sprintf("invalid metrics (%d invalid out of %d), first error is: %s", failed, len(p.results), p.results[first].err)
-	}
-	if failed == len(p.results) || (failed > 0 && replicas < int32(p.current)) {
-		p.condition(autoscalingv2.ScalingActive, corev1.ConditionFalse, p.results[first].failure)
-		p.hold, p.best = p.results[first].failure, first
-		p.step(StepMetrics, p.current, p.metricsText())
-		p.addNotes()
-		return false
-	}
-	p.condition(autoscalingv2.ScalingActive, corev1.ConditionTrue, ValidMetricFound)
-	best := &p.results[p.best]
-	p.need, p.hold = WishedReplicas(max(replicas, 0)), best.hold
-	if best.look != nil {
-		p.d.Look = &LookReport{Window: best.look.Window}
-		if !math.IsNaN(best.noise) {
-			p.d.Look.Noise = known(MilliOfFloat(best.noise))
-		}
-	}
-	p.step(StepMetrics, p.need, p.metricsText())
-	p.addNotes()
-	if best.hold == WithinNoise {
-		p.step(StepNoise, p.draft, p.noiseText(best))
-	}
-	if p.hold == "" && p.need == p.current {
-		p.hold = AtTarget
-	}
-	return true
-}
-
-// awaiting says whether a metric that only looks at shrinking now and then is what keeps the count.
-func (p *pass) awaiting() bool {
-	if p.draft > p.current {
-		return false
-	}
-	for i := range p.results {
-		if p.results[i].ok && p.results[i].waits {
-			return true
-		}
-	}
-	return false
-}
-
-// note records a deviation, once.
-func (p *pass) note(format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
-	for _, n := range p.notes {
-		if n == text {
-			return
-		}
-	}
-	p.notes = append(p.notes, text)
-}
-
-// addNotes turns the deviations into steps.
-func (p *pass) addNotes() {
-	for _, n := range p.notes {
-		p.step(StepDeviation, p.draft, n)
-	}
-	p.notes = p.notes[:0]
-}
-
-// metricsText is what the metrics said, in short.
-func (p *pass) metricsText() string {
-	if len(p.results) == 1 {
-		return p.metricText(0)
-	}
-	parts := make([]string, len(p.results))
-	for i := range p.results {
-		parts[i] = p.metricText(i)
-	}
-	return strings.Join(parts, "; ")
 }

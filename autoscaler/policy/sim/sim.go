@@ -18,10 +18,12 @@ import (
 )
 
 const (
-	// Request and Limit are each pod's, in cores; Target is the line, in percent of the request.
+	// Request is what each pod asks for, in cores.
 	Request = 0.5
-	Limit   = 1.0
-	Target  = 70
+	// Limit is what each pod can use, in cores.
+	Limit = 1.0
+	// Target is the line, in percent of the request.
+	Target = 70
 	// shape is that of the gamma distribution of service times.
 	shape = 2.0
 	// tick is one step of the simulation.
@@ -180,25 +182,4 @@ func (w *world) scale(now time.Time, to int) {
 		w.add(now, w.svc.Ready)
 	}
 	w.pods = w.pods[:max(to, 1)]
-}
-
-// poisson draws from a Poisson distribution.
-func (w *world) poisson(mean float64) int {
-	if mean > 30 { // near enough to normal, and fast
-		return max(0, int(math.Round(mean+math.Sqrt(mean)*w.rng.NormFloat64())))
-	}
-	limit, n, product := math.Exp(-mean), 0, w.rng.Float64()
-	for product > limit {
-		n++
-		product *= w.rng.Float64()
-	}
-	return n
-}
-
-// gamma draws from a gamma distribution of whole shape and scale 1.
-func (w *world) gamma(k float64) (sum float64) {
-	for range int(k) {
-		sum += w.rng.ExpFloat64()
-	}
-	return sum
 }

@@ -3,10 +3,8 @@ package strict
 import (
 	"encoding"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"reflect"
-	"strconv"
 	"strings"
 	"time"
 
@@ -181,88 +179,4 @@ func (d *Document) decodeMap(n *yaml.Node, v reflect.Value, path string) error {
 		v.SetMapIndex(reflect.ValueOf(key.Value).Convert(v.Type().Key()), e)
 		return nil
 	})
-}
-
-// kind names a node for people.
-func kind(n *yaml.Node) string {
-	switch n.Kind {
-	case yaml.MappingNode:
-		return "a mapping"
-	case yaml.SequenceNode:
-		return "a list"
-	}
-	return strconv.Quote(n.Value)
-}
-
-func (d *Document) decodeTime(n *yaml.Node, v reflect.Value, path string) error {
-	t, err := time.Parse(time.RFC3339Nano, n.Value)
-	if n.Kind != yaml.ScalarNode || err != nil {
-		return d.failf(n, path, "%s is not a time as in RFC 3339, such as 2026-01-01T00:10:00Z", kind(n))
-	}
-	v.Set(reflect.ValueOf(t))
-	return nil
-}
-
-func (d *Document) decodeDuration(n *yaml.Node, v reflect.Value, path string) error {
-	t, err := time.ParseDuration(n.Value)
-	if n.Kind != yaml.ScalarNode || err != nil {
-		return d.failf(n, path, "%s is not a duration such as 30s or 5m", kind(n))
-	}
-	v.Set(reflect.ValueOf(t))
-	return nil
-}
-
-// decodeSelf lets a type read itself: a scalar as a JSON string, as quantities and durations want it.
-func (d *Document) decodeSelf(n *yaml.Node, v reflect.Value, path string) error {
-	if n.Kind != yaml.ScalarNode {
-		return d.failf(n, path, "must be a single value, not %s", kind(n))
-	}
-	if len(n.Value) > 256 {
-		return d.failf(n, path, "the value is longer than 256 characters")
-	}
-	text, err := json.Marshal(n.Value)
-	if err == nil {
-		err = v.Addr().Interface().(json.Unmarshaler).UnmarshalJSON(text)
-	}
-	if err != nil {
-		return d.failf(n, path, "%q cannot be read: %w", n.Value, err)
-	}
-	return nil
-}
-
-func (d *Document) decodeScalar(n *yaml.Node, v reflect.Value, path string) error {
-	if n.Kind != yaml.ScalarNode {
-		return d.failf(n, path, "must be a single value, not %s", kind(n))
-	}
-	switch v.Kind() {
-	case reflect.String:
-		if n.Tag != "!!str" {
-			return d.failf(n, path, "must be text; write %q with quotes", n.Value)
-		}
-		v.SetString(n.Value)
-	case reflect.Bool:
-		b, err := strconv.ParseBool(n.Value)
-		if n.Tag != "!!bool" || err != nil {
-			return d.failf(n, path, "%q is not true or false", n.Value)
-		}
-		v.SetBool(b)
-	case reflect.Int, reflect.Int32, reflect.Int64:
-		i, err := strconv.ParseInt(n.Value, 10, v.Type().Bits())
-		switch {
-		case errors.Is(err, strconv.ErrRange):
-			return d.failf(n, path, "%q is too large", n.Value)
-		case n.Tag != "!!int" || err != nil:
-			return d.failf(n, path, "%q is not a whole number", n.Value)
-		}
-		v.SetInt(i)
-	case reflect.Float64:
-		f, err := strconv.ParseFloat(n.Value, 64)
-		if (n.Tag != "!!int" && n.Tag != "!!float") || err != nil {
-			return d.failf(n, path, "%q is not a number", n.Value)
-		}
-		v.SetFloat(f)
-	default:
-		return d.failf(n, path, "values of type %s cannot be read", v.Type())
-	}
-	return nil
 }

@@ -1,0 +1,94 @@
+package policy
+
+import (
+	"fmt"
+	"math"
+
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
+)
+
+// choose takes the largest proposal. It is false when nothing may be scaled.
+func (p *pass) choose() bool {
+	failed, first := 0, -1
+	var replicas int32
+	for i := range p.results {
+		r := &p.results[i]
+		if !r.ok {
+			if failed++; first < 0 {
+				first = i
+			}
+			continue
+		}
+		if replicas == 0 || r.proposal > replicas {
+			replicas, p.best = r.proposal, i
+		}
+	}
+	if failed > 0 {
+		p.d.Error = fmt.Sprintf("invalid metrics (%d invalid out of %d), first error is: %s", failed, len(p.results), p.results[first].err)
+	}
+	if failed == len(p.results) || (failed > 0 && replicas < int32(p.current)) {
+		p.condition(autoscalingv2.ScalingActive, corev1.ConditionFalse, p.results[first].failure)
+		p.hold, p.best = p.results[first].failure, first
+		p.step(StepMetrics, p.current, p.metricsText())
+		p.addNotes()
+		return false
+	}
+	p.condition(autoscalingv2.ScalingActive, corev1.ConditionTrue, ValidMetricFound)
+	best := &p.results[p.best]
+	p.need, p.hold = WishedReplicas(max(replicas, 0)), best.hold
+	p.d.Look = lookReport(best)
+	p.step(StepMetrics, p.need, p.metricsText())
+	p.addNotes()
+	if best.hold == WithinNoise {
+		p.step(StepNoise, p.draft, p.noiseText(best))
+	}
+	if p.hold == "" && p.need == p.current {
+		p.hold = AtTarget
+	}
+	return true
+}
+
+// lookReport names the look that a result rests on, nil if on none.
+func lookReport(r *result) *LookReport {
+	if r.look == nil {
+		return nil
+	}
+	rep := &LookReport{Window: r.look.Window}
+	if !math.IsNaN(r.noise) {
+		rep.Noise = known(MilliOfFloat(r.noise))
+	}
+	return rep
+}
+
+// awaiting says whether a metric that only looks at shrinking now and then is what keeps the count.
+func (p *pass) awaiting() bool {
+	if p.draft > p.current {
+		return false
+	}
+	for i := range p.results {
+		if p.results[i].ok && p.results[i].waits {
+			return true
+		}
+	}
+	return false
+}
+
+// note records a deviation, once.
+func (p *pass) note(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	for _, n := range p.notes {
+		if n == text {
+			return
+		}
+	}
+	p.notes = append(p.notes, text)
+}
+
+// addNotes turns the deviations into steps.
+func (p *pass) addNotes() {
+	for _, n := range p.notes {
+		p.step(StepDeviation, p.draft, n)
+	}
+	p.notes = p.notes[:0]
+}
