@@ -175,8 +175,8 @@ func (b *builder) inherit(u *unit, it *Item) {
 
 // state is what became of a unit's own series at the moment of the snapshot.
 type state struct {
-	current, fastOld, counters, rates int
-	first                             int64 // the oldest newest sample of the current ones
+	current, old, fastOld int // series with a current value; with none; those of the fast lane among them
+	counters, rates       int // current counters; those with a rate
 }
 
 // ownValues appends the values of the unit's own current series.
@@ -187,8 +187,11 @@ func (b *builder) ownValues(u *unit) (st state) {
 	for i := range u.series {
 		s := &u.series[i]
 		if !b.p.current(u, s, b.now) {
-			if s.n > 0 && s.lane == fast {
-				st.fastOld++
+			if s.n > 0 {
+				st.old++
+				if s.lane == fast {
+					st.fastOld++
+				}
 			}
 			continue
 		}
@@ -210,7 +213,7 @@ func (b *builder) ownValues(u *unit) (st state) {
 
 // gapOf says why the item has no current values, or nil.
 func (b *builder) gapOf(u *unit, it *Item, st state) *Gap {
-	if u.owned() && len(u.series) > 0 || u.gap != nil {
+	if u.owned() || u.gap != nil {
 		if g := b.ownGap(u, st); g != nil {
 			return g
 		}
@@ -233,6 +236,9 @@ func (b *builder) ownGap(u *unit, st state) *Gap {
 		return &g
 	}
 	last := u.newestSample()
+	if last == 0 || st.current+st.old == 0 {
+		return &Gap{Since: millis(max(u.first, last)), Reason: starting, Detail: "no sample that can be used so far"}
+	}
 	detail := "no sample for " + (time.Duration(b.now-last) * time.Millisecond).Round(time.Second).String()
 	if b.p.ended(u) {
 		detail += ", though its node is read"

@@ -84,6 +84,10 @@ func (p *Picture) show(u *unit, e *metric.Entity) {
 		e = filled(e, was)
 	}
 	u.entity = e
+	p.changes++
+	if was.Node != e.Node || was.ID != e.ID {
+		p.tidied = false // they are part of the order
+	}
 	if u.key.level == metric.Container {
 		if was.ID != e.ID || was.Node != e.Node {
 			p.lose(u, was)

@@ -47,8 +47,8 @@ func (p *Picture) group(b *metric.Batch, g *metric.Group, d *drops) (applied int
 		d[dropOld] += good
 		return 0, 0
 	}
-	applied = p.points(u, g, ln, horizon, d)
-	return applied, newest
+	p.changes++
+	return p.points(u, g, ln, horizon, d), newest
 }
 
 // advance takes the group's time and start into the unit. It is false for a group that is not newer than what
@@ -225,10 +225,10 @@ func (p *Picture) current(u *unit, s *series, now int64) bool {
 	return now-(u.base+int64(t)) <= p.limit(u, s.lane)
 }
 
-// gap notes why an entity could not be read; it returns 1 if that changed the picture.
-func (p *Picture) gap(b *metric.Batch, g *metric.Gap) int {
+// gap notes why an entity could not be read.
+func (p *Picture) gap(b *metric.Batch, g *metric.Gap) {
 	if g.Entity == nil || b.Time.Year() < 1970 || b.Time.Year() > 2285 || !usable(g.Entity) || len(g.Reason) > 64 || len(g.Detail) > 1024 {
-		return 0
+		return
 	}
 	u := p.byPtr[g.Entity]
 	if u == nil {
@@ -236,19 +236,19 @@ func (p *Picture) gap(b *metric.Batch, g *metric.Gap) int {
 	}
 	switch {
 	case u == nil && g.Reason == gone:
-		return 0
+		return
 	case u == nil:
 		u, _ = p.admit(&metric.Group{Entity: g.Entity}, laneOf(b), b.Time.UnixMilli())
 	case u.entity.ID != g.Entity.ID:
-		return 0 // of a container that another one of its names has replaced
+		return // of a container that another one of its names has replaced
 	}
 	if u == nil || b.Time.UnixMilli() <= u.newestSample() || u.gap != nil && u.gap.Reason == g.Reason {
-		return 0
+		return
 	}
 	since := b.Time
 	if u.gap != nil {
 		since = u.gap.Since
 	}
 	u.gap = &Gap{Since: since, Reason: g.Reason, Detail: g.Detail}
-	return 1
+	p.changes++
 }

@@ -46,6 +46,7 @@ type Picture struct {
 	snapOf  uint64 // the value of changes that snap shows
 	sum     summer
 	forgot  int64 // when forget last ran
+	rolled  int64 // when RollUp last ran
 }
 
 // New returns an empty picture. It starts nothing.
@@ -77,7 +78,7 @@ func (p *Picture) Apply(b *metric.Batch) error {
 	}
 	var d drops
 	p.mu.Lock()
-	applied := 0
+	applied, before := 0, p.changes
 	node, heard := p.nodeUnit(b), int64(0)
 	for i := range b.Groups {
 		n, t := p.group(b, &b.Groups[i], &d)
@@ -87,16 +88,12 @@ func (p *Picture) Apply(b *metric.Batch) error {
 	if node != nil && heard > 0 {
 		node.heard[laneOf(b)] = heard
 	}
-	gaps := 0
 	for i := range b.Gaps {
-		gaps += p.gap(b, &b.Gaps[i])
+		p.gap(b, &b.Gaps[i])
 	}
-	if applied+gaps > 0 {
-		p.changes++
-		if p.changed != nil {
-			close(p.changed)
-			p.changed = nil
-		}
+	if p.changes != before && p.changed != nil {
+		close(p.changed)
+		p.changed = nil
 	}
 	p.mu.Unlock()
 	p.meters.count(applied, &d)

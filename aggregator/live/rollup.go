@@ -56,6 +56,7 @@ func (p *Picture) RollUp(now time.Time) *metric.Batch {
 		}
 	}
 	p.settle()
+	p.rolled = ms
 	return out
 }
 
@@ -156,7 +157,7 @@ func (p *Picture) given(u *unit, it *Item, now time.Time) metric.Group {
 		return g
 	}
 	if u.sum.start == 0 {
-		u.sum.start = unixMilli(it.First)
+		u.sum.start = max(unixMilli(it.First), p.rolled) // there was nothing to count at the pass before
 	}
 	g.Start = millis(u.sum.start)
 	for i := range u.sum.cells {

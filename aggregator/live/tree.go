@@ -15,6 +15,7 @@ func (p *Picture) place(k key, e *metric.Entity) *unit {
 	p.level[k.level] = append(p.level[k.level], u)
 	p.tidied = false
 	p.meters.entities[k.level].Inc()
+	p.changes++
 	p.attach(u)
 	return u
 }
@@ -76,6 +77,7 @@ func (p *Picture) follow(pod *unit, e *metric.Entity) {
 	}
 	if moved != *pod.entity {
 		pod.entity = &moved
+		p.tidied = false
 		p.attach(pod)
 	}
 }

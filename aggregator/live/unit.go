@@ -160,6 +160,9 @@ func (u *unit) prune(before int64) {
 
 // has says whether the unit has samples of its own for the row that are still current at now.
 func (u *unit) has(p *Picture, id metric.ID, now int64) bool {
+	if u.gap != nil && u.gap.Reason == gone {
+		return false
+	}
 	i, _ := slices.BinarySearchFunc(u.series, id, func(s series, id metric.ID) int { return int(s.id) - int(id) })
 	for ; i < len(u.series) && u.series[i].id == id; i++ {
 		if p.current(u, &u.series[i], now) {
