@@ -58,6 +58,9 @@ func fleet(containers int) func(t time.Time) *metric.Batch {
 	}
 }
 
+// fleetRow is a row that every container of the fleet has.
+const fleetRow = metric.Processes
+
 // cpuSeconds is the CPU time of this process, user and system, over all its threads: garbage collection,
 // and compaction included.
 func cpuSeconds() float64 { return rusage(syscall.RUSAGE_SELF) }

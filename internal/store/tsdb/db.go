@@ -150,31 +150,44 @@ func (db *DB) brokenDir() string { return filepath.Join(db.opts.Dir, "broken") }
 // openEngine repairs and opens the engine.
 func (db *DB) openEngine() (*generation, error) {
 	dir := db.engineDir()
-	if err := os.MkdirAll(dir, 0o750); err != nil {
+	err := os.MkdirAll(dir, 0o750)
+	if err != nil {
 		return nil, err
 	}
 	r := &repairer{dir: dir, broken: db.brokenDir(), now: db.opts.Now(), report: db.repaired}
 	if err := r.prepare(); err != nil {
 		return nil, err
 	}
+	if err := r.room(); err != nil {
+		return nil, err
+	}
 	logger := newEngineLogger(db.log)
-	head := promtsdb.NewDBStats()
 	gen := &generation{engine: db.newEngine()}
 	gen.ctx, gen.cancel = context.WithCancel(context.Background())
-	t, err := promtsdb.Open(dir, logger, nil, db.engineOptions(gen), head)
-	if err != nil {
-		// A damaged block refuses the whole engine: set it aside and try once more.
-		n, rerr := r.blocks()
-		if rerr != nil || n == 0 {
-			return nil, errors.Join(err, rerr)
+	open := func() error {
+		gen.tsdb, err = promtsdb.Open(dir, logger, nil, db.engineOptions(gen), promtsdb.NewDBStats())
+		return err
+	}
+	// Damaged blocks and head chunks refuse the whole engine: set them aside, and try again.
+	err = open()
+	for _, mend := range []func() (bool, error){r.blocks, r.headChunks} {
+		if err == nil || isFull(err) || errors.Is(err, os.ErrPermission) {
+			break
 		}
-		if t, err = promtsdb.Open(dir, logger, nil, db.engineOptions(gen), head); err != nil {
-			return nil, err
+		mended, merr := mend()
+		if merr != nil {
+			return nil, errors.Join(err, merr)
+		}
+		if mended {
+			err = open()
 		}
 	}
+	if err != nil {
+		gen.cancel()
+		return nil, err
+	}
 	// Blocks are written, merged and dropped by the maintenance goroutine, which looks at the disk first.
-	t.DisableCompactions()
-	gen.tsdb = t
+	gen.tsdb.DisableCompactions()
 	return gen, nil
 }
 
@@ -188,7 +201,8 @@ func (db *DB) engineOptions(gen *generation) *promtsdb.Options {
 	o.MaxBlockDuration = max(blockRange, min(db.opts.Retention/10, 31*24*time.Hour)).Milliseconds()
 	o.OutOfOrderTimeWindow = db.opts.OutOfOrder.Milliseconds()
 	o.OutOfOrderCapMax = 64
-	o.WALSegmentSize = 8 << 20
+	// The log is dropped by whole segments, so they are a small part of what may be kept.
+	o.WALSegmentSize = int(min(max(db.opts.MaxBytes/128, 256<<10), 8<<20)) / pageSize * pageSize
 	o.WALCompression = compression.Snappy
 	o.StripeSize = 512
 	o.HeadChunksWriteBufferSize = 256 << 10

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/prometheus/tsdb/record"
 	"github.com/prometheus/prometheus/tsdb/wlog"
 	"github.com/prometheus/prometheus/util/compression"
+	"golang.org/x/sys/unix"
 )
 
 // repairer makes a folder fit to be opened. The engine's own repair drops everything behind a damaged record, and
@@ -27,7 +28,8 @@ type repairer struct {
 	now    time.Time
 	report func(string) // told of everything that was changed
 
-	refs chunks.HeadSeriesRef // the highest series reference seen in a damaged log
+	wasUnclean bool
+	refs       chunks.HeadSeriesRef // the highest series reference seen in a damaged log
 }
 
 // cleanFile says, in the engine's folder, that the engine was closed. It is gone while the engine is open.
@@ -51,12 +53,31 @@ func (r *repairer) prepare() error {
 	if err := r.logs(); err != nil {
 		return err
 	}
-	if unclean {
+	if r.wasUnclean = unclean; unclean {
 		if err := r.unclean(); err != nil {
 			return err
 		}
 	}
 	return r.metas()
+}
+
+// room says whether the disk has room for the head chunks that a replay writes. Without, the engine would panic.
+func (r *repairer) room() error {
+	names, err := segments(filepath.Join(r.dir, "wal"))
+	if err != nil {
+		return err
+	}
+	need := int64(256 << 10)
+	for _, name := range names {
+		if info, err := os.Stat(name); err == nil && r.wasUnclean {
+			need += info.Size() / 2
+		}
+	}
+	free, err := freeBytes(r.dir)
+	if err != nil || free >= need {
+		return err
+	}
+	return fmt.Errorf("replaying the log needs %s on the disk, which has %s: %w", size(need), size(free), unix.ENOSPC)
 }
 
 // logs repairs the write-ahead log, its checkpoints, and the log of late samples.
@@ -329,23 +350,36 @@ func (r *repairer) metas() error {
 	return nil
 }
 
-// blocks sets every block aside that cannot be opened, and returns how many those were.
-func (r *repairer) blocks() (int, error) {
-	n := 0
+// blocks sets every block aside that cannot be opened, and says whether there was one.
+func (r *repairer) blocks() (mended bool, err error) {
 	for _, dir := range r.blockDirs() {
 		b, err := promtsdb.OpenBlock(nil, dir, nil, nil)
 		if err == nil {
 			if err := b.Close(); err != nil {
-				return n, err
+				return mended, err
 			}
 			continue
 		}
 		if err := r.block(dir, err); err != nil {
-			return n, err
+			return mended, err
 		}
-		n++
+		mended = true
 	}
-	return n, nil
+	return mended, nil
+}
+
+// headChunks sets the head chunks aside. The logs have all that is in them.
+func (r *repairer) headChunks() (bool, error) {
+	dir := filepath.Join(r.dir, "chunks_head")
+	if _, err := os.Stat(dir); err != nil {
+		return false, nil
+	}
+	aside, err := r.setAside(dir)
+	if err != nil {
+		return false, err
+	}
+	r.report(fmt.Sprintf("set damaged head chunks aside as %q; their samples are in the log", aside))
+	return true, r.unclean()
 }
 
 func (r *repairer) block(dir string, damage error) error {
