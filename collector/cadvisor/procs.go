@@ -32,18 +32,20 @@ const (
 	maxListed = 32
 )
 
-// of lists the processes of a cgroup and of those below it.
+// of lists the processes of a cgroup and of those below it; nil if the kernel does not tell (it does not of a
+// threaded cgroup), empty if there are none.
 func (p procs) of(t *target) []int {
-	var out []int
-	gather(&out, t.dir(), 0)
+	data, err := os.ReadFile(t.dir() + "/cgroup.procs")
+	if err != nil {
+		return nil
+	}
+	out := make([]int, 0, 8)
+	gather(&out, t.dir(), data, 0)
 	return out
 }
 
-func gather(out *[]int, dir string, depth int) {
-	data, err := os.ReadFile(dir + "/cgroup.procs")
-	if err != nil {
-		return
-	}
+// gather takes in what a cgroup.procs holds, and those of the cgroups below.
+func gather(out *[]int, dir string, data []byte, depth int) {
 	for line := range bytes.Lines(data) {
 		if pid, err := strconv.Atoi(string(bytes.TrimSpace(line))); err == nil && pid > 0 {
 			*out = append(*out, pid)
@@ -55,15 +57,21 @@ func gather(out *[]int, dir string, depth int) {
 	}
 	entries, _ := os.ReadDir(dir) // what cannot be listed holds no process that we may see
 	for _, x := range entries {
-		if x.IsDir() {
-			gather(out, dir+"/"+x.Name(), depth+1)
+		if !x.IsDir() {
+			continue
+		}
+		below := dir + "/" + x.Name()
+		if data, err := os.ReadFile(below + "/cgroup.procs"); err == nil {
+			gather(out, below, data, depth+1)
 		}
 	}
 }
 
 // add adds the processes' rows.
 func (p procs) add(b *builder, t *target, pids []int) {
-	b.count(metric.Processes, "", uint64(len(pids)))
+	if pids != nil {
+		b.count(metric.Processes, "", uint64(len(pids)))
+	}
 	if d, ok := t.pidsDir(); ok {
 		if n, ok := number(d + "/pids.current"); ok {
 			b.count(metric.Threads, "", n)
@@ -84,7 +92,7 @@ func (t *target) pidsDir() (string, bool) {
 
 // files counts the open files of processes; false if that cannot be told cheaply or at all.
 func (p procs) files(pids []int) (uint64, bool) {
-	if len(pids) > maxProcs || !p.sized && len(pids) > maxListed {
+	if pids == nil || len(pids) > maxProcs || !p.sized && len(pids) > maxListed {
 		return 0, false
 	}
 	var sum uint64

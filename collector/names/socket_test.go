@@ -227,6 +227,38 @@ func TestHangingSocketDelaysNoName(t *testing.T) {
 	}
 }
 
+// TestNamesWhileEventsCome asks for names from two readers while a runtime renames the containers.
+func TestNamesWhileEventsCome(t *testing.T) {
+	n, _ := New(Options{Node: "n1", HasChildren: func(string) bool { return false }})
+	s := newSocket("/none")
+	path := func(i int) string { return fmt.Sprintf("/docker/%064x", i%50) }
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			for i := range 5000 {
+				if e, ok := n.Name(path(i)); !ok || e.Container == "" {
+					t.Errorf("Name(%q) = %v, %v", path(i), e, ok)
+					return
+				}
+			}
+		})
+	}
+	for i := range 2000 {
+		id := path(i)[len("/docker/"):]
+		switch i % 5 {
+		case 0:
+			n.apply(s, change{id: id, removed: true})
+		case 1:
+			n.sweep()
+		case 2:
+			n.replace(s, map[string]info{id: {name: "listed"}})
+		default:
+			n.apply(s, change{id: id, info: info{name: fmt.Sprint("c", i)}})
+		}
+	}
+	wg.Wait()
+}
+
 func FuzzDecodeEvents(f *testing.F) {
 	f.Add([]byte(`{"Type":"container","Action":"start","Actor":{"ID":"` + idA + `","Attributes":{"name":"db","image":"pg"}}}`))
 	f.Add([]byte("{}\n\n[1]\nnull\n{\"Actor\":{\"ID\":5}}"))
