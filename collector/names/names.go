@@ -1,7 +1,9 @@
 package names
 
 import (
+	"fmt"
 	"log/slog"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 
@@ -36,6 +38,16 @@ type Options struct {
 	Pods PodNames
 	// Logger gets changes of the sockets' states; nil discards.
 	Logger *slog.Logger
+}
+
+// Validate says what is wrong with the options, or nil.
+func (o *Options) Validate() error {
+	for _, p := range o.Sockets {
+		if !filepath.IsAbs(p) {
+			return fmt.Errorf("cannot ask for names at socket %q: the path must be absolute", p)
+		}
+	}
+	return nil
 }
 
 // Names gives cgroups their names. It is safe for use by several goroutines.
@@ -75,6 +87,9 @@ const maxPaths = 1 << 16
 
 // New makes a Names; it asks no socket before Run.
 func New(opt Options) (*Names, error) {
+	if err := opt.Validate(); err != nil {
+		return nil, err
+	}
 	n := &Names{opt: opt, log: opt.Logger, hasKids: opt.HasChildren,
 		limit: maxPaths, byID: map[string][]*entry{}, infos: map[string]*known{}}
 	if n.log == nil {

@@ -206,6 +206,9 @@ func TestSocketMissingOrDenied(t *testing.T) {
 	if got := n.Check(context.Background())[0]; got.Exists || got.Reachable || got.Denied {
 		t.Errorf("missing socket: %+v", got)
 	}
+	if _, err := New(Options{Sockets: []string{"docker.sock"}}); err == nil {
+		t.Error("a relative path passes")
+	}
 	s := newSocket("/run/x/podman.sock")
 	s.outcome(fmt.Errorf("dial: %w", os.ErrPermission), 0)
 	if got := s.snapshot(); !got.Denied || !strings.Contains(got.Fix, "group") || got.Runtime != "podman" {
