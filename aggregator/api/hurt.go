@@ -20,6 +20,7 @@ type ache struct {
 	wasKill  bool
 	restart  time.Duration // since the last restart while Plimsoll watched
 	wasStart bool
+	ended    bool // it is no more, and shown for a little while
 }
 
 // The order is the one in which a person on call would look: what has died, what is about to (memory at its
@@ -82,7 +83,7 @@ func painsOf(c *Container, a ache) []pain {
 	if a.wasStart {
 		add(0.55-0.25*a.restart.Seconds()/restartMemory.Seconds(), "restarted %s", ago(a.restart))
 	}
-	if c.Gap != nil && c.Gap.Reason != "starting" && c.Gap.Reason != goneReason {
+	if c.Gap != nil && c.Gap.Reason != "starting" && !a.ended {
 		add(0.32, "no data: %s", c.Gap.Reason)
 	}
 	if c.MemoryLimit != nil && *c.MemoryLimit > 0 && c.WorkingSet != nil {
@@ -99,9 +100,6 @@ func painsOf(c *Container, a ache) []pain {
 	}
 	return out
 }
-
-// goneReason is the gap of what has ended, which is shown for a little while and hurts no more.
-const goneReason = "gone"
 
 // restartMemory is how long a restart hurts.
 const restartMemory = 10 * time.Minute

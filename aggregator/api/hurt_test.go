@@ -38,7 +38,8 @@ func TestHurtWords(t *testing.T) {
 	f(Container{CPUPressure: ptr(.5), IOPressure: ptr(.05), MemoryPressure: ptr(.03)}, ache{}, "CPU pressure 50 %, memory pressure 3.0 %")
 	f(Container{Gap: &Gap{Reason: "permission"}}, ache{}, "no data: permission")
 	f(Container{Gap: &Gap{Reason: "starting"}}, ache{}, "")
-	f(Container{Gap: &Gap{Reason: "gone"}}, ache{}, "")
+	f(Container{Gap: &Gap{Reason: "stale"}}, ache{}, "no data: stale")
+	f(Container{Gap: &Gap{Reason: "stale"}}, ache{ended: true}, "")
 }
 
 // Worst first, as a person on call would look.
@@ -171,11 +172,42 @@ func TestKillsAreBounded(t *testing.T) {
 }
 
 func TestRestartHurts(t *testing.T) {
-	it := container("demo", "Service", "web", "web-1", "process", "/x")
-	it.Restarts, it.Start = 2, noon.Add(-time.Minute)
-	s := snapshotOf(nil, []*live.Item{it})
-	p := newPicture(s, newKills())
-	if got := p.containers[0]; got.Why != "restarted 1 min ago" || or(got.Restarts) != 2 {
-		t.Errorf("got %q, %v restarts", got.Why, or(got.Restarts))
+	f := func(runtime string, member *Replica, want string, restarts float64) {
+		t.Helper()
+		it := container("demo", "Service", "web", "web-1", runtime, "/x")
+		it.Restarts, it.Start = 2, noon.Add(-time.Minute)
+		var scaled []Scaled
+		if member != nil {
+			scaled = []Scaled{{Namespace: "demo", Name: "web", Members: []Replica{*member}}}
+		}
+		got := newPicture(snapshotOf(nil, []*live.Item{it}), newKills(), replicas(scaled)).containers[0]
+		if got.Why != want || or(got.Restarts) != restarts {
+			t.Errorf("%s: got %q, %v restarts, want %q, %v", runtime, got.Why, or(got.Restarts), want, restarts)
+		}
+	}
+	f("docker", nil, "restarted 1 min ago", 2)
+	f("cgroup", nil, "", 2)
+	f("process", nil, "", 2)
+	f("process", &Replica{Name: "web-1", Since: ptr(noon.Add(-time.Minute))}, "", 0) // scaled down and up again
+	f("process", &Replica{Name: "web-1", Since: ptr(noon.Add(-5 * time.Second)), Restarts: 3}, "restarted 5 s ago", 3)
+}
+
+// What has ended is shown, but it neither hurts nor counts.
+func TestEnded(t *testing.T) {
+	node := item(metric.Entity{Level: metric.Node, Node: "n1", ID: "/"})
+	alive := container("demo", "Service", "web", "web-1", "process", "/x", val{metric.CPUUsage, "", 1, .1})
+	over := container("demo", "Service", "web", "web-2", "process", "/y")
+	over.Gap = &live.Gap{Since: noon.Add(-20 * time.Second), Reason: "stale"}
+	s := snapshotOf([]*live.Item{node}, []*live.Item{alive, over})
+	p := newPicture(s, newKills(), nil)
+	if c := p.containers[1]; c.Title != "demo/web-2" || c.Hurt != 0 || c.Gap == nil || p.node.Containers != 1 {
+		t.Errorf("got %+v on a node with %d containers", c, p.node.Containers)
+	}
+	if w := p.workloads(nil)[0]; w.Pods != 1 {
+		t.Errorf("got %d pods, want 1", w.Pods)
+	}
+	node.Gap = &live.Gap{Since: noon.Add(-20 * time.Second), Reason: "stale"} // now the machine itself is silent
+	if c := newPicture(s, newKills(), nil).containers[0]; c.Why != "no data: stale" {
+		t.Errorf("got %q", c.Why)
 	}
 }

@@ -17,11 +17,13 @@ type picture struct {
 	node       Node        // all machines together
 	nodes      []Node
 	byKey      map[containerKey]*Container
+	ended      map[containerKey]bool
 }
 
 // picture returns the rows of the newest snapshot.
 func (a *API) picture(now time.Time) *picture {
 	snap := a.opts.Pictures.Snapshot(now)
+	members := replicas(a.scaled(now))
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if snap == nil {
@@ -31,7 +33,7 @@ func (a *API) picture(now time.Time) *picture {
 		return a.last
 	}
 	a.ooms.feed(snap)
-	a.last = newPicture(snap, a.ooms)
+	a.last = newPicture(snap, a.ooms, members)
 	return a.last
 }
 
@@ -56,22 +58,35 @@ func emptyPicture(now, since time.Time) *picture {
 	}
 }
 
-func newPicture(snap *live.Snapshot, k *kills) *picture {
+func newPicture(snap *live.Snapshot, k *kills, members map[replicaKey]*Replica) *picture {
 	p := &picture{
 		snap: snap, time: snap.Time.UTC(),
 		containers: make([]Container, 0, len(snap.Containers)),
 		nodes:      make([]Node, 0, len(snap.Nodes)),
 		byKey:      make(map[containerKey]*Container, len(snap.Containers)),
+		ended:      map[containerKey]bool{},
+	}
+	fresh := map[string]bool{} // nodes that are being read
+	for _, it := range snap.Nodes {
+		fresh[it.Entity.Node] = it.Gap == nil
 	}
 	for _, it := range snap.Containers {
 		c := containerOf(it)
-		c.Hurt, c.Why = hurt(&c, acheOf(it, k, snap.Time))
+		m := members[replicaKey{c.Namespace, c.Workload, c.Pod}]
+		if m != nil {
+			c.Restarts = num(float64(m.Restarts), true, decCount)
+		}
+		a := acheOf(it, m, k, snap.Time)
+		if a.ended = ended(it, fresh); a.ended {
+			p.ended[keyOfEntity(it.Entity)] = true
+		}
+		c.Hurt, c.Why = hurt(&c, a)
 		p.containers = append(p.containers, c)
 	}
 	sortContainers(p.containers, "hurt")
 	for i := range p.containers {
 		c := &p.containers[i]
-		p.byKey[containerKey{c.Node, c.ID, c.Namespace, c.Pod, c.Name}] = c
+		p.byKey[keyOfRow(c)] = c
 	}
 	for _, it := range snap.Nodes {
 		p.nodes = append(p.nodes, nodeOf(it))
@@ -86,12 +101,49 @@ func newPicture(snap *live.Snapshot, k *kills) *picture {
 // containerKey tells containers apart.
 type containerKey struct{ node, id, namespace, pod, name string }
 
-// acheOf looks up what the row does not show.
-func acheOf(it *live.Item, k *kills, now time.Time) ache {
+func keyOfRow(c *Container) containerKey {
+	return containerKey{c.Node, c.ID, c.Namespace, c.Pod, c.Name}
+}
+
+func keyOfEntity(e *metric.Entity) containerKey {
+	return containerKey{e.Node, e.ID, e.Namespace, e.Pod, e.Container}
+}
+
+// replicaKey names a replica of a scaled workload.
+type replicaKey struct{ namespace, workload, pod string }
+
+// replicas are the members of all scaled workloads, by their names.
+func replicas(scaled []Scaled) map[replicaKey]*Replica {
+	out := map[replicaKey]*Replica{}
+	for i := range scaled {
+		for j := range scaled[i].Members {
+			m := &scaled[i].Members[j]
+			out[replicaKey{scaled[i].Namespace, scaled[i].Name, m.Name}] = m
+		}
+	}
+	return out
+}
+
+// ended says whether an item shows what is no more: it was told to be gone, or it is silent while its machine is
+// being read. Such items are shown for a little while.
+func ended(it *live.Item, fresh map[string]bool) bool {
+	return it.Gap != nil && (it.Gap.Reason == "gone" || it.Gap.Reason == "stale" && fresh[it.Entity.Node])
+}
+
+// acheOf looks up what the row does not show. A replica that comes back under its name after the workload had
+// been scaled down was not restarted; whoever runs it knows. Nor was a plain cgroup that somebody made anew.
+func acheOf(it *live.Item, m *Replica, k *kills, now time.Time) ache {
 	var a ache
 	a.killed, a.wasKill = k.age(it.Entity, now)
-	if it.Restarts > 0 && !it.Start.IsZero() {
-		a.restart = max(now.Sub(it.Start), 0)
+	var since time.Time
+	switch r := it.Entity.Runtime; {
+	case m != nil && m.Restarts > 0 && m.Since != nil:
+		since = *m.Since
+	case m == nil && it.Restarts > 0 && r != "process" && r != "cgroup":
+		since = it.Start
+	}
+	if !since.IsZero() {
+		a.restart = max(now.Sub(since), 0)
 		a.wasStart = a.restart < restartMemory
 	}
 	return a
@@ -104,7 +156,7 @@ func (p *picture) count() {
 	for i := range p.containers {
 		c := &p.containers[i]
 		n := slices.IndexFunc(p.nodes, func(n Node) bool { return n.Name == c.Node })
-		if n < 0 || c.Gap != nil && c.Gap.Reason == goneReason {
+		if n < 0 || p.ended[keyOfRow(c)] {
 			continue
 		}
 		p.nodes[n].Containers++
@@ -137,12 +189,16 @@ func (p *picture) members(w *live.Item) []Container {
 	out := []Container{}
 	for _, pod := range w.Items {
 		for _, it := range pod.Items {
-			e := it.Entity
-			if c := p.byKey[containerKey{e.Node, e.ID, e.Namespace, e.Pod, e.Container}]; c != nil {
+			if c := p.row(it.Entity); c != nil {
 				out = append(out, *c)
 			}
 		}
 	}
 	sortContainers(out, "hurt")
 	return out
+}
+
+// row returns a container's row; nil if there is none.
+func (p *picture) row(e *metric.Entity) *Container {
+	return p.byKey[keyOfEntity(e)]
 }

@@ -87,17 +87,21 @@ func (p *picture) sums(it *live.Item, k workloadKey, s *Scaled) Workload {
 	if it != nil {
 		w.CPU = rate(it, metric.CPUUsage, decCores)
 		w.WorkingSet = gauge(it, metric.MemoryWorkingSet, decBytes)
-		w.Pods = living(it.Items)
+		w.Pods = p.living(it)
 		w.Gap = gapOf(it.Gap)
 	}
 	return w
 }
 
-// living counts the items that have not ended.
-func living(items []*live.Item) int {
+// living counts the pods of a workload that have not ended.
+func (p *picture) living(w *live.Item) int {
 	n := 0
-	for _, it := range items {
-		if it.Gap == nil || it.Gap.Reason != goneReason {
+	for _, pod := range w.Items {
+		lives := len(pod.Items) == 0
+		for _, it := range pod.Items {
+			lives = lives || !p.ended[keyOfEntity(it.Entity)]
+		}
+		if lives {
 			n++
 		}
 	}
