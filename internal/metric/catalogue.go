@@ -2,6 +2,7 @@ package metric
 
 import (
 	"fmt"
+	"sync"
 )
 
 // Kind says how a value is to be read.
@@ -78,19 +79,37 @@ func Rows() []Row { return rows[:] }
 // Get returns the row of an ID.
 func Get(id ID) *Row { return &rows[id] }
 
-// Lookup finds the row and the level of a metric name, with the fixed labels that tell rows of one name apart.
-func Lookup(name string, label func(string) string) (*Row, Level, error) {
+// place is where a metric name occurs.
+type place struct {
+	id    ID
+	level Level
+}
+
+// byName finds a name's places: one, except for rows that share a name and are told apart by fixed labels. It is
+// made at the first look-up and does not change.
+var byName = sync.OnceValue(func() map[string][]place {
+	m := make(map[string][]place, 3*len(rows))
 	for i := range rows {
 		r := &rows[i]
 		for _, l := range r.Levels {
-			if r.At(l) != name {
-				continue
-			}
-			if l == r.Levels[0] && !r.matches(label) {
-				continue
-			}
-			return r, l, nil
+			m[r.At(l)] = append(m[r.At(l)], place{ID(i), l})
 		}
+	}
+	return m
+})
+
+// Lookup finds the row and the level of a metric name, with the fixed labels that tell rows of one name apart.
+// label gives the value of a label, "" if there is none; it may be nil.
+func Lookup(name string, label func(string) string) (*Row, Level, error) {
+	places := byName()[name]
+	for _, p := range places {
+		r := &rows[p.id]
+		if p.level != r.Levels[0] || r.matches(label) {
+			return r, p.level, nil
+		}
+	}
+	if len(places) > 0 {
+		return nil, 0, fmt.Errorf("metric %q is in the catalogue, but not with these labels", name)
 	}
 	return nil, 0, fmt.Errorf("metric %q is not in the catalogue", name)
 }

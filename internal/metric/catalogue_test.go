@@ -1,0 +1,196 @@
+package metric
+
+import (
+	"math"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestRows checks what every row of the catalogue must have.
+func TestRows(t *testing.T) {
+	if len(Rows()) != int(numRows) {
+		t.Fatalf("got %d rows, want %d", len(Rows()), numRows)
+	}
+	name := regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+	for i := range Rows() {
+		r := Get(ID(i))
+		if r.ID != ID(i) {
+			t.Errorf("row %d has ID %d", i, r.ID)
+		}
+		if !name.MatchString(r.Name) || !name.MatchString(r.Field) {
+			t.Errorf("row %d: name %q, field %q", i, r.Name, r.Field)
+		}
+		if r.Help == "" || strings.HasSuffix(r.Help, ".") || strings.TrimSpace(r.Help) != r.Help {
+			t.Errorf("%s: help %q: want a clause without a full stop", r.Name, r.Help)
+		}
+		if len(r.Levels) == 0 {
+			t.Errorf("%s exists at no level", r.Name)
+		}
+		for j, l := range r.Levels {
+			if l >= numLevels || j > 0 && l <= r.Levels[j-1] {
+				t.Errorf("%s: levels %v: want them smallest first, each once", r.Name, r.Levels)
+			}
+		}
+		if r.Sub != "" && !name.MatchString(r.Sub) {
+			t.Errorf("%s: own label %q", r.Name, r.Sub)
+		}
+	}
+}
+
+// TestNamesAreUnique: no two rows have the same name with the same fixed labels at a level, nor the same field.
+func TestNamesAreUnique(t *testing.T) {
+	names, fields := map[string]string{}, map[string]string{}
+	for i := range Rows() {
+		r := Get(ID(i))
+		for _, l := range r.Levels {
+			id := r.At(l)
+			if l == r.Levels[0] {
+				for _, f := range r.Fixed {
+					id += "," + f.Name + "=" + f.Value
+				}
+			}
+			if other, twice := names[id]; twice {
+				t.Errorf("%s and %s are both called %s", other, r.Name, id)
+			}
+			names[id] = r.Name
+			for _, f := range []string{r.Field, r.Rate} {
+				if f == "" {
+					continue
+				}
+				if other, twice := fields[l.String()+"/"+f]; twice {
+					t.Errorf("%s and %s both have the field %s", other, r.Name, f)
+				}
+				fields[l.String()+"/"+f] = r.Name
+			}
+		}
+	}
+}
+
+// TestUnitsInNames: a name says its unit, and a counter that it is one, at every level; where cAdvisor or
+// kube-state-metrics have it otherwise, the exception is listed.
+func TestUnitsInNames(t *testing.T) {
+	theirs := map[string]bool{ // names that are taken over as they are
+		"container_memory_rss": true, "container_memory_cache": true, "container_memory_swap": true, "container_fs_inodes_total": true,
+		"kube_pod_container_resource_limits": true, "kube_pod_container_resource_requests": true, "kube_node_status_allocatable": true,
+	}
+	word := map[Unit]string{Seconds: "seconds", Bytes: "bytes", Cores: "cores", Ratio: "ratio", Time: "seconds"}
+	for i := range Rows() {
+		r := Get(ID(i))
+		all := []string{r.Field}
+		for _, l := range r.Levels {
+			if n := r.At(l); !theirs[n] {
+				all = append(all, n)
+			}
+		}
+		for _, n := range all {
+			if w := word[r.Unit]; w != "" && !strings.Contains("_"+n+"_", "_"+w+"_") && !strings.HasSuffix(n, "_total") {
+				t.Errorf("%s: %q does not say %q", r.Name, n, w)
+			}
+			if counter := strings.HasSuffix(n, "_total"); counter != (r.Kind == Counter) {
+				t.Errorf("%s is a %s: %q", r.Name, r.Kind, n)
+			}
+		}
+		if (r.Rate != "") != (r.Kind == Counter && r.ID != Restarts) {
+			t.Errorf("%s is a %s with the rate field %q", r.Name, r.Kind, r.Rate)
+		}
+	}
+}
+
+// TestHeapsterNames: a Heapster name stands for one row, and scales are powers of ten.
+func TestHeapsterNames(t *testing.T) {
+	seen := map[string]string{}
+	for i := range Rows() {
+		r := Get(ID(i))
+		for _, n := range []string{r.Heapster, r.HeapsterRate} {
+			if n == "" {
+				continue
+			}
+			if seen[n] != "" {
+				t.Errorf("%s and %s are both %q in Heapster", seen[n], r.Name, n)
+			}
+			seen[n] = r.Name
+		}
+		for _, s := range []float64{r.Scale, r.RateScale} {
+			if s != 0 && math.Log10(s) != math.Trunc(math.Log10(s)) {
+				t.Errorf("%s: scale %g", r.Name, s)
+			}
+		}
+	}
+}
+
+// TestLookup finds every row at every level by its name and labels, and nothing else.
+func TestLookup(t *testing.T) {
+	for i := range Rows() {
+		r := Get(ID(i))
+		label := func(name string) string {
+			for _, f := range r.Fixed {
+				if f.Name == name {
+					return f.Value
+				}
+			}
+			return ""
+		}
+		for _, l := range r.Levels {
+			got, level, err := Lookup(r.At(l), label)
+			if err != nil || got != r || level != l {
+				t.Errorf("Lookup(%q): got %+v at %v, %v", r.At(l), got, level, err)
+			}
+		}
+	}
+	if _, _, err := Lookup("up", nil); err == nil || !strings.Contains(err.Error(), `"up"`) {
+		t.Errorf("Lookup(up): got error %v", err)
+	}
+	if _, _, err := Lookup("container_memory_failures_total", nil); err == nil || !strings.Contains(err.Error(), "labels") {
+		t.Errorf("Lookup without the labels: got error %v", err)
+	}
+	if n := testing.AllocsPerRun(100, func() { _, _, _ = Lookup("cluster_memory_request_bytes", nil) }); n != 0 {
+		t.Errorf("Lookup allocates %g times", n)
+	}
+}
+
+func TestEntity(t *testing.T) {
+	e := Entity{Level: Container, Node: "n", Namespace: "ns", WorkloadKind: "Deployment", Workload: "w", Pod: "p", Container: "c", ID: "/x", Image: "i"}
+	ls := e.Labels()
+	if len(ls) != 8 {
+		t.Errorf("got %d labels, want 8", len(ls))
+	}
+	for i := 1; i < len(ls); i++ {
+		if ls[i].Name <= ls[i-1].Name {
+			t.Errorf("labels are not sorted: %v", ls)
+		}
+	}
+	f := func(e Entity, want string) {
+		t.Helper()
+		if got := e.String(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	f(e, "container ns/p/c")
+	e.Level = Pod
+	f(e, "pod ns/p")
+	e.Level = Workload
+	f(e, "workload ns/Deployment/w")
+	e.Level = Namespace
+	f(e, "namespace ns")
+	e.Level = Node
+	f(e, "node n")
+	f(Entity{Level: Cluster}, "cluster")
+	f(Entity{Level: 77}, "level(77)")
+	if n := len((&Entity{}).Labels()); n != 0 {
+		t.Errorf("an empty entity has %d labels", n)
+	}
+}
+
+func TestSamples(t *testing.T) {
+	b := Batch{Groups: []Group{{Points: make([]Point, 2)}, {}, {Points: make([]Point, 3)}}}
+	if got := b.Samples(); got != 5 {
+		t.Errorf("got %d, want 5", got)
+	}
+}
+
+func BenchmarkLookup(b *testing.B) {
+	for b.Loop() {
+		_, _, _ = Lookup("cluster_memory_request_bytes", nil)
+	}
+}
