@@ -113,6 +113,30 @@ func (c *Collector) extra(b *metric.Batch, x Extra, now time.Time) {
 		}
 	}()
 	groups, gaps := x.Read(now)
-	b.Groups = append(b.Groups, groups...)
+	b.Groups = merge(b.Groups, groups)
 	b.Gaps = append(b.Gaps, gaps...)
+}
+
+// merge adds groups to those of a batch, which has one group for each entity.
+func merge(to, more []metric.Group) []metric.Group {
+	if len(more) == 0 {
+		return to
+	}
+	at := make(map[*metric.Entity]int, len(to))
+	for i := range to {
+		at[to[i].Entity] = i
+	}
+	for _, g := range more {
+		i, ok := at[g.Entity]
+		if !ok {
+			at[g.Entity] = len(to)
+			to = append(to, g)
+			continue
+		}
+		to[i].Points = append(to[i].Points, g.Points...)
+		if to[i].Start.IsZero() {
+			to[i].Start = g.Start
+		}
+	}
+	return to
 }
