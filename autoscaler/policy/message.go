@@ -94,6 +94,9 @@ func (p *pass) metricText(i int) string {
 	if r.look != nil {
 		s += ", looked at " + seconds(r.look.Window)
 	}
+	if len(rep.Pods.Missing)+len(rep.Pods.Unready) > 0 {
+		s += ", " + gapClause(&rep.Pods)
+	}
 	if len(p.results) > 1 {
 		s += ": " + strconv.Itoa(int(r.proposal))
 	}

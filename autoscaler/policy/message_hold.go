@@ -18,6 +18,8 @@ func (p *pass) holdText() string {
 		return fmt.Sprintf("%s would need %d; the lowest need in the last %s was %d.", at, p.need, seconds(p.policy.behavior.up.window), p.stages.highest)
 	case p.stages.stabilized:
 		return fmt.Sprintf("%s would need %d; the highest need in the last %s was %d.", at, p.need, p.memory(), p.stages.highest)
+	case p.hold == AwaitingLook && r.look.Window < p.policy.stable:
+		return fmt.Sprintf("%s would need %d; shrinking rests on a look of %s, which there is not yet.", at, r.need, seconds(p.policy.stable))
 	case p.hold == AwaitingLook:
 		return fmt.Sprintf("%s would need %d; the next look at shrinking is due in %s.", at, r.need, p.untilDue())
 	case p.hold == WithinNoise:

@@ -239,3 +239,50 @@ func TestMonotone(t *testing.T) {
 		}
 	})
 }
+
+// TestSwitchesAreAll: with every switch turned off by hand a decision is that of compat, so no deviation is without one.
+func TestSwitchesAreAll(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		in := drawInput(t)
+		in.Options.Compat = CompatHPA
+		want := Decide(in)
+		in.Options.Compat, in.Options.Off = "", AllSwitches()
+		if got := Decide(in); !cmp.Equal(want, got, cmp.Comparer(sameFloat)) {
+			t.Fatalf("with all switches off: %s", cmp.Diff(want, got))
+		}
+	})
+}
+
+// TestCompactHistory: forgetting what can no longer matter changes no decision, over many passes.
+func TestCompactHistory(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		spec := drawSpec(t)
+		p, err := Compile(spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		states := [2]*State{}
+		current := [2]WishedReplicas{5, 5}
+		now := benchTime
+		for range 30 {
+			now = now.Add(time.Duration(rapid.IntRange(1, 60).Draw(t, "seconds")) * time.Second)
+			percent := rapid.IntRange(0, 300).Draw(t, "load")
+			for i := range states {
+				in := tenPods(int(current[i]), percent)
+				for j := range in.Usage {
+					in.Usage[j].Timestamp = now
+				}
+				in.Now, in.Policy, in.State, in.Looks = now, p, states[i], nil
+				in.Options.Off.CompactHistory = i == 0
+				d := Decide(in)
+				states[i], current[i] = &d.State, d.Desired
+			}
+			if current[0] != current[1] {
+				t.Fatalf("%d with the whole memory, %d with the compact one", current[0], current[1])
+			}
+		}
+		if n := len(states[1].Recommendations); n > 30 {
+			t.Fatalf("%d recommendations remembered", n)
+		}
+	})
+}

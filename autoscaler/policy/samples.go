@@ -22,7 +22,7 @@ func (p *pass) fillResource(m *metric, usage []PodUsage, maxAge time.Duration) (
 		u := &usage[i]
 		pod := finder.find(p.in.Pods, u.Pod, i)
 		s := sampleOf(m, u)
-		if s.ok && maxAge > 0 && p.in.Now.Sub(s.at) > maxAge {
+		if s.ok && maxAge > 0 && !s.at.IsZero() && p.in.Now.Sub(s.at) > maxAge {
 			s.ok = false
 			p.table.stale++
 		}

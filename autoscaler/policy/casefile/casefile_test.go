@@ -167,6 +167,7 @@ func TestRunErrors(t *testing.T) {
 	f(with("maxReplicas: 10", "maxReplicas: 10, window: -3s"), `policy.window: "-3s" must be at least 1s`, 0)
 	f(with("cpu: 100m", "cpu: -100m"), `pods[0].containers[0].requests.cpu: "-100m" must not be negative`, 0)
 	f(with("cpu: 150m", "cpu: .nan"), `usage[0].containers[0].usage.cpu: ".nan" cannot be read`, 0)
+	f(with("cpu: 150m", "cpu: 1e-2147483648"), `usage[0].containers[0].usage.cpu: "1e-2147483648" has an exponent that is out of reach`, 0)
 	f(with("now: 2026-01-01T00:10:00Z", "now: yesterday"), `now: "yesterday" is not a time`, 0)
 	f(with("now: 2026-01-01T00:10:00Z", ""), `now: is missing`, 0)
 	f(with("compat: hpa", "compat: keda"), `options: compat "keda" is not known`, 0)
@@ -195,7 +196,7 @@ func TestRunEmpty(t *testing.T) {
 
 // TestHugeNumbers: what is beyond every range is held at its end.
 func TestHugeNumbers(t *testing.T) {
-	for _, cpu := range []string{"1e30", "9223372036854775807", "1E", "0.0000000001", "1e-30", "99999999999999999999Ei"} {
+	for _, cpu := range []string{"1e30", "9223372036854775807", "1E", "0.0000000001", "1e-30", "1e999", "1e-999", "99999999999999999999Ei"} {
 		lines, err := run(t, strings.Replace(small, "cpu: 150m", "cpu: "+cpu, 1))
 		if err != nil || !strings.Contains(lines[0], `"desiredReplicas":`) {
 			t.Errorf("cpu %s: %v %v", cpu, lines, err)
@@ -208,6 +209,7 @@ func FuzzRun(f *testing.F) {
 	f.Add([]byte(small + "---\n" + small))
 	f.Add([]byte(`{"now": "2026-01-01T00:10:00Z", "policy": {"maxReplicas": 10}, "target": {"specReplicas": 1}}` + "\n{}"))
 	f.Add([]byte("a: &a {b: *a}\n"))
+	f.Add([]byte(strings.Replace(small, "cpu: 150m", "cpu: 1e-2147483648", 1)))
 	f.Add([]byte(strings.Replace(whole, "compat: hpa", "", 1)))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		var out bytes.Buffer

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	"regexp"
 	"strconv"
 	"time"
 
@@ -39,6 +40,9 @@ func (d *Document) decodeDuration(n *yaml.Node, v reflect.Value, path string) er
 	return nil
 }
 
+// hugeExponent finds exponents of four digits and more, on which the parser of quantities would work for minutes.
+var hugeExponent = regexp.MustCompile(`[eE][+-]?[0-9]{4,}$`)
+
 // decodeSelf lets a type read itself: a scalar as a JSON string, as quantities and durations want it.
 func (d *Document) decodeSelf(n *yaml.Node, v reflect.Value, path string) error {
 	if n.Kind != yaml.ScalarNode {
@@ -46,6 +50,9 @@ func (d *Document) decodeSelf(n *yaml.Node, v reflect.Value, path string) error 
 	}
 	if len(n.Value) > 256 {
 		return d.failf(n, path, "the value is longer than 256 characters")
+	}
+	if hugeExponent.MatchString(n.Value) {
+		return d.failf(n, path, "%q has an exponent that is out of reach", n.Value)
 	}
 	text, err := json.Marshal(n.Value)
 	if err == nil {

@@ -1,0 +1,116 @@
+package policy
+
+import (
+	"errors"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/resource"
+	"sigs.k8s.io/yaml"
+)
+
+// TestCompileErrors: an impossible policy is refused, and the error names the field and the value.
+func TestCompileErrors(t *testing.T) {
+	f := func(spec, want string) {
+		t.Helper()
+		var s Spec
+		if err := yaml.UnmarshalStrict([]byte(spec), &s); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Compile(s)
+		var fe *FieldError
+		if !errors.As(err, &fe) || !strings.Contains(err.Error(), want) {
+			t.Errorf("Compile(%s) = %v, want an error with %s", spec, err, want)
+		}
+	}
+	resource := func(target string) string {
+		return "{maxReplicas: 5, metrics: [{type: Resource, resource: {name: cpu, target: " + target + "}}]}"
+	}
+	f(`{}`, `maxReplicas "0" must be at least 1`)
+	f(`{maxReplicas: 3, minReplicas: 4}`, `maxReplicas "3" must be at least minReplicas, which is 4`)
+	f(`{maxReplicas: 3, minReplicas: -1}`, `minReplicas "-1" must not be negative`)
+	f(`{maxReplicas: 3, minReplicas: 0}`, `minReplicas "0" needs a metric of type Object or External`)
+	f(`{maxReplicas: 3, mode: "Off"}`, `mode "Off" must be Auto, DryRun or Paused`)
+	f(`{maxReplicas: 3, window: 0s}`, `window "0s" must be at least 1s`)
+	f(`{maxReplicas: 3, window: -3s}`, `window "-3s" must be at least 1s`)
+	f(`{maxReplicas: 3, window: 30s, stableWindow: 20s}`, `stableWindow "20s" must be at least window, which is 30s`)
+	f(`{maxReplicas: 3, stableWindow: 1h}`, `stableWindow "1h0m0s" must be at most 5m0s`)
+	f(`{maxReplicas: 3, confidence: -1}`, `confidence "-1" must be`)
+	f(`{maxReplicas: 3, tolerance: "-0.1"}`, `tolerance "-100m" must be a ratio`)
+	f(`{maxReplicas: 3, forecast: {}}`, `forecast "" is reserved`)
+	f(resource(`{type: Utilization, averageUtilization: 0}`), `metrics[0].resource.target.averageUtilization "0" must be at least 1`)
+	f(resource(`{type: Utilization}`), `metrics[0].resource.target.averageUtilization "" is needed`)
+	f(resource(`{type: Value, value: 3}`), `metrics[0].resource.target.type "Value" must be Utilization or AverageValue`)
+	f(resource(`{type: AverageValue, averageValue: 0}`), `metrics[0].resource.target.averageValue "0" must be more than 0`)
+	f(resource(`{type: AverageValue, averageValue: 1, averageUtilization: 3}`), `metrics[0].resource.target.averageUtilization "" does not go with`)
+	f(resource(`{}`), `metrics[0].resource.target.type "" must be Utilization or AverageValue`)
+	f(`{maxReplicas: 3, metrics: [{type: Resource}]}`, `metrics[0].type "Resource" needs the section "resource"`)
+	f(`{maxReplicas: 3, metrics: [{type: Weather}]}`, `metrics[0].type "Weather" must be Resource,`)
+	f(`{maxReplicas: 3, metrics: [{type: Pods, pods: {metric: {name: ""}, target: {type: AverageValue, averageValue: 1}}}]}`, `metrics[0].pods.metric.name "" must name the metric`)
+	f(`{maxReplicas: 3, metrics: [{type: ContainerResource, containerResource: {name: cpu, container: "", target: {type: Utilization, averageUtilization: 3}}}]}`, `containerResource.container "" must name a container`)
+	f(`{maxReplicas: 3, behavior: {scaleUp: {policies: []}}}`, `behavior.scaleUp.policies "[]" must have at least one policy`)
+	f(`{maxReplicas: 3, behavior: {scaleUp: {policies: [{type: Pods, value: 0, periodSeconds: 1}]}}}`, `behavior.scaleUp.policies[0].value "0" must be more than 0`)
+	f(`{maxReplicas: 3, behavior: {scaleUp: {policies: [{type: Cats, value: 1, periodSeconds: 1}]}}}`, `policies[0].type "Cats" must be Pods or Percent`)
+	f(`{maxReplicas: 3, behavior: {scaleDown: {stabilizationWindowSeconds: 3601}}}`, `scaleDown.stabilizationWindowSeconds "3601" must be from 0 to 3600`)
+	f(`{maxReplicas: 3, behavior: {scaleDown: {selectPolicy: Most}}}`, `scaleDown.selectPolicy "Most" must be Max, Min or Disabled`)
+	f(`{maxReplicas: 3, behavior: {scaleDown: {tolerance: "-1"}}}`, `behavior.scaleDown.tolerance "-1" must be a ratio`)
+	f(`{maxReplicas: 3, schedules: [{start: "0 8 * *", end: "0 9 * * *", minReplicas: 2}]}`, `schedules[0].start "0 8 * *" cannot be read`)
+	f(`{maxReplicas: 3, schedules: [{start: "0 8 * * *", end: "0 9 * * *", timeZone: Mars, minReplicas: 2}]}`, `schedules[0].timeZone "Mars" is not a known time zone`)
+	f(`{maxReplicas: 3, schedules: [{start: "0 8 * * *", end: "0 9 * * *"}]}`, `schedules[0] "" must set minReplicas, maxReplicas, or both`)
+	f(`{maxReplicas: 3, schedules: [{start: "0 8 * * *", end: "0 9 * * *", minReplicas: 4, maxReplicas: 2}]}`, `schedules[0].maxReplicas "2" must be at least minReplicas, which is 4`)
+}
+
+// TestCompileDefaults: what is left out is filled in.
+func TestCompileDefaults(t *testing.T) {
+	p, err := Compile(Spec{MaxReplicas: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Min() != 1 || p.Max() != 3 || p.Mode() != Auto || p.Window() != 3*time.Second || p.StableWindow() != time.Minute || p.confidence != 4 {
+		t.Errorf("defaults: %+v", p)
+	}
+	if m := p.metrics[0]; len(p.metrics) != 1 || m.name != "cpu" || m.percent != 80 {
+		t.Errorf("default metric: %+v", p.metrics)
+	}
+	if rs := p.Resources(); len(rs) != 1 || rs[0] != "cpu" {
+		t.Errorf("resources: %v", rs)
+	}
+}
+
+// TestMilliOf: thousandths are rounded up, and what is beyond the range is held at its end.
+func TestMilliOf(t *testing.T) {
+	f := func(q string, want Milli) {
+		t.Helper()
+		if got := MilliOf(resource.MustParse(q)); got != want {
+			t.Errorf("MilliOf(%s) = %d, want %d", q, got, want)
+		}
+	}
+	f("150m", 150)
+	f("123456789n", 124)
+	f("2", 2000)
+	f("64Mi", 64<<20*1000)
+	f("0", 0)
+	f("1e30", math.MaxInt64)
+	f("-1e30", math.MinInt64)
+	f("9E", math.MaxInt64) // 9e18 units are 9e21 thousandths
+}
+
+// TestMulDiv: the division is cut toward zero and held at the ends of the range.
+func TestMulDiv(t *testing.T) {
+	f := func(a, b, c, want int64) {
+		t.Helper()
+		if got := mulDiv(a, b, c); got != want {
+			t.Errorf("mulDiv(%d, %d, %d) = %d, want %d", a, b, c, got, want)
+		}
+	}
+	f(7, 100, 3, 233)
+	f(-7, 100, 3, -233)
+	f(math.MaxInt64, 100, 100, math.MaxInt64)
+	f(math.MaxInt64, 100, 1, math.MaxInt64)
+	f(math.MinInt64, 100, 1, math.MinInt64)
+	f(math.MinInt64, 1, 1, math.MinInt64)
+	f(math.MaxInt64, math.MaxInt64, math.MaxInt64, math.MaxInt64)
+	f(0, 5, 9, 0)
+}
