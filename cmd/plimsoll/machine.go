@@ -52,10 +52,11 @@ type machine struct {
 // newMachine wires the flow, in its order: names, readers, store, picture, services, autoscaler, what is served. It stays whole: the
 // wiring is one straight list, and splitting it would hide the order in which things exist.
 func newMachine(ctx context.Context, o runOptions, log *slog.Logger, now time.Time) (m *machine, err error) {
-	m = &machine{opts: o, log: log, life: &lifecycle{log: log}, registry: prometheus.NewRegistry(), began: now}
+	life := &lifecycle{log: log}
+	m = &machine{opts: o, log: log, life: life, registry: prometheus.NewRegistry(), began: now}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, m.life.close())
+			err = errors.Join(err, life.close())
 		}
 	}()
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -63,6 +64,7 @@ func newMachine(ctx context.Context, o runOptions, log *slog.Logger, now time.Ti
 	if err != nil {
 		return nil, err
 	}
+	life.opened("the demo's folder", m.policies.close)
 
 	if m.store, err = tsdb.Open(tsdb.Options{Dir: o.data, Retention: time.Duration(o.retention), MaxBytes: int64(o.retentionBytes), Logger: logOf(log, "store"), Registerer: m.registry}); err != nil {
 		return nil, err

@@ -152,7 +152,7 @@ func TestRunServesEverything(t *testing.T) {
 		"/plimsoll/v1/decisions":           "plimsoll.dev/decisions/v1",
 		"/api/v1/model/nodes/":             `"n1"`,
 		"/api/v1/model/debug/allkeys":      "node:n1",
-		"/api/v1/metric-export-schema":     "cpu/usage_rate",
+		"/api/v1/metric-export-schema":     "cpu/usage",
 		"/api/v1/status/buildinfo":         `"status":"success"`,
 		"/api/v1/label/__name__/values":    "node_cpu_usage_seconds_total",
 		"/api/v1/format_query?query=a%2Bb": "a + b",
@@ -248,4 +248,135 @@ func TestDoctorFindsAnythingAtAll(t *testing.T) {
 	if got := call(t, nil, "", "doctor", "--cgroup-root", "/absent"); got.code != exitFailed || !strings.Contains(got.out, "FAIL") {
 		t.Errorf("without cgroups: got exit %d, %s; want 1 and FAIL", got.code, got.out)
 	}
+}
+
+// cgroupsOf lists the folders of a Plimsoll process's own cgroups, in all hierarchies.
+func cgroupsOf(t *testing.T, pid int) []string {
+	t.Helper()
+	var out []string
+	for _, pattern := range []string{"/sys/fs/cgroup/plimsoll-%d", "/sys/fs/cgroup/*/plimsoll-%d"} {
+		found, err := filepath.Glob(fmt.Sprintf(pattern, pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, found...)
+	}
+	return out
+}
+
+func TestDemoIsScaledAndEndsWithPlimsoll(t *testing.T) {
+	for _, how := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+		r := startRun(t, "--demo", "--data", t.TempDir(), "--node", "n1")
+		var pids []int
+		until(t, "the demo's replica is measured and decided on", 60*time.Second, func() bool {
+			o := r.overview(t)
+			if len(o.Scaled) != 1 || o.Scaled[0].Ready < 1 || o.Scaled[0].Last == nil || len(o.Scaled[0].Metrics) != 1 || o.Scaled[0].Metrics[0].Load == nil {
+				return false
+			}
+			for _, c := range o.Containers {
+				if c.Namespace == "demo" && c.CPU != nil && c.CPURequest != nil && *c.CPURequest > 0 {
+					return true
+				}
+			}
+			return false
+		})
+		pids = childrenOf(t, r.cmd.Process.Pid)
+		if len(pids) == 0 {
+			t.Fatal("the demo runs no process")
+		}
+		if how == syscall.SIGTERM {
+			r.terminate(t)
+		} else if err := r.cmd.Process.Signal(how); err != nil {
+			t.Fatal(err)
+		}
+		until(t, fmt.Sprintf("all that it started has ended after %v", how), 30*time.Second, func() bool {
+			for _, pid := range pids {
+				if raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); err == nil && !strings.Contains(string(raw), ") Z ") {
+					return false
+				}
+			}
+			return len(cgroupsOf(t, r.cmd.Process.Pid)) == 0
+		})
+	}
+}
+
+func childrenOf(t *testing.T, pid int) []int {
+	t.Helper()
+	var out []int
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range tasks {
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			continue // the thread has ended
+		}
+		for f := range strings.FieldsSeq(string(raw)) {
+			var child int
+			if _, err := fmt.Sscan(f, &child); err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, child)
+		}
+	}
+	return out
+}
+
+func TestReloadKeepsOldPoliciesOnABadFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "policies.yaml")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	policy := func(max string) string {
+		return `apiVersion: plimsoll.dev/v1alpha1
+kind: Service
+metadata: {name: sleeper, namespace: test}
+spec:
+  command: [sleep, "600"]
+  resources: {requests: {cpu: 100m}}
+---
+apiVersion: plimsoll.dev/v1alpha1
+kind: ScalePolicy
+metadata: {name: sleeper, namespace: test}
+spec:
+  scaleTargetRef: {kind: Service, name: sleeper}
+  minReplicas: 1
+  maxReplicas: ` + max + `
+  metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 70}}}]
+`
+	}
+	write(policy("3"))
+	r := startRun(t, "--policies", file, "--data", t.TempDir())
+	scaled := func() api.Scaled {
+		o := r.overview(t)
+		if len(o.Scaled) != 1 {
+			return api.Scaled{}
+		}
+		return o.Scaled[0]
+	}
+	until(t, "the policy is in force", 20*time.Second, func() bool { return scaled().Max == 3 && scaled().Ready == 1 })
+	hup := func() {
+		t.Helper()
+		if err := r.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(policy("many"))
+	hup()
+	until(t, "the page tells of the bad line", 20*time.Second, func() bool {
+		for _, c := range r.overview(t).Conditions {
+			if c.Type == "PoliciesLoaded" && strings.Contains(c.Message, file+":14:") {
+				return scaled().Max == 3
+			}
+		}
+		return false
+	})
+	write(policy("5"))
+	hup()
+	until(t, "the new policy is in force", 20*time.Second, func() bool { return scaled().Max == 5 && len(r.overview(t).Conditions) == 0 })
+	r.terminate(t)
 }

@@ -108,7 +108,6 @@ func (p *policies) condition() (api.Condition, bool) {
 
 // newServices makes the supervisor of the services. Each begins with as many replicas as the decision log last said.
 func (m *machine) newServices(ctx context.Context) (err error) {
-	m.life.opened("the demo's folder", m.policies.close)
 	start := m.policies.current.Services
 	for _, p := range m.policies.current.Policies {
 		n, _, ok := autoscaler.Remembered(ctx, m.store, p.Target, m.began, remembered)

@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	corev1 "k8s.io/api/core/v1"
 
 	"plimsoll.dev/plimsoll/autoscaler"
 	"plimsoll.dev/plimsoll/autoscaler/policy"
@@ -171,10 +170,10 @@ func (s *simulated) Scale(context.Context, autoscaler.Target) (autoscaler.Scale,
 	defer s.mu.Unlock()
 	sc := autoscaler.Scale{Wished: policy.WishedReplicas(len(s.pods)), Observed: policy.ObservedReplicas(len(s.pods))}
 	for _, p := range s.pods {
-		pod := policy.Pod{Name: p.name, Phase: corev1.PodRunning, Ready: corev1.ConditionFalse, StartTime: p.start, ReadyTransition: p.start,
-			Containers: []policy.Container{{Name: Name, Requests: policy.Resources{{Name: corev1.ResourceCPU, Milli: policy.Milli(Request(2))}}}}}
+		pod := policy.Pod{Name: p.name, Phase: "Running", Ready: "False", StartTime: p.start, ReadyTransition: p.start,
+			Containers: []policy.Container{{Name: Name, Requests: policy.Resources{{Name: "cpu", Milli: policy.Milli(Request(2))}}}}}
 		if time.Since(p.start) >= simStart {
-			pod.Ready, pod.ReadyTransition = corev1.ConditionTrue, p.start.Add(simStart)
+			pod.Ready, pod.ReadyTransition = "True", p.start.Add(simStart)
 		}
 		sc.Pods = append(sc.Pods, pod)
 	}
