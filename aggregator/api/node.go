@@ -33,8 +33,8 @@ func nodeOf(it *live.Item) Node {
 	return n
 }
 
-// netRate sums counters over the machine's outward interfaces. What passes a bridge or a container's virtual
-// cable passes a real interface too, or never leaves the machine: counting both would double it.
+// netRate sums counters over the machine's outward interfaces. What passes a bridge, a tunnel, a bond or a
+// container's virtual cable passes a real interface too, or never leaves the machine: counting both would double it.
 func netRate(it *live.Item, decimals int, ids ...metric.ID) *float64 {
 	total, ok := 0.0, false
 	for i := range it.Values {
@@ -52,10 +52,13 @@ func netRate(it *live.Item, decimals int, ids ...metric.ID) *float64 {
 }
 
 func virtual(iface string) bool {
-	if iface == "lo" {
+	if iface == "lo" || strings.Contains(iface, ".") { // eth0.7 is a VLAN on eth0
 		return true
 	}
-	for _, p := range [...]string{"veth", "docker", "br-", "cni", "flannel", "cali", "virbr", "podman", "lxc", "dummy", "nerdctl", "kube-"} {
+	for _, p := range [...]string{
+		"veth", "docker", "br-", "cni", "flannel", "cali", "virbr", "vnet", "vmnet", "podman", "lxc", "nerdctl", "kube-",
+		"dummy", "ifb", "bond", "team", "tun", "tap", "wg", "vxlan", "gre", "sit", "ip6tnl",
+	} {
 		if strings.HasPrefix(iface, p) {
 			return true
 		}

@@ -265,8 +265,11 @@ func TestNoPictureYet(t *testing.T) {
 func TestGoneIsNotListed(t *testing.T) {
 	s := snapshotOf(machine(), time.Now(), time.Now())
 	for _, it := range s.Containers {
-		if it.Entity.Pod == "web-2" {
+		switch it.Entity.Pod {
+		case "web-2":
 			it.Gap, it.Values = &live.Gap{Since: s.Time, Reason: "gone"}, nil
+		case "postgres": // silent while its node is read
+			it.Gap, it.Values = &live.Gap{Since: s.Time, Reason: "stale"}, nil
 		}
 	}
 	a, err := New(Options{Pictures: fixed{s}})
@@ -274,6 +277,9 @@ func TestGoneIsNotListed(t *testing.T) {
 		t.Fatal(err)
 	}
 	if rec := get(mount(a), modelBase+"namespaces/demo/pods"); strings.TrimSpace(rec.Body.String()) != `["web-1"]` {
+		t.Errorf("got %s", rec.Body)
+	}
+	if rec := get(mount(a), modelBase+"namespaces"); strings.TrimSpace(rec.Body.String()) != `["demo"]` {
 		t.Errorf("got %s", rec.Body)
 	}
 }

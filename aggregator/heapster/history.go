@@ -80,7 +80,11 @@ func (h history) query(s *spec, row metric.ID, t target, device string) store.Qu
 	case s.labelled:
 		add(sub, store.Equal, device)
 	default:
-		add(sub, store.NotRegexp, virtualInterfaces)
+		which := "lo"
+		if q.Level == metric.Node {
+			which = virtualInterfaces
+		}
+		add(sub, store.NotRegexp, which)
 		q.By = append(q.By, sub)
 	}
 	if s.oldest {

@@ -3,6 +3,7 @@ package heapster
 import (
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -145,6 +146,20 @@ func TestSpecsAreWhatHeapsterHad(t *testing.T) {
 		"disk/io_read_bytes_rate", "disk/io_write_bytes_rate", "restart_count"} {
 		if !slices.Contains(names, want) {
 			t.Errorf("%q is missing", want)
+		}
+	}
+}
+
+// The two ways of leaving out inner interfaces agree.
+func TestInnerInterfaces(t *testing.T) {
+	re := regexp.MustCompile("^(?s:" + virtualInterfaces + ")$")
+	for iface, want := range map[string]bool{"lo": true, "eth0": false, "enp0s31f6": false, "wlan0": false, "eth0.7": true, "veth12ab": true, "docker0": true,
+		"br-8e1f": true, "bond0": true, "wg0": true, "lo1": false, "ens3": false, "tap0": true} {
+		if got := inner(iface, node); got != want || re.MatchString(iface) != want {
+			t.Errorf("%q: got %v, by the expression %v, want %v", iface, got, re.MatchString(iface), want)
+		}
+		if got := inner(iface, pod); got != (iface == "lo") {
+			t.Errorf("%q in a pod: got %v", iface, got)
 		}
 	}
 }

@@ -58,18 +58,17 @@ func newPicture(s *live.Snapshot) picture {
 	if s == nil {
 		return picture{}
 	}
-	return picture{s.Time, there(s.Nodes), there(s.Containers), true}
-}
-
-// there returns the items that have not ended.
-func there(items []*live.Item) []*live.Item {
-	out := make([]*live.Item, 0, len(items))
-	for _, it := range items {
-		if it.Gap == nil || it.Gap.Reason != "gone" {
-			out = append(out, it)
+	p := picture{s.Time, s.Nodes, make([]*live.Item, 0, len(s.Containers)), true}
+	fresh := map[string]bool{} // nodes that are being read
+	for _, it := range s.Nodes {
+		fresh[it.Entity.Node] = it.Gap == nil
+	}
+	for _, it := range s.Containers {
+		if g := it.Gap; g == nil || g.Reason != "gone" && (g.Reason != "stale" || !fresh[it.Entity.Node]) {
+			p.containers = append(p.containers, it)
 		}
 	}
-	return out
+	return p
 }
 
 // scope is a target with the items whose values make its own: its containers, or the node itself.
@@ -228,7 +227,7 @@ func (p picture) values(s *spec, in scope) map[string]point {
 			return nil
 		}
 	}
-	out := s.sums(items)
+	out := s.sums(items, in.level)
 	for sub, pt := range out {
 		out[sub] = point{pt.t, s.value(pt.v / over)}
 	}
@@ -236,12 +235,12 @@ func (p picture) values(s *spec, in scope) map[string]point {
 }
 
 // sums adds up the items' values in the base unit; a sum is as old as its oldest part.
-func (s *spec) sums(items []*live.Item) map[string]point {
+func (s *spec) sums(items []*live.Item, l level) map[string]point {
 	out := map[string]point{}
 	for _, it := range items {
 		for i := range it.Values {
 			v := &it.Values[i]
-			if v.ID != s.row || s.rate && v.Window <= 0 || !s.labelled && virtual(v.Sub) {
+			if v.ID != s.row || s.rate && v.Window <= 0 || !s.labelled && inner(v.Sub, l) {
 				continue
 			}
 			sub, x := "", v.V
@@ -291,15 +290,23 @@ func (p picture) uptime(s *spec, items []*live.Item) map[string]point {
 	return map[string]point{"": {p.time, s.value(p.time.Sub(start).Seconds())}}
 }
 
-// virtualInterfaces are those whose traffic passes a real interface too, or never leaves the machine. It is an
-// RE2 expression for the history; virtual says the same of one name.
-const virtualInterfaces = "lo|(veth|docker|br-|cni|flannel|cali|virbr|podman|lxc|dummy|nerdctl|kube-).*"
+// virtualInterfaces are those of a machine whose traffic passes a real interface too, or never leaves the machine. It
+// is an RE2 expression for the history; inner says the same of one name. In a container only its loopback is such.
+const virtualInterfaces = `lo|.*\..*|(veth|docker|br-|cni|flannel|cali|virbr|vnet|vmnet|podman|lxc|nerdctl|kube-|` +
+	`dummy|ifb|bond|team|tun|tap|wg|vxlan|gre|sit|ip6tnl).*`
 
-func virtual(iface string) bool {
-	if iface == "lo" {
+// inner says whether an interface of a machine or of a container is not counted.
+func inner(iface string, l level) bool {
+	if l != node || iface == "lo" {
+		return iface == "lo"
+	}
+	if strings.Contains(iface, ".") {
 		return true
 	}
-	for _, p := range [...]string{"veth", "docker", "br-", "cni", "flannel", "cali", "virbr", "podman", "lxc", "dummy", "nerdctl", "kube-"} {
+	for _, p := range [...]string{
+		"veth", "docker", "br-", "cni", "flannel", "cali", "virbr", "vnet", "vmnet", "podman", "lxc", "nerdctl", "kube-",
+		"dummy", "ifb", "bond", "team", "tun", "tap", "wg", "vxlan", "gre", "sit", "ip6tnl",
+	} {
 		if strings.HasPrefix(iface, p) {
 			return true
 		}
