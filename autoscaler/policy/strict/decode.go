@@ -12,7 +12,7 @@ import (
 )
 
 // maxNodes bounds what one document may hold, aliases followed.
-const maxNodes = 1 << 20
+const maxNodes = 1 << 18
 
 // Decode reads the document into the struct that into points to, by its json tags. Fields that are left out keep what
 // into holds. Times are RFC 3339, durations as Go writes them; types with UnmarshalJSON read themselves.
