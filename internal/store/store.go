@@ -67,6 +67,7 @@ const (
 // MatchOp is how a matcher compares; the regular expressions are RE2 and match the whole value.
 type MatchOp string
 
+// The ways to compare.
 const (
 	Equal     MatchOp = "="
 	NotEqual  MatchOp = "!="
