@@ -211,7 +211,7 @@ func TestAnyInterleaving(t *testing.T) {
 		p := newPictureRapid(t)
 		w := &world{now: t0}
 		type counter struct {
-			e     metric.Entity
+			e     *metric.Entity
 			id    metric.ID
 			sub   string
 			start int64
@@ -227,7 +227,7 @@ func TestAnyInterleaving(t *testing.T) {
 						if metric.Get(pt.ID).Kind != metric.Counter {
 							continue
 						}
-						k := counter{*g.Entity, pt.ID, pt.Sub, g.Start.UnixMilli()}
+						k := counter{g.Entity, pt.ID, pt.Sub, g.Start.UnixMilli()}
 						if was, ok := counted[k]; ok && (pt.V < was.V || pt.T <= was.T) {
 							t.Fatalf("%v: the count of %s went from %+v to %+v", g.Entity, metric.Get(pt.ID).Name, was, pt)
 						}
