@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/http"
 	"sort"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -18,7 +19,7 @@ func answer(rw http.ResponseWriter, v any) {
 }
 
 func (w *world) serveOverview(rw http.ResponseWriter, r *http.Request) {
-	answer(rw, w.overview(w.now(), r.URL.Query().Get("q")))
+	answer(rw, w.overview(w.now(), r.URL.Query().Get("q"), limit(r)))
 }
 
 func (w *world) serveWorkload(rw http.ResponseWriter, r *http.Request) {
@@ -44,7 +45,7 @@ func (w *world) serveStream(rw http.ResponseWriter, r *http.Request) {
 	last := w.now()
 	for {
 		now := w.now()
-		send("overview", w.overview(now, ""))
+		send("overview", w.overview(now, "", limit(r)))
 		for _, d := range decisions(last, now) {
 			send("decision", d)
 		}
@@ -60,7 +61,14 @@ func (w *world) serveStream(rw http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (w *world) overview(t float64, q string) map[string]any {
+func limit(r *http.Request) int {
+	if n, err := strconv.Atoi(r.URL.Query().Get("limit")); err == nil && n > 0 {
+		return n
+	}
+	return 10000
+}
+
+func (w *world) overview(t float64, q string, most int) map[string]any {
 	rows := []map[string]any{}
 	all := w.all(t)
 	for _, b := range all {
@@ -76,7 +84,7 @@ func (w *world) overview(t float64, q string) map[string]any {
 	}
 	return map[string]any{
 		"schema": "plimsoll.dev/overview/v1", "time": stamp(t), "version": "0.1.0", "since": stamp(float64(w.since.UnixMilli()) / 1000),
-		"interval": 1, "node": node, "nodes": []any{node}, "scaled": scaled, "containers": rows, "total": len(all), "conditions": w.conditions(),
+		"interval": 1, "node": node, "nodes": []any{node}, "scaled": scaled, "containers": rows[:min(len(rows), most)], "total": len(all), "conditions": w.conditions(),
 	}
 }
 

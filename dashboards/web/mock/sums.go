@@ -10,7 +10,7 @@ func (w *world) now() float64 { return float64(time.Now().UnixMilli()) / 1000 }
 
 // oldest is when the made-up history begins, in Unix seconds.
 func (w *world) oldest() int64 {
-	if w.scene == "full" || w.scene == "ill" {
+	if w.scene != "first" && w.scene != "empty" {
 		return time.Now().Add(-8 * 24 * time.Hour).Unix()
 	}
 	return w.since.Unix()

@@ -25,13 +25,18 @@ func newWorld(scene string, now time.Time) (*world, error) {
 	w := &world{scene: scene, since: now.Add(-3 * time.Hour), boxes: boxes()}
 	switch scene {
 	case "full", "ill":
+	case "many":
+		for i := range 900 {
+			n := fmt.Sprintf("bench/c%04d", i)
+			w.boxes = append(w.boxes, box{"cgroup", "Cgroup", "bench", n, n, "/" + n, "cgroup", "", .001 * hash(n), 0, 9 * hash(n), 0, 0, 0})
+		}
 	case "first":
 		w.since = now.Add(-12 * time.Second)
 	case "empty":
 		w.since = now.Add(-20 * time.Second)
 		w.boxes = nil
 	default:
-		return nil, fmt.Errorf("unknown scene %q: full, first, empty or ill", scene)
+		return nil, fmt.Errorf("unknown scene %q: full, first, empty, ill or many", scene)
 	}
 	return w, nil
 }

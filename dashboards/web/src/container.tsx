@@ -1,6 +1,8 @@
 // A container's page.
+import { useEffect } from "preact/hooks";
 import type { View } from "./address.ts";
 import { home, link } from "./address.ts";
+import { useBeyond } from "./beyond.ts";
 import { Charts } from "./charts.tsx";
 import type { Container } from "./contract.ts";
 import { containerLines, matcher } from "./lines.ts";
@@ -19,7 +21,12 @@ const unknown = { cpuLimit: null, cpuRequest: null, memoryLimit: null } as Conta
 
 export function ContainerPage({ live, data, address, go, view: v }: Props) {
   const key = containerKey(v);
-  const c = data.containers.find((x) => containerKey(x) === key) ?? null;
+  const here = data.containers.find((x) => containerKey(x) === key);
+  const beyond = useBeyond(data, here ? "" : v.pod || v.name);
+  const c = here ?? beyond?.containers.find((x) => containerKey(x) === key) ?? null;
+  useEffect(() => {
+    if (beyond && c) live.trails.push(key, seconds(beyond.time)!, containerLines.map((l) => l.now(c)));
+  }, [beyond]);
   const sel = [matcher("namespace", v.namespace), matcher("pod", v.pod), matcher("container", v.name), v.node && matcher("node", v.node)].filter(Boolean).join(",");
   const since = seconds(data.since)!;
   const picture = usePicture({ lines: containerLines, sel, trail: live.trails.get(key, containerLines.length), address, now: live.now(), since });

@@ -8,6 +8,7 @@ import { containerLines } from "./lines.ts";
 import { containerKey, type Live } from "./live.ts";
 import { Bar, Section, Spark } from "./marks.tsx";
 import { Order, type Placed } from "./order.ts";
+import { useBeyond } from "./beyond.ts";
 import { matches } from "./overview.tsx";
 import type { ViewProps } from "./page.tsx";
 import { containerView } from "./tiles.tsx";
@@ -38,7 +39,7 @@ export function Containers({ live, data, address, go }: ViewProps) {
   const order = useRef(new Order<Container>(containerKey));
   const [held, setHeld] = useState(false);
   const [all, setAll] = useState(false);
-  const beyond = useBeyond(data, address.q);
+  const beyond = useBeyond(data, address.q)?.containers;
   const pool = address.q && beyond ? beyond : data.containers;
   const found = pool.filter((c) => !address.q || matches(address.q, c.title, c.namespace, c.workload, c.runtime, c.image, c.id, c.node, c.why));
   const placed = order.current.place(sorted(found, address.sort), live.now(), held, `${address.sort}?${address.q}`);
@@ -62,29 +63,6 @@ export function Containers({ live, data, address, go }: ViewProps) {
       )}
     </Section>
   );
-}
-
-/** useBeyond asks the server for a search when there are more containers than the stream brings. */
-function useBeyond(data: Overview, q: string): Container[] | null {
-  const [found, setFound] = useState<Container[] | null>(null);
-  const more = data.total > data.containers.length;
-  useEffect(() => {
-    setFound(null);
-    if (!q || !more) return;
-    const stop = new AbortController();
-    const ask = () =>
-      fetch("plimsoll/v1/overview?limit=200&q=" + encodeURIComponent(q), { signal: stop.signal })
-        .then((r) => r.json() as Promise<Overview>)
-        .then((o) => setFound(o.containers), () => {});
-    const wait = setTimeout(ask, 200);
-    const again = setInterval(ask, 2000);
-    return () => {
-      clearTimeout(wait);
-      clearInterval(again);
-      stop.abort();
-    };
-  }, [q, more]);
-  return found;
 }
 
 function Nothing({ q, live, data }: { q: string; live: Live; data: Overview }) {
@@ -112,6 +90,7 @@ interface TableProps {
 
 export function Table({ rows, live, data, address, onSort, say }: TableProps) {
   const sparks = useSparks(live, address);
+  const lost = data.total > data.containers.length ? `no longer among the first ${data.containers.length}` : "gone";
   return (
     <table class="rows containers">
       <thead>
@@ -133,7 +112,7 @@ export function Table({ rows, live, data, address, onSort, say }: TableProps) {
       </thead>
       <tbody>
         {rows.map((p) => (
-          <Row key={p.key} p={p} node={data.nodes.find((n) => n.name === p.row.node) ?? data.node} address={address} spark={sparks(p.key, p.row)} say={say?.(p.row)} now={live.now()} />
+          <Row key={p.key} p={p} gone={p.gone ? lost : ""} node={data.nodes.find((n) => n.name === p.row.node) ?? data.node} address={address} spark={sparks(p.key, p.row)} say={say?.(p.row)} now={live.now()} />
         ))}
       </tbody>
     </table>
@@ -142,6 +121,7 @@ export function Table({ rows, live, data, address, onSort, say }: TableProps) {
 
 interface RowProps {
   p: Placed<Container>;
+  gone: string; // why it has no place any more; "" while it has
   node: Node;
   address: Address;
   spark: preact.JSX.Element;
@@ -149,7 +129,7 @@ interface RowProps {
   now: number;
 }
 
-function Row({ p: { row: c, gone }, node, address, spark, say, now }: RowProps) {
+function Row({ p: { row: c }, gone, node, address, spark, say, now }: RowProps) {
   const near = c.cpu !== null && c.cpuLimit !== null && c.cpu > 0.9 * c.cpuLimit;
   const full = c.workingSet !== null && c.memoryLimit !== null && c.workingSet > 0.9 * c.memoryLimit;
   const [used, of] = memoryOf(c.workingSet, c.memoryLimit);
@@ -163,7 +143,7 @@ function Row({ p: { row: c, gone }, node, address, spark, say, now }: RowProps) 
           {c.runtime === "self" ? "this process" : c.runtime}
           {c.image && ` · ${shortImage(c.image)}`}
           {say && ` · ${say}`}
-          {gone ? " · gone" : c.why && !c.gap && <em class="why"> · {c.why}</em>}
+          {gone ? ` · ${gone}` : c.why && !c.gap && <em class="why"> · {c.why}</em>}
         </small>
         {c.gap && !gone && <small class="gapword">{gapSays(c.gap, now)}</small>}
       </td>

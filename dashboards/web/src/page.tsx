@@ -151,8 +151,9 @@ function ThemeButton() {
     setTheme(next);
   };
   return (
-    <button type="button" class="theme" onClick={turn} aria-label={`Colours: ${theme}. Switch to ${next}.`} title={`Colours: ${theme}`}>
-      {names[theme][0]} <span>{names[theme][1]}</span>
+    <button type="button" class="theme" onClick={turn} title={`Colours: ${theme}. Switch to ${next}.`}>
+      <i aria-hidden="true">{names[theme][0]}</i> <span>{names[theme][1]}</span>
+      <span class="unseen"> colours</span>
     </button>
   );
 }

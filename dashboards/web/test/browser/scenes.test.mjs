@@ -62,6 +62,29 @@ staged("full", "a scaled workload shows its decisions in words, and points at th
   await close();
 });
 
+staged("many", "of many containers the first hundred are drawn, and the search finds them all", async (server) => {
+  const { page, wrong, close } = await open(browser, server.url);
+  await page.waitForSelector(".containers tbody tr");
+  assert.equal(await page.$$eval(".containers tbody tr", (all) => all.length), 100);
+  await page.click("text=Show all 500");
+  await page.waitForFunction(() => document.querySelectorAll(".containers tbody tr").length >= 500);
+  const busy = await page.evaluate(async () => {
+    let longest = 0;
+    new PerformanceObserver((l) => l.getEntries().forEach((e) => (longest = Math.max(longest, e.duration)))).observe({ entryTypes: ["longtask"] });
+    await new Promise((r) => setTimeout(r, 4000));
+    return longest;
+  });
+  console.log(`# longest task with 500 rows: ${busy.toFixed(0)} ms`);
+  await page.keyboard.press("/");
+  await page.keyboard.type("c0899");
+  await page.waitForSelector("a[data-row]:has-text('c0899')");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("h1:has-text('c0899')");
+  await page.waitForSelector("text=cgroup · started");
+  assert.deepEqual(wrong, []);
+  await close();
+});
+
 test("a server that goes away is told of, and comes back by itself", { skip, timeout: 60_000 }, async () => {
   let server = await mock("full");
   const { page, close } = await open(browser, server.url);
