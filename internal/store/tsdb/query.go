@@ -84,10 +84,14 @@ func (db *DB) use(ctx context.Context, timeout time.Duration, f func(context.Con
 	defer cancel()
 	select {
 	case db.slots <- struct{}{}:
-		defer func() { <-db.slots }()
-	case <-ctx.Done():
-		return fmt.Errorf("waited for %d other queries: %w", cap(db.slots), ctx.Err())
+	default:
+		select {
+		case db.slots <- struct{}{}:
+		case <-ctx.Done():
+			return fmt.Errorf("waited for %d other queries: %w", cap(db.slots), ctx.Err())
+		}
 	}
+	defer func() { <-db.slots }()
 	if db.closed.Load() {
 		return store.ErrClosed
 	}
