@@ -115,7 +115,7 @@ func (b *builder) load(root string) {
 	if err != nil {
 		return
 	}
-	defer d.Close()
+	defer func() { _ = d.Close() }() // it was only read
 	names, err := d.Readdirnames(-1)
 	if err != nil {
 		return

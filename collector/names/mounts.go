@@ -17,7 +17,7 @@ func newMounts() mounts {
 	if err != nil {
 		return nil
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it was only read
 	var v1, v2 mounts
 	sc := bufio.NewScanner(f)
 	for sc.Scan() {
