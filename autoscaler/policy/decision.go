@@ -99,9 +99,11 @@ type MetricReport struct {
 	Error        string
 	Pods         PodGroups
 
-	// Load and Target are per replica, as a share of Of (the request for a utilization, the target otherwise),
-	// and Noise is the standard error of Load; NaN where not known. For pages; not part of the JSON.
+	// Load is the newest load per replica, as a share of Of (the request for a utilization, the target otherwise), Noise its
+	// standard error, Window what it looks at, and Target the line in the same measure; NaN where not known. A decision may
+	// rest on a longer look. These are for pages and not part of the JSON.
 	Load, Target, Noise float64
+	Window              time.Duration // zero: not known
 	Of                  string
 }
 

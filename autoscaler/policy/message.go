@@ -87,8 +87,8 @@ func (p *pass) metricText(i int) string {
 	if !r.ok {
 		return name + " failed: " + r.err
 	}
-	s := name + " " + m.share(rep.Load) + " of " + m.line()
-	if math.IsNaN(rep.Load) {
+	s := name + " " + m.share(r.share) + " of " + m.line()
+	if math.IsNaN(r.share) {
 		s = name + " " + r.total.String() + " in all, " + m.line() + " for each"
 	}
 	if r.look != nil {
@@ -105,8 +105,8 @@ func (p *pass) metricText(i int) string {
 
 // noiseText says why a load above its line was not believed.
 func (p *pass) noiseText(r *result) string {
-	m, rep := &p.policy.metrics[p.best], &p.d.Metrics[p.best]
-	return fmt.Sprintf("not clear of its noise: %s against %s and %.1f × ±%s", m.share(rep.Load), m.line(), p.z(r.look.Window), m.share(rep.Noise))
+	m := &p.policy.metrics[p.best]
+	return fmt.Sprintf("not clear of its noise: %s against %s and %.1f × ±%s", m.share(r.share), m.line(), p.z(r.look.Window), m.share(r.shareNoise))
 }
 
 // message is the decision in one or two sentences. It is written before the mode has its say.
@@ -132,48 +132,48 @@ func (p *pass) message() string {
 
 // upText explains a raise.
 func (p *pass) upText() string {
-	m, r, rep := &p.policy.metrics[p.best], &p.results[p.best], &p.d.Metrics[p.best]
+	m, r := &p.policy.metrics[p.best], &p.results[p.best]
 	if p.need <= p.current {
 		if p.current == 0 {
 			return fmt.Sprintf("Back from 0 to the least that is asked for, which is %d.", p.draft)
 		}
 		return fmt.Sprintf("A need for %d was seen in the last %s and still counts.", p.stages.highest, seconds(p.in.Options.DownscaleStabilization))
 	}
-	s := m.subject() + " is at " + m.share(rep.Load) + m.of()
+	s := m.subject() + " is at " + m.share(r.share) + m.of()
 	switch {
-	case math.IsNaN(rep.Load): // nothing runs yet that it could be shared among
+	case math.IsNaN(r.share): // nothing runs yet that it could be shared among
 		return m.subject() + " is at " + r.total.String() + ", with " + m.line() + " for each replica; " + carry(p.draft, "carry") + " it."
 	case r.look != nil && !r.plain && p.refining():
-		s = m.subject() + " stood at " + m.share(rep.Load) + m.of() + " for " + seconds(r.look.Window) + " after the last raise"
+		s = m.subject() + " stood at " + m.share(r.share) + m.of() + " for " + seconds(r.look.Window) + " after the last raise"
 	case r.look != nil && !r.plain:
-		s = m.subject() + " stood at " + m.share(rep.Load) + m.of() + " for " + seconds(r.look.Window) + ", clear of its noise (±" + m.share(rep.Noise) + ")"
+		s = m.subject() + " stood at " + m.share(r.share) + m.of() + " for " + seconds(r.look.Window) + ", clear of its noise (±" + m.share(r.shareNoise) + ")"
 	default:
 		s += ", above its line of " + m.line()
 	}
-	return s + "; " + carry(p.draft, "bring") + " it to " + p.after(m, r, rep) + "."
+	return s + "; " + carry(p.draft, "bring") + " it to " + p.after(m, r) + "."
 }
 
 // after is the load that each replica would carry if there were as many as the draft.
-func (p *pass) after(m *metric, r *result, rep *MetricReport) string {
+func (p *pass) after(m *metric, r *result) string {
 	switch {
 	case p.draft == 0:
 		return m.share(0)
 	case !math.IsNaN(r.load):
-		return m.share(r.load * rep.Target / float64(p.draft))
+		return m.share(r.load * m.asShare() / float64(p.draft))
 	case m.target == autoscalingv2.ValueMetricType:
-		return m.share(rep.Load * float64(max(p.readyPods(), 1)) / float64(p.draft))
+		return m.share(r.share * float64(max(p.readyPods(), 1)) / float64(p.draft))
 	}
-	return m.share(rep.Load * float64(max(p.in.Target.StatusReplicas, 1)) / float64(p.draft))
+	return m.share(r.share * float64(max(p.in.Target.StatusReplicas, 1)) / float64(p.draft))
 }
 
 // downText explains a decision to shrink.
 func (p *pass) downText() string {
-	m, r, rep := &p.policy.metrics[p.best], &p.results[p.best], &p.d.Metrics[p.best]
-	s := m.subject() + " fell to " + m.share(rep.Load) + m.of()
+	m, r := &p.policy.metrics[p.best], &p.results[p.best]
+	s := m.subject() + " fell to " + m.share(r.share) + m.of()
 	if p.draft == 0 {
 		s += "; no replica is needed."
 	} else {
-		s += "; " + carry(p.draft, "carry") + " it at " + p.after(m, r, rep) + "."
+		s += "; " + carry(p.draft, "carry") + " it at " + p.after(m, r) + "."
 	}
 	if p.stages.stabilized {
 		s += fmt.Sprintf(" The highest need in the last %s was %d.", p.memory(), p.stages.highest)

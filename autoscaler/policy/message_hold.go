@@ -8,7 +8,7 @@ import (
 // holdText explains why the count stays.
 func (p *pass) holdText() string {
 	m, r, rep := &p.policy.metrics[p.best], &p.results[p.best], &p.d.Metrics[p.best]
-	at := m.subject() + " at " + m.share(rep.Load) + m.of()
+	at := m.subject() + " at " + m.share(r.share) + m.of()
 	switch {
 	case p.hold == RaiseOnlyHold:
 		return fmt.Sprintf("%s would need %d; the target is only raised, never lowered.", at, p.need)
@@ -23,7 +23,7 @@ func (p *pass) holdText() string {
 	case p.hold == AwaitingLook:
 		return fmt.Sprintf("%s would need %d; the next look at shrinking is due in %s.", at, r.need, p.untilDue())
 	case p.hold == WithinNoise:
-		return fmt.Sprintf("%s for %s is above its line of %s but not clear of its noise (±%s).", at, seconds(r.look.Window), m.line(), m.share(rep.Noise))
+		return fmt.Sprintf("%s for %s is above its line of %s but not clear of its noise (±%s).", at, seconds(r.look.Window), m.line(), m.share(r.shareNoise))
 	case p.hold == GapsInTheWay:
 		return at + " " + gapClause(&rep.Pods) + "; counted carefully, no change is clear."
 	case p.hold == WithinTolerance:

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"math"
+	"time"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 )
@@ -14,7 +15,7 @@ func (p *pass) evaluate() {
 	for i := range ms {
 		m, rep, r := &ms[i], &p.d.Metrics[i], &p.results[i]
 		*rep = MetricReport{Type: string(m.source), Name: m.name, Container: m.container, Load: math.NaN(), Target: math.NaN(), Noise: math.NaN()}
-		r.noise, r.load = math.NaN(), math.NaN()
+		r.noise, r.load, r.share, r.shareNoise = math.NaN(), math.NaN(), math.NaN(), math.NaN()
 		p.ask(m, rep, r)
 		if r.ok {
 			rep.Proposal = count(r.proposal)
@@ -80,20 +81,48 @@ func (p *pass) report(m *metric, rep *MetricReport, r *result) {
 	if r.err != "" || !ok {
 		return
 	}
-	rep.AverageValue = known(average)
+	rep.AverageValue, r.share = known(average), ratio
 	if m.target == autoscalingv2.UtilizationMetricType {
-		rep.Utilization = count(percent)
-		rep.Load, rep.Target = float64(percent)/100, float64(m.percent)/100
-	} else {
-		rep.Load, rep.Target = ratio, 1
+		rep.Utilization, r.share = count(percent), float64(percent)/100
 	}
 	r.load, r.each = p.table.load(m)
-	rep.Of = m.name + " request"
-	if n := p.table.groups[counted]; n > 0 && r.each > 0 {
-		of := r.each / rep.Target
-		rep.Of = MilliOfFloat(of).String() + " " + m.name
-		rep.Noise = r.noise / float64(n) / of
+	r.shareNoise = m.each(r.noise, &p.table, r.each)
+	if math.IsNaN(rep.Load) {
+		window := time.Duration(0)
+		if r.look != nil {
+			window = r.look.Window
+		}
+		p.fresh(m, rep, r.noise, window)
 	}
+}
+
+// fresh notes the load in the table for pages, where the newest is wanted, whatever the decision rests on.
+func (p *pass) fresh(m *metric, rep *MetricReport, noise float64, window time.Duration) {
+	load, each := p.table.load(m)
+	n := p.table.groups[counted]
+	if n == 0 || each <= 0 {
+		return
+	}
+	rep.Target = m.asShare()
+	rep.Load, rep.Noise, rep.Window = load/float64(n)*rep.Target, m.each(noise, &p.table, each), window
+	rep.Of = MilliOfFloat(each/rep.Target).String() + " " + m.name
+}
+
+// asShare is the target as a share: of the request, or 1 where the target is an amount.
+func (m *metric) asShare() float64 {
+	if m.target == autoscalingv2.UtilizationMetricType {
+		return float64(m.percent) / 100
+	}
+	return 1
+}
+
+// each turns the noise of a total into that of one replica's share.
+func (m *metric) each(noise float64, t *table, each float64) float64 {
+	n := t.groups[counted]
+	if n == 0 || each <= 0 {
+		return math.NaN()
+	}
+	return noise / float64(n) / each * m.asShare()
 }
 
 func (p *pass) askObject(m *metric, rep *MetricReport, r *result) {
@@ -105,7 +134,7 @@ func (p *pass) askObject(m *metric, rep *MetricReport, r *result) {
 		if o := &p.in.ObjectMetrics[i]; o.Metric == m.name {
 			r.total = o.Value
 			r.proposal, r.hold, r.err = p.whole(m, o.Value, rep)
-			r.need = r.proposal
+			r.need, r.share = r.proposal, rep.Load
 			return
 		}
 	}
@@ -128,7 +157,7 @@ func (p *pass) askExternal(m *metric, rep *MetricReport, r *result) {
 		}
 		r.total = sum
 		r.proposal, r.hold, r.err = p.whole(m, sum, rep)
-		r.need = r.proposal
+		r.need, r.share = r.proposal, rep.Load
 		return
 	}
 	r.err = "unable to get external metric " + m.name + ": no metrics returned from external metrics API"

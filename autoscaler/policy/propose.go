@@ -43,8 +43,11 @@ type result struct {
 	noise float64 // standard error of the total, in the metric's unit; NaN when not known
 	load  float64 // counted load in replicas' worth
 	each  float64 // what one replica is to carry, in the metric's unit
-	total Milli   // value of an Object or External metric
-	plain bool    // a look that was taken by the plain rule, its noise not asked
+	// share is the load per replica that the proposal rests on, as a share of the request (of the target where that is an
+	// amount), and shareNoise its standard error; NaN where not known.
+	share, shareNoise float64
+	total             Milli // value of an Object or External metric
+	plain             bool  // a look that was taken by the plain rule, its noise not asked
 }
 
 // propose is the replica count that the table asks for, and why if that is the current one.
