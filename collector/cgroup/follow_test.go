@@ -272,6 +272,42 @@ func testBudget(t *testing.T) {
 	}
 }
 
+// testExhausted leaves the process hardly any descriptors at all, whatever the budget says: what cannot be opened is a gap,
+// and comes back when there are descriptors again.
+func testExhausted(t *testing.T) {
+	top := newGroup(t, realLayout(t), "exhausted")
+	for i := range 20 {
+		top.leaf(t, fmt.Sprint(i))
+	}
+	var old unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &old); err != nil {
+		t.Fatal(err)
+	}
+	r := newReader(t, top.path)
+	few := unix.Rlimit{Cur: uint64(descriptorsOpen(t)) + 12, Max: old.Max}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &few); err != nil {
+		t.Fatal(err)
+	}
+	b := r.Read(time.Now())
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &old); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(b.Groups) - 1; n < 1 || n > 19 || n+len(b.Gaps) != 20 {
+		t.Errorf("got %d groups and %d gaps, want 20 together", n, len(b.Gaps))
+	}
+	for _, g := range b.Gaps {
+		if g.Reason != "descriptors" {
+			t.Errorf("got gap %v", g)
+		}
+	}
+	if counted(t, r, descriptors) == 0 {
+		t.Error("the lost samples are not counted")
+	}
+	if b = r.Read(time.Now().Add(time.Minute)); len(b.Groups) != 21 || len(b.Gaps) != 0 {
+		t.Errorf("with descriptors again: got %d groups, gaps %v", len(b.Groups), b.Gaps)
+	}
+}
+
 // testLimit follows no more than it may, and takes in the rest when there is room.
 func testLimit(t *testing.T) {
 	l := realLayout(t)

@@ -18,7 +18,7 @@ type member struct {
 }
 
 // young is how long a cgroup's name is asked for at each tick: the runtime may tell it a little after the cgroup appears.
-const young = 30 * time.Second
+const young = 5 * time.Second
 
 // members are the cgroups that are known, and those of them that are read. It is the tree's follower.
 type members struct {

@@ -1,7 +1,6 @@
 package cgroup
 
 import (
-	"math"
 	"strings"
 	"testing"
 )
@@ -182,7 +181,7 @@ func FuzzParse(f *testing.F) {
 				return
 			}
 			for _, x := range v {
-				if x >= maxValue*2 || math.IsInf(float64(x), 0) {
+				if x >= maxValue*2 {
 					t.Errorf("%s: got %d", what, x)
 				}
 			}

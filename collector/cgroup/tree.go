@@ -89,7 +89,7 @@ func (t *tree) stat(d *dir) bool {
 	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
 		return false
 	}
-	d.ino, d.nlink, d.mtime = st.Ino, uint64(st.Nlink), st.Mtim.Nano()
+	d.ino, d.nlink, d.mtime = st.Ino, uint64(st.Nlink), st.Mtim.Nano() //nolint:unconvert // Nlink has 32 bits on some architectures
 	return true
 }
 
@@ -247,7 +247,7 @@ func (t *tree) readdir(name string) (map[string]bool, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer unix.Close(fd)
+	defer func() { _ = unix.Close(fd) }()
 	out := map[string]bool{}
 	for {
 		n, err := unix.Getdents(fd, t.buf)

@@ -3,7 +3,6 @@ package cgroup
 import (
 	"os"
 	"testing"
-	"time"
 
 	"plimsoll.dev/plimsoll/internal/vmtest"
 )
@@ -20,6 +19,7 @@ func realTests() map[string]func(*testing.T) {
 		"Polled":     testPolled,
 		"MidRead":    testMidRead,
 		"Budget":     testBudget,
+		"Exhausted":  testExhausted,
 		"Limit":      testLimit,
 		"Renamed":    testRenamed,
 		"Nested":     testNested,
@@ -38,12 +38,12 @@ func TestReal(t *testing.T) { runReal(t) }
 
 // TestVM boots a machine with cgroup v2 and runs the tests on real cgroups in there.
 func TestVM(t *testing.T) {
-	vmtest.Run(t, vmtest.Options{Run: "^TestInVM", Timeout: 5 * time.Minute})
+	vmtest.Run(t, vmtest.Options{Run: "^TestInVM"})
 }
 
 // TestVM1 does it with cgroup v1.
 func TestVM1(t *testing.T) {
-	vmtest.Run(t, vmtest.Options{Run: "^TestInVMReal$", Timeout: 5 * time.Minute, Cgroup: vmtest.CgroupV1})
+	vmtest.Run(t, vmtest.Options{Run: "^TestInVMReal$", Cgroup: vmtest.CgroupV1})
 }
 
 func TestInVMReal(t *testing.T) { vmtest.Inside(t); runReal(t) }

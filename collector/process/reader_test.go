@@ -172,9 +172,9 @@ func TestChildIsIgnored(t *testing.T) {
 func TestManyChildren(t *testing.T) {
 	p := start(t, `for n in 1 2 3 4 5 6 7 8; do for m in 1 2 3 4 5; do (i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done) & done; wait; done; echo done; sleep 60`)
 	r := newReader(t, one(p, &metric.Entity{Container: "a"}))
-	got := untilProcesses(t, r, 2)
+	untilProcesses(t, r, 2)
 	p.said(t, "done")
-	got = untilProcesses(t, r, 2)
+	got := untilProcesses(t, r, 2)
 	x := newTable("/proc")
 	s, why := x.stat(p.cmd.Process.Pid)
 	if why != "" {

@@ -82,7 +82,7 @@ func (x *table) pids() ([]int, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer unix.Close(fd)
+	defer func() { _ = unix.Close(fd) }()
 	out := make([]int, 0, len(x.list)+64)
 	var names []string
 	for {

@@ -39,7 +39,7 @@ func (a *archive) copyFile(name, from string) {
 		a.err = err
 		return
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	st, err := f.Stat()
 	if err != nil {
 		a.err = err

@@ -25,7 +25,7 @@ type Options struct {
 	Package string
 	// Run is the pattern of the inner tests, as in "go test -run". Default "^TestInVM".
 	Run string
-	// Timeout bounds the whole run, building excepted. Default 3 minutes.
+	// Timeout bounds the whole run, building excepted. Default 5 minutes.
 	Timeout time.Duration
 	// Args are further arguments of the test binary.
 	Args []string
@@ -70,7 +70,7 @@ func (o Options) withDefaults() Options {
 		o.Run = "^TestInVM"
 	}
 	if o.Timeout == 0 {
-		o.Timeout = 3 * time.Minute
+		o.Timeout = 5 * time.Minute
 	}
 	if o.Cgroup == "" {
 		o.Cgroup = CgroupV2

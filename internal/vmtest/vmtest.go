@@ -43,7 +43,7 @@ func Run(t *testing.T, o Options) {
 	}
 	dir := t.TempDir()
 	bin := filepath.Join(dir, "tests")
-	if err := build(bin, o.Package); err != nil {
+	if err := build(t.Context(), bin, o.Package); err != nil {
 		t.Fatal(err)
 	}
 	mark := "vmtest-" + rand.Text()
@@ -82,8 +82,8 @@ func findTools() (tools, error) {
 	return x, nil
 }
 
-func build(bin, pkg string) error {
-	cmd := exec.Command("go", "test", "-c", "-ldflags=-s -w", "-o", bin, pkg)
+func build(ctx context.Context, bin, pkg string) error {
+	cmd := exec.CommandContext(ctx, "go", "test", "-c", "-ldflags=-s -w", "-o", bin, pkg)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("cannot build the tests of %q: %w\n%s", pkg, err, out)
@@ -100,7 +100,6 @@ func pack(to, bin, mark string, x tools, o Options) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
 	a := newArchive(f)
 	text := func(name, s string) { a.file(name, 0o755, int64(len(s)), strings.NewReader(s)) }
 	a.copyFile("/bin/busybox", x.busybox)
@@ -116,7 +115,7 @@ func pack(to, bin, mark string, x tools, o Options) error {
 	for in, from := range o.Files {
 		a.copyFile(in, from)
 	}
-	if err := a.close(); err != nil {
+	if err := errors.Join(a.close(), f.Close()); err != nil {
 		return fmt.Errorf("cannot write initramfs %q: %w", to, err)
 	}
 	return nil
