@@ -101,9 +101,9 @@ func (p *pass) written() {
 	}
 	if b := p.policy.behavior; b != nil {
 		if p.draft > p.current {
-			p.d.State.ScaleUps = p.remember(p.d.State.ScaleUps, int32(p.draft-p.current), &b.up)
+			p.d.State.ScaleUps = p.remember(p.d.State.ScaleUps, int32(p.draft-p.current), &b.up, b)
 		} else {
-			p.d.State.ScaleDowns = p.remember(p.d.State.ScaleDowns, int32(p.current-p.draft), &b.down)
+			p.d.State.ScaleDowns = p.remember(p.d.State.ScaleDowns, int32(p.current-p.draft), &b.down, b)
 		}
 	}
 	if p.d.Look != nil && p.draft > p.current {
@@ -118,10 +118,15 @@ func (p *pass) zeroCondition() {
 	}
 }
 
-// remember adds a change to a list of events. The HPA reuses the last slot that is older than the longest period; with
-// CompactHistory all of those are forgotten.
-func (p *pass) remember(events []ScaleEvent, change int32, r *rules) []ScaleEvent {
-	cutoff := p.in.Now.Add(-r.longest)
+// remember adds a change to a list of events. The HPA reuses the last slot that is older than the longest period of that
+// direction, although the periods of the other may still count it; with CompactHistory all that neither direction counts
+// any more are forgotten, and only those.
+func (p *pass) remember(events []ScaleEvent, change int32, r *rules, b *behavior) []ScaleEvent {
+	longest := r.longest
+	if !p.off.CompactHistory {
+		longest = max(b.up.longest, b.down.longest)
+	}
+	cutoff := p.in.Now.Add(-longest)
 	event := ScaleEvent{At: p.in.Now, Change: change}
 	out := make([]ScaleEvent, 0, len(events)+1)
 	slot := -1

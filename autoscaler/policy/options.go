@@ -56,7 +56,8 @@ type Switches struct {
 	// StabilizeDownOnly lets remembered recommendations hold the count, never raise it (without behavior; with
 	// behavior the HPA does so itself).
 	StabilizeDownOnly bool `json:"stabilizeDownOnly,omitempty"`
-	// CompactHistory forgets recommendations that can no longer matter. It changes no decision.
+	// CompactHistory forgets recommendations and changes that can no longer matter, and none that can: the HPA lets its
+	// list grow, and overwrites changes of one direction that longer periods of the other still count.
 	CompactHistory bool `json:"compactHistory,omitempty"`
 	// RecomputeOnConflict decides anew when somebody else changed the count in between (for the loop).
 	RecomputeOnConflict bool `json:"recomputeOnConflict,omitempty"`
