@@ -133,32 +133,37 @@ func (s *series) decodeV2(data []byte, symbols [][]byte) error {
 
 // refs reads label references, packed or one by one.
 func (s *series) refs(typ protowire.Type, v []byte, n uint64, symbols [][]byte) error {
-	one := func(ref uint64) error {
-		if ref >= uint64(len(symbols)) {
-			return fmt.Errorf("a label refers to symbol %d of %d", ref, len(symbols))
-		}
-		if len(s.labels) >= 2*maxLabels {
-			return fmt.Errorf("a series has more than %d labels", maxLabels)
-		}
-		s.labels = append(s.labels, symbols[ref])
-		return nil
-	}
 	if typ == protowire.VarintType {
-		return one(n)
+		return s.ref(n, symbols)
 	}
 	if typ != protowire.BytesType {
 		return fmt.Errorf("labels: %w", errWireType)
 	}
 	for len(v) > 0 {
-		ref, n := protowire.ConsumeVarint(v)
-		if n < 0 {
-			return errTruncated
+		if v[0] < 0x80 { // most tables are small
+			n, v = uint64(v[0]), v[1:]
+		} else {
+			ref, size := protowire.ConsumeVarint(v)
+			if size < 0 {
+				return errTruncated
+			}
+			n, v = ref, v[size:]
 		}
-		v = v[n:]
-		if err := one(ref); err != nil {
+		if err := s.ref(n, symbols); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+func (s *series) ref(n uint64, symbols [][]byte) error {
+	if n >= uint64(len(symbols)) {
+		return fmt.Errorf("a label refers to symbol %d of %d", n, len(symbols))
+	}
+	if len(s.labels) >= 2*maxLabels {
+		return fmt.Errorf("a series has more than %d labels", maxLabels)
+	}
+	s.labels = append(s.labels, symbols[n])
 	return nil
 }
 

@@ -21,10 +21,13 @@ type table struct {
 	mu       sync.Mutex
 	series   map[string]*known
 	entities map[metric.Entity]*named
+	names    map[string]rowLevel // at most the catalogue's
 	swept    int64
 	round    uint64 // the request being converted
 	key      []byte
 	batches  []*metric.Batch
+	groups   int            // groups of the last batch: a good guess for the next
+	points   []metric.Point // room for the groups to come
 }
 
 // known is what the labels of a series mean.
@@ -44,11 +47,12 @@ type named struct {
 	round        uint64
 	batch, group int
 	gap          bool // it had a stale marker in this round
+	size         int  // samples in the round before
 }
 
 func newTable(o Options) *table {
 	return &table{maxSeries: o.MaxSeries, maxEntities: o.MaxEntities, forget: o.Forget.Milliseconds(),
-		series: map[string]*known{}, entities: map[metric.Entity]*named{}}
+		series: map[string]*known{}, entities: map[metric.Entity]*named{}, names: map[string]rowLevel{}}
 }
 
 // lookup returns what a series means. The caller holds the lock.
@@ -102,8 +106,8 @@ func (t *table) understand(s *series, k *known) (*named, reason) {
 	if name == "" {
 		return nil, rejectLabels
 	}
-	row, level, err := metric.Lookup(name, get)
-	if err != nil {
+	row, level, ok := t.row(name, get)
+	if !ok {
 		return nil, skipUnknown
 	}
 	e := metric.Entity{Level: level, Node: get("node"), Namespace: get("namespace"), WorkloadKind: get("workload_kind"),
@@ -125,6 +129,28 @@ func (t *table) understand(s *series, k *known) (*named, reason) {
 	t.entities[e] = n
 	n.used = k.used
 	return n, numReasons
+}
+
+// rowLevel is what a metric name stands for by itself.
+type rowLevel struct {
+	row   *metric.Row
+	level metric.Level
+}
+
+// row looks a metric up, remembering the names that need no label to be told apart: the catalogue's own search is for
+// few look-ups, and a cluster that starts to send makes a million.
+func (t *table) row(name string, label func(string) string) (*metric.Row, metric.Level, bool) {
+	if r, ok := t.names[name]; ok {
+		return r.row, r.level, true
+	}
+	row, level, err := metric.Lookup(name, label)
+	if err != nil {
+		return nil, 0, false
+	}
+	if len(row.Fixed) == 0 {
+		t.names[strings.Clone(name)] = rowLevel{row, level}
+	}
+	return row, level, true
 }
 
 // place finds the level of a series that came from cAdvisor itself, where pods and the machine have the
@@ -226,8 +252,11 @@ func (t *table) convert(decode func(func(*series) error) error, now time.Time, s
 	if newest > 0 {
 		c.lag = float64(ms-newest) / 1000
 	}
+	for _, b := range t.batches {
+		t.groups = min(len(b.Groups), 1000)
+	}
 	c.batches = t.batches
-	t.batches = nil
+	t.batches, t.points = nil, nil // the batches' readers have them now
 	return c, err
 }
 
@@ -258,6 +287,7 @@ func (t *table) samples(k *known, s *series, now time.Time, horizon int64, fast 
 			g.Start = time.UnixMilli(int64(x.v * 1000)).UTC()
 		}
 		g.Points = append(g.Points, metric.Point{ID: k.id, Sub: k.sub, T: x.t, V: x.v})
+		k.of.size++
 		c.written++
 		newest = max(newest, x.t)
 	}
@@ -279,7 +309,7 @@ func (t *table) batch(n *named, now time.Time, fast bool) int {
 			return i
 		}
 	}
-	t.batches = append(t.batches, &metric.Batch{Node: node, Time: now, Fast: fast})
+	t.batches = append(t.batches, &metric.Batch{Node: node, Time: now, Fast: fast, Groups: make([]metric.Group, 0, max(t.groups, 1))})
 	return len(t.batches) - 1
 }
 
@@ -295,9 +325,20 @@ func (t *table) group(n *named, now time.Time, fast bool) *metric.Group {
 	b := t.batches[n.batch]
 	if n.group < 0 {
 		n.group = len(b.Groups)
-		b.Groups = append(b.Groups, metric.Group{Entity: n.entity})
+		b.Groups = append(b.Groups, metric.Group{Entity: n.entity, Points: t.room(max(n.size, 1))})
+		n.size = 0
 	}
 	return &b.Groups[n.group]
+}
+
+// room returns a slice for n points, cut from a larger one: one allocation for many groups.
+func (t *table) room(n int) []metric.Point {
+	if cap(t.points)-len(t.points) < n {
+		t.points = make([]metric.Point, 0, max(n, 256))
+	}
+	from := len(t.points)
+	t.points = t.points[:from+n]
+	return t.points[from : from : from+n]
 }
 
 // ended notes that the sender has ended a series of an entity; see gaps.

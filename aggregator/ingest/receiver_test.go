@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"math"
 	"net/http"
 	"net/http/httptest"
@@ -414,36 +413,4 @@ func FuzzReceiver(f *testing.F) {
 			}
 		}
 	})
-}
-
-func BenchmarkReceive(b *testing.B) {
-	r := receiver(b, Options{Live: SinkFunc(func(context.Context, *metric.Batch) error { return nil })})
-	now := time.Now()
-	batch := &metric.Batch{Node: "n1"}
-	for i := range 100 {
-		e := *sampleBatch(now).Groups[0].Entity
-		e.Pod += string(rune('a'+i%26)) + string(rune('a'+i/26))
-		e.ID += e.Pod
-		batch.Groups = append(batch.Groups, metric.Group{Entity: &e, Start: now.Add(-time.Hour), Points: []metric.Point{
-			{ID: metric.CPUUsage, T: now.UnixMilli(), V: 1.5}, {ID: metric.MemoryWorkingSet, T: now.UnixMilli(), V: 1e7}}})
-	}
-	body, err := Encode(batch)
-	if err != nil {
-		b.Fatal(err)
-	}
-	req := httptest.NewRequest(http.MethodPost, "/api/v1/write", nil)
-	b.ReportAllocs()
-	b.ReportMetric(float64(len(body))/100, "wire-B/container")
-	for b.Loop() {
-		req.Header = http.Header{}
-		SetHeader(req.Header, true)
-		req.ContentLength = int64(len(body))
-		req.Body = io.NopCloser(bytes.NewReader(body))
-		w := httptest.NewRecorder()
-		r.ServeHTTP(w, req)
-		if w.Code != 204 {
-			b.Fatal(w.Code, w.Body)
-		}
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/100, "ns/container")
 }
