@@ -46,7 +46,13 @@ func TestVM1(t *testing.T) {
 	vmtest.Run(t, vmtest.Options{Run: "^TestInVMReal$", Cgroup: vmtest.CgroupV1})
 }
 
-func TestInVMReal(t *testing.T) { vmtest.Inside(t); runReal(t) }
+func TestInVMReal(t *testing.T) {
+	vmtest.Inside(t)
+	if info, err := Detect(""); err != nil || !info.PSI || info.Version == Hybrid {
+		t.Errorf("got %v, %v, want pressure and one version", info, err)
+	}
+	runReal(t)
+}
 
 // The kernel's queue of events runs over: nothing is missed.
 func TestInVMLostEvents(t *testing.T) {
