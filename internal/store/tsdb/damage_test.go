@@ -309,3 +309,19 @@ func checkDamaged(t *testing.T, dir string, start time.Time) {
 	}
 	_, _ = db.Query(context.Background(), store.Query{Row: fleetRow, Func: store.Count, Start: start, End: start.Add(12 * time.Hour)}) // no panic
 }
+
+// TestBrokenIsTrimmed: what was set aside goes when data of its time would.
+func TestBrokenIsTrimmed(t *testing.T) {
+	db := mustOpen(t, Options{Retention: 24 * time.Hour})
+	dir := db.brokenDir()
+	old, young := time.Now().Add(-25*time.Hour).UTC().Format(asideStamp)+"x", time.Now().Add(-23*time.Hour).UTC().Format(asideStamp)+"y"
+	for _, name := range []string{old, young, "note.txt"} {
+		must(t, os.MkdirAll(filepath.Join(dir, name), 0o755))
+	}
+	db.compact(context.Background())
+	names, err := os.ReadDir(dir)
+	must(t, err)
+	if len(names) != 2 || names[0].Name() != young {
+		t.Errorf("got %v, want %q and the note", names, young)
+	}
+}

@@ -55,7 +55,8 @@ func (db *DB) compact(ctx context.Context) {
 	if db.writable() != nil {
 		return
 	}
-	err := db.decisions.trim(db.opts.Now())
+	now := db.opts.Now()
+	err := errors.Join(db.decisions.trim(now), trimBroken(db.brokenDir(), now.Add(-db.opts.Retention)))
 	db.mu.RLock()
 	defer db.mu.RUnlock()
 	gen := db.gen

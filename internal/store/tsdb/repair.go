@@ -1,7 +1,6 @@
 package tsdb
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -12,12 +11,10 @@ import (
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
-	promtsdb "github.com/prometheus/prometheus/tsdb"
 	"github.com/prometheus/prometheus/tsdb/chunks"
 	"github.com/prometheus/prometheus/tsdb/record"
 	"github.com/prometheus/prometheus/tsdb/wlog"
 	"github.com/prometheus/prometheus/util/compression"
-	"golang.org/x/sys/unix"
 )
 
 // repairer makes a folder fit to be opened. The engine's own repair drops everything behind a damaged record, and
@@ -30,54 +27,6 @@ type repairer struct {
 
 	wasUnclean bool
 	refs       chunks.HeadSeriesRef // the highest series reference seen in a damaged log
-}
-
-// cleanFile says, in the engine's folder, that the engine was closed. It is gone while the engine is open.
-const cleanFile = "clean"
-
-// markClean notes that the engine was closed.
-func markClean(dir string) error {
-	if err := os.WriteFile(filepath.Join(dir, cleanFile), nil, 0o640); err != nil {
-		return fmt.Errorf("cannot note that %q was closed: %w", dir, err)
-	}
-	return nil
-}
-
-// prepare does all that must be done before the engine is opened.
-func (r *repairer) prepare() error {
-	err := os.Remove(filepath.Join(r.dir, cleanFile))
-	unclean := errors.Is(err, os.ErrNotExist)
-	if err != nil && !unclean {
-		return err
-	}
-	if err := r.logs(); err != nil {
-		return err
-	}
-	if r.wasUnclean = unclean; unclean {
-		if err := r.unclean(); err != nil {
-			return err
-		}
-	}
-	return r.metas()
-}
-
-// room says whether the disk has room for the head chunks that a replay writes. Without, the engine would panic.
-func (r *repairer) room() error {
-	names, err := segments(filepath.Join(r.dir, "wal"))
-	if err != nil {
-		return err
-	}
-	need := int64(256 << 10)
-	for _, name := range names {
-		if info, err := os.Stat(name); err == nil && r.wasUnclean {
-			need += info.Size() / 2
-		}
-	}
-	free, err := freeBytes(r.dir)
-	if err != nil || free >= need {
-		return err
-	}
-	return fmt.Errorf("replaying the log needs %s on the disk, which has %s: %w", size(need), size(free), unix.ENOSPC)
 }
 
 // logs repairs the write-ahead log, its checkpoints, and the log of late samples.
@@ -102,77 +51,6 @@ func (r *repairer) logs() error {
 		return nil
 	}
 	return r.reserve(wal, dirs)
-}
-
-// unclean makes the folder of an engine that was not closed (kill -9, a panic) safe to replay. The engine writes
-// head chunks through a buffer that dies with it, but notes in the log of late samples at once where each chunk
-// lies. At the first replay it sees that such a chunk is missing; at the second, newer chunks lie behind that
-// place, and it takes the samples for stored and drops them. All that is in head chunks is in the logs too, so
-// both the chunks and the notes go, and are made anew from the logs.
-func (r *repairer) unclean() error {
-	if err := os.RemoveAll(filepath.Join(r.dir, "chunks_head")); err != nil {
-		return fmt.Errorf("cannot remove head chunks of an unclean end: %w", err)
-	}
-	names, err := segments(filepath.Join(r.dir, wlog.WblDirName))
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		data, err := os.ReadFile(name)
-		if err != nil {
-			return fmt.Errorf("cannot read %q: %w", name, err)
-		}
-		if err := r.dropMarkers(name, data); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// dropMarkers rewrites a segment without its notes of chunks, if it has any.
-func (r *repairer) dropMarkers(name string, data []byte) error {
-	dec := record.NewDecoder(labels.NewSymbolTable(), nil)
-	marker := func(rec []byte) bool { return dec.Type(rec) == record.MmapMarkers }
-	any := false
-	scanSegment(data, func(rec []byte) { any = any || marker(rec) })
-	if !any {
-		return nil
-	}
-	tmp, _, err := r.copySegment(name, data, func(rec []byte) bool { return !marker(rec) })
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(tmp)
-	if err := os.Rename(wlog.SegmentName(tmp, 0), name); err != nil {
-		return fmt.Errorf("cannot rewrite %q: %w", name, err)
-	}
-	return nil
-}
-
-// copySegment writes the good records of a segment that are wanted to a new one, in a folder beside it that the
-// caller removes, and returns the folder and the number of records.
-func (r *repairer) copySegment(name string, data []byte, wanted func(rec []byte) bool) (tmp string, n int, err error) {
-	tmp = name + ".repair.tmp"
-	defer func() {
-		if err != nil {
-			_ = os.RemoveAll(tmp)
-			err = fmt.Errorf("cannot rewrite %q: %w", name, err)
-		}
-	}()
-	if err := os.RemoveAll(tmp); err != nil {
-		return tmp, 0, err
-	}
-	w, err := wlog.NewSize(nil, nil, tmp, 1<<30, compression.Snappy)
-	if err != nil {
-		return tmp, 0, err
-	}
-	scanSegment(data, func(rec []byte) {
-		if err == nil && wanted(rec) {
-			n++
-			err = w.Log(rec)
-		}
-	})
-	return tmp, n, errors.Join(err, w.Close())
 }
 
 // segments returns the numbered files of a log, in order.
@@ -250,6 +128,9 @@ func (r *repairer) rewrite(name string, data []byte, s scan) error {
 	return nil
 }
 
+// asideStamp is how the names of files that were set aside begin.
+const asideStamp = "20060102T150405.000Z-"
+
 // setAside moves a file or folder to the broken ones and returns its new name.
 func (r *repairer) setAside(name string) (string, error) {
 	if err := os.MkdirAll(r.broken, 0o750); err != nil {
@@ -259,7 +140,7 @@ func (r *repairer) setAside(name string) (string, error) {
 	if err != nil {
 		rel = filepath.Base(name)
 	}
-	aside := filepath.Join(r.broken, r.now.UTC().Format("20060102T150405.000Z-")+strings.ReplaceAll(rel, string(filepath.Separator), "-"))
+	aside := filepath.Join(r.broken, r.now.UTC().Format(asideStamp)+strings.ReplaceAll(rel, string(filepath.Separator), "-"))
 	if err := os.Rename(name, aside); err != nil {
 		return "", fmt.Errorf("cannot set %q aside: %w", name, err)
 	}
@@ -312,81 +193,4 @@ func (r *repairer) see(dec *record.Decoder, rec []byte) {
 			r.refs = max(r.refs, ss[i].Ref)
 		}
 	}
-}
-
-// blockDirs returns the folders that are named like blocks.
-func (r *repairer) blockDirs() []string {
-	names, _ := os.ReadDir(r.dir)
-	var out []string
-	for _, n := range names {
-		if n.IsDir() && len(n.Name()) == 26 {
-			out = append(out, filepath.Join(r.dir, n.Name()))
-		}
-	}
-	return out
-}
-
-// metas sets blocks without a readable meta.json aside: the engine would pass over them in silence, or not start.
-func (r *repairer) metas() error {
-	for _, dir := range r.blockDirs() {
-		var meta struct {
-			Version int    `json:"version"`
-			ULID    string `json:"ulid"`
-		}
-		data, err := os.ReadFile(filepath.Join(dir, "meta.json"))
-		if err == nil {
-			err = json.Unmarshal(data, &meta)
-		}
-		if err == nil && (meta.Version != 1 || meta.ULID != filepath.Base(dir)) {
-			err = fmt.Errorf("version %d of block %q", meta.Version, meta.ULID)
-		}
-		if err == nil {
-			continue
-		}
-		if err := r.block(dir, err); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// blocks sets every block aside that cannot be opened, and says whether there was one.
-func (r *repairer) blocks() (mended bool, err error) {
-	for _, dir := range r.blockDirs() {
-		b, err := promtsdb.OpenBlock(nil, dir, nil, nil)
-		if err == nil {
-			if err := b.Close(); err != nil {
-				return mended, err
-			}
-			continue
-		}
-		if err := r.block(dir, err); err != nil {
-			return mended, err
-		}
-		mended = true
-	}
-	return mended, nil
-}
-
-// headChunks sets the head chunks aside. The logs have all that is in them.
-func (r *repairer) headChunks() (bool, error) {
-	dir := filepath.Join(r.dir, "chunks_head")
-	if _, err := os.Stat(dir); err != nil {
-		return false, nil
-	}
-	aside, err := r.setAside(dir)
-	if err != nil {
-		return false, err
-	}
-	r.report(fmt.Sprintf("set damaged head chunks aside as %q; their samples are in the log", aside))
-	return true, r.unclean()
-}
-
-func (r *repairer) block(dir string, damage error) error {
-	aside, err := r.setAside(dir)
-	if err != nil {
-		return err
-	}
-	r.report(fmt.Sprintf("set damaged block %q aside as %q (%v)", filepath.Base(dir), aside, damage))
-	return nil
 }
