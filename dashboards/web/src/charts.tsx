@@ -2,7 +2,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Gap } from "./contract.ts";
-import { at, type Frame } from "./frame.ts";
+import { at as valueAt, type Frame } from "./frame.ts";
 import { Numbers } from "./numbers.tsx";
 import type { Picture } from "./picture.ts";
 import { Plot, type Limit, type Mark, type Spec, type Stroke } from "./plot.ts";
@@ -35,20 +35,20 @@ interface Props {
   gap: Gap | null; // why there is no value now
   since: number;
   now: number;
-  point?: number | null; // a moment chosen outside the charts
+  cursor?: [number | null, (t: number | null) => void]; // where the page keeps it for several groups of charts
   onZoom: (from: number | null, to: number | null) => void;
   children?: ComponentChildren; // what stands in the grid after the charts
 }
 
 export function Charts(p: Props) {
-  const [cursor, setCursor] = useState<number | null>(null);
+  const own = useState<number | null>(null);
+  const [cursor, setCursor] = p.cursor ?? own;
   const [paint, setPaint] = useState(0);
   useEffect(() => onTheme(() => setPaint((n) => n + 1)), []);
-  const shown = cursor ?? p.point ?? null;
   return (
     <div class="charts">
       {p.charts.map((c) => (
-        <Chart key={c.id + paint} {...p} chart={c} cursor={shown} onCursor={setCursor} />
+        <Chart key={c.id + paint} {...p} chart={c} at={cursor} onCursor={setCursor} />
       ))}
       {p.children}
     </div>
@@ -57,12 +57,12 @@ export function Charts(p: Props) {
 
 interface ChartProps extends Props {
   chart: ChartSpec;
-  cursor: number | null;
+  at: number | null; // the cursor
   onCursor: (t: number | null) => void;
 }
 
 function Chart(p: ChartProps) {
-  const { chart: c, picture, cursor } = p;
+  const { chart: c, picture, at: cursor } = p;
   const cols = c.strokes.map((s) => picture.frame.cols[p.keys.indexOf(s.key)] ?? []);
   const frame: Frame = { t: picture.frame.t, cols };
   const spec: Spec = { height: c.height ?? 170, strokes: c.strokes, limits: c.limits ?? [], marks: p.marks, unit: c.scale ?? c.unit, binary: !!c.binary, floor: c.floor ?? 0, from: picture.from, to: picture.to, frame };
@@ -72,7 +72,7 @@ function Chart(p: ChartProps) {
   useEffect(() => plot.current?.point(cursor), [cursor]);
   const i = cursor === null ? frame.t.length - 1 : nearest(frame.t, cursor);
   const none = cols.every((col) => col.every((v) => typeof v !== "number"));
-  const values = c.strokes.map((s, k) => ({ s, v: i < 0 ? null : at(cols[k]!, i) }));
+  const values = c.strokes.map((s, k) => ({ s, v: i < 0 ? null : valueAt(cols[k]!, i) }));
   const mark = cursor === null ? undefined : p.marks.find((m) => Math.abs(m.t - cursor) <= Math.max(1, (picture.to - picture.from) / 150));
   const onKey = (e: KeyboardEvent) => {
     const t = steer(e, frame.t, cursor, picture, p.onZoom);
@@ -192,5 +192,5 @@ function steer(e: KeyboardEvent, t: number[], cursor: number | null, w: Picture,
 
 function speak(c: ChartSpec, f: Frame, t: number, _now: number): string {
   const i = nearest(f.t, t);
-  return clock(t) + ": " + c.strokes.map((s, k) => `${s.label} ${at(f.cols[k]!, i) === null ? "no value" : c.unit(at(f.cols[k]!, i))}`).join(", ");
+  return clock(t) + ": " + c.strokes.map((s, k) => `${s.label} ${valueAt(f.cols[k]!, i) === null ? "no value" : c.unit(valueAt(f.cols[k]!, i))}`).join(", ");
 }

@@ -29,7 +29,7 @@ export function ContainerPage({ live, data, address, go, view: v }: Props) {
   }, [beyond]);
   const sel = [matcher("namespace", v.namespace), matcher("pod", v.pod), matcher("container", v.name), v.node && matcher("node", v.node)].filter(Boolean).join(",");
   const since = seconds(data.since)!;
-  const picture = usePicture({ lines: containerLines, sel, trail: live.trails.get(key, containerLines.length), address, now: live.now(), since });
+  const picture = usePicture({ lines: containerLines, sel, trail: live.trails.get(key, containerLines.length), address, live });
   const title = c?.title ?? [v.namespace, v.pod || v.name].filter(Boolean).join("/");
   return (
     <>

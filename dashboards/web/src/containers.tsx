@@ -201,7 +201,11 @@ function useSparks(live: Live, address: Address) {
     }, () => {});
     return () => stop.abort();
   }, [address.range, ready, Math.floor(now / Math.max(60, by))]);
-  return (key: string, c: Container) => {
+  const drawn = useRef({ turn: "", all: new Map<string, preact.JSX.Element>() });
+  const turn = `${address.range} ${Math.floor(now / (span / 180))}`; // half a pixel is soon enough
+  useEffect(() => void (drawn.current.turn = ""), [past]);
+  if (drawn.current.turn !== turn) drawn.current = { turn, all: new Map() };
+  const draw = (key: string, c: Container) => {
     const points = past.get(key) ?? [];
     const trail = live.trails.get(key, containerLines.length).frame;
     const history = points.length ? gridOf(points, by) : empty(1);
@@ -210,6 +214,11 @@ function useSparks(live: Live, address: Address) {
     const top = Math.max(c.cpuLimit ?? 0, 0.1, ...col.filter((v): v is number => typeof v === "number").map((v) => v * 1.1));
     const from = Math.max(now - span, Math.min(f.t[0] ?? now, now - 60));
     return <Spark t={f.t} col={col} from={from} to={now} top={top} ink="a" line={c.cpuLimit !== null && c.cpuLimit >= top} />;
+  };
+  return (key: string, c: Container) => {
+    const { all } = drawn.current;
+    if (!all.has(key)) all.set(key, draw(key, c));
+    return all.get(key)!;
   };
 }
 

@@ -27,7 +27,8 @@ function press(e: KeyboardEvent) {
 function walk(e: KeyboardEvent, typing: boolean) {
   const all = rows();
   const i = all.indexOf(document.activeElement as HTMLAnchorElement);
-  if (i < 0 && !typing && document.activeElement !== document.body && document.activeElement?.id !== "main") return;
+  const idle = document.activeElement === document.body || document.activeElement?.id === "main";
+  if (i < 0 && !typing && !(idle && parse(location.hash).view.at === "overview")) return; // elsewhere the arrows scroll
   const to = i + (e.key === "ArrowDown" ? 1 : -1);
   if (i < 0 && e.key === "ArrowUp") return;
   e.preventDefault();

@@ -21,6 +21,7 @@ export class Live {
   workload: Workload | null = null; // of the workload's page that is open
   state: State = "connecting";
   away = 0; // since when the server is away, in Unix seconds of this browser
+  epoch = 0; // grows each time the server comes back: what was missed is to be read
   updated = false; // the server has another version than the page came from
   readonly trails = new Trails();
   private offset = 0; // server's clock minus ours, in seconds
@@ -120,6 +121,7 @@ export class Live {
   }
 
   private turn(s: State) {
+    if (s === "live") this.epoch++;
     this.state = s;
     if (s === "away") this.away = this.overview ? seconds(this.overview.time)! - this.offset : Date.now() / 1000;
     this.tell();

@@ -62,6 +62,7 @@ function App() {
         {data ? <Conditions data={data} /> : live.state !== "away" && <p class="empty">Waiting for the first picture…</p>}
         {data && <Body live={live} data={data} address={address} go={go} />}
       </main>
+      <Footer data={data} />
     </>
   );
 }
@@ -139,6 +140,32 @@ function Conditions({ data }: { data: Data }) {
         </li>
       ))}
     </ul>
+  );
+}
+
+const keys = [
+  ["/", "search"],
+  ["↑ ↓ Enter", "open"],
+  ["Esc", "back"],
+  ["← → + −", "in a chart: cursor, zoom"],
+  ["drag, double click", "zoom, back"],
+];
+
+function Footer({ data }: { data: Data | null }) {
+  return (
+    <footer>
+      {keys.map(([key, what]) => (
+        <span key={key} class="keys">
+          <kbd>{key}</kbd> {what}
+        </span>
+      ))}
+      <span class="grow" />
+      {data && (
+        <span>
+          Plimsoll {data.version} · <a href="plimsoll/v1/overview">as JSON</a>
+        </span>
+      )}
+    </footer>
   );
 }
 

@@ -4,7 +4,9 @@ import { ranges, type Address } from "./address.ts";
 import { between, empty, grid, join, thin, type Frame } from "./frame.ts";
 import { finest, readLines, step } from "./history.ts";
 import type { Line } from "./lines.ts";
+import type { Live } from "./live.ts";
 import type { Trail } from "./trail.ts";
+import { seconds } from "./units.ts";
 
 export interface Picture {
   frame: Frame;
@@ -26,12 +28,12 @@ export interface PictureOptions<T> {
   sel: string;
   trail: Trail;
   address: Address;
-  now: number;
-  since: number; // when collecting began
+  live: Live;
 }
 
 export function usePicture<T>(o: PictureOptions<T>): Picture {
-  const { address: a, lines, sel, now } = o;
+  const { address: a, lines, sel, live } = o;
+  const now = live.now();
   const zoomed = a.from !== null && a.to !== null;
   const span = zoomed ? a.to! - a.from! : ranges[a.range]!;
   const by = step(span);
@@ -40,7 +42,6 @@ export function usePicture<T>(o: PictureOptions<T>): Picture {
   const key = [sel, lines.map((l) => l.key).join(), span, a.from, a.to].join(" ");
   const [past, setPast] = useState<Past | null>(null);
   useEffect(() => {
-    if (!now) return;
     const stop = new AbortController();
     const end = Math.ceil((zoomed ? a.to! : now) / by) * by;
     const start = Math.floor((zoomed ? a.from! : now - span) / by) * by;
@@ -49,12 +50,12 @@ export function usePicture<T>(o: PictureOptions<T>): Picture {
       (e: Error) => stop.signal.aborted || setPast((p) => ({ key, frame: p?.key === key ? p.frame : empty(lines.length), error: e.message })),
     );
     return () => stop.abort();
-  }, [key, turn, now > 0]);
+  }, [key, turn, live.epoch]);
   o.trail.keep = 960;
   const known = past?.key === key ? past : null;
-  const live = by > finest ? thin(o.trail.frame, by) : o.trail.frame;
-  const all = join(known?.frame ?? empty(lines.length), live, by);
-  const [from, to] = zoomed ? [a.from!, a.to!] : moving(now, span, all, o.since);
+  const rows = by > finest ? thin(o.trail.frame, by) : o.trail.frame;
+  const all = join(known?.frame ?? empty(lines.length), rows, by);
+  const [from, to] = zoomed ? [a.from!, a.to!] : moving(now, span, all, seconds(live.overview?.since) ?? now);
   return { frame: between(all, from - by, to + by), from, to, step: by, error: known?.error ?? "", loading: !known };
 }
 

@@ -48,7 +48,8 @@ const font = "11px Inter, system-ui, sans-serif";
 export class Plot {
   private u: uPlot;
   private ink: Record<Ink, string>;
-  private quiet = false; // true while the cursor is moved by us
+  private pointer: number | null = null; // where the mouse is, in pixels from the left
+  private cursor: number | null = null; // the moment that the cursor stands at
 
   constructor(
     private readonly el: HTMLElement,
@@ -57,6 +58,7 @@ export class Plot {
   ) {
     this.ink = inks(el);
     this.u = new uPlot(this.options(), this.data(), el);
+    this.follow();
   }
 
   destroy() {
@@ -70,6 +72,8 @@ export class Plot {
       this.u.setData(this.data(), false);
       this.u.setScale("x", { min: spec.from, max: spec.to });
     });
+    if (this.pointer === null) this.point(this.cursor);
+    else this.tell();
   }
 
   resize(width: number) {
@@ -78,10 +82,9 @@ export class Plot {
 
   /** point puts the cursor at a moment, or takes it away. */
   point(t: number | null) {
-    this.quiet = true;
-    const left = t === null ? -10 : this.u.valToPos(t, "x");
-    this.u.setCursor({ left, top: t === null ? -10 : 1 });
-    this.quiet = false;
+    this.cursor = t;
+    if (this.pointer !== null) return; // it is where the mouse is
+    this.u.setCursor({ left: t === null ? -10 : this.u.valToPos(t, "x"), top: t === null ? -10 : 1 });
   }
 
   private data(): uPlot.AlignedData {
@@ -108,7 +111,6 @@ export class Plot {
       hooks: {
         drawClear: [(u) => this.under(u)],
         draw: [(u) => this.over(u)],
-        setCursor: [(u) => this.moved(u)],
         setSelect: [(u) => this.selected(u)],
       },
     };
@@ -126,10 +128,21 @@ export class Plot {
     };
   }
 
-  private moved(u: uPlot) {
-    if (this.quiet) return;
-    const i = u.cursor.idx;
-    this.doors.onCursor(u.cursor.left! >= 0 && i != null ? (u.data[0][i] ?? null) : null);
+  /** follow tells where the pointer is, in time: when it moves, and when the time moves on below it. */
+  private follow() {
+    const { over } = this.u;
+    over.addEventListener("mousemove", (e) => {
+      this.pointer = e.offsetX;
+      this.tell();
+    });
+    over.addEventListener("mouseleave", () => {
+      this.pointer = null;
+      this.doors.onCursor(null);
+    });
+  }
+
+  private tell() {
+    if (this.pointer !== null) this.doors.onCursor(this.u.posToVal(this.pointer, "x"));
   }
 
   private selected(u: uPlot) {

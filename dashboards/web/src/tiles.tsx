@@ -7,7 +7,7 @@ import { nodeKey } from "./live.ts";
 import { Section, Spark } from "./marks.tsx";
 import type { ViewProps } from "./page.tsx";
 import { usePicture } from "./picture.ts";
-import { cores, disk, gapSays, memory, memoryOf, rateParts, ratesIn, seconds, share, span, whole } from "./units.ts";
+import { cores, disk, gapSays, memory, memoryOf, rateParts, ratesIn, share, span, whole } from "./units.ts";
 
 const key = (k: string) => nodeLines.findIndex((l) => l.key === k);
 
@@ -25,7 +25,7 @@ const plus = (a: Num, b: Num): Num => (a === null && b === null ? null : (a ?? 0
 export function Tiles({ live, data, address }: ViewProps) {
   const n = data.node;
   const trail = live.trails.get(nodeKey(""), nodeLines.length);
-  const p = usePicture({ lines: nodeLines, sel: "", trail, address: { ...address, from: null, to: null }, now: live.now(), since: seconds(data.since)! });
+  const p = usePicture({ lines: nodeLines, sel: "", trail, address: { ...address, from: null, to: null }, live });
   const col = (...keys: string[]) => p.frame.t.map((_, i) => keys.map((k) => p.frame.cols[key(k)]?.[i]).reduce((a, b) => (a == null ? b : b == null ? a : a + b)));
   const high = (c: (number | null | undefined)[]) => Math.max(0, ...c.filter((v): v is number => typeof v === "number"));
   const spark = (ink: "a" | "b" | "c" | "d", c: (number | null | undefined)[], top: number | null, line = top !== null) => (

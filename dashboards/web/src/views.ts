@@ -112,7 +112,9 @@ export const loadChart = (name: string, of: string, target: Num, alone: boolean)
   wide: true,
 });
 
-export const replicasChart: ChartSpec = {
+const few = 20; // up to so many allowed replicas their number is drawn as a line
+
+export const replicasChart = (min: number, max: number): ChartSpec => ({
   id: "replicas",
   title: "Replicas",
   sub: "asked for, and ready",
@@ -120,8 +122,9 @@ export const replicasChart: ChartSpec = {
     { key: "ready", label: "ready", ink: "b", fill: true, steps: true },
     { key: "wished", label: "asked for", ink: "ink", dash: dashed, steps: true },
   ],
+  limits: max <= few ? [{ label: `at most ${max}`, value: max, soft: true }] : [],
   unit: count,
-  floor: 3,
+  floor: Math.max(3, min),
   height: 130,
   wide: true,
-};
+});

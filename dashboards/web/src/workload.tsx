@@ -18,7 +18,7 @@ import { groupCharts, loadChart, replicasChart } from "./views.ts";
 type Props = ViewProps & { view: Extract<View, { at: "workload" }> };
 
 export function WorkloadPage({ live, data, address, go, view: v }: Props) {
-  const [point, setPoint] = useState<number | null>(null);
+  const cursor = useState<number | null>(null);
   const key = workloadKey(v);
   const known = live.workload && workloadKey(live.workload) === key ? live.workload : null;
   const s = data.scaled.find((x) => workloadKey(x) === key) ?? known?.scaled ?? null;
@@ -28,9 +28,9 @@ export function WorkloadPage({ live, data, address, go, view: v }: Props) {
   const sel = [matcher("namespace", v.namespace), matcher("workload", v.name), matcher("workload_kind", v.kind)].join(",");
   const since = seconds(data.since)!;
   const now = live.now();
-  const picture = usePicture({ lines, sel, trail: live.trails.get(key, lines.length), address, now, since });
+  const picture = usePicture({ lines, sel, trail: live.trails.get(key, lines.length), address, live });
   const decisions = known?.decisions ?? [s?.last, s?.change].filter((d): d is Decision => !!d);
-  const charts = [...(s ? [...s.metrics.map((m) => loadChart(m.name, m.of, m.target, s.metrics.length === 1)), replicasChart] : []), ...groupCharts()];
+  const charts = [...(s ? [...s.metrics.map((m) => loadChart(m.name, m.of, m.target, s.metrics.length === 1)), replicasChart(s.min, s.max)] : []), ...groupCharts()];
   return (
     <>
       <Crumbs address={address} namespace={v.namespace} name={v.name} />
@@ -46,12 +46,12 @@ export function WorkloadPage({ live, data, address, go, view: v }: Props) {
       )}
       {s?.last && s.last.from === s.last.to && (
         <p class="note last">
-          <b>{head(s.last)}</b> {s.last.message} <span>{ago(seconds(s.last.time)!, now)}</span>
+          <b>{head(s.last)}</b> {s.last.message} <small>{ago(seconds(s.last.time)!, now)}</small>
         </p>
       )}
       <Zoom address={address} go={go} />
-      <Charts picture={picture} keys={lines.map((l) => l.key)} charts={charts.slice(0, s ? s.metrics.length + 1 : 0)} marks={marks(decisions)} gap={s?.gap ?? null} since={since} now={now} point={point} onZoom={(from, to) => go({ from, to })} />
-      {s && <Decisions decisions={decisions.filter((d) => (seconds(d.time) ?? 0) >= picture.from && (seconds(d.time) ?? 0) <= picture.to)} last={s.change} now={now} onPoint={setPoint} />}
+      <Charts picture={picture} keys={lines.map((l) => l.key)} charts={charts.slice(0, s ? s.metrics.length + 1 : 0)} marks={marks(decisions)} gap={s?.gap ?? null} since={since} now={now} cursor={cursor} onZoom={(from, to) => go({ from, to })} />
+      {s && <Decisions decisions={decisions.filter((d) => (seconds(d.time) ?? 0) >= picture.from && (seconds(d.time) ?? 0) <= picture.to)} last={s.change} now={now} onPoint={cursor[1]} />}
       <Section id="containers" title={s ? "Replicas" : "Containers"} sub={String(s ? s.replicas : containers.length)}>
         {s && <Absent s={s} present={new Set(containers.map((c) => c.pod))} now={now} />}
         {containers.length ? (
@@ -62,7 +62,7 @@ export function WorkloadPage({ live, data, address, go, view: v }: Props) {
           <p class="card empty">None of its containers is there now.</p>
         )}
       </Section>
-      <Charts picture={picture} keys={lines.map((l) => l.key)} charts={charts.slice(s ? s.metrics.length + 1 : 0)} marks={marks(decisions)} gap={s?.gap ?? null} since={since} now={now} point={point} onZoom={(from, to) => go({ from, to })} />
+      <Charts picture={picture} keys={lines.map((l) => l.key)} charts={charts.slice(s ? s.metrics.length + 1 : 0)} marks={marks(decisions)} gap={s?.gap ?? null} since={since} now={now} cursor={cursor} onZoom={(from, to) => go({ from, to })} />
       <Policy s={s} />
     </>
   );

@@ -105,9 +105,9 @@ test("dragging zooms, Back and a double click come back, keys zoom too", async (
     await page.mouse.move(box.x + box.width * 0.7, box.y + 60, { steps: 6 });
     await page.mouse.up();
     await page.waitForFunction(() => /from=\d+&to=\d+/.test(location.hash));
+    await page.waitForSelector("text=Looking at"); // moves the charts down
   };
   await drag();
-  await page.waitForSelector("text=Looking at");
   await page.goBack();
   await page.waitForFunction(() => !/from=/.test(location.hash));
   await drag();
