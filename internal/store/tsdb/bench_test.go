@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/store"
 )
 
 // fleet makes a machine with so many containers of twenty series each, and a function that gives the batch of a tick.
@@ -139,5 +141,77 @@ func BenchmarkOpen(b *testing.B) {
 		if err := db.Close(); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// threeHours is a store with as much in its log as it ever has: three hours of 10,000 series, every 10 s.
+func threeHours(b *testing.B, dir string) (*DB, time.Time) {
+	start := time.Now().Add(-3 * time.Hour)
+	db, err := Open(Options{Dir: dir})
+	if err != nil {
+		b.Fatal(err)
+	}
+	tick := fleet(500)
+	for i := range 1079 {
+		if err := db.Append(context.Background(), tick(start.Add(time.Duration(i)*10*time.Second))); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return db, start.Add(3 * time.Hour)
+}
+
+// BenchmarkReplay opens a store that was killed, and one that was closed.
+func BenchmarkReplay(b *testing.B) {
+	dir := b.TempDir()
+	db, _ := threeHours(b, dir)
+	killed := filepath.Join(b.TempDir(), "killed")
+	if err := os.CopyFS(killed, os.DirFS(dir)); err != nil {
+		b.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		b.Fatal(err)
+	}
+	for name, dir := range map[string]string{"killed": killed, "closed": dir} {
+		b.Run(name, func(b *testing.B) {
+			for range b.N {
+				if name == "killed" {
+					_ = os.Remove(filepath.Join(dir, "tsdb", cleanFile))
+				}
+				db, err := Open(Options{Dir: dir})
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.StopTimer()
+				if err := db.Close(); err != nil {
+					b.Fatal(err)
+				}
+				b.StartTimer()
+			}
+		})
+	}
+}
+
+// BenchmarkQuery asks what the page asks, of three hours of 10,000 series.
+func BenchmarkQuery(b *testing.B) {
+	db, end := threeHours(b, b.TempDir())
+	defer db.Close()
+	one := []store.Matcher{{Name: "container", Op: store.Equal, Value: "app3-3"}}
+	for name, q := range map[string]store.Query{
+		"one container 15m":        {Row: metric.CPUUsage, Func: store.Rate, Matchers: one, Start: end.Add(-15 * time.Minute), Step: 10 * time.Second, Window: time.Minute},
+		"one container 3h":         {Row: metric.CPUUsage, Func: store.Rate, Matchers: one, Start: end.Add(-3 * time.Hour), Step: time.Minute, Window: 2 * time.Minute},
+		"500 containers now":       {Row: metric.CPUUsage, Func: store.Rate, Start: end, Window: time.Minute},
+		"500 by workload 1h":       {Row: metric.CPUUsage, Func: store.Rate, By: []string{"workload"}, Start: end.Add(-time.Hour), Step: 30 * time.Second, Window: time.Minute},
+		"500 p95 of the rate 3h":   {Row: metric.CPUUsage, Func: store.Quantile, Q: 0.95, RateOver: time.Minute, Start: end.Add(-3 * time.Hour)},
+		"500 maximum of memory 3h": {Row: metric.MemoryWorkingSet, Func: store.Max, Start: end.Add(-3 * time.Hour)},
+	} {
+		q.End = end
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				got, err := db.Query(context.Background(), q)
+				if err != nil || len(got) == 0 {
+					b.Fatalf("got %d series, %v", len(got), err)
+				}
+			}
+		})
 	}
 }
