@@ -268,12 +268,11 @@ func (p *Picture) ended(u *unit) bool {
 	if n == nil || n == u || u.entity.Node == "" || u.newestSample() == 0 {
 		return false
 	}
-	for ln := range numLanes {
-		if u.last[ln] != 0 && n.heard[ln]-u.last[ln] <= p.limit(u, ln) {
-			return false
-		}
+	ln := full
+	if u.last[fast] != 0 {
+		ln = fast
 	}
-	return true
+	return n.heard[ln]-u.last[ln] > p.limit(u, ln)
 }
 
 // memberGap speaks of members whose values are missing from the sum: not of those that end or begin.

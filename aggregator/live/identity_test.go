@@ -218,6 +218,9 @@ func TestScaledDown(t *testing.T) {
 			g = append(g, cpu(b, at, float64(i), 1))
 		}
 		apply(t, p, tick(at, g...))
+		if i == 4 {
+			apply(t, p, whole(at, g...))
+		}
 	}
 	s := p.Snapshot(sec(19))
 	wantGap(t, s.Containers[1], "stale")
