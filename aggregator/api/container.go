@@ -83,7 +83,7 @@ var sortKeys = [...]string{"hurt", "cpu", "memory", "throttled", "pressure", "oo
 
 // sortContainers puts rows in order: the largest first, what is not known last; equals by CPU use, then by
 // title and path, so that the same rows always come in the same order.
-func sortContainers(rows []Container, key string) {
+func sortContainers(rows []*Container, key string) {
 	by := func(c *Container) *float64 { return nil }
 	switch key {
 	case "hurt":
@@ -105,9 +105,9 @@ func sortContainers(rows []Container, key string) {
 	case "network":
 		by = func(c *Container) *float64 { return sum(c.NetReceive, c.NetTransmit) }
 	}
-	slices.SortStableFunc(rows, func(a, b Container) int {
+	slices.SortStableFunc(rows, func(a, b *Container) int {
 		if key != "name" {
-			if d := down(by(&a), by(&b)); d != 0 {
+			if d := down(by(a), by(b)); d != 0 {
 				return d
 			}
 			if d := down(a.CPU, b.CPU); d != 0 {
@@ -154,19 +154,22 @@ func (p *params) selection() selection {
 }
 
 // of picks rows, which are in the order of hurt; it does not change them.
-func (s selection) of(rows []Container) []Container {
-	out := make([]Container, 0, min(len(rows), s.limit))
-	if s.words == "" {
-		out = append(out, rows...)
-	} else {
-		for i := range rows {
-			if found(&rows[i], s.words) {
-				out = append(out, rows[i])
-			}
-		}
+func (s selection) of(rows []*Container) []Container {
+	if s.words != "" {
+		rows = slices.DeleteFunc(slices.Clone(rows), func(c *Container) bool { return !found(c, s.words) })
 	}
 	if s.sort != "hurt" {
-		sortContainers(out, s.sort)
+		rows = slices.Clone(rows)
+		sortContainers(rows, s.sort)
 	}
-	return out[:min(len(out), s.limit)]
+	return copies(rows[:min(len(rows), s.limit)])
+}
+
+// copies are the rows as answers have them; never nil.
+func copies(rows []*Container) []Container {
+	out := make([]Container, 0, len(rows))
+	for _, c := range rows {
+		out = append(out, *c)
+	}
+	return out
 }

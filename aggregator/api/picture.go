@@ -13,8 +13,8 @@ import (
 type picture struct {
 	snap       *live.Snapshot
 	time       time.Time
-	containers []Container // what hurts first
-	node       Node        // all machines together
+	containers []*Container // what hurts first
+	node       Node         // all machines together
 	nodes      []Node
 	byKey      map[containerKey]*Container
 	ended      map[containerKey]bool
@@ -52,16 +52,15 @@ func emptyPicture(now, since time.Time) *picture {
 	}
 	return &picture{
 		snap: &live.Snapshot{Time: now}, time: now.UTC(),
-		node:       Node{Gap: &Gap{Since: since.UTC(), Reason: "starting", Detail: "no machine has sent a sample yet"}},
-		nodes:      []Node{},
-		containers: []Container{},
+		node:  Node{Gap: &Gap{Since: since.UTC(), Reason: "starting", Detail: "no machine has sent a sample yet"}},
+		nodes: []Node{},
 	}
 }
 
 func newPicture(snap *live.Snapshot, k *kills, members map[replicaKey]*Replica) *picture {
 	p := &picture{
 		snap: snap, time: snap.Time.UTC(),
-		containers: make([]Container, 0, len(snap.Containers)),
+		containers: make([]*Container, 0, len(snap.Containers)),
 		nodes:      make([]Node, 0, len(snap.Nodes)),
 		byKey:      make(map[containerKey]*Container, len(snap.Containers)),
 		ended:      map[containerKey]bool{},
@@ -81,13 +80,10 @@ func newPicture(snap *live.Snapshot, k *kills, members map[replicaKey]*Replica) 
 			p.ended[keyOfEntity(it.Entity)] = true
 		}
 		c.Hurt, c.Why = hurt(&c, a)
-		p.containers = append(p.containers, c)
+		p.containers = append(p.containers, &c)
+		p.byKey[keyOfEntity(it.Entity)] = &c
 	}
 	sortContainers(p.containers, "hurt")
-	for i := range p.containers {
-		c := &p.containers[i]
-		p.byKey[keyOfRow(c)] = c
-	}
 	for _, it := range snap.Nodes {
 		p.nodes = append(p.nodes, nodeOf(it))
 	}
@@ -153,8 +149,7 @@ func acheOf(it *live.Item, m *Replica, k *kills, now time.Time) ache {
 func (p *picture) count() {
 	most := make([]float64, len(p.nodes))
 	busiest, all := "", 0.0
-	for i := range p.containers {
-		c := &p.containers[i]
+	for _, c := range p.containers {
 		n := slices.IndexFunc(p.nodes, func(n Node) bool { return n.Name == c.Node })
 		if n < 0 || p.ended[keyOfRow(c)] {
 			continue
@@ -186,19 +181,14 @@ func (p *picture) workload(namespace, kind, name string) *live.Item {
 
 // members returns the rows of a workload's containers, what hurts first.
 func (p *picture) members(w *live.Item) []Container {
-	out := []Container{}
+	var out []*Container
 	for _, pod := range w.Items {
 		for _, it := range pod.Items {
-			if c := p.row(it.Entity); c != nil {
-				out = append(out, *c)
+			if c := p.byKey[keyOfEntity(it.Entity)]; c != nil {
+				out = append(out, c)
 			}
 		}
 	}
 	sortContainers(out, "hurt")
-	return out
-}
-
-// row returns a container's row; nil if there is none.
-func (p *picture) row(e *metric.Entity) *Container {
-	return p.byKey[keyOfEntity(e)]
+	return copies(out)
 }

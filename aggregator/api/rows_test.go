@@ -92,7 +92,7 @@ func TestSorting(t *testing.T) {
 			t.Errorf("%s: got %d", key, rec.Code)
 		}
 	}
-	rows := []Container{{Title: "a"}, {Title: "b", OOMKills: ptr(0.0)}, {Title: "c", OOMKills: ptr(2.0)}, {Title: "d", CPU: ptr(1.0)}}
+	rows := []*Container{{Title: "a"}, {Title: "b", OOMKills: ptr(0.0)}, {Title: "c", OOMKills: ptr(2.0)}, {Title: "d", CPU: ptr(1.0)}}
 	sortContainers(rows, "oom")
 	got := ""
 	for _, r := range rows {
@@ -119,7 +119,7 @@ func FuzzParams(f *testing.F) {
 		start := p.moment("start")
 		actions := p.someOf("action", "Up", "Down", "Hold")
 		if p.err == nil {
-			sel.of([]Container{{Title: "web"}, {Title: "db"}})
+			sel.of([]*Container{{Title: "web"}, {Title: "db"}})
 			if len(actions) > 3 || start.After(time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)) {
 				t.Errorf("%q: got %v %v", query, actions, start)
 			}

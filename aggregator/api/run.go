@@ -7,11 +7,13 @@ import (
 	"sync"
 	"time"
 
+	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/store"
 )
 
 const (
 	tickEvery      = time.Second
+	startUp        = 2 * time.Second  // in which events come faster
 	decisionWindow = 10 * time.Second // how late an entry may appear in the log and still be told
 	refetchEvery   = 10 * time.Second // a workload's decisions, when no new one was seen
 )
@@ -27,16 +29,38 @@ func (a *API) Run(ctx context.Context) error {
 	p := publisher{api: a, recent: map[workloadKey]recent{}}
 	t := time.NewTicker(tickEvery)
 	defer t.Stop()
+	soon := time.NewTicker(tickEvery / 4)
+	defer soon.Stop()
+	if a.moving(time.Now()) {
+		soon.Stop()
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case k := <-news:
 			delete(p.recent, k)
+		case <-soon.C: // whoever opens the page at once need not wait for the next full second to see the first rates
+			now := time.Now()
+			p.publish(ctx, now)
+			if a.moving(now) {
+				soon.Stop()
+				t.Reset(tickEvery)
+			}
 		case <-t.C:
 			p.publish(ctx, time.Now())
 		}
 	}
+}
+
+// moving says whether the picture has rates yet, which takes two readings.
+func (a *API) moving(now time.Time) bool {
+	s := a.opts.Pictures.Snapshot(now)
+	if s == nil || len(s.Nodes) == 0 {
+		return false
+	}
+	_, ok := s.Nodes[0].Rate(metric.CPUUsage)
+	return ok
 }
 
 // publisher makes one frame for each view. Run owns it.
