@@ -36,6 +36,7 @@ type meters struct {
 	entities [len(levelCounts{})]prometheus.Gauge
 	restarts prometheus.Counter
 	steps    prometheus.Counter
+	newest   prometheus.Gauge
 	snapshot prometheus.Histogram
 }
 
@@ -54,6 +55,8 @@ func newMeters(r prometheus.Registerer) (*meters, error) {
 			Help: "Times an entity's counters began anew under the same names."}),
 		steps: prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_live_clock_steps_total",
 			Help: "Times an entity's samples went on at an earlier time."}),
+		newest: prometheus.NewGauge(prometheus.GaugeOpts{Name: "plimsoll_live_newest_sample_timestamp_seconds",
+			Help: "Time of the newest sample of the last batch, Unix time: the picture's lag is now less this."}),
 		snapshot: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "plimsoll_live_snapshot_duration_seconds",
 			Help: "Time to build a snapshot.", Buckets: prometheus.ExponentialBuckets(1e-4, 4, 8)}),
 	}
@@ -67,16 +70,17 @@ func newMeters(r prometheus.Registerer) (*meters, error) {
 		return m, nil
 	}
 	var errs []error
-	for _, c := range []prometheus.Collector{m.applied, dropped, entities, m.restarts, m.steps, m.snapshot} {
+	for _, c := range []prometheus.Collector{m.applied, dropped, entities, m.restarts, m.steps, m.newest, m.snapshot} {
 		errs = append(errs, r.Register(c))
 	}
 	return m, errors.Join(errs...)
 }
 
-// count adds what one Apply applied and dropped.
-func (m *meters) count(applied int, d *drops) {
+// count adds what one Apply applied and dropped; newest is the time of its newest sample, Unix milliseconds.
+func (m *meters) count(applied int, newest int64, d *drops) {
 	if applied > 0 {
 		m.applied.Add(float64(applied))
+		m.newest.Set(float64(newest) / 1000)
 	}
 	for i, n := range d {
 		if n > 0 {

@@ -96,7 +96,7 @@ func (p *Picture) Apply(b *metric.Batch) error {
 		p.changed = nil
 	}
 	p.mu.Unlock()
-	p.meters.count(applied, &d)
+	p.meters.count(applied, heard, &d)
 	return nil
 }
 
