@@ -204,9 +204,11 @@ func restartAt(t *testing.T, at time.Duration, crash bool, text string) (changes
 		_, end := begin(t, w, Options{Policies: []Policy{compiled(t, text)}, Log: log})
 		if at > 0 {
 			time.Sleep(at)
+			log.mu.Lock()
 			n := len(log.ds)
+			log.mu.Unlock()
 			end()
-			if crash {
+			if crash { // what an orderly end wrote was not written
 				log.ds = log.ds[:n]
 			}
 			time.Sleep(2 * time.Second) // Plimsoll is gone

@@ -24,6 +24,8 @@ type group interface {
 	procs() []int
 	// kill ends them all; remove gives back what the group holds.
 	kill() error
+	// starved says whether the kernel has killed a process of the group because its memory limit was reached.
+	starved() bool
 	remove() error
 }
 
@@ -123,12 +125,23 @@ func (g *cgroup) attach(pid int) error {
 
 func (g *cgroup) procs() []int { return procsIn(subtree(g.dirs)) }
 
-func (g *cgroup) kill() error {
-	err := killTree(g.dirs, time.Now().Add(clearTimeout))
-	for _, d := range g.dirs { // killTree forbade new processes; the next start needs one
-		_ = os.WriteFile(filepath.Join(d, "pids.max"), []byte("max"), 0)
+func (g *cgroup) kill() error { return killTree(g.dirs, time.Now().Add(clearTimeout)) }
+
+func (g *cgroup) starved() bool {
+	for _, d := range g.dirs {
+		for _, file := range []string{"memory.events", "memory.oom_control"} { // v2, v1
+			b, err := os.ReadFile(filepath.Join(d, file))
+			if err != nil {
+				continue
+			}
+			for line := range strings.Lines(string(b)) {
+				if n, ok := strings.CutPrefix(strings.TrimSpace(line), "oom_kill "); ok {
+					return n != "0"
+				}
+			}
+		}
 	}
-	return err
+	return false
 }
 
 func (g *cgroup) remove() error {
@@ -152,6 +165,7 @@ func (m marked) procs() []int                { return procsMarked(m.mark) }
 func (m marked) kill() error {
 	return killAll(m.procs, time.Now().Add(clearTimeout))
 }
+func (m marked) starved() bool { return false }
 func (m marked) remove() error { return nil }
 
 // procsMarked returns the processes whose mark is the given one or begins with it and a slash.

@@ -96,7 +96,11 @@ func killTree(dirs []string, deadline time.Time) error {
 	for _, d := range dirs {
 		_ = os.WriteFile(filepath.Join(d, "cgroup.kill"), []byte("1"), 0)
 	}
-	return killAll(func() []int { return procsIn(tree) }, deadline)
+	err := killAll(func() []int { return procsIn(tree) }, deadline)
+	for _, d := range dirs { // what is used again must let processes in again
+		_ = os.WriteFile(filepath.Join(d, "pids.max"), []byte("max"), 0)
+	}
+	return err
 }
 
 // clearTree kills everything below dirs and removes the cgroups, those of dirs too if asked.

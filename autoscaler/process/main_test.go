@@ -55,7 +55,24 @@ var actors = map[string]func(){
 	"deaf": func() { // does not hear SIGTERM
 		signal.Ignore(syscall.SIGTERM)
 		fmt.Println("deaf")
-		select {}
+		time.Sleep(time.Minute)
+	},
+	"hog": func() { // takes more and more memory
+		var all [][]byte
+		for {
+			b := make([]byte, 1<<20)
+			for i := 0; i < len(b); i += 4096 {
+				b[i] = 1
+			}
+			all = append(all, b)
+			if len(all) > 512 {
+				time.Sleep(time.Minute)
+			}
+		}
+	},
+	"busy": func() {
+		for {
+		}
 	},
 	"family": func() { // grandchildren that leave the process group, do not hear SIGTERM, and outlive their parent
 		n, _ := strconv.Atoi(os.Getenv("GENERATIONS"))
@@ -74,7 +91,7 @@ var actors = map[string]func(){
 	},
 	"plimsoll": func() { // supervises one service until it is killed
 		s, err := New(Options{CgroupRoot: os.Getenv("CGROUPS"), Env: os.Environ(), Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
-			Services: []Service{{Namespace: "test", Name: "web", Command: []string{os.Args[0]}, Replicas: 3,
+			Services: []Service{{Namespace: "test", Name: "web", Command: []string{os.Args[0]}, Replicas: 3, Drain: time.Second,
 				Env: map[string]string{"TEST_ACT": "family", "GENERATIONS": "2"}}}})
 		if err != nil {
 			panic(err)

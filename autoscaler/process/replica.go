@@ -173,11 +173,14 @@ func (r *replica) once() (err error) {
 	}
 	<-p.exited
 	err = g.kill() // children that outlived it
-	status := p.reap()
+	how := describe(p.reap())
+	if g.starved() {
+		how = fmt.Sprintf("was out of memory (limit %d MiB): %s", r.spec.Limits.Memory>>20, how)
+	}
 	stopOutput()
 	r.set(func(n *Replica) {
 		n.State, n.PID = Dead, 0
-		n.Detail = fmt.Sprintf("%s after %s", describe(status), time.Since(p.started).Round(100*time.Millisecond))
+		n.Detail = fmt.Sprintf("%s after %s", how, time.Since(p.started).Round(100*time.Millisecond))
 		if line := r.out.last(); line != "" {
 			n.Detail += fmt.Sprintf("; its last line was %q", line)
 		}

@@ -32,9 +32,9 @@ func eachHost(t *testing.T, f func(t *testing.T, root string)) {
 // eventually polls, because real processes take the time they take.
 func eventually(t *testing.T, what string, cond func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !cond(); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(60 * time.Second); !cond(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited 30 s in vain: %s", what)
+			t.Fatalf("waited a minute in vain: %s", what)
 		}
 	}
 }
@@ -348,6 +348,54 @@ func TestFiftyReplicas(t *testing.T) {
 		eventually(t, "1 replica", count(1))
 		t.Logf("50 up in %s, 49 down in %s", up, time.Since(began))
 	})
+}
+
+func TestLimits(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs root: to make cgroups")
+	}
+	svc := actor("busy", 1)
+	svc.Env["GOMAXPROCS"] = "1"
+	svc.Requests, svc.Limits = Resources{CPU: 250, Memory: 32 << 20}, Resources{CPU: 200 + 50, Memory: 64 << 20}
+	s, _ := run(t, Options{Services: []Service{svc}})
+	wantStates(t, s, "web-1 ready")
+	rs, _ := s.Replicas(web)
+	read := func(file string) string {
+		for _, pattern := range []string{"/sys/fs/cgroup" + rs[0].Cgroup, "/sys/fs/cgroup/*" + rs[0].Cgroup} {
+			found, _ := filepath.Glob(filepath.Join(pattern, file))
+			if len(found) > 0 {
+				b, _ := os.ReadFile(found[0])
+				return strings.TrimSpace(string(b))
+			}
+		}
+		return ""
+	}
+	want := map[string]string{"cpu.max": "25000 100000", "memory.max": "67108864", "cpu.weight": "10"}
+	if read("cpu.max") == "" {
+		want = map[string]string{"cpu.cfs_quota_us": "25000", "cpu.cfs_period_us": "100000", "memory.limit_in_bytes": "67108864", "cpu.shares": "256"}
+	}
+	for file, v := range want {
+		if got := read(file); got != v {
+			t.Errorf("%s: got %q, want %q", file, got, v)
+		}
+	}
+	eventually(t, "throttling", func() bool {
+		stat := read("cpu.stat")
+		return strings.Contains(stat, "nr_throttled") && !strings.Contains(stat, "nr_throttled 0")
+	})
+}
+
+func TestOutOfMemory(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs root: to make cgroups")
+	}
+	svc := actor("hog", 1)
+	svc.Limits.Memory = 48 << 20
+	s, _ := run(t, Options{Services: []Service{svc}})
+	wantStates(t, s, "web-1 backing-off")
+	if rs, _ := s.Replicas(web); !strings.Contains(rs[0].Detail, "was out of memory (limit 48 MiB): was killed by SIGKILL") {
+		t.Errorf("detail %q", rs[0].Detail)
+	}
 }
 
 func TestGuardIsReplaced(t *testing.T) {

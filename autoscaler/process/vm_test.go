@@ -1,0 +1,29 @@
+package process
+
+import (
+	"testing"
+	"time"
+
+	"plimsoll.dev/plimsoll/internal/vmtest"
+)
+
+// TestVM runs the tests that need cgroups on a real cgroup v2, and on a v1 laid out as systemd does.
+func TestVM(t *testing.T) {
+	for _, v := range []string{vmtest.CgroupV2, vmtest.CgroupV1} {
+		t.Run(v, func(t *testing.T) { vmtest.Run(t, vmtest.Options{Cgroup: v, Timeout: 6 * time.Minute}) })
+	}
+}
+
+func TestInVM(t *testing.T) {
+	vmtest.Inside(t)
+	for _, c := range []struct {
+		name string
+		f    func(*testing.T)
+	}{
+		{"ScaleUpAndDown", TestScaleUpAndDown}, {"CrashBacksOff", TestCrashBacksOff}, {"DeafReplicaIsKilled", TestDeafReplicaIsKilled},
+		{"FamilyEndsWithReplica", TestFamilyEndsWithReplica}, {"Limits", TestLimits}, {"OutOfMemory", TestOutOfMemory},
+		{"FiftyReplicas", TestFiftyReplicas}, {"KilledPlimsoll", TestKilledPlimsoll}, {"Leftovers", TestLeftovers},
+	} {
+		t.Run(c.name, c.f)
+	}
+}
