@@ -115,22 +115,22 @@ func TestLanes(t *testing.T) {
 				t.Errorf("Health: %v", err)
 			}
 		})
-		if d := cmp.Diff(history.log, []string{"full@0s", "full@10s"}); d != "" {
+		if d := cmp.Diff(history.log, []string{"full@0s", "full@2.5s", "full@10s"}); d != "" {
 			t.Errorf("history lane (-got +want):\n%s", d)
 		}
 		got := strings.Join(live.log, " ")
-		for _, want := range []string{"full@0s", "full@10s", "fast@0s", "fast@1s", "fast@9s", "fast@10s"} {
+		for _, want := range []string{"full@0s", "full@2.5s", "full@10s", "fast@0s", "fast@250ms", "fast@1s", "fast@9s", "fast@10s"} {
 			if !strings.Contains(got+" ", want+" ") {
 				t.Errorf("the live lane lacks %s: %s", want, got)
 			}
 		}
-		if len(live.log) != 13 {
-			t.Errorf("the live lane took %d batches, want 13: %s", len(live.log), got)
+		if len(live.log) != 15 {
+			t.Errorf("the live lane took %d batches, want 15: %s", len(live.log), got)
 		}
 		m := metrics(t, reg)
 		for key, want := range map[string]float64{
-			"read_samples_total{fast}": 11, "read_samples_total{full}": 2, "sent_samples_total{full,history}": 2,
-			"sent_samples_total{fast,live}": 11, "tick_duration_seconds{fast}": 11, "panics_total{}": 0,
+			"read_samples_total{fast}": 12, "read_samples_total{full}": 3, "sent_samples_total{full,history}": 3,
+			"sent_samples_total{fast,live}": 12, "tick_duration_seconds{fast}": 12, "panics_total{}": 0,
 		} {
 			if m[key] != want {
 				t.Errorf("%s = %v, want %v", key, m[key], want)
@@ -148,7 +148,7 @@ func TestSlowSinkHoldsNoTick(t *testing.T) {
 		c, _ := New(Options{Full: one(false), Fast: one(true), FastInterval: 300 * time.Millisecond, Live: live, History: history, Registerer: reg})
 		runFor(t, c, 59*time.Second)
 		m := metrics(t, reg)
-		if got, want := m["tick_duration_seconds{fast}"], 197.0; got != want {
+		if got, want := m["tick_duration_seconds{fast}"], 198.0; got != want {
 			t.Errorf("%v fast ticks, want %v: a slow sink held them up", got, want)
 		}
 		if m["unsent_samples_total{fast,busy,live}"] == 0 || m["unsent_samples_total{fast,deadline,live}"] == 0 {
@@ -227,8 +227,8 @@ func TestPanicsCostOneTick(t *testing.T) {
 		reg := prometheus.NewRegistry()
 		c, _ := New(Options{Full: full, History: history, Extra: []Extra{panicky{}}, Registerer: reg,
 			Logger: slog.New(slog.NewTextHandler(&text, nil))})
-		runFor(t, c, 31*time.Second)
-		if d := cmp.Diff(history.log, []string{"full@0s", "full@30s"}); d != "" {
+		runFor(t, c, 21*time.Second)
+		if d := cmp.Diff(history.log, []string{"full@0s", "full@20s"}); d != "" {
 			t.Errorf("batches (-got +want):\n%s", d)
 		}
 		if got := metrics(t, reg)["panics_total{}"]; got != 4 {
@@ -264,7 +264,7 @@ func TestExtraJoinsBothLanes(t *testing.T) {
 		})
 		c, _ := New(Options{Full: one(false), Fast: one(true), Live: live, Extra: []Extra{extra{&metric.Entity{}}}})
 		runFor(t, c, 1500*time.Millisecond)
-		if d := cmp.Diff(seen, map[bool]int{true: 2, false: 1}); d != "" {
+		if d := cmp.Diff(seen, map[bool]int{true: 3, false: 1}); d != "" {
 			t.Errorf("batches with the extra's group and gap (-got +want):\n%s", d)
 		}
 	})
@@ -286,7 +286,7 @@ func TestFailingAndPanickingSinks(t *testing.T) {
 			}
 		})
 		m := metrics(t, reg)
-		if m["unsent_samples_total{full,error,history}"] != 3 || m["unsent_samples_total{full,error,live}"] != 3 || m["panics_total{}"] != 3 {
+		if m["unsent_samples_total{full,error,history}"] != 4 || m["unsent_samples_total{full,error,live}"] != 4 || m["panics_total{}"] != 4 {
 			t.Errorf("metrics: %v", m)
 		}
 	})

@@ -42,14 +42,18 @@ func (l *lane) begin() {
 
 func (l *lane) busy() bool { return l.inside.Load() }
 
-// run ticks until ctx ends, on the monotonic clock: tick k is due k intervals after the start. A tick that
-// comes due while one is still being read is skipped and counted.
+// early is when the second tick comes, as a part of the interval: rates need two, and nobody likes to wait for the first.
+const early = 4
+
+// run ticks until ctx ends, on the monotonic clock: tick k is due k intervals after the start, and one more comes
+// early, a quarter of an interval after the first. A tick that comes due while one is still being read is skipped and counted.
 func (l *lane) run(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	start := time.Now()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	second := false // the early tick has come, or is due now
 	for k := int64(0); ; {
 		select {
 		case <-ctx.Done():
@@ -58,6 +62,12 @@ func (l *lane) run(ctx context.Context) {
 		}
 		l.tick(ctx, &wg)
 		passed := time.Since(start)
+		if !second && passed < l.every/early {
+			second = true
+			timer.Reset(l.every/early - passed)
+			continue
+		}
+		second = true
 		next := int64(passed/l.every) + 1
 		if skipped := next - k - 1; skipped > 0 {
 			l.c.own.skipped.WithLabelValues(l.name).Add(float64(skipped))
