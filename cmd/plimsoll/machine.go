@@ -66,7 +66,7 @@ func newMachine(ctx context.Context, o runOptions, log *slog.Logger, now time.Ti
 	}
 	life.opened("the demo's folder", m.policies.close)
 
-	if m.store, err = tsdb.Open(tsdb.Options{Dir: o.data, Retention: time.Duration(o.retention), MaxBytes: int64(o.retentionBytes), Logger: logOf(log, "store"), Registerer: m.registry}); err != nil {
+	if m.store, err = tsdb.Open(tsdb.Options{Dir: o.data, Retention: time.Duration(o.retention), MaxBytes: int64(o.retentionBytes), Logger: log, Registerer: m.registry}); err != nil {
 		return nil, err
 	}
 	m.life.opened("the store", m.store.Close)
@@ -90,11 +90,11 @@ func newMachine(ctx context.Context, o runOptions, log *slog.Logger, now time.Ti
 	m.life.runs("roll-ups", keepRollUps(m.picture, m.store, o.interval))
 
 	if m.api, err = api.New(api.Options{Pictures: m.picture, Decisions: m.store, Scaler: scaledOf{m.loop}, Conditions: m.conditions,
-		Version: thisBuild().Version, Since: now, Interval: o.fast, Logger: logOf(log, "api"), Registerer: m.registry}); err != nil {
+		Version: thisBuild().Version, Since: now, Interval: o.fast, Logger: log, Registerer: m.registry}); err != nil {
 		return nil, err
 	}
 	m.life.runs("api", m.api.Run)
-	if m.heapster, err = heapster.New(heapster.Options{Pictures: m.picture, History: m.store, Resolution: o.interval, Logger: logOf(log, "heapster"), Registerer: m.registry}); err != nil {
+	if m.heapster, err = heapster.New(heapster.Options{Pictures: m.picture, History: m.store, Resolution: o.interval, Logger: log, Registerer: m.registry}); err != nil {
 		return nil, err
 	}
 	if m.ingest, err = ingest.New(ingest.Options{Live: toPicture{m.picture}, History: toStore{m.store}, Logger: logOf(log, "ingest"), Registerer: m.registry}); err != nil {
@@ -108,7 +108,7 @@ func newMachine(ctx context.Context, o runOptions, log *slog.Logger, now time.Ti
 	return m, nil
 }
 
-// logOf names the part that logs.
+// logOf names the part that logs, for rooms that do not name themselves.
 func logOf(log *slog.Logger, name string) *slog.Logger { return log.With("component", name) }
 
 // newCollector makes the readers and the two lanes: fast to the picture, full to the picture and the store.

@@ -209,17 +209,18 @@ func firstChart(ctx context.Context, url string, began time.Time) (time.Duration
 	}
 }
 
-// points counts the overviews of a stream whose node has a CPU rate: what the first chart is drawn from.
+// points counts the different values of the node's CPU that a stream has brought: what the first chart is drawn from.
 func points(stream string) int {
-	n := 0
+	values := map[string]bool{}
 	for event := range strings.SplitSeq(stream, "\n\n") {
 		if _, after, ok := strings.Cut(event, `"node":{`); ok {
-			if _, value, ok := strings.Cut(after, `"cpu":`); ok && !strings.HasPrefix(value, "null") {
-				n++
+			_, after, _ = strings.Cut(after, `"cpu":`)
+			if value, _, ok := strings.Cut(after, ","); ok && value != "null" {
+				values[value] = true
 			}
 		}
 	}
-	return n
+	return len(values)
 }
 
 func get(ctx context.Context, url string) (string, error) {
