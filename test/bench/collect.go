@@ -209,14 +209,17 @@ func firstChart(ctx context.Context, url string, began time.Time) (time.Duration
 	}
 }
 
-// points counts the different values of the node's CPU that a stream has brought: what the first chart is drawn from.
+// points counts the different values of the node's CPU and memory that a stream has brought: what the first chart is drawn from.
 func points(stream string) int {
 	values := map[string]bool{}
 	for event := range strings.SplitSeq(stream, "\n\n") {
 		if _, after, ok := strings.Cut(event, `"node":{`); ok {
 			_, after, _ = strings.Cut(after, `"cpu":`)
-			if value, _, ok := strings.Cut(after, ","); ok && value != "null" {
-				values[value] = true
+			cpu, _, _ := strings.Cut(after, ",")
+			_, after, _ = strings.Cut(after, `"workingSet":`)
+			memory, _, ok := strings.Cut(after, ",")
+			if ok && cpu != "null" && memory != "null" {
+				values[cpu+" "+memory] = true
 			}
 		}
 	}
