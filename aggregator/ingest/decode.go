@@ -11,9 +11,19 @@ import (
 // The decoder walks the protobuf bytes and hands out one series at a time, as views into them. The generated types
 // would cost five allocations for each series, of which a live lane has hundreds of thousands a second.
 
+// span is a piece of the message. Unlike a slice it has no pointer, so that thousands of them do not occupy the
+// garbage collector.
+type span struct{ from, n uint32 }
+
+// spanOf returns where in the message v lies. v was cut from it, so that both end with the same array.
+func spanOf(message, v []byte) span {
+	return span{uint32(cap(message) - cap(v)), uint32(len(v))}
+}
+
 // series is one decoded series; its slices are valid until the next one.
 type series struct {
-	labels     [][]byte // name, value, name, value, ...
+	message    []byte
+	labels     []span // name, value, name, value, ...
 	samples    []sample
 	start      int64 // when the counter began, Unix milliseconds; 0: not said
 	histograms int
@@ -71,23 +81,23 @@ func fields(data []byte, f func(num protowire.Number, typ protowire.Type, v []by
 
 // decodeV2 reads an io.prometheus.write.v2.Request.
 func decodeV2(data []byte, each func(*series) error) error {
-	var symbols [][]byte
+	var symbols []span
 	err := fields(data, func(num protowire.Number, typ protowire.Type, v []byte, _ uint64) error {
 		if num == 4 {
 			if typ != protowire.BytesType {
 				return fmt.Errorf("symbols: %w", errWireType)
 			}
-			symbols = append(symbols, v)
+			symbols = append(symbols, spanOf(data, v))
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	if len(symbols) > 0 && len(symbols[0]) != 0 {
-		return fmt.Errorf("the first symbol is %.64q, it must be empty", symbols[0])
+	s := series{message: data}
+	if len(symbols) > 0 && symbols[0].n != 0 {
+		return fmt.Errorf("the first symbol is %.64q, it must be empty", s.text(symbols[0]))
 	}
-	var s series
 	return fields(data, func(num protowire.Number, typ protowire.Type, v []byte, _ uint64) error {
 		if num != 5 {
 			return nil
@@ -104,10 +114,12 @@ func decodeV2(data []byte, each func(*series) error) error {
 }
 
 func (s *series) reset() {
-	*s = series{labels: s.labels[:0], samples: s.samples[:0]}
+	*s = series{message: s.message, labels: s.labels[:0], samples: s.samples[:0]}
 }
 
-func (s *series) decodeV2(data []byte, symbols [][]byte) error {
+func (s *series) text(l span) []byte { return s.message[l.from : l.from+l.n] }
+
+func (s *series) decodeV2(data []byte, symbols []span) error {
 	err := fields(data, func(num protowire.Number, typ protowire.Type, v []byte, n uint64) error {
 		switch num {
 		case 1:
@@ -132,7 +144,7 @@ func (s *series) decodeV2(data []byte, symbols [][]byte) error {
 }
 
 // refs reads label references, packed or one by one.
-func (s *series) refs(typ protowire.Type, v []byte, n uint64, symbols [][]byte) error {
+func (s *series) refs(typ protowire.Type, v []byte, n uint64, symbols []span) error {
 	if typ == protowire.VarintType {
 		return s.ref(n, symbols)
 	}
@@ -156,7 +168,7 @@ func (s *series) refs(typ protowire.Type, v []byte, n uint64, symbols [][]byte) 
 	return nil
 }
 
-func (s *series) ref(n uint64, symbols [][]byte) error {
+func (s *series) ref(n uint64, symbols []span) error {
 	if n >= uint64(len(symbols)) {
 		return fmt.Errorf("a label refers to symbol %d of %d", n, len(symbols))
 	}
@@ -192,7 +204,7 @@ func (s *series) sample(typ protowire.Type, data []byte) error {
 
 // decodeV1 reads a prometheus.WriteRequest.
 func decodeV1(data []byte, each func(*series) error) error {
-	var s series
+	s := series{message: data}
 	return fields(data, func(num protowire.Number, typ protowire.Type, v []byte, _ uint64) error {
 		if num != 1 {
 			return nil
@@ -231,7 +243,7 @@ func (s *series) label(typ protowire.Type, data []byte) error {
 	if len(s.labels) >= 2*maxLabels {
 		return fmt.Errorf("a series has more than %d labels", maxLabels)
 	}
-	var name, value []byte
+	var name, value span
 	err := fields(data, func(num protowire.Number, typ protowire.Type, v []byte, _ uint64) error {
 		switch {
 		case num > 2:
@@ -239,9 +251,9 @@ func (s *series) label(typ protowire.Type, data []byte) error {
 		case typ != protowire.BytesType:
 			return fmt.Errorf("label: %w", errWireType)
 		case num == 1:
-			name = v
+			name = spanOf(s.message, v)
 		default:
-			value = v
+			value = spanOf(s.message, v)
 		}
 		return nil
 	})

@@ -55,12 +55,19 @@ func newTable(o Options) *table {
 		series: map[string]*known{}, entities: map[metric.Entity]*named{}, names: map[string]rowLevel{}}
 }
 
+// maxLabelBytes is the most bytes in the names and values of a series' labels.
+const maxLabelBytes = 16 << 10
+
 // lookup returns what a series means. The caller holds the lock.
 func (t *table) lookup(s *series, now int64) (*known, reason) {
 	t.key = t.key[:0]
+	size := 0
 	for _, l := range s.labels {
-		t.key = append(t.key, byte(len(l)>>16), byte(len(l)>>8), byte(len(l)))
-		t.key = append(t.key, l...)
+		if size += int(l.n); size > maxLabelBytes { // before it is copied: a symbol may be large, and be referred to often
+			return nil, rejectLabels
+		}
+		t.key = append(t.key, byte(l.n>>16), byte(l.n>>8), byte(l.n))
+		t.key = append(t.key, s.text(l)...)
 	}
 	if k := t.series[string(t.key)]; k != nil {
 		k.used = now
@@ -69,9 +76,6 @@ func (t *table) lookup(s *series, now int64) (*known, reason) {
 		}
 		k.of.used = now
 		return k, numReasons
-	}
-	if len(t.key) > 16<<10 {
-		return nil, rejectLabels
 	}
 	if len(t.series) >= t.maxSeries && !t.sweep(now, t.forget) {
 		return nil, rejectLimit
@@ -90,14 +94,14 @@ func (t *table) lookup(s *series, now int64) (*known, reason) {
 // understand finds the series' row and entity.
 func (t *table) understand(s *series, k *known) (*named, reason) {
 	for _, l := range s.labels {
-		if !utf8.Valid(l) {
+		if !utf8.Valid(s.text(l)) {
 			return nil, rejectLabels
 		}
 	}
 	get := func(name string) string {
 		for i := 0; i < len(s.labels); i += 2 {
-			if string(s.labels[i]) == name {
-				return string(s.labels[i+1])
+			if string(s.text(s.labels[i])) == name {
+				return string(s.text(s.labels[i+1]))
 			}
 		}
 		return ""

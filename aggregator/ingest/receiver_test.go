@@ -242,10 +242,11 @@ func TestRefused(t *testing.T) {
 		{"too long decompressed", "", "", snappy.Encode(nil, make([]byte, 20000)), 413, "20000"},
 		{"a bomb", "", "", []byte{0x80, 0x40, 0, 0}, 400, "cannot hold 8192"},
 		{"future", "", "", futureBody, 400, "rejected 12 (future)"},
+		{"long labels", "Content-Type", v1Type, snappy.Encode(nil, v1(1, now.UnixMilli(), "__name__", "node_load1", "node", strings.Repeat("x", 17000))), 400, "rejected 1 (labels)"},
 		{"no entity", "Content-Type", v1Type, noLabels, 400, "rejected 1 (labels)"},
 	} {
 		live := &keeper{}
-		r := receiver(t, Options{Live: live, MaxBody: 4096, MaxDecoded: 16384})
+		r := receiver(t, Options{Live: live, MaxBody: 4096, MaxDecoded: 18000})
 		header := map[string]string{}
 		if c.header != "" {
 			header[c.header] = c.value
