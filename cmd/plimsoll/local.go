@@ -14,6 +14,7 @@ import (
 	"plimsoll.dev/plimsoll/collector/cadvisor"
 	"plimsoll.dev/plimsoll/collector/cgroup"
 	"plimsoll.dev/plimsoll/collector/names"
+	"plimsoll.dev/plimsoll/internal/serve"
 )
 
 // local answers the API's paths from this machine's cgroups, read when asked: what 'top --local' shows.
@@ -54,7 +55,9 @@ func (a *app) openLocal(ctx context.Context) (*local, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.handler = apiHandler(served)
+	if l.handler, err = serve.Handler(serve.Options{Listen: "127.0.0.1:0", Routes: ours(served.Routes())}); err != nil {
+		return nil, err
+	}
 	ctx, l.stop = context.WithCancel(ctx)
 	go func() { l.ended <- l.names.Run(ctx) }()
 	return l, nil
@@ -76,14 +79,18 @@ func (l *local) get(ctx context.Context, path string, v any) error {
 		case <-time.After(time.Second):
 		}
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, path, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://localhost"+path, nil)
 	if err != nil {
 		return err
 	}
 	w := httptest.NewRecorder() // nothing travels: the handler is called in this process
 	l.handler.ServeHTTP(w, req)
 	if w.Code != http.StatusOK {
-		return fmt.Errorf("cannot show %q: %s", path, w.Body.String())
+		var p api.Problem
+		if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil {
+			return fmt.Errorf("cannot show %q: %d", path, w.Code)
+		}
+		return fmt.Errorf("cannot show %q: %s", path, p.Error)
 	}
 	return json.Unmarshal(w.Body.Bytes(), v)
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -55,17 +54,4 @@ func (m *machine) checks() []serve.Check {
 		checks = append(checks, serve.Check{Name: "autoscaler", Live: true, Test: m.loop.Health}, serve.Check{Name: "services", Test: m.services.Health})
 	}
 	return checks
-}
-
-// apiHandler serves the API's routes alone, for commands that read this machine themselves.
-func apiHandler(a *api.API) http.Handler {
-	mux := http.NewServeMux()
-	for _, r := range a.Routes() {
-		mux.HandleFunc(r.Method+" "+r.Pattern, func(w http.ResponseWriter, req *http.Request) {
-			if err := r.Handler(w, req); err != nil {
-				http.Error(w, err.Error(), http.StatusInternalServerError)
-			}
-		})
-	}
-	return mux
 }

@@ -98,6 +98,14 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
+// Handler builds what a Server would serve, for use inside one process.
+func Handler(o Options) (http.Handler, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	return handler(o), nil
+}
+
 // Listen takes the port, so that a caller can say the address (with port 0 the real one) before Run.
 func (s *Server) Listen() (net.Addr, error) {
 	l, err := net.Listen("tcp", s.opts.Listen)
