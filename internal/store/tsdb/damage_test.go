@@ -259,7 +259,7 @@ func TestDamagedElsewhere(t *testing.T) {
 				}
 				copied := copyDir(t, dir)
 				harm(filepath.Join(copied, rel))
-				checkDamaged(t, copied, start)
+				checkDamaged(t, copied, start, strings.Contains(rel, "checkpoint"))
 			})
 		}
 	}
@@ -279,8 +279,9 @@ func fileSize(t *testing.T, name string) int64 {
 	return info.Size()
 }
 
-// checkDamaged opens a damaged folder, appends, and reads the newest two hours, which are in the log.
-func checkDamaged(t *testing.T, dir string, start time.Time) {
+// checkDamaged opens a damaged folder, appends, and reads the last hour, which is in the log. A damaged checkpoint may
+// have taken the labels of the log's series with it: then it is said how many samples that cost.
+func checkDamaged(t *testing.T, dir string, start time.Time, checkpoint bool) {
 	t.Helper()
 	db, err := Open(Options{Dir: dir})
 	if err != nil {
@@ -304,7 +305,11 @@ func checkDamaged(t *testing.T, dir string, start time.Time) {
 	if err != nil {
 		t.Fatalf("Query: %v", err)
 	}
-	if len(got) != 1 || got[0].Samples[0].V != 5*360 {
+	whole := len(got) == 1 && got[0].Samples[0].V == 5*360
+	if checkpoint && !whole && strings.Contains(db.Health().Message, "labels are lost") {
+		return
+	}
+	if !whole {
 		t.Errorf("the last hour: got %v, want %d samples", got, 5*360)
 	}
 	_, _ = db.Query(context.Background(), store.Query{Row: fleetRow, Func: store.Count, Start: start, End: start.Add(12 * time.Hour)}) // no panic

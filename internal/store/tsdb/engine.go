@@ -28,7 +28,7 @@ func (db *DB) openEngine() (*generation, error) {
 	if err := r.room(); err != nil {
 		return nil, err
 	}
-	logger := newEngineLogger(db.log)
+	logger := newEngineLogger(db.log, db.repaired)
 	gen := &generation{engine: db.newEngine()}
 	gen.ctx, gen.cancel = context.WithCancel(context.Background())
 	open := func() error {
