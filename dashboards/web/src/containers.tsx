@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { link, rangeNames, ranges, type Address } from "./address.ts";
 import type { Container, Node, Num, Overview } from "./contract.ts";
 import { empty, join, thin } from "./frame.ts";
-import { read, step } from "./history.ts";
+import { lookback, read, step } from "./history.ts";
 import { containerLines } from "./lines.ts";
 import { containerKey, type Live } from "./live.ts";
 import { Bar, Section, Spark } from "./marks.tsx";
@@ -31,7 +31,7 @@ export function sorted(rows: Container[], sort: string): Container[] {
   return [...rows].sort((a, b) => {
     const [x, y] = [by(a), by(b)];
     if (typeof x === "string" && typeof y === "string") return x.localeCompare(y, "en", { numeric: true });
-    return ((y as Num) ?? -1) - ((x as Num) ?? -1) || a.title.localeCompare(b.title, "en", { numeric: true });
+    return ((y as Num) ?? -1) - ((x as Num) ?? -1) || (sort ? a.title.localeCompare(b.title, "en", { numeric: true }) : 0); // the server's order has its reasons
   });
 }
 
@@ -194,7 +194,7 @@ function useSparks(live: Live, address: Address) {
     if (!ready) return;
     const stop = new AbortController();
     const end = Math.floor(live.now() / by) * by;
-    const expr = `sum by (node, namespace, pod, container) (rate(container_cpu_usage_seconds_total[${Math.max(by, 30)}s]))`;
+    const expr = `sum by (node, namespace, pod, container) (rate(container_cpu_usage_seconds_total[${lookback(by)}s]))`;
     read(expr, end - span, end, by, stop.signal).then((all) => {
       const key = (l: Record<string, string>) => containerKey({ node: l.node ?? "", namespace: l.namespace ?? "", pod: l.pod ?? "", name: l.container ?? "" });
       setPast(new Map(all.map((s) => [key(s.labels), s.points])));

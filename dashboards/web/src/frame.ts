@@ -126,6 +126,31 @@ function broken(rows: [number, Cell[]][], lines: number, hole: number): Frame {
   return out;
 }
 
+/**
+ * exact gives one line the moments of its changes, which are known to the instant while its points are ten
+ * seconds apart: [moment, value from then on], oldest first. Gaps stay gaps.
+ */
+export function exact(f: Frame, line: number, changes: Points): Frame {
+  if (!changes.length || !f.t.length) return f;
+  const out = empty(f.cols.length);
+  let c = 0;
+  let value: number | undefined;
+  const change = (until: number) => {
+    for (; c < changes.length && changes[c]![0] <= until; c++) {
+      value = changes[c]![1];
+      if (changes[c]![0] <= f.t[0]! || out.cols[line]![out.t.length - 1] === null) continue;
+      out.t.push(changes[c]![0]);
+      out.cols.forEach((col, k) => col.push(k === line ? value : undefined));
+    }
+  };
+  f.t.forEach((t, i) => {
+    change(t);
+    out.t.push(t);
+    f.cols.forEach((col, k) => out.cols[k]!.push(k === line && typeof col[i] === "number" && value !== undefined ? value : col[i]));
+  });
+  return out;
+}
+
 /** holes lists the stretches between the first and the last value in which no line has one. */
 export function holes(f: Frame): [number, number][] {
   const out: [number, number][] = [];

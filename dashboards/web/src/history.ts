@@ -9,8 +9,8 @@ const steps = [10, 20, 30, 60, 120, 240, 300, 600, 900, 1800, 3600, 7200, 14400,
 /** step chooses how far apart points are asked for, so that a chart has at most so many. */
 export const step = (span: number, points = 360) => steps.find((s) => span / s <= points) ?? 86400;
 
-/** lookback is how far back each point looks: at least three of the history's own points. */
-export const lookback = (step: number) => Math.max(step, 3 * finest);
+/** lookback is how far back each point looks: far enough to hold two of the history's own points, if a little late. */
+export const lookback = (step: number) => Math.max(step, 2.5 * finest);
 
 export interface Series {
   labels: Record<string, string>;

@@ -1,6 +1,7 @@
 // The lines of the charts: where each finds its newest value in the live picture, and how the history is
 // asked for it. Metric names are those of internal/metric/rows.go.
 import type { Container, Node, Num, Scaled, Workload } from "./contract.ts";
+import { finest, lookback } from "./history.ts";
 
 export interface Line<T> {
   key: string;
@@ -11,13 +12,16 @@ export interface Line<T> {
   nan?: number;
 }
 
+const narrow = lookback(finest) + "s";
+
 /** matcher writes one label condition of PromQL. */
 export const matcher = (name: string, value: string) => `${name}=${JSON.stringify(value)}`;
 
 const sumRate = (name: string) => (sel: string, w: string) => `sum(rate(${name}{${sel}}[${w}]))`;
 const sumRates = (a: string, b: string) => (sel: string, w: string) => `${sumRate(a)(sel, w)} or ${sumRate(b)(sel, w)}`;
 const maxRate = (name: string) => (sel: string, w: string) => `max(rate(${name}{${sel}}[${w}]))`;
-const gauge = (join: string, over: string, name: string) => (sel: string, w: string) => `${join}(${over}_over_time(${name}{${sel}}[${w}]))`;
+/** gauge takes each point as it was where the history's own points are asked for, else over's choice of them. */
+const gauge = (join: string, over: string, name: string) => (sel: string, w: string) => `${join}(${w === narrow ? "last" : over}_over_time(${name}{${sel}}[${w}]))`;
 
 /** outward leaves out the interfaces that only carry on what a real one carries, as the live picture does. */
 const outward = 'interface!~"lo|(veth|docker|br-|cni|flannel|cali|virbr|podman|lxc|dummy|nerdctl|kube-).*"';

@@ -75,6 +75,7 @@ function ScaledRow({ s, address, now }: { s: Row; address: Address; now: number 
         <Bar value={m?.load ?? null} line={m?.target ?? null} whole={1} at={scaledAt} hot={over} />
         <span class="num">
           {share(m?.load ?? null)}
+          {m?.load != null && m.noise != null && <small class="in"> ±{share(m.noise)}</small>}
           {over && <em> above</em>}
         </span>
       </td>

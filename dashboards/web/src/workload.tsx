@@ -6,6 +6,7 @@ import { Table, sorted } from "./containers.tsx";
 import type { Decision, Replica, Scaled } from "./contract.ts";
 import { Crumbs, Zoom } from "./crumbs.tsx";
 import { head, Log } from "./decision.tsx";
+import { exact } from "./frame.ts";
 import { groupLines, matcher, scaledLines } from "./lines.ts";
 import { containerKey, workloadKey } from "./live.ts";
 import { Dots, Section } from "./marks.tsx";
@@ -29,7 +30,10 @@ export function WorkloadPage({ live, data, address, go, view: v }: Props) {
   const since = seconds(data.since)!;
   const now = live.now();
   const picture = usePicture({ lines, sel, trail: live.trails.get(key, lines.length), address, live });
+  const keys = lines.map((l) => l.key);
   const decisions = known?.decisions ?? [s?.last, s?.change].filter((d): d is Decision => !!d);
+  const changes = decisions.filter((d) => d.from !== d.to).map((d): [number, number] => [seconds(d.time)!, d.to]);
+  const told = { ...picture, frame: exact(picture.frame, keys.indexOf("wished"), changes.sort((a, b) => a[0] - b[0])) };
   const charts = [...(s ? [...s.metrics.map((m) => loadChart(m.name, m.of, m.target, s.metrics.length === 1)), replicasChart(s.min, s.max)] : []), ...groupCharts()];
   return (
     <>
@@ -50,7 +54,7 @@ export function WorkloadPage({ live, data, address, go, view: v }: Props) {
         </p>
       )}
       <Zoom address={address} go={go} />
-      <Charts picture={picture} keys={lines.map((l) => l.key)} charts={charts.slice(0, s ? s.metrics.length + 1 : 0)} marks={marks(decisions)} gap={s?.gap ?? null} since={since} now={now} cursor={cursor} onZoom={(from, to) => go({ from, to })} />
+      <Charts picture={told} keys={keys} charts={charts.slice(0, s ? s.metrics.length + 1 : 0)} marks={marks(decisions)} gap={s?.gap ?? null} since={since} now={now} cursor={cursor} onZoom={(from, to) => go({ from, to })} />
       {s && <Decisions decisions={decisions.filter((d) => (seconds(d.time) ?? 0) >= picture.from && (seconds(d.time) ?? 0) <= picture.to)} last={s.change} now={now} onPoint={cursor[1]} />}
       <Section id="containers" title={s ? "Replicas" : "Containers"} sub={String(s ? s.replicas : containers.length)}>
         {s && <Absent s={s} present={new Set(containers.map((c) => c.pod))} now={now} />}
@@ -62,7 +66,7 @@ export function WorkloadPage({ live, data, address, go, view: v }: Props) {
           <p class="card empty">None of its containers is there now.</p>
         )}
       </Section>
-      <Charts picture={picture} keys={lines.map((l) => l.key)} charts={charts.slice(s ? s.metrics.length + 1 : 0)} marks={marks(decisions)} gap={s?.gap ?? null} since={since} now={now} cursor={cursor} onZoom={(from, to) => go({ from, to })} />
+      <Charts picture={told} keys={keys} charts={charts.slice(s ? s.metrics.length + 1 : 0)} marks={marks(decisions)} gap={s?.gap ?? null} since={since} now={now} cursor={cursor} onZoom={(from, to) => go({ from, to })} />
       <Policy s={s} />
     </>
   );

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { at, between, grid, holes, join, thin, ticks, trim, type Frame } from "../../src/frame.ts";
+import { at, between, exact, grid, holes, join, thin, ticks, trim, type Frame } from "../../src/frame.ts";
 import { Trail } from "../../src/trail.ts";
 
 const frame = (t: number[], ...cols: Frame["cols"]): Frame => ({ t, cols });
@@ -108,4 +108,20 @@ test("a trail forgets what is older than it keeps", () => {
   for (let i = 0; i < 1000; i++) t.push(i, [i]);
   assert.ok(t.frame.t.length <= 92, String(t.frame.t.length));
   assert.equal(t.frame.t.length, t.frame.cols[0]!.length);
+});
+
+test("a change is drawn at its moment, not at the next point", () => {
+  const f = frame([0, 10, 20, 30, 40], [2, 2, 2, 4, 4], [1, 1, 1, 1, 1]);
+  const got = exact(f, 0, [[12, 4], [35, 6]]);
+  assert.deepEqual(got.t, [0, 10, 12, 20, 30, 35, 40]);
+  assert.deepEqual(got.cols[0], [2, 2, 4, 4, 4, 6, 6]);
+  assert.deepEqual(got.cols[1], [1, 1, undefined, 1, 1, undefined, 1]);
+  assert.deepEqual(exact(f, 0, []), f);
+  assert.deepEqual(exact(f, 0, [[-5, 3], [99, 9]]).cols[0], [3, 3, 3, 3, 3]); // before and after the window
+  assert.deepEqual(exact(none, 0, [[1, 1]]), none);
+});
+
+test("a change within a gap does not close it", () => {
+  const got = exact(frame([0, 10, 20, 30], [2, null, null, 4]), 0, [[15, 4]]);
+  assert.deepEqual(got, frame([0, 10, 20, 30], [2, null, null, 4]));
 });
