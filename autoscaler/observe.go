@@ -72,17 +72,45 @@ func (l *Loop) look(in *policy.Input, t *target, name corev1.ResourceName, id me
 	second := l.opts.Observer.Look(now, t.key, id, time.Second)
 	h.add(at, second, in.Pods)
 	noise := h.Noise(now)
+	ready := map[string]time.Time{}
+	for i := range in.Pods {
+		ready[in.Pods[i].Name] = in.Pods[i].ReadyTransition
+	}
+	whole := map[string]PodUsage{}
+	wholes(whole, ready, second)
 	for i, w := range windows {
 		usage := l.opts.Observer.Look(now, t.key, id, w)
 		if i > 0 && longest(usage) < w-1500*time.Millisecond {
 			break
 		}
+		wholes(whole, ready, usage)
 		look := policy.Look{Metric: name, Window: w, Noise: noise[i].StdErr, NoiseKnown: noise[i].Known, Usage: make([]policy.PodUsage, len(usage))}
 		for k, u := range usage {
 			seen[u.Pod] = true
-			look.Usage[k] = brainUsage(name, u)
+			part := 1.0
+			if mine, ok := whole[u.Pod]; ok {
+				u = mine
+				if u.Timestamp.Sub(ready[u.Pod]) < w-time.Second {
+					part = min(1, u.Window.Seconds()/w.Seconds())
+				}
+			}
+			look.Usage[k] = brainUsage(name, u, part)
 		}
 		in.Looks = append(in.Looks, look)
+	}
+}
+
+// wholes notes of each pod the longest sample, of looks that come from the shortest to the longest, that lies wholly
+// after the pod turned ready. In a look that reaches back further that one stands for the pod, with the part of the look
+// that it covers: so the pods' sum is the mean of their total over the look, as the rule wants it (evidence).
+// Otherwise a pod that carries load would be taken for one that still starts, and be left out of the longest look, on which
+// shrinking is decided, for its first minute; or, with its full usage, what it took over from others would count
+// twice.
+func wholes(longest map[string]PodUsage, ready map[string]time.Time, usage []PodUsage) {
+	for _, u := range usage {
+		if !u.Timestamp.Add(-u.Window).Before(ready[u.Pod]) {
+			longest[u.Pod] = u
+		}
 	}
 }
 
@@ -123,10 +151,11 @@ func longest(usage []PodUsage) (w time.Duration) {
 	return w
 }
 
-func brainUsage(name corev1.ResourceName, u PodUsage) policy.PodUsage {
+// brainUsage is a sample as the brain takes it, for the part of a look that it covers.
+func brainUsage(name corev1.ResourceName, u PodUsage, part float64) policy.PodUsage {
 	out := policy.PodUsage{Pod: u.Pod, Timestamp: u.Timestamp, Window: u.Window, Containers: make([]policy.ContainerUsage, len(u.Containers))}
 	for i, c := range u.Containers {
-		out.Containers[i] = policy.ContainerUsage{Name: c.Name, Usage: policy.Resources{{Name: name, Milli: policy.MilliOfFloat(c.Value)}}}
+		out.Containers[i] = policy.ContainerUsage{Name: c.Name, Usage: policy.Resources{{Name: name, Milli: policy.MilliOfFloat(c.Value * part)}}}
 	}
 	return out
 }

@@ -103,15 +103,20 @@ func (l *Loop) act(ctx context.Context, t *target, in *policy.Input, d *policy.D
 	return true
 }
 
-// holdEvery is how often a hold is written to the log when nothing changes.
-const holdEvery = time.Minute
+// holdEvery is how often a hold is written to the log when nothing changes, and holdAfter how long after the last
+// entry one with another reason is: a load near its line changes the reason every second.
+const (
+	holdEvery = time.Minute
+	holdAfter = 5 * time.Second
+)
 
-// tell writes the decision down: for the page at once, in the log when the count or the reason changes or a minute
-// has passed.
+// tell writes the decision down: for the page at once, in the log when the count changes, when the reason has, or when
+// a minute has passed.
 func (l *Loop) tell(t *target, p *policy.Policy, d *policy.Decision, sc *Scale, vanished, failed bool, now time.Time) {
 	entry := store.Decision{Time: now, Namespace: t.key.Namespace, Kind: t.key.Kind, Name: t.key.Name,
 		Action: string(d.Action), From: int32(d.Current), To: int32(d.Desired), Reason: string(d.Reason), Message: d.Message}
-	write := d.Action != policy.Hold || entry.Reason != t.logged.reason || entry.To != t.logged.wished || now.Sub(t.logged.at) >= holdEvery
+	since := now.Sub(t.logged.at)
+	write := d.Action != policy.Hold || failed || entry.To != t.logged.wished || since >= holdEvery || entry.Reason != t.logged.reason && since >= holdAfter
 	if write {
 		if detail, err := json.Marshal(d); err == nil {
 			entry.Detail = detail
