@@ -214,7 +214,7 @@ func (m *memory) reasons() (out []string) {
 	return out
 }
 
-func compiled(t *testing.T, text string) Policy {
+func compiled(t testing.TB, text string) Policy {
 	t.Helper()
 	var s policy.Spec
 	if err := yaml.UnmarshalStrict([]byte(text), &s); err != nil {
