@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -98,6 +99,5 @@ func (l *local) get(ctx context.Context, path string, v any) error {
 // Close ends what openLocal began.
 func (l *local) Close() error {
 	l.stop()
-	<-l.ended
-	return l.fast.Close()
+	return errors.Join(<-l.ended, l.fast.Close())
 }

@@ -95,7 +95,7 @@ func (a *app) run(ctx context.Context, o runOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, m.life.close()) }()
-	addr, err := m.server.Listen()
+	addr, err := m.server.Listen(ctx)
 	if err != nil {
 		return err
 	}

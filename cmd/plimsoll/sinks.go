@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"plimsoll.dev/plimsoll/aggregator/live"
@@ -21,20 +20,6 @@ type toStore struct{ store store.Appender }
 
 // Take appends the batch to the history.
 func (s toStore) Take(ctx context.Context, b *metric.Batch) error { return s.store.Append(ctx, b) }
-
-// both gives a batch to several sinks; each gets it whatever the others say.
-type both []interface {
-	Take(context.Context, *metric.Batch) error
-}
-
-// Take gives the batch to all and joins their errors.
-func (s both) Take(ctx context.Context, b *metric.Batch) error {
-	var errs []error
-	for _, sink := range s {
-		errs = append(errs, sink.Take(ctx, b))
-	}
-	return errors.Join(errs...)
-}
 
 // keepRollUps appends the live picture's sums to the history every interval, until ctx ends.
 func keepRollUps(p *live.Picture, a store.Appender, every time.Duration) func(context.Context) error {

@@ -201,7 +201,7 @@ func TestRunServesTLSAndEndsStreams(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr, err := s.Listen()
+	addr, err := s.Listen(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -231,7 +231,7 @@ func TestPortTaken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr, err := a.Listen()
+	addr, err := a.Listen(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -107,8 +107,9 @@ func Handler(o Options) (http.Handler, error) {
 }
 
 // Listen takes the port, so that a caller can say the address (with port 0 the real one) before Run.
-func (s *Server) Listen() (net.Addr, error) {
-	l, err := net.Listen("tcp", s.opts.Listen)
+func (s *Server) Listen(ctx context.Context) (net.Addr, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", s.opts.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen on %q (is another process there? choose another address with --listen): %w", s.opts.Listen, err)
 	}
@@ -119,7 +120,7 @@ func (s *Server) Listen() (net.Addr, error) {
 // Run serves until ctx ends, then lets requests end within the drain time. It calls Listen if nobody has.
 func (s *Server) Run(ctx context.Context) error {
 	if s.listener == nil {
-		if _, err := s.Listen(); err != nil {
+		if _, err := s.Listen(ctx); err != nil {
 			return err
 		}
 	}
@@ -141,7 +142,9 @@ func (s *Server) Run(ctx context.Context) error {
 		s.opts.Logger.Warn("requests were cut off at shutdown", "after", s.opts.Drain)
 		_ = s.http.Close() // the error of a second close says nothing new
 	}
-	<-failed // http.ErrServerClosed
+	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("cannot serve on %q: %w", s.opts.Listen, err)
+	}
 	return nil
 }
 
