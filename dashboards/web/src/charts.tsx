@@ -77,6 +77,7 @@ function Chart(p: ChartProps) {
   const onKey = (e: KeyboardEvent) => {
     const t = steer(e, frame.t, cursor, picture, p.onZoom);
     if (t === undefined) return;
+    plot.current?.release();
     e.preventDefault();
     e.stopPropagation();
     p.onCursor(t);

@@ -148,13 +148,13 @@ function Row({ p: { row: c }, gone, node, address, spark, say, now }: RowProps) 
         {c.gap && !gone && <small class="gapword">{gapSays(c.gap, now)}</small>}
       </td>
       <td class="w" data-label="CPU">
-        <Bar value={c.cpu} line={c.cpuLimit} whole={node.cores} hot={near} />
+        {(c.cpu !== null || c.gap) && <Bar value={c.cpu} line={c.cpuLimit} whole={node.cores} hot={near} />}
         <span class="num">
           {cores(c.cpu)} {c.cpuLimit !== null && <small class="in">of {whole(c.cpuLimit)}</small>}
         </span>
       </td>
       <td class="w" data-label="Memory">
-        <Bar value={c.workingSet} line={c.memoryLimit} whole={node.memory} ink="b" hot={full} />
+        {(c.workingSet !== null || c.gap) && <Bar value={c.workingSet} line={c.memoryLimit} whole={node.memory} ink="b" hot={full} />}
         <span class="num">
           {used} <small class="in">{of}</small>
         </span>

@@ -87,6 +87,11 @@ export class Plot {
     this.u.setCursor({ left: t === null ? -10 : this.u.valToPos(t, "x"), top: t === null ? -10 : 1 });
   }
 
+  /** release lets go of the mouse until it moves again: the keys have the cursor now. */
+  release() {
+    this.pointer = null;
+  }
+
   private data(): uPlot.AlignedData {
     return [this.spec.frame.t, ...this.spec.frame.cols] as uPlot.AlignedData;
   }
