@@ -273,3 +273,16 @@ func detailOf(t *testing.T, d store.Decision) (out struct {
 	}
 	return out
 }
+
+// count is the number of replicas asked for, made the changes so far.
+func (w *world) count() policy.WishedReplicas {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.wished
+}
+
+func (w *world) made() []change {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.changes)
+}

@@ -25,25 +25,25 @@ func TestStep(t *testing.T) {
 			t.Error(err)
 		}
 		end()
-		if len(w.changes) < 2 {
-			t.Fatalf("changes %v, want up and down", w.changes)
+		if len(w.made()) < 2 {
+			t.Fatalf("changes %v, want up and down", w.made())
 		}
-		first := w.changes[0]
+		first := w.made()[0]
 		if late := first.at - 5*time.Minute; late < 0 || late > 5*time.Second || first.to <= 4 {
 			t.Errorf("first change %v, want up within 5 s of 5m", first)
 		}
-		for _, c := range w.changes {
+		for _, c := range w.made() {
 			if c.at > 5*time.Minute+15*time.Second && c.at < 10*time.Minute || c.at > 6*time.Minute && c.at < 14*time.Minute+30*time.Second && c.to < 8 {
 				t.Errorf("change %v between the step and the end of stabilisation", c)
 			}
 		}
-		t.Log(w.changes)
-		if w.wished != 4 {
-			t.Errorf("%d replicas at the end, want 4 (changes %v)", w.wished, w.changes)
+		t.Log(w.made())
+		if w.count() != 4 {
+			t.Errorf("%d replicas at the end, want 4 (changes %v)", w.count(), w.made())
 		}
 		ups := slices.DeleteFunc(log.reasons(), func(s string) bool { return strings.HasPrefix(s, "Hold") })
-		if len(ups) != len(w.changes) {
-			t.Errorf("%d changes were logged, %d made", len(ups), len(w.changes))
+		if len(ups) != len(w.made()) {
+			t.Errorf("%d changes were logged, %d made", len(ups), len(w.made()))
 		}
 		if got := detailOf(t, log.ds[0]).Schema; got != policy.Schema {
 			t.Errorf("schema %q", got)
@@ -69,8 +69,8 @@ func TestSteadyLoadIsQuiet(t *testing.T) {
 		_, end := begin(t, w, Options{Policies: []Policy{compiled(t, plain)}, Log: log})
 		time.Sleep(30 * time.Minute)
 		end()
-		if len(w.changes) != 0 {
-			t.Errorf("changes on a steady load: %v", w.changes)
+		if len(w.made()) != 0 {
+			t.Errorf("changes on a steady load: %v", w.made())
 		}
 		if n := len(log.ds); n < 30 || n > 200 {
 			t.Errorf("%d entries in 30 minutes", n)
@@ -94,16 +94,16 @@ func TestNoDataHolds(t *testing.T) {
 				time.Sleep(8 * time.Minute)
 				w.set(func() { c.hurt(w) })
 				time.Sleep(20 * time.Minute)
-				if len(w.changes) != 0 {
-					t.Errorf("changed without data: %v", w.changes)
+				if len(w.made()) != 0 {
+					t.Errorf("changed without data: %v", w.made())
 				}
 				if s := l.Scaled(time.Now())[0]; s.Gap == "" || s.GapSince.IsZero() {
 					t.Errorf("the status does not tell of the gap: %+v", s)
 				}
 				w.set(func() { w.blind, w.frozen = false, time.Time{} })
 				time.Sleep(8 * time.Minute)
-				if w.wished != 1 {
-					t.Errorf("%d replicas after the data is back, want 1", w.wished)
+				if w.count() != 1 {
+					t.Errorf("%d replicas after the data is back, want 1", w.count())
 				}
 				if s := l.Scaled(time.Now())[0]; s.Gap != "" {
 					t.Errorf("gap %q after the data is back", s.Gap)
@@ -121,8 +121,8 @@ func TestModesDoNotAct(t *testing.T) {
 			p := compiled(t, strings.Replace(plain, "{", "{mode: "+mode+", ", 1))
 			l, end := begin(t, w, Options{Policies: []Policy{p}})
 			time.Sleep(5 * time.Minute)
-			if len(w.changes) != 0 {
-				t.Errorf("%s changed the count: %v", mode, w.changes)
+			if len(w.made()) != 0 {
+				t.Errorf("%s changed the count: %v", mode, w.made())
 			}
 			s := l.Scaled(time.Now())[0]
 			if s.Mode != mode || !strings.Contains(s.Last.Message, "would go from 4 to") {
@@ -133,8 +133,8 @@ func TestModesDoNotAct(t *testing.T) {
 				t.Fatal(err)
 			}
 			time.Sleep(5 * time.Second)
-			if w.wished <= 4 {
-				t.Errorf("%d replicas after %s was taken away", w.wished, mode)
+			if w.count() <= 4 {
+				t.Errorf("%d replicas after %s was taken away", w.count(), mode)
 			}
 			end()
 		})
@@ -163,8 +163,8 @@ func TestFailedScaleIsRetried(t *testing.T) {
 		}
 		w.set(func() { w.fail = nil })
 		time.Sleep(31 * time.Second)
-		if w.wished <= 4 {
-			t.Errorf("%d replicas although scaling works again", w.wished)
+		if w.count() <= 4 {
+			t.Errorf("%d replicas although scaling works again", w.count())
 		}
 		end()
 	})
@@ -217,7 +217,7 @@ func restartAt(t *testing.T, at time.Duration, crash bool, text string) (changes
 		}
 		time.Sleep(20*time.Minute - at)
 		end()
-		changes = w.changes
+		changes = w.made()
 	})
 	return changes
 }
