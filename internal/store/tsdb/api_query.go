@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/prometheus/prometheus/promql"
+
+	"plimsoll.dev/plimsoll/internal/store"
 )
 
 // apiQuery answers an instant query.
@@ -42,7 +44,7 @@ func (db *DB) apiQueryRange(r *http.Request) (*answer, error) {
 	if step < time.Millisecond {
 		return nil, badParam("step", errors.New("query resolution step widths under a millisecond are not accepted"))
 	}
-	if end.Sub(start)/step > maxSteps {
+	if end.Sub(start)/step > store.MaxSteps {
 		return nil, badData(errors.New("exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)"))
 	}
 	return db.apiEvaluate(r, evaluation{start: start, end: end, step: step, kind: "range"})

@@ -24,6 +24,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"plimsoll.dev/plimsoll/internal/metric"
+	render "plimsoll.dev/plimsoll/internal/store/promql"
 )
 
 // apiBase is when the API tests' data begins.
@@ -306,8 +307,8 @@ func FuzzParams(f *testing.F) {
 		_, _ = parseTime(s)
 		d, err := parseDuration(s)
 		if err == nil && d > 0 && d%time.Millisecond == 0 {
-			if again, err := parseDuration(duration(d)); err != nil || again != d {
-				t.Errorf("%q is %v, written %q, read %v, %v", s, d, duration(d), again, err)
+			if again, err := parseDuration(render.Duration(d)); err != nil || again != d {
+				t.Errorf("%q is %v, written %q, read %v, %v", s, d, render.Duration(d), again, err)
 			}
 		}
 	})

@@ -117,11 +117,8 @@ func (db *DB) Decisions(ctx context.Context, q store.DecisionQuery) ([]store.Dec
 }
 
 func (l *decisionLog) query(ctx context.Context, q store.DecisionQuery) ([]store.Decision, error) {
-	if q.Limit < 0 {
-		return nil, bad("limit \"%d\" is negative", q.Limit)
-	}
-	if !q.Start.IsZero() && !q.End.IsZero() && q.End.Before(q.Start) {
-		return nil, bad("end is before start")
+	if err := q.Check(); err != nil {
+		return nil, err
 	}
 	limit := q.Limit
 	if limit == 0 {

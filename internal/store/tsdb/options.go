@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/store"
 )
 
 // blockRange is the length of the newest blocks, Prometheus' default. The head keeps one and a half times as much.
@@ -78,7 +79,7 @@ func (o *Options) Validate() error {
 		return fmt.Errorf("a limit of samples, queries, series or entities is negative")
 	}
 	for _, l := range o.ExternalLabels {
-		if !isLabelName(l.Name) {
+		if !store.IsLabelName(l.Name) {
 			return fmt.Errorf("external label %q is not a label name", l.Name)
 		}
 	}
@@ -115,17 +116,3 @@ func or[T int | int64 | time.Duration](v, otherwise T) T {
 
 // decisionBytes is the decision log's share of MaxBytes.
 func (o *Options) decisionBytes() int64 { return min(64<<20, o.MaxBytes/8) }
-
-// isLabelName says whether s is a label name of the old alphabet, the only one the catalogue uses.
-func isLabelName(s string) bool {
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		switch {
-		case c == '_', 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z':
-		case i > 0 && '0' <= c && c <= '9':
-		default:
-			return false
-		}
-	}
-	return s != "" && s != "__name__"
-}

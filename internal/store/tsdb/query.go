@@ -14,6 +14,7 @@ import (
 
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/store"
+	render "plimsoll.dev/plimsoll/internal/store/promql"
 )
 
 // maxPoints is the most points in an answer to a query without a limit of its own.
@@ -22,7 +23,7 @@ const maxPoints = 2_000_000
 // Query answers a structured query, rendered to PromQL and evaluated in the engine. Series are sorted by their
 // labels. Besides the contract's errors it may return context.DeadlineExceeded (the query took too long).
 func (db *DB) Query(ctx context.Context, q store.Query) ([]store.Series, error) {
-	expr, err := Render(q)
+	expr, err := render.Render(q)
 	if err != nil {
 		return nil, err
 	}

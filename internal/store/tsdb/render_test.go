@@ -14,6 +14,7 @@ import (
 
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/store"
+	render "plimsoll.dev/plimsoll/internal/store/promql"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -44,7 +45,7 @@ func TestRender(t *testing.T) {
 		t.Helper()
 		x := q
 		f(&x)
-		s, err := Render(x)
+		s, err := render.Render(x)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -95,7 +96,7 @@ func FuzzRender(f *testing.F) {
 		q := store.Query{Row: metric.ID(row), Level: metric.Level(level), Start: end.Add(-time.Hour), End: end,
 			Step: time.Duration(step) * time.Millisecond, Window: time.Duration(window) * time.Millisecond,
 			Matchers: []store.Matcher{{Name: name, Op: store.MatchOp(op), Value: value}}, By: []string{by}, Func: store.Func(fn), Join: store.Func(join), Q: quantile}
-		s, err := Render(q)
+		s, err := render.Render(q)
 		if err != nil {
 			if !errors.Is(err, store.ErrBadQuery) && !errors.Is(err, store.ErrTooLarge) {
 				t.Errorf("error %v is not the contract's", err)
