@@ -201,12 +201,12 @@ func TestRestartHurts(t *testing.T) {
 	f("process", &Replica{Name: "web-1", Since: ptr(noon.Add(-5 * time.Second)), Restarts: 3}, "restarted 5 s ago", 3)
 }
 
-// What has ended is shown, but it neither hurts nor counts.
+// What has ended is shown for a moment, but it neither hurts nor counts.
 func TestEnded(t *testing.T) {
 	node := item(metric.Entity{Level: metric.Node, Node: "n1", ID: "/"})
 	alive := container("demo", "Service", "web", "web-1", "process", "/x", val{metric.CPUUsage, "", 1, .1})
 	over := container("demo", "Service", "web", "web-2", "process", "/y")
-	over.Gap = &live.Gap{Since: noon.Add(-20 * time.Second), Reason: "stale"}
+	over.Gap = &live.Gap{Since: noon.Add(-6 * time.Second), Reason: "stale"}
 	s := snapshotOf([]*live.Item{node}, []*live.Item{alive, over})
 	p := newPicture(s, newKills(), nil)
 	if c := p.containers[1]; c.Title != "demo/web-2" || c.Hurt != 0 || c.Gap == nil || p.node.Containers != 1 {
@@ -214,6 +214,10 @@ func TestEnded(t *testing.T) {
 	}
 	if w := p.workloads(nil)[0]; w.Pods != 1 {
 		t.Errorf("got %d pods, want 1", w.Pods)
+	}
+	over.Gap = &live.Gap{Since: noon.Add(-20 * time.Second), Reason: "stale"}
+	if n := len(newPicture(s, newKills(), nil).containers); n != 1 {
+		t.Errorf("20 s after it has ended there are %d rows, want 1", n)
 	}
 	node.Gap = &live.Gap{Since: noon.Add(-20 * time.Second), Reason: "stale"} // now the machine itself is silent
 	if c := newPicture(s, newKills(), nil).containers[0]; c.Why != "no data: stale" {

@@ -78,6 +78,9 @@ func newPicture(snap *live.Snapshot, k *kills, members map[replicaKey]*Replica) 
 		a := acheOf(it, m, k, snap.Time)
 		if a.ended = ended(it, fresh); a.ended {
 			p.ended[keyOfEntity(it.Entity)] = true
+			if snap.Time.Sub(it.Gap.Since) > linger {
+				continue
+			}
 		}
 		c.Hurt, c.Why = hurt(&c, a)
 		p.containers = append(p.containers, &c)
@@ -120,8 +123,11 @@ func replicas(scaled []Scaled) map[replicaKey]*Replica {
 	return out
 }
 
+// linger is how long a row is shown after its container has ended: long enough to see it go.
+const linger = 10 * time.Second
+
 // ended says whether an item shows what is no more: it was told to be gone, or it is silent while its machine is
-// being read. Such items are shown for a little while.
+// being read.
 func ended(it *live.Item, fresh map[string]bool) bool {
 	return it.Gap != nil && (it.Gap.Reason == "gone" || it.Gap.Reason == "stale" && fresh[it.Entity.Node])
 }
