@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -280,6 +281,9 @@ func TestDemoIsScaledAndEndsWithPlimsoll(t *testing.T) {
 			}
 			return false
 		})
+		if how == syscall.SIGTERM {
+			checkManual(t, r)
+		}
 		pids = childrenOf(t, r.cmd.Process.Pid)
 		if len(pids) == 0 {
 			t.Fatal("the demo runs no process")
@@ -297,6 +301,25 @@ func TestDemoIsScaledAndEndsWithPlimsoll(t *testing.T) {
 			}
 			return len(cgroupsOf(t, r.cmd.Process.Pid)) == 0
 		})
+	}
+}
+
+// checkManual says which of its own metrics the manual names and the process does not have.
+func checkManual(t *testing.T, r *running) {
+	t.Helper()
+	_, metrics := r.get(t, "/metrics")
+	manual, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile(`plimsoll_[a-z_]+`).FindAllString(string(manual), -1)
+	if len(named) < 10 {
+		t.Errorf("the manual names only %d own metrics", len(named))
+	}
+	for _, name := range named {
+		if !strings.Contains(metrics, "# TYPE "+name+" ") && name != "plimsoll_http_requests_refused_total" { // a counter that has refused nothing yet
+			t.Errorf("the manual names %q, which /metrics does not have", name)
+		}
 	}
 }
 
