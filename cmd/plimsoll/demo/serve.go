@@ -80,18 +80,18 @@ func work(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, fmt.Sprintf("cost %q is not a duration from 0s to %s", r.URL.Query().Get("cost"), MaxCost), http.StatusBadRequest)
 		return
 	}
-	digest, rounds := burn(cost)
+	digest, rounds := burn(r.Context(), cost)
 	w.Header().Set("Rounds", strconv.Itoa(rounds))
 	fmt.Fprintln(w, hex.EncodeToString(digest[:]))
 }
 
 // burn hashes until this thread has used so much CPU time: a request then costs the same on every machine, and on a
-// busy one it takes longer.
-func burn(cost time.Duration) (digest [sha256.Size]byte, rounds int) {
+// busy one it takes longer. It stops when ctx ends: work that nobody waits for any more would outlive the load.
+func burn(ctx context.Context, cost time.Duration) (digest [sha256.Size]byte, rounds int) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	var buf [1024]byte
-	for end := threadTime() + cost; threadTime() < end; rounds++ {
+	for end := threadTime() + cost; threadTime() < end && ctx.Err() == nil; rounds++ {
 		for range 16 {
 			digest = sha256.Sum256(buf[:])
 			copy(buf[:], digest[:])
