@@ -11,11 +11,9 @@ import (
 
 // limit keeps the draft within its limits and its speed.
 func (p *pass) limit() {
-	to, why, text := p.draft, DesiredWithinRange, ""
+	to, why, text := p.limitPlain()
 	if b := p.policy.behavior; b != nil {
 		to, why, text = p.limitRate(b)
-	} else {
-		to, why, text = p.limitPlain()
 	}
 	status := corev1.ConditionFalse
 	if to != p.draft {

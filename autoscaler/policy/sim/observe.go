@@ -10,13 +10,13 @@ import (
 )
 
 // decide scrapes and decides when it is time to.
-func (w *world) decide(now time.Time, t time.Duration) error {
+func (w *world) decide(now time.Time, t time.Duration) {
 	since := t + warm
 	if w.rule.Scrape > 0 && (since+w.scrapePhase)%w.rule.Scrape == 0 {
 		w.usage = w.sample(now, w.rule.Scrape)
 	}
 	if (since+w.passPhase)%w.rule.Every != 0 {
-		return nil
+		return
 	}
 	in := policy.Input{Now: now, Policy: w.policy, Options: w.options, State: w.state}
 	in.Target = policy.Target{SpecReplicas: policy.WishedReplicas(len(w.pods)), StatusReplicas: policy.ObservedReplicas(len(w.pods))}
@@ -31,7 +31,6 @@ func (w *world) decide(now time.Time, t time.Duration) error {
 	d := policy.Decide(in)
 	w.state = &d.State
 	w.scale(now, int(d.Desired))
-	return nil
 }
 
 // describe is a pod as the API would show it.

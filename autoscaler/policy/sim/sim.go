@@ -99,9 +99,7 @@ func Run(svc Service, rule Rule, length time.Duration, seed uint64) (Outcome, er
 		true_ := svc.Load(t) * float64(svc.Pods) * Request * Target / 100
 		w.work(now, true_)
 		before := len(w.pods)
-		if err := w.decide(now, t); err != nil {
-			return out, err
-		}
+		w.decide(now, t)
 		if t < 0 {
 			continue
 		}

@@ -104,7 +104,7 @@ func (r *Reader) text() (text string, first int, err error) {
 	}
 	for !r.end {
 		line, err := r.readLine()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			r.end = true
 		} else if err != nil {
 			return "", first, fmt.Errorf("cannot read the input: %w", err)
@@ -138,7 +138,7 @@ func (r *Reader) readLine() (string, error) {
 		if b.Len() <= MaxDocument {
 			b.Write(part)
 		}
-		if err != bufio.ErrBufferFull {
+		if !errors.Is(err, bufio.ErrBufferFull) {
 			return b.String(), err
 		}
 	}

@@ -24,7 +24,7 @@ type kinds struct {
 	Amount resource.Quantity `json:"amount"`
 	List   []inner           `json:"list"`
 	Map    map[string]int32  `json:"map"`
-	inner  int
+	inner  int               //nolint:unused // the decoder must leave it alone
 	Embedded
 	Hidden string `json:"-"`
 }
