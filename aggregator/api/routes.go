@@ -49,7 +49,7 @@ func answer(w http.ResponseWriter, v any) error {
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Length", strconv.Itoa(len(body)+1))
 	if _, err := w.Write(append(body, '\n')); err != nil {
-		return nil // the client has gone; there is nobody to tell
+		return nil //nolint:nilerr // the client has gone; there is nobody to tell
 	}
 	return nil
 }

@@ -143,7 +143,7 @@ func (a *API) workloadDecisions(ctx context.Context, now time.Time, k workloadKe
 	if err != nil {
 		return nil, err
 	}
-	out := append(changes, holds...)
+	out := slices.Concat(changes, holds)
 	slices.SortStableFunc(out, func(x, y Decision) int { return y.Time.Compare(x.Time) })
 	return out, nil
 }
