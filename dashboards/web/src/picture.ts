@@ -19,6 +19,8 @@ export interface Picture {
 
 interface Past {
   key: string;
+  thing: string; // what it is the past of, whatever the window
+  step: number;
   frame: Frame;
   error: string;
 }
@@ -39,24 +41,25 @@ export function usePicture<T>(o: PictureOptions<T>): Picture {
   const by = step(span);
   const every = Math.max(by, 120);
   const turn = zoomed ? 0 : Math.floor(now / every); // asks again from time to time
-  const key = [sel, lines.map((l) => l.key).join(), span, a.from, a.to].join(" ");
+  const thing = [sel, lines.map((l) => l.key).join()].join(" ");
+  const key = [thing, span, a.from, a.to].join(" ");
   const [past, setPast] = useState<Past | null>(null);
   useEffect(() => {
     const stop = new AbortController();
     const end = Math.ceil((zoomed ? a.to! : now) / by) * by;
     const start = Math.floor((zoomed ? a.from! : now - span) / by) * by;
     readLines(lines, sel, start, end, by, stop.signal).then(
-      (points) => setPast({ key, frame: grid(points, start, end, by), error: "" }),
-      (e: Error) => stop.signal.aborted || setPast((p) => ({ key, frame: p?.key === key ? p.frame : empty(lines.length), error: e.message })),
+      (points) => setPast({ key, thing, step: by, frame: grid(points, start, end, by), error: "" }),
+      (e: Error) => stop.signal.aborted || setPast((p) => ({ key, thing, step: by, frame: p?.key === key ? p.frame : empty(lines.length), error: e.message })),
     );
     return () => stop.abort();
   }, [key, turn, live.epoch]);
   o.trail.keep = 960;
-  const known = past?.key === key ? past : null;
+  const known = past?.thing === thing ? past : null; // another window's past is better than none until this one's comes
   const rows = by > finest ? thin(o.trail.frame, by) : o.trail.frame;
-  const all = join(known?.frame ?? empty(lines.length), rows, by);
+  const all = join(known?.frame ?? empty(lines.length), rows, known?.step ?? by);
   const [from, to] = zoomed ? [a.from!, a.to!] : moving(now, span, all, seconds(live.overview?.since) ?? now);
-  return { frame: between(all, from - by, to + by), from, to, step: by, error: known?.error ?? "", loading: !known };
+  return { frame: between(all, from - by, to + by), from, to, step: by, error: known?.error ?? "", loading: past?.key !== key };
 }
 
 /** moving is the window that ends now. While there is less to show than the range it begins with what there is. */

@@ -109,7 +109,7 @@ export class Plot {
       height: spec.height,
       padding: [0, 0, 0, 0],
       legend: { show: false },
-      cursor: { y: false, points: { size: 7, width: 2 }, drag: { x: true, y: false, setScale: false, dist: 6 }, bind: { dblclick: () => () => (this.doors.onBack(), null) } },
+      cursor: { y: false, points: { size: 7, width: 2 }, drag: { x: true, y: false, setScale: false, dist: 6 }, bind: { dblclick: () => () => null } },
       scales: { x: { time: true, range: () => [this.spec.from, this.spec.to] }, y: { range: (_u, _min, max) => [0, this.top(max)] } },
       axes: [{ stroke: ink.soft, font, size: 24, gap: 4, space: 90, grid: { show: false }, ticks: { show: false }, values: (u, at, _a, _s, incr) => at.map((t) => (inside(u, t) ? label(t, incr) : "")) }, { show: false }],
       series: [{}, ...spec.strokes.map((s) => this.series(s))],
@@ -140,6 +140,7 @@ export class Plot {
       this.pointer = e.offsetX;
       this.tell();
     });
+    over.addEventListener("dblclick", () => this.doors.onBack());
     over.addEventListener("mouseleave", () => {
       this.pointer = null;
       this.doors.onCursor(null);
