@@ -58,13 +58,11 @@ func (c *conditions) set(reason, message string, now time.Time) bool {
 	return !was
 }
 
-// clear ends a condition and says whether it held.
-func (c *conditions) clear(reason string) bool {
+// clear ends a condition.
+func (c *conditions) clear(reason string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_, was := c.holds[reason]
 	delete(c.holds, reason)
-	return was
 }
 
 func (c *conditions) get(reason string) (condition, bool) {

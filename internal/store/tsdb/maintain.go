@@ -98,7 +98,7 @@ func (db *DB) measure() {
 	var n int64
 	_ = filepath.WalkDir(db.opts.Dir, func(_ string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
-			return nil // gone in the meantime
+			return nil //nolint:nilerr // gone in the meantime
 		}
 		if info, err := d.Info(); err == nil {
 			n += info.Size()
