@@ -1,0 +1,180 @@
+package grafana
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/store"
+)
+
+// Query is what one line, number or column of a panel shows: a structured query whose times are left to Grafana.
+// By must not be nil: a panel always says what its series are.
+type Query struct {
+	store.Query
+	// Over divides by another row, at the same level, with the same matchers and the same By: a share. Nil: by nothing.
+	Over *metric.ID
+	// Total is how much a counter grew over the board's whole range; only where a panel shows one number.
+	Total bool
+	// Name is the legend, or the column: text with label names in braces, "{{node}} capacity".
+	Name string
+}
+
+func of(id metric.ID, level metric.Level, f store.Func, by []string) Query {
+	if by == nil {
+		by = []string{}
+	}
+	q := Query{Query: store.Query{Row: id, Level: level, Func: f, By: by, Join: store.Sum}}
+	for _, l := range by {
+		if q.Name != "" {
+			q.Name += " / "
+		}
+		q.Name += "{{" + l + "}}"
+	}
+	return q
+}
+
+// avg is the average of a gauge over each interval, added up by labels.
+func avg(id metric.ID, level metric.Level, by ...string) Query { return of(id, level, store.Avg, by) }
+
+// last is the newest value, added up by labels.
+func last(id metric.ID, level metric.Level, by ...string) Query { return of(id, level, store.Last, by) }
+
+// rate is the rate of a counter, added up by labels.
+func rate(id metric.ID, level metric.Level, by ...string) Query { return of(id, level, store.Rate, by) }
+
+// total is how much a counter grew over the range.
+func total(id metric.ID, level metric.Level, by ...string) Query {
+	q := of(id, level, store.Rate, by)
+	q.Total = true
+	return q
+}
+
+// over divides by another row.
+func (q Query) over(id metric.ID) Query {
+	q.Over = &id
+	return q
+}
+
+// largest joins by the largest instead of the sum: of what cannot be added up.
+func (q Query) largest() Query {
+	q.Join = store.Max
+	return q
+}
+
+// named sets the legend.
+func (q Query) named(name string) Query {
+	q.Name = name
+	return q
+}
+
+// check says what in a query cannot be drawn.
+func (q Query) check() error {
+	row := metric.Get(q.Row)
+	at := func(format string, args ...any) error {
+		return fmt.Errorf("%s of %s at level %q: %s", q.Func, row.Name, q.Level, fmt.Sprintf(format, args...))
+	}
+	switch {
+	case !row.Has(q.Level):
+		return at("the catalogue does not have it")
+	case q.By == nil:
+		return at("the labels that tell series apart are not said")
+	case q.Func == store.Rate && row.Kind != metric.Counter:
+		return at("a gauge has no rate")
+	case q.RateOver != 0:
+		return at("a function over a rate cannot be drawn")
+	case q.Over != nil && !metric.Get(*q.Over).Has(q.Level):
+		return at("%s does not exist there", metric.Get(*q.Over).Name)
+	}
+	for _, l := range q.By {
+		if !slices.Contains(labels(q.Level), l) {
+			return at("it has no label %q", l)
+		}
+	}
+	return nil
+}
+
+// labels lists what tells series apart at a level in every store: the tags of InfluxDB's schema v1, the largest thing first. A row's
+// own label (an interface, a device) is not among them, since InfluxDB holds the sum over it.
+func labels(level metric.Level) []string {
+	switch level {
+	case metric.Container:
+		return []string{"cluster", "node", "namespace", "workload_kind", "workload", "pod", "container"}
+	case metric.Pod:
+		return []string{"cluster", "node", "namespace", "workload_kind", "workload", "pod"}
+	case metric.Workload:
+		return []string{"cluster", "namespace", "workload_kind", "workload"}
+	case metric.Namespace:
+		return []string{"cluster", "namespace"}
+	case metric.Node:
+		return []string{"cluster", "node"}
+	}
+	return []string{"cluster"}
+}
+
+// unit is Grafana's name for the unit of what a query shows.
+func (q Query) unit() string {
+	row := metric.Get(q.Row)
+	switch {
+	case q.Over != nil:
+		return "percentunit"
+	case q.Total:
+		return "short"
+	case q.Func != store.Rate:
+		return unit(row.Unit)
+	case strings.HasSuffix(row.Rate, "_cores"):
+		return unit(metric.Cores)
+	case strings.HasSuffix(row.Rate, "_ratio"):
+		return unit(metric.Ratio)
+	case row.Unit == metric.Bytes:
+		return "Bps"
+	}
+	return "cps"
+}
+
+func unit(u metric.Unit) string {
+	switch u {
+	case metric.Seconds:
+		return "s"
+	case metric.Bytes:
+		return "bytes"
+	case metric.Ratio:
+		return "percentunit"
+	}
+	return "short"
+}
+
+// axis is what the vertical axis is labelled with, where the unit does not say it.
+func (q Query) axis() string {
+	row := metric.Get(q.Row)
+	if q.Over == nil && (row.Unit == metric.Cores || q.Func == store.Rate && strings.HasSuffix(row.Rate, "_cores")) {
+		return "cores"
+	}
+	return ""
+}
+
+// help describes the rows that a panel's queries show, each once, from the catalogue.
+func help(qs []Query) string {
+	var lines []string
+	add := func(line string) {
+		if !slices.Contains(lines, line) {
+			lines = append(lines, line)
+		}
+	}
+	for _, q := range qs {
+		row := metric.Get(q.Row)
+		how := ""
+		switch {
+		case q.Total:
+			how = ", over the range shown"
+		case q.Func == store.Rate:
+			how = ", per second"
+		}
+		if q.Over != nil {
+			how += ", as a share of: " + metric.Get(*q.Over).Help
+		}
+		add("- " + row.Help + how + " (`" + row.At(q.Level) + "`)")
+	}
+	return strings.Join(lines, "\n")
+}
