@@ -61,7 +61,7 @@ spec:
       target: {type: Utilization, averageUtilization: 70}
   behavior:
     scaleDown:
-      stabilizationWindowSeconds: 60   # the usual 300 s would be long to wait for in a demo
+      stabilizationWindowSeconds: 45   # the usual 300 s would be long to wait for in a demo
 `
 
 // Documents returns the demo's service and policy, as a policies file would give them. program is the path of this
