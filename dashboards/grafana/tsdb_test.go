@@ -1,0 +1,184 @@
+package grafana_test
+
+import (
+	"encoding/json"
+	"math"
+	"net/http/httptest"
+	"net/url"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"plimsoll.dev/plimsoll/dashboards/grafana"
+	"plimsoll.dev/plimsoll/dashboards/grafana/boardtest"
+	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/store/tsdb"
+)
+
+// views are what people look at: the last hour of everything, the whole day of everything, and one pod.
+func views() map[string]boardtest.View {
+	one := boardtest.Chosen{"cluster": {boardtest.Cluster}, "node": {"n2"}, "namespace": {"a", "b"}, "workload": {"job/x", "web"}, "pod": {"web-2"}}
+	return map[string]boardtest.View{
+		"an hour":    {Range: time.Hour, Step: 20 * time.Second},
+		"a day":      {Range: 24 * time.Hour, Step: 2 * time.Minute},
+		"one chosen": {Range: time.Hour, Step: 20 * time.Second, Chosen: one},
+	}
+}
+
+// TestEmbeddedStore asks the embedded store every query of every panel, as Grafana's Prometheus source does, and compares the newest
+// values with what was put in.
+func TestEmbeddedStore(t *testing.T) {
+	end := time.Date(2026, 3, 4, 5, 0, 0, 0, time.UTC)
+	day := boardtest.NewDay(end, 24*time.Hour, 20*time.Second)
+	for name, labels := range map[string][]metric.Label{"cluster": {{Name: "cluster", Value: boardtest.Cluster}}, "no cluster": nil} {
+		t.Run(name, func(t *testing.T) {
+			db, err := tsdb.Open(tsdb.Options{Dir: t.TempDir(), ExternalLabels: labels, Now: func() time.Time { return end }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer db.Close()
+			if err := day.Fill(t.Context(), db); err != nil {
+				t.Fatal(err)
+			}
+			for name, v := range views() {
+				if labels == nil && v.Chosen != nil {
+					continue // there is no cluster to choose
+				}
+				t.Run(name, func(t *testing.T) { askAll(t, db, day, v) })
+			}
+		})
+	}
+}
+
+// TestVariablesAndAnnotations asks for the choices at the boards' tops, and for the decisions.
+func TestVariablesAndAnnotations(t *testing.T) {
+	end := time.Date(2026, 3, 4, 5, 0, 0, 0, time.UTC)
+	day := boardtest.NewDay(end, 3*time.Hour, 20*time.Second)
+	db, err := tsdb.Open(tsdb.Options{Dir: t.TempDir(), ExternalLabels: []metric.Label{{Name: "cluster", Value: boardtest.Cluster}}, Now: func() time.Time { return end }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := day.Fill(t.Context(), db); err != nil {
+		t.Fatal(err)
+	}
+	view := boardtest.View{Range: 3 * time.Hour, Step: 20 * time.Second, Chosen: boardtest.Chosen{"namespace": {"a"}}}
+	want := map[string]string{"cluster": "c1", "node": "n1 n2", "namespace": "a b", "pod": "web-1 web-2", "workload": "web"}
+	for _, b := range grafana.Boards() {
+		vars, err := day.Variables(b, grafana.Prometheus, view)
+		if err != nil || len(vars) != len(b.Vars) {
+			t.Fatalf("%s: %v, %v", b.Name, vars, err)
+		}
+		for name, definition := range vars {
+			var answer struct{ Data []string }
+			inner := strings.TrimSuffix(strings.TrimPrefix(definition, "label_values("), ")")
+			comma := strings.LastIndex(inner, ", ")
+			selector, label := inner[:comma], inner[comma+2:]
+			ask(t, db, "/api/v1/label/"+label+"/values", url.Values{"match[]": {selector}}, &answer)
+			if got := strings.Join(answer.Data, " "); got != want[name] || label != name {
+				t.Errorf("%s: %s: got %q, want %q", b.Name, definition, got, want[name])
+			}
+		}
+	}
+	notes, err := day.Annotations(grafana.Boards()[2], grafana.Prometheus, view)
+	if err != nil || len(notes) != 2 {
+		t.Fatalf("annotations: %v, %v", notes, err)
+	}
+	for name, text := range notes {
+		at := map[string]time.Time{"Scaled down": day.Start.Add(time.Hour), "Scaled up": day.Start.Add(2 * time.Hour)}[name]
+		var answer struct {
+			Data struct {
+				Result []struct{ Values [][2]any }
+			}
+		}
+		ask(t, db, "/api/v1/query_range", url.Values{"query": {text}, "start": {strconv.FormatInt(day.Start.Unix(), 10)}, "end": {strconv.FormatInt(day.End.Unix(), 10)}, "step": {"20"}}, &answer)
+		if r := answer.Data.Result; len(r) != 1 || len(r[0].Values) != 1 || r[0].Values[0][0] != float64(at.Unix()) {
+			t.Errorf("%s: got %v, want one at %d\n%s", name, r, at.Unix(), text)
+		}
+	}
+}
+
+func askAll(t *testing.T, db *tsdb.DB, day *boardtest.Day, v boardtest.View) {
+	for _, b := range grafana.Boards() {
+		asks, err := day.Asks(b, grafana.Prometheus, v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range asks {
+			checkAnswer(t, a, get(t, db, a))
+		}
+	}
+}
+
+// get asks like Grafana and returns the newest value of each series.
+func get(t *testing.T, db *tsdb.DB, a boardtest.Ask) map[string]float64 {
+	t.Helper()
+	form, path := url.Values{"query": {a.Text}}, "/api/v1/query_range"
+	unix := func(t time.Time) string { return strconv.FormatInt(t.Unix(), 10) }
+	if a.Now {
+		path = "/api/v1/query"
+		form.Set("time", unix(a.To))
+	} else {
+		form.Set("start", unix(a.From))
+		form.Set("end", unix(a.To))
+		form.Set("step", unix(time.Unix(int64(a.Step.Seconds()), 0)))
+	}
+	var answer struct {
+		Error string
+		Data  struct {
+			Result []struct {
+				Metric map[string]string
+				Value  [2]any
+				Values [][2]any
+			}
+		}
+	}
+	ask(t, db, path, form, &answer)
+	if answer.Error != "" {
+		t.Fatalf("%s: %s\n%s", a.Panel, answer.Error, a.Text)
+	}
+	out := map[string]float64{}
+	for _, r := range answer.Data.Result {
+		if !a.Now {
+			if steps := int(a.To.Sub(a.From) / a.Step); len(r.Values) < steps*9/10 {
+				t.Errorf("%s: %d points of %d", a.Panel, len(r.Values), steps)
+			}
+			r.Value = r.Values[len(r.Values)-1]
+		}
+		x, err := strconv.ParseFloat(r.Value[1].(string), 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[boardtest.Key(a.By, func(l string) string { return r.Metric[l] })] = x
+	}
+	return out
+}
+
+func ask(t *testing.T, db *tsdb.DB, path string, form url.Values, answer any) {
+	t.Helper()
+	r := httptest.NewRequest("POST", path, strings.NewReader(form.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if strings.HasSuffix(path, "/values") {
+		r = httptest.NewRequest("GET", path+"?"+form.Encode(), nil)
+	}
+	w := httptest.NewRecorder()
+	db.API().ServeHTTP(w, r)
+	if err := json.Unmarshal(w.Body.Bytes(), answer); err != nil {
+		t.Fatalf("%s: %v: %s", path, err, w.Body)
+	}
+}
+
+// checkAnswer compares the newest values; counters over a range may be off by what an engine extrapolates.
+func checkAnswer(t *testing.T, a boardtest.Ask, got map[string]float64) {
+	t.Helper()
+	if len(a.Want) == 0 || len(got) != len(a.Want) {
+		t.Errorf("%s: got %v, want %v\n%s", a.Panel, got, a.Want, a.Text)
+		return
+	}
+	for k, want := range a.Want {
+		if x, ok := got[k]; !ok || math.Abs(x-want) > 0.01*want {
+			t.Errorf("%s: %s: got %g, want %g\n%s", a.Panel, k, x, want, a.Text)
+		}
+	}
+}
