@@ -1,0 +1,200 @@
+package queue
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+	"unicode/utf8"
+)
+
+// DeadLetter is one line of the dead-letter files: what a store refuses for ever, and what it said.
+type DeadLetter struct {
+	Time    time.Time `json:"time"`
+	Message string    `json:"message"`
+	Points  int       `json:"points"`
+	// Record is the record if it is text, Base64 if it is not.
+	Record string `json:"record,omitempty"`
+	Base64 []byte `json:"base64,omitempty"`
+	// Cut says that the record was too long for the file and only its beginning is here.
+	Cut bool `json:"cut,omitempty"`
+}
+
+// deadLetters are two files: the one that is written and the one before.
+type deadLetters struct {
+	opts *Options
+	path string
+	half int64 // the most of one file
+
+	mu                       sync.Mutex
+	f                        *os.File
+	size                     int64
+	dirty                    bool
+	letters, dropped, points uint64
+}
+
+// newDead makes nothing on the disk before there is a letter.
+func newDead(o *Options) *deadLetters {
+	return &deadLetters{opts: o, path: filepath.Join(o.Dir, "dead", "dead.jsonl"), half: max(o.DeadBytes/2, 4<<10)}
+}
+
+// Dead keeps a record, or a part of one, that the store refuses for ever, with what it said. When it returns nil the
+// letter survives kill -9; it is on the disk before the cursor says that the record was settled. The caller then
+// acknowledges the record; on an error it should not.
+func (q *Queue) Dead(record []byte, m Meta, message string) error {
+	if err := q.dead.add(record, m, message); err != nil {
+		q.failed("write a dead letter", err)
+		return fmt.Errorf("cannot write dead letter: %w", err)
+	}
+	return nil
+}
+
+func (d *deadLetters) add(record []byte, m Meta, message string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	line, err := d.line(record, m, message)
+	if err != nil {
+		return err
+	}
+	if err := d.open(); err != nil {
+		return err
+	}
+	if d.size > 0 && d.size+int64(len(line)) > d.half {
+		if err := d.rotate(); err != nil {
+			return err
+		}
+	}
+	if _, err := d.opts.disk.write(d.f, line, d.size); err != nil {
+		_ = d.f.Truncate(d.size)
+		return err
+	}
+	d.size += int64(len(line))
+	d.dirty = true
+	d.letters++
+	d.points += uint64(max(m.Points, 0))
+	return nil
+}
+
+// line writes a letter down; it is at most half bytes long.
+func (d *deadLetters) line(record []byte, m Meta, message string) ([]byte, error) {
+	if len(message) > 1<<10 {
+		message = message[:1<<10]
+	}
+	l := DeadLetter{Time: d.opts.Now().UTC(), Message: message, Points: m.Points}
+	for keep := len(record); ; keep /= 2 {
+		l.Record, l.Base64, l.Cut = "", nil, keep < len(record)
+		if part := record[:keep]; utf8.Valid(record) {
+			l.Record = string(bytes.ToValidUTF8(part, nil))
+		} else {
+			l.Base64 = part
+		}
+		b := &bytes.Buffer{}
+		e := json.NewEncoder(b)
+		e.SetEscapeHTML(false)
+		if err := e.Encode(&l); err != nil {
+			return nil, err
+		}
+		if int64(b.Len()) <= d.half || keep == 0 {
+			return b.Bytes(), nil
+		}
+	}
+}
+
+// open opens the file and cuts a torn last line.
+func (d *deadLetters) open() error {
+	if d.f != nil {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(d.path), 0o750); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(d.path, os.O_RDWR|os.O_CREATE, 0o640)
+	if err != nil {
+		return err
+	}
+	info, err := f.Stat()
+	if err == nil {
+		d.size = lastLineEnd(f, info.Size())
+		err = errors.Join(f.Truncate(d.size), syncDir(filepath.Dir(d.path)))
+	}
+	if err != nil {
+		_ = f.Close()
+		return err
+	}
+	d.f = f
+	return nil
+}
+
+// lastLineEnd returns where the last whole line ends.
+func lastLineEnd(f *os.File, size int64) int64 {
+	b := make([]byte, 64<<10)
+	for end := size; end > 0; {
+		from := max(end-int64(len(b)), 0)
+		n, _ := f.ReadAt(b[:end-from], from)
+		if i := bytes.LastIndexByte(b[:n], '\n'); i >= 0 {
+			return from + int64(i) + 1
+		}
+		end = from
+	}
+	return 0
+}
+
+// rotate makes the file the old one. What the old one held is dropped and counted.
+func (d *deadLetters) rotate() error {
+	old := filepath.Join(filepath.Dir(d.path), "dead.1.jsonl")
+	lost := countLines(old)
+	if err := errors.Join(d.opts.disk.sync(d.f), d.f.Close()); err != nil {
+		d.f = nil
+		return err
+	}
+	d.f = nil
+	if err := os.Rename(d.path, old); err != nil {
+		return err
+	}
+	d.dropped += lost
+	return d.open()
+}
+
+func countLines(path string) uint64 {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
+	n, b := uint64(0), make([]byte, 64<<10)
+	for {
+		k, err := f.Read(b)
+		n += uint64(bytes.Count(b[:k], []byte{'\n'}))
+		if err != nil {
+			return n
+		}
+	}
+}
+
+func (d *deadLetters) sync() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.dirty || d.f == nil {
+		return nil
+	}
+	if err := d.opts.disk.sync(d.f); err != nil {
+		return err
+	}
+	d.dirty = false
+	return nil
+}
+
+func (d *deadLetters) close() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.f == nil {
+		return nil
+	}
+	err := d.f.Close()
+	d.f = nil
+	return err
+}

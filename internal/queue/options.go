@@ -1,0 +1,122 @@
+package queue
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sys/unix"
+)
+
+// DefaultSyncEvery is how often the queue is to be synced unless there is a reason for something else.
+const DefaultSyncEvery = time.Second
+
+// Options say where the queue is and how much it keeps. The zero value of every field but Dir means its default.
+type Options struct {
+	// Dir is the queue's folder, made if it does not exist.
+	Dir string
+	// MaxBytes is the most that the segments may hold on disk, 1 GiB by default, at least four segments. Past it the oldest
+	// segment is dropped and its records counted. Dead letters and what is set aside have limits of their own.
+	MaxBytes int64
+	// MaxAge is how old a record may become, 7 days by default; older ones are dropped and counted.
+	MaxAge time.Duration
+	// SegmentBytes is when a new segment is begun, 8 MiB by default, an eighth of MaxBytes if that is less.
+	SegmentBytes int64
+	// SyncEvery is how long a record may wait for fsync. Zero: Append itself waits for it. See DefaultSyncEvery.
+	SyncEvery time.Duration
+	// MinFree is how many bytes of the disk are left alone: with less free, no records are taken. 32 MiB by default;
+	// negative means none.
+	MinFree int64
+
+	// MaxRecord is the longest record in bytes, 2 MiB by default.
+	MaxRecord int
+	// BatchBytes and BatchPoints bound a batch, 1 MiB and 5,000 points by default; a single record may be larger.
+	BatchBytes, BatchPoints int
+	// InFlightBytes bounds what a lane has handed out and not got back, 6 MiB by default. At the bound the lane waits.
+	InFlightBytes int
+	// FreshFor is how long a record belongs to the fresh lane, one minute by default. After a restart everything is backlog.
+	FreshFor time.Duration
+	// DeadBytes bounds the dead letters, 64 MiB by default; the oldest half is dropped and counted.
+	DeadBytes int64
+
+	// Logger is for changes of state; nil discards.
+	Logger *slog.Logger
+	// Registerer takes the queue's own metrics; nil leaves them unregistered.
+	Registerer prometheus.Registerer
+	// Now is the wall clock, time.Now by default. It is used for people (dead letters, Health) and to carry the age of records over a reboot.
+	Now func() time.Time
+
+	uptime func() time.Duration // tests only
+	boot   func() uint64        // tests only
+	disk   disk                 // tests only
+}
+
+// Validate says what in the options cannot be.
+func (o *Options) Validate() error {
+	switch {
+	case o.Dir == "":
+		return fmt.Errorf("no queue folder")
+	case o.MaxBytes < 0 || o.MaxBytes != 0 && o.MaxBytes < 32<<10:
+		return fmt.Errorf("queue size limit \"%d\" is under 32 KiB", o.MaxBytes)
+	case o.MaxAge < 0:
+		return fmt.Errorf("queue age limit %q is negative", o.MaxAge)
+	case o.SyncEvery < 0:
+		return fmt.Errorf("queue sync interval %q is negative", o.SyncEvery)
+	case o.SegmentBytes != 0 && o.SegmentBytes < 4<<10, o.SegmentBytes > 1<<30:
+		return fmt.Errorf("segment size \"%d\" must be between 4 KiB and 1 GiB", o.SegmentBytes)
+	case o.MaxBytes != 0 && o.SegmentBytes > o.MaxBytes/4:
+		return fmt.Errorf("segment size \"%d\" is over a quarter of the queue size limit \"%d\"", o.SegmentBytes, o.MaxBytes)
+	case o.MaxRecord < 0 || o.MaxRecord > maxPayload:
+		return fmt.Errorf("longest record \"%d\" must be between 1 and %d", o.MaxRecord, maxPayload)
+	case o.BatchBytes < 0 || o.BatchPoints < 0 || o.InFlightBytes < 0 || o.DeadBytes < 0 || o.FreshFor < 0:
+		return fmt.Errorf("a limit of batches, dead letters or freshness is negative")
+	}
+	return nil
+}
+
+// withDefaults returns the options with every default filled in.
+func (o Options) withDefaults() Options {
+	o.MaxBytes = or(o.MaxBytes, 1<<30)
+	o.MaxAge = or(o.MaxAge, 7*24*time.Hour)
+	o.SegmentBytes = or(o.SegmentBytes, min(8<<20, o.MaxBytes/8))
+	o.MinFree = or(o.MinFree, 32<<20)
+	o.MaxRecord = min(or(o.MaxRecord, 2<<20), int(o.MaxBytes/8))
+	o.BatchBytes = or(o.BatchBytes, 1<<20)
+	o.BatchPoints = or(o.BatchPoints, 5000)
+	o.InFlightBytes = or(o.InFlightBytes, 6<<20)
+	o.FreshFor = or(o.FreshFor, time.Minute)
+	o.DeadBytes = or(o.DeadBytes, 64<<20)
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.uptime == nil {
+		o.uptime = uptime
+	}
+	if o.boot == nil {
+		o.boot = bootID
+	}
+	if o.disk == nil {
+		o.disk = osDisk{}
+	}
+	return o
+}
+
+func or[T int | int64 | time.Duration](v, otherwise T) T {
+	if v == 0 {
+		return otherwise
+	}
+	return v
+}
+
+// uptime is the time since the machine was started, suspension included.
+func uptime() time.Duration {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
+		return 0
+	}
+	return time.Duration(ts.Nano())
+}

@@ -1,0 +1,160 @@
+package queue
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// maxRecords is how many numbers of sequence a segment spans at most; it bounds the memory of an index and of the bits.
+const maxRecords = 1 << 16
+
+// entry says where a record is in its segment; off zero means that there is none of that number.
+type entry struct {
+	off, stored, raw, points uint32
+	age                      uint32 // tenths of a second after the segment's first record
+}
+
+// segment is one file of the queue. Its fields belong to Queue.mu, but for file, which belongs to Queue.readMu, and
+// base and path, which never change.
+type segment struct {
+	base uint64 // the lowest number that it may hold
+	path string
+
+	size        int64
+	span        int // base+span is the number after its last record
+	records     int // records that are there and whole, as far as is known
+	points      uint64
+	first, last int64  // times of the first and the last record
+	sealed      bool   // nothing is appended any more
+	damaged     bool   // set aside when it is no longer needed
+	gone        string // why it is no longer part of the queue; "" while it is
+
+	acked       bitset // acknowledged, lost or never there
+	ackedN      int    // records that were acknowledged
+	ackedPoints uint64
+	taken       bitset // handed out
+	takenN      int
+	takenPoints uint64
+
+	index []entry // nil unless loaded
+	used  uint64  // when the index was last used, for eviction
+	file  *os.File
+}
+
+func (s *segment) next() uint64 { return s.base + uint64(s.span) }
+
+// free is how many records could be handed out.
+func (s *segment) free() int { return s.records - s.ackedN - s.takenN }
+
+// unacked is how many records were not acknowledged, and their points.
+func (s *segment) unacked() (int, uint64) { return s.records - s.ackedN, s.points - s.ackedPoints }
+
+// done says that nothing of it is needed.
+func (s *segment) done() bool { return s.sealed && s.ackedN >= s.records && s.takenN == 0 }
+
+func segmentName(base uint64) string { return fmt.Sprintf("%016x.seg", base) }
+
+// segmentBase returns the base that a file's name tells.
+func segmentBase(name string) (uint64, bool) {
+	hex, ok := strings.CutSuffix(name, ".seg")
+	if !ok || len(hex) != 16 {
+		return 0, false
+	}
+	base, err := strconv.ParseUint(hex, 16, 64)
+	return base, err == nil && segmentName(base) == name && base > 0
+}
+
+// grow notes a record that is there; numbers between the last and this one were never given out.
+func (s *segment) grow(off int64, h header) {
+	i := int(h.seq - s.base)
+	for ; s.span < i; s.span++ {
+		s.acked.set(s.span)
+		s.index = append(s.index, entry{})
+	}
+	if s.records == 0 {
+		s.first = h.time
+	}
+	s.index = append(s.index, entry{off: uint32(off), stored: h.stored, raw: h.raw, points: h.points, age: tenths(h.time - s.first)})
+	s.span, s.last = i+1, max(s.last, h.time)
+	s.records++
+	s.points += uint64(h.points)
+}
+
+func tenths(ms int64) uint32 { return uint32(min(max(ms/100, 0), 1<<32-1)) }
+
+// recount takes over an index that was read from the file, and returns how many records, with how many points, that were
+// believed to be there and not acknowledged are not.
+func (s *segment) recount(index []entry) (lost int, lostPoints uint64) {
+	n, points := s.unacked()
+	s.index, s.records, s.points, s.ackedN, s.ackedPoints = index, 0, 0, 0, 0
+	for i, e := range index {
+		switch {
+		case e.off == 0:
+			s.acked.set(i)
+			continue
+		case s.acked.has(i):
+			s.ackedN++
+			s.ackedPoints += uint64(e.points)
+		}
+		s.records++
+		s.points += uint64(e.points)
+	}
+	have, havePoints := s.unacked()
+	return max(n-have, 0), max(points, havePoints) - havePoints
+}
+
+// take notes that a record is handed out, untake that it is not any more.
+func (s *segment) take(i int, points uint32) {
+	s.taken.set(i)
+	s.takenN++
+	s.takenPoints += uint64(points)
+}
+
+func (s *segment) untake(i int, points uint32) {
+	if s.taken.clear(i) {
+		s.takenN--
+		s.takenPoints -= uint64(points)
+	}
+}
+
+// ack notes that a record was delivered, and says whether that is news.
+func (s *segment) ack(i int, points uint32) bool {
+	if !s.acked.set(i) {
+		return false
+	}
+	s.ackedN++
+	s.ackedPoints += uint64(points)
+	return true
+}
+
+// lose notes that a record is not there after all, and says whether that is news.
+func (s *segment) lose(i int, points uint32) bool {
+	if !s.acked.set(i) {
+		return false
+	}
+	s.records--
+	s.points -= min(s.points, uint64(points))
+	return true
+}
+
+// createSegment makes a segment's file with its header.
+func createSegment(d disk, dir string, base uint64) (*segment, error) {
+	s := &segment{base: base, path: filepath.Join(dir, segmentName(base)), size: segmentHeader}
+	f, err := os.OpenFile(s.path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o640)
+	if err != nil {
+		return nil, err
+	}
+	if _, err = d.write(f, segmentHead(base), 0); err == nil {
+		err = syncDir(dir)
+	}
+	if err != nil {
+		_ = f.Close()
+		_ = os.Remove(s.path)
+		return nil, err
+	}
+	s.file = f
+	return s, nil
+}

@@ -1,0 +1,119 @@
+package queue
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// rewriteAfter is how old the cursor may get although nothing changed: its clocks are needed after a reboot.
+const rewriteAfter = 10 * time.Minute
+
+// sync puts all records up to a number on the disk. Callers that come at the same time share one fsync.
+func (q *Queue) sync(seq uint64) error {
+	q.syncMu.Lock()
+	defer q.syncMu.Unlock()
+	q.mu.Lock()
+	if q.synced > seq {
+		q.mu.Unlock()
+		return nil
+	}
+	s, next := q.active, q.next
+	var f *os.File
+	if s != nil {
+		f = s.file
+	}
+	q.mu.Unlock()
+	if f == nil {
+		return nil // sealed meanwhile, and synced by that
+	}
+	began := time.Now()
+	err := q.opts.disk.sync(f)
+	q.met.sync.Observe(time.Since(began).Seconds())
+	if err != nil {
+		q.syncFailed(err)
+		return err
+	}
+	q.cond.clear(ReasonSyncFailed)
+	q.mu.Lock()
+	q.synced = max(q.synced, next)
+	q.mu.Unlock()
+	return nil
+}
+
+// syncFailed notes that what was appended may not survive a power cut; it is in the kernel's hands still.
+func (q *Queue) syncFailed(err error) {
+	q.mu.Lock()
+	q.n.syncErrors++
+	q.mu.Unlock()
+	if q.cond.set(ReasonSyncFailed, fmt.Sprintf("cannot sync %q: %v; the newest records would not survive a power cut", q.opts.Dir, err), q.opts.Now()) {
+		q.log.Error("queue cannot be synced", "dir", q.opts.Dir, "error", err)
+	}
+}
+
+// flush syncs dead letters and records, and replaces the cursor if it changed, in this order: what the cursor calls
+// acknowledged because it is a dead letter must be one.
+func (q *Queue) flush(closing bool) error {
+	q.cursorMu.Lock()
+	defer q.cursorMu.Unlock()
+	q.mu.Lock()
+	if q.closed && !closing {
+		q.mu.Unlock()
+		return ErrClosed
+	}
+	last, behind := q.next-1, q.synced < q.next
+	q.mu.Unlock()
+	var err error
+	if behind {
+		err = q.sync(last)
+	}
+	if derr := q.dead.sync(); derr != nil {
+		q.syncFailed(derr)
+		return errors.Join(err, derr)
+	}
+	return errors.Join(err, q.writeCursor(closing))
+}
+
+func (q *Queue) writeCursor(always bool) error {
+	now := q.opts.uptime()
+	q.mu.Lock()
+	if !always && !q.dirty && now-q.written < rewriteAfter {
+		q.mu.Unlock()
+		return nil
+	}
+	b := q.snapshot()
+	q.dirty = false
+	q.mu.Unlock()
+	path := filepath.Join(q.opts.Dir, "cursor")
+	if err := replace(q.opts.disk, path, b); err != nil {
+		q.mu.Lock()
+		q.dirty = true
+		q.mu.Unlock()
+		if q.cond.set(ReasonCursor, fmt.Sprintf("cannot replace %q: %v; after a restart more is sent again", path, err), q.opts.Now()) {
+			q.log.Warn("cursor cannot be replaced", "cursor", path, "error", err)
+		}
+		return err
+	}
+	q.cond.clear(ReasonCursor)
+	q.mu.Lock()
+	q.written = now
+	q.n.wroteBytes += uint64(len(b))
+	q.mu.Unlock()
+	return nil
+}
+
+// snapshot writes the cursor down. The caller has mu.
+func (q *Queue) snapshot() []byte {
+	c := cursor{next: q.next, low: q.next, at: q.instant()}
+	if len(q.segs) > 0 {
+		c.low = min(q.segs[0].base, q.next)
+	}
+	for _, s := range q.segs {
+		if s.ackedN > 0 || len(s.acked) > 0 {
+			c.segs = append(c.segs, ackedSegment{base: s.base, span: s.span, records: s.ackedN, points: s.ackedPoints, bits: s.acked})
+		}
+	}
+	return c.encode()
+}
