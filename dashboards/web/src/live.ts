@@ -44,7 +44,7 @@ export class Live {
   private seen() {
     clearTimeout(this.hidden);
     if (document.visibilityState === "hidden") this.hidden = window.setTimeout(() => this.stream.close(), 60_000);
-    else if (this.overview && this.now() - seconds(this.overview.time)! > 5) this.stream.open();
+    else if (Date.now() / 1000 + this.offset - this.now() > 5) this.stream.open();
   }
 
   subscribe(f: () => void): () => void {
@@ -52,10 +52,9 @@ export class Live {
     return () => this.subs.delete(f);
   }
 
-  /** now is the server's time in Unix seconds; while the server is away it stands still. */
+  /** now is the server's time in Unix seconds, as of the newest picture: all that is drawn of one picture agrees. */
   now(): number {
-    if (this.state === "away" && this.overview) return seconds(this.overview.time)!;
-    return Date.now() / 1000 + this.offset;
+    return seconds(this.overview?.time) ?? Date.now() / 1000;
   }
 
   private asking = 0;

@@ -80,6 +80,13 @@ test("one cursor goes through all charts, by pointer and by keys", async () => {
   await page.waitForFunction(() => document.querySelectorAll(".legend time").length === document.querySelectorAll(".chart").length);
   const times = await page.$$eval(".legend time", (all) => all.map((t) => t.textContent));
   assert.equal(new Set(times).size, 1, times.join());
+  const changes = await page.evaluate(async () => {
+    let n = 0;
+    new MutationObserver((all) => (n += all.length)).observe(document.querySelector(".charts"), { subtree: true, childList: true, characterData: true });
+    await new Promise((r) => setTimeout(r, 3000));
+    return n;
+  });
+  assert.ok(changes < 400, `a resting pointer draws only what the data change, not ${changes} things in 3 s`);
   await page.mouse.move(5, 5);
   await page.waitForFunction(() => document.querySelectorAll(".legend time").length === 0);
   await page.focus(".plot >> nth=1");
