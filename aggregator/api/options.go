@@ -34,6 +34,7 @@ type Options struct {
 	Pictures   Pictures                        // required
 	Decisions  Decisions                       // nil: there is no decision log, all its answers are empty
 	Scaler     Scaler                          // nil: nothing is scaled
+	History    History                         // nil: there is no past to ask for
 	Conditions func(now time.Time) []Condition // what is wrong with Plimsoll itself; nil: nothing ever is
 
 	Version  string

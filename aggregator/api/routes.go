@@ -34,6 +34,7 @@ func (a *API) Routes() []Route {
 		get("/nodes", a.getNodes),
 		get("/decisions", a.getDecisions),
 		get("/missing", a.getMissing),
+		get("/series", a.getSeries),
 		stream,
 	}
 }

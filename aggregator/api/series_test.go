@@ -1,0 +1,93 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/store"
+)
+
+// asked is a history that keeps the question.
+type asked struct {
+	q   store.Query
+	err error
+}
+
+func (a *asked) Query(_ context.Context, q store.Query) ([]store.Series, error) {
+	a.q = q
+	return []store.Series{{Labels: []metric.Label{{Name: "node", Value: "n1"}}, Samples: []store.Sample{{T: 1500, V: 2}, {T: 2500, V: 3}}}}, a.err
+}
+
+func series(t *testing.T, h *asked, query string) (int, string) {
+	t.Helper()
+	a, err := New(Options{Pictures: pictures(func(time.Time) *live.Snapshot { return nil }), History: h})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	err = a.getSeries(w, httptest.NewRequest(http.MethodGet, "/plimsoll/v1/series?"+query, nil))
+	var known interface{ HTTPStatus() int }
+	switch {
+	case errors.As(err, &known):
+		return known.HTTPStatus(), err.Error()
+	case err != nil:
+		t.Fatalf("%s: %v", query, err)
+	}
+	return w.Code, w.Body.String()
+}
+
+func TestSeriesAsksTheStructuredQuery(t *testing.T) {
+	h := &asked{}
+	code, body := series(t, h, "metric=container_cpu_usage_seconds_total&namespace=demo&pod=web-1&start=100&end=1970-01-01T00:03:20Z&step=10&window=25s&by=node,pod&join=max")
+	if code != 200 {
+		t.Fatalf("got %d %s", code, body)
+	}
+	want := store.Query{Row: metric.CPUUsage, Level: metric.Container, Start: time.Unix(100, 0).UTC(), End: time.Unix(200, 0).UTC(), Step: 10 * time.Second, Window: 25 * time.Second,
+		Func: store.Rate, Join: store.Max, By: []string{"node", "pod"}, Limit: maxSeriesPoints,
+		Matchers: []store.Matcher{{Name: "namespace", Op: store.Equal, Value: "demo"}, {Name: "pod", Op: store.Equal, Value: "web-1"}}}
+	if d := cmp.Diff(want, h.q); d != "" {
+		t.Errorf("query (-want +got):\n%s", d)
+	}
+	var got SeriesList
+	if err := json.Unmarshal([]byte(body), &got); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(SeriesList{Schema: "plimsoll.dev/series/v1", Series: []Series{{Labels: map[string]string{"node": "n1"}, Points: [][2]float64{{1.5, 2}, {2.5, 3}}}}}, got); d != "" {
+		t.Errorf("answer (-want +got):\n%s", d)
+	}
+}
+
+func TestSeriesRefuses(t *testing.T) {
+	f := func(query string, err error, want int, text string) {
+		t.Helper()
+		if code, got := series(t, &asked{err: err}, query); code != want || !strings.Contains(got, text) {
+			t.Errorf("%s: got %d %q, want %d with %q", query, code, got, want, text)
+		}
+	}
+	const good = "metric=node_memory_working_set_bytes&start=1&end=2"
+	f(good, nil, 200, "series")
+	f("start=1&end=2", nil, 400, `metric ""`)
+	f("metric=nonsense&start=1&end=2", nil, 400, `"nonsense"`)
+	f("metric=container_memory_failures_total&start=1&end=2", nil, 400, "container_memory_failures_total")
+	f("metric=container_memory_failures_total&failure_type=pgfault&scope=container&start=1&end=2", nil, 200, "series")
+	f("metric=node_memory_working_set_bytes&end=2", nil, 400, `start ""`)
+	f(good+"&step=soon", nil, 400, `step "soon"`)
+	f(good+"&step=-1", nil, 400, `step "-1"`)
+	f(good+"&func=mode", nil, 400, `func "mode"`)
+	f(good+"&q=2", nil, 400, `q "2"`)
+	f(good+"&q=NaN", nil, 400, `q "NaN"`)
+	f(good+"&drop=table", nil, 400, `"drop"`)
+	f(good, store.ErrBadQuery, 400, "bad query")
+	f(good, store.ErrTooLarge, 422, "too large")
+	f(good, context.DeadlineExceeded, 504, "deadline")
+}
