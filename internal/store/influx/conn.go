@@ -1,0 +1,173 @@
+package influx
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// ConnOptions say where the server is and who we are.
+type ConnOptions struct {
+	// URL is the server's address, such as "http://127.0.0.1:8086". It may have a path, if a proxy wants one.
+	URL string
+	// Org is the organization on 2.x; not needed on 1.x and 3.
+	Org string
+	// Bucket is the bucket on 2.x, the database on 3, and the database or "database/policy" on 1.x.
+	Bucket string
+	// TokenFile holds the token, on 1.x "user:password". It is read again when the server refuses the token. Empty: none.
+	TokenFile string
+	// Transport sends the requests; a transport with deadlines of its own by default.
+	Transport http.RoundTripper
+}
+
+// Validate says what in the options cannot be.
+func (o *ConnOptions) Validate() error {
+	u, err := url.Parse(o.URL)
+	switch {
+	case o.URL == "":
+		return errors.New("no InfluxDB URL")
+	case err != nil:
+		return fmt.Errorf("InfluxDB URL %q: %w", o.URL, err)
+	case u.Scheme != "http" && u.Scheme != "https":
+		return fmt.Errorf("InfluxDB URL %q: want it to begin with http:// or https://", o.URL)
+	case u.Host == "":
+		return fmt.Errorf("InfluxDB URL %q has no host", o.URL)
+	case u.User != nil:
+		return fmt.Errorf("InfluxDB URL %q holds a password: put \"user:password\" into the token file", u.Redacted())
+	case u.RawQuery != "" || u.Fragment != "":
+		return fmt.Errorf("InfluxDB URL %q: want nothing after the path", o.URL)
+	case o.Bucket == "":
+		return errors.New("no InfluxDB bucket (on 1.x: database)")
+	}
+	return nil
+}
+
+// Conn is the way to a server. It is safe for concurrent use and holds connections that are kept alive.
+type Conn struct {
+	opts  ConnOptions
+	url   *url.URL
+	http  *http.Client
+	token atomic.Pointer[string]
+}
+
+// NewConn checks the options and reads the token file; it does not talk to the server.
+func NewConn(o ConnOptions) (*Conn, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	if o.Transport == nil {
+		o.Transport = &http.Transport{
+			Proxy:               http.ProxyFromEnvironment,
+			DialContext:         (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+			TLSHandshakeTimeout: 5 * time.Second,
+			MaxIdleConnsPerHost: 8,
+			IdleConnTimeout:     90 * time.Second,
+			ForceAttemptHTTP2:   true,
+		}
+	}
+	u, err := url.Parse(strings.TrimRight(o.URL, "/") + "/")
+	if err != nil {
+		return nil, fmt.Errorf("InfluxDB URL %q: %w", o.URL, err)
+	}
+	c := &Conn{opts: o, url: u}
+	c.http = &http.Client{Transport: &door{c}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	if err := c.ReadToken(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// URL is the server's address as it was given.
+func (c *Conn) URL() string { return c.opts.URL }
+
+// HTTP is a client that adds the token to its requests. It has no deadline over all: the caller's context has.
+func (c *Conn) HTTP() *http.Client { return c.http }
+
+// Endpoint is the address of a path of the server's API, such as "query".
+func (c *Conn) Endpoint(path string, query url.Values) string {
+	u := *c.url
+	u.Path += path
+	u.RawQuery = query.Encode()
+	return u.String()
+}
+
+// ReadToken reads the token file again.
+func (c *Conn) ReadToken() error {
+	token := ""
+	if c.opts.TokenFile != "" {
+		b, err := os.ReadFile(c.opts.TokenFile)
+		if err != nil {
+			return fmt.Errorf("cannot read InfluxDB token file: %w", err)
+		}
+		if token = strings.TrimSpace(string(b)); token == "" {
+			return fmt.Errorf("InfluxDB token file %q is empty", c.opts.TokenFile)
+		}
+		if strings.ContainsAny(token, "\r\n") {
+			return fmt.Errorf("InfluxDB token file %q has more than one line", c.opts.TokenFile)
+		}
+	}
+	c.token.Store(&token)
+	return nil
+}
+
+// Close closes the connections that are kept alive.
+func (c *Conn) Close() { c.http.CloseIdleConnections() }
+
+// errNotInflux is an answer that no InfluxDB gives: something else listens there, and what it "took" is lost.
+var errNotInflux = errors.New("the answer is not InfluxDB's")
+
+// maxAnswer is the most that is read of an answer that tells an error.
+const maxAnswer = 64 << 10
+
+// door is the transport of all requests: it adds the token, bounds the answers that tell errors, and refuses a success that
+// does not look like InfluxDB's.
+type door struct{ conn *Conn }
+
+func (d *door) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("User-Agent", "plimsoll")
+	if token := *d.conn.token.Load(); token != "" {
+		user, password, both := strings.Cut(token, ":")
+		if both && strings.ContainsAny(token, " \t") { // the scheme Token is split at spaces
+			r.SetBasicAuth(user, password)
+		} else {
+			r.Header.Set("Authorization", "Token "+token)
+		}
+	}
+	resp, err := d.conn.opts.Transport.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode >= 300 {
+		resp.Body = &bounded{io.LimitReader(resp.Body, maxAnswer), resp.Body}
+	} else if resp.StatusCode != http.StatusNoContent && strings.HasSuffix(r.URL.Path, "/api/v2/write") && !fromInflux(resp.Header) {
+		_ = resp.Body.Close()
+		return nil, fmt.Errorf("%w: %s", errNotInflux, resp.Status)
+	}
+	return resp, nil
+}
+
+// CloseIdleConnections passes the wish on.
+func (d *door) CloseIdleConnections() {
+	if t, ok := d.conn.opts.Transport.(interface{ CloseIdleConnections() }); ok {
+		t.CloseIdleConnections()
+	}
+}
+
+func fromInflux(h http.Header) bool {
+	return h.Get("X-Influxdb-Version") != "" || h.Get("X-Influxdb-Build") != "" || h.Get("Cluster-Uuid") != ""
+}
+
+type bounded struct {
+	io.Reader
+	body io.Closer
+}
+
+func (b *bounded) Close() error { return b.body.Close() }

@@ -1,0 +1,151 @@
+package influxql
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/store"
+)
+
+// Answer puts the rows of a plan's statements together. It has one user at a time.
+type Answer struct {
+	plan   *Plan
+	label  func(string) string // from a tag's value to the label's
+	limit  int
+	most   int // rows
+	rows   int
+	series map[string]*Line
+}
+
+// Line is one series of an answer.
+type Line struct {
+	answer *Answer
+	labels []metric.Label
+	cells  []cell
+}
+
+// cell is a row: a point, or a piece of windows that ends at t.
+type cell struct {
+	t    int64
+	v, w float64
+}
+
+// Answer returns an empty answer. It takes rows until there are more than the query's limit, or limit where it has none; of
+// rows that are not points themselves it takes limit at most. label is the reverse of Options.Value; nil: they are the same.
+func (p *Plan) Answer(limit int, label func(string) string) *Answer {
+	a := &Answer{plan: p, label: label, limit: limit, most: limit, series: map[string]*Line{}}
+	if a.label == nil {
+		a.label = func(s string) string { return s }
+	}
+	if p.query.Limit > 0 {
+		a.limit = p.query.Limit
+	}
+	if p.kind == points && !p.join {
+		a.most = a.limit
+	}
+	return a
+}
+
+// Line returns the series of a statement's answer with these tags; it may be called again for the same.
+func (a *Answer) Line(tags map[string]string) *Line {
+	var labels []metric.Label
+	for k, v := range tags {
+		if v != "" {
+			labels = append(labels, metric.Label{Name: k, Value: a.label(v)})
+		}
+	}
+	for _, l := range a.plan.labels {
+		if by := a.plan.query.By; by == nil || a.plan.join || slices.Contains(by, l.Name) {
+			labels = append(labels, l)
+		}
+	}
+	slices.SortFunc(labels, byName)
+	key := keyOf(labels)
+	l := a.series[key]
+	if l == nil {
+		l = &Line{answer: a, labels: labels}
+		a.series[key] = l
+	}
+	return l
+}
+
+func byName(x, y metric.Label) int { return strings.Compare(x.Name, y.Name) }
+
+func keyOf(labels []metric.Label) string {
+	var b strings.Builder
+	for _, l := range labels {
+		b.WriteString(l.Name)
+		b.WriteByte(0)
+		b.WriteString(l.Value)
+		b.WriteByte(0)
+	}
+	return b.String()
+}
+
+// Row takes a row of a statement: its time in Unix milliseconds, and its columns v and w, NaN where they are null or not there.
+// The error wraps store.ErrTooLarge.
+func (l *Line) Row(s *Statement, t int64, v, w float64) error {
+	p := l.answer.plan
+	if s.single {
+		t = s.t
+	} else if p.kind != values {
+		t += s.t
+	}
+	if math.IsNaN(v) && p.kind == points {
+		v = w
+	}
+	first, last, _ := grid(&p.query)
+	if math.IsNaN(v) || p.kind == points && (t < first || t > last) {
+		return nil
+	}
+	if l.answer.rows++; l.answer.rows > l.answer.most {
+		return fmt.Errorf("%w: more than %d points", store.ErrTooLarge, l.answer.most)
+	}
+	l.cells = append(l.cells, cell{t, v, w})
+	return nil
+}
+
+// Series returns the answer, sorted by labels. The error wraps store.ErrTooLarge.
+func (a *Answer) Series() ([]store.Series, error) {
+	lines := make([]*Line, 0, len(a.series))
+	for _, l := range a.series {
+		slices.SortStableFunc(l.cells, func(x, y cell) int { return cmp.Compare(x.t, y.t) })
+		lines = append(lines, l)
+	}
+	slices.SortFunc(lines, func(x, y *Line) int { return compareLabels(x.labels, y.labels) })
+	var out []store.Series
+	n := 0
+	for _, l := range lines {
+		samples := l.samples()
+		l.cells = nil
+		if len(samples) == 0 {
+			continue
+		}
+		if n += len(samples); !a.plan.join && n > a.limit {
+			return nil, fmt.Errorf("%w: more than %d points", store.ErrTooLarge, a.limit)
+		}
+		out = append(out, store.Series{Labels: l.labels, Samples: samples})
+	}
+	if !a.plan.join {
+		return out, nil
+	}
+	out = join(&a.plan.query, out)
+	n = 0
+	for i := range out {
+		n += len(out[i].Samples)
+	}
+	if n > a.limit {
+		return nil, fmt.Errorf("%w: %d points, limit %d", store.ErrTooLarge, n, a.limit)
+	}
+	return out, nil
+}
+
+func compareLabels(x, y []metric.Label) int {
+	return slices.CompareFunc(x, y, func(a, b metric.Label) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Value, b.Value))
+	})
+}

@@ -1,0 +1,29 @@
+// Package influxql renders the structured query of package store to InfluxQL, the language that InfluxDB 1.8, 2.x and 3
+// all answer on /query, over schema v1 of package influx. It is pure: [Render] makes a [Plan], which is text to send;
+// whoever sends it hands each row of the answer to the plan's [Answer], which gives the series.
+//
+// # What the engine does
+//
+// Nearly always everything: the function over time, and the join of series by a subquery over it.
+//
+//   - A step with a window of the same length is GROUP BY time(step, offset), with the offset such that a group is
+//     (t-step, t], as in PromQL, and not InfluxQL's [t, t+step).
+//   - A single point, and a quantile over windows that overlap, is one statement for each point.
+//   - Other windows (a mean over 5 m every 1 m) are asked for in pieces of their common divisor, one row for each piece and
+//     series; the answer puts the pieces together and joins the series. No raw points are pulled.
+//   - Rates are means of the rate field that schema v1 keeps beside each counter. A counter without one is derived by
+//     NON_NEGATIVE_DERIVATIVE.
+//   - Ranges of more than two days at an hour or coarser are read from the hourly roll-ups, of more than 60 days at a day or
+//     coarser from the daily ones, as far as they reach; what is newer or older is read raw.
+//   - Where one query may cover a limited time (InfluxDB 3 Core), each statement stays below it. A quantile over
+//     a longer window than that is the one thing for which raw points are pulled.
+//
+// # Where it differs from PromQL
+//
+//   - PERCENTILE takes the nearest rank and does not interpolate between two samples.
+//   - A counter's reset loses what was counted between the last sample before it and the first after it.
+//   - Labels that schema v1 has no tag for (id, image, interface, device) are those of no series: they match "" only.
+//   - From roll-ups, a quantile of 0.9 or more is that of the hours' 95th percentiles (an upper estimate), a lower one that of
+//     the hours' means; a mean over them weighs each hour by its samples where windows are put together, and alike where the engine does it.
+//     An hour belongs to the window that holds its middle.
+package influxql

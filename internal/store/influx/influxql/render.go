@@ -1,0 +1,191 @@
+package influxql
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"plimsoll.dev/plimsoll/internal/store"
+)
+
+const (
+	// together is how many statements are sent in one request.
+	together = 100
+	// maxPieces is the most pieces of one series.
+	maxPieces = 200_000
+)
+
+// Render plans how a query is answered. The error wraps store.ErrBadQuery or store.ErrTooLarge.
+func Render(q store.Query, o Options) (*Plan, error) {
+	row, window, err := q.Check()
+	if err != nil {
+		return nil, err
+	}
+	if o.Value == nil {
+		o.Value = func(s string) string { return s }
+	}
+	p := &Plan{query: q, window: window.Milliseconds(), Together: together, labels: fixed(row, q.Level)}
+	if o.Piece > 0 {
+		p.Together = 1
+	}
+	conds, never := conditions(q.Matchers, func(l string) bool { return isTag(q.Level, l) }, p.constant, o.Value)
+	if never {
+		return p, nil
+	}
+	w := writer{Plan: p, opts: o, reading: newReading(&p.query, row, conds, o.Database)}
+	if err := w.write(); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// constant returns the value that a label which is not a tag has in every series.
+func (p *Plan) constant(name string) string {
+	for _, l := range p.labels {
+		if l.Name == name {
+			return l.Value
+		}
+	}
+	return ""
+}
+
+// writer writes a plan's statements.
+type writer struct {
+	*Plan
+	opts Options
+	*reading
+}
+
+func (w *writer) write() error {
+	q := &w.query
+	first, last, step := grid(q)
+	whole := q.Step == 0
+	lo, piece := first-w.window, w.opts.Piece.Milliseconds()
+	small := piece == 0 || w.window <= piece
+	composable := q.Func != store.Quantile
+	w.join = q.By != nil
+	switch {
+	case !whole && w.window == step && small:
+		w.join = w.join && w.low()
+		return w.grouped(w.sources(lo, last, step, step), step)
+	case composable && (!whole || !small || len(w.sources(lo, last, w.window, 0)) > 1):
+		return w.pieces(lo, last, step)
+	case !small:
+		w.kind = values
+		w.cut(source{lo: lo, hi: last}, piece, func(s *source) { w.add(s, 0, 0) })
+		return nil
+	}
+	w.join = w.join && w.low()
+	for t := first; t <= last; t += step {
+		s := w.best(t)
+		w.add(&s, 0, t)
+		w.Statements[len(w.Statements)-1].single = true
+	}
+	return nil
+}
+
+// grouped writes statements whose rows are the points.
+func (w *writer) grouped(ss []source, step int64) error {
+	for _, s := range ss {
+		n := s.hi - s.lo
+		if p := w.opts.Piece.Milliseconds(); p > 0 {
+			n = max(p/step, 1) * step
+		}
+		w.cut(s, n, func(s *source) { w.add(s, step, s.hi) })
+	}
+	return nil
+}
+
+// pieces writes statements whose rows are pieces of the windows, as long as can be.
+func (w *writer) pieces(lo, hi, step int64) error {
+	w.kind = pieces
+	g, piece := w.window, w.opts.Piece.Milliseconds()
+	if w.query.Step > 0 {
+		g = gcd(w.window, step)
+		for d := int64(2); piece > 0 && g > piece; d++ {
+			if n := gcd(w.window, step); n%d == 0 {
+				g = n / d
+			}
+		}
+	} else if piece > 0 {
+		g = min(g, piece)
+	}
+	if (hi-lo)/g > maxPieces {
+		return fmt.Errorf("%w: more than %d pieces a series; take a window %q and a step %q that have a longer common divisor",
+			store.ErrTooLarge, maxPieces, time.Duration(w.window)*time.Millisecond, w.query.Step)
+	}
+	for _, s := range w.sources(lo, hi, g, 0) {
+		n := s.hi - s.lo
+		if piece > 0 {
+			n = max(piece/g, 1) * g
+		}
+		w.cut(s, n, func(s *source) { w.add(s, g, hi) })
+	}
+	return nil
+}
+
+// cut gives a source in parts of n milliseconds, the last one shorter.
+func (w *writer) cut(s source, n int64, each func(*source)) {
+	for lo := s.lo; lo < s.hi; lo += n {
+		part := source{s.rollup, lo, min(lo+n, s.hi)}
+		each(&part)
+	}
+}
+
+// add writes one statement over a source, in groups of so many milliseconds that end at end; zero: in one.
+func (w *writer) add(s *source, group, end int64) {
+	shift := s.shift()
+	lo, hi := s.lo-shift, s.hi-shift
+	inTime, fill := "", ""
+	if group > 0 {
+		inTime, fill = every(time.Duration(group)*time.Millisecond, end-shift), " fill(none)"
+	}
+	by := func(dims ...string) string {
+		if inTime != "" {
+			dims = append([]string{inTime}, dims...)
+		}
+		if len(dims) == 0 {
+			return ""
+		}
+		return " GROUP BY " + strings.Join(dims, ", ") + fill
+	}
+	text := "SELECT " + w.columns(s, w.kind, lo, hi) + by("*")
+	if w.query.By != nil && !w.join {
+		text = "SELECT " + joins(w.query.Join) + "(v) AS v FROM (" + text + ") WHERE " + between(lo, hi) + by(w.tagsOf(w.query.By)...)
+	}
+	st := Statement{Text: text, t: shift + group}
+	if group == 0 {
+		st.t = end
+	}
+	w.Statements = append(w.Statements, st)
+}
+
+// tagsOf returns the labels that are tags, as names, sorted and each once.
+func (w *writer) tagsOf(labels []string) []string {
+	var out []string
+	for _, l := range labels {
+		if isTag(w.query.Level, l) {
+			out = append(out, Ident(l))
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+func joins(f store.Func) string {
+	switch f {
+	case "":
+		return "SUM"
+	case store.Avg:
+		return "MEAN"
+	}
+	return strings.ToUpper(string(f))
+}
+
+func gcd(a, b int64) int64 {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
+}

@@ -1,0 +1,158 @@
+package influxql
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/store"
+)
+
+// source is a measurement, raw or rolled up, and the time within which it is to be read.
+type source struct {
+	rollup *Rollup // nil: raw
+	lo, hi int64   // (lo, hi], Unix milliseconds
+}
+
+// shift is how much later than its time a source's point stands: an hour's stands for its middle.
+func (s *source) shift() int64 {
+	if s.rollup == nil {
+		return 0
+	}
+	return s.rollup.Every.Milliseconds() / 2
+}
+
+// rateLookback is how far before a range a counter's derivative begins.
+const rateLookback = 5 * time.Minute
+
+// reading is what a query reads of a row.
+type reading struct {
+	q          *store.Query
+	row        *metric.Row
+	rate       bool   // the rate, not the value
+	field      string // "" for a rate that is not kept
+	conditions []string
+	database   string
+	first      int64 // a point of the grid, by which rates are aligned
+}
+
+func newReading(q *store.Query, row *metric.Row, conditions []string, database string) *reading {
+	r := &reading{q: q, row: row, rate: q.Func == store.Rate || q.RateOver > 0, field: row.Field, conditions: conditions, database: database}
+	if r.rate {
+		r.field = row.Rate
+	}
+	r.first, _, _ = grid(q)
+	return r
+}
+
+// from renders the measurement and the conditions for a time, without GROUP BY.
+func (r *reading) from(s *source, lo, hi int64) string {
+	from := Ident(r.q.Level.String())
+	if s.rollup != nil {
+		from = Ident(r.database) + "." + Ident(s.rollup.Policy) + "." + Ident(r.q.Level.String()+s.rollup.Suffix)
+	}
+	return from + " WHERE " + strings.Join(append(r.conditions[:len(r.conditions):len(r.conditions)], between(lo, hi)), " AND ")
+}
+
+// raw renders what a statement reads from when it is not a roll-up: the column that has the value, and what follows FROM.
+func (r *reading) raw(s *source, lo, hi int64) (column, from string) {
+	column, from = Ident(r.field), r.from(s, lo, hi)
+	nested := func(sub string) string { return "(" + sub + ") WHERE " + between(lo, hi) }
+	if r.rate && r.field == "" {
+		column, from = Ident("r"), nested("SELECT NON_NEGATIVE_DERIVATIVE("+Ident(r.row.Field)+", 1s) AS r FROM "+
+			r.from(s, lo-rateLookback.Milliseconds(), hi)+" GROUP BY *")
+	}
+	if r.q.RateOver > 0 {
+		column, from = Ident("r"), nested("SELECT MEAN("+column+") AS r FROM "+from+" GROUP BY "+every(r.q.RateOver, r.first)+", * fill(none)")
+	}
+	return column, from
+}
+
+// rolled says whether roll-ups have what the query asks for.
+func (r *reading) rolled() bool {
+	switch r.q.Func {
+	case store.Last:
+		return !r.rate && r.row.Kind == metric.Counter
+	case store.Sum, store.Count:
+		return r.q.RateOver == 0 && (r.row.Kind == metric.Gauge)
+	case store.Max, store.Min, store.Avg, store.Rate, store.Quantile:
+		return r.field != "" && (r.rate || r.row.Kind == metric.Gauge)
+	}
+	return false
+}
+
+// columns renders what is selected, and from where.
+func (r *reading) columns(s *source, k kind, lo, hi int64) string {
+	if s.rollup != nil {
+		return r.rolledColumns(s, k, lo, hi)
+	}
+	c, from := r.raw(s, lo, hi)
+	call := func(f string) string { return f + "(" + c + ")" }
+	if k == values {
+		return c + " AS v FROM " + from
+	}
+	switch fn := r.q.Func; fn {
+	case store.Avg, store.Rate:
+		if k == pieces {
+			return call("SUM") + " AS v, " + call("COUNT") + " AS w FROM " + from
+		}
+		return call("MEAN") + " AS v FROM " + from
+	case store.Quantile:
+		return r.quantile(c, c, c) + " FROM " + from
+	default:
+		return call(strings.ToUpper(string(fn))) + " AS v FROM " + from
+	}
+}
+
+// rolledColumns is columns for a roll-up.
+func (r *reading) rolledColumns(s *source, k kind, lo, hi int64) string {
+	from, name := r.from(s, lo, hi), func(f string) string { return Ident(f + "_" + r.field) }
+	greatest, least := "max", "min"
+	if r.q.RateOver >= s.rollup.Every {
+		greatest, least = "mean", "mean"
+	}
+	// products gives each hour's sum and count.
+	products := "(SELECT " + name("mean") + " * " + name("count") + " AS s, " + name("count") + " AS n FROM " + from + " GROUP BY *) WHERE " + between(lo, hi)
+	switch r.q.Func {
+	case store.Max:
+		return "MAX(" + name(greatest) + ") AS v FROM " + from
+	case store.Min:
+		return "MIN(" + name(least) + ") AS v FROM " + from
+	case store.Last:
+		return "LAST(" + name("last") + ") AS v FROM " + from
+	case store.Count:
+		return "SUM(" + name("count") + ") AS v FROM " + from
+	case store.Sum:
+		return "SUM(s) AS v FROM " + products
+	case store.Quantile:
+		c := name("mean")
+		if r.q.Q >= 0.9 && r.q.RateOver < s.rollup.Every {
+			c = name("p95")
+		}
+		return r.quantile(c, name(greatest), name(least)) + " FROM " + from
+	}
+	if k == pieces {
+		return "SUM(s) AS v, SUM(n) AS w FROM " + products
+	}
+	return "MEAN(" + name("mean") + ") AS v FROM " + from
+}
+
+// quantile renders a quantile. Under the median of few samples InfluxQL's has no rank, and the least stands for it.
+func (r *reading) quantile(c, greatest, least string) string {
+	switch p := r.q.Q * 100; {
+	case p >= 100:
+		return "MAX(" + greatest + ") AS v"
+	case p <= 0:
+		return "MIN(" + least + ") AS v"
+	case p < 50:
+		return "PERCENTILE(" + c + ", " + percent(p) + ") AS v, MIN(" + c + ") AS w"
+	default:
+		return "PERCENTILE(" + c + ", " + percent(p) + ") AS v"
+	}
+}
+
+func percent(p float64) string { return strconv.FormatFloat(p, 'f', -1, 64) }
+
+// low says whether the answer may have to take the least for the quantile, so that the engine cannot join.
+func (r *reading) low() bool { return r.q.Func == store.Quantile && r.q.Q > 0 && r.q.Q < 0.5 }

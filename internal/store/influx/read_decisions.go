@@ -1,0 +1,143 @@
+package influx
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"plimsoll.dev/plimsoll/internal/store"
+	"plimsoll.dev/plimsoll/internal/store/influx/influxql"
+)
+
+// maxDecisions is the most decisions of an answer.
+const maxDecisions = 10_000
+
+// decisionPieces is how many pieces of time a search without a start goes back where a query may cover a limited time.
+const decisionPieces = 120
+
+// Decisions returns decisions, the newest first.
+func (r *Reader) Decisions(ctx context.Context, q store.DecisionQuery) ([]store.Decision, error) {
+	if err := q.Check(); err != nil {
+		return nil, fmt.Errorf("cannot read decisions: %w", err)
+	}
+	limit := min(or(q.Limit, store.DefaultDecisions), maxDecisions)
+	var out []store.Decision
+	err := r.use(ctx, "decisions", func(ctx context.Context) error {
+		return r.decisionRanges(q, func(lo, hi time.Time) (more bool, err error) {
+			got, err := r.decisionsBetween(ctx, q, lo, hi, limit-len(out))
+			out = append(out, got...)
+			return len(out) < limit, err
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cannot read decisions from InfluxDB: %w", err)
+	}
+	return out, nil
+}
+
+// decisionRanges gives the ranges to search, the newest first, until f wants no more.
+func (r *Reader) decisionRanges(q store.DecisionQuery, f func(lo, hi time.Time) (bool, error)) error {
+	if r.piece() == 0 {
+		_, err := f(q.Start, q.End)
+		return err
+	}
+	hi := q.End
+	if hi.IsZero() {
+		hi = r.opts.Now().Add(time.Minute)
+	}
+	for range decisionPieces {
+		lo := hi.Add(-r.piece())
+		if lo.Before(q.Start) {
+			lo = q.Start
+		}
+		if more, err := f(lo, hi); !more || err != nil {
+			return err
+		}
+		if hi = lo.Add(-time.Millisecond); hi.Before(q.Start) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// decisionsBetween reads what lies between two times, both included; a zero time is no bound.
+func (r *Reader) decisionsBetween(ctx context.Context, q store.DecisionQuery, lo, hi time.Time, limit int) ([]store.Decision, error) {
+	var out []store.Decision
+	err := ask(ctx, r, decisionText(q, lo, hi, limit), "ms", func(_ int, s *rows[json.RawMessage]) error {
+		for _, row := range s.Values {
+			d, err := readDecision(s, row)
+			if err != nil {
+				return err
+			}
+			out = append(out, d)
+		}
+		return nil
+	})
+	slices.SortStableFunc(out, func(a, b store.Decision) int { return b.Time.Compare(a.Time) })
+	return out, err
+}
+
+func decisionText(q store.DecisionQuery, lo, hi time.Time, limit int) string {
+	columns := []string{TagNamespace, TagWorkloadKind, TagWorkload, FieldAction, FieldFrom, FieldTo, FieldReason, FieldMessage, FieldDetail, FieldTime}
+	for i, c := range columns {
+		columns[i] = influxql.Ident(c)
+	}
+	var where []string
+	for _, x := range [...]struct{ tag, v string }{{TagNamespace, q.Namespace}, {TagWorkloadKind, q.Kind}, {TagWorkload, q.Name}} {
+		if x.v != "" {
+			where = append(where, influxql.Equals(x.tag, TagValue(x.v)))
+		}
+	}
+	var actions []string
+	for _, a := range q.Actions {
+		actions = append(actions, influxql.Ident(FieldAction)+" = "+influxql.String(TagValue(a)))
+	}
+	if len(actions) > 0 {
+		where = append(where, "("+strings.Join(actions, " OR ")+")")
+	}
+	if !lo.IsZero() {
+		where = append(where, "time >= "+strconv.FormatInt(lo.UnixMilli(), 10)+"000000")
+	}
+	if !hi.IsZero() {
+		where = append(where, "time <= "+strconv.FormatInt(hi.UnixMilli(), 10)+"000000")
+	}
+	text := "SELECT " + strings.Join(columns, ", ") + " FROM " + influxql.Ident(Decision)
+	if len(where) > 0 {
+		text += " WHERE " + strings.Join(where, " AND ")
+	}
+	return text + " ORDER BY time DESC LIMIT " + strconv.Itoa(limit)
+}
+
+// readDecision reads a row.
+func readDecision(s *rows[json.RawMessage], row cells[json.RawMessage]) (store.Decision, error) {
+	raw := func(name string) string {
+		var v string
+		if json.Unmarshal(row.at(s.column(name)), &v) != nil {
+			return ""
+		}
+		return v
+	}
+	text := func(name string) string { return LabelValue(raw(name)) }
+	count := func(name string) int32 {
+		var v number
+		if json.Unmarshal(row.at(s.column(name)), &v) != nil || v != v {
+			return 0
+		}
+		return int32(v)
+	}
+	ms, err := strconv.ParseInt(string(row.at(s.column("time"))), 10, 64)
+	if err != nil {
+		return store.Decision{}, fmt.Errorf("cannot read the time of a decision: %w", err)
+	}
+	d := store.Decision{Time: time.UnixMilli(ms), Namespace: text(TagNamespace), Kind: text(TagWorkloadKind), Name: text(TagWorkload),
+		Action: text(FieldAction), From: count(FieldFrom), To: count(FieldTo), Reason: text(FieldReason), Message: text(FieldMessage)}
+	if ns, err := strconv.ParseInt(raw(FieldTime), 10, 64); err == nil {
+		d.Time = time.Unix(0, ns)
+	}
+	d.Detail, err = DecodeDetail(raw(FieldDetail))
+	return d, err
+}

@@ -1,0 +1,210 @@
+package influx
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"plimsoll.dev/plimsoll/internal/store"
+)
+
+// chunkRows is how many rows the server puts into one piece of its answer.
+const chunkRows = 5000
+
+// ReadError is what the server answered instead of rows. It wraps the contract's error that it amounts to, if any.
+type ReadError struct {
+	Status  int // 200 when the error stood in the answer's body
+	Message string
+	is      error
+}
+
+func (e *ReadError) Error() string {
+	if e.Status == http.StatusOK {
+		return fmt.Sprintf("the server says %q", e.Message)
+	}
+	return fmt.Sprintf("the server answers %d %s: %q", e.Status, http.StatusText(e.Status), e.Message)
+}
+
+// Unwrap gives the contract's error.
+func (e *ReadError) Unwrap() error { return e.is }
+
+// readError classifies what the server says.
+func readError(status int, message string) *ReadError {
+	e := &ReadError{Status: status, Message: message}
+	has := func(parts ...string) bool {
+		for _, p := range parts {
+			if strings.Contains(message, p) {
+				return true
+			}
+		}
+		return false
+	}
+	switch {
+	case has("max-select-point", "max-select-series", "max-select-buckets", "too many points", "query would exceed file limit"):
+		e.is = store.ErrTooLarge
+	case has("timeout reached", "query-timeout", "timed out"), status == http.StatusGatewayTimeout:
+		e.is = context.DeadlineExceeded
+	case has("error parsing query"):
+		e.is = store.ErrBadQuery
+	}
+	return e
+}
+
+// missing says whether an error only means that there is nothing yet: a measurement or roll-up that was never written.
+func missing(err error) bool {
+	var e *ReadError
+	return errors.As(err, &e) && (strings.Contains(e.Message, "retention policy not found") || strings.Contains(e.Message, "measurement not found") ||
+		strings.Contains(e.Message, "table") && strings.Contains(e.Message, "not found"))
+}
+
+// chunk is one piece of an answer.
+type chunk[T any] struct {
+	Results []struct {
+		ID     int       `json:"statement_id"`
+		Series []rows[T] `json:"series"`
+		Error  string    `json:"error"`
+	} `json:"results"`
+	Error   string `json:"error"`
+	Message string `json:"message"`
+}
+
+// rows are some of one series' rows.
+type rows[T any] struct {
+	Tags    map[string]string `json:"tags"`
+	Columns []string          `json:"columns"`
+	Values  []cells[T]        `json:"values"`
+}
+
+// cells are a row.
+type cells[T any] []T
+
+// at returns the cell of a column; the zero value where there is no such column.
+func (c cells[T]) at(column int) T {
+	if column < 0 || column >= len(c) {
+		var zero T
+		if n, ok := any(&zero).(*number); ok {
+			*n = number(math.NaN())
+		}
+		return zero
+	}
+	return c[column]
+}
+
+// column returns a column's index, -1 if there is none.
+func (r *rows[T]) column(name string) int {
+	for i, c := range r.Columns {
+		if c == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// number is a cell that is a number; NaN if it is null or something else.
+type number float64
+
+// UnmarshalJSON reads a number or null.
+func (n *number) UnmarshalJSON(b []byte) error {
+	v, err := strconv.ParseFloat(string(b), 64)
+	if err != nil {
+		v = math.NaN()
+	}
+	*n = number(v)
+	return nil
+}
+
+// ask sends InfluxQL and hands the rows to each as they come, so that they are held once. A statement about a measurement that was never
+// written has no rows.
+func ask[T any](ctx context.Context, r *Reader, text, epoch string, each func(statement int, s *rows[T]) error) error {
+	resp, err := r.post(ctx, text, epoch)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }() // what it would say, reading has said
+	if resp.StatusCode != http.StatusOK {
+		return refusal(resp)
+	}
+	d := json.NewDecoder(resp.Body)
+	for first := true; ; first = false {
+		var c chunk[T]
+		if err := d.Decode(&c); err != nil {
+			if errors.Is(err, io.EOF) && !first {
+				return nil
+			}
+			if ctx.Err() != nil {
+				err = ctx.Err()
+			}
+			return fmt.Errorf("cannot read the answer: %w", err)
+		}
+		if err := c.give(each); err != nil {
+			return err
+		}
+	}
+}
+
+func (c *chunk[T]) give(each func(int, *rows[T]) error) error {
+	if c.Error != "" {
+		return readError(http.StatusOK, c.Error)
+	}
+	for i := range c.Results {
+		res := &c.Results[i]
+		if res.Error != "" {
+			if err := readError(http.StatusOK, res.Error); !missing(err) {
+				return err
+			}
+		}
+		for j := range res.Series {
+			if err := each(res.ID, &res.Series[j]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// post sends InfluxQL.
+func (r *Reader) post(ctx context.Context, text, epoch string) (*http.Response, error) {
+	form := url.Values{"q": {text}, "db": {r.opts.Database}, "epoch": {epoch}, "chunked": {"true"}, "chunk_size": {strconv.Itoa(chunkRows)}}
+	if r.opts.Policy != "" {
+		form.Set("rp", r.opts.Policy)
+	}
+	body := form.Encode()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.query, strings.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", "plimsoll")
+	switch {
+	case r.opts.Token != "" && r.opts.Generation == 3:
+		req.Header.Set("Authorization", "Bearer "+r.opts.Token)
+	case r.opts.Token != "":
+		req.Header.Set("Authorization", "Token "+r.opts.Token)
+	case r.opts.Username != "":
+		req.SetBasicAuth(r.opts.Username, r.opts.Password)
+	}
+	return r.client.Do(req)
+}
+
+// refusal is the error of an answer that is not 200.
+func refusal(resp *http.Response) error {
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 4096))
+	if err != nil {
+		return fmt.Errorf("the server answers %s, and what else it says cannot be read: %w", resp.Status, err)
+	}
+	var c chunk[json.RawMessage]
+	message := string(bytes.TrimSpace(body))
+	if json.Unmarshal(body, &c) == nil && c.Error+c.Message != "" {
+		message = c.Error + c.Message
+	}
+	return readError(resp.StatusCode, message)
+}

@@ -1,0 +1,106 @@
+package influx
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math"
+	"sync"
+	"time"
+
+	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/store"
+	"plimsoll.dev/plimsoll/internal/store/influx/influxql"
+)
+
+// rollupKinds are the roll-ups that a set-up server makes, the finest first; From and Until are left open. An hour is rolled
+// up for good within 30 minutes of its end, a day within an hour of the last of its hours.
+func rollupKinds() []influxql.Rollup {
+	return []influxql.Rollup{
+		{Policy: "plimsoll_1h", Suffix: "_1h", Every: time.Hour, Beyond: 48 * time.Hour},
+		{Policy: "plimsoll_1d", Suffix: "_1d", Every: 24 * time.Hour, Beyond: 60 * 24 * time.Hour},
+	}
+}
+
+// rollupDelay is how long after its end an hour or day is rolled up for good.
+const rollupDelay = 35 * time.Minute
+
+// rollups remembers since when each roll-up has a field.
+type rollups struct {
+	mu    sync.Mutex
+	since map[rollupField]rollupStart
+}
+
+type rollupField struct{ measurement, field string }
+
+type rollupStart struct {
+	from  int64 // Unix milliseconds; zero: it has nothing
+	asked time.Time
+}
+
+// rollupMemory is how long the answer to "since when" holds.
+const rollupMemory = 10 * time.Minute
+
+// usable returns the roll-ups that a query may be answered from. An error leaves them out: the raw points are there too.
+func (r *Reader) usable(ctx context.Context, q store.Query) []influxql.Rollup {
+	if r.opts.NoRollups || r.opts.Generation == 3 {
+		return nil
+	}
+	span := max(q.End.Sub(q.Start), q.Window)
+	var out []influxql.Rollup
+	for _, k := range rollupKinds() {
+		if span <= k.Beyond {
+			break
+		}
+		from, err := r.rolledSince(ctx, &k, q)
+		if err != nil {
+			r.opts.Logger.Warn("cannot ask for roll-ups", slog.String("measurement", q.Level.String()+k.Suffix), slog.Any("error", err))
+			break
+		}
+		if from == 0 {
+			continue
+		}
+		k.From, k.Until = time.UnixMilli(from), r.opts.Now().Add(-rollupDelay).Truncate(k.Every)
+		out = append(out, k)
+	}
+	return out
+}
+
+// rolledSince asks since when a roll-up has the query's field.
+func (r *Reader) rolledSince(ctx context.Context, k *influxql.Rollup, q store.Query) (int64, error) {
+	row := metric.Get(q.Row)
+	field := "mean_" + row.Field
+	switch {
+	case q.Func == store.Rate || q.RateOver > 0:
+		field = "mean_" + row.Rate
+	case row.Kind == metric.Counter:
+		field = "last_" + row.Field
+	}
+	key, now := rollupField{q.Level.String() + k.Suffix, field}, r.opts.Now()
+	r.rollups.mu.Lock()
+	known, some := r.rollups.since[key]
+	r.rollups.mu.Unlock()
+	if age := now.Sub(known.asked); some && age >= 0 && age < rollupMemory {
+		return known.from, nil
+	}
+	text := fmt.Sprintf("SELECT FIRST(%s) AS v FROM %s.%s.%s", influxql.Ident(field), influxql.Ident(r.opts.Database), influxql.Ident(k.Policy), influxql.Ident(key.measurement))
+	var from int64
+	err := ask(ctx, r, text, "ms", func(_ int, s *rows[number]) error {
+		for _, row := range s.Values {
+			if t := float64(row.at(s.column("time"))); !math.IsNaN(t) {
+				from = int64(t)
+			}
+		}
+		return nil
+	})
+	if err != nil && !missing(err) {
+		return 0, err
+	}
+	r.rollups.mu.Lock()
+	defer r.rollups.mu.Unlock()
+	if r.rollups.since == nil {
+		r.rollups.since = map[rollupField]rollupStart{}
+	}
+	r.rollups.since[key] = rollupStart{from, now} // as many as the catalogue has fields
+	return from, nil
+}

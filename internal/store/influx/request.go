@@ -1,0 +1,184 @@
+package influx
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Errors of set-up that callers can test for with errors.Is.
+var (
+	// ErrUnauthorized is a token that the server does not know.
+	ErrUnauthorized = errors.New("InfluxDB does not accept the token")
+	// ErrForbidden is a right that the token does not have.
+	ErrForbidden = errors.New("the token lacks a right")
+	// ErrNoOrg is an organization that does not exist, or that the token may not see.
+	ErrNoOrg = errors.New("no such organization")
+	// ErrNotInflux is a server that is none of the InfluxDBs we know.
+	ErrNotInflux = errors.New("not an InfluxDB that we know")
+)
+
+// requestTimeout is the deadline of one request of set-up; a roll-up of the past may take longer.
+const requestTimeout = 30 * time.Second
+
+// do sends a request to the server's API; body and answer are JSON, either may be nil.
+func (c *Conn) do(ctx context.Context, method, path string, query url.Values, body, answer any) (*http.Response, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	var in io.Reader
+	if body != nil {
+		b, err := json.Marshal(body)
+		if err != nil {
+			return nil, err
+		}
+		in = bytes.NewReader(b)
+	}
+	r, err := http.NewRequestWithContext(ctx, method, c.Endpoint(path, query), in)
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("Accept", "application/json")
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	return c.send(r, answer)
+}
+
+// maxReply bounds an answer that is read whole.
+const maxReply = 16 << 20
+
+func (c *Conn) send(r *http.Request, answer any) (*http.Response, error) {
+	resp, err := c.http.Do(r)
+	if err != nil {
+		return nil, fmt.Errorf("cannot reach InfluxDB at %q: %s: %w", c.opts.URL, explain(err), err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxReply))
+	if err != nil {
+		return resp, fmt.Errorf("cannot read the answer of InfluxDB at %q: %w", c.opts.URL, err)
+	}
+	if resp.StatusCode >= 300 {
+		return resp, statusError(resp, b)
+	}
+	if answer == nil {
+		return resp, nil
+	}
+	if err := json.Unmarshal(b, answer); err != nil {
+		return resp, fmt.Errorf("cannot read the answer of InfluxDB at %q (%s): %w", c.opts.URL, clip(string(b), 80), err)
+	}
+	return resp, nil
+}
+
+// status is an answer that tells an error.
+type status struct {
+	code    int
+	message string
+	kind    error
+}
+
+func (e *status) Error() string {
+	m := fmt.Sprintf("InfluxDB answers %d: %s", e.code, e.message)
+	if e.kind != nil {
+		m = fmt.Sprintf("%v (%s)", e.kind, m)
+	}
+	return m
+}
+
+func (e *status) Unwrap() error { return e.kind }
+
+func statusError(resp *http.Response, body []byte) error {
+	var j struct{ Message, Error string }
+	e := &status{code: resp.StatusCode, message: strings.TrimSpace(string(body))}
+	if json.Unmarshal(body, &j) == nil && j.Message+j.Error != "" {
+		e.message = j.Message
+		if e.message == "" {
+			e.message = j.Error
+		}
+	}
+	e.message = clip(e.message, 500)
+	switch {
+	case resp.StatusCode == http.StatusUnauthorized:
+		e.kind = ErrUnauthorized
+	case resp.StatusCode == http.StatusForbidden:
+		e.kind = ErrForbidden
+	}
+	return e
+}
+
+// statusOf is the status of an answer that told an error, 0 if there was none.
+func statusOf(err error) int {
+	var e *status
+	if errors.As(err, &e) {
+		return e.code
+	}
+	return 0
+}
+
+// table is one series of an InfluxQL answer.
+type table struct {
+	Name    string
+	Columns []string
+	Values  [][]any
+}
+
+// col returns a row's column as text, "" if there is none.
+func (t *table) col(row []any, name string) string {
+	for i, c := range t.Columns {
+		if c == name && i < len(row) && row[i] != nil {
+			return fmt.Sprint(row[i])
+		}
+	}
+	return ""
+}
+
+// influxQL runs one statement. Errors of InfluxQL come with status 200, inside of the answer.
+func (c *Conn) influxQL(ctx context.Context, statement string) ([]table, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.Endpoint("query", nil), strings.NewReader(url.Values{"q": {statement}}.Encode()))
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Accept", "application/json")
+	var a struct {
+		Results []struct {
+			Series []table
+			Error  string
+		}
+		Error string
+	}
+	if _, err := c.send(r, &a); err != nil {
+		return nil, fmt.Errorf("cannot run %q: %w", clip(statement, 120), err)
+	}
+	if len(a.Results) > 0 && a.Error == "" {
+		a.Error = a.Results[0].Error
+	}
+	if a.Error != "" {
+		return nil, fmt.Errorf("cannot run %q: %w", clip(statement, 120), qlError(a.Error))
+	}
+	if len(a.Results) == 0 {
+		return nil, nil
+	}
+	return a.Results[0].Series, nil
+}
+
+// qlError is an error inside of an answer.
+func qlError(message string) error {
+	for _, s := range []string{"not authorized", "requires admin", "no privileges"} {
+		if strings.Contains(strings.ToLower(message), s) {
+			return &status{code: http.StatusForbidden, message: message, kind: ErrForbidden}
+		}
+	}
+	return &status{code: http.StatusOK, message: message}
+}
+
+// ident writes a name of InfluxQL.
+func ident(s string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(s) + `"`
+}

@@ -1,0 +1,219 @@
+package influx
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"time"
+)
+
+const (
+	// bisections is the most requests that are spent on finding the bad lines of one request; what is not found then is set
+	// aside with its neighbours.
+	bisections = 64
+	// patience is how often a request is tried that the server refuses for a reason that we do not know.
+	patience = 10
+	// firstWait and lastWait bound the waits after a failure; configuration faults are tried again within the second half of lastWait.
+	firstWait = time.Second
+	lastWait  = time.Minute
+	// fewestLines is the least that a request is cut down to when deadlines are missed.
+	fewestLines = 50
+)
+
+// piece sends lines as one request, and again until the server has them or refuses them for ever. It returns false when ctx ended.
+func (s *sender) piece(ctx context.Context, lines []byte, budget *int) bool {
+	for unknown := 0; ; {
+		a := s.post(ctx, lines)
+		if ctx.Err() != nil && a.class != stored {
+			return false
+		}
+		switch a.class {
+		case stored:
+			return true
+		case beyond:
+			s.beyond(lines, a)
+			return true
+		case tooLarge:
+			if at := half(lines); at > 0 {
+				s.lines = max(1, count(lines)/2)
+				return s.piece(ctx, lines[:at], budget) && s.piece(ctx, lines[at:], budget)
+			}
+			s.setAside(lines, a)
+			return true
+		case conflict, unparsable:
+			return s.bisect(ctx, lines, a, budget)
+		case refused:
+			if unknown++; unknown >= patience {
+				s.setAside(lines, a)
+				return true
+			}
+		}
+		if !s.wait(ctx, a) {
+			return false
+		}
+		if a.class == slow && count(lines) > s.lines {
+			return s.deliver(ctx, lines) // in smaller requests
+		}
+	}
+}
+
+// bisect finds the lines that are refused and sets them aside with the server's words; the others are stored. Lines are sent more
+// than once, which is harmless: they carry their own time.
+func (s *sender) bisect(ctx context.Context, lines []byte, a answer, budget *int) bool {
+	at := half(lines)
+	if at == 0 || a.dropped == count(lines) || *budget < 2 {
+		s.setAside(lines, a)
+		return true
+	}
+	*budget -= 2
+	return s.piece(ctx, lines[:at], budget) && s.piece(ctx, lines[at:], budget)
+}
+
+// post sends one request and says how it went. It keeps the conditions.
+func (s *sender) post(ctx context.Context, lines []byte) answer {
+	c, cancel := context.WithTimeout(ctx, s.w.opts.Timeout)
+	defer cancel()
+	start := time.Now()
+	err := s.w.write.WriteRecord(c, string(bytes.TrimSuffix(lines, []byte{'\n'})))
+	a := classify(err, time.Now())
+	s.w.met.requests.WithLabelValues(s.lane, a.class.String()).Inc()
+	s.w.met.duration.Observe(time.Since(start).Seconds())
+	if a.class == stored {
+		s.w.met.lines.WithLabelValues(s.lane).Add(float64(count(lines)))
+		s.w.met.bytes.WithLabelValues(s.lane).Add(float64(len(lines)))
+	}
+	if reasons[a.class] == "" { // the server took the request and judged it
+		s.tries = 0
+		s.w.met.blocked.Set(0)
+		if held := s.w.cond.unblock(); len(held) > 0 {
+			s.log.Info("InfluxDB takes data again", "was", held)
+		}
+		if s.good++; s.good >= 10 && s.lines < s.w.opts.MaxLines {
+			s.good, s.lines = 0, min(2*s.lines, s.w.opts.MaxLines)
+		}
+		return a
+	}
+	if ctx.Err() != nil {
+		return a
+	}
+	s.good = 0
+	if a.class == slow {
+		s.lines = max(min(fewestLines, s.w.opts.MaxLines), min(count(lines), s.lines)/2)
+	}
+	if a.class == unauthorized { // perhaps there is a new one
+		if err := s.w.opts.Conn.ReadToken(); err != nil {
+			a.message += "; " + err.Error()
+		}
+	}
+	s.blocked(a)
+	return a
+}
+
+// blocked makes the condition of an answer that keeps the lane from going on.
+func (s *sender) blocked(a answer) {
+	s.w.met.blocked.Set(1)
+	o := &s.w.opts.Conn.opts
+	var m string
+	switch a.class {
+	case unauthorized:
+		m = fmt.Sprintf("InfluxDB at %q does not accept the token of file %q (on 1.x: user:password): %s", o.URL, o.TokenFile, a.message)
+		if o.TokenFile == "" {
+			m = fmt.Sprintf("InfluxDB at %q wants a token, and no token file is given: %s", o.URL, a.message)
+		}
+	case forbidden:
+		m = fmt.Sprintf("the token has no right to write to bucket %q: %s", o.Bucket, a.message)
+	case noOrg:
+		m = fmt.Sprintf("InfluxDB at %q has no organization %q: %s", o.URL, o.Org, a.message)
+	case noBucket:
+		m = fmt.Sprintf("InfluxDB at %q has no bucket or database %q (or the token may not see it); \"plimsoll influx setup\" makes it: %s", o.URL, o.Bucket, a.message)
+	case notInflux:
+		m = fmt.Sprintf("%q is not an InfluxDB: %s", o.URL, a.message)
+	case busy:
+		m = fmt.Sprintf("InfluxDB at %q takes nothing at present: %s", o.URL, a.message)
+	case refused:
+		m = fmt.Sprintf("InfluxDB at %q refuses a request: %s", o.URL, a.message)
+	default:
+		m = fmt.Sprintf("InfluxDB at %q cannot be reached: %s", o.URL, a.message)
+	}
+	// One fault at a time: the newest.
+	var others []string
+	for _, r := range reasons {
+		if r != "" && r != reasons[a.class] {
+			others = append(others, r)
+		}
+	}
+	s.w.cond.clear(others...)
+	if s.w.cond.set(Condition{Reason: reasons[a.class], Message: m + ". What was collected stays queued.", Blocking: true}, time.Now()) {
+		s.log.Warn("InfluxDB takes no data", "reason", reasons[a.class], "url", o.URL, "bucket", o.Bucket, "message", a.message)
+	}
+}
+
+// wait waits before the next try; false when ctx ended.
+func (s *sender) wait(ctx context.Context, a answer) bool {
+	d := s.delay(a)
+	s.tries++
+	return s.pause(ctx, d)
+}
+
+// delay is full jitter: anything between zero and a bound that doubles; but at least what the server asked for, and for
+// faults of the configuration 30 to 60 s.
+func (s *sender) delay(a answer) time.Duration {
+	if a.class.configuration() || a.class == refused {
+		return lastWait/2 + time.Duration(s.w.opts.Random()*float64(lastWait/2))
+	}
+	bound := lastWait
+	if s.tries < 6 {
+		bound = min(firstWait<<s.tries, lastWait)
+	}
+	return max(time.Duration(s.w.opts.Random()*float64(bound)), 20*time.Millisecond, a.wait)
+}
+
+func (s *sender) pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
+
+// beyond counts points that are older than the server keeps: it would delete them the next moment.
+func (s *sender) beyond(lines []byte, a answer) {
+	n := a.dropped
+	if n < 0 {
+		n = count(lines)
+	}
+	s.w.met.refused.WithLabelValues(a.class.String()).Add(float64(n))
+	now := time.Now()
+	m := fmt.Sprintf("lines older than bucket %q keeps were left out, as the server's retention asks: %s", s.w.opts.Conn.opts.Bucket, a.message)
+	if s.w.cond.set(Condition{Reason: ReasonBeyond, Message: m, until: now.Add(remembered)}, now) {
+		s.log.Warn("lines are older than the retention", "lines", n, "message", a.message)
+	}
+}
+
+// setAside puts lines that are refused for ever among the dead letters.
+func (s *sender) setAside(lines []byte, a answer) {
+	n := count(lines)
+	if a.dropped > 0 && a.dropped < n {
+		n = a.dropped
+	}
+	s.w.met.refused.WithLabelValues(a.class.String()).Add(float64(n))
+	now := time.Now()
+	m := fmt.Sprintf("InfluxDB refused lines for ever, they are among the dead letters: %s", a.message)
+	if s.w.cond.set(Condition{Reason: ReasonSetAside, Message: m, until: now.Add(remembered)}, now) {
+		s.log.Warn("InfluxDB refuses lines for ever", "class", a.class, "lines", n, "message", a.message)
+	}
+	err := error(nil)
+	if s.w.opts.DeadLetters == nil {
+		err = fmt.Errorf("there is no file for dead letters")
+	} else {
+		err = s.w.opts.DeadLetters.SetAside(lines, a.message)
+	}
+	if err != nil {
+		s.w.met.lost.Add(float64(n))
+		s.w.cond.set(Condition{Reason: ReasonLost, Message: "lines that InfluxDB refused could not be kept: " + err.Error(), until: now.Add(remembered)}, now)
+		s.log.Error("cannot set refused lines aside", "lines", n, "error", err)
+	}
+}

@@ -1,0 +1,236 @@
+package influx
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+// SetupOptions say what a server should have.
+type SetupOptions struct {
+	Conn *Conn
+	// Retention is how long raw data is kept; zero for ever. 1.x keeps an hour at least.
+	Retention time.Duration
+	// KeepHours and KeepDays are how long roll-ups are kept: 400 days and five years by default, negative for ever.
+	KeepHours, KeepDays time.Duration
+	// KeepExisting leaves the retention of what exists already as it is: what run, collector and server do by themselves.
+	KeepExisting bool
+	// Tokens makes tokens on 2.x that can do no more than their part.
+	Tokens bool
+}
+
+// Validate says what in the options cannot be.
+func (o *SetupOptions) Validate() error {
+	switch {
+	case o.Conn == nil:
+		return errors.New("no connection")
+	case o.Retention < 0:
+		return fmt.Errorf("retention %q is negative", o.Retention)
+	case o.Retention > 0 && o.Retention < time.Hour:
+		return fmt.Errorf("retention %q is under one hour, the least that InfluxDB keeps", o.Retention)
+	case o.Retention%time.Second != 0 || o.KeepHours%time.Second != 0 || o.KeepDays%time.Second != 0:
+		return errors.New("a retention is not in whole seconds")
+	}
+	return nil
+}
+
+// Setup makes what the data needs on the server: database or bucket with its retention, roll-ups, mappings, tokens.
+type Setup struct {
+	opts SetupOptions
+	conn *Conn
+}
+
+// NewSetup checks the options; it does not talk to the server.
+func NewSetup(o SetupOptions) (*Setup, error) {
+	if err := o.Validate(); err != nil {
+		return nil, fmt.Errorf("cannot set InfluxDB up: %w", err)
+	}
+	keep := func(d *time.Duration, otherwise time.Duration) {
+		if *d == 0 {
+			*d = otherwise
+		}
+		*d = max(*d, 0)
+	}
+	keep(&o.KeepHours, 400*24*time.Hour)
+	keep(&o.KeepDays, 5*365*24*time.Hour)
+	return &Setup{opts: o, conn: o.Conn}, nil
+}
+
+// Plan is what is there and what would be done.
+type Plan struct {
+	Version Version
+	Place   Place
+	Steps   []*Step
+	// Notes are for people: what set-up cannot do on this server, and what to do instead.
+	Notes []string
+}
+
+// Step is one thing that the server should have.
+type Step struct {
+	What string // "database \"plimsoll\" that keeps 360h0m0s"
+	// Done: it is there already.
+	Done bool
+	// Change says what is there instead; "" if nothing is.
+	Change string
+	// Request is the statement or request that makes it, for a dry run.
+	Request string
+	// Err is why it could not be made.
+	Err error
+
+	apply func(ctx context.Context) error
+}
+
+// String tells a step in a line.
+func (s *Step) String() string {
+	switch {
+	case s.Err != nil:
+		return fmt.Sprintf("failed  %s: %v", s.What, s.Err)
+	case s.Done:
+		return "ok      " + s.What
+	case s.Change != "":
+		return fmt.Sprintf("change  %s (now %s)", s.What, s.Change)
+	}
+	return "create  " + s.What
+}
+
+// Pending are the steps that are still to be done.
+func (p *Plan) Pending() []*Step {
+	var out []*Step
+	for _, s := range p.Steps {
+		if !s.Done {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// Result is what Apply left.
+type Result struct {
+	// Tokens are those of 2.x, when they were asked for.
+	Tokens []Token
+}
+
+// Token is a token of 2.x that can do no more than its part.
+type Token struct {
+	Role  string // "collector" writes raw data; "server" also reads and rolls up
+	Value string
+}
+
+// planner makes the plan of one generation.
+type planner interface {
+	plan(ctx context.Context) error
+	result() Result
+}
+
+// Plan asks the server what it has and says what is to be done. It changes nothing.
+func (s *Setup) Plan(ctx context.Context) (*Plan, error) {
+	p, _, err := s.look(ctx)
+	return p, err
+}
+
+func (s *Setup) look(ctx context.Context) (*Plan, planner, error) {
+	v, err := s.conn.Detect(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	p := &Plan{Version: v, Place: s.conn.Place(v)}
+	var pl planner
+	switch v.Major {
+	case 1:
+		pl = &setup1{Setup: s, p: p}
+	case 2:
+		pl = &setup2{Setup: s, p: p}
+	default:
+		pl = &setup3{Setup: s, p: p}
+	}
+	if err := pl.plan(ctx); err != nil {
+		return nil, nil, fmt.Errorf("cannot plan the set-up of %v at %q: %w", v, s.conn.URL(), err)
+	}
+	return p, pl, nil
+}
+
+// Apply does what is pending, looks again whether it took, and returns the plan as it is then. A step that fails does not
+// keep the others from being done; its error is in the step and in what is returned.
+func (s *Setup) Apply(ctx context.Context) (*Plan, Result, error) {
+	failed := map[string]error{}
+	var errs []error
+	for pass := 0; ; pass++ { // what a later step needs (a bucket's ID) is known when the earlier one is done
+		p, pl, err := s.look(ctx)
+		if err != nil {
+			return nil, Result{}, err
+		}
+		progress := false
+		for _, step := range p.Pending() {
+			if failed[step.What] == nil && pass < 4 {
+				if err := step.apply(ctx); err != nil {
+					failed[step.What] = fmt.Errorf("cannot make %s: %w", step.What, err)
+				} else {
+					progress = true
+				}
+			}
+		}
+		if progress {
+			continue
+		}
+		for _, step := range p.Pending() {
+			step.Err = failed[step.What]
+			if step.Err == nil {
+				step.Err = fmt.Errorf("%s was made, but is not there", step.What)
+			}
+			errs = append(errs, step.Err)
+		}
+		return p, pl.result(), errors.Join(errs...)
+	}
+}
+
+// retention is how long a resolution is kept; zero for ever.
+func (s *Setup) retention(r RollUp) time.Duration {
+	return [...]time.Duration{s.opts.Retention, s.opts.KeepHours, s.opts.KeepDays}[r]
+}
+
+// keeps says how long in words.
+func keeps(d time.Duration) string {
+	switch {
+	case d == 0:
+		return "for ever"
+	case d%(24*time.Hour) == 0:
+		return fmt.Sprintf("for %d days", d/(24*time.Hour))
+	}
+	return "for " + strings.TrimSuffix(strings.TrimSuffix(d.String(), "0s"), "0m")
+}
+
+// Backfill rolls up a stretch of the past, whole hours and days, for data that came late. It may take long; ctx bounds it.
+func (s *Setup) Backfill(ctx context.Context, from, to time.Time) error {
+	v, err := s.conn.Detect(ctx)
+	if err != nil {
+		return err
+	}
+	p := s.conn.Place(v)
+	for _, r := range []RollUp{Hour, Day} {
+		a, b := from.Truncate(r.Every()), to.Add(r.Every()-1).Truncate(r.Every())
+		for ; a.Before(b); a = a.Add(24 * time.Hour) {
+			end := a.Add(24 * time.Hour)
+			if end.After(b) {
+				end = b
+			}
+			for _, l := range metric.Levels() {
+				switch v.Major {
+				case 1:
+					_, err = s.conn.influxQL(ctx, rollUpQL(p, l, r, timeRange(a, end)))
+				case 2:
+					err = s.fluxQuery(ctx, fluxRollUp(p, l, r, fmt.Sprintf("start: %s, stop: %s", a.UTC().Format(time.RFC3339), end.UTC().Format(time.RFC3339))))
+				default:
+					return fmt.Errorf("cannot roll up on %v: it has no roll-ups of ours", v)
+				}
+				if err != nil {
+					return fmt.Errorf("cannot roll up %s from %s: %w", p.Measurement(l, r), a.Format(time.RFC3339), err)
+				}
+			}
+		}
+	}
+	return nil
+}
