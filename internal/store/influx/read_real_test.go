@@ -69,7 +69,15 @@ func TestReal(t *testing.T) {
 	}
 	storetest.Run(t, func(t *testing.T) store.Store {
 		db := "t" + strings.NewReplacer("/", "_", "#", "_").Replace(t.Name())
-		http.PostForm(base+"/query", url.Values{"q": {`DROP DATABASE "` + db + `"; CREATE DATABASE "` + db + `"`}})
+		resp, err := http.PostForm(base+"/query", url.Values{"q": {`DROP DATABASE "` + db + `"; CREATE DATABASE "` + db + `"`}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode != 200 || strings.Contains(string(b), "error") {
+			t.Fatalf("%s %s", resp.Status, b)
+		}
 		r, err := NewReader(ReaderOptions{URL: base, Database: db})
 		if err != nil {
 			t.Fatal(err)

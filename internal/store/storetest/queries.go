@@ -117,14 +117,19 @@ func (s *suite) fixedAndSub() {
 	e := container("d", "p", "c")
 	s.put(e, metric.MemoryPageFaults, "", point{10, 100})
 	s.put(e, metric.MemoryMajorPageFaults, "", point{10, 7})
-	s.put(e, metric.NetworkReceive, "eth0", point{10, 1})
-	s.put(e, metric.NetworkReceive, "eth1", point{10, 2})
+	s.batch(s.at(10), metric.Group{Entity: e, Points: []metric.Point{
+		{ID: metric.NetworkReceive, Sub: "eth0", T: s.ms(10), V: 1}, {ID: metric.NetworkReceive, Sub: "eth1", T: s.ms(10), V: 2}}})
+	s.settle()
 	row := func(id metric.ID) []store.Series {
 		s.Helper()
 		return s.query(func(q *store.Query) { q.Row = id })
 	}
 	s.want(row(metric.MemoryPageFaults), "container", map[string][]point{"c": {{60, 100}}})
 	s.want(row(metric.MemoryMajorPageFaults), "container", map[string][]point{"c": {{60, 7}}})
+	if s.o.SubSummed {
+		s.want(row(metric.NetworkReceive), "interface", map[string][]point{"": {{60, 3}}})
+		return
+	}
 	s.want(row(metric.NetworkReceive), "interface", map[string][]point{"eth0": {{60, 1}}, "eth1": {{60, 2}}})
 }
 

@@ -21,6 +21,8 @@ type Options struct {
 	Rate float64
 	// NoLate, NoDecisions and NoRateOver leave out what a backend cannot do.
 	NoLate, NoDecisions, NoRateOver bool
+	// SubSummed says that a backend keeps of a row with a label of its own (interface, device) the sum over it, without the label.
+	SubSummed bool
 	// Base is the time of the first sample. Zero: three hours ago, in whole minutes. A backend with a retention of its
 	// own must keep it.
 	Base time.Time

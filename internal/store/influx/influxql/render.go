@@ -150,9 +150,9 @@ func (w *writer) add(s *source, group, end int64) {
 		}
 		return " GROUP BY " + strings.Join(dims, ", ") + fill
 	}
-	text := "SELECT " + w.columns(s, w.kind, lo, hi) + by("*")
+	text := "SELECT " + w.columns(s, w.kind, lo, hi, group > 0) + by("*")
 	if w.query.By != nil && !w.join {
-		text = "SELECT " + joins(w.query.Join) + "(v) AS v FROM (" + text + ") WHERE " + between(lo, hi) + by(w.tagsOf(w.query.By)...)
+		text = "SELECT " + joins(w.query.Join) + "(v) AS v FROM (" + text + ") WHERE " + until(hi) + by(w.tagsOf(w.query.By)...)
 	}
 	st := Statement{Text: text, t: shift + group}
 	if group == 0 {

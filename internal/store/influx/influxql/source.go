@@ -56,12 +56,16 @@ func (r *reading) from(s *source, lo, hi int64) string {
 }
 
 // raw renders what a statement reads from when it is not a roll-up: the column that has the value, and what follows FROM.
-func (r *reading) raw(s *source, lo, hi int64) (column, from string) {
+func (r *reading) raw(s *source, lo, hi int64, grouped bool) (column, from string) {
 	column, from = Ident(r.field), r.from(s, lo, hi)
-	nested := func(sub string) string { return "(" + sub + ") WHERE " + between(lo, hi) }
+	nested := func(sub string) string { return "(" + sub + ") WHERE " + until(hi) }
 	if r.rate && r.field == "" {
+		before := lo // the answer drops the groups before the first
+		if grouped {
+			before -= rateLookback.Milliseconds()
+		}
 		column, from = Ident("r"), nested("SELECT NON_NEGATIVE_DERIVATIVE("+Ident(r.row.Field)+", 1s) AS r FROM "+
-			r.from(s, lo-rateLookback.Milliseconds(), hi)+" GROUP BY *")
+			r.from(s, before, hi)+" GROUP BY *")
 	}
 	if r.q.RateOver > 0 {
 		column, from = Ident("r"), nested("SELECT MEAN("+column+") AS r FROM "+from+" GROUP BY "+every(r.q.RateOver, r.first)+", * fill(none)")
@@ -83,11 +87,11 @@ func (r *reading) rolled() bool {
 }
 
 // columns renders what is selected, and from where.
-func (r *reading) columns(s *source, k kind, lo, hi int64) string {
+func (r *reading) columns(s *source, k kind, lo, hi int64, grouped bool) string {
 	if s.rollup != nil {
 		return r.rolledColumns(s, k, lo, hi)
 	}
-	c, from := r.raw(s, lo, hi)
+	c, from := r.raw(s, lo, hi, grouped)
 	call := func(f string) string { return f + "(" + c + ")" }
 	if k == values {
 		return c + " AS v FROM " + from
@@ -113,7 +117,7 @@ func (r *reading) rolledColumns(s *source, k kind, lo, hi int64) string {
 		greatest, least = "mean", "mean"
 	}
 	// products gives each hour's sum and count.
-	products := "(SELECT " + name("mean") + " * " + name("count") + " AS s, " + name("count") + " AS n FROM " + from + " GROUP BY *) WHERE " + between(lo, hi)
+	products := "(SELECT " + name("mean") + " * " + name("count") + " AS s, " + name("count") + " AS n FROM " + from + " GROUP BY *) WHERE " + until(hi)
 	switch r.q.Func {
 	case store.Max:
 		return "MAX(" + name(greatest) + ") AS v FROM " + from

@@ -103,6 +103,10 @@ func at(ms int64) string { return strconv.FormatInt(ms, 10) + "000000" }
 // between writes the condition that a time is in (lo, hi], Unix milliseconds.
 func between(lo, hi int64) string { return "time > " + at(lo) + " AND time <= " + at(hi) }
 
+// until writes the upper bound of a query over a subquery. It has no lower one: InfluxDB 1.8 would hand it down, and loses a
+// whole series when one of the subquery's rows is before it.
+func until(hi int64) string { return "time <= " + at(hi) }
+
 // every writes a GROUP BY time whose groups are (t-d, t] for the moments t that are whole multiples of d away from end.
 func every(d time.Duration, end int64) string {
 	offset := end % d.Milliseconds()
