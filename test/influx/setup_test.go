@@ -1,7 +1,6 @@
 package influx_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -210,23 +209,42 @@ func TestRollUps(t *testing.T) {
 	})
 }
 
-// TestContinuousQueryRuns: on 1.8 the continuous query makes the roll-up by itself.
-func TestContinuousQueryRuns(t *testing.T) {
-	s := influxtest.Start18(t)
-	s.SetUp("plimsoll", 0)
-	line := fmt.Sprintf("cluster memory_usage_bytes=7 %d\n", time.Now().Add(-time.Second).UnixMilli())
-	if w := write(t, s.Conn("plimsoll"), nil, line); !w.done {
-		t.Fatal(w.conditions)
-	}
-	// "EVERY 30m" runs at the half hour; resampling is told to look at once by the server's own interval only then. What can be
-	// seen within a test is that the server has the query and that its statement runs.
-	place := influx.PlaceOf("plimsoll", 1)
-	set := newSetup(t, influx.SetupOptions{Conn: s.Conn("plimsoll")})
-	if err := set.Backfill(context.Background(), time.Now().Add(-time.Hour), time.Now()); err != nil {
-		t.Fatal(err)
-	}
-	got := s.Query("plimsoll", "SELECT mean_memory_usage_bytes FROM "+place.From(metric.Cluster, influx.Hour))
-	if len(got) != 1 || got[0].Values[0][1] != 7.0 {
-		t.Errorf("got %v", got)
-	}
+// TestRollUpsRun: the continuous queries and tasks themselves make roll-ups, not only the statements in them.
+func TestRollUpsRun(t *testing.T) {
+	both(t, func(t *testing.T, s *influxtest.Server) {
+		at := time.Now().Add(-70 * time.Minute)
+		line := fmt.Sprintf("cluster memory_usage_bytes=7 %d\n", at.UnixMilli())
+		set := newSetup(t, influx.SetupOptions{Conn: s.Conn("plimsoll")})
+		if s.Major == 1 { // a continuous query runs when it is made, and then at the half hours
+			s.Query("", `CREATE DATABASE "plimsoll"`)
+			if w := write(t, s.Conn("plimsoll"), nil, line); !w.done {
+				t.Fatal(w.conditions)
+			}
+		}
+		if _, _, err := set.Apply(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if s.Major == 2 { // a task can be told to run
+			line = fmt.Sprintf("cluster memory_usage_bytes=7 %d\n", time.Now().Add(-time.Second).UnixMilli())
+			if w := write(t, s.Conn("plimsoll"), nil, line); !w.done {
+				t.Fatal(w.conditions)
+			}
+			var a struct{ Tasks []struct{ ID, Name string } }
+			s.JSON("GET", "/api/v2/tasks?org=harbour", nil, &a)
+			for _, task := range a.Tasks {
+				if strings.Contains(task.Name, "cluster_1h") {
+					s.JSON("POST", "/api/v2/tasks/"+task.ID+"/runs", map[string]any{}, nil)
+				}
+			}
+		}
+		q := "SELECT mean_memory_usage_bytes FROM " + influx.PlaceOf("plimsoll", s.Major).From(metric.Cluster, influx.Hour)
+		for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+			if got := s.Query("plimsoll", q); len(got) == 1 && got[0].Values[0][1] == 7.0 {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("no roll-up within a minute\n%s", s.Log())
+			}
+		}
+	})
 }

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
-	"net/url"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -19,16 +17,14 @@ import (
 
 // ReaderOptions say where a Reader asks. A field left at zero takes its default.
 type ReaderOptions struct {
-	// URL is the server's address, as for writing.
-	URL string
-	// Database and Policy are what InfluxQL calls the place of the raw points; without a policy the database's default.
-	Database, Policy string
-	// Token, or Username and Password, or nothing.
-	Token, Username, Password string
-	// Generation is 1, 2 or 3; 1 by default. On 3 there are no roll-ups, and one query covers six hours at most.
-	Generation int
+	// Conn is the way to the server; the reader does not close it.
+	Conn *Conn
+	// Version is the server's. Zero: it is asked for at the first query.
+	Version Version
 	// NoRollups leaves the roll-ups alone.
 	NoRollups bool
+	// Piece is the longest time that a query covers. Zero: six hours on InfluxDB 3, whose Core allows no more, and any time on the others.
+	Piece time.Duration
 
 	// Timeout is how long a query may take. Default 30 s.
 	Timeout time.Duration
@@ -37,26 +33,18 @@ type ReaderOptions struct {
 	// MaxConcurrent is how many queries run at once; further ones wait. Default 8.
 	MaxConcurrent int
 
-	Transport  http.RoundTripper // nil: one of its own
-	Now        func() time.Time  // nil: time.Now
-	Logger     *slog.Logger
-	Registerer prometheus.Registerer
+	Now        func() time.Time      // nil: time.Now
+	Logger     *slog.Logger          // nil: nothing is logged
+	Registerer prometheus.Registerer // nil: the own metrics are not registered
 }
 
 // Validate says what in the options cannot be.
 func (o *ReaderOptions) Validate() error {
-	u, err := url.Parse(o.URL)
 	switch {
-	case err != nil:
-		return fmt.Errorf("cannot read from InfluxDB: %w", err)
-	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
-		return fmt.Errorf("cannot read from InfluxDB at %q: want http://HOST:PORT or https://HOST:PORT", u.Redacted())
-	case o.Database == "":
-		return fmt.Errorf("cannot read from InfluxDB at %q: no database is given", u.Redacted())
-	case o.Generation < 0 || o.Generation > 3:
-		return fmt.Errorf("InfluxDB generation \"%d\": want 1, 2 or 3", o.Generation)
-	case o.Timeout < 0 || o.MaxPoints < 0 || o.MaxConcurrent < 0:
-		return errors.New("cannot read from InfluxDB: a limit is negative")
+	case o.Conn == nil:
+		return errors.New("no connection")
+	case o.Timeout < 0 || o.MaxPoints < 0 || o.MaxConcurrent < 0 || o.Piece < 0:
+		return errors.New("a limit of time, points or queries is negative")
 	}
 	return nil
 }
@@ -64,8 +52,7 @@ func (o *ReaderOptions) Validate() error {
 // Reader answers structured queries and reads decisions from InfluxDB by InfluxQL on /query. It is safe for concurrent use.
 type Reader struct {
 	opts    ReaderOptions
-	query   string // the address
-	client  *http.Client
+	version atomic.Pointer[Version]
 	slots   chan struct{}
 	rollups rollups
 	met     *readMetrics
@@ -75,46 +62,54 @@ type Reader struct {
 // NewReader returns a reader. It starts nothing and asks nothing.
 func NewReader(o ReaderOptions) (*Reader, error) {
 	if err := o.Validate(); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("cannot read from InfluxDB: %w", err)
 	}
-	o.Generation = or(o.Generation, 1)
-	o.Timeout = or(o.Timeout, 30*time.Second)
-	o.MaxPoints = or(o.MaxPoints, 2_000_000)
-	o.MaxConcurrent = or(o.MaxConcurrent, 8)
+	if o.Timeout == 0 {
+		o.Timeout = 30 * time.Second
+	}
+	if o.MaxPoints == 0 {
+		o.MaxPoints = 2_000_000
+	}
+	if o.MaxConcurrent == 0 {
+		o.MaxConcurrent = 8
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if o.Transport == nil {
-		o.Transport = &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: o.MaxConcurrent, IdleConnTimeout: 90 * time.Second,
-			TLSHandshakeTimeout: 10 * time.Second}
-	}
 	met, err := newReadMetrics(o.Registerer)
 	if err != nil {
 		return nil, err
 	}
-	return &Reader{opts: o, query: strings.TrimRight(o.URL, "/") + "/query", slots: make(chan struct{}, o.MaxConcurrent),
-		client: &http.Client{Transport: o.Transport, CheckRedirect: noRedirect}, met: met}, nil
+	r := &Reader{opts: o, slots: make(chan struct{}, o.MaxConcurrent), met: met}
+	if o.Version.Major != 0 {
+		r.version.Store(&o.Version)
+	}
+	return r, nil
 }
 
-func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-
-func or[T comparable](v, otherwise T) T {
-	var zero T
-	if v == zero {
-		return otherwise
+// place returns the names on the server, which is asked for its version the first time.
+func (r *Reader) place(ctx context.Context) (Place, error) {
+	v := r.version.Load()
+	if v == nil {
+		got, err := r.opts.Conn.Detect(ctx)
+		if err != nil {
+			return Place{}, err
+		}
+		v = &got
+		r.version.Store(v)
 	}
-	return v
+	return r.opts.Conn.Place(*v), nil
 }
 
 // piece is the longest time that one query may cover; zero: any.
-func (r *Reader) piece() time.Duration {
-	if r.opts.Generation == 3 {
+func (r *Reader) piece(p Place) time.Duration {
+	if r.opts.Piece == 0 && p.Major == 3 {
 		return 6 * time.Hour
 	}
-	return 0
+	return r.opts.Piece
 }
 
 // Query answers a structured query. Series are sorted by their labels. Besides the contract's errors it may return
@@ -124,8 +119,8 @@ func (r *Reader) Query(ctx context.Context, q store.Query) ([]store.Series, erro
 		return nil, fmt.Errorf("cannot query InfluxDB: %w", err)
 	}
 	var out []store.Series
-	err := r.use(ctx, "query", func(ctx context.Context) (err error) {
-		out, err = r.answer(ctx, q)
+	err := r.use(ctx, "query", func(ctx context.Context, p Place) (err error) {
+		out, err = r.answer(ctx, p, q)
 		return err
 	})
 	if err != nil {
@@ -134,8 +129,8 @@ func (r *Reader) Query(ctx context.Context, q store.Query) ([]store.Series, erro
 	return out, nil
 }
 
-func (r *Reader) answer(ctx context.Context, q store.Query) ([]store.Series, error) {
-	plan, err := influxql.Render(q, influxql.Options{Database: r.opts.Database, Value: TagValue, Piece: r.piece(), Rollups: r.usable(ctx, q)})
+func (r *Reader) answer(ctx context.Context, p Place, q store.Query) ([]store.Series, error) {
+	plan, err := influxql.Render(q, influxql.Options{Database: p.Database, Value: TagValue, Piece: r.piece(p), Rollups: r.usable(ctx, p, q)})
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +138,7 @@ func (r *Reader) answer(ctx context.Context, q store.Query) ([]store.Series, err
 	for rest := plan.Statements; len(rest) > 0; {
 		batch := rest[:min(plan.Together, len(rest))]
 		rest = rest[len(batch):]
-		if err := r.statements(ctx, batch, a); err != nil {
+		if err := r.statements(ctx, p, batch, a); err != nil {
 			return nil, err
 		}
 	}
@@ -151,12 +146,12 @@ func (r *Reader) answer(ctx context.Context, q store.Query) ([]store.Series, err
 }
 
 // statements sends statements in one request and hands their rows to the answer.
-func (r *Reader) statements(ctx context.Context, batch []influxql.Statement, a *influxql.Answer) error {
+func (r *Reader) statements(ctx context.Context, p Place, batch []influxql.Statement, a *influxql.Answer) error {
 	texts := make([]string, len(batch))
 	for i := range batch {
 		texts[i] = batch[i].Text
 	}
-	return ask(ctx, r, strings.Join(texts, "; "), "ms", func(id int, s *rows[number]) error {
+	return ask(ctx, r, p, strings.Join(texts, "; "), func(id int, s *rows[number]) error {
 		if id < 0 || id >= len(batch) {
 			return fmt.Errorf("answer to statement \"%d\" of %d", id, len(batch))
 		}
@@ -175,7 +170,7 @@ func (r *Reader) statements(ctx context.Context, batch []influxql.Statement, a *
 }
 
 // use runs f when there is a slot, with the deadline.
-func (r *Reader) use(ctx context.Context, kind string, f func(context.Context) error) (err error) {
+func (r *Reader) use(ctx context.Context, kind string, f func(context.Context, Place) error) (err error) {
 	began := time.Now()
 	defer func() { r.met.done(kind, time.Since(began), err) }()
 	if r.closed.Load() {
@@ -192,13 +187,15 @@ func (r *Reader) use(ctx context.Context, kind string, f func(context.Context) e
 		return fmt.Errorf("waited for %d other queries: %w", cap(r.slots), ctx.Err())
 	}
 	defer func() { <-r.slots }()
-	return f(ctx)
+	p, err := r.place(ctx)
+	if err != nil {
+		return err
+	}
+	return f(ctx, p)
 }
 
 // Close ends the reader; queries that run come to their end.
 func (r *Reader) Close() error {
-	if !r.closed.Swap(true) {
-		r.client.CloseIdleConnections()
-	}
+	r.closed.Store(true)
 	return nil
 }

@@ -1,6 +1,7 @@
 package influx
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -24,11 +25,11 @@ func (r *Reader) Decisions(ctx context.Context, q store.DecisionQuery) ([]store.
 	if err := q.Check(); err != nil {
 		return nil, fmt.Errorf("cannot read decisions: %w", err)
 	}
-	limit := min(or(q.Limit, store.DefaultDecisions), maxDecisions)
+	limit := min(cmp.Or(q.Limit, store.DefaultDecisions), maxDecisions)
 	var out []store.Decision
-	err := r.use(ctx, "decisions", func(ctx context.Context) error {
-		return r.decisionRanges(q, func(lo, hi time.Time) (more bool, err error) {
-			got, err := r.decisionsBetween(ctx, q, lo, hi, limit-len(out))
+	err := r.use(ctx, "decisions", func(ctx context.Context, p Place) error {
+		return r.decisionRanges(p, q, func(lo, hi time.Time) (more bool, err error) {
+			got, err := r.decisionsBetween(ctx, p, q, lo, hi, limit-len(out))
 			out = append(out, got...)
 			return len(out) < limit, err
 		})
@@ -40,8 +41,8 @@ func (r *Reader) Decisions(ctx context.Context, q store.DecisionQuery) ([]store.
 }
 
 // decisionRanges gives the ranges to search, the newest first, until f wants no more.
-func (r *Reader) decisionRanges(q store.DecisionQuery, f func(lo, hi time.Time) (bool, error)) error {
-	if r.piece() == 0 {
+func (r *Reader) decisionRanges(p Place, q store.DecisionQuery, f func(lo, hi time.Time) (bool, error)) error {
+	if r.piece(p) == 0 {
 		_, err := f(q.Start, q.End)
 		return err
 	}
@@ -50,7 +51,7 @@ func (r *Reader) decisionRanges(q store.DecisionQuery, f func(lo, hi time.Time) 
 		hi = r.opts.Now().Add(time.Minute)
 	}
 	for range decisionPieces {
-		lo := hi.Add(-r.piece())
+		lo := hi.Add(-r.piece(p))
 		if lo.Before(q.Start) {
 			lo = q.Start
 		}
@@ -65,9 +66,9 @@ func (r *Reader) decisionRanges(q store.DecisionQuery, f func(lo, hi time.Time) 
 }
 
 // decisionsBetween reads what lies between two times, both included; a zero time is no bound.
-func (r *Reader) decisionsBetween(ctx context.Context, q store.DecisionQuery, lo, hi time.Time, limit int) ([]store.Decision, error) {
+func (r *Reader) decisionsBetween(ctx context.Context, p Place, q store.DecisionQuery, lo, hi time.Time, limit int) ([]store.Decision, error) {
 	var out []store.Decision
-	err := ask(ctx, r, decisionText(q, lo, hi, limit), "ms", func(_ int, s *rows[json.RawMessage]) error {
+	err := ask(ctx, r, p, decisionText(q, lo, hi, limit), func(_ int, s *rows[json.RawMessage]) error {
 		for _, row := range s.Values {
 			d, err := readDecision(s, row)
 			if err != nil {

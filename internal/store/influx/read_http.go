@@ -123,8 +123,8 @@ func (n *number) UnmarshalJSON(b []byte) error {
 
 // ask sends InfluxQL and hands the rows to each as they come, so that they are held once. A statement about a measurement that was never
 // written has no rows.
-func ask[T any](ctx context.Context, r *Reader, text, epoch string, each func(statement int, s *rows[T]) error) error {
-	resp, err := r.post(ctx, text, epoch)
+func ask[T any](ctx context.Context, r *Reader, p Place, text string, each func(statement int, s *rows[T]) error) error {
+	resp, err := r.post(ctx, p, text)
 	if err != nil {
 		return err
 	}
@@ -170,29 +170,29 @@ func (c *chunk[T]) give(each func(int, *rows[T]) error) error {
 	return nil
 }
 
-// post sends InfluxQL.
-func (r *Reader) post(ctx context.Context, text, epoch string) (*http.Response, error) {
-	form := url.Values{"q": {text}, "db": {r.opts.Database}, "epoch": {epoch}, "chunked": {"true"}, "chunk_size": {strconv.Itoa(chunkRows)}}
-	if r.opts.Policy != "" {
-		form.Set("rp", r.opts.Policy)
+// post sends InfluxQL. When the token is refused, the token file is read again.
+func (r *Reader) post(ctx context.Context, p Place, text string) (*http.Response, error) {
+	form := url.Values{"q": {text}, "db": {p.Database}, "epoch": {"ms"}, "chunked": {"true"}, "chunk_size": {strconv.Itoa(chunkRows)}}
+	if p.Policy != "" {
+		form.Set("rp", p.Policy)
 	}
 	body := form.Encode()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.query, strings.NewReader(body))
-	if err != nil {
-		return nil, err
+	for again := false; ; again = true {
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.opts.Conn.Endpoint("query", nil), strings.NewReader(body))
+		if err != nil {
+			return nil, err
+		}
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		req.Header.Set("Accept", "application/json")
+		resp, err := r.opts.Conn.HTTP().Do(req)
+		if err != nil || resp.StatusCode != http.StatusUnauthorized || again {
+			return resp, err
+		}
+		_ = resp.Body.Close()
+		if err := r.opts.Conn.ReadToken(); err != nil {
+			return nil, err
+		}
 	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	req.Header.Set("Accept", "application/json")
-	req.Header.Set("User-Agent", "plimsoll")
-	switch {
-	case r.opts.Token != "" && r.opts.Generation == 3:
-		req.Header.Set("Authorization", "Bearer "+r.opts.Token)
-	case r.opts.Token != "":
-		req.Header.Set("Authorization", "Token "+r.opts.Token)
-	case r.opts.Username != "":
-		req.SetBasicAuth(r.opts.Username, r.opts.Password)
-	}
-	return r.client.Do(req)
 }
 
 // refusal is the error of an answer that is not 200.

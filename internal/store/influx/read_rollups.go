@@ -15,11 +15,11 @@ import (
 
 // rollupKinds are the roll-ups that a set-up server makes, the finest first; From and Until are left open. An hour is rolled
 // up for good within 30 minutes of its end, a day within an hour of the last of its hours.
-func rollupKinds() []influxql.Rollup {
-	return []influxql.Rollup{
-		{Policy: "plimsoll_1h", Suffix: "_1h", Every: time.Hour, Beyond: 48 * time.Hour},
-		{Policy: "plimsoll_1d", Suffix: "_1d", Every: 24 * time.Hour, Beyond: 60 * 24 * time.Hour},
+func rollupKinds(p Place) []influxql.Rollup {
+	kind := func(r RollUp, beyond time.Duration) influxql.Rollup {
+		return influxql.Rollup{Policy: p.PolicyOf(r), Suffix: "_" + r.String(), Every: r.Every(), Beyond: beyond}
 	}
+	return []influxql.Rollup{kind(Hour, 48*time.Hour), kind(Day, 60*24*time.Hour)}
 }
 
 // rollupDelay is how long after its end an hour or day is rolled up for good.
@@ -42,17 +42,17 @@ type rollupStart struct {
 const rollupMemory = 10 * time.Minute
 
 // usable returns the roll-ups that a query may be answered from. An error leaves them out: the raw points are there too.
-func (r *Reader) usable(ctx context.Context, q store.Query) []influxql.Rollup {
-	if r.opts.NoRollups || r.opts.Generation == 3 {
+func (r *Reader) usable(ctx context.Context, p Place, q store.Query) []influxql.Rollup {
+	if r.opts.NoRollups || p.Major == 3 {
 		return nil
 	}
 	span := max(q.End.Sub(q.Start), q.Window)
 	var out []influxql.Rollup
-	for _, k := range rollupKinds() {
+	for _, k := range rollupKinds(p) {
 		if span <= k.Beyond {
 			break
 		}
-		from, err := r.rolledSince(ctx, &k, q)
+		from, err := r.rolledSince(ctx, p, &k, q)
 		if err != nil {
 			r.opts.Logger.Warn("cannot ask for roll-ups", slog.String("measurement", q.Level.String()+k.Suffix), slog.Any("error", err))
 			break
@@ -67,14 +67,14 @@ func (r *Reader) usable(ctx context.Context, q store.Query) []influxql.Rollup {
 }
 
 // rolledSince asks since when a roll-up has the query's field.
-func (r *Reader) rolledSince(ctx context.Context, k *influxql.Rollup, q store.Query) (int64, error) {
+func (r *Reader) rolledSince(ctx context.Context, p Place, k *influxql.Rollup, q store.Query) (int64, error) {
 	row := metric.Get(q.Row)
-	field := "mean_" + row.Field
+	field := PrefixMean + row.Field
 	switch {
 	case q.Func == store.Rate || q.RateOver > 0:
-		field = "mean_" + row.Rate
+		field = PrefixMean + row.Rate
 	case row.Kind == metric.Counter:
-		field = "last_" + row.Field
+		field = PrefixLast + row.Field
 	}
 	key, now := rollupField{q.Level.String() + k.Suffix, field}, r.opts.Now()
 	r.rollups.mu.Lock()
@@ -83,9 +83,9 @@ func (r *Reader) rolledSince(ctx context.Context, k *influxql.Rollup, q store.Qu
 	if age := now.Sub(known.asked); some && age >= 0 && age < rollupMemory {
 		return known.from, nil
 	}
-	text := fmt.Sprintf("SELECT FIRST(%s) AS v FROM %s.%s.%s", influxql.Ident(field), influxql.Ident(r.opts.Database), influxql.Ident(k.Policy), influxql.Ident(key.measurement))
+	text := fmt.Sprintf("SELECT FIRST(%s) AS v FROM %s.%s.%s", influxql.Ident(field), influxql.Ident(p.Database), influxql.Ident(k.Policy), influxql.Ident(key.measurement))
 	var from int64
-	err := ask(ctx, r, text, "ms", func(_ int, s *rows[number]) error {
+	err := ask(ctx, r, p, text, func(_ int, s *rows[number]) error {
 		for _, row := range s.Values {
 			if t := float64(row.at(s.column("time"))); !math.IsNaN(t) {
 				from = int64(t)

@@ -102,7 +102,7 @@ func statusError(resp *http.Response, body []byte) error {
 			e.message = j.Error
 		}
 	}
-	e.message = clip(e.message, 500)
+	e.message = clip(e.message, 300)
 	switch {
 	case resp.StatusCode == http.StatusUnauthorized:
 		e.kind = ErrUnauthorized
@@ -154,13 +154,13 @@ func (c *Conn) influxQL(ctx context.Context, statement string) ([]table, error) 
 		Error string
 	}
 	if _, err := c.send(r, &a); err != nil {
-		return nil, fmt.Errorf("cannot run %q: %w", clip(statement, 120), err)
+		return nil, fmt.Errorf("cannot run %q: %w", clip(statement, 100), err)
 	}
 	if len(a.Results) > 0 && a.Error == "" {
 		a.Error = a.Results[0].Error
 	}
 	if a.Error != "" {
-		return nil, fmt.Errorf("cannot run %q: %w", clip(statement, 120), qlError(a.Error))
+		return nil, fmt.Errorf("cannot run %q: %w", clip(statement, 100), qlError(a.Error))
 	}
 	if len(a.Results) == 0 {
 		return nil, nil

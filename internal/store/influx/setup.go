@@ -183,8 +183,34 @@ func (s *Setup) Apply(ctx context.Context) (*Plan, Result, error) {
 			}
 			errs = append(errs, step.Err)
 		}
-		return p, pl.result(), errors.Join(errs...)
+		return p, pl.result(), brief(errs)
 	}
+}
+
+// brief joins errors, telling those in full that are not for the same reason as the one before.
+func brief(errs []error) error {
+	kind := func(err error) error {
+		for _, k := range []error{ErrForbidden, ErrUnauthorized} {
+			if errors.Is(err, k) {
+				return k
+			}
+		}
+		return nil
+	}
+	var out []error
+	for i := 0; i < len(errs); {
+		n := 1
+		for k := kind(errs[i]); k != nil && i+n < len(errs) && kind(errs[i+n]) == k; {
+			n++
+		}
+		err := errs[i]
+		if n > 1 {
+			err = fmt.Errorf("%w; and %d further steps for the same reason", err, n-1)
+		}
+		out = append(out, err)
+		i += n
+	}
+	return errors.Join(out...)
 }
 
 // retention is how long a resolution is kept; zero for ever.

@@ -1,0 +1,112 @@
+package influx_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/store"
+	"plimsoll.dev/plimsoll/internal/store/influx"
+	"plimsoll.dev/plimsoll/internal/store/storetest"
+	"plimsoll.dev/plimsoll/test/influx/influxtest"
+)
+
+// history is a store without a queue: what is appended is on the server when Append returns.
+type history struct {
+	*influx.Reader
+	conn   *influx.Conn
+	server *influxtest.Server
+	bucket string
+	closed atomic.Bool
+
+	mu  sync.Mutex
+	enc *influx.Encoder
+}
+
+// newHistory sets an own bucket up.
+func newHistory(t testing.TB, s *influxtest.Server, bucket string) *history {
+	t.Helper()
+	conn := s.Conn(bucket)
+	if _, _, err := newSetup(t, influx.SetupOptions{Conn: conn}).Apply(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r, err := influx.NewReader(influx.ReaderOptions{Conn: conn})
+	if err != nil {
+		t.Fatal(err)
+	}
+	enc, err := influx.NewEncoder(influx.EncoderOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &history{Reader: r, conn: conn, server: s, bucket: bucket, enc: enc}
+	t.Cleanup(func() {
+		if err := h.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return h
+}
+
+func (h *history) Append(ctx context.Context, b *metric.Batch) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	lines, _ := h.enc.Encode(nil, b, time.Now())
+	return h.write(ctx, lines)
+}
+
+func (h *history) AppendDecision(ctx context.Context, d store.Decision) error {
+	lines, err := influx.EncodeDecision(nil, "", d)
+	if err != nil {
+		return err
+	}
+	return h.write(ctx, lines)
+}
+
+func (h *history) write(ctx context.Context, lines []byte) error {
+	if h.closed.Load() {
+		return store.ErrClosed
+	}
+	if err := ctx.Err(); err != nil || len(lines) == 0 {
+		return err
+	}
+	at := h.conn.Endpoint("api/v2/write", url.Values{"org": {h.server.Org}, "bucket": {h.bucket}, "precision": {"ms"}})
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, at, bytes.NewReader(lines))
+	if err != nil {
+		return err
+	}
+	resp, err := h.conn.HTTP().Do(r)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusNoContent {
+		b, err := io.ReadAll(resp.Body)
+		return fmt.Errorf("%s: %s %w", resp.Status, b, err)
+	}
+	return nil
+}
+
+func (h *history) Close() error {
+	h.closed.Store(true)
+	return h.Reader.Close()
+}
+
+// TestAcceptance runs the contract of the history on real servers. What InfluxDB cannot do is declared: the rows of an interface or
+// a device are summed in schema v1.
+func TestAcceptance(t *testing.T) {
+	both(t, func(t *testing.T, s *influxtest.Server) {
+		n := 0
+		storetest.Run(t, func(t *testing.T) store.Store {
+			n++
+			return newHistory(t, s, fmt.Sprintf("acceptance%d", n))
+		}, storetest.Options{SubSummed: true})
+	})
+}
