@@ -121,6 +121,9 @@ func (p Panel) check() error {
 		}
 		return nil
 	}
+	if kinds := []Draw{Lines, Stacked, Steps, Stat, Gauge, Bars, Table}; !slices.Contains(kinds, p.Draw) {
+		return fmt.Errorf("drawn as %q: the kinds of panel are %q", p.Draw, kinds)
+	}
 	if len(p.Show) == 0 || p.Draw.now() && len(p.Limits) > 0 {
 		return fmt.Errorf("%d queries, %d limits: want a query, and limits in charts only", len(p.Show), len(p.Limits))
 	}

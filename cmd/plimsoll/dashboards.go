@@ -1,0 +1,149 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"plimsoll.dev/plimsoll/dashboards/grafana"
+)
+
+func (a *app) dashboardsCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "dashboards", Short: "Bring Plimsoll's boards to a Grafana",
+		Long: `Bring Plimsoll's boards to a Grafana, as files that it provisions or through its API. Each board asks either a Prometheus
+source (this server, or an engine that it writes to) or an InfluxDB source in InfluxQL.`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef("cannot %q boards: want export or push", args[0])
+			}
+			return nil
+		},
+		RunE: func(*cobra.Command, []string) error { return usagef("say what to do with the boards: export or push") },
+	}
+	cmd.AddCommand(a.dashboardsExport(), a.dashboardsPush())
+	return cmd
+}
+
+// sourceFlag adds --source.
+func sourceFlag(cmd *cobra.Command, source *string) {
+	cmd.Flags().StringVar(source, "source", string(grafana.Prometheus), "the kind of data source: prometheus or influx")
+	// The names are fixed, so registering them cannot fail.
+	_ = cmd.RegisterFlagCompletionFunc("source", cobra.FixedCompletions(completions([]string{"prometheus", "influx"}), cobra.ShellCompDirectiveNoFileComp))
+}
+
+func (a *app) dashboardsExport() *cobra.Command {
+	var o grafana.ExportOptions
+	var source string
+	cmd := &cobra.Command{
+		Use: "export DIR", Short: "Write the boards and provisioning files",
+		Long: `Write the boards to DIR/dashboards, and beside them in DIR/provisioning the files that tell Grafana of them. A datasource
+file that exists already is left as it is.`,
+		Example: "  plimsoll dashboards export boards\n  plimsoll dashboards export boards --source influx --seen-at /var/lib/grafana/plimsoll",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usagef("name one folder, such as boards")
+			}
+			return nil
+		},
+		RunE: func(_ *cobra.Command, args []string) (err error) {
+			if o.Source, err = grafana.ParseSource(source); err != nil {
+				return usagef("--source: %w", err)
+			}
+			o.Dir = args[0]
+			paths, err := grafana.Export(o)
+			for _, p := range paths {
+				fmt.Fprintln(a.out, p)
+			}
+			return err
+		},
+	}
+	sourceFlag(cmd, &source)
+	cmd.Flags().StringVar(&o.SeenAt, "seen-at", "", "the path of DIR/dashboards for Grafana, if it sees the folder elsewhere (in a container)")
+	return cmd
+}
+
+func (a *app) dashboardsPush() *cobra.Command {
+	var o grafana.PushOptions
+	var source, tokenFile, caFile string
+	cmd := &cobra.Command{
+		Use: "push", Short: "Bring the boards to a running Grafana",
+		Long: `Bring the boards to a running Grafana through its API. Boards that differ from those there replace them (Grafana keeps the
+earlier version); boards that are the same are left alone.`,
+		Example: "  plimsoll dashboards push --url https://grafana.example.org --token-file grafana.token",
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if o.Source, err = grafana.ParseSource(source); err != nil {
+				return usagef("--source: %w", err)
+			}
+			if o.URL == "" {
+				return usagef("give Grafana's address with --url")
+			}
+			if err := o.Validate(); err != nil {
+				return &usageError{err}
+			}
+			if o.Token, err = readToken(tokenFile); err != nil {
+				return err
+			}
+			if o.Client, err = clientOf(caFile); err != nil {
+				return err
+			}
+			done, err := grafana.Push(cmd.Context(), o)
+			for _, r := range done {
+				fmt.Fprintf(a.out, "%-9s  %s  (%s)\n", r.Done, r.Title, r.UID)
+			}
+			if errors.Is(err, grafana.ErrRefused) && tokenFile == "" {
+				err = fmt.Errorf("%w; no token was given: --token-file", err)
+			}
+			return err
+		},
+	}
+	sourceFlag(cmd, &source)
+	f := cmd.Flags()
+	f.StringVar(&o.URL, "url", "", "Grafana's address, such as https://grafana.example.org")
+	f.StringVar(&tokenFile, "token-file", "", "file with a service account's token, or user:password")
+	f.StringVar(&o.Folder, "folder", "", "UID of the folder for the boards, which must exist; none: where they are, or the topmost")
+	f.StringVar(&o.Namespace, "grafana-namespace", "default", "tenant in Grafana's new API: default, org-N, stacks-N")
+	f.StringVar(&caFile, "ca-file", "", "PEM file with the certificate authority of Grafana")
+	f.DurationVar(&o.Timeout, "timeout", 15*time.Second, "how long to wait for each answer")
+	return cmd
+}
+
+// readToken reads a token's file; without a name there is no token.
+func readToken(name string) (string, error) {
+	if name == "" {
+		return "", nil
+	}
+	raw, err := os.ReadFile(name)
+	if err != nil {
+		return "", usagef("cannot read --token-file: %w", err)
+	}
+	token := strings.TrimSpace(string(raw))
+	if token == "" || strings.ContainsAny(token, "\r\n") {
+		return "", usagef("--token-file %q: want one line", name)
+	}
+	return token, nil
+}
+
+// clientOf is a client that trusts a certificate authority; nil without one.
+func clientOf(caFile string) (*http.Client, error) {
+	if caFile == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(caFile)
+	if err != nil {
+		return nil, usagef("cannot read --ca-file: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, usagef("--ca-file %q holds no PEM certificate", caFile)
+	}
+	return &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, nil
+}

@@ -1,0 +1,122 @@
+package grafana
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// maxAnswer is the longest answer that is read: a board.
+const maxAnswer = 16 << 20
+
+// conn asks one Grafana.
+type conn struct {
+	opts   PushOptions
+	client *http.Client
+}
+
+func newConn(o PushOptions) *conn {
+	c := &conn{opts: o, client: o.Client}
+	if c.client == nil {
+		c.client = &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment},
+			// A redirect turns a POST into a GET, to a login page for instance.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	}
+	return c
+}
+
+// statusError is an answer other than success.
+type statusError struct {
+	code    int
+	message string
+	kind    error // one of the package's errors, or nil
+}
+
+func (e *statusError) Error() string {
+	text := fmt.Sprintf("it answered %d %s", e.code, http.StatusText(e.code))
+	if e.message != "" {
+		text += ": " + e.message
+	}
+	switch {
+	case e.code == http.StatusUnauthorized:
+		text += " (is the token right, and not expired? It is a service account's, or user:password)"
+	case e.code == http.StatusForbidden:
+		text += " (the service account needs the role Editor)"
+	case conflicts(e.code):
+		text += " (someone else changed it at the same moment, or the name is taken; push again)"
+	}
+	return text
+}
+
+// Unwrap gives the package's error, for errors.Is.
+func (e *statusError) Unwrap() error { return e.kind }
+
+// do sends a request and decodes the answer into v, unless v is nil.
+func (c *conn) do(ctx context.Context, method, path string, body, v any) error {
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(c.opts.Timeout, 15*time.Second))
+	defer cancel()
+	var in io.Reader
+	if body != nil {
+		raw, err := json.Marshal(body)
+		if err != nil {
+			return err
+		}
+		in = bytes.NewReader(raw)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(c.opts.URL, "/")+path, in)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Accept", "application/json")
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if user, password, ok := strings.Cut(c.opts.Token, ":"); ok {
+		req.SetBasicAuth(user, password)
+	} else if c.opts.Token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.opts.Token)
+	}
+	resp, err := c.client.Do(req)
+	if err != nil {
+		return fmt.Errorf("cannot reach it: %w", err)
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("cannot read its answer: %w", err)
+	}
+	if resp.StatusCode/100 != 2 {
+		return failure(resp, raw)
+	}
+	if v == nil {
+		return nil
+	}
+	if err := json.Unmarshal(raw, v); err != nil {
+		return fmt.Errorf("%w: cannot understand its answer to %s: %w", ErrNotGrafana, path, err)
+	}
+	return nil
+}
+
+// failure turns an answer into an error.
+func failure(resp *http.Response, raw []byte) error {
+	e := &statusError{code: resp.StatusCode}
+	var said struct{ Message string }
+	if json.Unmarshal(raw, &said) == nil {
+		e.message = said.Message
+	}
+	switch {
+	case resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden:
+		e.kind = ErrRefused
+	case conflicts(resp.StatusCode):
+		e.kind = ErrConflict
+	case resp.StatusCode/100 == 3:
+		e.kind, e.message = ErrNotGrafana, fmt.Sprintf("go to %q", resp.Header.Get("Location"))
+	}
+	return e
+}

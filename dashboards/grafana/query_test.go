@@ -1,0 +1,117 @@
+package grafana
+
+import (
+	"strings"
+	"testing"
+
+	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/store"
+)
+
+// TestRender pins what queries look like in both languages; that they mean the same is TestEmbeddedStore's and the InfluxDB test's.
+func TestRender(t *testing.T) {
+	f := func(q Query, now bool, prom, influx string) {
+		t.Helper()
+		if err := q.check(); err != nil {
+			t.Error(err)
+		}
+		if got := promQL(q, now); got != prom {
+			t.Errorf("got  %s\nwant %s", got, prom)
+		}
+		if got := influxQL(q, now, ""); got != influx {
+			t.Errorf("got  %s\nwant %s", got, influx)
+		}
+	}
+	where := func(q Query, ms ...store.Matcher) Query { q.Matchers = ms; return q }
+	f(rate(metric.CPUUsage, metric.Node, "node"), false,
+		`sum by (node) (rate(node_cpu_usage_seconds_total[$__rate_interval]))`,
+		`SELECT sum("v") FROM (SELECT mean("cpu_usage_cores") AS "v" FROM "node" WHERE $timeFilter GROUP BY time($__interval), * fill(none)) WHERE $timeFilter GROUP BY time($__interval), "node" fill(none)`)
+	f(last(metric.MemoryLimit, metric.Container), true,
+		`sum(kube_pod_container_resource_limits{resource="memory", unit="byte"})`,
+		`SELECT sum("v") FROM (SELECT last("memory_limit_bytes") AS "v" FROM "container" WHERE time > ${__to}ms - 1m AND time <= ${__to}ms GROUP BY *) WHERE time > ${__to}ms - 1m AND time <= ${__to}ms`)
+	f(total(metric.Restarts, metric.Pod, "pod"), true,
+		`sum by (pod) (increase(pod_restarts_total[$__range]))`,
+		`SELECT sum("v") FROM (SELECT non_negative_difference(last("restarts_total")) AS "v" FROM "pod" WHERE $timeFilter GROUP BY time($__interval), * fill(none)) WHERE $timeFilter GROUP BY "pod"`)
+	f(rate(metric.Restarts, metric.Namespace, "namespace"), false,
+		`sum by (namespace) (rate(namespace_restarts_total[$__rate_interval]))`,
+		`SELECT sum("v") FROM (SELECT non_negative_derivative(last("restarts_total"), 1s) AS "v" FROM "namespace" WHERE $timeFilter GROUP BY time($__interval), * fill(none)) WHERE $timeFilter GROUP BY time($__interval), "namespace" fill(none)`)
+	f(avg(metric.ScaleLoad, metric.Workload, "workload").largest().over(metric.ScaleTarget), false,
+		`max by (workload) (avg_over_time(workload_scale_load_ratio[$__rate_interval])) / max by (workload) (workload_scale_target_ratio)`,
+		`SELECT max("v") / max("w") FROM (SELECT mean("scale_load_ratio") AS "v", last("scale_target_ratio") AS "w" FROM "workload" WHERE $timeFilter GROUP BY time($__interval), * fill(none)) WHERE $timeFilter GROUP BY time($__interval), "workload" fill(none)`)
+	q := avg(metric.Threads, metric.Pod, "pod")
+	q.Func, q.Q, q.Join = store.Quantile, 0.95, store.Avg
+	f(where(q, store.Matcher{Name: "namespace", Op: store.Equal, Value: `a'b"c\d`}, store.Matcher{Name: "pod", Op: store.NotRegexp, Value: "x/y|z"}, store.Matcher{Name: "node", Op: store.Regexp, Value: "$node"}), false,
+		`avg by (pod) (quantile_over_time(0.95, pod_threads{namespace="a'b\"c\\d", pod!~"x/y|z", node=~"$node"}[$__rate_interval]))`,
+		`SELECT mean("v") FROM (SELECT percentile("threads", 95) AS "v" FROM "pod" WHERE $timeFilter AND "namespace" = 'a\'b"c\\d' AND "pod" !~ /^(?:x\/y|z)$/ AND "node" =~ /^$node$/ GROUP BY time($__interval), * fill(none)) WHERE $timeFilter GROUP BY time($__interval), "pod" fill(none)`)
+}
+
+func TestUnits(t *testing.T) {
+	f := func(q Query, want string) {
+		t.Helper()
+		if got := q.unit(); got != want {
+			t.Errorf("%s: got %q, want %q", metric.Get(q.Row).Name, got, want)
+		}
+	}
+	f(rate(metric.CPUUsage, metric.Node), "short")
+	f(rate(metric.CPUUsage, metric.Node).over(metric.CPUCapacity), "percentunit")
+	f(rate(metric.CPUWaiting, metric.Node), "percentunit")
+	f(rate(metric.DiskRead, metric.Node), "Bps")
+	f(rate(metric.DiskReads, metric.Node), "cps")
+	f(last(metric.CPUUsage, metric.Node), "s")
+	f(avg(metric.MemoryUsage, metric.Node), "bytes")
+	f(avg(metric.ScaleLoad, metric.Workload), "percentunit")
+	f(avg(metric.Threads, metric.Node), "short")
+	f(total(metric.OOMKills, metric.Node), "short")
+}
+
+// TestBadBoards: a board that could not be drawn says why, and where.
+func TestBadBoards(t *testing.T) {
+	f := func(word string, p Panel) {
+		t.Helper()
+		p.Title = "the panel"
+		b := Board{Name: "x", Title: "X", Rows: []Row{{Title: "r", Panels: []Panel{p}}}}
+		raw, err := b.JSON(Prometheus)
+		if err == nil || raw != nil || !strings.Contains(err.Error(), word) {
+			t.Errorf("%q: got %v", word, err)
+		}
+	}
+	cpu := rate(metric.CPUUsage, metric.Node, "node")
+	f("want a query", Panel{Draw: Lines})
+	f("does not have it", Panel{Draw: Lines, Show: []Query{last(metric.Replicas, metric.Node)}})
+	f("no rate", Panel{Draw: Lines, Show: []Query{rate(metric.Replicas, metric.Workload)}})
+	f(`no label "pod"`, Panel{Draw: Lines, Show: []Query{rate(metric.CPUUsage, metric.Node, "pod")}})
+	f(`no label "device"`, Panel{Draw: Lines, Show: []Query{rate(metric.DiskRead, metric.Node, "device")}})
+	f("not said", Panel{Draw: Lines, Show: []Query{{Query: store.Query{Row: metric.Threads, Func: store.Last}}}})
+	f("one axis", Panel{Draw: Lines, Show: []Query{cpu, avg(metric.MemoryUsage, metric.Node, "node")}})
+	f("not a line", Panel{Draw: Lines, Show: []Query{total(metric.OOMKills, metric.Node)}})
+	f("limits in charts", Panel{Draw: Stat, Show: []Query{cpu}, Limits: []Query{cpu}})
+	f("not exist there", Panel{Draw: Stat, Show: []Query{cpu.over(metric.Replicas)}})
+	f("rows would not meet", Panel{Draw: Table, Show: []Query{cpu, rate(metric.CPUUsage, metric.Node)}})
+	f("tell its rows", Panel{Draw: Table, Show: []Query{rate(metric.CPUUsage, metric.Node)}})
+	f("must be one", Panel{Draw: Table, Show: []Query{cpu}, To: "nowhere"})
+	f("a note", Panel{Draw: Text})
+	f("25 columns", Panel{Draw: Lines, Show: []Query{cpu}, Width: 25})
+	q := cpu
+	q.RateOver = 1
+	f("cannot be drawn", Panel{Draw: Lines, Show: []Query{q}})
+	f("kinds of", Panel{Draw: "pie", Show: []Query{cpu}})
+	b := Board{Name: "x", Vars: []Var{{"pod", metric.CPUUsage, metric.Node}}}
+	if _, err := b.JSON(Influx); err == nil || !strings.Contains(err.Error(), `"pod"`) {
+		t.Errorf("variable: got %v", err)
+	}
+}
+
+// TestNewBoard: a board is a short literal, and has everything a panel can be.
+func TestNewBoard(t *testing.T) {
+	b := Board{Name: "new", Title: "New", Vars: []Var{{"node", metric.MemoryUsage, metric.Node}}, Rows: []Row{{Title: "Row", Panels: []Panel{
+		{Draw: Text, Title: "Read me", Note: "# Words", Width: 6},
+		{Draw: Lines, Title: "CPU", Show: []Query{rate(metric.CPUUsage, metric.Node, "node")}},
+	}}}}
+	for _, s := range Sources() {
+		raw, err := b.JSON(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		golden(t, string(s)+"/new.json", raw)
+	}
+}
