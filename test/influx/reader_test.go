@@ -32,7 +32,7 @@ type history struct {
 }
 
 // newHistory sets an own bucket up.
-func newHistory(t testing.TB, s *influxtest.Server, bucket string) *history {
+func newHistory(t *testing.T, s *influxtest.Server, bucket string) *history {
 	t.Helper()
 	conn := s.Conn(bucket)
 	if _, _, err := newSetup(t, influx.SetupOptions{Conn: conn}).Apply(t.Context()); err != nil {
