@@ -17,9 +17,12 @@ const narrow = lookback(finest) + "s";
 /** matcher writes one label condition of PromQL. */
 export const matcher = (name: string, value: string) => `${name}=${JSON.stringify(value)}`;
 
-const sumRate = (name: string) => (sel: string, w: string) => `sum(rate(${name}{${sel}}[${w}]))`;
+/** forgiving looks further back where the narrowest look finds too little for a rate: one late sample is no gap. */
+export const forgiving = (expr: (w: string) => string, w: string) => (w === narrow ? `${expr(w)} or ${expr("45s")}` : expr(w));
+
+const sumRate = (name: string) => (sel: string, w: string) => forgiving((w) => `sum(rate(${name}{${sel}}[${w}]))`, w);
 const sumRates = (a: string, b: string) => (sel: string, w: string) => `${sumRate(a)(sel, w)} or ${sumRate(b)(sel, w)}`;
-const maxRate = (name: string) => (sel: string, w: string) => `max(rate(${name}{${sel}}[${w}]))`;
+const maxRate = (name: string) => (sel: string, w: string) => forgiving((w) => `max(rate(${name}{${sel}}[${w}]))`, w);
 /** gauge takes each point as it was where the history's own points are asked for, else over's choice of them. */
 const gauge = (join: string, over: string, name: string) => (sel: string, w: string) => `${join}(${w === narrow ? "last" : over}_over_time(${name}{${sel}}[${w}]))`;
 
@@ -28,7 +31,7 @@ const outward = 'interface!~"lo|(veth|docker|br-|cni|flannel|cali|virbr|podman|l
 const netRate = (name: string) => (sel: string, w: string) => sumRate(name)(sel ? `${sel},${outward}` : outward, w);
 
 const throttled = (sel: string, w: string) =>
-  `sum(rate(container_cpu_cfs_throttled_periods_total{${sel}}[${w}])) / sum(rate(container_cpu_cfs_periods_total{${sel}}[${w}]))`;
+  forgiving((w) => `sum(rate(container_cpu_cfs_throttled_periods_total{${sel}}[${w}])) / sum(rate(container_cpu_cfs_periods_total{${sel}}[${w}]))`, w);
 
 export const containerLines: Line<Container>[] = [
   { key: "cpu", now: (c) => c.cpu, expr: sumRate("container_cpu_usage_seconds_total") },
