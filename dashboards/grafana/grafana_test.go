@@ -89,6 +89,11 @@ func TestOnlyPanelsOfToday(t *testing.T) {
 					t.Errorf("%v: %q is of the old form", o["title"], old)
 				}
 			}
+			for _, k := range []string{"mode", "drawStyle", "unit"} {
+				if o[k] == "" {
+					t.Errorf("%v: the SDK's empty %q came through", o, k)
+				}
+			}
 			if d, ok := o["datasource"].(map[string]any); ok && d["uid"] != "${datasource}" && d["uid"] != "-- Grafana --" {
 				t.Errorf("data source %v is fixed", d)
 			}

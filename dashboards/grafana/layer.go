@@ -97,25 +97,19 @@ func keep(o object, keys []string) object {
 	return out
 }
 
-// merge puts more into o: objects into objects, lists of objects of one length item by item, anything else in place of what was there.
+// merge puts more into o: lists of objects of one length item by item, anything else in place of what was there.
 func merge(o, more object) {
 	for k, v := range more {
-		switch v := v.(type) {
-		case object:
-			if inner, ok := o[k].(map[string]any); ok {
-				merge(inner, v)
-				continue
-			}
-		case []object:
-			if list, ok := o[k].([]any); ok && len(list) == len(v) {
-				for i := range v {
-					if inner, ok := list[i].(map[string]any); ok {
-						merge(inner, v[i])
-					}
-				}
-				continue
+		items, isList := v.([]object)
+		list, _ := o[k].([]any)
+		if !isList || len(list) != len(items) {
+			o[k] = v
+			continue
+		}
+		for i := range items {
+			if inner, ok := list[i].(map[string]any); ok {
+				merge(inner, items[i])
 			}
 		}
-		o[k] = v
 	}
 }

@@ -16,7 +16,7 @@ func panel(b Board, s Source, p Panel) (*sdk.Panel, object) {
 	case Text:
 		out = sdk.NewText(p.Title)
 		out.TextPanel.Options.Mode, out.TextPanel.Options.Content = "markdown", p.Note
-		return out, nil
+		return out, object{"fieldConfig": object{"defaults": object{}, "overrides": []object{}}}
 	case Stat:
 		out = sdk.NewStat(p.Title)
 	case Bars:
