@@ -75,7 +75,8 @@ func (q *Queue) write(buf []byte, h header) (uint64, error) {
 		q.cut(s)
 		return 0, err
 	}
-	if q.cond.clear(ReasonDiskFull) || q.cond.clear(ReasonWriteFailed) {
+	full, failed := q.cond.clear(ReasonDiskFull), q.cond.clear(ReasonWriteFailed)
+	if full || failed {
 		q.log.Info("queue takes records again")
 	}
 	q.mu.Lock()

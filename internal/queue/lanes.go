@@ -314,7 +314,7 @@ func (q *Queue) lost(l *lane, r ref, reason string, why error) {
 		q.mu.Unlock()
 		return
 	}
-	if r.s.lose(r.i, r.e.points) {
+	if r.s.ack(r.i, r.e.points) {
 		q.n.drop(reason, 1, uint64(r.e.points))
 		q.dirty = true
 	}

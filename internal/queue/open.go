@@ -210,7 +210,6 @@ func (q *Queue) readWhole(s *segment, f *os.File) {
 		return
 	}
 	s.size = res.end
-	return
 }
 
 func damage(res scanned, lost int) string {

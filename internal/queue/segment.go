@@ -25,7 +25,7 @@ type segment struct {
 
 	size        int64
 	span        int // base+span is the number after its last record
-	records     int // records that are there and whole, as far as is known
+	records     int // records that were written
 	points      uint64
 	first, last int64  // times of the first and the last record
 	sealed      bool   // nothing is appended any more
@@ -33,7 +33,7 @@ type segment struct {
 	gone        string // why it is no longer part of the queue; "" while it is
 
 	acked       bitset // acknowledged, lost or never there
-	ackedN      int    // records that were acknowledged
+	ackedN      int    // records that were acknowledged or are lost
 	ackedPoints uint64
 	taken       bitset // handed out
 	takenN      int
@@ -86,24 +86,22 @@ func (s *segment) grow(off int64, h header) {
 func tenths(ms int64) uint32 { return uint32(min(max(ms/100, 0), 1<<32-1)) }
 
 // recount takes over an index that was read from the file, and returns how many records, with how many points, that were
-// believed to be there and not acknowledged are not.
+// believed to be there and not acknowledged are not. From now on they count as acknowledged, as the cursor keeps them.
 func (s *segment) recount(index []entry) (lost int, lostPoints uint64) {
-	n, points := s.unacked()
-	s.index, s.records, s.points, s.ackedN, s.ackedPoints = index, 0, 0, 0, 0
+	believed, believedPoints := s.unacked()
+	have, havePoints := 0, uint64(0)
 	for i, e := range index {
-		switch {
-		case e.off == 0:
+		if e.off == 0 {
 			s.acked.set(i)
-			continue
-		case s.acked.has(i):
-			s.ackedN++
-			s.ackedPoints += uint64(e.points)
+		} else if !s.acked.has(i) {
+			have++
+			havePoints += uint64(e.points)
 		}
-		s.records++
-		s.points += uint64(e.points)
 	}
-	have, havePoints := s.unacked()
-	return max(n-have, 0), max(points, havePoints) - havePoints
+	s.index = index
+	s.records, s.points = max(s.records, have), max(s.points, havePoints)
+	s.ackedN, s.ackedPoints = s.records-have, s.points-havePoints
+	return max(believed-have, 0), max(believedPoints, havePoints) - havePoints
 }
 
 // take notes that a record is handed out, untake that it is not any more.
@@ -120,23 +118,13 @@ func (s *segment) untake(i int, points uint32) {
 	}
 }
 
-// ack notes that a record was delivered, and says whether that is news.
+// ack notes that a record was delivered or is lost, and says whether that is news.
 func (s *segment) ack(i int, points uint32) bool {
 	if !s.acked.set(i) {
 		return false
 	}
 	s.ackedN++
 	s.ackedPoints += uint64(points)
-	return true
-}
-
-// lose notes that a record is not there after all, and says whether that is news.
-func (s *segment) lose(i int, points uint32) bool {
-	if !s.acked.set(i) {
-		return false
-	}
-	s.records--
-	s.points -= min(s.points, uint64(points))
 	return true
 }
 
