@@ -18,7 +18,7 @@ func both(t *testing.T, f func(t *testing.T, s *influxtest.Server)) {
 	t.Run("2.7", func(t *testing.T) { f(t, influxtest.Start2(t)) })
 }
 
-func newSetup(t *testing.T, o influx.SetupOptions) *influx.Setup {
+func newSetup(t testing.TB, o influx.SetupOptions) *influx.Setup {
 	t.Helper()
 	s, err := influx.NewSetup(o)
 	if err != nil {

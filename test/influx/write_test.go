@@ -57,7 +57,7 @@ type written struct {
 }
 
 // write sends lines until they are acknowledged or the writer is blocked.
-func write(t *testing.T, c *influx.Conn, change func(o *influx.WriterOptions), lines string) *written {
+func write(t testing.TB, c *influx.Conn, change func(o *influx.WriterOptions), lines string) *written {
 	t.Helper()
 	out := &written{reg: prometheus.NewRegistry()}
 	src := &once{lines: []byte(lines), done: make(chan struct{})}
@@ -111,4 +111,39 @@ func lines(n int) string {
 		b.WriteString(line(i))
 	}
 	return b.String()
+}
+
+// queue is a source of one batch that tells when it was acknowledged.
+type queue struct{ once }
+
+func newQueue(lines string) *queue {
+	return &queue{once{lines: []byte(lines), done: make(chan struct{})}}
+}
+
+func (q *queue) wait(t *testing.T, d time.Duration) {
+	t.Helper()
+	select {
+	case <-q.done:
+	case <-time.After(d):
+		t.Fatalf("not acknowledged within %v", d)
+	}
+}
+
+// runWriter runs a writer until the returned function is called.
+func runWriter(t *testing.T, c *influx.Conn, src influx.Source) (stop func()) {
+	t.Helper()
+	w, err := influx.NewWriter(influx.WriterOptions{Conn: c, Lanes: []influx.Lane{{Name: "fresh", Source: src}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	end := make(chan struct{})
+	go func() {
+		defer close(end)
+		_ = w.Run(ctx)
+	}()
+	return func() {
+		cancel()
+		<-end
+	}
 }

@@ -158,8 +158,8 @@ func explain(err error) string {
 	return clip(err.Error(), 500)
 }
 
-// droppedCount is how servers say how many points they refused: "partial write: ... dropped=3".
-var droppedCount = regexp.MustCompile(`dropped=(\d+)`)
+// droppedCount is how servers say how many points they refused: "partial write: ... dropped=3", "dropped 3 points outside".
+var droppedCount = regexp.MustCompile(`dropped[= ](\d+)`)
 
 func droppedIn(message string) int {
 	m := droppedCount.FindStringSubmatch(message)

@@ -30,22 +30,17 @@ func (s *sender) piece(ctx context.Context, lines []byte, budget *int) bool {
 		switch a.class {
 		case stored:
 			return true
-		case beyond:
-			s.beyond(lines, a)
-			return true
 		case tooLarge:
 			if at := half(lines); at > 0 {
 				s.lines = max(1, count(lines)/2)
 				return s.piece(ctx, lines[:at], budget) && s.piece(ctx, lines[at:], budget)
 			}
-			s.setAside(lines, a)
-			return true
-		case conflict, unparsable:
+			return s.setAside(ctx, lines, a)
+		case conflict, unparsable, beyond:
 			return s.bisect(ctx, lines, a, budget)
 		case refused:
 			if unknown++; unknown >= patience {
-				s.setAside(lines, a)
-				return true
+				return s.setAside(ctx, lines, a)
 			}
 		}
 		if !s.wait(ctx, a) {
@@ -57,13 +52,17 @@ func (s *sender) piece(ctx context.Context, lines []byte, budget *int) bool {
 	}
 }
 
-// bisect finds the lines that are refused and sets them aside with the server's words; the others are stored. Lines are sent more
+// bisect finds the lines that are refused and sets them aside with the server's words (those older than the retention are only
+// counted); the others are stored. Lines are sent more
 // than once, which is harmless: they carry their own time.
 func (s *sender) bisect(ctx context.Context, lines []byte, a answer, budget *int) bool {
 	at := half(lines)
 	if at == 0 || a.dropped == count(lines) || *budget < 2 {
-		s.setAside(lines, a)
-		return true
+		if a.class == beyond {
+			s.beyond(lines, a)
+			return true
+		}
+		return s.setAside(ctx, lines, a)
 	}
 	*budget -= 2
 	return s.piece(ctx, lines[:at], budget) && s.piece(ctx, lines[at:], budget)
@@ -193,8 +192,8 @@ func (s *sender) beyond(lines []byte, a answer) {
 	}
 }
 
-// setAside puts lines that are refused for ever among the dead letters.
-func (s *sender) setAside(lines []byte, a answer) {
+// setAside puts lines that are refused for ever among the dead letters. It returns false when ctx ended before that.
+func (s *sender) setAside(ctx context.Context, lines []byte, a answer) bool {
 	n := count(lines)
 	if a.dropped > 0 && a.dropped < n {
 		n = a.dropped
@@ -205,15 +204,20 @@ func (s *sender) setAside(lines []byte, a answer) {
 	if s.w.cond.set(Condition{Reason: ReasonSetAside, Message: m, until: now.Add(remembered)}, now) {
 		s.log.Warn("InfluxDB refuses lines for ever", "class", a.class, "lines", n, "message", a.message)
 	}
-	err := error(nil)
-	if s.w.opts.DeadLetters == nil {
-		err = fmt.Errorf("there is no file for dead letters")
-	} else {
-		err = s.w.opts.DeadLetters.SetAside(lines, a.message)
+	err := errNoDeadLetters
+	for try := 0; try < 5 && s.w.opts.DeadLetters != nil; try++ {
+		if err = s.w.opts.DeadLetters.SetAside(lines, a.message); err == nil {
+			return true
+		}
+		s.log.Warn("cannot set refused lines aside", "lines", n, "error", err)
+		if !s.pause(ctx, firstWait<<try) { // perhaps the disk is full for a moment
+			return false
+		}
 	}
 	if err != nil {
 		s.w.met.lost.Add(float64(n))
 		s.w.cond.set(Condition{Reason: ReasonLost, Message: "lines that InfluxDB refused could not be kept: " + err.Error(), until: now.Add(remembered)}, now)
-		s.log.Error("cannot set refused lines aside", "lines", n, "error", err)
+		s.log.Error("refused lines are lost", "lines", n, "error", err)
 	}
+	return true
 }

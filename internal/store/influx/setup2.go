@@ -33,6 +33,7 @@ type bucket2 struct {
 type retention2 struct {
 	Type         string `json:"type"`
 	EverySeconds int64  `json:"everySeconds"`
+	ShardSeconds int64  `json:"shardGroupDurationSeconds,omitempty"`
 }
 
 type dbrp2 struct {
@@ -117,7 +118,7 @@ func (s *setup2) bucket(ctx context.Context, r RollUp) error {
 	if err != nil && statusOf(err) != http.StatusNotFound {
 		return fmt.Errorf("cannot look for bucket %q: %w", name, err)
 	}
-	rules := []retention2{{Type: "expire", EverySeconds: int64(want / time.Second)}}
+	rules := []retention2{{Type: "expire", EverySeconds: int64(want / time.Second), ShardSeconds: int64(shard(want) / time.Second)}}
 	what := fmt.Sprintf("bucket %q that keeps data %s", name, keeps(want))
 	if len(a.Buckets) == 0 {
 		b := bucket2{Name: name, OrgID: s.org, Description: "Plimsoll's history " + r.String(), RetentionRules: rules}

@@ -28,6 +28,8 @@ type Batch struct {
 	Lines []byte
 	// Done tells the queue that every line is stored or set aside.
 	Done func() error
+	// Back gives the lines back when the writer ends before they are; may be nil.
+	Back func()
 }
 
 // DeadLetters keeps what the server refuses for ever, within a limit of its own. Safe for concurrent use.
@@ -40,6 +42,9 @@ type Lane struct {
 	Name   string
 	Source Source
 }
+
+// errNoDeadLetters is a writer without a place for refused lines.
+var errNoDeadLetters = errors.New("there is no file for dead letters")
 
 // WriterOptions say what is sent where. Zero values mean the defaults.
 type WriterOptions struct {
@@ -145,6 +150,9 @@ func (w *Writer) lane(ctx context.Context, l Lane) {
 		}
 		w.cond.clear(ReasonQueue)
 		if !s.deliver(ctx, b.Lines) {
+			if b.Back != nil {
+				b.Back()
+			}
 			return
 		}
 		if b.Done == nil {
