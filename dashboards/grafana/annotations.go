@@ -35,13 +35,12 @@ func influxDecisions(b Board, s Source) object {
 // another without gaps at every zoom, so no change between two of them is left out unless it was taken back in the same step.
 func promDecisions(b Board, s Source, name, colour, op string) object {
 	asked := b.narrowed(last(metric.ReplicasWished, metric.Workload))
-	sel := promSelector(metric.Get(asked.Row), asked.Level, asked.Matchers)
-	by := "sum by (namespace, workload) ("
-	change := by + sel + ") - " + by + sel + " offset $__interval)"
+	newest := "sum by (namespace, workload) (last_over_time(" + promSelector(metric.Get(asked.Row), asked.Level, asked.Matchers) + "[" + nowWindow + "]"
+	expr := "(" + newest + ")) - " + newest + " offset $__interval))) " + op + " 0"
 	if op == "<" {
-		change = by + sel + " offset $__interval) - " + by + sel + ")"
+		expr = "-(" + expr + ")" // Grafana draws what is above zero
 	}
 	return object{"name": name, "datasource": source(s), "enable": true, "iconColor": colour, "tagKeys": "namespace,workload",
-		"titleFormat": name, "textFormat": "{{namespace}} / {{workload}}", "expr": "(" + change + ") > 0", "step": "10s",
-		"target": object{"refId": "Anno", "expr": "(" + change + ") > 0", "interval": "10s"}}
+		"titleFormat": name, "textFormat": "{{namespace}} / {{workload}}", "expr": expr, "step": "10s",
+		"target": object{"refId": "Anno", "expr": expr, "interval": "10s"}}
 }

@@ -31,7 +31,8 @@ func promQL(q Query, now bool) string {
 	return expr
 }
 
-// nowWindow is how far back a panel that shows the present looks: a value older than that is not the present.
+// nowWindow is how far back a panel that shows the present looks: a value older than that is not the present. Every function
+// has a window, the newest value too: how far a bare selector looks back differs from engine to engine, from 30 s to 5 minutes.
 const nowWindow = "1m"
 
 func promJoin(q Query, expr string) string {
@@ -47,8 +48,6 @@ func promFunc(q Query, row *metric.Row, window string) string {
 	switch {
 	case q.Total:
 		return "increase(" + of + ")"
-	case q.Func == store.Last:
-		return sel // the engine's own look-back, which ends where the series ended
 	case q.Func == store.Rate:
 		return "rate(" + of + ")"
 	case q.Func == store.Quantile:

@@ -27,7 +27,7 @@ func TestRender(t *testing.T) {
 		`sum by (node) (rate(node_cpu_usage_seconds_total[$__rate_interval]))`,
 		`SELECT sum("v") FROM (SELECT mean("cpu_usage_cores") AS "v" FROM "node" WHERE $timeFilter GROUP BY time($__interval), * fill(none)) WHERE $timeFilter GROUP BY time($__interval), "node" fill(none)`)
 	f(last(metric.MemoryLimit, metric.Container), true,
-		`sum(kube_pod_container_resource_limits{resource="memory", unit="byte"})`,
+		`sum(last_over_time(kube_pod_container_resource_limits{resource="memory", unit="byte"}[1m]))`,
 		`SELECT sum("v") FROM (SELECT last("memory_limit_bytes") AS "v" FROM "container" WHERE time > ${__to}ms - 1m AND time <= ${__to}ms GROUP BY *) WHERE time > ${__to}ms - 1m AND time <= ${__to}ms`)
 	f(total(metric.Restarts, metric.Pod, "pod"), true,
 		`sum by (pod) (increase(pod_restarts_total[$__range]))`,
@@ -36,7 +36,7 @@ func TestRender(t *testing.T) {
 		`sum by (namespace) (rate(namespace_restarts_total[$__rate_interval]))`,
 		`SELECT sum("v") FROM (SELECT non_negative_derivative(last("restarts_total"), 1s) AS "v" FROM "namespace" WHERE $timeFilter GROUP BY time($__interval), * fill(none)) WHERE $timeFilter GROUP BY time($__interval), "namespace" fill(none)`)
 	f(avg(metric.ScaleLoad, metric.Workload, "workload").largest().over(metric.ScaleTarget), false,
-		`max by (workload) (avg_over_time(workload_scale_load_ratio[$__rate_interval])) / max by (workload) (workload_scale_target_ratio)`,
+		`max by (workload) (avg_over_time(workload_scale_load_ratio[$__rate_interval])) / max by (workload) (last_over_time(workload_scale_target_ratio[$__rate_interval]))`,
 		`SELECT max("v") / max("w") FROM (SELECT mean("scale_load_ratio") AS "v", last("scale_target_ratio") AS "w" FROM "workload" WHERE $timeFilter GROUP BY time($__interval), * fill(none)) WHERE $timeFilter GROUP BY time($__interval), "workload" fill(none)`)
 	q := avg(metric.Threads, metric.Pod, "pod")
 	q.Func, q.Q, q.Join = store.Quantile, 0.95, store.Avg
