@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -20,17 +21,17 @@ import (
 
 // client asks a server's public API; the command line has no private door.
 type client struct {
-	server, caFile, loginFile string
+	server, caFile, tokenFile string
 	timeout                   time.Duration
 	http                      *http.Client
-	user, password            string
+	auth                      string // the Authorization header
 }
 
 func (c *client) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&c.server, "server", "http://127.0.0.1:8082", "the server's address")
 	f.StringVar(&c.caFile, "server-ca-file", "", "PEM file with the certificate authority of the server")
-	f.StringVar(&c.loginFile, "server-login-file", "", "file with user:password for the server")
+	f.StringVar(&c.tokenFile, "server-token-file", "", "file with user:password, or a bearer token, for the server")
 	f.DurationVar(&c.timeout, "timeout", 10*time.Second, "how long to wait for the server")
 }
 
@@ -40,29 +41,51 @@ func (c *client) open() error {
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
 		return usagef("--server %q: want an address such as http://127.0.0.1:8082", c.server)
 	}
-	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	if c.caFile != "" {
-		pem, err := os.ReadFile(c.caFile)
-		if err != nil {
-			return usagef("cannot read --server-ca-file: %w", err)
-		}
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return usagef("--server-ca-file %q holds no PEM certificate", c.caFile)
-		}
+	config, err := clientTLS(c.caFile)
+	if err != nil {
+		return err
 	}
-	if c.loginFile != "" {
-		raw, err := os.ReadFile(c.loginFile)
-		if err != nil {
-			return usagef("cannot read --server-login-file: %w", err)
-		}
-		var ok bool
-		if c.user, c.password, ok = strings.Cut(strings.TrimSpace(string(raw)), ":"); !ok {
-			return usagef("--server-login-file %q: want user:password in one line", c.loginFile)
-		}
+	if c.auth, err = readAuth(c.tokenFile); err != nil {
+		return err
 	}
 	c.http = &http.Client{Timeout: c.timeout, Transport: &http.Transport{TLSClientConfig: config, Proxy: http.ProxyFromEnvironment}}
 	return nil
+}
+
+// clientTLS trusts the authority in the file, or the system's if none is named.
+func clientTLS(caFile string) (*tls.Config, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if caFile == "" {
+		return config, nil
+	}
+	pem, err := os.ReadFile(caFile)
+	if err != nil {
+		return nil, usagef("cannot read --server-ca-file: %w", err)
+	}
+	config.RootCAs = x509.NewCertPool()
+	if !config.RootCAs.AppendCertsFromPEM(pem) {
+		return nil, usagef("--server-ca-file %q holds no PEM certificate", caFile)
+	}
+	return config, nil
+}
+
+// readAuth reads a login or a token and returns the Authorization header for it; "" without a file.
+func readAuth(file string) (string, error) {
+	if file == "" {
+		return "", nil
+	}
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return "", usagef("cannot read --server-token-file: %w", err)
+	}
+	text := strings.TrimSpace(string(raw))
+	switch {
+	case text == "" || strings.ContainsAny(text, "\r\n"):
+		return "", usagef("--server-token-file %q: want user:password or a token, in one line", file)
+	case strings.Contains(text, ":"):
+		return "Basic " + base64.StdEncoding.EncodeToString([]byte(text)), nil
+	}
+	return "Bearer " + text, nil
 }
 
 // get asks for a path and decodes the answer into v.
@@ -76,8 +99,8 @@ func (c *client) get(ctx context.Context, path string, v any) error {
 	if err != nil {
 		return usagef("--server %q: %w", c.server, err)
 	}
-	if c.user != "" {
-		req.SetBasicAuth(c.user, c.password)
+	if c.auth != "" {
+		req.Header.Set("Authorization", c.auth)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {

@@ -24,7 +24,6 @@ import (
 	processes "plimsoll.dev/plimsoll/collector/process"
 	"plimsoll.dev/plimsoll/internal/serve"
 	"plimsoll.dev/plimsoll/internal/store"
-	"plimsoll.dev/plimsoll/internal/store/tsdb"
 )
 
 // machine is everything in one process: the whole flow of one machine.
@@ -37,7 +36,7 @@ type machine struct {
 	names     *names.Names
 	fast      *cgroup.Reader
 	collector *collector.Collector
-	store     *tsdb.DB
+	store     *history
 	picture   *live.Picture
 	services  *services.Supervisor
 	loop      *autoscaler.Loop
@@ -49,8 +48,7 @@ type machine struct {
 	began     time.Time
 }
 
-// newMachine wires the flow, in its order: names, readers, store, picture, services, autoscaler, what is served. It stays whole: the
-// wiring is one straight list, and splitting it would hide the order in which things exist.
+// newMachine wires the flow, in its order: store, picture, names, services, readers, autoscaler, what is served.
 func newMachine(ctx context.Context, o runOptions, log *slog.Logger, now time.Time) (m *machine, err error) {
 	life := &lifecycle{log: log}
 	m = &machine{opts: o, log: log, life: life, registry: prometheus.NewRegistry(), began: now}
@@ -60,32 +58,22 @@ func newMachine(ctx context.Context, o runOptions, log *slog.Logger, now time.Ti
 		}
 	}()
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if m.store, err = openHistory(o.historyOptions, log, m.registry, life); err != nil {
+		return nil, err
+	}
 	m.policies, err = loadPolicies(o, log)
 	if err != nil {
 		return nil, err
 	}
 	life.opened("the demo's folder", m.policies.close)
-
-	if m.store, err = tsdb.Open(tsdb.Options{Dir: o.data, Retention: time.Duration(o.retention), MaxBytes: int64(o.retentionBytes), Logger: log, Registerer: m.registry}); err != nil {
-		return nil, err
-	}
-	m.life.opened("the store", m.store.Close)
 	if m.picture, err = live.New(live.Options{Logger: logOf(log, "live"), Registerer: m.registry}); err != nil {
 		return nil, err
 	}
 
-	if m.names, err = names.New(names.Options{Node: o.node, Sockets: names.DefaultSockets(), Logger: logOf(log, "names")}); err != nil {
-		return nil, err
-	}
-	m.life.runs("names", m.names.Run)
-	if err := m.newServices(ctx); err != nil {
-		return nil, err
-	}
-	if err := m.newCollector(); err != nil {
-		return nil, err
-	}
-	if err := m.newAutoscaler(); err != nil {
-		return nil, err
+	if !o.remote {
+		if err := m.newNode(ctx); err != nil {
+			return nil, err
+		}
 	}
 	m.life.runs("roll-ups", keepRollUps(m.picture, m.store, o.interval))
 
@@ -110,6 +98,21 @@ func newMachine(ctx context.Context, o runOptions, log *slog.Logger, now time.Ti
 
 // logOf names the part that logs, for rooms that do not name themselves.
 func logOf(log *slog.Logger, name string) *slog.Logger { return log.With("component", name) }
+
+// newNode makes what a machine that is itself collected has: names, services, collector, autoscaler.
+func (m *machine) newNode(ctx context.Context) (err error) {
+	if m.names, err = names.New(names.Options{Node: m.opts.node, Sockets: names.DefaultSockets(), Logger: logOf(m.log, "names")}); err != nil {
+		return err
+	}
+	m.life.runs("names", m.names.Run)
+	if err := m.newServices(ctx); err != nil {
+		return err
+	}
+	if err := m.newCollector(); err != nil {
+		return err
+	}
+	return m.newAutoscaler()
+}
 
 // newCollector makes the readers and the two lanes: fast to the picture, full to the picture and the store.
 func (m *machine) newCollector() (err error) {
@@ -138,7 +141,12 @@ func (m *machine) newCollector() (err error) {
 }
 
 func (m *machine) storeHealth() error {
-	if h := m.store.Health(); !h.OK {
+	return healthError(m.store.health())
+}
+
+// healthError is a store's state as a check wants it.
+func healthError(h store.Health) error {
+	if !h.OK {
 		return fmt.Errorf("%s: %s", h.Reason, h.Message)
 	}
 	return nil
@@ -147,8 +155,14 @@ func (m *machine) storeHealth() error {
 // conditions say what is wrong with Plimsoll itself; nothing when all is well.
 func (m *machine) conditions(time.Time) []api.Condition {
 	var out []api.Condition
-	if h := m.store.Health(); !h.OK {
+	if h := m.store.health(); !h.OK {
 		out = append(out, api.Condition{Type: "HistoryWritable", Status: "False", Reason: h.Reason, Message: h.Message, Since: h.Since})
+	}
+	if m.store.conditions != nil {
+		out = append(out, m.store.conditions()...)
+	}
+	if m.collector == nil {
+		return out
 	}
 	if err := m.collector.Health(); err != nil && time.Since(m.began) > 3*m.opts.interval {
 		out = append(out, api.Condition{Type: "Collecting", Status: "False", Reason: "TickLate", Message: err.Error(), Since: m.began})
@@ -159,9 +173,10 @@ func (m *machine) conditions(time.Time) []api.Condition {
 	return out
 }
 
-var _ store.Store = (*tsdb.DB)(nil)
-
 // reload reads the policies again; SIGHUP asks for it.
 func (m *machine) reload(context.Context) error {
+	if m.loop == nil {
+		return nil
+	}
 	return m.policies.reload(m.services, m.loop)
 }

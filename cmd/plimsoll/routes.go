@@ -21,12 +21,14 @@ func (m *machine) routes() []serve.Route {
 	for _, r := range m.heapster.Routes() {
 		routes = append(routes, serve.Route{Method: r.Method, Pattern: r.Pattern, Handle: r.Handler})
 	}
-	prom := m.store.API()
+	if m.store.prometheus == nil {
+		return append(routes, serve.Health(m.checks())...)
+	}
 	for _, r := range []struct{ method, path string }{
 		{"", "query"}, {"", "query_range"}, {"", "labels"}, {"GET", "label/{name}/values"}, {"", "series"},
 		{"GET", "metadata"}, {"GET", "status/buildinfo"}, {"", "format_query"},
 	} {
-		routes = append(routes, serve.Route{Method: r.method, Pattern: "/api/v1/" + r.path, Handler: prom, Timeout: time.Minute})
+		routes = append(routes, serve.Route{Method: r.method, Pattern: "/api/v1/" + r.path, Handler: m.store.prometheus, Timeout: time.Minute})
 	}
 	return append(routes, serve.Health(m.checks())...)
 }
@@ -46,9 +48,9 @@ func ours(rs []api.Route) []serve.Route {
 
 // checks ask every stage of the flow whether it moves.
 func (m *machine) checks() []serve.Check {
-	checks := []serve.Check{
-		{Name: "collector", Live: true, Test: m.collector.Health},
-		{Name: "store", Test: m.storeHealth},
+	checks := []serve.Check{{Name: "store", Test: m.storeHealth}}
+	if m.collector != nil {
+		checks = append(checks, serve.Check{Name: "collector", Live: true, Test: m.collector.Health})
 	}
 	if m.loop != nil {
 		checks = append(checks, serve.Check{Name: "autoscaler", Live: true, Test: m.loop.Health}, serve.Check{Name: "services", Test: m.services.Health})

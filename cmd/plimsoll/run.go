@@ -17,14 +17,15 @@ import (
 
 // runOptions are the flags of run.
 type runOptions struct {
+	historyOptions
 	listen, webConfig string
-	data, node        string
+	node              string
 	policies          string
 	cgroupRoot        string
 	interval, fast    time.Duration
-	retention         days
-	retentionBytes    quantity
 	demo              bool
+	// remote: this machine is not collected; collectors send to it.
+	remote bool
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -49,17 +50,14 @@ func (o *runOptions) flags(f *pflag.FlagSet) {
 	if err != nil {
 		host = "localhost"
 	}
-	o.retention, o.retentionBytes = days(15*24*time.Hour), quantity(1<<30)
+	o.historyOptions.flags(f)
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8082", "address of the page and the APIs; others than loopback need --web.config.file")
 	f.StringVar(&o.webConfig, "web.config.file", "", "TLS and login, in exporter-toolkit's format")
-	f.StringVar(&o.data, "data", "./plimsoll-data", "folder of the history")
 	f.StringVar(&o.node, "node", host, "this machine's name in labels")
 	f.StringVar(&o.policies, "policies", "", "YAML file with services and scaling policies")
 	f.StringVar(&o.cgroupRoot, "cgroup-root", "/sys/fs/cgroup", "where cgroups are mounted")
 	f.DurationVar(&o.interval, "interval", 10*time.Second, "time between full readings, which go to the history")
 	f.DurationVar(&o.fast, "fast-interval", time.Second, "time between fast readings of CPU and memory")
-	f.Var(&o.retention, "retention", "how long history is kept, such as 15d or 36h")
-	f.Var(&o.retentionBytes, "retention-bytes", "how much the history may take, such as 1Gi")
 	f.BoolVar(&o.demo, "demo", false, "also run a demo service under a changing load, and scale it")
 }
 
@@ -71,14 +69,8 @@ func (o *runOptions) validate() error {
 		return usagef("--fast-interval %q: want 200ms to --interval (%q)", o.fast, o.interval)
 	case o.node == "":
 		return usagef(`--node "": want a name`)
-	case o.retention < days(2*time.Hour):
-		return usagef("--retention %q: want at least 2h", o.retention.String())
-	case o.retentionBytes < 64<<20:
-		return usagef("--retention-bytes %q: want at least 64Mi", o.retentionBytes.String())
-	case o.data == "":
-		return usagef(`--data "": want a folder`)
 	}
-	return nil
+	return o.historyOptions.validate()
 }
 
 // run wires the machine, says where it is, and runs it until ctx ends.

@@ -43,7 +43,7 @@ func loadPolicies(o runOptions, log *slog.Logger) (*policies, error) {
 		if err != nil {
 			return nil, fmt.Errorf("cannot find this program for the demo: %w", err)
 		}
-		if p.sockets, err = os.MkdirTemp("", "plimsoll-demo-"); err != nil {
+		if p.sockets, err = socketFolder(o.data); err != nil {
 			return nil, fmt.Errorf("cannot make a folder for the demo's sockets: %w", err)
 		}
 		if p.builtIn, err = demo.Documents(program, p.sockets, runtime.NumCPU()); err != nil {
@@ -56,6 +56,22 @@ func loadPolicies(o runOptions, log *slog.Logger) (*policies, error) {
 	}
 	log.Info("policies are in force", "policies", len(p.current.Policies), "services", len(p.current.Services), "file", o.policies)
 	return p, nil
+}
+
+// socketFolder makes an empty folder for sockets: in the data folder, which this process holds and where what a killed one left
+// behind is found again, unless its path is too long for a socket's address (108 bytes).
+func socketFolder(data string) (string, error) {
+	dir, err := filepath.Abs(filepath.Join(data, "demo"))
+	if err != nil {
+		return "", err
+	}
+	if len(dir) > 80 {
+		return os.MkdirTemp("", "plimsoll-demo-")
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return "", err
+	}
+	return dir, os.MkdirAll(dir, 0o700)
 }
 
 func (p *policies) close() error {

@@ -59,6 +59,9 @@ func checkDoor(listen, path string) error {
 	return nil
 }
 
+// Loopback says whether a host is this machine itself, so that plain HTTP to it stays here.
+func Loopback(host string) bool { return isLoopback(host) }
+
 // isLoopback says whether only this machine can reach the host.
 func isLoopback(host string) bool {
 	if strings.EqualFold(host, "localhost") {

@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/pflag"
+
+	"plimsoll.dev/plimsoll/aggregator/api"
+	"plimsoll.dev/plimsoll/internal/queue"
+	"plimsoll.dev/plimsoll/internal/store"
+	"plimsoll.dev/plimsoll/internal/store/influx"
+)
+
+// influxOptions say where InfluxDB is; without an URL there is none.
+type influxOptions struct {
+	url, org, bucket, tokenFile string
+	schema, cluster             string
+	seriesBudget                int
+}
+
+func (o *influxOptions) flags(f *pflag.FlagSet) {
+	f.StringVar(&o.url, "influx-url", "", "keep the history in InfluxDB at this address, such as http://127.0.0.1:8086")
+	f.StringVar(&o.org, "influx-org", "", "organization (2.x)")
+	f.StringVar(&o.bucket, "influx-bucket", "plimsoll", "bucket; on 1.x the database, or database/policy")
+	f.StringVar(&o.tokenFile, "influx-token-file", "", "file with the token; on 1.x user:password")
+	f.StringVar(&o.schema, "influx-schema", string(influx.SchemaV1), "v1; heapster or heapster-fields write Heapster's names, for boards made for it")
+	f.StringVar(&o.cluster, "cluster", "", "value of the tag cluster")
+	f.IntVar(&o.seriesBudget, "influx-series-per-namespace", 10_000, "most entities of one namespace within a day; those beyond are left out, counted and named")
+}
+
+func (o *influxOptions) conn() (*influx.Conn, error) {
+	return influx.NewConn(influx.ConnOptions{URL: o.url, Org: o.org, Bucket: o.bucket, TokenFile: o.tokenFile})
+}
+
+func (o *influxOptions) validate() error {
+	if o.url == "" {
+		if o.org != "" || o.tokenFile != "" {
+			return usagef("--influx-org and --influx-token-file need --influx-url")
+		}
+		return nil
+	}
+	conn := influx.ConnOptions{URL: o.url, Org: o.org, Bucket: o.bucket, TokenFile: o.tokenFile}
+	if err := conn.Validate(); err != nil {
+		return &usageError{err}
+	}
+	encoder := influx.EncoderOptions{Cluster: o.cluster, Schema: influx.Schema(o.schema), SeriesPerNamespace: o.seriesBudget}
+	if err := encoder.Validate(); err != nil {
+		return &usageError{err}
+	}
+	return nil
+}
+
+// influxHistory queues what is appended, from where the writer sends it to InfluxDB, and reads from InfluxDB.
+type influxHistory struct {
+	*influx.Sink
+	*influx.Reader // nil in a collector, which only writes
+	opts           historyOptions
+	conn           *influx.Conn
+	queue          *queue.Queue
+	writer         *influx.Writer
+	log            *slog.Logger
+
+	setup atomic.Pointer[api.Condition] // why the server is not set up yet; nil when it is
+}
+
+// openInflux opens the queue and what sends and reads. The server may be away: what is appended waits in the queue.
+func openInflux(o historyOptions, log *slog.Logger, reg prometheus.Registerer, life *lifecycle) (*history, error) {
+	h, err := openInfluxWriter(o, log, reg, life)
+	if err != nil {
+		return nil, err
+	}
+	if h.Reader, err = influx.NewReader(influx.ReaderOptions{Conn: h.conn, Logger: h.log, Registerer: reg}); err != nil {
+		return nil, err
+	}
+	life.opened("the reader of InfluxDB", h.Reader.Close)
+	life.runs("influx set-up", h.prepare)
+	return &history{Appender: h, Querier: h, DecisionLog: h, health: h.health, conditions: h.conditions}, nil
+}
+
+// openInfluxWriter opens the writing half: what a collector needs.
+func openInfluxWriter(o historyOptions, log *slog.Logger, reg prometheus.Registerer, life *lifecycle) (*influxHistory, error) {
+	h := &influxHistory{opts: o, log: logOf(log, "influx")}
+	var err error
+	if h.conn, err = o.influx.conn(); err != nil {
+		return nil, err
+	}
+	life.opened("connections to InfluxDB", func() error { h.conn.Close(); return nil })
+	if h.queue, err = openQueue(o, log, reg, life); err != nil {
+		return nil, err
+	}
+	durable := influx.OnQueue(h.queue)
+	encoder := influx.EncoderOptions{Cluster: o.influx.cluster, Schema: influx.Schema(o.influx.schema), SeriesPerNamespace: o.influx.seriesBudget}
+	if h.Sink, err = influx.NewSink(influx.SinkOptions{Encoder: encoder, Queue: durable, Logger: h.log, Registerer: reg}); err != nil {
+		return nil, err
+	}
+	if h.writer, err = influx.NewWriter(influx.WriterOptions{Conn: h.conn, Lanes: durable.Lanes(), DeadLetters: durable, Logger: h.log, Registerer: reg}); err != nil {
+		return nil, err
+	}
+	life.runs("influx writer", h.writer.Run)
+	return h, nil
+}
+
+// openQueue opens the durable queue in the data folder.
+func openQueue(o historyOptions, log *slog.Logger, reg prometheus.Registerer, life *lifecycle) (*queue.Queue, error) {
+	q, err := queue.Open(queue.Options{Dir: filepath.Join(o.data, "queue"), MaxBytes: int64(o.queueBytes), MaxAge: time.Duration(o.queueAge), SyncEvery: o.queueSync,
+		Logger: logOf(log, "queue"), Registerer: reg})
+	if err != nil {
+		return nil, err
+	}
+	life.opened("the queue", q.Close)
+	life.runs("queue", q.Run)
+	return q, nil
+}
+
+// prepare asks the server what it is and sets it up, until that has worked.
+func (h *influxHistory) prepare(ctx context.Context) error {
+	began := time.Now()
+	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
+		err := h.tryPrepare(ctx)
+		if err == nil {
+			h.setup.Store(nil)
+			<-ctx.Done()
+			return nil
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		h.log.Warn("InfluxDB is not set up", "url", h.conn.URL(), "err", err, "again", wait)
+		h.setup.Store(&api.Condition{Type: "InfluxDBReady", Status: "False", Reason: "SetupFailed", Message: err.Error(), Since: began})
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait):
+		}
+	}
+}
+
+func (h *influxHistory) tryPrepare(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	v, err := h.conn.Detect(ctx)
+	if err != nil {
+		return err
+	}
+	setup, err := influx.NewSetup(influx.SetupOptions{Conn: h.conn, Retention: time.Duration(h.opts.retention), KeepExisting: true})
+	if err != nil {
+		return err
+	}
+	if _, _, err := setup.Apply(ctx); err != nil {
+		return err
+	}
+	h.log.Info("history goes to InfluxDB", "url", h.conn.URL(), "version", v.String(), "bucket", h.opts.influx.bucket)
+	return nil
+}
+
+func (h *influxHistory) health() store.Health {
+	q, s := h.queue.Health(), h.queue.Stats()
+	return store.Health{OK: q.OK, Reason: q.Reason, Message: q.Message, Since: q.Since, Bytes: s.Bytes}
+}
+
+// conditions say what keeps the queue from emptying.
+func (h *influxHistory) conditions() []api.Condition {
+	var out []api.Condition
+	if c := h.setup.Load(); c != nil {
+		out = append(out, *c)
+	}
+	for _, c := range append(h.writer.Conditions(), h.Sink.Conditions()...) {
+		out = append(out, api.Condition{Type: "HistorySent", Status: "False", Reason: c.Reason, Message: c.Message, Since: c.Since})
+	}
+	if q := h.queue.Health(); q.OK && q.Reason != "" {
+		out = append(out, api.Condition{Type: "HistoryQueued", Status: "False", Reason: q.Reason, Message: q.Message, Since: q.Since})
+	}
+	return out
+}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"plimsoll.dev/plimsoll/internal/store/influx"
+)
+
+func (a *app) influxCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "influx", Short: "Prepare an InfluxDB for Plimsoll",
+		RunE: func(*cobra.Command, []string) error { return usagef("say what to do: setup") }}
+	cmd.AddCommand(a.influxSetupCommand())
+	return cmd
+}
+
+func (a *app) influxSetupCommand() *cobra.Command {
+	var o influxOptions
+	var out output
+	var dryRun, tokens bool
+	var timeout time.Duration
+	retention := days(15 * 24 * time.Hour)
+	cmd := &cobra.Command{
+		Use: "setup", Short: "Create database or bucket, retention, roll-ups, mappings and tokens",
+		Long: `Create what Plimsoll needs on an InfluxDB server and check that it took: the database or bucket with the retention asked
+for, roll-ups of an hour and a day, the mapping by which InfluxQL finds a bucket (2.x), tokens that can do no more than their part
+(--tokens, 2.x). What is there already is left alone or brought to the retention asked for; running it again changes nothing.`,
+		Example: "  plimsoll influx setup --influx-url http://127.0.0.1:8086 --influx-bucket plimsoll --dry-run",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.url == "" {
+				return usagef("give the server with --influx-url, such as http://127.0.0.1:8086")
+			}
+			if err := o.validate(); err != nil {
+				return err
+			}
+			ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
+			defer cancel()
+			conn, err := o.conn()
+			if err != nil {
+				return err
+			}
+			defer conn.Close()
+			setup, err := influx.NewSetup(influx.SetupOptions{Conn: conn, Retention: time.Duration(retention), Tokens: tokens})
+			if err != nil {
+				return &usageError{err}
+			}
+			return a.influxSetup(ctx, setup, out, dryRun)
+		},
+	}
+	f := cmd.Flags()
+	o.flags(f)
+	f.Var(&retention, "retention", "how long raw data is kept; 0 for ever")
+	f.BoolVar(&dryRun, "dry-run", false, "say what would be done, and do nothing")
+	f.BoolVar(&tokens, "tokens", false, "make tokens with least rights for collectors and servers (2.x), and print them")
+	f.DurationVar(&timeout, "timeout", time.Minute, "how long to wait for the server")
+	out.flags(cmd, "table", "json", "yaml")
+	return cmd
+}
+
+// setupStep is a step as it is printed.
+type setupStep struct {
+	What    string `json:"what"`
+	State   string `json:"state"` // done, pending, failed
+	Change  string `json:"change,omitempty"`
+	Request string `json:"request,omitempty"`
+	Error   string `json:"error,omitempty"`
+}
+
+// influxSetup plans or applies and prints what became of each step; its error is that some could not be done.
+func (a *app) influxSetup(ctx context.Context, setup *influx.Setup, out output, dryRun bool) error {
+	var plan *influx.Plan
+	var result influx.Result
+	var err error
+	if dryRun {
+		plan, err = setup.Plan(ctx)
+	} else {
+		plan, result, err = setup.Apply(ctx)
+	}
+	if plan == nil {
+		return err
+	}
+	doc := struct {
+		Schema string            `json:"schema"` // plimsoll.dev/influx-setup/v1
+		Server string            `json:"server"`
+		DryRun bool              `json:"dryRun"`
+		Steps  []setupStep       `json:"steps"`
+		Notes  []string          `json:"notes,omitempty"`
+		Tokens map[string]string `json:"tokens,omitempty"`
+	}{Schema: "plimsoll.dev/influx-setup/v1", Server: plan.Version.String(), Notes: plan.Notes, DryRun: dryRun, Steps: []setupStep{}, Tokens: map[string]string{}}
+	for _, s := range plan.Steps {
+		step := setupStep{What: s.What, State: "pending", Change: s.Change, Request: s.Request}
+		switch {
+		case s.Err != nil:
+			step.State, step.Error = "failed", s.Err.Error()
+		case s.Done:
+			step.State, step.Request = "done", ""
+		}
+		doc.Steps = append(doc.Steps, step)
+	}
+	for _, t := range result.Tokens {
+		doc.Tokens[t.Role] = t.Value
+	}
+	perr := out.print(a.out, doc, func(t *table) {
+		t.lines = append([]string{doc.Server}, doc.Notes...)
+		t.header = []string{"STATE", "WHAT", "NOTE"}
+		for _, s := range doc.Steps {
+			note := s.Error
+			if note == "" {
+				note = s.Change
+			}
+			t.rows = append(t.rows, []string{s.State, s.What, note})
+			if dryRun && s.Request != "" {
+				t.rows = append(t.rows, []string{"", "  " + shorten(s.Request, 120), ""})
+			}
+		}
+		for role, value := range doc.Tokens {
+			t.rows = append(t.rows, []string{"token", role, value})
+		}
+	})
+	if perr != nil {
+		return perr
+	}
+	return err
+}
+
+// shorten cuts a text for a table; -o json has the whole.
+func shorten(s string, most int) string {
+	if r := []rune(s); len(r) > most {
+		return string(r[:most]) + "..."
+	}
+	return s
+}
