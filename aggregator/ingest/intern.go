@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/remotewrite"
 )
 
 // table knows the series and entities that are being sent, so that a series is looked at closely once and an
@@ -213,10 +214,7 @@ func (t *table) sweep(now, age int64) bool {
 	return len(t.series) < t.maxSeries
 }
 
-// staleBits is the NaN by which a sender says that a series has ended.
-const staleBits = 0x7ff0000000000002
-
-func isStale(v float64) bool { return math.Float64bits(v) == staleBits }
+func isStale(v float64) bool { return math.Float64bits(v) == remotewrite.StaleBits }
 
 // converted is what one request holds.
 type converted struct {

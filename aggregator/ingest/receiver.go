@@ -14,7 +14,8 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/snappy"
-	"github.com/prometheus/client_golang/exp/api/remote"
+
+	"plimsoll.dev/plimsoll/internal/remotewrite"
 )
 
 // Receiver is the handler of POST /api/v1/write.
@@ -42,8 +43,7 @@ func New(o Options) (*Receiver, error) {
 	r.meters = m
 	r.buffers.New = func() any { return new(bytes.Buffer) }
 	r.plain.New = func() any { return new([]byte) }
-	r.handler = remote.NewWriteHandler(r, remote.MessageTypes{remote.WriteV2MessageType, remote.WriteV1MessageType},
-		remote.WithWriteHandlerMiddlewares(r.door))
+	r.handler = remotewrite.Handler(r.door, r.take)
 	return r, nil
 }
 
@@ -81,7 +81,7 @@ func (r *Receiver) door(next http.Handler) http.Handler {
 			http.Error(w, fmt.Sprintf("method %.32q is not allowed here, remote write is POST", req.Method), http.StatusMethodNotAllowed)
 			return
 		}
-		if enc := req.Header.Get("Content-Encoding"); enc != string(remote.SnappyBlockCompression) {
+		if enc := req.Header.Get("Content-Encoding"); enc != remotewrite.Encoding {
 			http.Error(w, fmt.Sprintf("content encoding %.64q is not supported, remote write is \"snappy\"", enc), http.StatusUnsupportedMediaType)
 			return
 		}
@@ -121,29 +121,27 @@ func status(code int, format string, args ...any) error {
 	return &statusError{code, fmt.Errorf(format, args...)}
 }
 
-// Store is called by the library's handler with a request whose content type is one of the two versions'.
-func (r *Receiver) Store(req *http.Request, version remote.WriteMessageType) (*remote.WriteResponse, error) {
-	answer := remote.NewWriteResponse()
+// take takes a request whose content type is one of the two versions'.
+func (r *Receiver) take(req *http.Request, version remotewrite.Version) (remotewrite.Answer, error) {
 	written, err := r.store(req, version)
-	answer.Samples = written
+	answer := remotewrite.Answer{Written: written}
 	if err == nil {
 		return answer, nil
 	}
-	code := http.StatusInternalServerError
+	answer.Status = http.StatusInternalServerError
 	if se := (*statusError)(nil); errors.As(err, &se) {
-		code = se.code
+		answer.Status = se.code
 	}
-	if code == http.StatusServiceUnavailable {
-		answer.SetExtraHeader("Retry-After", "5")
+	if answer.Status == http.StatusServiceUnavailable {
+		answer.RetryAfter = 5
 		r.opts.Logger.Warn("cannot take a remote write request", slog.Any("error", err), slog.String("from", req.RemoteAddr))
 	} else {
 		r.opts.Logger.Debug("remote write request rejected", slog.Any("error", err), slog.String("from", req.RemoteAddr))
 	}
-	answer.SetStatusCode(code)
 	return answer, err
 }
 
-func (r *Receiver) store(req *http.Request, version remote.WriteMessageType) (written int, err error) {
+func (r *Receiver) store(req *http.Request, version remotewrite.Version) (written int, err error) {
 	buf := r.plain.Get().(*[]byte)
 	defer r.plain.Put(buf)
 	body, err := r.body(req, buf)
@@ -151,7 +149,7 @@ func (r *Receiver) store(req *http.Request, version remote.WriteMessageType) (wr
 		return 0, err
 	}
 	decode := decodeV2
-	if version == remote.WriteV1MessageType {
+	if version == remotewrite.V1 {
 		decode = decodeV1
 	}
 	lane, fast := "history", req.Header.Get(LaneHeader) == LiveLane

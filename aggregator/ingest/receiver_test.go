@@ -14,8 +14,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/snappy"
-	"github.com/prometheus/client_golang/exp/api/remote"
-	writev2 "github.com/prometheus/client_golang/exp/api/remote/genproto/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -115,32 +113,6 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// TestLibraryClient sends with the library's own client.
-func TestLibraryClient(t *testing.T) {
-	live := &keeper{}
-	srv := httptest.NewServer(receiver(t, Options{Live: live}))
-	defer srv.Close()
-	api, err := remote.NewAPI(srv.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	sym := writev2.NewSymbolTable()
-	req := &writev2.Request{Timeseries: []*writev2.TimeSeries{
-		{LabelsRefs: sym.SymbolizeLabels([]string{"__name__", "node_cpu_usage_seconds_total", "node", "n7"}, nil),
-			Samples: []*writev2.Sample{{Value: 1, Timestamp: time.Now().UnixMilli() - 1000}, {Value: 2, Timestamp: time.Now().UnixMilli()}}},
-		{LabelsRefs: sym.SymbolizeLabels([]string{"__name__", "go_goroutines", "job", "x"}, nil), Samples: []*writev2.Sample{{Value: 1, Timestamp: time.Now().UnixMilli()}}},
-		{LabelsRefs: sym.SymbolizeLabels([]string{"__name__", "h", "job", "x"}, nil), Histograms: []*writev2.Histogram{{Sum: 1}}},
-	}}
-	req.Symbols = sym.Symbols()
-	stats, err := api.Write(t.Context(), remote.WriteV2MessageType, req)
-	if err != nil || stats.Samples != 2 || stats.Histograms != 0 {
-		t.Fatalf("stats %+v, error %v", stats, err)
-	}
-	if got := live.one(t); got.Node != "n7" || got.Samples() != 2 {
-		t.Errorf("got %+v", got)
-	}
-}
-
 // v1 makes a prometheus.WriteRequest with one series.
 func v1(value float64, ms int64, labels ...string) []byte {
 	var ts []byte
@@ -215,9 +187,9 @@ func TestRefused(t *testing.T) {
 	future := sampleBatch(now.Add(time.Hour))
 	futureBody, _ := Encode(future)
 	noLabels := snappy.Encode(nil, v1(1, now.UnixMilli(), "__name__", "pod_cpu_usage_seconds_total"))
-	badRef := snappy.Encode(nil, mustMarshal(t, &writev2.Request{Symbols: []string{"", "a"}, Timeseries: []*writev2.TimeSeries{{LabelsRefs: []uint32{1, 9}}}}))
-	odd := snappy.Encode(nil, mustMarshal(t, &writev2.Request{Symbols: []string{"", "a"}, Timeseries: []*writev2.TimeSeries{{LabelsRefs: []uint32{1}}}}))
-	first := snappy.Encode(nil, mustMarshal(t, &writev2.Request{Symbols: []string{"a"}}))
+	badRef := v2([]string{"", "a"}, []uint32{1, 9})
+	odd := v2([]string{"", "a"}, []uint32{1})
+	first := v2([]string{"a"})
 	for _, c := range []struct {
 		name, header, value string
 		body                []byte
@@ -364,13 +336,24 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-func mustMarshal(t testing.TB, r *writev2.Request) []byte {
-	t.Helper()
-	b, err := r.MarshalVT()
-	if err != nil {
-		t.Fatal(err)
+// v2 makes an io.prometheus.write.v2.Request of symbols and series, which are references to them.
+func v2(symbols []string, series ...[]uint32) []byte {
+	var out []byte
+	for _, s := range symbols {
+		out = protowire.AppendTag(out, 4, protowire.BytesType)
+		out = protowire.AppendString(out, s)
 	}
-	return b
+	for _, refs := range series {
+		var packed, ts []byte
+		for _, r := range refs {
+			packed = protowire.AppendVarint(packed, uint64(r))
+		}
+		ts = protowire.AppendTag(ts, 1, protowire.BytesType)
+		ts = protowire.AppendBytes(ts, packed)
+		out = protowire.AppendTag(out, 5, protowire.BytesType)
+		out = protowire.AppendBytes(out, ts)
+	}
+	return snappy.Encode(nil, out)
 }
 
 func mustDecode(t testing.TB, b []byte) []byte {

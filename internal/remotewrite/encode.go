@@ -1,9 +1,9 @@
-package ingest
+package remotewrite
 
 import (
 	"fmt"
 	"math"
-	"net/http"
+	"strings"
 
 	"github.com/klauspost/compress/snappy"
 	writev2 "github.com/prometheus/client_golang/exp/api/remote/genproto/v2"
@@ -11,9 +11,12 @@ import (
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
+// StaleBits is the NaN by which a sender says that a series has ended.
+const StaleBits = 0x7ff0000000000002
+
 // Encode returns the batch as a remote write 2.0 request, compressed with snappy. Counters carry their group's start as
 // the created timestamp. A gap whose reason is "gone" becomes a stale marker of the CPU counter; the other gaps and the
-// runtime's name have no place in remote write and are not sent.
+// runtime's name have no place in remote write and are not sent. Bytes of a label that are not UTF-8 become U+FFFD.
 func Encode(b *metric.Batch) ([]byte, error) {
 	symbols := writev2.NewSymbolTable()
 	req := &writev2.Request{}
@@ -26,7 +29,7 @@ func Encode(b *metric.Batch) ([]byte, error) {
 	for i := range b.Gaps {
 		if g := &b.Gaps[i]; g.Reason == "gone" && g.Entity != nil {
 			e.point(metric.Get(metric.CPUUsage), g.Entity.Level, g.Entity.Labels(),
-				&metric.Point{ID: metric.CPUUsage, T: b.Time.UnixMilli(), V: math.Float64frombits(staleBits)}, 0)
+				&metric.Point{ID: metric.CPUUsage, T: b.Time.UnixMilli(), V: math.Float64frombits(StaleBits)}, 0)
 		}
 	}
 	req.Symbols = symbols.Symbols()
@@ -35,16 +38,6 @@ func Encode(b *metric.Batch) ([]byte, error) {
 		return nil, fmt.Errorf("cannot encode the batch of node %q: %w", b.Node, err)
 	}
 	return snappy.Encode(nil, plain), nil
-}
-
-// SetHeader sets the headers that a request with an encoded batch must have.
-func SetHeader(h http.Header, fast bool) {
-	h.Set("Content-Type", "application/x-protobuf;proto=io.prometheus.write.v2.Request")
-	h.Set("Content-Encoding", "snappy")
-	h.Set("X-Prometheus-Remote-Write-Version", "2.0.0")
-	if fast {
-		h.Set(LaneHeader, LiveLane)
-	}
 }
 
 type encoder struct {
@@ -74,7 +67,7 @@ func (e *encoder) group(g *metric.Group) error {
 func (e *encoder) point(row *metric.Row, level metric.Level, labels []metric.Label, p *metric.Point, start int64) {
 	refs := make([]uint32, 0, 2*(len(labels)+2+len(row.Fixed)))
 	add := func(name, value string) {
-		refs = append(refs, e.symbols.Symbolize(name), e.symbols.Symbolize(value))
+		refs = append(refs, e.symbols.Symbolize(name), e.symbols.Symbolize(strings.ToValidUTF8(value, "\uFFFD")))
 	}
 	extra := make([]metric.Label, 0, len(row.Fixed)+1)
 	if len(row.Levels) > 0 && level == row.Levels[0] {

@@ -1,0 +1,19 @@
+package ingest
+
+import (
+	"net/http"
+
+	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/remotewrite"
+)
+
+// Encode returns the batch as a remote write 2.0 request; see remotewrite.Encode.
+func Encode(b *metric.Batch) ([]byte, error) { return remotewrite.Encode(b) }
+
+// SetHeader sets the headers that a request with an encoded batch must have.
+func SetHeader(h http.Header, fast bool) {
+	remotewrite.SetHeader(h, remotewrite.V2)
+	if fast {
+		h.Set(LaneHeader, LiveLane)
+	}
+}
