@@ -22,7 +22,6 @@ type target struct {
 	histories map[corev1.ResourceName]*history
 	state     *policy.State // nil: never seen before
 	restored  bool          // the log was asked
-	restart   time.Time     // the log says that this target was decided on before this process began; zero if not
 
 	tries  int       // changes that failed in a row
 	retry  time.Time // no change before

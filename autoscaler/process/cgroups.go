@@ -183,7 +183,7 @@ func (c *cgroups) removeParents(k Key) {
 func clearLeftovers(root string) (cleared []string, err error) {
 	mounts, _, err := findHierarchies(root)
 	if err != nil {
-		return nil, nil // no cgroups, no leftovers
+		return nil, nil //nolint:nilerr // no cgroups, no leftovers
 	}
 	names := map[string]bool{}
 	for _, m := range mounts {
