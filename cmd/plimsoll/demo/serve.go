@@ -51,7 +51,8 @@ func Serve(ctx context.Context, o ServeOptions) error {
 	if err := os.Remove(o.Socket); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("cannot replace socket %q: %w", o.Socket, err)
 	}
-	l, err := net.Listen("unix", o.Socket)
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "unix", o.Socket)
 	if err != nil {
 		return fmt.Errorf("cannot listen on %q: %w", o.Socket, err)
 	}
