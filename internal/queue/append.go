@@ -21,8 +21,8 @@ func (q *Queue) Append(ctx context.Context, record []byte, m Meta) error {
 		q.refuse(RefusedTooLarge, m)
 		return fmt.Errorf("cannot queue record of \"%d\" bytes (at most %d): %w", len(record), q.opts.MaxRecord, ErrTooLarge)
 	}
-	buf := make([]byte, recordHeader, recordHeader+len(record)/3+64)
-	buf, codec := q.codec.pack(buf, record)
+	buf, codec := q.codec.pack(q.buffer(), record)
+	defer q.reuse(buf)
 	h := header{stored: uint32(len(buf) - recordHeader), raw: uint32(len(record)), points: uint32(m.Points), kind: m.Kind, codec: codec}
 	seq, err := q.write(buf, h)
 	switch {
@@ -42,6 +42,23 @@ func (q *Queue) Append(ctx context.Context, record []byte, m Meta) error {
 		}
 	}
 	return nil
+}
+
+// buffer returns memory to pack a record in, with room for its header.
+func (q *Queue) buffer() []byte {
+	select {
+	case b := <-q.buffers:
+		return b[:recordHeader]
+	default:
+		return make([]byte, recordHeader, 64<<10)
+	}
+}
+
+func (q *Queue) reuse(b []byte) {
+	select {
+	case q.buffers <- b:
+	default:
+	}
 }
 
 func (q *Queue) refuse(reason string, m Meta) {
@@ -152,6 +169,9 @@ func (q *Queue) tail(need int64) (*segment, error) {
 	q.mu.Unlock()
 	if full {
 		q.seal(s)
+		q.readMu.Lock()
+		q.evict()
+		q.readMu.Unlock()
 		s = nil
 	}
 	q.makeRoom(need)

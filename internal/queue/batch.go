@@ -71,7 +71,7 @@ func (b *Batch) settle(from, to int, ok bool) {
 // settleLocked takes one record back. The caller has mu.
 func (q *Queue) settleLocked(l *lane, r ref, ok bool) {
 	s := r.s
-	l.out -= int(r.e.raw)
+	l.out -= r.e.weight()
 	s.untake(r.i, r.e.points)
 	switch {
 	case q.closed:

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/klauspost/compress/zstd"
@@ -35,10 +36,10 @@ func (c *codec) pack(dst, record []byte) ([]byte, uint8) {
 	return append(dst, record...), codecRaw
 }
 
-// unpack returns the record of a payload. It may alias the payload.
+// unpack returns the record of a payload, in memory of its own.
 func (c *codec) unpack(h header, payload []byte) ([]byte, error) {
 	if h.codec == codecRaw {
-		return payload, nil
+		return bytes.Clone(payload), nil
 	}
 	b, err := c.dec.DecodeAll(payload, make([]byte, 0, h.raw))
 	if err != nil {

@@ -142,7 +142,7 @@ func parseCursor(b []byte) (cursor, error) {
 		}
 		c.segs = append(c.segs, s)
 	}
-	if v.bad || len(v.b) > 0 || c.low > c.next {
+	if v.bad || len(v.b) > 0 || c.low > c.next || c.next > maxSeq {
 		return cursor{}, fmt.Errorf("%w: wrong lengths", errBadCursor)
 	}
 	return c, nil

@@ -10,7 +10,8 @@ import (
 // lazyDisk does not sync, for tests that open thousands of queues.
 type lazyDisk struct{ osDisk }
 
-func (lazyDisk) sync(*os.File) error { return nil }
+func (lazyDisk) sync(*os.File) error  { return nil }
+func (lazyDisk) syncDir(string) error { return nil }
 
 // folder is a queue's files in memory.
 type folder map[string][]byte

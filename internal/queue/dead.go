@@ -119,7 +119,7 @@ func (d *deadLetters) open() error {
 	info, err := f.Stat()
 	if err == nil {
 		d.size = lastLineEnd(f, info.Size())
-		err = errors.Join(f.Truncate(d.size), syncDir(filepath.Dir(d.path)))
+		err = errors.Join(f.Truncate(d.size), d.opts.disk.syncDir(filepath.Dir(d.path)))
 	}
 	if err != nil {
 		_ = f.Close()

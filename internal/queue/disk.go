@@ -17,6 +17,8 @@ type disk interface {
 	write(f *os.File, b []byte, off int64) (int, error)
 	// sync puts a file on the disk.
 	sync(f *os.File) error
+	// syncDir puts the names in a folder on the disk.
+	syncDir(dir string) error
 	// free is how many bytes the folder's file system has for processes without privileges.
 	free(dir string) (int64, error)
 }
@@ -50,8 +52,8 @@ func (osDisk) free(dir string) (int64, error) {
 	return int64(s.Bavail) * s.Bsize, nil
 }
 
-// syncDir puts the names in a folder on the disk.
-func syncDir(dir string) error {
+// syncDir calls fsync: fdatasync may leave out a name that needed no new block.
+func (osDisk) syncDir(dir string) error {
 	f, err := os.Open(dir)
 	if err != nil {
 		return err
@@ -77,7 +79,7 @@ func replace(d disk, path string, b []byte) error {
 		_ = os.Remove(tmp)
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return d.syncDir(filepath.Dir(path))
 }
 
 // dirLock is the claim on a folder. The kernel gives it up when the process ends, however it ends.

@@ -45,6 +45,6 @@
 //
 // # Memory
 //
-// Bounded whatever the backlog: the batches in flight (Options.InFlightBytes a lane), the indexes of at most six segments (1 MiB each at the
+// Bounded whatever the backlog: the batches in flight (Options.InFlightBytes a lane), the indexes of at most five segments (640 KiB each at the
 // very most), and two bits a record.
 package queue

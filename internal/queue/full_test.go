@@ -28,6 +28,8 @@ func (d *badDisk) write(f *os.File, b []byte, off int64) (int, error) {
 
 func (d *badDisk) sync(f *os.File) error { return d.syncErr }
 
+func (d *badDisk) syncDir(string) error { return d.syncErr }
+
 func (d *badDisk) free(dir string) (int64, error) { return d.room, nil }
 
 func TestFailingDisk(t *testing.T) {

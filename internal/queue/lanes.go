@@ -3,20 +3,19 @@ package queue
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"time"
 )
 
 // maxLoaded is how many indexes of sealed segments are kept.
-const maxLoaded = 4
+const maxLoaded = 3
 
 // lane is one of the two ways out.
 type lane struct {
 	fresh   bool
 	waiting int // readers in Fresh or Backlog
-	out     int // bytes handed out and not got back
+	out     int // memory of what was handed out and not got back
 }
 
 // Fresh waits for fresh records and returns the newest of them, oldest first within the batch. The caller must end the
@@ -71,6 +70,7 @@ type ref struct {
 type picked struct {
 	refs          []ref
 	bytes, points int
+	weight        int
 	load          *segment
 	opts          *Options
 }
@@ -83,6 +83,7 @@ func (p *picked) add(s *segment, i int) bool {
 	}
 	p.refs = append(p.refs, ref{s, i, e})
 	p.bytes += int(e.raw)
+	p.weight += e.weight()
 	p.points += int(e.points)
 	s.take(i, e.points)
 	return true
@@ -119,7 +120,7 @@ func (q *Queue) pick(l *lane) (picked, <-chan struct{}, error) {
 			}
 			q.pickOldest(&p, floor)
 		}
-		l.out += p.bytes
+		l.out += p.weight
 	}
 	return p, q.changed, nil
 }
@@ -244,42 +245,24 @@ func (q *Queue) evict() {
 
 // read reads what was picked. It returns nil when nothing is left of it.
 func (q *Queue) read(l *lane, p picked) *Batch {
-	b := &Batch{q: q, l: l}
-	oldest := q.clock.now() - q.opts.MaxAge.Milliseconds()
+	b := &Batch{q: q, l: l, refs: make([]ref, 0, len(p.refs)), Records: make([]Record, 0, len(p.refs))}
 	now := q.clock.now()
-	type packed struct {
-		h       header
-		payload []byte
-	}
-	var got []packed
 	q.readMu.Lock()
 	for _, r := range p.refs {
-		h, payload, err := r.read()
-		switch {
+		h, data, err := q.readRecord(&r)
+		switch age := time.Duration(max(now-h.time, 0)) * time.Millisecond; {
 		case err != nil:
 			q.lost(l, r, DroppedDamaged, err)
-		case h.time < oldest:
+		case age > q.opts.MaxAge:
 			q.lost(l, r, DroppedAge, nil)
 		default:
 			b.refs = append(b.refs, r)
-			got = append(got, packed{h, payload})
+			b.Records = append(b.Records, Record{Data: data, Meta: Meta{Points: int(h.points), Kind: h.kind}, Seq: h.seq, Age: age})
 		}
 	}
 	q.evict()
 	q.emptyTrash()
 	q.readMu.Unlock()
-	refs := b.refs
-	b.refs = nil
-	for k, g := range got {
-		data, err := q.codec.unpack(g.h, g.payload)
-		if err != nil {
-			q.lost(l, refs[k], DroppedDamaged, err)
-			continue
-		}
-		b.refs = append(b.refs, refs[k])
-		b.Records = append(b.Records, Record{Data: data, Meta: Meta{Points: int(g.h.points), Kind: g.h.kind}, Seq: g.h.seq,
-			Age: time.Duration(max(now-g.h.time, 0)) * time.Millisecond})
-	}
 	if len(b.refs) == 0 {
 		return nil
 	}
@@ -287,27 +270,35 @@ func (q *Queue) read(l *lane, p picked) *Batch {
 	return b
 }
 
-// read reads one record and checks it. The caller has readMu.
-func (r *ref) read() (header, []byte, error) {
+// readRecord reads one record, checks and unpacks it. The caller has readMu.
+func (q *Queue) readRecord(r *ref) (header, []byte, error) {
 	f, err := r.s.handle()
 	if err != nil {
 		return header{}, nil, err
 	}
-	b := make([]byte, recordHeader+int(r.e.stored))
-	if _, err := f.ReadAt(b, int64(r.e.off)); err != nil && err != io.EOF {
+	n := recordHeader + int(r.e.stored)
+	if cap(q.scratch) < n {
+		q.scratch = make([]byte, max(n, 64<<10))
+	}
+	b := q.scratch[:n]
+	if _, err := f.ReadAt(b, int64(r.e.off)); err != nil {
 		return header{}, nil, err
 	}
 	h, payload, err := parseRecord(b)
-	if err == nil && (h.seq != r.s.base+uint64(r.i) || h.stored != r.e.stored || h.codec == codecFooter) {
-		err = fmt.Errorf("%w: another record is there", errDamaged)
+	if err != nil {
+		return header{}, nil, err
 	}
-	return h, payload, err
+	if h.seq != r.s.base+uint64(r.i) || h.stored != r.e.stored || h.codec == codecFooter {
+		return header{}, nil, fmt.Errorf("%w: another record is there", errDamaged)
+	}
+	data, err := q.codec.unpack(h, payload)
+	return h, data, err
 }
 
 // lost gives a record up that was picked: it is damaged or too old.
 func (q *Queue) lost(l *lane, r ref, reason string, why error) {
 	q.mu.Lock()
-	l.out -= int(r.e.raw)
+	l.out -= r.e.weight()
 	r.s.untake(r.i, r.e.points)
 	if r.s.gone != "" { // dropped between picking and reading
 		q.n.drop(r.s.gone, 1, uint64(r.e.points))

@@ -24,7 +24,7 @@ func Open(o Options) (*Queue, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := &Queue{opts: o, log: o.Logger.With("component", "queue"), lock: lock, changed: make(chan struct{})}
+	q := &Queue{opts: o, log: o.Logger.With("component", "queue"), lock: lock, changed: make(chan struct{}), buffers: make(chan []byte, 2)}
 	q.fresh.fresh = true
 	if err := q.open(); err != nil {
 		_ = lock.release()

@@ -43,7 +43,8 @@ type Queue struct {
 	cond  conditions
 	met   *metrics
 
-	appendMu sync.Mutex // one record is written at a time
+	buffers  chan []byte // for records that are packed
+	appendMu sync.Mutex  // one record is written at a time
 	looked   time.Duration
 	noRoom   bool
 
@@ -52,7 +53,8 @@ type Queue struct {
 
 	cursorMu sync.Mutex // the cursor is replaced by one at a time
 
-	readMu sync.Mutex // files that are read, and indexes while they are loaded
+	readMu  sync.Mutex // files that are read, and indexes while they are loaded
+	scratch []byte     // belongs to readMu; the longest record that was read
 
 	mu      sync.Mutex
 	closed  bool

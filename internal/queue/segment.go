@@ -9,13 +9,19 @@ import (
 )
 
 // maxRecords is how many numbers of sequence a segment spans at most; it bounds the memory of an index and of the bits.
-const maxRecords = 1 << 16
+const maxRecords = 1 << 15
+
+// maxSeq bounds numbers of sequence, so that sums of them are none to worry about; it is never reached.
+const maxSeq = 1 << 62
 
 // entry says where a record is in its segment; off zero means that there is none of that number.
 type entry struct {
 	off, stored, raw, points uint32
 	age                      uint32 // tenths of a second after the segment's first record
 }
+
+// weight is how much memory a record takes while it is handed out.
+func (e *entry) weight() int { return int(e.raw) + 256 }
 
 // segment is one file of the queue. Its fields belong to Queue.mu, but for file, which belongs to Queue.readMu, and
 // base and path, which never change.
@@ -64,7 +70,7 @@ func segmentBase(name string) (uint64, bool) {
 		return 0, false
 	}
 	base, err := strconv.ParseUint(hex, 16, 64)
-	return base, err == nil && segmentName(base) == name && base > 0
+	return base, err == nil && segmentName(base) == name && base > 0 && base < maxSeq
 }
 
 // grow notes a record that is there; numbers between the last and this one were never given out.
@@ -136,7 +142,7 @@ func createSegment(d disk, dir string, base uint64) (*segment, error) {
 		return nil, err
 	}
 	if _, err = d.write(f, segmentHead(base), 0); err == nil {
-		err = syncDir(dir)
+		err = d.syncDir(dir)
 	}
 	if err != nil {
 		_ = f.Close()
