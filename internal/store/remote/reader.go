@@ -1,0 +1,164 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"plimsoll.dev/plimsoll/internal/store"
+	"plimsoll.dev/plimsoll/internal/store/promql"
+)
+
+// ReaderOptions say where a Reader asks. A field left at zero takes its default.
+type ReaderOptions struct {
+	Endpoint EndpointOptions
+	// Timeout is how long a query may take. Default 30 s.
+	Timeout time.Duration
+	// MaxPoints is the most points of an answer without a limit of its own. Default 2,000,000.
+	MaxPoints int
+	// MaxConcurrent is how many queries run at once; further ones wait. Default 8.
+	MaxConcurrent int
+}
+
+// Validate says what in the options cannot be.
+func (o *ReaderOptions) Validate() error {
+	if err := o.Endpoint.Validate(); err != nil {
+		return err
+	}
+	if o.Timeout < 0 || o.MaxPoints < 0 || o.MaxConcurrent < 0 {
+		return errors.New("a limit of time, points or queries is negative")
+	}
+	return nil
+}
+
+// Reader answers structured queries from an engine's Prometheus HTTP API. It is safe for concurrent use.
+type Reader struct {
+	opts   ReaderOptions
+	base   string
+	client *http.Client
+	slots  chan struct{}
+	ends   atomic.Int32 // see leftEnd
+	closed atomic.Bool
+}
+
+// NewReader returns a reader. It starts nothing and asks nothing.
+func NewReader(o ReaderOptions) (*Reader, error) {
+	if err := o.Validate(); err != nil {
+		return nil, fmt.Errorf("cannot read from a remote engine: %w", err)
+	}
+	def(&o.Timeout, 30*time.Second)
+	def(&o.MaxPoints, 2_000_000)
+	def(&o.MaxConcurrent, 8)
+	base := o.Endpoint.QueryURL
+	if base == "" {
+		base = QueryURL(o.Endpoint.WriteURL)
+	}
+	return &Reader{opts: o, base: strings.TrimSuffix(base, "/"), client: o.Endpoint.client(), slots: make(chan struct{}, o.MaxConcurrent)}, nil
+}
+
+func def[T comparable](v *T, d T) {
+	var zero T
+	if *v == zero {
+		*v = d
+	}
+}
+
+// Close ends the reader; queries that run come to their end.
+func (r *Reader) Close() error {
+	if !r.closed.Swap(true) {
+		r.client.CloseIdleConnections()
+	}
+	return nil
+}
+
+// Query answers a structured query, rendered to PromQL and evaluated by the engine. Series are sorted by their labels.
+// Besides the contract's errors it may return context.DeadlineExceeded and a *QueryError.
+func (r *Reader) Query(ctx context.Context, q store.Query) ([]store.Series, error) {
+	_, window, err := q.Check()
+	if err != nil {
+		return nil, fmt.Errorf("cannot query: %w", err)
+	}
+	out, err := r.query(ctx, q, window)
+	if err != nil {
+		return nil, fmt.Errorf("cannot query %s: %w", r.base, err)
+	}
+	return out, nil
+}
+
+func (r *Reader) query(ctx context.Context, q store.Query, window time.Duration) ([]store.Series, error) {
+	if r.closed.Load() {
+		return nil, store.ErrClosed
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.opts.Timeout)
+	defer cancel()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	select {
+	case r.slots <- struct{}{}:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waited for %d other queries: %w", cap(r.slots), ctx.Err())
+	}
+	defer func() { <-r.slots }()
+	left, err := r.leftEnd(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if left {
+		q.Window = max(window-time.Millisecond, time.Millisecond)
+	}
+	expr, err := promql.Render(q)
+	if err != nil {
+		return nil, err
+	}
+	limit := q.Limit
+	def(&limit, r.opts.MaxPoints)
+	form := url.Values{"query": {expr}, "timeout": {r.opts.Timeout.String()}, "nocache": {"1"}}
+	path := "/api/v1/query"
+	if q.Step == 0 {
+		form.Set("time", seconds(q.End))
+	} else {
+		path = "/api/v1/query_range"
+		form.Set("start", seconds(q.Start))
+		form.Set("end", seconds(q.End))
+		form.Set("step", strconv.FormatFloat(q.Step.Seconds(), 'f', -1, 64))
+	}
+	return r.ask(ctx, path, form, limit)
+}
+
+// seconds writes a time as the API has it, with milliseconds.
+func seconds(t time.Time) string {
+	ms := t.UnixMilli()
+	return fmt.Sprintf("%d.%03d", ms/1000, ms%1000)
+}
+
+// What leftEnd remembers.
+const (
+	endUnknown int32 = iota
+	endOpen
+	endClosed
+)
+
+// leftEnd says whether the engine's range selectors include the sample at their left end. It asks once, with a question that needs no
+// data: how many moments 10 s apart, on whole tens of seconds, are in a window of 10 s that ends on one.
+func (r *Reader) leftEnd(ctx context.Context) (bool, error) {
+	if e := r.ends.Load(); e != endUnknown {
+		return e == endClosed, nil
+	}
+	got, err := r.ask(ctx, "/api/v1/query", url.Values{"query": {"count_over_time(vector(1)[10s:10s])"}, "time": {"1700000000"}}, 10)
+	if err != nil {
+		return false, err
+	}
+	e := endOpen
+	if len(got) == 1 && len(got[0].Samples) == 1 && got[0].Samples[0].V == 2 {
+		e = endClosed
+	}
+	r.ends.Store(e)
+	return e == endClosed, nil
+}

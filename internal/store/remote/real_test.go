@@ -1,0 +1,137 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/store"
+	"plimsoll.dev/plimsoll/internal/store/storetest"
+)
+
+// startPrometheus starts Debian's Prometheus with its remote-write receiver and a window for late samples, and returns its address.
+func startPrometheus(t *testing.T) string {
+	t.Helper()
+	bin, err := exec.LookPath("prometheus")
+	if p := os.Getenv("PLIMSOLL_TEST_PROMETHEUS"); p != "" {
+		bin, err = p, nil
+	}
+	if err != nil {
+		t.Skip("needs prometheus: apt-get install --no-install-recommends prometheus")
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	config := filepath.Join(dir, "prometheus.yml")
+	if err := os.WriteFile(config, []byte("storage: {tsdb: {out_of_order_time_window: 4h}}\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(bin, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+addr,
+		"--web.enable-remote-write-receiver", "--log.level=warn")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	log, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		_ = log.Close()
+	})
+	client := http.Client{Timeout: time.Second}
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		resp, err := client.Get("http://" + addr + "/-/ready")
+		if err == nil {
+			_ = resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return "http://" + addr
+			}
+		}
+		if time.Now().After(deadline) {
+			text, _ := os.ReadFile(log.Name())
+			t.Fatalf("prometheus does not answer: %v\n%s", err, text)
+		}
+	}
+}
+
+// direct is a store without a queue.
+type direct struct {
+	*Reader
+	sender *Sender
+	closed atomic.Bool
+	t      *testing.T
+}
+
+func (d *direct) Append(ctx context.Context, b *metric.Batch) error {
+	if d.closed.Load() {
+		return store.ErrClosed
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	record, _, _, err := Encode(b, time.Now())
+	if err != nil || record == nil {
+		return err
+	}
+	refused, err := d.sender.Send(ctx, record)
+	for _, f := range refused {
+		return fmt.Errorf("refused: %s", f.Message)
+	}
+	return err
+}
+
+func (d *direct) AppendDecision(context.Context, store.Decision) error {
+	if d.closed.Load() {
+		return store.ErrClosed
+	}
+	return errors.ErrUnsupported
+}
+
+func (d *direct) Decisions(context.Context, store.DecisionQuery) ([]store.Decision, error) {
+	return nil, errors.ErrUnsupported
+}
+
+func (d *direct) Close() error {
+	d.closed.Store(true)
+	d.sender.Close()
+	return d.Reader.Close()
+}
+
+// TestAcceptance runs the contract of the history on a real Prometheus. Remote write has no place for decisions.
+func TestAcceptance(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) store.Store {
+		base := startPrometheus(t)
+		e := EndpointOptions{WriteURL: base + "/api/v1/write"}
+		s, err := NewSender(SenderOptions{Endpoint: e})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := NewReader(ReaderOptions{Endpoint: e})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := &direct{Reader: r, sender: s, t: t}
+		t.Cleanup(func() { _ = d.Close() })
+		return d
+	}, storetest.Options{NoDecisions: true})
+}
