@@ -136,6 +136,7 @@ test("the numbers of a chart are a table, and can be copied", async () => {
   await drawn(page);
   await page.waitForTimeout(1500);
   await page.click("summary >> nth=0");
+  await page.waitForSelector(".numbers tbody tr >> nth=1");
   const rows = await page.$$eval(".numbers tbody tr", (all) => all.map((r) => r.textContent));
   assert.ok(rows.length >= 2 && rows.length <= 100, String(rows.length));
   assert.match(rows[0], /cores$/);
