@@ -94,10 +94,10 @@ func byStatus(status int, message string) class {
 		return forbidden
 	case has("organization") && has("not found"):
 		return noOrg
-	case status == http.StatusNotFound && !missing && !has("not found"):
-		return notInflux
-	case status == http.StatusNotFound || missing:
+	case missing:
 		return noBucket
+	case status == http.StatusNotFound: // before 1.8 there was no such path
+		return notInflux
 	case status == http.StatusRequestEntityTooLarge || has("request entity too large"):
 		return tooLarge
 	case status >= 300 && status < 400 || status == http.StatusMethodNotAllowed || status == http.StatusNotImplemented:

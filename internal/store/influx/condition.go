@@ -68,17 +68,13 @@ func (c *conditions) set(x Condition, now time.Time) bool {
 	return !was
 }
 
-// clear ends conditions and says whether one of them held.
-func (c *conditions) clear(reasons ...string) bool {
+// clear ends conditions.
+func (c *conditions) clear(reasons ...string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	held := false
 	for _, r := range reasons {
-		_, was := c.holds[r]
-		held = held || was
 		delete(c.holds, r)
 	}
-	return held
 }
 
 // unblock ends the conditions that keep the writer from going on and says which held.
@@ -122,8 +118,8 @@ func (c *conditions) list(now time.Time) []Condition {
 	return out
 }
 
-// health is the conditions as a backend tells them: not OK while nothing is sent.
-func health(cs []Condition) store.Health {
+// Health is conditions, what blocks first, as a backend tells them: not OK while nothing is sent.
+func Health(cs []Condition) store.Health {
 	if len(cs) == 0 {
 		return store.Health{OK: true}
 	}

@@ -79,7 +79,7 @@ func (h *heapster) tags(e *metric.Entity) []byte {
 		}
 	}
 	add("cluster_name", h.cluster)
-	kind := ""
+	var kind string
 	switch e.Level {
 	case metric.Container:
 		kind = "sys_container"

@@ -29,32 +29,34 @@ var (
 const requestTimeout = 30 * time.Second
 
 // do sends a request to the server's API; body and answer are JSON, either may be nil.
-func (c *Conn) do(ctx context.Context, method, path string, query url.Values, body, answer any) (*http.Response, error) {
+func (c *Conn) do(ctx context.Context, method, path string, query url.Values, body, answer any) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	var in io.Reader
 	if body != nil {
 		b, err := json.Marshal(body)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		in = bytes.NewReader(b)
 	}
 	r, err := http.NewRequestWithContext(ctx, method, c.Endpoint(path, query), in)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	r.Header.Set("Accept", "application/json")
 	if body != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}
-	return c.send(r, answer)
+	_, err = c.send(r, answer)
+	return err
 }
 
 // maxReply bounds an answer that is read whole.
 const maxReply = 16 << 20
 
-func (c *Conn) send(r *http.Request, answer any) (*http.Response, error) {
+// send sends a request, reads the answer, and returns its headers.
+func (c *Conn) send(r *http.Request, answer any) (http.Header, error) {
 	resp, err := c.http.Do(r)
 	if err != nil {
 		return nil, fmt.Errorf("cannot reach InfluxDB at %q: %s: %w", c.opts.URL, explain(err), err)
@@ -62,18 +64,18 @@ func (c *Conn) send(r *http.Request, answer any) (*http.Response, error) {
 	defer func() { _ = resp.Body.Close() }()
 	b, err := io.ReadAll(io.LimitReader(resp.Body, maxReply))
 	if err != nil {
-		return resp, fmt.Errorf("cannot read the answer of InfluxDB at %q: %w", c.opts.URL, err)
+		return nil, fmt.Errorf("cannot read the answer of InfluxDB at %q: %w", c.opts.URL, err)
 	}
 	if resp.StatusCode >= 300 {
-		return resp, statusError(resp, b)
+		return nil, statusError(resp.StatusCode, b)
 	}
 	if answer == nil {
-		return resp, nil
+		return resp.Header, nil
 	}
 	if err := json.Unmarshal(b, answer); err != nil {
-		return resp, fmt.Errorf("cannot read the answer of InfluxDB at %q (%s): %w", c.opts.URL, clip(string(b), 80), err)
+		return resp.Header, fmt.Errorf("cannot read the answer of InfluxDB at %q (%s): %w", c.opts.URL, clip(string(b), 80), err)
 	}
-	return resp, nil
+	return resp.Header, nil
 }
 
 // status is an answer that tells an error.
@@ -93,9 +95,9 @@ func (e *status) Error() string {
 
 func (e *status) Unwrap() error { return e.kind }
 
-func statusError(resp *http.Response, body []byte) error {
+func statusError(code int, body []byte) error {
 	var j struct{ Message, Error string }
-	e := &status{code: resp.StatusCode, message: strings.TrimSpace(string(body))}
+	e := &status{code: code, message: strings.TrimSpace(string(body))}
 	if json.Unmarshal(body, &j) == nil && j.Message+j.Error != "" {
 		e.message = j.Message
 		if e.message == "" {
@@ -104,9 +106,9 @@ func statusError(resp *http.Response, body []byte) error {
 	}
 	e.message = clip(e.message, 300)
 	switch {
-	case resp.StatusCode == http.StatusUnauthorized:
+	case code == http.StatusUnauthorized:
 		e.kind = ErrUnauthorized
-	case resp.StatusCode == http.StatusForbidden:
+	case code == http.StatusForbidden:
 		e.kind = ErrForbidden
 	}
 	return e

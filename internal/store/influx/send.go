@@ -126,7 +126,7 @@ func (s *sender) blocked(a answer) {
 	case noBucket:
 		m = fmt.Sprintf("InfluxDB at %q has no bucket or database %q (or the token may not see it); \"plimsoll influx setup\" makes it: %s", o.URL, o.Bucket, a.message)
 	case notInflux:
-		m = fmt.Sprintf("%q is not an InfluxDB: %s", o.URL, a.message)
+		m = fmt.Sprintf("%q is not an InfluxDB of 1.8 or newer: %s", o.URL, a.message)
 	case busy:
 		m = fmt.Sprintf("InfluxDB at %q takes nothing at present: %s", o.URL, a.message)
 	case refused:

@@ -200,7 +200,7 @@ func brief(errs []error) error {
 	var out []error
 	for i := 0; i < len(errs); {
 		n := 1
-		for k := kind(errs[i]); k != nil && i+n < len(errs) && kind(errs[i+n]) == k; {
+		for k := kind(errs[i]); k != nil && i+n < len(errs) && errors.Is(errs[i+n], k); {
 			n++
 		}
 		err := errs[i]

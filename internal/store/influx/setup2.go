@@ -92,10 +92,10 @@ func (s *setup2) findOrg(ctx context.Context) error {
 	if name != "" {
 		q.Set("org", name)
 	}
-	_, err := s.conn.do(ctx, http.MethodGet, "api/v2/orgs", q, nil, &a)
+	err := s.conn.do(ctx, http.MethodGet, "api/v2/orgs", q, nil, &a)
 	if err != nil && (statusOf(err) == http.StatusNotFound || errors.Is(err, ErrUnauthorized)) {
 		var fresh struct{ Allowed bool }
-		if _, err := s.conn.do(ctx, http.MethodGet, "api/v2/setup", nil, nil, &fresh); err == nil && fresh.Allowed {
+		if err := s.conn.do(ctx, http.MethodGet, "api/v2/setup", nil, nil, &fresh); err == nil && fresh.Allowed {
 			return errors.New("the server has no user yet: open its page or run \"influx setup\" first, and put the operator token into the token file")
 		}
 	}
@@ -114,7 +114,7 @@ func (s *setup2) findOrg(ctx context.Context) error {
 func (s *setup2) bucket(ctx context.Context, r RollUp) error {
 	name, want := s.p.Place.Bucket(r), s.retention(r)
 	var a struct{ Buckets []bucket2 }
-	_, err := s.conn.do(ctx, http.MethodGet, "api/v2/buckets", url.Values{"orgID": {s.org}, "name": {name}}, nil, &a)
+	err := s.conn.do(ctx, http.MethodGet, "api/v2/buckets", url.Values{"orgID": {s.org}, "name": {name}}, nil, &a)
 	if err != nil && statusOf(err) != http.StatusNotFound {
 		return fmt.Errorf("cannot look for bucket %q: %w", name, err)
 	}
@@ -149,7 +149,7 @@ func (s *setup2) bucket(ctx context.Context, r RollUp) error {
 // mappings plans the DBRP mappings, by which InfluxQL finds the buckets.
 func (s *setup2) mappings(ctx context.Context) error {
 	var a struct{ Content []dbrp2 }
-	if _, err := s.conn.do(ctx, http.MethodGet, "api/v2/dbrps", url.Values{"orgID": {s.org}, "db": {s.p.Place.Database}}, nil, &a); err != nil && statusOf(err) != http.StatusNotFound {
+	if err := s.conn.do(ctx, http.MethodGet, "api/v2/dbrps", url.Values{"orgID": {s.org}, "db": {s.p.Place.Database}}, nil, &a); err != nil && statusOf(err) != http.StatusNotFound {
 		return fmt.Errorf("cannot look for the InfluxQL mappings of %q: %w", s.p.Place.Database, err)
 	}
 	for _, r := range []RollUp{Raw, Hour, Day} {
@@ -195,7 +195,7 @@ func (s *setup2) tasks(ctx context.Context) error {
 		for _, l := range metric.Levels() {
 			name, flux := taskName(s.p.Place, l, r), fluxTask(s.p.Place, l, r)
 			var a struct{ Tasks []task2 }
-			if _, err := s.conn.do(ctx, http.MethodGet, "api/v2/tasks", url.Values{"orgID": {s.org}, "name": {name}}, nil, &a); err != nil {
+			if err := s.conn.do(ctx, http.MethodGet, "api/v2/tasks", url.Values{"orgID": {s.org}, "name": {name}}, nil, &a); err != nil {
 				return fmt.Errorf("cannot look for task %q: %w", name, err)
 			}
 			what := fmt.Sprintf("task that makes %q", s.p.Place.Measurement(l, r))
@@ -267,7 +267,7 @@ func (s *setup2) permissions(role string) []permission2 {
 // authorizations plans the tokens of the roles.
 func (s *setup2) authorizations(ctx context.Context) error {
 	var a struct{ Authorizations []authorization2 }
-	if _, err := s.conn.do(ctx, http.MethodGet, "api/v2/authorizations", url.Values{"orgID": {s.org}}, nil, &a); err != nil {
+	if err := s.conn.do(ctx, http.MethodGet, "api/v2/authorizations", url.Values{"orgID": {s.org}}, nil, &a); err != nil {
 		return fmt.Errorf("cannot look for tokens: %w", err)
 	}
 	for _, role := range []string{"collector", "server"} {
@@ -314,7 +314,7 @@ func (s *setup2) change(ctx context.Context, method, path string, body any, righ
 	if err != nil {
 		return err
 	}
-	_, err = s.conn.do(ctx, method, path, q, body, nil)
+	err = s.conn.do(ctx, method, path, q, body, nil)
 	if errors.Is(err, ErrForbidden) || errors.Is(err, ErrUnauthorized) {
 		return fmt.Errorf("the token needs the right to %s: %w", right, err)
 	}
@@ -327,6 +327,6 @@ func (s *Setup) fluxQuery(ctx context.Context, flux string) error {
 	if s.conn.opts.Org != "" {
 		q.Set("org", s.conn.opts.Org)
 	}
-	_, err := s.conn.do(ctx, http.MethodPost, "api/v2/query", q, map[string]any{"query": flux, "type": "flux"}, nil)
+	err := s.conn.do(ctx, http.MethodPost, "api/v2/query", q, map[string]any{"query": flux, "type": "flux"}, nil)
 	return err
 }

@@ -21,7 +21,7 @@ func (s *setup3) result() Result { return Result{} }
 func (s *setup3) plan(ctx context.Context) error {
 	db := s.p.Place.Database
 	var dbs []map[string]any
-	if _, err := s.conn.do(ctx, http.MethodGet, "api/v3/configure/database", url.Values{"format": {"json"}}, nil, &dbs); err != nil {
+	if err := s.conn.do(ctx, http.MethodGet, "api/v3/configure/database", url.Values{"format": {"json"}}, nil, &dbs); err != nil {
 		return fmt.Errorf("cannot list the databases: %w", err)
 	}
 	exists := false
@@ -79,7 +79,7 @@ func fields3(m string) []map[string]string {
 
 func (s *setup3) step(what string, done bool, request, path string, body any) {
 	s.p.Steps = append(s.p.Steps, &Step{What: what, Done: done, Request: request, apply: func(ctx context.Context) error {
-		_, err := s.conn.do(ctx, http.MethodPost, path, nil, body, nil)
+		err := s.conn.do(ctx, http.MethodPost, path, nil, body, nil)
 		return err
 	}})
 }
@@ -92,7 +92,7 @@ func (c *Conn) influxQL3(ctx context.Context, db, statement string) ([]table, er
 			Error  string
 		}
 	}
-	if _, err := c.do(ctx, http.MethodGet, "query", url.Values{"db": {db}, "q": {statement}}, nil, &a); err != nil {
+	if err := c.do(ctx, http.MethodGet, "query", url.Values{"db": {db}, "q": {statement}}, nil, &a); err != nil {
 		return nil, err
 	}
 	if len(a.Results) == 0 {

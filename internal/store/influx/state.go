@@ -24,7 +24,6 @@ type entry struct {
 	start time.Time
 	prev  []prev
 	at    int // where the next point is expected: batches repeat their order
-	line  uint32
 }
 
 // prev is the last sample of a series: of counters, and of rows with a label of their own.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strconv"
 	"time"
@@ -23,11 +24,11 @@ var majorNumber = regexp.MustCompile(`^v?([123])\.`)
 // by the paths that only one generation has.
 func (c *Conn) Detect(ctx context.Context) (Version, error) {
 	var body struct{ Version string }
-	resp, err := c.ping(ctx, &body)
+	header, err := c.ping(ctx, &body)
 	if err != nil {
 		return Version{}, fmt.Errorf("cannot find out the version of InfluxDB: %w", err)
 	}
-	text := resp.Header.Get("X-Influxdb-Version")
+	text := header.Get("X-Influxdb-Version")
 	if text == "" {
 		text = body.Version
 	}
@@ -35,35 +36,32 @@ func (c *Conn) Detect(ctx context.Context) (Version, error) {
 		major, _ := strconv.Atoi(m[1])
 		return Version{major, text}, nil
 	}
-	if text == "" && !fromInflux(resp.Header) {
+	if text == "" && !fromInflux(header) {
 		return Version{}, fmt.Errorf("cannot find out the version of the server at %q: %w", c.opts.URL, ErrNotInflux)
 	}
 	for _, probe := range []struct {
 		major int
 		path  string
-	}{{2, "api/v2/setup"}, {3, "api/v3/configure/database?format=json"}} {
-		if _, err := c.do(ctx, http.MethodGet, probe.path, nil, nil, &struct{}{}); err == nil {
+		query url.Values
+	}{{2, "api/v2/setup", nil}, {3, "api/v3/configure/database", url.Values{"format": {"json"}}}} {
+		if err := c.do(ctx, http.MethodGet, probe.path, probe.query, nil, nil); err == nil {
 			return Version{probe.major, text}, nil
 		}
 	}
 	return Version{1, text}, nil
 }
 
-// ping asks /ping, whose answer may have no body.
-func (c *Conn) ping(ctx context.Context, body *struct{ Version string }) (*http.Response, error) {
+// ping asks /ping, whose answer may have no body: the headers tell then.
+func (c *Conn) ping(ctx context.Context, body *struct{ Version string }) (http.Header, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Endpoint("ping", nil), nil)
 	if err != nil {
 		return nil, err
 	}
-	resp, err := c.send(r, nil)
-	if err != nil || resp.StatusCode == http.StatusNoContent {
-		return resp, err
+	header, err := c.send(r, body)
+	if header != nil { // 2xx, perhaps without JSON
+		return header, nil
 	}
-	_, err = c.do(ctx, http.MethodGet, "ping", nil, nil, body)
-	if err != nil { // 2xx, but no JSON: the headers have to tell
-		*body = struct{ Version string }{}
-	}
-	return resp, nil
+	return nil, err
 }

@@ -210,7 +210,7 @@ func half(lines []byte) int {
 	if last > 0 && lines[last-1] == '\n' {
 		last--
 	}
-	if i := bytes.LastIndexByte(lines[:last/2+1], '\n'); i >= 0 {
+	if i := bytes.LastIndexByte(lines[:min(last/2+1, last)], '\n'); i >= 0 {
 		return i + 1
 	}
 	if i := bytes.IndexByte(lines[last/2:last], '\n'); i >= 0 {
