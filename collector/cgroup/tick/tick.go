@@ -27,20 +27,17 @@ func (t Tick) Stamp() int64 { return (t.ns + int64(time.Since(t.ref))) / 1e6 }
 // millisecond a second, a step by more than this bends a one-second rate by more than 5 %.
 const maxSlip = 50 * time.Millisecond
 
-// Stepped says whether the wall clock was stepped between two ticks: backward, or, where both times come
-// straight from time.Now, in any direction. A rate over the step would be wrong. A zero prev is no tick.
+// Stepped says whether the wall clock was stepped between two ticks: in any direction where both times come straight
+// from time.Now, else backward. A rate over the step would be wrong. A zero prev is no tick.
 func Stepped(prev, now time.Time) bool {
 	if prev.IsZero() {
 		return false
 	}
 	wall := now.Round(0).Sub(prev.Round(0))
-	if wall <= 0 {
-		return true
-	}
 	if !monotonic(prev) || !monotonic(now) {
-		return false
+		return wall <= 0
 	}
-	return (wall - now.Sub(prev)).Abs() > maxSlip
+	return (wall - now.Sub(prev)).Abs() > maxSlip // the ticks of two lanes may come in another order than they began
 }
 
 // monotonic says whether a time carries a reading of the monotonic clock.

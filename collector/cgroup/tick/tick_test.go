@@ -22,6 +22,7 @@ func TestStepped(t *testing.T) {
 	// A time whose wall clock and monotonic clock part cannot be made, but a monotonic one can be compared with a plain one.
 	now := time.Now()
 	f(now, now.Add(time.Second), false) // Add moves both clocks
+	f(now.Add(time.Second), now, false) // the other lane began earlier
 	f(now.Round(0), now.Add(time.Second), false)
 	f(now, now.Round(0).Add(-time.Hour), true)
 }
