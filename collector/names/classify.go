@@ -32,6 +32,7 @@ type place struct {
 	service string // of a process service
 	name    string // unit or replica name; base name of a plain cgroup
 	parent  string // of a plain cgroup: the path above it without the leading slash
+	owner   string // of a process service: the folder of the Plimsoll that runs it, "plimsoll-<pid>"
 }
 
 // classify says what the cgroup at a path below the mount point is. The outermost container wins: a cgroup
@@ -76,7 +77,7 @@ func asReplica(parts []string) (place, bool) {
 			continue
 		}
 		if len(parts) == i+4 {
-			return place{kind: replica, runtime: "process", space: parts[i+1], service: parts[i+2], name: parts[i+3]}, true
+			return place{kind: replica, runtime: "process", space: parts[i+1], service: parts[i+2], name: parts[i+3], owner: c}, true
 		}
 		return place{}, true
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"sync/atomic"
 
@@ -36,6 +37,9 @@ type Options struct {
 	// Pods names the containers of Kubernetes pods; nil leaves them with the pod's UID. Call Refresh when it
 	// has learnt something new.
 	Pods PodNames
+	// Own is the process id of the Plimsoll that runs the process services that are meant by their plain names; those of another
+	// Plimsoll on this machine are in a namespace of its own, "plimsoll-<pid>". Zero: all have their plain names.
+	Own int
 	// Logger gets changes of the sockets' states; nil discards.
 	Logger *slog.Logger
 }
@@ -127,6 +131,9 @@ func (n *Names) Name(path string) (*metric.Entity, bool) {
 // intern makes the entry of a path seen for the first time.
 func (n *Names) intern(path string) *entry {
 	e := &entry{path: path, place: classify(path)}
+	if own := n.opt.Own; own != 0 && e.place.owner != "" && e.place.owner != "plimsoll-"+strconv.Itoa(own) {
+		e.place.space = e.place.owner // its services may have our services' names
+	}
 	e.round.Store(n.round.Load())
 	n.mu.Lock()
 	defer n.mu.Unlock()
