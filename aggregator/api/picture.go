@@ -74,6 +74,7 @@ func newPicture(snap *live.Snapshot, k *kills, members map[replicaKey]*Replica) 
 		m := members[replicaKey{c.Namespace, c.Workload, c.Pod}]
 		if m != nil {
 			c.Restarts = num(float64(m.Restarts), true, decCount)
+			m.CPU, m.Memory = c.CPU, c.WorkingSet
 		}
 		a := acheOf(it, m, k, snap.Time)
 		if a.ended = ended(it, fresh); a.ended {
