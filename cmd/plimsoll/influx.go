@@ -122,13 +122,10 @@ func (h *influxHistory) prepare(ctx context.Context) error {
 	began := time.Now()
 	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
 		err := h.tryPrepare(ctx)
-		if err == nil {
+		if err == nil || ctx.Err() != nil {
 			h.setup.Store(nil)
 			<-ctx.Done()
-			return nil
-		}
-		if ctx.Err() != nil {
-			return nil
+			return ctx.Err()
 		}
 		h.log.Warn("InfluxDB is not set up", "url", h.conn.URL(), "err", err, "again", wait)
 		h.setup.Store(&api.Condition{Type: "InfluxDBReady", Status: "False", Reason: "SetupFailed", Message: err.Error(), Since: began})

@@ -101,7 +101,7 @@ func logOf(log *slog.Logger, name string) *slog.Logger { return log.With("compon
 
 // newNode makes what a machine that is itself collected has: names, services, collector, autoscaler.
 func (m *machine) newNode(ctx context.Context) (err error) {
-	if m.names, err = names.New(names.Options{Node: m.opts.node, Sockets: names.DefaultSockets(), Logger: logOf(m.log, "names")}); err != nil {
+	if m.names, err = names.New(names.Options{Node: m.opts.node, Own: os.Getpid(), Sockets: names.DefaultSockets(), Logger: logOf(m.log, "names")}); err != nil {
 		return err
 	}
 	m.life.runs("names", m.names.Run)
