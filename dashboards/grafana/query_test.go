@@ -101,12 +101,17 @@ func TestBadBoards(t *testing.T) {
 	}
 }
 
-// TestNewBoard: a board is a short literal, and has everything a panel can be.
+// TestNewBoard: a board is a short literal (this one is in docs/grafana.md), with a text above.
 func TestNewBoard(t *testing.T) {
-	b := Board{Name: "new", Title: "New", Vars: []Var{{"node", metric.MemoryUsage, metric.Node}}, Rows: []Row{{Title: "Row", Panels: []Panel{
-		{Draw: Text, Title: "Read me", Note: "# Words", Width: 6},
-		{Draw: Lines, Title: "CPU", Show: []Query{rate(metric.CPUUsage, metric.Node, "node")}},
-	}}}}
+	b := Board{
+		Name: "memory", Title: "Memory", Vars: []Var{{"node", metric.MemoryUsage, metric.Node}},
+		Rows: []Row{{Title: "Pods", Panels: []Panel{
+			{Draw: Lines, Title: "Memory Usage", Show: []Query{avg(metric.MemoryUsage, metric.Pod, "namespace", "pod")},
+				Limits: []Query{last(metric.MemoryLimit, metric.Pod, "namespace", "pod").named("{{pod}} limit")}},
+			{Draw: Gauge, Title: "Memory used", Show: []Query{last(metric.MemoryUsage, metric.Node, "node").over(metric.MemoryCapacity)}, Warn: 0.8, Bad: 0.9},
+		}}},
+	}
+	b.Rows[0].Panels = append(b.Rows[0].Panels, Panel{Draw: Text, Title: "Read me", Note: "# Words", Width: 6})
 	for _, s := range Sources() {
 		raw, err := b.JSON(s)
 		if err != nil {
