@@ -174,7 +174,7 @@ func (q *Queue) tail(need int64) (*segment, error) {
 		q.readMu.Unlock()
 		s = nil
 	}
-	q.makeRoom(need)
+	q.makeRoom(need + segmentHeader + footerBytes)
 	if s != nil {
 		return s, nil
 	}

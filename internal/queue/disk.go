@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -15,6 +16,8 @@ import (
 type disk interface {
 	// write writes all of b at an offset.
 	write(f *os.File, b []byte, off int64) (int, error)
+	// open opens a segment for reading.
+	open(path string) (*os.File, error)
 	// sync puts a file on the disk.
 	sync(f *os.File) error
 	// syncDir puts the names in a folder on the disk.
@@ -24,6 +27,8 @@ type disk interface {
 }
 
 type osDisk struct{}
+
+func (osDisk) open(path string) (*os.File, error) { return os.Open(path) }
 
 func (osDisk) write(f *os.File, b []byte, off int64) (int, error) { return f.WriteAt(b, off) }
 
@@ -110,6 +115,13 @@ func lockDir(dir string) (*dirLock, error) {
 }
 
 func (l *dirLock) release() error { return l.f.Close() }
+
+// passing says that a file may well be readable later: the process has too many files open, or not the right to. What is
+// missing, is no file, or cannot be read from the disk's surface is damage.
+func passing(err error) bool {
+	var no unix.Errno
+	return errors.As(err, &no) && !slices.Contains([]unix.Errno{unix.ENOENT, unix.EIO, unix.EISDIR, unix.ENOTDIR, unix.ELOOP, unix.EUCLEAN}, no)
+}
 
 // isFull says whether an error means that there is no room.
 func isFull(err error) bool {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -235,5 +236,61 @@ func TestDiskFull(t *testing.T) {
 			t.Fatalf("round %d: got %d records, want 1", round, got)
 		}
 		q.tick()
+	}
+}
+
+// noFiles is a disk of which nothing can be opened at times, as when the process has too many files open.
+type noFiles struct {
+	lazyDisk
+	err error
+}
+
+func (d *noFiles) open(path string) (*os.File, error) {
+	if d.err != nil {
+		return nil, d.err
+	}
+	return d.lazyDisk.open(path)
+}
+
+// An error that may pass loses nothing; one that does not is damage.
+func TestCannotOpenFiles(t *testing.T) {
+	for _, no := range []unix.Errno{unix.EMFILE, unix.EACCES, unix.EIO} {
+		d := &noFiles{}
+		q := mustOpen(t, Options{Dir: t.TempDir(), SegmentBytes: 4 << 10, disk: d})
+		for i := range 400 {
+			mustAppend(t, q, rec(i))
+		}
+		d.err = no
+		got := drain(q) // the active segment is open anyway
+		if no == unix.EIO {
+			if s := q.Stats(); int(s.Dropped[DroppedDamaged].Records)+len(got) != 400 || q.Health().Reason != ReasonDamaged {
+				t.Errorf("EIO: got %d records and %+v", len(got), s)
+			}
+			continue
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		waits := make(chan bool)
+		go func() {
+			_, _ = q.Backlog(ctx)
+			close(waits)
+		}()
+		until(t, "the condition is set", func() bool { h := q.Health(); return h.OK && h.Reason == ReasonReadFailed })
+		cancel()
+		<-waits
+		d.err = nil
+		got = append(got, drain(q)...)
+		if len(got) != 400 || len(q.Stats().Dropped) > 0 {
+			t.Errorf("%v: got %d records, want 400; %+v", no, len(got), q.Stats())
+		}
+	}
+}
+
+// until polls a condition of another goroutine.
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within 20 s: %s", what)
+		}
 	}
 }

@@ -15,6 +15,8 @@ const (
 	ReasonWriteFailed = "WriteFailed"
 	// ReasonSyncFailed: the disk does not confirm; the newest records would not survive a power cut.
 	ReasonSyncFailed = "SyncFailed"
+	// ReasonReadFailed: a segment cannot be read at present; nothing is lost by that.
+	ReasonReadFailed = "ReadFailed"
 	// ReasonDropping: the oldest records were dropped in the last minute, because of the size or the age limit.
 	ReasonDropping = "Dropping"
 	// ReasonCursor: what was acknowledged cannot be written down.
@@ -25,7 +27,7 @@ const (
 
 // order is the order of weight; the first condition that holds is the one Health tells. Those before healthyFrom mean
 // that no records are taken.
-var order = [...]string{ReasonClosed, ReasonDiskFull, ReasonWriteFailed, ReasonSyncFailed, ReasonDropping, ReasonCursor, ReasonDamaged}
+var order = [...]string{ReasonClosed, ReasonDiskFull, ReasonWriteFailed, ReasonSyncFailed, ReasonReadFailed, ReasonDropping, ReasonCursor, ReasonDamaged}
 
 const healthyFrom = 3
 

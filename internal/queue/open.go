@@ -24,7 +24,7 @@ func Open(o Options) (*Queue, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := &Queue{opts: o, log: o.Logger.With("component", "queue"), lock: lock, changed: make(chan struct{}), buffers: make(chan []byte, 2)}
+	q := &Queue{opts: o, log: o.Logger.With("component", "queue"), lock: lock, changed: make(chan struct{}), buffers: make(chan []byte, 2), left: maxSeq}
 	q.fresh.fresh = true
 	if err := q.open(); err != nil {
 		_ = lock.release()
@@ -101,9 +101,15 @@ func (q *Queue) readSegments(c cursor) error {
 			continue
 		}
 		s, err := q.openSegment(path, base, acked[base])
+		if passing(err) { // tried again when the queue is opened next
+			q.name(path, "cannot be read at present, it is left where it is: "+err.Error())
+			q.left = min(q.left, base)
+			continue
+		}
 		if err != nil {
 			q.name(path, "cannot be read, it is set aside whole: "+err.Error())
 			if err := q.setAside(path); err != nil {
+				q.left = min(q.left, base)
 				q.log.Error("segment cannot be set aside, it is left where it is", "segment", path, "error", err)
 			}
 			continue
@@ -147,8 +153,7 @@ func (q *Queue) openSegment(path string, base uint64, acked *ackedSegment) (*seg
 		}
 		return s, nil
 	}
-	q.readWhole(s, f)
-	return s, nil
+	return s, q.readWhole(s, f)
 }
 
 // readFooter takes a sealed segment's sum from its end.
@@ -173,14 +178,17 @@ func (s *segment) readFooter(f *os.File) bool {
 }
 
 // readWhole scans a segment without a footer: the one that was being written when the last process ended, or a damaged one.
-func (q *Queue) readWhole(s *segment, f *os.File) {
+func (q *Queue) readWhole(s *segment, f *os.File) error {
 	if s.size < segmentHeader { // the process ended between making it and writing its header
 		s.acked, s.sealed = nil, true
-		return
+		return nil
 	}
 	acked := s.acked
 	s.acked = nil
 	res := scan(f, s.size, s.base, s.grow)
+	if res.err != nil {
+		return res.err
+	}
 	lost := 0
 	if res.damaged() {
 		for i := range s.span {
@@ -200,16 +208,17 @@ func (q *Queue) readWhole(s *segment, f *os.File) {
 	s.recount(s.index)
 	if s.damaged || res.sealed || res.tail == 0 {
 		s.sealed = s.sealed || res.sealed
-		return
+		return nil
 	}
 	q.n.torn += res.tail
 	q.log.Info("torn tail is cut, it was never acknowledged", "segment", s.path, "bytes", res.tail)
 	if err := f.Truncate(res.end); err != nil {
 		s.sealed = true // it can be read, and nothing more is written behind the tail
 		q.log.Warn("torn tail cannot be cut", "segment", s.path, "error", err)
-		return
+		return nil
 	}
 	s.size = res.end
+	return nil
 }
 
 func damage(res scanned, lost int) string {

@@ -71,6 +71,7 @@ type Queue struct {
 	dirty   bool          // the cursor is not what was last written
 	written time.Duration // when the cursor was written
 	n       counts
+	left    uint64 // the lowest segment that was left where it is when the queue was opened; maxSeq if none was
 }
 
 // Close puts everything on the disk and gives the folder up. Readers get ErrClosed; batches that are still out are

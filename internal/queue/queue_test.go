@@ -61,11 +61,13 @@ func try(q *Queue, l *lane) *Batch {
 		case err != nil:
 			return nil
 		case p.load != nil:
-			q.load(p.load)
+			if q.load(p.load) != nil {
+				return nil
+			}
 		case len(p.refs) == 0:
 			return nil
 		default:
-			if b := q.read(l, p); b != nil {
+			if b, err := q.read(l, p); b != nil || err != nil {
 				return b
 			}
 		}

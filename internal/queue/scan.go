@@ -63,6 +63,7 @@ type window struct {
 	size int64
 	off  int64
 	buf  []byte
+	err  error // that may pass; what is told then means nothing
 }
 
 // at returns up to n bytes at an offset, fewer only at the end of the file or where the disk cannot read.
@@ -76,7 +77,10 @@ func (w *window) at(off int64, n int) []byte {
 		if cap(w.buf) < want {
 			w.buf = make([]byte, want)
 		}
-		got, _ := w.r.ReadAt(w.buf[:want], off) // what cannot be read is damaged, as far as this is concerned
+		got, err := w.r.ReadAt(w.buf[:want], off) // what the disk cannot read is damaged
+		if passing(err) {
+			w.err = err
+		}
 		w.off, w.buf = off, w.buf[:got]
 	}
 	from := int(off - w.off)
@@ -91,6 +95,7 @@ type scanned struct {
 	bad      int64 // bytes that no record explains, before the end
 	tail     int64 // bytes behind the end
 	torn     bool  // the tail is what a write that was cut short leaves
+	err      error // it could not be read at present; the rest means nothing
 }
 
 func (s *scanned) damaged() bool { return !s.goodHead || s.bad > 0 || s.tail > 0 && !s.torn }
@@ -122,6 +127,7 @@ func scan(r io.ReaderAt, size int64, base uint64, visit func(off int64, h header
 	s.tail = size - s.end
 	s.sealed = s.sealed && s.tail == 0
 	s.torn = w.torn(s.end)
+	s.err = w.err
 	return s
 }
 

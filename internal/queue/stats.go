@@ -60,6 +60,9 @@ type counts struct {
 }
 
 func (n *counts) drop(reason string, records int, points uint64) {
+	if records <= 0 && points == 0 {
+		return
+	}
 	if n.dropped == nil {
 		n.dropped = map[string]Count{}
 	}

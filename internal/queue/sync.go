@@ -110,6 +110,7 @@ func (q *Queue) snapshot() []byte {
 	if len(q.segs) > 0 {
 		c.low = min(q.segs[0].base, q.next)
 	}
+	c.low = min(c.low, q.left)
 	for _, s := range q.segs {
 		if s.ackedN > 0 || len(s.acked) > 0 {
 			c.segs = append(c.segs, ackedSegment{base: s.base, span: s.span, records: s.ackedN, points: s.ackedPoints, bits: s.acked})
