@@ -113,14 +113,14 @@ func lines(n int) string {
 	return b.String()
 }
 
-// queue is a source of one batch that tells when it was acknowledged.
-type queue struct{ once }
+// onceQueue is a source of one batch that tells when it was acknowledged.
+type onceQueue struct{ once }
 
-func newQueue(lines string) *queue {
-	return &queue{once{lines: []byte(lines), done: make(chan struct{})}}
+func newQueue(lines string) *onceQueue {
+	return &onceQueue{once{lines: []byte(lines), done: make(chan struct{})}}
 }
 
-func (q *queue) wait(t *testing.T, d time.Duration) {
+func (q *onceQueue) wait(t *testing.T, d time.Duration) {
 	t.Helper()
 	select {
 	case <-q.done:
