@@ -51,14 +51,20 @@ func netRate(it *live.Item, decimals int, ids ...metric.ID) *float64 {
 	return num(total, ok, decimals)
 }
 
+// inwardPrefixes begin the names of interfaces that are not counted.
+var inwardPrefixes = [...]string{
+	"veth", "docker", "br-", "cni", "flannel", "cali", "virbr", "vnet", "vmnet", "podman", "lxc", "nerdctl", "kube-",
+	"dummy", "ifb", "bond", "team", "tun", "tap", "wg", "vxlan", "gre", "sit", "ip6tnl",
+}
+
+// inwardPattern is an RE2 expression that matches the whole names for which virtual is true.
+var inwardPattern = `lo|.*\..*|(?:` + strings.Join(inwardPrefixes[:], "|") + `).*`
+
 func virtual(iface string) bool {
 	if iface == "lo" || strings.Contains(iface, ".") { // eth0.7 is a VLAN on eth0
 		return true
 	}
-	for _, p := range [...]string{
-		"veth", "docker", "br-", "cni", "flannel", "cali", "virbr", "vnet", "vmnet", "podman", "lxc", "nerdctl", "kube-",
-		"dummy", "ifb", "bond", "team", "tun", "tap", "wg", "vxlan", "gre", "sit", "ip6tnl",
-	} {
+	for _, p := range inwardPrefixes {
 		if strings.HasPrefix(iface, p) {
 			return true
 		}

@@ -19,7 +19,7 @@ type History interface {
 	Query(ctx context.Context, q store.Query) ([]store.Series, error)
 }
 
-// SeriesList is GET /plimsoll/v1/series?metric=&start=&end=&step=&window=&func=&q=&by=&join= with labels as further
+// SeriesList is GET /plimsoll/v1/series?metric=&start=&end=&step=&window=&func=&q=&by=&join=&sub= with labels as further
 // parameters (node=n1, namespace=demo): the store's structured query.
 type SeriesList struct {
 	Schema string   `json:"schema"` // plimsoll.dev/series/v1
@@ -67,7 +67,7 @@ func (a *API) getSeries(w http.ResponseWriter, r *http.Request) error {
 
 // seriesQuery reads the structured query off a request.
 func seriesQuery(r *http.Request) (store.Query, error) {
-	p := readParams(r, append([]string{"metric", "start", "end", "step", "window", "func", "q", "by", "join", "failure_type", "scope", "resource", "unit"}, identity[:]...)...)
+	p := readParams(r, append([]string{"metric", "start", "end", "step", "window", "func", "q", "by", "join", "sub", "failure_type", "scope", "resource", "unit"}, identity[:]...)...)
 	q := store.Query{Limit: maxSeriesPoints}
 	name := p.text("metric")
 	row, level, err := metric.Lookup(name, p.text)
@@ -94,8 +94,23 @@ func seriesQuery(r *http.Request) (store.Query, error) {
 			q.By = strings.Split(by, ",")
 		}
 	}
-	q.Matchers = matchers(p.values)
+	q.Matchers = append(matchers(p.values), part(p, row, level)...)
 	return q, p.err
+}
+
+// part is the condition on the label that a row has of its own: an interface, a device, the metric that is scaled by.
+// Of a machine's network only the interfaces that lead out of it count, as in the live picture, unless one is named. A
+// store that keeps no such label has "" there, which is no inward interface: it answers with its sum over all of them.
+func part(p *params, row *metric.Row, level metric.Level) []store.Matcher {
+	switch named := p.values.Has("sub"); {
+	case named && row.Sub == "":
+		p.fail("sub %q: metric %q has no label of its own", p.text("sub"), p.text("metric"))
+	case named:
+		return []store.Matcher{{Name: row.Sub, Op: store.Equal, Value: p.text("sub")}}
+	case row.Sub == "interface" && level == metric.Node:
+		return []store.Matcher{{Name: row.Sub, Op: store.NotRegexp, Value: inwardPattern}}
+	}
+	return nil
 }
 
 // matchers are the labels that a query selects by.

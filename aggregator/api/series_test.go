@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -67,6 +68,44 @@ func TestSeriesAsksTheStructuredQuery(t *testing.T) {
 	}
 }
 
+func TestSeriesOfInterfacesAndOtherParts(t *testing.T) {
+	f := func(query string, want ...store.Matcher) {
+		t.Helper()
+		h := &asked{}
+		if code, body := series(t, h, query+"&start=1&end=2"); code != 200 {
+			t.Fatalf("%s: got %d %s", query, code, body)
+		}
+		if d := cmp.Diff(want, h.q.Matchers); d != "" {
+			t.Errorf("%s: matchers (-want +got):\n%s", query, d)
+		}
+	}
+	node := store.Matcher{Name: "node", Op: store.Equal, Value: "n1"}
+	outward := store.Matcher{Name: "interface", Op: store.NotRegexp, Value: inwardPattern}
+	f("metric=node_network_receive_bytes_total", outward)
+	f("metric=node_network_transmit_packets_dropped_total&node=n1&by=interface", node, outward)
+	f("metric=node_network_receive_bytes_total&node=n1&sub=lo", node, store.Matcher{Name: "interface", Op: store.Equal, Value: "lo"})
+	f("metric=node_fs_reads_bytes_total")
+	f("metric=node_fs_reads_bytes_total&sub=vda", store.Matcher{Name: "device", Op: store.Equal, Value: "vda"})
+	f("metric=container_network_receive_bytes_total")
+	f("metric=workload_scale_load_ratio&sub=cpu", store.Matcher{Name: "metric", Op: store.Equal, Value: "cpu"})
+}
+
+func TestInwardPatternSaysWhatVirtualSays(t *testing.T) {
+	re, err := regexp.Compile("^(?s:" + inwardPattern + ")$")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for iface, want := range map[string]bool{"": false, "lo": true, "eth0": false, "enp0s31f6": false, "wlan0": false, "long0": false, "eth0.7": true,
+		"veth12ab": true, "br-1f": true, "br0": false, "kube-ipvs0": true, "wg0": true, "xveth": false} {
+		if got := virtual(iface); got != want {
+			t.Errorf("virtual(%q) = %v, want %v", iface, got, want)
+		}
+		if got := re.MatchString(iface); got != want {
+			t.Errorf("inwardPattern on %q: %v, want %v", iface, got, want)
+		}
+	}
+}
+
 func TestSeriesRefuses(t *testing.T) {
 	f := func(query string, err error, want int, text string) {
 		t.Helper()
@@ -85,6 +124,7 @@ func TestSeriesRefuses(t *testing.T) {
 	f(good+"&step=-1", nil, 400, `step "-1"`)
 	f(good+"&func=mode", nil, 400, `func "mode"`)
 	f(good+"&q=2", nil, 400, `q "2"`)
+	f(good+"&sub=eth0", nil, 400, `sub "eth0"`)
 	f(good+"&q=NaN", nil, 400, `q "NaN"`)
 	f(good+"&drop=table", nil, 400, `"drop"`)
 	f(good, store.ErrBadQuery, 400, "bad query")
