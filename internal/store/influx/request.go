@@ -25,12 +25,12 @@ var (
 	ErrNotInflux = errors.New("not an InfluxDB that we know")
 )
 
-// requestTimeout is the deadline of one request of set-up; a roll-up of the past may take longer.
+// requestTimeout is the deadline of a request whose caller sets none.
 const requestTimeout = 30 * time.Second
 
 // do sends a request to the server's API; body and answer are JSON, either may be nil.
 func (c *Conn) do(ctx context.Context, method, path string, query url.Values, body, answer any) error {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	ctx, cancel := deadline(ctx)
 	defer cancel()
 	var in io.Reader
 	if body != nil {
@@ -50,6 +50,14 @@ func (c *Conn) do(ctx context.Context, method, path string, query url.Values, bo
 	}
 	_, err = c.send(r, answer)
 	return err
+}
+
+// deadline bounds a request whose caller does not.
+func deadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, has := ctx.Deadline(); has {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, requestTimeout)
 }
 
 // maxReply bounds an answer that is read whole.
@@ -142,6 +150,8 @@ func (t *table) col(row []any, name string) string {
 
 // influxQL runs one statement. Errors of InfluxQL come with status 200, inside of the answer.
 func (c *Conn) influxQL(ctx context.Context, statement string) ([]table, error) {
+	ctx, cancel := deadline(ctx)
+	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.Endpoint("query", nil), strings.NewReader(url.Values{"q": {statement}}.Encode()))
 	if err != nil {
 		return nil, err

@@ -80,6 +80,7 @@ func (s *sender) post(ctx context.Context, lines []byte) answer {
 	if a.class == stored {
 		s.w.met.lines.WithLabelValues(s.lane).Add(float64(count(lines)))
 		s.w.met.bytes.WithLabelValues(s.lane).Add(float64(len(lines)))
+		s.w.noteLate(lines)
 	}
 	if reasons[a.class] == "" { // the server took the request and judged it
 		s.tries = 0

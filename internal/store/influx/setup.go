@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-
-	"plimsoll.dev/plimsoll/internal/metric"
 )
 
 // SetupOptions say what a server should have.
@@ -227,36 +225,4 @@ func keeps(d time.Duration) string {
 		return fmt.Sprintf("for %d days", d/(24*time.Hour))
 	}
 	return "for " + strings.TrimSuffix(strings.TrimSuffix(d.String(), "0s"), "0m")
-}
-
-// Backfill rolls up a stretch of the past, whole hours and days, for data that came late. It may take long; ctx bounds it.
-func (s *Setup) Backfill(ctx context.Context, from, to time.Time) error {
-	v, err := s.conn.Detect(ctx)
-	if err != nil {
-		return err
-	}
-	p := s.conn.Place(v)
-	for _, r := range []RollUp{Hour, Day} {
-		a, b := from.Truncate(r.Every()), to.Add(r.Every()-1).Truncate(r.Every())
-		for ; a.Before(b); a = a.Add(24 * time.Hour) {
-			end := a.Add(24 * time.Hour)
-			if end.After(b) {
-				end = b
-			}
-			for _, l := range metric.Levels() {
-				switch v.Major {
-				case 1:
-					_, err = s.conn.influxQL(ctx, rollUpQL(p, l, r, timeRange(a, end)))
-				case 2:
-					err = s.fluxQuery(ctx, fluxRollUp(p, l, r, fmt.Sprintf("start: %s, stop: %s", a.UTC().Format(time.RFC3339), end.UTC().Format(time.RFC3339))))
-				default:
-					return fmt.Errorf("cannot roll up on %v: it has no roll-ups of ours", v)
-				}
-				if err != nil {
-					return fmt.Errorf("cannot roll up %s from %s: %w", p.Measurement(l, r), a.Format(time.RFC3339), err)
-				}
-			}
-		}
-	}
-	return nil
 }

@@ -89,6 +89,9 @@ type Writer struct {
 	write api.WriteAPIBlocking
 	cond  conditions
 	met   *writerMetrics
+
+	lateMu sync.Mutex
+	late   Late
 }
 
 // NewWriter returns a writer that sends nothing until Run.
