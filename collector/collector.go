@@ -28,7 +28,7 @@ func New(opt Options) (*Collector, error) {
 		return nil, err
 	}
 	c := &Collector{opt: opt, own: o}
-	full := &lane{name: "full", every: opt.Interval, read: opt.Full.Read}
+	full := &lane{name: "full", every: opt.Interval, early: opt.Interval / 2, read: opt.Full.Read}
 	if opt.Live != nil {
 		full.sinks = append(full.sinks, &sender{name: "live", sink: opt.Live})
 	}
@@ -37,7 +37,7 @@ func New(opt Options) (*Collector, error) {
 	}
 	c.lanes = append(c.lanes, full)
 	if opt.Fast != nil && opt.Live != nil {
-		c.lanes = append(c.lanes, &lane{name: "fast", every: opt.FastInterval, read: opt.Fast.Read,
+		c.lanes = append(c.lanes, &lane{name: "fast", every: opt.FastInterval, early: opt.FastInterval / 4, read: opt.Fast.Read,
 			sinks: []*sender{{name: "live", sink: opt.Live}}})
 	}
 	for _, l := range c.lanes {

@@ -115,11 +115,11 @@ func TestLanes(t *testing.T) {
 				t.Errorf("Health: %v", err)
 			}
 		})
-		if d := cmp.Diff(history.log, []string{"full@0s", "full@2.5s", "full@10s"}); d != "" {
+		if d := cmp.Diff(history.log, []string{"full@0s", "full@5s", "full@10s"}); d != "" {
 			t.Errorf("history lane (-got +want):\n%s", d)
 		}
 		got := strings.Join(live.log, " ")
-		for _, want := range []string{"full@0s", "full@2.5s", "full@10s", "fast@0s", "fast@250ms", "fast@1s", "fast@9s", "fast@10s"} {
+		for _, want := range []string{"full@0s", "full@5s", "full@10s", "fast@0s", "fast@250ms", "fast@1s", "fast@9s", "fast@10s"} {
 			if !strings.Contains(got+" ", want+" ") {
 				t.Errorf("the live lane lacks %s: %s", want, got)
 			}

@@ -14,6 +14,8 @@ import (
 type lane struct {
 	name  string
 	every time.Duration
+	// early is when the second tick comes: rates need two, and nobody likes to wait for the first.
+	early time.Duration
 	read  func(time.Time) *metric.Batch
 	sinks []*sender
 
@@ -42,11 +44,8 @@ func (l *lane) begin() {
 
 func (l *lane) busy() bool { return l.inside.Load() }
 
-// early is when the second tick comes, as a part of the interval: rates need two, and nobody likes to wait for the first.
-const early = 4
-
 // run ticks until ctx ends, on the monotonic clock: tick k is due k intervals after the start, and one more comes
-// early, a quarter of an interval after the first. A tick that comes due while one is still being read is skipped and counted.
+// early. A tick that comes due while one is still being read is skipped and counted.
 func (l *lane) run(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -62,9 +61,9 @@ func (l *lane) run(ctx context.Context) {
 		}
 		l.tick(ctx, &wg)
 		passed := time.Since(start)
-		if !second && passed < l.every/early {
+		if !second && passed < l.early {
 			second = true
-			timer.Reset(l.every/early - passed)
+			timer.Reset(l.early - passed)
 			continue
 		}
 		second = true
