@@ -134,6 +134,11 @@ func (r *Reader) answer(ctx context.Context, p Place, q store.Query) ([]store.Se
 	if err != nil {
 		return nil, err
 	}
+	if len(plan.List) > 0 {
+		if err := r.apart(ctx, p, plan); err != nil {
+			return nil, err
+		}
+	}
 	a := plan.Answer(r.opts.MaxPoints, LabelValue)
 	for rest := plan.Statements; len(rest) > 0; {
 		batch := rest[:min(plan.Together, len(rest))]
@@ -143,6 +148,20 @@ func (r *Reader) answer(ctx context.Context, p Place, q store.Query) ([]store.Se
 		}
 	}
 	return a.Series()
+}
+
+// apart asks for the series first, and has the plan ask for each by itself.
+func (r *Reader) apart(ctx context.Context, p Place, plan *influxql.Plan) error {
+	var series []map[string]string
+	err := ask(ctx, r, p, strings.Join(plan.List, "; "), func(_ int, s *rows[number]) error {
+		if len(series) >= r.opts.MaxPoints {
+			return fmt.Errorf("%w: more than %d series", store.ErrTooLarge, r.opts.MaxPoints)
+		}
+		series = append(series, s.Tags)
+		return nil
+	})
+	plan.Apart(series)
+	return err
 }
 
 // statements sends statements in one request and hands their rows to the answer.

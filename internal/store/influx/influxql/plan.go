@@ -1,6 +1,9 @@
 package influxql
 
 import (
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"plimsoll.dev/plimsoll/internal/metric"
@@ -52,12 +55,46 @@ type Plan struct {
 	// Statements are to be sent in this order, as many as Together in one request. There are none when no series can match.
 	Statements []Statement
 	Together   int
+	// List, if not empty, are statements whose answers' tags are the series that the plan is about. Whoever sends them first and
+	// hands the tags to Apart gets the answer several times faster: InfluxDB 1.8 and 2 merge the points of all series before a
+	// PERCENTILE, at a cost that one series by itself does not have.
+	List []string
 
+	apart  func(conditions []string) // writes the statements for one series
 	query  store.Query
 	window int64 // milliseconds
 	kind   kind
 	join   bool           // the answer joins the series; else the engine did
 	labels []metric.Label // that every series has
+}
+
+// maxApart is the most statements of a plan that asks for each series by itself.
+const maxApart = 20_000
+
+// Apart makes the plan ask for each series by itself, given the tags that List's statements answered. It leaves the plan as it is
+// where there would be too many statements.
+func (p *Plan) Apart(series []map[string]string) {
+	if p.apart == nil || len(series)*len(p.Statements) > maxApart {
+		return
+	}
+	slices.SortFunc(series, func(a, b map[string]string) int { return strings.Compare(keyOfTags(a), keyOfTags(b)) })
+	series = slices.CompactFunc(series, maps.Equal)
+	p.Statements, p.join = nil, p.query.By != nil
+	for _, tags := range series {
+		var conditions []string
+		for _, name := range slices.Sorted(maps.Keys(tags)) {
+			conditions = append(conditions, Equals(name, tags[name]))
+		}
+		p.apart(conditions)
+	}
+}
+
+func keyOfTags(tags map[string]string) string {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(tags)) {
+		b.WriteString(name + "\x00" + tags[name] + "\x00")
+	}
+	return b.String()
 }
 
 // grid returns the times of the answer's points, Unix milliseconds.

@@ -33,7 +33,7 @@ func Render(q store.Query, o Options) (*Plan, error) {
 	if never {
 		return p, nil
 	}
-	w := writer{Plan: p, opts: o, reading: newReading(&p.query, row, conds, o.Database)}
+	w := &writer{Plan: p, opts: o, reading: newReading(&p.query, row, conds, o.Database)}
 	if err := w.write(); err != nil {
 		return nil, err
 	}
@@ -68,7 +68,8 @@ func (w *writer) write() error {
 	switch {
 	case !whole && w.window == step && small:
 		w.join = w.join && w.low()
-		return w.grouped(w.sources(lo, last, step, step), step)
+		w.grouped(w.sources(lo, last, step, step), step)
+		return nil
 	case composable && (!whole || !small || len(w.sources(lo, last, w.window, 0)) > 1):
 		return w.pieces(lo, last, step)
 	case !small:
@@ -77,24 +78,62 @@ func (w *writer) write() error {
 		return nil
 	}
 	w.join = w.join && w.low()
+	if whole {
+		w.only(last)
+		return nil
+	}
 	for t := first; t <= last; t += step {
 		s := w.best(t)
-		w.add(&s, 0, t)
-		w.Statements[len(w.Statements)-1].single = true
+		w.point(&s, t)
 	}
 	return nil
 }
 
+// point writes the statement of one point.
+func (w *writer) point(s *source, t int64) {
+	w.add(s, 0, t)
+	w.Statements[len(w.Statements)-1].single = true
+}
+
+// only writes the statement of the only point.
+func (w *writer) only(t int64) {
+	s := w.best(t)
+	w.each([]source{s}, func(s *source) { w.point(s, t) })
+}
+
+// apartFrom is the range from which on a quantile is asked for series by series.
+const apartFrom = 24 * time.Hour
+
+// each writes the statements of sources, and remembers how to do it for each series by itself where that is better.
+func (w *writer) each(ss []source, add func(*source)) {
+	span := int64(0)
+	for i := range ss {
+		add(&ss[i])
+		span += ss[i].hi - ss[i].lo
+	}
+	if w.query.Func != store.Quantile || w.query.Q <= 0 || w.query.Q >= 1 || w.opts.Piece > 0 || span <= apartFrom.Milliseconds() {
+		return
+	}
+	for i := range ss {
+		w.List = append(w.List, w.list(&ss[i]))
+	}
+	w.apart = func(conditions []string) {
+		w.extra = conditions
+		for i := range ss {
+			add(&ss[i])
+		}
+	}
+}
+
 // grouped writes statements whose rows are the points.
-func (w *writer) grouped(ss []source, step int64) error {
-	for _, s := range ss {
+func (w *writer) grouped(ss []source, step int64) {
+	w.each(ss, func(s *source) {
 		n := s.hi - s.lo
 		if p := w.opts.Piece.Milliseconds(); p > 0 {
 			n = max(p/step, 1) * step
 		}
-		w.cut(s, n, func(s *source) { w.add(s, step, s.hi) })
-	}
-	return nil
+		w.cut(*s, n, func(s *source) { w.add(s, step, s.hi) })
+	})
 }
 
 // pieces writes statements whose rows are pieces of the windows, as long as can be.
@@ -151,7 +190,9 @@ func (w *writer) add(s *source, group, end int64) {
 		return " GROUP BY " + strings.Join(dims, ", ") + fill
 	}
 	text := "SELECT " + w.columns(s, w.kind, lo, hi, group > 0) + by("*")
-	if w.query.By != nil && !w.join {
+	if field, ok := w.single(s, group); ok && w.query.By != nil && !w.join { // nothing is left to do before the join
+		text = "SELECT " + joins(w.query.Join) + "(" + Ident(field) + ") AS v FROM " + w.from(s, lo, hi) + by(w.tagsOf(w.query.By)...)
+	} else if w.query.By != nil && !w.join {
 		text = "SELECT " + joins(w.query.Join) + "(v) AS v FROM (" + text + ") WHERE " + until(hi) + by(w.tagsOf(w.query.By)...)
 	}
 	st := Statement{Text: text, t: shift + group}

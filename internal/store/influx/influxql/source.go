@@ -1,6 +1,7 @@
 package influxql
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -34,7 +35,8 @@ type reading struct {
 	field      string // "" for a rate that is not kept
 	conditions []string
 	database   string
-	first      int64 // a point of the grid, by which rates are aligned
+	extra      []string // more conditions: one series' tags
+	first      int64    // a point of the grid, by which rates are aligned
 }
 
 func newReading(q *store.Query, row *metric.Row, conditions []string, database string) *reading {
@@ -52,7 +54,7 @@ func (r *reading) from(s *source, lo, hi int64) string {
 	if s.rollup != nil {
 		from = Ident(r.database) + "." + Ident(s.rollup.Policy) + "." + Ident(r.q.Level.String()+s.rollup.Suffix)
 	}
-	return from + " WHERE " + strings.Join(append(r.conditions[:len(r.conditions):len(r.conditions)], between(lo, hi)), " AND ")
+	return from + " WHERE " + strings.Join(slices.Concat(r.conditions, r.extra, []string{between(lo, hi)}), " AND ")
 }
 
 // raw renders what a statement reads from when it is not a roll-up: the column that has the value, and what follows FROM.
@@ -157,6 +159,40 @@ func (r *reading) quantile(c, greatest, least string) string {
 }
 
 func percent(p float64) string { return strconv.FormatFloat(p, 'f', -1, 64) }
+
+// list renders a statement whose answer has the tags of every series that a source has.
+func (r *reading) list(s *source) string {
+	field := r.field
+	switch {
+	case s.rollup != nil:
+		field = "mean_" + r.field
+	case field == "":
+		field = r.row.Field
+	}
+	lo, hi := s.lo-s.shift(), s.hi-s.shift()
+	return "SELECT COUNT(" + Ident(field) + ") AS v FROM " + r.from(s, lo, hi) + " GROUP BY *"
+}
+
+// single says whether a roll-up's groups of so many milliseconds hold one point each, and the field that this point's value is.
+func (r *reading) single(s *source, group int64) (field string, ok bool) {
+	if s.rollup == nil || group != s.rollup.Every.Milliseconds() {
+		return "", false
+	}
+	switch r.q.Func {
+	case store.Avg, store.Rate:
+		return "mean_" + r.field, true
+	case store.Max, store.Min:
+		if r.q.RateOver >= s.rollup.Every {
+			return "mean_" + r.field, true
+		}
+		return string(r.q.Func) + "_" + r.field, true
+	case store.Count:
+		return "count_" + r.field, true
+	case store.Last:
+		return "last_" + r.field, true
+	}
+	return "", false
+}
 
 // low says whether the answer may have to take the least for the quantile, so that the engine cannot join.
 func (r *reading) low() bool { return r.q.Func == store.Quantile && r.q.Q > 0 && r.q.Q < 0.5 }
