@@ -1,6 +1,6 @@
 // Package web is the page that people keep open: what the machine does, what is scaled and why, who hurts. It is
 // written in TypeScript (src), built by `npm run build` into dist, which is committed, and served from memory.
-// The page drinks from the public API alone: /plimsoll/v1 for what is now and /api/v1/query_range for what was.
+// The page drinks from the public API alone: /plimsoll/v1, of which the stream tells what is now and series what was.
 package web
 
 import (

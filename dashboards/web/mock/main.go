@@ -2,7 +2,7 @@
 //
 //	go run ./dashboards/web/mock -scene full
 //
-// It speaks as much of /plimsoll/v1 and of the Prometheus HTTP API as the page asks for. Every value is a pure function
+// It speaks as much of /plimsoll/v1 as the page asks for. Every value is a pure function
 // of the time, so that live values and history agree.
 package main
 
@@ -56,6 +56,6 @@ func routes(w *world) http.Handler {
 	mux.HandleFunc("GET /plimsoll/v1/overview", w.serveOverview)
 	mux.HandleFunc("GET /plimsoll/v1/stream", w.serveStream)
 	mux.HandleFunc("GET /plimsoll/v1/workloads/{ns}/{kind}/{name}", w.serveWorkload)
-	mux.HandleFunc("GET /api/v1/query_range", w.serveRange)
+	mux.HandleFunc("GET /plimsoll/v1/series", w.serveSeries)
 	return mux
 }

@@ -1,69 +1,64 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 	"net/http"
-	"regexp"
 	"strconv"
+	"strings"
 )
 
-var (
-	nameOf   = regexp.MustCompile(`(?:container|node|workload|pod)_[a-z0-9_]+`)
-	labelsOf = regexp.MustCompile(`(\w+)=("(?:[^"\\]|\\.)*")`)
-)
+// line is one series of an answer.
+type line struct {
+	Labels map[string]string `json:"labels"`
+	Points [][2]float64      `json:"points"`
+}
 
-// serveRange answers the expressions that the page asks for.
-func (w *world) serveRange(rw http.ResponseWriter, r *http.Request) {
+// serveSeries answers the structured queries that the page asks.
+func (w *world) serveSeries(rw http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
-	expr := q.Get("query")
+	name := q.Get("metric")
+	level, _, _ := strings.Cut(name, "_")
 	start, _ := strconv.ParseFloat(q.Get("start"), 64)
 	end, _ := strconv.ParseFloat(q.Get("end"), 64)
 	step, _ := strconv.ParseFloat(q.Get("step"), 64)
-	name := nameOf.FindString(expr)
-	if name == "" || step <= 0 || (end-start)/step > 11000 {
+	if !strings.Contains(" container node workload pod ", " "+level+" ") || step <= 0 || (end-start)/step > 11000 {
 		rw.WriteHeader(http.StatusBadRequest)
-		answer(rw, map[string]any{"status": "error", "errorType": "bad_data", "error": fmt.Sprintf("cannot read the query %q", expr)})
+		answer(rw, map[string]any{"schema": "plimsoll.dev/error/v1", "status": 400, "error": fmt.Sprintf("cannot read the query %q", r.URL.RawQuery)})
 		return
 	}
 	want := map[string]string{}
-	for _, m := range labelsOf.FindAllStringSubmatch(expr, -1) {
-		var s string
-		if json.Unmarshal([]byte(m[2]), &s) == nil {
-			want[m[1]] = s
+	for _, label := range [...]string{"node", "namespace", "workload_kind", "workload", "pod", "container"} {
+		if q.Has(label) {
+			want[label] = q.Get(label)
 		}
 	}
-	result := []any{}
-	for _, s := range w.series(name, want, start, end, step) {
-		result = append(result, s)
-	}
-	answer(rw, map[string]any{"status": "success", "data": map[string]any{"resultType": "matrix", "result": result}})
+	answer(rw, map[string]any{"schema": "plimsoll.dev/series/v1", "series": w.series(name, want, q.Get("by") != "", start, end, step)})
 }
 
-// series evaluates one metric: one series for each container where no container is named, else one.
-func (w *world) series(name string, want map[string]string, start, end, step float64) []any {
-	line := func(labels map[string]string, at func(t float64) float64) any {
-		values := [][2]any{}
+// series evaluates one metric: one line for each container where they are to stay apart, else one of all.
+func (w *world) series(name string, want map[string]string, apart bool, start, end, step float64) []line {
+	draw := func(labels map[string]string, at func(t float64) float64) line {
+		l := line{labels, [][2]float64{}}
 		for t := start; t <= end; t += step {
 			if t < float64(w.oldest()) || t > w.now() {
 				continue
 			}
 			if v := at(t); !math.IsInf(v, 0) {
-				values = append(values, [2]any{t, strconv.FormatFloat(v, 'g', -1, 64)})
+				l.Points = append(l.Points, [2]float64{t, v})
 			}
 		}
-		return map[string]any{"metric": labels, "values": values}
+		return l
 	}
-	if len(want) == 0 && name == "container_cpu_usage_seconds_total" {
-		var out []any
-		for _, b := range w.all(w.now()) {
-			labels := map[string]string{"node": "node-7", "namespace": b.ns, "pod": b.pod, "container": b.name}
-			out = append(out, line(labels, func(t float64) float64 { return w.sum(name, []box{b.then(t)}, t) }))
-		}
-		return out
+	out := []line{}
+	if !apart {
+		return append(out, draw(map[string]string{}, func(t float64) float64 { return w.value(name, want, t) }))
 	}
-	return []any{line(map[string]string{}, func(t float64) float64 { return w.value(name, want, t) })}
+	for _, b := range w.all(w.now()) {
+		labels := map[string]string{"node": "node-7", "namespace": b.ns, "pod": b.pod, "container": b.name}
+		out = append(out, draw(labels, func(t float64) float64 { return w.sum(name, []box{b.then(t)}, t) }))
+	}
+	return out
 }
 
 // then gives the container as it was: a replica's use depends on how many there were.

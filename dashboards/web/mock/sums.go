@@ -36,7 +36,7 @@ func (w *world) sum(name string, some []box, t float64) float64 {
 	if name == "node_cpu_usage_seconds_total" {
 		return min(2, total)
 	}
-	if strings.Contains(name, "pressure") || strings.Contains(name, "throttled") {
+	if strings.Contains(name, "pressure") || strings.Contains(name, "_cfs_") {
 		return worst
 	}
 	return total
@@ -55,6 +55,11 @@ func (b box) metric(name string, t float64) (float64, bool) {
 		return b.memory(t), true
 	case "cpu_cfs_throttled_periods_total":
 		return b.throttled(t), true
+	case "cpu_cfs_periods_total":
+		if b.cpuLimit > 0 {
+			return 1, true // throttled periods are told as their share
+		}
+		return 0, true
 	case "pressure_cpu_waiting_seconds_total":
 		return b.pressure(t), true
 	case "pressure_memory_waiting_seconds_total":

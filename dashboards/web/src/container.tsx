@@ -5,7 +5,7 @@ import { home, link } from "./address.ts";
 import { useBeyond } from "./beyond.ts";
 import { Charts } from "./charts.tsx";
 import type { Container } from "./contract.ts";
-import { containerLines, matcher } from "./lines.ts";
+import { containerLines } from "./lines.ts";
 import { containerKey } from "./live.ts";
 import type { ViewProps } from "./page.tsx";
 import { usePicture } from "./picture.ts";
@@ -27,7 +27,7 @@ export function ContainerPage({ live, data, address, go, view: v }: Props) {
   useEffect(() => {
     if (beyond && c) live.trails.push(key, seconds(beyond.time)!, containerLines.map((l) => l.now(c)));
   }, [beyond]);
-  const sel = [matcher("namespace", v.namespace), matcher("pod", v.pod), matcher("container", v.name), v.node && matcher("node", v.node)].filter(Boolean).join(",");
+  const sel = { namespace: v.namespace, pod: v.pod, container: v.name, ...(v.node && { node: v.node }) };
   const since = seconds(data.since)!;
   const picture = usePicture({ lines: containerLines, sel, trail: live.trails.get(key, containerLines.length), address, live });
   const title = c?.title ?? [v.namespace, v.pod || v.name].filter(Boolean).join("/");

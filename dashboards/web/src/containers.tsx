@@ -3,8 +3,8 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { link, rangeNames, ranges, type Address } from "./address.ts";
 import type { Container, Node, Num, Overview } from "./contract.ts";
 import { empty, join, thin } from "./frame.ts";
-import { lookback, read, step } from "./history.ts";
-import { containerLines, forgiving } from "./lines.ts";
+import { read, step } from "./history.ts";
+import { containerCPU, containerLines } from "./lines.ts";
 import { containerKey, type Live } from "./live.ts";
 import { Bar, Section, Spark } from "./marks.tsx";
 import { Order, type Placed } from "./order.ts";
@@ -194,8 +194,8 @@ function useSparks(live: Live, address: Address) {
     if (!ready) return;
     const stop = new AbortController();
     const end = Math.floor(live.now() / by) * by;
-    const expr = forgiving((w) => `sum by (node, namespace, pod, container) (rate(container_cpu_usage_seconds_total[${w}]))`, lookback(by) + "s");
-    read(expr, end - span, end, by, stop.signal).then((all) => {
+    const ask = { ...containerCPU, by: ["node", "namespace", "pod", "container"] };
+    read(ask, {}, { start: end - span, end, step: by }, stop.signal).then((all) => {
       const key = (l: Record<string, string>) => containerKey({ node: l.node ?? "", namespace: l.namespace ?? "", pod: l.pod ?? "", name: l.container ?? "" });
       setPast(new Map(all.map((s) => [key(s.labels), s.points])));
     }, () => {});

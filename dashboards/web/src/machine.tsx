@@ -6,7 +6,7 @@ import { nodeLines } from "./lines.ts";
 import { nodeKey } from "./live.ts";
 import type { ViewProps } from "./page.tsx";
 import { usePicture } from "./picture.ts";
-import { nodeMatcher } from "./tiles.tsx";
+import { nodeLabels } from "./tiles.tsx";
 import { disk, gapSays, memory, seconds, whole } from "./units.ts";
 import { machineCharts } from "./views.ts";
 
@@ -17,7 +17,7 @@ const keys = nodeLines.map((l) => l.key);
 export function MachinePage({ live, data, address, go, view }: Props) {
   const n = view.node ? data.nodes.find((x) => x.name === view.node) : data.node;
   const since = seconds(data.since)!;
-  const picture = usePicture({ lines: nodeLines, sel: nodeMatcher(view.node), trail: live.trails.get(nodeKey(view.node), nodeLines.length), address, live });
+  const picture = usePicture({ lines: nodeLines, sel: nodeLabels(view.node), trail: live.trails.get(nodeKey(view.node), nodeLines.length), address, live });
   const facts = n && [`${whole(n.cores)} cores`, memory(n.memory), n.diskFree !== null && `${disk(n.diskFree)} free${n.diskDevice ? ` on ${n.diskDevice}` : ""}`, n.load1 !== null && `load ${n.load1.toFixed(2)}`, `${n.containers} containers`];
   return (
     <>

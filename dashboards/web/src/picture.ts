@@ -3,7 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { ranges, type Address } from "./address.ts";
 import { between, empty, grid, join, thin, type Frame } from "./frame.ts";
 import { finest, readLines, step } from "./history.ts";
-import type { Line } from "./lines.ts";
+import type { Labels, Line } from "./lines.ts";
 import type { Live } from "./live.ts";
 import type { Trail } from "./trail.ts";
 import { seconds } from "./units.ts";
@@ -27,7 +27,7 @@ interface Past {
 
 export interface PictureOptions<T> {
   lines: Line<T>[];
-  sel: string;
+  sel: Labels;
   trail: Trail;
   address: Address;
   live: Live;
@@ -41,14 +41,14 @@ export function usePicture<T>(o: PictureOptions<T>): Picture {
   const by = step(span);
   const every = Math.max(by, 120);
   const turn = zoomed ? 0 : Math.floor(now / every); // asks again from time to time
-  const thing = [sel, lines.map((l) => l.key).join()].join(" ");
+  const thing = [JSON.stringify(sel), lines.map((l) => l.key).join()].join(" ");
   const key = [thing, span, a.from, a.to].join(" ");
   const [past, setPast] = useState<Past | null>(null);
   useEffect(() => {
     const stop = new AbortController();
     const end = Math.ceil((zoomed ? a.to! : now) / by) * by;
     const start = Math.floor((zoomed ? a.from! : now - span) / by) * by;
-    readLines(lines, sel, start, end, by, stop.signal).then(
+    readLines(lines, sel, { start, end, step: by }, stop.signal).then(
       (points) => setPast({ key, thing, step: by, frame: grid(points, start, end, by), error: "" }),
       (e: Error) => stop.signal.aborted || setPast((p) => ({ key, thing, step: by, frame: p?.key === key ? p.frame : empty(lines.length), error: e.message })),
     );

@@ -2,7 +2,7 @@
 import type { ComponentChildren } from "preact";
 import { link, ranges, rangeNames, type Address } from "./address.ts";
 import type { Container, Num, Overview } from "./contract.ts";
-import { matcher, nodeLines } from "./lines.ts";
+import { nodeLines, type Labels } from "./lines.ts";
 import { nodeKey } from "./live.ts";
 import { Section, Spark } from "./marks.tsx";
 import type { ViewProps } from "./page.tsx";
@@ -25,7 +25,7 @@ const plus = (a: Num, b: Num): Num => (a === null && b === null ? null : (a ?? 0
 export function Tiles({ live, data, address }: ViewProps) {
   const n = data.node;
   const trail = live.trails.get(nodeKey(""), nodeLines.length);
-  const p = usePicture({ lines: nodeLines, sel: "", trail, address: { ...address, from: null, to: null }, live });
+  const p = usePicture({ lines: nodeLines, sel: {}, trail, address: { ...address, from: null, to: null }, live });
   const col = (...keys: string[]) => p.frame.t.map((_, i) => keys.map((k) => p.frame.cols[key(k)]?.[i]).reduce((a, b) => (a == null ? b : b == null ? a : a + b)));
   const high = (c: (number | null | undefined)[]) => Math.max(0, ...c.filter((v): v is number => typeof v === "number"));
   const spark = (ink: "a" | "b" | "c" | "d", c: (number | null | undefined)[], top: number | null, line = top !== null) => (
@@ -151,4 +151,4 @@ export function Machines({ live, data, address }: ViewProps) {
   );
 }
 
-export const nodeMatcher = (name: string) => (name ? matcher("node", name) : "");
+export const nodeLabels = (name: string): Labels => (name ? { node: name } : {});

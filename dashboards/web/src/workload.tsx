@@ -7,7 +7,7 @@ import type { Decision, Replica, Scaled } from "./contract.ts";
 import { Crumbs, Zoom } from "./crumbs.tsx";
 import { head, Log } from "./decision.tsx";
 import { exact } from "./frame.ts";
-import { groupLines, matcher, scaledLines } from "./lines.ts";
+import { groupLines, scaledLines } from "./lines.ts";
 import { containerKey, workloadKey } from "./live.ts";
 import { Dots, Section } from "./marks.tsx";
 import type { ViewProps } from "./page.tsx";
@@ -26,7 +26,7 @@ export function WorkloadPage({ live, data, address, go, view: v }: Props) {
   const group = live.group(v, s);
   const containers = known?.containers ?? group.containers;
   const lines = [...groupLines, ...(s ? scaledLines(s.metrics.map((m) => m.name)) : [])];
-  const sel = [matcher("namespace", v.namespace), matcher("workload", v.name), matcher("workload_kind", v.kind)].join(",");
+  const sel = { namespace: v.namespace, workload: v.name, workload_kind: v.kind };
   const since = seconds(data.since)!;
   const now = live.now();
   const picture = usePicture({ lines, sel, trail: live.trails.get(key, lines.length), address, live });

@@ -35,6 +35,20 @@ staged("empty", "an empty list says what would fill it", async (server) => {
   await close();
 });
 
+staged("full", "the past comes from the structured query alone", async (server) => {
+  const { page, wrong, close } = await open(browser, server.url, "#/");
+  const asked = [];
+  page.on("request", (r) => asked.push(new URL(r.url()).pathname));
+  await page.goto(server.url + "#/container/node-7/docker/postgres/postgres?range=1h");
+  await page.waitForSelector(".plot:not(.none) canvas");
+  await page.click("summary >> nth=0");
+  await page.waitForFunction(() => document.querySelectorAll(".numbers tbody tr").length > 50);
+  assert.ok(asked.includes("/plimsoll/v1/series"), asked.join());
+  assert.deepEqual(asked.filter((p) => !p.startsWith("/plimsoll/v1/")), []);
+  assert.deepEqual(wrong, []);
+  await close();
+});
+
 staged("ill", "trouble of Plimsoll's own is said first", async (server) => {
   const { page, close } = await open(browser, server.url);
   assert.match(await page.textContent("main > ul >> nth=0"), /DiskFull.*cannot be written/);

@@ -1,36 +1,33 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { sorted, shortImage } from "../../src/containers.tsx";
 import type { Container, Decision, Scaled } from "../../src/contract.ts";
 import { head, news } from "../../src/decision.tsx";
 import { lookback, step } from "../../src/history.ts";
-import { containerLines, groupLines, matcher, nodeLines, scaledLines } from "../../src/lines.ts";
+import { containerLines, groupLines, nodeLines, scaledLines } from "../../src/lines.ts";
 import { paths } from "../../src/marks.tsx";
 import { csv } from "../../src/numbers.tsx";
 import { matches } from "../../src/overview.tsx";
 import { tightest } from "../../src/scaled.tsx";
 
+declare const ROOT: string;
+
 test("steps keep a chart's points few, and never finer than the history", () => {
   assert.deepEqual([60, 900, 3600, 21600, 86400, 604800].map((s) => step(s)), [10, 10, 10, 60, 240, 1800]);
   assert.equal(step(1e12), 86400);
-  assert.equal(lookback(10), 25);
-  assert.equal(lookback(240), 240);
+  assert.deepEqual([lookback(10, "rate"), lookback(10, "last"), lookback(20, "rate"), lookback(240, "rate")], [30, 20, 30, 240]);
 });
 
-test("label values are quoted for PromQL", () => {
-  assert.equal(matcher("pod", String.raw`system-getty\x2dtty1`), String.raw`pod="system-getty\\x2dtty1"`);
-  assert.equal(matcher("pod", 'a"b'), String.raw`pod="a\"b"`);
-});
-
-test("every line asks for something with its matchers and window", () => {
+test("every line asks for a metric of the catalogue, joined into one line", () => {
+  const rows = readFileSync(ROOT + "internal/metric/rows.go", "utf8");
   for (const l of [...containerLines, ...nodeLines, ...groupLines, ...scaledLines(["cpu", "rps"])]) {
-    const q = l.expr('a="b"', "30s");
-    assert.match(q, /a="b"/, l.key);
-    assert.match(q, /\[30s\]/, l.key);
+    assert.ok(l.asks.length, l.key);
+    for (const a of l.asks)
+      for (const m of [a.metric, a.over ?? a.metric]) assert.ok(rows.includes(`"${m.replace(/^(node|pod)_/, "container_")}"`), m);
   }
-  assert.match(scaledLines(["cpu", "rps"])[4]!.expr("x", "30s"), /metric="rps"/);
-  assert.doesNotMatch(scaledLines(["cpu"])[2]!.expr("x", "30s"), /metric=/);
-  assert.doesNotMatch(nodeLines[5]!.expr("", "30s"), /\{,/);
+  assert.equal(scaledLines(["cpu", "rps"])[4]!.asks[0]!.sub, "rps");
+  assert.equal(scaledLines(["cpu"])[2]!.asks[0]!.sub, undefined);
 });
 
 test("rows are sorted by what hurts, or by a column; what is not known goes last", () => {
