@@ -117,7 +117,6 @@ func (w *writer) batch(b *metric.Batch) error {
 // group appends an entity's points.
 func (w *writer) group(e *entry, points []metric.Point) {
 	e.seen = w.seen
-	before := e.last
 	for i := range points {
 		p := &points[i]
 		if v := p.V; v-v != 0 { // NaN, +Inf, -Inf
@@ -136,9 +135,6 @@ func (w *writer) group(e *entry, points []metric.Point) {
 		if p.T > e.last {
 			e.last = p.T
 		}
-	}
-	if before != 0 && e.last > before {
-		e.interval = nextInterval(e.interval, e.last-before)
 	}
 }
 

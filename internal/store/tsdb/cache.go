@@ -28,7 +28,6 @@ type entry struct {
 	at       int              // where the next point is expected: batches repeat their order
 	seen     time.Time        // when it last came, by the monotonic clock
 	last     int64            // its newest sample, Unix milliseconds
-	interval int64            // milliseconds between its last two groups; 0: not known
 }
 
 // series is one series of an entity.

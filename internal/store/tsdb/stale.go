@@ -66,10 +66,10 @@ func (db *DB) markVanished() {
 	w := writer{db: db, gen: db.gen, ctx: db.gen.ctx, newest: db.opts.Now().Add(ahead).UnixMilli(), seen: now}
 	w.app = db.gen.tsdb.Appender(w.ctx)
 	for _, e := range db.cache.byValue {
-		if now.Sub(e.seen) > absence(e.interval) {
+		if now.Sub(e.seen) > absence(e.longest()) {
 			for i := range e.series {
 				s := &e.series[i]
-				w.mark(s, s.last+max(min(s.interval, e.interval), 1)+1)
+				w.mark(s, s.last+max(s.interval, 1)+1)
 			}
 			db.cache.drop(e)
 			continue
@@ -77,6 +77,16 @@ func (db *DB) markVanished() {
 		w.markSeries(e)
 	}
 	_ = w.commit() // a failure is a condition already; there is nobody to tell
+}
+
+// longest is the longest interval of an entity's series, 0 if none is known. An entity may have several writers (a node its collector
+// and the roll-ups), whose groups come shortly after one another: the distance between groups says nothing.
+func (e *entry) longest() int64 {
+	longest := int64(0)
+	for i := range e.series {
+		longest = max(longest, e.series[i].interval)
+	}
+	return longest
 }
 
 // markSeries marks and forgets the series that an entity does not have any more.

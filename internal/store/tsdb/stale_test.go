@@ -192,3 +192,26 @@ func TestDropped(t *testing.T) {
 		t.Errorf("Health: got %+v, want SeriesLimit and 10 series", h)
 	}
 }
+
+// TestTwoWriters: a node comes from its collector and, a moment later, from the roll-ups with other rows. Neither's pace makes the
+// other's series look ended.
+func TestTwoWriters(t *testing.T) {
+	db := mustOpen(t, Options{})
+	base := time.Now().Add(-time.Hour).Truncate(time.Second)
+	a := pod("a")
+	at := func(s float64) time.Time { return base.Add(time.Duration(s * float64(time.Second))) }
+	for s := 0.0; s <= 60; s += 10 {
+		must(t, db.Append(t.Context(), batchOf(at(s), 1, a)))
+		other := &metric.Batch{Time: at(s + 0.4), Groups: []metric.Group{{Entity: a, Points: []metric.Point{{ID: metric.Processes, T: at(s + 0.4).UnixMilli(), V: 1}}}}}
+		must(t, db.Append(t.Context(), other))
+		entry := db.cache.find(a)
+		entry.seen = entry.seen.Add(-9 * time.Second) // nine seconds pass
+		db.tidy(t.Context(), true)
+		if db.cache.find(a) == nil {
+			t.Fatalf("forgotten nine seconds after the samples of %v s, which come every ten", s)
+		}
+	}
+	if got := testutil.ToFloat64(db.met.markers); got != 0 {
+		t.Errorf("got %g markers, want none", got)
+	}
+}
