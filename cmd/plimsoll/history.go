@@ -3,12 +3,14 @@ package main
 import (
 	"log/slog"
 	"net/http"
+	"path/filepath"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/pflag"
 
 	"plimsoll.dev/plimsoll/aggregator/api"
+	"plimsoll.dev/plimsoll/internal/queue"
 	"plimsoll.dev/plimsoll/internal/store"
 	"plimsoll.dev/plimsoll/internal/store/tsdb"
 )
@@ -32,6 +34,7 @@ type historyOptions struct {
 	retention      days
 	retentionBytes quantity
 	influx         influxOptions
+	remote         remoteOptions
 	queueBytes     quantity
 	queueAge       days
 	queueSync      time.Duration
@@ -44,6 +47,7 @@ func (o *historyOptions) flags(f *pflag.FlagSet) {
 	f.Var(&o.retention, "retention", "how long history is kept, such as 15d or 36h")
 	f.Var(&o.retentionBytes, "retention-bytes", "how much the embedded store may take, such as 1Gi")
 	o.influx.flags(f)
+	o.remote.flags(f)
 	o.queueFlags(f)
 }
 
@@ -66,6 +70,12 @@ func (o *historyOptions) validate() error {
 	if err := o.validateQueue(); err != nil {
 		return err
 	}
+	if o.influx.url != "" && o.remote.url != "" {
+		return usagef("--influx-url and --remote-url both say where the history is: give one")
+	}
+	if err := o.remote.validate(); err != nil {
+		return err
+	}
 	return o.influx.validate()
 }
 
@@ -81,10 +91,34 @@ func (o *historyOptions) validateQueue() error {
 	return nil
 }
 
+// openQueue opens the durable queue in the data folder.
+func openQueue(o historyOptions, log *slog.Logger, reg prometheus.Registerer, life *lifecycle) (*queue.Queue, error) {
+	q, err := queue.Open(queue.Options{Dir: filepath.Join(o.data, "queue"), MaxBytes: int64(o.queueBytes), MaxAge: time.Duration(o.queueAge), SyncEvery: o.queueSync,
+		Logger: logOf(log, "queue"), Registerer: reg})
+	if err != nil {
+		return nil, err
+	}
+	life.opened("the queue", q.Close)
+	life.runs("queue", q.Run)
+	return q, nil
+}
+
+// queueConditions say what a person should know of a queue that takes records all the same.
+func queueConditions(q *queue.Queue) []api.Condition {
+	h := q.Health()
+	if !h.OK || h.Reason == "" {
+		return nil
+	}
+	return []api.Condition{{Type: "HistoryQueued", Status: "False", Reason: h.Reason, Message: h.Message, Since: h.Since}}
+}
+
 // openHistory opens the store that the options ask for.
 func openHistory(o historyOptions, log *slog.Logger, reg prometheus.Registerer, life *lifecycle) (*history, error) {
-	if o.influx.url != "" {
+	switch {
+	case o.influx.url != "":
 		return openInflux(o, log, reg, life)
+	case o.remote.url != "":
+		return openRemote(o, log, reg, life)
 	}
 	db, err := tsdb.Open(tsdb.Options{Dir: o.data, Retention: time.Duration(o.retention), MaxBytes: int64(o.retentionBytes), Logger: log, Registerer: reg})
 	if err != nil {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"log/slog"
-	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -105,18 +104,6 @@ func openInfluxWriter(o historyOptions, log *slog.Logger, reg prometheus.Registe
 	return h, nil
 }
 
-// openQueue opens the durable queue in the data folder.
-func openQueue(o historyOptions, log *slog.Logger, reg prometheus.Registerer, life *lifecycle) (*queue.Queue, error) {
-	q, err := queue.Open(queue.Options{Dir: filepath.Join(o.data, "queue"), MaxBytes: int64(o.queueBytes), MaxAge: time.Duration(o.queueAge), SyncEvery: o.queueSync,
-		Logger: logOf(log, "queue"), Registerer: reg})
-	if err != nil {
-		return nil, err
-	}
-	life.opened("the queue", q.Close)
-	life.runs("queue", q.Run)
-	return q, nil
-}
-
 // prepare asks the server what it is and sets it up, until that has worked.
 func (h *influxHistory) prepare(ctx context.Context) error {
 	began := time.Now()
@@ -169,8 +156,6 @@ func (h *influxHistory) conditions() []api.Condition {
 	for _, c := range append(h.writer.Conditions(), h.Sink.Conditions()...) {
 		out = append(out, api.Condition{Type: "HistorySent", Status: "False", Reason: c.Reason, Message: c.Message, Since: c.Since})
 	}
-	if q := h.queue.Health(); q.OK && q.Reason != "" {
-		out = append(out, api.Condition{Type: "HistoryQueued", Status: "False", Reason: q.Reason, Message: q.Message, Since: q.Since})
-	}
+	out = append(out, queueConditions(h.queue)...)
 	return out
 }

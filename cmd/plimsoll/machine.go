@@ -70,7 +70,7 @@ func newMachine(ctx context.Context, o runOptions, log *slog.Logger, now time.Ti
 		return nil, err
 	}
 
-	if !o.remote {
+	if !o.serveOnly {
 		if err := m.newNode(ctx); err != nil {
 			return nil, err
 		}

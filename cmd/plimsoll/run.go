@@ -24,8 +24,8 @@ type runOptions struct {
 	cgroupRoot        string
 	interval, fast    time.Duration
 	demo              bool
-	// remote: this machine is not collected; collectors send to it.
-	remote bool
+	// only serve: this machine is not collected; collectors send to it.
+	serveOnly bool
 }
 
 func (a *app) runCommand() *cobra.Command {

@@ -38,7 +38,13 @@ func (r *running) log() string {
 // startRun starts it on a free port and waits until it says where.
 func startRun(t *testing.T, args ...string) *running {
 	t.Helper()
-	r := &running{cmd: exec.Command("/proc/self/exe", append([]string{"run", "--listen", "127.0.0.1:0", "--log-format", "json"}, args...)...), done: make(chan struct{})}
+	return startRole(t, "run", args...)
+}
+
+// startRole does so for any command that serves.
+func startRole(t *testing.T, role string, args ...string) *running {
+	t.Helper()
+	r := &running{cmd: exec.Command("/proc/self/exe", append([]string{role, "--listen", "127.0.0.1:0", "--log-format", "json"}, args...)...), done: make(chan struct{})}
 	r.cmd.Env = append(os.Environ(), "PLIMSOLL_TEST_MAIN=1")
 	pipe, err := r.cmd.StderrPipe()
 	if err != nil {
@@ -60,9 +66,9 @@ func startRun(t *testing.T, args ...string) *running {
 			r.mu.Lock()
 			r.logs.WriteString(s.Text() + "\n")
 			r.mu.Unlock()
-			var line struct{ Page string }
-			if json.Unmarshal(s.Bytes(), &line) == nil && line.Page != "" {
-				page <- line.Page
+			var line struct{ Page, Metrics string }
+			if json.Unmarshal(s.Bytes(), &line) == nil && line.Page+line.Metrics != "" {
+				page <- strings.TrimSuffix(line.Page+line.Metrics, "/metrics")
 			}
 		}
 	}()

@@ -7,7 +7,7 @@ import (
 )
 
 func (a *app) serverCommand() *cobra.Command {
-	o := runOptions{remote: true, node: "server"}
+	o := runOptions{serveOnly: true, node: "server"}
 	cmd := &cobra.Command{
 		Use: "server", Short: "Serve the page and the APIs over what collectors send",
 		Long: `Take what collectors send by remote write, keep the live picture and the history, serve the page and the APIs. Collectors

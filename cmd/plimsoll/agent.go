@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"plimsoll.dev/plimsoll/collector"
+	"plimsoll.dev/plimsoll/collector/cadvisor"
+	"plimsoll.dev/plimsoll/collector/cgroup"
+	"plimsoll.dev/plimsoll/collector/names"
+	processes "plimsoll.dev/plimsoll/collector/process"
+	"plimsoll.dev/plimsoll/internal/serve"
+)
+
+// agentOptions are the flags of collector: the node agent.
+type agentOptions struct {
+	historyOptions
+	client
+	servers           []string
+	history           string
+	node, cgroupRoot  string
+	listen, webConfig string
+	interval, fast    time.Duration
+}
+
+func (a *app) collectorCommand() *cobra.Command {
+	var o agentOptions
+	cmd := &cobra.Command{
+		Use: "collector", Short: "Collect this machine and send to servers: the node agent",
+		Long: `Read this machine's containers and send them on: CPU and memory every second to each --server, everything every ten
+seconds through a durable queue to the history: the first server's own store, InfluxDB (--influx-url), or another remote-write
+engine (--history).
+
+What the queue has taken survives kill -9 and arrives, until --queue-max-bytes or --queue-max-age drops the oldest, which is counted.`,
+		Example: "  plimsoll collector --server https://plimsoll.example:8082 --server-ca-file ca.crt --server-token-file token\n  plimsoll collector --server http://127.0.0.1:8082 --influx-url http://127.0.0.1:8086 --influx-bucket plimsoll",
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.collect(cmd.Context(), o) },
+	}
+	o.flags(cmd.Flags())
+	return cmd
+}
+
+func (o *agentOptions) flags(f *pflag.FlagSet) {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "localhost"
+	}
+	f.StringArrayVar(&o.servers, "server", nil, "a Plimsoll server for the live picture; may be repeated")
+	f.StringVar(&o.history, "history", "", "remote-write address for the history; the first --server's if empty, none to keep none")
+	f.StringVar(&o.caFile, "server-ca-file", "", "PEM file with the certificate authority of the servers")
+	f.StringVar(&o.tokenFile, "server-token-file", "", "file with user:password, or a bearer token, for the servers")
+	f.StringVar(&o.node, "node", host, "this machine's name in labels")
+	f.StringVar(&o.cgroupRoot, "cgroup-root", "/sys/fs/cgroup", "where cgroups are mounted")
+	f.StringVar(&o.listen, "listen", "127.0.0.1:8083", "address of its own metrics and health")
+	f.StringVar(&o.webConfig, "web.config.file", "", "TLS and login for --listen, in exporter-toolkit's format")
+	f.DurationVar(&o.interval, "interval", 10*time.Second, "time between full readings, which go to the history")
+	f.DurationVar(&o.fast, "fast-interval", time.Second, "time between fast readings of CPU and memory")
+	f.StringVar(&o.data, "queue", "./plimsoll-queue", "folder of the durable queue")
+	o.influx.flags(f)
+	o.queueFlags(f)
+}
+
+func (o *agentOptions) validate() error {
+	if len(o.servers) == 0 && o.history == "" && o.influx.url == "" {
+		return usagef("say where to send: --server, --history or --influx-url")
+	}
+	for _, s := range o.servers {
+		if err := checkURL("--server", s); err != nil {
+			return err
+		}
+	}
+	if o.history != "" && o.history != "none" {
+		if o.influx.url != "" {
+			return usagef("--history and --influx-url both say where the history goes: give one")
+		}
+		if err := checkURL("--history", o.history); err != nil {
+			return err
+		}
+	}
+	switch {
+	case o.interval < time.Second || o.interval > 10*time.Minute:
+		return usagef("--interval %q: want 1s to 10m", o.interval)
+	case o.fast < 200*time.Millisecond || o.fast > o.interval:
+		return usagef("--fast-interval %q: want 200ms to --interval (%q)", o.fast, o.interval)
+	case o.node == "":
+		return usagef(`--node "": want a name`)
+	case o.data == "":
+		return usagef(`--queue "": want a folder`)
+	}
+	if err := o.validateQueue(); err != nil {
+		return err
+	}
+	return o.influx.validate()
+}
+
+func checkURL(flag, s string) error {
+	u, err := url.Parse(s)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+		return usagef("%s %q: want an address such as https://host:8082", flag, s)
+	}
+	if u.User != nil {
+		return usagef("%s %q: give the login in --server-token-file, not in the address", flag, u.Redacted())
+	}
+	host := u.Hostname()
+	if u.Scheme == "http" && !serve.Loopback(host) {
+		return usagef("%s %q: only https may leave this machine", flag, s)
+	}
+	return nil
+}
+
+// collect runs the agent until ctx ends.
+func (a *app) collect(ctx context.Context, o agentOptions) (err error) {
+	if err := o.validate(); err != nil {
+		return err
+	}
+	log, err := a.logger()
+	if err != nil {
+		return err
+	}
+	life := &lifecycle{log: log}
+	defer func() { err = errors.Join(err, life.close()) }()
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	c, sinks, err := o.wire(log, reg, life)
+	if err != nil {
+		return err
+	}
+	checks := []serve.Check{{Name: "collector", Live: true, Test: c.Health}}
+	checks = append(checks, sinks.checks...)
+	routes := append(serve.Health(checks), serve.Route{Method: "GET", Pattern: "/metrics", InFlight: 8,
+		Handler: promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg, Timeout: 10 * time.Second})})
+	server, err := serve.New(serve.Options{Listen: o.listen, WebConfig: o.webConfig, Routes: routes, Logger: logOf(log, "http"), Registerer: reg})
+	if err != nil {
+		return err
+	}
+	addr, err := server.Listen(ctx)
+	if err != nil {
+		return err
+	}
+	life.opened("the listener", server.Close)
+	life.runs("http", server.Run)
+	log.Info("collecting", "version", thisBuild().Version, "node", o.node, "servers", strings.Join(o.servers, " "), "metrics", "http://"+addr.String()+"/metrics")
+	err = life.run(ctx)
+	log.Info("collector has ended")
+	return err
+}
+
+// sinks are where an agent sends.
+type sinks struct {
+	live, history collector.Sink
+	checks        []serve.Check
+}
+
+// wire makes the readers, the lanes and what they send to.
+func (o *agentOptions) wire(log *slog.Logger, reg prometheus.Registerer, life *lifecycle) (*collector.Collector, *sinks, error) {
+	out, err := o.openSinks(log, reg, life)
+	if err != nil {
+		return nil, nil, err
+	}
+	n, err := names.New(names.Options{Node: o.node, Sockets: names.DefaultSockets(), Logger: logOf(log, "names")})
+	if err != nil {
+		return nil, nil, err
+	}
+	life.runs("names", n.Run)
+	clog := logOf(log, "collector")
+	fast, err := cgroup.New(cgroup.Options{Root: o.cgroupRoot, Node: o.node, Namer: n, Logger: clog, Registerer: reg})
+	if err != nil {
+		return nil, nil, err
+	}
+	life.opened("the fast reader", fast.Close)
+	full, err := cadvisor.New(cadvisor.Options{Interval: o.interval, Node: o.node, Namer: n, Starts: fast, Logger: clog, Registerer: reg})
+	if err != nil {
+		return nil, nil, err
+	}
+	life.runs("cadvisor", full.Run)
+	outside := &outside{node: o.node, names: n, began: time.Now(), pid: os.Getpid()}
+	byProcess, err := processes.New(processes.Options{List: outside.targets, Logger: clog, Registerer: reg})
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := collector.New(collector.Options{Node: o.node, Interval: o.interval, FastInterval: o.fast, Full: full, Fast: fast,
+		Extra: []collector.Extra{byProcess}, Live: out.live, History: out.history, Logger: clog, Registerer: reg})
+	if err != nil {
+		return nil, nil, err
+	}
+	life.runs("collector", c.Run)
+	return c, out, nil
+}

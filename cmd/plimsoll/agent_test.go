@@ -1,0 +1,121 @@
+package main
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestAgentUsage(t *testing.T) {
+	f := func(want string, args ...string) {
+		t.Helper()
+		got := call(t, nil, "", args...)
+		if got.code != exitUsage || !strings.Contains(got.err, want) {
+			t.Errorf("%q: got exit %d, %q; want 2 and %q", args, got.code, got.err, want)
+		}
+	}
+	f("say where to send", "collector")
+	f(`--server "ftp://x"`, "collector", "--server", "ftp://x")
+	f("only https may leave this machine", "collector", "--server", "http://plimsoll.example:8082")
+	f("--server-token-file, not in the address", "collector", "--server", "https://ann:secret@plimsoll.example")
+	f("give one", "collector", "--history", "http://127.0.0.1:9/w", "--influx-url", "http://127.0.0.1:8086")
+	f(`--queue-max-bytes "1Mi"`, "collector", "--server", "http://127.0.0.1:1", "--queue-max-bytes", "1Mi")
+	f("need --influx-url", "run", "--influx-org", "ops")
+	f("give one", "run", "--influx-url", "http://127.0.0.1:8086", "--remote-url", "http://127.0.0.1:9090/api/v1/write")
+	f("need --remote-url", "server", "--remote-token-file", "x")
+	f("heapsterr", "run", "--influx-url", "http://127.0.0.1:8086", "--influx-schema", "heapsterr")
+	f("say what to do: setup", "influx")
+	f("--influx-url", "influx", "setup")
+}
+
+// A collector and a server as two processes: the machine shows as a node, its history arrives through the queue, and
+// when it falls silent the server says since when.
+func TestCollectorAndServer(t *testing.T) {
+	server := startRole(t, "server", "--data", t.TempDir(), "--interval", "2s")
+	queue := t.TempDir()
+	agent := startRole(t, "collector", "--server", server.url, "--node", "edge-1", "--queue", queue, "--interval", "2s", "--queue-sync", "0")
+	until(t, "the server shows the machine", 30*time.Second, func() bool {
+		o := server.overview(t)
+		return len(o.Nodes) == 1 && o.Nodes[0].Name == "edge-1" && o.Nodes[0].CPU != nil && o.Nodes[0].Cores != nil
+	})
+	until(t, "its history arrives", 30*time.Second, func() bool {
+		_, body := server.get(t, "/api/v1/query?query=node_memory_usage_bytes")
+		return strings.Contains(body, `"node":"edge-1"`)
+	})
+	if status, body := agent.get(t, "/readyz?verbose"); status != 200 || !strings.Contains(body, "[+]queue ok") {
+		t.Errorf("the collector's health: %d %s", status, body)
+	}
+	if got := call(t, map[string]string{"PLIMSOLL_SERVER": server.url}, "", "top", "nodes"); !strings.Contains(got.out, "edge-1") {
+		t.Errorf("top nodes: %s %s", got.out, got.err)
+	}
+	agent.terminate(t)
+	until(t, "the server says that the machine is silent", 30*time.Second, func() bool {
+		o := server.overview(t)
+		return len(o.Nodes) == 1 && o.Nodes[0].CPU == nil && o.Nodes[0].Gap != nil && !o.Nodes[0].Gap.Since.IsZero()
+	})
+	server.terminate(t)
+}
+
+// What the queue has taken while the server was away, and before kill -9, arrives when both are back.
+func TestCollectorOutlivesTheServer(t *testing.T) {
+	data, queue := t.TempDir(), t.TempDir()
+	server := startRole(t, "server", "--data", data, "--interval", "2s")
+	addr := strings.TrimPrefix(server.url, "http://")
+	agent := startRole(t, "collector", "--server", server.url, "--node", "edge-1", "--queue", queue, "--interval", "1s")
+	count := func() string {
+		_, body := server.get(t, "/api/v1/query?query=count_over_time(node_memory_usage_bytes[10m])")
+		return body
+	}
+	until(t, "history arrives", 30*time.Second, func() bool { return strings.Contains(count(), `"node":"edge-1"`) })
+	server.terminate(t)
+	down := time.Now()
+	segments := func() (n int64) {
+		found, err := filepath.Glob(filepath.Join(queue, "queue", "*.seg"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range found {
+			if st, err := os.Stat(f); err == nil {
+				n += st.Size()
+			}
+		}
+		return n
+	}
+	before := segments()
+	until(t, "the queue grows while the server is away", 30*time.Second, func() bool { return time.Since(down) > 5*time.Second && segments() > before })
+	if err := agent.cmd.Process.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	<-agent.done
+	killed := time.Now()
+	server = startRole(t, "server", "--data", data, "--interval", "2s", "--listen", addr)
+	startRole(t, "collector", "--server", server.url, "--node", "edge-1", "--queue", queue, "--interval", "1s")
+	until(t, "what was queued during the outage is in the history", 60*time.Second, func() bool {
+		_, body := server.get(t, "/plimsoll/v1/series?metric=node_memory_usage_bytes&func=count&window=1s&step=1&start="+down.Add(time.Second).UTC().Format(time.RFC3339)+"&end="+killed.UTC().Format(time.RFC3339))
+		return strings.Count(body, "],[") >= int(killed.Sub(down).Seconds())-4
+	})
+}
+
+func TestLiveLaneDropsWhatIsOld(t *testing.T) {
+	hold := make(chan bool)
+	taken := make(chan bool, 100)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		taken <- true
+		<-hold
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	defer server.Close()
+	agent := startRole(t, "collector", "--server", server.URL, "--history", "none", "--node", "edge-1", "--queue", t.TempDir(), "--fast-interval", "200ms")
+	<-taken // the first is under way; those that come meanwhile replace one another
+	until(t, "batches were replaced by newer ones", 20*time.Second, func() bool {
+		_, body := agent.get(t, "/metrics")
+		return strings.Contains(body, `plimsoll_collector_live_dropped_total{reason="replaced"`)
+	})
+	close(hold)
+	agent.terminate(t)
+}

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"plimsoll.dev/plimsoll/aggregator/ingest"
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+// liveSender sends the newest batch to one server. A batch that comes while one is under way replaces the one that
+// waits: an old sample is worthless to the live picture.
+type liveSender struct {
+	url, auth string
+	http      *http.Client
+	log       *slog.Logger
+	newest    chan *metric.Batch // of one
+	sent      prometheus.Counter
+	dropped   *prometheus.CounterVec // by reason: replaced, refused, unreachable
+	failing   atomic.Pointer[liveFailure]
+}
+
+// liveFailure is what keeps a server from being sent to.
+type liveFailure struct {
+	since time.Time
+	err   error
+}
+
+// fanout is the live lane's end in a collector: every server has its own sender, none waits for another.
+type fanout []*liveSender
+
+// Take hands the batch to all senders and waits for none.
+func (f fanout) Take(_ context.Context, b *metric.Batch) error {
+	for _, s := range f {
+		for {
+			select {
+			case s.newest <- b:
+			default:
+				select {
+				case <-s.newest:
+					s.dropped.WithLabelValues("replaced").Inc()
+				default:
+				}
+				continue
+			}
+			break
+		}
+	}
+	return nil
+}
+
+// newFanout makes a sender for each server.
+func newFanout(servers []string, client *http.Client, auth string, log *slog.Logger, reg prometheus.Registerer, life *lifecycle) fanout {
+	sent := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "plimsoll_collector_live_sent_total", Help: "Batches of the live lane that a server took."}, []string{"server"})
+	dropped := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "plimsoll_collector_live_dropped_total", Help: "Batches of the live lane that a server did not get, by reason: a newer one replaced it, the server refused it, or was not reached."}, []string{"server", "reason"})
+	reg.MustRegister(sent, dropped)
+	var out fanout
+	for _, url := range servers {
+		s := &liveSender{url: strings.TrimSuffix(url, "/") + "/api/v1/write", auth: auth, http: client, log: log.With("server", url), newest: make(chan *metric.Batch, 1),
+			sent: sent.WithLabelValues(url), dropped: dropped.MustCurryWith(prometheus.Labels{"server": url})}
+		out = append(out, s)
+		life.runs("live lane to "+url, s.run)
+	}
+	return out
+}
+
+func (s *liveSender) run(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case b := <-s.newest:
+			reason, err := s.send(ctx, b)
+			s.settle(reason, err)
+		}
+	}
+}
+
+// send posts one batch; reason says what became of it if it did not arrive.
+func (s *liveSender) send(ctx context.Context, b *metric.Batch) (reason string, err error) {
+	body, err := ingest.Encode(b)
+	if err != nil {
+		return "refused", err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, bytes.NewReader(body))
+	if err != nil {
+		return "refused", err
+	}
+	ingest.SetHeader(req.Header, true)
+	if s.auth != "" {
+		req.Header.Set("Authorization", s.auth)
+	}
+	resp, err := s.http.Do(req)
+	if err != nil {
+		return "unreachable", err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode/100 != 2 {
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, 512)) // the status says enough
+		return "refused", fmt.Errorf("%s: %s", resp.Status, bytes.TrimSpace(text))
+	}
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10)) // so that the connection is used again
+	return "", nil
+}
+
+// settle counts, and logs when the server begins or ceases to fail.
+func (s *liveSender) settle(reason string, err error) {
+	was := s.failing.Load()
+	switch {
+	case err == nil:
+		s.sent.Inc()
+		s.failing.Store(nil)
+		if was != nil {
+			s.log.Info("the server takes the live lane again", "after", time.Since(was.since).Round(time.Second))
+		}
+	default:
+		s.dropped.WithLabelValues(reason).Inc()
+		if was == nil {
+			s.failing.Store(&liveFailure{time.Now(), err})
+			s.log.Warn("the server does not take the live lane", "reason", reason, "err", err)
+		}
+	}
+}
+
+// health says which server has not been reached for a while.
+func (s *liveSender) health() error {
+	if f := s.failing.Load(); f != nil && time.Since(f.since) > 10*time.Second {
+		return fmt.Errorf("%s does not take the live lane since %s: %w", s.url, time.Since(f.since).Round(time.Second), f.err)
+	}
+	return nil
+}

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/pflag"
+
+	"plimsoll.dev/plimsoll/aggregator/api"
+	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/queue"
+	"plimsoll.dev/plimsoll/internal/store"
+	"plimsoll.dev/plimsoll/internal/store/remote"
+	"plimsoll.dev/plimsoll/internal/store/tsdb"
+)
+
+// remoteOptions say where another remote-write engine is; without an URL there is none.
+type remoteOptions struct {
+	url, queryURL, tokenFile, caFile string
+}
+
+func (o *remoteOptions) flags(f *pflag.FlagSet) {
+	f.StringVar(&o.url, "remote-url", "", "keep the history in a remote-write engine (Prometheus, Mimir, VictoriaMetrics), such as http://127.0.0.1:9090/api/v1/write")
+	f.StringVar(&o.queryURL, "remote-query-url", "", "where that engine answers PromQL; made of --remote-url if empty")
+	f.StringVar(&o.tokenFile, "remote-token-file", "", "file with user:password, or a bearer token, for the engine")
+	f.StringVar(&o.caFile, "remote-ca-file", "", "PEM file with the certificate authority of the engine")
+}
+
+func (o *remoteOptions) validate() error {
+	if o.url == "" {
+		if o.queryURL != "" || o.tokenFile != "" || o.caFile != "" {
+			return usagef("--remote-query-url, --remote-token-file and --remote-ca-file need --remote-url")
+		}
+		return nil
+	}
+	if err := checkURL("--remote-url", o.url); err != nil {
+		return err
+	}
+	if o.queryURL != "" {
+		return checkURL("--remote-query-url", o.queryURL)
+	}
+	return nil
+}
+
+// remoteHistory queues what is appended, from where it goes to a remote-write engine.
+type remoteHistory struct {
+	queue  *queue.Queue
+	writer *remote.Writer
+	log    *slog.Logger
+}
+
+// openRemoteWriter opens the writing half: the queue and what empties it.
+func openRemoteWriter(o historyOptions, end remote.EndpointOptions, log *slog.Logger, reg prometheus.Registerer, life *lifecycle) (*remoteHistory, error) {
+	h := &remoteHistory{log: logOf(log, "remote")}
+	sender, err := remote.NewSender(remote.SenderOptions{Endpoint: end, Logger: h.log})
+	if err != nil {
+		return nil, err
+	}
+	life.opened("connections to "+end.WriteURL, func() error { sender.Close(); return nil })
+	if h.queue, err = openQueue(o, log, reg, life); err != nil {
+		return nil, err
+	}
+	if h.writer, err = remote.NewWriter(remote.WriterOptions{Sender: sender, Source: &inOrder{queue: h.queue}, DeadLetters: deadRecords{h.queue}, Logger: h.log, Registerer: reg}); err != nil {
+		return nil, err
+	}
+	life.runs("remote writer", h.writer.Run)
+	return h, nil
+}
+
+// endpoint is the engine that the flags name.
+func endpoint(url, queryURL string, config *tls.Config, auth string) remote.EndpointOptions {
+	return remote.EndpointOptions{WriteURL: url, QueryURL: queryURL, Authorization: auth,
+		Transport: &http.Transport{TLSClientConfig: config, Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 4, IdleConnTimeout: 90 * time.Second, ForceAttemptHTTP2: true}}
+}
+
+// openRemote opens a history in another engine. Remote write has no place for decisions: those stay in the data folder.
+func openRemote(o historyOptions, log *slog.Logger, reg prometheus.Registerer, life *lifecycle) (*history, error) {
+	config, err := clientTLS(o.remote.caFile)
+	if err != nil {
+		return nil, err
+	}
+	auth, err := readAuth(o.remote.tokenFile)
+	if err != nil {
+		return nil, err
+	}
+	end := endpoint(o.remote.url, o.remote.queryURL, config, auth)
+	h, err := openRemoteWriter(o, end, log, reg, life)
+	if err != nil {
+		return nil, err
+	}
+	reader, err := remote.NewReader(remote.ReaderOptions{Endpoint: end})
+	if err != nil {
+		return nil, err
+	}
+	life.opened("the reader of "+o.remote.url, reader.Close)
+	db, err := tsdb.Open(tsdb.Options{Dir: o.data, Retention: time.Duration(o.retention), MaxBytes: int64(o.retentionBytes), Logger: log})
+	if err != nil {
+		return nil, err
+	}
+	life.opened("the decision log", db.Close)
+	return &history{Appender: h, Querier: reader, DecisionLog: db, health: h.health, conditions: h.conditions}, nil
+}
+
+// Append encodes the batch and queues it.
+func (h *remoteHistory) Append(ctx context.Context, b *metric.Batch) error {
+	record, points, _, err := remote.Encode(b, time.Now()) // what is left out could never be stored
+	if err != nil || record == nil {
+		return err
+	}
+	if err := h.queue.Append(ctx, record, queue.Meta{Points: points}); err != nil {
+		if errors.Is(err, queue.ErrFull) {
+			return fmt.Errorf("%w: %w", store.ErrReadOnly, err)
+		}
+		return err
+	}
+	return nil
+}
+
+func (h *remoteHistory) health() store.Health {
+	q, s := h.queue.Health(), h.queue.Stats()
+	return store.Health{OK: q.OK, Reason: q.Reason, Message: q.Message, Since: q.Since, Bytes: s.Bytes}
+}
+
+// conditions say what keeps the queue from emptying.
+func (h *remoteHistory) conditions() []api.Condition {
+	out := queueConditions(h.queue)
+	if w := h.writer.Health(); !w.OK {
+		out = append(out, api.Condition{Type: "HistorySent", Status: "False", Reason: w.Reason, Message: w.Message, Since: w.Since})
+	}
+	return out
+}
+
+// inOrder hands the queue's records out one by one, oldest first, as engines want them.
+type inOrder struct {
+	queue *queue.Queue
+
+	mu    sync.Mutex
+	batch *queue.Batch
+	next  int
+}
+
+// Next waits for a record.
+func (s *inOrder) Next(ctx context.Context) (remote.Record, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.batch == nil || s.next == len(s.batch.Records) {
+		b, err := s.queue.Backlog(ctx)
+		if err != nil {
+			return remote.Record{}, err
+		}
+		s.batch, s.next = b, 0
+	}
+	b, i := s.batch, s.next
+	s.next++
+	return remote.Record{Data: b.Records[i].Data, Points: b.Records[i].Points, Done: func() error { b.AckRecord(i); return nil }}, nil
+}
+
+// deadRecords keeps what the engine refuses for ever.
+type deadRecords struct{ queue *queue.Queue }
+
+// SetAside keeps a record with what the engine said.
+func (d deadRecords) SetAside(record []byte, reason string) error {
+	return d.queue.Dead(record, queue.Meta{Points: 1}, reason)
+}

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"plimsoll.dev/plimsoll/internal/serve"
+)
+
+// openSinks opens what an agent sends to: a sender for each server, and the queue before the history.
+func (o *agentOptions) openSinks(log *slog.Logger, reg prometheus.Registerer, life *lifecycle) (*sinks, error) {
+	config, err := clientTLS(o.caFile)
+	if err != nil {
+		return nil, err
+	}
+	auth, err := readAuth(o.tokenFile)
+	if err != nil {
+		return nil, err
+	}
+	out := &sinks{}
+	if len(o.servers) > 0 {
+		client := &http.Client{Transport: &http.Transport{TLSClientConfig: config, Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 2, IdleConnTimeout: 90 * time.Second, ForceAttemptHTTP2: true}}
+		f := newFanout(o.servers, client, auth, logOf(log, "live"), reg, life)
+		out.live = f
+		out.checks = append(out.checks, serve.Check{Name: "live", Test: func() error {
+			var errs []error
+			for _, s := range f {
+				errs = append(errs, s.health())
+			}
+			return errors.Join(errs...)
+		}})
+	}
+	switch {
+	case o.influx.url != "":
+		h, err := openInfluxWriter(o.historyOptions, log, reg, life)
+		if err != nil {
+			return nil, err
+		}
+		out.history = toStore{h}
+		out.checks = append(out.checks, serve.Check{Name: "queue", Test: func() error { return healthError(h.health()) }})
+	case o.history != "none":
+		url := o.history
+		if url == "" {
+			url = strings.TrimSuffix(o.servers[0], "/") + "/api/v1/write"
+		}
+		h, err := openRemoteWriter(o.historyOptions, endpoint(url, "", config, auth), log, reg, life)
+		if err != nil {
+			return nil, err
+		}
+		out.history = toStore{h}
+		out.checks = append(out.checks, serve.Check{Name: "queue", Test: func() error { return healthError(h.health()) }})
+	}
+	return out, nil
+}
