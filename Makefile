@@ -6,7 +6,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 WEB     := dashboards/web
 LINT    := bin/golangci-lint
 
-.PHONY: help run build test test-go test-web lint verify update bench clean FORCE
+.PHONY: help run build test test-go test-web test-influx test-influx2 lint verify update bench clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -19,12 +19,21 @@ build: ## Build bin/plimsoll
 	@mkdir -p bin
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/plimsoll ./cmd/plimsoll
 
-test: test-go test-web ## Install what the tests need, then run them all
+test: test-go test-influx test-web ## Install what the tests need, then run them all
 
-test-go:
+test-go: bin/testreport
 	./test/setup.sh
-	@mkdir -p bin && go build -o bin/testreport ./internal/house/testreport
 	set -o pipefail; go test -json -timeout 20m ./... | ./bin/testreport
+
+test-influx: bin/testreport ## The tests on a real InfluxDB 1.8, which it builds; on 2.7 too where that was built
+	set -o pipefail; cd test/influx && go test -json -timeout 25m ./... | ../../bin/testreport
+
+test-influx2: ## Build InfluxDB 2.7 (about four minutes, needs cargo), then run the tests on both
+	./test/influx/build.sh 2.7
+	$(MAKE) --no-print-directory test-influx
+
+bin/testreport: internal/house/testreport/main.go
+	@mkdir -p bin && go build -o bin/testreport ./internal/house/testreport
 
 test-web: build $(WEB)/node_modules/.package-lock.json
 	cd $(WEB) && npm test
@@ -34,7 +43,7 @@ $(WEB)/node_modules/.package-lock.json: $(WEB)/package-lock.json
 
 lint: $(LINT) ## Run the linter
 	$(LINT) run ./...
-	cd test/bench && ../../$(LINT) run --config ../../.golangci.yml ./...
+	for m in bench influx; do (cd test/$$m && ../../$(LINT) run --config ../../.golangci.yml ./...) || exit 1; done
 
 $(LINT): tools/go.mod
 	@mkdir -p bin
@@ -43,14 +52,14 @@ $(LINT): tools/go.mod
 verify: lint ## Check formatting, modules and everything generated; fails on a difference
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "not formatted: run 'make update'"; exit 1; }
 	go mod tidy -diff
-	cd test/bench && go mod tidy -diff
+	for m in bench influx; do (cd test/$$m && go mod tidy -diff) || exit 1; done
 	@$(MAKE) --no-print-directory generated
-	@git diff --exit-code --stat -- docs/metrics.md docs/cli.md $(WEB)/dist || { echo "generated files differ: run 'make update' and commit"; exit 1; }
+	@git diff --exit-code --stat -- docs/metrics.md $(WEB)/dist || { echo "generated files differ: run 'make update' and commit"; exit 1; }
 
 update: ## Bring formatting, modules and everything generated up to date
 	gofmt -w $$(git ls-files '*.go')
 	go mod tidy
-	cd test/bench && go mod tidy
+	for m in bench influx; do (cd test/$$m && go mod tidy) || exit 1; done
 	@$(MAKE) --no-print-directory generated
 
 .PHONY: generated
