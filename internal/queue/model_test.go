@@ -23,7 +23,10 @@ type model struct {
 	live    map[int]string // appended, not settled, not known to be dropped: must come
 	again   map[int]string // settled since the cursor was written last: may come again after a crash
 	maybe   map[int]string // hit by damage, or settled just before a crash: may come or not
+	unsafe  map[int]bool   // appended since the last sync
+	disk    *cutDisk
 	out     []*Batch
+	damage  bool
 	lossy   bool // the size or the age limit was reached: live records may be missing, but all are counted
 	account int  // records that the present queue was opened with or has taken
 }
@@ -43,7 +46,7 @@ func (m *model) append(t *rapid.T) {
 		if err := m.q.Append(context.Background(), []byte(data), Meta{Points: 1}); err != nil {
 			t.Fatalf("Append: %v", err)
 		}
-		m.live[m.next] = data
+		m.live[m.next], m.unsafe[m.next] = data, true
 		m.next++
 		m.account++
 	}
@@ -113,6 +116,7 @@ func (m *model) settled(b *Batch, i int) {
 func (m *model) tick(*rapid.T) {
 	m.q.tick()
 	clear(m.again)
+	clear(m.unsafe)
 }
 
 func (m *model) close(t *rapid.T) {
@@ -123,6 +127,7 @@ func (m *model) close(t *rapid.T) {
 	}
 	m.out = nil
 	clear(m.again)
+	clear(m.unsafe)
 	m.open()
 }
 
@@ -134,6 +139,24 @@ func (m *model) crash(t *rapid.T) {
 		m.clock.wall = m.clock.wall.Add(time.Duration(rapid.IntRange(-1e6, 40_000).Draw(t, "step")) * time.Second)
 	}
 	m.open()
+}
+
+// power cuts the power: of what was not synced, some or nothing is left.
+func (m *model) power(t *rapid.T) {
+	m.down(t)
+	for i := range m.unsafe {
+		if data, ok := m.live[i]; ok {
+			m.maybe[i] = data
+			delete(m.live, i)
+		}
+	}
+	clear(m.unsafe)
+	m.disk.cut(t, m.o.Dir, rapid.Float64Range(0, 1).Draw(t, "kept"))
+	m.clock.boot++
+	m.open()
+	if h := m.q.Health(); h.Reason == ReasonDamaged && !m.damage {
+		t.Fatalf("Health after a power cut: %+v", h)
+	}
 }
 
 // down ends the process.
@@ -248,12 +271,14 @@ func runModel(t *testing.T, o Options, corrupt bool) {
 		defer os.RemoveAll(dir)
 		c := newFakeClock()
 		o := c.into(o)
-		o.Dir, o.disk, o.BatchPoints, o.SyncEvery = dir, lazyDisk{}, 25, DefaultSyncEvery
-		m := &model{t: t, o: o, clock: c, live: map[int]string{}, again: map[int]string{}, maybe: map[int]string{}}
+		o.Dir, o.BatchPoints, o.SyncEvery = dir, 25, DefaultSyncEvery
+		disk := &cutDisk{synced: map[string]int64{}, named: map[string]bool{}}
+		o.disk = disk
+		m := &model{t: t, o: o, clock: c, disk: disk, damage: corrupt, unsafe: map[int]bool{}, live: map[int]string{}, again: map[int]string{}, maybe: map[int]string{}}
 		m.open()
 		defer func() { crash(m.q) }()
 		actions := map[string]func(*rapid.T){"append": m.append, "append2": m.append, "take": m.take, "take2": m.take, "settle": m.settle, "tick": m.tick,
-			"close": m.close, "crash": m.crash}
+			"close": m.close, "crash": m.crash, "power": m.power}
 		if corrupt {
 			actions["corrupt"] = m.corrupt
 		}

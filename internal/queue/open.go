@@ -49,6 +49,7 @@ func (q *Queue) open() (err error) {
 	q.synced = q.next
 	q.clock = wake(&q.opts, c.at, newest)
 	q.continueLast()
+	q.syncLast()
 	q.dead = newDead(&q.opts)
 	if q.met, err = newMetrics(q.opts.Registerer, q); err != nil {
 		return fmt.Errorf("cannot register the queue's metrics: %w", err)
@@ -245,6 +246,22 @@ func (q *Queue) continueLast() {
 			continue
 		}
 		s.file, q.active = f, s
+	}
+}
+
+// syncLast puts the last segment on the disk: the process that wrote it may have been killed before it did. All others were
+// synced when they were sealed.
+func (q *Queue) syncLast() {
+	if len(q.segs) == 0 {
+		return
+	}
+	f, err := os.OpenFile(q.segs[len(q.segs)-1].path, os.O_RDWR, 0)
+	if err == nil {
+		err = errors.Join(q.opts.disk.sync(f), q.opts.disk.syncDir(q.opts.Dir), f.Close())
+	}
+	if err != nil {
+		q.synced = q.segs[len(q.segs)-1].base
+		q.syncFailed(err)
 	}
 }
 

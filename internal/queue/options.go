@@ -33,7 +33,7 @@ type Options struct {
 	MaxRecord int
 	// BatchBytes and BatchPoints bound a batch, 1 MiB and 5,000 points by default; a single record may be larger.
 	BatchBytes, BatchPoints int
-	// InFlightBytes bounds the memory of what a lane has handed out and not got back, 4 MiB by default (256 bytes a record included). At the bound the lane waits.
+	// InFlightBytes bounds the memory of what a lane has handed out and not got back, 3 MiB by default (256 bytes a record included). At the bound the lane waits.
 	InFlightBytes int
 	// FreshFor is how long a record belongs to the fresh lane, one minute by default. After a restart everything is backlog.
 	FreshFor time.Duration
@@ -84,7 +84,7 @@ func (o Options) withDefaults() Options {
 	o.MaxRecord = min(or(o.MaxRecord, 2<<20), int(o.MaxBytes/8))
 	o.BatchBytes = or(o.BatchBytes, 1<<20)
 	o.BatchPoints = or(o.BatchPoints, 5000)
-	o.InFlightBytes = or(o.InFlightBytes, 4<<20)
+	o.InFlightBytes = or(o.InFlightBytes, 3<<20)
 	o.FreshFor = or(o.FreshFor, time.Minute)
 	o.DeadBytes = or(o.DeadBytes, 64<<20)
 	if o.Logger == nil {
