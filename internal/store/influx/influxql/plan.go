@@ -56,7 +56,7 @@ type Plan struct {
 	Statements []Statement
 	Together   int
 	// List, if not empty, are statements whose answers' tags are the series that the plan is about. Whoever sends them first and
-	// hands the tags to Apart gets the answer several times faster: InfluxDB 1.8 and 2 merge the points of all series before a
+	// hands the tags to Apart gets the answer several times faster from InfluxDB 1.8, which merges the points of all series before a
 	// PERCENTILE, at a cost that one series by itself does not have.
 	List []string
 
