@@ -120,7 +120,7 @@ func build(t testing.TB, version string) {
 
 func freePort(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +151,7 @@ func (s *Server) run() error {
 		return err
 	}
 	defer func() { _ = log.Close() }()
-	s.cmd = exec.Command(s.bin, s.args...)
+	s.cmd = exec.CommandContext(context.Background(), s.bin, s.args...) // ended by Kill, at the test's clean-up
 	s.cmd.Env = append(append([]string{}, s.env...), "PATH="+os.Getenv("PATH"))
 	s.cmd.Dir, s.cmd.Stdout, s.cmd.Stderr = s.Dir, log, log
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -178,12 +178,17 @@ func (s *Server) run() error {
 }
 
 func (s *Server) ready() bool {
-	c := http.Client{Timeout: 2 * time.Second}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
 	path := "/ping"
 	if s.Major == 2 {
 		path = "/health" // fails until the storage is open
 	}
-	resp, err := c.Get(s.URL + path)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+path, nil)
+	if err != nil {
+		return false
+	}
+	resp, err := http.DefaultClient.Do(r)
 	if err != nil {
 		return false
 	}
@@ -273,7 +278,9 @@ func (s *Server) JSON(method, path string, body, answer any) {
 
 func (s *Server) do(method, path, kind string, in io.Reader) []byte {
 	s.t.Helper()
-	r, err := http.NewRequest(method, s.URL+path, in)
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, method, s.URL+path, in)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -281,8 +288,7 @@ func (s *Server) do(method, path, kind string, in io.Reader) []byte {
 	if s.Token != "" {
 		r.Header.Set("Authorization", "Token "+s.Token)
 	}
-	c := http.Client{Timeout: 60 * time.Second}
-	resp, err := c.Do(r)
+	resp, err := http.DefaultClient.Do(r)
 	if err != nil {
 		s.t.Fatalf("%s %s: %v", method, path, err)
 	}
