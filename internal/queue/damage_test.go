@@ -13,6 +13,17 @@ type lazyDisk struct{ osDisk }
 func (lazyDisk) sync(*os.File) error  { return nil }
 func (lazyDisk) syncDir(string) error { return nil }
 
+// memoryDir is a folder in memory where there is one, for tests that make thousands of files.
+func memoryDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "queue")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
 // folder is a queue's files in memory.
 type folder map[string][]byte
 
@@ -85,7 +96,7 @@ func TestTornTail(t *testing.T) {
 	files, segs := scene(t, n, 0)
 	last := files[segs[1]]
 	off := strings.LastIndex(string(last), "PLQr")
-	dir := filepath.Join(t.TempDir(), "q")
+	dir := filepath.Join(memoryDir(t), "q")
 	o := Options{Dir: dir, SegmentBytes: 4 << 10, disk: lazyDisk{}}
 	for _, zeros := range []bool{false, true} { // the rest may be zeros after a power cut
 		for end := off; end < len(last); end++ {
@@ -118,7 +129,7 @@ func TestTornTail(t *testing.T) {
 func TestTornHeader(t *testing.T) {
 	files, segs := scene(t, 60, 0)
 	first := len(mustScan(t, files[segs[0]], segs[0]))
-	dir := filepath.Join(t.TempDir(), "q")
+	dir := filepath.Join(memoryDir(t), "q")
 	o := Options{Dir: dir, SegmentBytes: 4 << 10, disk: lazyDisk{}}
 	for end := range segmentHeader + 1 {
 		files.write(t, dir, segs[1], files[segs[1]][:end])
@@ -136,7 +147,7 @@ func TestTornHeader(t *testing.T) {
 func TestTornFooter(t *testing.T) {
 	files, segs := scene(t, 60, 0)
 	sealed := files[segs[0]]
-	dir := filepath.Join(t.TempDir(), "q")
+	dir := filepath.Join(memoryDir(t), "q")
 	for end := len(sealed) - footerBytes; end < len(sealed); end++ {
 		files.write(t, dir, segs[0], sealed[:end])
 		q := mustOpen(t, Options{Dir: dir, SegmentBytes: 4 << 10, disk: lazyDisk{}})
@@ -167,7 +178,7 @@ func mustScan(t testing.TB, b []byte, name string) []header {
 func TestFlippedBit(t *testing.T) {
 	const n, acked = 60, 7
 	files, segs := scene(t, n, acked)
-	dir := filepath.Join(t.TempDir(), "q")
+	dir := filepath.Join(memoryDir(t), "q")
 	o := Options{Dir: dir, SegmentBytes: 4 << 10, disk: lazyDisk{}}
 	for _, name := range []string{segs[0], segs[1], "cursor"} {
 		step := 1
@@ -230,7 +241,7 @@ func checkFlipped(t *testing.T, segs []string, name string, at int, got []string
 func TestForeignFiles(t *testing.T) {
 	files, segs := scene(t, 60, 0)
 	first := len(mustScan(t, files[segs[0]], segs[0]))
-	dir := filepath.Join(t.TempDir(), "q")
+	dir := filepath.Join(memoryDir(t), "q")
 	files["notes.txt"], files["0000000000000000.seg"], files["00000000000000zz.seg"] = []byte("x"), []byte("x"), []byte("x")
 	files.write(t, dir, segs[1], []byte(strings.Repeat("garbage ", 100)))
 	if err := os.Mkdir(filepath.Join(dir, segmentName(900)), 0o750); err != nil { // a folder in the place of a segment
@@ -256,7 +267,7 @@ func TestSetAsideAfterDelivery(t *testing.T) {
 	files, segs := scene(t, 60, 0)
 	b := append([]byte(nil), files[segs[0]]...)
 	b[len(b)/2] ^= 1
-	dir := filepath.Join(t.TempDir(), "q")
+	dir := filepath.Join(memoryDir(t), "q")
 	files.write(t, dir, segs[0], b)
 	q := mustOpen(t, Options{Dir: dir, disk: lazyDisk{}})
 	if got := len(drain(q)); got != 59 {

@@ -102,7 +102,7 @@ func FuzzSegment(f *testing.F) {
 			b = append([]byte(nil), b...)
 			binary.LittleEndian.PutUint16(b[at:], binary.LittleEndian.Uint16(b[at:])^with)
 		}
-		o := Options{Dir: t.TempDir(), disk: lazyDisk{}}
+		o := Options{Dir: memoryDir(t), disk: lazyDisk{}}
 		if err := os.WriteFile(filepath.Join(o.Dir, segmentName(1)), b, 0o640); err != nil {
 			t.Fatal(err)
 		}

@@ -263,8 +263,9 @@ func (m *model) end(t *rapid.T) {
 }
 
 func runModel(t *testing.T, o Options, corrupt bool) {
+	parent := memoryDir(t)
 	rapid.Check(t, func(t *rapid.T) {
-		dir, err := os.MkdirTemp("", "queue-model")
+		dir, err := os.MkdirTemp(parent, "model")
 		if err != nil {
 			t.Fatal(err)
 		}
