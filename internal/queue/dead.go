@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 )
@@ -30,11 +31,12 @@ type deadLetters struct {
 	path string
 	half int64 // the most of one file
 
-	mu                       sync.Mutex
-	f                        *os.File
-	size                     int64
-	dirty                    bool
-	letters, dropped, points uint64
+	mu    sync.Mutex
+	f     *os.File
+	size  int64
+	dirty bool
+
+	letters, dropped, points atomic.Uint64 // outside of mu, so that Stats does not wait for the disk
 }
 
 // newDead makes nothing on the disk before there is a letter.
@@ -74,8 +76,8 @@ func (d *deadLetters) add(record []byte, m Meta, message string) error {
 	}
 	d.size += int64(len(line))
 	d.dirty = true
-	d.letters++
-	d.points += uint64(max(m.Points, 0))
+	d.letters.Add(1)
+	d.points.Add(uint64(max(m.Points, 0)))
 	return nil
 }
 
@@ -155,7 +157,7 @@ func (d *deadLetters) rotate() error {
 	if err := os.Rename(d.path, old); err != nil {
 		return err
 	}
-	d.dropped += lost
+	d.dropped.Add(lost)
 	return d.open()
 }
 

@@ -31,8 +31,8 @@ type Meta struct {
 	Kind uint8
 }
 
-// Queue is a durable queue. All methods are safe for concurrent use. Locks are taken in the order appendMu, syncMu,
-// readMu, mu; only mu is never held over a look at the disk.
+// Queue is a durable queue. All methods are safe for concurrent use. Locks are taken in the order appendMu, cursorMu, syncMu,
+// readMu, mu; mu is never held over a look at the disk, so that Stats and Health always answer.
 type Queue struct {
 	opts  Options
 	log   *slog.Logger

@@ -72,9 +72,7 @@ func (n *counts) drop(reason string, records int, points uint64) {
 
 // Stats returns a look at the queue. It does not touch the disk.
 func (q *Queue) Stats() Stats {
-	q.dead.mu.Lock()
-	dead, deadDropped := Count{q.dead.letters, q.dead.points}, q.dead.dropped
-	q.dead.mu.Unlock()
+	dead, deadDropped := Count{q.dead.letters.Load(), q.dead.points.Load()}, q.dead.dropped.Load()
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	s := Stats{Bytes: q.bytes, Segments: len(q.segs), Dead: dead, DeadDropped: deadDropped,
