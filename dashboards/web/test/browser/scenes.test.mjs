@@ -44,7 +44,7 @@ staged("full", "the past comes from the structured query alone", async (server) 
   await page.click("summary >> nth=0");
   await page.waitForFunction(() => document.querySelectorAll(".numbers tbody tr").length > 50);
   assert.ok(asked.includes("/plimsoll/v1/series"), asked.join());
-  assert.deepEqual(asked.filter((p) => !p.startsWith("/plimsoll/v1/")), []);
+  assert.deepEqual(asked.filter((p) => p.includes("/v1/") && !p.startsWith("/plimsoll/v1/")), []);
   assert.deepEqual(wrong, []);
   await close();
 });
