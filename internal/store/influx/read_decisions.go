@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -125,7 +126,7 @@ func readDecision(s *rows[json.RawMessage], row cells[json.RawMessage]) (store.D
 	text := func(name string) string { return LabelValue(raw(name)) }
 	count := func(name string) int32 {
 		var v number
-		if json.Unmarshal(row.at(s.column(name)), &v) != nil || v != v {
+		if json.Unmarshal(row.at(s.column(name)), &v) != nil || math.IsNaN(float64(v)) {
 			return 0
 		}
 		return int32(v)

@@ -91,7 +91,7 @@ func (s *Sender) Send(ctx context.Context, record []byte) ([]Refusal, error) {
 	}
 	whole, derr := remotewrite.Decode(record)
 	if derr != nil {
-		return []Refusal{{Record: record, Message: derr.Error()}}, nil
+		return []Refusal{{Record: record, Message: derr.Error()}}, nil //nolint:nilerr // what cannot be read is refused for ever
 	}
 	left := maxParts
 	return s.divide(ctx, whole, err, class, &left)

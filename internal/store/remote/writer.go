@@ -86,7 +86,7 @@ func (w *Writer) Run(ctx context.Context) error {
 	for {
 		r, err := w.opts.Source.Next(ctx)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // the end that was asked for
 		}
 		if err != nil {
 			return fmt.Errorf("cannot take a record from the queue: %w", err)

@@ -49,7 +49,7 @@ func (s *suite) strange() {
 	if err := s.Append(context.Background(), &metric.Batch{}); err != nil {
 		s.Errorf("empty batch: %v", err)
 	}
-	s.put(e, metric.MemoryWorkingSet, "", point{20, 6})
+	s.put(e, metric.MemoryWorkingSet, point{20, 6})
 	got := s.query(func(q *store.Query) { q.Func = store.Sum })
 	s.want(got, "container", map[string][]point{"c": {{60, 11}}})
 }
@@ -58,13 +58,13 @@ func (s *suite) strange() {
 func (s *suite) labelValues() {
 	values := []string{`quote " and \ backslash`, "line\nbreak\ttab", "größe 漢字 🚢", strings.Repeat("long/", 800), "{},=~", "'`$("}
 	for i, v := range values {
-		s.put(container("d", v, "c"), metric.MemoryWorkingSet, "", point{10, float64(i + 1)})
+		s.put(container("d", v, "c"), metric.MemoryWorkingSet, point{10, float64(i + 1)})
 	}
 	for i, v := range values {
 		got := s.query(func(q *store.Query) { q.Matchers = []store.Matcher{{Name: "pod", Op: store.Equal, Value: v}} })
 		s.want(got, "pod", map[string][]point{v: {{60, float64(i + 1)}}})
 	}
-	s.put(container("broken\xff\xfeutf8", "p", ""), metric.MemoryWorkingSet, "", point{10, 50})
+	s.put(container("broken\xff\xfeutf8", "p", ""), metric.MemoryWorkingSet, point{10, 50})
 	if got := s.query(func(q *store.Query) { q.By = []string{"pod"} }); len(got) != len(values)+1 {
 		s.Errorf("got %d pods, want %d", len(got), len(values)+1)
 	}
@@ -106,7 +106,7 @@ func (s *suite) badQueries() {
 
 func (s *suite) limits() {
 	for i := range 5 {
-		s.put(container("d", "p", fmt.Sprint(i)), metric.MemoryWorkingSet, "", point{10, 1}, point{20, 1})
+		s.put(container("d", "p", fmt.Sprint(i)), metric.MemoryWorkingSet, point{10, 1}, point{20, 1})
 	}
 	q := store.Query{Row: metric.MemoryWorkingSet, Level: metric.Container, Start: s.base, End: s.at(20), Step: 10 * time.Second, Func: store.Last}
 	q.Limit = 9
@@ -125,7 +125,7 @@ func (s *suite) limits() {
 
 func (s *suite) cancelled() {
 	e := container("d", "p", "c")
-	s.put(e, metric.MemoryWorkingSet, "", point{10, 1})
+	s.put(e, metric.MemoryWorkingSet, point{10, 1})
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	q := store.Query{Row: metric.MemoryWorkingSet, Level: metric.Container, Start: s.base, End: s.at(60), Func: store.Last}
@@ -192,7 +192,7 @@ func (s *suite) concurrent() {
 // closed tests that a closed store says so, and that closing twice is no error.
 func (s *suite) closed() {
 	e := container("d", "p", "c")
-	s.put(e, metric.MemoryWorkingSet, "", point{10, 1})
+	s.put(e, metric.MemoryWorkingSet, point{10, 1})
 	if err := s.Close(); err != nil {
 		s.Fatalf("Close: %v", err)
 	}

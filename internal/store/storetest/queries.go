@@ -12,7 +12,7 @@ import (
 
 // functions tests every function over one window, both ends included.
 func (s *suite) functions() {
-	s.put(container("d", "p", "c"), metric.MemoryWorkingSet, "", point{0, 4}, point{10, 1}, point{20, 3}, point{30, 2}, point{40, 10})
+	s.put(container("d", "p", "c"), metric.MemoryWorkingSet, point{0, 4}, point{10, 1}, point{20, 3}, point{30, 2}, point{40, 10})
 	f := func(fn store.Func, q, want float64) {
 		s.Helper()
 		got := s.query(func(x *store.Query) { x.Func, x.Q, x.End = fn, q, s.at(40) })
@@ -31,7 +31,7 @@ func (s *suite) functions() {
 
 // steps tests where points are and how far each looks back.
 func (s *suite) steps() {
-	s.put(container("d", "p", "c"), metric.MemoryWorkingSet, "", point{5, 1}, point{15, 2}, point{25, 3}, point{35, 4})
+	s.put(container("d", "p", "c"), metric.MemoryWorkingSet, point{5, 1}, point{15, 2}, point{25, 3}, point{35, 4})
 	got := s.query(func(q *store.Query) { q.Step, q.End, q.Func = 10*time.Second, s.at(40), store.Sum })
 	s.want(got, "container", map[string][]point{"c": {{10, 1}, {20, 2}, {30, 3}, {40, 4}}})
 	got = s.query(func(q *store.Query) {
@@ -45,7 +45,7 @@ func (s *suite) steps() {
 // joins tests every way to join series.
 func (s *suite) joins() {
 	for i, v := range []float64{1, 2, 6} {
-		s.put(container("d", "p", string(rune('a'+i))), metric.MemoryWorkingSet, "", point{10, v})
+		s.put(container("d", "p", string(rune('a'+i))), metric.MemoryWorkingSet, point{10, v})
 	}
 	f := func(join store.Func, want float64) {
 		s.Helper()
@@ -64,10 +64,10 @@ func (s *suite) joins() {
 }
 
 func (s *suite) groupBy() {
-	s.put(container("d", "p1", "a"), metric.MemoryWorkingSet, "", point{10, 1})
-	s.put(container("d", "p1", "b"), metric.MemoryWorkingSet, "", point{10, 2})
-	s.put(container("d", "p2", "a"), metric.MemoryWorkingSet, "", point{10, 4})
-	s.put(container("e", "p1", "a"), metric.MemoryWorkingSet, "", point{10, 8})
+	s.put(container("d", "p1", "a"), metric.MemoryWorkingSet, point{10, 1})
+	s.put(container("d", "p1", "b"), metric.MemoryWorkingSet, point{10, 2})
+	s.put(container("d", "p2", "a"), metric.MemoryWorkingSet, point{10, 4})
+	s.put(container("e", "p1", "a"), metric.MemoryWorkingSet, point{10, 8})
 	by := func(labels ...string) []store.Series {
 		s.Helper()
 		return s.query(func(q *store.Query) { q.By = labels })
@@ -87,9 +87,9 @@ func (s *suite) groupBy() {
 }
 
 func (s *suite) matchers() {
-	s.put(container("d", "web-1", "a"), metric.MemoryWorkingSet, "", point{10, 1})
-	s.put(container("d", "web-2", "a"), metric.MemoryWorkingSet, "", point{10, 2})
-	s.put(container("d", "db", "a"), metric.MemoryWorkingSet, "", point{10, 4})
+	s.put(container("d", "web-1", "a"), metric.MemoryWorkingSet, point{10, 1})
+	s.put(container("d", "web-2", "a"), metric.MemoryWorkingSet, point{10, 2})
+	s.put(container("d", "db", "a"), metric.MemoryWorkingSet, point{10, 4})
 	f := func(op store.MatchOp, name, value string, want float64) {
 		s.Helper()
 		got := s.query(func(q *store.Query) {
@@ -115,8 +115,8 @@ func (s *suite) matchers() {
 // fixedAndSub tests rows that share a name, and rows with a label of their own.
 func (s *suite) fixedAndSub() {
 	e := container("d", "p", "c")
-	s.put(e, metric.MemoryPageFaults, "", point{10, 100})
-	s.put(e, metric.MemoryMajorPageFaults, "", point{10, 7})
+	s.put(e, metric.MemoryPageFaults, point{10, 100})
+	s.put(e, metric.MemoryMajorPageFaults, point{10, 7})
 	s.batch(s.at(10), metric.Group{Entity: e, Points: []metric.Point{
 		{ID: metric.NetworkReceive, Sub: "eth0", T: s.ms(10), V: 1}, {ID: metric.NetworkReceive, Sub: "eth1", T: s.ms(10), V: 2}}})
 	s.settle()
@@ -135,9 +135,9 @@ func (s *suite) fixedAndSub() {
 
 // levels tests that one row's values at two levels stay apart.
 func (s *suite) levels() {
-	s.put(container("d", "p", "c"), metric.MemoryPageFaults, "", point{10, 1})
-	s.put(&metric.Entity{Level: metric.Pod, Node: "n1", Namespace: "d", Pod: "p"}, metric.MemoryPageFaults, "", point{10, 2})
-	s.put(&metric.Entity{Level: metric.Node, Node: "n1"}, metric.MemoryPageFaults, "", point{10, 3})
+	s.put(container("d", "p", "c"), metric.MemoryPageFaults, point{10, 1})
+	s.put(&metric.Entity{Level: metric.Pod, Node: "n1", Namespace: "d", Pod: "p"}, metric.MemoryPageFaults, point{10, 2})
+	s.put(&metric.Entity{Level: metric.Node, Node: "n1"}, metric.MemoryPageFaults, point{10, 3})
 	for level, want := range map[metric.Level]float64{metric.Container: 1, metric.Pod: 2, metric.Node: 3} {
 		got := s.query(func(q *store.Query) { q.Row, q.Level = metric.MemoryPageFaults, level })
 		s.want(got, "node", map[string][]point{"n1": {{60, want}}})
@@ -152,7 +152,7 @@ func (s *suite) gap() {
 			ps = append(ps, point{at, at})
 		}
 	}
-	s.put(container("d", "p", "c"), metric.MemoryWorkingSet, "", ps...)
+	s.put(container("d", "p", "c"), metric.MemoryWorkingSet, ps...)
 	got := s.query(func(q *store.Query) { q.Start, q.End, q.Step = s.at(10), s.at(300), 10*time.Second })
 	s.want(got, "container", map[string][]point{"c": ps})
 }
@@ -168,7 +168,7 @@ func (s *suite) rate() {
 		ps = append(ps, point{at, v})
 		v += 20
 	}
-	s.put(container("d", "p", "c"), metric.CPUUsage, "", ps...)
+	s.put(container("d", "p", "c"), metric.CPUUsage, ps...)
 	got := s.query(func(q *store.Query) {
 		q.Row, q.Func = metric.CPUUsage, store.Rate
 		q.Start, q.End, q.Step, q.Window = s.at(60), s.at(300), 30*time.Second, time.Minute
@@ -202,7 +202,7 @@ func (s *suite) rateOver() {
 			v += 30
 		}
 	}
-	s.put(container("d", "p", "c"), metric.CPUUsage, "", ps...)
+	s.put(container("d", "p", "c"), metric.CPUUsage, ps...)
 	f := func(fn store.Func, quantile, want float64) {
 		s.Helper()
 		got := s.query(func(q *store.Query) {
@@ -225,9 +225,9 @@ func (s *suite) rateOver() {
 // late tests samples that come up to an hour after newer ones.
 func (s *suite) late() {
 	e := container("d", "p", "c")
-	s.put(e, metric.MemoryWorkingSet, "", point{3600, 4})
-	s.put(e, metric.MemoryWorkingSet, "", point{1800, 2}, point{60, 1}, point{1810, 3})
-	s.put(container("d", "p", "other"), metric.MemoryWorkingSet, "", point{70, 9})
+	s.put(e, metric.MemoryWorkingSet, point{3600, 4})
+	s.put(e, metric.MemoryWorkingSet, point{1800, 2}, point{60, 1}, point{1810, 3})
+	s.put(container("d", "p", "other"), metric.MemoryWorkingSet, point{70, 9})
 	got := s.query(func(q *store.Query) {
 		q.End, q.Func, q.By = s.at(3600), store.Sum, []string{"container"}
 	})
@@ -240,10 +240,10 @@ func (s *suite) late() {
 func (s *suite) duplicates() {
 	e := container("d", "p", "c")
 	for range 3 {
-		s.put(e, metric.MemoryWorkingSet, "", point{10, 1}, point{20, 2}, point{30, 3})
+		s.put(e, metric.MemoryWorkingSet, point{10, 1}, point{20, 2}, point{30, 3})
 	}
 	again := *e // an equal entity with another pointer is the same thing
-	s.put(&again, metric.MemoryWorkingSet, "", point{30, 3}, point{40, 4})
+	s.put(&again, metric.MemoryWorkingSet, point{30, 3}, point{40, 4})
 	got := s.query(func(q *store.Query) { q.Func = store.Sum })
 	s.want(got, "container", map[string][]point{"c": {{60, 10}}})
 	got = s.query(func(q *store.Query) { q.Func = store.Count })
@@ -252,7 +252,7 @@ func (s *suite) duplicates() {
 
 // nothing tests that nothing comes of nothing, without an error.
 func (s *suite) nothing() {
-	s.put(container("d", "p", "c"), metric.MemoryWorkingSet, "", point{10, 1})
+	s.put(container("d", "p", "c"), metric.MemoryWorkingSet, point{10, 1})
 	for name, f := range map[string]func(*store.Query){
 		"another row":   func(q *store.Query) { q.Row = metric.MemoryRSS },
 		"another level": func(q *store.Query) { q.Level = metric.Cluster },

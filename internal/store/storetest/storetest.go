@@ -95,10 +95,10 @@ func (s *suite) ms(seconds float64) int64 { return s.at(seconds).UnixMilli() }
 type point struct{ at, v float64 }
 
 // put appends points of one row of an entity, each in a batch of its own, and settles.
-func (s *suite) put(e *metric.Entity, id metric.ID, sub string, points ...point) {
+func (s *suite) put(e *metric.Entity, id metric.ID, points ...point) {
 	s.Helper()
 	for _, p := range points {
-		s.batch(s.at(p.at), metric.Group{Entity: e, Points: []metric.Point{{ID: id, Sub: sub, T: s.ms(p.at), V: p.v}}})
+		s.batch(s.at(p.at), metric.Group{Entity: e, Points: []metric.Point{{ID: id, T: s.ms(p.at), V: p.v}}})
 	}
 	s.settle()
 }

@@ -84,7 +84,9 @@ func TestRender(t *testing.T) {
 	add("rate over 90 seconds", func(q *store.Query) { q.Row, q.Func, q.Window = metric.CPUUsage, store.Rate, 90*time.Second })
 	add("rate without a field", func(q *store.Query) { q.Row, q.Func = metric.Restarts, store.Rate })
 	add("rate without a field, whole range", func(q *store.Query) { q.Row, q.Func, q.Step = metric.Restarts, store.Rate, 0 })
-	add("highest rate", func(q *store.Query) { q.Row, q.Func, q.RateOver, q.Step = metric.CPUUsage, store.Max, 20*time.Second, 0 })
+	add("highest rate", func(q *store.Query) {
+		q.Row, q.Func, q.RateOver, q.Step = metric.CPUUsage, store.Max, 20*time.Second, 0
+	})
 	for _, join := range []store.Func{"", store.Avg, store.Max, store.Min, store.Count} {
 		add("joined by "+string(join), func(q *store.Query) { q.By, q.Join = []string{}, join })
 	}
@@ -109,7 +111,10 @@ func TestRender(t *testing.T) {
 	add("a row's fixed labels", func(q *store.Query) {
 		q.Row, q.Matchers = metric.MemoryPageFaults, []store.Matcher{{Name: "failure_type", Op: store.Equal, Value: "pgfault"}}
 	})
-	add("of a node", func(q *store.Query) { q.Level = metric.Node; match("node", store.Equal, "n1", "pod", store.Equal, "")(q) })
+	add("of a node", func(q *store.Query) {
+		q.Level = metric.Node
+		match("node", store.Equal, "n1", "pod", store.Equal, "")(q)
+	})
 	rollups := Options{Database: `d"b`, Rollups: []Rollup{
 		{Policy: "plimsoll_1h", Suffix: "_1h", Every: time.Hour, From: end.Add(-90 * 24 * time.Hour).Truncate(time.Hour), Until: end.Truncate(time.Hour), Beyond: 48 * time.Hour},
 		{Policy: "plimsoll_1d", Suffix: "_1d", Every: 24 * time.Hour, From: end.Add(-80 * 24 * time.Hour).Truncate(24 * time.Hour), Until: end.Truncate(24 * time.Hour), Beyond: 60 * 24 * time.Hour},
