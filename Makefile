@@ -10,7 +10,7 @@ LINT    := bin/golangci-lint
 .DEFAULT_GOAL := help
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 run: build ## Run everything on this machine with a demo service, and the page on http://127.0.0.1:8082
 	./bin/plimsoll run --demo
