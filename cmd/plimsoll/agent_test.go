@@ -75,7 +75,7 @@ func TestCollectorOutlivesTheServer(t *testing.T) {
 	server.terminate(t)
 	down := time.Now()
 	segments := func() (n int64) {
-		found, err := filepath.Glob(filepath.Join(queue, "queue", "*.seg"))
+		found, err := filepath.Glob(filepath.Join(queue, "queue", "remote", "*.seg"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -91,9 +91,9 @@ func (o *historyOptions) validateQueue() error {
 	return nil
 }
 
-// openQueue opens the durable queue in the data folder.
-func openQueue(o historyOptions, log *slog.Logger, reg prometheus.Registerer, life *lifecycle) (*queue.Queue, error) {
-	q, err := queue.Open(queue.Options{Dir: filepath.Join(o.data, "queue"), MaxBytes: int64(o.queueBytes), MaxAge: time.Duration(o.queueAge), SyncEvery: o.queueSync,
+// openQueue opens the durable queue in the data folder; each kind of records has its own.
+func openQueue(o historyOptions, kind string, log *slog.Logger, reg prometheus.Registerer, life *lifecycle) (*queue.Queue, error) {
+	q, err := queue.Open(queue.Options{Dir: filepath.Join(o.data, "queue", kind), MaxBytes: int64(o.queueBytes), MaxAge: time.Duration(o.queueAge), SyncEvery: o.queueSync,
 		Logger: logOf(log, "queue"), Registerer: reg})
 	if err != nil {
 		return nil, err

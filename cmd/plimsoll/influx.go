@@ -89,7 +89,7 @@ func openInfluxWriter(o historyOptions, log *slog.Logger, reg prometheus.Registe
 		return nil, err
 	}
 	life.opened("connections to InfluxDB", func() error { h.conn.Close(); return nil })
-	if h.queue, err = openQueue(o, log, reg, life); err != nil {
+	if h.queue, err = openQueue(o, "influx", log, reg, life); err != nil {
 		return nil, err
 	}
 	durable := influx.OnQueue(h.queue)

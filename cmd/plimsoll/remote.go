@@ -64,7 +64,7 @@ func openRemoteWriter(o historyOptions, end remote.EndpointOptions, log *slog.Lo
 		return nil, err
 	}
 	life.opened("connections to "+end.WriteURL, func() error { sender.Close(); return nil })
-	if h.queue, err = openQueue(o, log, reg, life); err != nil {
+	if h.queue, err = openQueue(o, "remote", log, reg, life); err != nil {
 		return nil, err
 	}
 	if h.writer, err = remote.NewWriter(remote.WriterOptions{Sender: sender, Source: &inOrder{queue: h.queue}, DeadLetters: deadRecords{h.queue}, Logger: h.log, Registerer: reg}); err != nil {
