@@ -54,7 +54,7 @@ func TestWithRealRooms(t *testing.T) {
 			c := o.Containers[0]
 			return fmt.Sprintf("%s: node %v of %v, %s: %v, %s", o.Node.Name, or(o.Node.CPU), or(o.Node.Cores), c.Title, or(c.CPU), c.Why)
 		}
-		time.Sleep(500 * time.Millisecond) // between Run's ticks
+		time.Sleep(400 * time.Millisecond) // between Run's ticks, which come at whole and half seconds here
 		feed(5)
 		if got, want := show(), "n1: node 1.5 of 2, demo/web-1: 0.5, throttled 40 %"; got != want {
 			t.Errorf("got %s, want %s", got, want)
