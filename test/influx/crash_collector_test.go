@@ -47,7 +47,7 @@ func TestCrashCollector(t *testing.T) {
 	}
 	c.drain()
 	points, lost := c.compare()
-	t.Logf("\n| `plimsoll collector`: %d kill -9 at random moments, restarted on the same queue | %d | 0 | %d |", rounds, points, lost)
+	t.Logf("\n| %d kill -9 of `plimsoll collector`, restarted on the same queue (fields) | %d | 0 | %d | | |", rounds, points, lost)
 	if points == 0 {
 		t.Error("the collector queued nothing")
 	}

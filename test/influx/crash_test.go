@@ -28,6 +28,7 @@ func crashes(rounds int) []crash {
 		return func(r *rig) { r.under(refusing(code, message), 2*time.Second) }
 	}
 	return []crash{
+		{name: "control", done: "nothing, for 4 s", client: true, run: func(r *rig) { r.start(); time.Sleep(4 * time.Second); r.stop() }},
 		{name: "kill9", done: fmt.Sprintf("%d kill -9 of the writing process at random moments, restarted on the same queue", rounds), client: true, unscaled: true,
 			run: func(r *rig) { r.rounds(rounds) }},
 		{name: "serverkill", done: "5 kill -9 of the server while it is written to", alone: true, run: serverKills},
@@ -36,7 +37,7 @@ func crashes(rounds int) []crash {
 		{name: "drip", done: "the server answers one byte a second, for 5 s", run: func(r *rig) { r.under(dripping, 5*time.Second) }},
 		{name: "s401", done: "401 for 2 s, then healed", run: func(r *rig) { r.blocked(http.StatusUnauthorized, "unauthorized access") }},
 		{name: "s404", done: "404 for 2 s, then healed", run: func(r *rig) { r.blocked(http.StatusNotFound, "database not found") }},
-		{name: "s413", done: "413 for requests over 1 KiB for 2 s, met by a backlog", run: tooLarge},
+		{name: "s413", done: "413 for requests over 1 KiB for 2 s, after 1.5 s away", run: tooLarge},
 		{name: "s429", done: "429 with Retry-After for 2 s", run: status(http.StatusTooManyRequests, "slow down")},
 		{name: "s500", done: "500 for 2 s", run: status(http.StatusInternalServerError, "engine is closed")},
 		{name: "diskfull", done: "a disk of 1 MiB under the queue runs full while the server is away", ours: true, run: diskFull},
@@ -73,13 +74,15 @@ func (r *rig) blocked(code int, message string) {
 
 // tooLarge lets a backlog grow, whose requests are then too large.
 func tooLarge(r *rig) {
-	r.road.put(away)
 	r.start()
+	time.Sleep(700 * time.Millisecond)
+	r.road.put(away)
 	time.Sleep(1500 * time.Millisecond)
 	r.road.hits.Store(0)
 	r.road.put(narrow)
 	time.Sleep(2 * time.Second)
 	r.road.put(open)
+	time.Sleep(700 * time.Millisecond)
 	if r.road.hits.Load() == 0 {
 		r.t.Errorf("no request was too large")
 	}
