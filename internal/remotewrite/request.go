@@ -13,6 +13,9 @@ import (
 // maxPlain is the most bytes of a decompressed request that is read back.
 const maxPlain = 64 << 20
 
+// ErrBroken is a request that cannot be read back.
+var ErrBroken = errors.New("broken remote write request")
+
 // Request is an encoded batch that was read back, to be split or written in another version.
 type Request struct {
 	symbols []string
@@ -23,23 +26,23 @@ type Request struct {
 func Decode(encoded []byte) (*Request, error) {
 	n, err := snappy.DecodedLen(encoded)
 	if err != nil || n > maxPlain {
-		return nil, fmt.Errorf("cannot read a remote write request of %d bytes: it is not snappy or too long", len(encoded))
+		return nil, fmt.Errorf("%w: %d bytes are not snappy or too long", ErrBroken, len(encoded))
 	}
 	plain, err := snappy.Decode(nil, encoded)
 	if err != nil {
-		return nil, fmt.Errorf("cannot read a remote write request: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrBroken, err)
 	}
 	var r writev2.Request
 	if err := r.UnmarshalVT(plain); err != nil {
-		return nil, fmt.Errorf("cannot read a remote write request: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrBroken, err)
 	}
 	for _, s := range r.Timeseries {
 		if len(s.LabelsRefs)%2 != 0 {
-			return nil, errors.New("cannot read a remote write request: a series has half a label")
+			return nil, fmt.Errorf("%w: a series has half a label", ErrBroken)
 		}
 		for _, ref := range s.LabelsRefs {
 			if int(ref) >= len(r.Symbols) {
-				return nil, fmt.Errorf("cannot read a remote write request: symbol %d of %d", ref, len(r.Symbols))
+				return nil, fmt.Errorf("%w: symbol %d of %d", ErrBroken, ref, len(r.Symbols))
 			}
 		}
 	}

@@ -85,6 +85,9 @@ func (s *Sender) Send(ctx context.Context, record []byte) ([]Refusal, error) {
 		}
 		return r.Encode(remotewrite.V1)
 	})
+	if errors.Is(err, remotewrite.ErrBroken) {
+		return []Refusal{{Record: record, Message: err.Error()}}, nil
+	}
 	class, ok := divisible(err)
 	if !ok {
 		return nil, err

@@ -1,0 +1,338 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/klauspost/compress/snappy"
+
+	"plimsoll.dev/plimsoll/aggregator/ingest"
+	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/remotewrite"
+)
+
+// batch has a point for each of n containers.
+func batch(now time.Time, n int) *metric.Batch {
+	b := &metric.Batch{Node: "n1", Time: now}
+	for i := range n {
+		e := &metric.Entity{Level: metric.Container, Node: "n1", Namespace: "d", Pod: fmt.Sprint("p", i), Container: "c", ID: fmt.Sprint("/", i)}
+		b.Groups = append(b.Groups, metric.Group{Entity: e, Points: []metric.Point{{ID: metric.MemoryWorkingSet, T: now.UnixMilli(), V: float64(i)}}})
+	}
+	return b
+}
+
+func record(t testing.TB, n int) []byte {
+	t.Helper()
+	r, points, left, err := Encode(batch(time.Now(), n), time.Now())
+	if err != nil || points != n || left.Total() != 0 {
+		t.Fatalf("got %d points, %+v, %v", points, left, err)
+	}
+	return r
+}
+
+func sender(t testing.TB, f http.HandlerFunc) *Sender {
+	t.Helper()
+	srv := httptest.NewServer(f)
+	t.Cleanup(srv.Close)
+	s, err := NewSender(SenderOptions{Endpoint: EndpointOptions{WriteURL: srv.URL + "/api/v1/write", Authorization: "Bearer x", Headers: http.Header{"x-scope-orgid": {"me"}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+// TestSendToOurselves sends to Plimsoll's own receiver, which takes 2.0.
+func TestSendToOurselves(t *testing.T) {
+	var got []*metric.Batch
+	r, err := ingest.New(ingest.Options{Live: ingest.SinkFunc(func(_ context.Context, b *metric.Batch) error { got = append(got, b); return nil })})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := sender(t, r.ServeHTTP)
+	for range 2 {
+		if refused, err := s.Send(t.Context(), record(t, 3)); err != nil || len(refused) != 0 {
+			t.Fatalf("got %v, %v", refused, err)
+		}
+	}
+	if len(got) != 2 || got[0].Samples() != 3 || remotewrite.Version(s.version.Load()) != remotewrite.V2 {
+		t.Errorf("got %d batches by version %d", len(got), s.version.Load())
+	}
+}
+
+// TestVersions says when 1.0 is fallen back to.
+func TestVersions(t *testing.T) {
+	f := func(name string, answer func(w http.ResponseWriter, v2 bool), want string) {
+		t.Helper()
+		var got []string
+		s := sender(t, func(w http.ResponseWriter, r *http.Request) {
+			v2 := strings.Contains(r.Header.Get("Content-Type"), "v2.Request")
+			got = append(got, map[bool]string{true: "2", false: "1"}[v2])
+			if r.Header.Get("Authorization") != "Bearer x" || r.Header.Get("X-Scope-OrgID") != "me" || r.Header.Get("Content-Encoding") != "snappy" {
+				t.Errorf("headers %v", r.Header)
+			}
+			answer(w, v2)
+		})
+		rec := record(t, 1)
+		for range 3 {
+			_, _ = s.Send(t.Context(), rec) // what it answers is the other tests' matter
+		}
+		if g := strings.Join(got, " "); g != want {
+			t.Errorf("%s: sent versions %s, want %s", name, g, want)
+		}
+	}
+	f("knows 2.0", func(w http.ResponseWriter, _ bool) {
+		w.Header().Set(remotewrite.WrittenHeader, "1")
+		w.WriteHeader(204)
+	}, "2 2 2")
+	f("takes 2.0 for an empty 1.0", func(w http.ResponseWriter, _ bool) { w.WriteHeader(204) }, "2 1 1 1")
+	f("415", func(w http.ResponseWriter, v2 bool) {
+		if v2 {
+			w.WriteHeader(415)
+		}
+	}, "2 1 1 1")
+	f("400 to 2.0", func(w http.ResponseWriter, v2 bool) {
+		if v2 {
+			w.WriteHeader(400)
+		}
+	}, "2 1 1 1")
+	f("not there", func(w http.ResponseWriter, _ bool) { w.WriteHeader(503) }, "2 2 2")
+	f("no right", func(w http.ResponseWriter, _ bool) { w.WriteHeader(401) }, "2 2 2")
+}
+
+// TestClasses says what each answer means.
+func TestClasses(t *testing.T) {
+	f := func(status int, header string, want Class, wait time.Duration) {
+		t.Helper()
+		s := sender(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Retry-After", header)
+			w.Header().Set(remotewrite.WrittenHeader, "0")
+			http.Error(w, "because", status)
+		})
+		_, err := s.Send(t.Context(), record(t, 1))
+		var se *SendError
+		if !errors.As(err, &se) || se.Class != want || se.Status != status || se.Message != "because" || (se.RetryAfter-wait).Abs() > 2*time.Second {
+			t.Errorf("%d: got %v (%+v), want class %s", status, err, se, want)
+		}
+	}
+	f(429, "7", Transient, 7*time.Second)
+	f(503, time.Now().Add(90*time.Second).UTC().Format(http.TimeFormat), Transient, 90*time.Second)
+	f(503, "-5", Transient, 0)
+	f(500, "999999999999999999999", Transient, 0)
+	f(504, "999999", Transient, maxRetryAfter)
+	f(401, "", Configuration, 0)
+	f(403, "", Configuration, 0)
+	f(404, "", Configuration, 0)
+	f(302, "", Configuration, 0)
+	s, err := NewSender(SenderOptions{Endpoint: EndpointOptions{WriteURL: "http://127.0.0.1:1/"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var se *SendError
+	if _, err := s.Send(t.Context(), record(t, 1)); !errors.As(err, &se) || se.Class != Transient || se.Status != 0 {
+		t.Errorf("nobody there: got %v", err)
+	}
+}
+
+// picky is an engine of 1.0 that refuses requests with one of some pods as a whole, and those that are too long.
+type picky struct {
+	refuse  []string
+	longest int // series
+	taken   []string
+	posts   int
+}
+
+func (p *picky) serve(t testing.TB) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		p.posts++
+		if strings.Contains(r.Header.Get("Content-Type"), "v2.Request") {
+			w.WriteHeader(http.StatusUnsupportedMediaType)
+			return
+		}
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		plain, err := snappy.Decode(nil, body)
+		if err != nil {
+			t.Error(err)
+		}
+		var pods []string
+		for _, part := range strings.Split(string(plain), "\x0a\x03pod\x12")[1:] {
+			pods = append(pods, part[1:1+int(part[0])])
+		}
+		for _, x := range p.refuse {
+			if slices.Contains(pods, x) {
+				http.Error(w, "out of order sample of "+x, http.StatusBadRequest)
+				return
+			}
+		}
+		if p.longest > 0 && len(pods) > p.longest {
+			w.WriteHeader(http.StatusRequestEntityTooLarge)
+			return
+		}
+		p.taken = append(p.taken, pods...)
+		w.WriteHeader(http.StatusNoContent)
+	}
+}
+
+// TestRefused: what the engine refuses is told apart from what it takes.
+func TestRefused(t *testing.T) {
+	p := &picky{refuse: []string{"p3", "p77"}, longest: 40}
+	s := sender(t, p.serve(t))
+	refused, err := s.Send(t.Context(), record(t, 100))
+	if err != nil || len(refused) != 2 {
+		t.Fatalf("got %d refusals, %v, want 2", len(refused), err)
+	}
+	slices.Sort(p.taken)
+	if taken := slices.Compact(p.taken); len(taken) != 98 || slices.Contains(taken, "p3") || slices.Contains(taken, "p77") {
+		t.Errorf("%d were taken, want 98", len(taken))
+	}
+	for i, want := range []string{"p3", "p77"} {
+		r, err := remotewrite.Decode(refused[i].Record)
+		if err != nil || r.Series() != 1 || refused[i].Samples != 1 || !strings.Contains(refused[i].Message, want) {
+			t.Errorf("refusal %d: %+v, %v", i, refused[i], err)
+		}
+	}
+	t.Logf("%d requests", p.posts)
+	// A record that cannot be read is for the dead letters, not for ever.
+	all := &picky{refuse: []string{}}
+	s = sender(t, all.serve(t))
+	if refused, err = s.Send(t.Context(), []byte("not a record")); err != nil || len(refused) != 1 || !strings.Contains(refused[0].Message, "broken") {
+		t.Errorf("a broken record: got %v, %v", refused, err)
+	}
+	// An engine that refuses everything does not cost a request for each series.
+	none := sender(t, func(w http.ResponseWriter, r *http.Request) {
+		p.posts++
+		w.WriteHeader(http.StatusBadRequest)
+	})
+	p.posts = 0
+	if refused, err = none.Send(t.Context(), record(t, 5000)); err != nil || p.posts > 4*maxParts {
+		t.Errorf("%d requests, %v", p.posts, err)
+	}
+	n := 0
+	for _, f := range refused {
+		n += f.Samples
+	}
+	if n != 5000 {
+		t.Errorf("%d samples were refused, want 5000", n)
+	}
+}
+
+// lane is a source of records.
+type lane struct {
+	records [][]byte
+	done    atomic.Int32
+}
+
+func (l *lane) Next(ctx context.Context) (Record, error) {
+	if n := int(l.done.Load()); n < len(l.records) {
+		return Record{Data: l.records[n], Points: 1, Done: func() error { l.done.Add(1); return nil }}, nil
+	}
+	<-ctx.Done()
+	return Record{}, ctx.Err()
+}
+
+// letters are dead letters.
+type letters []string
+
+func (l *letters) SetAside(_ []byte, reason string) error { *l = append(*l, reason); return nil }
+
+// engine is a transport that answers with the next status, 204 in the end.
+type engine struct {
+	statuses []int
+	header   http.Header
+	at       []time.Time
+}
+
+func (e *engine) RoundTrip(r *http.Request) (*http.Response, error) {
+	e.at = append(e.at, time.Now())
+	_, _ = io.Copy(io.Discard, r.Body)
+	h := e.header.Clone()
+	if h == nil {
+		h = http.Header{}
+	}
+	h.Set(remotewrite.WrittenHeader, "1")
+	status := 204
+	if len(e.statuses) > 0 {
+		status, e.statuses = e.statuses[0], e.statuses[1:]
+	}
+	if status == 0 {
+		return nil, errors.New("connection refused")
+	}
+	return &http.Response{StatusCode: status, Header: h, Body: io.NopCloser(strings.NewReader("text"))}, nil
+}
+
+// TestWriter: a record is sent until the engine has it, with waits that grow, in order, and nothing runs on after Run.
+func TestWriter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &engine{statuses: []int{0, 503, 503, 401, 204, 400, 204}}
+		s, err := NewSender(SenderOptions{Endpoint: EndpointOptions{WriteURL: "http://engine.invalid/api/v1/write", Transport: e}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		src, dead := &lane{records: [][]byte{record(t, 1), record(t, 1), record(t, 1)}}, &letters{}
+		w, err := NewWriter(WriterOptions{Sender: s, Source: src, DeadLetters: dead, Random: func() float64 { return 1 }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- w.Run(ctx) }()
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if h := w.Health(); h.OK || h.Reason != ReasonUnreachable {
+			t.Errorf("health %+v", h)
+		}
+		time.Sleep(6 * time.Second)
+		synctest.Wait()
+		if h := w.Health(); h.OK || h.Reason != ReasonRefusesUs {
+			t.Errorf("health %+v", h)
+		}
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		var waits []time.Duration
+		for i := 1; i < len(e.at); i++ {
+			waits = append(waits, e.at[i].Sub(e.at[i-1]))
+		}
+		want := []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 34 * time.Second, 0, 0}
+		if !slices.Equal(waits, want) {
+			t.Errorf("waits %v, want %v", waits, want)
+		}
+		if src.done.Load() != 3 || len(*dead) != 1 || !w.Health().OK {
+			t.Errorf("%d done, dead letters %q, health %+v", src.done.Load(), *dead, w.Health())
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestOptions(t *testing.T) {
+	for _, o := range []EndpointOptions{{}, {WriteURL: "://"}, {WriteURL: "ftp://x"}, {WriteURL: "http://"}, {QueryURL: "x"}} {
+		if o.Validate() == nil {
+			t.Errorf("%+v was taken", o)
+		}
+	}
+	for write, want := range map[string]string{
+		"http://p:9090/api/v1/write":      "http://p:9090",
+		"http://m/api/v1/push":            "http://m/prometheus",
+		"https://v:8428/x/api/v1/write/":  "https://v:8428/x",
+		"http://p:9090/api/v1/write?a=b#": "http://p:9090",
+	} {
+		if got := QueryURL(write); got != want {
+			t.Errorf("%s: got %s, want %s", write, got, want)
+		}
+	}
+}
