@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"net/http"
 	"net/http/httptest"
@@ -125,7 +124,7 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Add(record)
 	f.Add([]byte{})
-	f.Add([]byte(fmt.Sprint("text")))
+	f.Add([]byte("text"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, err := remotewrite.Decode(b)
 		if err != nil {
