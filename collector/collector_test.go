@@ -119,18 +119,18 @@ func TestLanes(t *testing.T) {
 			t.Errorf("history lane (-got +want):\n%s", d)
 		}
 		got := strings.Join(live.log, " ")
-		for _, want := range []string{"full@0s", "full@5s", "full@10s", "fast@0s", "fast@250ms", "fast@1s", "fast@9s", "fast@10s"} {
+		for _, want := range []string{"full@0s", "full@5s", "full@10s", "fast@0s", "fast@250ms", "fast@500ms", "fast@750ms", "fast@1s", "fast@9s", "fast@10s"} {
 			if !strings.Contains(got+" ", want+" ") {
 				t.Errorf("the live lane lacks %s: %s", want, got)
 			}
 		}
-		if len(live.log) != 15 {
-			t.Errorf("the live lane took %d batches, want 15: %s", len(live.log), got)
+		if len(live.log) != 17 {
+			t.Errorf("the live lane took %d batches, want 17: %s", len(live.log), got)
 		}
 		m := metrics(t, reg)
 		for key, want := range map[string]float64{
-			"read_samples_total{fast}": 12, "read_samples_total{full}": 3, "sent_samples_total{full,history}": 3,
-			"sent_samples_total{fast,live}": 12, "tick_duration_seconds{fast}": 12, "panics_total{}": 0,
+			"read_samples_total{fast}": 14, "read_samples_total{full}": 3, "sent_samples_total{full,history}": 3,
+			"sent_samples_total{fast,live}": 14, "tick_duration_seconds{fast}": 14, "panics_total{}": 0,
 		} {
 			if m[key] != want {
 				t.Errorf("%s = %v, want %v", key, m[key], want)
@@ -148,7 +148,7 @@ func TestSlowSinkHoldsNoTick(t *testing.T) {
 		c, _ := New(Options{Full: one(false), Fast: one(true), FastInterval: 300 * time.Millisecond, Live: live, History: history, Registerer: reg})
 		runFor(t, c, 59*time.Second)
 		m := metrics(t, reg)
-		if got, want := m["tick_duration_seconds{fast}"], 198.0; got != want {
+		if got, want := m["tick_duration_seconds{fast}"], 200.0; got != want {
 			t.Errorf("%v fast ticks, want %v: a slow sink held them up", got, want)
 		}
 		if m["unsent_samples_total{fast,busy,live}"] == 0 || m["unsent_samples_total{fast,deadline,live}"] == 0 {
@@ -264,7 +264,7 @@ func TestExtraJoinsBothLanes(t *testing.T) {
 		})
 		c, _ := New(Options{Full: one(false), Fast: one(true), Live: live, Extra: []Extra{extra{&metric.Entity{}}}})
 		runFor(t, c, 1500*time.Millisecond)
-		if d := cmp.Diff(seen, map[bool]int{true: 3, false: 1}); d != "" {
+		if d := cmp.Diff(seen, map[bool]int{true: 5, false: 1}); d != "" {
 			t.Errorf("batches with the extra's group and gap (-got +want):\n%s", d)
 		}
 	})

@@ -14,7 +14,7 @@ import (
 type lane struct {
 	name  string
 	every time.Duration
-	// early is when the second tick comes: rates need two, and nobody likes to wait for the first.
+	// early is how far ticks are apart within the first interval: rates need two, and nobody likes to wait for the first.
 	early time.Duration
 	read  func(time.Time) *metric.Batch
 	sinks []*sender
@@ -44,15 +44,14 @@ func (l *lane) begin() {
 
 func (l *lane) busy() bool { return l.inside.Load() }
 
-// run ticks until ctx ends, on the monotonic clock: tick k is due k intervals after the start, and one more comes
-// early. A tick that comes due while one is still being read is skipped and counted.
+// run ticks until ctx ends, on the monotonic clock: tick k is due k intervals after the start, and more come
+// within the first. A tick that comes due while one is still being read is skipped and counted.
 func (l *lane) run(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	start := time.Now()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	second := false // the early tick has come, or is due now
 	for k := int64(0); ; {
 		select {
 		case <-ctx.Done():
@@ -61,12 +60,10 @@ func (l *lane) run(ctx context.Context) {
 		}
 		l.tick(ctx, &wg)
 		passed := time.Since(start)
-		if !second && passed < l.early {
-			second = true
-			timer.Reset(l.early - passed)
+		if due := (passed/l.early + 1) * l.early; due < l.every {
+			timer.Reset(due - passed)
 			continue
 		}
-		second = true
 		next := int64(passed/l.every) + 1
 		if skipped := next - k - 1; skipped > 0 {
 			l.c.own.skipped.WithLabelValues(l.name).Add(float64(skipped))
