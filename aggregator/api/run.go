@@ -34,6 +34,7 @@ func (a *API) Run(ctx context.Context) error {
 	if a.moving(time.Now()) {
 		soon.Stop()
 	}
+	lively := 0
 	for {
 		select {
 		case <-ctx.Done():
@@ -44,6 +45,9 @@ func (a *API) Run(ctx context.Context) error {
 			now := time.Now()
 			p.publish(ctx, now)
 			if a.moving(now) {
+				lively++
+			}
+			if lively == 2 { // two points are a line
 				soon.Stop()
 				t.Reset(tickEvery)
 			}
