@@ -212,7 +212,7 @@ func TestRollUps(t *testing.T) {
 // TestRollUpsRun: the continuous queries and tasks themselves make roll-ups, not only the statements in them.
 func TestRollUpsRun(t *testing.T) {
 	both(t, func(t *testing.T, s *influxtest.Server) {
-		at := time.Now().Add(-70 * time.Minute)
+		at := time.Now().Truncate(time.Hour).Add(-30 * time.Minute) // every first run looks at the last hour
 		line := fmt.Sprintf("cluster memory_usage_bytes=7 %d\n", at.UnixMilli())
 		set := newSetup(t, influx.SetupOptions{Conn: s.Conn("plimsoll")})
 		if s.Major == 1 { // a continuous query runs when it is made, and then at the half hours

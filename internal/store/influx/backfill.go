@@ -10,7 +10,8 @@ import (
 )
 
 const (
-	// lateAfter is how old a line must be for the roll-ups to have passed it by.
+	// lateAfter is how long ago a line's hour must have begun for the roll-ups to have passed it by: on 2.x the last run that looks
+	// at an hour is half an hour after its end, on 1.x one hour.
 	lateAfter = 90 * time.Minute
 	// lateQuiet is how long no late line must have come before the past is rolled up: others may be behind as well.
 	lateQuiet = 10 * time.Minute
@@ -29,7 +30,7 @@ func (w *Writer) noteLate(lines []byte) {
 	now := time.Now()
 	for _, t := range [...]int64{firstTime(lines), lastTime(lines)} {
 		at := time.UnixMilli(t)
-		if t <= 0 || now.Sub(at) < lateAfter {
+		if t <= 0 || now.Sub(at.Truncate(time.Hour)) < lateAfter {
 			continue
 		}
 		w.lateMu.Lock()
@@ -102,7 +103,7 @@ func lastTime(lines []byte) int64 {
 	return 0
 }
 
-// RunBackfill rolls up what the writer stores too late for the server's own roll-ups (after an outage of more than an hour and a half), ten
+// RunBackfill rolls up what the writer stores too late for the server's own roll-ups (after an outage of more than half an hour), ten
 // minutes after the last of it came, until ctx ends. One process for a database is enough. On InfluxDB 3 it does nothing.
 func (s *Setup) RunBackfill(ctx context.Context, w *Writer, log *slog.Logger) error {
 	if log == nil {
@@ -165,5 +166,5 @@ func (s *Setup) backfill(ctx context.Context, p Place, l metric.Level, r RollUp,
 		_, err := s.conn.influxQL(ctx, rollUpQL(p, l, r, timeRange(from, to)))
 		return err
 	}
-	return s.fluxQuery(ctx, fluxRollUp(p, l, r, fmt.Sprintf("start: %s, stop: %s", from.UTC().Format(time.RFC3339), to.UTC().Format(time.RFC3339))))
+	return s.fluxQuery(ctx, fluxStretch(p, l, r, from, to))
 }

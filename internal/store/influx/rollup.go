@@ -22,7 +22,7 @@ var valueAggregates = [...]aggregate{
 	{PrefixMean, "mean(%s)", "mean", "mean(%s)", "mean"},
 	{PrefixMin, "min(%s)", "min", "min(%s)", "min"},
 	{PrefixMax, "max(%s)", "max", "max(%s)", "max"},
-	{PrefixP95, "percentile(%s, 95)", "p95", "percentile(%s, 95)", "p95"},
+	{PrefixP95, "percentile(%s, 95)", "", "percentile(%s, 95)", ""},
 	{PrefixCount, "count(%s)", "count", "sum(%s)", "sum"},
 }
 
@@ -88,42 +88,60 @@ func taskName(p Place, l metric.Level, r RollUp) string {
 	return fmt.Sprintf("plimsoll: %s of %s", p.Measurement(l, r), p.Database)
 }
 
-// fluxTask is the Flux of a level's roll-up on 2.x.
+// fluxTask is the Flux of a level's roll-up on 2.x: of the last hour or day, and of the one that has begun.
 func fluxTask(p Place, l metric.Level, r RollUp) string {
-	every, since := "30m", "-1h"
+	every := "30m"
 	if r == Day {
-		every, since = "1h", "-1d"
+		every = "1h"
 	}
+	starts := []string{fmt.Sprintf("date.truncate(t: -%s, unit: %s)", r, r), fmt.Sprintf("date.truncate(t: now(), unit: %s)", r)}
+	stop := fmt.Sprintf("date.add(d: %s, to: %s)", r, starts[1])
 	return fmt.Sprintf("import \"date\"\n\noption task = {name: %s, every: %s, offset: 30s}\n\n%s", fluxString(taskName(p, l, r)), every,
-		fluxRollUp(p, l, r, fmt.Sprintf("start: date.truncate(t: %s, unit: %s)", since, r)))
+		fluxRollUp(p, l, r, starts, stop))
 }
 
-// fluxRollUp is the part that rolls a range of time up.
-func fluxRollUp(p Place, l metric.Level, r RollUp, span string) string {
+// fluxStretch is the Flux of the hours or days from one time to another.
+func fluxStretch(p Place, l metric.Level, r RollUp, from, to time.Time) string {
+	var starts []string
+	for ; from.Before(to); from = from.Add(r.Every()) {
+		starts = append(starts, from.UTC().Format(time.RFC3339))
+	}
+	return fluxRollUp(p, l, r, starts, to.UTC().Format(time.RFC3339))
+}
+
+// fluxRollUp is the part that rolls up the hours or days that begin at starts, the last of which ends at stop. The server's storage makes
+// windows of means and the like by itself, as long as each is a stream of its own. For a quantile Flux would hold all points of all
+// windows in memory (gigabytes for 450 containers), so that each hour is a stream of its own there. What was
+// written is not sent back.
+func fluxRollUp(p Place, l metric.Level, r RollUp, starts []string, stop string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "data = from(bucket: %s) |> range(%s) |> filter(fn: (r) => r._measurement == %s)\n",
-		fluxString(p.Bucket(r-1)), span, fluxString(p.Measurement(l, r-1)))
-	b.WriteString("p95 = (column, tables=<-) => tables |> quantile(q: 0.95, column: column, method: \"exact_selector\")\n")
-	var names []string
-	part := func(a aggregate, counter bool) {
-		name := strings.TrimSuffix(a.prefix, "_")
-		fn, filter, field := a.flux, `r._field !~ /_total$/`, fluxString(a.prefix)+" + r._field"
-		if counter {
+	fmt.Fprintf(&b, "data = (start, stop) => from(bucket: %s) |> range(start: start, stop: stop) |> filter(fn: (r) => r._measurement == %s)\n",
+		fluxString(p.Bucket(r-1)), fluxString(p.Measurement(l, r-1)))
+	fmt.Fprintf(&b, "keep = (tables=<-, name) => tables |> to(bucket: %s) |> filter(fn: (r) => r._field == \"\") |> yield(name: name)\n", fluxString(p.Bucket(r)))
+	for _, a := range append(valueAggregates[:], lastAggregate) {
+		filter, field := `r._field !~ /_total$/`, fluxString(a.prefix)+" + r._field"
+		fn := a.flux
+		if a.prefix == PrefixLast {
 			filter = `r._field =~ /_total$/`
 		}
 		if r == Day {
-			fn, filter, field = a.fluxDays, fmt.Sprintf(`r._field =~ /^%s/`, a.prefix), "r._field"
+			filter, field, fn = fmt.Sprintf(`r._field =~ /^%s/`, a.prefix), "r._field", a.fluxDays
 		}
-		fmt.Fprintf(&b, "%s_ = data |> filter(fn: (r) => %s) |> aggregateWindow(every: %s, fn: %s, timeSrc: \"_start\", createEmpty: false)\n"+
-			"    |> map(fn: (r) => ({r with _measurement: %s, _field: %s, _value: float(v: r._value)}))\n",
-			name, filter, r, fn, fluxString(p.Measurement(l, r)), field)
-		names = append(names, name+"_")
+		row := fmt.Sprintf("_measurement: %s, _field: %s, _value: float(v: r._value)", fluxString(p.Measurement(l, r)), field)
+		if a.prefix != PrefixP95 {
+			fmt.Fprintf(&b, "\ndata(start: %s, stop: %s) |> filter(fn: (r) => %s)\n    |> aggregateWindow(every: %s, fn: %s, timeSrc: \"_start\", createEmpty: false)\n"+
+				"    |> map(fn: (r) => ({r with %s})) |> keep(name: %s)\n", starts[0], stop, filter, r, fn, row, fluxString(a.prefix))
+			continue
+		}
+		for i, start := range starts {
+			end := stop
+			if i+1 < len(starts) {
+				end = starts[i+1]
+			}
+			fmt.Fprintf(&b, "\ndata(start: %s, stop: %s) |> filter(fn: (r) => %s)\n    |> quantile(q: 0.95, method: \"exact_selector\")\n"+
+				"    |> map(fn: (r) => ({r with _time: r._start, %s})) |> keep(name: %s)\n", start, end, filter, row, fluxString(fmt.Sprint(a.prefix, i)))
+		}
 	}
-	for _, a := range valueAggregates {
-		part(a, false)
-	}
-	part(lastAggregate, true)
-	fmt.Fprintf(&b, "\nunion(tables: [%s]) |> to(bucket: %s)\n", strings.Join(names, ", "), fluxString(p.Bucket(r)))
 	return b.String()
 }
 
