@@ -164,8 +164,10 @@ func TestFromBatchToServer(t *testing.T) {
 func BenchmarkSink(b *testing.B) {
 	q := openQueue(b, queue.Options{SyncEvery: time.Second, MaxBytes: 64 << 20})
 	ctx, cancel := context.WithCancel(b.Context())
+	var wg sync.WaitGroup
+	defer wg.Wait()
 	defer cancel()
-	go func() { _ = q.Run(ctx) }()
+	wg.Go(func() { _ = q.Run(ctx) })
 	bs := twenty(450)
 	s := newSink(b, SinkOptions{Queue: OnQueue(q), Now: func() time.Time { return bs[15].Time }})
 	lines := 0
