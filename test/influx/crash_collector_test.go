@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -23,6 +24,7 @@ import (
 // everything that the queue's segments hold, delivered or not, is copied into a second database, the witness. In the end each field
 // of the witness must be in the first database, with its value.
 func TestCrashCollector(t *testing.T) {
+	t.Parallel() // both mostly wait
 	rounds := 10
 	if os.Getenv("PLIMSOLL_CRASH") == "full" {
 		rounds = 50
@@ -76,17 +78,39 @@ func (c *killedCollector) live(round int) {
 	select {
 	case <-ended:
 		c.t.Fatalf("the collector ended by itself:\n%s", log.String())
-	case <-time.After(300*time.Millisecond + rand.N(2*time.Second)):
+	case <-time.After(100*time.Millisecond + rand.N(2200*time.Millisecond)):
 	}
 	_ = cmd.Process.Kill()
 	<-ended
 }
 
+// queue is the folder below --queue that the collector made its queue in: the one with a lock.
+func (c *killedCollector) queue() string {
+	c.t.Helper()
+	dir := ""
+	err := filepath.WalkDir(c.dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Name() == "lock" {
+			if dir != "" {
+				return fmt.Errorf("two queues: %q and %q", dir, path)
+			}
+			dir = filepath.Dir(path)
+		}
+		return err
+	})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return dir
+}
+
 // witness writes what the queue's segments hold into the second database. A copy without the cursor gives out everything.
 func (c *killedCollector) witness() {
 	c.t.Helper()
+	if c.queue() == "" {
+		return // killed before it had one
+	}
 	copied := c.t.TempDir()
-	files, err := filepath.Glob(filepath.Join(c.dir, "queue", "*.seg"))
+	files, err := filepath.Glob(filepath.Join(c.queue(), "*.seg"))
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -141,7 +165,7 @@ func (c *killedCollector) post(lines []byte) {
 // drain sends what is left in the queue, by the code that the collector has for it.
 func (c *killedCollector) drain() {
 	c.t.Helper()
-	q, err := queue.Open(queue.Options{Dir: filepath.Join(c.dir, "queue"), SyncEvery: time.Second})
+	q, err := queue.Open(queue.Options{Dir: c.queue(), SyncEvery: time.Second})
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -121,6 +121,7 @@ type crashRow struct {
 // in the end, with its value. PLIMSOLL_CRASH=full has 50 rounds instead of 10, InfluxDB 2.7 as well, and the client's own
 // asynchronous API under the same faults.
 func TestCrash(t *testing.T) {
+	t.Parallel() // both mostly wait
 	full := os.Getenv("PLIMSOLL_CRASH") == "full"
 	rounds := 10
 	if full {
