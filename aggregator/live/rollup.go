@@ -159,7 +159,7 @@ func (p *Picture) given(u *unit, it *Item, now time.Time) metric.Group {
 	if u.sum.start == 0 {
 		u.sum.start = max(unixMilli(it.First), p.rolled) // there was nothing to count at the pass before
 	}
-	if !u.owned() { // else its sender says when it began, and readers take another start for a restart
+	if max(u.start[full], u.start[fast]) == 0 { // else its sender says when it began, and readers take another start for a restart
 		g.Start = millis(u.sum.start)
 	}
 	for i := range u.sum.cells {
