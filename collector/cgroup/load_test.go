@@ -136,7 +136,8 @@ func testOOM(t *testing.T) {
 		}
 		most = max(most, p.V)
 	}
-	if most < limit/4 || most > limit {
+	// The kernel lets a process that it is about to kill go over its limit a little (memory.max in cgroup-v2.rst).
+	if most < limit/4 || most > limit*1.1 {
 		t.Errorf("most memory seen: got %v, want up to %v", most, limit)
 	}
 	b := r.Read(time.Now())
