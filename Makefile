@@ -23,7 +23,8 @@ test: test-go test-influx test-web ## Install what the tests need, then run them
 
 test-go: bin/testreport
 	./test/setup.sh
-	set -o pipefail; go test -json -timeout 20m ./... | ./bin/testreport
+	set -o pipefail; PLIMSOLL_TEST_PROMETHEUS=$$(ls $(CURDIR)/.cache/prometheus/usr/bin/prometheus 2>/dev/null) \
+		go test -json -timeout 20m ./... | ./bin/testreport
 
 test-influx: bin/testreport ## The tests on a real InfluxDB 1.8, which it builds; on 2.7 too where that was built
 	set -o pipefail; cd test/influx && go test -json -timeout 25m ./... | ../../bin/testreport

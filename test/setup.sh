@@ -20,7 +20,16 @@ want qemu-system-x86_64 qemu-system-x86
 want '/boot/vmlinuz-*-cloud-amd64' linux-image-cloud-amd64
 want busybox busybox-static
 want cpio cpio
-[ -n "$missing" ] || exit 0
+# Prometheus is unpacked beside the checkout instead of installed: its package would start a server.
+prometheus=$(dirname "$0")/../.cache/prometheus
+fetch_prometheus() {
+	command -v prometheus >/dev/null 2>&1 && return
+	[ -x "$prometheus/usr/bin/prometheus" ] && return
+	mkdir -p "$prometheus"
+	(cd "$prometheus" && apt-get download -q prometheus >/dev/null 2>&1 && dpkg -x prometheus_*.deb . && rm -f prometheus_*.deb) ||
+		echo "Prometheus could not be fetched (apt-get download prometheus); the tests against it will not run."
+}
+[ -n "$missing" ] || { fetch_prometheus; exit 0; }
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
 	echo "The tests that need these Debian packages will not run; install them as root with:"
 	echo "  apt-get install --no-install-recommends$missing"
@@ -31,3 +40,4 @@ export DEBIAN_FRONTEND=noninteractive
 apt-get update -q >/dev/null
 # shellcheck disable=SC2086 # a list of package names
 apt-get install -qy --no-install-recommends $missing >/dev/null
+fetch_prometheus
