@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -104,12 +105,20 @@ func openInfluxWriter(o historyOptions, log *slog.Logger, reg prometheus.Registe
 	return h, nil
 }
 
-// prepare asks the server what it is and sets it up, until that has worked.
+// prepare asks the server what it is and sets it up, until that has worked or is not allowed; then it rolls up what comes late.
 func (h *influxHistory) prepare(ctx context.Context) error {
 	began := time.Now()
 	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
-		err := h.tryPrepare(ctx)
-		if err == nil || ctx.Err() != nil {
+		setup, err := h.tryPrepare(ctx)
+		switch {
+		case err == nil:
+			h.setup.Store(nil)
+			return setup.RunBackfill(ctx, h.writer, h.log)
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, influx.ErrForbidden) || errors.Is(err, influx.ErrUnauthorized) || errors.Is(err, influx.ErrNoOrg):
+			// A token that may write but not set up is as it should be; the writer tells if it may not write either.
+			h.log.Info("the token may not set InfluxDB up; 'plimsoll influx setup' does it with one that may", "url", h.conn.URL(), "err", err)
 			h.setup.Store(nil)
 			<-ctx.Done()
 			return ctx.Err()
@@ -118,28 +127,28 @@ func (h *influxHistory) prepare(ctx context.Context) error {
 		h.setup.Store(&api.Condition{Type: "InfluxDBReady", Status: "False", Reason: "SetupFailed", Message: err.Error(), Since: began})
 		select {
 		case <-ctx.Done():
-			return nil
+			return ctx.Err()
 		case <-time.After(wait):
 		}
 	}
 }
 
-func (h *influxHistory) tryPrepare(ctx context.Context) error {
+func (h *influxHistory) tryPrepare(ctx context.Context) (*influx.Setup, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	v, err := h.conn.Detect(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	setup, err := influx.NewSetup(influx.SetupOptions{Conn: h.conn, Retention: time.Duration(h.opts.retention), KeepExisting: true})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if _, _, err := setup.Apply(ctx); err != nil {
-		return err
+		return nil, err
 	}
 	h.log.Info("history goes to InfluxDB", "url", h.conn.URL(), "version", v.String(), "bucket", h.opts.influx.bucket)
-	return nil
+	return setup, nil
 }
 
 func (h *influxHistory) health() store.Health {
