@@ -105,7 +105,11 @@ func (p *pass) fresh(m *metric, rep *MetricReport, noise float64, window time.Du
 	}
 	rep.Target = m.asShare()
 	rep.Load, rep.Noise, rep.Window = load/float64(n)*rep.Target, m.each(noise, &p.table, each), window
-	rep.Of = MilliOfFloat(each/rep.Target).String() + " " + m.name
+	name := m.name
+	if name == "cpu" {
+		name = "CPU"
+	}
+	rep.Of = Milli(saturate64(math.Round(each/rep.Target*1000))).String() + " " + name
 }
 
 // asShare is the target as a share: of the request, or 1 where the target is an amount.

@@ -15,7 +15,7 @@ func TestReportIsFresh(t *testing.T) {
 	if d.Action != Hold || d.Look.Window != time.Minute || m.Utilization.N != 60 {
 		t.Errorf("%s on a look of %s at %d %%: %s", d.Action, d.Look.Window, m.Utilization.N, d.Message)
 	}
-	if m.Load != 0.75 || m.Target != 0.8 || m.Window != DefaultWindow || m.Of != "500m cpu" || math.Abs(m.Noise-0.04) > 1e-9 {
+	if m.Load != 0.75 || m.Target != 0.8 || m.Window != DefaultWindow || m.Of != "500m CPU" || math.Abs(m.Noise-0.04) > 1e-9 {
 		t.Errorf("for pages: load %v of %s, line %v, noise %v, over %s", m.Load, m.Of, m.Target, m.Noise, m.Window)
 	}
 }
