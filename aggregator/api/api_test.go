@@ -24,7 +24,7 @@ import (
 var update = flag.Bool("update", false, "rewrite the golden files")
 
 // serve mounts the routes as the server does, with errors as status and text.
-func serve(a *API) http.Handler {
+func served(a *API) http.Handler {
 	mux := http.NewServeMux()
 	for _, r := range a.Routes() {
 		mux.HandleFunc(r.Method+" "+r.Pattern, func(w http.ResponseWriter, req *http.Request) {
@@ -93,7 +93,7 @@ func golden(t *testing.T, name string, body []byte) {
 }
 
 func TestAnswers(t *testing.T) {
-	h := serve(newAPI(t, func(o *Options) {
+	h := served(newAPI(t, func(o *Options) {
 		o.Conditions = func(time.Time) []Condition {
 			return []Condition{{Type: "HistoryWritable", Status: "False", Reason: "DiskFull", Message: "the disk is full: free some space", Since: noon.Add(-time.Minute)}}
 		}
@@ -118,7 +118,7 @@ func TestAnswers(t *testing.T) {
 
 func TestWorkload(t *testing.T) {
 	var asked []store.DecisionQuery
-	h := serve(newAPI(t, func(o *Options) {
+	h := served(newAPI(t, func(o *Options) {
 		o.Decisions = log(func(q store.DecisionQuery) ([]store.Decision, error) {
 			asked = append(asked, q)
 			q.Start, q.End = noon.Add(-decisionDay), noon // the handler asks as of now
@@ -138,7 +138,7 @@ func TestWorkload(t *testing.T) {
 func TestScaledWithoutContainers(t *testing.T) {
 	s := webScaled()
 	s.Namespace, s.Name = "batch", "a/b"
-	h := serve(newAPI(t, func(o *Options) { o.Scaler = scaler{webScaled(), s}; o.Decisions = nil }))
+	h := served(newAPI(t, func(o *Options) { o.Scaler = scaler{webScaled(), s}; o.Decisions = nil }))
 	var list WorkloadList
 	if err := json.Unmarshal(get(h, "/plimsoll/v1/workloads").Body.Bytes(), &list); err != nil {
 		t.Fatal(err)
@@ -154,7 +154,7 @@ func TestScaledWithoutContainers(t *testing.T) {
 }
 
 func TestNothingYet(t *testing.T) {
-	h := serve(newAPI(t, func(o *Options) {
+	h := served(newAPI(t, func(o *Options) {
 		o.Pictures = pictures(func(time.Time) *live.Snapshot { return nil })
 		o.Scaler, o.Decisions, o.Conditions = nil, nil, nil
 	}))
@@ -177,7 +177,7 @@ func TestNothingYet(t *testing.T) {
 }
 
 func TestBadRequests(t *testing.T) {
-	h := serve(newAPI(t, nil))
+	h := served(newAPI(t, nil))
 	for _, c := range []struct {
 		path   string
 		status int
@@ -223,7 +223,7 @@ func TestLogErrors(t *testing.T) {
 		{store.ErrBadQuery, 400}, {store.ErrTooLarge, 422}, {store.ErrClosed, 503},
 		{fmt.Errorf("disk: %w", os.ErrPermission), 500}, {os.ErrDeadlineExceeded, 500},
 	} {
-		h := serve(newAPI(t, func(o *Options) {
+		h := served(newAPI(t, func(o *Options) {
 			o.Decisions = log(func(store.DecisionQuery) ([]store.Decision, error) { return nil, c.err })
 		}))
 		for _, path := range []string{"decisions", "workloads/demo/Service/web", "stream?workload=demo/Service/web"} {

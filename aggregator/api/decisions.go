@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"plimsoll.dev/plimsoll/internal/serve"
 	"plimsoll.dev/plimsoll/internal/store"
 )
 
@@ -43,7 +44,7 @@ func (a *API) decisions(ctx context.Context, q store.DecisionQuery) ([]Decision,
 	defer cancel()
 	list, err := a.opts.Decisions.Decisions(ctx, q)
 	if err != nil {
-		return nil, readError("the decision log", err)
+		return nil, serve.ReadError("the decision log", err)
 	}
 	for _, d := range list {
 		out = append(out, DecisionOf(d))

@@ -48,7 +48,7 @@ func TestWithRealRooms(t *testing.T) {
 		}
 		show := func() string {
 			var o Overview
-			if err := json.Unmarshal(get(serve(r.api), "/plimsoll/v1/overview").Body.Bytes(), &o); err != nil {
+			if err := json.Unmarshal(get(served(r.api), "/plimsoll/v1/overview").Body.Bytes(), &o); err != nil {
 				t.Fatal(err)
 			}
 			c := o.Containers[0]

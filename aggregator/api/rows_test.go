@@ -86,7 +86,7 @@ func TestSeveralMachines(t *testing.T) {
 }
 
 func TestSorting(t *testing.T) {
-	h := serve(newAPI(t, nil))
+	h := served(newAPI(t, nil))
 	for _, key := range sortKeys {
 		if rec := get(h, "/plimsoll/v1/containers?sort="+key); rec.Code != 200 {
 			t.Errorf("%s: got %d", key, rec.Code)

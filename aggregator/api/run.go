@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/serve"
 	"plimsoll.dev/plimsoll/internal/store"
 )
 
@@ -121,7 +122,7 @@ func (a *API) frame(pic *picture, now time.Time, v view, decisions func() ([]Dec
 		return newFrame("overview", id, a.overview(pic, now, v.sel))
 	}
 	w, err := a.workload(pic, now, v.workload)
-	var status *StatusError
+	var status *serve.StatusError
 	if errors.As(err, &status) {
 		return newFrame("gone", id, Problem{Schema: "plimsoll.dev/error/v1", Status: status.Status, Error: err.Error()})
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/serve"
 	"plimsoll.dev/plimsoll/internal/store"
 )
 
@@ -47,7 +48,7 @@ func (a *API) getSeries(w http.ResponseWriter, r *http.Request) error {
 	}
 	found, err := a.opts.History.Query(r.Context(), q)
 	if err != nil {
-		return readError("the history", err)
+		return serve.ReadError("the history", err)
 	}
 	out := SeriesList{Schema: "plimsoll.dev/series/v1", Series: make([]Series, 0, len(found))}
 	for i := range found {

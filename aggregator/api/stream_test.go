@@ -56,7 +56,7 @@ func newRig(t *testing.T, change func(*Options)) *rig {
 	}), net: &pipes{make(chan net.Conn), make(chan struct{})}}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 2)
-	srv := &http.Server{Handler: serve(r.api)}
+	srv := &http.Server{Handler: served(r.api)}
 	go func() { ended <- r.api.Run(ctx) }()
 	go func() { ended <- srv.Serve(r.net) }()
 	r.stop = func() {
@@ -181,7 +181,7 @@ func TestStreamComesAtOnceAndEachSecond(t *testing.T) {
 		if got := names(events); got != "end" {
 			t.Errorf("after the server's end: got %q, want a clean end", got)
 		}
-		if rec := get(serve(r.api), "/plimsoll/v1/stream"); rec.Code != 503 || !strings.Contains(rec.Body.String(), "shutting down") {
+		if rec := get(served(r.api), "/plimsoll/v1/stream"); rec.Code != 503 || !strings.Contains(rec.Body.String(), "shutting down") {
 			t.Errorf("a stream after the end: got %d %s", rec.Code, rec.Body)
 		}
 	})
@@ -277,7 +277,7 @@ func TestStreamsAreBounded(t *testing.T) {
 		r.open("")
 		_, leave := r.open("")
 		synctest.Wait()
-		rec := get(serve(r.api), "/plimsoll/v1/stream")
+		rec := get(served(r.api), "/plimsoll/v1/stream")
 		if rec.Code != 503 || rec.Header().Get("Retry-After") != "5" || !strings.Contains(rec.Body.String(), `"2" are open`) {
 			t.Errorf("got %d %v %s", rec.Code, rec.Header(), rec.Body)
 		}
@@ -334,7 +334,7 @@ func TestHeartbeat(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 31*time.Second)
 		defer cancel()
 		rec := httptest.NewRecorder()
-		serve(a).ServeHTTP(rec, httptest.NewRequest("GET", "/plimsoll/v1/stream?limit=1", nil).WithContext(ctx))
+		served(a).ServeHTTP(rec, httptest.NewRequest("GET", "/plimsoll/v1/stream?limit=1", nil).WithContext(ctx))
 		if got := strings.Count(rec.Body.String(), ": still here\n\n"); got != 2 || !rec.Flushed {
 			t.Errorf("got %d heartbeats in 31 s, want 2", got)
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/serve"
 	"plimsoll.dev/plimsoll/internal/store"
 )
 
@@ -195,7 +196,7 @@ func (h history) ask(ctx context.Context, q store.Query) ([]store.Series, error)
 	defer cancel()
 	series, err := h.from.Query(ctx, q)
 	if err != nil {
-		return nil, historyError(err)
+		return nil, serve.ReadError("the history", err)
 	}
 	return series, nil
 }

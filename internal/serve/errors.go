@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
+
+	"plimsoll.dev/plimsoll/internal/store"
 )
 
-// StatusError is an error that knows its HTTP status. Packages that cannot import this one give an error with an
-// HTTPStatus method instead.
+// StatusError is an error that knows its HTTP status. An error of another type may tell its own by an HTTPStatus method.
 type StatusError struct {
 	Status int
 	Err    error
@@ -23,6 +25,27 @@ func (e *StatusError) Unwrap() error { return e.Err }
 
 // HTTPStatus returns the status to answer with.
 func (e *StatusError) HTTPStatus() int { return e.Status }
+
+// Errorf makes an error with a status.
+func Errorf(status int, format string, args ...any) error {
+	return &StatusError{status, fmt.Errorf(format, args...)}
+}
+
+// ReadError gives the status to an error of the store that what was read from.
+func ReadError(what string, err error) error {
+	status := http.StatusInternalServerError
+	switch {
+	case errors.Is(err, store.ErrBadQuery):
+		status = http.StatusBadRequest
+	case errors.Is(err, store.ErrTooLarge):
+		status = http.StatusUnprocessableEntity
+	case errors.Is(err, store.ErrClosed), errors.Is(err, store.ErrReadOnly):
+		status = http.StatusServiceUnavailable
+	case errors.Is(err, context.DeadlineExceeded):
+		status = http.StatusGatewayTimeout
+	}
+	return Errorf(status, "cannot read %s: %w", what, err)
+}
 
 // statusOf maps an error to its status, once and for all routes.
 func statusOf(err error) int {
