@@ -26,12 +26,11 @@ import (
 // agentOptions are the flags of collector: the node agent.
 type agentOptions struct {
 	historyOptions
+	readingOptions
 	client
 	servers           []string
 	history           string
-	node, cgroupRoot  string
 	listen, webConfig string
-	interval, fast    time.Duration
 }
 
 func (a *app) collectorCommand() *cobra.Command {
@@ -51,21 +50,14 @@ What the queue has taken survives kill -9 and arrives, until --queue-max-bytes o
 }
 
 func (o *agentOptions) flags(f *pflag.FlagSet) {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "localhost"
-	}
 	f.StringArrayVar(&o.servers, "server", nil, "a Plimsoll server for the live picture; may be repeated")
 	f.StringVar(&o.history, "history", "", "remote-write address for the history; the first --server's if empty, none to keep none")
 	f.StringVar(&o.caFile, "server-ca-file", "", "PEM file with the certificate authority of the servers")
 	f.StringVar(&o.tokenFile, "server-token-file", "", "file with user:password, or a bearer token, for the servers")
-	f.StringVar(&o.node, "node", host, "this machine's name in labels")
-	f.StringVar(&o.cgroupRoot, "cgroup-root", "/sys/fs/cgroup", "where cgroups are mounted")
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8083", "address of its own metrics and health")
 	f.StringVar(&o.webConfig, "web.config.file", "", "TLS and login for --listen, in exporter-toolkit's format")
-	f.DurationVar(&o.interval, "interval", 10*time.Second, "time between full readings, which go to the history")
-	f.DurationVar(&o.fast, "fast-interval", time.Second, "time between fast readings of CPU and memory")
 	f.StringVar(&o.data, "queue", "./plimsoll-queue", "folder of the durable queue")
+	o.readingOptions.flags(f)
 	o.influx.flags(f)
 	o.queueFlags(f)
 }
@@ -87,15 +79,11 @@ func (o *agentOptions) validate() error {
 			return err
 		}
 	}
-	switch {
-	case o.interval < time.Second || o.interval > 10*time.Minute:
-		return usagef("--interval %q: want 1s to 10m", o.interval)
-	case o.fast < 200*time.Millisecond || o.fast > o.interval:
-		return usagef("--fast-interval %q: want 200ms to --interval (%q)", o.fast, o.interval)
-	case o.node == "":
-		return usagef(`--node "": want a name`)
-	case o.data == "":
+	if o.data == "" {
 		return usagef(`--queue "": want a folder`)
+	}
+	if err := o.readingOptions.validate(); err != nil {
+		return err
 	}
 	if err := o.validateQueue(); err != nil {
 		return err

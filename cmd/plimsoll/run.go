@@ -18,11 +18,9 @@ import (
 // runOptions are the flags of run.
 type runOptions struct {
 	historyOptions
+	readingOptions
 	listen, webConfig string
-	node              string
 	policies          string
-	cgroupRoot        string
-	interval, fast    time.Duration
 	demo              bool
 	// only serve: this machine is not collected; collectors send to it.
 	serveOnly bool
@@ -46,29 +44,17 @@ SIGHUP reads the policies file again; SIGTERM ends everything, replicas included
 }
 
 func (o *runOptions) flags(f *pflag.FlagSet) {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "localhost"
-	}
 	o.historyOptions.flags(f)
+	o.readingOptions.flags(f)
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8082", "address of the page and the APIs; others than loopback need --web.config.file")
 	f.StringVar(&o.webConfig, "web.config.file", "", "TLS and login, in exporter-toolkit's format")
-	f.StringVar(&o.node, "node", host, "this machine's name in labels")
 	f.StringVar(&o.policies, "policies", "", "YAML file with services and scaling policies")
-	f.StringVar(&o.cgroupRoot, "cgroup-root", "/sys/fs/cgroup", "where cgroups are mounted")
-	f.DurationVar(&o.interval, "interval", 10*time.Second, "time between full readings, which go to the history")
-	f.DurationVar(&o.fast, "fast-interval", time.Second, "time between fast readings of CPU and memory")
 	f.BoolVar(&o.demo, "demo", false, "also run a demo service under a changing load, and scale it")
 }
 
 func (o *runOptions) validate() error {
-	switch {
-	case o.interval < time.Second || o.interval > 10*time.Minute:
-		return usagef("--interval %q: want 1s to 10m", o.interval)
-	case o.fast < 200*time.Millisecond || o.fast > o.interval:
-		return usagef("--fast-interval %q: want 200ms to --interval (%q)", o.fast, o.interval)
-	case o.node == "":
-		return usagef(`--node "": want a name`)
+	if err := o.readingOptions.validate(); err != nil {
+		return err
 	}
 	return o.historyOptions.validate()
 }

@@ -7,7 +7,7 @@ import (
 )
 
 func (a *app) serverCommand() *cobra.Command {
-	o := runOptions{serveOnly: true, node: "server"}
+	o := runOptions{serveOnly: true, readingOptions: readingOptions{node: "server", fast: time.Second}}
 	cmd := &cobra.Command{
 		Use: "server", Short: "Serve the page and the APIs over what collectors send",
 		Long: `Take what collectors send by remote write, keep the live picture and the history, serve the page and the APIs. Collectors
@@ -23,6 +23,5 @@ On any address but loopback --web.config.file must give TLS and a login or clien
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8082", "address of the page and the APIs; others than loopback need --web.config.file")
 	f.StringVar(&o.webConfig, "web.config.file", "", "TLS and login, in exporter-toolkit's format")
 	f.DurationVar(&o.interval, "interval", 10*time.Second, "time between sums that go to the history")
-	o.fast = time.Second
 	return cmd
 }
