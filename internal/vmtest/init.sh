@@ -26,7 +26,7 @@ v1)
 	ln -s cpu,cpuacct /sys/fs/cgroup/cpuacct
 	;;
 esac
-cd /vmtest/work
+cd /vmtest/dir
 /vmtest/run
 code=$?
 [ $code = 0 ] || { echo "the kernel's last words:"; dmesg | tail -n 40; }

@@ -107,10 +107,10 @@ func pack(to, bin, mark string, x tools, o Options) error {
 	text("/vmtest/env", "MARK="+mark+"\nCGROUP="+o.Cgroup+"\n")
 	text("/vmtest/run", runScript(o))
 	a.copyFile("/vmtest/tests", bin)
-	a.dir("/vmtest/work")
+	a.dir("/vmtest/dir")
 	dir := o.Package
 	if st, err := os.Stat(dir); err == nil && st.IsDir() {
-		a.copyTree("/vmtest/work/testdata", filepath.Join(dir, "testdata"))
+		a.copyTree("/vmtest/dir/testdata", filepath.Join(dir, "testdata"))
 	}
 	for in, from := range o.Files {
 		a.copyFile(in, from)
