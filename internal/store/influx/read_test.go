@@ -126,11 +126,15 @@ func TestReadBounds(t *testing.T) {
 	if wrote.Load() > 16<<20 {
 		t.Errorf("%d bytes were read", wrote.Load())
 	}
-	silent := reader(t, ReaderOptions{Timeout: 50 * time.Millisecond}, func(_ http.ResponseWriter, req *http.Request) { <-req.Context().Done() })
+	silent := reader(t, ReaderOptions{Timeout: 50 * time.Millisecond}, func(_ http.ResponseWriter, req *http.Request) {
+		_, _ = io.Copy(io.Discard, req.Body) // the server sees that the client goes away only once the body is read
+		<-req.Context().Done()
+	})
 	if _, err := silent.Query(t.Context(), readQuery()); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got error %v, want DeadlineExceeded", err)
 	}
 	slow := reader(t, ReaderOptions{Timeout: 50 * time.Millisecond}, func(w http.ResponseWriter, req *http.Request) {
+		_, _ = io.Copy(io.Discard, req.Body)
 		_, _ = io.WriteString(w, `{"results":[`)
 		w.(http.Flusher).Flush()
 		<-req.Context().Done()
