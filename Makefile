@@ -17,7 +17,8 @@ run: build ## Run everything on this machine with a demo service, and the page o
 
 build: ## Build bin/plimsoll
 	@mkdir -p bin
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/plimsoll ./cmd/plimsoll
+	@echo "Building bin/plimsoll; the first time takes a minute or two"
+	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/plimsoll ./cmd/plimsoll
 
 test: test-go test-influx test-web ## Install what the tests need, then run them all
 
