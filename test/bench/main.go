@@ -64,7 +64,7 @@ func run(ctx context.Context, args []string, out, progress io.Writer) int {
 	fs.StringVar(&b.plimsoll, "plimsoll", "../../bin/plimsoll", "the binary to measure")
 	fs.DurationVar(&b.seconds, "for", time.Minute, "how long to watch each collector")
 	fs.IntVar(&b.cgroups, "cgroups", 450, "how many cgroups to make")
-	only := fs.String("only", "", "comma list of cases: collector, reader, store, whole, decide, page; all if empty")
+	only := fs.String("only", "", "comma list of cases: collector, reader, store, queue, whole, decide, page; all if empty")
 	asJSON := fs.Bool("json", false, "print JSON")
 	if err := fs.Parse(args); err != nil {
 		return 2
@@ -73,7 +73,7 @@ func run(ctx context.Context, args []string, out, progress io.Writer) int {
 		name string
 		run  func(context.Context) ([]result, error)
 	}{
-		{"page", b.page}, {"decide", b.decide}, {"store", b.store}, {"reader", b.reader}, {"collector", b.collector}, {"whole", b.whole},
+		{"page", b.page}, {"decide", b.decide}, {"store", b.store}, {"queue", b.queueing}, {"reader", b.reader}, {"collector", b.collector}, {"whole", b.whole},
 	}
 	var all []result
 	failed := false
