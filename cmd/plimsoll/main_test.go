@@ -65,6 +65,7 @@ func TestUsageErrors(t *testing.T) {
 	f(`--sort-by "age"`, "top", "pods", "--sort-by", "age")
 	f(`cannot show "volumes"`, "top", "volumes")
 	f("say what to show", "top")
+	f(`--over "1m0s"`, "top", "nodes", "--over", "1m", "--local")
 	f(`--server "ftp://x"`, "top", "nodes", "--server", "ftp://x")
 	f("name one target", "explain")
 	f(`target "web"`, "explain", "web")

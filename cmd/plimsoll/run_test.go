@@ -190,6 +190,11 @@ func TestTopAgainstARunningServer(t *testing.T) {
 	f("CONTAINERS", "top", "pods", "--sort-by", "memory")
 	f("NAMESPACE", "top", "containers", "-o", "wide")
 	f("KIND", "top", "workloads")
+	until(t, "the history has the node", 20*time.Second, func() bool {
+		return strings.Contains(call(t, map[string]string{"PLIMSOLL_SERVER": r.url}, "", "top", "nodes", "--over", "1m").out, "n1 ")
+	})
+	f("CPU(mean)", "top", "containers", "--over", "1m", "--sort-by", "memory")
+	f(`"schema": "plimsoll.dev/top/v1"`, "top", "workloads", "--over", "1m", "-o", "json")
 	f("", "explain", "--missing")
 	if got := call(t, nil, "", "explain", "no/body", "--server", r.url); got.code != exitFailed || !strings.Contains(got.err, `"no/body"`) {
 		t.Errorf("explain of nothing: got exit %d, %q; want 1 and its name", got.code, got.err)

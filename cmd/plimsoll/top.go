@@ -25,6 +25,7 @@ type topOptions struct {
 	namespace string
 	sortBy    string
 	watch     bool
+	over      time.Duration
 }
 
 func (a *app) topCommand() *cobra.Command {
@@ -74,7 +75,13 @@ func (a *app) topOf(use, short string, show func(context.Context, *app, *topOpti
 						return err
 					}
 				}
-				if err := show(cmd.Context(), a, o, from); err != nil || !o.watch {
+				run := show
+				if o.over > 0 {
+					run = func(ctx context.Context, a *app, o *topOptions, from source) error {
+						return topOver(ctx, a, o, from, use)
+					}
+				}
+				if err := run(cmd.Context(), a, o, from); err != nil || !o.watch {
 					return err
 				}
 				select {
@@ -89,12 +96,16 @@ func (a *app) topOf(use, short string, show func(context.Context, *app, *topOpti
 	f.BoolVar(&o.local, "local", false, "read this machine's cgroups now instead of asking a server")
 	f.StringVar(&o.sortBy, "sort-by", "", "cpu, memory or name (containers: what hurts, by default)")
 	f.BoolVarP(&o.watch, "watch", "w", false, "show again every 2 seconds")
+	f.DurationVar(&o.over, "over", 0, "mean CPU and highest memory over so much of the history, such as 1h, instead of now")
 	if use != "nodes" {
 		f.StringVarP(&o.namespace, "namespace", "n", "", "only this namespace")
 	}
 	o.out.flags(cmd, "table", "wide", "json", "yaml", "csv")
 	check := cmd.PreRunE
 	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
+		if o.over < 0 || o.over > 0 && o.local {
+			return usagef("--over %q: want such as 1h, and a server (--local keeps no history)", o.over)
+		}
 		if !slices.Contains([]string{"", "cpu", "memory", "name"}, o.sortBy) {
 			return usagef("--sort-by %q: want cpu, memory or name", o.sortBy)
 		}

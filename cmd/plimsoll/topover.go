@@ -1,0 +1,103 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"plimsoll.dev/plimsoll/aggregator/api"
+)
+
+// usage is one line of top over a stretch of the past.
+type usage struct {
+	Labels map[string]string `json:"labels"`
+	CPU    *float64          `json:"cpu"`    // mean over the stretch, cores
+	Memory *float64          `json:"memory"` // highest working set in it, bytes
+}
+
+// over says for each kind of top which labels tell its things apart, and at which level they are measured.
+type over struct {
+	prefix  string
+	by      []string
+	headers []string
+}
+
+var overs = map[string]over{
+	"nodes":      {"node", []string{"node"}, []string{"NAME"}},
+	"pods":       {"container", []string{"namespace", "pod"}, []string{"NAMESPACE", "NAME"}},
+	"containers": {"container", []string{"namespace", "pod", "container"}, []string{"NAMESPACE", "POD", "NAME"}},
+	"workloads":  {"container", []string{"namespace", "workload_kind", "workload"}, []string{"NAMESPACE", "KIND", "NAME"}},
+}
+
+// topOver shows mean CPU and highest memory over the newest stretch of the history, from whatever store keeps it.
+func topOver(ctx context.Context, a *app, o *topOptions, from source, kind string) error {
+	v := overs[kind]
+	end := time.Now()
+	ask := func(metric, function string) (map[string]*usage, error) {
+		p := url.Values{"metric": {v.prefix + metric}, "func": {function}, "start": {unixText(end.Add(-o.over))}, "end": {unixText(end)}, "by": {strings.Join(v.by, ",")}}
+		if o.namespace != "" {
+			p.Set("namespace", o.namespace)
+		}
+		var list api.SeriesList
+		if err := from.get(ctx, "/plimsoll/v1/series?"+p.Encode(), &list); err != nil {
+			return nil, err
+		}
+		out := map[string]*usage{}
+		for _, s := range list.Series {
+			if n := len(s.Points); n > 0 {
+				out[v.key(s.Labels)] = &usage{Labels: s.Labels, CPU: &s.Points[n-1][1]}
+			}
+		}
+		return out, nil
+	}
+	rows, err := ask("_cpu_usage_seconds_total", "rate")
+	if err != nil {
+		return err
+	}
+	memory, err := ask("_memory_working_set_bytes", "max")
+	if err != nil {
+		return err
+	}
+	for key, m := range memory {
+		if rows[key] == nil {
+			rows[key] = &usage{Labels: m.Labels}
+		}
+		rows[key].Memory = m.CPU
+	}
+	doc := struct {
+		Schema string    `json:"schema"` // plimsoll.dev/top/v1
+		Start  time.Time `json:"start"`
+		End    time.Time `json:"end"`
+		Items  []*usage  `json:"items"`
+	}{"plimsoll.dev/top/v1", end.Add(-o.over).UTC(), end.UTC(), make([]*usage, 0, len(rows))}
+	for _, r := range rows {
+		doc.Items = append(doc.Items, r)
+	}
+	slices.SortFunc(doc.Items, func(a, b *usage) int { return cmp.Compare(v.key(a.Labels), v.key(b.Labels)) })
+	order(doc.Items, cmp.Or(o.sortBy, "cpu"), func(u *usage) *float64 { return u.CPU }, func(u *usage) *float64 { return u.Memory }, func(u *usage) string { return v.key(u.Labels) })
+	return o.out.print(a.out, doc, func(t *table) {
+		t.header = append(slices.Clone(v.headers), "CPU(mean)", "MEMORY(max)")
+		for _, u := range doc.Items {
+			row := []string{}
+			for _, name := range v.by {
+				row = append(row, u.Labels[name])
+			}
+			t.rows = append(t.rows, append(row, cores(u.CPU), mebibytes(u.Memory)))
+		}
+	})
+}
+
+// key joins the labels that tell things apart.
+func (v over) key(labels map[string]string) string {
+	s := ""
+	for _, name := range v.by {
+		s += labels[name] + "\x00"
+	}
+	return s
+}
+
+func unixText(t time.Time) string { return strconv.FormatInt(t.Unix(), 10) }
