@@ -146,8 +146,10 @@ func together(nodes []Node) Node {
 		if fuller(n, &all) {
 			all.DiskFree, all.DiskSize, all.DiskDevice = n.DiskFree, n.DiskSize, n.Name+" "+n.DiskDevice
 		}
-		if all.Gap == nil {
-			all.Gap = n.Gap
+		if all.Gap == nil && n.Gap != nil {
+			gap := *n.Gap
+			gap.Detail = n.Name + ": " + gap.Detail // a sum's gap says whose it is
+			all.Gap = &gap
 		}
 		all.Containers += n.Containers
 	}
