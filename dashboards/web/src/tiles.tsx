@@ -135,7 +135,7 @@ export function Machines({ live, data, address }: ViewProps) {
                   {n.gap && <small>{gapSays(n.gap, live.now())}</small>}
                 </td>
                 <td data-label="CPU">
-                  {cores(n.cpu)} <small class="in">of {whole(n.cores)} cores</small>
+                  {cores(n.cpu)} {n.cores !== null && <small class="in">of {whole(n.cores)} cores</small>}
                 </td>
                 <td data-label="Memory">
                   {memoryOf(n.workingSet, n.memory).join(" ")}
