@@ -27,6 +27,9 @@ const LaneHeader = "Plimsoll-Lane"
 // LiveLane is the value of LaneHeader for batches that are for the live picture only.
 const LiveLane = "live"
 
+// LiveFullLane is the same for a batch of everything: the history has it from elsewhere, and its pace is the slow one's.
+const LiveFullLane = "live-full"
+
 // Sink takes what was received. It may keep the batch.
 type Sink interface {
 	Take(ctx context.Context, b *metric.Batch) error

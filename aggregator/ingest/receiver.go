@@ -152,15 +152,18 @@ func (r *Receiver) store(req *http.Request, version remotewrite.Version) (writte
 	if version == remotewrite.V1 {
 		decode = decodeV1
 	}
-	lane, fast := "history", req.Header.Get(LaneHeader) == LiveLane
-	if fast {
-		lane = LiveLane
+	lane, fast, liveOnly := "history", false, false
+	switch req.Header.Get(LaneHeader) {
+	case LiveLane:
+		lane, fast, liveOnly = LiveLane, true, true
+	case LiveFullLane:
+		lane, liveOnly = LiveLane, true
 	}
 	c, err := r.table.convert(func(each func(*series) error) error { return decode(body, each) }, time.Now(), r.opts.Skew, fast)
 	if err != nil {
 		return 0, status(http.StatusBadRequest, "cannot read the request as %s: %w", version, err)
 	}
-	if err := r.hand(req.Context(), &c, fast); err != nil {
+	if err := r.hand(req.Context(), &c, liveOnly); err != nil {
 		return 0, status(http.StatusServiceUnavailable, "cannot write: %w", err)
 	}
 	r.meters.count(&c, lane)
@@ -172,7 +175,7 @@ func (r *Receiver) store(req *http.Request, version remotewrite.Version) (writte
 
 // hand gives the batches to the sinks. The live picture comes first: it is shown what is true even while the history
 // takes nothing, and drops what it gets a second time when the request is sent again.
-func (r *Receiver) hand(ctx context.Context, c *converted, fast bool) error {
+func (r *Receiver) hand(ctx context.Context, c *converted, liveOnly bool) error {
 	ctx, cancel := context.WithTimeout(ctx, r.opts.Timeout)
 	defer cancel()
 	var errs []error
@@ -185,7 +188,7 @@ func (r *Receiver) hand(ctx context.Context, c *converted, fast bool) error {
 		}
 	}
 	for _, b := range c.batches {
-		if r.opts.History == nil || fast || len(b.Groups) == 0 {
+		if r.opts.History == nil || liveOnly || len(b.Groups) == 0 {
 			continue
 		}
 		if err := r.opts.History.Take(ctx, b); err != nil {

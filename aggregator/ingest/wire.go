@@ -17,3 +17,12 @@ func SetHeader(h http.Header, fast bool) {
 		h.Set(LaneHeader, LiveLane)
 	}
 }
+
+// SetLiveHeader sets the headers of a request for the live picture only.
+func SetLiveHeader(h http.Header, fast bool) {
+	remotewrite.SetHeader(h, remotewrite.V2)
+	h.Set(LaneHeader, LiveFullLane)
+	if fast {
+		h.Set(LaneHeader, LiveLane)
+	}
+}
