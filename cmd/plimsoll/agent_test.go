@@ -119,3 +119,16 @@ func TestLiveLaneDropsWhatIsOld(t *testing.T) {
 	close(hold)
 	agent.terminate(t)
 }
+
+// With its history elsewhere a machine is whole on the server all the same: capacity and disks come by the live lane, and the server keeps none of it.
+func TestServerSeesAllOfAMachineWhoseHistoryIsElsewhere(t *testing.T) {
+	server := startRole(t, "server", "--data", t.TempDir(), "--interval", "2s")
+	startRole(t, "collector", "--server", server.url, "--history", "none", "--node", "edge-1", "--queue", t.TempDir(), "--interval", "2s")
+	until(t, "capacity, disk and CPU are there", 30*time.Second, func() bool {
+		o := server.overview(t)
+		return len(o.Nodes) == 1 && o.Nodes[0].Cores != nil && o.Nodes[0].DiskSize != nil && o.Nodes[0].CPU != nil
+	})
+	if _, body := server.get(t, "/api/v1/query?query=machine_load1"); strings.Contains(body, "edge-1") {
+		t.Errorf("the server keeps history that goes elsewhere: %s", body)
+	}
+}

@@ -23,7 +23,8 @@ type liveSender struct {
 	url, auth string
 	http      *http.Client
 	log       *slog.Logger
-	newest    chan *metric.Batch // of one
+	newest    chan *metric.Batch // of one: the fast batch
+	full      chan *metric.Batch // of one: everything; nil where the server has that from the history lane
 	sent      prometheus.Counter
 	dropped   *prometheus.CounterVec // by reason: replaced, refused, unreachable
 	failing   atomic.Pointer[liveFailure]
@@ -41,25 +42,33 @@ type fanout []*liveSender
 // Take hands the batch to all senders and waits for none.
 func (f fanout) Take(_ context.Context, b *metric.Batch) error {
 	for _, s := range f {
-		for {
-			select {
-			case s.newest <- b:
-			default:
-				select {
-				case <-s.newest:
-					s.dropped.WithLabelValues("replaced").Inc()
-				default:
-				}
-				continue
-			}
-			break
+		if b.Fast {
+			s.put(s.newest, b)
+		} else if s.full != nil {
+			s.put(s.full, b)
 		}
 	}
 	return nil
 }
 
-// newFanout makes a sender for each server.
-func newFanout(servers []string, client *http.Client, auth string, log *slog.Logger, reg prometheus.Registerer, life *lifecycle) fanout {
+// put leaves a batch in a slot of one, in place of what is there.
+func (s *liveSender) put(slot chan *metric.Batch, b *metric.Batch) {
+	for {
+		select {
+		case slot <- b:
+			return
+		default:
+		}
+		select {
+		case <-slot:
+			s.dropped.WithLabelValues("replaced").Inc()
+		default:
+		}
+	}
+}
+
+// newFanout makes a sender for each server. The one that has the history lane too needs no full batches beside it.
+func newFanout(servers []string, history string, client *http.Client, auth string, log *slog.Logger, reg prometheus.Registerer, life *lifecycle) fanout {
 	sent := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "plimsoll_collector_live_sent_total", Help: "Batches of the live lane that a server took."}, []string{"server"})
 	dropped := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "plimsoll_collector_live_dropped_total", Help: "Batches of the live lane that a server did not get, by reason: a newer one replaced it, the server refused it, or was not reached."}, []string{"server", "reason"})
 	reg.MustRegister(sent, dropped)
@@ -67,6 +76,9 @@ func newFanout(servers []string, client *http.Client, auth string, log *slog.Log
 	for _, url := range servers {
 		s := &liveSender{url: strings.TrimSuffix(url, "/") + "/api/v1/write", auth: auth, http: client, log: log.With("server", url), newest: make(chan *metric.Batch, 1),
 			sent: sent.WithLabelValues(url), dropped: dropped.MustCurryWith(prometheus.Labels{"server": url})}
+		if s.url != history {
+			s.full = make(chan *metric.Batch, 1)
+		}
 		out = append(out, s)
 		life.runs("live lane to "+url, s.run)
 	}
@@ -79,8 +91,9 @@ func (s *liveSender) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case b := <-s.newest:
-			reason, err := s.send(ctx, b)
-			s.settle(reason, err)
+			s.settle(s.send(ctx, b))
+		case b := <-s.full:
+			s.settle(s.send(ctx, b))
 		}
 	}
 }
@@ -97,7 +110,7 @@ func (s *liveSender) send(ctx context.Context, b *metric.Batch) (reason string, 
 	if err != nil {
 		return "refused", err
 	}
-	ingest.SetHeader(req.Header, true)
+	ingest.SetLiveHeader(req.Header, b.Fast)
 	if s.auth != "" {
 		req.Header.Set("Authorization", s.auth)
 	}

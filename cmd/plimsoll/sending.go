@@ -23,9 +23,13 @@ func (o *agentOptions) openSinks(log *slog.Logger, reg prometheus.Registerer, li
 		return nil, err
 	}
 	out := &sinks{}
+	history := o.history // where remote write takes the history; "" where InfluxDB does
+	if history == "" && o.influx.url == "" {
+		history = strings.TrimSuffix(o.servers[0], "/") + "/api/v1/write"
+	}
 	if len(o.servers) > 0 {
 		client := &http.Client{Transport: &http.Transport{TLSClientConfig: config, Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 2, IdleConnTimeout: 90 * time.Second, ForceAttemptHTTP2: true}}
-		f := newFanout(o.servers, client, auth, logOf(log, "live"), reg, life)
+		f := newFanout(o.servers, history, client, auth, logOf(log, "live"), reg, life)
 		out.live = f
 		out.checks = append(out.checks, serve.Check{Name: "live", Test: func() error {
 			var errs []error
@@ -43,12 +47,8 @@ func (o *agentOptions) openSinks(log *slog.Logger, reg prometheus.Registerer, li
 		}
 		out.history = toStore{h}
 		out.checks = append(out.checks, serve.Check{Name: "queue", Test: func() error { return healthError(h.health()) }})
-	case o.history != "none":
-		url := o.history
-		if url == "" {
-			url = strings.TrimSuffix(o.servers[0], "/") + "/api/v1/write"
-		}
-		h, err := openRemoteWriter(o.historyOptions, endpoint(url, "", config, auth), log, reg, life)
+	case history != "none":
+		h, err := openRemoteWriter(o.historyOptions, endpoint(history, "", config, auth), log, reg, life)
 		if err != nil {
 			return nil, err
 		}
