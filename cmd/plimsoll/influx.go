@@ -78,7 +78,6 @@ func openInflux(o historyOptions, log *slog.Logger, reg prometheus.Registerer, l
 		return nil, err
 	}
 	life.opened("the reader of InfluxDB", h.Reader.Close)
-	life.runs("influx set-up", h.prepare)
 	return &history{Appender: h, Querier: h, DecisionLog: h, health: h.health, conditions: h.conditions}, nil
 }
 
@@ -102,6 +101,7 @@ func openInfluxWriter(o historyOptions, log *slog.Logger, reg prometheus.Registe
 		return nil, err
 	}
 	life.runs("influx writer", h.writer.Run)
+	life.runs("influx set-up", h.prepare)
 	return h, nil
 }
 
@@ -113,6 +113,10 @@ func (h *influxHistory) prepare(ctx context.Context) error {
 		switch {
 		case err == nil:
 			h.setup.Store(nil)
+			if h.Reader == nil { // a collector: rolling up late data is for the one process that reads
+				<-ctx.Done()
+				return ctx.Err()
+			}
 			return setup.RunBackfill(ctx, h.writer, h.log)
 		case ctx.Err() != nil:
 			return ctx.Err()
