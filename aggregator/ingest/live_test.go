@@ -126,7 +126,7 @@ func BenchmarkLiveLane(b *testing.B) {
 	receive := func() {
 		for _, body := range bodies {
 			req := httptest.NewRequest(http.MethodPost, "/api/v1/write", io.NopCloser(bytes.NewReader(body)))
-			SetHeader(req.Header, true)
+			SetLiveHeader(req.Header, true)
 			w := httptest.NewRecorder()
 			r.ServeHTTP(w, req)
 			if w.Code != 204 {

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/remotewrite"
 )
 
 // keeper is a sink that keeps what it is given.
@@ -73,7 +74,7 @@ func sampleBatch(now time.Time) *metric.Batch {
 
 func post(r http.Handler, body []byte, header map[string]string) *httptest.ResponseRecorder {
 	req := httptest.NewRequest(http.MethodPost, "/api/v1/write", bytes.NewReader(body))
-	SetHeader(req.Header, false)
+	remotewrite.SetHeader(req.Header, remotewrite.V2)
 	for k, v := range header {
 		req.Header.Set(k, v)
 		if v == "" {

@@ -10,14 +10,6 @@ import (
 // Encode returns the batch as a remote write 2.0 request; see remotewrite.Encode.
 func Encode(b *metric.Batch) ([]byte, error) { return remotewrite.Encode(b) }
 
-// SetHeader sets the headers that a request with an encoded batch must have.
-func SetHeader(h http.Header, fast bool) {
-	remotewrite.SetHeader(h, remotewrite.V2)
-	if fast {
-		h.Set(LaneHeader, LiveLane)
-	}
-}
-
 // SetLiveHeader sets the headers of a request for the live picture only.
 func SetLiveHeader(h http.Header, fast bool) {
 	remotewrite.SetHeader(h, remotewrite.V2)
