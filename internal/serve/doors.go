@@ -29,7 +29,7 @@ func checkDoor(listen, path string) error {
 	if err != nil {
 		return fmt.Errorf("cannot listen on %q: %w; give host:port, such as 127.0.0.1:8082", listen, err)
 	}
-	loopback := isLoopback(host)
+	loopback := Loopback(host)
 	if path == "" {
 		if loopback {
 			return nil
@@ -60,10 +60,7 @@ func checkDoor(listen, path string) error {
 }
 
 // Loopback says whether a host is this machine itself, so that plain HTTP to it stays here.
-func Loopback(host string) bool { return isLoopback(host) }
-
-// isLoopback says whether only this machine can reach the host.
-func isLoopback(host string) bool {
+func Loopback(host string) bool {
 	if strings.EqualFold(host, "localhost") {
 		return true
 	}
@@ -75,7 +72,7 @@ func isLoopback(host string) bool {
 // was made to point at 127.0.0.1 (DNS rebinding) must not read what is served here.
 func hostCheck(listen string, next http.Handler) http.Handler {
 	host, _, _ := net.SplitHostPort(listen)
-	if !isLoopback(host) {
+	if !Loopback(host) {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -83,7 +80,7 @@ func hostCheck(listen string, next http.Handler) http.Handler {
 		if h, _, err := net.SplitHostPort(name); err == nil {
 			name = h
 		}
-		if !isLoopback(name) {
+		if !Loopback(name) {
 			writeProblem(w, http.StatusMisdirectedRequest, fmt.Sprintf("host %q is not served here: ask for localhost or 127.0.0.1", r.Host))
 			return
 		}
