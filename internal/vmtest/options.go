@@ -25,7 +25,7 @@ type Options struct {
 	Package string
 	// Run is the pattern of the inner tests, as in "go test -run". Default "^TestInVM".
 	Run string
-	// Timeout bounds the whole run, building excepted. Default 5 minutes.
+	// Timeout bounds one machine's life. Default 5 minutes.
 	Timeout time.Duration
 	// Args are further arguments of the test binary.
 	Args []string
@@ -39,6 +39,8 @@ type Options struct {
 	Cmdline string
 	// MemoryMiB and CPUs size the machine. Default 768 and 2.
 	MemoryMiB, CPUs int
+
+	patience time.Duration // how long a machine may go without a pulse; 0: 90 s
 }
 
 // Validate reports the first thing that is wrong with the options.
@@ -80,6 +82,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.CPUs == 0 {
 		o.CPUs = 2
+	}
+	if o.patience == 0 {
+		o.patience = 90 * time.Second
 	}
 	return o
 }

@@ -29,8 +29,9 @@ func Inside(t testing.TB) {
 }
 
 // Run builds the package's test binary, boots a machine with it, relays its output to t's log, and fails t if an
-// inner test failed, skipped or was not found, or if the machine did not come to its end. It skips t with
-// "needs ..." if qemu, a Debian cloud kernel or busybox is missing.
+// inner test failed, skipped or was not found, or if the machine did not come to its end. A machine whose pulse
+// stops says nothing about the tests: the emulator or its kernel hung. It is replaced, twice at most, and the log
+// says so. Run skips t with "needs ..." if qemu, a Debian cloud kernel or busybox is missing.
 func Run(t *testing.T, o Options) {
 	t.Helper()
 	if err := o.Validate(); err != nil {
@@ -51,10 +52,20 @@ func Run(t *testing.T, o Options) {
 	if err := pack(initrd, bin, mark, tools, o); err != nil {
 		t.Fatal(err)
 	}
-	start := time.Now()
-	out, err := boot(t.Context(), initrd, tools, o)
-	text, code, ended := split(out, mark)
-	t.Logf("the machine ran %.1f s and said:\n%s", time.Since(start).Seconds(), text)
+	var text string
+	var code int
+	var ended bool
+	for machine := 1; machine <= machines; machine++ {
+		start := time.Now()
+		out, bootErr := boot(t.Context(), initrd, tools, o)
+		err = bootErr
+		text, code, ended = split(out, mark)
+		t.Logf("machine %d ran %.1f s and said:\n%s", machine, time.Since(start).Seconds(), text)
+		if ended || !errors.Is(err, errNoPulse) {
+			break
+		}
+		t.Logf("machine %d stopped: %v", machine, err)
+	}
 	if !ended {
 		t.Fatalf("the machine did not come to its end: %v", err)
 	}
@@ -62,6 +73,10 @@ func Run(t *testing.T, o Options) {
 		t.Error(err)
 	}
 }
+
+const machines = 3 // how many are tried before Run gives up
+
+var errNoPulse = errors.New("the machine has no pulse")
 
 type tools struct{ qemu, kernel, busybox string }
 
@@ -139,23 +154,56 @@ func runScript(o Options) string {
 
 func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
-// boot runs the machine to its end and returns what it wrote to its console.
+// boot runs the machine to its end and returns what it wrote to its console. The error is errNoPulse if the machine
+// hung, or says that the time was up.
 func boot(ctx context.Context, initrd string, x tools, o Options) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, o.Timeout, fmt.Errorf("stopped after %v", o.Timeout))
 	defer cancel()
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	pulse := initrd + ".pulse"
 	cmd := exec.CommandContext(ctx, x.qemu, "-accel", "tcg",
 		"-m", strconv.Itoa(o.MemoryMiB), "-smp", strconv.Itoa(o.CPUs),
 		"-kernel", x.kernel, "-initrd", initrd,
 		"-append", strings.TrimSpace("console=ttyS0 quiet loglevel=1 panic=-1 psi=1 "+o.Cmdline),
-		"-display", "none", "-serial", "stdio", "-monitor", "none", "-no-reboot", "-nic", "none")
+		"-display", "none", "-serial", "stdio", "-serial", "file:"+pulse, "-monitor", "none", "-no-reboot", "-nic", "none")
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	cmd.WaitDelay = 5 * time.Second
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		if err := watch(ctx, pulse, o.patience); err != nil {
+			stop(err)
+		}
+	}()
 	err := cmd.Run()
-	if ctx.Err() != nil {
-		err = fmt.Errorf("stopped after %v: %w", o.Timeout, ctx.Err())
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
 	}
+	stop(nil)
+	<-watched
 	return out.Bytes(), err
+}
+
+// watch returns errNoPulse when the file has not grown for that long, or nil when ctx ends.
+func watch(ctx context.Context, file string, patience time.Duration) error {
+	size, last := int64(0), time.Now()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if st, err := os.Stat(file); err == nil && st.Size() > size {
+			size, last = st.Size(), time.Now()
+		}
+		if d := time.Since(last); d > patience {
+			return fmt.Errorf("%w for %v, after %d bytes of it", errNoPulse, d.Round(time.Second), size)
+		}
+	}
 }
 
 // split cuts the console's text at the line that carries the exit code.

@@ -2,6 +2,7 @@ package vmtest
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -52,6 +53,41 @@ func TestV1InVM(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// TestHung stops the pulse of a machine from inside; whoever waits for the machine must notice long before its time is up.
+func TestHung(t *testing.T) {
+	x, err := findTools()
+	if err != nil {
+		t.Skip(err.Error())
+	}
+	bin, initrd := filepath.Join(t.TempDir(), "tests"), filepath.Join(t.TempDir(), "initrd")
+	if err := build(t.Context(), bin, "."); err != nil {
+		t.Fatal(err)
+	}
+	o := Options{Run: "^TestHangs$", patience: 20 * time.Second}.withDefaults()
+	if err := pack(initrd, bin, "mark", x, o); err != nil {
+		t.Fatal(err)
+	}
+	out, err := boot(t.Context(), initrd, x, o)
+	if !errors.Is(err, errNoPulse) {
+		t.Errorf("got %v, want %v; the machine said:\n%s", err, errNoPulse, out)
+	}
+	if !strings.Contains(string(out), "TestHangs") {
+		t.Errorf("what the machine said is lost: %q", out)
+	}
+}
+
+// TestHangs is run by TestHung.
+func TestHangs(t *testing.T) {
+	if os.Getenv(Env) != "1" {
+		t.Skip("runs in a virtual machine only (" + Env + "=1)")
+	}
+	out, err := exec.Command("sh", "-c", "kill -STOP $(cat /tmp/pulse.pid)").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	select {}
 }
 
 func TestVerdict(t *testing.T) {
