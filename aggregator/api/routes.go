@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"time"
 )
 
 // Route is one path of the API for the server to mount. Pattern is in the form of http.ServeMux without
@@ -16,6 +17,9 @@ type Route struct {
 	// Stream marks a long-lived answer, which sets its own write deadlines and is bounded in number by
 	// itself: the server's deadlines and its limit of work in flight are not for it.
 	Stream bool
+	// Timeout and InFlight are for work that takes longer, and more, than a page does; zero: the server's own.
+	Timeout  time.Duration
+	InFlight int
 }
 
 // Routes returns all routes of the API.

@@ -37,7 +37,7 @@ func (m *machine) routes() []serve.Route {
 func ours(rs []api.Route) []serve.Route {
 	out := make([]serve.Route, 0, len(rs))
 	for _, r := range rs {
-		s := serve.Route{Method: r.Method, Pattern: r.Pattern, Handle: r.Handler, Stream: r.Stream}
+		s := serve.Route{Method: r.Method, Pattern: r.Pattern, Handle: r.Handler, Stream: r.Stream, Timeout: r.Timeout, InFlight: r.InFlight}
 		if r.Stream {
 			s.InFlight = 1000 // the API has its own, lower limit, with a clearer answer
 		}
