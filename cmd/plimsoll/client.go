@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -27,12 +28,15 @@ type client struct {
 	auth                      string // the Authorization header
 }
 
-func (c *client) flags(cmd *cobra.Command) {
+func (c *client) flags(cmd *cobra.Command) { c.patient(cmd, 10*time.Second) }
+
+// patient adds the flags with another time to wait.
+func (c *client) patient(cmd *cobra.Command, wait time.Duration) {
 	f := cmd.Flags()
 	f.StringVar(&c.server, "server", "http://127.0.0.1:8082", "the server's address")
 	f.StringVar(&c.caFile, "server-ca-file", "", "PEM file with the certificate authority of the server")
 	f.StringVar(&c.tokenFile, "server-token-file", "", "file with user:password, or a bearer token, for the server")
-	f.DurationVar(&c.timeout, "timeout", 10*time.Second, "how long to wait for the server")
+	f.DurationVar(&c.timeout, "timeout", wait, "how long to wait for the server")
 }
 
 // open reads the files that the flags name.
@@ -90,36 +94,49 @@ func readAuth(file string) (string, error) {
 
 // get asks for a path and decodes the answer into v.
 func (c *client) get(ctx context.Context, path string, v any) error {
-	if c.http == nil {
-		if err := c.open(); err != nil {
-			return err
-		}
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(c.server, "/")+path, nil)
+	body, err := c.fetch(ctx, path)
 	if err != nil {
-		return usagef("--server %q: %w", c.server, err)
-	}
-	if c.auth != "" {
-		req.Header.Set("Authorization", c.auth)
-	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return fmt.Errorf("cannot reach %q (is 'plimsoll run' there? give --server, or --local to read this machine): %w", c.server, err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, 256<<20))
-	if err != nil {
-		return fmt.Errorf("cannot read the answer of %q: %w", c.server, err)
-	}
-	if resp.StatusCode != http.StatusOK {
-		var p api.Problem
-		if json.Unmarshal(body, &p) == nil && p.Error != "" {
-			return fmt.Errorf("%q answered %d: %s", c.server, resp.StatusCode, p.Error)
-		}
-		return fmt.Errorf("%q answered %s", c.server, resp.Status)
+		return err
 	}
 	if err := json.Unmarshal(body, v); err != nil {
 		return fmt.Errorf("cannot understand the answer of %q (is it a Plimsoll server?): %w", c.server, err)
 	}
 	return nil
+}
+
+// fetch asks for a path and returns the answer as it is.
+func (c *client) fetch(ctx context.Context, path string) ([]byte, error) {
+	if c.http == nil {
+		if err := c.open(); err != nil {
+			return nil, err
+		}
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(c.server, "/")+path, nil)
+	if err != nil {
+		return nil, usagef("--server %q: %w", c.server, err)
+	}
+	if c.auth != "" {
+		req.Header.Set("Authorization", c.auth)
+	}
+	resp, err := c.http.Do(req)
+	var slow interface{ Timeout() bool }
+	if errors.As(err, &slow) && slow.Timeout() && ctx.Err() == nil {
+		return nil, fmt.Errorf("%q has not answered within %q; give a longer --timeout", c.server, c.timeout)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot reach %q (is 'plimsoll run' there? give --server, or --local to read this machine): %w", c.server, err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 256<<20))
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the answer of %q: %w", c.server, err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		var p api.Problem
+		if json.Unmarshal(body, &p) == nil && p.Error != "" {
+			return nil, fmt.Errorf("%q answered %d: %s", c.server, resp.StatusCode, p.Error)
+		}
+		return nil, fmt.Errorf("%q answered %s", c.server, resp.Status)
+	}
+	return body, nil
 }
