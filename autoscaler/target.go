@@ -55,6 +55,7 @@ func newTarget(node string, p Policy) *target {
 func (t *target) adopt(p Policy) {
 	t.policy = p
 	t.shown.Target, t.shown.Policy, t.shown.Mode = t.key, p.Text, string(p.Compiled.Mode())
+	t.shown.Utilizations = p.Compiled.Utilizations()
 	t.shown.Min, t.shown.Max = int32(p.Compiled.Min()), int32(p.Compiled.Max())
 }
 
@@ -84,9 +85,11 @@ type Status struct {
 	Ready    int32
 	Wished   int32
 	Metrics  []Load
-	Last     *store.Decision // the newest decision, holds included
-	Change   *store.Decision // the newest that changed the count
-	Members  []Member
+	// Utilizations are the loads that its policy keeps.
+	Utilizations []policy.Utilization
+	Last         *store.Decision // the newest decision, holds included
+	Change       *store.Decision // the newest that changed the count
+	Members      []Member
 	// GapSince and Gap say since when and why the target is not seen; "" when it is.
 	Gap      string
 	GapSince time.Time

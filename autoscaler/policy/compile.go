@@ -89,6 +89,24 @@ func (p *Policy) Window() time.Duration { return p.window }
 // StableWindow is the longest look.
 func (p *Policy) StableWindow() time.Duration { return p.stable }
 
+// Utilization is a load that a policy keeps: usage as a share of the request.
+type Utilization struct {
+	Resource  corev1.ResourceName
+	Container string // the one container that counts; "": all of them
+	Share     float64
+}
+
+// Utilizations are the loads that the policy keeps as shares of requests.
+func (p *Policy) Utilizations() []Utilization {
+	var out []Utilization
+	for i := range p.metrics {
+		if m := &p.metrics[i]; m.target == autoscalingv2.UtilizationMetricType {
+			out = append(out, Utilization{m.resource(), m.container, float64(m.percent) / 100})
+		}
+	}
+	return out
+}
+
 // Resources are the resources that the policy's metrics need looks or usage for, each once.
 func (p *Policy) Resources() []corev1.ResourceName {
 	var out []corev1.ResourceName
