@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"plimsoll.dev/plimsoll/aggregator/capacity"
 	"plimsoll.dev/plimsoll/aggregator/live"
 	"plimsoll.dev/plimsoll/internal/store"
 )
@@ -31,10 +32,12 @@ type Scaler interface {
 
 // Options says what the API reads from and how it presents itself.
 type Options struct {
-	Pictures   Pictures                        // required
-	Decisions  Decisions                       // nil: there is no decision log, all its answers are empty
-	Scaler     Scaler                          // nil: nothing is scaled
-	History    History                         // nil: there is no past to ask for
+	Pictures  Pictures  // required
+	Decisions Decisions // nil: there is no decision log, all its answers are empty
+	Scaler    Scaler    // nil: nothing is scaled
+	History   History   // nil: there is no past to ask for
+	// Targets are the loads that the autoscaler keeps, which advice on requests must leave alone; nil: none.
+	Targets    func(now time.Time) []capacity.Target
 	Conditions func(now time.Time) []Condition // what is wrong with Plimsoll itself; nil: nothing ever is
 
 	Version  string

@@ -77,7 +77,7 @@ func newMachine(ctx context.Context, o runOptions, log *slog.Logger, now time.Ti
 	}
 	m.life.runs("roll-ups", keepRollUps(m.picture, m.store, o.interval))
 
-	if m.api, err = api.New(api.Options{Pictures: m.picture, Decisions: m.store, History: m.store, Scaler: scaledOf{m.loop}, Conditions: m.conditions,
+	if m.api, err = api.New(api.Options{Pictures: m.picture, Decisions: m.store, History: m.store, Scaler: scaledOf{m.loop}, Targets: scaledOf{m.loop}.targets, Conditions: m.conditions,
 		Version: thisBuild().Version, Since: now, Interval: o.fast, Logger: log, Registerer: m.registry}); err != nil {
 		return nil, err
 	}

@@ -2,9 +2,11 @@ package main
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"plimsoll.dev/plimsoll/aggregator/api"
+	"plimsoll.dev/plimsoll/aggregator/capacity"
 	"plimsoll.dev/plimsoll/aggregator/live"
 	"plimsoll.dev/plimsoll/autoscaler"
 	"plimsoll.dev/plimsoll/internal/metric"
@@ -67,6 +69,34 @@ func (s scaledOf) Scaled(now time.Time) []api.Scaled {
 			x.Members = append(x.Members, r)
 		}
 		out = append(out, x)
+	}
+	return out
+}
+
+// targets are the loads that the autoscaler keeps.
+func (s scaledOf) targets(now time.Time) []capacity.Target {
+	if s.loop == nil {
+		return nil
+	}
+	var out []capacity.Target
+	for _, st := range s.loop.Scaled(now) {
+		first := len(out)
+		for _, u := range st.Utilizations {
+			i := first + slices.IndexFunc(out[first:], func(t capacity.Target) bool { return t.Container == u.Container })
+			if i < first {
+				i = len(out)
+				out = append(out, capacity.Target{Namespace: st.Target.Namespace, Kind: st.Target.Kind, Name: st.Target.Name, Container: u.Container})
+			}
+			switch u.Resource {
+			case "cpu":
+				out[i].CPU = &u.Share
+			case "memory":
+				out[i].Memory = &u.Share
+			}
+		}
+		if len(out) == first { // scaled by something else
+			out = append(out, capacity.Target{Namespace: st.Target.Namespace, Kind: st.Target.Kind, Name: st.Target.Name})
+		}
 	}
 	return out
 }
