@@ -119,9 +119,7 @@ func (q *Queue) cut(s *segment) {
 	}
 	q.syncMu.Lock()
 	defer q.syncMu.Unlock()
-	if err := q.opts.disk.sync(s.file); err != nil {
-		q.syncFailed(err)
-	}
+	_ = q.put(s) // a failure is noted there
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	s.sealed, q.active = true, nil
@@ -205,17 +203,16 @@ func (q *Queue) seal(s *segment) {
 		_ = s.file.Truncate(s.size)
 		grown = 0
 	}
-	q.syncMu.Lock()
-	err = q.opts.disk.sync(s.file)
-	q.syncMu.Unlock()
-	if err != nil {
-		q.syncFailed(err)
-	}
 	q.mu.Lock()
-	defer q.mu.Unlock()
 	q.n.wroteBytes += uint64(grown)
 	s.size += grown
 	q.bytes += grown
+	q.mu.Unlock()
+	q.syncMu.Lock()
+	err = q.put(s)
+	q.syncMu.Unlock()
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	s.sealed, q.active = true, nil
 	if err == nil {
 		q.synced = max(q.synced, s.next())

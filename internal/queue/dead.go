@@ -35,6 +35,9 @@ type deadLetters struct {
 	f     *os.File
 	size  int64
 	dirty bool
+	// As of a segment; durable is zero for a file that was just opened.
+	durable int64
+	doubt   bool
 
 	letters, dropped, points atomic.Uint64 // outside of mu, so that Stats does not wait for the disk
 }
@@ -127,7 +130,7 @@ func (d *deadLetters) open() error {
 		_ = f.Close()
 		return err
 	}
-	d.f = f
+	d.f, d.durable = f, 0
 	return nil
 }
 
@@ -149,12 +152,12 @@ func lastLineEnd(f *os.File, size int64) int64 {
 func (d *deadLetters) rotate() error {
 	old := filepath.Join(filepath.Dir(d.path), "dead.1.jsonl")
 	lost := countLines(old)
-	if err := errors.Join(d.opts.disk.sync(d.f), d.f.Close()); err != nil {
-		d.f = nil
+	if err := d.put(); err != nil {
 		return err
 	}
+	err := d.f.Close()
 	d.f = nil
-	if err := os.Rename(d.path, old); err != nil {
+	if err = errors.Join(err, os.Rename(d.path, old)); err != nil {
 		return err
 	}
 	d.dropped.Add(lost)
@@ -183,11 +186,24 @@ func (d *deadLetters) sync() error {
 	if !d.dirty || d.f == nil {
 		return nil
 	}
-	if err := d.opts.disk.sync(d.f); err != nil {
+	if err := d.put(); err != nil {
 		return err
 	}
 	d.dirty = false
 	return nil
+}
+
+// put puts what was written on the disk, once more after an fsync that failed: see Queue.put.
+func (d *deadLetters) put() (err error) {
+	if d.doubt {
+		err = writeAgain(d.opts.disk, d.path, d.durable, d.size)
+	} else {
+		err = d.opts.disk.sync(d.f)
+	}
+	if d.doubt = err != nil; !d.doubt {
+		d.durable = d.size
+	}
+	return err
 }
 
 func (d *deadLetters) close() error {

@@ -87,6 +87,26 @@ func replace(d disk, path string, b []byte) error {
 	return d.syncDir(filepath.Dir(path))
 }
 
+// writeAgain reads a part of a file, writes it once more in place, and syncs. The handle is a new one: it can write, and what
+// the old one was told of its failure is over.
+func writeAgain(d disk, path string, from, to int64) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	b := make([]byte, 64<<10)
+	for off := from; off < to && err == nil; off += int64(len(b)) {
+		part := b[:min(int64(len(b)), to-off)]
+		if _, err = f.ReadAt(part, off); err == nil {
+			_, err = d.write(f, part, off)
+		}
+	}
+	if err == nil {
+		err = d.sync(f)
+	}
+	return errors.Join(err, f.Close())
+}
+
 // dirLock is the claim on a folder. The kernel gives it up when the process ends, however it ends.
 type dirLock struct{ f *os.File }
 

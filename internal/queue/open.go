@@ -45,6 +45,7 @@ func (q *Queue) open() (err error) {
 	q.next = max(c.next, q.next, 1)
 	for _, s := range q.segs {
 		newest, q.next, q.bytes = max(newest, s.last), max(q.next, s.next()), q.bytes+s.size
+		s.durable = s.size // the last is seen to by syncLast
 	}
 	q.synced = q.next
 	q.clock = wake(&q.opts, c.at, newest)
@@ -255,12 +256,13 @@ func (q *Queue) syncLast() {
 	if len(q.segs) == 0 {
 		return
 	}
-	f, err := os.OpenFile(q.segs[len(q.segs)-1].path, os.O_RDWR, 0)
+	last := q.segs[len(q.segs)-1]
+	f, err := os.OpenFile(last.path, os.O_RDWR, 0)
 	if err == nil {
 		err = errors.Join(q.opts.disk.sync(f), q.opts.disk.syncDir(q.opts.Dir), f.Close())
 	}
 	if err != nil {
-		q.synced = q.segs[len(q.segs)-1].base
+		q.synced, last.durable, last.doubt = last.base, 0, true
 		q.syncFailed(err)
 	}
 }

@@ -37,6 +37,8 @@ type segment struct {
 	sealed      bool   // nothing is appended any more
 	damaged     bool   // set aside when it is no longer needed
 	gone        string // why it is no longer part of the queue; "" while it is
+	durable     int64  // how many bytes from its start the disk has for sure
+	doubt       bool   // an fsync failed, and what is behind durable was not put on the disk since
 
 	acked       bitset // acknowledged, lost or never there
 	ackedN      int    // records that were acknowledged or are lost

@@ -3,44 +3,86 @@ package queue
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
 // rewriteAfter is how old the cursor may get although nothing changed: its clocks are needed after a reboot.
 const rewriteAfter = 10 * time.Minute
 
-// sync puts all records up to a number on the disk. Callers that come at the same time share one fsync.
+// sync puts all records up to a number on the disk. Callers that come at the same time share one fsync. What is in doubt in
+// other segments is tried again, and does not fail the caller.
 func (q *Queue) sync(seq uint64) error {
 	q.syncMu.Lock()
 	defer q.syncMu.Unlock()
 	q.mu.Lock()
-	if q.synced > seq {
-		q.mu.Unlock()
-		return nil
+	var doubted []*segment
+	for _, s := range q.segs {
+		if s.doubt && s != q.active {
+			doubted = append(doubted, s)
+		}
 	}
 	s, next := q.active, q.next
-	var f *os.File
-	if s != nil {
-		f = s.file
+	done := q.synced > seq || s == nil || s.file == nil // without one: sealed meanwhile, and synced by that
+	q.mu.Unlock()
+	bad := false
+	for _, d := range doubted {
+		bad = q.put(d) != nil || bad
+	}
+	if !done {
+		if err := q.put(s); err != nil {
+			return err
+		}
+		q.mu.Lock()
+		q.synced = max(q.synced, next)
+		q.mu.Unlock()
+	}
+	if !bad {
+		q.certain()
+	}
+	return nil
+}
+
+// put puts what was written to a segment on the disk. After an fsync that failed the kernel may take its pages for clean,
+// and the next fsync says nothing of them: they are written once more before it is believed. The caller has syncMu.
+func (q *Queue) put(s *segment) error {
+	q.mu.Lock()
+	f, from, to, doubt := s.file, s.durable, s.size, s.doubt
+	q.mu.Unlock()
+	began := time.Now()
+	var err error
+	if doubt {
+		err = writeAgain(q.opts.disk, s.path, from, to)
+	} else {
+		err = q.opts.disk.sync(f)
+	}
+	q.met.sync.Observe(time.Since(began).Seconds())
+	q.mu.Lock()
+	if s.gone != "" { // nothing of it is needed any more
+		err = nil
+	}
+	s.doubt = err != nil
+	if err == nil {
+		s.durable = max(s.durable, to)
 	}
 	q.mu.Unlock()
-	if f == nil {
-		return nil // sealed meanwhile, and synced by that
-	}
-	began := time.Now()
-	err := q.opts.disk.sync(f)
-	q.met.sync.Observe(time.Since(began).Seconds())
 	if err != nil {
 		q.syncFailed(err)
-		return err
+	}
+	return err
+}
+
+// certain ends the condition SyncFailed when nothing is in doubt.
+func (q *Queue) certain() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, s := range q.segs {
+		if s.doubt {
+			return
+		}
 	}
 	q.cond.clear(ReasonSyncFailed)
-	q.mu.Lock()
-	q.synced = max(q.synced, next)
-	q.mu.Unlock()
-	return nil
 }
 
 // syncFailed notes that what was appended may not survive a power cut; it is in the kernel's hands still.
@@ -63,7 +105,7 @@ func (q *Queue) flush(closing bool) error {
 		q.mu.Unlock()
 		return ErrClosed
 	}
-	last, behind := q.next-1, q.synced < q.next
+	last, behind := q.next-1, q.synced < q.next || slices.ContainsFunc(q.segs, func(s *segment) bool { return s.doubt })
 	q.mu.Unlock()
 	var err error
 	if behind {
