@@ -7,6 +7,7 @@ import { Numbers } from "./numbers.tsx";
 import type { Picture } from "./picture.ts";
 import { Plot, type Limit, type Mark, type Spec, type Stroke } from "./plot.ts";
 import { onTheme } from "./theme.ts";
+import { past } from "./touch.ts";
 import { clock, gapSays, moment, span } from "./units.ts";
 
 export interface ChartSpec {
@@ -45,15 +46,33 @@ export function Charts(p: Props) {
   const [cursor, setCursor] = p.cursor ?? own;
   const [paint, setPaint] = useState(0);
   useEffect(() => onTheme(() => setPaint((n) => n + 1)), []);
+  const [shown, bare] = fold(p);
   return (
     <div class="charts">
-      {p.charts.map((c) => (
+      {shown.map((c) => (
         <Chart key={c.id + paint} {...p} chart={c} at={cursor} onCursor={setCursor} />
       ))}
       {p.children}
+      {bare.length > 0 && <p class="note bare">{`${and(bare.map((c) => c.title))}: no value in this time. Not measured here, or the thing was not there.`}</p>}
     </div>
   );
 }
+
+const young = 120; // seconds after the start in which a chart without a value still waits for its first
+
+/** columns are a chart's own, in the order of its strokes. */
+const columns = (p: Pick<Props, "picture" | "keys">, c: ChartSpec) => c.strokes.map((s) => p.picture.frame.cols[p.keys.indexOf(s.key)] ?? []);
+const blank = (cols: Frame["cols"]) => cols.every((col) => col.every((v) => typeof v !== "number"));
+
+/** fold parts the charts that have something to draw, or are still waiting for it, from those that one line is enough for. */
+export function fold(p: Pick<Props, "picture" | "keys" | "charts" | "gap" | "since" | "now">): [ChartSpec[], ChartSpec[]] {
+  const bare = p.charts.filter((c) => blank(columns(p, c)));
+  const waiting = p.picture.loading || p.picture.error || p.gap || p.now - p.since < young;
+  if (waiting || bare.length === p.charts.length) return [p.charts, []];
+  return [p.charts.filter((c) => !bare.includes(c)), bare];
+}
+
+const and = (names: string[]) => names.join(", ").replace(/, ([^,]*)$/, " and $1");
 
 interface ChartProps extends Props {
   chart: ChartSpec;
@@ -63,19 +82,19 @@ interface ChartProps extends Props {
 
 function Chart(p: ChartProps) {
   const { chart: c, picture, at: cursor } = p;
-  const cols = c.strokes.map((s) => picture.frame.cols[p.keys.indexOf(s.key)] ?? []);
+  const cols = columns(p, c);
   const frame: Frame = { t: picture.frame.t, cols };
-  const spec: Spec = { height: c.height ?? 170, strokes: c.strokes, limits: c.limits ?? [], marks: p.marks, unit: c.scale ?? c.unit, binary: !!c.binary, floor: c.floor ?? 0, from: picture.from, to: picture.to, frame };
+  const spec: Spec = { height: c.height ?? 170, strokes: c.strokes, limits: c.limits ?? [], marks: p.marks, unit: c.scale ?? c.unit, binary: !!c.binary, floor: c.floor ?? 0, from: picture.from, to: picture.to, now: p.now, frame };
   const [said, setSaid] = useState("");
   const box = useRef<HTMLDivElement>(null);
   const plot = usePlot(box, spec, p);
   useEffect(() => plot.current?.point(cursor), [cursor]);
   const i = cursor === null ? frame.t.length - 1 : nearest(frame.t, cursor);
-  const none = cols.every((col) => col.every((v) => typeof v !== "number"));
+  const none = blank(cols);
   const values = c.strokes.map((s, k) => ({ s, v: i < 0 ? null : valueAt(cols[k]!, i) }));
   const mark = cursor === null ? undefined : p.marks.find((m) => Math.abs(m.t - cursor) <= Math.max(1, (picture.to - picture.from) / 150));
   const onKey = (e: KeyboardEvent) => {
-    const t = steer(e, frame.t, cursor, picture, p.onZoom);
+    const t = steer(e, frame.t, cursor, picture, (a, b) => p.onZoom(...past([a, b], p.now)));
     if (t === undefined) return;
     plot.current?.release();
     e.preventDefault();
@@ -135,7 +154,7 @@ function why({ picture, gap, since, now }: Props): string {
   if (picture.loading) return "Reading the history…";
   if (gap) return gapSays(gap, now) + ".";
   const age = now - since;
-  if (age < 120) return `Collecting since ${span(age)}.`;
+  if (age < young) return `Collecting since ${span(age)}.`;
   return "No value in this time: it is not measured here, or the thing was not there.";
 }
 
@@ -162,7 +181,7 @@ function nearest(t: number[], x: number): number {
 }
 
 /** steer moves the cursor by a key; undefined: not one of its keys. */
-function steer(e: KeyboardEvent, t: number[], cursor: number | null, w: Picture, zoom: Props["onZoom"]): number | null | undefined {
+function steer(e: KeyboardEvent, t: number[], cursor: number | null, w: Picture, zoom: (from: number, to: number) => void): number | null | undefined {
   const last = t.length - 1;
   const i = cursor === null ? last + 1 : nearest(t, cursor);
   const by = e.shiftKey ? 10 : 1;

@@ -213,7 +213,7 @@ function useSparks(live: Live, address: Address) {
     const col = f.cols[0]!;
     const top = Math.max(c.cpuLimit ?? 0, 0.1, ...col.filter((v): v is number => typeof v === "number").map((v) => v * 1.1));
     const from = Math.max(now - span, Math.min(f.t[0] ?? now, now - 60));
-    return <Spark t={f.t} col={col} from={from} to={now} top={top} ink="a" line={c.cpuLimit !== null && c.cpuLimit >= top} />;
+    return <Spark t={f.t} col={col} from={from} to={now} top={top} ink="a" line={c.cpuLimit !== null && c.cpuLimit >= top} optional />;
   };
   return (key: string, c: Container) => {
     const { all } = drawn.current;

@@ -1,6 +1,6 @@
 // Decisions in words: the autoscaler's own sentence, its steps, and how long ago.
 import type { Decision, Scaled } from "./contract.ts";
-import { ago, moment, seconds } from "./units.ts";
+import { ago, moment, seconds, tight } from "./units.ts";
 
 /** head says what a decision did: "4 → 6", or "3, held". */
 export const head = (d: Decision) => (d.from === d.to ? `${d.to}, held` : `${d.from} → ${d.to}`);
@@ -16,7 +16,7 @@ export function news(s: Scaled, now: number): Decision | null {
 /** Say writes a decision as a sentence. */
 export const Say = ({ d }: { d: Decision }) => (
   <>
-    <b>{head(d)}</b> {d.message}
+    <b>{head(d)}</b> {tight(d.message)}
   </>
 );
 
@@ -57,7 +57,7 @@ function Entry({ d, now, onPoint }: { d: Decision; now: number; onPoint: LogProp
               <li key={s.step}>
                 <span>{s.step}</span>
                 <span>{s.before === s.after ? s.after : `${s.before} → ${s.after}`}</span>
-                <span>{s.why}</span>
+                <span>{tight(s.why)}</span>
               </li>
             ))}
           </ol>

@@ -64,11 +64,13 @@ interface SparkProps {
   top: number; // the value at the upper edge
   ink: "a" | "b" | "c" | "d";
   line?: boolean; // the upper edge is a line not to be crossed: draw it
+  optional?: boolean; // nothing stands there when there is nothing to draw
 }
 
 /** Spark is a line without numbers; the figure beside it has them. */
-export function Spark({ t, col, from, to, top, ink, line }: SparkProps) {
+export function Spark({ t, col, from, to, top, ink, line, optional }: SparkProps) {
   const [stroke, fill] = paths(t, col, from, to, top);
+  if (optional && !stroke) return null;
   return (
     <svg class={`spark ${ink}`} viewBox="0 0 100 30" preserveAspectRatio="none" aria-hidden="true">
       <path class="fill" d={fill} />

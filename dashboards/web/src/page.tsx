@@ -143,6 +143,12 @@ function Conditions({ data }: { data: Data }) {
   );
 }
 
+const touches = [
+  ["pinch", "in a chart: zoom"],
+  ["one finger across", "its values"],
+  ["double tap", "back"],
+];
+
 const keys = [
   ["/", "search"],
   ["↑ ↓ Enter", "open"],
@@ -154,8 +160,8 @@ const keys = [
 function Footer({ data }: { data: Data | null }) {
   return (
     <footer>
-      {keys.map(([key, what]) => (
-        <span key={key} class="keys">
+      {[...keys, ...touches].map(([key, what], i) => (
+        <span key={key} class={i < keys.length ? "keys" : "touches"}>
           <kbd>{key}</kbd> {what}
         </span>
       ))}

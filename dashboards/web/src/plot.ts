@@ -2,6 +2,7 @@
 import uPlot from "uplot";
 import { holes, ticks, type Frame } from "./frame.ts";
 import { inks, type Ink } from "./theme.ts";
+import { follow as fingers, past, type Window } from "./touch.ts";
 import { clock, day } from "./units.ts";
 
 export interface Stroke {
@@ -34,6 +35,7 @@ export interface Spec {
   floor: number; // the scale is never smaller than this
   from: number;
   to: number;
+  now: number; // beyond it there is nothing to look at
   frame: Frame; // the columns of the strokes, in their order
 }
 
@@ -50,6 +52,8 @@ export class Plot {
   private ink: Record<Ink, string>;
   private pointer: number | null = null; // where the mouse is, in pixels from the left
   private cursor: number | null = null; // the moment that the cursor stands at
+  private pinched: Window | null = null; // what two fingers hold, until they let go
+  private letGo: () => void;
 
   constructor(
     private readonly el: HTMLElement,
@@ -59,9 +63,11 @@ export class Plot {
     this.ink = inks(el);
     this.u = new uPlot(this.options(), this.data(), el);
     this.follow();
+    this.letGo = this.touch();
   }
 
   destroy() {
+    this.letGo();
     this.u.destroy();
   }
 
@@ -70,10 +76,20 @@ export class Plot {
     this.spec = spec;
     this.u.batch(() => {
       this.u.setData(this.data(), false);
-      this.u.setScale("x", { min: spec.from, max: spec.to });
+      this.show();
     });
     if (this.pointer === null) this.point(this.cursor);
     else this.tell();
+  }
+
+  /** shown is the window that is drawn. */
+  private shown(): Window {
+    return this.pinched ?? [this.spec.from, this.spec.to];
+  }
+
+  private show() {
+    const [min, max] = this.shown();
+    this.u.setScale("x", { min, max });
   }
 
   resize(width: number) {
@@ -110,7 +126,7 @@ export class Plot {
       padding: [0, 0, 0, 0],
       legend: { show: false },
       cursor: { y: false, points: { size: 7, width: 2 }, drag: { x: true, y: false, setScale: false, dist: 6 }, bind: { dblclick: () => () => null } },
-      scales: { x: { time: true, range: () => [this.spec.from, this.spec.to] }, y: { range: (_u, _min, max) => [0, this.top(max)] } },
+      scales: { x: { time: true, range: () => this.shown() }, y: { range: (_u, _min, max) => [0, this.top(max)] } },
       axes: [{ stroke: ink.soft, font, size: 24, gap: 4, space: 90, grid: { show: false }, ticks: { show: false }, values: (u, at, _a, _s, incr) => at.map((t) => (inside(u, t) ? label(t, incr) : "")) }, { show: false }],
       series: [{}, ...spec.strokes.map((s) => this.series(s))],
       hooks: {
@@ -141,10 +157,35 @@ export class Plot {
       this.tell();
     });
     over.addEventListener("dblclick", () => this.doors.onBack());
-    over.addEventListener("mouseleave", () => {
-      this.pointer = null;
-      this.doors.onCursor(null);
+    over.addEventListener("mouseleave", () => this.leave());
+  }
+
+  /** touch listens to fingers: one reads, two zoom and pan. */
+  private touch() {
+    const now = () => this.spec.now;
+    return fingers(this.u.over, {
+      window: () => this.shown(),
+      onRead: (x) => {
+        this.pointer = Math.min(this.u.width, Math.max(0, x));
+        this.u.setCursor({ left: this.pointer, top: 1 });
+        this.tell();
+      },
+      onPinch: (w) => {
+        this.pinched = past(w, now());
+        this.show();
+      },
+      onZoom: (w) => {
+        this.pinched = null;
+        this.doors.onZoom(...past(w, now()));
+      },
+      onLeave: () => this.leave(),
     });
+  }
+
+  private leave() {
+    if (this.pointer === null) return;
+    this.pointer = null;
+    this.doors.onCursor(null);
   }
 
   private tell() {
@@ -221,7 +262,8 @@ export class Plot {
 
   /** decisions marks each decision; where they stand too close, only the triangles at the top remain. */
   private decisions(u: uPlot) {
-    const shown = this.spec.marks.filter((m) => m.t >= this.spec.from && m.t <= this.spec.to);
+    const [from, to] = this.shown();
+    const shown = this.spec.marks.filter((m) => m.t >= from && m.t <= to);
     const dense = shown.length > u.width / 24;
     const last = { up: -Infinity, down: -Infinity };
     for (const m of shown.sort((a, b) => a.t - b.t)) {

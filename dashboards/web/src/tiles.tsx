@@ -7,7 +7,7 @@ import { nodeKey } from "./live.ts";
 import { Section, Spark } from "./marks.tsx";
 import type { ViewProps } from "./page.tsx";
 import { usePicture } from "./picture.ts";
-import { cores, disk, gapSays, memory, memoryOf, rateParts, ratesIn, share, span, whole } from "./units.ts";
+import { cores, disk, gapSays, memory, memoryOf, rate, rateParts, ratesIn, share, span, whole } from "./units.ts";
 
 const key = (k: string) => nodeLines.findIndex((l) => l.key === k);
 
@@ -21,6 +21,9 @@ export function busiest(data: Overview, pick: (c: Container) => Num): Container 
 export const containerView = (c: Container) => ({ at: "container" as const, node: c.node, namespace: c.namespace, pod: c.pod, name: c.name });
 
 const plus = (a: Num, b: Num): Num => (a === null && b === null ? null : (a ?? 0) + (b ?? 0));
+
+const ioOf = (c: Container) => plus(c.diskRead, c.diskWrite);
+const netOf = (c: Container) => plus(c.netReceive, c.netTransmit);
 
 export function Tiles({ live, data, address }: ViewProps) {
   const n = data.node;
@@ -43,7 +46,7 @@ export function Tiles({ live, data, address }: ViewProps) {
   const [received, sent] = ratesIn(n.netReceive, n.netTransmit);
   const [net, netUnit] = rateParts(plus(n.netReceive, n.netTransmit));
   const busy = data.containers.find((c) => c.title === n.busiest) ?? busiest(data, (c) => c.cpu);
-  const who = (c: Container | null) => c && <Busiest c={c} address={address} />;
+  const who = (c: Container | null, figure: (c: Container) => string) => c && <Busiest c={c} figure={figure(c)} address={address} />;
   const col1 = col(worst[2]);
   const age = live.now() - (p.frame.t[0] ?? live.now());
   const young = age < ranges[address.range]! - 60;
@@ -51,22 +54,22 @@ export function Tiles({ live, data, address }: ViewProps) {
     <section aria-label={`The machine, ${rangeNames[address.range]}`}>
       {n.gap && <p class="note">{gapSays(n.gap, live.now())}.</p>}
       <div class="tiles">
-        <Tile name="CPU" big={cores(n.cpu)} unit={`of ${whole(n.cores)} cores`} spark={spark("a", col("cpu"), n.cores)} who={who(busy)}>
+        <Tile name="CPU" big={cores(n.cpu)} unit={`of ${whole(n.cores)} cores`} spark={spark("a", col("cpu"), n.cores)} who={who(busy, (c) => cores(c.cpu))}>
           {n.cpu !== null && n.cores !== null && `${cores(Math.max(0, n.cores - n.cpu))} cores free`}
           {n.load1 !== null && `load ${n.load1.toFixed(2)}`}
         </Tile>
-        <Tile name="Memory" big={used} unit={ofMemory} spark={spark("b", col("memory"), n.memory)} who={who(busiest(data, (c) => c.workingSet))}>
+        <Tile name="Memory" big={used} unit={ofMemory} spark={spark("b", col("memory"), n.memory)} who={who(busiest(data, (c) => c.workingSet), (c) => memory(c.workingSet))}>
           {n.workingSet !== null && n.memory !== null && `${memory(n.memory - n.workingSet)} free`}
           {n.swap === null ? "" : n.swap ? `${memory(n.swap)} swapped out` : "no swap used"}
         </Tile>
-        <Tile name="Pressure" big={share(worst[1]).replace(/\s%$/, "")} unit={worst[1] === null ? "not measured" : `% waited for ${worst[0]}`} spark={spark("c", col1, Math.max(0.2, high(col1) * 1.1), false)} who={who(busiest(data, (c) => c.cpuPressure))}>
+        <Tile name="Pressure" big={share(worst[1]).replace(/\s%$/, "")} unit={worst[1] === null ? "not measured" : `% waited for ${worst[0]}`} spark={spark("c", col1, Math.max(0.2, high(col1) * 1.1), false)} who={who(busiest(data, (c) => c.cpuPressure), (c) => share(c.cpuPressure))}>
           {pressures.filter((x) => x !== worst).map(([name, v]) => `${share(v)} for ${name}`)}
         </Tile>
-        <Tile name="Disk" big={io} unit={ioUnit} spark={spark("b", col("diskRead", "diskWrite"), null)} who={who(busiest(data, (c) => plus(c.diskRead, c.diskWrite)))}>
+        <Tile name="Disk" big={io} unit={ioUnit} spark={spark("b", col("diskRead", "diskWrite"), null)} who={who(busiest(data, ioOf), (c) => rate(ioOf(c)))}>
           {`${read} read, ${written} written`}
           {n.diskFree !== null && `${disk(n.diskFree)}${n.diskSize === null ? "" : ` of ${disk(n.diskSize)}`} free`}
         </Tile>
-        <Tile name="Network" big={net} unit={netUnit} spark={spark("a", col("netReceive", "netTransmit"), null)} who={who(busiest(data, (c) => plus(c.netReceive, c.netTransmit)))}>
+        <Tile name="Network" big={net} unit={netUnit} spark={spark("a", col("netReceive", "netTransmit"), null)} who={who(busiest(data, netOf), (c) => rate(netOf(c)))}>
           {`${received} in, ${sent} out`}
           {n.netErrors ? <em>{n.netErrors.toFixed(1)} errors or drops a second</em> : n.netErrors === 0 ? "no errors" : ""}
         </Tile>
@@ -103,9 +106,13 @@ function Tile({ name, big, unit, spark, who, children }: TileProps) {
   );
 }
 
-const Busiest = ({ c, address }: { c: Container; address: Address }) => (
+const Busiest = ({ c, figure, address }: { c: Container; figure: string; address: Address }) => (
   <>
-    most by <a href={link(address, containerView(c))}>{c.title}</a>
+    {"most by "}
+    <a href={link(address, containerView(c))} title={c.title}>
+      {c.title}
+    </a>
+    {`, ${figure}`}
   </>
 );
 

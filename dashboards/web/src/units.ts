@@ -123,6 +123,9 @@ export function seconds(s: string | null | undefined): Num {
   return Number.isFinite(t) ? t : null;
 }
 
+/** tight keeps the units in a sentence of the server's on the lines of their numbers. */
+export const tight = (s: string) => s.replace(/(\d) (?=(%|s|min|h|d|[kMGT]i?B|cores?)(?![\w]))/g, "$1" + nb);
+
 /** gapSays tells since when there is no sample, and why, once. */
 export function gapSays(g: Gap, now: number): string {
   const why = g.detail || g.reason;

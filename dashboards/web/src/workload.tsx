@@ -3,9 +3,9 @@ import { useState } from "preact/hooks";
 import type { View } from "./address.ts";
 import { Charts, type NamedMark } from "./charts.tsx";
 import { Table, sorted } from "./containers.tsx";
-import type { Decision, Replica, Scaled } from "./contract.ts";
+import type { Container, Decision, Replica, Scaled } from "./contract.ts";
 import { Crumbs, Zoom } from "./crumbs.tsx";
-import { head, Log } from "./decision.tsx";
+import { head, Log, Say } from "./decision.tsx";
 import { exact } from "./frame.ts";
 import { groupLines, scaledLines } from "./lines.ts";
 import { containerKey, workloadKey } from "./live.ts";
@@ -24,7 +24,7 @@ export function WorkloadPage({ live, data, address, go, view: v }: Props) {
   const known = live.workload && workloadKey(live.workload) === key ? live.workload : null;
   const s = data.scaled.find((x) => workloadKey(x) === key) ?? known?.scaled ?? null;
   const group = live.group(v, s);
-  const containers = known?.containers ?? group.containers;
+  const containers = (known?.containers ?? group.containers).filter((c) => !ended(c, s));
   const lines = [...groupLines, ...(s ? scaledLines(s.metrics.map((m) => m.name)) : [])];
   const sel = { namespace: v.namespace, workload: v.name, workload_kind: v.kind };
   const since = seconds(data.since)!;
@@ -50,7 +50,7 @@ export function WorkloadPage({ live, data, address, go, view: v }: Props) {
       )}
       {s?.last && s.last.from === s.last.to && (
         <p class="note last">
-          <b>{head(s.last)}</b> {s.last.message} <small>{ago(seconds(s.last.time)!, now)}</small>
+          <Say d={s.last} /> <small>{ago(seconds(s.last.time)!, now)}</small>
         </p>
       )}
       <Zoom address={address} go={go} />
@@ -124,6 +124,9 @@ function Absent({ s, present, now }: { s: Scaled; present: Set<string>; now: num
     </ul>
   );
 }
+
+/** ended says whether a container is what remains of a replica that was taken away: silent, and no longer counted. */
+export const ended = (c: Container, s: Scaled | null) => !!s?.members.length && !!c.gap && !s.members.some((m) => m.name === c.pod);
 
 function inState(m: Replica | undefined, now: number): string {
   if (!m) return "";

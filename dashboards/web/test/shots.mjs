@@ -27,7 +27,7 @@ try {
   for (const [view, hash] of Object.entries(await find())) {
     for (const colorScheme of ["light", "dark"]) {
       for (const width of [1200, 400]) {
-        const page = await browser.newPage({ viewport: { width, height: width > 600 ? 1000 : 860 }, colorScheme, deviceScaleFactor: width > 600 ? 1 : 2 });
+        const page = await browser.newPage({ viewport: { width, height: width > 600 ? 1000 : 860 }, colorScheme, ...(width > 600 ? {} : { deviceScaleFactor: 2, hasTouch: true, isMobile: true }) });
         page.on("console", (m) => m.type() === "error" && console.error(`${view}: ${m.text()}`));
         page.on("pageerror", (e) => console.error(`${view}: ${e.message}`));
         await page.goto(base + hash);

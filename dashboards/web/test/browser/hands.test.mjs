@@ -168,3 +168,50 @@ test("columns sort, and sort back", async () => {
   assert.doesNotMatch(await hash(page), /sort=/);
   await close();
 });
+
+/** still gives where something is, once the page no longer scrolls or moves it. */
+async function still(page, what) {
+  for (let was = ""; ; ) {
+    await page.evaluate(() => scrollTo(0, 0));
+    const box = await page.locator(what).boundingBox();
+    if (JSON.stringify(box) === was) return box;
+    was = JSON.stringify(box);
+    await page.waitForTimeout(250);
+  }
+}
+
+/** fingers plays touches on the first chart: each move is a list of places, in shares of its width and pixels from its top. */
+async function fingers(page, ...moves) {
+  const cdp = await page.context().newCDPSession(page);
+  const box = await still(page, ".plot .u-over >> nth=0");
+  const points = (all) => all.map(([x, y], id) => ({ id, x: box.x + box.width * x, y: box.y + y }));
+  for (const [i, m] of moves.entries()) await cdp.send("Input.dispatchTouchEvent", { type: i ? "touchMove" : "touchStart", touchPoints: points(m) });
+  await cdp.send("Input.dispatchTouchEvent", { type: "touchEnd", touchPoints: [] });
+}
+const windowOf = async (page) => /from=(\d+)&to=(\d+)/.exec(await hash(page)).slice(1).map(Number);
+
+test("fingers: one reads, two zoom and pan, a scroll stays a scroll", async () => {
+  const { page, wrong, close } = await open(browser, server.url, at.machine + "?range=1h", { viewport: { width: 400, height: 860 }, hasTouch: true, isMobile: true });
+  await drawn(page);
+  await page.waitForTimeout(1500);
+  await fingers(page, [[0.5, 120]], [[0.5, 90]], [[0.5, 20]]);
+  assert.equal(await page.locator(".legend time").count(), 0, "a scroll reads nothing");
+  await fingers(page, [[0.5, 60]], [[0.6, 62]], [[0.7, 62]]);
+  await page.waitForFunction(() => document.querySelectorAll(".legend time").length === document.querySelectorAll(".chart").length);
+  await page.tap("h1");
+  await page.waitForFunction(() => document.querySelectorAll(".legend time").length === 0);
+  await fingers(page, [[0.4, 60], [0.6, 60]], [[0.3, 60], [0.7, 60]], [[0.2, 60], [0.8, 60]]);
+  await page.waitForFunction(() => /from=\d+&to=\d+/.test(location.hash));
+  const [from, to] = await windowOf(page);
+  assert.ok(Math.abs(to - from - 1200) <= 30, `a third of the hour, not ${to - from} s`);
+  await page.waitForSelector("text=Looking at");
+  await fingers(page, [[0.3, 60], [0.5, 60]], [[0.5, 60], [0.7, 60]], [[0.6, 60], [0.8, 60]]);
+  await page.waitForFunction((was) => !location.hash.includes("from=" + was), from);
+  const [earlier, end] = await windowOf(page);
+  assert.ok(earlier < from && Math.abs(end - earlier - (to - from)) <= 2, "panned into the past");
+  await page.goBack();
+  await page.goBack();
+  await page.waitForFunction(() => !/from=/.test(location.hash));
+  assert.deepEqual(wrong, []);
+  await close();
+});

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { fold, type ChartSpec } from "../../src/charts.tsx";
 import { sorted, shortImage } from "../../src/containers.tsx";
 import type { Container, Decision, Scaled } from "../../src/contract.ts";
 import { head, news } from "../../src/decision.tsx";
@@ -10,6 +11,7 @@ import { paths } from "../../src/marks.tsx";
 import { csv } from "../../src/numbers.tsx";
 import { matches } from "../../src/overview.tsx";
 import { tightest } from "../../src/scaled.tsx";
+import { ended } from "../../src/workload.tsx";
 
 declare const ROOT: string;
 
@@ -76,4 +78,29 @@ test("a sparkline is broken at a gap", () => {
 
 test("copied numbers are CSV in base units, a gap an empty cell", () => {
   assert.equal(csv({ t: [0, 1], cols: [[0.5, null], [1, 2]] }, ["used", 'a,"b"']), 'time,used,"a,""b"""\n1970-01-01T00:00:00.000Z,0.5,1\n1970-01-01T00:00:01.000Z,,2\n');
+});
+
+test("charts without a value fold into one line, once there was time for one", () => {
+  const charts = ["cpu", "disk"].map((key) => ({ id: key, title: key, sub: "", strokes: [{ key, label: key, ink: "a" }], unit: String })) as ChartSpec[];
+  const f = (disk: number | null, how: object = {}) => {
+    const picture = { frame: { t: [1], cols: [[1], [disk]] }, from: 0, to: 1, step: 1, error: "", loading: false };
+    return fold({ picture: { ...picture, ...how }, keys: ["cpu", "disk"], charts, gap: null, since: 0, now: 1000, ...how })[1].map((c) => c.id);
+  };
+  assert.deepEqual(f(null), ["disk"]);
+  assert.deepEqual(f(0), []);
+  assert.deepEqual(f(null, { loading: true }), []);
+  assert.deepEqual(f(null, { now: 60 }), [], "still collecting");
+  assert.deepEqual(f(null, { gap: { since: "", reason: "stale", detail: "" } }), [], "the chart says why");
+  assert.deepEqual(f(null, { frame: { t: [], cols: [[], []] } }), [], "nothing at all: each says so");
+});
+
+test("what remains of a replica that was taken away is not a replica", () => {
+  const gap = { since: "", reason: "stale", detail: "" };
+  const s = { members: [{ name: "web-1" }] } as Scaled;
+  const f = (pod: string, g: object | null, of: Scaled | null = s) => ended({ pod, gap: g } as Container, of);
+  assert.ok(f("web-2", gap));
+  assert.ok(!f("web-2", null), "it still speaks");
+  assert.ok(!f("web-1", gap), "it is counted");
+  assert.ok(!f("web-2", gap, null));
+  assert.ok(!f("web-2", gap, { members: [] as unknown } as Scaled), "who is counted is not known");
 });

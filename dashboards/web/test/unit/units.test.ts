@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ago, clock, cores, count, day, disk, gapSays, memory, memoryOf, moment, none, rate, ratesIn, seconds, share, size, span, whole } from "../../src/units.ts";
+import { ago, clock, cores, count, day, disk, gapSays, memory, memoryOf, moment, none, rate, ratesIn, seconds, share, size, span, tight, whole } from "../../src/units.ts";
 
 const plain = (s: string) => s.replaceAll("\u00a0", " ");
 const eq = (got: string, want: string) => assert.equal(plain(got), want);
@@ -94,4 +94,11 @@ test("a gap tells its reason once", () => {
   eq(gapSays(g("the reader was refused"), 72), "No sample for 12 s: the reader was refused");
   eq(gapSays(g(""), 72), "No sample for 12 s: permission");
   eq(gapSays(g("no sample for 12s, though its node is read"), 72), "No sample for 12s, though its node is read");
+});
+
+test("units of a sentence stay on the line of their numbers", () => {
+  const f = (s: string, want: string) => assert.equal(tight(s).replaceAll("\u00a0", "_"), want);
+  f("Load stood at 117 % of request for 3 s, clear of its noise (±7 %); 7 replicas bring it to 67 %.", "Load stood at 117_% of request for 3_s, clear of its noise (±7_%); 7 replicas bring it to 67_%.");
+  f("cpu 38 % of 70 %, looked at 60 s", "cpu 38_% of 70_%, looked at 60_s");
+  f("the 1 replica that there are; 2 services, 3 minutes", "the 1 replica that there are; 2 services, 3 minutes");
 });
