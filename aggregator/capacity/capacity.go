@@ -1,0 +1,249 @@
+package capacity
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"plimsoll.dev/plimsoll/aggregator/live"
+)
+
+// Capacity reports how much room is left. h may be nil: then the report tells of the present only, and says so. The error wraps
+// ErrBadOptions where no report can be made for the options, and else what the history answered.
+func Capacity(ctx context.Context, h History, s *live.Snapshot, o CapacityOptions) (*CapacityReport, error) {
+	g, err := gridOf(moment(o.Now, s), o.Window)
+	if err != nil {
+		return nil, fmt.Errorf("cannot report capacity: %w", err)
+	}
+	if err := g.check(s); err != nil {
+		return nil, fmt.Errorf("cannot report capacity: %w", err)
+	}
+	then := &history{clusters: stories{}, nodes: stories{}, namespaces: stories{}}
+	if h != nil {
+		if then, err = tell(ctx, &asker{h, g}); err != nil {
+			return nil, fmt.Errorf("cannot read the history for the capacity report: %w", err)
+		}
+	}
+	r := capacityOf(g, present(s, o.Pools), then, h != nil)
+	r.Time = moment(o.Now, s).UTC()
+	return r, nil
+}
+
+// capacityOf makes the report of what is known. It is pure.
+func capacityOf(g grid, now *picture, then *history, kept bool) *CapacityReport {
+	r := &CapacityReport{Schema: CapacitySchema, Start: g.start, End: g.end, Step: g.step.Seconds(), Scopes: []Scope{}, Notes: []string{}}
+	c := &composer{g: g, then: then}
+	var nodes, byPool = make([]Scope, 0, len(now.nodes)), map[string][]int{}
+	for i := range now.nodes {
+		n := &now.nodes[i]
+		nodes = append(nodes, c.scope(NodeLevel, n.name, 1, n.cpu, n.memory, then.nodes[n.name], n.gap))
+		if n.pool != "" {
+			byPool[n.pool] = append(byPool[n.pool], i)
+		}
+	}
+	for i := range nodes {
+		one := nodes[i : i+1]
+		nodes[i].CPU.blocks(one, cpuOf)
+		nodes[i].Memory.blocks(one, memoryOf)
+	}
+	r.Scopes = append(r.Scopes, c.group(ClusterLevel, "", now.nodes, nodes, c.clusterStory(now)))
+	for _, name := range sortedKeys(byPool) {
+		var members []nodeNow
+		var scopes []Scope
+		var parts []*story
+		for _, i := range byPool[name] {
+			members, scopes = append(members, now.nodes[i]), append(scopes, nodes[i])
+			if s := then.nodes[now.nodes[i].name]; s != nil {
+				parts = append(parts, s)
+			}
+		}
+		r.Scopes = append(r.Scopes, c.group(PoolLevel, name, members, scopes, merged(parts)))
+	}
+	r.Scopes = append(r.Scopes, nodes...)
+	for i := range now.namespaces {
+		n := &now.namespaces[i]
+		r.Scopes = append(r.Scopes, c.scope(NamespaceLevel, n.name, n.nodes, n.cpu, n.memory, then.namespaces[n.name], n.gap))
+	}
+	r.Notes = c.notes(now, kept, len(byPool) > 0, r.Scopes[0])
+	return r
+}
+
+// composer makes scopes.
+type composer struct {
+	g      grid
+	then   *history
+	summed bool // the cluster's history is the sum of its nodes'
+}
+
+// clusterStory is the cluster's own history, or where there is none (nobody rolls up) the sum of its nodes'.
+func (c *composer) clusterStory(now *picture) *story {
+	if s := c.then.clusters[""]; s != nil && len(s.seen) > 0 {
+		return s
+	}
+	var parts []*story
+	for i := range now.nodes {
+		if s := c.then.nodes[now.nodes[i].name]; s != nil {
+			parts = append(parts, s)
+		}
+	}
+	c.summed = len(parts) > 1
+	return merged(parts)
+}
+
+// scope makes one scope; past may be nil.
+func (c *composer) scope(level, name string, nodes int, cpu, memory amounts, past *story, gap string) Scope {
+	if past == nil {
+		past = newStory()
+	}
+	s := Scope{Level: level, Name: name, Nodes: nodes, Gap: gap, Data: c.g.data(past.seen)}
+	covered := map[int64]int{} // cover steps with data, by the end of the step that they lie in
+	for _, t := range past.seen {
+		step := c.g.step.Milliseconds()
+		ahead := c.g.end.UnixMilli() - t
+		covered[(c.g.end.UnixMilli()-ahead/step*step)/1000]++
+	}
+	need := int(c.g.step / c.g.cover / 2)
+	enough := func(t int64) bool { return covered[t] >= need }
+	s.CPU = c.room(cpu, past.cpu, enough, coresUnit)
+	s.Memory = c.room(memory, past.memory, enough, bytesUnit)
+	return s
+}
+
+// room makes one resource of a scope.
+func (c *composer) room(now amounts, past *past, enough func(int64) bool, u unit) Room {
+	r := Room{Capacity: now.capacity, Allocatable: now.allocatable, Requests: now.requests, Limits: now.limits, Used: now.used,
+		P50: past.p50, P95: past.p95, Max: past.max(), Points: past.points()}
+	if r.Allocatable == nil {
+		r.Allocatable, r.AllocatableIsCapacity = r.Capacity, r.Capacity != nil
+	}
+	r.FreeByUse = minus(r.Allocatable, r.P95)
+	if r.FreeByRequest = minus(r.Allocatable, r.Requests); r.Requests == nil {
+		r.FreeByRequest = r.Allocatable
+	}
+	r.Trend = trendOf(r.Points, enough, c.g, r.Allocatable, u)
+	return r
+}
+
+// group makes a scope that has nodes: what it has is the sum over the nodes that are known.
+func (c *composer) group(level, name string, members []nodeNow, nodes []Scope, past *story) Scope {
+	var cpu, memory amounts
+	var gaps []string
+	for i := range members {
+		cpu.add(&members[i].cpu)
+		memory.add(&members[i].memory)
+		if members[i].gap != "" {
+			gaps = append(gaps, members[i].name)
+		}
+	}
+	gap := ""
+	if len(gaps) > 0 {
+		gap = "no current values of " + listed("node", gaps)
+	}
+	s := c.scope(level, name, len(members), cpu, memory, past, gap)
+	for _, r := range []struct {
+		of func(*Scope) *Room
+	}{{cpuOf}, {memoryOf}} {
+		room := r.of(&s)
+		room.blocks(nodes, r.of)
+		for i := range nodes {
+			room.AllocatableIsCapacity = room.AllocatableIsCapacity || r.of(&nodes[i]).AllocatableIsCapacity
+		}
+	}
+	return s
+}
+
+func cpuOf(s *Scope) *Room    { return &s.CPU }
+func memoryOf(s *Scope) *Room { return &s.Memory }
+
+// blocks finds the largest free blocks among nodes.
+func (r *Room) blocks(nodes []Scope, of func(*Scope) *Room) {
+	larger := func(b *Block, node string, free *float64) *Block {
+		if free == nil || b != nil && b.Free >= *free {
+			return b
+		}
+		return &Block{Node: node, Free: max(*free, 0)}
+	}
+	for i := range nodes {
+		room := of(&nodes[i])
+		r.LargestByRequest = larger(r.LargestByRequest, nodes[i].Name, room.FreeByRequest)
+		r.LargestByUse = larger(r.LargestByUse, nodes[i].Name, room.FreeByUse)
+	}
+}
+
+// notes say what a reader should know before believing the figures.
+func (c *composer) notes(now *picture, kept, pools bool, cluster Scope) []string {
+	out := []string{}
+	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
+	if !kept {
+		add("There is no history here: percentiles, trends and free by use are not known.")
+	}
+	if kept && cluster.Data.Text != "" {
+		add("%s", cluster.Data.Text)
+	}
+	var gaps []string
+	for i := range now.nodes {
+		if n := &now.nodes[i]; n.gap != "" {
+			gaps = append(gaps, fmt.Sprintf("%q (%s)", n.name, n.gap))
+		}
+	}
+	if len(gaps) > 0 {
+		add("No current values of %s: what they have is not counted as room.", listed("node", gaps))
+	}
+	var left []string
+	for _, name := range sortedKeys(c.then.nodes) {
+		if !slices.ContainsFunc(now.nodes, func(n nodeNow) bool { return n.name == name }) {
+			left = append(left, fmt.Sprintf("%q", name))
+		}
+	}
+	if len(left) > 0 {
+		add("In this window there was data of %s, which %s not here now: what ran there is in the cluster's past use.", listed("node", left), isAre(len(left)))
+	}
+	if cluster.CPU.AllocatableIsCapacity || cluster.Memory.AllocatableIsCapacity {
+		add("Nothing says what containers may have of %s, so all of the machine's capacity is taken for allocatable; the system itself needs some of it.", machines(len(now.nodes)))
+	}
+	if cluster.CPU.Requests == nil && cluster.Memory.Requests == nil && len(now.nodes) > 0 {
+		add("No container requests anything, so free by request is %s; free by use is the better look.", all(len(now.nodes)))
+	}
+	if c.summed {
+		add("The history has no sums of the cluster; percentiles and maxima of the nodes were added up, which is an upper estimate.")
+	}
+	if pools {
+		add("A pool's percentiles and maxima are sums of its nodes', which is an upper estimate.")
+	}
+	return out
+}
+
+func machines(n int) string {
+	if n == 1 {
+		return "the machine"
+	}
+	return "the machines"
+}
+
+func all(n int) string {
+	if n == 1 {
+		return "the whole machine"
+	}
+	return "all of every machine"
+}
+
+func isAre(n int) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
+}
+
+// listed names at most five things.
+func listed(noun string, names []string) string {
+	const most = 5
+	if len(names) == 1 {
+		return noun + " " + names[0]
+	}
+	s := fmt.Sprintf("%d %ss: ", len(names), noun) + strings.Join(names[:min(most, len(names))], ", ")
+	if len(names) > most {
+		s += fmt.Sprintf(" and %d more", len(names)-most)
+	}
+	return s
+}

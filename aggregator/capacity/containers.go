@@ -1,0 +1,91 @@
+package capacity
+
+import (
+	"slices"
+	"time"
+
+	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+// running is a container of a workload as it runs now.
+type running struct {
+	replicas                                         int
+	cpuRequest, cpuLimit, memoryRequest, memoryLimit *float64 // the most of any replica
+	restarts                                         int
+	killed                                           int // for memory, of those that began within the window
+}
+
+// run takes from the live picture what runs now and is asked for.
+func run(s *live.Snapshot, o *RightsizeOptions, start time.Time) map[id]*running {
+	out := map[id]*running{}
+	for _, it := range s.Containers {
+		e := it.Entity
+		if it.Gap != nil && it.Gap.Reason == "gone" || e.Container == "" {
+			continue
+		}
+		k := idOf(e.Namespace, e.WorkloadKind, e.Workload, e.Container)
+		if !o.wants(k) {
+			continue
+		}
+		r := out[k]
+		if r == nil {
+			r = &running{}
+			out[k] = r
+		}
+		r.replicas++
+		r.restarts += it.Restarts
+		for _, x := range []struct {
+			to **float64
+			id metric.ID
+		}{{&r.cpuRequest, metric.CPURequest}, {&r.cpuLimit, metric.CPULimit}, {&r.memoryRequest, metric.MemoryRequest}, {&r.memoryLimit, metric.MemoryLimit}} {
+			if v := gauge(it, x.id); v != nil && *v > 0 {
+				*x.to = most(*x.to, *v)
+			}
+		}
+		if v := gauge(it, metric.OOMKills); v != nil && *v > 0 && it.Start.After(start) {
+			r.killed += count(*v)
+		}
+	}
+	return out
+}
+
+// wants says whether a container is in the report.
+func (o *RightsizeOptions) wants(k id) bool {
+	fits := func(want, have string) bool { return want == "" || want == have }
+	return fits(o.Namespace, k.namespace) && fits(o.Kind, k.kind) && fits(o.Name, k.workload)
+}
+
+// goal is the load that a container's replicas are kept at.
+type goal struct{ cpu, memory *float64 }
+
+// goalOf finds the target of a container.
+func goalOf(targets []Target, k id) goal {
+	var g goal
+	for i := range targets {
+		t := &targets[i]
+		if t.Namespace != k.namespace || t.Kind != k.kind || t.Name != k.workload || t.Container != "" && t.Container != k.container {
+			continue
+		}
+		if t.CPU != nil && *t.CPU > 0 {
+			g.cpu = t.CPU
+		}
+		if t.Memory != nil && *t.Memory > 0 {
+			g.memory = t.Memory
+		}
+	}
+	return g
+}
+
+// scaledBy returns the workloads of the targets that have a goal of a resource.
+func scaledBy(targets []Target, of func(*Target) *float64) []id {
+	var out []id
+	for i := range targets {
+		t := &targets[i]
+		k := id{t.Namespace, t.Kind, t.Name, ""}
+		if v := of(t); v != nil && *v > 0 && !slices.Contains(out, k) {
+			out = append(out, k)
+		}
+	}
+	return out
+}

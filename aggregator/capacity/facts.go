@@ -1,0 +1,167 @@
+package capacity
+
+import (
+	"context"
+	"slices"
+
+	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/store"
+)
+
+// past is what the history says of one resource of one scope.
+type past struct {
+	p50, p95 *float64
+	at       map[int64]*Point // by Unix seconds of the steps' ends
+}
+
+func newPast() *past { return &past{at: map[int64]*Point{}} }
+
+// point returns the point at a time in Unix milliseconds.
+func (p *past) point(ms int64) *Point {
+	t := ms / 1000
+	if p.at[t] == nil {
+		p.at[t] = &Point{T: t}
+	}
+	return p.at[t]
+}
+
+// points returns them in time order.
+func (p *past) points() []Point {
+	out := make([]Point, 0, len(p.at))
+	for _, x := range p.at {
+		out = append(out, *x)
+	}
+	slices.SortFunc(out, func(a, b Point) int { return int(a.T - b.T) })
+	return out
+}
+
+// max is the greatest of the points.
+func (p *past) max() *float64 {
+	var out *float64
+	for _, x := range p.at {
+		if x.Max != nil && (out == nil || *x.Max > *out) {
+			out = x.Max
+		}
+	}
+	return out
+}
+
+// story is what the history says of one scope.
+type story struct {
+	cpu, memory *past
+	seen        []int64 // Unix milliseconds of the ends of the cover steps with data, in time order
+}
+
+func newStory() *story { return &story{cpu: newPast(), memory: newPast()} }
+
+// stories are those of one level, by name; the cluster's is "".
+type stories map[string]*story
+
+func (s stories) of(name string) *story {
+	if s[name] == nil {
+		s[name] = newStory()
+	}
+	return s[name]
+}
+
+// label is the label that names the members of a level.
+func label(l metric.Level) []string {
+	switch l {
+	case metric.Node:
+		return []string{"node"}
+	case metric.Namespace:
+		return []string{"namespace"}
+	}
+	return []string{}
+}
+
+// history is what the store says, by level.
+type history struct{ clusters, nodes, namespaces stories }
+
+// tell asks for the history of the cluster, all nodes and all namespaces: eleven questions for each of these levels, however many
+// members it has.
+func tell(ctx context.Context, a *asker) (*history, error) {
+	h := &history{clusters: stories{}, nodes: stories{}, namespaces: stories{}}
+	var questions []func(context.Context) error
+	for l, into := range map[metric.Level]stories{metric.Cluster: h.clusters, metric.Node: h.nodes, metric.Namespace: h.namespaces} {
+		lock := make(chan struct{}, 1) // of into
+		for _, f := range features(a.g) {
+			questions = append(questions, func(ctx context.Context) error {
+				q := f.query
+				q.Level, q.By, q.Join = l, label(l), store.Max // one series each: what has two is the same thing twice
+				ask := a.whole
+				if f.step > 0 {
+					ask = func(ctx context.Context, q store.Query) ([]store.Series, error) { return a.stepped(ctx, q, f.step) }
+				}
+				found, err := ask(ctx, q)
+				if err != nil {
+					return err
+				}
+				lock <- struct{}{}
+				defer func() { <-lock }()
+				for i := range found {
+					name := ""
+					if by := q.By; len(by) > 0 {
+						name = found[i].Label(by[0])
+					}
+					if name != "" || l == metric.Cluster {
+						f.take(into.of(name), found[i].Samples)
+					}
+				}
+				return nil
+			})
+		}
+	}
+	if err := together(ctx, questions...); err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// merged sums the stories of several nodes step by step. Averages add up; percentiles and maxima of the parts add up to an upper
+// estimate of the whole's.
+func merged(parts []*story) *story {
+	out := newStory()
+	seen := map[int64]bool{}
+	for _, p := range parts {
+		addPast(out.cpu, p.cpu)
+		addPast(out.memory, p.memory)
+		for _, t := range p.seen {
+			seen[t] = true
+		}
+	}
+	for t := range seen {
+		out.seen = append(out.seen, t)
+	}
+	slices.Sort(out.seen)
+	return out
+}
+
+func addPast(to, p *past) {
+	to.p50, to.p95 = plus(to.p50, p.p50), plus(to.p95, p.p95)
+	for t, x := range p.at {
+		y := to.point(t * 1000)
+		y.Avg, y.P95, y.Max = plus(y.Avg, x.Avg), plus(y.P95, x.P95), plus(y.Max, x.Max)
+	}
+}
+
+// plus adds what is known.
+func plus(a, b *float64) *float64 {
+	if a == nil {
+		return b
+	}
+	if b == nil {
+		return a
+	}
+	v := *a + *b
+	return &v
+}
+
+// minus is a - b; nil where either is not known.
+func minus(a, b *float64) *float64 {
+	if a == nil || b == nil {
+		return nil
+	}
+	v := *a - *b
+	return &v
+}

@@ -1,0 +1,193 @@
+package capacity
+
+import (
+	"fmt"
+	"math"
+	"slices"
+)
+
+// The smallest replica that can be asked for, as in Kubernetes.
+const (
+	leastCPU    = 0.001
+	leastMemory = 1
+)
+
+// Fit reports how many more replicas of a size fit beside what a capacity report has seen. What else keeps a replica off a node (taints,
+// affinity, the node's limit of pods) is not looked at. The error wraps ErrBadOptions.
+func Fit(r *CapacityReport, n Need) (*FitReport, error) {
+	if n.By == "" {
+		n.By = ByRequest
+	}
+	if err := n.check(); err != nil {
+		return nil, fmt.Errorf("cannot say what fits: %w", err)
+	}
+	out := &FitReport{Schema: FitSchema, Time: r.Time, Start: r.Start, End: r.End, Need: n, Nodes: []NodeFit{}, Notes: []string{}}
+	for i := range r.Scopes {
+		s := &r.Scopes[i]
+		if s.Level != NodeLevel {
+			continue
+		}
+		f := n.on(s)
+		if f.Count != nil {
+			out.Known++
+			out.Total += *f.Count
+		}
+		out.Nodes = append(out.Nodes, f)
+	}
+	slices.SortStableFunc(out.Nodes, func(a, b NodeFit) int { return countOf(&b) - countOf(&a) })
+	out.Text = out.sentence()
+	out.Notes = append(out.Notes, r.Notes...)
+	if n.By == ByUse && out.Known > 0 {
+		out.Notes = append(out.Notes, "Free by use is allocatable less the 95th percentile of what was used: one hour in twenty is busier.")
+	}
+	return out, nil
+}
+
+func (n *Need) check() error {
+	if n.By != ByRequest && n.By != ByUse {
+		return badOptions("by %q: want %q or %q", n.By, ByRequest, ByUse)
+	}
+	if n.CPU == nil && n.Memory == nil {
+		return badOptions("no size: give CPU, memory or both")
+	}
+	for _, x := range []struct {
+		what  string
+		v     *float64
+		least float64
+	}{{"CPU", n.CPU, leastCPU}, {"memory", n.Memory, leastMemory}} {
+		if x.v != nil && (!(*x.v >= x.least) || *x.v > 1e15) {
+			return badOptions("%s of \"%g\": the least is %g, the most 1e15", x.what, *x.v, x.least)
+		}
+	}
+	return nil
+}
+
+// on says how many replicas fit on a node.
+func (n *Need) on(s *Scope) NodeFit {
+	f := NodeFit{Node: s.Name, FreeCPU: s.CPU.free(n.By), FreeMemory: s.Memory.free(n.By)}
+	if s.Gap != "" {
+		f.Reason = "no current values: " + s.Gap
+		return f
+	}
+	count := math.MaxInt
+	for _, x := range []struct {
+		need, free *float64
+		name, word string
+		scale      float64
+	}{{n.CPU, f.FreeCPU, BoundByCPU, "CPU", 1e9}, {n.Memory, f.FreeMemory, BoundByMemory, "memory", 1}} {
+		if x.need == nil {
+			continue
+		}
+		if x.free == nil {
+			f.BoundBy, f.Reason = "", unknownFree(n.By, x.word)
+			return f
+		}
+		if c := times(*x.free, *x.need, x.scale); c < count {
+			count, f.BoundBy = c, x.name
+		}
+	}
+	f.Count = &count
+	f.LeftCPU, f.LeftMemory = left(f.FreeCPU, n.CPU, count), left(f.FreeMemory, n.Memory, count)
+	f.Reason = n.reason(&f)
+	return f
+}
+
+func unknownFree(by By, what string) string {
+	if by == ByUse {
+		return what + " free by use is not known: there is no history of the node's use in the window"
+	}
+	return what + " free by request is not known: nothing says what the node has"
+}
+
+func (r *Room) free(by By) *float64 {
+	if by == ByUse {
+		return r.FreeByUse
+	}
+	return r.FreeByRequest
+}
+
+// times says how often a need goes into what is free, both rounded to a part in scale, so that three times 0.1 go into 0.3.
+func times(free, need, scale float64) int {
+	f, n := math.Round(free*scale), math.Round(need*scale)
+	if f < n || n <= 0 {
+		return 0
+	}
+	return int(f / n)
+}
+
+func left(free, need *float64, count int) *float64 {
+	if free == nil || need == nil {
+		return free
+	}
+	v := *free - *need*float64(count)
+	if v < 0 && v > -1e-6 && count > 0 {
+		v = 0 // what rounding leaves
+	}
+	return &v
+}
+
+func (n *Need) reason(f *NodeFit) string {
+	free, u, need := f.FreeCPU, coresUnit, n.CPU
+	if f.BoundBy == BoundByMemory {
+		free, u, need = f.FreeMemory, bytesUnit, n.Memory
+	}
+	if *free < 0 {
+		return fmt.Sprintf("%s short already", u.full(-*free))
+	}
+	return fmt.Sprintf("%s free, %s for each", u.full(*free), u.text(*need))
+}
+
+func countOf(f *NodeFit) int {
+	if f.Count == nil {
+		return -1
+	}
+	return *f.Count
+}
+
+// size writes what is asked for: 500m CPU and 1Gi memory.
+func (n *Need) size() string {
+	switch {
+	case n.Memory == nil:
+		return coresUnit.full(*n.CPU)
+	case n.CPU == nil:
+		return bytesUnit.full(*n.Memory)
+	}
+	return coresUnit.full(*n.CPU) + " and " + bytesUnit.full(*n.Memory)
+}
+
+func (r *FitReport) sentence() string {
+	by := "going by requests"
+	if r.Need.By == ByUse {
+		by = "going by use"
+	}
+	unknown := ""
+	if n := len(r.Nodes) - r.Known; n > 0 {
+		unknown = fmt.Sprintf(" Of %s it is not known.", plural(float64(n), "node"))
+	}
+	size := r.Need.size()
+	switch {
+	case len(r.Nodes) == 0:
+		return "There is no node."
+	case r.Known == 0:
+		return fmt.Sprintf("How many replicas of %s fit is not known: %s.", size, r.Nodes[0].Reason)
+	case r.Total == 0:
+		return fmt.Sprintf("No more replica of %s fits, %s.%s", size, by, unknown)
+	}
+	s := fmt.Sprintf("%d more replicas of %s fit, %s", r.Total, size, by)
+	if r.Total == 1 {
+		s = fmt.Sprintf("One more replica of %s fits, %s", size, by)
+	}
+	if n := r.nodesWithRoom(); len(r.Nodes) > 1 {
+		s += fmt.Sprintf(", on %d of %d nodes", n, len(r.Nodes))
+	}
+	return s + "." + unknown
+}
+
+func (r *FitReport) nodesWithRoom() (n int) {
+	for i := range r.Nodes {
+		if countOf(&r.Nodes[i]) > 0 {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,106 @@
+package capacity
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+// amounts are what a scope has of one resource now.
+type amounts struct{ capacity, allocatable, requests, limits, used *float64 }
+
+// add adds what a node has. A node whose allocatable is not known has its capacity to give.
+func (a *amounts) add(n *amounts) {
+	given := n.allocatable
+	if given == nil {
+		given = n.capacity
+	}
+	a.capacity, a.allocatable = plus(a.capacity, n.capacity), plus(a.allocatable, given)
+	a.requests, a.limits, a.used = plus(a.requests, n.requests), plus(a.limits, n.limits), plus(a.used, n.used)
+}
+
+// nodeNow is a node of the live picture.
+type nodeNow struct {
+	name, pool  string
+	cpu, memory amounts
+	gap         string // why it has no current values of its own; its capacity is not counted then
+}
+
+// namespaceNow is a namespace of the live picture.
+type namespaceNow struct {
+	name        string
+	nodes       int
+	cpu, memory amounts
+	gap         string
+}
+
+// picture is what a report needs of the live picture.
+type picture struct {
+	nodes      []nodeNow
+	namespaces []namespaceNow
+}
+
+// present takes from the live picture what a capacity report needs.
+func present(s *live.Snapshot, pools map[string]string) *picture {
+	p := &picture{}
+	for _, it := range s.Nodes {
+		n := nodeNow{name: it.Entity.Node, pool: pools[it.Entity.Node]}
+		if n.gap = gapText(it); n.gap == "" {
+			n.cpu, n.memory = amountsOf(it)
+		}
+		p.nodes = append(p.nodes, n)
+	}
+	on := map[string]map[string]bool{}
+	for _, it := range s.Containers {
+		e := it.Entity
+		if on[e.Namespace] == nil {
+			on[e.Namespace] = map[string]bool{}
+		}
+		on[e.Namespace][e.Node] = true
+	}
+	for _, it := range s.Namespaces {
+		n := namespaceNow{name: it.Entity.Namespace, nodes: len(on[it.Entity.Namespace]), gap: gapText(it)}
+		n.cpu, n.memory = amountsOf(it)
+		n.cpu.capacity, n.cpu.allocatable, n.memory.capacity, n.memory.allocatable = nil, nil, nil, nil
+		p.namespaces = append(p.namespaces, n)
+	}
+	slices.SortStableFunc(p.nodes, func(a, b nodeNow) int { return cmp.Compare(a.name, b.name) })
+	return p
+}
+
+// gapText says why an item has no values of its own now; a gap of one of its members, or one that is about to close, is none.
+func gapText(it *live.Item) string {
+	if it.Gap == nil || it.Gap.Reason == "member" || it.Gap.Reason == "starting" {
+		return ""
+	}
+	if it.Gap.Detail != "" {
+		return it.Gap.Reason + ": " + it.Gap.Detail
+	}
+	return it.Gap.Reason
+}
+
+func amountsOf(it *live.Item) (cpu, memory amounts) {
+	cpu = amounts{gauge(it, metric.CPUCapacity), gauge(it, metric.CPUAllocatable), gauge(it, metric.CPURequest), gauge(it, metric.CPULimit), rate(it, metric.CPUUsage)}
+	memory = amounts{gauge(it, metric.MemoryCapacity), gauge(it, metric.MemoryAllocatable), gauge(it, metric.MemoryRequest), gauge(it, metric.MemoryLimit),
+		gauge(it, metric.MemoryWorkingSet)}
+	return cpu, memory
+}
+
+func gauge(it *live.Item, id metric.ID) *float64 {
+	if v, ok := it.Gauge(id); ok {
+		return &v
+	}
+	return nil
+}
+
+func rate(it *live.Item, id metric.ID) *float64 {
+	if v, ok := it.Rate(id); ok {
+		return &v
+	}
+	return nil
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,0 +1,178 @@
+package capacity
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/internal/store"
+)
+
+// Rightsize reports what each container asks for and what it should. targets are the workloads that an autoscaler keeps at a load; h may
+// be nil: then there is no advice, and the report says so. The error wraps ErrBadOptions where no report can be made for the options, and
+// else what the history answered.
+func Rightsize(ctx context.Context, h History, s *live.Snapshot, targets []Target, o RightsizeOptions) (*RightsizeReport, error) {
+	g, err := gridOf(moment(o.Now, s), o.Window)
+	if err != nil {
+		return nil, fmt.Errorf("cannot report right sizes: %w", err)
+	}
+	if err := g.check(s); err != nil {
+		return nil, fmt.Errorf("cannot report right sizes: %w", err)
+	}
+	now, then := run(s, &o, g.start), usages{}
+	if h != nil {
+		if then, err = remember(ctx, &asker{h, g}, &o, now, targets); err != nil {
+			return nil, fmt.Errorf("cannot read the history for the report of right sizes: %w", err)
+		}
+	}
+	r := rightsizeOf(g, now, then, targets)
+	r.Time = moment(o.Now, s).UTC()
+	if h == nil {
+		r.Notes = append(r.Notes, "There is no history here, and without it no advice.")
+	}
+	return r, nil
+}
+
+// remember asks the history for all that the advice rests on.
+func remember(ctx context.Context, a *asker, o *RightsizeOptions, now map[id]*running, targets []Target) (usages, error) {
+	var narrow []store.Matcher
+	for _, m := range []store.Matcher{{Name: "namespace", Value: o.Namespace}, {Name: "workload_kind", Value: o.Kind}, {Name: "workload", Value: o.Name}} {
+		if m.Value != "" {
+			m.Op = store.Equal
+			narrow = append(narrow, m)
+		}
+	}
+	then, err := learn(ctx, a, narrow, scaledBy(targets, func(t *Target) *float64 { return t.CPU }), scaledBy(targets, func(t *Target) *float64 { return t.Memory }))
+	if err != nil {
+		return nil, err
+	}
+	var old []id
+	for k, u := range then {
+		if now[k] == nil && recent(u, a.g) || count(u.kills) > 0 {
+			old = append(old, k.owner())
+		}
+	}
+	return then, amountsOfOld(ctx, a, narrow, old, then)
+}
+
+// recent says whether something that does not run now is likely to run again: a job that ran in at least three steps, the last of them
+// within two days or a quarter of the window.
+func recent(u *usage, g grid) bool {
+	last := int64(0)
+	for t := range u.seen {
+		last = max(last, t)
+	}
+	since := min(2*day, g.end.Sub(g.start)/4)
+	return len(u.seen) >= 3 && last > g.end.Add(-since).UnixMilli()
+}
+
+// rightsizeOf makes the report of what is known. It is pure.
+func rightsizeOf(g grid, now map[id]*running, then usages, targets []Target) *RightsizeReport {
+	r := &RightsizeReport{Schema: RightsizeSchema, Start: g.start, End: g.end, Rows: []Advice{}, Notes: []string{}}
+	left := 0
+	for k, u := range then {
+		if now[k] != nil {
+			continue
+		}
+		if !recent(u, g) {
+			left++
+			continue
+		}
+		past := &running{cpuRequest: u.cpuRequest, cpuLimit: u.cpuLimit, memoryRequest: u.memoryRequest, memoryLimit: u.memoryLimit}
+		r.Rows = append(r.Rows, adviseOn(g, k, past, u, goalOf(targets, k)))
+	}
+	for k, n := range now {
+		u := then[k]
+		if u == nil {
+			u = newUsage()
+		}
+		r.Rows = append(r.Rows, adviseOn(g, k, n, u, goalOf(targets, k)))
+	}
+	slices.SortFunc(r.Rows, func(a, b Advice) int {
+		return cmp.Or(cmp.Compare(weight(&b), weight(&a)), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Kind, b.Kind),
+			cmp.Compare(a.Workload, b.Workload), cmp.Compare(a.Container, b.Container))
+	})
+	r.Totals = totalsOf(r.Rows)
+	if left > 0 {
+		r.Notes = append(r.Notes, fmt.Sprintf("%s not run now, nor did lately, and %s left out.", subject(left), isAre(left)))
+	}
+	if r.Totals.Rows > 0 && r.Totals.CPU.Requests == 0 && r.Totals.Memory.Requests == 0 {
+		r.Notes = append(r.Notes, "No container requests anything, so there is nothing to save; the advice is what to set.")
+	}
+	return r
+}
+
+func subject(n int) string {
+	if n == 1 {
+		return "1 container of the history does"
+	}
+	return fmt.Sprintf("%d containers of the history do", n)
+}
+
+// weight is how much a row's advice changes: in cores, 4 GiB of memory being as much as one.
+func weight(a *Advice) float64 {
+	change := func(r *ResourceAdvice) float64 {
+		switch {
+		case r.Saving != nil:
+			return math.Abs(*r.Saving)
+		case r.Advised != nil && r.Action == Set:
+			return *r.Advised * float64(a.Replicas)
+		}
+		return 0
+	}
+	return change(&a.CPU) + change(&a.Memory)/(4<<30)
+}
+
+func totalsOf(rows []Advice) Totals {
+	t := Totals{Rows: len(rows)}
+	for i := range rows {
+		if rows[i].Confidence != None {
+			t.Advised++
+		}
+		t.CPU.add(&rows[i].CPU, rows[i].Replicas)
+		t.Memory.add(&rows[i].Memory, rows[i].Replicas)
+	}
+	return t
+}
+
+func (t *ResourceTotals) add(r *ResourceAdvice, replicas int) {
+	n := float64(replicas)
+	if r.Request != nil {
+		t.Requests += *r.Request * n
+	}
+	if r.Advised != nil {
+		t.Advised += *r.Advised * n
+	}
+	if r.Saving != nil {
+		t.Saving += *r.Saving
+	}
+	switch r.Action {
+	case Set:
+		t.Set++
+	case Raise:
+		t.Raise++
+	case Lower:
+		t.Lower++
+	case Keep:
+		t.Keep++
+	}
+}
+
+// dataOf says how much of the window the advice rests on.
+func dataOf(u *usage, g grid) Data {
+	ends := make([]int64, 0, len(u.seen))
+	for t := range u.seen {
+		ends = append(ends, t)
+	}
+	slices.Sort(ends)
+	of := g
+	of.cover = g.look()
+	return of.data(ends)
+}
+
+// seenFor is how much time there is data of.
+func seenFor(u *usage, g grid) time.Duration { return time.Duration(len(u.seen)) * g.look() }

@@ -1,0 +1,75 @@
+package capacity
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Table gives the advice as header and rows, and the totals and notes as lines.
+func (r *RightsizeReport) Table(style Style) Table {
+	columns := []column[Advice]{
+		words("NAMESPACE", "namespace", false, func(a *Advice) string { return a.Namespace }),
+		words("KIND", "kind", true, func(a *Advice) string { return a.Kind }),
+		words("WORKLOAD", "workload", false, func(a *Advice) string { return a.Workload }),
+		words("CONTAINER", "container", false, func(a *Advice) string { return a.Container }),
+		words("REPLICAS", "replicas", false, func(a *Advice) string { return whole(a.Replicas) }),
+	}
+	for i, x := range resources {
+		of := func(a *Advice) *ResourceAdvice {
+			if i == 1 {
+				return &a.Memory
+			}
+			return &a.CPU
+		}
+		add := func(people, name string, wide bool, get func(*ResourceAdvice) *float64) {
+			columns = append(columns, amount(x.people+" "+people, x.raw+"_"+name+"_"+x.of, wide, x.unit, func(a *Advice) *float64 { return get(of(a)) }))
+		}
+		add("REQUEST", "request", false, func(r *ResourceAdvice) *float64 { return r.Request })
+		add("LIMIT", "limit", true, func(r *ResourceAdvice) *float64 { return r.Limit })
+		add("P95", "p95", i == 1, func(r *ResourceAdvice) *float64 { return r.P95 })
+		add("MAX", "max", i == 0, func(r *ResourceAdvice) *float64 { return r.Max })
+		add("ADVISED", "advised", false, func(r *ResourceAdvice) *float64 { return r.Advised })
+		add("ADVISED LIMIT", "advised_limit", true, func(r *ResourceAdvice) *float64 { return r.AdvisedLimit })
+		columns = append(columns, words("", x.raw+"_action", true, func(a *Advice) string { return of(a).Action }))
+		add("SAVING", "saving", false, func(r *ResourceAdvice) *float64 { return r.Saving })
+	}
+	columns = append(columns,
+		words("SCALED", "scaled", true, func(a *Advice) string { return fmt.Sprint(a.Scaled) }),
+		words("OOM", "oom_kills", true, func(a *Advice) string { return whole(a.OOMKills) }),
+		words("RESTARTS", "restarts", true, func(a *Advice) string { return whole(a.Restarts) }),
+		column[Advice]{"THROTTLED", "throttled_ratio", true, func(a *Advice, s Style) string { return number(a.Throttled, s, share) }},
+		column[Advice]{"DATA", "data_ratio", true, func(a *Advice, s Style) string { return number(&a.Data.Coverage, s, share) }},
+		words("CONFIDENCE", "confidence", false, func(a *Advice) string { return a.Confidence }),
+		words("", "confidence_reason", true, func(a *Advice) string { return a.ConfidenceReason }),
+		words("WHY", "reason", false, func(a *Advice) string { return a.Reason }))
+	t := lay(style, columns, r.Rows)
+	if style == People {
+		t.Lines = append(append(t.Lines, window(r.Start, r.End), r.Totals.sentence()), r.Notes...)
+	}
+	return t
+}
+
+// sentence says the totals.
+func (t *Totals) sentence() string {
+	if t.Rows == 0 {
+		return "No container runs here, nor did lately."
+	}
+	s := fmt.Sprintf("%s of %s with advice.", whole(t.Advised), plural(float64(t.Rows), "container"))
+	var parts []string
+	for _, x := range []struct {
+		r *ResourceTotals
+		u unit
+	}{{&t.CPU, coresUnit}, {&t.Memory, bytesUnit}} {
+		switch {
+		case x.r.Raise+x.r.Lower == 0:
+		case x.r.Saving >= 0:
+			parts = append(parts, fmt.Sprintf("%s of %s requested can be given back", x.u.full(x.r.Saving), x.u.text(x.r.Requests)))
+		default:
+			parts = append(parts, fmt.Sprintf("%s more should be requested than the %s now", x.u.full(-x.r.Saving), x.u.text(x.r.Requests)))
+		}
+	}
+	if len(parts) > 0 {
+		s += " In all, " + strings.Join(parts, "; ") + "."
+	}
+	return s
+}

@@ -1,0 +1,193 @@
+package capacity
+
+import (
+	"context"
+	"math"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/store"
+)
+
+// id is one container of one workload, whichever replicas it has had.
+type id struct{ namespace, kind, workload, container string }
+
+// owner is the workload.
+func (i id) owner() id { return id{i.namespace, i.kind, i.workload, ""} }
+
+// usage is what the history says of one container.
+type usage struct {
+	busy, mean map[int64]float64 // CPU: 95th percentile of each step, of the busiest replica and of the average one
+	peak       *float64          // most memory of any replica
+	meanMemory map[int64]float64 // as mean
+
+	kills     float64
+	restarts  float64
+	throttled float64 // CFS periods a second, and those that were throttled
+	periods   float64
+	seen      map[int64]bool // ends of the cover steps with data, Unix milliseconds
+
+	// Of those that do not run now, and of those that were killed for memory: the most within the window.
+	cpuRequest, cpuLimit, memoryRequest, memoryLimit *float64
+}
+
+func newUsage() *usage {
+	return &usage{busy: map[int64]float64{}, mean: map[int64]float64{}, meanMemory: map[int64]float64{}, seen: map[int64]bool{}}
+}
+
+// usages are those of all containers.
+type usages map[id]*usage
+
+func (u usages) of(k id) *usage {
+	if u[k] == nil {
+		u[k] = newUsage()
+	}
+	return u[k]
+}
+
+// identityLabels are those that all replicas of a container have in common, in the life of the workload.
+var identityLabels = []string{"namespace", "workload_kind", "workload", "container"}
+
+// idOf is the container that a series is about. Of a Compose service each replica's container has a name of its own.
+func idOf(namespace, kind, workload, container string) id {
+	if kind == "Compose" {
+		container = workload
+	}
+	return id{namespace, kind, workload, container}
+}
+
+// learn asks for the use of all containers: by labels that replicas share, so that pods of a few minutes are one line, and never by
+// container. Of scaled workloads it asks for the average replica too.
+//
+// A container's 95th percentile is that of the hours' 95th percentiles: replicas and their generations meet in each hour, and a store with
+// hourly roll-ups has the same figure. With at most one step in twenty above it, and one twentieth of each other step, it lies between
+// the 90.25th and the 99.75th percentile of all moments.
+func learn(ctx context.Context, a *asker, narrow []store.Matcher, cpuScaled, memoryScaled []id) (usages, error) {
+	l := &learner{asker: a, narrow: narrow, out: usages{}, lock: make(chan struct{}, 1)}
+	cpu := store.Query{Row: metric.CPUUsage, Func: store.Quantile, Q: 0.95, RateOver: a.g.rate}
+	memory := store.Query{Row: metric.MemoryWorkingSet, Func: store.Quantile, Q: 0.95}
+	questions := []func(context.Context) error{
+		l.steps(cpu, store.Max, nil, a.g.look(), func(u *usage, x store.Sample) {
+			u.busy[x.T] = max(u.busy[x.T], x.V)
+			u.seen[x.T] = true
+		}),
+		l.steps(store.Query{Row: metric.MemoryWorkingSet, Func: store.Max}, store.Max, nil, a.g.step, func(u *usage, x store.Sample) { u.peak = most(u.peak, x.V) }),
+		l.steps(store.Query{Row: metric.OOMKills, Func: store.Rate}, store.Sum, nil, a.g.step, func(u *usage, x store.Sample) { u.kills += x.V * a.g.step.Seconds() }),
+		l.steps(store.Query{Row: metric.Restarts, Func: store.Rate}, store.Sum, nil, a.g.step, func(u *usage, x store.Sample) { u.restarts += x.V * a.g.step.Seconds() }),
+		l.steps(store.Query{Row: metric.CPUThrottledPeriods, Func: store.Rate}, store.Sum, nil, a.g.step, func(u *usage, x store.Sample) { u.throttled += x.V }),
+		l.steps(store.Query{Row: metric.CPUPeriods, Func: store.Rate}, store.Sum, nil, a.g.step, func(u *usage, x store.Sample) { u.periods += x.V }),
+	}
+	if len(cpuScaled) > 0 {
+		questions = append(questions, l.steps(cpu, store.Avg, cpuScaled, a.g.look(), func(u *usage, x store.Sample) { u.mean[x.T] = joined(u.mean, x) }))
+	}
+	if len(memoryScaled) > 0 {
+		questions = append(questions, l.steps(memory, store.Avg, memoryScaled, a.g.look(), func(u *usage, x store.Sample) { u.meanMemory[x.T] = joined(u.meanMemory, x) }))
+	}
+	if err := together(ctx, questions...); err != nil {
+		return nil, err
+	}
+	return l.out, nil
+}
+
+// joined takes the greater where Compose replicas, which the store cannot join, meet.
+func joined(at map[int64]float64, x store.Sample) float64 { return max(at[x.T], x.V) }
+
+// amountsOfOld asks what containers that do not run now asked for, and what limit those had that were killed.
+func amountsOfOld(ctx context.Context, a *asker, narrow []store.Matcher, of []id, out usages) error {
+	if len(of) == 0 {
+		return nil
+	}
+	l := &learner{asker: a, narrow: narrow, out: out, lock: make(chan struct{}, 1)}
+	var questions []func(context.Context) error
+	for row, field := range map[metric.ID]func(*usage) **float64{
+		metric.CPURequest: func(u *usage) **float64 { return &u.cpuRequest }, metric.CPULimit: func(u *usage) **float64 { return &u.cpuLimit },
+		metric.MemoryRequest: func(u *usage) **float64 { return &u.memoryRequest }, metric.MemoryLimit: func(u *usage) **float64 { return &u.memoryLimit },
+	} {
+		questions = append(questions, l.steps(store.Query{Row: row, Func: store.Max}, store.Max, of, a.g.step, func(u *usage, x store.Sample) {
+			p := field(u)
+			*p = most(*p, x.V)
+		}))
+	}
+	return together(ctx, questions...)
+}
+
+// learner asks for containers and puts the answers where they belong.
+type learner struct {
+	asker  *asker
+	narrow []store.Matcher
+	out    usages
+	lock   chan struct{} // of out
+}
+
+// steps makes a question with a point for each step.
+func (l *learner) steps(q store.Query, join store.Func, of []id, step time.Duration, take func(*usage, store.Sample)) func(context.Context) error {
+	return func(ctx context.Context) error {
+		q.Level, q.By, q.Join = metric.Container, identityLabels, join
+		q.Matchers = slices.Concat(l.narrow, named(of))
+		found, err := l.asker.stepped(ctx, q, step)
+		if err != nil {
+			return err
+		}
+		l.lock <- struct{}{}
+		defer func() { <-l.lock }()
+		for i := range found {
+			s := &found[i]
+			k := idOf(s.Label("namespace"), s.Label("workload_kind"), s.Label("workload"), s.Label("container"))
+			if k.container == "" {
+				continue
+			}
+			u := l.out.of(k)
+			for _, x := range s.Samples {
+				take(u, x)
+			}
+		}
+		return nil
+	}
+}
+
+// maxNamed is how many workloads a question names; of more it asks for all.
+const maxNamed = 200
+
+// named selects workloads by name.
+func named(of []id) []store.Matcher {
+	if len(of) == 0 || len(of) > maxNamed {
+		return nil
+	}
+	names := map[string]bool{}
+	for _, k := range of {
+		names[regexp.QuoteMeta(k.workload)] = true
+	}
+	return []store.Matcher{{Name: "workload", Op: store.Regexp, Value: strings.Join(sortedKeys(names), "|")}}
+}
+
+func most(p *float64, v float64) *float64 {
+	if p != nil && *p >= v {
+		return p
+	}
+	return &v
+}
+
+// p95 of the steps' 95th percentiles; nil where there are none.
+func p95(at map[int64]float64) *float64 {
+	if len(at) == 0 {
+		return nil
+	}
+	vs := make([]float64, 0, len(at))
+	for _, v := range at {
+		vs = append(vs, v)
+	}
+	slices.Sort(vs)
+	v := quantile(vs, 0.95)
+	return &v
+}
+
+// count is a whole number of events of a rate's integral, which is a little less or more.
+func count(v float64) int {
+	if v < 0.05 {
+		return 0
+	}
+	return max(1, int(math.Round(v)))
+}
