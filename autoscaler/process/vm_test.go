@@ -2,7 +2,6 @@ package process
 
 import (
 	"testing"
-	"time"
 
 	"plimsoll.dev/plimsoll/internal/vmtest"
 )
@@ -10,7 +9,7 @@ import (
 // TestVM runs the tests that need cgroups on a real cgroup v2, and on a v1 laid out as systemd does.
 func TestVM(t *testing.T) {
 	for _, v := range []string{vmtest.CgroupV2, vmtest.CgroupV1} {
-		t.Run(v, func(t *testing.T) { vmtest.Run(t, vmtest.Options{Cgroup: v, Timeout: 6 * time.Minute}) })
+		t.Run(v, func(t *testing.T) { vmtest.Run(t, vmtest.Options{Cgroup: v}) })
 	}
 }
 

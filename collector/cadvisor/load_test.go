@@ -19,7 +19,7 @@ import (
 
 // TestVM boots a machine with cgroup v2 and runs the tests on real cgroups in there.
 func TestVM(t *testing.T) {
-	vmtest.Run(t, vmtest.Options{Run: "^TestInVM", Timeout: 5 * time.Minute})
+	vmtest.Run(t, vmtest.Options{Run: "^TestInVM"})
 }
 
 func TestInVMNode(t *testing.T)     { vmtest.Inside(t); testNode(t, false) }

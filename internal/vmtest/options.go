@@ -25,7 +25,7 @@ type Options struct {
 	Package string
 	// Run is the pattern of the inner tests, as in "go test -run". Default "^TestInVM".
 	Run string
-	// Timeout bounds one machine's life. Default 5 minutes.
+	// Timeout bounds one machine's life. Default 15 minutes: what takes a minute takes ten on a busy host.
 	Timeout time.Duration
 	// Args are further arguments of the test binary.
 	Args []string
@@ -40,7 +40,7 @@ type Options struct {
 	// MemoryMiB and CPUs size the machine. Default 768 and 2.
 	MemoryMiB, CPUs int
 
-	patience time.Duration // how long a machine may go without a pulse; 0: 90 s
+	patience time.Duration // how long a machine may work without a pulse; 0: 60 s
 }
 
 // Validate reports the first thing that is wrong with the options.
@@ -72,7 +72,7 @@ func (o Options) withDefaults() Options {
 		o.Run = "^TestInVM"
 	}
 	if o.Timeout == 0 {
-		o.Timeout = 5 * time.Minute
+		o.Timeout = 15 * time.Minute
 	}
 	if o.Cgroup == "" {
 		o.Cgroup = CgroupV2
@@ -84,7 +84,7 @@ func (o Options) withDefaults() Options {
 		o.CPUs = 2
 	}
 	if o.patience == 0 {
-		o.patience = 90 * time.Second
+		o.patience = time.Minute
 	}
 	return o
 }

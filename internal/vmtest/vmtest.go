@@ -29,9 +29,10 @@ func Inside(t testing.TB) {
 }
 
 // Run builds the package's test binary, boots a machine with it, relays its output to t's log, and fails t if an
-// inner test failed, skipped or was not found, or if the machine did not come to its end. A machine whose pulse
-// stops says nothing about the tests: the emulator or its kernel hung. It is replaced, twice at most, and the log
-// says so. Run skips t with "needs ..." if qemu, a Debian cloud kernel or busybox is missing.
+// inner test failed, skipped or was not found, or if the machine did not come to its end. One machine runs at a time,
+// whatever packages are tested side by side; the wait is no part of its time. A machine whose pulse stops says
+// nothing about the tests: the emulator or its kernel hung. It is replaced, twice at most, and the log says so.
+// Run skips t with "needs ..." if qemu, a Debian cloud kernel or busybox is missing.
 func Run(t *testing.T, o Options) {
 	t.Helper()
 	if err := o.Validate(); err != nil {
@@ -52,6 +53,11 @@ func Run(t *testing.T, o Options) {
 	if err := pack(initrd, bin, mark, tools, o); err != nil {
 		t.Fatal(err)
 	}
+	done, err := turn(t.Context(), os.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer done()
 	var text string
 	var code int
 	var ended bool
@@ -75,8 +81,6 @@ func Run(t *testing.T, o Options) {
 }
 
 const machines = 3 // how many are tried before Run gives up
-
-var errNoPulse = errors.New("the machine has no pulse")
 
 type tools struct{ qemu, kernel, busybox string }
 
@@ -170,40 +174,24 @@ func boot(ctx context.Context, initrd string, x tools, o Options) ([]byte, error
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	cmd.WaitDelay = 5 * time.Second
+	_ = os.Remove(pulse) // of the machine before
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		if err := watch(ctx, pulse, o.patience); err != nil {
+		if err := watch(ctx, pulse, o.patience, func() time.Duration { return cpuTime(cmd.Process.Pid) }); err != nil {
 			stop(err)
 		}
 	}()
-	err := cmd.Run()
+	err := cmd.Wait()
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
 	}
 	stop(nil)
 	<-watched
 	return out.Bytes(), err
-}
-
-// watch returns errNoPulse when the file has not grown for that long, or nil when ctx ends.
-func watch(ctx context.Context, file string, patience time.Duration) error {
-	size, last := int64(0), time.Now()
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-		if st, err := os.Stat(file); err == nil && st.Size() > size {
-			size, last = st.Size(), time.Now()
-		}
-		if d := time.Since(last); d > patience {
-			return fmt.Errorf("%w for %v, after %d bytes of it", errNoPulse, d.Round(time.Second), size)
-		}
-	}
 }
 
 // split cuts the console's text at the line that carries the exit code.

@@ -65,10 +65,15 @@ func TestHung(t *testing.T) {
 	if err := build(t.Context(), bin, "."); err != nil {
 		t.Fatal(err)
 	}
-	o := Options{Run: "^TestHangs$", patience: 20 * time.Second}.withDefaults()
+	o := Options{Run: "^TestHangs$", patience: 5 * time.Second}.withDefaults()
 	if err := pack(initrd, bin, "mark", x, o); err != nil {
 		t.Fatal(err)
 	}
+	done, err := turn(t.Context(), os.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer done()
 	out, err := boot(t.Context(), initrd, x, o)
 	if !errors.Is(err, errNoPulse) {
 		t.Errorf("got %v, want %v; the machine said:\n%s", err, errNoPulse, out)
