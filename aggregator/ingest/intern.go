@@ -17,11 +17,13 @@ import (
 // forgotten.
 type table struct {
 	maxSeries, maxEntities int
+	maxLabels              int64
 	forget                 int64 // milliseconds
 
 	mu       sync.Mutex
 	series   map[string]*known
 	entities map[metric.Entity]*named
+	labels   int64               // bytes of the keys of series
 	names    map[string]rowLevel // at most the catalogue's
 	swept    int64
 	round    uint64 // the request being converted
@@ -52,7 +54,7 @@ type named struct {
 }
 
 func newTable(o Options) *table {
-	return &table{maxSeries: o.MaxSeries, maxEntities: o.MaxEntities, forget: o.Forget.Milliseconds(),
+	return &table{maxSeries: o.MaxSeries, maxEntities: o.MaxEntities, maxLabels: o.MaxLabels, forget: o.Forget.Milliseconds(),
 		series: map[string]*known{}, entities: map[metric.Entity]*named{}, names: map[string]rowLevel{}}
 }
 
@@ -78,7 +80,7 @@ func (t *table) lookup(s *series, now int64) (*known, reason) {
 		k.of.used = now
 		return k, numReasons
 	}
-	if len(t.series) >= t.maxSeries && !t.sweep(now, t.forget) {
+	if !t.space() && !t.sweep(now, t.forget) {
 		return nil, rejectLimit
 	}
 	k := &known{used: now}
@@ -86,11 +88,15 @@ func (t *table) lookup(s *series, now int64) (*known, reason) {
 		return nil, k.why // may be room next time
 	}
 	t.series[string(t.key)] = k
+	t.labels += int64(len(t.key))
 	if k.of == nil {
 		return nil, k.why
 	}
 	return k, numReasons
 }
+
+// space says whether there is room for another series.
+func (t *table) space() bool { return len(t.series) < t.maxSeries && t.labels < t.maxLabels }
 
 // understand finds the series' row and entity.
 func (t *table) understand(s *series, k *known) (*named, reason) {
@@ -198,12 +204,13 @@ func place(e *metric.Entity, row *metric.Row, instance string) reason {
 // sweep forgets what has not been sent for age milliseconds; it says whether that made room for another series.
 func (t *table) sweep(now, age int64) bool {
 	if now-t.swept < 1000 && now >= t.swept {
-		return len(t.series) < t.maxSeries
+		return t.space()
 	}
 	t.swept = now
 	for key, k := range t.series {
 		if now-k.used > age {
 			delete(t.series, key)
+			t.labels -= int64(len(key))
 		}
 	}
 	for e, n := range t.entities {
@@ -211,7 +218,7 @@ func (t *table) sweep(now, age int64) bool {
 			delete(t.entities, e)
 		}
 	}
-	return len(t.series) < t.maxSeries
+	return t.space()
 }
 
 func isStale(v float64) bool { return math.Float64bits(v) == remotewrite.StaleBits }
@@ -222,6 +229,8 @@ type converted struct {
 	written int // samples in the batches, and stale markers
 	tally   tally
 	lag     float64 // seconds between the newest sample and now; NaN without one
+	node    string  // of the first series that is known
+	newest  int64   // the time of the newest sample, of those that are from the future too
 }
 
 // convert turns a decoded request into batches, one for each node.
@@ -264,7 +273,13 @@ func (t *table) convert(decode func(func(*series) error) error, now time.Time, s
 
 // samples adds a series' samples to its entity's group and returns the time of the newest.
 func (t *table) samples(k *known, s *series, now time.Time, horizon int64, fast bool, c *converted) (newest int64) {
+	if c.node == "" {
+		c.node = k.of.entity.Node
+	}
 	for _, x := range s.samples {
+		if !isStale(x.v) {
+			c.newest = max(c.newest, x.t)
+		}
 		switch {
 		case isStale(x.v):
 			if k.id == metric.CPUUsage || k.id == metric.MemoryWorkingSet {

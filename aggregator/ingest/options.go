@@ -50,11 +50,16 @@ type Options struct {
 	MaxBody, MaxDecoded int64
 	// MaxSeries is the most series, and MaxEntities the most entities, that are known at one time. Defaults 4,000,000 and 250,000.
 	MaxSeries, MaxEntities int
-	// MaxInFlight is the most requests that are worked on at once; further ones get 429. Default 16.
-	MaxInFlight int
+	// MaxLabels is the most bytes that the labels of all known series may have together. Default 512 MiB.
+	MaxLabels int64
+	// MaxInFlight is the most requests of the history lane that are worked on at once, MaxLive of the live lane; further ones get
+	// 429. Defaults 16 and 64.
+	MaxInFlight, MaxLive int
+	// LiveBody is how long the body of a request of the live lane may take to arrive. Default 5 s.
+	LiveBody time.Duration
 	// Timeout is how long the sinks may take for one request. Default 10 s.
 	Timeout time.Duration
-	// Skew is how far ahead of this machine's clock a sample may be. Default 1 min.
+	// Skew is how far ahead of this machine's clock a sample may be. Default 10 min, as far as the stores take them.
 	Skew time.Duration
 	// Forget is how long a series that is not sent stays known. Default 10 min.
 	Forget time.Duration
@@ -73,7 +78,8 @@ func (o Options) Validate() error {
 		v    int64
 	}{
 		{"MaxBody", o.MaxBody}, {"MaxDecoded", o.MaxDecoded}, {"MaxSeries", int64(o.MaxSeries)}, {"MaxEntities", int64(o.MaxEntities)},
-		{"MaxInFlight", int64(o.MaxInFlight)}, {"Timeout", int64(o.Timeout)}, {"Skew", int64(o.Skew)}, {"Forget", int64(o.Forget)},
+		{"MaxInFlight", int64(o.MaxInFlight)}, {"MaxLive", int64(o.MaxLive)}, {"MaxLabels", o.MaxLabels}, {"LiveBody", int64(o.LiveBody)},
+		{"Timeout", int64(o.Timeout)}, {"Skew", int64(o.Skew)}, {"Forget", int64(o.Forget)},
 	} {
 		if f.v < 0 {
 			return fmt.Errorf("ingest: %s is \"%d\", it must not be negative", f.name, f.v)
@@ -88,8 +94,11 @@ func (o Options) filled() Options {
 	def(&o.MaxSeries, 4_000_000)
 	def(&o.MaxEntities, 250_000)
 	def(&o.MaxInFlight, 16)
+	def(&o.MaxLive, 64)
+	def(&o.MaxLabels, 512<<20)
+	def(&o.LiveBody, 5*time.Second)
 	def(&o.Timeout, 10*time.Second)
-	def(&o.Skew, time.Minute)
+	def(&o.Skew, 10*time.Minute)
 	def(&o.Forget, 10*time.Minute)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

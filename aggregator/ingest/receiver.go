@@ -8,7 +8,9 @@ import (
 	"io"
 	"log/slog"
 	"mime"
+	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"sync"
 	"time"
@@ -23,7 +25,10 @@ type Receiver struct {
 	opts    Options
 	meters  *meters
 	table   *table
-	slots   chan struct{}
+	history chan struct{} // requests in flight of each lane: neither takes the other's places
+	live    chan struct{}
+	work    chan struct{} // requests that are being unpacked, which bounds their memory
+	senders senders
 	buffers sync.Pool // *bytes.Buffer: bodies as sent
 	plain   sync.Pool // *[]byte: bodies decompressed
 	handler http.Handler
@@ -35,7 +40,8 @@ func New(o Options) (*Receiver, error) {
 		return nil, err
 	}
 	o = o.filled()
-	r := &Receiver{opts: o, table: newTable(o), slots: make(chan struct{}, o.MaxInFlight)}
+	r := &Receiver{opts: o, table: newTable(o), history: make(chan struct{}, o.MaxInFlight), live: make(chan struct{}, o.MaxLive),
+		work: make(chan struct{}, 4), senders: senders{by: map[string]*sender{}}}
 	m, err := newMeters(o.Registerer, r.table)
 	if err != nil {
 		return nil, err
@@ -96,12 +102,18 @@ func (r *Receiver) door(next http.Handler) http.Handler {
 			}
 			req.Header.Set("Content-Type", media)
 		}
+		slots := r.history
+		if fast, full := lanesOf(req.Header); fast || full {
+			slots = r.live
+			// An old sample is worthless here: who cannot send a second's in five gives its place to others.
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(r.opts.LiveBody)) // not supported by test recorders
+		}
 		select {
-		case r.slots <- struct{}{}:
-			defer func() { <-r.slots }()
+		case slots <- struct{}{}:
+			defer func() { <-slots }()
 		default:
 			w.Header().Set("Retry-After", "1")
-			http.Error(w, fmt.Sprintf("%d requests are in flight already, try again in a second", r.opts.MaxInFlight), http.StatusTooManyRequests)
+			http.Error(w, fmt.Sprintf("%d requests of this lane are in flight already, try again in a second", cap(slots)), http.StatusTooManyRequests)
 			return
 		}
 		next.ServeHTTP(w, req)
@@ -141,29 +153,34 @@ func (r *Receiver) take(req *http.Request, version remotewrite.Version) (remotew
 	return answer, err
 }
 
+// lanesOf says whether a request is for the live picture alone, and which of its two lanes it came by.
+func lanesOf(h http.Header) (fast, full bool) {
+	lane := h.Get(LaneHeader)
+	return lane == LiveLane, lane == LiveFullLane
+}
+
 func (r *Receiver) store(req *http.Request, version remotewrite.Version) (written int, err error) {
-	buf := r.plain.Get().(*[]byte)
-	defer r.plain.Put(buf)
-	body, err := r.body(req, buf)
+	now := time.Now()
+	fast, full := lanesOf(req.Header)
+	liveOnly, lane := fast || full, "history"
+	if liveOnly {
+		lane = LiveLane
+	}
+	c, err := r.unpack(req, version, fast)
 	if err != nil {
 		return 0, err
 	}
-	decode := decodeV2
-	if version == remotewrite.V1 {
-		decode = decodeV1
+	refused := r.senders.claim(c.node, req.Header.Get(SourceHeader), host(req.RemoteAddr), now)
+	if refused != nil && liveOnly {
+		return 0, status(http.StatusConflict, "%w", refused)
 	}
-	lane, fast, liveOnly := "history", false, false
-	switch req.Header.Get(LaneHeader) {
-	case LiveLane:
-		lane, fast, liveOnly = LiveLane, true, true
-	case LiveFullLane:
-		lane, liveOnly = LiveLane, true
+	if fast && c.newest > 0 {
+		r.senders.clock(c.node, time.UnixMilli(c.newest).Sub(now), now)
 	}
-	c, err := r.table.convert(func(each func(*series) error) error { return decode(body, each) }, time.Now(), r.opts.Skew, fast)
-	if err != nil {
-		return 0, status(http.StatusBadRequest, "cannot read the request as %s: %w", version, err)
+	if n := c.tally[rejectLimit]; n > 0 {
+		r.senders.limited(c.node, n, now)
 	}
-	if err := r.hand(req.Context(), &c, liveOnly); err != nil {
+	if err := r.hand(req.Context(), &c, refused == nil, !liveOnly); err != nil {
 		return 0, status(http.StatusServiceUnavailable, "cannot write: %w", err)
 	}
 	r.meters.count(&c, lane)
@@ -173,14 +190,52 @@ func (r *Receiver) store(req *http.Request, version remotewrite.Version) (writte
 	return c.written, nil
 }
 
+// unpack reads a request. Few are unpacked at a time, as one that is small on the wire may be large in memory.
+func (r *Receiver) unpack(req *http.Request, version remotewrite.Version, fast bool) (converted, error) {
+	raw := r.buffers.Get().(*bytes.Buffer)
+	defer r.buffers.Put(raw)
+	if err := r.body(req, raw); err != nil {
+		return converted{}, err
+	}
+	select {
+	case r.work <- struct{}{}:
+		defer func() { <-r.work }()
+	case <-req.Context().Done():
+		return converted{}, status(http.StatusServiceUnavailable, "waited for other requests: %w", req.Context().Err())
+	}
+	buf := r.plain.Get().(*[]byte)
+	defer r.plain.Put(buf)
+	body, err := r.decompress(raw.Bytes(), buf)
+	if err != nil {
+		return converted{}, err
+	}
+	decode := decodeV2
+	if version == remotewrite.V1 {
+		decode = decodeV1
+	}
+	c, err := r.table.convert(func(each func(*series) error) error { return decode(body, each) }, time.Now(), r.opts.Skew, fast)
+	if err != nil {
+		return c, status(http.StatusBadRequest, "cannot read the request as %s: %w", version, err)
+	}
+	return c, nil
+}
+
+// host is an address without its port.
+func host(addr string) string {
+	if h, _, err := net.SplitHostPort(addr); err == nil {
+		return h
+	}
+	return addr
+}
+
 // hand gives the batches to the sinks. The live picture comes first: it is shown what is true even while the history
 // takes nothing, and drops what it gets a second time when the request is sent again.
-func (r *Receiver) hand(ctx context.Context, c *converted, liveOnly bool) error {
+func (r *Receiver) hand(ctx context.Context, c *converted, live, history bool) error {
 	ctx, cancel := context.WithTimeout(ctx, r.opts.Timeout)
 	defer cancel()
 	var errs []error
 	for _, b := range c.batches {
-		if r.opts.Live == nil {
+		if r.opts.Live == nil || !live {
 			break
 		}
 		if err := r.opts.Live.Take(ctx, b); err != nil {
@@ -188,7 +243,7 @@ func (r *Receiver) hand(ctx context.Context, c *converted, liveOnly bool) error 
 		}
 	}
 	for _, b := range c.batches {
-		if r.opts.History == nil || liveOnly || len(b.Groups) == 0 {
+		if r.opts.History == nil || !history || len(b.Groups) == 0 {
 			continue
 		}
 		if err := r.opts.History.Take(ctx, b); err != nil {
@@ -198,34 +253,40 @@ func (r *Receiver) hand(ctx context.Context, c *converted, liveOnly bool) error 
 	return errors.Join(errs...)
 }
 
-// body reads and decompresses the request's body into *into.
-func (r *Receiver) body(req *http.Request, into *[]byte) ([]byte, error) {
-	raw := r.buffers.Get().(*bytes.Buffer)
+// body reads the request's body.
+func (r *Receiver) body(req *http.Request, raw *bytes.Buffer) error {
 	raw.Reset()
-	defer r.buffers.Put(raw)
 	if req.ContentLength > r.opts.MaxBody {
-		return nil, status(http.StatusRequestEntityTooLarge, "the body has %d bytes, the limit is %d", req.ContentLength, r.opts.MaxBody)
+		return status(http.StatusRequestEntityTooLarge, "the body has %d bytes, the limit is %d", req.ContentLength, r.opts.MaxBody)
 	}
-	if _, err := raw.ReadFrom(io.LimitReader(req.Body, r.opts.MaxBody+1)); err != nil {
-		return nil, status(http.StatusBadRequest, "cannot read the body: %w", err)
+	_, err := raw.ReadFrom(io.LimitReader(req.Body, r.opts.MaxBody+1))
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return status(http.StatusRequestTimeout, "the body came too slowly: %w", err)
+	case err != nil:
+		return status(http.StatusBadRequest, "cannot read the body: %w", err)
+	case int64(raw.Len()) > r.opts.MaxBody:
+		return status(http.StatusRequestEntityTooLarge, "the body has more than %d bytes", r.opts.MaxBody)
 	}
-	if int64(raw.Len()) > r.opts.MaxBody {
-		return nil, status(http.StatusRequestEntityTooLarge, "the body has more than %d bytes", r.opts.MaxBody)
-	}
-	size, err := snappy.DecodedLen(raw.Bytes())
+	return nil
+}
+
+// decompress unpacks a body into *into.
+func (r *Receiver) decompress(raw []byte, into *[]byte) ([]byte, error) {
+	size, err := snappy.DecodedLen(raw)
 	if err != nil {
 		return nil, status(http.StatusBadRequest, "the body is not snappy: %w", err)
 	}
 	if int64(size) > r.opts.MaxDecoded {
 		return nil, status(http.StatusRequestEntityTooLarge, "the body has %d bytes when decompressed, the limit is %d", size, r.opts.MaxDecoded)
 	}
-	if size > 64*raw.Len()+64 {
-		return nil, status(http.StatusBadRequest, "the body is not snappy: %d bytes cannot hold %d", raw.Len(), size)
+	if size > 64*len(raw)+64 {
+		return nil, status(http.StatusBadRequest, "the body is not snappy: %d bytes cannot hold %d", len(raw), size)
 	}
 	if cap(*into) < size {
 		*into = make([]byte, size)
 	}
-	out, err := snappy.Decode((*into)[:size], raw.Bytes())
+	out, err := snappy.Decode((*into)[:size], raw)
 	if err != nil {
 		return nil, status(http.StatusBadRequest, "the body is not snappy: %w", err)
 	}

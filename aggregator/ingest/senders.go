@@ -1,0 +1,176 @@
+package ingest
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// SourceHeader names the process that sends: any text that no other process has. By it two collectors that were given the
+// same node's name are told apart from one that was started again.
+const SourceHeader = "Plimsoll-Source"
+
+// Reasons of a Trouble.
+const (
+	NameTaken     = "NodeNameTaken"
+	ClockAhead    = "ClockAhead"
+	ClockBehind   = "ClockBehind"
+	TooManySeries = "TooManySeries"
+)
+
+// Trouble is what a person has to mend at a sender.
+type Trouble struct {
+	Node, Reason, Message string
+	Since                 time.Time
+}
+
+const (
+	silentAfter = 15 * time.Second // then another process may have a node's name
+	clockOff    = 4 * time.Second  // about where the live picture takes a sample for old or for one from the future
+	clockTimes  = 3                // live requests in a row, before a clock is said to be off
+	maxSenders  = 20_000
+	maxPushed   = 8
+)
+
+// senders are the processes that send, by the node that they send for.
+type senders struct {
+	mu sync.Mutex
+	by map[string]*sender
+}
+
+type sender struct {
+	source, from string
+	heard        time.Time
+	pushed       []string // processes that had the name before
+	rival        Trouble  // of one that still sends
+	rivalHeard   time.Time
+	off          time.Duration // the newest sample's time less ours
+	offTimes     int
+	offSince     time.Time
+	limit        Trouble
+	limitHeard   time.Time
+}
+
+// of returns what is known of a node's sender; the caller has mu. It is nil when there are too many.
+func (s *senders) of(node string, now time.Time) *sender {
+	x := s.by[node]
+	if x != nil {
+		return x
+	}
+	if len(s.by) >= maxSenders {
+		for name, old := range s.by {
+			if now.Sub(old.heard) > silentAfter {
+				delete(s.by, name)
+			}
+		}
+		if len(s.by) >= maxSenders {
+			return nil
+		}
+	}
+	x = &sender{}
+	s.by[strings.Clone(node)] = x
+	return x
+}
+
+// claim notes that a process sends for a node, and says whether it may: the one that came last has the name until it is silent.
+// That is a collector that was started again; one that had the name before and goes on sending is refused.
+func (s *senders) claim(node, source, from string, now time.Time) error {
+	if source == "" || len(source) > 64 || node == "" {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x := s.of(node, now)
+	switch {
+	case x == nil:
+		return nil
+	case x.source == source:
+	case now.Sub(x.heard) > silentAfter:
+		*x = sender{source: source}
+	case slices.Contains(x.pushed, source):
+		if now.Sub(x.rivalHeard) > silentAfter {
+			x.rival = Trouble{Node: node, Reason: NameTaken, Since: now}
+		}
+		x.rivalHeard = now
+		x.rival.Message = fmt.Sprintf("two collectors send as node %q, from %s and from %s: give each its own name with --node", node, x.from, from)
+		return fmt.Errorf("another collector, at %s, sends as node %q: give each its own name with --node", x.from, node)
+	default:
+		x.pushed = append(x.pushed, x.source)
+		if len(x.pushed) > maxPushed {
+			x.pushed = x.pushed[1:]
+		}
+		x.source = source
+	}
+	x.from, x.heard = from, now
+	return nil
+}
+
+// clock notes how far the newest sample of a live request is from our time.
+func (s *senders) clock(node string, off time.Duration, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x := s.of(node, now)
+	if x == nil {
+		return
+	}
+	switch {
+	case off.Abs() < clockOff, x.offTimes > 0 && (off > 0) != (x.off > 0):
+		x.offTimes = 0
+	case x.offTimes == 0:
+		x.offSince, x.offTimes = now, 1
+	default:
+		x.offTimes++
+	}
+	x.off, x.heard = off, now
+}
+
+// limited notes that samples of a node were left out because there are too many series.
+func (s *senders) limited(node string, n int, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x := s.of(node, now)
+	if x == nil {
+		return
+	}
+	if now.Sub(x.limitHeard) > time.Minute {
+		x.limit = Trouble{Node: node, Reason: TooManySeries, Since: now}
+	}
+	x.limit.Message = fmt.Sprintf("%d samples of node %q were left out: too many series are being sent; look for labels that change all the time", n, node)
+	x.limitHeard, x.heard = now, now
+}
+
+// Troubles returns what is wrong with those who send at present, by node.
+func (r *Receiver) Troubles(now time.Time) []Trouble {
+	s := &r.senders
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []Trouble
+	for node, x := range s.by {
+		if now.Sub(x.heard) > silentAfter {
+			continue
+		}
+		if now.Sub(x.rivalHeard) <= silentAfter {
+			out = append(out, x.rival)
+		}
+		if now.Sub(x.limitHeard) <= time.Minute {
+			out = append(out, x.limit)
+		}
+		if x.offTimes < clockTimes {
+			continue
+		}
+		t := Trouble{Node: node, Reason: ClockAhead, Since: x.offSince}
+		way := "ahead of"
+		if x.off < 0 {
+			t.Reason, way = ClockBehind, "behind"
+		}
+		t.Message = fmt.Sprintf("the clock of node %q is %s %s this machine's: its values are not shown as present ones; set its clock (NTP)", node, x.off.Abs().Round(time.Second), way)
+		out = append(out, t)
+	}
+	slices.SortFunc(out, func(a, b Trouble) int {
+		return cmp.Or(strings.Compare(a.Node, b.Node), strings.Compare(a.Reason, b.Reason))
+	})
+	return out
+}
