@@ -57,6 +57,7 @@ func (o *agentOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8083", "address of its own metrics and health")
 	f.StringVar(&o.webConfig, "web.config.file", "", "TLS and login for --listen, in exporter-toolkit's format")
 	f.StringVar(&o.data, "queue", "./plimsoll-queue", "folder of the durable queue")
+	o.retention = days(15 * 24 * time.Hour) // of a database that is made because there is none
 	o.readingOptions.flags(f)
 	o.influx.flags(f)
 	o.queueFlags(f)

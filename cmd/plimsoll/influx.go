@@ -21,6 +21,7 @@ type influxOptions struct {
 	url, org, bucket, tokenFile string
 	schema, cluster             string
 	seriesBudget                int
+	lateQuiet                   time.Duration
 }
 
 func (o *influxOptions) flags(f *pflag.FlagSet) {
@@ -31,6 +32,7 @@ func (o *influxOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.schema, "influx-schema", string(influx.SchemaV1), "v1; heapster or heapster-fields write Heapster's names, for boards made for it")
 	f.StringVar(&o.cluster, "cluster", "", "value of the tag cluster")
 	f.IntVar(&o.seriesBudget, "influx-series-per-namespace", 10_000, "most entities of one namespace within a day; those beyond are left out, counted and named")
+	f.DurationVar(&o.lateQuiet, "influx-late-quiet", influx.DefaultQuiet, "how long nothing late must have come before it is rolled up into hours and days")
 }
 
 func (o *influxOptions) conn() (*influx.Conn, error) {
@@ -52,6 +54,9 @@ func (o *influxOptions) validate() error {
 	if err := encoder.Validate(); err != nil {
 		return &usageError{err}
 	}
+	if o.lateQuiet < time.Second {
+		return usagef("--influx-late-quiet %q: want at least 1s", o.lateQuiet)
+	}
 	return nil
 }
 
@@ -64,13 +69,14 @@ type influxHistory struct {
 	queue          *queue.Queue
 	writer         *influx.Writer
 	log            *slog.Logger
+	rollsUp        bool // rolls up what comes late: the one process that reads, or a collector without a server
 
 	setup atomic.Pointer[api.Condition] // why the server is not set up yet; nil when it is
 }
 
 // openInflux opens the queue and what sends and reads. The server may be away: what is appended waits in the queue.
 func openInflux(o historyOptions, log *slog.Logger, reg prometheus.Registerer, life *lifecycle) (*history, error) {
-	h, err := openInfluxWriter(o, log, reg, life)
+	h, err := openInfluxWriter(o, true, log, reg, life)
 	if err != nil {
 		return nil, err
 	}
@@ -82,8 +88,8 @@ func openInflux(o historyOptions, log *slog.Logger, reg prometheus.Registerer, l
 }
 
 // openInfluxWriter opens the writing half: what a collector needs.
-func openInfluxWriter(o historyOptions, log *slog.Logger, reg prometheus.Registerer, life *lifecycle) (*influxHistory, error) {
-	h := &influxHistory{opts: o, log: logOf(log, "influx")}
+func openInfluxWriter(o historyOptions, rollsUp bool, log *slog.Logger, reg prometheus.Registerer, life *lifecycle) (*influxHistory, error) {
+	h := &influxHistory{opts: o, rollsUp: rollsUp, log: logOf(log, "influx")}
 	var err error
 	if h.conn, err = o.influx.conn(); err != nil {
 		return nil, err
@@ -108,24 +114,21 @@ func openInfluxWriter(o historyOptions, log *slog.Logger, reg prometheus.Registe
 // prepare asks the server what it is and sets it up, until that has worked or is not allowed; then it rolls up what comes late.
 func (h *influxHistory) prepare(ctx context.Context) error {
 	began := time.Now()
+	setup, err := influx.NewSetup(influx.SetupOptions{Conn: h.conn, Retention: time.Duration(h.opts.retention), KeepExisting: true})
+	if err != nil {
+		return err
+	}
 	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
-		setup, err := h.tryPrepare(ctx)
+		err := h.tryPrepare(ctx, setup)
 		switch {
 		case err == nil:
-			h.setup.Store(nil)
-			if h.Reader == nil { // a collector: rolling up late data is for the one process that reads
-				<-ctx.Done()
-				return ctx.Err()
-			}
-			return setup.RunBackfill(ctx, h.writer, h.log)
+			return h.prepared(ctx, setup)
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case errors.Is(err, influx.ErrForbidden) || errors.Is(err, influx.ErrUnauthorized) || errors.Is(err, influx.ErrNoOrg):
 			// A token that may write but not set up is as it should be; the writer tells if it may not write either.
 			h.log.Info("the token may not set InfluxDB up; 'plimsoll influx setup' does it with one that may", "url", h.conn.URL(), "err", err)
-			h.setup.Store(nil)
-			<-ctx.Done()
-			return ctx.Err()
+			return h.prepared(ctx, setup)
 		}
 		h.log.Warn("InfluxDB is not set up", "url", h.conn.URL(), "err", err, "again", wait)
 		h.setup.Store(&api.Condition{Type: "InfluxDBReady", Status: "False", Reason: "SetupFailed", Message: err.Error(), Since: began})
@@ -137,22 +140,28 @@ func (h *influxHistory) prepare(ctx context.Context) error {
 	}
 }
 
-func (h *influxHistory) tryPrepare(ctx context.Context) (*influx.Setup, error) {
+// prepared is what is done once nothing is left to set up.
+func (h *influxHistory) prepared(ctx context.Context, setup *influx.Setup) error {
+	h.setup.Store(nil)
+	if !h.rollsUp {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return setup.RunBackfill(ctx, h.writer, influx.BackfillOptions{Quiet: h.opts.influx.lateQuiet, Logger: h.log})
+}
+
+func (h *influxHistory) tryPrepare(ctx context.Context, setup *influx.Setup) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	v, err := h.conn.Detect(ctx)
 	if err != nil {
-		return nil, err
-	}
-	setup, err := influx.NewSetup(influx.SetupOptions{Conn: h.conn, Retention: time.Duration(h.opts.retention), KeepExisting: true})
-	if err != nil {
-		return nil, err
+		return err
 	}
 	if _, _, err := setup.Apply(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	h.log.Info("history goes to InfluxDB", "url", h.conn.URL(), "version", v.String(), "bucket", h.opts.influx.bucket)
-	return setup, nil
+	return nil
 }
 
 func (h *influxHistory) health() store.Health {

@@ -41,7 +41,7 @@ func (o *agentOptions) openSinks(log *slog.Logger, reg prometheus.Registerer, li
 	}
 	switch {
 	case o.influx.url != "":
-		h, err := openInfluxWriter(o.historyOptions, log, reg, life)
+		h, err := openInfluxWriter(o.historyOptions, len(o.servers) == 0, log, reg, life)
 		if err != nil {
 			return nil, err
 		}

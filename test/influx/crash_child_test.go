@@ -34,7 +34,11 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "started by itself without a role")
 		os.Exit(3)
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if products != "" {
+		_ = os.RemoveAll(products)
+	}
+	os.Exit(code)
 }
 
 // crashRole is what a child is told.

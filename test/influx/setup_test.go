@@ -134,8 +134,9 @@ func TestLeastPrivilege(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	at := time.Now().Add(-30 * time.Hour)
 	for _, token := range result.Tokens {
-		w := write(t, s.ConnAs("plimsoll", token.Value), nil, "cluster memory_usage_bytes=1 1700000000000\n")
+		w := write(t, s.ConnAs("plimsoll", token.Value), nil, fmt.Sprintf("cluster memory_usage_bytes=1 %d\n", at.UnixMilli()))
 		if !w.done {
 			t.Errorf("%s cannot write: %v", token.Role, w.conditions)
 		}
@@ -146,11 +147,22 @@ func TestLeastPrivilege(t *testing.T) {
 				t.Errorf("server reads %v", got)
 			}
 		}
-		w = write(t, s.ConnAs("plimsoll_1h", token.Value), nil, "cluster memory_usage_bytes=1 1700000000000\n")
+		s.SetUp("other", 0)
+		w = write(t, s.ConnAs("other", token.Value), nil, "cluster memory_usage_bytes=1 1700000000000\n")
 		if w.done || len(w.conditions) != 1 {
 			t.Errorf("%s writes to a bucket that is not its own: %+v", token.Role, w)
 		}
 		t.Logf("%s: %v", token.Role, w.conditions)
+		err := newSetup(t, influx.SetupOptions{Conn: s.ConnAs("plimsoll", token.Value)}).Backfill(t.Context(), at, at)
+		if may := token.Role == "server"; may && err != nil || !may && !errors.Is(err, influx.ErrForbidden) {
+			t.Errorf("%s rolls up: %v", token.Role, err)
+		}
+		if token.Role != "server" {
+			continue
+		}
+		if got := reader.Query("plimsoll", `SELECT mean_memory_usage_bytes FROM "plimsoll"."plimsoll_1h"."cluster_1h"`); len(got) != 1 || got[0].Values[0][1] != 1.0 {
+			t.Errorf("%s rolled up %v", token.Role, got)
+		}
 	}
 }
 

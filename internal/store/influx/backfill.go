@@ -2,136 +2,105 @@ package influx
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"time"
 
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
-const (
-	// lateAfter is how long ago a line's hour must have begun for the roll-ups to have passed it by: on 2.x the last run that looks
-	// at an hour is half an hour after its end, on 1.x one hour.
-	lateAfter = 90 * time.Minute
-	// lateQuiet is how long no late line must have come before the past is rolled up: others may be behind as well.
-	lateQuiet = 10 * time.Minute
-	// backfillTimeout is the deadline of rolling up one level of one stretch.
-	backfillTimeout = 10 * time.Minute
-)
+// backfillTimeout is the deadline of rolling up one level of one stretch.
+const backfillTimeout = 10 * time.Minute
 
-// Late is the stretch of time of lines that came too late for the roll-ups of the server.
-type Late struct {
-	From, To time.Time
-	Seen     time.Time // when the last of them was stored
+// DefaultQuiet is how long no late line must have come before the past is rolled up.
+const DefaultQuiet = 10 * time.Minute
+
+// checkAfter is how many quiet times pass between two looks for gaps.
+const checkAfter = 6
+
+// BackfillOptions say when late data is rolled up.
+type BackfillOptions struct {
+	// Quiet is how long no late line must have come before the past is rolled up, since others may be behind as well: DefaultQuiet if
+	// zero. Once after that time, and then about every six such times, the server is asked for gaps.
+	Quiet time.Duration
+	// Logger is for what is rolled up; nil discards.
+	Logger *slog.Logger
 }
 
-// noteLate remembers the times of stored lines that are old.
-func (w *Writer) noteLate(lines []byte) {
-	now := time.Now()
-	for _, t := range [...]int64{firstTime(lines), lastTime(lines)} {
-		at := time.UnixMilli(t)
-		if t <= 0 || now.Sub(at.Truncate(time.Hour)) < lateAfter {
-			continue
-		}
-		w.lateMu.Lock()
-		if w.late.Seen.IsZero() || at.Before(w.late.From) {
-			w.late.From = at
-		}
-		if at.After(w.late.To) {
-			w.late.To = at
-		}
-		w.late.Seen = now
-		w.lateMu.Unlock()
-	}
+// backfiller rolls up what came late, for one process.
+type backfiller struct {
+	*Setup
+	w     *Writer
+	opts  BackfillOptions
+	tried map[gap]float64 // of how many points a gap was rolled up already: when that did not close it, only more of them may
+	fault string          // the last error, told once
 }
 
-// takeLate returns the stretch once no late line has come for a while, and forgets it.
-func (w *Writer) takeLate(now time.Time) (Late, bool) {
-	w.lateMu.Lock()
-	defer w.lateMu.Unlock()
-	if w.late.Seen.IsZero() || now.Sub(w.late.Seen) < lateQuiet {
-		return Late{}, false
+// RunBackfill rolls up what came too late for the server's own roll-ups (after an outage of more than half an hour), until ctx ends: what
+// the writer itself stored, soon after the last of it, and what others did or an ended process left, by asking
+// the server for hours and days that were rolled up from fewer points than there are. One process for a database is enough. On
+// InfluxDB 3 it does nothing.
+func (s *Setup) RunBackfill(ctx context.Context, w *Writer, o BackfillOptions) error {
+	if o.Quiet <= 0 {
+		o.Quiet = DefaultQuiet
 	}
-	l := w.late
-	w.late = Late{}
-	return l, true
-}
-
-// giveLate puts a stretch back that could not be rolled up.
-func (w *Writer) giveLate(l Late) {
-	w.lateMu.Lock()
-	defer w.lateMu.Unlock()
-	if w.late.Seen.IsZero() {
-		w.late = l
-		return
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if l.From.Before(w.late.From) {
-		w.late.From = l.From
-	}
-	if l.To.After(w.late.To) {
-		w.late.To = l.To
-	}
-}
-
-// firstTime and lastTime are the times of the first and the last line, Unix milliseconds; 0 if there is none.
-func firstTime(lines []byte) int64 {
-	for i, c := range lines {
-		if c == '\n' {
-			return lastTime(lines[:i])
-		}
-	}
-	return lastTime(lines)
-}
-
-func lastTime(lines []byte) int64 {
-	end := len(lines)
-	if end > 0 && lines[end-1] == '\n' {
-		end--
-	}
-	var t, unit int64 = 0, 1
-	for i := end - 1; i >= 0 && end-i < 15; i-- {
-		switch c := lines[i]; {
-		case c == ' ':
-			return t
-		case c < '0' || c > '9':
-			return 0
-		default:
-			t += int64(c-'0') * unit
-			unit *= 10
-		}
-	}
-	return 0
-}
-
-// RunBackfill rolls up what the writer stores too late for the server's own roll-ups (after an outage of more than half an hour), ten
-// minutes after the last of it came, until ctx ends. One process for a database is enough. On InfluxDB 3 it does nothing.
-func (s *Setup) RunBackfill(ctx context.Context, w *Writer, log *slog.Logger) error {
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
-	tick := time.NewTicker(time.Minute)
+	b := &backfiller{Setup: s, w: w, opts: o, tried: map[gap]float64{}}
+	tick := time.NewTicker(max(min(o.Quiet/10, time.Minute), 10*time.Millisecond))
 	defer tick.Stop()
+	check := time.Now().Add(o.Quiet)
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 		}
-		l, ok := w.takeLate(time.Now())
-		if !ok {
-			continue
+		if l, ok := w.takeLate(time.Now(), o.Quiet); ok {
+			b.late(ctx, l)
 		}
-		log.Info("rolling up what came late", "from", l.From, "to", l.To)
-		if err := s.Backfill(ctx, l.From, l.To); err != nil && ctx.Err() == nil {
-			log.Warn("cannot roll up what came late; trying again", "from", l.From, "to", l.To, "error", err)
-			l.Seen = time.Now()
-			w.giveLate(l)
+		if now := time.Now(); !now.Before(check) && !w.waitsLate() {
+			b.told(ctx, b.gaps(ctx, now))
+			check = now.Add(time.Duration((0.75 + rand.Float64()/2) * checkAfter * float64(o.Quiet))) // not all processes at once
 		}
+	}
+}
+
+// late rolls up a stretch that the writer noted.
+func (b *backfiller) late(ctx context.Context, l Late) {
+	b.opts.Logger.Info("rolling up what came late", "from", l.From, "to", l.To)
+	err := b.Backfill(ctx, l.From, l.To)
+	b.told(ctx, err)
+	if err != nil && !errors.Is(err, ErrForbidden) && !errors.Is(err, ErrUnauthorized) {
+		l.First, l.Last = time.Now(), time.Now()
+		b.w.giveLate(l)
+	}
+}
+
+// told logs an error that is not the one before.
+func (b *backfiller) told(ctx context.Context, err error) {
+	switch {
+	case err == nil:
+		b.fault = ""
+	case ctx.Err() != nil || err.Error() == b.fault:
+	case errors.Is(err, ErrForbidden) || errors.Is(err, ErrUnauthorized):
+		b.opts.Logger.Warn("the token may not roll up what comes late; 'plimsoll influx setup --tokens' makes one that may, for a server", "error", err)
+		b.fault = err.Error()
+	default:
+		b.opts.Logger.Warn("cannot roll up what came late; trying again", "error", err)
+		b.fault = err.Error()
 	}
 }
 
 // Backfill rolls up a stretch of the past, whole hours and days, for data that came late. It may take long.
 func (s *Setup) Backfill(ctx context.Context, from, to time.Time) error {
+	return s.rollUp(ctx, from, to, Hour, Day)
+}
+
+func (s *Setup) rollUp(ctx context.Context, from, to time.Time, resolutions ...RollUp) error {
 	v, err := s.conn.Detect(ctx)
 	if err != nil {
 		return err
@@ -140,7 +109,7 @@ func (s *Setup) Backfill(ctx context.Context, from, to time.Time) error {
 		return nil
 	}
 	p := s.conn.Place(v)
-	for _, r := range []RollUp{Hour, Day} {
+	for _, r := range resolutions {
 		step := 6 * r.Every()
 		end := to.Truncate(r.Every()).Add(r.Every()) // the end itself is included
 		for a := from.Truncate(r.Every()); a.Before(end); a = a.Add(step) {

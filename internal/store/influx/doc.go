@@ -34,5 +34,5 @@
 // field f it has mean_f, min_f, max_f, p95_f and count_f; for each counter field f last_f. Days are made from
 // hours: the mean of the hours' means, and p95_f is the 95th percentile of the hours' p95_f, an upper estimate. Roll-ups are
 // made anew every 30 minutes for the last two hours (every hour for the last two days); what comes later
-// than that is rolled up by [Setup.RunBackfill], ten minutes after the last of it came.
+// than that is rolled up by [Setup.RunBackfill], soon after the last of it came.
 package influx

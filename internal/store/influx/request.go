@@ -65,25 +65,31 @@ const maxReply = 16 << 20
 
 // send sends a request, reads the answer, and returns its headers.
 func (c *Conn) send(r *http.Request, answer any) (http.Header, error) {
+	header, b, err := c.exchange(r)
+	if err != nil || answer == nil {
+		return header, err
+	}
+	if err := json.Unmarshal(b, answer); err != nil {
+		return header, fmt.Errorf("cannot read the answer of InfluxDB at %q (%s): %w", c.opts.URL, clip(string(b), 80), err)
+	}
+	return header, nil
+}
+
+// exchange sends a request and reads the answer, which must tell no error.
+func (c *Conn) exchange(r *http.Request) (http.Header, []byte, error) {
 	resp, err := c.http.Do(r)
 	if err != nil {
-		return nil, fmt.Errorf("cannot reach InfluxDB at %q: %s: %w", c.opts.URL, explain(err), err)
+		return nil, nil, fmt.Errorf("cannot reach InfluxDB at %q: %s: %w", c.opts.URL, explain(err), err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	b, err := io.ReadAll(io.LimitReader(resp.Body, maxReply))
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the answer of InfluxDB at %q: %w", c.opts.URL, err)
+		return nil, nil, fmt.Errorf("cannot read the answer of InfluxDB at %q: %w", c.opts.URL, err)
 	}
 	if resp.StatusCode >= 300 {
-		return nil, statusError(resp.StatusCode, b)
+		return nil, nil, statusError(resp.StatusCode, b)
 	}
-	if answer == nil {
-		return resp.Header, nil
-	}
-	if err := json.Unmarshal(b, answer); err != nil {
-		return resp.Header, fmt.Errorf("cannot read the answer of InfluxDB at %q (%s): %w", c.opts.URL, clip(string(b), 80), err)
-	}
-	return resp.Header, nil
+	return resp.Header, b, nil
 }
 
 // status is an answer that tells an error.

@@ -1,7 +1,9 @@
 package influx
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -251,7 +253,7 @@ func (s *setup2) permissions(role string) []permission2 {
 			return nil
 		}
 		b := resource2{Type: "buckets", ID: id, OrgID: s.org}
-		if r == Raw {
+		if r == Raw || role == "server" { // a server rolls up what comes late
 			out = append(out, permission2{"write", b})
 		}
 		if role == "server" {
@@ -272,7 +274,7 @@ func (s *setup2) authorizations(ctx context.Context) error {
 	}
 	for _, role := range []string{"collector", "server"} {
 		description := fmt.Sprintf("plimsoll %s: %s", role, s.p.Place.Database)
-		does := map[string]string{"collector": "can only write raw data", "server": "can write raw data and read all"}[role]
+		does := map[string]string{"collector": "can only write raw data", "server": "can write and read raw data and roll-ups"}[role]
 		what := fmt.Sprintf("token %q that %s", description, does)
 		want := s.permissions(role)
 		i := slices.IndexFunc(a.Authorizations, func(x authorization2) bool {
@@ -321,12 +323,38 @@ func (s *setup2) change(ctx context.Context, method, path string, body any, righ
 	return err
 }
 
-// fluxQuery runs Flux for its effect.
+// fluxQuery runs Flux for its effect. What goes wrong after the first row stands in the answer, whose status is 200 then.
 func (s *Setup) fluxQuery(ctx context.Context, flux string) error {
 	q := url.Values{}
 	if s.conn.opts.Org != "" {
 		q.Set("org", s.conn.opts.Org)
 	}
-	err := s.conn.do(ctx, http.MethodPost, "api/v2/query", q, map[string]any{"query": flux, "type": "flux"}, nil)
-	return err
+	body, err := json.Marshal(map[string]any{"query": flux, "type": "flux"})
+	if err != nil {
+		return err
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.conn.Endpoint("api/v2/query", q), bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	_, answer, err := s.conn.exchange(r)
+	if statusOf(err) == http.StatusNotFound { // "could not find bucket": so it is said to a token that may not see it
+		return fmt.Errorf("%w: %w", ErrForbidden, err)
+	}
+	if err != nil {
+		return err
+	}
+	return fluxError(answer)
+}
+
+// fluxError finds the error in an answer of CSV: a table with the columns error and reference.
+func fluxError(answer []byte) error {
+	lines := bytes.Split(bytes.ReplaceAll(answer, []byte("\r\n"), []byte("\n")), []byte("\n"))
+	for i, l := range lines[:len(lines)-1] {
+		if bytes.HasPrefix(bytes.TrimPrefix(l, []byte(",")), []byte("error,reference")) {
+			return &status{code: http.StatusOK, message: clip(strings.Trim(string(lines[i+1]), `,"`), 300)}
+		}
+	}
+	return nil
 }
