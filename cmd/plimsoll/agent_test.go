@@ -1,14 +1,22 @@
 package main
 
 import (
+	"bytes"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"plimsoll.dev/plimsoll/aggregator/ingest"
+	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/remotewrite"
 )
 
 func TestAgentUsage(t *testing.T) {
@@ -130,5 +138,41 @@ func TestServerSeesAllOfAMachineWhoseHistoryIsElsewhere(t *testing.T) {
 	})
 	if _, body := server.get(t, "/api/v1/query?query=machine_load1"); strings.Contains(body, "edge-1") {
 		t.Errorf("the server keeps history that goes elsewhere: %s", body)
+	}
+}
+
+// What a collector that was cut off for days has queued is kept, though others have sent samples of now meanwhile.
+func TestServerTakesABacklogOfDays(t *testing.T) {
+	server := startRole(t, "server", "--data", t.TempDir())
+	now := time.Now()
+	send := func(node string, at time.Time) {
+		t.Helper()
+		e := &metric.Entity{Level: metric.Node, Node: node}
+		body, err := ingest.Encode(&metric.Batch{Node: node, Time: at, Groups: []metric.Group{{Entity: e, Points: []metric.Point{{ID: metric.MemoryWorkingSet, T: at.UnixMilli(), V: 1}}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.url+"/api/v1/write", bytes.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		remotewrite.SetHeader(req.Header, remotewrite.V2)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if text, _ := io.ReadAll(resp.Body); resp.StatusCode != http.StatusNoContent {
+			t.Fatalf("%s: %s", resp.Status, text)
+		}
+	}
+	send("here", now)
+	const hours = 6 * 24
+	for h := hours; h > 0; h-- {
+		send("away", now.Add(-time.Duration(h)*time.Hour))
+	}
+	_, body := server.get(t, "/api/v1/query?query="+url.QueryEscape(`count_over_time(node_memory_working_set_bytes{node="away"}[7d])`))
+	if !strings.Contains(body, fmt.Sprintf(`"%d"`, hours)) {
+		t.Errorf("want %d samples: %s", hours, body)
 	}
 }

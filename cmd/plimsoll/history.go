@@ -112,6 +112,10 @@ func queueConditions(q *queue.Queue) []api.Condition {
 	return []api.Condition{{Type: "HistoryQueued", Status: "False", Reason: h.Reason, Message: h.Message, Since: h.Since}}
 }
 
+// latest is how late samples may come: a collector that was cut off brings all that its queue has kept (seven days, unless asked
+// for otherwise), while the samples of others are of now.
+const latest = 8 * 24 * time.Hour
+
 // openHistory opens the store that the options ask for.
 func openHistory(o historyOptions, log *slog.Logger, reg prometheus.Registerer, life *lifecycle) (*history, error) {
 	switch {
@@ -120,7 +124,7 @@ func openHistory(o historyOptions, log *slog.Logger, reg prometheus.Registerer, 
 	case o.remote.url != "":
 		return openRemote(o, log, reg, life)
 	}
-	db, err := tsdb.Open(tsdb.Options{Dir: o.data, Retention: time.Duration(o.retention), MaxBytes: int64(o.retentionBytes), Logger: log, Registerer: reg})
+	db, err := tsdb.Open(tsdb.Options{Dir: o.data, Retention: time.Duration(o.retention), MaxBytes: int64(o.retentionBytes), OutOfOrder: min(time.Duration(o.retention), latest), Logger: log, Registerer: reg})
 	if err != nil {
 		return nil, err
 	}

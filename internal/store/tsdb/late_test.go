@@ -101,3 +101,47 @@ func TestLateSamplesSurviveTwoKills(t *testing.T) {
 	}
 	must(t, db.Close())
 }
+
+// TestBacklogOfDays: a machine that was cut off for days brings its backlog while the others' samples are of now. All of it is
+// there, after blocks were written, and after a kill as well.
+func TestBacklogOfDays(t *testing.T) {
+	dir := t.TempDir()
+	o := Options{Dir: dir, OutOfOrder: 8 * 24 * time.Hour}
+	db, err := Open(o)
+	must(t, err)
+	now := time.Now().Truncate(time.Minute)
+	here, away := pod("here"), pod("away")
+	begin := now.Add(-7 * 24 * time.Hour)
+	want := 0
+	for at := begin; at.Before(now); at = at.Add(2 * time.Minute) {
+		must(t, db.Append(context.Background(), batchOf(now.Add(at.Sub(begin)/10000), 1, here)))
+		must(t, db.Append(context.Background(), batchOf(at, 1, away)))
+		want++
+	}
+	late := func() int {
+		got, err := db.Query(context.Background(), store.Query{Row: metric.MemoryWorkingSet, Level: metric.Container, Func: store.Count, By: []string{"pod"}, Start: begin.Add(-time.Minute), End: now})
+		must(t, err)
+		for _, s := range got {
+			if s.Label("pod") == away.Pod {
+				return int(s.Samples[0].V)
+			}
+		}
+		return 0
+	}
+	if got := late(); got != want {
+		t.Errorf("got %d samples of the backlog, want %d", got, want)
+	}
+	for range 3 {
+		db.compact(context.Background())
+	}
+	if got := late(); got != want {
+		t.Errorf("after compaction: got %d samples, want %d", got, want)
+	}
+	killed := copyDir(t, dir)
+	must(t, db.Close())
+	o.Dir = killed
+	db = mustOpen(t, o)
+	if got := late(); got != want {
+		t.Errorf("after a kill: got %d samples, want %d", got, want)
+	}
+}

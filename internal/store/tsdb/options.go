@@ -12,7 +12,10 @@ import (
 )
 
 // blockRange is the length of the newest blocks, Prometheus' default. The head keeps one and a half times as much.
-const blockRange = 2 * time.Hour
+const (
+	blockRange       = 2 * time.Hour
+	defaultRetention = 15 * 24 * time.Hour
+)
 
 // Options say where the store is and how much it keeps. The zero value of every field but Dir means its default.
 type Options struct {
@@ -24,7 +27,7 @@ type Options struct {
 	// MaxBytes is the most the folder may hold, the write-ahead log and the decisions included; 1 GiB by default.
 	// The oldest blocks go first. The newest three hours (the head) are kept in any case.
 	MaxBytes int64
-	// OutOfOrder is how much older than the newest sample a late sample may be; one hour by default.
+	// OutOfOrder is how much older than the newest sample a late sample may be; one hour by default, Retention at most.
 	OutOfOrder time.Duration
 	// ExternalLabels are put on every series that does not have a label of the name itself.
 	ExternalLabels []metric.Label
@@ -69,8 +72,8 @@ func (o *Options) Validate() error {
 		return fmt.Errorf("size limit \"%d\" is negative", o.MaxBytes)
 	case o.MaxBytes != 0 && o.MaxBytes < 1<<20:
 		return fmt.Errorf("size limit \"%d\" is under 1 MiB", o.MaxBytes)
-	case o.OutOfOrder < 0 || o.OutOfOrder > 24*time.Hour:
-		return fmt.Errorf("late samples of %q: must be between 0 and 24h", o.OutOfOrder)
+	case o.OutOfOrder < 0 || o.OutOfOrder > or(o.Retention, defaultRetention):
+		return fmt.Errorf("late samples of %q: must be between 0 and the retention", o.OutOfOrder)
 	case o.QueryTimeout < 0:
 		return fmt.Errorf("query timeout %q is negative", o.QueryTimeout)
 	case o.Lookback < 0:
@@ -88,7 +91,7 @@ func (o *Options) Validate() error {
 
 // withDefaults returns the options with every default filled in.
 func (o Options) withDefaults() Options {
-	o.Retention = or(o.Retention, 15*24*time.Hour)
+	o.Retention = or(o.Retention, defaultRetention)
 	o.MaxBytes = or(o.MaxBytes, 1<<30)
 	o.OutOfOrder = or(o.OutOfOrder, time.Hour)
 	o.QueryTimeout = or(o.QueryTimeout, 30*time.Second)
