@@ -1,0 +1,94 @@
+package hpa
+
+import (
+	"cmp"
+	"slices"
+	"testing"
+	"time"
+
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
+
+	"plimsoll.dev/plimsoll/autoscaler/policy"
+)
+
+// input is the world as the brain is given it, in compat. state is what its decision before left behind.
+func (w *world) input(t *testing.T, now time.Time, state *policy.State) policy.Input {
+	t.Helper()
+	p, err := policy.Compile(policy.Spec{MinReplicas: w.hpa.Spec.MinReplicas, MaxReplicas: w.hpa.Spec.MaxReplicas, Metrics: w.hpa.Spec.Metrics, Behavior: w.hpa.Spec.Behavior})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := policy.Input{Now: now, Policy: p, Options: policy.DefaultOptions(), Errors: w.errs, State: state}
+	in.Options.Compat = policy.CompatHPA
+	in.Target = policy.Target{SpecReplicas: policy.WishedReplicas(w.scale.Spec.Replicas), StatusReplicas: policy.ObservedReplicas(w.scale.Status.Replicas)}
+	for _, p := range w.pods {
+		in.Pods = append(in.Pods, podOf(p))
+	}
+	for i := range w.usage {
+		u := &w.usage[i]
+		to := policy.PodUsage{Pod: u.Name, Timestamp: u.Timestamp.Time, Window: u.Window.Duration}
+		for _, c := range u.Containers {
+			to.Containers = append(to.Containers, policy.ContainerUsage{Name: c.Name, Usage: resourcesOf(c.Usage)})
+		}
+		in.Usage = append(in.Usage, to)
+	}
+	for id, values := range w.custom {
+		m := policy.PodsMetric{Metric: id}
+		for _, v := range values {
+			m.Pods = append(m.Pods, policy.PodValue{Pod: v.DescribedObject.Name, Value: policy.MilliOf(v.Value), Timestamp: v.Timestamp.Time, Window: time.Minute})
+		}
+		in.PodsMetrics = append(in.PodsMetrics, m)
+	}
+	for id, v := range w.object {
+		in.ObjectMetrics = append(in.ObjectMetrics, policy.ObjectMetric{Metric: id, Value: policy.MilliOf(v.Value)})
+	}
+	for id, values := range w.external {
+		m := policy.ExternalMetric{Metric: id}
+		for _, v := range values {
+			m.Values = append(m.Values, policy.MilliOf(v.Value))
+		}
+		in.ExternalMetrics = append(in.ExternalMetrics, m)
+	}
+	return in
+}
+
+func podOf(p *corev1.Pod) policy.Pod {
+	to := policy.Pod{Name: p.Name, Phase: p.Status.Phase, Deleting: p.DeletionTimestamp != nil}
+	if p.Status.StartTime != nil {
+		to.StartTime = p.Status.StartTime.Time
+	}
+	for _, c := range p.Status.Conditions {
+		to.Ready, to.ReadyTransition = c.Status, c.LastTransitionTime.Time
+	}
+	if p.Spec.Resources != nil {
+		to.Requests = resourcesOf(p.Spec.Resources.Requests)
+	}
+	to.Containers, to.InitContainers = containersOf(p.Spec.Containers), containersOf(p.Spec.InitContainers)
+	return to
+}
+
+func containersOf(cs []corev1.Container) (out []policy.Container) {
+	for _, c := range cs {
+		always := c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
+		out = append(out, policy.Container{Name: c.Name, Always: always, Requests: resourcesOf(c.Resources.Requests)})
+	}
+	return out
+}
+
+func resourcesOf(list corev1.ResourceList) (out policy.Resources) {
+	for id, q := range list {
+		out = append(out, policy.Resource{Name: id, Milli: policy.MilliOf(q)})
+	}
+	slices.SortFunc(out, func(a, b policy.Resource) int { return cmp.Compare(a.Name, b.Name) })
+	return out
+}
+
+// forget takes the conditions of the last pass out of the HPA's status, so that those found after the next are that pass's.
+// ScaledToZero stays where it is True: the controller reads it.
+func (w *world) forget() {
+	w.hpa = w.hpa.DeepCopy()
+	w.hpa.Status.Conditions = slices.DeleteFunc(w.hpa.Status.Conditions, func(c autoscalingv2.HorizontalPodAutoscalerCondition) bool {
+		return c.Type != autoscalingv2.ScaledToZero || c.Status != corev1.ConditionTrue
+	})
+}

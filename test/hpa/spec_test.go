@@ -1,0 +1,100 @@
+package hpa
+
+import (
+	"fmt"
+
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	defaults "k8s.io/kubernetes/pkg/apis/autoscaling/v2"
+)
+
+// drawHPA draws a specification, with the API server's defaults.
+func (w *world) drawHPA() *autoscalingv2.HorizontalPodAutoscaler {
+	h := &autoscalingv2.HorizontalPodAutoscaler{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace, UID: "uid"}}
+	h.Spec.ScaleTargetRef = autoscalingv2.CrossVersionObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Name: name}
+	for i := range pick(w.r, 1, 1, 1, 2, 3) {
+		h.Spec.Metrics = append(h.Spec.Metrics, w.drawMetric(fmt.Sprintf("m%d", i)))
+	}
+	w.limits(h)
+	if w.one(2) {
+		h.Spec.Behavior = &autoscalingv2.HorizontalPodAutoscalerBehavior{ScaleUp: w.drawRules(), ScaleDown: w.drawRules()}
+	}
+	defaults.SetDefaults_HorizontalPodAutoscaler(h)
+	return h
+}
+
+// limits draws the minimum and the maximum.
+func (w *world) limits(h *autoscalingv2.HorizontalPodAutoscaler) {
+	h.Spec.MaxReplicas = pick[int32](w.r, 20, 20, 20, 10, 6, 3)
+	least := int32(1 + w.r.IntN(3))
+	for _, m := range h.Spec.Metrics {
+		if (m.Object != nil || m.External != nil) && w.one(2) {
+			least = 0
+		}
+	}
+	h.Spec.MinReplicas = &least
+}
+
+func (w *world) drawMetric(id string) (m autoscalingv2.MetricSpec) {
+	target := func(kind autoscalingv2.MetricTargetType, text string) (t autoscalingv2.MetricTarget) {
+		t.Type = kind
+		q := resource.MustParse(text)
+		if kind == autoscalingv2.ValueMetricType {
+			t.Value = &q
+		} else {
+			t.AverageValue = &q
+		}
+		return t
+	}
+	const average, value = autoscalingv2.AverageValueMetricType, autoscalingv2.ValueMetricType
+	percent := pick[int32](w.r, 50, 50, 60, 70, 80, 100, 150)
+	utilization := autoscalingv2.MetricTarget{Type: autoscalingv2.UtilizationMetricType, AverageUtilization: &percent}
+	which := autoscalingv2.MetricIdentifier{Name: id}
+	switch w.r.IntN(8) {
+	case 0, 1, 2:
+		m = autoscalingv2.MetricSpec{Type: "Resource", Resource: &autoscalingv2.ResourceMetricSource{Name: pick[corev1.ResourceName](w.r, "cpu", "cpu", "memory"), Target: utilization}}
+	case 3:
+		m = autoscalingv2.MetricSpec{Type: "Resource", Resource: &autoscalingv2.ResourceMetricSource{Name: "cpu", Target: target(average, pick(w.r, "50m", "100m", "333m"))}}
+		if w.one(3) {
+			m.Resource.Name, m.Resource.Target = "memory", target(average, "100Mi")
+		}
+	case 4:
+		m = autoscalingv2.MetricSpec{Type: "ContainerResource", ContainerResource: &autoscalingv2.ContainerResourceMetricSource{
+			Name: "cpu", Container: pick(w.r, "c", "c", "c", "d", "s"), Target: pick(w.r, utilization, target(average, "50m")),
+		}}
+	case 5:
+		m = autoscalingv2.MetricSpec{Type: "Pods", Pods: &autoscalingv2.PodsMetricSource{Metric: which, Target: target(average, "20")}}
+	case 6:
+		of := autoscalingv2.CrossVersionObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Name: "queue"}
+		m = autoscalingv2.MetricSpec{Type: "Object", Object: &autoscalingv2.ObjectMetricSource{Metric: which, DescribedObject: of, Target: pick(w.r, target(value, "30"), target(average, "10"))}}
+	case 7:
+		m = autoscalingv2.MetricSpec{Type: "External", External: &autoscalingv2.ExternalMetricSource{Metric: which, Target: pick(w.r, target(value, "30"), target(average, "10"))}}
+	}
+	return m
+}
+
+// drawRules draws one direction of a behavior; what it leaves out is defaulted.
+func (w *world) drawRules() *autoscalingv2.HPAScalingRules {
+	if w.one(3) {
+		return nil
+	}
+	s := &autoscalingv2.HPAScalingRules{}
+	if w.one(2) {
+		s.StabilizationWindowSeconds = new(pick[int32](w.r, 0, 15, 60, 120, 300, 600))
+	}
+	if w.one(2) {
+		s.SelectPolicy = new(pick(w.r, autoscalingv2.MaxChangePolicySelect, autoscalingv2.MinChangePolicySelect, autoscalingv2.DisabledPolicySelect))
+	}
+	if w.one(3) {
+		s.Tolerance = new(resource.MustParse(pick(w.r, "0", "0.05", "0.2", "500m")))
+	}
+	for range w.r.IntN(4) {
+		s.Policies = append(s.Policies, autoscalingv2.HPAScalingPolicy{
+			Type:  pick(w.r, autoscalingv2.PodsScalingPolicy, autoscalingv2.PercentScalingPolicy),
+			Value: pick[int32](w.r, 1, 2, 4, 10, 50, 100, 150), PeriodSeconds: pick[int32](w.r, 1, 15, 30, 60, 600),
+		})
+	}
+	return s
+}
