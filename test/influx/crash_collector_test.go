@@ -25,34 +25,28 @@ import (
 // of the witness must be in the first database, with its value.
 func TestCrashCollector(t *testing.T) {
 	t.Parallel() // both mostly wait
-	rounds := 10
-	if os.Getenv("PLIMSOLL_CRASH") == "full" {
-		rounds = 50
-	}
-	bin := filepath.Join(t.TempDir(), "plimsoll")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "./cmd/plimsoll")
-	build.Dir = filepath.Join("..", "..")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("cannot build plimsoll: %v\n%s", err, out)
-	}
-	s := influxtest.Start18(t)
-	ready(s)
-	s.Query("", `CREATE DATABASE "witness"`)
-	c := &killedCollector{t: t, server: s, road: newRoad(t, s.URL), bin: bin, dir: t.TempDir()}
-	for i := range rounds {
-		if i%4 == 3 { // with the server away, so that a backlog outlives its process
-			c.road.put(away)
+	both(t, func(t *testing.T, s *influxtest.Server) {
+		full := os.Getenv("PLIMSOLL_CRASH") == "full"
+		rounds := map[int]map[bool]int{1: {false: 10, true: 50}, 2: {false: 4, true: 10}}[s.Major][full]
+		ready(s)
+		c := &killedCollector{t: t, server: s, road: newRoad(t, s.URL), bin: product(t), dir: t.TempDir()}
+		c.makeWitness()
+		for i := range rounds {
+			if i%4 == 3 { // with the server away, so that a backlog outlives its process
+				c.road.put(away)
+			}
+			c.live(i)
+			c.road.put(open)
+			c.witness()
 		}
-		c.live(i)
-		c.road.put(open)
-		c.witness()
-	}
-	c.drain()
-	points, lost := c.compare()
-	t.Logf("\n| %d kill -9 of `plimsoll collector`, restarted on the same queue (fields) | %d | 0 | %d | | |", rounds, points, lost)
-	if points == 0 {
-		t.Error("the collector queued nothing")
-	}
+		c.drain()
+		points, lost := c.compare()
+		on := map[int]string{1: "", 2: ", InfluxDB 2.7"}[s.Major]
+		t.Logf("\n| %d kill -9 of `plimsoll collector` at random moments, restarted on the same queue%s | %d fields | 0 | %d | | |", rounds, on, points, lost)
+		if points == 0 {
+			t.Error("the collector queued nothing")
+		}
+	})
 }
 
 // killedCollector is a collector that is killed, and what its queue held.
@@ -66,8 +60,9 @@ type killedCollector struct {
 // live runs the collector for a random time and kills it.
 func (c *killedCollector) live(round int) {
 	c.t.Helper()
-	cmd := exec.CommandContext(c.t.Context(), c.bin, "collector", "--influx-url", c.road.URL, "--influx-bucket", "plimsoll", "--node", "n", "--queue", c.dir,
-		"--interval", "1s", "--queue-sync", fmt.Sprintf("%ds", round%2), "--listen", "127.0.0.1:0")
+	args := []string{"collector", "--influx-url", c.road.URL, "--influx-bucket", "plimsoll", "--node", "n", "--queue", c.dir,
+		"--interval", "1s", "--queue-sync", fmt.Sprintf("%ds", round%2), "--listen", "127.0.0.1:0"}
+	cmd := exec.CommandContext(c.t.Context(), c.bin, append(args, credentials(c.server, c.server.Token)...)...)
 	var log bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &log, &log
 	if err := cmd.Start(); err != nil {
@@ -145,12 +140,31 @@ func (c *killedCollector) witness() {
 	}
 }
 
+// makeWitness makes the second database.
+func (c *killedCollector) makeWitness() {
+	c.t.Helper()
+	if c.server.Major == 1 {
+		c.server.Query("", `CREATE DATABASE "witness"`)
+		return
+	}
+	var orgs struct{ Orgs []struct{ ID string } }
+	c.server.JSON(http.MethodGet, "/api/v2/orgs?org="+c.server.Org, nil, &orgs)
+	c.server.JSON(http.MethodPost, "/api/v2/buckets", map[string]any{"name": "witness", "orgID": orgs.Orgs[0].ID, "retentionRules": []any{}}, nil)
+}
+
 // post writes lines into the second database without any of the code under test.
 func (c *killedCollector) post(lines []byte) {
 	c.t.Helper()
-	r, err := http.NewRequestWithContext(c.t.Context(), http.MethodPost, c.server.URL+"/write?db=witness&precision=ms", bytes.NewReader(lines))
+	to := c.server.URL + "/write?db=witness&precision=ms"
+	if c.server.Major == 2 {
+		to = c.server.URL + "/api/v2/write?org=" + c.server.Org + "&bucket=witness&precision=ms"
+	}
+	r, err := http.NewRequestWithContext(c.t.Context(), http.MethodPost, to, bytes.NewReader(lines))
 	if err != nil {
 		c.t.Fatal(err)
+	}
+	if c.server.Token != "" {
+		r.Header.Set("Authorization", "Token "+c.server.Token)
 	}
 	resp, err := http.DefaultClient.Do(r)
 	if err != nil {
