@@ -14,7 +14,7 @@ import (
 func TestConcurrentUse(t *testing.T) {
 	const writers, each = 4, 500
 	q := mustOpen(t, Options{Dir: t.TempDir(), SegmentBytes: 4 << 10, SyncEvery: time.Millisecond, BatchPoints: 7, InFlightBytes: 4 << 10, disk: lazyDisk{}})
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	var all sync.WaitGroup
 	all.Go(func() { _ = q.Run(ctx) })
