@@ -41,7 +41,11 @@ func (d *Document) At(field string, err error) error {
 }
 
 func (d *Document) fail(n *yaml.Node, field string, err error) error {
-	return &Error{Document: d.Number, Line: d.Line + n.Line - 1, Column: n.Column, Field: field, Err: err}
+	column := n.Column
+	if n.Line == 1 {
+		column += d.column
+	}
+	return &Error{Document: d.Number, Line: d.Line + n.Line - 1, Column: column, Field: field, Err: err}
 }
 
 func (d *Document) failf(n *yaml.Node, field, format string, args ...any) error {

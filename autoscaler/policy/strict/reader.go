@@ -9,11 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
-	"strconv"
 	"strings"
-
-	"go.yaml.in/yaml/v3"
 )
 
 // MaxDocument is the largest document that is read, in bytes.
@@ -51,45 +47,39 @@ func (e *Error) Unwrap() error { return e.Err }
 // ErrTooLarge is the cause of the error for a document above MaxDocument.
 var ErrTooLarge = fmt.Errorf("the document is larger than %d MiB", MaxDocument>>20)
 
-// Reader splits a stream into documents: YAML documents divided by "---", or JSON with one document a line.
+// Reader splits a stream into documents: YAML documents divided by "---" or ended by "...", or JSON objects one after the other.
 type Reader struct {
 	in     *bufio.Reader
 	line   int    // lines read so far
 	number int    // documents handed out
 	kept   string // a line that belongs to the next document
+	rest   chunk  // what follows the object handed out last
 	end    bool
 }
 
 // NewReader reads from r.
 func NewReader(r io.Reader) *Reader { return &Reader{in: bufio.NewReaderSize(r, 64<<10)} }
 
-// Document is one document, not yet decoded.
-type Document struct {
-	Number int // from 1
-	Line   int // of its first line, from 1
-	root   *yaml.Node
-	nodes  map[string]*yaml.Node // by path, filled by Decode
-	budget int
-}
-
 // Next returns the next document that is not empty, io.EOF after the last. After an *Error about one document the next
 // one may be read.
 func (r *Reader) Next() (*Document, error) {
 	for {
-		text, first, err := r.text()
-		if err == nil || errors.Is(err, ErrTooLarge) {
-			if err == nil && blank(text) {
-				continue
-			}
+		c, err := r.rest, error(nil)
+		if r.rest = (chunk{}); c.text == "" {
+			c.text, c.line, err = r.text()
+		}
+		switch {
+		case errors.Is(err, ErrTooLarge):
 			r.number++
-		}
-		if err != nil {
-			if errors.Is(err, ErrTooLarge) {
-				return nil, &Error{Document: r.number, Line: first, Err: err}
-			}
+			return nil, &Error{Document: r.number, Line: c.line, Err: err}
+		case err != nil:
 			return nil, err
+		case blank(c.text):
+			continue
 		}
-		return parse(r.number, first, text)
+		r.number++
+		c, r.rest = c.splitJSON()
+		return parse(r.number, c)
 	}
 }
 
@@ -97,6 +87,7 @@ func (r *Reader) Next() (*Document, error) {
 func (r *Reader) text() (text string, first int, err error) {
 	var b strings.Builder
 	first, size := r.line+1, 0
+	prev := r.kept // the line before
 	if r.kept != "" {
 		first = r.line
 		b.WriteString(r.kept)
@@ -113,10 +104,14 @@ func (r *Reader) text() (text string, first int, err error) {
 			break
 		}
 		r.line++
-		if marker(line) || (strings.HasPrefix(line, "{") && oneLineJSON(b.String())) {
+		if isMarker(line, "---") || opens(line) && closes(prev) && json.Valid([]byte(b.String())) {
 			r.kept = line
 			break
 		}
+		if isMarker(line, "...") {
+			break
+		}
+		prev = line
 		if size += len(line); size <= MaxDocument {
 			b.WriteString(line)
 		}
@@ -144,16 +139,10 @@ func (r *Reader) readLine() (string, error) {
 	}
 }
 
-// marker says whether a line divides documents.
-func marker(line string) bool {
-	rest, ok := strings.CutPrefix(line, "---")
+// isMarker says whether a line is the marker "---" or "...", with what may follow it.
+func isMarker(line, marker string) bool {
+	rest, ok := strings.CutPrefix(line, marker)
 	return ok && (rest == "" || strings.ContainsRune(" \t\r\n", rune(rest[0])))
-}
-
-// oneLineJSON says whether what was read so far is one whole JSON object on one line.
-func oneLineJSON(s string) bool {
-	s = strings.TrimRight(s, "\r\n")
-	return strings.HasPrefix(s, "{") && !strings.Contains(s, "\n") && json.Valid([]byte(s))
 }
 
 // blank says whether a document has nothing but markers, comments and directives.
@@ -166,27 +155,4 @@ func blank(text string) bool {
 		return false
 	}
 	return true
-}
-
-// syntaxLine finds the line in an error of the YAML parser.
-var syntaxLine = regexp.MustCompile(`^yaml: line (\d+): `)
-
-// parse reads the text of one document.
-func parse(number, first int, text string) (*Document, error) {
-	d := &Document{Number: number, Line: first}
-	var doc yaml.Node
-	if err := yaml.Unmarshal([]byte(text), &doc); err != nil {
-		e := &Error{Document: number, Line: first, Err: errors.New("cannot be read as YAML: " + strings.TrimPrefix(err.Error(), "yaml: "))}
-		if m := syntaxLine.FindStringSubmatch(err.Error()); m != nil {
-			n, _ := strconv.Atoi(m[1])
-			e.Line += n - 1
-			e.Err = errors.New("cannot be read as YAML: " + strings.TrimPrefix(err.Error(), m[0]))
-		}
-		return nil, e
-	}
-	if doc.Kind != yaml.DocumentNode || len(doc.Content) != 1 {
-		return nil, &Error{Document: number, Line: first, Err: errors.New("the document is empty")}
-	}
-	d.root = doc.Content[0]
-	return d, nil
 }

@@ -103,6 +103,50 @@ func TestDecodeErrors(t *testing.T) {
 	f("text: 'a", `cannot be read as YAML`)
 }
 
+// TestDocuments: however documents follow each other, none is passed over, and each knows where it stands.
+func TestDocuments(t *testing.T) {
+	f := func(in string, want ...string) {
+		t.Helper()
+		var got []string
+		for r := NewReader(strings.NewReader(in)); ; {
+			doc, err := r.Next()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			var k kinds
+			if err == nil {
+				err = doc.Decode(&k)
+			}
+			var e *Error
+			switch {
+			case errors.As(err, &e):
+				got = append(got, e.Error())
+			case err != nil:
+				t.Fatal(err)
+			default:
+				got = append(got, k.Text+doc.At("text", errors.New("")).Error()[len("document 1, "):])
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%q: %s", in, diff)
+		}
+	}
+	a, b := `aline 1, column 10: text: `, `bline 2, column 10: text: `
+	f("text: a\n---\ntext: b\n", "aline 1, column 7: text: ", "bline 3, column 7: text: ")
+	f("text: a\n...\ntext: b\n...\n", "aline 1, column 7: text: ", "bline 3, column 7: text: ")
+	f("text: a\n... # end\n---\ntext: b\n", "aline 1, column 7: text: ", "bline 4, column 7: text: ")
+	f(`{"text": "a"}`+"\n"+`{"text": "b"}`+"\n", a, b)
+	f(`{"text": "a"}{"text": "b"}`, a, "bline 1, column 23: text: ")
+	f(`{"text": "a"} {"text": "b"}`+"\n---\n"+`{"text": "c"}`, a, "bline 1, column 24: text: ", "cline 3, column 10: text: ")
+	f("{\n  \"text\": \"a\"\n}\n{\n\t\"text\": \"b\"\n} \n\n {\"text\": \"c\"}\n", "aline 2, column 11: text: ", "bline 5, column 10: text: ", "cline 8, column 11: text: ")
+	f("---\n\n# two\n"+`{"text": "a"}`+"\n"+`{"text": "b"}`, "aline 4, column 10: text: ", "bline 5, column 10: text: ")
+	f("  "+`{"text": "a"}`+"\n  "+`{"text": "b"}`+"\n", "aline 1, column 12: text: ", "bline 2, column 12: text: ")
+	f("text: |\n  {}\n  {}\n", "{}\n{}\nline 1, column 7: text: ")
+	f(`{"text": "a"}`+"\ntext: b\n", "document 1, line 1: cannot be read as YAML: did not find expected <document start>")
+	f("text: a\n--- {text: b}\n", "aline 1, column 7: text: ", "bline 2, column 12: text: ")
+	f(`{"text": "a"} {"txt": "b"}`, a, `document 2, line 1, column 16: unknown field "txt"`)
+}
+
 // TestAliases: aliases are followed, and what they blow up to is bounded.
 func TestAliases(t *testing.T) {
 	var in strings.Builder
@@ -133,6 +177,8 @@ func FuzzDecode(f *testing.F) {
 	f.Add(every + "---\n" + every)
 	f.Add("{\"text\": \"a\"}\n{\"text\": \"b\"}\n")
 	f.Add("a: &a\n- *a\n")
+	f.Add("text: a\n...\ntext: b\n")
+	f.Add("{\"text\": \"a\"} {\n\"text\": \"b\"\n}\n {}")
 	f.Fuzz(func(t *testing.T, in string) {
 		r := NewReader(strings.NewReader(in))
 		for {
