@@ -180,6 +180,7 @@ func TestRunErrors(t *testing.T) {
 	f(with("{specReplicas: 1}", "{specReplicas: 99999999999}"), `"99999999999" is too large`, 0)
 	f(with("{specReplicas: 1}", "[1]"), `target: must be a mapping, not a list`, 0)
 	f(with("usage: [{pod: p1", "usage: [{pod: p1}, {pod: p1"), `usage[1].pod: "p1" is given twice`, 0)
+	f(small+"looks: [{metric: cpu, window: 5s}, {metric: memory, window: 5s}, {metric: cpu, window: 3s}]\n", `looks[2].window: "3s" does not come after "5s"`, 0)
 	f("now: [\n", `cannot be read as YAML`, 0)
 	f(small+"---\nnow: {\n", `document 2, line `, 1)
 	f("a: &a [x]\n"+small, `unknown field "a"`, 0)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"plimsoll.dev/plimsoll/autoscaler/policy"
@@ -95,6 +96,7 @@ func (c *Case) measurements(in *policy.Input) (err error) {
 	if in.Usage, err = convertUsage("usage", c.Usage); err != nil {
 		return err
 	}
+	longest := map[corev1.ResourceName]time.Duration{}
 	for i, l := range c.Looks {
 		at := fmt.Sprintf("looks[%d]", i)
 		out := policy.Look{Metric: l.Metric, Window: l.Window}
@@ -103,9 +105,10 @@ func (c *Case) measurements(in *policy.Input) (err error) {
 			return wrong(at+".metric", "is missing")
 		case l.Window <= 0:
 			return wrong(at+".window", "%q must be more than 0", l.Window)
-		case i > 0 && l.Metric == c.Looks[i-1].Metric && l.Window <= c.Looks[i-1].Window:
-			return wrong(at+".window", "%q does not come after %q: looks are given shortest first", l.Window, c.Looks[i-1].Window)
+		case l.Window <= longest[l.Metric]:
+			return wrong(at+".window", "%q does not come after %q: the looks of a metric are given shortest first", l.Window, longest[l.Metric])
 		}
+		longest[l.Metric] = l.Window
 		if l.Noise != nil {
 			if out.Noise, out.NoiseKnown = l.Noise.AsApproximateFloat64(), true; !(out.Noise >= 0) {
 				return wrong(at+".noise", "%q must not be negative", l.Noise.String())
