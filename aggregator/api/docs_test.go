@@ -34,7 +34,7 @@ func TestDocsShowTheGoldens(t *testing.T) {
 		head, _, _ := strings.Cut(block, "\n")
 		return head + "\n```" + kind + "\n" + strings.TrimSpace(body) + "\n```\n"
 	})
-	if n < 14 {
+	if n < 17 {
 		t.Errorf("%s has %d examples; their form is %s", docs, n, example)
 	}
 	if *update {
@@ -158,7 +158,7 @@ func TestDocsNameEverything(t *testing.T) {
 	for _, key := range sortKeys {
 		words = append(words, "`"+key+"`")
 	}
-	for _, w := range append(words, "`q`", "`limit`", "`sort`", "`namespace`", "`action`", "`start`", "`view`", "`workload`", "Retry-After") {
+	for _, w := range append(words, "`q`", "`limit`", "`sort`", "`namespace`", "`action`", "`start`", "`window`", "`level`", "`by`", "`cpu`", "`memory`", "`format`", "`view`", "`workload`", "Retry-After") {
 		if !strings.Contains(string(text), w) {
 			t.Errorf("%s does not tell of %s", docs, w)
 		}

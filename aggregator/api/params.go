@@ -80,6 +80,14 @@ func (p *params) oneOf(name string, allowed ...string) string {
 	return s
 }
 
+// oneOfOr is oneOf with a default that cannot be asked for.
+func (p *params) oneOfOr(name, def string, allowed ...string) string {
+	if !p.values.Has(name) {
+		return def
+	}
+	return p.oneOf(name, allowed...)
+}
+
 // someOf returns a comma list of allowed words, nil where the parameter is absent.
 func (p *params) someOf(name string, allowed ...string) []string {
 	if !p.values.Has(name) {

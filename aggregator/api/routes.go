@@ -30,6 +30,11 @@ func (a *API) Routes() []Route {
 	}
 	stream := get("/stream", a.getStream)
 	stream.Stream = true
+	report := func(path string, h func(http.ResponseWriter, *http.Request) error) Route {
+		r := get(path, h)
+		r.Timeout, r.InFlight = reportTime, reportsAtOnce
+		return r
+	}
 	return []Route{
 		get("/overview", a.getOverview),
 		get("/containers", a.getContainers),
@@ -39,6 +44,9 @@ func (a *API) Routes() []Route {
 		get("/decisions", a.getDecisions),
 		get("/missing", a.getMissing),
 		get("/series", a.getSeries),
+		report("/capacity", a.getCapacity),
+		report("/fit", a.getFit),
+		report("/rightsize", a.getRightsize),
 		stream,
 	}
 }

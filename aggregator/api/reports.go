@@ -1,0 +1,161 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"plimsoll.dev/plimsoll/aggregator/capacity"
+	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/internal/serve"
+)
+
+// A report reads weeks of history: it may take long, and few are made at once.
+const (
+	reportTime    = 2 * time.Minute
+	reportsAtOnce = 2
+)
+
+// What a report's window may be; the rooms' own bounds.
+const (
+	windowDefault = 14 * 24 * time.Hour
+	windowLeast   = time.Hour
+	windowMost    = 400 * 24 * time.Hour
+)
+
+// reportCSP lets a report show what is in it, its own style and charts, and nothing else: no script, nothing fetched.
+const reportCSP = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// report is what package capacity makes.
+type report interface{ HTML(w io.Writer) error }
+
+// getCapacity answers GET /plimsoll/v1/capacity?window=&level=&format=.
+func (a *API) getCapacity(w http.ResponseWriter, r *http.Request) error {
+	p := readParams(r, "window", "level", "format")
+	window, page := p.stretch("window", windowDefault, windowLeast, windowMost), p.wantsPage(r)
+	level := p.oneOfOr("level", "", capacity.ClusterLevel, capacity.PoolLevel, capacity.NodeLevel, capacity.NamespaceLevel)
+	if p.err != nil {
+		return p.err
+	}
+	c, err := a.capacity(r.Context(), window)
+	if err != nil {
+		return err
+	}
+	if level != "" {
+		c.Scopes = slices.DeleteFunc(c.Scopes, func(s capacity.Scope) bool { return s.Level != level })
+	}
+	return answerReport(w, c, page)
+}
+
+// getFit answers GET /plimsoll/v1/fit?cpu=&memory=&by=&window=&format=.
+func (a *API) getFit(w http.ResponseWriter, r *http.Request) error {
+	p := readParams(r, "cpu", "memory", "by", "window", "format")
+	window, page := p.stretch("window", windowDefault, windowLeast, windowMost), p.wantsPage(r)
+	need := capacity.Need{By: capacity.By(p.oneOf("by", string(capacity.ByRequest), string(capacity.ByUse)))}
+	if v, ok := p.amount("cpu", "500m"); ok {
+		need.CPU = &v
+	}
+	if v, ok := p.amount("memory", "1Gi"); ok {
+		need.Memory = &v
+	}
+	if need.CPU == nil && need.Memory == nil {
+		p.fail("neither cpu nor memory is given: say how large a replica is, such as cpu=500m&memory=1Gi")
+	}
+	if p.err != nil {
+		return p.err
+	}
+	c, err := a.capacity(r.Context(), window)
+	if err != nil {
+		return err
+	}
+	f, err := capacity.Fit(c, need)
+	if err != nil {
+		return reportError(err)
+	}
+	return answerReport(w, f, page)
+}
+
+// getRightsize answers GET /plimsoll/v1/rightsize?window=&namespace=&kind=&name=&format=.
+func (a *API) getRightsize(w http.ResponseWriter, r *http.Request) error {
+	p := readParams(r, "window", "namespace", "kind", "name", "format")
+	page := p.wantsPage(r)
+	o := capacity.RightsizeOptions{Window: p.stretch("window", windowDefault, windowLeast, windowMost),
+		Namespace: p.text("namespace"), Kind: p.text("kind"), Name: p.text("name")}
+	if p.err != nil {
+		return p.err
+	}
+	if a.opts.History == nil {
+		return notFound("there is no history: this process keeps none, and advice needs at least a day of it")
+	}
+	now := time.Now()
+	snap, err := a.snapshot(now)
+	if err != nil {
+		return err
+	}
+	var targets []capacity.Target
+	if a.opts.Targets != nil {
+		targets = a.opts.Targets(now)
+	}
+	rs, err := capacity.Rightsize(r.Context(), a.opts.History, snap, targets, o)
+	if err != nil {
+		return reportError(err)
+	}
+	return answerReport(w, rs, page)
+}
+
+// capacity makes the report that two paths look at. Without a history it has the present only, and says so.
+func (a *API) capacity(ctx context.Context, window time.Duration) (*capacity.CapacityReport, error) {
+	snap, err := a.snapshot(time.Now())
+	if err != nil {
+		return nil, err
+	}
+	c, err := capacity.Capacity(ctx, a.opts.History, snap, capacity.CapacityOptions{Window: window})
+	if err != nil {
+		return nil, reportError(err)
+	}
+	return c, nil
+}
+
+// snapshot is the newest picture; a report of nothing would look like one of an empty cluster.
+func (a *API) snapshot(now time.Time) (*live.Snapshot, error) {
+	if s := a.opts.Pictures.Snapshot(now); s != nil {
+		return s, nil
+	}
+	return nil, unavailable("there is no report yet: no machine has sent a sample")
+}
+
+// reportError gives a report's error its status.
+func reportError(err error) error {
+	if errors.Is(err, capacity.ErrBadOptions) {
+		return badRequest("cannot make the report: %w", err)
+	}
+	return serve.ReadError("the history for the report", err)
+}
+
+// answerReport writes a report as JSON, or as a page.
+func answerReport(w http.ResponseWriter, v report, page bool) error {
+	h := w.Header()
+	h.Add("Vary", "Accept")
+	if !page {
+		return answer(w, v)
+	}
+	var b bytes.Buffer
+	if err := v.HTML(&b); err != nil {
+		return err
+	}
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", reportCSP)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Length", strconv.Itoa(b.Len()))
+	if _, err := w.Write(b.Bytes()); err != nil {
+		return nil //nolint:nilerr // the client has gone; there is nobody to tell
+	}
+	return nil
+}
