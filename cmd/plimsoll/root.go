@@ -86,7 +86,7 @@ Start with 'plimsoll run --demo' and open the address that it prints.`,
 	f.StringVar(&a.config, "config", "", "YAML file with values for flags, by their names")
 	f.StringVar(&a.logLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&a.logFormat, "log-format", "auto", "text, json, or auto: text on a terminal")
-	root.AddCommand(a.runCommand(), a.collectorCommand(), a.serverCommand(), a.influxCommand(), a.dashboardsCommand(), a.topCommand(), a.explainCommand(), a.decideCommand(), a.doctorCommand(), a.versionCommand())
+	root.AddCommand(a.runCommand(), a.collectorCommand(), a.serverCommand(), a.influxCommand(), a.dashboardsCommand(), a.topCommand(), a.explainCommand(), a.capacityCommand(), a.fitCommand(), a.rightsizeCommand(), a.decideCommand(), a.doctorCommand(), a.versionCommand())
 	root.AddCommand(hiddenCommands(a)...)
 	for _, c := range root.Commands() {
 		if c.Args == nil {

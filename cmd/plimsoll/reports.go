@@ -1,0 +1,245 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"plimsoll.dev/plimsoll/aggregator/capacity"
+)
+
+// reportOptions are the flags that the reports share.
+type reportOptions struct {
+	client
+	out    output
+	window days
+	file   string
+}
+
+func (o *reportOptions) flags(cmd *cobra.Command) {
+	o.window = days(14 * 24 * time.Hour)
+	o.patient(cmd, 3*time.Minute) // a report reads weeks of history
+	f := cmd.Flags()
+	f.Var(&o.window, "window", "how far back to look, such as 7d, 2w or 36h; 1h to 400d")
+	f.StringVar(&o.file, "out", "", "write to this file instead of standard output")
+	o.out.flags(cmd, "table", "wide", "json", "yaml", "csv", "html")
+	check := cmd.PreRunE
+	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
+		if w := time.Duration(o.window); w < time.Hour || w > 400*24*time.Hour {
+			return usagef("--window %q: want 1h to 400d", o.window.String())
+		}
+		return check(cmd, args)
+	}
+}
+
+// tabled is a report that can be shown as a table.
+type tabled interface {
+	Table(style capacity.Style) capacity.Table
+}
+
+// report asks for a report, decodes it into r, and writes it as the flags say. shown says what of it; nil: all.
+func (o *reportOptions) report(ctx context.Context, a *app, path string, q url.Values, r tabled, shown func() tabled) error {
+	q.Set("window", o.window.String())
+	q.Set("format", "json")
+	if o.out.format == "html" {
+		q.Set("format", "html")
+	}
+	var page []byte
+	err := progress(a.err, fmt.Sprintf("Reading %s of history", o.window.String()), func() (err error) {
+		if o.out.format == "html" {
+			page, err = o.fetch(ctx, path+"?"+q.Encode())
+			return err
+		}
+		return o.get(ctx, path+"?"+q.Encode(), r)
+	})
+	if err != nil {
+		return err
+	}
+	var b strings.Builder
+	if o.out.format == "html" {
+		b.Write(page)
+	} else if err := o.write(&b, r, shown); err != nil {
+		return err
+	}
+	if o.file == "" {
+		_, err := fmt.Fprint(a.out, b.String())
+		return err
+	}
+	if err := os.WriteFile(o.file, []byte(b.String()), 0o644); err != nil {
+		return fmt.Errorf("cannot write the report: %w", err)
+	}
+	return nil
+}
+
+// write writes the report in every format but HTML. The lines above a table are those of the whole report.
+func (o *reportOptions) write(b *strings.Builder, r tabled, shown func() tabled) error {
+	lines := r.Table(capacity.People).Lines
+	if shown != nil {
+		r = shown()
+	}
+	return o.out.print(b, r, func(t *table) {
+		style := capacity.People
+		if o.out.format == "csv" {
+			style = capacity.Raw
+		}
+		from := r.Table(style)
+		t.rows = from.Rows
+		for _, c := range from.Columns {
+			if c.Wide {
+				c.Name = wideOnly + c.Name
+			}
+			t.header = append(t.header, c.Name)
+		}
+		if style == capacity.Raw {
+			return
+		}
+		if t.lines = lines; len(t.rows) == 0 {
+			t.header = nil
+		} else if len(lines) > 0 {
+			t.lines = append(t.lines, "")
+		}
+	})
+}
+
+// levels are what capacity can be asked for, by the words of the command line.
+var levels = map[string]string{"cluster": capacity.ClusterLevel, "pools": capacity.PoolLevel, "nodes": capacity.NodeLevel, "namespaces": capacity.NamespaceLevel}
+
+func (a *app) capacityCommand() *cobra.Command {
+	o := &reportOptions{}
+	words := []string{"cluster", "pools", "nodes", "namespaces"}
+	cmd := &cobra.Command{
+		Use: "capacity [cluster|pools|nodes|namespaces]", Short: "Report how much room is left, and until when",
+		Long: `Report how much room is left: of the cluster, its nodes and its namespaces, what they have, what containers ask for, what they used
+over the window, and in how many days it will be used up if it goes on like this.
+
+A dash is a value that is not known, or not in sight. docs/reports.md says what each column means.`,
+		Example:   "  plimsoll capacity\n  plimsoll capacity nodes --window 30d -o csv\n  plimsoll capacity -o html --out capacity.html",
+		ValidArgs: completions(words),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 || len(args) == 1 && levels[args[0]] == "" {
+				return usagef("cannot report the capacity of %q: want one of %s, or nothing for all", strings.Join(args, " "), strings.Join(words, ", "))
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var r capacity.CapacityReport
+			q := url.Values{}
+			if len(args) == 0 {
+				return o.report(cmd.Context(), a, "/plimsoll/v1/capacity", q, &r, nil)
+			}
+			if o.out.format == "html" {
+				q.Set("level", levels[args[0]])
+			}
+			return o.report(cmd.Context(), a, "/plimsoll/v1/capacity", q, &r, func() tabled {
+				r.Scopes = slices.DeleteFunc(r.Scopes, func(s capacity.Scope) bool { return s.Level != levels[args[0]] })
+				return &r
+			})
+		},
+	}
+	o.flags(cmd)
+	return cmd
+}
+
+func (a *app) fitCommand() *cobra.Command {
+	o := &reportOptions{}
+	var cpu, memory amount
+	by := "request"
+	cmd := &cobra.Command{
+		Use: "fit", Short: "Say how many more replicas of a size fit, and where",
+		Long: `Say how many more replicas of a size fit, and on which nodes: by what is requested, as the scheduler goes, or by what was used
+(95th percentile over the window).`,
+		Example: "  plimsoll fit --cpu 500m --memory 1Gi\n  plimsoll fit --memory 2Gi --by use",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			q := url.Values{"by": {by}}
+			for name, v := range map[string]amount{"cpu": cpu, "memory": memory} {
+				if v != "" {
+					q.Set(name, string(v))
+				}
+			}
+			return o.report(cmd.Context(), a, "/plimsoll/v1/fit", q, &capacity.FitReport{}, nil)
+		},
+	}
+	o.flags(cmd)
+	f := cmd.Flags()
+	f.Var(&cpu, "cpu", "CPU of one replica, such as 500m or 2")
+	f.Var(&memory, "memory", "memory of one replica, such as 1Gi")
+	f.StringVar(&by, "by", by, "what counts as free: request (allocatable - requests) or use (allocatable - 95th percentile of use)")
+	// The names are fixed, so registering them cannot fail.
+	_ = cmd.RegisterFlagCompletionFunc("by", cobra.FixedCompletions(completions([]string{"request", "use"}), cobra.ShellCompDirectiveNoFileComp))
+	check := cmd.PreRunE
+	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
+		switch {
+		case cpu == "" && memory == "":
+			return usagef("say how large a replica is, such as --cpu 500m --memory 1Gi")
+		case by != "request" && by != "use":
+			return usagef("--by %q: want request or use", by)
+		}
+		return check(cmd, args)
+	}
+	return cmd
+}
+
+func (a *app) rightsizeCommand() *cobra.Command {
+	o := &reportOptions{}
+	var namespace string
+	cmd := &cobra.Command{
+		Use: "rightsize [NAMESPACE/NAME | NAMESPACE/KIND/NAME]", Short: "Report what containers should ask for",
+		Long: `Report for each container of each workload what it asks for and what it should: CPU by its 95th percentile, memory by its maximum and
+15 %; more after an OOM kill or where it was throttled; scaled workloads keep the load that they are kept at. Every row says why.`,
+		Example: "  plimsoll rightsize\n  plimsoll rightsize -n shop --window 30d\n  plimsoll rightsize shop/cart -o json",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 || len(args) == 1 && namespace != "" {
+				return usagef("name one workload, such as shop/cart, or a namespace with -n, or nothing for all")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			q := url.Values{}
+			if namespace != "" {
+				q.Set("namespace", namespace)
+			}
+			if len(args) == 1 {
+				keys := []string{"namespace", "kind", "name"}
+				parts := strings.SplitN(args[0], "/", 3)
+				if len(parts) == 2 {
+					keys = []string{"namespace", "name"}
+				}
+				if len(parts) == 1 || slices.Contains(parts, "") {
+					return usagef("workload %q: want namespace/name or namespace/kind/name", args[0])
+				}
+				for i, p := range parts {
+					q.Set(keys[i], p)
+				}
+			}
+			return o.report(cmd.Context(), a, "/plimsoll/v1/rightsize", q, &capacity.RightsizeReport{}, nil)
+		},
+	}
+	o.flags(cmd)
+	cmd.Flags().StringVarP(&namespace, "namespace", "n", "", "only this namespace")
+	return cmd
+}
+
+// amount is a flag for a quantity over 0, as Kubernetes writes them; it is sent as it was written.
+type amount string
+
+func (q *amount) String() string { return string(*q) }
+
+// Type names the flag's kind in help.
+func (q *amount) Type() string { return "quantity" }
+
+// Set checks the quantity.
+func (q *amount) Set(s string) error {
+	if v, err := resource.ParseQuantity(s); err != nil || v.Sign() <= 0 {
+		return fmt.Errorf("%q is not an amount over 0: want one such as 500m, 2 or 1Gi", s)
+	}
+	*q = amount(s)
+	return nil
+}
