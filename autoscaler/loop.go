@@ -149,16 +149,17 @@ func (l *Loop) ordered() []*target {
 }
 
 // firstDue spreads the targets over the interval, each always at the same place in it. It keeps away from the
-// interval's end, so that a pass that is a little late still falls into its own second.
+// interval's end, so that a pass that is a little late still falls into its own second. The time returned counts on the
+// monotonic clock, as now does: a wall clock that is set back must not put the next pass off until it has caught up.
 func firstDue(now time.Time, t Target, interval time.Duration) time.Time {
 	h := fnv.New64a()
 	h.Write([]byte(t.String()))
 	phase := time.Duration(float64(h.Sum64()%1000) / 1000 * 0.9 * float64(interval))
-	due := now.Truncate(interval).Add(phase)
-	if due.Before(now) {
-		due = due.Add(interval)
+	wait := now.Truncate(interval).Add(phase).Sub(now.Round(0))
+	if wait < 0 {
+		wait += interval
 	}
-	return due
+	return now.Add(wait)
 }
 
 // Health says what is wrong: no pass for a while, or decisions that cannot be kept.

@@ -39,6 +39,7 @@ func (l *Loop) restore(ctx context.Context, t *target, now time.Time) {
 		return
 	}
 	t.state = detail.State
+	monotonic(t.state, now)
 	if last.Reason != string(shuttingDown) {
 		at := last.Time.Add(holdEvery)
 		if at.After(now) {
@@ -53,6 +54,25 @@ func (l *Loop) restore(ctx context.Context, t *target, now time.Time) {
 		t.shown.Change = &change[0]
 		l.mu.Unlock()
 	}
+}
+
+// monotonic gives the times of a state that was written down a reading of the monotonic clock, as those have that passes of this
+// process add: else a wall clock that is set back would make them count for that much longer.
+func monotonic(s *policy.State, now time.Time) {
+	at := func(t *time.Time) {
+		if !t.IsZero() {
+			*t = now.Add(t.Sub(now.Round(0)))
+		}
+	}
+	for i := range s.Recommendations {
+		at(&s.Recommendations[i].At)
+	}
+	for _, events := range [][]policy.ScaleEvent{s.ScaleUps, s.ScaleDowns} {
+		for i := range events {
+			at(&events[i].At)
+		}
+	}
+	at(&s.RaisedAt)
 }
 
 // shuttingDown is the reason of a target's last entry before Plimsoll ends.
