@@ -151,6 +151,35 @@ func TestDeviceReset(t *testing.T) {
 	}
 }
 
+// TestLookAcrossGap: a load of half a core is one also in the first looks after a gap, of which nobody knows whether it was one or
+// a clock set forward; the first sample after it has nothing to be compared with.
+func TestLookAcrossGap(t *testing.T) {
+	for _, gap := range []float64{3, 30, 3600} {
+		p := newPicture(t, Options{})
+		a := web(1)
+		used := 0.0
+		for i := range 20 {
+			s := float64(i)
+			if used += 0.5; i >= 10 {
+				s += gap
+			}
+			apply(t, p, tick(sec(s), cpu(a, sec(s), used, 100)))
+			for _, w := range []time.Duration{time.Second, 3 * time.Second, time.Minute} {
+				got := p.Look(sec(s+0.1), "demo", "Service", "web", metric.CPUUsage, w)
+				switch known := i > 0 && (i != 10 || gap < 5); {
+				case known != (len(got) == 1):
+					t.Errorf("gap of %v s, sample %d, look of %s: %+v, want one: %v", gap, i, w, got, known)
+				case known && gap > 5 && math.Abs(got[0].Containers[0].Value-0.5) > 1e-9:
+					t.Errorf("gap of %v s, sample %d, look of %s: %v cores over %s, want 0.5", gap, i, w, got[0].Containers[0].Value, got[0].Window)
+				}
+			}
+			if got := p.Look(sec(s+0.1), "demo", "Service", "web", metric.MemoryWorkingSet, time.Minute); len(got) != 1 || got[0].Containers[0].Value != 100 {
+				t.Errorf("gap of %v s, sample %d: memory %+v, want 100", gap, i, got)
+			}
+		}
+	}
+}
+
 // TestClockStepsBack sets the node's clock back by an hour; the third sample is believed. Late copies of old batches are not.
 func TestClockStepsBack(t *testing.T) {
 	p := newPicture(t, Options{})

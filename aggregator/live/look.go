@@ -98,7 +98,7 @@ func (p *Picture) look(u *unit, id metric.ID, now, w int64) (out looked, ok bool
 		if !p.current(u, s, now) {
 			continue
 		}
-		v, t, window := s.mean(p.rows[id].Kind, w)
+		v, t, window := s.mean(p.rows[id].Kind, w, p.limit(u, s.lane))
 		if p.rows[id].Kind == metric.Counter && window == 0 {
 			return out, false
 		}
@@ -112,11 +112,13 @@ func (p *Picture) look(u *unit, id metric.ID, now, w int64) (out looked, ok bool
 	return out, ok
 }
 
-// mean returns the mean over the newest w milliseconds, the newest sample's time and the time really covered.
-func (s *series) mean(kind metric.Kind, w int64) (v float64, newest, window int64) {
+// mean returns the mean over the newest w milliseconds, the newest sample's time and the time really covered. Samples further
+// apart than gap are not joined: the value was stale between them, and after a clock that was set forward what a second used would be
+// spread over all that was jumped, which looks like no load at all.
+func (s *series) mean(kind metric.Kind, w, gap int64) (v float64, newest, window int64) {
 	last := int(s.n) - 1
 	t1, v1 := s.at(last)
-	first := s.since(int64(t1)-w, kind == metric.Counter)
+	first := s.since(int64(t1)-w, gap, kind == metric.Counter)
 	t0, v0 := s.at(first)
 	window = int64(t1) - int64(t0)
 	if kind == metric.Counter {
@@ -133,16 +135,16 @@ func (s *series) mean(kind metric.Kind, w int64) (v float64, newest, window int6
 	return sum / float64(last-first+1), int64(t1), window
 }
 
-// since returns the index of the sample nearest to time t; for a counter at least one before the newest, if there is one.
-func (s *series) since(t int64, counter bool) int {
-	i := int(s.n) - 1
-	if counter && i > 0 {
-		i--
-	}
+// since returns the index of the sample nearest to time t on this side of the newest gap; for a counter at least one before
+// the newest, if there is one.
+func (s *series) since(t, gap int64, counter bool) int {
+	last := int(s.n) - 1
+	i := last
 	for i > 0 {
 		here, _ := s.at(i)
 		next, _ := s.at(i - 1)
-		if abs(int64(next)-t) > abs(int64(here)-t) {
+		must := counter && i == last
+		if int64(here)-int64(next) > gap || !must && abs(int64(next)-t) > abs(int64(here)-t) {
 			break
 		}
 		i--
