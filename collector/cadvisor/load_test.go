@@ -48,7 +48,7 @@ func testLoad(t *testing.T) {
 	r := newReader(t, g.path)
 	path := c.path
 	var first, last *metric.Group
-	until(t, 60*time.Second, "the load shows", func() bool {
+	until(t, 2*time.Minute, "the load shows", func() bool {
 		first = group(r.Read(time.Now()), path)
 		return first != nil && sum(first, metric.CPUUsage) > 0.2 && sum(first, metric.Processes) >= 3 && sum(first, metric.MemoryRSS) > 15e6
 	})
@@ -63,7 +63,7 @@ func testLoad(t *testing.T) {
 	cores := 0.0
 	for range 6 {
 		first = group(r.Read(time.Now()), path)
-		until(t, 60*time.Second, "five seconds passed", func() bool {
+		until(t, 2*time.Minute, "five seconds passed", func() bool {
 			last = group(r.Read(time.Now()), path)
 			return last != nil && last.Points[0].T-first.Points[0].T >= 5000
 		})
@@ -145,7 +145,7 @@ func testOOM(t *testing.T) {
 	r := newReader(t, g.path)
 	before := r.Read(time.Now())
 	c.run(t, "dd if=/dev/zero of=/dev/null bs=256M count=1 >/dev/null 2>&1; sleep 1000")
-	until(t, 60*time.Second, "the kill is counted", func() bool {
+	until(t, 2*time.Minute, "the kill is counted", func() bool {
 		g := group(r.Read(time.Now()), c.path)
 		return g != nil && sum(g, metric.OOMKills) >= 1
 	})
@@ -225,7 +225,7 @@ func testNode(t *testing.T, disk bool) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
 	go func() { done <- r.Run(ctx) }()
-	until(t, 10*time.Second, "the file systems are known", func() bool { return r.disks.Load() != nil })
+	until(t, 2*time.Minute, "the file systems are known", func() bool { return r.disks.Load() != nil })
 	cancel()
 	if err := <-done; err != nil {
 		t.Errorf("Run: %v", err)
@@ -284,7 +284,7 @@ func testPressure(t *testing.T) {
 	write(t, c.dir("")+"/cpu.max", "20000 100000")
 	c.run(t, "yes >/dev/null & yes >/dev/null & yes >/dev/null")
 	r := newReader(t, g.path)
-	until(t, 60*time.Second, "the waiting shows", func() bool {
+	until(t, 2*time.Minute, "the waiting shows", func() bool {
 		g := group(r.Read(time.Now()), c.path)
 		return g != nil && sum(g, metric.CPUWaiting) > 0.2
 	})
@@ -305,7 +305,7 @@ func TestNetwork(t *testing.T) {
 	ready := filepath.Join(t.TempDir(), "ready")
 	cmd := own.run(t, "exec unshare -n sh -c 'ip link add tst0 type veth peer name tst1 && ip link set tst0 up && touch "+ready+"; sleep 1000'")
 	host.run(t, "sleep 1000")
-	until(t, 10*time.Second, "the namespace is there", func() bool { _, err := os.Stat(ready); return err == nil })
+	until(t, 2*time.Minute, "the namespace is there", func() bool { _, err := os.Stat(ready); return err == nil })
 	other.run(t, fmt.Sprintf("exec nsenter -t %d -n sleep 1000", cmd.Process.Pid))
 	r := newReader(t, g.path)
 	interfaces := func(c cg) string {
@@ -319,8 +319,8 @@ func TestNetwork(t *testing.T) {
 		}
 		return strings.Join(out, " ")
 	}
-	until(t, 10*time.Second, "the interface shows", func() bool { return strings.Contains(interfaces(own), "tst0") })
-	until(t, 10*time.Second, "the second process is in", func() bool {
+	until(t, 2*time.Minute, "the interface shows", func() bool { return strings.Contains(interfaces(own), "tst0") })
+	until(t, 2*time.Minute, "the second process is in", func() bool {
 		g := group(r.Read(time.Now()), other.path)
 		return g != nil && sum(g, metric.Processes) == 1
 	})

@@ -70,7 +70,7 @@ func (g cg) remove(t testing.TB) {
 		})
 		for i := len(dirs) - 1; i >= 0; i-- {
 			var err error
-			for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+			for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 				if err = syscall.Rmdir(dirs[i]); err != syscall.EBUSY {
 					break
 				}

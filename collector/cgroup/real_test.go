@@ -108,7 +108,7 @@ func (g group) remove(t testing.TB) {
 
 // retryBusy waits for a killed process to leave its cgroup.
 func retryBusy(f func() error) error {
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		if err := f(); !errors.Is(err, unix.EBUSY) || time.Now().After(end) {
 			return err
 		}

@@ -55,13 +55,14 @@ const (
 type socket struct {
 	path   string
 	client *http.Client
+	most   int64 // bytes of a list: maxList, or less in a test
 
 	mu    sync.Mutex
 	state SocketState
 }
 
 func newSocket(path string) *socket {
-	s := &socket{path: path}
+	s := &socket{path: path, most: maxList}
 	s.state = SocketState{Path: path, Runtime: s.runtime()}
 	dialer := net.Dialer{Timeout: answerDeadline}
 	s.client = &http.Client{
@@ -123,16 +124,16 @@ func (s *socket) list(ctx context.Context) (map[string]info, error) {
 		return nil, err
 	}
 	defer resp.Body.Close()
-	out, err := decodeList(resp.Body)
+	out, err := decodeList(resp.Body, s.most)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the list of containers from %q: %w", s.path, err)
 	}
 	return out, nil
 }
 
-// decodeList reads the answer to /containers/json, one container at a time, within the limits.
-func decodeList(r io.Reader) (map[string]info, error) {
-	lim := &io.LimitedReader{R: r, N: maxList}
+// decodeList reads the answer to /containers/json, one container at a time, within the limits; most is how many bytes.
+func decodeList(r io.Reader, most int64) (map[string]info, error) {
+	lim := &io.LimitedReader{R: r, N: most}
 	dec := json.NewDecoder(lim)
 	if t, err := dec.Token(); err != nil {
 		return nil, err
@@ -144,7 +145,7 @@ func decodeList(r io.Reader) (map[string]info, error) {
 		var c listed
 		if err := dec.Decode(&c); err != nil {
 			if lim.N <= 0 {
-				return nil, fmt.Errorf("it is longer than %d bytes", maxList)
+				return nil, fmt.Errorf("it is longer than %d bytes", most)
 			}
 			return nil, err
 		}

@@ -2,6 +2,7 @@ package process
 
 import (
 	"bufio"
+	"io"
 	"math"
 	"os"
 	"os/exec"
@@ -21,10 +22,12 @@ import (
 // burn is a shell's piece of work that takes a few tenths of a second.
 const burn = `i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done;`
 
-// play is a running shell in a process group of its own, which says what it has done line by line.
+// play is a running shell in a process group of its own, which says what it has done line by line, and may wait on its
+// standard input for the word to go on.
 type play struct {
 	cmd   *exec.Cmd
 	lines *bufio.Scanner
+	in    io.WriteCloser
 	start time.Time
 }
 
@@ -37,7 +40,11 @@ func start(t *testing.T, script string) *play {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &play{cmd: cmd, lines: bufio.NewScanner(out), start: time.Now()}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &play{cmd: cmd, lines: bufio.NewScanner(out), in: in, start: time.Now()}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -50,6 +57,14 @@ func start(t *testing.T, script string) *play {
 
 func (p *play) target(e *metric.Entity) Target {
 	return Target{Entity: e, PID: p.cmd.Process.Pid, Start: p.start}
+}
+
+// goOn ends a wait.
+func (p *play) goOn(t *testing.T) {
+	t.Helper()
+	if _, err := io.WriteString(p.in, "go on\n"); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // said waits for the next line.
@@ -89,7 +104,7 @@ func one(p *play, e *metric.Entity) func() []Target {
 
 // A child that works, ends and was waited for: its time is in the sum before and after.
 func TestChildIsWaitedFor(t *testing.T) {
-	p := start(t, `(`+burn+` echo busy; read x </dev/null; exit 0); echo waited; sleep 60`)
+	p := start(t, `(`+burn+` echo busy; read x </dev/null; exit 0); echo waited; sleep 600`)
 	r := newReader(t, one(p, &metric.Entity{Container: "a"}))
 	p.said(t, "busy")
 	before := sample(t, r)
@@ -115,7 +130,7 @@ func TestChildIsWaitedFor(t *testing.T) {
 // A grandchild whose parent ended belongs to init, and its time goes there: it stays a member by its process group, and
 // what it used stays in the sum when it ends.
 func TestOrphan(t *testing.T) {
-	p := start(t, `( (`+burn+` echo busy; sleep 0.3; kill -9 $(exec sh -c 'echo $PPID')) & ); echo left; sleep 60`)
+	p := start(t, `exec 3<&0; ( (`+burn+` echo busy; read x <&3; kill -9 $(exec sh -c 'echo $PPID')) & ); echo left; sleep 600`)
 	r := newReader(t, one(p, &metric.Entity{Container: "a"}))
 	p.said(t, "left")
 	if got := sample(t, r)[metric.Processes]; got < 2 {
@@ -126,6 +141,7 @@ func TestOrphan(t *testing.T) {
 	if before[metric.CPUUsage] < 0.05 {
 		t.Errorf("before: got %v", before)
 	}
+	p.goOn(t)
 	after := untilProcesses(t, r, 2) // the shell and its sleep
 	if after[metric.CPUUsage] < before[metric.CPUUsage] {
 		t.Errorf("CPU time went back from %v to %v", before[metric.CPUUsage], after[metric.CPUUsage])
@@ -136,7 +152,7 @@ func TestOrphan(t *testing.T) {
 func untilProcesses(t *testing.T, r *Reader, n float64) map[metric.ID]float64 {
 	t.Helper()
 	last, more := 0.0, 0
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		v := sample(t, r)
 		if v[metric.CPUUsage] < last {
 			t.Errorf("CPU time went back from %v to %v", last, v[metric.CPUUsage])
@@ -158,10 +174,11 @@ func TestChildIsIgnored(t *testing.T) {
 	if _, err := exec.LookPath("perl"); err != nil {
 		t.Skip("needs perl: install Debian's perl-base")
 	}
-	p := start(t, `exec perl -e '$|=1; $SIG{CHLD}="IGNORE"; if (!fork) { for ($i=0;$i<10000000;$i++) {} print "busy\n"; sleep 1; exit } sleep 60 while 1'`)
+	p := start(t, `exec perl -e '$|=1; $SIG{CHLD}="IGNORE"; if (!fork) { for ($i=0;$i<10000000;$i++) {} print "busy\n"; <STDIN>; exit } sleep 60 while 1'`)
 	r := newReader(t, one(p, &metric.Entity{Container: "a"}))
 	p.said(t, "busy")
 	before := sample(t, r)
+	p.goOn(t)
 	after := untilProcesses(t, r, 1)
 	if before[metric.CPUUsage] < 0.05 || after[metric.CPUUsage] < before[metric.CPUUsage] {
 		t.Errorf("CPU time: got %v, then %v", before[metric.CPUUsage], after[metric.CPUUsage])
@@ -170,7 +187,7 @@ func TestChildIsIgnored(t *testing.T) {
 
 // Many short children: the kernel's own account is the truth, and the reader agrees at the end.
 func TestManyChildren(t *testing.T) {
-	p := start(t, `for n in 1 2 3 4 5 6 7 8; do for m in 1 2 3 4 5; do (i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done) & done; wait; done; echo done; sleep 60`)
+	p := start(t, `for n in 1 2 3 4 5 6 7 8; do for m in 1 2 3 4 5; do (i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done) & done; wait; done; echo done; sleep 600`)
 	r := newReader(t, one(p, &metric.Entity{Container: "a"}))
 	untilProcesses(t, r, 2)
 	p.said(t, "done")
@@ -200,7 +217,7 @@ func TestGone(t *testing.T) {
 	}
 	target = Target{Entity: e}
 	f("no process")
-	p := start(t, "sleep 60")
+	p := start(t, "sleep 600")
 	target = Target{Entity: e, PID: p.cmd.Process.Pid, Start: p.start.Add(-time.Minute)}
 	f("is another one")
 	target.Start = p.start
@@ -215,7 +232,7 @@ func TestGone(t *testing.T) {
 
 // A PID that is used again is another process, with and without a start that the caller knows.
 func TestReuse(t *testing.T) {
-	p := start(t, "sleep 60")
+	p := start(t, "sleep 600")
 	e := &metric.Entity{Container: "a"}
 	target := Target{Entity: e, PID: p.cmd.Process.Pid}
 	r := newReader(t, func() []Target { return []Target{target} })
@@ -231,7 +248,7 @@ func TestReuse(t *testing.T) {
 }
 
 func TestClockStep(t *testing.T) {
-	p := start(t, "sleep 60")
+	p := start(t, "sleep 600")
 	r := newReader(t, one(p, &metric.Entity{Container: "a"}))
 	now := time.Now().Round(0)
 	r.Read(now)
