@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -49,7 +50,7 @@ type meters struct {
 	duration prometheus.Histogram
 }
 
-func newMeters(r prometheus.Registerer, t *table) (*meters, error) {
+func newMeters(r prometheus.Registerer, of *Receiver) (*meters, error) {
 	dropped := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "plimsoll_ingest_samples_dropped_total",
 		Help: "Received samples that were not written, by reason."}, []string{"reason"})
 	m := &meters{
@@ -67,12 +68,17 @@ func newMeters(r prometheus.Registerer, t *table) (*meters, error) {
 		m.dropped[i] = dropped.WithLabelValues(reasonNames[i])
 	}
 	series := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "plimsoll_ingest_series",
-		Help: "Series that are known from the last minutes."}, func() float64 { return float64(t.size()) })
+		Help: "Series that are known from the last minutes."}, func() float64 { return float64(of.table.size()) })
+	troubles := make([]prometheus.Collector, 0, 4)
+	for _, why := range []string{NameTaken, ClockAhead, ClockBehind, TooManySeries} {
+		troubles = append(troubles, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "plimsoll_ingest_troubled_senders", ConstLabels: prometheus.Labels{"reason": why},
+			Help: "Nodes whose collector a person has to mend, by reason."}, func() float64 { return float64(of.troubled(why)) }))
+	}
 	if r == nil {
 		return m, nil
 	}
 	var errs []error
-	for _, c := range []prometheus.Collector{m.requests, m.written, dropped, m.lag, m.duration, series} {
+	for _, c := range append(troubles, m.requests, m.written, dropped, m.lag, m.duration, series) {
 		errs = append(errs, r.Register(c))
 	}
 	return m, errors.Join(errs...)
@@ -95,4 +101,14 @@ func (t *table) size() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return len(t.series)
+}
+
+// troubled is the number of nodes with a trouble.
+func (r *Receiver) troubled(reason string) (n int) {
+	for _, t := range r.Troubles(time.Now()) {
+		if t.Reason == reason {
+			n++
+		}
+	}
+	return n
 }

@@ -41,8 +41,8 @@ func New(o Options) (*Receiver, error) {
 	}
 	o = o.filled()
 	r := &Receiver{opts: o, table: newTable(o), history: make(chan struct{}, o.MaxInFlight), live: make(chan struct{}, o.MaxLive),
-		work: make(chan struct{}, 4), senders: senders{by: map[string]*sender{}}}
-	m, err := newMeters(o.Registerer, r.table)
+		work: make(chan struct{}, 4), senders: senders{log: o.Logger, by: map[string]*sender{}}}
+	m, err := newMeters(o.Registerer, r)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package ingest
 import (
 	"cmp"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -37,8 +38,14 @@ const (
 
 // senders are the processes that send, by the node that they send for.
 type senders struct {
-	mu sync.Mutex
-	by map[string]*sender
+	log *slog.Logger
+	mu  sync.Mutex
+	by  map[string]*sender
+}
+
+// tell says once that there is a trouble.
+func (s *senders) tell(t Trouble) {
+	s.log.Warn("a collector has to be mended", slog.String("node", t.Node), slog.String("reason", t.Reason), slog.String("message", t.Message))
 }
 
 type sender struct {
@@ -91,11 +98,15 @@ func (s *senders) claim(node, source, from string, now time.Time) error {
 	case now.Sub(x.heard) > silentAfter:
 		*x = sender{source: source}
 	case slices.Contains(x.pushed, source):
-		if now.Sub(x.rivalHeard) > silentAfter {
+		began := now.Sub(x.rivalHeard) > silentAfter
+		if began {
 			x.rival = Trouble{Node: node, Reason: NameTaken, Since: now}
 		}
 		x.rivalHeard = now
 		x.rival.Message = fmt.Sprintf("two collectors send as node %q, from %s and from %s: give each its own name with --node", node, x.from, from)
+		if began {
+			s.tell(x.rival)
+		}
 		return fmt.Errorf("another collector, at %s, sends as node %q: give each its own name with --node", x.from, node)
 	default:
 		x.pushed = append(x.pushed, x.source)
@@ -125,6 +136,20 @@ func (s *senders) clock(node string, off time.Duration, now time.Time) {
 		x.offTimes++
 	}
 	x.off, x.heard = off, now
+	if x.offTimes == clockTimes {
+		s.tell(x.clock(node))
+	}
+}
+
+// clock is the trouble of a clock that is off.
+func (x *sender) clock(node string) Trouble {
+	t := Trouble{Node: node, Reason: ClockAhead, Since: x.offSince}
+	way := "ahead of"
+	if x.off < 0 {
+		t.Reason, way = ClockBehind, "behind"
+	}
+	t.Message = fmt.Sprintf("the clock of node %q is %s %s this machine's: its values are not shown as present ones; set its clock (NTP)", node, x.off.Abs().Round(time.Second), way)
+	return t
 }
 
 // limited notes that samples of a node were left out because there are too many series.
@@ -135,11 +160,15 @@ func (s *senders) limited(node string, n int, now time.Time) {
 	if x == nil {
 		return
 	}
-	if now.Sub(x.limitHeard) > time.Minute {
+	began := now.Sub(x.limitHeard) > time.Minute
+	if began {
 		x.limit = Trouble{Node: node, Reason: TooManySeries, Since: now}
 	}
 	x.limit.Message = fmt.Sprintf("%d samples of node %q were left out: too many series are being sent; look for labels that change all the time", n, node)
 	x.limitHeard, x.heard = now, now
+	if began {
+		s.tell(x.limit)
+	}
 }
 
 // Troubles returns what is wrong with those who send at present, by node.
@@ -161,13 +190,7 @@ func (r *Receiver) Troubles(now time.Time) []Trouble {
 		if x.offTimes < clockTimes {
 			continue
 		}
-		t := Trouble{Node: node, Reason: ClockAhead, Since: x.offSince}
-		way := "ahead of"
-		if x.off < 0 {
-			t.Reason, way = ClockBehind, "behind"
-		}
-		t.Message = fmt.Sprintf("the clock of node %q is %s %s this machine's: its values are not shown as present ones; set its clock (NTP)", node, x.off.Abs().Round(time.Second), way)
-		out = append(out, t)
+		out = append(out, x.clock(node))
 	}
 	slices.SortFunc(out, func(a, b Trouble) int {
 		return cmp.Or(strings.Compare(a.Node, b.Node), strings.Compare(a.Reason, b.Reason))

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,6 +32,8 @@ type agentOptions struct {
 	servers           []string
 	history           string
 	listen, webConfig string
+
+	historyCAFile, historyTokenFile string
 }
 
 func (a *app) collectorCommand() *cobra.Command {
@@ -52,6 +55,8 @@ What the queue has taken survives kill -9 and arrives, until --queue-max-bytes o
 func (o *agentOptions) flags(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.servers, "server", nil, "a Plimsoll server for the live picture; may be repeated")
 	f.StringVar(&o.history, "history", "", "remote-write address for the history; the first --server's if empty, none to keep none")
+	f.StringVar(&o.historyCAFile, "history-ca-file", "", "PEM file with the certificate authority of --history, where that is not a --server")
+	f.StringVar(&o.historyTokenFile, "history-token-file", "", "file with user:password, or a bearer token, for --history, where that is not a --server")
 	f.StringVar(&o.caFile, "server-ca-file", "", "PEM file with the certificate authority of the servers")
 	f.StringVar(&o.tokenFile, "server-token-file", "", "file with user:password, or a bearer token, for the servers")
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8083", "address of its own metrics and health")
@@ -78,6 +83,14 @@ func (o *agentOptions) validate() error {
 		}
 		if err := checkURL("--history", o.history); err != nil {
 			return err
+		}
+	}
+	if o.historyCAFile+o.historyTokenFile != "" {
+		if o.history == "" || o.history == "none" {
+			return usagef("--history-ca-file and --history-token-file need --history")
+		}
+		if slices.ContainsFunc(o.servers, func(s string) bool { return sameHost(s, o.history) }) {
+			return usagef("--history %q is a --server: give --server-ca-file and --server-token-file", o.history)
 		}
 	}
 	if o.data == "" {

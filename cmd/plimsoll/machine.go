@@ -153,13 +153,16 @@ func healthError(h store.Health) error {
 }
 
 // conditions say what is wrong with Plimsoll itself; nothing when all is well.
-func (m *machine) conditions(time.Time) []api.Condition {
+func (m *machine) conditions(now time.Time) []api.Condition {
 	var out []api.Condition
 	if h := m.store.health(); !h.OK {
 		out = append(out, api.Condition{Type: "HistoryWritable", Status: "False", Reason: h.Reason, Message: h.Message, Since: h.Since})
 	}
 	if m.store.conditions != nil {
 		out = append(out, m.store.conditions()...)
+	}
+	for _, t := range m.ingest.Troubles(now) {
+		out = append(out, api.Condition{Type: "CollectorSound/" + t.Node, Status: "False", Reason: t.Reason, Message: t.Message, Since: t.Since})
 	}
 	if m.collector == nil {
 		return out

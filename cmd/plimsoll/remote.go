@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"sync"
 	"time"
 
@@ -53,12 +51,16 @@ func (o *remoteOptions) validate() error {
 type remoteHistory struct {
 	queue  *queue.Queue
 	writer *remote.Writer
+	door   doorFlags
 	log    *slog.Logger
 }
 
+// remoteDoor names the flags by which an engine is found.
+var remoteDoor = doorFlags{"--remote-url", "--remote-ca-file", "--remote-token-file"}
+
 // openRemoteWriter opens the writing half: the queue and what empties it.
-func openRemoteWriter(o historyOptions, end remote.EndpointOptions, log *slog.Logger, reg prometheus.Registerer, life *lifecycle) (*remoteHistory, error) {
-	h := &remoteHistory{log: logOf(log, "remote")}
+func openRemoteWriter(o historyOptions, end remote.EndpointOptions, door doorFlags, log *slog.Logger, reg prometheus.Registerer, life *lifecycle) (*remoteHistory, error) {
+	h := &remoteHistory{door: door, log: logOf(log, "remote")}
 	sender, err := remote.NewSender(remote.SenderOptions{Endpoint: end, Logger: h.log})
 	if err != nil {
 		return nil, err
@@ -67,31 +69,21 @@ func openRemoteWriter(o historyOptions, end remote.EndpointOptions, log *slog.Lo
 	if h.queue, err = openQueue(o, "remote", log, reg, life); err != nil {
 		return nil, err
 	}
-	if h.writer, err = remote.NewWriter(remote.WriterOptions{Sender: sender, Source: &inOrder{queue: h.queue}, DeadLetters: deadRecords{h.queue}, Logger: h.log, Registerer: reg}); err != nil {
+	if h.writer, err = remote.NewWriter(remote.WriterOptions{Sender: sender, Source: &inOrder{queue: h.queue}, DeadLetters: deadRecords{h.queue}, Logger: h.log, Registerer: reg, Fix: h.fix}); err != nil {
 		return nil, err
 	}
 	life.runs("remote writer", h.writer.Run)
 	return h, nil
 }
 
-// endpoint is the engine that the flags name.
-func endpoint(url, queryURL string, config *tls.Config, auth string) remote.EndpointOptions {
-	return remote.EndpointOptions{WriteURL: url, QueryURL: queryURL, Authorization: auth,
-		Transport: &http.Transport{TLSClientConfig: config, Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 4, IdleConnTimeout: 90 * time.Second, ForceAttemptHTTP2: true}}
-}
-
 // openRemote opens a history in another engine. Remote write has no place for decisions: those stay in the data folder.
 func openRemote(o historyOptions, log *slog.Logger, reg prometheus.Registerer, life *lifecycle) (*history, error) {
-	config, err := clientTLS(o.remote.caFile)
+	door, err := newLogin(o.remote.caFile, o.remote.tokenFile, 8, logOf(log, "login"))
 	if err != nil {
 		return nil, err
 	}
-	auth, err := readAuth(o.remote.tokenFile)
-	if err != nil {
-		return nil, err
-	}
-	end := endpoint(o.remote.url, o.remote.queryURL, config, auth)
-	h, err := openRemoteWriter(o, end, log, reg, life)
+	end := remote.EndpointOptions{WriteURL: o.remote.url, QueryURL: o.remote.queryURL, Transport: door}
+	h, err := openRemoteWriter(o, end, remoteDoor, log, reg, life)
 	if err != nil {
 		return nil, err
 	}
@@ -122,6 +114,9 @@ func (h *remoteHistory) Append(ctx context.Context, b *metric.Batch) error {
 	}
 	return nil
 }
+
+// fix says what can be done about a record that was not sent.
+func (h *remoteHistory) fix(e *remote.SendError) string { return h.door.fix(e.Status, e.Unwrap()) }
 
 func (h *remoteHistory) health() store.Health {
 	q, s := h.queue.Health(), h.queue.Stats()

@@ -1,43 +1,41 @@
 package main
 
 import (
+	"crypto/rand"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"plimsoll.dev/plimsoll/aggregator/api"
+	"plimsoll.dev/plimsoll/aggregator/ingest"
 	"plimsoll.dev/plimsoll/internal/serve"
+	"plimsoll.dev/plimsoll/internal/store"
+	"plimsoll.dev/plimsoll/internal/store/remote"
 )
 
 // openSinks opens what an agent sends to: a sender for each server, and the queue before the history.
 func (o *agentOptions) openSinks(log *slog.Logger, reg prometheus.Registerer, life *lifecycle) (*sinks, error) {
-	config, err := clientTLS(o.caFile)
-	if err != nil {
-		return nil, err
-	}
-	auth, err := readAuth(o.tokenFile)
+	door, err := newLogin(o.caFile, o.tokenFile, 4, logOf(log, "login"))
 	if err != nil {
 		return nil, err
 	}
 	out := &sinks{}
+	source := rand.Text()
 	history := o.history // where remote write takes the history; "" where InfluxDB does
 	if history == "" && o.influx.url == "" {
 		history = strings.TrimSuffix(o.servers[0], "/") + "/api/v1/write"
 	}
 	if len(o.servers) > 0 {
-		client := &http.Client{Transport: &http.Transport{TLSClientConfig: config, Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 2, IdleConnTimeout: 90 * time.Second, ForceAttemptHTTP2: true}}
-		f := newFanout(o.servers, history, client, auth, logOf(log, "live"), reg, life)
+		f := newFanout(o.servers, history, &http.Client{Transport: door, CheckRedirect: noRedirects}, source, logOf(log, "live"), reg, life)
 		out.live = f
-		out.checks = append(out.checks, serve.Check{Name: "live", Test: func() error {
-			var errs []error
-			for _, s := range f {
-				errs = append(errs, s.health())
-			}
-			return errors.Join(errs...)
-		}})
+		out.checks = append(out.checks, serve.Check{Name: "live", Test: f.health})
 	}
 	switch {
 	case o.influx.url != "":
@@ -46,14 +44,58 @@ func (o *agentOptions) openSinks(log *slog.Logger, reg prometheus.Registerer, li
 			return nil, err
 		}
 		out.history = toStore{h}
-		out.checks = append(out.checks, serve.Check{Name: "queue", Test: func() error { return healthError(h.health()) }})
+		out.queue(h.health, h.conditions)
 	case history != "none":
-		h, err := openRemoteWriter(o.historyOptions, endpoint(history, "", config, auth), log, reg, life)
+		end, names, err := o.historyEnd(history, source, door, log)
+		if err != nil {
+			return nil, err
+		}
+		h, err := openRemoteWriter(o.historyOptions, end, names, log, reg, life)
 		if err != nil {
 			return nil, err
 		}
 		out.history = toStore{h}
-		out.checks = append(out.checks, serve.Check{Name: "queue", Test: func() error { return healthError(h.health()) }})
+		out.queue(h.health, h.conditions)
 	}
 	return out, nil
+}
+
+// historyEnd is where the history goes, and with whose login: the servers' is for the servers alone.
+func (o *agentOptions) historyEnd(history, source string, servers *login, log *slog.Logger) (remote.EndpointOptions, doorFlags, error) {
+	end := remote.EndpointOptions{WriteURL: history, Headers: http.Header{}}
+	if slices.ContainsFunc(o.servers, func(s string) bool { return sameHost(s, history) }) {
+		end.Transport = servers
+		end.Headers.Set(ingest.SourceHeader, source)
+		return end, serverDoor, nil
+	}
+	door, err := newLogin(o.historyCAFile, o.historyTokenFile, 4, logOf(log, "login"))
+	end.Transport = door
+	return end, doorFlags{"--history", "--history-ca-file", "--history-token-file"}, err
+}
+
+// sameHost says whether two addresses are of one server.
+func sameHost(a, b string) bool {
+	x, err := url.Parse(a)
+	if err != nil {
+		return false
+	}
+	y, err := url.Parse(b)
+	return err == nil && x.Scheme == y.Scheme && strings.EqualFold(x.Host, y.Host)
+}
+
+// queue adds the checks of a history that is queued: that it is taken, and that it is sent on.
+func (s *sinks) queue(health func() store.Health, conditions func() []api.Condition) {
+	s.checks = append(s.checks, serve.Check{Name: "queue", Test: func() error { return healthError(health()) }},
+		serve.Check{Name: "history", Test: func() error { return unsent(conditions(), time.Now()) }})
+}
+
+// unsent says what has kept the history from being sent for a while.
+func unsent(all []api.Condition, now time.Time) error {
+	var errs []error
+	for _, c := range all {
+		if c.Type == "HistorySent" && now.Sub(c.Since) > 10*time.Second {
+			errs = append(errs, fmt.Errorf("%s for %s: %s", c.Reason, now.Sub(c.Since).Round(time.Second), c.Message))
+		}
+	}
+	return errors.Join(errs...)
 }

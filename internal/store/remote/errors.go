@@ -1,6 +1,8 @@
 package remote
 
 import (
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -58,6 +60,15 @@ func classify(status int) Class {
 		return Refused
 	}
 	return Configuration
+}
+
+// unreached says what a request without an answer means: a certificate that is not believed has to be mended by a person.
+func unreached(err error) Class {
+	var cert *tls.CertificateVerificationError
+	if errors.As(err, &cert) {
+		return Configuration
+	}
+	return Transient
 }
 
 // maxRetryAfter is the longest wait that an engine can ask for.

@@ -181,7 +181,7 @@ func (s *Sender) once(ctx context.Context, body []byte, v remotewrite.Version) (
 	remotewrite.SetHeader(r.Header, v)
 	resp, err := s.client.Do(r)
 	if err != nil {
-		return false, &SendError{Class: Transient, err: err}
+		return false, &SendError{Class: unreached(err), err: err}
 	}
 	defer func() { _ = resp.Body.Close() }() // what it would say, reading has said
 	text, err := io.ReadAll(io.LimitReader(resp.Body, 4096))

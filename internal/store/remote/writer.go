@@ -41,6 +41,8 @@ type WriterOptions struct {
 	DeadLetters DeadLetters
 	Logger      *slog.Logger          // nil: nothing is logged
 	Registerer  prometheus.Registerer // nil: the own metrics are not registered
+	// Fix says what a person can do about a record that was not sent; nil, or "": there is nothing to add.
+	Fix func(*SendError) string
 	// Random returns numbers of [0,1) for the waits; math/rand by default.
 	Random func() float64
 }
@@ -60,6 +62,7 @@ type Writer struct {
 
 	mu      sync.Mutex
 	failing *SendError // nil: the last request was taken
+	message string
 	since   time.Time
 }
 
@@ -153,6 +156,12 @@ func (w *Writer) failed(err error, attempt int) time.Duration {
 	if !errors.As(err, &se) {
 		se = &SendError{Class: Transient, err: err}
 	}
+	message := se.Error()
+	if w.opts.Fix != nil {
+		if fix := w.opts.Fix(se); fix != "" {
+			message += ": " + fix
+		}
+	}
 	w.met.failures.WithLabelValues(se.Class.String()).Inc()
 	backoff := min(firstWait<<min(attempt, 10), longestWait)
 	wait := time.Duration(w.opts.Random() * float64(backoff))
@@ -164,10 +173,10 @@ func (w *Writer) failed(err error, attempt int) time.Duration {
 	if was == nil {
 		w.since = time.Now()
 	}
-	w.failing = se
+	w.failing, w.message = se, message
 	w.mu.Unlock()
 	if was == nil || was.Class != se.Class || was.Status != se.Status {
-		w.opts.Logger.Warn("cannot send history, it waits in the queue", slog.String("class", se.Class.String()), slog.Any("error", err))
+		w.opts.Logger.Warn("cannot send history, it waits in the queue", slog.String("class", se.Class.String()), slog.String("error", message))
 	}
 	return max(wait, se.RetryAfter)
 }
@@ -195,7 +204,7 @@ func (w *Writer) Health() store.Health {
 	if w.failing == nil {
 		return store.Health{OK: true}
 	}
-	h := store.Health{Reason: ReasonUnreachable, Message: w.failing.Error(), Since: w.since}
+	h := store.Health{Reason: ReasonUnreachable, Message: w.message, Since: w.since}
 	if w.failing.Class == Configuration {
 		h.Reason = ReasonRefusesUs
 	}
