@@ -17,14 +17,14 @@ const (
 	throttleFrom = 0.05
 	keepWithin   = 0.10 // a request that is enough, and too much by no more than this, is kept
 
-	floorCPU    = 0.010   // as krr
+	floorCPU    = 0.010 // as krr
 	floorMemory = 16 << 20
 )
 
 // adviseOn makes one row.
 func adviseOn(g grid, k id, now *running, u *usage, to goal) Advice {
 	a := Advice{Namespace: k.namespace, Kind: k.kind, Workload: k.workload, Container: k.container, Replicas: now.replicas,
-		Scaled: to.cpu != nil || to.memory != nil, Data: dataOf(u, g), OOMKills: max(count(u.kills), now.killed), Restarts: max(count(u.restarts), now.restarts)}
+		Scaled: to.cpu != nil || to.memory != nil, Data: dataOf(u, g), OOMKills: max(u.oomKills(), now.killed), Restarts: max(count(u.restarts), now.restarts)}
 	if u.periods > 0 {
 		t := min(u.throttled/u.periods, 1)
 		a.Throttled = &t
@@ -34,7 +34,7 @@ func adviseOn(g grid, k id, now *running, u *usage, to goal) Advice {
 	if to.cpu != nil && len(u.mean) > 0 {
 		a.CPU.P95 = p95(u.mean)
 	}
-	if seen := seenFor(u, g); seen < time.Hour || a.CPU.P95 == nil && a.Memory.Max == nil {
+	if seen := seenFor(u, now, g); seen < time.Hour || a.CPU.P95 == nil && a.Memory.Max == nil {
 		a.Confidence, a.ConfidenceReason = None, "too little data"
 		a.Reason = fmt.Sprintf("No advice: it takes an hour of data, and there is %s.", little(seen))
 		return a
@@ -43,7 +43,7 @@ func adviseOn(g grid, k id, now *running, u *usage, to goal) Advice {
 	adviseMemory(&a, u, to.memory)
 	a.CPU.settle(now.replicas, coresUnit)
 	a.Memory.settle(now.replicas, bytesUnit)
-	a.Confidence, a.ConfidenceReason = confidence(&a, u, g)
+	a.Confidence, a.ConfidenceReason = confidence(&a, seenFor(u, now, g), g)
 	a.Reason = sentence(&a, now.replicas)
 	return a
 }
@@ -176,8 +176,8 @@ func sentence(a *Advice, replicas int) string {
 }
 
 // confidence says how far the advice is to be believed, and why.
-func confidence(a *Advice, u *usage, g grid) (level, why string) {
-	seen, window := seenFor(u, g), g.end.Sub(g.start)
+func confidence(a *Advice, seen time.Duration, g grid) (level, why string) {
+	window := g.end.Sub(g.start)
 	between := 1.0
 	if d := a.Data; d.First != nil {
 		between = min(1, float64(seen)/float64(d.Last.Sub(*d.First)))

@@ -22,6 +22,14 @@ type asker struct {
 // coarsest is the longest time that a rate is taken over when a store cannot hold shorter ones.
 const coarsest = time.Hour
 
+// ask asks for a point at the end of each step of the window, or with step zero for one over the whole window.
+func (a *asker) ask(ctx context.Context, q store.Query, step time.Duration) ([]store.Series, error) {
+	if step == 0 {
+		return a.whole(ctx, q)
+	}
+	return a.stepped(ctx, q, step)
+}
+
 // stepped asks for a point at the end of each step of the window.
 func (a *asker) stepped(ctx context.Context, q store.Query, step time.Duration) ([]store.Series, error) {
 	q.Start, q.End, q.Step, q.Window = a.g.start.Add(step), a.g.end, step, step

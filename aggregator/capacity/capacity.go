@@ -34,6 +34,7 @@ func Capacity(ctx context.Context, h History, s *live.Snapshot, o CapacityOption
 func capacityOf(g grid, now *picture, then *history, kept bool) *CapacityReport {
 	r := &CapacityReport{Schema: CapacitySchema, Start: g.start, End: g.end, Step: g.step.Seconds(), Scopes: []Scope{}, Notes: []string{}}
 	c := &composer{g: g, then: then}
+	c.doubt()
 	var nodes, byPool = make([]Scope, 0, len(now.nodes)), map[string][]int{}
 	for i := range now.nodes {
 		n := &now.nodes[i]
@@ -74,6 +75,20 @@ type composer struct {
 	g      grid
 	then   *history
 	summed bool // the cluster's history is the sum of its nodes'
+	odd    int  // steps at which more CPU seems to have been used than there was
+}
+
+// doubt drops what cannot have been.
+func (c *composer) doubt() {
+	for _, s := range c.then.nodes {
+		c.odd = max(c.odd, s.believable(s.cores))
+	}
+	for _, s := range c.then.clusters {
+		c.odd = max(c.odd, s.believable(s.cores))
+		for _, ns := range c.then.namespaces {
+			c.odd = max(c.odd, ns.believable(s.cores))
+		}
+	}
 }
 
 // clusterStory is the cluster's own history, or where there is none (nobody rolls up) the sum of its nodes'.
@@ -204,6 +219,9 @@ func (c *composer) notes(now *picture, kept, pools bool, cluster Scope) []string
 	}
 	if cluster.CPU.Requests == nil && cluster.Memory.Requests == nil && len(now.nodes) > 0 {
 		add("No container requests anything, so free by request is %s; free by use is the better look.", all(len(now.nodes)))
+	}
+	if c.odd > 0 {
+		add("At %s more CPU seems to have been used than there was, which is left out: a machine's clock was set back.", plural(float64(c.odd), c.g.noun()))
 	}
 	if c.summed {
 		add("The history has no sums of the cluster; percentiles and maxima of the nodes were added up, which is an upper estimate.")

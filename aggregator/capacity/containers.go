@@ -13,7 +13,8 @@ type running struct {
 	replicas                                         int
 	cpuRequest, cpuLimit, memoryRequest, memoryLimit *float64 // the most of any replica
 	restarts                                         int
-	killed                                           int // for memory, of those that began within the window
+	killed                                           int       // for memory, of those that began within the window
+	since                                            time.Time // when the oldest began; zero: not known
 }
 
 // run takes from the live picture what runs now and is asked for.
@@ -21,7 +22,7 @@ func run(s *live.Snapshot, o *RightsizeOptions, start time.Time) map[id]*running
 	out := map[id]*running{}
 	for _, it := range s.Containers {
 		e := it.Entity
-		if it.Gap != nil && it.Gap.Reason == "gone" || e.Container == "" {
+		if it.Gap != nil && (it.Gap.Reason == "gone" || len(it.Values) == 0) || e.Container == "" {
 			continue
 		}
 		k := idOf(e.Namespace, e.WorkloadKind, e.Workload, e.Container)
@@ -35,6 +36,13 @@ func run(s *live.Snapshot, o *RightsizeOptions, start time.Time) map[id]*running
 		}
 		r.replicas++
 		r.restarts += it.Restarts
+		began := it.Start
+		if began.IsZero() {
+			began = it.First
+		}
+		if r.since.IsZero() || began.Before(r.since) {
+			r.since = began
+		}
 		for _, x := range []struct {
 			to **float64
 			id metric.ID

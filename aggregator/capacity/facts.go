@@ -49,10 +49,33 @@ func (p *past) max() *float64 {
 // story is what the history says of one scope.
 type story struct {
 	cpu, memory *past
-	seen        []int64 // Unix milliseconds of the ends of the cover steps with data, in time order
+	seen        []int64           // Unix milliseconds of the ends of the cover steps with data, in time order
+	cores       map[int64]float64 // of the machines, by Unix seconds of the steps' ends
 }
 
-func newStory() *story { return &story{cpu: newPast(), memory: newPast()} }
+func newStory() *story { return &story{cpu: newPast(), memory: newPast(), cores: map[int64]float64{}} }
+
+// believable drops what no machine can have used, by the cores that there were at the time: a clock that is set back makes a counter seem
+// to begin again, and its rate as large as the counter. It returns at how many steps there was such.
+func (s *story) believable(cores map[int64]float64) (dropped int) {
+	const slack = 1.1 // rates are taken over times that are not exact
+	for t, p := range s.cpu.at {
+		most, known := cores[t]
+		if !known {
+			continue
+		}
+		some := false
+		for _, v := range []**float64{&p.Avg, &p.P95, &p.Max} {
+			if *v != nil && **v > slack*most {
+				*v, some = nil, true
+			}
+		}
+		if some {
+			dropped++
+		}
+	}
+	return dropped
+}
 
 // stories are those of one level, by name; the cluster's is "".
 type stories map[string]*story
@@ -78,22 +101,18 @@ func label(l metric.Level) []string {
 // history is what the store says, by level.
 type history struct{ clusters, nodes, namespaces stories }
 
-// tell asks for the history of the cluster, all nodes and all namespaces: eleven questions for each of these levels, however many
+// tell asks for the history of the cluster, all nodes and all namespaces: eleven or twelve questions for each of these levels, however many
 // members it has.
 func tell(ctx context.Context, a *asker) (*history, error) {
 	h := &history{clusters: stories{}, nodes: stories{}, namespaces: stories{}}
 	var questions []func(context.Context) error
 	for l, into := range map[metric.Level]stories{metric.Cluster: h.clusters, metric.Node: h.nodes, metric.Namespace: h.namespaces} {
 		lock := make(chan struct{}, 1) // of into
-		for _, f := range features(a.g) {
+		for _, f := range features(a.g, l) {
 			questions = append(questions, func(ctx context.Context) error {
 				q := f.query
 				q.Level, q.By, q.Join = l, label(l), store.Max // one series each: what has two is the same thing twice
-				ask := a.whole
-				if f.step > 0 {
-					ask = func(ctx context.Context, q store.Query) ([]store.Series, error) { return a.stepped(ctx, q, f.step) }
-				}
-				found, err := ask(ctx, q)
+				found, err := a.ask(ctx, q, f.step)
 				if err != nil {
 					return err
 				}
@@ -126,6 +145,9 @@ func merged(parts []*story) *story {
 	for _, p := range parts {
 		addPast(out.cpu, p.cpu)
 		addPast(out.memory, p.memory)
+		for t, v := range p.cores {
+			out.cores[t] += v
+		}
 		for _, t := range p.seen {
 			seen[t] = true
 		}

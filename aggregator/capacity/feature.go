@@ -14,8 +14,8 @@ type feature struct {
 	take  func(*story, []store.Sample)
 }
 
-// features are the questions of a capacity report.
-func features(g grid) []feature {
+// features are the questions of a capacity report about a level.
+func features(g grid, l metric.Level) []feature {
 	cpu := func(s *story) *past { return s.cpu }
 	memory := func(s *story) *past { return s.memory }
 	one := func(p **float64, in []store.Sample) {
@@ -33,6 +33,13 @@ func features(g grid) []feature {
 			}
 		},
 	}}
+	if l == metric.Node || l == metric.Cluster {
+		out = append(out, feature{store.Query{Row: metric.CPUCapacity, Func: store.Max}, g.step, func(s *story, in []store.Sample) {
+			for _, x := range in {
+				s.cores[x.T/1000] = x.V
+			}
+		}})
+	}
 	for _, r := range []struct {
 		row  metric.ID
 		of   func(*story) *past

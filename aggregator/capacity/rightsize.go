@@ -50,11 +50,18 @@ func remember(ctx context.Context, a *asker, o *RightsizeOptions, now map[id]*ru
 	if err != nil {
 		return nil, err
 	}
-	var old []id
+	var old, brief []id
 	for k, u := range then {
-		if now[k] == nil && recent(u, a.g) || count(u.kills) > 0 {
+		ended := now[k] == nil && recent(u, a.g)
+		if ended || u.oomKills() > 0 {
 			old = append(old, k.owner())
 		}
+		if ended || k.kind == "Job" || k.kind == "CronJob" {
+			brief = append(brief, k.owner())
+		}
+	}
+	if err := closely(ctx, a, narrow, brief, then); err != nil {
+		return nil, err
 	}
 	return then, amountsOfOld(ctx, a, narrow, old, then)
 }
@@ -174,5 +181,11 @@ func dataOf(u *usage, g grid) Data {
 	return of.data(ends)
 }
 
-// seenFor is how much time there is data of.
-func seenFor(u *usage, g grid) time.Duration { return time.Duration(len(u.seen)) * g.look() }
+// seenFor is how much time there is data of, at most so much as it has been there: steps count as a whole.
+func seenFor(u *usage, now *running, g grid) time.Duration {
+	seen := time.Duration(len(u.seen)) * g.look()
+	if len(u.seen) <= 2 && !now.since.IsZero() {
+		return max(0, min(seen, g.end.Sub(now.since)))
+	}
+	return seen
+}

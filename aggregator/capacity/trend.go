@@ -98,7 +98,7 @@ func trendOf(points []Point, enough func(t int64) bool, g grid, full *float64, u
 	}
 	l := theilSen(x, y)
 	now := l.at + l.slope*(float64(g.end.Unix())/day.Seconds()-x[len(x)-1])
-	t.Slope, t.Low, t.High = &l.slope, &l.low, &l.high
+	t.Slope, t.Low, t.High, t.At = &l.slope, &l.low, &l.high, &now
 	if full != nil {
 		t.Full, t.FullEarliest, t.FullLatest = until(now, l.slope, *full), until(now, l.high, *full), until(now, l.low, *full)
 	}
@@ -123,25 +123,28 @@ func until(now, slope, full float64) *float64 {
 
 // trendText says the trend in one or two sentences.
 func trendText(t *Trend, end time.Time, full *float64, u unit) string {
-	between := fmt.Sprintf("%s to %s", u.signed(*t.Low), u.signed(*t.High))
+	between := ""
+	if lo, hi := u.signed(*t.Low), u.signed(*t.High); lo != hi {
+		between = fmt.Sprintf(" (%s to %s)", lo, hi)
+	}
 	clear := *t.Low > 0 || *t.High < 0
 	var s string
 	switch {
 	case *t.Slope == 0 && !clear && *t.Low == *t.High:
 		s = "Does not change."
 	case !clear:
-		s = fmt.Sprintf("No clear trend: %s a day (%s).", u.signed(*t.Slope), between)
+		s = fmt.Sprintf("No clear trend: %s a day%s.", u.signed(*t.Slope), between)
 	case *t.Slope > 0:
-		s = fmt.Sprintf("Grows by %s a day (%s).", u.text(*t.Slope), between)
+		s = fmt.Sprintf("Grows by %s a day%s.", u.text(*t.Slope), between)
 	default:
-		s = fmt.Sprintf("Falls by %s a day (%s).", u.text(-*t.Slope), between)
+		s = fmt.Sprintf("Falls by %s a day%s.", u.text(-*t.Slope), between)
 	}
 	switch {
 	case full == nil:
 	case t.Full != nil && *t.Full == 0:
 		s += " It is full now."
 	case t.Full != nil && clear:
-		s += fmt.Sprintf(" Full in %s, about %s (%s).", days(*t.Full), end.Add(time.Duration(*t.Full*float64(day))).Format("2 January 2006"), within(t))
+		s += fmt.Sprintf(" Full in %s, about %s%s.", days(*t.Full), end.Add(time.Duration(*t.Full*float64(day))).Format("2 January 2006"), within(t))
 	case t.FullEarliest != nil:
 		s += fmt.Sprintf(" Full in %s at the earliest.", days(*t.FullEarliest))
 	default:
@@ -153,10 +156,13 @@ func trendText(t *Trend, end time.Time, full *float64, u unit) string {
 // within says between which days.
 func within(t *Trend) string {
 	from := days(*t.FullEarliest)
-	if t.FullLatest == nil {
-		return "at the earliest in " + from + ", at the latest not in sight"
+	switch {
+	case t.FullLatest == nil:
+		return " (in " + from + " at the earliest)"
+	case days(*t.FullLatest) == from:
+		return ""
 	}
-	return fmt.Sprintf("between %.0f and %s", *t.FullEarliest, days(*t.FullLatest))
+	return fmt.Sprintf(" (between %.0f and %s)", *t.FullEarliest, days(*t.FullLatest))
 }
 
 // days writes a number of days.

@@ -108,6 +108,8 @@ type Trend struct {
 	// Low and High bound the slope with a confidence of 95 %.
 	Low  *float64 `json:"low"`
 	High *float64 `json:"high"`
+	// At is where the line stands at the end of the window.
+	At *float64 `json:"at"`
 	// Full is in how many days what is allocatable will be used up, at the slope; FullEarliest and FullLatest at its bounds.
 	// Null: not in sight, which is not within two years.
 	Full         *float64 `json:"full"`

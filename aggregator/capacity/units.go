@@ -27,6 +27,9 @@ func (u unit) text(v float64) string {
 // signed is text with a plus before what is not negative.
 func (u unit) signed(v float64) string {
 	s := u.text(v)
+	if strings.Trim(s, "0.m") == "" {
+		return s
+	}
 	if !strings.HasPrefix(s, "-") {
 		return "+" + s
 	}

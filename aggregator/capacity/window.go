@@ -56,6 +56,17 @@ func gridOf(now time.Time, window time.Duration) (grid, error) {
 // steps is how many steps of a length the window has.
 func (g grid) steps(of time.Duration) int { return int(g.end.Sub(g.start) / of) }
 
+// noun is what a step is called.
+func (g grid) noun() string {
+	switch g.step {
+	case day:
+		return "day"
+	case time.Hour:
+		return "hour"
+	}
+	return "time"
+}
+
 // look is the step of a container's CPU: an hour, or five minutes where an hour is the window.
 func (g grid) look() time.Duration { return min(max(g.cover, 5*time.Minute), time.Hour) }
 

@@ -1,0 +1,66 @@
+package capacity
+
+import (
+	"bytes"
+	"flag"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write the golden pages")
+
+type reporter interface{ HTML(w io.Writer) error }
+
+func fixtures(t *testing.T) map[string]reporter {
+	t.Helper()
+	cpu, memory := 0.5, gi
+	fit, err := Fit(fixtureCapacity(), Need{CPU: &cpu, Memory: &memory})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return map[string]reporter{"capacity": fixtureCapacity(), "machine": fixtureMachine(), "fit": fit, "rightsize": fixtureRightsize(),
+		"empty": &CapacityReport{Start: fixtureEnd, End: fixtureEnd}}
+}
+
+// TestPages holds the pages against the golden ones, which people have looked at.
+func TestPages(t *testing.T) {
+	for name, r := range fixtures(t) {
+		var b bytes.Buffer
+		if err := r.HTML(&b); err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join("testdata", name+".html")
+		if *update {
+			if err := os.WriteFile(file, b.Bytes(), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(string(want), b.String()); d != "" {
+			t.Errorf("%s is not as in testdata (go test ./aggregator/capacity -run Pages -update):\n%s", file, d)
+		}
+	}
+}
+
+// TestPagesStandAlone looks for anything that a page would fetch or run, and for names that were not escaped.
+func TestPagesStandAlone(t *testing.T) {
+	for name, r := range fixtures(t) {
+		var b bytes.Buffer
+		if err := r.HTML(&b); err != nil {
+			t.Fatal(err)
+		}
+		for _, bad := range []string{"<script", "<link", "<img", "http:", "https:", "url(", "@import", "<b onmouse", "ZgotmplZ", "NaN", "Inf", "<no value>", "%!"} {
+			if strings.Contains(b.String(), bad) {
+				t.Errorf("page %s has %q in it", name, bad)
+			}
+		}
+	}
+}
