@@ -8,7 +8,7 @@ import type { Picture } from "./picture.ts";
 import { Plot, type Limit, type Mark, type Spec, type Stroke } from "./plot.ts";
 import { onTheme } from "./theme.ts";
 import { past } from "./touch.ts";
-import { clock, gapSays, moment, span } from "./units.ts";
+import { clock, gapSays, moment, span, tight } from "./units.ts";
 
 export interface ChartSpec {
   id: string;
@@ -91,6 +91,7 @@ function Chart(p: ChartProps) {
   useEffect(() => plot.current?.point(cursor), [cursor]);
   const i = cursor === null ? frame.t.length - 1 : nearest(frame.t, cursor);
   const none = blank(cols);
+  const at = cursor === null ? null : (frame.t[i] ?? null);
   const values = c.strokes.map((s, k) => ({ s, v: i < 0 ? null : valueAt(cols[k]!, i) }));
   const mark = cursor === null ? undefined : p.marks.find((m) => Math.abs(m.t - cursor) <= Math.max(1, (picture.to - picture.from) / 150));
   const onKey = (e: KeyboardEvent) => {
@@ -107,18 +108,20 @@ function Chart(p: ChartProps) {
     <figure class={c.wide ? "chart wide" : "chart"} aria-labelledby={c.id}>
       <figcaption>
         <h2 id={c.id}>
-          {c.title} <small>{c.sub}</small>
+          {c.title} <small>{at === null ? c.sub : <time>{moment(at, p.now)}</time>}</small>
         </h2>
-        <Legend values={values} unit={c.unit} at={cursor === null ? null : (frame.t[i] ?? null)} now={p.now} />
+        <Legend values={values} unit={c.unit} />
       </figcaption>
       <div class={none ? "plot none" : "plot"} ref={box} tabIndex={0} role="img" aria-label={`${name}. Arrow keys move the cursor, plus and minus zoom.`} onKeyDown={onKey} onBlur={() => p.onCursor(null)}>
         {none && <p class="empty">{why(p)}</p>}
       </div>
-      {mark && <p class="said">{mark.text}</p>}
-      <p class="unseen" role="status">
-        {said}
-      </p>
-      <Numbers title={c.title} frame={frame} labels={c.strokes.map((s) => s.label)} unit={c.unit} now={p.now} />
+      <div>
+        {mark && <p class="said">{tight(mark.text)}</p>}
+        <p class="unseen" role="status">
+          {said}
+        </p>
+        <Numbers title={c.title} frame={frame} labels={c.strokes.map((s) => s.label)} unit={c.unit} now={p.now} />
+      </div>
     </figure>
   );
 }
@@ -158,10 +161,9 @@ function why({ picture, gap, since, now }: Props): string {
   return "No value in this time: it is not measured here, or the thing was not there.";
 }
 
-function Legend({ values, unit, at, now }: { values: { s: Stroke; v: number | null }[]; unit: ChartSpec["unit"]; at: number | null; now: number }) {
+function Legend({ values, unit }: { values: { s: Stroke; v: number | null }[]; unit: ChartSpec["unit"] }) {
   return (
     <p class="legend">
-      {at !== null && <time>{moment(at, now)}</time>}
       {values.map(({ s, v }) => (
         <span key={s.label} class={s.ink}>
           <svg viewBox="0 0 18 8" aria-hidden="true">

@@ -10,7 +10,7 @@ import { containerKey } from "./live.ts";
 import type { ViewProps } from "./page.tsx";
 import { usePicture } from "./picture.ts";
 import { workloadView } from "./scaled.tsx";
-import { ago, count, gapSays, seconds } from "./units.ts";
+import { ago, count, gapSays, seconds, tight } from "./units.ts";
 import { containerCharts } from "./views.ts";
 import { Crumbs, Zoom } from "./crumbs.tsx";
 
@@ -33,14 +33,14 @@ export function ContainerPage({ live, data, address, go, view: v }: Props) {
   const title = c?.title ?? [v.namespace, v.pod || v.name].filter(Boolean).join("/");
   return (
     <>
-      <Crumbs address={address} namespace={v.namespace} middle={c?.workload && c.workloadKind !== "Unit" ? { text: c.workload, view: workloadView({ namespace: c.namespace, kind: c.workloadKind, name: c.workload }) } : null} name={v.pod || v.name} />
+      <Crumbs address={address} several={data.nodes.length > 1} namespace={v.namespace} middle={c?.workload && c.workloadKind !== "Unit" ? { text: c.workload, view: workloadView({ namespace: c.namespace, kind: c.workloadKind, name: c.workload }) } : null} name={v.pod || v.name} />
       <div class="head">
         <h1>{title}</h1>
         <p>{c ? <Facts c={c} now={live.now()} /> : `Not running now. ${picture.frame.t.length ? "Below is what is known of it." : ""}`}</p>
       </div>
       {c?.why && !c.gap && (
         <p class="note hurt">
-          <b>It hurts:</b> {c.why}.
+          <b>It hurts:</b> {tight(c.why)}.
         </p>
       )}
       {c?.gap && (

@@ -12,7 +12,7 @@ import { useBeyond } from "./beyond.ts";
 import { matches } from "./overview.tsx";
 import type { ViewProps } from "./page.tsx";
 import { containerView } from "./tiles.tsx";
-import { cores, count, gapSays, memoryOf, seconds, share, span, whole } from "./units.ts";
+import { cores, count, gapSays, memoryOf, seconds, share, span, tight, whole } from "./units.ts";
 
 const first = 100; // rows at most until all are asked for
 
@@ -112,7 +112,7 @@ export function Table({ rows, live, data, address, onSort, say }: TableProps) {
       </thead>
       <tbody>
         {rows.map((p) => (
-          <Row key={p.key} p={p} gone={p.gone ? lost : ""} node={data.nodes.find((n) => n.name === p.row.node) ?? data.node} address={address} spark={sparks(p.key, p.row)} say={say?.(p.row)} now={live.now()} />
+          <Row key={p.key} p={p} gone={p.gone ? lost : ""} node={data.nodes.find((n) => n.name === p.row.node) ?? data.node} several={data.nodes.length > 1} address={address} spark={sparks(p.key, p.row)} say={say?.(p.row)} now={live.now()} />
         ))}
       </tbody>
     </table>
@@ -123,13 +123,14 @@ interface RowProps {
   p: Placed<Container>;
   gone: string; // why it has no place any more; "" while it has
   node: Node;
+  several: boolean; // machines: each row names its own
   address: Address;
   spark: preact.JSX.Element;
   say?: string;
   now: number;
 }
 
-function Row({ p: { row: c }, gone, node, address, spark, say, now }: RowProps) {
+function Row({ p: { row: c }, gone, node, several, address, spark, say, now }: RowProps) {
   const near = c.cpu !== null && c.cpuLimit !== null && c.cpu > 0.9 * c.cpuLimit;
   const full = c.workingSet !== null && c.memoryLimit !== null && c.workingSet > 0.9 * c.memoryLimit;
   const [used, of] = memoryOf(c.workingSet, c.memoryLimit);
@@ -142,8 +143,9 @@ function Row({ p: { row: c }, gone, node, address, spark, say, now }: RowProps) 
         <small>
           {c.runtime === "self" ? "this process" : c.runtime}
           {c.image && ` · ${shortImage(c.image)}`}
+          {several && [c.runtime && " · ", c.node]}
           {say && ` · ${say}`}
-          {gone ? ` · ${gone}` : c.why && !c.gap && <em class="why"> · {c.why}</em>}
+          {gone ? ` · ${gone}` : c.why && !c.gap && <em class="why"> · {tight(c.why)}</em>}
         </small>
         {c.gap && !gone && <small class="gapword">{gapSays(c.gap, now)}</small>}
       </td>

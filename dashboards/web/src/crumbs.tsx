@@ -5,15 +5,16 @@ import { clock, day, moment, span } from "./units.ts";
 
 interface CrumbsProps {
   address: Address;
+  several: boolean; // machines
   namespace?: string;
   middle?: { text: string; view: View } | null;
   name: string;
 }
 
-export function Crumbs({ address, namespace, middle, name }: CrumbsProps) {
+export function Crumbs({ address, several, namespace, middle, name }: CrumbsProps) {
   return (
     <nav class="crumbs" aria-label="Where this is">
-      <a href={link(address, home.view)}>Machine</a>
+      <a href={link(address, home.view)}>{several ? "Machines" : "Machine"}</a>
       {namespace && <a href={format({ ...home, range: address.range, q: namespace })}>{namespace}</a>}
       {middle && <a href={link(address, middle.view)}>{middle.text}</a>}
       <b aria-current="page">{name}</b>

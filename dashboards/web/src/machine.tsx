@@ -21,7 +21,7 @@ export function MachinePage({ live, data, address, go, view }: Props) {
   const facts = n && [`${whole(n.cores)} cores`, memory(n.memory), n.diskFree !== null && `${disk(n.diskFree)} free${n.diskDevice ? ` on ${n.diskDevice}` : ""}`, n.load1 !== null && `load ${n.load1.toFixed(2)}`, `${n.containers} containers`];
   return (
     <>
-      <Crumbs address={address} name={view.node || "all machines"} />
+      <Crumbs address={address} several={data.nodes.length > 1} name={view.node || "all machines"} />
       <div class="head">
         <h1>{view.node || "All machines"}</h1>
         <p>{facts ? facts.filter(Boolean).join(" · ") : "Nothing is heard of it now."}</p>

@@ -24,7 +24,7 @@ export function Scaled({ live, data, address }: ViewProps) {
   const sub = `${rows.length} ${rows.length === 1 ? "target" : "targets"}${moving ? `, ${moving} changing` : ""}`;
   return (
     <Section id="scaled" title="Scaled" sub={rows.length ? sub : ""}>
-      {rows.length ? <Table rows={rows} address={address} now={live.now()} /> : <HowToScale />}
+      {rows.length ? <Table rows={rows} address={address} now={live.now()} /> : <HowToScale several={data.nodes.length > 1} />}
     </Section>
   );
 }
@@ -98,7 +98,7 @@ function ScaledRow({ s, address, now }: { s: Row; address: Address; now: number 
 }
 
 /** policyExample is the smallest policy that does something, to start from. */
-export const policyExample = `# policies.yaml: plimsoll run --policies policies.yaml
+export const policyExample = `# policies.yaml
 apiVersion: plimsoll.dev/v1alpha1
 kind: ScalePolicy
 metadata: {name: web, namespace: shop}
@@ -110,13 +110,25 @@ spec:
     - type: Resource
       resource: {name: cpu, target: {type: Utilization, averageUtilization: 70}}`;
 
-function HowToScale() {
+function HowToScale({ several }: { several: boolean }) {
+  const example = (
+    <pre tabIndex={0} aria-label="An example of a policy">
+      {policyExample}
+    </pre>
+  );
   return (
     <div class="card empty">
       <p>
-        Nothing is scaled here yet. Write a policy and start Plimsoll with it, or see it work first with <code>plimsoll run --demo</code>.
+        Nothing is scaled here yet. {several ? "Each machine scales its own: there, write" : "Write"} a policy and start <code>plimsoll run --policies policies.yaml</code>, or see it work first with <code>plimsoll run --demo</code>.
       </p>
-      <pre tabIndex={0} aria-label="An example of a policy">{policyExample}</pre>
+      {several ? (
+        <details>
+          <summary>An example of a policy</summary>
+          {example}
+        </details>
+      ) : (
+        example
+      )}
     </div>
   );
 }

@@ -4,7 +4,7 @@ import { link, ranges, rangeNames, type Address } from "./address.ts";
 import type { Container, Num, Overview } from "./contract.ts";
 import { nodeLines, type Labels } from "./lines.ts";
 import { nodeKey } from "./live.ts";
-import { Section, Spark } from "./marks.tsx";
+import { Bar, Section, Spark } from "./marks.tsx";
 import type { ViewProps } from "./page.tsx";
 import { usePicture } from "./picture.ts";
 import { cores, disk, gapSays, memory, memoryOf, rate, rateParts, ratesIn, share, span, whole } from "./units.ts";
@@ -24,6 +24,7 @@ const plus = (a: Num, b: Num): Num => (a === null && b === null ? null : (a ?? 0
 
 const ioOf = (c: Container) => plus(c.diskRead, c.diskWrite);
 const netOf = (c: Container) => plus(c.netReceive, c.netTransmit);
+const nearly = (v: Num, all: Num) => v !== null && all !== null && v > 0.9 * all;
 
 export function Tiles({ live, data, address }: ViewProps) {
   const n = data.node;
@@ -45,8 +46,10 @@ export function Tiles({ live, data, address }: ViewProps) {
   const [read, written] = ratesIn(n.diskRead, n.diskWrite);
   const [received, sent] = ratesIn(n.netReceive, n.netTransmit);
   const [net, netUnit] = rateParts(plus(n.netReceive, n.netTransmit));
-  const busy = data.containers.find((c) => c.title === n.busiest) ?? busiest(data, (c) => c.cpu);
-  const who = (c: Container | null, figure: (c: Container) => string) => c && <Busiest c={c} figure={figure(c)} address={address} />;
+  const all = data.containers.length >= data.total; // who has most of something can be told
+  const busy = data.containers.find((c) => c.title === n.busiest && c.cpu !== null) ?? (all ? busiest(data, (c) => c.cpu) : null);
+  const who = (c: Container | null, pick: (c: Container) => Num, figure: (v: Num) => string) => c && (all || c === busy) && <Busiest c={c} figure={figure(pick(c))} address={address} />;
+  const most = (pick: (c: Container) => Num, figure: (v: Num) => string) => who(busiest(data, pick), pick, figure);
   const col1 = col(worst[2]);
   const age = live.now() - (p.frame.t[0] ?? live.now());
   const young = age < ranges[address.range]! - 60;
@@ -54,22 +57,22 @@ export function Tiles({ live, data, address }: ViewProps) {
     <section aria-label={`The machine, ${rangeNames[address.range]}`}>
       {n.gap && <p class="note">{gapSays(n.gap, live.now())}.</p>}
       <div class="tiles">
-        <Tile name="CPU" big={cores(n.cpu)} unit={`of ${whole(n.cores)} cores`} spark={spark("a", col("cpu"), n.cores)} who={who(busy, (c) => cores(c.cpu))}>
+        <Tile name="CPU" big={cores(n.cpu)} unit={`of ${whole(n.cores)} cores`} spark={spark("a", col("cpu"), n.cores)} who={who(busy, (c) => c.cpu, cores)}>
           {n.cpu !== null && n.cores !== null && `${cores(Math.max(0, n.cores - n.cpu))} cores free`}
           {n.load1 !== null && `load ${n.load1.toFixed(2)}`}
         </Tile>
-        <Tile name="Memory" big={used} unit={ofMemory} spark={spark("b", col("memory"), n.memory)} who={who(busiest(data, (c) => c.workingSet), (c) => memory(c.workingSet))}>
+        <Tile name="Memory" big={used} unit={ofMemory} spark={spark("b", col("memory"), n.memory)} who={most((c) => c.workingSet, memory)}>
           {n.workingSet !== null && n.memory !== null && `${memory(n.memory - n.workingSet)} free`}
           {n.swap === null ? "" : n.swap ? `${memory(n.swap)} swapped out` : "no swap used"}
         </Tile>
-        <Tile name="Pressure" big={share(worst[1]).replace(/\s%$/, "")} unit={worst[1] === null ? "not measured" : `% waited for ${worst[0]}`} spark={spark("c", col1, Math.max(0.2, high(col1) * 1.1), false)} who={who(busiest(data, (c) => c.cpuPressure), (c) => share(c.cpuPressure))}>
+        <Tile name="Pressure" big={share(worst[1]).replace(/\s%$/, "")} unit={worst[1] === null ? "not measured" : `% waited for ${worst[0]}`} spark={spark("c", col1, Math.max(0.2, high(col1) * 1.1), false)} who={most((c) => c.cpuPressure, share)}>
           {pressures.filter((x) => x !== worst).map(([name, v]) => `${share(v)} for ${name}`)}
         </Tile>
-        <Tile name="Disk" big={io} unit={ioUnit} spark={spark("b", col("diskRead", "diskWrite"), null)} who={who(busiest(data, ioOf), (c) => rate(ioOf(c)))}>
+        <Tile name="Disk" big={io} unit={ioUnit} spark={spark("b", col("diskRead", "diskWrite"), null)} who={most(ioOf, rate)}>
           {`${read} read, ${written} written`}
           {n.diskFree !== null && `${disk(n.diskFree)}${n.diskSize === null ? "" : ` of ${disk(n.diskSize)}`} free`}
         </Tile>
-        <Tile name="Network" big={net} unit={netUnit} spark={spark("a", col("netReceive", "netTransmit"), null)} who={who(busiest(data, netOf), (c) => rate(netOf(c)))}>
+        <Tile name="Network" big={net} unit={netUnit} spark={spark("a", col("netReceive", "netTransmit"), null)} who={most(netOf, rate)}>
           {`${received} in, ${sent} out`}
           {n.netErrors ? <em>{n.netErrors.toFixed(1)} errors or drops a second</em> : n.netErrors === 0 ? "no errors" : ""}
         </Tile>
@@ -112,7 +115,7 @@ const Busiest = ({ c, figure, address }: { c: Container; figure: string; address
     <a href={link(address, containerView(c))} title={c.title}>
       {c.title}
     </a>
-    {`, ${figure}`}
+    <b>{figure}</b>
   </>
 );
 
@@ -141,11 +144,17 @@ export function Machines({ live, data, address }: ViewProps) {
                   </a>
                   {n.gap && <small>{gapSays(n.gap, live.now())}</small>}
                 </td>
-                <td data-label="CPU">
-                  {cores(n.cpu)} {n.cores !== null && <small class="in">of {whole(n.cores)} cores</small>}
+                <td class="w" data-label="CPU">
+                  <Bar value={n.cpu} line={n.cores} whole={n.cores} hot={nearly(n.cpu, n.cores)} />
+                  <span class="num">
+                    {cores(n.cpu)} {n.cores !== null && <small class="in">of {whole(n.cores)} cores</small>}
+                  </span>
                 </td>
-                <td data-label="Memory">
-                  {memoryOf(n.workingSet, n.memory).join(" ")}
+                <td class="w" data-label="Memory">
+                  <Bar value={n.workingSet} line={n.memory} whole={n.memory} ink="b" hot={nearly(n.workingSet, n.memory)} />
+                  <span class="num">
+                    {memoryOf(n.workingSet, n.memory)[0]} <small class="in">{memoryOf(n.workingSet, n.memory)[1]}</small>
+                  </span>
                 </td>
                 <td data-label="CPU pressure">{share(n.cpuPressure)}</td>
                 <td data-label="Containers">{n.containers}</td>

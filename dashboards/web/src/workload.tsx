@@ -37,7 +37,7 @@ export function WorkloadPage({ live, data, address, go, view: v }: Props) {
   const charts = [...(s ? [...s.metrics.map((m) => loadChart(m.name, m.of, m.target, s.metrics.length === 1)), replicasChart(s.min, s.max)] : []), ...groupCharts()];
   return (
     <>
-      <Crumbs address={address} namespace={v.namespace} name={v.name} />
+      <Crumbs address={address} several={data.nodes.length > 1} namespace={v.namespace} name={v.name} />
       <div class="head">
         <h1>{workloadTitle(v)}</h1>
         {s && <Dots s={s} />}

@@ -77,8 +77,8 @@ test("one cursor goes through all charts, by pointer and by keys", async () => {
   await drawn(page);
   await page.waitForTimeout(1500);
   await page.hover(".plot >> nth=0", { position: { x: 400, y: 60 } });
-  await page.waitForFunction(() => document.querySelectorAll(".legend time").length === document.querySelectorAll(".chart").length);
-  const times = await page.$$eval(".legend time", (all) => all.map((t) => t.textContent));
+  await page.waitForFunction(() => document.querySelectorAll("figcaption time").length === document.querySelectorAll(".chart").length);
+  const times = await page.$$eval("figcaption time", (all) => all.map((t) => t.textContent));
   assert.equal(new Set(times).size, 1, times.join());
   const changes = await page.evaluate(async () => {
     let n = 0;
@@ -88,14 +88,14 @@ test("one cursor goes through all charts, by pointer and by keys", async () => {
   });
   assert.ok(changes < 400, `a resting pointer draws only what the data change, not ${changes} things in 3 s`);
   await page.mouse.move(5, 5);
-  await page.waitForFunction(() => document.querySelectorAll(".legend time").length === 0);
+  await page.waitForFunction(() => document.querySelectorAll("figcaption time").length === 0);
   await page.focus(".plot >> nth=1");
   await page.keyboard.press("ArrowLeft");
   await page.keyboard.press("ArrowLeft");
-  await page.waitForFunction(() => document.querySelectorAll(".legend time").length === document.querySelectorAll(".chart").length);
+  await page.waitForFunction(() => document.querySelectorAll("figcaption time").length === document.querySelectorAll(".chart").length);
   assert.match(await page.textContent(".chart >> nth=1 >> [role=status]"), /^\d\d:\d\d:\d\d: used /);
   await page.keyboard.press("Escape");
-  await page.waitForFunction(() => document.querySelectorAll(".legend time").length === 0);
+  await page.waitForFunction(() => document.querySelectorAll("figcaption time").length === 0);
   assert.match(await hash(page), /machine/);
   assert.deepEqual(wrong, []);
   await close();
@@ -195,11 +195,11 @@ test("fingers: one reads, two zoom and pan, a scroll stays a scroll", async () =
   await drawn(page);
   await page.waitForTimeout(1500);
   await fingers(page, [[0.5, 120]], [[0.5, 90]], [[0.5, 20]]);
-  assert.equal(await page.locator(".legend time").count(), 0, "a scroll reads nothing");
+  assert.equal(await page.locator("figcaption time").count(), 0, "a scroll reads nothing");
   await fingers(page, [[0.5, 60]], [[0.6, 62]], [[0.7, 62]]);
-  await page.waitForFunction(() => document.querySelectorAll(".legend time").length === document.querySelectorAll(".chart").length);
+  await page.waitForFunction(() => document.querySelectorAll("figcaption time").length === document.querySelectorAll(".chart").length);
   await page.tap("h1");
-  await page.waitForFunction(() => document.querySelectorAll(".legend time").length === 0);
+  await page.waitForFunction(() => document.querySelectorAll("figcaption time").length === 0);
   await fingers(page, [[0.4, 60], [0.6, 60]], [[0.3, 60], [0.7, 60]], [[0.2, 60], [0.8, 60]]);
   await page.waitForFunction(() => /from=\d+&to=\d+/.test(location.hash));
   const [from, to] = await windowOf(page);

@@ -71,7 +71,7 @@ staged("full", "a scaled workload shows its decisions in words, and points at th
   await page.hover(".log li >> nth=0");
   await page.waitForSelector(".said >> nth=0");
   assert.match(await page.textContent(".said >> nth=0"), /^\d → \d Load/);
-  const times = await page.$$eval(".legend time", (all) => all.map((t) => t.textContent));
+  const times = await page.$$eval("figcaption time", (all) => all.map((t) => t.textContent));
   assert.equal(times.length, await page.$$eval(".chart", (all) => all.length), "the cursor stands in all charts of the page");
   assert.deepEqual(wrong, []);
   await close();
