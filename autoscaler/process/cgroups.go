@@ -219,4 +219,4 @@ func clearLeftovers(root string) (cleared []string, err error) {
 }
 
 // clearTimeout is how long killing and removing a tree of cgroups may take.
-const clearTimeout = 10 * time.Second
+const clearTimeout = 30 * time.Second

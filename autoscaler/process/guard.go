@@ -68,7 +68,7 @@ type guarding struct {
 }
 
 // guardTimeout is how long a guard may take to say that it is there.
-const guardTimeout = 10 * time.Second
+const guardTimeout = 30 * time.Second
 
 // startGuard starts a guard and returns when it is on watch.
 func (s *Supervisor) startGuard() (*guarding, error) {

@@ -55,7 +55,7 @@ var actors = map[string]func(){
 	"deaf": func() { // does not hear SIGTERM
 		signal.Ignore(syscall.SIGTERM)
 		fmt.Println("deaf")
-		time.Sleep(time.Minute)
+		time.Sleep(10 * time.Minute)
 	},
 	"hog": func() { // takes more and more memory
 		var all [][]byte
@@ -66,7 +66,7 @@ var actors = map[string]func(){
 			}
 			all = append(all, b)
 			if len(all) > 512 {
-				time.Sleep(time.Minute)
+				time.Sleep(10 * time.Minute)
 			}
 		}
 	},
@@ -87,7 +87,7 @@ var actors = map[string]func(){
 				}
 			}
 		}
-		time.Sleep(time.Minute)
+		time.Sleep(10 * time.Minute)
 	},
 	"plimsoll": func() { // supervises one service until it is killed
 		s, err := New(Options{CgroupRoot: os.Getenv("CGROUPS"), Env: os.Environ(), Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
