@@ -139,9 +139,11 @@ func (a *app) collect(ctx context.Context, o agentOptions) (err error) {
 	}
 	checks := []serve.Check{{Name: "collector", Live: true, Test: c.Health}}
 	checks = append(checks, sinks.checks...)
+	var server *serve.Server
+	checks = append(checks, serve.Check{Name: "door", Test: func() error { return server.Health() }})
 	routes := append(serve.Health(checks), serve.Route{Method: "GET", Pattern: "/metrics", InFlight: 8,
 		Handler: promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg, Timeout: 10 * time.Second})})
-	server, err := serve.New(serve.Options{Listen: o.listen, WebConfig: o.webConfig, Routes: routes, Logger: logOf(log, "http"), Registerer: reg})
+	server, err = serve.New(serve.Options{Listen: o.listen, WebConfig: o.webConfig, Routes: routes, Logger: logOf(log, "http"), Registerer: reg})
 	if err != nil {
 		return err
 	}

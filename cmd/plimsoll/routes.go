@@ -15,7 +15,7 @@ func (m *machine) routes() []serve.Route {
 	routes := []serve.Route{
 		{Pattern: "/", Handler: web.Handler()},
 		{Method: "GET", Pattern: "/metrics", Handler: promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry, Timeout: 10 * time.Second}), InFlight: 8},
-		{Method: "POST", Pattern: "/api/v1/write", Handler: m.ingest, InFlight: 64, MaxBody: 32 << 20},
+		{Method: "POST", Pattern: "/api/v1/write", Handler: m.ingest, InFlight: 96, MaxBody: 32 << 20},
 	}
 	routes = append(routes, ours(m.api.Routes())...)
 	for _, r := range m.heapster.Routes() {
@@ -48,7 +48,7 @@ func ours(rs []api.Route) []serve.Route {
 
 // checks ask every stage of the flow whether it moves.
 func (m *machine) checks() []serve.Check {
-	checks := []serve.Check{{Name: "store", Test: m.storeHealth}}
+	checks := []serve.Check{{Name: "store", Test: m.storeHealth}, {Name: "door", Test: func() error { return m.server.Health() }}}
 	if m.collector != nil {
 		checks = append(checks, serve.Check{Name: "collector", Live: true, Test: m.collector.Health})
 	}

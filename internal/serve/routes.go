@@ -27,8 +27,7 @@ type Route struct {
 }
 
 // handler builds the chain that every request passes: doors, then the route, then the route's limits.
-func handler(o Options) http.Handler {
-	m := newMetrics(o.Registerer)
+func handler(o Options, m *metrics) http.Handler {
 	mux := http.NewServeMux()
 	for _, r := range o.Routes {
 		h := r.Handler
@@ -113,6 +112,11 @@ type metrics struct {
 	seconds  *prometheus.HistogramVec
 	refused  *prometheus.CounterVec
 	inFlight prometheus.Gauge
+
+	conns        prometheus.Gauge
+	connsRefused prometheus.Counter
+	strangers    prometheus.Counter
+	certificate  prometheus.Gauge
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -122,9 +126,14 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Buckets: []float64{.001, .005, .02, .1, .5, 2, 10}}, []string{"route"}),
 		refused:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "plimsoll_http_requests_refused_total", Help: "Requests refused because too many were in flight."}, []string{"route"}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{Name: "plimsoll_http_requests_in_flight", Help: "Requests being answered."}),
+
+		conns:        prometheus.NewGauge(prometheus.GaugeOpts{Name: "plimsoll_http_connections", Help: "Connections that are open."}),
+		connsRefused: prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_http_connections_refused_total", Help: "Connections closed at once because too many were open."}),
+		strangers:    prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_http_logins_refused_total", Help: "Requests refused because too many unknown logins were being checked."}),
+		certificate:  prometheus.NewGauge(prometheus.GaugeOpts{Name: "plimsoll_http_certificate_end_timestamp_seconds", Help: "When the certificate of the web configuration ends; 0 without one."}),
 	}
 	if reg != nil {
-		reg.MustRegister(m.requests, m.seconds, m.refused, m.inFlight)
+		reg.MustRegister(m.requests, m.seconds, m.refused, m.inFlight, m.conns, m.connsRefused, m.strangers, m.certificate)
 	}
 	return m
 }

@@ -24,7 +24,7 @@ func try(t *testing.T, o Options, r *http.Request) *http.Response {
 		t.Fatal(err)
 	}
 	w := httptest.NewRecorder()
-	handler(o).ServeHTTP(w, r)
+	handler(o, newMetrics(nil)).ServeHTTP(w, r)
 	return w.Result()
 }
 
@@ -119,7 +119,7 @@ func TestLimits(t *testing.T) {
 	if err := o.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	h := handler(o)
+	h := handler(o, newMetrics(o.Registerer))
 	done := make(chan bool)
 	go func() {
 		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "http://localhost/x", nil))

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -29,6 +30,9 @@ type Options struct {
 	MaxBody int64
 	// Timeout bounds the work on one request, unless the route has its own; 30 s if zero.
 	Timeout time.Duration
+	// MaxConns is the most connections at once; one host has half of them at most. 8192 if zero, fewer where the process may
+	// open few files.
+	MaxConns int
 	// Drain is how long requests may take to end at shutdown; 5 s if zero.
 	Drain time.Duration
 
@@ -49,6 +53,9 @@ func (o *Options) Validate() error {
 	}
 	if o.Timeout == 0 {
 		o.Timeout = 30 * time.Second
+	}
+	if o.MaxConns == 0 {
+		o.MaxConns = defaultConns()
 	}
 	if o.Drain == 0 {
 		o.Drain = 5 * time.Second
@@ -73,9 +80,14 @@ func (o *Options) Validate() error {
 type Server struct {
 	opts     Options
 	http     *http.Server
+	metrics  *metrics
+	guard    *guard
 	listener net.Listener
 	base     context.Context
 	stop     context.CancelFunc
+
+	mu   sync.Mutex
+	door error // what keeps clients out
 }
 
 // New checks the options and builds the handler chain. It starts nothing.
@@ -83,14 +95,16 @@ func New(o Options) (*Server, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{opts: o}
+	s := &Server{opts: o, metrics: newMetrics(o.Registerer)}
+	s.guard = newGuard(s.metrics)
 	s.base, s.stop = context.WithCancel(context.Background())
 	s.http = &http.Server{
-		Handler:           handler(o),
+		Handler:           s.guard.behind(handler(o, s.metrics)),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       o.Timeout,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 64},
 		ErrorLog:          slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),
 		// Streams watch their request's context; it ends when shutdown begins, not when it gives up.
 		BaseContext: func(net.Listener) context.Context { return s.base },
@@ -103,7 +117,7 @@ func Handler(o Options) (http.Handler, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	return handler(o), nil
+	return handler(o, newMetrics(o.Registerer)), nil
 }
 
 // Listen takes the port, so that a caller can say the address (with port 0 the real one) before Run.
@@ -124,9 +138,16 @@ func (s *Server) Run(ctx context.Context) error {
 			return err
 		}
 	}
+	// The login is put before the handler by web.Serve, and the guard before the login when all is ready.
+	listener := newBounded(s.listener, s.opts, s.metrics, func() { s.http.Handler = s.guard.before(s.http.Handler) })
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	watch, end := context.WithCancel(ctx)
+	defer end()
+	watching.Go(func() { s.watchDoor(watch) })
 	failed := make(chan error, 1)
 	go func() {
-		failed <- web.Serve(s.listener, s.http, &web.FlagConfig{
+		failed <- web.Serve(listener, s.http, &web.FlagConfig{
 			WebListenAddresses: &[]string{s.opts.Listen}, WebConfigFile: &s.opts.WebConfig,
 		}, slog.New(slog.DiscardHandler))
 	}()

@@ -1,0 +1,126 @@
+package serve
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/exporter-toolkit/web"
+	"go.yaml.in/yaml/v3"
+)
+
+const (
+	doorEvery = 15 * time.Second
+	soon      = 7 * 24 * time.Hour // before its end a certificate is told of
+)
+
+// certificateEnd checks the web configuration as it is now and returns when its certificate ends; zero where there is none.
+func certificateEnd(path string) (time.Time, error) {
+	if err := web.Validate(path); err != nil {
+		return time.Time{}, err
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return time.Time{}, err
+	}
+	var c webConfig
+	if err := yaml.Unmarshal(raw, &c); err != nil {
+		return time.Time{}, err
+	}
+	text := []byte(c.TLS.Cert)
+	if c.TLS.CertFile != "" {
+		file := c.TLS.CertFile
+		if !filepath.IsAbs(file) {
+			file = filepath.Join(filepath.Dir(path), file)
+		}
+		if text, err = os.ReadFile(file); err != nil {
+			return time.Time{}, err
+		}
+	}
+	if len(text) == 0 {
+		return time.Time{}, nil
+	}
+	return firstEnd(text)
+}
+
+// firstEnd is when the first certificate of a PEM text ends.
+func firstEnd(text []byte) (time.Time, error) {
+	for {
+		block, rest := pem.Decode(text)
+		if block == nil {
+			return time.Time{}, errors.New("no certificate in the PEM text")
+		}
+		if text = rest; block.Type != "CERTIFICATE" {
+			continue
+		}
+		leaf, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return time.Time{}, fmt.Errorf("cannot read the certificate: %w", err)
+		}
+		return leaf.NotAfter, nil
+	}
+}
+
+// watchDoor looks at the web configuration and the certificate until ctx ends: both are read anew for every connection, so that what
+// is broken or over keeps everybody out while the process seems well.
+func (s *Server) watchDoor(ctx context.Context) {
+	if s.opts.WebConfig == "" {
+		return
+	}
+	t := time.NewTicker(doorEvery)
+	defer t.Stop()
+	for told := ""; ; {
+		kind, err := s.lookAtDoor(time.Now())
+		if kind != told {
+			switch {
+			case err != nil:
+				s.opts.Logger.Warn("the door needs to be mended", "err", err)
+			default:
+				s.opts.Logger.Info("the door is well again")
+			}
+			told = kind
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+	}
+}
+
+// lookAtDoor remembers and returns what is wrong with the door at a moment; kind is the same for as long as the same is wrong.
+func (s *Server) lookAtDoor(now time.Time) (kind string, err error) {
+	end, err := certificateEnd(s.opts.WebConfig)
+	if !end.IsZero() {
+		s.metrics.certificate.Set(float64(end.Unix()))
+	}
+	at := end.UTC().Format(time.RFC3339)
+	var bad error
+	switch {
+	case err != nil:
+		kind, err = "broken", fmt.Errorf("cannot use web configuration %q, nobody new gets in: %w", s.opts.WebConfig, err)
+		bad = err
+	case end.IsZero():
+	case now.After(end):
+		kind, err = "over", fmt.Errorf("the certificate of web configuration %q ended at %s: put a new one in its place, no restart is needed", s.opts.WebConfig, at)
+		bad = err
+	case now.Add(soon).After(end):
+		kind, err = "soon", fmt.Errorf("the certificate of web configuration %q ends at %s: put a new one in its place, no restart is needed", s.opts.WebConfig, at)
+	}
+	s.mu.Lock()
+	s.door = bad
+	s.mu.Unlock()
+	return kind, err
+}
+
+// Health says what keeps clients out: a web configuration that cannot be used any more, or a certificate that is over.
+func (s *Server) Health() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.door
+}

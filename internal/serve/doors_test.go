@@ -1,0 +1,224 @@
+package serve
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+)
+
+// running starts a server of the options and returns its address.
+func running(t *testing.T, o Options) (addr string, s *Server) {
+	t.Helper()
+	o.Listen = "127.0.0.1:0"
+	s, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := s.Listen(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return a.String(), s
+}
+
+// One host has half of the connections, all together have no more than the limit, and a place that is given up is there for others.
+func TestConnectionsAreBounded(t *testing.T) {
+	reg := prometheus.NewPedanticRegistry()
+	addr, _ := running(t, Options{MaxConns: 4, Registerer: reg, Drain: time.Millisecond,
+		Routes: []Route{{Pattern: "/", Handle: func(http.ResponseWriter, *http.Request) error { return nil }}}})
+	dial := func(from string, taken bool) net.Conn {
+		t.Helper()
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+		c, err := d.DialContext(t.Context(), "tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n") // refused: the answer tells
+		n, err := c.Read(make([]byte, 12))
+		if (err == nil && n == 12) != taken {
+			t.Errorf("from %s: got %d bytes and %v, want taken %v", from, n, err, taken)
+		}
+		return c
+	}
+	c := dial("127.0.0.1", true)
+	dial("127.0.0.1", true)
+	dial("127.0.0.1", false)
+	dial("127.0.0.2", true)
+	dial("127.0.0.2", true)
+	dial("127.0.0.3", false)
+	if got := metricValue(t, reg, "plimsoll_http_connections_refused_total"); got != 2 {
+		t.Errorf("refused: got %v, want 2", got)
+	}
+	_ = c.Close()
+	for metricValue(t, reg, "plimsoll_http_connections") != 3 {
+		time.Sleep(time.Millisecond)
+	}
+	dial("127.0.0.3", true)
+}
+
+func metricValue(t *testing.T, reg *prometheus.Registry, name string) float64 {
+	t.Helper()
+	all, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range all {
+		if f.GetName() == name {
+			return f.Metric[0].GetGauge().GetValue() + f.Metric[0].GetCounter().GetValue()
+		}
+	}
+	t.Fatalf("there is no metric %q", name)
+	return 0
+}
+
+// While as many unknown logins are checked as may be, further ones are turned away and those that have passed before are not.
+func TestUnknownLoginsDoNotHoldUpKnownOnes(t *testing.T) {
+	m := newMetrics(nil)
+	g := newGuard(m)
+	wait, waiting := make(chan struct{}), make(chan struct{})
+	inner := g.behind(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
+	h := g.before(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.Header.Get("Authorization") {
+		case "good", "":
+			inner.ServeHTTP(w, r)
+		default:
+			waiting <- struct{}{}
+			<-wait
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	}))
+	ask := func(auth string) int {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		if auth != "" {
+			r.Header.Set("Authorization", auth)
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		return w.Code
+	}
+	if got := ask("good"); got != 204 {
+		t.Fatalf("a good login: got %d", got)
+	}
+	codes := make(chan int, strangers)
+	for range strangers {
+		go func() { codes <- ask("bad") }()
+		<-waiting
+	}
+	for auth, want := range map[string]int{"bad": 429, "new": 429, "good": 204, "": 204} {
+		if got := ask(auth); got != want {
+			t.Errorf("login %q meanwhile: got %d, want %d", auth, got, want)
+		}
+	}
+	close(wait)
+	for range strangers {
+		if got := <-codes; got != 401 {
+			t.Errorf("a bad login: got %d", got)
+		}
+	}
+	if got := testutil.ToFloat64(m.strangers); got != 2 {
+		t.Errorf("refused: got %v, want 2", got)
+	}
+}
+
+// A login in force is behind the guard, and what holds a request after it passed does not hold up others' logins.
+func TestGuardStandsBeforeTheLogin(t *testing.T) {
+	config := filepath.Join(t.TempDir(), "web.yaml")
+	// The hash is bcrypt's of "hunter2" with cost 4.
+	if err := os.WriteFile(config, []byte("basic_auth_users:\n  ann: $2b$04$ptl5S3wpm4qaS0Rcb2ZcaOnLE3A9UhxiQyPPYoeMEJn3v0Ttpr4t2\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	addr, s := running(t, Options{WebConfig: config, Routes: []Route{{Pattern: "/", Handle: func(http.ResponseWriter, *http.Request) error { return nil }}}})
+	ask := func(password string) int {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+addr+"/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.SetBasicAuth("ann", password)
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		return resp.StatusCode
+	}
+	if a, b, n := ask("hunter2"), ask("wrong"), len(s.guard.good); a != 200 || b != 401 || n != 1 {
+		t.Errorf("got %d and %d, %d logins are known; want 200, 401 and 1", a, b, n)
+	}
+	for range strangers {
+		s.guard.slots <- struct{}{}
+	}
+	if a, b := ask("hunter2"), ask("wrong"); a != 200 || b != 429 {
+		t.Errorf("with no place for strangers: got %d and %d, want 200 and 429", a, b)
+	}
+}
+
+// A certificate that ends and a configuration that breaks while the server runs are told once each, and are in Health.
+func TestDoorIsWatched(t *testing.T) {
+	dir := t.TempDir()
+	config := filepath.Join(dir, "web.yaml")
+	var logs bytes.Buffer
+	certified(t, dir, time.Now().Add(30*24*time.Hour))
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	good := "tls_server_config:\n  cert_file: cert.pem\n  key_file: key.pem\n"
+	write(good)
+	s, err := New(Options{Listen: "127.0.0.1:0", WebConfig: config, Logger: slog.New(slog.NewTextHandler(&logs, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	look := func(kind, word string, well bool) {
+		t.Helper()
+		got, err := s.lookAtDoor(time.Now())
+		if got != kind || (err == nil) != (word == "") || err != nil && !strings.Contains(err.Error(), word) {
+			t.Errorf("got %q and %v, want %q and %q", got, err, kind, word)
+		}
+		if (s.Health() == nil) != well {
+			t.Errorf("Health: got %v, want well %v", s.Health(), well)
+		}
+	}
+	look("", "", true)
+	if got := testutil.ToFloat64(s.metrics.certificate); got < float64(time.Now().Unix()) {
+		t.Errorf("the certificate's end: got %v", got)
+	}
+	certified(t, dir, time.Now().Add(24*time.Hour))
+	look("soon", "put a new one in its place", true)
+	certified(t, dir, time.Now().Add(-time.Hour))
+	look("over", "ended at", false)
+	if err := os.Remove(filepath.Join(dir, "key.pem")); err != nil {
+		t.Fatal(err)
+	}
+	look("broken", "key.pem", false)
+	certified(t, dir, time.Now().Add(30*24*time.Hour))
+	look("", "", true)
+	write("basic_auth_users: {}\n")
+	look("", "", true) // without TLS there is no certificate
+	write("nonsense")
+	look("broken", "web.yaml", false)
+}
