@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"plimsoll.dev/plimsoll/aggregator/api"
 )
@@ -24,6 +25,7 @@ import (
 type client struct {
 	server, caFile, tokenFile string
 	timeout                   time.Duration
+	otherwise                 string // what else a person can do where no server is
 	http                      *http.Client
 	auth                      string // the Authorization header
 }
@@ -104,6 +106,19 @@ func (c *client) get(ctx context.Context, path string, v any) error {
 	return nil
 }
 
+// unreachable says why a server could not be asked, and what to do.
+func (c *client) unreachable(err error) error {
+	var asked *url.Error
+	if errors.As(err, &asked) {
+		err = asked.Err // without the address, which is told once
+	}
+	fix := serverDoor.fix(0, err)
+	if errors.Is(err, unix.ECONNREFUSED) || fix == "" {
+		fix = "is 'plimsoll run' there? give its address with --server" + c.otherwise
+	}
+	return withFix(fmt.Errorf("cannot reach %q: %w", c.server, err), fix)
+}
+
 // fetch asks for a path and returns the answer as it is.
 func (c *client) fetch(ctx context.Context, path string) ([]byte, error) {
 	if c.http == nil {
@@ -124,7 +139,7 @@ func (c *client) fetch(ctx context.Context, path string) ([]byte, error) {
 		return nil, fmt.Errorf("%q has not answered within %q; give a longer --timeout", c.server, c.timeout)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot reach %q (is 'plimsoll run' there? give --server, or --local to read this machine): %w", c.server, err)
+		return nil, c.unreachable(err)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 256<<20))
@@ -136,7 +151,7 @@ func (c *client) fetch(ctx context.Context, path string) ([]byte, error) {
 		if json.Unmarshal(body, &p) == nil && p.Error != "" {
 			return nil, fmt.Errorf("%q answered %d: %s", c.server, resp.StatusCode, p.Error)
 		}
-		return nil, fmt.Errorf("%q answered %s", c.server, resp.Status)
+		return nil, withFix(fmt.Errorf("%q answered %s", c.server, resp.Status), serverDoor.fix(resp.StatusCode, nil))
 	}
 	return body, nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -100,13 +101,27 @@ func hasFlag(cmd *cobra.Command, name string) bool {
 }
 
 // fileArg opens a file that a flag names; "-" is standard input.
-func (a *app) fileArg(path string) (io.ReadCloser, error) {
+func (a *app) fileArg(ctx context.Context, path string) (io.ReadCloser, error) {
 	if path == "-" {
-		return io.NopCloser(a.in), nil
+		return readUntil(ctx, io.NopCloser(a.in)), nil
 	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open %q: %w", path, err)
 	}
-	return f, nil
+	return readUntil(ctx, f), nil
+}
+
+var errInterrupted = errors.New("interrupted")
+
+// readUntil reads what in has until the context ends: a terminal or a pipe may have nothing for ever. A read that is under way then
+// is left alone, as nothing ends it but the process, which is about to.
+func readUntil(ctx context.Context, in io.ReadCloser) io.ReadCloser {
+	out, to := io.Pipe()
+	go func() {
+		_, err := io.Copy(to, in)
+		to.CloseWithError(errors.Join(err, in.Close()))
+	}()
+	context.AfterFunc(ctx, func() { to.CloseWithError(errInterrupted) })
+	return out
 }

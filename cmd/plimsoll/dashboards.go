@@ -35,8 +35,7 @@ source (this server, or an engine that it writes to) or an InfluxDB source in In
 // sourceFlag adds --source.
 func sourceFlag(cmd *cobra.Command, source *string) {
 	cmd.Flags().StringVar(source, "source", string(grafana.Prometheus), "the kind of data source: prometheus or influx")
-	// The names are fixed, so registering them cannot fail.
-	_ = cmd.RegisterFlagCompletionFunc("source", cobra.FixedCompletions(completions([]string{"prometheus", "influx"}), cobra.ShellCompDirectiveNoFileComp))
+	complete(cmd, "source", "prometheus", "influx")
 }
 
 func (a *app) dashboardsExport() *cobra.Command {

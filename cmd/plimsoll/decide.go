@@ -18,11 +18,11 @@ func (a *app) decideCommand() *cobra.Command {
 		Long: `Run the scaling brain on written cases: YAML or JSON documents with a policy, a target, its pods and what they use. No
 cluster is needed, nothing is changed. With -o json there is one line for each document.`,
 		Example: "  plimsoll decide -f case.yaml -o json\n  cat case.yaml | plimsoll decide -f -",
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			if file == "" {
 				return usagef("give the case with -f, such as -f case.yaml, or -f - for standard input")
 			}
-			in, err := a.fileArg(file)
+			in, err := a.fileArg(cmd.Context(), file)
 			if err != nil {
 				return err
 			}

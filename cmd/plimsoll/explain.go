@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -30,8 +31,16 @@ With --missing: every entity without a current value, since when, and why.`,
 				return usagef("--missing takes no target, got %q", args[0])
 			case !missing && len(args) != 1:
 				return usagef("name one target, such as demo/web ('plimsoll top workloads' lists them)")
+			case limit < 1 || limit > 1000:
+				return usagef("--limit \"%d\": want 1 to 1000", limit)
 			}
 			return nil
+		},
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			if missing || len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return targets(cmd.Context(), c), cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if missing {
@@ -45,6 +54,22 @@ With --missing: every entity without a current value, since when, and why.`,
 	cmd.Flags().IntVar(&limit, "limit", 5, "how many decisions")
 	out.flags(cmd, "table", "json", "yaml")
 	return cmd
+}
+
+// targets lists what is scaled, for the shell to complete; nothing where no server answers soon.
+func targets(ctx context.Context, c client) []cobra.Completion {
+	c.timeout = time.Second
+	var list api.WorkloadList
+	if err := c.get(ctx, "/plimsoll/v1/workloads", &list); err != nil {
+		return nil
+	}
+	var out []cobra.Completion
+	for _, w := range list.Items {
+		if w.Scaled != nil {
+			out = append(out, w.Namespace+"/"+w.Name)
+		}
+	}
+	return out
 }
 
 func (a *app) explainTarget(cmd *cobra.Command, c *client, out *output, target string, limit int) error {

@@ -4,11 +4,16 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"plimsoll.dev/plimsoll/autoscaler"
+	"plimsoll.dev/plimsoll/autoscaler/policyfile"
 	services "plimsoll.dev/plimsoll/autoscaler/process"
 )
 
@@ -71,12 +76,20 @@ func TestUsageErrors(t *testing.T) {
 	f(`target "web"`, "explain", "web")
 	f("--missing takes no target", "explain", "--missing", "demo/web")
 	f("give the case with -f", "decide")
+	f(`unknown command "versoin"; did you mean "version"?`, "versoin")
+	f(`--limit "0"`, "explain", "demo/web", "--limit", "0")
+	f(`no help on "nonsense"`, "help", "nonsense")
+	f(`cannot complete in "csh"`, "completion", "csh")
+	f("for which shell", "completion")
 }
 
 func TestUnreachableServer(t *testing.T) {
 	got := call(t, nil, "", "top", "nodes", "--server", "http://127.0.0.1:1")
-	if got.code != exitFailed || !strings.Contains(got.err, `"http://127.0.0.1:1"`) || !strings.Contains(got.err, "--local") {
-		t.Errorf("got exit %d, %q; want 1, the address and what to do", got.code, got.err)
+	if want := `plimsoll: cannot reach "http://127.0.0.1:1": dial tcp 127.0.0.1:1: connect: connection refused: is 'plimsoll run' there? give its address with --server, or --local to read this machine` + "\n"; got.code != exitFailed || got.err != want {
+		t.Errorf("got exit %d, %q; want 1, %q", got.code, got.err, want)
+	}
+	if got := call(t, nil, "", "explain", "demo/web", "--server", "http://127.0.0.1:1"); !strings.HasSuffix(got.err, "give its address with --server\n") {
+		t.Errorf("got %q; want what explain can do, and not --local", got.err)
 	}
 }
 
@@ -130,9 +143,17 @@ func TestCompletion(t *testing.T) {
 			t.Errorf("%s: got exit %d, %q", shell, got.code, got.err)
 		}
 	}
-	if got := call(t, nil, "", "__complete", "version", "-o", ""); !strings.Contains(got.out, "json") {
-		t.Errorf("completing -o: got %q, want json among it", got.out)
+	f := func(want string, args ...string) {
+		t.Helper()
+		if got := call(t, nil, "", append([]string{"__complete"}, args...)...); !strings.Contains(got.out, want) {
+			t.Errorf("completing %q: got %q, want %q among it", args, got.out, want)
+		}
 	}
+	f("json", "version", "-o", "")
+	f("memory", "top", "pods", "--sort-by", "")
+	f("debug", "run", "--log-level", "")
+	f("workloads", "top", "")
+	f(":4", "explain", "--server", "http://127.0.0.1:1", "") // no server: nothing, and no files either
 }
 
 func TestDecide(t *testing.T) {
@@ -157,4 +178,38 @@ usage: [{pod: p, timestamp: 2026-01-01T00:09:55Z, window: 30s, containers: [{nam
 	if bad.code != exitFailed || bad.out != "" || !strings.Contains(bad.err, "maxReplicas") {
 		t.Errorf("min over max: got exit %d, %q, %q; want 1 and an error that names the field", bad.code, bad.out, bad.err)
 	}
+}
+
+func TestDecideEndsWhenInterrupted(t *testing.T) {
+	ctx, stop := context.WithCancel(context.Background())
+	in, _ := io.Pipe() // a terminal at which nobody types
+	var errs bytes.Buffer
+	ended := make(chan int)
+	go func() {
+		ended <- execute(ctx, streams{in: in, out: io.Discard, err: &errs}, os.LookupEnv, []string{"decide", "-f", "-"})
+	}()
+	stop()
+	select {
+	case code := <-ended:
+		if code != exitFailed || !strings.Contains(errs.String(), "interrupted") {
+			t.Errorf("got exit %d, %q; want 1 and that it was interrupted", code, errs.String())
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("still waits for input after the signal")
+	}
+	_ = in.Close() // lets go of the read
+}
+
+func TestAnEmptyPolicyFileIsTold(t *testing.T) {
+	f := func(p *policies, want string) {
+		t.Helper()
+		var log bytes.Buffer
+		p.tell(slog.New(slog.NewTextHandler(&log, nil)))
+		if got := log.String(); want == "" && got != "" || !strings.Contains(got, want) {
+			t.Errorf("%q: got %q, want %q", p.path, got, want)
+		}
+	}
+	f(&policies{path: "empty.yaml", current: &policyfile.File{}}, "level=WARN")
+	f(&policies{current: &policyfile.File{}}, "")
+	f(&policies{path: "some.yaml", current: &policyfile.File{Policies: make([]autoscaler.Policy, 2)}}, "policies=2")
 }

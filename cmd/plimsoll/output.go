@@ -24,8 +24,7 @@ type output struct {
 func (o *output) flags(cmd *cobra.Command, allowed ...string) {
 	o.allowed = allowed
 	cmd.Flags().StringVarP(&o.format, "output", "o", allowed[0], strings.Join(allowed, ", "))
-	// The names are fixed, so registering them cannot fail.
-	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(completions(allowed), cobra.ShellCompDirectiveNoFileComp))
+	complete(cmd, "output", allowed...)
 	if slices.Contains(allowed, "csv") {
 		cmd.Flags().BoolVar(&o.noHeaders, "no-headers", false, "leave the header line out")
 	}
@@ -39,12 +38,6 @@ func (o *output) flags(cmd *cobra.Command, allowed ...string) {
 		}
 		return nil
 	}
-}
-
-func completions(words []string) []cobra.Completion {
-	out := make([]cobra.Completion, len(words))
-	copy(out, words)
-	return out
 }
 
 // table is what a command prints for people: rows under a header, or plain lines.

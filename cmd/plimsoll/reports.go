@@ -121,7 +121,7 @@ over the window, and in how many days it will be used up if it goes on like this
 
 A dash is a value that is not known, or not in sight. docs/reports.md says what each column means.`,
 		Example:   "  plimsoll capacity\n  plimsoll capacity nodes --window 30d -o csv\n  plimsoll capacity -o html --out capacity.html",
-		ValidArgs: completions(words),
+		ValidArgs: words,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 || len(args) == 1 && levels[args[0]] == "" {
 				return usagef("cannot report the capacity of %q: want one of %s, or nothing for all", strings.Join(args, " "), strings.Join(words, ", "))
@@ -172,8 +172,7 @@ func (a *app) fitCommand() *cobra.Command {
 	f.Var(&cpu, "cpu", "CPU of one replica, such as 500m or 2")
 	f.Var(&memory, "memory", "memory of one replica, such as 1Gi")
 	f.StringVar(&by, "by", by, "what counts as free: request (allocatable - requests) or use (allocatable - 95th percentile of use)")
-	// The names are fixed, so registering them cannot fail.
-	_ = cmd.RegisterFlagCompletionFunc("by", cobra.FixedCompletions(completions([]string{"request", "use"}), cobra.ShellCompDirectiveNoFileComp))
+	complete(cmd, "by", "request", "use")
 	check := cmd.PreRunE
 	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
 		switch {

@@ -47,9 +47,6 @@ func execute(ctx context.Context, s streams, env func(string) (string, bool), ar
 	a := &app{streams: s, env: env}
 	root := a.root()
 	root.SetArgs(args)
-	root.SetIn(s.in)
-	root.SetOut(s.out)
-	root.SetErr(s.err)
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitDone
@@ -75,19 +72,26 @@ func (a *app) root() *cobra.Command {
 		Long: `Plimsoll shows how loaded your containers are, adds replicas before it hurts, and says how much room is left.
 
 Start with 'plimsoll run --demo' and open the address that it prints.`,
-		SilenceUsage:      true,
-		SilenceErrors:     true,
-		Args:              noArgs,
-		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.settle(cmd) },
+		SilenceUsage:               true,
+		SilenceErrors:              true,
+		SuggestionsMinimumDistance: 2,
+		Args:                       noArgs,
+		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE:          func(cmd *cobra.Command, _ []string) error { return a.settle(cmd) },
 	}
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	f := root.PersistentFlags()
 	f.StringVar(&a.config, "config", "", "YAML file with values for flags, by their names")
 	f.StringVar(&a.logLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&a.logFormat, "log-format", "auto", "text, json, or auto: text on a terminal")
+	complete(root, "log-level", "debug", "info", "warn", "error")
+	complete(root, "log-format", "text", "json", "auto")
 	root.AddCommand(a.runCommand(), a.collectorCommand(), a.serverCommand(), a.influxCommand(), a.dashboardsCommand(), a.topCommand(), a.explainCommand(), a.capacityCommand(), a.fitCommand(), a.rightsizeCommand(), a.decideCommand(), a.doctorCommand(), a.versionCommand())
 	root.AddCommand(hiddenCommands(a)...)
+	tame(root)
 	for _, c := range root.Commands() {
 		if c.Args == nil {
 			c.Args = noArgs

@@ -54,8 +54,19 @@ func loadPolicies(o runOptions, log *slog.Logger) (*policies, error) {
 	if p.current, err = p.read(); err != nil {
 		return nil, errors.Join(err, p.close())
 	}
-	log.Info("policies are in force", "policies", len(p.current.Policies), "services", len(p.current.Services), "file", o.policies)
+	p.tell(log)
 	return p, nil
+}
+
+// tell logs what is in force; a file that holds nothing is likelier a mistake than a wish.
+func (p *policies) tell(log *slog.Logger) {
+	n, m := len(p.current.Policies), len(p.current.Services)
+	switch {
+	case n > 0 || m > 0:
+		log.Info("policies are in force", "policies", n, "services", m, "file", p.path)
+	case p.path != "":
+		log.Warn("the policy file holds no document: nothing is scaled", "file", p.path)
+	}
 }
 
 // socketFolder makes an empty folder for sockets: in the data folder, which this process holds and where what a killed one left

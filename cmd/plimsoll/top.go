@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -92,6 +93,7 @@ func (a *app) topOf(use, short string, show func(context.Context, *app, *topOpti
 			}
 		}}
 	o.client.flags(cmd)
+	o.client.otherwise = ", or --local to read this machine"
 	f := cmd.Flags()
 	f.BoolVar(&o.local, "local", false, "read this machine's cgroups now instead of asking a server")
 	f.StringVar(&o.sortBy, "sort-by", "", "cpu, memory or name (containers: what hurts, by default)")
@@ -100,6 +102,7 @@ func (a *app) topOf(use, short string, show func(context.Context, *app, *topOpti
 	if use != "nodes" {
 		f.StringVarP(&o.namespace, "namespace", "n", "", "only this namespace")
 	}
+	complete(cmd, "sort-by", "cpu", "memory", "name")
 	o.out.flags(cmd, "table", "wide", "json", "yaml", "csv")
 	check := cmd.PreRunE
 	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
@@ -167,11 +170,19 @@ func (o *topOptions) containers(ctx context.Context, from source) (api.Container
 	return list, nil
 }
 
+// nothing says so where a namespace has nothing to show: a mistyped one looks like an idle one otherwise.
+func (o *topOptions) nothing(a *app, rows int) {
+	if rows == 0 && o.namespace != "" {
+		fmt.Fprintf(a.err, "plimsoll: nothing is known in namespace %q\n", o.namespace)
+	}
+}
+
 func topContainers(ctx context.Context, a *app, o *topOptions, from source) error {
 	list, err := o.containers(ctx, from)
 	if err != nil {
 		return err
 	}
+	o.nothing(a, len(list.Items))
 	return o.out.print(a.out, list, func(t *table) {
 		t.header = []string{"NAMESPACE", "POD", "NAME", "CPU(cores)", "MEMORY(bytes)", "MEMORY(%)", "THROTTLED", "CPU PRESSURE", "OOM KILLS", wideOnly + "RUNTIME", wideOnly + "READ", wideOnly + "WRITTEN", wideOnly + "RECEIVED", wideOnly + "SENT", wideOnly + "ID", "WHY"}
 		for _, c := range list.Items {
@@ -203,6 +214,7 @@ func topPods(ctx context.Context, a *app, o *topOptions, from source) error {
 		Time   time.Time `json:"time"`
 		Items  []*pod    `json:"items"`
 	}{"plimsoll.dev/pods/v1", list.Time, pods}
+	o.nothing(a, len(pods))
 	return o.out.print(a.out, doc, func(t *table) {
 		t.header = []string{"NAMESPACE", "NAME", "CPU(cores)", "MEMORY(bytes)", "CONTAINERS", wideOnly + "NODE"}
 		for _, p := range pods {
@@ -249,6 +261,7 @@ func topWorkloads(ctx context.Context, a *app, o *topOptions, from source) error
 	}
 	list.Items = slices.DeleteFunc(list.Items, func(w api.Workload) bool { return o.namespace != "" && w.Namespace != o.namespace })
 	order(list.Items, o.sortBy, func(w api.Workload) *float64 { return w.CPU }, func(w api.Workload) *float64 { return w.WorkingSet }, func(w api.Workload) string { return w.Namespace + "/" + w.Name })
+	o.nothing(a, len(list.Items))
 	return o.out.print(a.out, list, func(t *table) {
 		t.header = []string{"NAMESPACE", "KIND", "NAME", "CPU(cores)", "MEMORY(bytes)", "PODS", "SCALED"}
 		for _, w := range list.Items {
