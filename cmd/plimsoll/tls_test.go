@@ -67,7 +67,7 @@ func TestCollectorThroughTheServersDoor(t *testing.T) {
 	top := func(args ...string) called {
 		return call(t, nil, "", append([]string{"top", "nodes", "--server", url, "--timeout", "5s"}, args...)...)
 	}
-	until(t, "the server shows the machine", 30*time.Second, func() bool {
+	until(t, "the server shows the machine", 2*time.Minute, func() bool {
 		return strings.Contains(top("--server-ca-file", cert, "--server-token-file", login).out, "edge-1")
 	})
 	if got := top("--server-token-file", login); got.code != exitFailed || !strings.Contains(got.err, "certificate") {
@@ -77,7 +77,7 @@ func TestCollectorThroughTheServersDoor(t *testing.T) {
 		t.Errorf("without a login: exit %d, %q; want 1 and 401", got.code, got.err)
 	}
 	stranger := startRole(t, "collector", "--server", url, "--server-ca-file", cert, "--server-token-file", write("wrong", "ann:wrong\n"), "--node", "edge-2", "--queue", t.TempDir())
-	until(t, "the stranger's health tells of the refusal", 30*time.Second, func() bool {
+	until(t, "the stranger's health tells of the refusal", 2*time.Minute, func() bool {
 		_, body := stranger.get(t, "/readyz?verbose")
 		return strings.Contains(body, "[-]live failed") && strings.Contains(body, "401")
 	})

@@ -25,7 +25,7 @@ const (
 	// maxInFlight is how many requests may be under way; those beyond are refused, as a busy front end would.
 	maxInFlight = 64
 	// requestTimeout is how long an answer may take.
-	requestTimeout = 5 * time.Second
+	requestTimeout = 20 * time.Second
 )
 
 // LoadOptions are what a Load needs.
