@@ -79,6 +79,8 @@ func toldAt(q store.Query, i int, t time.Time) float64 {
 	factor := map[store.Func]float64{store.Avg: 1, store.Quantile: 1 + q.Q/4, store.Max: 1.5}[q.Func]
 	days := t.Sub(noon).Hours() / 24
 	switch {
+	case q.Row == metric.CPUCapacity:
+		return 4
 	case q.Func == store.Count:
 		return 360
 	case q.Row == metric.OOMKills && q.Func == store.Rate && i == 1 && t.Equal(noon.Add(-48*time.Hour)):
