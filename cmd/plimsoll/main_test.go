@@ -76,7 +76,7 @@ func TestUsageErrors(t *testing.T) {
 	f(`target "web"`, "explain", "web")
 	f("--missing takes no target", "explain", "--missing", "demo/web")
 	f("give the case with -f", "decide")
-	f(`unknown command "versoin"; did you mean "version"?`, "versoin")
+	f(`unknown command "sever"; did you mean "server"?`, "sever")
 	f(`--limit "0"`, "explain", "demo/web", "--limit", "0")
 	f(`no help on "nonsense"`, "help", "nonsense")
 	f(`cannot complete in "csh"`, "completion", "csh")
