@@ -53,7 +53,7 @@ func (d *daemon) start() {
 	}
 	defer log.Close()
 	d.cmd = exec.Command("dockerd", "--data-root", d.dir+"/data", "--exec-root", d.dir+"/exec", "--pidfile", d.dir+"/pid",
-		"-H", "unix://"+d.sock, "--iptables=false", "--ip6tables=false", "--bridge=none", "--storage-driver=vfs")
+		"-H", "unix://"+d.sock, "--iptables=false", "--ip6tables=false", "--bridge=none", "--storage-driver=vfs", "--live-restore")
 	d.cmd.Stdout, d.cmd.Stderr = log, log
 	if err := d.cmd.Start(); err != nil {
 		d.t.Fatal(err)
@@ -73,6 +73,11 @@ func (d *daemon) stop() {
 	if all := strings.Fields(string(ids)); len(all) > 0 {
 		_ = exec.Command("docker", append([]string{"-H", "unix://" + d.sock, "rm", "-f"}, all...)...).Run()
 	}
+	d.halt()
+}
+
+// halt ends dockerd by its pid file; its containers run on.
+func (d *daemon) halt() {
 	if data, err := os.ReadFile(d.dir + "/pid"); err == nil {
 		if pid, err := strconv.Atoi(strings.TrimSpace(string(data))); err == nil {
 			_ = syscall.Kill(pid, syscall.SIGTERM)
@@ -225,10 +230,22 @@ func TestDocker(t *testing.T) {
 	if !s.Reachable || s.Error != "" {
 		t.Errorf("socket %+v", s)
 	}
-	d.docker("rm", "-f", "web-2", "hog", "hold")
+
+	d.halt() // as when Docker is upgraded
+	until(t, 2*time.Minute, "the socket is known to be gone", func() bool { return !r.names.Sockets()[0].Reachable })
+	if full, fast := r.full.Read(time.Now()), r.fast.Read(time.Now()); find(full, "shop/web/web-2") == nil || find(fast, "shop/web/web-2") == nil {
+		t.Error("web-2 runs on without its daemon, but has lost its name")
+	}
+	d.start()
+	d.docker("rename", "web-2", "web-3")
+	until(t, 2*time.Minute, "the daemon that came back is followed", func() bool {
+		return find(r.full.Read(time.Now()), "shop/web/web-3") != nil && find(r.fast.Read(time.Now()), "shop/web/web-3") != nil
+	})
+
+	d.docker("rm", "-f", "web-3", "hog", "hold")
 	until(t, 2*time.Minute, "the containers are gone", func() bool {
 		full, fast := r.full.Read(time.Now()), r.fast.Read(time.Now())
-		for _, name := range []string{"shop/web/web-2", "docker/hog/hog", "docker/hold/hold"} {
+		for _, name := range []string{"shop/web/web-3", "docker/hog/hog", "docker/hold/hold"} {
 			if find(full, name) != nil || find(fast, name) != nil {
 				return false
 			}
