@@ -25,7 +25,7 @@ test: test-go test-influx test-hpa test-web ## Install what the tests need, then
 test-go: bin/testreport
 	./test/setup.sh
 	set -o pipefail; PLIMSOLL_TEST_PROMETHEUS=$$(ls $(CURDIR)/.cache/prometheus/usr/bin/prometheus 2>/dev/null) \
-		go test -json -timeout 20m ./... | ./bin/testreport
+		go test -json -timeout 60m ./... | ./bin/testreport
 
 test-influx: bin/testreport ## The tests on a real InfluxDB 1.8, which it builds; on 2.7 too where that was built
 	set -o pipefail; cd test/influx && go test -json -timeout 25m ./... | ../../bin/testreport
@@ -37,7 +37,7 @@ test-influx2: ## Build InfluxDB 2.7 (about four minutes, needs cargo), then run 
 test-hpa: bin/testreport ## The brain beside the HPA controller of Kubernetes, which takes three minutes of CPU to build the first time
 	set -o pipefail; cd test/hpa && go test -json -timeout 30m ./... | ../../bin/testreport
 
-bin/testreport: internal/house/testreport/main.go
+bin/testreport: $(wildcard internal/house/testreport/*.go)
 	@mkdir -p bin && go build -o bin/testreport ./internal/house/testreport
 
 test-web: build $(WEB)/node_modules/.package-lock.json

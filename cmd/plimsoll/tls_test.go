@@ -65,7 +65,7 @@ func TestCollectorThroughTheServersDoor(t *testing.T) {
 	url := "https://127.0.0.1:" + port
 	startRole(t, "collector", "--server", url, "--server-ca-file", cert, "--server-token-file", login, "--node", "edge-1", "--queue", t.TempDir())
 	top := func(args ...string) called {
-		return call(t, nil, "", append([]string{"top", "nodes", "--server", url, "--timeout", "5s"}, args...)...)
+		return call(t, nil, "", append([]string{"top", "nodes", "--server", url, "--timeout", "1m"}, args...)...)
 	}
 	until(t, "the server shows the machine", 2*time.Minute, func() bool {
 		return strings.Contains(top("--server-ca-file", cert, "--server-token-file", login).out, "edge-1")
