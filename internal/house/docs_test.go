@@ -45,3 +45,65 @@ func TestLinks(t *testing.T) {
 		t.Errorf("found only %d links: the rule checks nothing", seen)
 	}
 }
+
+// The map of the folders has every package: a row whose folder it is in, or a folder above, names the rest of its path.
+func TestArchitectureNamesEveryPackage(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root(t), "docs/architecture.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := map[string]bool{}
+	word := regexp.MustCompile("`([a-z0-9/]+)`")
+	for line := range strings.Lines(string(text)) {
+		if words := word.FindAllStringSubmatch(line, -1); strings.HasPrefix(line, "| `") {
+			for _, w := range words {
+				named[words[0][1]+"/"+w[1]] = true
+			}
+			named[words[0][1]] = true
+		}
+	}
+	seen := map[string]bool{}
+	for _, s := range sources(t) {
+		if s.test || seen[s.pkg] {
+			continue
+		}
+		seen[s.pkg] = true
+		if !named[s.pkg] {
+			t.Errorf("docs/architecture.md has no row that names %q", s.pkg)
+		}
+	}
+	if len(seen) < 30 {
+		t.Errorf("found only %d packages: the rule checks nothing", len(seen))
+	}
+}
+
+// Own metrics that the documents name exist.
+func TestDocumentsNameRealMetrics(t *testing.T) {
+	var code strings.Builder
+	for _, s := range sources(t) {
+		if !s.test {
+			code.WriteString(s.text)
+		}
+	}
+	files, err := filepath.Glob(filepath.Join(root(t), "docs/*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for _, path := range files {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile("`[^`]*?(plimsoll_[a-z_]+[a-z])[^`*]*`").FindAllStringSubmatch(string(text), -1) {
+			seen++
+			_, rest, _ := strings.Cut(strings.TrimPrefix(m[1], "plimsoll_"), "_") // some packages write plimsoll_PACKAGE_ once, before all names
+			if !strings.Contains(code.String(), `"`+m[1]+`"`) && !strings.Contains(code.String(), `"`+rest+`"`) {
+				t.Errorf("%s names the metric %q, which no code has", path, m[1])
+			}
+		}
+	}
+	if seen < 10 {
+		t.Errorf("found only %d metrics: the rule checks nothing", seen)
+	}
+}
