@@ -36,14 +36,6 @@ import (
 	externalclient "k8s.io/metrics/pkg/client/external_metrics"
 )
 
-// The controller's flags at their defaults.
-const (
-	downscaleStabilization  = 5 * time.Minute
-	tolerance               = 0.1
-	cpuInitializationPeriod = 5 * time.Minute
-	initialReadinessDelay   = 30 * time.Second
-)
-
 const namespace, name = "ns", "web"
 
 // TestMain takes away what the controller does with an error that it only logs: to wait a millisecond, by a clock that all
@@ -79,7 +71,7 @@ func start(t *testing.T, w *world, sync time.Duration) *controller {
 	informer := &hpaInformer{store: c.hpas}
 	hc := podautoscaler.NewHorizontalController(ctx, events{c: c}, scales{c: c}, hpas{c: c}, mapper,
 		podmetrics.NewRESTMetricsClient(usage{w: w}, customMetrics{w}, externalMetrics{w}), informer, podInformer{c.pods},
-		sync, downscaleStabilization, tolerance, cpuInitializationPeriod, initialReadinessDelay)
+		sync, w.flags.DownscaleStabilization, w.flags.Tolerance, w.flags.CPUInitializationPeriod, w.flags.InitialReadinessDelay)
 	c.refresh(t)
 	go func() {
 		defer close(c.done)

@@ -64,13 +64,13 @@ func follow(t *testing.T, r *rand.Rand, label string, seen map[string]int) {
 		in := w.input(t, at, state)
 		d := policy.Decide(in)
 		w.forget()
+		before := w.scale.Spec.Replicas
 		if c == nil {
-			c = start(t, w, sync)
+			c = start(t, w, sync) // from here on the world is the controller's, until all is still
 		} else {
+			c.rescale = ""
 			c.refresh(t)
 		}
-		before := w.scale.Spec.Replicas
-		c.rescale = ""
 		time.Sleep(time.Until(at) + time.Millisecond)
 		synctest.Wait()
 		if diff := cmp.Diff(c.outcome(before), ours(d)); diff != "" {

@@ -19,8 +19,7 @@ func (w *world) input(t *testing.T, now time.Time, state *policy.State) policy.I
 	if err != nil {
 		t.Fatal(err)
 	}
-	in := policy.Input{Now: now, Policy: p, Options: policy.DefaultOptions(), Errors: w.errs, State: state}
-	in.Options.Compat = policy.CompatHPA
+	in := policy.Input{Now: now, Policy: p, Options: w.flags, Errors: w.errs, State: state}
 	in.Target = policy.Target{SpecReplicas: policy.WishedReplicas(w.scale.Spec.Replicas), StatusReplicas: policy.ObservedReplicas(w.scale.Status.Replicas)}
 	for _, p := range w.pods {
 		in.Pods = append(in.Pods, podOf(p))

@@ -20,8 +20,9 @@ import (
 // world is all that one pass of the controller reads, and what it writes.
 type world struct {
 	r        *rand.Rand
-	weird    bool // its pods are in every state there is, else well
-	exact    bool // its loads lie on the edges of the tolerance
+	weird    bool           // its pods are in every state there is, else well
+	exact    bool           // its loads lie on the edges of the tolerance
+	flags    policy.Options // of the controller
 	hpa      *autoscalingv2.HorizontalPodAutoscaler
 	scale    *autoscalingv1.Scale
 	pods     []*corev1.Pod
@@ -38,6 +39,14 @@ func (w *world) one(in int) bool          { return w.r.IntN(in) == 0 }
 // newWorld draws an HPA and a target; draw fills in the rest.
 func newWorld(r *rand.Rand) *world {
 	w := &world{r: r, weird: r.IntN(3) == 0, exact: r.IntN(4) == 0}
+	w.flags = policy.DefaultOptions()
+	w.flags.Compat = policy.CompatHPA
+	if w.one(4) {
+		w.flags.Tolerance = pick(r, 0, 0.05, 0.25)
+		w.flags.DownscaleStabilization = pick(r, 0, time.Second, time.Minute)
+		w.flags.CPUInitializationPeriod = pick(r, 0, 30*time.Second, time.Minute)
+		w.flags.InitialReadinessDelay = pick(r, 0, 10*time.Second, time.Minute)
+	}
 	w.scale = &autoscalingv1.Scale{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace}}
 	w.scale.Spec.Replicas = int32(r.IntN(10))
 	w.scale.Status = autoscalingv1.ScaleStatus{Replicas: w.scale.Spec.Replicas, Selector: "app=web"}
