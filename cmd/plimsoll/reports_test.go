@@ -77,8 +77,8 @@ spec:
 		schema string
 		says   []string // in the table
 	}{
-		{[]string{"capacity", "--window", "1h"}, capacity.CapacitySchema, []string{"cluster", "node", "n1", "namespace", "test"}},
-		{[]string{"capacity", "nodes", "--window", "1h"}, capacity.CapacitySchema, []string{"node", "n1"}},
+		{[]string{"capacity", "--window", "1h"}, capacity.CapacitySchema, []string{"Cluster: 100m of ", " cores requested, p95 of use ", "; 64Mi of ", "cluster", "node", "n1", "namespace", "test"}},
+		{[]string{"capacity", "nodes", "--window", "1h"}, capacity.CapacitySchema, []string{"Cluster: 100m of ", "node", "n1"}},
 		{[]string{"fit", "--cpu", "10m", "--memory", "1Mi", "--by", "request", "--window", "1h"}, capacity.FitSchema, []string{"n1", "more replicas of 10m CPU and 1Mi memory fit"}},
 		{[]string{"rightsize", "-n", "test", "--window", "1h"}, capacity.RightsizeSchema, []string{"test", "sleeper", "100m", "64Mi"}},
 	}
