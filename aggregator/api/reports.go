@@ -57,8 +57,8 @@ func (a *API) getCapacity(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if level != "" {
-		c.Scopes = slices.DeleteFunc(c.Scopes, func(s capacity.Scope) bool { return s.Level != level })
+	if level != "" { // a page has the cluster on top in any case
+		c.Scopes = slices.DeleteFunc(c.Scopes, func(s capacity.Scope) bool { return s.Level != level && !(page && s.Level == capacity.ClusterLevel) })
 	}
 	return answerReport(w, c, page)
 }

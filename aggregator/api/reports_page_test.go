@@ -7,6 +7,19 @@ import (
 	"testing"
 )
 
+// A page of one level still has the cluster's figures on top.
+func TestPageOfOneLevel(t *testing.T) {
+	h := served(reporting(t, nil))
+	for level, want := range map[string][]string{"node": {"n1"}, "namespace": {"shop"}} {
+		body := get(h, "/plimsoll/v1/capacity?format=html&level="+level).Body.String()
+		whole := get(h, "/plimsoll/v1/capacity?format=html").Body.String()
+		card := regexp.MustCompile(`<p class="big">[^\n]*`)
+		if got, top := card.FindString(body), card.FindString(whole); got == "" || got != top || !strings.Contains(body, want[0]) || len(body) >= len(whole) {
+			t.Errorf("%s: got %q on top, want %q, and %q in less than the whole", level, got, top, want[0])
+		}
+	}
+}
+
 func TestReportsAsPages(t *testing.T) {
 	h := served(reporting(t, nil))
 	ask := func(path, accept string) *httptest.ResponseRecorder {
