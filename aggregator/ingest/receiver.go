@@ -13,6 +13,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/klauspost/compress/snappy"
@@ -29,8 +30,9 @@ type Receiver struct {
 	live    chan struct{}
 	work    chan struct{} // requests that are being unpacked, which bounds their memory
 	senders senders
-	buffers sync.Pool // *bytes.Buffer: bodies as sent
-	plain   sync.Pool // *[]byte: bodies decompressed
+	told    atomic.Int64 // when it was last told that nothing can be taken, Unix milliseconds; 0: it can
+	buffers sync.Pool    // *bytes.Buffer: bodies as sent
+	plain   sync.Pool    // *[]byte: bodies decompressed
 	handler http.Handler
 }
 
@@ -133,11 +135,20 @@ func status(code int, format string, args ...any) error {
 	return &statusError{code, fmt.Errorf(format, args...)}
 }
 
+// tellEvery is how often it is told that nothing can be taken: thousands of collectors ask every few seconds.
+const tellEvery = 5 * time.Minute
+
+// gone is the status of a request whose client went away; nobody reads it.
+const gone = 499
+
 // take takes a request whose content type is one of the two versions'.
 func (r *Receiver) take(req *http.Request, version remotewrite.Version) (remotewrite.Answer, error) {
 	written, err := r.store(req, version)
 	answer := remotewrite.Answer{Written: written}
 	if err == nil {
+		if r.told.Load() != 0 && r.told.Swap(0) != 0 {
+			r.opts.Logger.Info("takes remote write again")
+		}
 		return answer, nil
 	}
 	answer.Status = http.StatusInternalServerError
@@ -146,11 +157,21 @@ func (r *Receiver) take(req *http.Request, version remotewrite.Version) (remotew
 	}
 	if answer.Status == http.StatusServiceUnavailable {
 		answer.RetryAfter = 5
-		r.opts.Logger.Warn("cannot take a remote write request", slog.Any("error", err), slog.String("from", req.RemoteAddr))
+		if was, now := r.told.Load(), time.Now().UnixMilli(); now-was >= tellEvery.Milliseconds() && r.told.CompareAndSwap(was, now) {
+			r.opts.Logger.Warn("cannot take a remote write request", slog.Any("error", err), slog.String("from", req.RemoteAddr))
+		}
 	} else {
 		r.opts.Logger.Debug("remote write request rejected", slog.Any("error", err), slog.String("from", req.RemoteAddr))
 	}
 	return answer, err
+}
+
+// interrupted is the error of a request that could not be taken now; that a client went away is nobody's fault here.
+func interrupted(req *http.Request, err error) error {
+	if errors.Is(err, context.Canceled) && errors.Is(req.Context().Err(), context.Canceled) {
+		return &statusError{gone, err}
+	}
+	return &statusError{http.StatusServiceUnavailable, err}
 }
 
 // lanesOf says whether a request is for the live picture alone, and which of its two lanes it came by.
@@ -181,7 +202,7 @@ func (r *Receiver) store(req *http.Request, version remotewrite.Version) (writte
 		r.senders.limited(c.node, n, now)
 	}
 	if err := r.hand(req.Context(), &c, refused == nil, !liveOnly); err != nil {
-		return 0, status(http.StatusServiceUnavailable, "cannot write: %w", err)
+		return 0, interrupted(req, fmt.Errorf("cannot write: %w", err))
 	}
 	r.meters.count(&c, lane)
 	if bad := c.tally.rejected(); bad != "" {
@@ -201,7 +222,7 @@ func (r *Receiver) unpack(req *http.Request, version remotewrite.Version, fast b
 	case r.work <- struct{}{}:
 		defer func() { <-r.work }()
 	case <-req.Context().Done():
-		return converted{}, status(http.StatusServiceUnavailable, "waited for other requests: %w", req.Context().Err())
+		return converted{}, interrupted(req, fmt.Errorf("waited for other requests: %w", req.Context().Err()))
 	}
 	buf := r.plain.Get().(*[]byte)
 	defer r.plain.Put(buf)

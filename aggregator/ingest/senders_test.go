@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -173,5 +175,40 @@ func TestLanesDoNotTakeEachOthersPlaces(t *testing.T) {
 	}
 	if resp.StatusCode != http.StatusRequestTimeout {
 		t.Errorf("a body that does not come: got %s", resp.Status)
+	}
+}
+
+// That nothing can be taken is told once, and once that it can be again, however many ask; a client that went away is not told of.
+func TestNotTakenIsToldOnce(t *testing.T) {
+	var logs bytes.Buffer
+	history := &keeper{err: errors.New("no room")}
+	r := receiver(t, Options{Live: &keeper{}, History: history, Logger: slog.New(slog.NewTextHandler(&logs, nil))})
+	for range 10 {
+		if code, _ := send(t, r, "a", "", 0); code != 503 {
+			t.Fatalf("got %d", code)
+		}
+	}
+	history.err = nil
+	for range 3 {
+		send(t, r, "a", "", 0)
+	}
+	if got := strings.Count(logs.String(), "\n"); got != 2 || !strings.Contains(logs.String(), "no room") || !strings.Contains(logs.String(), "again") {
+		t.Errorf("got %d lines: %s", got, logs.String())
+	}
+	logs.Reset()
+	body, err := Encode(sampleBatch(time.Now()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range cap(r.work) {
+		r.work <- struct{}{}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	req := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(body)).WithContext(ctx)
+	SetLiveHeader(req.Header, true)
+	w := httptest.NewRecorder()
+	if r.ServeHTTP(w, req); w.Code != gone || logs.Len() != 0 {
+		t.Errorf("a client that went away: got %d and %s", w.Code, logs.String())
 	}
 }

@@ -28,7 +28,8 @@ func (m *machine) routes() []serve.Route {
 		{"", "query"}, {"", "query_range"}, {"", "labels"}, {"GET", "label/{name}/values"}, {"", "series"},
 		{"GET", "metadata"}, {"GET", "status/buildinfo"}, {"", "format_query"},
 	} {
-		routes = append(routes, serve.Route{Method: r.method, Pattern: "/api/v1/" + r.path, Handler: m.store.prometheus, Timeout: time.Minute})
+		// An expression is worked on by recursion: a megabyte of minus signs would take a gigabyte of stack.
+		routes = append(routes, serve.Route{Method: r.method, Pattern: "/api/v1/" + r.path, Handler: m.store.prometheus, Timeout: time.Minute, MaxBody: 64 << 10})
 	}
 	return append(routes, serve.Health(m.checks())...)
 }
