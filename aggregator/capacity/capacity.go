@@ -214,12 +214,7 @@ func (c *composer) notes(now *picture, kept, pools bool, cluster Scope) []string
 	if len(left) > 0 {
 		add("In this window there was data of %s, which %s not here now: what ran there is in the cluster's past use.", listed("node", left), isAre(len(left)))
 	}
-	if cluster.CPU.AllocatableIsCapacity || cluster.Memory.AllocatableIsCapacity {
-		add("Nothing says what containers may have of %s, so all of the machine's capacity is taken for allocatable; the system itself needs some of it.", machines(len(now.nodes)))
-	}
-	if cluster.CPU.Requests == nil && cluster.Memory.Requests == nil && len(now.nodes) > 0 {
-		add("No container requests anything, so free by request is %s; free by use is the better look.", all(len(now.nodes)))
-	}
+	out = append(out, roomNotes(&cluster, len(now.nodes))...)
 	if c.odd > 0 {
 		add("At %s more CPU seems to have been used than there was, which is left out: a machine's clock was set back.", plural(float64(c.odd), c.g.noun()))
 	}
@@ -228,6 +223,18 @@ func (c *composer) notes(now *picture, kept, pools bool, cluster Scope) []string
 	}
 	if pools {
 		add("A pool's percentiles and maxima are sums of its nodes', which is an upper estimate.")
+	}
+	return out
+}
+
+// roomNotes say what the allocatable and the requests of so many nodes rest on.
+func roomNotes(cluster *Scope, nodes int) []string {
+	var out []string
+	if cluster.CPU.AllocatableIsCapacity || cluster.Memory.AllocatableIsCapacity {
+		out = append(out, fmt.Sprintf("Nothing says what containers may have of %s, so all of the machine's capacity is taken for allocatable; the system itself needs some of it.", machines(nodes)))
+	}
+	if cluster.CPU.Requests == nil && cluster.Memory.Requests == nil && nodes > 0 {
+		out = append(out, fmt.Sprintf("No container requests anything, so free by request is %s; free by use is the better look.", all(nodes)))
 	}
 	return out
 }

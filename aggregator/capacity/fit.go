@@ -36,9 +36,14 @@ func Fit(r *CapacityReport, n Need) (*FitReport, error) {
 	}
 	slices.SortStableFunc(out.Nodes, func(a, b NodeFit) int { return countOf(&b) - countOf(&a) })
 	out.Text = out.sentence()
-	out.Notes = append(out.Notes, r.Notes...)
+	if len(r.Scopes) > 0 {
+		out.Notes = append(out.Notes, roomNotes(&r.Scopes[0], len(out.Nodes))...)
+	}
 	if n.By == ByUse && out.Known > 0 {
 		out.Notes = append(out.Notes, "Free by use is allocatable less the 95th percentile of what was used: one hour in twenty is busier.")
+		if text := r.Scopes[0].Data.Text; text != "" {
+			out.Notes = append(out.Notes, text)
+		}
 	}
 	return out, nil
 }
@@ -73,8 +78,8 @@ func (n *Need) on(s *Scope) NodeFit {
 	for _, x := range []struct {
 		need, free *float64
 		name, word string
-		scale      float64
-	}{{n.CPU, f.FreeCPU, BoundByCPU, "CPU", 1e9}, {n.Memory, f.FreeMemory, BoundByMemory, "memory", 1}} {
+		parts      float64
+	}{{n.CPU, f.FreeCPU, BoundByCPU, "CPU", 1e6}, {n.Memory, f.FreeMemory, BoundByMemory, "memory", 1}} {
 		if x.need == nil {
 			continue
 		}
@@ -82,7 +87,7 @@ func (n *Need) on(s *Scope) NodeFit {
 			f.BoundBy, f.Reason = "", unknownFree(n.By, x.word)
 			return f
 		}
-		if c := times(*x.free, *x.need, x.scale); c < count {
+		if c := times(*x.free, *x.need, x.parts); c < count {
 			count, f.BoundBy = c, x.name
 		}
 	}
@@ -106,10 +111,15 @@ func (r *Room) free(by By) *float64 {
 	return r.FreeByRequest
 }
 
-// times says how often a need goes into what is free, both rounded to a part in scale, so that three times 0.1 go into 0.3.
-func times(free, need, scale float64) int {
-	f, n := math.Round(free*scale), math.Round(need*scale)
-	if f < n || n <= 0 {
+// times says how often a need goes into what is free, counted in parts of a unit. What arithmetic leaves in a ten-thousandth of a part does
+// not count, so that three times 0.1 go into 0.3; amounts of one part are whole numbers.
+func times(free, need, parts float64) int {
+	slack := 1e-4
+	if parts == 1 {
+		slack = 0
+	}
+	f, n := math.Floor(free*parts+slack), math.Ceil(need*parts-slack)
+	if f < n {
 		return 0
 	}
 	return int(f / n)

@@ -1,6 +1,9 @@
 package capacity
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // capacityPage is what the page of a capacity report shows.
 type capacityPage struct {
@@ -71,7 +74,7 @@ func (r *CapacityReport) page() *capacityPage {
 			}
 		}
 		_, t.More = capped(n)
-		if t.Count = plural(float64(n), "row"); n > 0 {
+		if t.Count = plural(float64(n), strings.ToLower(l.noun)); n > 0 {
 			p.Tables = append(p.Tables, t)
 		}
 	}

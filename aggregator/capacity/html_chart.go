@@ -54,7 +54,7 @@ func chartOf(r *Room, start, end time.Time, step float64, u unit) chart {
 			c.top = *v * 1.08
 		}
 	}
-	c.rules(u)
+	c.rules(u, r.Allocatable)
 	c.marks()
 	c.Max = c.line(r.Points, func(p *Point) *float64 { return p.Max })
 	c.Avg = c.line(r.Points, func(p *Point) *float64 { return p.Avg })
@@ -103,7 +103,7 @@ func (c *chart) line(points []Point, of func(*Point) *float64) string {
 		if t-last > c.step*1.5 {
 			command = "M"
 			if next := i + 1; next == len(points) || of(&points[next]) == nil || float64(points[next].T)-t > c.step*1.5 {
-				fmt.Fprintf(&b, "M%.1f %.1fh0.1", c.x(t), c.y(*v)) // alone
+				fmt.Fprintf(&b, "M%.1f %.1fh5", c.x(t), c.y(*v)) // alone
 				last = t
 				continue
 			}
@@ -148,24 +148,27 @@ func (c *chart) trend(t *Trend, end time.Time) {
 	c.Cone = fmt.Sprintf("M%.1f %.1fL%.1f %.1f%sL%.1f %.1fZ", x0, y0, x1, y1, corner, x2, y2)
 }
 
-// rules puts three or four round levels.
-func (c *chart) rules(u unit) {
+// rules puts three to five round levels.
+func (c *chart) rules(u unit, full *float64) {
 	base := 1.0
 	if u == bytesUnit {
 		for base*1024 <= c.top {
 			base *= 1024
 		}
 	}
-	raw := c.top / base / 3
+	raw := c.top / base / 4
 	power := math.Pow(10, math.Floor(math.Log10(raw)))
 	step := power * 10
 	for _, m := range [...]float64{1, 2, 2.5, 5} {
-		if m*power >= raw {
+		if m*power >= 0.9*raw {
 			step = m * power
 			break
 		}
 	}
 	for v := 0.0; v*base < c.top*0.97; v += step {
+		if full != nil && math.Abs(v*base-*full) < c.top/12 {
+			continue // its line is there
+		}
 		text := u.text(v * base)
 		if v == 0 {
 			text = "0"

@@ -97,6 +97,30 @@ func TestOnTheRealStore(t *testing.T) {
 	})
 }
 
+// TestShortLives looks at pods of six minutes, some of which lie across the ends of longer rates, in a window of three days: what runs them
+// is not running now, and its requests are known from the history alone.
+func TestShortLives(t *testing.T) {
+	w := newWorld(t, worldStart, 20*time.Second, 3*day)
+	w.node("n1", 4, 8*gi, true, steady(1), steady(gi))
+	for i := range 3 * 23 {
+		j := w.container("n1", "shop", "Other", "mail", name("mail", i), "mail", size{cpu: 1, memory: 64 * mi}, steady(0.3), steady(40*mi))
+		j.born = time.Duration(i)*time.Hour + 8*time.Minute
+		j.dies = j.born + 6*time.Minute
+	}
+	w.run(3*day, never, right)
+	r, err := Rightsize(t.Context(), w.db, w.picture.Snapshot(worldStart.Add(3*day)), nil, RightsizeOptions{Window: 3 * day})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := row(r, "mail", "mail")
+	if a.Replicas != 0 || a.CPU.Action != Lower || math.Abs(value(a.CPU.Advised)-0.3) > 0.011 || value(a.CPU.Request) != 1 || a.Memory.Action != Lower || value(a.Memory.Advised) != 46*mi {
+		t.Errorf("%d replicas: %s", a.Replicas, a.Reason)
+	}
+	if !strings.HasSuffix(a.Reason, "None runs now.") {
+		t.Errorf("reason %q does not say that none runs", a.Reason)
+	}
+}
+
 func testMadeCapacity(t *testing.T, r *CapacityReport) {
 	is := func(what string, got *float64, want, rel float64) {
 		t.Helper()

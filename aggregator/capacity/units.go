@@ -73,7 +73,10 @@ func bytesText(v float64) string {
 // trim writes a number with at most so many decimals.
 func trim(v float64, decimals int) string {
 	s := strconv.FormatFloat(v, 'f', decimals, 64)
-	return unminus(strings.TrimSuffix(strings.TrimRight(s, "0"), "."))
+	if strings.Contains(s, ".") {
+		s = strings.TrimSuffix(strings.TrimRight(s, "0"), ".")
+	}
+	return unminus(s)
 }
 
 // unminus takes the sign from nothing.
@@ -84,8 +87,8 @@ func unminus(s string) string {
 	return s
 }
 
-// raw writes a number in base units with all its digits that matter.
-func raw(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
+// raw writes a number in base units, without what arithmetic leaves behind the ninth decimal.
+func raw(v float64) string { return trim(v, 9) }
 
 // share writes a ratio as a percentage. It is 100 % only when nothing is missing.
 func share(v float64) string {

@@ -1,0 +1,118 @@
+package capacity
+
+import (
+	"errors"
+	"math"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// free makes a report of nodes with so much room by request; nil: not known.
+func free(nodes ...[2]*float64) *CapacityReport {
+	r := &CapacityReport{Time: fixtureEnd, Start: fixtureEnd, End: fixtureEnd, Scopes: []Scope{{Level: ClusterLevel}}}
+	for i, n := range nodes {
+		r.Scopes = append(r.Scopes, Scope{Level: NodeLevel, Name: name("n", i), CPU: Room{FreeByRequest: n[0]}, Memory: Room{FreeByRequest: n[1]}})
+	}
+	return r
+}
+
+func TestFit(t *testing.T) {
+	f := func(r *CapacityReport, n Need, total int, bound, text string) {
+		t.Helper()
+		got, err := Fit(r, n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Total != total || got.Text != text || len(got.Nodes) > 0 && got.Nodes[0].BoundBy != bound {
+			t.Errorf("%d bound by %q: %q\nwant %d bound by %q: %q", got.Total, got.Nodes[0].BoundBy, got.Text, total, bound, text)
+		}
+	}
+	one := [2]*float64{at(2), at(8 * gi)}
+	f(free(one), Need{CPU: at(0.5), Memory: at(gi)}, 4, BoundByCPU, "4 more replicas of 500m CPU and 1Gi memory fit, going by requests.")
+	f(free(one), Need{CPU: at(0.1), Memory: at(5 * gi)}, 1, BoundByMemory, "One more replica of 100m CPU and 5Gi memory fits, going by requests.")
+	f(free(one), Need{Memory: at(9 * gi)}, 0, BoundByMemory, "No more replica of 9Gi memory fits, going by requests.")
+	f(free([2]*float64{at(0.3), nil}), Need{CPU: at(0.1)}, 3, BoundByCPU, "3 more replicas of 100m CPU fit, going by requests.") // 0.3/0.1 is 2.9999999999999996
+	f(free([2]*float64{at(-1), at(gi)}, one, [2]*float64{nil, at(gi)}), Need{CPU: at(1)}, 2, BoundByCPU,
+		"2 more replicas of 1 CPU fit, going by requests, on 1 of 3 nodes. Of 1 node it is not known.")
+	f(free(), Need{CPU: at(1)}, 0, "", "There is no node.")
+	f(free(one), Need{CPU: at(1), By: ByUse}, 0, "", "How many replicas of 1 CPU fit is not known: CPU free by use is not known: there is no history of the node's use in the window.")
+}
+
+func TestFitOfNothingRequested(t *testing.T) {
+	got, err := Fit(fixtureMachine(), Need{CPU: at(0.5), Memory: at(gi)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "free by request is the whole machine; free by use is the better look"; got.Total != 8 || !strings.Contains(strings.Join(got.Notes, "\n"), want) {
+		t.Errorf("%d fit, notes %q; want 8 and %q", got.Total, got.Notes, want)
+	}
+	if got, err = Fit(fixtureMachine(), Need{CPU: at(0.5), By: ByUse}); err != nil || got.Total != 6 {
+		t.Errorf("by use %d fit, %v; want 6: 3.1 cores are free", got.Total, err)
+	}
+}
+
+func TestFitRefuses(t *testing.T) {
+	for _, n := range []Need{{}, {CPU: at(0)}, {CPU: at(-1)}, {CPU: at(0.0009)}, {Memory: at(0.5)}, {CPU: at(math.NaN())}, {Memory: at(math.Inf(1))}, {CPU: at(1), By: "guess"}} {
+		if _, err := Fit(free(), n); !errors.Is(err, ErrBadOptions) {
+			t.Errorf("%+v: %v, want bad options", n, err)
+		}
+	}
+}
+
+func TestFitNeverExceedsWhatIsFree(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		number := func(what string, low, high float64) *float64 {
+			if rapid.IntRange(0, 9).Draw(t, what+"?") == 0 {
+				return nil
+			}
+			return at(rapid.Float64Range(low, high).Draw(t, what))
+		}
+		var nodes [][2]*float64
+		for range rapid.IntRange(0, 6).Draw(t, "nodes") {
+			nodes = append(nodes, [2]*float64{number("cpu", -2, 128), number("memory", -gi, 512*gi)})
+		}
+		n := Need{CPU: number("need CPU", leastCPU, 40), Memory: number("need memory", 1, 100*gi)}
+		if n.CPU == nil && n.Memory == nil {
+			return
+		}
+		got, err := Fit(free(nodes...), n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		total, known := 0, 0
+		for _, f := range got.Nodes {
+			if f.Count == nil {
+				if f.Reason == "" {
+					t.Fatalf("no count and no reason on %q", f.Node)
+				}
+				continue
+			}
+			total, known = total+*f.Count, known+1
+			more := 0 // resources that one more replica would exceed
+			for _, x := range [][2]*float64{{n.CPU, f.FreeCPU}, {n.Memory, f.FreeMemory}} {
+				if x[0] == nil {
+					continue
+				}
+				c := float64(*f.Count)
+				if *x[0]*c > *x[1]*(1+1e-6)+1e-9 && *f.Count > 0 {
+					t.Fatalf("%d of %g are more than %g", *f.Count, *x[0], *x[1])
+				}
+				whole := math.Ceil(*x[0]) // bytes are whole, and CPU in millionths
+				if x[0] == n.CPU {
+					whole = math.Ceil(*x[0]*1e6) / 1e6
+				}
+				if whole*(c+1)*(1+1e-6) > *x[1]-1e-6 {
+					more++
+				}
+			}
+			if more == 0 {
+				t.Fatalf("one more than %d would fit: need %v, free %v and %v", *f.Count, n, f.FreeCPU, f.FreeMemory)
+			}
+		}
+		if total != got.Total || known != got.Known {
+			t.Fatalf("%d on %d nodes, want %d on %d", got.Total, got.Known, total, known)
+		}
+	})
+}
