@@ -160,7 +160,7 @@ func (r *reading) quantile(c, greatest, least string) string {
 
 func percent(p float64) string { return strconv.FormatFloat(p, 'f', -1, 64) }
 
-// list renders a statement whose answer has the tags of every series that a source has.
+// list renders a statement whose answer has the tags of every series that a source has. LAST reads one block of each, where COUNT reads all.
 func (r *reading) list(s *source) string {
 	field := r.field
 	switch {
@@ -170,7 +170,7 @@ func (r *reading) list(s *source) string {
 		field = r.row.Field
 	}
 	lo, hi := s.lo-s.shift(), s.hi-s.shift()
-	return "SELECT COUNT(" + Ident(field) + ") AS v FROM " + r.from(s, lo, hi) + " GROUP BY *"
+	return "SELECT LAST(" + Ident(field) + ") AS v FROM " + r.from(s, lo, hi) + " GROUP BY *"
 }
 
 // single says whether a roll-up's groups of so many milliseconds hold one point each, and the field that this point's value is.
