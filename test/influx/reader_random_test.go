@@ -131,7 +131,7 @@ func TestRandomQueries(t *testing.T) {
 		if err := h.write(t.Context(), lines); err != nil {
 			t.Fatal(err)
 		}
-		pieces, err := influx.NewReader(influx.ReaderOptions{Conn: h.conn, Piece: 7 * time.Minute})
+		pieces, err := influx.NewReader(influx.ReaderOptions{Conn: h.conn, Piece: 7 * time.Minute, Timeout: 5 * time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}

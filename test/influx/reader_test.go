@@ -38,7 +38,7 @@ func newHistory(t *testing.T, s *influxtest.Server, bucket string) *history {
 	if _, _, err := newSetup(t, influx.SetupOptions{Conn: conn}).Apply(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	r, err := influx.NewReader(influx.ReaderOptions{Conn: conn})
+	r, err := influx.NewReader(influx.ReaderOptions{Conn: conn, Timeout: 5 * time.Minute}) // on a machine that is busy with other things
 	if err != nil {
 		t.Fatal(err)
 	}
