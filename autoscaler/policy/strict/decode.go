@@ -176,6 +176,9 @@ func (d *Document) decodeMap(n *yaml.Node, v reflect.Value, path string) error {
 	}
 	v.Set(reflect.MakeMap(v.Type()))
 	return d.pairs(n, path, func(key, value *yaml.Node, at string) error {
+		if value.Kind == yaml.ScalarNode && value.Tag == "!!null" {
+			return d.failf(value, at, "has no value: give one, or leave it out") // it would be there, as zero
+		}
 		e := reflect.New(v.Type().Elem()).Elem()
 		if err := d.decode(value, e, at); err != nil {
 			return err

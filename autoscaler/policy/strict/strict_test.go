@@ -97,6 +97,8 @@ func TestDecodeErrors(t *testing.T) {
 	f("list: {name: x}", `list: must be a list, not a mapping`)
 	f("list:\n- name: x\n- nam: y", `line 3, column 3: list[1]: unknown field "nam"`)
 	f("map: {a: 1, a: 2}", `map: field "a" is given twice`)
+	f("map: {a: }", `column 10: map.a: has no value`)
+	f("map: {a: ~}", `map.a: has no value`)
 	f("? [a]\n: b", `names of fields must be plain text`)
 	f("<<: {text: a}", `names of fields must be plain text`)
 	f("just text", `must be a mapping, not "just text"`)
