@@ -78,12 +78,25 @@ export function Tiles({ live, data, address }: ViewProps) {
         </Tile>
       </div>
       <p class="under">
-        <a href={link(address, { at: "machine", node: data.nodes.length === 1 ? data.nodes[0]!.name : "" })}>The machine’s charts</a>
+        <span>
+          <a href={link(address, { at: "machine", node: data.nodes.length === 1 ? data.nodes[0]!.name : "" })}>The machine’s charts</a>
+          {" · "}
+          <Report path="capacity">Room left</Report>
+          {" · "}
+          <Report path="rightsize">Right sizes</Report>
+        </span>
         <span>{p.error ? `No history: ${p.error}` : young ? `Collecting since ${span(age)}` : `Lines show ${rangeNames[address.range]}`}</span>
       </p>
     </section>
   );
 }
+
+/** Report links to a report of the server, which is a page of its own. */
+const Report = ({ path, children }: { path: string; children: string }) => (
+  <a href={`plimsoll/v1/${path}?format=html`} target="_blank" rel="noopener">
+    {children}
+  </a>
+);
 
 interface TileProps {
   name: string;
