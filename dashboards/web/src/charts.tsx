@@ -53,7 +53,7 @@ export function Charts(p: Props) {
         <Chart key={c.id + paint} {...p} chart={c} at={cursor} onCursor={setCursor} />
       ))}
       {p.children}
-      {bare.length > 0 && <p class="note bare">{`${and(bare.map((c) => c.title))}: no value in this time. Not measured here, or the thing was not there.`}</p>}
+      {bare.length > 0 && <Bare titles={bare.map((c) => c.title)} all={!shown.length} />}
     </div>
   );
 }
@@ -68,9 +68,17 @@ const blank = (cols: Frame["cols"]) => cols.every((col) => col.every((v) => type
 export function fold(p: Pick<Props, "picture" | "keys" | "charts" | "gap" | "since" | "now">): [ChartSpec[], ChartSpec[]] {
   const bare = p.charts.filter((c) => blank(columns(p, c)));
   const waiting = p.picture.loading || p.picture.error || p.gap || p.now - p.since < young;
-  if (waiting || bare.length === p.charts.length) return [p.charts, []];
+  if (waiting) return [p.charts, []];
   return [p.charts.filter((c) => !bare.includes(c)), bare];
 }
+
+/** Bare says in one line which charts have nothing to draw. */
+const Bare = ({ titles, all }: { titles: string[]; all: boolean }) =>
+  all ? (
+    <p class="card empty bare">There is no value of it in this time: it was not there, or it is not measured here. A longer range may know it.</p>
+  ) : (
+    <p class="note bare">{and(titles)}: no value in this time. Not measured here, or the thing was not there.</p>
+  );
 
 const and = (names: string[]) => names.join(", ").replace(/, ([^,]*)$/, " and $1");
 

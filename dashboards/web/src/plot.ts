@@ -127,7 +127,7 @@ export class Plot {
       legend: { show: false },
       cursor: { y: false, points: { size: 7, width: 2 }, drag: { x: true, y: false, setScale: false, dist: 6 }, bind: { dblclick: () => () => null } },
       scales: { x: { time: true, range: () => this.shown() }, y: { range: (_u, _min, max) => [0, this.top(max)] } },
-      axes: [{ stroke: ink.soft, font, size: 24, gap: 4, space: 64, grid: { show: false }, ticks: { show: false }, values: (u, at, _a, _s, incr) => at.map((t) => (inside(u, t) ? label(t, incr) : "")) }, { show: false }],
+      axes: [{ stroke: ink.soft, font, size: 24, gap: 4, space: (u) => (u.width < 500 ? 64 : 100), grid: { show: false }, ticks: { show: false }, values: (u, at, _a, _s, incr) => at.map((t) => (inside(u, t) ? label(t, incr) : "")) }, { show: false }],
       series: [{}, ...spec.strokes.map((s) => this.series(s))],
       hooks: {
         drawClear: [(u) => this.under(u)],

@@ -91,7 +91,7 @@ test("charts without a value fold into one line, once there was time for one", (
   assert.deepEqual(f(null, { loading: true }), []);
   assert.deepEqual(f(null, { now: 60 }), [], "still collecting");
   assert.deepEqual(f(null, { gap: { since: "", reason: "stale", detail: "" } }), [], "the chart says why");
-  assert.deepEqual(f(null, { frame: { t: [], cols: [[], []] } }), [], "nothing at all: each says so");
+  assert.deepEqual(f(null, { frame: { t: [], cols: [[], []] } }), ["cpu", "disk"], "nothing at all: one line says so");
 });
 
 test("what remains of a replica that was taken away is not a replica", () => {
