@@ -65,12 +65,15 @@ func newPicture(snap *live.Snapshot, k *kills, members map[replicaKey]*Replica) 
 		byKey:      make(map[containerKey]*Container, len(snap.Containers)),
 		ended:      map[containerKey]bool{},
 	}
-	fresh := map[string]bool{} // nodes that are being read
+	fresh, mute := map[string]bool{}, map[string]bool{} // nodes that are being read, and those that neither lane brings
 	for _, it := range snap.Nodes {
-		fresh[it.Entity.Node] = it.Gap == nil
+		fresh[it.Entity.Node], mute[it.Entity.Node] = it.Gap == nil, silent(it, snap.Time)
 	}
 	for _, it := range snap.Containers {
 		c := containerOf(it)
+		if mute[c.Node] && it.Gap != nil {
+			c.mute()
+		}
 		m := members[replicaKey{c.Namespace, c.Workload, c.Pod}]
 		if m != nil {
 			c.Restarts = num(float64(m.Restarts), true, decCount)
@@ -89,7 +92,11 @@ func newPicture(snap *live.Snapshot, k *kills, members map[replicaKey]*Replica) 
 	}
 	sortContainers(p.containers, "hurt")
 	for _, it := range snap.Nodes {
-		p.nodes = append(p.nodes, nodeOf(it))
+		n := nodeOf(it)
+		if mute[n.Name] {
+			n.mute()
+		}
+		p.nodes = append(p.nodes, n)
 	}
 	p.count()
 	if len(snap.Nodes) == 0 {

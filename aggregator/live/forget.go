@@ -1,5 +1,7 @@
 package live
 
+import "plimsoll.dev/plimsoll/internal/metric"
+
 // remove drops a unit, and the parents that it leaves empty.
 func (p *Picture) remove(u *unit) {
 	parent, node := u.parent, u.node
@@ -52,7 +54,11 @@ func (p *Picture) patience(u *unit) int64 {
 	if u.last[full] == 0 {
 		ln = fast
 	}
-	return max(p.opts.Forget.Milliseconds(), 2*p.limit(u, ln))
+	forget := p.opts.Forget
+	if u.key.level == metric.Node {
+		forget = p.opts.ForgetNodes
+	}
+	return max(forget.Milliseconds(), 2*p.limit(u, ln))
 }
 
 // drop removes a unit, or turns it into a mere roll-up when it still has members.

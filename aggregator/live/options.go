@@ -19,6 +19,8 @@ type Options struct {
 	StaleFull time.Duration
 	// Forget is how long an entity without samples is shown with its gap before it is dropped. Default 2 min.
 	Forget time.Duration
+	// ForgetNodes is the same for a node: people look for a machine that died. Default 1 h.
+	ForgetNodes time.Duration
 	// Skew is how far a sample's time may lie after its batch's. Default 5 s.
 	Skew time.Duration
 	// MaxEntities is the most entities with samples of their own; groups of further ones are rejected and
@@ -39,7 +41,7 @@ func (o Options) Validate() error {
 		max  time.Duration
 	}{
 		{"Keep", o.Keep, time.Hour}, {"Stale", o.Stale, time.Hour}, {"StaleFull", o.StaleFull, time.Hour},
-		{"Forget", o.Forget, 24 * time.Hour}, {"Skew", o.Skew, time.Hour},
+		{"Forget", o.Forget, 24 * time.Hour}, {"ForgetNodes", o.ForgetNodes, 24 * time.Hour}, {"Skew", o.Skew, time.Hour},
 	} {
 		if f.d < 0 || f.d > f.max {
 			return fmt.Errorf("live: %s is %q, it must be between 0 and %v", f.name, f.d, f.max)
@@ -65,6 +67,7 @@ func (o Options) filled() Options {
 	set(&o.Stale, 5*time.Second)
 	set(&o.StaleFull, 35*time.Second)
 	set(&o.Forget, 2*time.Minute)
+	set(&o.ForgetNodes, max(time.Hour, o.Forget))
 	set(&o.Skew, 5*time.Second)
 	if o.MaxEntities == 0 {
 		o.MaxEntities = 200_000

@@ -117,3 +117,21 @@ func TestRollUpCountersNeverDrop(t *testing.T) {
 		t.Errorf("counted %v, want %v", last, want)
 	}
 }
+
+// A machine that died is shown, silent, long after its containers are forgotten.
+func TestSilentMachineIsRemembered(t *testing.T) {
+	p := newPicture(t, Options{})
+	for i := range 3 {
+		at := sec(float64(i))
+		apply(t, p, tick(at, cpu(web(1), at, float64(i), 10), cpu(node("n1"), at, float64(i), 10)))
+	}
+	s := p.Snapshot(sec(45 * 60))
+	n := only(t, s.Nodes)
+	wantGap(t, n, "stale")
+	if _, ok := n.Rate(metric.CPUUsage); ok || len(s.Containers) != 0 || !n.Gap.Since.Equal(sec(2)) {
+		t.Errorf("%d containers, gap %+v, values %v", len(s.Containers), n.Gap, n.Values)
+	}
+	if s = p.Snapshot(sec(62 * 60)); len(s.Nodes) != 0 {
+		t.Errorf("not forgotten: %+v", s.Nodes[0])
+	}
+}

@@ -253,9 +253,9 @@ func TestAnyInterleaving(t *testing.T) {
 			checkSums(t, s, ownRow(p, s.Time.UnixMilli()))
 			checkIndexes(t, p)
 		}
-		later := w.now.Add(time.Hour)
+		later := w.now.Add(2 * time.Hour)
 		if s := p.Snapshot(later); len(s.Containers)+len(s.Pods)+len(s.Workloads)+len(s.Namespaces)+len(s.Nodes) != 0 || len(p.byPtr) != 0 || len(p.byID) != 0 {
-			t.Fatalf("an hour later there are still %d units, %d pointers", len(p.byKey), len(p.byPtr))
+			t.Fatalf("two hours later there are still %d units, %d pointers", len(p.byKey), len(p.byPtr))
 		}
 	})
 }

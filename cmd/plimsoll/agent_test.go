@@ -68,6 +68,17 @@ func TestCollectorAndServer(t *testing.T) {
 		o := server.overview(t)
 		return len(o.Nodes) == 1 && o.Nodes[0].CPU == nil && o.Nodes[0].Gap != nil && !o.Nodes[0].Gap.Since.IsZero()
 	})
+	if got := call(t, map[string]string{"PLIMSOLL_SERVER": server.url}, "", "top", "nodes"); !strings.Contains(got.out, "stale since 20") || !strings.Contains(got.out, "no sample for") {
+		t.Errorf("top nodes does not say since when and why: %s %s", got.out, got.err)
+	}
+	// A long expression by POST is refused: see routes.
+	resp, err := http.Post(server.url+"/api/v1/query", "application/x-www-form-urlencoded", strings.NewReader("query="+strings.Repeat("-", 900_000)+"1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _ = resp.Body.Close(); resp.StatusCode != http.StatusRequestEntityTooLarge {
+		t.Errorf("an expression of 900 kB: got %s", resp.Status)
+	}
 	server.terminate(t)
 }
 

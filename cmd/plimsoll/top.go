@@ -150,13 +150,21 @@ func topNodes(ctx context.Context, a *app, o *topOptions, from source) error {
 	}
 	order(list.Items, o.sortBy, func(n api.Node) *float64 { return n.CPU }, func(n api.Node) *float64 { return n.WorkingSet }, func(n api.Node) string { return n.Name })
 	return o.out.print(a.out, list, func(t *table) {
-		t.header = []string{"NAME", "CPU(cores)", "CPU(%)", "MEMORY(bytes)", "MEMORY(%)", "CPU PRESSURE", wideOnly + "LOAD1", wideOnly + "MEMORY PRESSURE", wideOnly + "IO PRESSURE", wideOnly + "DISK FREE", "CONTAINERS"}
+		t.header = []string{"NAME", "CPU(cores)", "CPU(%)", "MEMORY(bytes)", "MEMORY(%)", "CPU PRESSURE", wideOnly + "LOAD1", wideOnly + "MEMORY PRESSURE", wideOnly + "IO PRESSURE", wideOnly + "DISK FREE", "CONTAINERS", "STATE"}
 		for _, n := range list.Items {
 			containers := float64(n.Containers)
 			t.rows = append(t.rows, []string{n.Name, cores(n.CPU), share(n.CPU, n.Cores), mebibytes(n.WorkingSet), share(n.WorkingSet, n.Memory), percent(n.CPUPressure),
-				count(n.Load1), percent(n.MemoryPressure), percent(n.IOPressure), mebibytes(n.DiskFree), count(&containers)})
+				count(n.Load1), percent(n.MemoryPressure), percent(n.IOPressure), mebibytes(n.DiskFree), count(&containers), stateOf(n.Gap)})
 		}
 	})
+}
+
+// stateOf says since when and why there are no values.
+func stateOf(g *api.Gap) string {
+	if g == nil {
+		return "ok"
+	}
+	return fmt.Sprintf("%s since %s: %s", g.Reason, g.Since.Local().Format(time.DateTime), g.Detail)
 }
 
 // containers asks for all of them, in the order of what hurts.
