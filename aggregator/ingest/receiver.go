@@ -146,7 +146,7 @@ func (r *Receiver) take(req *http.Request, version remotewrite.Version) (remotew
 	written, err := r.store(req, version)
 	answer := remotewrite.Answer{Written: written}
 	if err == nil {
-		if r.told.Load() != 0 && r.told.Swap(0) != 0 {
+		if fast, full := lanesOf(req.Header); !fast && !full && r.told.Load() != 0 && r.told.Swap(0) != 0 {
 			r.opts.Logger.Info("takes remote write again")
 		}
 		return answer, nil
