@@ -27,6 +27,9 @@ const (
 	maxErrors = 10
 )
 
+// maxPort is the last port there is.
+const maxPort = 65535
+
 // File is what a file says.
 type File struct {
 	Policies []autoscaler.Policy
@@ -72,7 +75,7 @@ func Parse(name string, text []byte) (*File, error) {
 	if len(text) > maxBytes {
 		return nil, fmt.Errorf("cannot read policies: %q is larger than %d MiB", name, maxBytes>>20)
 	}
-	p := parser{name: name, lines: bytes.SplitAfter(text, []byte("\n"))}
+	p := parser{name: name}
 	docs := strict.NewReader(bytes.NewReader(text))
 	for {
 		doc, err := docs.Next()
@@ -86,14 +89,9 @@ func Parse(name string, text []byte) (*File, error) {
 			}
 			continue
 		}
-		p.docs = append(p.docs, read{doc: doc})
+		p.docs = append(p.docs, read{doc: doc, text: withoutMarkers(doc.Text)})
 	}
 	for i := range p.docs {
-		end := len(p.lines)
-		if i+1 < len(p.docs) {
-			end = p.docs[i+1].doc.Line - 1
-		}
-		p.docs[i].text = p.text(p.docs[i].doc.Line, end)
 		p.note(p.document(&p.docs[i]))
 	}
 	if len(p.errs) == 0 {
@@ -107,11 +105,10 @@ func Parse(name string, text []byte) (*File, error) {
 
 // parser is the reading of one file.
 type parser struct {
-	name  string
-	lines [][]byte
-	docs  []read
-	errs  []error
-	out   File
+	name string
+	docs []read
+	errs []error
+	out  File
 }
 
 // read is a document that was read.
@@ -137,11 +134,11 @@ func (p *parser) note(err error) bool {
 	return true
 }
 
-// text cuts a document out of the file, without its marker.
-func (p *parser) text(first, end int) string {
+// withoutMarkers is the text of a document without the lines that only divide it from others.
+func withoutMarkers(text string) string {
 	var b strings.Builder
-	for i := first - 1; i >= 0 && i < min(end, len(p.lines)); i++ {
-		if line := string(p.lines[i]); b.Len() > 0 || strings.TrimSpace(line) != "---" {
+	for line := range strings.Lines(text) {
+		if bare := strings.TrimRight(line, " \t\r\n"); bare != "..." && (b.Len() > 0 || bare != "---") {
 			b.WriteString(line)
 		}
 	}
@@ -173,16 +170,21 @@ func (p *parser) document(r *read) error {
 // cross checks what concerns several documents: names that are used twice, policies without a target.
 func (p *parser) cross() {
 	services, targets, names := map[process.Key]bool{}, map[autoscaler.Target]string{}, map[string]bool{}
+	ports := map[process.Key]int{}
 	for i := range p.docs {
 		r := &p.docs[i]
 		if r.service == 0 {
 			continue
 		}
-		k := p.out.Services[r.service-1].Key()
+		s := &p.out.Services[r.service-1]
+		k := s.Key()
 		if services[k] {
 			p.note(r.doc.At("metadata.name", fmt.Errorf("Service %q is there twice", k)))
 		}
-		services[k] = true
+		services[k], ports[k] = true, s.Port
+		if s.Port > 0 && s.Port+int(s.Replicas)-1 > maxPort {
+			p.note(r.doc.At("spec.port", fmt.Errorf("%d leaves no ports for %d replicas, which take one each: at most %d", s.Port, s.Replicas, maxPort-int(s.Replicas)+1)))
+		}
 	}
 	for i := range p.docs {
 		r := &p.docs[i]
@@ -202,6 +204,9 @@ func (p *parser) cross() {
 		k := process.Key{Namespace: pol.Target.Namespace, Name: pol.Target.Name}
 		if !services[k] {
 			p.note(r.doc.At("spec.scaleTargetRef.name", fmt.Errorf("there is no Service %q in this file", k)))
+		}
+		if most := int(pol.Compiled.Max()); ports[k] > 0 && ports[k]+most-1 > maxPort {
+			p.note(r.doc.At("spec.maxReplicas", fmt.Errorf("%d replicas of Service %q would need the ports %d to %d: %d is the last", most, k, ports[k], ports[k]+most-1, maxPort)))
 		}
 	}
 	p.first()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	k8syaml "sigs.k8s.io/yaml"
 
 	"plimsoll.dev/plimsoll/autoscaler"
 	"plimsoll.dev/plimsoll/autoscaler/process"
@@ -68,6 +69,29 @@ func TestShortest(t *testing.T) {
 	}
 }
 
+// TestDivided: a file may divide its documents in any way that YAML and JSON know.
+func TestDivided(t *testing.T) {
+	second := strings.TrimPrefix(scale, "---\n")
+	object := func(text string) string {
+		out, err := k8syaml.YAMLToJSON([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(out)
+	}
+	for _, text := range []string{service + "...\n" + second, service + "...\n---\n" + second + "...\n", "---\n" + service + scale,
+		object(service) + object(second), object(service) + "\n" + object(second) + "\n"} {
+		f, err := Parse("f", []byte(text))
+		if err != nil || len(f.Services) != 1 || len(f.Policies) != 1 {
+			t.Errorf("%+v, %v, of:\n%s", f, err, text)
+			continue
+		}
+		if got := f.Policies[0].Text; strings.Contains(got, "Service\nmetadata") || strings.Contains(got, "...") || strings.Contains(got, "---") {
+			t.Errorf("the policy's text is:\n%s", got)
+		}
+	}
+}
+
 func TestMistakes(t *testing.T) {
 	replace := func(text, old, new string) string {
 		t.Helper()
@@ -86,6 +110,8 @@ func TestMistakes(t *testing.T) {
 		{replace(service, "command: [sleep, \"1\"]", "dir: /"), `f:5:3: spec.command: must be there`},
 		{replace(service, "name: web", "name: Web"), `f:3:18: metadata.name: "Web" is not a DNS label`},
 		{service + "  port: 99999\n", `f:5:3: spec: port 99999 is not between 1 and 65535`},
+		{service + "  port: 65534\n  replicas: 3\n", `f:6:9: spec.port: 65534 leaves no ports for 3 replicas, which take one each: at most 65533`},
+		{service + "  port: 65534\n  replicas: 2\n" + scale, `spec.maxReplicas: 3 replicas of Service "default/web" would need the ports 65534 to 65536: 65535 is the last`},
 		{service + "  replicas: 1.5\n", `f:6:13: spec.replicas: "1.5" is not a whole number`},
 		{service + "  replicas: -2\n", `f:6:13: spec.replicas: -2 is not between 0 and 1000`},
 		{service + "  terminationGracePeriodSeconds: 0\n", `f:6:34: spec.terminationGracePeriodSeconds: 0 is not between 1 and 86400`},

@@ -13,9 +13,10 @@ import (
 
 // Document is one document, not yet decoded.
 type Document struct {
-	Number int // from 1
-	Line   int // of its first line, from 1
-	column int // of what is left out of that line
+	Number int    // from 1
+	Line   int    // of its first line, from 1
+	Text   string // as it stands in the stream
+	column int    // of what is left out of that line
 	root   *yaml.Node
 	nodes  map[string]*yaml.Node // by path, filled by Decode
 	budget int
@@ -62,7 +63,7 @@ var syntaxLine = regexp.MustCompile(`^yaml: line (\d+): `)
 
 // parse reads the text of one document.
 func parse(number int, c chunk) (*Document, error) {
-	d := &Document{Number: number, Line: c.line, column: c.column}
+	d := &Document{Number: number, Line: c.line, Text: c.text, column: c.column}
 	var doc, more yaml.Node
 	in := yaml.NewDecoder(strings.NewReader(c.text))
 	err := in.Decode(&doc)
