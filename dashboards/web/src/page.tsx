@@ -97,7 +97,7 @@ function Header({ address, data, go }: { address: Address; data: Data | null; go
       </a>
       {n && (
         <span class="machine">
-          {several ? `${data!.nodes.length} machines` : n.name} · {whole(n.cores)} cores · {memory(n.memory)}
+          {[several ? `${data!.nodes.length} machines` : n.name, n.cores !== null && `${whole(n.cores)} cores`, n.memory !== null && memory(n.memory)].filter(Boolean).join(" · ")}
         </span>
       )}
       <span class="grow" />

@@ -57,7 +57,7 @@ export function Tiles({ live, data, address }: ViewProps) {
     <section aria-label={`The machine, ${rangeNames[address.range]}`}>
       {n.gap && <p class="note">{gapSays(n.gap, live.now())}.</p>}
       <div class="tiles">
-        <Tile name="CPU" big={cores(n.cpu)} unit={`of ${whole(n.cores)} cores`} spark={spark("a", col("cpu"), n.cores)} who={who(busy, (c) => c.cpu, cores)}>
+        <Tile name="CPU" big={cores(n.cpu)} unit={n.cores === null ? "cores" : `of ${whole(n.cores)} cores`} spark={spark("a", col("cpu"), n.cores)} who={who(busy, (c) => c.cpu, cores)}>
           {n.cpu !== null && n.cores !== null && `${cores(Math.max(0, n.cores - n.cpu))} cores free`}
           {n.load1 !== null && `load ${n.load1.toFixed(2)}`}
         </Tile>

@@ -130,6 +130,7 @@ export const tight = (s: string) => s.replace(/(\d) (?=(%|s|min|h|d|[kMGT]i?B|co
 export function gapSays(g: Gap, now: number): string {
   const why = g.detail || g.reason;
   const since = seconds(g.since);
+  if (/: no sample/i.test(why)) return why; // a name, and its reason
   if (/^(no|one) sample/i.test(why) || since === null) return why[0]!.toUpperCase() + why.slice(1);
   return `No sample for ${span(now - since)}: ${why}`;
 }

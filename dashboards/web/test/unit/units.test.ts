@@ -94,6 +94,7 @@ test("a gap tells its reason once", () => {
   eq(gapSays(g("the reader was refused"), 72), "No sample for 12 s: the reader was refused");
   eq(gapSays(g(""), 72), "No sample for 12 s: permission");
   eq(gapSays(g("no sample for 12s, though its node is read"), 72), "No sample for 12s, though its node is read");
+  eq(gapSays(g("beta: no sample for 12s"), 72), "beta: no sample for 12s");
 });
 
 test("units of a sentence stay on the line of their numbers", () => {
