@@ -1,10 +1,12 @@
 // What hands do: keys, links, the pointer in the charts.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { launch, open, serve, views } from "./pages.mjs";
+import { after, before, test as named } from "node:test";
+import { arrives, lacking, launch, open, quiet, serve, settled, views } from "./pages.mjs";
 
+const test = (name, f) => named(name, { skip: lacking }, f);
 let browser, server, at;
 before(async () => {
+  if (lacking) return;
   [browser, server] = await Promise.all([launch(), serve()]);
   at = await views(server.url);
 });
@@ -59,13 +61,13 @@ test("deep links hold view, range and search; Back works", async () => {
   const { page, close } = await open(browser, server.url, at.container + "?range=6h");
   assert.equal(await page.textContent(".ranges [aria-current]"), "6 h");
   await page.click(".ranges >> text=1 h");
-  assert.match(await hash(page), /range=1h/);
+  await arrives(page, /range=1h/);
   await page.click(".crumbs a >> nth=0");
-  assert.equal(await hash(page), "#/?range=1h");
+  await arrives(page, /^#\/\?range=1h$/);
   await page.goBack();
-  assert.match(await hash(page), /container.*range=1h/);
+  await arrives(page, /container.*range=1h/);
   await page.goBack();
-  assert.match(await hash(page), /container.*range=6h/);
+  await arrives(page, /container.*range=6h/);
   await page.waitForSelector(".charts");
   await page.goto(server.url + "#/?q=zzz-no-such-thing");
   await page.waitForSelector("text=Nothing is called");
@@ -74,8 +76,7 @@ test("deep links hold view, range and search; Back works", async () => {
 
 test("one cursor goes through all charts, by pointer and by keys", async () => {
   const { page, wrong, close } = await open(browser, server.url, at.machine);
-  await drawn(page);
-  await page.waitForTimeout(1500);
+  await quiet(page);
   await page.hover(".plot >> nth=0", { position: { x: 400, y: 60 } });
   await page.waitForFunction(() => document.querySelectorAll("figcaption time").length === document.querySelectorAll(".chart").length);
   const times = await page.$$eval("figcaption time", (all) => all.map((t) => t.textContent));
@@ -83,8 +84,13 @@ test("one cursor goes through all charts, by pointer and by keys", async () => {
   const changes = await page.evaluate(async () => {
     let n = 0;
     new MutationObserver((all) => (n += all.length)).observe(document.querySelector(".charts"), { subtree: true, childList: true, characterData: true });
-    await new Promise((r) => setTimeout(r, 3000));
-    return n;
+    let least = Infinity;
+    for (let i = 0; i < 4 && least >= 400; i++) { // a busy machine draws in one window what it owes from the one before
+      n = 0;
+      await new Promise((r) => setTimeout(r, 3000));
+      least = Math.min(least, n);
+    }
+    return least;
   });
   assert.ok(changes < 400, `a resting pointer draws only what the data change, not ${changes} things in 3 s`);
   await page.mouse.move(5, 5);
@@ -103,8 +109,7 @@ test("one cursor goes through all charts, by pointer and by keys", async () => {
 
 test("dragging zooms, Back and a double click come back, keys zoom too", async () => {
   const { page, wrong, close } = await open(browser, server.url, at.machine);
-  await drawn(page);
-  await page.waitForTimeout(1500);
+  await quiet(page);
   const drag = async () => {
     const box = await page.locator(".plot >> nth=0").boundingBox();
     await page.mouse.move(box.x + box.width * 0.3, box.y + 50);
@@ -133,8 +138,7 @@ test("dragging zooms, Back and a double click come back, keys zoom too", async (
 
 test("the numbers of a chart are a table, and can be copied", async () => {
   const { page, close } = await open(browser, server.url, at.machine, { permissions: ["clipboard-read", "clipboard-write"] });
-  await drawn(page);
-  await page.waitForTimeout(1500);
+  await quiet(page);
   await page.click("summary >> nth=0");
   await page.waitForSelector(".numbers tbody tr >> nth=1");
   const rows = await page.$$eval(".numbers tbody tr", (all) => all.map((r) => r.textContent));
@@ -151,6 +155,7 @@ test("values move, rows under the pointer do not", async () => {
   await page.waitForSelector(".containers tbody tr");
   const order = () => page.$$eval(".containers tbody tr .name", (all) => all.map((a) => a.getAttribute("href")));
   await page.hover(".containers tbody tr >> nth=0");
+  await settled(page);
   const text = await page.textContent("main");
   const was = await order();
   await page.waitForTimeout(11500);
@@ -162,15 +167,16 @@ test("values move, rows under the pointer do not", async () => {
 test("columns sort, and sort back", async () => {
   const { page, close } = await open(browser, server.url);
   await page.click("th button >> text=Name");
-  assert.match(await hash(page), /sort=name/);
+  await arrives(page, /sort=name/);
+  await settled(page);
   assert.equal(await page.getAttribute("th >> nth=0 >> xpath=self::*", "aria-sort").catch(() => null) ?? (await page.$eval(".containers th", (e) => e.getAttribute("aria-sort"))), "ascending");
   await page.click("th button >> text=Name");
-  assert.doesNotMatch(await hash(page), /sort=/);
+  await page.waitForFunction(() => !/sort=/.test(location.hash));
   await close();
 });
 
-/** still gives where something is, once the page no longer scrolls or moves it. */
-async function still(page, what) {
+/** resting gives where something is, once the page no longer scrolls or moves it. */
+async function resting(page, what) {
   for (let was = ""; ; ) {
     await page.evaluate(() => scrollTo(0, 0));
     const box = await page.locator(what).boundingBox();
@@ -183,7 +189,7 @@ async function still(page, what) {
 /** fingers plays touches on the first chart: each move is a list of places, in shares of its width and pixels from its top. */
 async function fingers(page, ...moves) {
   const cdp = await page.context().newCDPSession(page);
-  const box = await still(page, ".plot .u-over >> nth=0");
+  const box = await resting(page, ".plot .u-over >> nth=0");
   const points = (all) => all.map(([x, y], id) => ({ id, x: box.x + box.width * x, y: box.y + y }));
   for (const [i, m] of moves.entries()) await cdp.send("Input.dispatchTouchEvent", { type: i ? "touchMove" : "touchStart", touchPoints: points(m) });
   await cdp.send("Input.dispatchTouchEvent", { type: "touchEnd", touchPoints: [] });
@@ -192,8 +198,7 @@ const windowOf = async (page) => /from=(\d+)&to=(\d+)/.exec(await hash(page)).sl
 
 test("fingers: one reads, two zoom and pan, a scroll stays a scroll", async () => {
   const { page, wrong, close } = await open(browser, server.url, at.machine + "?range=1h", { viewport: { width: 400, height: 860 }, hasTouch: true, isMobile: true });
-  await drawn(page);
-  await page.waitForTimeout(1500);
+  await quiet(page);
   await fingers(page, [[0.5, 120]], [[0.5, 90]], [[0.5, 20]]);
   assert.equal(await page.locator("figcaption time").count(), 0, "a scroll reads nothing");
   await fingers(page, [[0.5, 60]], [[0.6, 62]], [[0.7, 62]]);
