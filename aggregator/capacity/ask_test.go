@@ -11,6 +11,7 @@ import (
 
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/store"
+	"plimsoll.dev/plimsoll/internal/store/influx/influxql"
 )
 
 // limited is a history that answers a number of points at most: one series, whose value is the hour.
@@ -120,12 +121,36 @@ func TestFewQuestions(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := len(c.asked)
-	if n != 9 {
-		t.Errorf("rightsize asks %d times, want 9", n)
+	if n != 12 {
+		t.Errorf("rightsize asks %d times, want 12", n)
 	}
 	for range n {
-		if q := <-c.asked; len(q.Matchers) == 0 || q.Matchers[0] != (store.Matcher{Name: "namespace", Op: store.Equal, Value: "ns"}) || len(q.By) != 4 {
+		if q := <-c.asked; len(q.Matchers) == 0 || q.Matchers[0] != (store.Matcher{Name: "namespace", Op: store.Equal, Value: "ns"}) || len(q.By) != 4 && q.Level == metric.Container {
 			t.Errorf("question %+v: want it narrowed to the namespace and joined by container", q)
+		}
+	}
+}
+
+// TestEveryStoreUnderstands renders every question for InfluxDB, with and without roll-ups; the embedded store has its own test.
+func TestEveryStoreUnderstands(t *testing.T) {
+	c := counting{make(chan store.Query, 1000)}
+	s := emptySnapshot()
+	for _, w := range []time.Duration{time.Hour, day, 3 * day, 14 * day, 400 * day} {
+		if _, err := Capacity(t.Context(), c, s, CapacityOptions{Window: w}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Rightsize(t.Context(), c, s, []Target{{Name: "a.b*c", Kind: "Deployment", CPU: at(0.5), Memory: at(0.5)}}, RightsizeOptions{Window: w}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hours := []influxql.Rollup{{Policy: "h", Suffix: "_1h", Every: time.Hour, Beyond: 48 * time.Hour, From: fixtureEnd.Add(-300 * day), Until: fixtureEnd.Add(-time.Hour)}}
+	for range len(c.asked) {
+		q := <-c.asked
+		for _, rollups := range [][]influxql.Rollup{nil, hours} {
+			plan, err := influxql.Render(q, influxql.Options{Database: "d", Rollups: rollups})
+			if err != nil || len(plan.Statements)+len(plan.List) == 0 {
+				t.Errorf("%+v: %v", q, err)
+			}
 		}
 	}
 }

@@ -47,7 +47,7 @@ func chartOf(r *Room, start, end time.Time, step float64, u unit) chart {
 	for _, p := range r.Points {
 		high = max(high, or(p.Max, 0), or(p.P95, 0), or(p.Avg, 0))
 	}
-	ahead := c.horizon(r, end)
+	ahead := c.horizon(r)
 	c.top = max(high*1.15, 1e-9)
 	for _, v := range []*float64{r.Allocatable, r.Requests} {
 		if v != nil && *v*1.08 <= 5*high && *v*1.08 > c.top { // what is far above would press the rest to the ground
@@ -76,7 +76,7 @@ func chartOf(r *Room, start, end time.Time, step float64, u unit) chart {
 }
 
 // horizon makes room for what is to come when that is in sight, at most as much as there is past.
-func (c *chart) horizon(r *Room, end time.Time) bool {
+func (c *chart) horizon(r *Room) bool {
 	t := &r.Trend
 	if t.Full == nil || *t.Full == 0 || !t.clear() {
 		return false

@@ -55,7 +55,7 @@ func made(t *testing.T) *world {
 	rest, periods := slow.more, 0.0
 	slow.more = func(at time.Duration) []metric.Point {
 		periods += 1200
-		return append(rest(at), metric.Point{ID: metric.CPUPeriods, V: periods}, metric.Point{ID: metric.CPUThrottledPeriods, V: 0.4 * periods})
+		return append(rest(at), metric.Point{ID: metric.CPUPeriods, V: periods}, metric.Point{ID: metric.CPUThrottledPeriods, V: 0.4 * periods}, metric.Point{ID: metric.CPUThrottled, V: periods / 100})
 	}
 	for i := range worldDays * 24 { // a job of twelve minutes in each hour, each time in a pod of another name
 		j := w.container("n2", "shop", "CronJob", "mail", name("mail", i), "mail", size{memory: 64 * mi}, steady(0.3), steady(40*mi))

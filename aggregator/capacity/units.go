@@ -110,7 +110,7 @@ func span(d time.Duration) string {
 	case d >= 2*time.Hour:
 		return trim(d.Hours(), 1) + " hours"
 	}
-	return plural(d.Minutes(), "minute")
+	return plural(math.Round(d.Minutes()), "minute")
 }
 
 // stamp writes a time for people.

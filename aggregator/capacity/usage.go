@@ -3,9 +3,7 @@ package capacity
 import (
 	"context"
 	"math"
-	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"plimsoll.dev/plimsoll/internal/metric"
@@ -76,19 +74,13 @@ func learn(ctx context.Context, a *asker, narrow []store.Matcher, cpuScaled, mem
 			u.seen[x.T] = true
 		}),
 		l.question(store.Query{Row: metric.MemoryWorkingSet, Func: store.Max}, store.Max, nil, a.g.step, func(u *usage, x store.Sample) { u.peak = most(u.peak, x.V) }),
-		// A step's rate leaves out what happened between two steps, the whole window's does not; where rates are means, the whole window's is
-		// too high for those that were not there all the time.
-		l.question(store.Query{Row: metric.OOMKills, Func: store.Rate}, store.Sum, nil, 0, func(u *usage, x store.Sample) { u.killed = count(x.V*a.g.end.Sub(a.g.start).Seconds()) > 0 }),
-		l.question(store.Query{Row: metric.OOMKills, Func: store.Rate}, store.Sum, nil, a.g.step, func(u *usage, x store.Sample) { u.kills += x.V * a.g.step.Seconds() }),
-		l.question(store.Query{Row: metric.Restarts, Func: store.Rate}, store.Sum, nil, a.g.step, func(u *usage, x store.Sample) { u.restarts += x.V * a.g.step.Seconds() }),
-		l.question(store.Query{Row: metric.CPUThrottledPeriods, Func: store.Rate}, store.Sum, nil, a.g.step, func(u *usage, x store.Sample) { u.throttled += x.V }),
-		l.question(store.Query{Row: metric.CPUPeriods, Func: store.Rate}, store.Sum, nil, a.g.step, func(u *usage, x store.Sample) { u.periods += x.V }),
 	}
+	questions = append(questions, l.rares()...)
 	if len(cpuScaled) > 0 {
-		questions = append(questions, l.question(cpu, store.Avg, cpuScaled, a.g.look(), func(u *usage, x store.Sample) { u.mean[x.T] = joined(u.mean, x) }))
+		questions = append(questions, l.question(cpu, store.Avg, named(cpuScaled), a.g.look(), func(u *usage, x store.Sample) { u.mean[x.T] = joined(u.mean, x) }))
 	}
 	if len(memoryScaled) > 0 {
-		questions = append(questions, l.question(memory, store.Avg, memoryScaled, a.g.look(), func(u *usage, x store.Sample) { u.meanMemory[x.T] = joined(u.meanMemory, x) }))
+		questions = append(questions, l.question(memory, store.Avg, named(memoryScaled), a.g.look(), func(u *usage, x store.Sample) { u.meanMemory[x.T] = joined(u.meanMemory, x) }))
 	}
 	if err := together(ctx, questions...); err != nil {
 		return nil, err
@@ -104,7 +96,7 @@ func closely(ctx context.Context, a *asker, narrow []store.Matcher, of []id, out
 	}
 	l := &learner{asker: a, narrow: narrow, out: out, lock: make(chan struct{}, 1)}
 	q := store.Query{Row: metric.CPUUsage, Func: store.Quantile, Q: 0.95, RateOver: time.Minute}
-	return l.question(q, store.Max, of, a.g.look(), func(u *usage, x store.Sample) { u.busy[x.T] = max(u.busy[x.T], x.V) })(ctx)
+	return l.question(q, store.Max, named(of), a.g.look(), func(u *usage, x store.Sample) { u.busy[x.T] = max(u.busy[x.T], x.V) })(ctx)
 }
 
 // joined takes the greater where Compose replicas, which the store cannot join, meet.
@@ -121,7 +113,7 @@ func amountsOfOld(ctx context.Context, a *asker, narrow []store.Matcher, of []id
 		metric.CPURequest: func(u *usage) **float64 { return &u.cpuRequest }, metric.CPULimit: func(u *usage) **float64 { return &u.cpuLimit },
 		metric.MemoryRequest: func(u *usage) **float64 { return &u.memoryRequest }, metric.MemoryLimit: func(u *usage) **float64 { return &u.memoryLimit },
 	} {
-		questions = append(questions, l.question(store.Query{Row: row, Func: store.Max}, store.Max, of, a.g.step, func(u *usage, x store.Sample) {
+		questions = append(questions, l.question(store.Query{Row: row, Func: store.Max}, store.Max, named(of), a.g.step, func(u *usage, x store.Sample) {
 			p := field(u)
 			*p = most(*p, x.V)
 		}))
@@ -138,10 +130,10 @@ type learner struct {
 }
 
 // question makes a question with a point for each step; step zero: one over the whole window.
-func (l *learner) question(q store.Query, join store.Func, of []id, step time.Duration, take func(*usage, store.Sample)) func(context.Context) error {
+func (l *learner) question(q store.Query, join store.Func, only []store.Matcher, step time.Duration, take func(*usage, store.Sample)) func(context.Context) error {
 	return func(ctx context.Context) error {
 		q.Level, q.By, q.Join = metric.Container, identityLabels, join
-		q.Matchers = slices.Concat(l.narrow, named(of))
+		q.Matchers = slices.Concat(l.narrow, only)
 		found, err := l.asker.ask(ctx, q, step)
 		if err != nil {
 			return err
@@ -161,21 +153,6 @@ func (l *learner) question(q store.Query, join store.Func, of []id, step time.Du
 		}
 		return nil
 	}
-}
-
-// maxNamed is how many workloads a question names; of more it asks for all.
-const maxNamed = 200
-
-// named selects workloads by name.
-func named(of []id) []store.Matcher {
-	if len(of) == 0 || len(of) > maxNamed {
-		return nil
-	}
-	names := map[string]bool{}
-	for _, k := range of {
-		names[regexp.QuoteMeta(k.workload)] = true
-	}
-	return []store.Matcher{{Name: "workload", Op: store.Regexp, Value: strings.Join(sortedKeys(names), "|")}}
 }
 
 func most(p *float64, v float64) *float64 {

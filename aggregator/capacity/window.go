@@ -46,6 +46,9 @@ func gridOf(now time.Time, window time.Duration) (grid, error) {
 	if window >= 2*day {
 		g.end, g.cover, g.rate = g.end.Truncate(time.Hour), time.Hour, 5*time.Minute
 	}
+	if window > 60*day {
+		g.rate = 15 * time.Minute // a store refuses more than a hundred thousand of them
+	}
 	if window >= minTrendDays*day {
 		g.step = day
 	}

@@ -34,7 +34,7 @@ func TestGrid(t *testing.T) {
 	f(2*day, "11-22 14:00:00", "11-24 14:00:00", time.Hour, time.Hour, 5*time.Minute)
 	f(36*time.Hour+time.Minute, "11-23 02:35:07", "11-24 14:35:07", time.Hour, 5*time.Minute, time.Minute)
 	f(time.Hour, "11-24 13:35:07", "11-24 14:35:07", 5*time.Minute, time.Minute, time.Minute)
-	f(400*day, "10-20 14:00:00", "11-24 14:00:00", day, time.Hour, 5*time.Minute)
+	f(400*day, "10-20 14:00:00", "11-24 14:00:00", day, time.Hour, 15*time.Minute)
 }
 
 func TestBadOptions(t *testing.T) {

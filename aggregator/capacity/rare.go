@@ -1,0 +1,100 @@
+package capacity
+
+import (
+	"context"
+	"regexp"
+	"slices"
+	"strings"
+
+	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/store"
+)
+
+// rare is a question about what happens to few containers: kills, restarts, throttling. It costs as much as one about their use, so the sums at
+// a higher level are asked first, and then only for members of those that it happened to. Where nobody rolls up, all are asked for.
+type rare struct {
+	row   metric.ID
+	level metric.Level
+	label string // that names the members of the level
+	then  func(only []store.Matcher) []func(context.Context) error
+}
+
+// ask makes the question.
+func (r *rare) ask(l *learner) func(context.Context) error {
+	return func(ctx context.Context) error {
+		q := store.Query{Row: r.row, Level: r.level, Func: store.Rate, By: []string{r.label}, Matchers: l.narrow}
+		found, err := l.asker.ask(ctx, q, 0)
+		if err != nil {
+			return err
+		}
+		var names []string
+		for i := range found {
+			for _, x := range found[i].Samples {
+				if name := found[i].Label(r.label); x.V > 0 && !slices.Contains(names, name) {
+					names = append(names, name)
+				}
+			}
+		}
+		if len(found) > 0 && len(names) == 0 {
+			return nil
+		}
+		for _, question := range r.then(anyOf(r.label, names)) {
+			if err := question(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// maxNamed is how many names a question lists; of more it asks for all.
+const maxNamed = 200
+
+// anyOf selects by a label's values.
+func anyOf(label string, names []string) []store.Matcher {
+	if len(names) == 0 || len(names) > maxNamed {
+		return nil
+	}
+	quoted := make([]string, len(names))
+	for i, n := range names {
+		quoted[i] = regexp.QuoteMeta(n)
+	}
+	slices.Sort(quoted)
+	return []store.Matcher{{Name: label, Op: store.Regexp, Value: strings.Join(slices.Compact(quoted), "|")}}
+}
+
+// named selects workloads by name.
+func named(of []id) []store.Matcher {
+	names := make([]string, len(of))
+	for i, k := range of {
+		names[i] = k.workload
+	}
+	slices.Sort(names)
+	return anyOf("workload", slices.Compact(names))
+}
+
+// rares are the questions about kills, restarts and throttling.
+func (l *learner) rares() []func(context.Context) error {
+	g := l.asker.g
+	window := g.end.Sub(g.start).Seconds()
+	kills := &rare{metric.OOMKills, metric.Namespace, "namespace", func(only []store.Matcher) []func(context.Context) error {
+		q := store.Query{Row: metric.OOMKills, Func: store.Rate}
+		// A step's rate leaves out what happened between two steps, the whole window's does not; where rates are means, the whole window's is
+		// too high for those that were not there all the time.
+		return []func(context.Context) error{
+			l.question(q, store.Sum, only, 0, func(u *usage, x store.Sample) { u.killed = u.killed || count(x.V*window) > 0 }),
+			l.question(q, store.Sum, only, g.step, func(u *usage, x store.Sample) { u.kills += x.V * g.step.Seconds() }),
+		}
+	}}
+	restarts := &rare{metric.Restarts, metric.Namespace, "namespace", func(only []store.Matcher) []func(context.Context) error {
+		return []func(context.Context) error{l.question(store.Query{Row: metric.Restarts, Func: store.Rate}, store.Sum, only, g.step,
+			func(u *usage, x store.Sample) { u.restarts += x.V * g.step.Seconds() })}
+	}}
+	throttled := &rare{metric.CPUThrottled, metric.Workload, "workload", func(only []store.Matcher) []func(context.Context) error {
+		return []func(context.Context) error{
+			l.question(store.Query{Row: metric.CPUThrottledPeriods, Func: store.Rate}, store.Sum, only, g.step, func(u *usage, x store.Sample) { u.throttled += x.V }),
+			l.question(store.Query{Row: metric.CPUPeriods, Func: store.Rate}, store.Sum, only, g.step, func(u *usage, x store.Sample) { u.periods += x.V }),
+		}
+	}}
+	return []func(context.Context) error{kills.ask(l), restarts.ask(l), throttled.ask(l)}
+}
