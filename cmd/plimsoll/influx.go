@@ -125,7 +125,7 @@ func (h *influxHistory) prepare(ctx context.Context) error {
 			return h.prepared(ctx, setup)
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case errors.Is(err, influx.ErrForbidden) || errors.Is(err, influx.ErrUnauthorized) || errors.Is(err, influx.ErrNoOrg):
+		case errors.Is(err, influx.ErrForbidden) || errors.Is(err, influx.ErrNoOrg):
 			// A token that may write but not set up is as it should be; the writer tells if it may not write either.
 			h.log.Info("the token may not set InfluxDB up; 'plimsoll influx setup' does it with one that may", "url", h.conn.URL(), "err", err)
 			return h.prepared(ctx, setup)
@@ -153,6 +153,9 @@ func (h *influxHistory) prepared(ctx context.Context, setup *influx.Setup) error
 func (h *influxHistory) tryPrepare(ctx context.Context, setup *influx.Setup) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
+	if err := h.conn.ReadToken(); err != nil { // there may be another one since
+		return err
+	}
 	v, err := h.conn.Detect(ctx)
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -107,7 +108,7 @@ func (a *app) influxSetup(ctx context.Context, setup *influx.Setup, out output, 
 		t.lines = append([]string{doc.Server}, doc.Notes...)
 		t.header = []string{"STATE", "WHAT", "NOTE"}
 		for _, s := range doc.Steps {
-			note := s.Error
+			note := strings.TrimPrefix(s.Error, "cannot make "+s.What+": ")
 			if note == "" {
 				note = s.Change
 			}

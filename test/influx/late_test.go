@@ -52,14 +52,30 @@ var products string
 type process struct {
 	t     *testing.T
 	cmd   *exec.Cmd
-	log   bytes.Buffer
 	ended chan struct{}
+
+	mu  sync.Mutex
+	log bytes.Buffer
+}
+
+// Write takes what the process says.
+func (p *process) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.log.Write(b)
+}
+
+// said is what the process has said so far.
+func (p *process) said() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.log.String()
 }
 
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
 	p := &process{t: t, cmd: exec.CommandContext(t.Context(), product(t), args...), ended: make(chan struct{})}
-	p.cmd.Stdout, p.cmd.Stderr, p.cmd.Dir = &p.log, &p.log, t.TempDir()
+	p.cmd.Stdout, p.cmd.Stderr, p.cmd.Dir = p, p, t.TempDir()
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -88,12 +104,12 @@ func (p *process) until(what string, f func() error) {
 		}
 		select {
 		case <-p.ended:
-			p.t.Fatalf("%s ended before %s:\n%s", p.cmd.Args[1], what, p.log.String())
+			p.t.Fatalf("%s ended before %s:\n%s", p.cmd.Args[1], what, p.said())
 		default:
 		}
 		if time.Now().After(deadline) {
 			p.kill()
-			p.t.Fatalf("not within two minutes: %s: %v\n%s", what, err, p.log.String())
+			p.t.Fatalf("not within two minutes: %s: %v\n%s", what, err, p.said())
 		}
 	}
 }
@@ -236,8 +252,8 @@ func TestLateRollUps(t *testing.T) {
 			road.put(open)
 			p.until("late data is rolled up", d.complete)
 			p.kill()
-			if !strings.Contains(p.log.String(), "rolling up what came late") {
-				t.Errorf("what the collector itself sent was left to the look for gaps:\n%s", p.log.String())
+			if !strings.Contains(p.said(), "rolling up what came late") {
+				t.Errorf("what the collector itself sent was left to the look for gaps:\n%s", p.said())
 			}
 		})
 		t.Run("killed", func(t *testing.T) {
@@ -272,8 +288,8 @@ func TestLateRollUps(t *testing.T) {
 			p.until("late data is stored", d.stored)
 			server.until("late data is rolled up", d.complete)
 			p.kill()
-			if strings.Contains(p.log.String(), "rolling up") {
-				t.Errorf("the collector rolls up though there is a server:\n%s", p.log.String())
+			if strings.Contains(p.said(), "rolling up") {
+				t.Errorf("the collector rolls up though there is a server:\n%s", p.said())
 			}
 		})
 	})

@@ -143,7 +143,7 @@ func explain(err error) string {
 	case errors.As(err, &dns):
 		return fmt.Sprintf("the host %q is not known", dns.Name)
 	case errors.As(err, &unknown):
-		return "TLS: the server's certificate is signed by an authority that is not trusted here"
+		return "TLS: the server's certificate is signed by an authority that is not trusted here (the variable SSL_CERT_FILE names a file with one that is)"
 	case errors.As(err, &host):
 		return "TLS: the server's certificate is for another name: " + host.Error()
 	case errors.As(err, &invalid):

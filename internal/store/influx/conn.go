@@ -30,9 +30,12 @@ type ConnOptions struct {
 // Validate says what in the options cannot be.
 func (o *ConnOptions) Validate() error {
 	u, err := url.Parse(o.URL)
+	database, policy, both := strings.Cut(o.Bucket, "/")
 	switch {
 	case o.URL == "":
 		return errors.New("no InfluxDB URL")
+	case !strings.Contains(o.URL, "://"):
+		return fmt.Errorf("InfluxDB URL %q: want it to begin with http:// or https://", o.URL)
 	case err != nil:
 		return fmt.Errorf("InfluxDB URL %q: %w", o.URL, err)
 	case u.Scheme != "http" && u.Scheme != "https":
@@ -45,6 +48,10 @@ func (o *ConnOptions) Validate() error {
 		return fmt.Errorf("InfluxDB URL %q: want nothing after the path", o.URL)
 	case o.Bucket == "":
 		return errors.New("no InfluxDB bucket (on 1.x: database)")
+	case database == "" || both && policy == "":
+		return fmt.Errorf("InfluxDB bucket %q: want a bucket, on 1.x a database or database/policy", o.Bucket)
+	case database == "_internal":
+		return fmt.Errorf("InfluxDB bucket %q is the server's own: give another name", o.Bucket)
 	}
 	return nil
 }

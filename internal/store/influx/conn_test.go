@@ -37,6 +37,11 @@ func TestConnOptions(t *testing.T) {
 		}
 	}
 	f(ConnOptions{URL: "http://x:8086", Bucket: "b"}, "")
+	f(ConnOptions{URL: "http://x:8086", Bucket: "b/p"}, "")
+	f(ConnOptions{URL: "http://x:8086", Bucket: "b/"}, "want a bucket")
+	f(ConnOptions{URL: "http://x:8086", Bucket: "/p"}, "want a bucket")
+	f(ConnOptions{URL: "http://x:8086", Bucket: "_internal"}, "the server's own")
+	f(ConnOptions{URL: "127.0.0.1:8086", Bucket: "b"}, "http://")
 	f(ConnOptions{URL: "https://x/influx/", Bucket: "b"}, "")
 	f(ConnOptions{Bucket: "b"}, "no InfluxDB URL")
 	f(ConnOptions{URL: "x:8086", Bucket: "b"}, "http://")

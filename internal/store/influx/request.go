@@ -87,9 +87,20 @@ func (c *Conn) exchange(r *http.Request) (http.Header, []byte, error) {
 		return nil, nil, fmt.Errorf("cannot read the answer of InfluxDB at %q: %w", c.opts.URL, err)
 	}
 	if resp.StatusCode >= 300 {
-		return nil, nil, statusError(resp.StatusCode, b)
+		return nil, nil, c.hint(statusError(resp.StatusCode, b))
 	}
 	return resp.Header, b, nil
+}
+
+// hint says of a refused token where it came from.
+func (c *Conn) hint(err error) error {
+	switch {
+	case !errors.Is(err, ErrUnauthorized):
+		return err
+	case c.opts.TokenFile == "":
+		return fmt.Errorf("%w: no token file is given", err)
+	}
+	return fmt.Errorf("%w: it is from file %q, which on 1.x holds user:password", err, c.opts.TokenFile)
 }
 
 // status is an answer that tells an error.

@@ -151,10 +151,13 @@ func (s *Setup) look(ctx context.Context) (*Plan, planner, error) {
 	return p, pl, nil
 }
 
+// errNotYet is a step that needs what an earlier one makes.
+var errNotYet = errors.New("its bucket is not there")
+
 // Apply does what is pending, looks again whether it took, and returns the plan as it is then. A step that fails does not
 // keep the others from being done; its error is in the step and in what is returned.
 func (s *Setup) Apply(ctx context.Context) (*Plan, Result, error) {
-	failed := map[string]error{}
+	failed, waiting := map[string]error{}, map[string]error{}
 	var errs []error
 	for pass := 0; ; pass++ { // what a later step needs (a bucket's ID) is known when the earlier one is done
 		p, pl, err := s.look(ctx)
@@ -164,10 +167,14 @@ func (s *Setup) Apply(ctx context.Context) (*Plan, Result, error) {
 		progress := false
 		for _, step := range p.Pending() {
 			if failed[step.What] == nil && pass < 4 {
-				if err := step.apply(ctx); err != nil {
+				switch err := step.apply(ctx); {
+				case errors.Is(err, errNotYet): // perhaps in the next pass
+					waiting[step.What] = err
+				case err != nil:
 					failed[step.What] = fmt.Errorf("cannot make %s: %w", step.What, err)
-				} else {
+				default:
 					progress = true
+					delete(waiting, step.What)
 				}
 			}
 		}
@@ -175,8 +182,10 @@ func (s *Setup) Apply(ctx context.Context) (*Plan, Result, error) {
 			continue
 		}
 		for _, step := range p.Pending() {
-			step.Err = failed[step.What]
-			if step.Err == nil {
+			switch step.Err = failed[step.What]; {
+			case step.Err == nil && waiting[step.What] != nil:
+				step.Err = fmt.Errorf("cannot make %s: %w", step.What, errNotYet)
+			case step.Err == nil:
 				step.Err = fmt.Errorf("%s was made, but is not there", step.What)
 			}
 			errs = append(errs, step.Err)
@@ -188,7 +197,7 @@ func (s *Setup) Apply(ctx context.Context) (*Plan, Result, error) {
 // brief joins errors, telling those in full that are not for the same reason as the one before.
 func brief(errs []error) error {
 	kind := func(err error) error {
-		for _, k := range []error{ErrForbidden, ErrUnauthorized} {
+		for _, k := range []error{ErrForbidden, ErrUnauthorized, errNotYet} {
 			if errors.Is(err, k) {
 				return k
 			}

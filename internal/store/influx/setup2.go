@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -58,7 +59,13 @@ type task2 struct {
 
 func (s *setup2) result() Result { return Result{Tokens: s.tokens} }
 
+// queryable are the names that InfluxQL can have for a bucket, as the server demands; its own buckets begin with an underscore.
+var queryable = regexp.MustCompile(`^[A-Za-z0-9.-][A-Za-z0-9_.-]*$`)
+
 func (s *setup2) plan(ctx context.Context) error {
+	if name := s.p.Place.Database; !queryable.MatchString(name) {
+		return fmt.Errorf("bucket %q: want letters, digits, '_', '-' and '.', and no '_' at the beginning, or InfluxQL cannot read it", name)
+	}
 	if err := s.findOrg(ctx); err != nil {
 		return err
 	}
@@ -118,7 +125,7 @@ func (s *setup2) bucket(ctx context.Context, r RollUp) error {
 	var a struct{ Buckets []bucket2 }
 	err := s.conn.do(ctx, http.MethodGet, "api/v2/buckets", url.Values{"orgID": {s.org}, "name": {name}}, nil, &a)
 	if err != nil && statusOf(err) != http.StatusNotFound {
-		return fmt.Errorf("cannot look for bucket %q: %w", name, err)
+		return fmt.Errorf("cannot look for bucket %q: %w", name, needs(err, "read the bucket"))
 	}
 	rules := []retention2{{Type: "expire", EverySeconds: int64(want / time.Second), ShardSeconds: int64(shard(want) / time.Second)}}
 	what := fmt.Sprintf("bucket %q that keeps data %s", name, keeps(want))
@@ -152,7 +159,7 @@ func (s *setup2) bucket(ctx context.Context, r RollUp) error {
 func (s *setup2) mappings(ctx context.Context) error {
 	var a struct{ Content []dbrp2 }
 	if err := s.conn.do(ctx, http.MethodGet, "api/v2/dbrps", url.Values{"orgID": {s.org}, "db": {s.p.Place.Database}}, nil, &a); err != nil && statusOf(err) != http.StatusNotFound {
-		return fmt.Errorf("cannot look for the InfluxQL mappings of %q: %w", s.p.Place.Database, err)
+		return fmt.Errorf("cannot look for the InfluxQL mappings of %q: %w", s.p.Place.Database, needs(err, "read dbrp in the organization"))
 	}
 	for _, r := range []RollUp{Raw, Hour, Day} {
 		name, policy := s.p.Place.Bucket(r), s.p.Place.PolicyOf(r)
@@ -186,7 +193,7 @@ func (s *setup2) mappings(ctx context.Context) error {
 // mapTo makes a mapping, unless the bucket is still to be made: then the next pass does.
 func (s *setup2) mapTo(ctx context.Context, bucket, policy string, standard bool) error {
 	if bucket == "" {
-		return nil // it was made in this pass; the next one knows it
+		return errNotYet // it was made in this pass; the next one knows it
 	}
 	return s.change(ctx, http.MethodPost, "api/v2/dbrps",
 		dbrp2{OrgID: s.org, BucketID: bucket, Database: s.p.Place.Database, RetentionPolicy: policy, Default: standard}, "write dbrp in the organization")
@@ -198,14 +205,14 @@ func (s *setup2) tasks(ctx context.Context) error {
 			name, flux := taskName(s.p.Place, l, r), fluxTask(s.p.Place, l, r)
 			var a struct{ Tasks []task2 }
 			if err := s.conn.do(ctx, http.MethodGet, "api/v2/tasks", url.Values{"orgID": {s.org}, "name": {name}}, nil, &a); err != nil {
-				return fmt.Errorf("cannot look for task %q: %w", name, err)
+				return fmt.Errorf("cannot look for task %q: %w", name, needs(err, "read tasks in the organization"))
 			}
 			what := fmt.Sprintf("task that makes %q", s.p.Place.Measurement(l, r))
 			switch {
 			case len(a.Tasks) == 0:
 				s.step(what, false, "", "POST /api/v2/tasks\n"+flux, func(ctx context.Context) error {
 					if s.buckets[s.p.Place.Bucket(r)].ID == "" || s.buckets[s.p.Place.Bucket(r-1)].ID == "" {
-						return nil // the buckets were made in this pass
+						return errNotYet // the buckets were made in this pass
 					}
 					return s.change(ctx, http.MethodPost, "api/v2/tasks", task2{OrgID: s.org, Flux: flux, Status: "active"}, "write tasks in the organization, and read and write the buckets")
 				})
@@ -270,7 +277,7 @@ func (s *setup2) permissions(role string) []permission2 {
 func (s *setup2) authorizations(ctx context.Context) error {
 	var a struct{ Authorizations []authorization2 }
 	if err := s.conn.do(ctx, http.MethodGet, "api/v2/authorizations", url.Values{"orgID": {s.org}}, nil, &a); err != nil {
-		return fmt.Errorf("cannot look for tokens: %w", err)
+		return fmt.Errorf("cannot look for tokens: %w", needs(err, "read authorizations"))
 	}
 	for _, role := range []string{"collector", "server"} {
 		description := fmt.Sprintf("plimsoll %s: %s", role, s.p.Place.Database)
@@ -287,7 +294,7 @@ func (s *setup2) authorizations(ctx context.Context) error {
 		}
 		s.step(what, false, "", "POST /api/v2/authorizations description="+description, func(ctx context.Context) error {
 			if want == nil {
-				return nil // the buckets were made in this pass
+				return errNotYet // the buckets were made in this pass
 			}
 			return s.change(ctx, http.MethodPost, "api/v2/authorizations",
 				authorization2{OrgID: s.org, Description: description, Status: "active", Permissions: want}, "write authorizations")
@@ -316,9 +323,14 @@ func (s *setup2) change(ctx context.Context, method, path string, body any, righ
 	if err != nil {
 		return err
 	}
-	err = s.conn.do(ctx, method, path, q, body, nil)
+	return needs(s.conn.do(ctx, method, path, q, body, nil), right)
+}
+
+// needs says of an error what the token needs a right for. 2.x answers 401 for want of a right, too; when the organization was found, the
+// token itself is known.
+func needs(err error, right string) error {
 	if errors.Is(err, ErrForbidden) || errors.Is(err, ErrUnauthorized) {
-		return fmt.Errorf("the token needs the right to %s: %w", right, err)
+		return fmt.Errorf("%w: the token needs the right to %s: %s", ErrForbidden, right, err.Error())
 	}
 	return err
 }

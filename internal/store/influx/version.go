@@ -25,6 +25,9 @@ var majorNumber = regexp.MustCompile(`^v?([123])\.`)
 func (c *Conn) Detect(ctx context.Context) (Version, error) {
 	var body struct{ Version string }
 	header, err := c.ping(ctx, &body)
+	if statusOf(err) == http.StatusNotFound {
+		return Version{}, fmt.Errorf("the server at %q: %w: it has no /ping below that address", c.opts.URL, ErrNotInflux)
+	}
 	if err != nil {
 		return Version{}, fmt.Errorf("cannot find out the version of InfluxDB: %w", err)
 	}
