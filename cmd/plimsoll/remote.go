@@ -14,6 +14,7 @@ import (
 	"plimsoll.dev/plimsoll/aggregator/api"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/queue"
+	"plimsoll.dev/plimsoll/internal/remotewrite"
 	"plimsoll.dev/plimsoll/internal/store"
 	"plimsoll.dev/plimsoll/internal/store/remote"
 	"plimsoll.dev/plimsoll/internal/store/tsdb"
@@ -100,17 +101,25 @@ func openRemote(o historyOptions, log *slog.Logger, reg prometheus.Registerer, l
 	return &history{Appender: h, Querier: reader, DecisionLog: db, health: h.health, conditions: h.conditions}, nil
 }
 
-// Append encodes the batch and queues it.
+// recordPoints bounds a record: the sums of a large cluster are too much for one.
+const recordPoints = 5000
+
+// Append encodes the batch and queues it. On an error a part of it may be queued; to append it again is harmless.
 func (h *remoteHistory) Append(ctx context.Context, b *metric.Batch) error {
-	record, points, _, err := remote.Encode(b, time.Now()) // what is left out could never be stored
-	if err != nil || record == nil {
-		return err
-	}
-	if err := h.queue.Append(ctx, record, queue.Meta{Points: points}); err != nil {
-		if errors.Is(err, queue.ErrFull) {
-			return fmt.Errorf("%w: %w", store.ErrReadOnly, err)
+	for _, part := range remotewrite.Split(b, recordPoints) {
+		record, points, _, err := remote.Encode(part, time.Now()) // what is left out could never be stored
+		if err != nil {
+			return err
 		}
-		return err
+		if record == nil {
+			continue
+		}
+		if err := h.queue.Append(ctx, record, queue.Meta{Points: points}); err != nil {
+			if errors.Is(err, queue.ErrFull) {
+				return fmt.Errorf("%w: %w", store.ErrReadOnly, err)
+			}
+			return err
+		}
 	}
 	return nil
 }
