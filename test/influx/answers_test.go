@@ -341,6 +341,9 @@ func TestAnotherSchema(t *testing.T) {
 		if !w.done || strings.Join(w.dead.letters, "") != lines(5000) || w.reason() != influx.ReasonSetAside {
 			t.Errorf("done %v, %d dead letters, %+v", w.done, len(w.dead.letters), w.conditions)
 		}
+		if m := w.conditions[0].Message; !strings.Contains(m, `bucket "plimsoll"`) || !strings.Contains(m, "one of its own") || !strings.Contains(w.log.String(), "class=partial_write") {
+			t.Errorf("the message %q does not say what helps, or the log does not name the class: %s", m, w.log.String())
+		}
 		t.Logf("%s; %s", w.conditions[0].Message, requests(t, w))
 	})
 }

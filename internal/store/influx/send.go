@@ -202,8 +202,11 @@ func (s *sender) setAside(ctx context.Context, lines []byte, a answer) bool {
 	s.w.met.refused.WithLabelValues(a.class.String()).Add(float64(n))
 	now := time.Now()
 	m := fmt.Sprintf("InfluxDB refused lines for ever, they are among the dead letters: %s", a.message)
+	if a.class == conflict {
+		m += fmt.Sprintf(". Does something else write to bucket %q? Plimsoll wants one of its own", s.w.opts.Conn.opts.Bucket)
+	}
 	if s.w.cond.set(Condition{Reason: ReasonSetAside, Message: m, until: now.Add(remembered)}, now) {
-		s.log.Warn("InfluxDB refuses lines for ever", "class", a.class, "lines", n, "message", a.message)
+		s.log.Warn("InfluxDB refuses lines for ever", "class", a.class.String(), "lines", n, "message", a.message)
 	}
 	err := errNoDeadLetters
 	for try := 0; try < 5 && s.w.opts.DeadLetters != nil; try++ {
