@@ -53,10 +53,11 @@ func (a *API) getCapacity(w http.ResponseWriter, r *http.Request) error {
 	if p.err != nil {
 		return p.err
 	}
-	c, err := a.capacity(r.Context(), window)
+	c, note, err := a.capacity(r.Context(), window, p.values.Has("window"))
 	if err != nil {
 		return err
 	}
+	c.Notes = append(note, c.Notes...)
 	if level != "" { // a page has the cluster on top in any case
 		c.Scopes = slices.DeleteFunc(c.Scopes, func(s capacity.Scope) bool { return s.Level != level && !(page && s.Level == capacity.ClusterLevel) })
 	}
@@ -80,7 +81,7 @@ func (a *API) getFit(w http.ResponseWriter, r *http.Request) error {
 	if p.err != nil {
 		return p.err
 	}
-	c, err := a.capacity(r.Context(), window)
+	c, note, err := a.capacity(r.Context(), window, p.values.Has("window"))
 	if err != nil {
 		return err
 	}
@@ -88,6 +89,7 @@ func (a *API) getFit(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return reportError(err)
 	}
+	f.Notes = append(note, f.Notes...)
 	return answerReport(w, f, page)
 }
 
@@ -119,17 +121,33 @@ func (a *API) getRightsize(w http.ResponseWriter, r *http.Request) error {
 	return answerReport(w, rs, page)
 }
 
-// capacity makes the report that two paths look at. Without a history it has the present only, and says so.
-func (a *API) capacity(ctx context.Context, window time.Duration) (*capacity.CapacityReport, error) {
+// capacity makes the report that two paths look at. Without a history it has the present only, and says so. A long window ends with the
+// last whole hour, of which a new installation has none: unless a window was asked for, it is told of its first minutes, with a note.
+func (a *API) capacity(ctx context.Context, window time.Duration, asked bool) (r *capacity.CapacityReport, note []string, err error) {
 	snap, err := a.snapshot(time.Now())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	c, err := capacity.Capacity(ctx, a.opts.History, snap, capacity.CapacityOptions{Window: window})
+	r, err = capacity.Capacity(ctx, a.opts.History, snap, capacity.CapacityOptions{Window: window})
 	if err != nil {
-		return nil, reportError(err)
+		return nil, nil, reportError(err)
 	}
-	return c, nil
+	if asked || a.opts.History == nil || !empty(r) {
+		return r, []string{}, nil
+	}
+	first, err := capacity.Capacity(ctx, a.opts.History, snap, capacity.CapacityOptions{Window: windowLeast})
+	if err != nil {
+		return nil, nil, reportError(err)
+	}
+	if empty(first) {
+		return r, []string{}, nil
+	}
+	return first, []string{"There is no whole hour of history yet, so this looks at the newest hour alone."}, nil
+}
+
+// empty says whether the history had nothing.
+func empty(c *capacity.CapacityReport) bool {
+	return !slices.ContainsFunc(c.Scopes, func(s capacity.Scope) bool { return s.Data.First != nil })
 }
 
 // snapshot is the newest picture; a report of nothing would look like one of an empty cluster.

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -40,6 +41,9 @@ type told func(q store.Query) error
 
 func (f told) Query(_ context.Context, q store.Query) ([]store.Series, error) {
 	if err := f(q); err != nil {
+		if errors.Is(err, errYoung) {
+			err = nil
+		}
 		return nil, err
 	}
 	var sets [][]metric.Label
@@ -83,7 +87,9 @@ func toldAt(q store.Query, i int, t time.Time) float64 {
 		return 4
 	case q.Func == store.Count:
 		return 360
-	case q.Row == metric.OOMKills && q.Func == store.Rate && i == 1 && t.Equal(noon.Add(-48*time.Hour)):
+	case q.Row == metric.OOMKills && q.Level == metric.Namespace, q.Row == metric.OOMKills && i == 1 && q.Step == 0:
+		return 1 / q.Window.Seconds()
+	case q.Row == metric.OOMKills && i == 1 && t.Equal(noon.Add(-48*time.Hour)):
 		return 1.0 / 86400
 	case q.Row == metric.CPUUsage && q.Level == metric.Container:
 		return factor * .25 * float64(1+i)
@@ -96,6 +102,9 @@ func toldAt(q store.Query, i int, t time.Time) float64 {
 	}
 	return 0
 }
+
+// errYoung says that there is nothing of the asked time.
+var errYoung = errors.New("young")
 
 func reporting(t *testing.T, change func(*Options)) *API {
 	t.Helper()
@@ -157,6 +166,31 @@ func TestReportsOfOneLevelAndWorkload(t *testing.T) {
 	if len(r.Rows) != 1 || r.Rows[0].Workload != "db" {
 		t.Errorf("got %+v, want the database alone", r.Rows)
 	}
+}
+
+// In its first hour a machine is told of its first minutes, unless a longer window was asked for.
+func TestReportsOfTheFirstHour(t *testing.T) {
+	h := served(reporting(t, func(o *Options) {
+		o.History = told(func(q store.Query) error {
+			if q.End.Sub(q.Start) > time.Hour {
+				return errYoung
+			}
+			return nil
+		})
+	}))
+	f := func(path string, window time.Duration, p95, note bool) {
+		t.Helper()
+		var r capacity.CapacityReport
+		if err := json.Unmarshal(get(h, "/plimsoll/v1/"+path).Body.Bytes(), &r); err != nil {
+			t.Fatal(err)
+		}
+		if got := r.End.Sub(r.Start); got != window || len(r.Scopes) > 0 && (r.Scopes[0].CPU.P95 != nil) != p95 || slices.ContainsFunc(r.Notes, func(s string) bool { return strings.Contains(s, "newest hour alone") }) != note {
+			t.Errorf("%s: got %v, notes %q; want %v, p95 %v, a note %v", path, got, r.Notes, window, p95, note)
+		}
+	}
+	f("capacity", time.Hour, true, true)
+	f("capacity?window=14d", windowDefault, false, false)
+	f("fit?cpu=1", time.Hour, true, true)
 }
 
 func TestReportsRefuse(t *testing.T) {

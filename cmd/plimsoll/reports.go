@@ -24,8 +24,10 @@ type reportOptions struct {
 	file   string
 }
 
+const defaultWindow = days(14 * 24 * time.Hour)
+
 func (o *reportOptions) flags(cmd *cobra.Command) {
-	o.window = days(14 * 24 * time.Hour)
+	o.window = defaultWindow
 	o.patient(cmd, 3*time.Minute) // a report reads weeks of history
 	f := cmd.Flags()
 	f.Var(&o.window, "window", "how far back to look, such as 7d, 2w or 36h; 1h to 400d")
@@ -47,7 +49,9 @@ type tabled interface {
 
 // report asks for a report, decodes it into r, and writes it as the flags say. shown says what of it; nil: all.
 func (o *reportOptions) report(ctx context.Context, a *app, path string, q url.Values, r tabled, shown func() tabled) error {
-	q.Set("window", o.window.String())
+	if o.window != defaultWindow { // else the server may choose, in its first hour
+		q.Set("window", o.window.String())
+	}
 	q.Set("format", "json")
 	if o.out.format == "html" {
 		q.Set("format", "html")
