@@ -29,6 +29,21 @@ func startPrometheus(t *testing.T) string {
 	if err != nil {
 		t.Skip("needs prometheus: apt-get install --no-install-recommends prometheus")
 	}
+	var said string
+	for range 5 { // somebody else may take the port between the look for one and the start
+		url, log := tryPrometheus(t, bin)
+		if url != "" {
+			return url
+		}
+		said = log
+	}
+	t.Fatalf("prometheus does not answer:\n%s", said)
+	return ""
+}
+
+// tryPrometheus returns the address, or what Prometheus said if it ended or did not answer.
+func tryPrometheus(t *testing.T, bin string) (url, said string) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -53,25 +68,30 @@ func startPrometheus(t *testing.T) string {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	ended := make(chan struct{})
+	go func() { defer close(ended); _ = cmd.Wait() }()
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
+		<-ended
 		_ = log.Close()
 	})
-	client := http.Client{Timeout: time.Second}
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		resp, err := client.Get("http://" + addr + "/-/ready")
-		if err == nil {
+	client := http.Client{Timeout: 10 * time.Second}
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if resp, err := client.Get("http://" + addr + "/-/ready"); err == nil {
 			_ = resp.Body.Close()
 			if resp.StatusCode == http.StatusOK {
-				return "http://" + addr
+				return "http://" + addr, ""
 			}
 		}
-		if time.Now().After(deadline) {
+		select {
+		case <-ended:
 			text, _ := os.ReadFile(log.Name())
-			t.Fatalf("prometheus does not answer: %v\n%s", err, text)
+			return "", string(text)
+		default:
 		}
 	}
+	text, _ := os.ReadFile(log.Name())
+	return "", string(text)
 }
 
 // direct is a store without a queue.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -261,40 +260,64 @@ func sortResult(answer map[string]any) {
 	}
 }
 
-// startPrometheus runs Prometheus on a snapshot of the store and returns its address.
+// startPrometheus runs Prometheus on a snapshot of the store and returns its address. Somebody else may take the port between
+// the look for one and the start; then it is tried again.
 func startPrometheus(t *testing.T, exe string, db *DB) string {
 	t.Helper()
 	dir := t.TempDir()
 	must(t, db.gen.tsdb.Snapshot(filepath.Join(dir, "data"), true))
 	config := filepath.Join(dir, "config.yml")
 	must(t, os.WriteFile(config, nil, 0o600))
+	for range 5 {
+		if addr := tryPrometheus(t, exe, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"),
+			"--query.lookback-delta=30s", "--storage.tsdb.retention.time=10y"); addr != "" {
+			return addr
+		}
+	}
+	t.Fatal("Prometheus does not start")
+	return ""
+}
+
+// tryPrometheus returns the address, or nothing if Prometheus ended.
+func tryPrometheus(t *testing.T, exe string, args ...string) string {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	addr := l.Addr().String()
 	must(t, l.Close())
 	var log bytes.Buffer
-	cmd := exec.Command(exe, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+addr,
-		"--query.lookback-delta=30s", "--storage.tsdb.retention.time=10y")
+	cmd := exec.Command(exe, append(args, "--web.listen-address="+addr)...)
 	cmd.Stderr = &log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	must(t, cmd.Start())
+	ended := make(chan struct{})
+	go func() { defer close(ended); _ = cmd.Wait() }()
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
-		if err := cmd.Wait(); err != nil && !errors.As(err, new(*exec.ExitError)) {
-			t.Errorf("prometheus: %v", err)
-		}
+		<-ended
 		if t.Failed() {
 			t.Log(log.String())
 		}
 	})
+	up := false
 	until(t, "Prometheus is ready", func() bool {
+		select {
+		case <-ended:
+			t.Logf("Prometheus ended: %s", log.String())
+			return true
+		default:
+		}
 		res, err := http.Get("http://" + addr + "/-/ready")
 		if err != nil {
 			return false
 		}
 		_ = res.Body.Close()
-		return res.StatusCode == 200
+		up = res.StatusCode == 200
+		return up
 	})
+	if !up {
+		return ""
+	}
 	return addr
 }
 
