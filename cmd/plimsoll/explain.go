@@ -16,17 +16,20 @@ import (
 func (a *app) explainCommand() *cobra.Command {
 	var c client
 	var out output
-	var missing bool
+	var missing, changes bool
 	var limit int
 	cmd := &cobra.Command{
 		Use:   "explain [NAMESPACE/NAME | NAMESPACE/KIND/NAME]",
 		Short: "Say why a target has as many replicas as it has",
-		Long: `Say what the autoscaler saw, what each step changed, and why: the newest decisions for a target, newest first.
+		Long: `Say what the autoscaler saw, what each step changed, and why: the newest decisions for a target, newest first. Most
+decisions hold; --changes leaves those out.
 
 With --missing: every entity without a current value, since when, and why.`,
-		Example: "  plimsoll explain demo/web\n  plimsoll explain --missing",
+		Example: "  plimsoll explain demo/web\n  plimsoll explain demo/web --changes --limit 20\n  plimsoll explain --missing",
 		Args: func(_ *cobra.Command, args []string) error {
 			switch {
+			case missing && changes:
+				return usagef("give --missing or --changes, not both")
 			case missing && len(args) > 0:
 				return usagef("--missing takes no target, got %q", args[0])
 			case !missing && len(args) != 1:
@@ -46,11 +49,12 @@ With --missing: every entity without a current value, since when, and why.`,
 			if missing {
 				return a.explainMissing(cmd, &c, &out)
 			}
-			return a.explainTarget(cmd, &c, &out, args[0], limit)
+			return a.explainTarget(cmd, &c, &out, args[0], limit, changes)
 		},
 	}
 	c.flags(cmd)
 	cmd.Flags().BoolVar(&missing, "missing", false, "say why values are missing")
+	cmd.Flags().BoolVar(&changes, "changes", false, "only decisions that changed the number of replicas")
 	cmd.Flags().IntVar(&limit, "limit", 5, "how many decisions")
 	out.flags(cmd, "table", "json", "yaml")
 	return cmd
@@ -72,8 +76,13 @@ func targets(ctx context.Context, c client) []cobra.Completion {
 	return out
 }
 
-func (a *app) explainTarget(cmd *cobra.Command, c *client, out *output, target string, limit int) error {
+func (a *app) explainTarget(cmd *cobra.Command, c *client, out *output, target string, limit int, changes bool) error {
 	q := url.Values{"limit": {fmt.Sprint(limit)}}
+	what := "decision"
+	if changes {
+		q.Set("action", "Up,Down")
+		what = "change"
+	}
 	parts := strings.Split(target, "/")
 	switch len(parts) {
 	case 2:
@@ -91,7 +100,7 @@ func (a *app) explainTarget(cmd *cobra.Command, c *client, out *output, target s
 		return err
 	}
 	if len(list.Items) == 0 {
-		return fmt.Errorf("there is no decision for %q: no policy names it, or it is too new ('plimsoll top workloads' lists what is scaled)", target)
+		return fmt.Errorf("there is no %s for %q: no policy names it, or it is too new ('plimsoll top workloads' lists what is scaled)", what, target)
 	}
 	return out.print(a.out, list, func(t *table) {
 		for _, d := range list.Items {

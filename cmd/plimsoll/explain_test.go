@@ -1,0 +1,39 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+const oneChange = `{"schema": "plimsoll.dev/decisions/v1", "items": [{"time": "2026-01-01T00:10:00Z", "namespace": "demo", "kind": "Service", "name": "web",
+"action": "Up", "reason": "CPUAboveTarget", "from": 2, "to": 5, "message": "Load stood at 148 %.", "detail": {"steps": [
+{"step": "metrics", "before": 2, "after": 5, "why": "cpu 148 % of 70 %"}, {"step": "limits", "before": 5, "after": 5, "why": "1 to 10"}]}}]}`
+
+func TestExplainAsksForWhatIsWished(t *testing.T) {
+	var asked, answer string
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = r.URL.RequestURI()
+		_, _ = io.WriteString(w, answer) // a broken connection shows in the client
+	}))
+	t.Cleanup(srv.Close)
+	f := func(path, want string, args ...string) {
+		t.Helper()
+		got := call(t, nil, "", append([]string{"explain", "--server", srv.URL}, args...)...)
+		if asked != "/plimsoll/v1/"+path || !strings.Contains(got.out+got.err, want) {
+			t.Errorf("%q: asked for %q, got %q %q; want %q and %q", args, asked, got.out, got.err, path, want)
+		}
+	}
+	answer = oneChange
+	f("decisions?limit=5&name=web&namespace=demo", "2 -> 5  (CPUAboveTarget)\n  Load stood at 148 %.\n    metrics    2 -> 5   cpu 148 % of 70 %\n    limits     5        1 to 10\n", "demo/web")
+	f("decisions?action=Up%2CDown&limit=2&name=web&namespace=demo", "2 -> 5", "demo/web", "--changes", "--limit", "2")
+	f("decisions?kind=Service&limit=5&name=web&namespace=demo", "2 -> 5", "demo/Service/web")
+	answer = `{"items": []}`
+	f("decisions?action=Up%2CDown&limit=5&name=web&namespace=demo", `no change for "demo/web"`, "demo/web", "--changes")
+	answer = `{"items": [{"namespace": "demo", "kind": "Service", "name": "web", "scaled": {}}, {"namespace": "demo", "name": "idle"}]}`
+	if got := call(t, nil, "", "__complete", "explain", "--server", srv.URL, ""); !strings.HasPrefix(got.out, "demo/web\n:4") || asked != "/plimsoll/v1/workloads" {
+		t.Errorf("completing: asked for %q, got %q; want what is scaled alone", asked, got.out)
+	}
+}
