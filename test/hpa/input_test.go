@@ -15,7 +15,7 @@ import (
 // input is the world as the brain is given it, in compat. state is what its decision before left behind.
 func (w *world) input(t *testing.T, now time.Time, state *policy.State) policy.Input {
 	t.Helper()
-	p, err := policy.Compile(policy.Spec{MinReplicas: w.hpa.Spec.MinReplicas, MaxReplicas: w.hpa.Spec.MaxReplicas, Metrics: w.hpa.Spec.Metrics, Behavior: w.hpa.Spec.Behavior})
+	p, err := policy.Compile(policy.Spec{MinReplicas: w.written.MinReplicas, MaxReplicas: w.written.MaxReplicas, Metrics: w.written.Metrics, Behavior: w.written.Behavior})
 	if err != nil {
 		t.Fatal(err)
 	}

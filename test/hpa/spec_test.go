@@ -10,31 +10,37 @@ import (
 	defaults "k8s.io/kubernetes/pkg/apis/autoscaling/v2"
 )
 
-// drawHPA draws a specification, with the API server's defaults.
-func (w *world) drawHPA() *autoscalingv2.HorizontalPodAutoscaler {
+// drawHPA draws a specification. The controller is given it as the API server stores it, with its defaults; the brain as it was
+// written.
+func (w *world) drawHPA() {
 	h := &autoscalingv2.HorizontalPodAutoscaler{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace, UID: "uid"}}
 	h.Spec.ScaleTargetRef = autoscalingv2.CrossVersionObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Name: name}
-	for i := range pick(w.r, 1, 1, 1, 2, 3) {
+	for i := range pick(w.r, 1, 1, 1, 1, 1, 2, 2, 3, 3, 0) {
 		h.Spec.Metrics = append(h.Spec.Metrics, w.drawMetric(fmt.Sprintf("m%d", i)))
 	}
-	w.limits(h)
 	if w.one(2) {
 		h.Spec.Behavior = &autoscalingv2.HorizontalPodAutoscalerBehavior{ScaleUp: w.drawRules(), ScaleDown: w.drawRules()}
 	}
-	defaults.SetDefaults_HorizontalPodAutoscaler(h)
-	return h
+	w.hpa = h
+	w.written = *h.Spec.DeepCopy()
+	w.limits()
 }
 
-// limits draws the minimum and the maximum.
-func (w *world) limits(h *autoscalingv2.HorizontalPodAutoscaler) {
-	h.Spec.MaxReplicas = pick[int32](w.r, 20, 20, 20, 10, 6, 3)
-	least := int32(1 + w.r.IntN(3))
-	for _, m := range h.Spec.Metrics {
+// limits draws the minimum and the maximum anew.
+func (w *world) limits() {
+	w.written.MaxReplicas = pick[int32](w.r, 20, 20, 20, 10, 6, 3)
+	w.written.MinReplicas = nil
+	if !w.one(4) {
+		w.written.MinReplicas = new(1 + w.r.Int32N(3))
+	}
+	for _, m := range w.written.Metrics {
 		if (m.Object != nil || m.External != nil) && w.one(2) {
-			least = 0
+			w.written.MinReplicas = new(int32(0))
 		}
 	}
-	h.Spec.MinReplicas = &least
+	w.hpa = w.hpa.DeepCopy()
+	w.hpa.Spec = *w.written.DeepCopy()
+	defaults.SetDefaults_HorizontalPodAutoscaler(w.hpa)
 }
 
 func (w *world) drawMetric(id string) (m autoscalingv2.MetricSpec) {

@@ -23,7 +23,8 @@ type world struct {
 	weird    bool           // its pods are in every state there is, else well
 	exact    bool           // its loads lie on the edges of the tolerance
 	flags    policy.Options // of the controller
-	hpa      *autoscalingv2.HorizontalPodAutoscaler
+	written  autoscalingv2.HorizontalPodAutoscalerSpec
+	hpa      *autoscalingv2.HorizontalPodAutoscaler // what was written, with defaults, and the controller's status
 	scale    *autoscalingv1.Scale
 	pods     []*corev1.Pod
 	usage    []metrics.PodMetrics
@@ -50,7 +51,7 @@ func newWorld(r *rand.Rand) *world {
 	w.scale = &autoscalingv1.Scale{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace}}
 	w.scale.Spec.Replicas = int32(r.IntN(10))
 	w.scale.Status = autoscalingv1.ScaleStatus{Replicas: w.scale.Spec.Replicas, Selector: "app=web"}
-	w.hpa = w.drawHPA()
+	w.drawHPA()
 	return w
 }
 
@@ -64,8 +65,7 @@ func (w *world) change(at time.Time) {
 		w.scale.Spec.Replicas = int32(w.r.IntN(12)) // somebody else's hand
 	}
 	if w.one(20) || w.scale.Spec.Replicas == 0 && w.one(4) {
-		w.hpa = w.hpa.DeepCopy()
-		w.limits(w.hpa)
+		w.limits()
 	}
 	w.errs = policy.Errors{}
 	for _, e := range []*string{&w.errs.Usage, &w.errs.PodsMetrics, &w.errs.ObjectMetrics, &w.errs.ExternalMetrics} {
