@@ -36,7 +36,7 @@ func adviseOn(g grid, k id, now *running, u *usage, to goal) Advice {
 	}
 	if seen := seenFor(u, now, g); seen < time.Hour || a.CPU.P95 == nil && a.Memory.Max == nil {
 		a.Confidence, a.ConfidenceReason = None, "too little data"
-		a.Reason = fmt.Sprintf("No advice: it takes an hour of data, and there is %s.", little(seen))
+		a.Reason = fmt.Sprintf("No advice: it takes an hour of data; so far there %s.", little(seen))
 		return a
 	}
 	adviseCPU(&a, to.cpu)
@@ -48,11 +48,12 @@ func adviseOn(g grid, k id, now *running, u *usage, to goal) Advice {
 	return a
 }
 
+// little says how much data there is where it is too little.
 func little(seen time.Duration) string {
 	if seen == 0 {
-		return "none"
+		return "is none"
 	}
-	return span(seen)
+	return "are " + span(seen)
 }
 
 func adviseCPU(a *Advice, target *float64) {

@@ -46,7 +46,7 @@ func TestAdvice(t *testing.T) {
 	slow.throttled, slow.periods = 1, 4
 	f("throttled", size{cpu: 0.1, cpuLimit: 0.2}, slow, goal{}, 0.25, 115*mi,
 		"Raise CPU from 100m to 250m: p95 200m, more because it is throttled in 25 % of periods; its limit of 200m should be 250m. Set memory to 115Mi: max 100Mi + 15 %.")
-	f("nothing", size{}, newUsage(), goal{}, -1, -1, "No advice: it takes an hour of data, and there is none.")
+	f("nothing", size{}, newUsage(), goal{}, -1, -1, "No advice: it takes an hour of data; so far there is none.")
 }
 
 func TestConfidence(t *testing.T) {

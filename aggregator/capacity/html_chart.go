@@ -103,7 +103,7 @@ func (c *chart) line(points []Point, of func(*Point) *float64) string {
 		if t-last > c.step*1.5 {
 			command = "M"
 			if next := i + 1; next == len(points) || of(&points[next]) == nil || float64(points[next].T)-t > c.step*1.5 {
-				fmt.Fprintf(&b, "M%.1f %.1fh5", c.x(t), c.y(*v)) // alone
+				fmt.Fprintf(&b, "M%.1f %.1fh6", min(max(c.x(t)-3, 0), 994), c.y(*v)) // alone
 				last = t
 				continue
 			}

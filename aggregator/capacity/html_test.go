@@ -64,3 +64,28 @@ func TestPagesStandAlone(t *testing.T) {
 		}
 	}
 }
+
+// TestLargePages shows at most five hundred rows, and counts the rest.
+func TestLargePages(t *testing.T) {
+	r := fixtureCapacity()
+	for i := range 2000 {
+		r.Scopes = append(r.Scopes, Scope{Level: NodeLevel, Name: name("node", i), CPU: Room{FreeByRequest: at(1)}})
+	}
+	fit, err := Fit(r, Need{CPU: at(1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sizes := fixtureRightsize()
+	for range 2003 - len(sizes.Rows) {
+		sizes.Rows = append(sizes.Rows, sizes.Rows[0])
+	}
+	for what, x := range map[string]reporter{"capacity": r, "fit": fit, "rightsize": sizes} {
+		var b bytes.Buffer
+		if err := x.HTML(&b); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(b.String(), "1503 more are not shown; the table and CSV have them.") || b.Len() > 2<<20 {
+			t.Errorf("page %s of 2,003 rows has %d bytes, and does not say what is left out", what, b.Len())
+		}
+	}
+}

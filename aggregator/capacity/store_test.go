@@ -161,7 +161,7 @@ func testMadeCapacity(t *testing.T, r *CapacityReport) {
 		t.Errorf("n1 has %d points, want %d", len(n1.CPU.Points), worldDays)
 	}
 	is("coverage", &n1.Data.Coverage, 1-24.0/24/worldDays, 0.003) // six hours and eighteen
-	if !strings.Contains(n1.Data.Text, "are missing in between") {
+	if !strings.Contains(n1.Data.Text, "missing in between") {
 		t.Errorf("data: %q, want the gaps named", n1.Data.Text)
 	}
 	n2 := scope(r, NodeLevel, "n2")

@@ -109,6 +109,8 @@ func span(d time.Duration) string {
 		return trim(d.Hours()/24, 1) + " days"
 	case d >= 2*time.Hour:
 		return trim(d.Hours(), 1) + " hours"
+	case d >= 59*time.Minute+30*time.Second && d < 61*time.Minute:
+		return "1 hour"
 	}
 	return plural(math.Round(d.Minutes()), "minute")
 }

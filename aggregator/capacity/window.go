@@ -93,7 +93,7 @@ func (g grid) data(ends []int64) Data {
 	holes := int(last.Sub(first)/g.cover) - len(ends)
 	switch {
 	case holes > 0:
-		d.Text = fmt.Sprintf("There is data for %s of the window; %s are missing in between.", share(d.Coverage), span(time.Duration(holes)*g.cover))
+		d.Text = fmt.Sprintf("There is data for %s of the window; missing in between: %s.", share(d.Coverage), span(time.Duration(holes)*g.cover))
 	case late >= g.cover && early >= g.cover:
 		d.Text = fmt.Sprintf("There is data for %s of the window, from %s to %s.", share(d.Coverage), stamp(first), stamp(last))
 	case late >= g.cover:

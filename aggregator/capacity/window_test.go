@@ -75,8 +75,8 @@ func TestData(t *testing.T) {
 	f(hours(168, 336), 0.5, "There is data for 50 % of the window: it begins on 17 November 12:00 UTC.")
 	f(hours(0, 168), 0.5, "There is data for 50 % of the window: it ends on 17 November 12:00 UTC.")
 	f(hours(84, 168), 0.25, "There is data for 25 % of the window, from 14 November 00:00 UTC to 17 November 12:00 UTC.")
-	f(append(hours(0, 100), hours(101, 336)...), 335.0/336, "There is data for 99.7 % of the window; 60 minutes are missing in between.")
-	f(append(hours(0, 100), hours(172, 336)...), 264.0/336, "There is data for 79 % of the window; 3 days are missing in between.")
+	f(append(hours(0, 100), hours(101, 336)...), 335.0/336, "There is data for 99.7 % of the window; missing in between: 1 hour.")
+	f(append(hours(0, 100), hours(172, 336)...), 264.0/336, "There is data for 79 % of the window; missing in between: 3 days.")
 }
 
 func TestUnits(t *testing.T) {
