@@ -140,7 +140,7 @@ func (s *liveSender) settle(ctx context.Context, f *liveFailure) {
 		s.sent.Inc()
 		s.failing.Store(nil)
 		if was != nil {
-			s.log.Info("the server takes the live lane again", "after", time.Since(was.since).Round(time.Second))
+			s.log.Info("the server takes the live lane again", "after", time.Since(was.since).Round(time.Second).String())
 		}
 	case ctx.Err() != nil: // the end, which is nobody's fault
 	default:

@@ -187,7 +187,7 @@ func (w *Writer) recovered() {
 	w.failing = nil
 	w.mu.Unlock()
 	if was != nil {
-		w.opts.Logger.Info("engine takes history again", slog.Duration("after", time.Since(since)))
+		w.opts.Logger.Info("engine takes history again", slog.String("after", time.Since(since).Round(time.Second).String()))
 	}
 }
 
