@@ -24,7 +24,7 @@ func (a *app) influxSetupCommand() *cobra.Command {
 	var timeout time.Duration
 	retention := days(15 * 24 * time.Hour)
 	cmd := &cobra.Command{
-		Use: "setup", Short: "Create database or bucket, retention, roll-ups, mappings and tokens",
+		Use: "setup", Short: "Create database or bucket, retention, roll-ups, mappings, tokens",
 		Long: `Create what Plimsoll needs on an InfluxDB server and check that it took: the database or bucket with the retention asked
 for, roll-ups of an hour and a day, the mapping by which InfluxQL finds a bucket (2.x), tokens that can do no more than their part
 (--tokens, 2.x). What is there already is left alone or brought to the retention asked for; running it again changes nothing.`,

@@ -92,6 +92,7 @@ Start with 'plimsoll run --demo' and open the address that it prints.`,
 	root.AddCommand(a.runCommand(), a.collectorCommand(), a.serverCommand(), a.influxCommand(), a.dashboardsCommand(), a.topCommand(), a.explainCommand(), a.capacityCommand(), a.fitCommand(), a.rightsizeCommand(), a.decideCommand(), a.doctorCommand(), a.versionCommand())
 	root.AddCommand(hiddenCommands(a)...)
 	tame(root)
+	narrow(root, a.out)
 	for _, c := range root.Commands() {
 		if c.Args == nil {
 			c.Args = noArgs

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+)
+
+// narrow makes help fit the terminal that it is read on; elsewhere it stays as it was written.
+func narrow(root *cobra.Command, out io.Writer) {
+	help := root.HelpFunc()
+	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+		if width := columns(out); width > 0 {
+			wrapHelp(cmd, width)
+		}
+		help(cmd, args)
+	})
+}
+
+// columns is how wide the terminal is; 0 where there is none.
+func columns(w io.Writer) int {
+	f, ok := w.(*os.File)
+	if !ok {
+		return 0
+	}
+	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		return 0
+	}
+	return int(size.Col)
+}
+
+// wrapHelp wraps a command's description and flags to so many columns.
+func wrapHelp(cmd *cobra.Command, width int) {
+	width = max(width, 40)
+	var long []string
+	for paragraph := range strings.SplitSeq(cmd.Long, "\n\n") {
+		long = append(long, wrap(paragraph, width))
+	}
+	cmd.Long = strings.Join(long, "\n\n")
+	cmd.SetUsageTemplate(strings.ReplaceAll(cmd.UsageTemplate(), "Flags.FlagUsages", fmt.Sprintf("Flags.FlagUsagesWrapped %d", width)))
+}
+
+// wrap puts as many words on each line as fit.
+func wrap(text string, width int) string {
+	var b strings.Builder
+	at := 0
+	for _, word := range strings.Fields(text) {
+		n := len([]rune(word))
+		switch {
+		case at == 0:
+		case at+1+n > width:
+			b.WriteByte('\n')
+			at = 0
+		default:
+			b.WriteByte(' ')
+			at++
+		}
+		b.WriteString(word)
+		at += n
+	}
+	return b.String()
+}
