@@ -375,7 +375,7 @@ func TestOutage(t *testing.T) {
 	src := newQueue(lines(100))
 	stop := runWriter(t, c, src)
 	defer stop()
-	src.wait(t, 30*time.Second)
+	src.wait(t, 2*time.Minute)
 	if got := s.Query("plimsoll", `SELECT count(memory_usage_bytes) FROM container`); fmt.Sprint(got[0].Values[0][1]) != "100" {
 		t.Errorf("got %v", got)
 	}

@@ -77,13 +77,13 @@ func TestCatchUp(t *testing.T) {
 		t.Helper()
 		append1(at)
 		sent := time.Now()
-		for time.Since(sent) < 30*time.Second {
+		for time.Since(sent) < 2*time.Minute {
 			if got := s.Query("plimsoll", fmt.Sprintf(`SELECT memory_usage_bytes FROM container WHERE pod = 'p449' AND time = %dms`, at.UnixMilli())); len(got) > 0 {
 				return time.Since(sent)
 			}
 			time.Sleep(10 * time.Millisecond)
 		}
-		t.Fatal("a fresh tick did not arrive within 30 s")
+		t.Fatal("a fresh tick did not arrive within two minutes")
 		return 0
 	}
 	during := delay(now)
@@ -94,7 +94,7 @@ func TestCatchUp(t *testing.T) {
 	caught := time.Since(began)
 	alone := delay(now.Add(time.Second))
 	total, want := 0.0, float64((ticks+2)*len(es))
-	for end := time.Now().Add(30 * time.Second); total != want && time.Now().Before(end); time.Sleep(20 * time.Millisecond) { // a tick's lines become visible one by one
+	for end := time.Now().Add(2 * time.Minute); total != want && time.Now().Before(end); time.Sleep(20 * time.Millisecond) { // a tick's lines become visible one by one
 		for _, series := range s.Query("plimsoll", `SELECT COUNT(memory_usage_bytes) FROM container`) {
 			total, _ = series.Values[0][1].(float64)
 		}

@@ -189,7 +189,7 @@ func (c *killedCollector) drain() {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(c.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(c.t.Context(), 5*time.Minute)
 	ended := make(chan struct{})
 	go func() { _ = w.Run(ctx); close(ended) }()
 	for q.Stats().Records > 0 && ctx.Err() == nil {

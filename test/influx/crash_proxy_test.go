@@ -37,17 +37,32 @@ func newRoad(t testing.TB, to string) *road {
 	forward := httputil.NewSingleHostReverseProxy(u)
 	forward.Transport = &http.Transport{MaxIdleConnsPerHost: 4}
 	forward.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { cut(w) } // the server is away, and so are we
+	through := whole(forward)
 	p := &road{}
 	p.put(open)
 	p.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if (*p.treat.Load())(w, r, forward) {
+		if (*p.treat.Load())(w, r, through) {
 			p.hits.Add(1)
 			return
 		}
-		forward.ServeHTTP(w, r)
+		through.ServeHTTP(w, r)
 	}))
 	t.Cleanup(p.Close)
 	return p
+}
+
+// whole hands requests on with their bodies read: net/http's server closes a body when the answer begins, and a reverse proxy that
+// looks for its end at that moment breaks the answer off.
+func whole(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			cut(w)
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		h.ServeHTTP(w, r)
+	})
 }
 
 func (p *road) put(t treatment) { p.treat.Store(&t) }

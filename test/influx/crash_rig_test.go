@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,6 +27,8 @@ type rig struct {
 	next    int
 	acked   []int
 	refused int
+	newest  atomic.Int64 // the last of acked plus one
+	refuses atomic.Int64 // refused, while the child still lives
 
 	cmd     *exec.Cmd
 	stdin   io.WriteCloser
@@ -86,8 +89,10 @@ func (r *rig) listen(out io.Reader) {
 		switch word {
 		case "a":
 			r.acked, r.next = append(r.acked, n), n+1
+			r.newest.Store(int64(n) + 1)
 		case "r":
 			r.refused, r.next = r.refused+1, n+1
+			r.refuses.Add(1)
 		case "drained":
 			r.drained = "drained " + rest
 		default:
@@ -111,8 +116,8 @@ func (r *rig) stop() {
 	_, _ = io.WriteString(r.stdin, "stop\n")
 	select {
 	case <-r.ended:
-	case <-time.After(2 * time.Minute):
-		r.t.Errorf("the child was not drained within two minutes")
+	case <-time.After(5 * time.Minute):
+		r.t.Errorf("the child was not drained within five minutes")
 	}
 	r.kill()
 	switch {
@@ -142,17 +147,41 @@ func (r *rig) rounds(n int) {
 	r.stop()
 }
 
+// until waits for what a busy machine may take its time for.
+func (r *rig) until(what string, f func() bool) {
+	r.t.Helper()
+	for deadline := time.Now().Add(2 * time.Minute); !f(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			r.t.Errorf("not within two minutes: %s", what)
+			return
+		}
+	}
+}
+
+// met waits until a request has met the fault.
+func (r *rig) met() {
+	r.t.Helper()
+	r.until("a request meets the fault", func() bool { return r.road.hits.Load() > 0 })
+}
+
+// begin starts the child and waits until it appends.
+func (r *rig) begin() {
+	r.t.Helper()
+	before := r.newest.Load()
+	r.start()
+	r.until("the child's first acknowledgement", func() bool { return r.newest.Load() > before })
+	time.Sleep(500 * time.Millisecond)
+}
+
 // under runs the child, applies a treatment for a while, and lets it finish.
 func (r *rig) under(treat treatment, long time.Duration) {
-	r.start()
-	time.Sleep(700 * time.Millisecond)
+	r.t.Helper()
+	r.begin()
 	r.road.put(treat)
 	time.Sleep(long)
+	r.met()
 	r.road.put(open)
 	time.Sleep(700 * time.Millisecond)
-	if r.road.hits.Load() == 0 {
-		r.t.Errorf("no request met the fault")
-	}
 	r.stop()
 }
 

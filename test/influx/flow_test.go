@@ -72,7 +72,7 @@ func TestServerKills(t *testing.T) {
 			}
 		}
 		missing := -1
-		for deadline := time.Now().Add(60 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		for deadline := time.Now().Add(3 * time.Minute); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 			got := map[string]float64{}
 			for _, series := range s.Query("plimsoll", `SELECT memory_usage_bytes FROM container GROUP BY container`) {
 				for _, v := range series.Values {

@@ -1,8 +1,14 @@
 package influx_test
 
 import (
+	"encoding/pem"
 	"errors"
+	"io"
+	"log"
+	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -36,9 +42,9 @@ func TestMistakes(t *testing.T) {
 	t.Run("1.8", func(t *testing.T) {
 		s := influxtest.Start18(t, influxtest.Options{Auth: true})
 		s.Query("", `CREATE USER app WITH PASSWORD 'x'`)
-		f := func(url, bucket, token string, code int, words ...string) {
+		f := func(at, bucket, token string, code int, words ...string) {
 			t.Helper()
-			args := []string{"--influx-url", url, "--influx-bucket", bucket}
+			args := []string{"--influx-url", at, "--influx-bucket", bucket}
 			if token != "" {
 				args = append(args, "--influx-token-file", s.TokenFile(token))
 			}
@@ -96,9 +102,23 @@ func TestMistakes(t *testing.T) {
 		}
 	})
 	t.Run("TLS", func(t *testing.T) {
-		s := httptest.NewTLSServer(nil)
+		to, err := url.Parse(influxtest.Start18(t).URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		proxy := httputil.NewSingleHostReverseProxy(to)
+		proxy.Transport = &http.Transport{} // tests that run beside this one close the idle connections of the default one
+		s := httptest.NewUnstartedServer(whole(proxy))
+		s.Config.ErrorLog = log.New(io.Discard, "", 0)
+		s.StartTLS()
 		defer s.Close()
 		setupSays(t, []string{"--influx-url", s.URL}, 1, "signed by an authority that is not trusted here", "SSL_CERT_FILE")
+		file := filepath.Join(t.TempDir(), "ca.pem")
+		if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv("SSL_CERT_FILE", file)
+		setupSays(t, []string{"--influx-url", s.URL}, 0, `database "plimsoll"`)
 	})
 }
 

@@ -73,7 +73,7 @@ func write(t testing.TB, c *influx.Conn, change func(o *influx.WriterOptions), l
 	ctx, cancel := context.WithCancel(t.Context())
 	end := make(chan error, 1)
 	go func() { end <- w.Run(ctx) }()
-	for deadline := time.Now().Add(30 * time.Second); ; {
+	for deadline := time.Now().Add(2 * time.Minute); ; {
 		select {
 		case <-src.done:
 			out.done = true
@@ -84,7 +84,7 @@ func write(t testing.TB, c *influx.Conn, change func(o *influx.WriterOptions), l
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Error("neither acknowledged nor blocked within 30 s")
+			t.Error("neither acknowledged nor blocked within two minutes")
 			break
 		}
 	}

@@ -163,7 +163,7 @@ func (s *Server) run() error {
 		_ = cmd.Wait()
 		close(done)
 	}(s.cmd, s.done)
-	for deadline := time.Now().Add(60 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(3 * time.Minute); time.Now().Before(deadline); {
 		select {
 		case <-s.done:
 			return errors.New("the server ended")
@@ -174,7 +174,7 @@ func (s *Server) run() error {
 		}
 	}
 	s.Kill()
-	return errors.New("the server did not answer within 60 s")
+	return errors.New("the server did not answer within three minutes")
 }
 
 func (s *Server) ready() bool {
@@ -278,7 +278,7 @@ func (s *Server) JSON(method, path string, body, answer any) {
 
 func (s *Server) do(method, path, kind string, in io.Reader) []byte {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, method, s.URL+path, in)
 	if err != nil {
@@ -379,7 +379,7 @@ func (s *Server) SetUp(bucket string, retention time.Duration) *influx.Plan {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	p, _, err := set.Apply(ctx)
 	if err != nil {
