@@ -3,6 +3,7 @@ package names
 import (
 	"strings"
 	"testing"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
@@ -114,6 +115,24 @@ func TestNameFromPath(t *testing.T) {
 	f("/bench/c001", named("cgroup", "Cgroup", "bench", "bench/c001", "c001", "cgroup"))
 }
 
+// TestClip: no name steers a terminal or turns the direction of writing around.
+func TestClip(t *testing.T) {
+	f := func(in, want string) {
+		t.Helper()
+		if got := clip(in); got != want {
+			t.Errorf("clip(%q) = %q, want %q", in, got, want)
+		}
+	}
+	f("web-1", "web-1")
+	f("bücher 書 🚢", "bücher 書 🚢")
+	f("a\x1b[31mred", "a[31mred")
+	f("a\u009b31mred", "a31mred") // the same escape in one character
+	f("a\r\n\tb\x00\x7f", "ab")
+	f("user\u202egpj.exe\u2066", "usergpj.exe")
+	f("\xff\xfea", "\ufffda")
+	f(strings.Repeat("é", 200), strings.Repeat("é", maxName/2))
+}
+
 func TestPlainCgroupWithChildrenIsAGroup(t *testing.T) {
 	kids := map[string]bool{"/a": true}
 	n, _ := New(Options{Node: "n1", HasChildren: func(p string) bool { return kids[p] }})
@@ -220,7 +239,7 @@ func FuzzName(f *testing.F) {
 			t.Errorf("Name(%q) = %+v", path, e)
 		}
 		for _, s := range []string{e.Namespace, e.Workload, e.Pod, e.Container} {
-			if len(s) > maxName || !utf8.ValidString(s) || strings.ContainsAny(s, "\x00\n\x7f") {
+			if len(s) > maxName || !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
 				t.Errorf("Name(%q) has the name %q", path, s)
 			}
 		}

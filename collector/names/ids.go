@@ -1,6 +1,9 @@
 package names
 
-import "strings"
+import (
+	"strings"
+	"unicode"
+)
 
 // idPrefixes are the prefixes that runtimes give a container's cgroup, with the systemd driver (followed
 // by ".scope") and with cgroupfs.
@@ -127,12 +130,12 @@ func nibble(c byte) byte {
 // maxName is the longest name that is passed on, in bytes.
 const maxName = 256
 
-// clip makes a name from outside fit to be shown: valid UTF-8 without control characters, of at most
-// maxName bytes.
+// clip makes a name from outside fit to be shown: valid UTF-8 without control characters, those that steer a terminal and those
+// that turn the direction of writing around, of at most maxName bytes.
 func clip(s string) string {
 	s = strings.ToValidUTF8(s, "�")
 	s = strings.Map(func(r rune) rune {
-		if r < 0x20 || r == 0x7f {
+		if unicode.In(r, unicode.Cc, unicode.Bidi_Control) {
 			return -1
 		}
 		return r
