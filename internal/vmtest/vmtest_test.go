@@ -96,6 +96,26 @@ func TestHangs(t *testing.T) {
 	select {}
 }
 
+// A machine that panics while it boots has no pulse; here there is nothing in it to start.
+func TestNoBoot(t *testing.T) {
+	x, err := findTools()
+	if err != nil {
+		t.Skip(err.Error())
+	}
+	initrd := filepath.Join(t.TempDir(), "initrd")
+	if err := os.WriteFile(initrd, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	done, err := turn(t.Context(), os.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer done()
+	if out, err := boot(t.Context(), initrd, x, Options{}.withDefaults()); !errors.Is(err, errNoPulse) {
+		t.Errorf("got %v, want %v; the machine said:\n%s", err, errNoPulse, out)
+	}
+}
+
 func TestVerdict(t *testing.T) {
 	const mark = "m"
 	f := func(out string, want string) {
