@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -19,7 +20,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sys/unix"
 
+	"plimsoll.dev/plimsoll/aggregator/ingest"
 	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/remotewrite"
 )
 
 // A token that is replaced is used from then on; one that cannot be read leaves the last in force, and says so once.
@@ -154,5 +157,49 @@ func TestHistoryElsewhereHasItsOwnLogin(t *testing.T) {
 	got := call(t, nil, "", "collector", "--server", server.URL, "--history", server.URL+"/x", "--history-token-file", "a")
 	if got.code != exitUsage || !strings.Contains(got.err, "--server-token-file") {
 		t.Errorf("got %d %q", got.code, got.err)
+	}
+}
+
+// The two lanes to one server have connections of their own, over HTTP/2 too: there a backlog on the same one would go before the present.
+func TestLanesHaveTheirOwnConnections(t *testing.T) {
+	type arrival struct{ lane, from string }
+	seen := make(chan arrival, 1000)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		lane := r.Header.Get(ingest.LaneHeader)
+		if r.ProtoMajor != 2 {
+			lane = r.Proto
+		}
+		seen <- arrival{lane, r.RemoteAddr}
+		w.Header().Set(remotewrite.WrittenHeader, "1")
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	defer server.Close()
+	ca := filepath.Join(t.TempDir(), "ca.crt")
+	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	startRole(t, "collector", "--server", server.URL, "--server-ca-file", ca, "--node", "edge-1", "--queue", t.TempDir(), "--interval", "1s")
+	live, history := map[string]bool{}, map[string]bool{}
+	until(t, "both lanes were used", 30*time.Second, func() bool {
+		select {
+		case a := <-seen:
+			switch a.lane {
+			case ingest.LiveLane:
+				live[a.from] = true
+			case "":
+				history[a.from] = true
+			default:
+				t.Fatalf("got %+v", a)
+			}
+		default:
+		}
+		return len(live) > 0 && len(history) > 0
+	})
+	for from := range live {
+		if history[from] {
+			t.Errorf("both lanes came by the connection from %s", from)
+		}
 	}
 }

@@ -46,7 +46,7 @@ func (o *agentOptions) openSinks(log *slog.Logger, reg prometheus.Registerer, li
 		out.history = toStore{h}
 		out.queue(h.health, h.conditions)
 	case history != "none":
-		end, names, err := o.historyEnd(history, source, door, log)
+		end, names, err := o.historyEnd(history, source, log)
 		if err != nil {
 			return nil, err
 		}
@@ -60,17 +60,18 @@ func (o *agentOptions) openSinks(log *slog.Logger, reg prometheus.Registerer, li
 	return out, nil
 }
 
-// historyEnd is where the history goes, and with whose login: the servers' is for the servers alone.
-func (o *agentOptions) historyEnd(history, source string, servers *login, log *slog.Logger) (remote.EndpointOptions, doorFlags, error) {
+// historyEnd is where the history goes, and with whose login: the servers' is for the servers alone. Its connections are its own: on
+// one with the live lane a backlog would go before the present.
+func (o *agentOptions) historyEnd(history, source string, log *slog.Logger) (remote.EndpointOptions, doorFlags, error) {
 	end := remote.EndpointOptions{WriteURL: history, Headers: http.Header{}}
+	flags, caFile, tokenFile := doorFlags{"--history", "--history-ca-file", "--history-token-file"}, o.historyCAFile, o.historyTokenFile
 	if slices.ContainsFunc(o.servers, func(s string) bool { return sameHost(s, history) }) {
-		end.Transport = servers
+		flags, caFile, tokenFile = serverDoor, o.caFile, o.tokenFile
 		end.Headers.Set(ingest.SourceHeader, source)
-		return end, serverDoor, nil
 	}
-	door, err := newLogin(o.historyCAFile, o.historyTokenFile, 4, logOf(log, "login"))
+	door, err := newLogin(caFile, tokenFile, 4, logOf(log, "login"))
 	end.Transport = door
-	return end, doorFlags{"--history", "--history-ca-file", "--history-token-file"}, err
+	return end, flags, err
 }
 
 // sameHost says whether two addresses are of one server.
