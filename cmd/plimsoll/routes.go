@@ -12,8 +12,10 @@ import (
 
 // routes are all that a machine serves.
 func (m *machine) routes() []serve.Route {
+	page := web.Handler()
 	routes := []serve.Route{
-		{Pattern: "/", Handler: web.Handler()},
+		{Pattern: "/{$}", Handler: page},
+		{Pattern: "/{file}", Handler: page},
 		{Method: "GET", Pattern: "/metrics", Handler: promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry, Timeout: 10 * time.Second}), InFlight: 8},
 		{Method: "POST", Pattern: "/api/v1/write", Handler: m.ingest, InFlight: 96, MaxBody: 32 << 20},
 	}

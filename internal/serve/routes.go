@@ -45,8 +45,44 @@ func handler(o Options, m *metrics) http.Handler {
 	cross.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, http.StatusForbidden, fmt.Sprintf("a page of %q may not write here", r.Header.Get("Origin")))
 	}))
-	return hostCheck(o.Listen, recovered(o, cross.Handler(mux)))
+	return hostCheck(o.Listen, recovered(o, cross.Handler(matched(mux, m))))
 }
+
+// matched answers what no route is for, as every other error is answered.
+func matched(mux *http.ServeMux, m *metrics) http.Handler {
+	unmatched := m.measure("none", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h, _ := mux.Handler(r)
+		own := &verdict{header: w.Header()}
+		h.ServeHTTP(own, r)
+		if own.status == http.StatusMethodNotAllowed {
+			writeProblem(w, own.status, fmt.Sprintf("cannot %s %q: it takes %s", r.Method, r.URL.Path, own.header.Get("Allow")))
+			return
+		}
+		writeProblem(w, http.StatusNotFound, fmt.Sprintf("there is nothing at %q", r.URL.Path))
+	}))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, pattern := mux.Handler(r); pattern == "" {
+			unmatched.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// verdict takes the status and the headers of an answer, and drops its text.
+type verdict struct {
+	header http.Header
+	status int
+}
+
+// Header returns the headers.
+func (v *verdict) Header() http.Header { return v.header }
+
+// WriteHeader remembers the status.
+func (v *verdict) WriteHeader(status int) { v.status = status }
+
+// Write drops the text.
+func (v *verdict) Write(b []byte) (int, error) { return len(b), nil }
 
 // limit bounds the work of one route: requests in flight, body, time.
 func limit(r Route, o Options, m *metrics, next http.Handler) http.Handler {

@@ -62,6 +62,23 @@ func TestErrorsBecomeStatuses(t *testing.T) {
 	f(&http.MaxBytesError{Limit: 1}, 413)
 }
 
+func TestNothingThere(t *testing.T) {
+	o := loop(Route{Method: "GET", Pattern: "/api/x", Handle: func(http.ResponseWriter, *http.Request) error { return nil }})
+	f := func(method, path string, status int, allow, want string) {
+		t.Helper()
+		r := try(t, o, httptest.NewRequest(method, "http://localhost"+path, nil))
+		if r.StatusCode != status || r.Header.Get("Allow") != allow {
+			t.Errorf("%s %s: got %d, Allow %q, want %d, %q", method, path, r.StatusCode, r.Header.Get("Allow"), status, allow)
+		}
+		if got := body(t, r); !strings.Contains(got, `"schema":"plimsoll.dev/error/v1"`) || !strings.Contains(got, want) {
+			t.Errorf("%s %s: got %s, want %q in it", method, path, got, want)
+		}
+	}
+	f("GET", "/api/y", 404, "", `there is nothing at \"/api/y\"`)
+	f("GET", "//api/y", 404, "", `there is nothing at`)
+	f("POST", "/api/x", 405, "GET, HEAD", `cannot POST \"/api/x\": it takes GET, HEAD`)
+}
+
 func TestOtherHostsAreRefusedOnLoopback(t *testing.T) {
 	f := func(host string, want int) {
 		t.Helper()
