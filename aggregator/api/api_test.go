@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/store"
 )
 
@@ -258,5 +259,28 @@ func TestOptions(t *testing.T) {
 	}
 	if _, err := New(ok); err == nil {
 		t.Error("the same registry twice: got no error")
+	}
+}
+
+// A cgroup without CPU accounting has memory and no CPU for as long as it lives: the row and the list of gaps say why.
+func TestUnaccounted(t *testing.T) {
+	whole := container("docker", "", "a", "a", "docker", "/docker/a", val{metric.CPUUsage, "", 1, .1}, val{metric.MemoryWorkingSet, "", 1 << 20, 0})
+	part := container("cgroup", "", "b", "b", "cgroup", "/b", val{metric.MemoryWorkingSet, "", 1 << 20, 0})
+	young := container("cgroup", "", "c", "c", "cgroup", "/c", val{metric.MemoryWorkingSet, "", 1 << 20, 0})
+	young.First = noon.Add(-5 * time.Second)
+	s := snapshotOf(nil, []*live.Item{whole, part, young})
+	var got []string
+	for _, m := range missing(s) {
+		got = append(got, m.Level+" "+m.ID+" "+m.Reason)
+	}
+	if d := cmp.Diff([]string{"container /b unaccounted"}, got); d != "" {
+		t.Errorf("missing (-want +got):\n%s", d)
+	}
+	why := map[string]string{}
+	for _, c := range newPicture(s, newKills(), nil).containers {
+		why[c.Name] = c.Why
+	}
+	if d := cmp.Diff(map[string]string{"a": "", "b": "its CPU is not accounted for", "c": ""}, why); d != "" {
+		t.Errorf("why (-want +got):\n%s", d)
 	}
 }

@@ -64,9 +64,14 @@ func (a *API) getMissing(w http.ResponseWriter, r *http.Request) error {
 // largest things come first, then the oldest gaps.
 func missing(s *live.Snapshot) []MissingItem {
 	out := []MissingItem{}
+	const noCPU = "no sample of its CPU: the kernel does not account for it (on cgroup v1: the cgroup is in no cpuacct hierarchy)"
 	for _, list := range [][]*live.Item{s.Nodes, s.Namespaces, s.Workloads, s.Pods, s.Containers} {
 		from := len(out)
 		for _, it := range list {
+			if unaccounted(it, s.Time) {
+				out = append(out, MissingItem{Level: it.Entity.Level.String(), Title: TitleOf(it.Entity), ID: idOf(it.Entity),
+					Gap: Gap{Since: it.First.UTC(), Reason: "unaccounted", Detail: noCPU}})
+			}
 			if it.Gap == nil || it.Gap.Reason == "member" {
 				continue
 			}
@@ -76,6 +81,17 @@ func missing(s *live.Snapshot) []MissingItem {
 		slices.SortStableFunc(out[from:], func(a, b MissingItem) int { return a.Since.Compare(b.Since) })
 	}
 	return out
+}
+
+// unaccounted says whether a container is measured, but its CPU is not and will not be: that would have come by now.
+func unaccounted(it *live.Item, now time.Time) bool {
+	const soon = 15 * time.Second
+	if it.Entity.Level != metric.Container || it.Gap != nil || now.Sub(it.First) < soon {
+		return false
+	}
+	_, cpu := it.Get(metric.CPUUsage)
+	_, memory := it.Get(metric.MemoryWorkingSet)
+	return memory && !cpu
 }
 
 // idOf is the cgroup path, or the names where there is none.

@@ -87,6 +87,9 @@ func newPicture(snap *live.Snapshot, k *kills, members map[replicaKey]*Replica) 
 			}
 		}
 		c.Hurt, c.Why = hurt(&c, a)
+		if c.Why == "" && unaccounted(it, snap.Time) {
+			c.Why = "its CPU is not accounted for"
+		}
 		p.containers = append(p.containers, &c)
 		p.byKey[keyOfEntity(it.Entity)] = &c
 	}
