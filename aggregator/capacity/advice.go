@@ -166,8 +166,11 @@ func sentence(a *Advice, replicas int) string {
 		case Set:
 			parts = append(parts, fmt.Sprintf("Set %s to %s: %s.", x.name, x.u.text(*x.r.Advised), x.r.Reason))
 		default:
-			parts = append(parts, fmt.Sprintf("%s %s from %s to %s: %s.", strings.ToUpper(x.r.Action[:1])+x.r.Action[1:], x.name,
-				x.u.text(*x.r.Request), x.u.text(*x.r.Advised), x.r.Reason))
+			from, to := x.u.text(*x.r.Request), "to "+x.u.text(*x.r.Advised)
+			if to == "to "+from { // rounding hides the difference
+				to = "by " + x.u.text(math.Abs(*x.r.Advised-*x.r.Request))
+			}
+			parts = append(parts, fmt.Sprintf("%s %s from %s %s: %s.", strings.ToUpper(x.r.Action[:1])+x.r.Action[1:], x.name, from, to, x.r.Reason))
 		}
 	}
 	if replicas == 0 {

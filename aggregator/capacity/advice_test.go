@@ -32,6 +32,8 @@ func TestAdvice(t *testing.T) {
 	f("keep", size{cpu: 0.135, memory: 125 * mi}, used(g, 336, 0.123, 100*mi), goal{}, 0.135, 125*mi, "Keep CPU at 135m: p95 123m. Keep memory at 125Mi: max 100Mi + 15 %.")
 	f("keep is not for too little", size{cpu: 0.122, memory: 114 * mi}, used(g, 336, 0.123, 100*mi), goal{}, 0.13, 115*mi,
 		"Raise CPU from 122m to 130m: p95 123m. Raise memory from 114Mi to 115Mi: max 100Mi + 15 %.")
+	f("raise by little", size{cpu: 1, memory: 6*gi - 20*mi}, used(g, 336, 1, 6*gi/memoryMargin), goal{}, 1, 6*gi,
+		"Keep CPU at 1: p95 1. Raise memory from 6Gi by 20Mi: max 5.2Gi + 15 %.")
 	f("floor", size{cpu: 0.1}, used(g, 336, 0.001, mi), goal{}, 0.01, 16*mi,
 		"Lower CPU from 100m to 10m: p95 1.0m, which is under the floor of 10m. Set memory to 16Mi: max 1Mi + 15 %, which is under the floor of 16Mi.")
 	f("scaled", size{cpu: 0.2}, used(g, 336, 0.14, 100*mi), goal{cpu: at(0.7)}, 0.2, 115*mi,
