@@ -52,6 +52,18 @@ func theilSen(x, y []float64) line {
 	return l
 }
 
+// level takes slopes that would move the values by less than a thousandth within the horizon for none: stores differ by that much in
+// what their arithmetic leaves behind.
+func (l line) level(y []float64) line {
+	least := 0.001 / horizonDays * max(math.Abs(slices.Max(y)), math.Abs(slices.Min(y)))
+	for _, v := range []*float64{&l.slope, &l.low, &l.high} {
+		if math.Abs(*v) < least {
+			*v = 0
+		}
+	}
+	return l
+}
+
 // kendallVariance is the variance of Kendall's S of n values without a trend, less for values that are equal.
 func kendallVariance(y []float64) float64 {
 	term := func(k int) float64 { return float64(k) * float64(k-1) * float64(2*k+5) }
@@ -96,7 +108,7 @@ func trendOf(points []Point, enough func(t int64) bool, g grid, full *float64, u
 		t.Text = fmt.Sprintf("No trend: it takes %d days with data for at least half the day, and there %s.", minTrendDays, are(len(x)))
 		return t
 	}
-	l := theilSen(x, y)
+	l := theilSen(x, y).level(y)
 	now := l.at + l.slope*(float64(g.end.Unix())/day.Seconds()-x[len(x)-1])
 	t.Slope, t.Low, t.High, t.At = &l.slope, &l.low, &l.high, &now
 	if full != nil {

@@ -28,6 +28,23 @@ func TestTheilSenByHand(t *testing.T) {
 	}
 }
 
+// What is left behind by a store's arithmetic is no trend, in whatever order it falls.
+func TestLevel(t *testing.T) {
+	x, y := make([]float64, 20), make([]float64, 20)
+	for i := range x {
+		x[i], y[i] = float64(i), 0.25+1e-9*math.Sin(float64(7*i))
+	}
+	if l := theilSen(x, y).level(y); l.slope != 0 || l.low != 0 || l.high != 0 || !near(l.at, 0.25, 1e-6) {
+		t.Errorf("got %+v, want a level line at 0.25", l)
+	}
+	for i := range x {
+		y[i] = 0.25 + 1e-5*float64(i)
+	}
+	if l := theilSen(x, y).level(y); !near(l.slope, 1e-5, 1e-6) || l.low <= 0 {
+		t.Errorf("got %+v, want a slope of 1e-5", l)
+	}
+}
+
 func TestKendallVariance(t *testing.T) {
 	for _, c := range []struct {
 		y    []float64
