@@ -165,7 +165,7 @@ function why({ picture, gap, since, now }: Props): string {
   if (picture.loading) return "Reading the history…";
   if (gap) return gapSays(gap, now) + ".";
   const age = now - since;
-  if (age < young) return `Collecting since ${span(age)}.`;
+  if (age < young) return `Collecting for ${span(age)}.`;
   return "No value in this time: it is not measured here, or the thing was not there.";
 }
 

@@ -145,7 +145,7 @@ function Row({ p: { row: c }, gone, node, several, address, spark, say, now }: R
           {c.image && ` · ${shortImage(c.image)}`}
           {several && [c.runtime && " · ", c.node]}
           {say && ` · ${say}`}
-          {gone ? ` · ${gone}` : c.why && !c.gap && <em class="why"> · {tight(c.why)}</em>}
+          {gone ? ` · ${gone}` : c.why && !c.gap && (c.hurt > 0 ? <em class="why"> · {tight(c.why)}</em> : ` · ${tight(c.why)}`)}
         </small>
         {c.gap && !gone && <small class="gapword">{gapSays(c.gap, now)}</small>}
       </td>

@@ -85,7 +85,7 @@ export function Tiles({ live, data, address }: ViewProps) {
           {" · "}
           <Report path="rightsize">Right sizes</Report>
         </span>
-        <span>{p.error ? `No history: ${p.error}` : young ? `Collecting since ${span(age)}` : `Lines show ${rangeNames[address.range]}`}</span>
+        <span>{p.error ? `No history: ${p.error}` : young ? `Collecting for ${span(age)}` : `Lines show ${rangeNames[address.range]}`}</span>
       </p>
     </section>
   );

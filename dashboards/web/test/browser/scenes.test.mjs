@@ -20,7 +20,7 @@ const staged = (scene, name, f) =>
 
 staged("first", "a first run says since when it collects, and draws at once", async (server) => {
   const { page, wrong, close } = await open(browser, server.url);
-  await page.waitForSelector("text=/Collecting since \\d+\\s(s|min)/");
+  await page.waitForSelector("text=/Collecting for \\d+\\s(s|min)/");
   await page.goto(server.url + "#/machine/node-7");
   let drawn = false;
   for (let i = 0; i < 5 && !drawn; i++) { // the best of several: the machine may be busy
