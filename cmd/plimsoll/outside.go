@@ -35,7 +35,7 @@ func (o *outside) targets() []processes.Target {
 		if o.self == nil {
 			o.self = &metric.Entity{Level: metric.Container, Node: o.node, Namespace: "plimsoll", WorkloadKind: "Process", Workload: "plimsoll", Pod: "plimsoll", Container: "plimsoll", ID: "/proc/self", Runtime: "self"}
 		}
-		out = append(out, processes.Target{Entity: o.self, PID: o.pid})
+		out = append(out, processes.Target{Entity: o.self, PID: o.pid, Alone: true})
 	}
 	known := map[services.Key]map[string]*metric.Entity{}
 	o.each(func(s services.Service, r services.Replica) {

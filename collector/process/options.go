@@ -12,7 +12,7 @@ import (
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
-// Target is one thing to measure: a process with everything it has started.
+// Target is one thing to measure: a process with everything it has started, or alone.
 type Target struct {
 	// Entity names it. The pointer stays the same while the process lives.
 	Entity *metric.Entity
@@ -22,6 +22,8 @@ type Target struct {
 	// than five seconds earlier or later is another one. Zero: whatever process has the PID at the first
 	// reading is meant.
 	Start time.Time
+	// Alone measures the process without what it has started, living or dead: for one whose children are measured themselves.
+	Alone bool
 }
 
 // Options says what a Reader measures.

@@ -132,6 +132,11 @@ func (r *Reader) target(t Target, boot time.Time, lookErr error, step bool) (g m
 	if tr == nil {
 		return g, "gone", why
 	}
+	if t.Alone {
+		sum := totals{user: root.user, system: root.system}
+		sum.add(&root.stat)
+		return r.group(t.Entity, tr.start, root.t, sum), "", ""
+	}
 	sum, why := tr.look(r.table)
 	if why != "" {
 		return g, why, fmt.Sprintf("process %d, or one that it started, could not be read", t.PID)

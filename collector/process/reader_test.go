@@ -102,6 +102,25 @@ func one(p *play, e *metric.Entity) func() []Target {
 	return func() []Target { return []Target{p.target(e)} }
 }
 
+// What a process alone has started is not its own: neither what runs, nor what ended and was waited for.
+func TestAlone(t *testing.T) {
+	p := start(t, `(`+burn+` exit 0); sleep 600 & echo waited; wait`)
+	e := &metric.Entity{Container: "a"}
+	alone, whole := p.target(e), p.target(e)
+	alone.Alone = true
+	p.said(t, "waited")
+	got, all := sample(t, newReader(t, func() []Target { return []Target{alone} })), sample(t, newReader(t, func() []Target { return []Target{whole} }))
+	if got[metric.Processes] != 1 || all[metric.Processes] != 2 {
+		t.Errorf("got %v processes alone and %v in all, want 1 and 2", got[metric.Processes], all[metric.Processes])
+	}
+	if all[metric.CPUUsage] < 0.05 || got[metric.CPUUsage] > all[metric.CPUUsage]/2 {
+		t.Errorf("got %v s alone, and %v s in all", got[metric.CPUUsage], all[metric.CPUUsage])
+	}
+	if m := got[metric.MemoryRSS]; m <= 0 || m >= all[metric.MemoryRSS] {
+		t.Errorf("got %v bytes alone, and %v in all", m, all[metric.MemoryRSS])
+	}
+}
+
 // A child that works, ends and was waited for: its time is in the sum before and after.
 func TestChildIsWaitedFor(t *testing.T) {
 	p := start(t, `(`+burn+` echo busy; read x </dev/null; exit 0); echo waited; sleep 600`)
