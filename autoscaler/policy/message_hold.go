@@ -29,6 +29,9 @@ func (p *pass) holdText() string {
 	case p.hold == WithinTolerance:
 		return at + " is near its line of " + m.line() + "."
 	}
+	if p.current == 1 {
+		return at + " needs the one replica that there is."
+	}
 	return fmt.Sprintf("%s needs the %s that there are.", at, replicasWord(p.current))
 }
 
