@@ -50,22 +50,26 @@ func handler(o Options, m *metrics) http.Handler {
 
 // matched answers what no route is for, as every other error is answered.
 func matched(mux *http.ServeMux, m *metrics) http.Handler {
-	unmatched := m.measure("none", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h, _ := mux.Handler(r)
-		own := &verdict{header: w.Header()}
-		h.ServeHTTP(own, r)
-		if own.status == http.StatusMethodNotAllowed {
-			writeProblem(w, own.status, fmt.Sprintf("cannot %s %q: it takes %s", r.Method, r.URL.Path, own.header.Get("Allow")))
-			return
-		}
-		writeProblem(w, http.StatusNotFound, fmt.Sprintf("there is nothing at %q", r.URL.Path))
-	}))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, pattern := mux.Handler(r); pattern == "" {
-			unmatched.ServeHTTP(w, r)
+		own, pattern := mux.Handler(r)
+		if pattern == "" {
+			m.measure("none", unmatched(own)).ServeHTTP(w, r)
 			return
 		}
 		mux.ServeHTTP(w, r)
+	})
+}
+
+// unmatched says what the mux's own handler would, as a problem.
+func unmatched(own http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		v := &verdict{header: w.Header()}
+		own.ServeHTTP(v, r)
+		if v.status == http.StatusMethodNotAllowed {
+			writeProblem(w, v.status, fmt.Sprintf("cannot %s %q: it takes %s", r.Method, r.URL.Path, v.header.Get("Allow")))
+			return
+		}
+		writeProblem(w, http.StatusNotFound, fmt.Sprintf("there is nothing at %q", r.URL.Path))
 	})
 }
 
