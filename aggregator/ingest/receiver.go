@@ -19,6 +19,7 @@ import (
 	"github.com/klauspost/compress/snappy"
 
 	"plimsoll.dev/plimsoll/internal/remotewrite"
+	"plimsoll.dev/plimsoll/internal/serve"
 )
 
 // Receiver is the handler of POST /api/v1/write.
@@ -122,19 +123,6 @@ func (r *Receiver) door(next http.Handler) http.Handler {
 	})
 }
 
-// statusError is an error with the status code that it means.
-type statusError struct {
-	code int
-	err  error
-}
-
-func (e *statusError) Error() string { return e.err.Error() }
-func (e *statusError) Unwrap() error { return e.err }
-
-func status(code int, format string, args ...any) error {
-	return &statusError{code, fmt.Errorf(format, args...)}
-}
-
 // tellEvery is how often it is told that nothing can be taken: thousands of collectors ask every few seconds.
 const tellEvery = 5 * time.Minute
 
@@ -152,8 +140,8 @@ func (r *Receiver) take(req *http.Request, version remotewrite.Version) (remotew
 		return answer, nil
 	}
 	answer.Status = http.StatusInternalServerError
-	if se := (*statusError)(nil); errors.As(err, &se) {
-		answer.Status = se.code
+	if se := (*serve.StatusError)(nil); errors.As(err, &se) {
+		answer.Status = se.Status
 	}
 	if answer.Status == http.StatusServiceUnavailable {
 		answer.RetryAfter = 5
@@ -169,9 +157,9 @@ func (r *Receiver) take(req *http.Request, version remotewrite.Version) (remotew
 // interrupted is the error of a request that could not be taken now; that a client went away is nobody's fault here.
 func interrupted(req *http.Request, err error) error {
 	if errors.Is(err, context.Canceled) && errors.Is(req.Context().Err(), context.Canceled) {
-		return &statusError{gone, err}
+		return &serve.StatusError{Status: gone, Err: err}
 	}
-	return &statusError{http.StatusServiceUnavailable, err}
+	return &serve.StatusError{Status: http.StatusServiceUnavailable, Err: err}
 }
 
 // lanesOf says whether a request is for the live picture alone, and which of its two lanes it came by.
@@ -193,7 +181,7 @@ func (r *Receiver) store(req *http.Request, version remotewrite.Version) (writte
 	}
 	refused := r.senders.claim(c.node, req.Header.Get(SourceHeader), host(req.RemoteAddr), now)
 	if refused != nil && liveOnly {
-		return 0, status(http.StatusConflict, "%w", refused)
+		return 0, serve.Errorf(http.StatusConflict, "%w", refused)
 	}
 	if fast && c.newest > 0 {
 		r.senders.clock(c.node, time.UnixMilli(c.newest).Sub(now), now)
@@ -206,7 +194,7 @@ func (r *Receiver) store(req *http.Request, version remotewrite.Version) (writte
 	}
 	r.meters.count(&c, lane)
 	if bad := c.tally.rejected(); bad != "" {
-		return c.written, status(http.StatusBadRequest, "wrote %d samples and rejected %s", c.written, bad)
+		return c.written, serve.Errorf(http.StatusBadRequest, "wrote %d samples and rejected %s", c.written, bad)
 	}
 	return c.written, nil
 }
@@ -236,7 +224,7 @@ func (r *Receiver) unpack(req *http.Request, version remotewrite.Version, fast b
 	}
 	c, err := r.table.convert(func(each func(*series) error) error { return decode(body, each) }, time.Now(), r.opts.Skew, fast)
 	if err != nil {
-		return c, status(http.StatusBadRequest, "cannot read the request as %s: %w", version, err)
+		return c, serve.Errorf(http.StatusBadRequest, "cannot read the request as %s: %w", version, err)
 	}
 	return c, nil
 }
@@ -278,16 +266,16 @@ func (r *Receiver) hand(ctx context.Context, c *converted, live, history bool) e
 func (r *Receiver) body(req *http.Request, raw *bytes.Buffer) error {
 	raw.Reset()
 	if req.ContentLength > r.opts.MaxBody {
-		return status(http.StatusRequestEntityTooLarge, "the body has %d bytes, the limit is %d", req.ContentLength, r.opts.MaxBody)
+		return serve.Errorf(http.StatusRequestEntityTooLarge, "the body has %d bytes, the limit is %d", req.ContentLength, r.opts.MaxBody)
 	}
 	_, err := raw.ReadFrom(io.LimitReader(req.Body, r.opts.MaxBody+1))
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return status(http.StatusRequestTimeout, "the body came too slowly: %w", err)
+		return serve.Errorf(http.StatusRequestTimeout, "the body came too slowly: %w", err)
 	case err != nil:
-		return status(http.StatusBadRequest, "cannot read the body: %w", err)
+		return serve.Errorf(http.StatusBadRequest, "cannot read the body: %w", err)
 	case int64(raw.Len()) > r.opts.MaxBody:
-		return status(http.StatusRequestEntityTooLarge, "the body has more than %d bytes", r.opts.MaxBody)
+		return serve.Errorf(http.StatusRequestEntityTooLarge, "the body has more than %d bytes", r.opts.MaxBody)
 	}
 	return nil
 }
@@ -296,20 +284,20 @@ func (r *Receiver) body(req *http.Request, raw *bytes.Buffer) error {
 func (r *Receiver) decompress(raw []byte, into *[]byte) ([]byte, error) {
 	size, err := snappy.DecodedLen(raw)
 	if err != nil {
-		return nil, status(http.StatusBadRequest, "the body is not snappy: %w", err)
+		return nil, serve.Errorf(http.StatusBadRequest, "the body is not snappy: %w", err)
 	}
 	if int64(size) > r.opts.MaxDecoded {
-		return nil, status(http.StatusRequestEntityTooLarge, "the body has %d bytes when decompressed, the limit is %d", size, r.opts.MaxDecoded)
+		return nil, serve.Errorf(http.StatusRequestEntityTooLarge, "the body has %d bytes when decompressed, the limit is %d", size, r.opts.MaxDecoded)
 	}
 	if size > 64*len(raw)+64 {
-		return nil, status(http.StatusBadRequest, "the body is not snappy: %d bytes cannot hold %d", len(raw), size)
+		return nil, serve.Errorf(http.StatusBadRequest, "the body is not snappy: %d bytes cannot hold %d", len(raw), size)
 	}
 	if cap(*into) < size {
 		*into = make([]byte, size)
 	}
 	out, err := snappy.Decode((*into)[:size], raw)
 	if err != nil {
-		return nil, status(http.StatusBadRequest, "the body is not snappy: %w", err)
+		return nil, serve.Errorf(http.StatusBadRequest, "the body is not snappy: %w", err)
 	}
 	return out, nil
 }
