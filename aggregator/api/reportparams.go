@@ -8,18 +8,20 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/resource"
+
+	"plimsoll.dev/plimsoll/aggregator/capacity"
 )
 
-// stretch returns how much of the past to look at, from least to most; def where the parameter is absent.
-func (p *params) stretch(name string, def, least, most time.Duration) time.Duration {
-	if !p.values.Has(name) {
-		return def
+// window returns how much of the past a report looks at.
+func (p *params) window() time.Duration {
+	if !p.values.Has("window") {
+		return capacity.DefaultWindow
 	}
-	s := p.values.Get(name)
+	s := p.values.Get("window")
 	d, ok := parseStretch(s)
-	if !ok || d < least || d > most {
-		p.fail("%s %q is not from %s to %s: give such as %s, 2w or 36h", name, s, stretchText(least), stretchText(most), stretchText(def))
-		return def
+	if !ok || d < capacity.MinWindow || d > capacity.MaxWindow {
+		p.fail("window %q is not from %s to %s: give such as %s, 2w or 36h", s, stretchText(capacity.MinWindow), stretchText(capacity.MaxWindow), stretchText(capacity.DefaultWindow))
+		return capacity.DefaultWindow
 	}
 	return d
 }

@@ -23,13 +23,6 @@ const (
 	reportsAtOnce = 2
 )
 
-// What a report's window may be; the rooms' own bounds.
-const (
-	windowDefault = 14 * 24 * time.Hour
-	windowLeast   = time.Hour
-	windowMost    = 400 * 24 * time.Hour
-)
-
 // reportCSP lets a report show what is in it, and its own style, which it names by its hash: no script, no other style, nothing fetched.
 func reportCSP(page []byte) string {
 	style := "'none'"
@@ -48,7 +41,7 @@ type report interface{ HTML(w io.Writer) error }
 // getCapacity answers GET /plimsoll/v1/capacity?window=&level=&format=.
 func (a *API) getCapacity(w http.ResponseWriter, r *http.Request) error {
 	p := readParams(r, "window", "level", "format")
-	window, page := p.stretch("window", windowDefault, windowLeast, windowMost), p.wantsPage(r)
+	window, page := p.window(), p.wantsPage(r)
 	level := p.oneOfOr("level", "", capacity.ClusterLevel, capacity.PoolLevel, capacity.NodeLevel, capacity.NamespaceLevel)
 	if p.err != nil {
 		return p.err
@@ -67,7 +60,7 @@ func (a *API) getCapacity(w http.ResponseWriter, r *http.Request) error {
 // getFit answers GET /plimsoll/v1/fit?cpu=&memory=&by=&window=&format=.
 func (a *API) getFit(w http.ResponseWriter, r *http.Request) error {
 	p := readParams(r, "cpu", "memory", "by", "window", "format")
-	window, page := p.stretch("window", windowDefault, windowLeast, windowMost), p.wantsPage(r)
+	window, page := p.window(), p.wantsPage(r)
 	need := capacity.Need{By: capacity.By(p.oneOf("by", string(capacity.ByRequest), string(capacity.ByUse)))}
 	if v, ok := p.amount("cpu", "500m"); ok {
 		need.CPU = &v
@@ -97,7 +90,7 @@ func (a *API) getFit(w http.ResponseWriter, r *http.Request) error {
 func (a *API) getRightsize(w http.ResponseWriter, r *http.Request) error {
 	p := readParams(r, "window", "namespace", "kind", "name", "format")
 	page := p.wantsPage(r)
-	o := capacity.RightsizeOptions{Window: p.stretch("window", windowDefault, windowLeast, windowMost),
+	o := capacity.RightsizeOptions{Window: p.window(),
 		Namespace: p.text("namespace"), Kind: p.text("kind"), Name: p.text("name")}
 	if p.err != nil {
 		return p.err
@@ -135,7 +128,7 @@ func (a *API) capacity(ctx context.Context, window time.Duration, asked bool) (r
 	if asked || a.opts.History == nil || !empty(r) {
 		return r, []string{}, nil
 	}
-	first, err := capacity.Capacity(ctx, a.opts.History, snap, capacity.CapacityOptions{Window: windowLeast})
+	first, err := capacity.Capacity(ctx, a.opts.History, snap, capacity.CapacityOptions{Window: capacity.MinWindow})
 	if err != nil {
 		return nil, nil, reportError(err)
 	}

@@ -189,7 +189,7 @@ func TestReportsOfTheFirstHour(t *testing.T) {
 		}
 	}
 	f("capacity", time.Hour, true, true)
-	f("capacity?window=14d", windowDefault, false, false)
+	f("capacity?window=14d", capacity.DefaultWindow, false, false)
 	f("fit?cpu=1", time.Hour, true, true)
 }
 

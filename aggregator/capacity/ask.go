@@ -27,11 +27,6 @@ func (a *asker) ask(ctx context.Context, q store.Query, step time.Duration) ([]s
 	if step == 0 {
 		return a.whole(ctx, q)
 	}
-	return a.stepped(ctx, q, step)
-}
-
-// stepped asks for a point at the end of each step of the window.
-func (a *asker) stepped(ctx context.Context, q store.Query, step time.Duration) ([]store.Series, error) {
 	q.Start, q.End, q.Step, q.Window = a.g.start.Add(step), a.g.end, step, step
 	return a.halved(ctx, q)
 }

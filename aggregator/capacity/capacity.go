@@ -156,13 +156,11 @@ func (c *composer) group(level, name string, members []nodeNow, nodes []Scope, p
 		gap = "no current values of " + listed("node", gaps)
 	}
 	s := c.scope(level, name, len(members), cpu, memory, past, gap)
-	for _, r := range []struct {
-		of func(*Scope) *Room
-	}{{cpuOf}, {memoryOf}} {
-		room := r.of(&s)
-		room.blocks(nodes, r.of)
+	for _, of := range []func(*Scope) *Room{cpuOf, memoryOf} {
+		room := of(&s)
+		room.blocks(nodes, of)
 		for i := range nodes {
-			room.AllocatableIsCapacity = room.AllocatableIsCapacity || r.of(&nodes[i]).AllocatableIsCapacity
+			room.AllocatableIsCapacity = room.AllocatableIsCapacity || of(&nodes[i]).AllocatableIsCapacity
 		}
 	}
 	return s

@@ -3,6 +3,7 @@ package capacity
 import (
 	"context"
 	"slices"
+	"sync"
 
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/store"
@@ -107,7 +108,7 @@ func tell(ctx context.Context, a *asker) (*history, error) {
 	h := &history{clusters: stories{}, nodes: stories{}, namespaces: stories{}}
 	var questions []func(context.Context) error
 	for l, into := range map[metric.Level]stories{metric.Cluster: h.clusters, metric.Node: h.nodes, metric.Namespace: h.namespaces} {
-		lock := make(chan struct{}, 1) // of into
+		var mu sync.Mutex // of into
 		for _, f := range features(a.g, l) {
 			questions = append(questions, func(ctx context.Context) error {
 				q := f.query
@@ -116,8 +117,8 @@ func tell(ctx context.Context, a *asker) (*history, error) {
 				if err != nil {
 					return err
 				}
-				lock <- struct{}{}
-				defer func() { <-lock }()
+				mu.Lock()
+				defer mu.Unlock()
 				for i := range found {
 					name := ""
 					if by := q.By; len(by) > 0 {

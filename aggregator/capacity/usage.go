@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"slices"
+	"sync"
 	"time"
 
 	"plimsoll.dev/plimsoll/internal/metric"
@@ -65,7 +66,7 @@ func idOf(namespace, kind, workload, container string) id {
 // hourly roll-ups has the same figure. With at most one step in twenty above it, and one twentieth of each other step, it lies between
 // the 90.25th and the 99.75th percentile of all moments.
 func learn(ctx context.Context, a *asker, narrow []store.Matcher, cpuScaled, memoryScaled []id) (usages, error) {
-	l := &learner{asker: a, narrow: narrow, out: usages{}, lock: make(chan struct{}, 1)}
+	l := &learner{asker: a, narrow: narrow, out: usages{}}
 	cpu := store.Query{Row: metric.CPUUsage, Func: store.Quantile, Q: 0.95, RateOver: a.g.rate}
 	memory := store.Query{Row: metric.MemoryWorkingSet, Func: store.Quantile, Q: 0.95}
 	questions := []func(context.Context) error{
@@ -94,7 +95,7 @@ func closely(ctx context.Context, a *asker, narrow []store.Matcher, of []id, out
 	if len(of) == 0 || a.g.rate <= time.Minute {
 		return nil
 	}
-	l := &learner{asker: a, narrow: narrow, out: out, lock: make(chan struct{}, 1)}
+	l := &learner{asker: a, narrow: narrow, out: out}
 	q := store.Query{Row: metric.CPUUsage, Func: store.Quantile, Q: 0.95, RateOver: time.Minute}
 	return l.question(q, store.Max, named(of), a.g.look(), func(u *usage, x store.Sample) { u.busy[x.T] = max(u.busy[x.T], x.V) })(ctx)
 }
@@ -107,7 +108,7 @@ func amountsOfOld(ctx context.Context, a *asker, narrow []store.Matcher, of []id
 	if len(of) == 0 {
 		return nil
 	}
-	l := &learner{asker: a, narrow: narrow, out: out, lock: make(chan struct{}, 1)}
+	l := &learner{asker: a, narrow: narrow, out: out}
 	var questions []func(context.Context) error
 	for row, field := range map[metric.ID]func(*usage) **float64{
 		metric.CPURequest: func(u *usage) **float64 { return &u.cpuRequest }, metric.CPULimit: func(u *usage) **float64 { return &u.cpuLimit },
@@ -126,7 +127,7 @@ type learner struct {
 	asker  *asker
 	narrow []store.Matcher
 	out    usages
-	lock   chan struct{} // of out
+	mu     sync.Mutex // of what out points to
 }
 
 // question makes a question with a point for each step; step zero: one over the whole window.
@@ -138,8 +139,8 @@ func (l *learner) question(q store.Query, join store.Func, only []store.Matcher,
 		if err != nil {
 			return err
 		}
-		l.lock <- struct{}{}
-		defer func() { <-l.lock }()
+		l.mu.Lock()
+		defer l.mu.Unlock()
 		for i := range found {
 			s := &found[i]
 			k := idOf(s.Label("namespace"), s.Label("workload_kind"), s.Label("workload"), s.Label("container"))

@@ -15,11 +15,13 @@ func badOptions(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrBadOptions}, args...)...)
 }
 
+const day = 24 * time.Hour
+
+// What a report's window is where none is given, and what it may be.
 const (
-	day           = 24 * time.Hour
-	defaultWindow = 14 * day // what VPA and krr look at, and two of each weekday
-	minWindow     = time.Hour
-	maxWindow     = 400 * day
+	DefaultWindow = 14 * day // what VPA and krr look at, and two of each weekday
+	MinWindow     = time.Hour
+	MaxWindow     = 400 * day
 )
 
 // grid is the window of a report, cut into steps.
@@ -34,10 +36,10 @@ type grid struct {
 // them; it is cut into days. Short ones are cut into hours or five minutes. The start moves so that all steps are whole.
 func gridOf(now time.Time, window time.Duration) (grid, error) {
 	if window == 0 {
-		window = defaultWindow
+		window = DefaultWindow
 	}
-	if window < minWindow || window > maxWindow {
-		return grid{}, badOptions("window %q is not between %q and %q", window, minWindow, maxWindow)
+	if window < MinWindow || window > MaxWindow {
+		return grid{}, badOptions("window %q is not between %q and %q", window, MinWindow, MaxWindow)
 	}
 	g := grid{end: now.UTC().Truncate(time.Second), step: 5 * time.Minute, cover: time.Minute, rate: time.Minute}
 	if window >= 12*time.Hour {

@@ -24,10 +24,8 @@ type reportOptions struct {
 	file   string
 }
 
-const defaultWindow = days(14 * 24 * time.Hour)
-
 func (o *reportOptions) flags(cmd *cobra.Command) {
-	o.window = defaultWindow
+	o.window = days(capacity.DefaultWindow)
 	o.patient(cmd, 3*time.Minute) // a report reads weeks of history
 	f := cmd.Flags()
 	f.Var(&o.window, "window", "how far back to look, such as 7d, 2w or 36h; 1h to 400d")
@@ -35,7 +33,7 @@ func (o *reportOptions) flags(cmd *cobra.Command) {
 	o.out.flags(cmd, "table", "wide", "json", "yaml", "csv", "html")
 	check := cmd.PreRunE
 	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
-		if w := time.Duration(o.window); w < time.Hour || w > 400*24*time.Hour {
+		if w := time.Duration(o.window); w < capacity.MinWindow || w > capacity.MaxWindow {
 			return usagef("--window %q: want 1h to 400d", o.window.String())
 		}
 		return check(cmd, args)
@@ -49,7 +47,7 @@ type tabled interface {
 
 // report asks for a report, decodes it into r, and writes it as the flags say. shown says what of it; nil: all.
 func (o *reportOptions) report(ctx context.Context, a *app, path string, q url.Values, r tabled, shown func() tabled) error {
-	if o.window != defaultWindow { // else the server may choose, in its first hour
+	if o.window != days(capacity.DefaultWindow) { // else the server may choose, in its first hour
 		q.Set("window", o.window.String())
 	}
 	q.Set("format", "json")
