@@ -7,8 +7,9 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"plimsoll.dev/plimsoll/internal/store"
 )
@@ -103,26 +104,15 @@ func finite(in []store.Series) []store.Series {
 
 // together runs the questions, two at a time, and returns the first error.
 func together(ctx context.Context, questions ...func(context.Context) error) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	next := make(chan func(context.Context) error)
-	var workers sync.WaitGroup
-	for range 2 {
-		workers.Go(func() {
-			for ask := range next {
-				if ctx.Err() != nil {
-					continue
-				}
-				if err := ask(ctx); err != nil {
-					cancel(err)
-				}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(2)
+	for _, ask := range questions {
+		g.Go(func() error {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
 			}
+			return ask(ctx)
 		})
 	}
-	for _, q := range questions {
-		next <- q
-	}
-	close(next)
-	workers.Wait()
-	return context.Cause(ctx)
+	return g.Wait()
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 
 	"plimsoll.dev/plimsoll/internal/store"
 	"plimsoll.dev/plimsoll/internal/store/influx/influxql"
@@ -171,30 +172,18 @@ func (r *Reader) apart(ctx context.Context, p Place, plan *influxql.Plan) error 
 
 // all sends the plan's statements, so many requests at once, and hands their rows to the answer. The first error ends it.
 func (r *Reader) all(ctx context.Context, p Place, plan *influxql.Plan, a *influxql.Answer, abreast int) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	batches := make(chan []influxql.Statement)
-	var wg sync.WaitGroup
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(abreast)
 	var mu sync.Mutex // has a
-	for range abreast {
-		wg.Go(func() {
-			for batch := range batches {
-				if err := r.statements(ctx, p, batch, a, &mu); err != nil {
-					cancel(err)
-					return
-				}
+	for batch := range slices.Chunk(plan.Statements, plan.Together) {
+		g.Go(func() error {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
 			}
+			return r.statements(ctx, p, batch, a, &mu)
 		})
 	}
-	for batch := range slices.Chunk(plan.Statements, plan.Together) {
-		select {
-		case batches <- batch:
-		case <-ctx.Done():
-		}
-	}
-	close(batches)
-	wg.Wait()
-	return context.Cause(ctx)
+	return g.Wait()
 }
 
 // statements sends statements in one request and hands their rows to the answer, which mu guards.
