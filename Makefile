@@ -5,6 +5,7 @@ COMMIT  := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 WEB     := dashboards/web
 LINT    := bin/golangci-lint
+MODULES := bench hpa influx
 
 .PHONY: help run build test test-go test-web test-influx test-influx2 test-hpa lint verify update bench clean
 .DEFAULT_GOAL := help
@@ -48,7 +49,7 @@ $(WEB)/node_modules/.package-lock.json: $(WEB)/package-lock.json
 
 lint: $(LINT) ## Run the linter
 	$(LINT) run ./...
-	for m in bench hpa influx; do (cd test/$$m && ../../$(LINT) run --config ../../.golangci.yml ./...) || exit 1; done
+	for m in $(MODULES); do (cd test/$$m && ../../$(LINT) run --config ../../.golangci.yml ./...) || exit 1; done
 
 $(LINT): tools/go.mod
 	@mkdir -p bin
@@ -57,14 +58,14 @@ $(LINT): tools/go.mod
 verify: lint ## Check formatting, modules and everything generated; fails on a difference
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "not formatted: run 'make update'"; exit 1; }
 	go mod tidy -diff
-	for m in bench hpa influx; do (cd test/$$m && go mod tidy -diff) || exit 1; done
+	for m in $(MODULES); do (cd test/$$m && go mod tidy -diff) || exit 1; done
 	@$(MAKE) --no-print-directory generated
 	@git diff --exit-code --stat -- docs/metrics.md $(WEB)/dist || { echo "generated files differ: run 'make update' and commit"; exit 1; }
 
 update: ## Bring formatting, modules and everything generated up to date
 	gofmt -w $$(git ls-files '*.go')
 	go mod tidy
-	for m in bench hpa influx; do (cd test/$$m && go mod tidy) || exit 1; done
+	for m in $(MODULES); do (cd test/$$m && go mod tidy) || exit 1; done
 	@$(MAKE) --no-print-directory generated
 
 .PHONY: generated
