@@ -76,6 +76,15 @@ func targets(ctx context.Context, c client) []cobra.Completion {
 	return out
 }
 
+// selectWorkload adds the parts of NAMESPACE/NAME or NAMESPACE/KIND/NAME to a query; false where there are fewer or more.
+func selectWorkload(q url.Values, parts []string) bool {
+	keys := map[int][]string{2: {"namespace", "name"}, 3: {"namespace", "kind", "name"}}[len(parts)]
+	for i, key := range keys {
+		q.Set(key, parts[i])
+	}
+	return keys != nil
+}
+
 func (a *app) explainTarget(cmd *cobra.Command, c *client, out *output, target string, limit int, changes bool) error {
 	q := url.Values{"limit": {fmt.Sprint(limit)}}
 	what := "decision"
@@ -83,16 +92,7 @@ func (a *app) explainTarget(cmd *cobra.Command, c *client, out *output, target s
 		q.Set("action", "Up,Down")
 		what = "change"
 	}
-	parts := strings.Split(target, "/")
-	switch len(parts) {
-	case 2:
-		q.Set("namespace", parts[0])
-		q.Set("name", parts[1])
-	case 3:
-		q.Set("namespace", parts[0])
-		q.Set("kind", parts[1])
-		q.Set("name", parts[2])
-	default:
+	if parts := strings.Split(target, "/"); !selectWorkload(q, parts) {
 		return usagef("target %q: want namespace/name or namespace/kind/name", target)
 	}
 	var list api.DecisionList

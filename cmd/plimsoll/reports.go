@@ -228,16 +228,8 @@ func (a *app) rightsizeCommand() *cobra.Command {
 				q.Set("namespace", namespace)
 			}
 			if len(args) == 1 {
-				keys := []string{"namespace", "kind", "name"}
-				parts := strings.SplitN(args[0], "/", 3)
-				if len(parts) == 2 {
-					keys = []string{"namespace", "name"}
-				}
-				if len(parts) == 1 || slices.Contains(parts, "") {
+				if parts := strings.SplitN(args[0], "/", 3); slices.Contains(parts, "") || !selectWorkload(q, parts) {
 					return usagef("workload %q: want namespace/name or namespace/kind/name", args[0])
-				}
-				for i, p := range parts {
-					q.Set(keys[i], p)
 				}
 			}
 			return o.report(cmd.Context(), a, "/plimsoll/v1/rightsize", q, &capacity.RightsizeReport{}, nil)

@@ -37,36 +37,33 @@ var overs = map[string]over{
 func topOver(ctx context.Context, a *app, o *topOptions, from source, kind string) error {
 	v := overs[kind]
 	end := time.Now()
-	ask := func(metric, function string) (map[string]*usage, error) {
+	rows := map[string]*usage{}
+	ask := func(metric, function string, fill func(u *usage, v *float64)) error {
 		p := url.Values{"metric": {v.prefix + metric}, "func": {function}, "start": {unixText(end.Add(-o.over))}, "end": {unixText(end)}, "by": {strings.Join(v.by, ",")}}
 		if o.namespace != "" {
 			p.Set("namespace", o.namespace)
 		}
 		var list api.SeriesList
 		if err := from.get(ctx, "/plimsoll/v1/series?"+p.Encode(), &list); err != nil {
-			return nil, err
+			return err
 		}
-		out := map[string]*usage{}
 		for _, s := range list.Series {
-			if n := len(s.Points); n > 0 {
-				out[v.key(s.Labels)] = &usage{Labels: s.Labels, CPU: &s.Points[n-1][1]}
+			n, key := len(s.Points), v.key(s.Labels)
+			if n == 0 {
+				continue
 			}
+			if rows[key] == nil {
+				rows[key] = &usage{Labels: s.Labels}
+			}
+			fill(rows[key], &s.Points[n-1][1])
 		}
-		return out, nil
+		return nil
 	}
-	rows, err := ask("_cpu_usage_seconds_total", "rate")
-	if err != nil {
+	if err := ask("_cpu_usage_seconds_total", "rate", func(u *usage, v *float64) { u.CPU = v }); err != nil {
 		return err
 	}
-	memory, err := ask("_memory_working_set_bytes", "max")
-	if err != nil {
+	if err := ask("_memory_working_set_bytes", "max", func(u *usage, v *float64) { u.Memory = v }); err != nil {
 		return err
-	}
-	for key, m := range memory {
-		if rows[key] == nil {
-			rows[key] = &usage{Labels: m.Labels}
-		}
-		rows[key].Memory = m.CPU
 	}
 	doc := struct {
 		Schema string    `json:"schema"` // plimsoll.dev/top/v1
