@@ -8,7 +8,7 @@ import (
 // BenchmarkPass is one pass over a target of ten pods, with a fake observer: looks, decision, status.
 func BenchmarkPass(b *testing.B) {
 	w := newWorld(10, func(time.Duration) float64 { return 3.5 })
-	l, err := New(Options{Node: "n1", Observer: w, Scaler: w, Policies: []Policy{compiled(b, plain)}})
+	l, err := New(Options{Node: "n1", Observer: w, Inventory: w, Scaler: w, Policies: []Policy{compiled(b, plain)}})
 	if err != nil {
 		b.Fatal(err)
 	}

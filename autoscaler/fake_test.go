@@ -16,11 +16,12 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"plimsoll.dev/plimsoll/autoscaler/policy"
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/store"
 )
 
-var web = Target{"test", "Service", "web"}
+var web = cluster.Target{APIVersion: cluster.APIVersion, Kind: cluster.ProcessService, Namespace: "test", Name: "web"}
 
 // world is a service in a synctest bubble: pods that share a demand, start after a delay and are seen every second.
 type world struct {
@@ -28,11 +29,11 @@ type world struct {
 	demand  func(at time.Duration) float64 // cores, of the time since the world began
 	began   time.Time
 	delay   time.Duration // from start to ready
-	request policy.Milli
+	request cluster.Milli
 	rng     *rand.Rand
 	pods    []*fakePod
 	next    int
-	wished  policy.WishedReplicas
+	desired cluster.DesiredReplicas
 	blind   bool      // the observer sees nothing
 	frozen  time.Time // the observer sees nothing newer
 	fail    error     // of SetScale
@@ -42,7 +43,7 @@ type world struct {
 
 type change struct {
 	at       time.Duration
-	from, to policy.WishedReplicas
+	from, to cluster.DesiredReplicas
 }
 
 type fakePod struct {
@@ -68,7 +69,7 @@ func (w *world) resize(n int) {
 		w.pods = append(w.pods, &fakePod{name: fmt.Sprintf("web-%d", w.next), start: time.Now()})
 	}
 	w.pods = w.pods[:n]
-	w.wished = policy.WishedReplicas(n)
+	w.desired = cluster.DesiredReplicas(n)
 }
 
 // run makes a sample every second until ctx ends.
@@ -100,10 +101,10 @@ func (w *world) run(ctx context.Context) {
 	}
 }
 
-func (w *world) Look(now time.Time, t Target, id metric.ID, d time.Duration) (out []PodUsage) {
+func (w *world) Usage(now time.Time, pods []*cluster.Pod, name corev1.ResourceName, d time.Duration) (out []cluster.PodUsage) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.blind || t != web {
+	if w.blind {
 		return nil
 	}
 	for _, p := range w.pods {
@@ -119,40 +120,48 @@ func (w *world) Look(now time.Time, t Target, id metric.ID, d time.Duration) (ou
 		for _, s := range ss[len(ss)-n:] {
 			sum += s.v
 		}
-		out = append(out, PodUsage{Pod: p.name, Timestamp: ss[len(ss)-1].at, Window: time.Duration(n) * time.Second,
-			Containers: []ContainerUsage{{Name: "web", Value: sum / float64(n)}}})
+		out = append(out, cluster.PodUsage{Pod: p.name, Timestamp: ss[len(ss)-1].at, Window: time.Duration(n) * time.Second,
+			Containers: []cluster.ContainerUsage{{Name: "web", Usage: cluster.Resources{{Name: name, Milli: cluster.MilliOfFloat(sum / float64(n))}}}}})
 	}
 	return out
 }
 
-func (w *world) Gap(now time.Time, t Target, pod string) (string, time.Time) { return "", time.Time{} }
+func (w *world) Gap(now time.Time, pod *cluster.Pod) (string, time.Time) {
+	return "", time.Time{}
+}
 
-func (w *world) Scale(_ context.Context, t Target) (Scale, error) {
+func (w *world) Scale(_ context.Context, t cluster.Target) (Scale, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.gone || t != web {
-		return Scale{}, ErrNoTarget
+		return Scale{}, cluster.ErrNoTarget
 	}
-	sc := Scale{Wished: w.wished, Observed: policy.ObservedReplicas(len(w.pods))}
+	return Scale{Desired: w.desired, Observed: cluster.ObservedReplicas(len(w.pods))}, nil
+}
+
+func (w *world) All() []*cluster.Pod { panic("not asked for") }
+
+func (w *world) Pods(cluster.Target) (pods []*cluster.Pod, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	for _, p := range w.pods {
-		pod := policy.Pod{Name: p.name, Phase: corev1.PodRunning, StartTime: p.start, Ready: corev1.ConditionFalse, ReadyTransition: p.start,
-			Containers: []policy.Container{{Name: "web", Requests: policy.Resources{{Name: corev1.ResourceCPU, Milli: w.request}}}}}
+		pod := cluster.Pod{Name: p.name, Status: cluster.Status{State: "ready"}, Phase: corev1.PodRunning, StartTime: p.start, Ready: corev1.ConditionFalse, ReadyTransition: p.start,
+			Containers: []cluster.Container{{Name: "web", Requests: cluster.Resources{{Name: corev1.ResourceCPU, Milli: w.request}}}}}
 		if time.Since(p.start) > w.delay {
 			pod.Ready, pod.ReadyTransition = corev1.ConditionTrue, p.start.Add(w.delay)
 		}
-		sc.Pods = append(sc.Pods, pod)
-		sc.Members = append(sc.Members, Member{Name: p.name, State: "ready", Ready: pod.Ready == corev1.ConditionTrue})
+		pods = append(pods, &pod)
 	}
-	return sc, nil
+	return pods, nil
 }
 
-func (w *world) SetScale(_ context.Context, t Target, from, to policy.WishedReplicas) error {
+func (w *world) SetScale(_ context.Context, t cluster.Target, from, to cluster.DesiredReplicas) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
 	case w.fail != nil:
 		return w.fail
-	case w.wished != from:
+	case w.desired != from:
 		return ErrConflict
 	}
 	w.changes = append(w.changes, change{time.Since(w.began), from, to})
@@ -169,12 +178,12 @@ func (w *world) set(f func()) {
 // memory is a decision log and a history in memory.
 type memory struct {
 	mu      sync.Mutex
-	ds      []store.Decision
+	ds      []cluster.Decision
 	batches []*metric.Batch
 	fail    error
 }
 
-func (m *memory) AppendDecision(_ context.Context, d store.Decision) error {
+func (m *memory) AppendDecision(_ context.Context, d cluster.Decision) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.fail != nil {
@@ -184,7 +193,7 @@ func (m *memory) AppendDecision(_ context.Context, d store.Decision) error {
 	return nil
 }
 
-func (m *memory) Decisions(_ context.Context, q store.DecisionQuery) (out []store.Decision, err error) {
+func (m *memory) Decisions(_ context.Context, q store.DecisionQuery) (out []cluster.Decision, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, d := range slices.Backward(m.ds) {
@@ -232,7 +241,7 @@ const plain = `{minReplicas: 1, maxReplicas: 20, metrics: [{type: Resource, reso
 // begin starts a world and a loop on it; end ends both.
 func begin(t *testing.T, w *world, o Options) (l *Loop, end func()) {
 	t.Helper()
-	o.Node, o.Observer, o.Scaler = "n1", w, w
+	o.Node, o.Observer, o.Inventory, o.Scaler = "n1", w, w, w
 	l, err := New(o)
 	if err != nil {
 		t.Fatal(err)
@@ -263,7 +272,7 @@ func steps(at map[time.Duration]float64) func(time.Duration) float64 {
 
 var errBroken = errors.New("the hand is broken")
 
-func detailOf(t *testing.T, d store.Decision) (out struct {
+func detailOf(t *testing.T, d cluster.Decision) (out struct {
 	Schema string
 	State  policy.State
 }) {
@@ -275,10 +284,10 @@ func detailOf(t *testing.T, d store.Decision) (out struct {
 }
 
 // count is the number of replicas asked for, made the changes so far.
-func (w *world) count() policy.WishedReplicas {
+func (w *world) count() cluster.DesiredReplicas {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.wished
+	return w.desired
 }
 
 func (w *world) made() []change {

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 // Loop observes, decides and acts. All methods are safe for concurrent use.
@@ -20,7 +22,7 @@ type Loop struct {
 	writer  *writer
 
 	mu       sync.Mutex // everything below; not held during calls to the outside
-	targets  map[Target]*target
+	targets  map[cluster.Target]*target
 	changed  chan struct{} // one message: the targets have changed
 	running  bool
 	lastPass time.Time
@@ -33,7 +35,7 @@ func New(o Options) (*Loop, error) {
 		return nil, err
 	}
 	o.setDefaults()
-	l := &Loop{opts: o, log: o.Logger, targets: map[Target]*target{}, changed: make(chan struct{}, 1)}
+	l := &Loop{opts: o, log: o.Logger, targets: map[cluster.Target]*target{}, changed: make(chan struct{}, 1)}
 	l.metrics = newMetrics(l)
 	l.writer = newWriter(o.Log, o.History, o.CallTimeout, o.Logger, l.metrics)
 	if o.Registerer != nil {
@@ -52,7 +54,7 @@ func (l *Loop) Apply(ps []Policy) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	keep := map[Target]bool{}
+	keep := map[cluster.Target]bool{}
 	for _, p := range ps {
 		keep[p.Target] = true
 		if t := l.targets[p.Target]; t != nil {
@@ -151,7 +153,7 @@ func (l *Loop) ordered() []*target {
 // firstDue spreads the targets over the interval, each always at the same place in it. It keeps away from the
 // interval's end, so that a pass that is a little late still falls into its own second. The time returned counts on the
 // monotonic clock, as now does: a wall clock that is set back must not put the next pass off until it has caught up.
-func firstDue(now time.Time, t Target, interval time.Duration) time.Time {
+func firstDue(now time.Time, t cluster.Target, interval time.Duration) time.Time {
 	h := fnv.New64a()
 	h.Write([]byte(t.String()))
 	phase := time.Duration(float64(h.Sum64()%1000) / 1000 * 0.9 * float64(interval))

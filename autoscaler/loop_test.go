@@ -97,7 +97,7 @@ func TestNoDataHolds(t *testing.T) {
 				if len(w.made()) != 0 {
 					t.Errorf("changed without data: %v", w.made())
 				}
-				if s := l.Scaled(time.Now())[0]; s.Gap == "" || s.GapSince.IsZero() {
+				if s := l.Scaled(time.Now())[0]; s.Gap == nil || s.Gap.Since.IsZero() {
 					t.Errorf("the status does not tell of the gap: %+v", s)
 				}
 				w.set(func() { w.blind, w.frozen = false, time.Time{} })
@@ -105,8 +105,8 @@ func TestNoDataHolds(t *testing.T) {
 				if w.count() != 1 {
 					t.Errorf("%d replicas after the data is back, want 1", w.count())
 				}
-				if s := l.Scaled(time.Now())[0]; s.Gap != "" {
-					t.Errorf("gap %q after the data is back", s.Gap)
+				if s := l.Scaled(time.Now())[0]; s.Gap != nil {
+					t.Errorf("gap %+v after the data is back", s.Gap)
 				}
 				end()
 			})
@@ -149,7 +149,7 @@ func TestFailedScaleIsRetried(t *testing.T) {
 		l, end := begin(t, w, Options{Policies: []Policy{compiled(t, plain)}, Log: log})
 		time.Sleep(3 * time.Minute)
 		s := l.Scaled(time.Now())[0]
-		if s.Wished != 4 || !strings.Contains(s.Last.Message, "failed") && !strings.Contains(s.Last.Message, errBroken.Error()) {
+		if s.Desired != 4 || !strings.Contains(s.Last.Message, "failed") && !strings.Contains(s.Last.Message, errBroken.Error()) {
 			t.Errorf("status while scaling fails: %+v", s.Last)
 		}
 		n := 0
@@ -179,12 +179,12 @@ func TestVanishedTarget(t *testing.T) {
 		w.set(func() { w.gone = true })
 		time.Sleep(time.Minute)
 		s := l.Scaled(time.Now())[0]
-		if s.Last.Reason != string(policy.FailedGetScale) || !strings.Contains(s.Gap, `there is no Service "web" in namespace "test"`) || s.Replicas != 0 || s.Wished != 4 {
+		if s.Last.Reason != string(policy.FailedGetScale) || s.Gap == nil || !strings.Contains(s.Gap.Detail, `there is no ProcessService "web" in namespace "test"`) || s.Replicas != 0 || s.Desired != 4 {
 			t.Errorf("status %+v, last %+v", s, s.Last)
 		}
 		w.set(func() { w.gone = false })
 		time.Sleep(3 * time.Second)
-		if s := l.Scaled(time.Now())[0]; s.Gap != "" || s.Replicas != 4 {
+		if s := l.Scaled(time.Now())[0]; s.Gap != nil || s.Replicas != 4 {
 			t.Errorf("status after it is back: %+v", s)
 		}
 		if err := l.Apply(nil); err != nil {
@@ -302,9 +302,9 @@ func TestValidate(t *testing.T) {
 		want string
 	}{
 		{Options{}, "needs an Observer"},
-		{Options{Observer: w, Scaler: w, Interval: -1}, "negative"},
-		{Options{Observer: w, Scaler: w, Policies: []Policy{p, p}}, "both scale"},
-		{Options{Observer: w, Scaler: w, Policies: []Policy{{Name: "x"}}}, "not compiled"},
+		{Options{Observer: w, Inventory: w, Scaler: w, Interval: -1}, "negative"},
+		{Options{Observer: w, Inventory: w, Scaler: w, Policies: []Policy{p, p}}, "both scale"},
+		{Options{Observer: w, Inventory: w, Scaler: w, Policies: []Policy{{Name: "x"}}}, "not compiled"},
 	} {
 		if _, err := New(c.o); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("got %v, want %q", err, c.want)

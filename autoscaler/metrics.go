@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"plimsoll.dev/plimsoll/autoscaler/policy"
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 // metrics are the loop's own. Those under the names of the HPA controller (reconciliations, metric_computation,
@@ -70,11 +71,11 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) { ch <- m.desired }
 // Collect implements prometheus.Collector.
 func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	for _, s := range m.loop.Scaled(time.Time{}) {
-		ch <- prometheus.MustNewConstMetric(m.desired, prometheus.GaugeValue, float64(s.Wished), s.Target.Namespace, s.Target.Kind, s.Target.Name)
+		ch <- prometheus.MustNewConstMetric(m.desired, prometheus.GaugeValue, float64(s.Desired), s.Target.Namespace, s.Target.Kind, s.Target.Name)
 	}
 }
 
-func actionLabel(n, current policy.WishedReplicas) string {
+func actionLabel(n, current cluster.DesiredReplicas) string {
 	switch {
 	case n > current:
 		return "scale_up"
@@ -92,7 +93,7 @@ func (m *metrics) computed(d *policy.Decision, took time.Duration) {
 		if r.Error != "" {
 			failure = "internal"
 		} else if r.Proposal.Known {
-			action = actionLabel(policy.WishedReplicas(r.Proposal.N), d.Current)
+			action = actionLabel(cluster.DesiredReplicas(r.Proposal.N), d.Current)
 		}
 		m.computation.WithLabelValues(action, failure, r.Type).Inc()
 		m.computeTime.WithLabelValues(action, failure, r.Type).Observe(took.Seconds())

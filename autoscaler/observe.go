@@ -10,22 +10,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"plimsoll.dev/plimsoll/autoscaler/policy"
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
 // notServed is what the brain is told of metrics that one machine does not have.
 const notServed = "not served here: only Resource and ContainerResource metrics are"
-
-// rowOf is the catalogue's row for a resource.
-func rowOf(name corev1.ResourceName) (metric.ID, bool) {
-	switch name {
-	case corev1.ResourceCPU:
-		return metric.CPUUsage, true
-	case corev1.ResourceMemory:
-		return metric.MemoryWorkingSet, true
-	}
-	return 0, false
-}
 
 // observe collects what the decision rests on. at is when the pass was due, now when it began.
 func (l *Loop) observe(ctx context.Context, t *target, p *policy.Policy, now, at time.Time) (policy.Input, Scale) {
@@ -34,28 +24,35 @@ func (l *Loop) observe(ctx context.Context, t *target, p *policy.Policy, now, at
 	ctx, cancel := context.WithTimeout(ctx, l.opts.CallTimeout)
 	defer cancel()
 	sc, err := l.opts.Scaler.Scale(ctx, t.key)
+	var pods []*cluster.Pod
+	if err == nil {
+		pods, err = l.opts.Inventory.Pods(t.key)
+	}
 	if err != nil {
 		text := err.Error()
-		if errors.Is(err, ErrNoTarget) {
+		if errors.Is(err, cluster.ErrNoTarget) {
 			text = fmt.Sprintf("there is no %s %q in namespace %q", t.key.Kind, t.key.Name, t.key.Namespace)
 		}
-		in.Target.SpecReplicas = policy.WishedReplicas(t.shown.Wished) // as last seen
+		in.Target.SpecReplicas = cluster.DesiredReplicas(t.shown.Desired) // as last seen
 		in.Target.Problem = &policy.Problem{Reason: policy.FailedGetScale, Message: text}
 		return in, sc
 	}
-	in.Target.SpecReplicas, in.Target.StatusReplicas, in.Pods = sc.Wished, sc.Observed, sc.Pods
+	in.Target.SpecReplicas, in.Target.StatusReplicas = sc.Desired, sc.Observed
+	in.Pods = make([]cluster.Pod, len(pods))
+	for i, pod := range pods {
+		in.Pods[i] = *pod
+	}
 	seen := map[string]bool{}
 	for _, name := range p.Resources() {
-		id, ok := rowOf(name)
-		if !ok {
+		if _, ok := metric.OfResource(string(name)); !ok {
 			in.Errors.Usage = fmt.Sprintf("resource %q is not measured: only cpu and memory are", name)
 			continue
 		}
-		l.look(&in, t, name, id, now, at, seen)
+		l.look(&in, t, name, pods, now, at, seen)
 	}
 	for i := range in.Pods {
 		if pod := &in.Pods[i]; !seen[pod.Name] && !pod.Deleting {
-			if why, since := l.opts.Observer.Gap(now, t.key, pod.Name); why != "" {
+			if why, since := l.opts.Observer.Gap(now, pod); why != "" {
 				pod.Gap, pod.GapSince = why, since
 			}
 		}
@@ -65,38 +62,35 @@ func (l *Loop) observe(ctx context.Context, t *target, p *policy.Policy, now, at
 
 // look adds the looks at one resource, and the newest second to its history. A look is left out while the pods
 // have not been seen for that long, so that none pretends to be longer than it is; the shortest is always there.
-func (l *Loop) look(in *policy.Input, t *target, name corev1.ResourceName, id metric.ID, now, at time.Time, seen map[string]bool) {
+func (l *Loop) look(in *policy.Input, t *target, name corev1.ResourceName, pods []*cluster.Pod, now, at time.Time, seen map[string]bool) {
 	p := in.Policy
 	windows := policy.LookWindows(p.Window(), p.StableWindow())
 	h := t.history(name, windows)
-	second := l.opts.Observer.Look(now, t.key, id, time.Second)
+	second := l.opts.Observer.Usage(now, pods, name, time.Second)
 	h.add(at, second, in.Pods)
 	noise := h.Noise(now)
 	ready := map[string]time.Time{}
 	for i := range in.Pods {
 		ready[in.Pods[i].Name] = in.Pods[i].ReadyTransition
 	}
-	whole := map[string]PodUsage{}
+	whole := map[string]cluster.PodUsage{}
 	wholes(whole, ready, second)
 	for i, w := range windows {
-		usage := l.opts.Observer.Look(now, t.key, id, w)
+		usage := l.opts.Observer.Usage(now, pods, name, w)
 		if i > 0 && longest(usage) < w-1500*time.Millisecond {
 			break
 		}
 		wholes(whole, ready, usage)
-		look := policy.Look{Metric: name, Window: w, Noise: noise[i].StdErr, NoiseKnown: noise[i].Known, Usage: make([]policy.PodUsage, len(usage))}
 		for k, u := range usage {
 			seen[u.Pod] = true
-			part := 1.0
 			if mine, ok := whole[u.Pod]; ok {
-				u = mine
-				if u.Timestamp.Sub(ready[u.Pod]) < w-time.Second {
-					part = min(1, u.Window.Seconds()/w.Seconds())
+				usage[k] = mine
+				if mine.Timestamp.Sub(ready[u.Pod]) < w-time.Second {
+					usage[k] = scaled(mine, min(1, mine.Window.Seconds()/w.Seconds()))
 				}
 			}
-			look.Usage[k] = brainUsage(name, u, part)
 		}
-		in.Looks = append(in.Looks, look)
+		in.Looks = append(in.Looks, policy.Look{Metric: name, Window: w, Noise: noise[i].StdErr, NoiseKnown: noise[i].Known, Usage: usage})
 	}
 }
 
@@ -106,7 +100,7 @@ func (l *Loop) look(in *policy.Input, t *target, name corev1.ResourceName, id me
 // Otherwise a pod that carries load would be taken for one that still starts, and be left out of the longest look, on which
 // shrinking is decided, for its first minute; or, with its full usage, what it took over from others would count
 // twice.
-func wholes(longest map[string]PodUsage, ready map[string]time.Time, usage []PodUsage) {
+func wholes(longest map[string]cluster.PodUsage, ready map[string]time.Time, usage []cluster.PodUsage) {
 	for _, u := range usage {
 		if !u.Timestamp.Add(-u.Window).Before(ready[u.Pod]) {
 			longest[u.Pod] = u
@@ -118,12 +112,12 @@ func wholes(longest map[string]PodUsage, ready map[string]time.Time, usage []Pod
 const historyGap = 15 * time.Second
 
 // add notes the total of one second. While a pod that should be seen is not, the total is not known.
-func (h *history) add(at time.Time, usage []PodUsage, pods []policy.Pod) {
+func (h *history) add(at time.Time, usage []cluster.PodUsage, pods []cluster.Pod) {
 	seen, total := map[string]bool{}, 0.0
 	for _, u := range usage {
 		seen[u.Pod] = true
 		for _, c := range u.Containers {
-			total += c.Value
+			total += c.Usage[0].Milli.Float()
 		}
 	}
 	if len(usage) == 0 {
@@ -144,18 +138,21 @@ func (h *history) add(at time.Time, usage []PodUsage, pods []policy.Pod) {
 	}
 }
 
-func longest(usage []PodUsage) (w time.Duration) {
+func longest(usage []cluster.PodUsage) (w time.Duration) {
 	for _, u := range usage {
 		w = max(w, u.Window)
 	}
 	return w
 }
 
-// brainUsage is a sample as the brain takes it, for the part of a look that it covers.
-func brainUsage(name corev1.ResourceName, u PodUsage, part float64) policy.PodUsage {
-	out := policy.PodUsage{Pod: u.Pod, Timestamp: u.Timestamp, Window: u.Window, Containers: make([]policy.ContainerUsage, len(u.Containers))}
-	for i, c := range u.Containers {
-		out.Containers[i] = policy.ContainerUsage{Name: c.Name, Usage: policy.Resources{{Name: name, Milli: policy.MilliOfFloat(c.Value * part)}}}
+// scaled is the part of a sample that is in a window which it covers in part only.
+func scaled(u cluster.PodUsage, part float64) cluster.PodUsage {
+	all := u.Containers
+	u.Containers = make([]cluster.ContainerUsage, len(all))
+	for i, c := range all {
+		used := c.Usage[0]
+		used.Milli = cluster.Milli(math.Ceil(float64(used.Milli) * part))
+		u.Containers[i] = cluster.ContainerUsage{Name: c.Name, Usage: cluster.Resources{used}}
 	}
-	return out
+	return u
 }

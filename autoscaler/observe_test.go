@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"plimsoll.dev/plimsoll/autoscaler/policy"
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 // A pod that has been ready for 20 s counts in a look of 60 s with what it used since, for a third of the look; one
@@ -27,16 +28,16 @@ func TestYoungPodInALongLook(t *testing.T) {
 		w.pods[0].samples = append(w.pods[0].samples, sample{at, v})
 	}
 	ready := now.Add(-20 * time.Second)
-	in := policy.Input{Policy: compiled(t, plain).Compiled, Pods: []policy.Pod{
+	in := policy.Input{Policy: compiled(t, plain).Compiled, Pods: []cluster.Pod{
 		{Name: "old", Phase: corev1.PodRunning, Ready: corev1.ConditionTrue, ReadyTransition: now.Add(-time.Hour)},
 		{Name: "young", Phase: corev1.PodRunning, Ready: corev1.ConditionTrue, ReadyTransition: ready},
 	}}
-	l, err := New(Options{Observer: w, Scaler: w})
+	l, err := New(Options{Observer: w, Inventory: w, Scaler: w})
 	if err != nil {
 		t.Fatal(err)
 	}
 	seen := map[string]bool{}
-	l.look(&in, newTarget("n1", compiled(t, plain)), corev1.ResourceCPU, 0, now, now, seen)
+	l.look(&in, newTarget("n1", compiled(t, plain)), corev1.ResourceCPU, nil, now, now, seen)
 	long := in.Looks[len(in.Looks)-1]
 	if long.Window != time.Minute || len(long.Usage) != 2 {
 		t.Fatalf("longest look: %+v", long)
@@ -61,10 +62,10 @@ func TestYoungPodInALongLook(t *testing.T) {
 // A second in which a ready pod has no value is not known, and does not look like a fall of the load.
 func TestHistoryOfAGap(t *testing.T) {
 	at := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
-	pods := []policy.Pod{{Name: "a", Ready: corev1.ConditionTrue}, {Name: "b", Ready: corev1.ConditionTrue}}
-	use := func(names ...string) (out []PodUsage) {
+	pods := []cluster.Pod{{Name: "a", Ready: corev1.ConditionTrue}, {Name: "b", Ready: corev1.ConditionTrue}}
+	use := func(names ...string) (out []cluster.PodUsage) {
 		for _, n := range names {
-			out = append(out, PodUsage{Pod: n, Containers: []ContainerUsage{{Name: "c", Value: 1}}})
+			out = append(out, cluster.PodUsage{Pod: n, Containers: []cluster.ContainerUsage{{Name: "c", Usage: cluster.Resources{{Name: "cpu", Milli: 1000}}}}})
 		}
 		return out
 	}

@@ -8,88 +8,52 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	corev1 "k8s.io/api/core/v1"
 
 	"plimsoll.dev/plimsoll/autoscaler/policy"
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/store"
 )
 
-// Errors that a Scaler returns and that callers can test for with errors.Is.
-var (
-	// ErrNoTarget is a target that does not exist, or not any more.
-	ErrNoTarget = errors.New("no such target")
-	// ErrConflict is a count that somebody else has changed since it was read.
-	ErrConflict = errors.New("the count was changed meanwhile")
-)
-
-// Target names what is scaled.
-type Target struct{ Namespace, Kind, Name string }
-
-// String returns "namespace/kind/name".
-func (t Target) String() string { return t.Namespace + "/" + t.Kind + "/" + t.Name }
+// ErrConflict is what a Scaler returns, and callers test for with errors.Is, when somebody else has changed the count since it was read.
+var ErrConflict = errors.New("the count was changed meanwhile")
 
 // Policy is a ScalePolicy for one target.
 type Policy struct {
 	Name     string // of the policy, in the target's namespace
-	Target   Target
+	Target   cluster.Target
 	Compiled *policy.Policy
 	Text     string // as YAML, for people
 }
 
-// Observer tells what a target's pods use.
+// Observer tells what pods use.
 type Observer interface {
-	// Look returns what each pod used over the newest w: the mean rate of a counter, the mean of a gauge. A pod
-	// without a current value is left out.
-	Look(now time.Time, t Target, id metric.ID, w time.Duration) []PodUsage
+	// Usage returns what each of the pods used of a resource over the newest w, in their order: the mean rate of a counter, the mean
+	// of a gauge. A pod without a current value is left out.
+	Usage(now time.Time, pods []*cluster.Pod, name corev1.ResourceName, w time.Duration) []cluster.PodUsage
 	// Gap says since when and why (a clause for people) a pod has no current value; "" if it does not know.
-	Gap(now time.Time, t Target, pod string) (why string, since time.Time)
-}
-
-// PodUsage is what one pod used, as the live picture tells it.
-type PodUsage struct {
-	Pod        string
-	Timestamp  time.Time     // of the newest sample
-	Window     time.Duration // what the look really covers
-	Containers []ContainerUsage
-}
-
-// ContainerUsage is one container's part in the row's unit: cores, bytes.
-type ContainerUsage struct {
-	Name  string
-	Value float64
+	Gap(now time.Time, pod *cluster.Pod) (why string, since time.Time)
 }
 
 // Scaler counts a target's replicas and changes their number.
 type Scaler interface {
-	Scale(ctx context.Context, t Target) (Scale, error)
+	// Scale reads the counts. The error wraps cluster.ErrNoTarget where there is no such target.
+	Scale(ctx context.Context, t cluster.Target) (Scale, error)
 	// SetScale asks for another number of replicas if the number asked for still is from; ErrConflict if not.
-	SetScale(ctx context.Context, t Target, from, to policy.WishedReplicas) error
+	SetScale(ctx context.Context, t cluster.Target, from, to cluster.DesiredReplicas) error
 }
 
 // Scale is a target's replicas at one moment.
 type Scale struct {
-	Wished   policy.WishedReplicas
-	Observed policy.ObservedReplicas
-	Pods     []policy.Pod
-	Members  []Member
-}
-
-// Member is one replica as the page shows it.
-type Member struct {
-	Name     string
-	State    string // starting, ready, draining, backing-off, dead
-	Ready    bool
-	Since    time.Time
-	Restarts int
-	PID      int    // 0 if there is none
-	Cgroup   string // path below the mount point; "" if there is none
-	Detail   string
+	Desired  cluster.DesiredReplicas
+	Observed cluster.ObservedReplicas
 }
 
 // DecisionLog keeps decisions.
 type DecisionLog interface {
-	AppendDecision(ctx context.Context, d store.Decision) error
-	Decisions(ctx context.Context, q store.DecisionQuery) ([]store.Decision, error)
+	AppendDecision(ctx context.Context, d cluster.Decision) error
+	Decisions(ctx context.Context, q store.DecisionQuery) ([]cluster.Decision, error)
 }
 
 // Live takes series for the live picture.
@@ -105,10 +69,12 @@ type Options struct {
 	Node     string // name of this machine, on the series
 	Policies []Policy
 	Observer Observer
-	Scaler   Scaler
-	Log      DecisionLog // nil: decisions are not kept, and nothing is known of those before a restart
-	Live     Live        // nil: no series for the page
-	History  History     // nil: no series are kept
+	// Inventory knows the pods of the targets.
+	Inventory cluster.Inventory
+	Scaler    Scaler
+	Log       DecisionLog // nil: decisions are not kept, and nothing is known of those before a restart
+	Live      Live        // nil: no series for the page
+	History   History     // nil: no series are kept
 	// Brain are the settings of the brain; nil: policy.DefaultOptions().
 	Brain *policy.Options
 
@@ -125,6 +91,9 @@ func (o *Options) Validate() error {
 	var errs []error
 	if o.Observer == nil {
 		errs = append(errs, errors.New("an autoscaler needs an Observer"))
+	}
+	if o.Inventory == nil {
+		errs = append(errs, errors.New("an autoscaler needs an Inventory"))
 	}
 	if o.Scaler == nil {
 		errs = append(errs, errors.New("an autoscaler needs a Scaler"))
@@ -146,7 +115,7 @@ func (o *Options) Validate() error {
 
 func validatePolicies(ps []Policy) error {
 	var errs []error
-	seen := map[Target]string{}
+	seen := map[cluster.Target]string{}
 	for _, p := range ps {
 		if p.Compiled == nil {
 			errs = append(errs, fmt.Errorf("policy %q was not compiled", p.Name))

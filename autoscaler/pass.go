@@ -5,10 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"plimsoll.dev/plimsoll/autoscaler/policy"
-	"plimsoll.dev/plimsoll/internal/store"
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 // Reasons of the loop's own, beside those of the brain.
@@ -39,7 +42,7 @@ func (l *Loop) pass(ctx context.Context, t *target, now, at time.Time) {
 	}
 	t.state = &d.State
 	l.metrics.passed(&d, failed, time.Since(now))
-	l.tell(t, p.Compiled, &d, &sc, in.Target.Problem != nil, failed, now)
+	l.tell(t, p.Compiled, &d, &sc, in.Pods, in.Target.Problem != nil, failed, now)
 }
 
 // tooEarly says why a count may not be lowered yet: this process has not seen a whole stable window of the target.
@@ -112,16 +115,16 @@ const (
 
 // tell writes the decision down: for the page at once, in the log when the count changes, when the reason has, or when
 // a minute has passed.
-func (l *Loop) tell(t *target, p *policy.Policy, d *policy.Decision, sc *Scale, vanished, failed bool, now time.Time) {
-	entry := store.Decision{Time: now, Namespace: t.key.Namespace, Kind: t.key.Kind, Name: t.key.Name,
+func (l *Loop) tell(t *target, p *policy.Policy, d *policy.Decision, sc *Scale, pods []cluster.Pod, vanished, failed bool, now time.Time) {
+	entry := cluster.Decision{Time: now, Target: t.key,
 		Action: string(d.Action), From: int32(d.Current), To: int32(d.Desired), Reason: string(d.Reason), Message: d.Message}
 	since := now.Sub(t.logged.at)
-	write := d.Action != policy.Hold || failed || entry.To != t.logged.wished || since >= holdEvery || entry.Reason != t.logged.reason && since >= holdAfter
+	write := d.Action != policy.Hold || failed || entry.To != t.logged.desired || since >= holdEvery || entry.Reason != t.logged.reason && since >= holdAfter
 	if write {
 		if detail, err := json.Marshal(d); err == nil {
 			entry.Detail = detail
 		}
-		t.logged.at, t.logged.reason, t.logged.wished = now, entry.Reason, entry.To
+		t.logged.at, t.logged.reason, t.logged.desired = now, entry.Reason, entry.To
 		l.writer.decision(entry)
 	}
 	switch {
@@ -135,9 +138,9 @@ func (l *Loop) tell(t *target, p *policy.Policy, d *policy.Decision, sc *Scale, 
 		l.log.Debug("held", "target", t.key.String(), "replicas", d.Current, "reason", d.Reason, "message", d.Message)
 	}
 	if !vanished {
-		l.series(t, p, d, sc, now)
+		l.series(t, p, d, sc, pods, now)
 	}
-	l.show(t, d, sc, entry, vanished, now)
+	l.show(t, d, sc, pods, entry, vanished, now)
 }
 
 func (t *target) shownReason() string {
@@ -148,7 +151,7 @@ func (t *target) shownReason() string {
 }
 
 // show makes the newest decision what Scaled returns.
-func (l *Loop) show(t *target, d *policy.Decision, sc *Scale, entry store.Decision, vanished bool, now time.Time) {
+func (l *Loop) show(t *target, d *policy.Decision, sc *Scale, pods []cluster.Pod, entry cluster.Decision, vanished bool, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.lastPass = now
@@ -156,7 +159,7 @@ func (l *Loop) show(t *target, d *policy.Decision, sc *Scale, entry store.Decisi
 	if entry.Detail == nil && s.Last != nil && s.Last.Reason == entry.Reason {
 		entry.Detail = s.Last.Detail
 	}
-	s.Updated, s.Last = now, &entry
+	s.Updated, s.Last = &now, &entry
 	if d.Action != policy.Hold {
 		s.Change = &entry
 	}
@@ -165,34 +168,63 @@ func (l *Loop) show(t *target, d *policy.Decision, sc *Scale, entry store.Decisi
 		gap = d.Message
 		s.Replicas, s.Ready, s.Members, s.Metrics = 0, 0, nil, nil
 	} else {
-		s.Replicas, s.Wished, s.Members = int32(sc.Observed), int32(d.Desired), sc.Members
-		s.Ready = 0
-		for _, m := range sc.Members {
-			if m.Ready {
-				s.Ready++
-			}
-		}
+		s.Replicas, s.Desired, s.Members = int32(sc.Observed), int32(d.Desired), members(pods)
+		s.Ready = readyOf(pods)
 		s.Metrics = loads(d)
 		if d.Error != "" && d.Reason != failedUpdateScale {
 			gap = d.Error
 		}
 	}
-	if gap != "" && s.Gap == "" {
-		s.GapSince = now
-	}
-	if s.Gap = gap; gap == "" {
-		s.GapSince = time.Time{}
+	switch {
+	case gap == "":
+		s.Gap = nil
+	case s.Gap == nil:
+		s.Gap = &cluster.Gap{Since: now, Reason: "target", Detail: gap}
+	default:
+		s.Gap = &cluster.Gap{Since: s.Gap.Since, Reason: "target", Detail: gap} // readers hold the old one
 	}
 }
 
-func loads(d *policy.Decision) []Load {
-	out := make([]Load, len(d.Metrics))
+func loads(d *policy.Decision) []cluster.Load {
+	known := func(v float64) *float64 {
+		if math.IsNaN(v) {
+			return nil
+		}
+		return &v
+	}
+	out := make([]cluster.Load, len(d.Metrics))
 	for i := range d.Metrics {
 		m := &d.Metrics[i]
-		out[i] = Load{Name: m.Name, Type: m.Type, Load: m.Load, Target: m.Target, Noise: m.Noise, Of: m.Of}
+		out[i] = cluster.Load{Name: m.Name, Type: m.Type, Load: known(m.Load), Target: known(m.Target), Noise: known(m.Noise), Of: m.Of}
 		if d.Look != nil {
-			out[i].Window = d.Look.Window
+			out[i].Window = d.Look.Window.Seconds()
 		}
 	}
 	return out
+}
+
+// members are the pods as people see them.
+func members(pods []cluster.Pod) []cluster.Member {
+	out := make([]cluster.Member, len(pods))
+	for i := range pods {
+		p := &pods[i]
+		out[i] = cluster.Member{Name: p.Name, State: p.Status.State, Ready: p.Ready == corev1.ConditionTrue, Detail: p.Status.Detail}
+		if !p.Status.Since.IsZero() {
+			out[i].Since = &p.Status.Since
+		}
+		for _, c := range p.Containers {
+			out[i].Restarts += c.Restarts
+		}
+	}
+	return out
+}
+
+// readyOf counts the pods that can take work.
+func readyOf(pods []cluster.Pod) (n int32) {
+	for i := range pods {
+		if pods[i].Ready == corev1.ConditionTrue {
+			n++
+		}
+	}
+	return n
 }

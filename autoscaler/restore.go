@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"plimsoll.dev/plimsoll/autoscaler/policy"
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/store"
 )
 
@@ -21,7 +22,7 @@ func (l *Loop) restore(ctx context.Context, t *target, now time.Time) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, l.opts.CallTimeout)
 	defer cancel()
-	entries, err := l.opts.Log.Decisions(ctx, store.DecisionQuery{Namespace: t.key.Namespace, Kind: t.key.Kind, Name: t.key.Name, Limit: 1})
+	entries, err := l.opts.Log.Decisions(ctx, store.DecisionQuery{Target: t.key, Limit: 1})
 	t.restored = true
 	if err != nil {
 		l.log.Warn("cannot read earlier decisions: a count is not lowered for a while", "target", t.key.String(), "err", err)
@@ -45,9 +46,9 @@ func (l *Loop) restore(ctx context.Context, t *target, now time.Time) {
 		if at.After(now) {
 			at = now
 		}
-		t.state.Recommendations = append(t.state.Recommendations, policy.Recommendation{At: at, Replicas: policy.WishedReplicas(last.To)})
+		t.state.Recommendations = append(t.state.Recommendations, policy.Recommendation{At: at, Replicas: cluster.DesiredReplicas(last.To)})
 	}
-	change, err := l.opts.Log.Decisions(ctx, store.DecisionQuery{Namespace: t.key.Namespace, Kind: t.key.Kind, Name: t.key.Name,
+	change, err := l.opts.Log.Decisions(ctx, store.DecisionQuery{Target: t.key,
 		Actions: []string{string(policy.Up), string(policy.Down)}, Limit: 1})
 	if err == nil && len(change) > 0 {
 		l.mu.Lock()
@@ -84,21 +85,21 @@ func (l *Loop) keepState(t *target, now time.Time) {
 		return
 	}
 	n := t.shown.Last.To
-	d := policy.Decision{Action: policy.Hold, Current: policy.WishedReplicas(n), Desired: policy.WishedReplicas(n), Reason: shuttingDown,
+	d := policy.Decision{Action: policy.Hold, Current: cluster.DesiredReplicas(n), Desired: cluster.DesiredReplicas(n), Reason: shuttingDown,
 		Message: fmt.Sprintf("Plimsoll ends; the count stays at %d.", n), State: *t.state}
 	detail, err := json.Marshal(d)
 	if err != nil {
 		return
 	}
-	l.writer.decision(store.Decision{Time: now, Namespace: t.key.Namespace, Kind: t.key.Kind, Name: t.key.Name,
+	l.writer.decision(cluster.Decision{Time: now, Target: t.key,
 		Action: string(policy.Hold), From: n, To: n, Reason: string(shuttingDown), Message: d.Message, Detail: detail})
 }
 
 // Remembered returns the count that a target had according to the log, and when that was last written. It is for
 // targets that end with Plimsoll, as local processes do, and should come back as many as they were; ok is false
 // if the log knows nothing newer than the given age.
-func Remembered(ctx context.Context, log DecisionLog, t Target, now time.Time, age time.Duration) (count int32, at time.Time, ok bool) {
-	entries, err := log.Decisions(ctx, store.DecisionQuery{Namespace: t.Namespace, Kind: t.Kind, Name: t.Name, Start: now.Add(-age), End: now, Limit: 1})
+func Remembered(ctx context.Context, log DecisionLog, t cluster.Target, now time.Time, age time.Duration) (count int32, at time.Time, ok bool) {
+	entries, err := log.Decisions(ctx, store.DecisionQuery{Target: t, Start: now.Add(-age), End: now, Limit: 1})
 	if err != nil || len(entries) == 0 {
 		return 0, time.Time{}, false
 	}

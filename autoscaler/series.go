@@ -5,19 +5,14 @@ import (
 	"time"
 
 	"plimsoll.dev/plimsoll/autoscaler/policy"
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
 // series sends a target's numbers to the live picture, and every KeepEvery to the history.
-func (l *Loop) series(t *target, p *policy.Policy, d *policy.Decision, sc *Scale, now time.Time) {
+func (l *Loop) series(t *target, p *policy.Policy, d *policy.Decision, sc *Scale, pods []cluster.Pod, now time.Time) {
 	if l.opts.Live == nil && l.opts.History == nil {
 		return
-	}
-	ready := 0
-	for _, m := range sc.Members {
-		if m.Ready {
-			ready++
-		}
 	}
 	ms := now.UnixMilli()
 	var points []metric.Point
@@ -27,8 +22,8 @@ func (l *Loop) series(t *target, p *policy.Policy, d *policy.Decision, sc *Scale
 		}
 	}
 	add(metric.Replicas, "", float64(sc.Observed))
-	add(metric.ReplicasReady, "", float64(ready))
-	add(metric.ReplicasWished, "", float64(d.Desired))
+	add(metric.ReplicasReady, "", float64(readyOf(pods)))
+	add(metric.ReplicasDesired, "", float64(d.Desired))
 	add(metric.ReplicasMin, "", float64(p.Min()))
 	add(metric.ReplicasMax, "", float64(p.Max()))
 	for i := range d.Metrics {

@@ -7,14 +7,14 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"plimsoll.dev/plimsoll/autoscaler/policy"
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
-	"plimsoll.dev/plimsoll/internal/store"
 )
 
 // target is what the loop knows of one target. The loop's goroutine owns it; what Scaled shows is in shown, and
 // policy, under the loop's lock.
 type target struct {
-	key    Target
+	key    cluster.Target
 	entity *metric.Entity
 	due    time.Time // of the next pass
 
@@ -26,12 +26,12 @@ type target struct {
 	tries  int       // changes that failed in a row
 	retry  time.Time // no change before
 	logged struct {
-		at     time.Time
-		reason string
-		wished int32
+		at      time.Time
+		reason  string
+		desired int32
 	}
-	kept  time.Time // newest point of the kept series
-	shown Status    // under the loop's lock
+	kept  time.Time      // newest point of the kept series
+	shown cluster.Scaled // under the loop's lock
 }
 
 // history is what one resource of a target was used, second by second.
@@ -76,41 +76,12 @@ func (t *target) history(name corev1.ResourceName, windows []time.Duration) *his
 	return h
 }
 
-// Status is what there is to know about a target now.
-type Status struct {
-	Target   Target
-	Mode     string
-	Min, Max int32
-	Replicas int32 // that exist
-	Ready    int32
-	Wished   int32
-	Metrics  []Load
-	// Utilizations are the loads that its policy keeps.
-	Utilizations []policy.Utilization
-	Last         *store.Decision // the newest decision, holds included
-	Change       *store.Decision // the newest that changed the count
-	Members      []Member
-	// GapSince and Gap say since when and why the target is not seen; "" when it is.
-	Gap      string
-	GapSince time.Time
-	Policy   string // as YAML
-	Updated  time.Time
-}
-
-// Load is one metric of a target against its line, per replica, as a share of Of. NaN: not known.
-type Load struct {
-	Name, Type          string
-	Load, Target, Noise float64
-	Of                  string
-	Window              time.Duration
-}
-
 // Scaled returns the state of all targets, by namespace, kind and name. The caller must not change what it points to.
-func (l *Loop) Scaled(time.Time) []Status {
+func (l *Loop) Scaled(time.Time) []cluster.Scaled {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	ts := l.ordered()
-	out := make([]Status, len(ts))
+	out := make([]cluster.Scaled, len(ts))
 	for i, t := range ts {
 		out[i] = t.shown
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/store"
 )
@@ -73,7 +74,7 @@ func (w *writer) write(x any) {
 			w.metrics.lost.WithLabelValues("history").Inc()
 			w.log.Debug("cannot keep a target's series", "err", err)
 		}
-	case store.Decision:
+	case cluster.Decision:
 		err := w.decisions.AppendDecision(ctx, x)
 		w.mu.Lock()
 		was := w.err
@@ -90,7 +91,7 @@ func (w *writer) write(x any) {
 	}
 }
 
-func (w *writer) decision(d store.Decision) {
+func (w *writer) decision(d cluster.Decision) {
 	if w.decisions != nil {
 		w.put(d, "decision")
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/store"
 )
@@ -50,7 +51,7 @@ func newAPI(t *testing.T, change func(*Options)) *API {
 	o := Options{
 		Pictures:   pictures(func(time.Time) *live.Snapshot { return snap }),
 		Decisions:  entries(grow(), hold(noon.Add(-time.Second))),
-		Scaler:     scaler{webScaled()},
+		Scaled:     scaled(webScaled()),
 		Conditions: func(time.Time) []Condition { return nil },
 		Version:    "1.0.0", Since: noon.Add(-time.Hour),
 		Registerer: prometheus.NewPedanticRegistry(),
@@ -106,7 +107,7 @@ func TestAnswers(t *testing.T) {
 		{"workloads.json", "/plimsoll/v1/workloads"},
 		{"nodes.json", "/plimsoll/v1/nodes"},
 		{"missing.json", "/plimsoll/v1/missing"},
-		{"decisions.json", "/plimsoll/v1/decisions?namespace=demo&kind=Service&name=web&action=Up,Down&start=2026-03-01T11:00:00Z&end=2026-03-01T12:00:00Z&limit=5"},
+		{"decisions.json", "/plimsoll/v1/decisions?namespace=demo&kind=ProcessService&name=web&action=Up,Down&start=2026-03-01T11:00:00Z&end=2026-03-01T12:00:00Z&limit=5"},
 	} {
 		rec := get(h, c.path)
 		if rec.Code != 200 || rec.Header().Get("Content-Type") != "application/json" {
@@ -120,13 +121,13 @@ func TestAnswers(t *testing.T) {
 func TestWorkload(t *testing.T) {
 	var asked []store.DecisionQuery
 	h := served(newAPI(t, func(o *Options) {
-		o.Decisions = log(func(q store.DecisionQuery) ([]store.Decision, error) {
+		o.Decisions = log(func(q store.DecisionQuery) ([]cluster.Decision, error) {
 			asked = append(asked, q)
 			q.Start, q.End = noon.Add(-decisionDay), noon // the handler asks as of now
-			return choose([]store.Decision{grow(), hold(noon.Add(-time.Second)), hold(noon.Add(-time.Minute))}, q), nil
+			return choose([]cluster.Decision{grow(), hold(noon.Add(-time.Second)), hold(noon.Add(-time.Minute))}, q), nil
 		})
 	}))
-	rec := get(h, "/plimsoll/v1/workloads/demo/Service/web")
+	rec := get(h, "/plimsoll/v1/workloads/demo/ProcessService/web")
 	if rec.Code != 200 {
 		t.Fatalf("got %d: %s", rec.Code, rec.Body)
 	}
@@ -139,7 +140,7 @@ func TestWorkload(t *testing.T) {
 func TestScaledWithoutContainers(t *testing.T) {
 	s := webScaled()
 	s.Namespace, s.Name = "batch", "a/b"
-	h := served(newAPI(t, func(o *Options) { o.Scaler = scaler{webScaled(), s}; o.Decisions = nil }))
+	h := served(newAPI(t, func(o *Options) { o.Scaled = scaled(webScaled(), s); o.Decisions = nil }))
 	var list WorkloadList
 	if err := json.Unmarshal(get(h, "/plimsoll/v1/workloads").Body.Bytes(), &list); err != nil {
 		t.Fatal(err)
@@ -147,7 +148,7 @@ func TestScaledWithoutContainers(t *testing.T) {
 	if got := list.Items[0]; got.Namespace != "batch" || got.Scaled == nil || got.Pods != 0 || got.CPU != nil {
 		t.Errorf("got %+v, want the scaled workload without pods first", got)
 	}
-	for _, path := range []string{"batch/Service/a%2Fb", "batch/Service/a/b"} {
+	for _, path := range []string{"batch/ProcessService/a%2Fb", "batch/ProcessService/a/b"} {
 		if rec := get(h, "/plimsoll/v1/workloads/"+path); rec.Code != 200 || !strings.Contains(rec.Body.String(), `"containers"`) == false && rec.Code != 200 {
 			t.Errorf("%s: got %d: %s", path, rec.Code, rec.Body)
 		}
@@ -157,7 +158,7 @@ func TestScaledWithoutContainers(t *testing.T) {
 func TestNothingYet(t *testing.T) {
 	h := served(newAPI(t, func(o *Options) {
 		o.Pictures = pictures(func(time.Time) *live.Snapshot { return nil })
-		o.Scaler, o.Decisions, o.Conditions = nil, nil, nil
+		o.Scaled, o.Decisions, o.Conditions = nil, nil, nil
 	}))
 	for _, path := range []string{"overview", "containers", "workloads", "nodes", "missing", "decisions"} {
 		rec := get(h, "/plimsoll/v1/"+path)
@@ -196,8 +197,8 @@ func TestBadRequests(t *testing.T) {
 		{"nodes?x=1", 400, `unknown parameter "x": this path takes none`},
 		{"missing?x=1", 400, `unknown parameter "x"`},
 		{"workloads?x=1", 400, `unknown parameter "x"`},
-		{"workloads/demo/Service/web?x=1", 400, `unknown parameter "x"`},
-		{"workloads/demo/Service/nope", 404, `there is no workload "demo/Service/nope"`},
+		{"workloads/demo/ProcessService/web?x=1", 400, `unknown parameter "x"`},
+		{"workloads/demo/ProcessService/nope", 404, `there is no workload "demo/ProcessService/nope"`},
 		{"decisions?action=Sideways", 400, `action "Sideways" is not known: allowed are Up, Down, Hold`},
 		{"decisions?action=Up,", 400, `action "" is not known`},
 		{"decisions?start=yesterday", 400, `start "yesterday" is not a time as in RFC 3339`},
@@ -206,8 +207,8 @@ func TestBadRequests(t *testing.T) {
 		{"stream?view=pods", 400, `view "pods" is not known: allowed are overview, workload`},
 		{"stream?view=workload", 400, `workload "" is not of the form namespace/kind/name`},
 		{"stream?workload=demo/web", 400, `workload "demo/web" is not of the form`},
-		{"stream?view=overview&workload=demo/Service/web", 400, `does not go with view "overview"`},
-		{"stream?workload=demo/Service/nope", 404, `there is no workload "demo/Service/nope"`},
+		{"stream?view=overview&workload=demo/ProcessService/web", 400, `does not go with view "overview"`},
+		{"stream?workload=demo/ProcessService/nope", 404, `there is no workload "demo/ProcessService/nope"`},
 	} {
 		rec := get(h, "/plimsoll/v1/"+c.path)
 		if rec.Code != c.status || !strings.Contains(rec.Body.String(), c.says) {
@@ -225,9 +226,9 @@ func TestLogErrors(t *testing.T) {
 		{fmt.Errorf("disk: %w", os.ErrPermission), 500}, {os.ErrDeadlineExceeded, 500},
 	} {
 		h := served(newAPI(t, func(o *Options) {
-			o.Decisions = log(func(store.DecisionQuery) ([]store.Decision, error) { return nil, c.err })
+			o.Decisions = log(func(store.DecisionQuery) ([]cluster.Decision, error) { return nil, c.err })
 		}))
-		for _, path := range []string{"decisions", "workloads/demo/Service/web", "stream?workload=demo/Service/web"} {
+		for _, path := range []string{"decisions", "workloads/demo/ProcessService/web", "stream?workload=demo/ProcessService/web"} {
 			rec := get(h, "/plimsoll/v1/"+path)
 			if rec.Code != c.status || !strings.Contains(rec.Body.String(), "cannot read the decision log") {
 				t.Errorf("%s with %v: got %d %s, want %d", path, c.err, rec.Code, rec.Body, c.status)

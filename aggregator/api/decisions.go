@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/serve"
 	"plimsoll.dev/plimsoll/internal/store"
 )
@@ -13,7 +14,7 @@ import (
 func (a *API) getDecisions(w http.ResponseWriter, r *http.Request) error {
 	p := readParams(r, "namespace", "kind", "name", "action", "start", "end", "limit")
 	q := store.DecisionQuery{
-		Namespace: p.text("namespace"), Kind: p.text("kind"), Name: p.text("name"),
+		Target:  cluster.Target{Namespace: p.text("namespace"), Kind: p.text("kind"), Name: p.text("name")},
 		Actions: p.someOf("action", "Up", "Down", "Hold"),
 		Start:   p.moment("start"), End: p.moment("end"),
 		Limit: p.whole("limit", 100, 1000),
@@ -32,10 +33,9 @@ func (a *API) getDecisions(w http.ResponseWriter, r *http.Request) error {
 }
 
 // decisions reads the log; never nil without an error.
-func (a *API) decisions(ctx context.Context, q store.DecisionQuery) ([]Decision, error) {
-	out := []Decision{}
+func (a *API) decisions(ctx context.Context, q store.DecisionQuery) ([]cluster.Decision, error) {
 	if a.opts.Decisions == nil {
-		return out, nil
+		return []cluster.Decision{}, nil
 	}
 	if q.End.IsZero() {
 		q.End = time.Now()
@@ -46,18 +46,11 @@ func (a *API) decisions(ctx context.Context, q store.DecisionQuery) ([]Decision,
 	if err != nil {
 		return nil, serve.ReadError("the decision log", err)
 	}
-	for _, d := range list {
-		out = append(out, DecisionOf(d))
+	for i := range list {
+		list[i].Time = list[i].Time.UTC()
+		if !json.Valid(list[i].Detail) {
+			list[i].Detail = nil
+		}
 	}
-	return out, nil
-}
-
-// DecisionOf turns an entry of the log into what the API says of it. A detail that is not JSON is left out.
-func DecisionOf(d store.Decision) Decision {
-	out := Decision{Time: d.Time.UTC(), Namespace: d.Namespace, Kind: d.Kind, Name: d.Name,
-		Action: d.Action, From: d.From, To: d.To, Reason: d.Reason, Message: d.Message}
-	if len(d.Detail) > 0 && json.Valid(d.Detail) {
-		out.Detail = json.RawMessage(d.Detail)
-	}
-	return out
+	return append([]cluster.Decision{}, list...), nil
 }

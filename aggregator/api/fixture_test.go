@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/store"
 )
@@ -68,7 +69,7 @@ func snapshotOf(nodes, containers []*live.Item) *live.Snapshot {
 		w.Values[0].Rate += cpu
 		w.Values[1].V += ws
 		if c.Gap != nil {
-			w.Gap = &live.Gap{Since: c.Gap.Since, Reason: "member", Detail: c.Entity.String()}
+			w.Gap = &cluster.Gap{Since: c.Gap.Since, Reason: "member", Detail: c.Entity.String()}
 		}
 	}
 	slices.SortFunc(s.Workloads, func(a, b *live.Item) int {
@@ -95,7 +96,7 @@ func machine() *live.Snapshot {
 		val{metric.FilesystemLimit, "/dev/loop0", 1e6, 0}, val{metric.FilesystemAvailable, "/dev/loop0", 0, 0},
 		val{metric.FilesystemLimit, "/run", 1e9, 0}, val{metric.FilesystemAvailable, "/run", 1e6, 0})
 	web := func(n string, cpu, ws, throttled float64) *live.Item {
-		return container("demo", "Service", "web", "web-"+n, "process", "/plimsoll/demo/web-"+n,
+		return container("demo", "ProcessService", "web", "web-"+n, "process", "/plimsoll/demo/web-"+n,
 			val{metric.CPUUsage, "", 100, cpu}, val{metric.CPULimit, "", 1, 0}, val{metric.CPURequest, "", .25, 0},
 			val{metric.MemoryWorkingSet, "", ws * mib, 0}, val{metric.MemoryLimit, "", 64 * mib, 0},
 			val{metric.CPUPeriods, "", 1000, 10}, val{metric.CPUThrottledPeriods, "", 100, 10 * throttled},
@@ -106,7 +107,7 @@ func machine() *live.Snapshot {
 		val{metric.CPUWaiting, "", 4, .01}, val{metric.NetworkReceive, "eth0", 1e6, 1000}, val{metric.DiskWrite, "sda", 1e6, 4096.4})
 	pg.Entity.Image = "postgres:16"
 	batch := container("cgroup", "Cgroup", "batch", "batch", "cgroup", "/my/batch")
-	batch.Gap = &live.Gap{Since: noon.Add(-12 * time.Second), Reason: "permission", Detail: "reader was refused (permission)"}
+	batch.Gap = &cluster.Gap{Since: noon.Add(-12 * time.Second), Reason: "permission", Detail: "reader was refused (permission)"}
 	batch.Start = time.Time{}
 	return snapshotOf([]*live.Item{node}, []*live.Item{
 		batch,
@@ -124,19 +125,19 @@ type pictures func(now time.Time) *live.Snapshot
 func (f pictures) Snapshot(now time.Time) *live.Snapshot { return f(now) }
 
 // log is a decision log in memory; its owner does not write while others read.
-type log func(q store.DecisionQuery) ([]store.Decision, error)
+type log func(q store.DecisionQuery) ([]cluster.Decision, error)
 
-func (f log) Decisions(_ context.Context, q store.DecisionQuery) ([]store.Decision, error) {
+func (f log) Decisions(_ context.Context, q store.DecisionQuery) ([]cluster.Decision, error) {
 	return f(q)
 }
 
 // entries answers queries from a list, newest first, as a store does.
-func entries(list ...store.Decision) log {
-	return func(q store.DecisionQuery) ([]store.Decision, error) { return choose(list, q), nil }
+func entries(list ...cluster.Decision) log {
+	return func(q store.DecisionQuery) ([]cluster.Decision, error) { return choose(list, q), nil }
 }
 
-func choose(list []store.Decision, q store.DecisionQuery) []store.Decision {
-	var out []store.Decision
+func choose(list []cluster.Decision, q store.DecisionQuery) []cluster.Decision {
+	var out []cluster.Decision
 	for _, d := range list {
 		switch {
 		case q.Namespace != "" && q.Namespace != d.Namespace, q.Kind != "" && q.Kind != d.Kind, q.Name != "" && q.Name != d.Name:
@@ -146,34 +147,35 @@ func choose(list []store.Decision, q store.DecisionQuery) []store.Decision {
 			out = append(out, d)
 		}
 	}
-	slices.SortStableFunc(out, func(a, b store.Decision) int { return b.Time.Compare(a.Time) })
+	slices.SortStableFunc(out, func(a, b cluster.Decision) int { return b.Time.Compare(a.Time) })
 	if q.Limit > 0 && len(out) > q.Limit {
 		out = out[:q.Limit]
 	}
 	return out
 }
 
-type scaler []Scaled
-
-func (s scaler) Scaled(time.Time) []Scaled { return s }
+// scaled is an autoscaler that looks after these.
+func scaled(s ...cluster.Scaled) func(time.Time) []cluster.Scaled {
+	return func(time.Time) []cluster.Scaled { return s }
+}
 
 func ptr[T any](v T) *T { return &v }
 
-func webScaled() Scaled {
-	return Scaled{Namespace: "demo", Kind: "Service", Name: "web", Mode: "Auto", Min: 2, Max: 10, Replicas: 3, Ready: 3, Wished: 5,
-		Metrics: []Load{{Name: "cpu", Type: "Resource", Load: ptr(1.04), Target: ptr(.7), Of: "250m CPU", Noise: ptr(.06), Window: 3}},
-		Last:    ptr(DecisionOf(grow())), Change: ptr(DecisionOf(grow())),
-		Members: []Replica{{Name: "web-1", State: "ready", CPU: ptr(.88), Memory: ptr(49.0 * mib), Since: ptr(noon.Add(-time.Hour))}},
+func webScaled() cluster.Scaled {
+	return cluster.Scaled{Target: cluster.Target{APIVersion: cluster.APIVersion, Kind: cluster.ProcessService, Namespace: "demo", Name: "web"}, Mode: "Auto", Min: 2, Max: 10, Replicas: 3, Ready: 3, Desired: 5,
+		Metrics: []cluster.Load{{Name: "cpu", Type: "Resource", Load: ptr(1.04), Target: ptr(.7), Of: "250m CPU", Noise: ptr(.06), Window: 3}},
+		Last:    ptr(grow()), Change: ptr(grow()),
+		Members: []cluster.Member{{Name: "web-1", State: "ready", CPU: ptr(.88), Memory: ptr(49.0 * mib), Since: ptr(noon.Add(-time.Hour))}},
 		Policy:  "minReplicas: 2\nmaxReplicas: 10\n", Updated: ptr(noon)}
 }
 
-func grow() store.Decision {
-	return store.Decision{Time: noon.Add(-2 * time.Second), Namespace: "demo", Kind: "Service", Name: "web", Action: "Up", From: 3, To: 5,
+func grow() cluster.Decision {
+	return cluster.Decision{Time: noon.Add(-2 * time.Second), Target: cluster.Target{APIVersion: cluster.APIVersion, Kind: cluster.ProcessService, Namespace: "demo", Name: "web"}, Action: "Up", From: 3, To: 5,
 		Reason: "CPUAboveTarget", Message: "Load stood at 104 % of request for 3 s, clear of its noise (±6 %); 5 replicas bring it to 70 %.",
 		Detail: []byte(`{"schema":"plimsoll.dev/decision/v1","action":"Up"}`)}
 }
 
-func hold(at time.Time) store.Decision {
-	return store.Decision{Time: at, Namespace: "demo", Kind: "Service", Name: "web", Action: "Hold", From: 3, To: 3,
+func hold(at time.Time) cluster.Decision {
+	return cluster.Decision{Time: at, Target: cluster.Target{APIVersion: cluster.APIVersion, Kind: cluster.ProcessService, Namespace: "demo", Name: "web"}, Action: "Hold", From: 3, To: 3,
 		Reason: "WithinTolerance", Message: "Load at 71 % of request, within 10 % of its line at 70 %."}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -70,7 +71,7 @@ func missing(s *live.Snapshot) []MissingItem {
 		for _, it := range list {
 			if unaccounted(it, s.Time) {
 				out = append(out, MissingItem{Level: it.Entity.Level.String(), Title: TitleOf(it.Entity), ID: idOf(it.Entity),
-					Gap: Gap{Since: it.First.UTC(), Reason: "unaccounted", Detail: noCPU}})
+					Gap: cluster.Gap{Since: it.First.UTC(), Reason: "unaccounted", Detail: noCPU}})
 			}
 			if it.Gap == nil || it.Gap.Reason == "member" {
 				continue

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -36,10 +37,10 @@ func TestHurtWords(t *testing.T) {
 	f(Container{}, ache{wasKill: true, killed: time.Second}, "OOM kill just now")
 	f(Container{}, ache{wasStart: true, restart: 42 * time.Second}, "restarted 42 s ago")
 	f(Container{CPUPressure: ptr(.5), IOPressure: ptr(.05), MemoryPressure: ptr(.03)}, ache{}, "CPU pressure 50 %, memory pressure 3.0 %")
-	f(Container{Gap: &Gap{Reason: "permission"}}, ache{}, "no data: permission")
-	f(Container{Gap: &Gap{Reason: "starting"}}, ache{}, "")
-	f(Container{Gap: &Gap{Reason: "stale"}}, ache{}, "no data: stale")
-	f(Container{Gap: &Gap{Reason: "stale"}}, ache{ended: true}, "")
+	f(Container{Gap: &cluster.Gap{Reason: "permission"}}, ache{}, "no data: permission")
+	f(Container{Gap: &cluster.Gap{Reason: "starting"}}, ache{}, "")
+	f(Container{Gap: &cluster.Gap{Reason: "stale"}}, ache{}, "no data: stale")
+	f(Container{Gap: &cluster.Gap{Reason: "stale"}}, ache{ended: true}, "")
 }
 
 // Worst first, as a person on call would look.
@@ -58,7 +59,7 @@ func TestHurtOrder(t *testing.T) {
 		{"restarted just now", Container{}, ache{wasStart: true}},
 		{"throttled 15 %", Container{Throttled: ptr(.15)}, ache{}},
 		{"memory 80 %", mem(.8), ache{}},
-		{"not readable", Container{Gap: &Gap{Reason: "permission"}}, ache{}},
+		{"not readable", Container{Gap: &cluster.Gap{Reason: "permission"}}, ache{}},
 		{"CPU at its limit", Container{CPU: ptr(.99), CPULimit: ptr(1.0)}, ache{}},
 		{"some wait for a CPU", Container{CPUPressure: ptr(.1)}, ache{}},
 		{"well", Container{CPU: ptr(2.0)}, ache{}},
@@ -181,13 +182,13 @@ func TestKillsAreBounded(t *testing.T) {
 }
 
 func TestRestartHurts(t *testing.T) {
-	f := func(runtime string, member *Replica, want string, restarts float64) {
+	f := func(runtime string, member *cluster.Member, want string, restarts float64) {
 		t.Helper()
-		it := container("demo", "Service", "web", "web-1", runtime, "/x")
+		it := container("demo", "ProcessService", "web", "web-1", runtime, "/x")
 		it.Restarts, it.Start = 2, noon.Add(-time.Minute)
-		var scaled []Scaled
+		var scaled []cluster.Scaled
 		if member != nil {
-			scaled = []Scaled{{Namespace: "demo", Name: "web", Members: []Replica{*member}}}
+			scaled = []cluster.Scaled{{Target: cluster.Target{Namespace: "demo", Name: "web"}, Members: []cluster.Member{*member}}}
 		}
 		got := newPicture(snapshotOf(nil, []*live.Item{it}), newKills(), replicas(scaled)).containers[0]
 		if got.Why != want || or(got.Restarts) != restarts {
@@ -197,16 +198,16 @@ func TestRestartHurts(t *testing.T) {
 	f("docker", nil, "restarted 1 min ago", 2)
 	f("cgroup", nil, "", 2)
 	f("process", nil, "", 2)
-	f("process", &Replica{Name: "web-1", Since: ptr(noon.Add(-time.Minute))}, "", 0) // scaled down and up again
-	f("process", &Replica{Name: "web-1", Since: ptr(noon.Add(-5 * time.Second)), Restarts: 3}, "restarted 5 s ago", 3)
+	f("process", &cluster.Member{Name: "web-1", Since: ptr(noon.Add(-time.Minute))}, "", 0) // scaled down and up again
+	f("process", &cluster.Member{Name: "web-1", Since: ptr(noon.Add(-5 * time.Second)), Restarts: 3}, "restarted 5 s ago", 3)
 }
 
 // What has ended is shown for a moment, but it neither hurts nor counts.
 func TestEnded(t *testing.T) {
 	node := item(metric.Entity{Level: metric.Node, Node: "n1", ID: "/"})
-	alive := container("demo", "Service", "web", "web-1", "process", "/x", val{metric.CPUUsage, "", 1, .1})
-	over := container("demo", "Service", "web", "web-2", "process", "/y")
-	over.Gap = &live.Gap{Since: noon.Add(-6 * time.Second), Reason: "stale"}
+	alive := container("demo", "ProcessService", "web", "web-1", "process", "/x", val{metric.CPUUsage, "", 1, .1})
+	over := container("demo", "ProcessService", "web", "web-2", "process", "/y")
+	over.Gap = &cluster.Gap{Since: noon.Add(-6 * time.Second), Reason: "stale"}
 	s := snapshotOf([]*live.Item{node}, []*live.Item{alive, over})
 	p := newPicture(s, newKills(), nil)
 	if c := p.containers[1]; c.Title != "demo/web-2" || c.Hurt != 0 || c.Gap == nil || p.node.Containers != 1 {
@@ -215,11 +216,11 @@ func TestEnded(t *testing.T) {
 	if w := p.workloads(nil)[0]; w.Pods != 1 {
 		t.Errorf("got %d pods, want 1", w.Pods)
 	}
-	over.Gap = &live.Gap{Since: noon.Add(-20 * time.Second), Reason: "stale"}
+	over.Gap = &cluster.Gap{Since: noon.Add(-20 * time.Second), Reason: "stale"}
 	if n := len(newPicture(s, newKills(), nil).containers); n != 1 {
 		t.Errorf("20 s after it has ended there are %d rows, want 1", n)
 	}
-	node.Gap = &live.Gap{Since: noon.Add(-20 * time.Second), Reason: "stale"} // now the machine itself is silent
+	node.Gap = &cluster.Gap{Since: noon.Add(-20 * time.Second), Reason: "stale"} // now the machine itself is silent
 	if c := newPicture(s, newKills(), nil).containers[0]; c.Why != "no data: stale" {
 		t.Errorf("got %q", c.Why)
 	}

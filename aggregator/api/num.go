@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -76,9 +77,9 @@ func or(p *float64) float64 {
 	return *p
 }
 
-func gapOf(g *live.Gap) *Gap {
+func gapOf(g *cluster.Gap) *cluster.Gap {
 	if g == nil {
 		return nil
 	}
-	return &Gap{Since: g.Since.UTC(), Reason: g.Reason, Detail: g.Detail}
+	return &cluster.Gap{Since: g.Since.UTC(), Reason: g.Reason, Detail: g.Detail}
 }

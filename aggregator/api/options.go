@@ -10,8 +10,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"plimsoll.dev/plimsoll/aggregator/capacity"
 	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/store"
 )
 
@@ -22,22 +22,16 @@ type Pictures interface {
 
 // Decisions reads the decision log, newest first.
 type Decisions interface {
-	Decisions(ctx context.Context, q store.DecisionQuery) ([]store.Decision, error)
-}
-
-// Scaler tells what the autoscaler looks after at a moment. The answer belongs to the caller.
-type Scaler interface {
-	Scaled(now time.Time) []Scaled
+	Decisions(ctx context.Context, q store.DecisionQuery) ([]cluster.Decision, error)
 }
 
 // Options says what the API reads from and how it presents itself.
 type Options struct {
 	Pictures  Pictures  // required
 	Decisions Decisions // nil: there is no decision log, all its answers are empty
-	Scaler    Scaler    // nil: nothing is scaled
-	History   History   // nil: there is no past to ask for
-	// Targets are the loads that the autoscaler keeps, which advice on requests must leave alone; nil: none.
-	Targets    func(now time.Time) []capacity.Target
+	// Scaled tells what the autoscaler looks after at a moment; the list belongs to the caller. nil: nothing is scaled.
+	Scaled     func(now time.Time) []cluster.Scaled
+	History    History                         // nil: there is no past to ask for
 	Conditions func(now time.Time) []Condition // what is wrong with Plimsoll itself; nil: nothing ever is
 
 	Version  string

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -52,12 +53,12 @@ func emptyPicture(now, since time.Time) *picture {
 	}
 	return &picture{
 		snap: &live.Snapshot{Time: now}, time: now.UTC(),
-		node:  Node{Gap: &Gap{Since: since.UTC(), Reason: "starting", Detail: "no machine has sent a sample yet"}},
+		node:  Node{Gap: &cluster.Gap{Since: since.UTC(), Reason: "starting", Detail: "no machine has sent a sample yet"}},
 		nodes: []Node{},
 	}
 }
 
-func newPicture(snap *live.Snapshot, k *kills, members map[replicaKey]*Replica) *picture {
+func newPicture(snap *live.Snapshot, k *kills, members map[replicaKey]*cluster.Member) *picture {
 	p := &picture{
 		snap: snap, time: snap.Time.UTC(),
 		containers: make([]*Container, 0, len(snap.Containers)),
@@ -123,8 +124,8 @@ func keyOfEntity(e *metric.Entity) containerKey {
 type replicaKey struct{ namespace, workload, pod string }
 
 // replicas are the members of all scaled workloads, by their names.
-func replicas(scaled []Scaled) map[replicaKey]*Replica {
-	out := map[replicaKey]*Replica{}
+func replicas(scaled []cluster.Scaled) map[replicaKey]*cluster.Member {
+	out := map[replicaKey]*cluster.Member{}
 	for i := range scaled {
 		for j := range scaled[i].Members {
 			m := &scaled[i].Members[j]
@@ -145,7 +146,7 @@ func ended(it *live.Item, fresh map[string]bool) bool {
 
 // acheOf looks up what the row does not show. A replica that comes back under its name after the workload had
 // been scaled down was not restarted; whoever runs it knows. Nor was a plain cgroup that somebody made anew.
-func acheOf(it *live.Item, m *Replica, k *kills, now time.Time) ache {
+func acheOf(it *live.Item, m *cluster.Member, k *kills, now time.Time) ache {
 	var a ache
 	a.killed, a.wasKill = k.age(it.Entity, now)
 	var since time.Time

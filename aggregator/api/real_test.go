@@ -24,9 +24,9 @@ func TestWithRealRooms(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := newRig(t, func(o *Options) { o.Pictures, o.Decisions, o.Scaler = pic, db, nil })
+		r := newRig(t, func(o *Options) { o.Pictures, o.Decisions, o.Scaled = pic, db, nil })
 		node := &metric.Entity{Level: metric.Node, Node: "n1", ID: "/"}
-		web := &metric.Entity{Level: metric.Container, Node: "n1", Namespace: "demo", WorkloadKind: "Service", Workload: "web",
+		web := &metric.Entity{Level: metric.Container, Node: "n1", Namespace: "demo", WorkloadKind: "ProcessService", Workload: "web",
 			Pod: "web-1", Container: "web", Runtime: "process", ID: "/plimsoll-7/demo/web/web-1"}
 		start, kills := time.Now().Add(-time.Minute), 0.0
 		feed := func(seconds int) {
@@ -65,7 +65,7 @@ func TestWithRealRooms(t *testing.T) {
 			t.Errorf("got %s, want %s", got, want)
 		}
 
-		events, _ := r.open("?workload=demo/Service/web")
+		events, _ := r.open("?workload=demo/ProcessService/web")
 		time.Sleep(500 * time.Millisecond)
 		d := grow()
 		d.Time = time.Now()

@@ -103,11 +103,7 @@ func (a *API) getRightsize(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var targets []capacity.Target
-	if a.opts.Targets != nil {
-		targets = a.opts.Targets(now)
-	}
-	rs, err := capacity.Rightsize(r.Context(), a.opts.History, snap, targets, o)
+	rs, err := capacity.Rightsize(r.Context(), a.opts.History, snap, a.scaled(now), o)
 	if err != nil {
 		return reportError(err)
 	}

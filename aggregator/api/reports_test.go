@@ -11,6 +11,7 @@ import (
 
 	"plimsoll.dev/plimsoll/aggregator/capacity"
 	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/store"
 )
@@ -112,9 +113,7 @@ func reporting(t *testing.T, change func(*Options)) *API {
 		snap := shop()
 		o.Pictures = pictures(func(time.Time) *live.Snapshot { return snap })
 		o.History = told(func(store.Query) error { return nil })
-		o.Targets = func(time.Time) []capacity.Target {
-			return []capacity.Target{{Namespace: "shop", Kind: "Deployment", Name: "cart", CPU: ptr(.7)}}
-		}
+		o.Scaled = scaled(cluster.Scaled{Target: cluster.Target{Namespace: "shop", Kind: "Deployment", Name: "cart"}, Utilizations: []cluster.Utilization{{Resource: "cpu", Share: .7}}})
 		if change != nil {
 			change(o)
 		}

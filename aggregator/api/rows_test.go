@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -70,9 +71,9 @@ func TestSeveralMachines(t *testing.T) {
 			val{metric.CPUCapacity, "", 2, 0}, val{metric.CPUUsage, "", 1, .5}, val{metric.CPUWaiting, "", 1, .1 * float64(i+1)},
 			val{metric.FilesystemLimit, "/dev/vda", 100, 0}, val{metric.FilesystemAvailable, "/dev/vda", float64(50 - 10*i), 0}))
 	}
-	nodes[1].Gap = &live.Gap{Since: noon, Reason: "stale"}
-	one := container("demo", "Service", "web", "web-1", "process", "/x", val{metric.CPUUsage, "", 1, .4})
-	two := container("demo", "Service", "web", "web-2", "process", "/y", val{metric.CPUUsage, "", 1, .6})
+	nodes[1].Gap = &cluster.Gap{Since: noon, Reason: "stale"}
+	one := container("demo", "ProcessService", "web", "web-1", "process", "/x", val{metric.CPUUsage, "", 1, .4})
+	two := container("demo", "ProcessService", "web", "web-2", "process", "/y", val{metric.CPUUsage, "", 1, .6})
 	two.Entity.Node = "n2"
 	p := newPicture(snapshotOf(nodes, []*live.Item{one, two}), newKills(), nil)
 	n := p.node

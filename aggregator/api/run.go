@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/serve"
 	"plimsoll.dev/plimsoll/internal/store"
@@ -77,7 +78,7 @@ type publisher struct {
 // recent is what the log said of a workload not long ago.
 type recent struct {
 	at   time.Time
-	list []Decision
+	list []cluster.Decision
 }
 
 func (p *publisher) publish(ctx context.Context, now time.Time) {
@@ -90,7 +91,7 @@ func (p *publisher) publish(ctx context.Context, now time.Time) {
 	}
 	pic := a.picture(now)
 	for v := range views {
-		f, err := a.frame(pic, now, v, func() ([]Decision, error) { return p.decisions(ctx, now, v.workload) })
+		f, err := a.frame(pic, now, v, func() ([]cluster.Decision, error) { return p.decisions(ctx, now, v.workload) })
 		if err != nil {
 			a.log.Error("cannot make an event", "workload", v.workload.String(), "error", err)
 			continue
@@ -101,7 +102,7 @@ func (p *publisher) publish(ctx context.Context, now time.Time) {
 }
 
 // decisions reads a workload's decisions, not each second anew. What cannot be read now is as it was.
-func (p *publisher) decisions(ctx context.Context, now time.Time, k workloadKey) ([]Decision, error) {
+func (p *publisher) decisions(ctx context.Context, now time.Time, k workloadKey) ([]cluster.Decision, error) {
 	r, ok := p.recent[k]
 	if ok && now.Sub(r.at) < refetchEvery {
 		return r.list, nil
@@ -116,7 +117,7 @@ func (p *publisher) decisions(ctx context.Context, now time.Time, k workloadKey)
 }
 
 // frame makes the event of a view. A workload that is no more is told as "gone".
-func (a *API) frame(pic *picture, now time.Time, v view, decisions func() ([]Decision, error)) (frame, error) {
+func (a *API) frame(pic *picture, now time.Time, v view, decisions func() ([]cluster.Decision, error)) (frame, error) {
 	id := pic.time.UnixMilli()
 	if !v.isWorkload() {
 		return newFrame("overview", id, a.overview(pic, now, v.sel))
@@ -174,7 +175,7 @@ type seenKey struct {
 }
 
 // look returns what is new, oldest first. While nobody listens it does not read.
-func (f *follower) look(ctx context.Context, now time.Time) []Decision {
+func (f *follower) look(ctx context.Context, now time.Time) []cluster.Decision {
 	if len(f.api.hub.views()) == 0 {
 		f.floor = now
 		clear(f.seen)
@@ -189,7 +190,7 @@ func (f *follower) look(ctx context.Context, now time.Time) []Decision {
 		f.failing = err != nil
 		f.api.log.Warn("following the decision log", "failing", f.failing, "error", err)
 	}
-	var out []Decision
+	var out []cluster.Decision
 	for _, d := range slices.Backward(list) {
 		key := seenKey{workloadKey{d.Namespace, d.Kind, d.Name}, d.Time.UnixNano()}
 		if _, old := f.seen[key]; !old {
@@ -206,7 +207,7 @@ func (f *follower) look(ctx context.Context, now time.Time) []Decision {
 }
 
 // tell sends a decision to the streams that show its workload or the overview.
-func (a *API) tell(d Decision) {
+func (a *API) tell(d cluster.Decision) {
 	f, err := newFrame("decision", 0, d)
 	if err != nil {
 		a.log.Error("cannot make an event", "error", err)

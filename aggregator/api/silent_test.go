@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -15,9 +16,9 @@ func TestSilentMachineHasNoPresentValues(t *testing.T) {
 		silent time.Duration
 		want   bool
 	}{{5 * time.Second, true}, {20 * time.Second, false}} {
-		gap := &live.Gap{Since: noon.Add(-c.silent), Reason: "stale", Detail: "no sample"}
+		gap := &cluster.Gap{Since: noon.Add(-c.silent), Reason: "stale", Detail: "no sample"}
 		n := item(metric.Entity{Level: metric.Node, Node: "n1"}, val{metric.CPUCapacity, "", 4, 0}, val{metric.LoadAverage1m, "", 2, 0}, val{metric.DiskWrite, "", 0, 100})
-		web := container("demo", "Service", "web", "web-1", "process", "/web-1", val{metric.DiskWrite, "", 0, 100}, val{metric.MemoryLimit, "", 100, 0})
+		web := container("demo", "ProcessService", "web", "web-1", "process", "/web-1", val{metric.DiskWrite, "", 0, 100}, val{metric.MemoryLimit, "", 100, 0})
 		n.Gap, web.Gap = gap, gap
 		pic := newPicture(snapshotOf([]*live.Item{n}, []*live.Item{web}), newKills(), nil)
 		row, box := pic.nodes[0], pic.containers[0]

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 const (
@@ -29,7 +31,7 @@ func (a *API) getStream(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	first, err := a.frame(pic, now, v, func() ([]Decision, error) { return a.workloadDecisions(r.Context(), now, v.workload) })
+	first, err := a.frame(pic, now, v, func() ([]cluster.Decision, error) { return a.workloadDecisions(r.Context(), now, v.workload) })
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/store"
 )
@@ -191,7 +192,7 @@ func TestStreamOfAWorkload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var gone, reads atomic.Int32
 		r := newRig(t, func(o *Options) {
-			o.Scaler = nil
+			o.Scaled = nil
 			o.Pictures = pictures(func(now time.Time) *live.Snapshot {
 				s := moving(now)
 				if gone.Load() > 0 {
@@ -199,14 +200,14 @@ func TestStreamOfAWorkload(t *testing.T) {
 				}
 				return s
 			})
-			o.Decisions = log(func(q store.DecisionQuery) ([]store.Decision, error) {
+			o.Decisions = log(func(q store.DecisionQuery) ([]cluster.Decision, error) {
 				if len(q.Actions) == 2 {
 					reads.Add(1)
 				}
 				return nil, nil
 			})
 		})
-		events, _ := r.open("?view=workload&workload=demo/Service/web")
+		events, _ := r.open("?view=workload&workload=demo/ProcessService/web")
 		time.Sleep(4500 * time.Millisecond)
 		gone.Store(1)
 		time.Sleep(time.Second)
@@ -229,21 +230,21 @@ func TestStreamOfAWorkload(t *testing.T) {
 
 func TestStreamTellsDecisions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var list atomic.Pointer[[]store.Decision]
-		list.Store(&[]store.Decision{})
+		var list atomic.Pointer[[]cluster.Decision]
+		list.Store(&[]cluster.Decision{})
 		add := func(name string, at time.Time) {
 			d := grow()
 			d.Name, d.Time = name, at
-			l := append([]store.Decision{d}, *list.Load()...)
+			l := append([]cluster.Decision{d}, *list.Load()...)
 			list.Store(&l)
 		}
 		r := newRig(t, func(o *Options) {
-			o.Decisions = log(func(q store.DecisionQuery) ([]store.Decision, error) { return choose(*list.Load(), q), nil })
+			o.Decisions = log(func(q store.DecisionQuery) ([]cluster.Decision, error) { return choose(*list.Load(), q), nil })
 		})
 		add("web", time.Now().Add(-time.Minute)) // history
 		time.Sleep(5 * time.Second)
 		overview, _ := r.open("")
-		workload, _ := r.open("?workload=demo/Service/web")
+		workload, _ := r.open("?workload=demo/ProcessService/web")
 		time.Sleep(1500 * time.Millisecond)
 		add("api", time.Now())
 		add("web", time.Now())
@@ -252,7 +253,7 @@ func TestStreamTellsDecisions(t *testing.T) {
 		decisions := func(in <-chan event) (out []string) {
 			for len(in) > 0 {
 				if e := <-in; e.name == "decision" {
-					var d Decision
+					var d cluster.Decision
 					if err := json.Unmarshal([]byte(e.data), &d); err != nil {
 						t.Error(err)
 					}
@@ -376,7 +377,7 @@ func BenchmarkTick(b *testing.B) {
 	snap := machine()
 	var list []*live.Item
 	for i := range 450 {
-		it := container("demo", "Service", fmt.Sprint("w", i%40), fmt.Sprint("c", i), "docker", fmt.Sprint("/docker/", i),
+		it := container("demo", "ProcessService", fmt.Sprint("w", i%40), fmt.Sprint("c", i), "docker", fmt.Sprint("/docker/", i),
 			val{metric.CPUUsage, "", 1, .01 * float64(i)}, val{metric.MemoryWorkingSet, "", 1e7, 0}, val{metric.MemoryLimit, "", 2e7, 0},
 			val{metric.CPUPeriods, "", 1, 10}, val{metric.CPUThrottledPeriods, "", 1, float64(i % 10)}, val{metric.OOMKills, "", 0, 0})
 		list = append(list, it)

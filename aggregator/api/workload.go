@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/store"
 )
@@ -49,21 +50,21 @@ func (a *API) getWorkload(w http.ResponseWriter, r *http.Request) error {
 }
 
 // scaled returns what the autoscaler looks after, by namespace and name; never nil.
-func (a *API) scaled(now time.Time) []Scaled {
-	out := []Scaled{}
-	if a.opts.Scaler != nil {
-		out = append(out, a.opts.Scaler.Scaled(now)...)
+func (a *API) scaled(now time.Time) []cluster.Scaled {
+	out := []cluster.Scaled{}
+	if a.opts.Scaled != nil {
+		out = append(out, a.opts.Scaled(now)...)
 	}
-	slices.SortStableFunc(out, func(x, y Scaled) int {
+	slices.SortStableFunc(out, func(x, y cluster.Scaled) int {
 		return cmp.Or(cmp.Compare(x.Namespace, y.Namespace), cmp.Compare(x.Name, y.Name), cmp.Compare(x.Kind, y.Kind))
 	})
 	return out
 }
 
 // workloads lists all workloads with their sums, those that are scaled but have nothing running included.
-func (p *picture) workloads(scaled []Scaled) []Workload {
+func (p *picture) workloads(scaled []cluster.Scaled) []Workload {
 	out := make([]Workload, 0, len(p.snap.Workloads))
-	left := make(map[workloadKey]*Scaled, len(scaled))
+	left := make(map[workloadKey]*cluster.Scaled, len(scaled))
 	for i := range scaled {
 		left[workloadKey{scaled[i].Namespace, scaled[i].Kind, scaled[i].Name}] = &scaled[i]
 	}
@@ -82,7 +83,7 @@ func (p *picture) workloads(scaled []Scaled) []Workload {
 }
 
 // sums makes a workload's row; it is nil where the workload has nothing running.
-func (p *picture) sums(it *live.Item, k workloadKey, s *Scaled) Workload {
+func (p *picture) sums(it *live.Item, k workloadKey, s *cluster.Scaled) Workload {
 	w := Workload{Time: p.time, Namespace: k.namespace, Kind: k.kind, Name: k.name, Scaled: s}
 	if it != nil {
 		w.CPU = rate(it, metric.CPUUsage, decCores)
@@ -111,7 +112,7 @@ func (p *picture) living(w *live.Item) int {
 // workload makes the answer about one workload, all but its decisions.
 func (a *API) workload(p *picture, now time.Time, k workloadKey) (Workload, error) {
 	it := p.workload(k.namespace, k.kind, k.name)
-	var s *Scaled
+	var s *cluster.Scaled
 	for _, x := range a.scaled(now) {
 		if (workloadKey{x.Namespace, x.Kind, x.Name}) == k {
 			s = &x
@@ -131,8 +132,8 @@ func (a *API) workload(p *picture, now time.Time, k workloadKey) (Workload, erro
 }
 
 // workloadDecisions returns the changes of the last day and the newest hold, newest first.
-func (a *API) workloadDecisions(ctx context.Context, now time.Time, k workloadKey) ([]Decision, error) {
-	q := store.DecisionQuery{Namespace: k.namespace, Kind: k.kind, Name: k.name, End: now,
+func (a *API) workloadDecisions(ctx context.Context, now time.Time, k workloadKey) ([]cluster.Decision, error) {
+	q := store.DecisionQuery{Target: cluster.Target{Namespace: k.namespace, Kind: k.kind, Name: k.name}, End: now,
 		Start: now.Add(-decisionDay), Actions: []string{"Up", "Down"}, Limit: decisionsMax}
 	changes, err := a.decisions(ctx, q)
 	if err != nil {
@@ -144,6 +145,6 @@ func (a *API) workloadDecisions(ctx context.Context, now time.Time, k workloadKe
 		return nil, err
 	}
 	out := slices.Concat(changes, holds)
-	slices.SortStableFunc(out, func(x, y Decision) int { return y.Time.Compare(x.Time) })
+	slices.SortStableFunc(out, func(x, y cluster.Decision) int { return y.Time.Compare(x.Time) })
 	return out, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/store"
 	"plimsoll.dev/plimsoll/internal/store/influx/influxql"
@@ -117,7 +118,7 @@ func TestFewQuestions(t *testing.T) {
 	for len(c.asked) > 0 {
 		<-c.asked
 	}
-	if _, err := Rightsize(t.Context(), c, s, []Target{{Name: "w", Kind: "Deployment", CPU: at(0.5), Memory: at(0.5)}}, RightsizeOptions{Namespace: "ns"}); err != nil {
+	if _, err := Rightsize(t.Context(), c, s, []cluster.Scaled{{Target: cluster.Target{Name: "w", Kind: "Deployment"}, Utilizations: []cluster.Utilization{{Resource: "cpu", Share: 0.5}, {Resource: "memory", Share: 0.5}}}}, RightsizeOptions{Namespace: "ns"}); err != nil {
 		t.Fatal(err)
 	}
 	n := len(c.asked)
@@ -139,7 +140,7 @@ func TestEveryStoreUnderstands(t *testing.T) {
 		if _, err := Capacity(t.Context(), c, s, CapacityOptions{Window: w}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Rightsize(t.Context(), c, s, []Target{{Name: "a.b*c", Kind: "Deployment", CPU: at(0.5), Memory: at(0.5)}}, RightsizeOptions{Window: w}); err != nil {
+		if _, err := Rightsize(t.Context(), c, s, []cluster.Scaled{{Target: cluster.Target{Name: "a.b*c", Kind: "Deployment"}, Utilizations: []cluster.Utilization{{Resource: "cpu", Share: 0.5}, {Resource: "memory", Share: 0.5}}}}, RightsizeOptions{Window: w}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -67,32 +68,37 @@ func (o *RightsizeOptions) wants(k id) bool {
 // goal is the load that a container's replicas are kept at.
 type goal struct{ cpu, memory *float64 }
 
-// goalOf finds the target of a container.
-func goalOf(targets []Target, k id) goal {
+// goalOf finds what a container's replicas are kept at.
+func goalOf(scaled []cluster.Scaled, k id) goal {
 	var g goal
-	for i := range targets {
-		t := &targets[i]
-		if t.Namespace != k.namespace || t.Kind != k.kind || t.Name != k.workload || t.Container != "" && t.Container != k.container {
+	for i := range scaled {
+		t := &scaled[i]
+		if t.Namespace != k.namespace || t.Kind != k.kind || t.Name != k.workload {
 			continue
 		}
-		if t.CPU != nil && *t.CPU > 0 {
-			g.cpu = t.CPU
-		}
-		if t.Memory != nil && *t.Memory > 0 {
-			g.memory = t.Memory
+		for j := range t.Utilizations {
+			u := &t.Utilizations[j]
+			if u.Container != "" && u.Container != k.container || u.Share <= 0 {
+				continue
+			}
+			switch u.Resource {
+			case "cpu":
+				g.cpu = &u.Share
+			case "memory":
+				g.memory = &u.Share
+			}
 		}
 	}
 	return g
 }
 
-// scaledBy returns the workloads of the targets that have a goal of a resource.
-func scaledBy(targets []Target, of func(*Target) *float64) []id {
+// scaledBy returns the workloads that are kept at a load of a resource.
+func scaledBy(scaled []cluster.Scaled, name cluster.ResourceName) []id {
 	var out []id
-	for i := range targets {
-		t := &targets[i]
-		k := id{t.Namespace, t.Kind, t.Name, ""}
-		if v := of(t); v != nil && *v > 0 && !slices.Contains(out, k) {
-			out = append(out, k)
+	for i := range scaled {
+		t := &scaled[i]
+		if slices.ContainsFunc(t.Utilizations, func(u cluster.Utilization) bool { return u.Resource == name && u.Share > 0 }) {
+			out = append(out, id{t.Namespace, t.Kind, t.Name, ""})
 		}
 	}
 	return out

@@ -4,6 +4,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"time"
+
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 // The fixture is three nodes in two pools and four namespaces over fourteen days, made by arithmetic alone.
@@ -135,7 +137,7 @@ func fixtureRightsize() *RightsizeReport {
 	add(key("jobs", "CronJob", "nightly-report", "report"), 1, size{}, used(g, 20, 0.33, 90*mi))
 	add(key("new", "Deployment", `<script>alert("x")</script>`, "app"), 1, size{}, newUsage())
 	target := 0.7
-	r := rightsizeOf(g, now, then, []Target{{Namespace: "checkout", Kind: "Deployment", Name: "web", CPU: &target}})
+	r := rightsizeOf(g, now, then, []cluster.Scaled{{Target: cluster.Target{Namespace: "checkout", Kind: "Deployment", Name: "web"}, Utilizations: []cluster.Utilization{{Resource: "cpu", Share: target}}}})
 	r.Time = fixtureEnd
 	return r
 }

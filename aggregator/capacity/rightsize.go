@@ -9,13 +9,14 @@ import (
 	"time"
 
 	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/store"
 )
 
-// Rightsize reports what each container asks for and what it should. targets are the workloads that an autoscaler keeps at a load; h may
+// Rightsize reports what each container asks for and what it should. scaled are the workloads that an autoscaler looks after; h may
 // be nil: then there is no advice, and the report says so. The error wraps ErrBadOptions where no report can be made for the options, and
 // else what the history answered.
-func Rightsize(ctx context.Context, h History, s *live.Snapshot, targets []Target, o RightsizeOptions) (*RightsizeReport, error) {
+func Rightsize(ctx context.Context, h History, s *live.Snapshot, scaled []cluster.Scaled, o RightsizeOptions) (*RightsizeReport, error) {
 	g, err := gridOf(moment(o.Now, s), o.Window)
 	if err != nil {
 		return nil, fmt.Errorf("cannot report right sizes: %w", err)
@@ -25,11 +26,11 @@ func Rightsize(ctx context.Context, h History, s *live.Snapshot, targets []Targe
 	}
 	now, then := run(s, &o, g.start), usages{}
 	if h != nil {
-		if then, err = remember(ctx, &asker{h, g}, &o, now, targets); err != nil {
+		if then, err = remember(ctx, &asker{h, g}, &o, now, scaled); err != nil {
 			return nil, fmt.Errorf("cannot read the history for the report of right sizes: %w", err)
 		}
 	}
-	r := rightsizeOf(g, now, then, targets)
+	r := rightsizeOf(g, now, then, scaled)
 	r.Time = moment(o.Now, s).UTC()
 	if h == nil {
 		r.Notes = append(r.Notes, "There is no history here, and without it no advice.")
@@ -38,7 +39,7 @@ func Rightsize(ctx context.Context, h History, s *live.Snapshot, targets []Targe
 }
 
 // remember asks the history for all that the advice rests on.
-func remember(ctx context.Context, a *asker, o *RightsizeOptions, now map[id]*running, targets []Target) (usages, error) {
+func remember(ctx context.Context, a *asker, o *RightsizeOptions, now map[id]*running, scaled []cluster.Scaled) (usages, error) {
 	var narrow []store.Matcher
 	for _, m := range []store.Matcher{{Name: "namespace", Value: o.Namespace}, {Name: "workload_kind", Value: o.Kind}, {Name: "workload", Value: o.Name}} {
 		if m.Value != "" {
@@ -46,7 +47,7 @@ func remember(ctx context.Context, a *asker, o *RightsizeOptions, now map[id]*ru
 			narrow = append(narrow, m)
 		}
 	}
-	then, err := learn(ctx, a, narrow, scaledBy(targets, func(t *Target) *float64 { return t.CPU }), scaledBy(targets, func(t *Target) *float64 { return t.Memory }))
+	then, err := learn(ctx, a, narrow, scaledBy(scaled, "cpu"), scaledBy(scaled, "memory"))
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +79,7 @@ func recent(u *usage, g grid) bool {
 }
 
 // rightsizeOf makes the report of what is known. It is pure.
-func rightsizeOf(g grid, now map[id]*running, then usages, targets []Target) *RightsizeReport {
+func rightsizeOf(g grid, now map[id]*running, then usages, scaled []cluster.Scaled) *RightsizeReport {
 	r := &RightsizeReport{Schema: RightsizeSchema, Start: g.start, End: g.end, Rows: []Advice{}, Notes: []string{}}
 	left := 0
 	for k, u := range then {
@@ -90,14 +91,14 @@ func rightsizeOf(g grid, now map[id]*running, then usages, targets []Target) *Ri
 			continue
 		}
 		past := &running{cpuRequest: u.cpuRequest, cpuLimit: u.cpuLimit, memoryRequest: u.memoryRequest, memoryLimit: u.memoryLimit}
-		r.Rows = append(r.Rows, adviseOn(g, k, past, u, goalOf(targets, k)))
+		r.Rows = append(r.Rows, adviseOn(g, k, past, u, goalOf(scaled, k)))
 	}
 	for k, n := range now {
 		u := then[k]
 		if u == nil {
 			u = newUsage()
 		}
-		r.Rows = append(r.Rows, adviseOn(g, k, n, u, goalOf(targets, k)))
+		r.Rows = append(r.Rows, adviseOn(g, k, n, u, goalOf(scaled, k)))
 	}
 	slices.SortFunc(r.Rows, func(a, b Advice) int {
 		return cmp.Or(cmp.Compare(weight(&b), weight(&a)), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Kind, b.Kind),

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -89,7 +90,7 @@ func TestOnTheRealStore(t *testing.T) {
 	})
 	t.Run("rightsize", func(t *testing.T) {
 		target := 0.7
-		r, err := Rightsize(t.Context(), w.db, s, []Target{{Namespace: "shop", Kind: "Deployment", Name: "web", CPU: &target}}, RightsizeOptions{})
+		r, err := Rightsize(t.Context(), w.db, s, []cluster.Scaled{{Target: cluster.Target{Namespace: "shop", Kind: "Deployment", Name: "web"}, Utilizations: []cluster.Utilization{{Resource: "cpu", Share: target}}}}, RightsizeOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

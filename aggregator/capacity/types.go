@@ -176,16 +176,6 @@ const (
 	BoundByMemory = "memory"
 )
 
-// Target is a workload that is scaled to keep its replicas at a load. Whoever wires the reports makes it of policies and HPAs.
-type Target struct {
-	Namespace string
-	Kind      string
-	Name      string
-	Container string   // the one container whose load counts; "": all of them
-	CPU       *float64 // target utilization as a share of the request, such as 0.7; nil: not scaled by it
-	Memory    *float64
-}
-
 // RightsizeOptions say what a right-size report looks at. A field left at zero takes its default.
 type RightsizeOptions struct {
 	// Window is how far back the report looks. Default 14 days; from one hour to 400 days.

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"plimsoll.dev/plimsoll/aggregator/live"
+	words "plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/store"
 )
 
@@ -267,9 +268,9 @@ func TestGoneIsNotListed(t *testing.T) {
 	for _, it := range s.Containers {
 		switch it.Entity.Pod {
 		case "web-2":
-			it.Gap, it.Values = &live.Gap{Since: s.Time, Reason: "gone"}, nil
+			it.Gap, it.Values = &words.Gap{Since: s.Time, Reason: "gone"}, nil
 		case "postgres": // silent while its node is read
-			it.Gap, it.Values = &live.Gap{Since: s.Time, Reason: "stale"}, nil
+			it.Gap, it.Values = &words.Gap{Since: s.Time, Reason: "stale"}, nil
 		}
 	}
 	a, err := New(Options{Pictures: fixed{s}})

@@ -51,7 +51,7 @@ func machine() []thing {
 			Pod: pod, Container: name, Runtime: runtime, ID: id}, time.Hour, wares}
 	}
 	web := func(n string, cpu, ws float64) thing {
-		return c("demo", "Service", "web", "web-"+n, "web", "process", "/plimsoll-7/demo/web/web-"+n,
+		return c("demo", "ProcessService", "web", "web-"+n, "web", "process", "/plimsoll-7/demo/web/web-"+n,
 			ware{metric.CPUUsage, "", cpu}, ware{metric.MemoryWorkingSet, "", ws * mib}, ware{metric.MemoryUsage, "", (ws + 1) * mib},
 			ware{metric.CPULimit, "", 1}, ware{metric.CPURequest, "", .25}, ware{metric.MemoryLimit, "", 64 * mib}, ware{metric.MemoryRequest, "", 32 * mib})
 	}

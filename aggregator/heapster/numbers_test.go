@@ -50,7 +50,7 @@ func ask1[T any](t *testing.T, r *rig, path string) T {
 }
 
 func web(container, id string) *metric.Entity {
-	return &metric.Entity{Level: metric.Container, Node: "n1", Namespace: "demo", WorkloadKind: "Service", Workload: "web", Pod: "web-1", Container: container, ID: id}
+	return &metric.Entity{Level: metric.Container, Node: "n1", Namespace: "demo", WorkloadKind: "ProcessService", Workload: "web", Pod: "web-1", Container: container, ID: id}
 }
 
 // A pod of two containers that peak at different times: the pod's most is not the sum of theirs.

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -69,7 +70,7 @@ func TestIntoThePicture(t *testing.T) {
 	if rate, ok := s.Workloads[0].Rate(metric.NetworkReceive); !ok || rate != 0.5 {
 		t.Errorf("the workload receives %v (%v), its pod's own row", rate, ok)
 	}
-	if look := p.Look(last, "demo", "Service", "web", metric.CPUUsage, 5*time.Second); len(look) != 1 || look[0].Containers[0].Value != 0.5 {
+	if look := p.Usage(last, []*cluster.Pod{{Node: c.Entity.Node, Namespace: "demo", Name: c.Entity.Pod}}, "cpu", 5*time.Second); len(look) != 1 || look[0].Containers[0].Usage[0].Milli.Float() != 0.5 {
 		t.Errorf("look: %+v", look)
 	}
 	end := &metric.Batch{Node: "n1", Time: time.Now(), Gaps: []metric.Gap{{Entity: c.Entity, Reason: "gone"}}}

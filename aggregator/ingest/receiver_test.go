@@ -56,7 +56,7 @@ func receiver(t testing.TB, o Options) *Receiver {
 }
 
 func sampleBatch(now time.Time) *metric.Batch {
-	web := &metric.Entity{Level: metric.Container, Node: "n1", Namespace: "demo", WorkloadKind: "Service", Workload: "web",
+	web := &metric.Entity{Level: metric.Container, Node: "n1", Namespace: "demo", WorkloadKind: "ProcessService", Workload: "web",
 		Pod: "web-1", Container: "web", ID: "/plimsoll/web-1", Image: "web:1"}
 	node := &metric.Entity{Level: metric.Node, Node: "n1", ID: "/"}
 	pod := &metric.Entity{Level: metric.Pod, Node: "n1", Namespace: "demo", Pod: "web-1"}

@@ -197,9 +197,10 @@ func BenchmarkLook(b *testing.B) {
 		}
 	}
 	now := sec(79)
+	pods := podsOf(p, now, "team-0", "Deployment", "app-0")
 	for b.Loop() {
 		for _, w := range []int{3, 5, 8, 12, 20, 30, 60} {
-			if got := p.Look(now, "team-0", "Deployment", "app-0", metric.CPUUsage, time.Duration(w)*time.Second); len(got) == 0 {
+			if got := p.Usage(now, pods, "cpu", time.Duration(w)*time.Second); len(got) == 0 {
 				b.Fatal("nothing seen")
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -129,6 +130,7 @@ func (b *builder) item(u *unit) *Item {
 	}
 	it.Values = b.values[from:len(b.values):len(b.values)]
 	it.Gap = b.gapOf(u, it, state)
+	u.shown = it.Gap
 	u.over = it.Gap != nil && (it.Gap.Reason == gone || it.Gap.Reason == stale && b.over(u))
 	return it
 }
@@ -212,7 +214,7 @@ func (b *builder) ownValues(u *unit) (st state) {
 }
 
 // gapOf says why the item has no current values, or nil.
-func (b *builder) gapOf(u *unit, it *Item, st state) *Gap {
+func (b *builder) gapOf(u *unit, it *Item, st state) *cluster.Gap {
 	if u.owned() || u.gap != nil {
 		if g := b.ownGap(u, st); g != nil {
 			return g
@@ -224,11 +226,11 @@ func (b *builder) gapOf(u *unit, it *Item, st state) *Gap {
 	return b.memberGap(u, it)
 }
 
-func (b *builder) ownGap(u *unit, st state) *Gap {
+func (b *builder) ownGap(u *unit, st state) *cluster.Gap {
 	switch {
 	case st.current > 0 && st.fastOld == 0 || st.current == 0 && len(u.members) > 0 && u.gap == nil:
 		if st.counters > 0 && st.rates == 0 {
-			return &Gap{Since: millis(max(u.first, u.restarted)), Reason: starting, Detail: "one sample so far, a rate needs two"}
+			return &cluster.Gap{Since: millis(max(u.first, u.restarted)), Reason: starting, Detail: "one sample so far, a rate needs two"}
 		}
 		return nil
 	case u.gap != nil:
@@ -237,13 +239,13 @@ func (b *builder) ownGap(u *unit, st state) *Gap {
 	}
 	last := u.newestSample()
 	if last == 0 || st.current+st.old == 0 {
-		return &Gap{Since: millis(max(u.first, last)), Reason: starting, Detail: "no sample that can be used so far"}
+		return &cluster.Gap{Since: millis(max(u.first, last)), Reason: starting, Detail: "no sample that can be used so far"}
 	}
 	detail := "no sample for " + (time.Duration(b.now-last) * time.Millisecond).Round(time.Second).String()
 	if b.p.ended(u) {
 		detail += ", though its node is read"
 	}
-	return &Gap{Since: millis(last), Reason: stale, Detail: detail}
+	return &cluster.Gap{Since: millis(last), Reason: stale, Detail: detail}
 }
 
 // over says whether a silent unit, or all that a roll-up is made of, has ended.
@@ -276,7 +278,7 @@ func (p *Picture) ended(u *unit) bool {
 }
 
 // memberGap speaks of members whose values are missing from the sum: not of those that end or begin.
-func (b *builder) memberGap(u *unit, it *Item) *Gap {
+func (b *builder) memberGap(u *unit, it *Item) *cluster.Gap {
 	missing, counted := 0, 0
 	var worst, last *Item
 	for _, m := range u.members {
@@ -301,12 +303,12 @@ func (b *builder) memberGap(u *unit, it *Item) *Gap {
 	}
 	switch {
 	case worst != nil:
-		return &Gap{Since: worst.Gap.Since, Reason: member,
+		return &cluster.Gap{Since: worst.Gap.Since, Reason: member,
 			Detail: fmt.Sprintf("%d of %d: %s: %s", missing, counted, worst.Entity, worst.Gap.Reason)}
 	case len(it.Values) > 0 || last == nil:
 		return nil
 	}
-	return &Gap{Since: last.Gap.Since, Reason: last.Gap.Reason, Detail: "no member has values; the last was " + last.Entity.String()}
+	return &cluster.Gap{Since: last.Gap.Since, Reason: last.Gap.Reason, Detail: "no member has values; the last was " + last.Entity.String()}
 }
 
 func millis(ms int64) time.Time {

@@ -48,7 +48,7 @@ func TestConcurrent(t *testing.T) {
 				case 1:
 					p.RollUp(sec(ticks))
 				case 2:
-					p.Look(sec(ticks), "team-1", "Deployment", "app-1", metric.CPUUsage, 3*time.Second)
+					usageOf(p, sec(ticks), "team-1", "Deployment", "app-1", metric.CPUUsage, 3*time.Second)
 				}
 				select {
 				case <-done:

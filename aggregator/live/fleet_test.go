@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -24,7 +25,7 @@ func newPicture(t testing.TB, o Options) *Picture {
 
 // web is the i-th container of workload demo/web on node n1.
 func web(i int) *metric.Entity {
-	return &metric.Entity{Level: metric.Container, Node: "n1", Namespace: "demo", WorkloadKind: "Service", Workload: "web",
+	return &metric.Entity{Level: metric.Container, Node: "n1", Namespace: "demo", WorkloadKind: "ProcessService", Workload: "web",
 		Pod: fmt.Sprintf("web-%d", i), Container: "web", ID: fmt.Sprintf("/plimsoll/web-%d", i), Runtime: "process"}
 }
 
@@ -73,4 +74,26 @@ func wantGap(t testing.TB, it *Item, reason string) {
 	if got != reason {
 		t.Errorf("%v: gap %q (%+v), want %q", it.Entity, got, it.Gap, reason)
 	}
+}
+
+// podsOf are the pods of a workload, as an inventory would have them.
+func podsOf(p *Picture, now time.Time, namespace, kind, name string) (pods []*cluster.Pod) {
+	for _, w := range p.Snapshot(now).Workloads {
+		if e := w.Entity; e.Namespace != namespace || e.WorkloadKind != kind || e.Workload != name {
+			continue
+		}
+		for _, it := range w.Items {
+			pods = append(pods, &cluster.Pod{Node: it.Entity.Node, Namespace: it.Entity.Namespace, Name: it.Entity.Pod})
+		}
+	}
+	return pods
+}
+
+// usageOf is what the pods of a workload use.
+func usageOf(p *Picture, now time.Time, namespace, kind, name string, id metric.ID, w time.Duration) []cluster.PodUsage {
+	resource := cluster.ResourceName("cpu")
+	if id == metric.MemoryWorkingSet {
+		resource = "memory"
+	}
+	return p.Usage(now, podsOf(p, now, namespace, kind, name), resource, w)
 }

@@ -53,7 +53,7 @@ func FuzzApply(f *testing.F) {
 					}
 				}
 			}
-			p.Look(now, "s1", "k1", "w1", metric.ID(r.byte()), time.Duration(r.byte())*time.Second)
+			usageOf(p, now, "s1", "k1", "w1", metric.ID(r.byte()), time.Duration(r.byte())*time.Second)
 			if r.byte()&7 == 0 {
 				p.RollUp(now)
 			}

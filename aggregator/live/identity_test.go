@@ -178,7 +178,7 @@ func TestGaps(t *testing.T) {
 	wantGap(t, s.Containers[1], "permission")
 	wantGap(t, only(t, s.Workloads), "member")
 	wantGap(t, only(t, s.Nodes), "")
-	if got := p.Look(sec(11), "demo", "Service", "web", metric.CPUUsage, 3e9); len(got) != 1 || got[0].Pod != "web-1" {
+	if got := usageOf(p, sec(11), "demo", "ProcessService", "web", metric.CPUUsage, 3e9); len(got) != 1 || got[0].Pod != "web-1" {
 		t.Errorf("look: %+v", got)
 	}
 	// A sample ends the gap; then the container is gone, at once, and its workload is whole without it.
@@ -201,7 +201,7 @@ func TestGaps(t *testing.T) {
 		got = append(got, it.Entity.String()+": "+it.Gap.Reason)
 	}
 	want := []string{"container demo/web-2/web: gone", "container demo/web-9/web: parse", "pod demo/web-2: gone", "pod demo/web-9: member",
-		"workload demo/Service/web: member", "namespace demo: member"}
+		"workload demo/ProcessService/web: member", "namespace demo: member"}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("missing:\n%s", d)
 	}

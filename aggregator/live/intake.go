@@ -3,6 +3,7 @@ package live
 import (
 	"math"
 
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -249,6 +250,6 @@ func (p *Picture) gap(b *metric.Batch, g *metric.Gap) {
 	if u.gap != nil {
 		since = u.gap.Since
 	}
-	u.gap = &Gap{Since: since, Reason: g.Reason, Detail: g.Detail}
+	u.gap = &cluster.Gap{Since: since, Reason: g.Reason, Detail: g.Detail}
 	p.changes++
 }

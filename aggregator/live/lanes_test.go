@@ -165,15 +165,15 @@ func TestLookAcrossGap(t *testing.T) {
 			}
 			apply(t, p, tick(sec(s), cpu(a, sec(s), used, 100)))
 			for _, w := range []time.Duration{time.Second, 3 * time.Second, time.Minute} {
-				got := p.Look(sec(s+0.1), "demo", "Service", "web", metric.CPUUsage, w)
+				got := usageOf(p, sec(s+0.1), "demo", "ProcessService", "web", metric.CPUUsage, w)
 				switch known := i > 0 && (i != 10 || gap < 5); {
 				case known != (len(got) == 1):
 					t.Errorf("gap of %v s, sample %d, look of %s: %+v, want one: %v", gap, i, w, got, known)
-				case known && gap > 5 && math.Abs(got[0].Containers[0].Value-0.5) > 1e-9:
-					t.Errorf("gap of %v s, sample %d, look of %s: %v cores over %s, want 0.5", gap, i, w, got[0].Containers[0].Value, got[0].Window)
+				case known && gap > 5 && math.Abs(got[0].Containers[0].Usage[0].Milli.Float()-0.5) > 1e-9:
+					t.Errorf("gap of %v s, sample %d, look of %s: %v cores over %s, want 0.5", gap, i, w, got[0].Containers[0].Usage[0].Milli.Float(), got[0].Window)
 				}
 			}
-			if got := p.Look(sec(s+0.1), "demo", "Service", "web", metric.MemoryWorkingSet, time.Minute); len(got) != 1 || got[0].Containers[0].Value != 100 {
+			if got := usageOf(p, sec(s+0.1), "demo", "ProcessService", "web", metric.MemoryWorkingSet, time.Minute); len(got) != 1 || got[0].Containers[0].Usage[0].Milli.Float() != 100 {
 				t.Errorf("gap of %v s, sample %d: memory %+v, want 100", gap, i, got)
 			}
 		}

@@ -1,57 +1,69 @@
 package live
 
 import (
+	"slices"
 	"time"
 
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
-// PodUsage is what one pod of a workload used over a look.
-type PodUsage struct {
-	Pod string
-	// Timestamp is the time of the newest sample: of the container whose newest sample is oldest.
-	Timestamp time.Time
-	// Window is the time that the look really covers, for that container.
-	Window     time.Duration
-	Containers []ContainerUsage // by name
-}
-
-// ContainerUsage is one container's part, in the row's unit (per second for a counter: cores for CPU).
-type ContainerUsage struct {
-	Name  string
-	Value float64
-}
-
-// Look returns what each pod of a workload used over the newest w, by pod name: the mean rate of a counter, the mean
-// of a gauge, from the samples' own times, interfaces and devices added up. The look begins at the sample that is nearest
-// to w before the newest, so it spans at least two samples of a counter; a pod younger than w gives the time it has. A
-// pod is left out when one of its containers has no current value or, for a counter, only one sample; containers that have ended are not asked.
-func (p *Picture) Look(now time.Time, namespace, kind, name string, id metric.ID, w time.Duration) []PodUsage {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	u := p.byKey[key{metric.Workload, "", namespace, kind, name}]
-	if u == nil || int(id) >= len(p.rows) {
+// Usage returns what each of the pods used of a resource over the newest w, in their order: the mean rate of a counter, the mean
+// of a gauge, from the samples' own times. What it looks at begins at the sample that is nearest to w before the newest, so it spans at
+// least two samples of a counter; a pod younger than w gives the time it has. A pod is left out when one of its containers
+// has no current value or, for a counter, only one sample; containers that have ended are not asked.
+func (p *Picture) Usage(now time.Time, pods []*cluster.Pod, name cluster.ResourceName, w time.Duration) []cluster.PodUsage {
+	id, ok := metric.OfResource(string(name))
+	if !ok {
 		return nil
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.tidy()
-	out := make([]PodUsage, 0, len(u.members))
-	for _, m := range u.members {
-		if usage, ok := p.pod(m, id, now.UnixMilli(), w.Milliseconds()); ok {
+	out := make([]cluster.PodUsage, 0, len(pods))
+	for _, pod := range pods {
+		u := p.podUnit(pod)
+		if u == nil {
+			continue
+		}
+		if usage, ok := p.pod(u, name, id, now.UnixMilli(), w.Milliseconds()); ok {
 			out = append(out, usage)
 		}
 	}
 	return out
 }
 
-// pod looks at the containers of one pod. A unit without members stands for itself.
-func (p *Picture) pod(u *unit, id metric.ID, now, w int64) (PodUsage, bool) {
-	usage := PodUsage{Pod: u.entity.Pod}
-	containers := u.members
-	if u.key.level == metric.Container || len(containers) == 0 {
-		containers = []*unit{u}
+// podUnit returns the unit of a pod, nil if nothing was heard of it. Names are unique in the cluster, or on the pod's node.
+func (p *Picture) podUnit(pod *cluster.Pod) *unit {
+	if u := p.byKey[key{metric.Pod, pod.Node, pod.Namespace, pod.Name, ""}]; u != nil {
+		return u
 	}
-	if u.key.level == metric.Container && usage.Pod == "" {
-		usage.Pod = u.entity.Container
+	return p.byKey[key{metric.Pod, "", pod.Namespace, pod.Name, ""}]
+}
+
+// Gap says since when and why, as a clause for people, a pod has no current value; "" if nothing was heard of it, or it has one.
+func (p *Picture) Gap(now time.Time, pod *cluster.Pod) (why string, since time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	u := p.podUnit(pod)
+	if u == nil {
+		return "", time.Time{}
+	}
+	p.snapshot(now)
+	for _, x := range append(slices.Clip(u.members), u) { // a container's own reason says more than that it lacks in the pod's sum
+		if x.shown != nil {
+			return x.shown.Detail, x.shown.Since
+		}
+	}
+	return "", time.Time{}
+}
+
+// pod looks at the containers of one pod. A unit without members stands for itself.
+func (p *Picture) pod(u *unit, name cluster.ResourceName, id metric.ID, now, w int64) (cluster.PodUsage, bool) {
+	usage := cluster.PodUsage{Pod: u.entity.Pod}
+	containers := u.members
+	if len(containers) == 0 {
+		containers = []*unit{u}
 	}
 	for _, c := range containers {
 		l, ok := p.look(c, id, now, w)
@@ -59,9 +71,9 @@ func (p *Picture) pod(u *unit, id metric.ID, now, w int64) (PodUsage, bool) {
 			if p.ended(c) && now-c.newestSample() > 0 && !p.anyCurrent(c, now) {
 				continue
 			}
-			return PodUsage{}, false
+			return cluster.PodUsage{}, false
 		}
-		usage.Containers = append(usage.Containers, ContainerUsage{Name: c.entity.Container, Value: l.value})
+		usage.Containers = append(usage.Containers, cluster.ContainerUsage{Name: c.entity.Container, Usage: cluster.Resources{{Name: name, Milli: cluster.MilliOfFloat(l.value)}}})
 		if at := millis(l.newest); usage.Timestamp.IsZero() || at.Before(usage.Timestamp) {
 			usage.Timestamp, usage.Window = at, time.Duration(l.window)*time.Millisecond
 		}

@@ -9,6 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -238,8 +239,8 @@ func TestAnyInterleaving(t *testing.T) {
 					}
 				}
 			case 1:
-				for _, u := range p.Look(w.now, "ns1", "k1", "w1", metric.CPUUsage, 3*time.Second) {
-					if u.Window <= 0 || len(u.Containers) == 0 || u.Containers[0].Value < 0 {
+				for _, u := range usageOf(p, w.now, "ns1", "k1", "w1", metric.CPUUsage, 3*time.Second) {
+					if u.Window <= 0 || len(u.Containers) == 0 || u.Containers[0].Usage[0].Milli.Float() < 0 {
 						t.Fatalf("look: %+v", u)
 					}
 				}
@@ -317,7 +318,7 @@ func TestLookIsTheMean(t *testing.T) {
 			all = append(all, smp{at.UnixMilli(), v})
 		}
 		w := int64(rapid.IntRange(1, 60).Draw(t, "w"))
-		got := p.Look(at, "demo", "Service", "web", metric.CPUUsage, time.Duration(w)*time.Second)
+		got := usageOf(p, at, "demo", "ProcessService", "web", metric.CPUUsage, time.Duration(w)*time.Second)
 		last := all[len(all)-1]
 		best := len(all) - 2
 		for i := range all[:len(all)-1] {
@@ -327,7 +328,7 @@ func TestLookIsTheMean(t *testing.T) {
 		}
 		first := all[best]
 		want := (last.v - first.v) / float64(last.t-first.t) * 1000
-		if len(got) != 1 || !near(got[0].Containers[0].Value, want) || got[0].Window.Milliseconds() != last.t-first.t || got[0].Timestamp.UnixMilli() != last.t {
+		if len(got) != 1 || !near(got[0].Containers[0].Usage[0].Milli.Float(), cluster.MilliOfFloat(want).Float()) || got[0].Window.Milliseconds() != last.t-first.t || got[0].Timestamp.UnixMilli() != last.t {
 			t.Fatalf("look over %d s: %+v, want %v over %d ms", w, got, want, last.t-first.t)
 		}
 	})

@@ -7,6 +7,7 @@ package live
 import (
 	"time"
 
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -34,7 +35,7 @@ type Item struct {
 	// Values are sorted by row, then Sub. A row that is absent has no current value.
 	Values []Value
 	// Gap says why the entity (or one of its members) has no current values; nil when it has.
-	Gap *Gap
+	Gap *cluster.Gap
 	// Restarts counts the times the counters began anew under the same names while Plimsoll was watching.
 	Restarts int
 }
@@ -49,13 +50,6 @@ type Value struct {
 	Rate float64   // counters only: per second between the last two samples
 	// Window is how much time Rate looks at; zero when there is no rate yet (one sample, or a reset just now).
 	Window time.Duration
-}
-
-// Gap is a stretch without data.
-type Gap struct {
-	Since  time.Time
-	Reason string // as in metric.Gap, or "stale", "starting" (one sample only), "member" (a member has a gap)
-	Detail string // a clause for people: "reader was refused (permission)"
 }
 
 // Get returns the value of a row, summed over Sub (interfaces, devices). ok is false where there is none.

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -34,12 +35,13 @@ type unit struct {
 	first     int64 // when it was first seen
 	restarted int64 // no sample up to this time belongs to the present container
 	restarts  int
-	rival     string // the ID of the other container of these names that was superseded
-	gap       *Gap   // what a batch said, until a newer sample
+	rival     string       // the ID of the other container of these names that was superseded
+	gap       *cluster.Gap // what a batch said, until a newer sample
 
-	sum  *rollup
-	item *Item // valid while a snapshot is being built
-	over bool  // as the newest snapshot has it: silent because it has ended
+	sum   *rollup
+	item  *Item        // valid while a snapshot is being built
+	over  bool         // as the newest snapshot has it: silent because it has ended
+	shown *cluster.Gap // as the newest snapshot has it
 }
 
 // step watches for a clock that went back: samples that are older than the newest, yet advance.

@@ -3,10 +3,12 @@ package policy
 import (
 	"math"
 	"math/bits"
+
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 // addMilli adds, held at the ends of the range.
-func addMilli(a, b Milli) Milli {
+func addMilli(a, b cluster.Milli) cluster.Milli {
 	s := a + b
 	switch {
 	case a > 0 && b > 0 && s < 0:

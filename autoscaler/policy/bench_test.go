@@ -7,6 +7,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 // benchTime is the time of the benchmarks' passes.
@@ -19,12 +21,12 @@ func tenPods(n, percent int) Input {
 	if err != nil {
 		panic(err) // the specification is this file's own
 	}
-	in := Input{Now: benchTime, Policy: p, Options: DefaultOptions(), Target: Target{SpecReplicas: WishedReplicas(n), StatusReplicas: ObservedReplicas(n)}}
+	in := Input{Now: benchTime, Policy: p, Options: DefaultOptions(), Target: Target{SpecReplicas: cluster.DesiredReplicas(n), StatusReplicas: cluster.ObservedReplicas(n)}}
 	for i := range n {
-		in.Pods = append(in.Pods, Pod{
+		in.Pods = append(in.Pods, cluster.Pod{
 			Name: fmt.Sprintf("web-%d", i), Phase: corev1.PodRunning, Ready: corev1.ConditionTrue,
 			StartTime: benchTime.Add(-time.Hour), ReadyTransition: benchTime.Add(-time.Hour),
-			Containers: []Container{{Name: "c", Requests: Resources{{corev1.ResourceCPU, 500}, {corev1.ResourceMemory, 64 << 30}}}},
+			Containers: []cluster.Container{{Name: "c", Requests: cluster.Resources{{Name: corev1.ResourceCPU, Milli: 500}, {Name: corev1.ResourceMemory, Milli: 64 << 30}}}},
 		})
 	}
 	for _, w := range LookWindows(DefaultWindow, DefaultStableWindow) {
@@ -33,16 +35,16 @@ func tenPods(n, percent int) Input {
 	in.Usage = usageOf(in.Pods, 15*time.Second, percent)
 	in.State = &State{}
 	for i := range 20 {
-		in.State.Recommendations = append(in.State.Recommendations, Recommendation{At: benchTime.Add(-time.Duration(20-i) * 15 * time.Second), Replicas: WishedReplicas(n)})
+		in.State.Recommendations = append(in.State.Recommendations, Recommendation{At: benchTime.Add(-time.Duration(20-i) * 15 * time.Second), Replicas: cluster.DesiredReplicas(n)})
 	}
 	return in
 }
 
 // usageOf is a sample of each pod at a load of percent of 500m.
-func usageOf(pods []Pod, window time.Duration, percent int) (out []PodUsage) {
+func usageOf(pods []cluster.Pod, window time.Duration, percent int) (out []cluster.PodUsage) {
 	for i := range pods {
-		out = append(out, PodUsage{Pod: pods[i].Name, Timestamp: benchTime.Add(-time.Second), Window: window,
-			Containers: []ContainerUsage{{"c", Resources{{corev1.ResourceCPU, Milli(5 * percent)}, {corev1.ResourceMemory, 20 << 30}}}}})
+		out = append(out, cluster.PodUsage{Pod: pods[i].Name, Timestamp: benchTime.Add(-time.Second), Window: window,
+			Containers: []cluster.ContainerUsage{{Name: "c", Usage: cluster.Resources{{Name: corev1.ResourceCPU, Milli: cluster.Milli(5 * percent)}, {Name: corev1.ResourceMemory, Milli: 20 << 30}}}}})
 	}
 	return out
 }

@@ -6,6 +6,8 @@ import (
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
+
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 // choose takes the largest proposal. It is false when nothing may be scaled.
@@ -36,7 +38,7 @@ func (p *pass) choose() bool {
 	}
 	p.condition(autoscalingv2.ScalingActive, corev1.ConditionTrue, ValidMetricFound)
 	best := &p.results[p.best]
-	p.need, p.hold = WishedReplicas(max(replicas, 0)), best.hold
+	p.need, p.hold = cluster.DesiredReplicas(max(replicas, 0)), best.hold
 	p.d.Look = lookReport(best)
 	p.step(StepMetrics, p.need, p.metricsText())
 	p.addNotes()
@@ -56,7 +58,7 @@ func lookReport(r *result) *LookReport {
 	}
 	rep := &LookReport{Window: r.look.Window}
 	if !math.IsNaN(r.noise) {
-		rep.Noise = known(MilliOfFloat(r.noise))
+		rep.Noise = known(cluster.MilliOfFloat(r.noise))
 	}
 	return rep
 }

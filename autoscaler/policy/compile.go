@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"plimsoll.dev/plimsoll/autoscaler/policy/cron"
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 // Defaults of a Spec.
@@ -23,7 +24,7 @@ const (
 // Policy is a Spec that was checked, with defaults filled in and quantities turned into integers. It does not change
 // and may be shared. Only Compile makes one.
 type Policy struct {
-	min, max       WishedReplicas
+	min, max       cluster.DesiredReplicas
 	mode           Mode
 	window, stable time.Duration
 	confidence     float64
@@ -40,8 +41,8 @@ type metric struct {
 	name      string
 	container string
 	target    autoscalingv2.MetricTargetType
-	percent   int32 // Utilization
-	milli     Milli // Value, AverageValue
+	percent   int32         // Utilization
+	milli     cluster.Milli // Value, AverageValue
 }
 
 // resource is the metric's name as a resource's.
@@ -70,15 +71,15 @@ type ratePolicy struct {
 type schedule struct {
 	start, end cron.Line
 	zone       *time.Location
-	min, max   *WishedReplicas
+	min, max   *cluster.DesiredReplicas
 	text       string
 }
 
 // Min is the fewest replicas, schedules aside.
-func (p *Policy) Min() WishedReplicas { return p.min }
+func (p *Policy) Min() cluster.DesiredReplicas { return p.min }
 
 // Max is the most replicas, schedules aside.
-func (p *Policy) Max() WishedReplicas { return p.max }
+func (p *Policy) Max() cluster.DesiredReplicas { return p.max }
 
 // Mode says what becomes of decisions.
 func (p *Policy) Mode() Mode { return p.mode }
@@ -89,19 +90,12 @@ func (p *Policy) Window() time.Duration { return p.window }
 // StableWindow is the longest look.
 func (p *Policy) StableWindow() time.Duration { return p.stable }
 
-// Utilization is a load that a policy keeps: usage as a share of the request.
-type Utilization struct {
-	Resource  corev1.ResourceName
-	Container string // the one container that counts; "": all of them
-	Share     float64
-}
-
 // Utilizations are the loads that the policy keeps as shares of requests.
-func (p *Policy) Utilizations() []Utilization {
-	var out []Utilization
+func (p *Policy) Utilizations() []cluster.Utilization {
+	var out []cluster.Utilization
 	for i := range p.metrics {
 		if m := &p.metrics[i]; m.target == autoscalingv2.UtilizationMetricType {
-			out = append(out, Utilization{m.resource(), m.container, float64(m.percent) / 100})
+			out = append(out, cluster.Utilization{Resource: m.resource(), Container: m.container, Share: float64(m.percent) / 100})
 		}
 	}
 	return out
@@ -128,9 +122,9 @@ next:
 
 // Compile checks a specification. Its errors are *FieldError and name the field and the value.
 func Compile(s Spec) (*Policy, error) {
-	p := &Policy{min: DefaultMin, max: WishedReplicas(s.MaxReplicas), mode: s.Mode, window: DefaultWindow, stable: DefaultStableWindow, confidence: DefaultConfidence}
+	p := &Policy{min: DefaultMin, max: cluster.DesiredReplicas(s.MaxReplicas), mode: s.Mode, window: DefaultWindow, stable: DefaultStableWindow, confidence: DefaultConfidence}
 	if s.MinReplicas != nil {
-		p.min = WishedReplicas(*s.MinReplicas)
+		p.min = cluster.DesiredReplicas(*s.MinReplicas)
 	}
 	if p.mode == "" {
 		p.mode = Auto

@@ -7,6 +7,7 @@ import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 
 	"plimsoll.dev/plimsoll/autoscaler/policy/cron"
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 // Bounds of a behavior, those of the API server.
@@ -127,7 +128,7 @@ func compileSchedule(path string, s *Schedule, toZero bool) (c schedule, err err
 	case s.MinReplicas != nil && s.MaxReplicas != nil && *s.MaxReplicas < *s.MinReplicas:
 		return c, fieldErr(path+".maxReplicas", *s.MaxReplicas, "must be at least minReplicas, which is %d", *s.MinReplicas)
 	}
-	c.min, c.max = (*WishedReplicas)(clone(s.MinReplicas)), (*WishedReplicas)(clone(s.MaxReplicas))
+	c.min, c.max = (*cluster.DesiredReplicas)(clone(s.MinReplicas)), (*cluster.DesiredReplicas)(clone(s.MaxReplicas))
 	c.text = s.Start + " " + c.zone.String()
 	return c, nil
 }

@@ -7,6 +7,8 @@ import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 // FieldError says which field of a specification cannot be used, its value, and why.
@@ -155,7 +157,7 @@ func (m *metric) compileValue(path string, t *autoscalingv2.MetricTarget) error 
 	if q = t.Value; m.target == autoscalingv2.AverageValueMetricType {
 		q = t.AverageValue
 	}
-	if m.milli = MilliOf(*q); m.milli < 1 {
+	if m.milli = cluster.MilliOf(*q); m.milli < 1 {
 		return fieldErr(path, q.String(), "must be more than 0")
 	}
 	return nil

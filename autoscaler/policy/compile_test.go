@@ -9,6 +9,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/resource"
 	"sigs.k8s.io/yaml"
+
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 // TestCompileErrors: an impossible policy is refused, and the error names the field and the value.
@@ -81,9 +83,9 @@ func TestCompileDefaults(t *testing.T) {
 
 // TestMilliOf: thousandths are rounded up, and what is beyond the range is held at its end.
 func TestMilliOf(t *testing.T) {
-	f := func(q string, want Milli) {
+	f := func(q string, want cluster.Milli) {
 		t.Helper()
-		if got := MilliOf(resource.MustParse(q)); got != want {
+		if got := cluster.MilliOf(resource.MustParse(q)); got != want {
 			t.Errorf("MilliOf(%s) = %d, want %d", q, got, want)
 		}
 	}

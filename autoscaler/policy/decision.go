@@ -2,6 +2,8 @@ package policy
 
 import (
 	"time"
+
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 // Schema is the schema of a decision as JSON.
@@ -73,8 +75,8 @@ const (
 // Decision is what is wanted, why, and what led to it.
 type Decision struct {
 	Action  Action
-	Current WishedReplicas // what the scale's spec has
-	Desired WishedReplicas // what it is to have; Current when the action is Hold
+	Current cluster.DesiredReplicas // what the scale's spec has
+	Desired cluster.DesiredReplicas // what it is to have; Current when the action is Hold
 	Reason  Reason
 	Message string // one or two sentences for people
 	Error   string // why the pass failed, or partly failed; "" when all went well
@@ -123,10 +125,10 @@ type LookReport struct {
 
 // Step is one change of the draft: what the count was before, what it is after, and why.
 type Step struct {
-	Step   string         `json:"step"`
-	Before WishedReplicas `json:"before"`
-	After  WishedReplicas `json:"after"`
-	Why    string         `json:"why"`
+	Step   string                  `json:"step"`
+	Before cluster.DesiredReplicas `json:"before"`
+	After  cluster.DesiredReplicas `json:"after"`
+	Why    string                  `json:"why"`
 }
 
 // The names of the steps, in the order in which they can appear.

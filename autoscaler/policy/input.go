@@ -4,6 +4,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 // Input is everything that one decision rests on. Decide only reads it.
@@ -12,10 +14,10 @@ type Input struct {
 	Policy  *Policy // from Compile
 	Options Options
 	Target  Target
-	Pods    []Pod // the target's pods; names are unique
+	Pods    []cluster.Pod // the target's pods; names are unique
 
 	// Usage is what the metrics API said of the pods; a pod left out has no sample.
-	Usage []PodUsage
+	Usage []cluster.PodUsage
 	// Looks are the same pods over several windows, for the switch FreshLooks. Where there is a look for a
 	// metric, Usage is not read for it. Of each metric the shortest comes first.
 	Looks []Look
@@ -31,8 +33,8 @@ type Input struct {
 
 // Target is the scale subresource.
 type Target struct {
-	SpecReplicas   WishedReplicas
-	StatusReplicas ObservedReplicas
+	SpecReplicas   cluster.DesiredReplicas
+	StatusReplicas cluster.ObservedReplicas
 	// Problem says why the scale or its selector cannot be used; nil when it can.
 	Problem *Problem
 }
@@ -43,66 +45,6 @@ type Problem struct {
 	Message string
 }
 
-// Pod is one pod of the target, or one replica of a process service.
-type Pod struct {
-	Name  string
-	Phase corev1.PodPhase
-	// Ready is the status of the Ready condition, "" if the pod has none.
-	Ready corev1.ConditionStatus
-	// ReadyTransition is when Ready last changed; zero means long ago.
-	ReadyTransition time.Time
-	StartTime       time.Time // zero: unset
-	Deleting        bool
-	Requests        Resources // pod-level requests
-	Containers      []Container
-	InitContainers  []Container
-	// Gap is a clause for people that says why there is no sample ("reader was refused (permission)"), or "".
-	Gap string
-	// GapSince is when the gap began; zero if not known.
-	GapSince time.Time
-}
-
-// Container is one container of a pod.
-type Container struct {
-	Name string
-	// Always is true for an init container with restartPolicy Always (a sidecar).
-	Always   bool
-	Requests Resources
-}
-
-// Resources are amounts by resource name. They are few, so they are searched, not hashed.
-type Resources []Resource
-
-// Resource is one amount.
-type Resource struct {
-	Name  corev1.ResourceName
-	Milli Milli
-}
-
-// Get returns the amount of a resource.
-func (r Resources) Get(name corev1.ResourceName) (Milli, bool) {
-	for i := range r {
-		if r[i].Name == name {
-			return r[i].Milli, true
-		}
-	}
-	return 0, false
-}
-
-// PodUsage is one sample: what a pod's containers used over a window that ended at a time.
-type PodUsage struct {
-	Pod        string
-	Timestamp  time.Time
-	Window     time.Duration
-	Containers []ContainerUsage
-}
-
-// ContainerUsage is what one container used.
-type ContainerUsage struct {
-	Name  string
-	Usage Resources
-}
-
 // Look is one view of the recent past: the usage of all pods over the same window.
 type Look struct {
 	Metric corev1.ResourceName
@@ -111,7 +53,7 @@ type Look struct {
 	Noise float64
 	// NoiseKnown is false while there is too little history to tell. Such a look borrows from a known one.
 	NoiseKnown bool
-	Usage      []PodUsage
+	Usage      []cluster.PodUsage
 }
 
 // PodsMetric is a custom metric of type Pods: one value for each pod.
@@ -123,7 +65,7 @@ type PodsMetric struct {
 // PodValue is one pod's value of a custom metric.
 type PodValue struct {
 	Pod       string
-	Value     Milli
+	Value     cluster.Milli
 	Timestamp time.Time
 	Window    time.Duration
 }
@@ -131,13 +73,13 @@ type PodValue struct {
 // ObjectMetric is a custom metric of one object.
 type ObjectMetric struct {
 	Metric string
-	Value  Milli
+	Value  cluster.Milli
 }
 
 // ExternalMetric is an external metric: one value for each matched series.
 type ExternalMetric struct {
 	Metric string
-	Values []Milli
+	Values []cluster.Milli
 }
 
 // Errors are the texts with which the metrics APIs failed; "" where one did not.

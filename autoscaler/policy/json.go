@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strconv"
 	"time"
+
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 // MarshalJSON writes the amount as a quantity, "" when absent.
@@ -50,19 +52,19 @@ type lookJSON struct {
 
 // decisionJSON is Decision on the wire, plimsoll.dev/decision/v1.
 type decisionJSON struct {
-	Schema     string         `json:"schema"`
-	Action     Action         `json:"action"`
-	Current    WishedReplicas `json:"currentReplicas"`
-	Desired    WishedReplicas `json:"desiredReplicas"`
-	Reason     Reason         `json:"reason"`
-	Message    string         `json:"message"`
-	Error      string         `json:"error"`
-	Would      *int32         `json:"wouldReplicas,omitempty"`
-	Metrics    []metricJSON   `json:"metrics"`
-	Look       *lookJSON      `json:"look"`
-	Steps      []Step         `json:"steps"`
-	Conditions []Condition    `json:"conditions"`
-	State      State          `json:"state"`
+	Schema     string                  `json:"schema"`
+	Action     Action                  `json:"action"`
+	Current    cluster.DesiredReplicas `json:"currentReplicas"`
+	Desired    cluster.DesiredReplicas `json:"desiredReplicas"`
+	Reason     Reason                  `json:"reason"`
+	Message    string                  `json:"message"`
+	Error      string                  `json:"error"`
+	Would      *int32                  `json:"wouldReplicas,omitempty"`
+	Metrics    []metricJSON            `json:"metrics"`
+	Look       *lookJSON               `json:"look"`
+	Steps      []Step                  `json:"steps"`
+	Conditions []Condition             `json:"conditions"`
+	State      State                   `json:"state"`
 }
 
 // MarshalJSON writes the decision as plimsoll.dev/decision/v1. Lists are never null.

@@ -7,6 +7,8 @@ import (
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
+
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 // limit keeps the draft within its limits and its speed.
@@ -26,10 +28,10 @@ func (p *pass) limit() {
 }
 
 // limitPlain is the rule without behavior: at least min, at most max, and at most the cap of one pass.
-func (p *pass) limitPlain() (to WishedReplicas, why Reason, text string) {
+func (p *pass) limitPlain() (to cluster.DesiredReplicas, why Reason, text string) {
 	o := &p.in.Options
 	top, topWhy, topText := p.max, TooManyReplicas, "at most "+replicasText(p.max)+" allowed"
-	limit := WishedReplicas(saturate32(math.Max(o.ScaleUpLimitFactor*float64(p.current), o.ScaleUpLimitMinimum)))
+	limit := cluster.DesiredReplicas(saturate32(math.Max(o.ScaleUpLimitFactor*float64(p.current), o.ScaleUpLimitMinimum)))
 	if p.max > limit {
 		top, topWhy, topText = limit, ScaleUpLimit, "at most "+replicasText(limit)+" in one go"
 	}
@@ -43,7 +45,7 @@ func (p *pass) limitPlain() (to WishedReplicas, why Reason, text string) {
 }
 
 // limitRate is the rule with behavior: the moving direction only.
-func (p *pass) limitRate(b *behavior) (to WishedReplicas, why Reason, text string) {
+func (p *pass) limitRate(b *behavior) (to cluster.DesiredReplicas, why Reason, text string) {
 	switch {
 	case p.draft > p.current:
 		limit, by := p.rateLimit(&b.up, true)
@@ -74,14 +76,14 @@ func (p *pass) limitRate(b *behavior) (to WishedReplicas, why Reason, text strin
 }
 
 // rateLimit is how far the rules let the count move now, and which rule says so.
-func (p *pass) rateLimit(r *rules, up bool) (limit WishedReplicas, by string) {
+func (p *pass) rateLimit(r *rules, up bool) (limit cluster.DesiredReplicas, by string) {
 	if r.choose == autoscalingv2.DisabledPolicySelect {
 		return p.current, ": this direction is disabled"
 	}
 	least := r.choose == autoscalingv2.MinChangePolicySelect
 	for i, rp := range r.policies {
 		base := int64(p.current) - changes(p.d.State.ScaleUps, p.in.Now, rp.period) + changes(p.d.State.ScaleDowns, p.in.Now, rp.period)
-		proposed := WishedReplicas(rp.from(base, up))
+		proposed := cluster.DesiredReplicas(rp.from(base, up))
 		// the largest move is the highest on the way up and the lowest on the way down
 		if i == 0 || (proposed > limit) == (up != least) && proposed != limit {
 			limit, by = proposed, " within "+seconds(rp.period)

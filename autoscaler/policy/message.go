@@ -7,15 +7,17 @@ import (
 	"strings"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
+
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
-func itoa(n WishedReplicas) string { return strconv.Itoa(int(n)) }
+func itoa(n cluster.DesiredReplicas) string { return strconv.Itoa(int(n)) }
 
 // replicasText writes a count inside a limit: "8".
-func replicasText(n WishedReplicas) string { return itoa(n) }
+func replicasText(n cluster.DesiredReplicas) string { return itoa(n) }
 
 // carry is "6 replicas bring", "1 replica brings".
-func carry(n WishedReplicas, verb string) string {
+func carry(n cluster.DesiredReplicas, verb string) string {
 	if n == 1 {
 		return "1 replica " + strings.Replace(verb+"s", "ys", "ies", 1)
 	}
@@ -30,7 +32,7 @@ func (m *metric) share(x float64) string {
 	if m.target == autoscalingv2.UtilizationMetricType {
 		return strconv.FormatFloat(math.Round(x*100), 'f', -1, 64) + " %"
 	}
-	return (Milli(saturate64(math.Round(x * float64(m.milli))))).String()
+	return (cluster.Milli(saturate64(math.Round(x * float64(m.milli))))).String()
 }
 
 // line is the metric's target.

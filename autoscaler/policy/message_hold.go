@@ -3,6 +3,8 @@ package policy
 import (
 	"fmt"
 	"time"
+
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 // holdText explains why the count stays.
@@ -36,7 +38,7 @@ func (p *pass) holdText() string {
 }
 
 // replicasWord is "1 replica", "3 replicas".
-func replicasWord(n WishedReplicas) string {
+func replicasWord(n cluster.DesiredReplicas) string {
 	if n == 1 {
 		return "1 replica"
 	}
@@ -83,7 +85,7 @@ func (p *pass) failureText() string {
 }
 
 // silentPod returns the first pod that should have a sample for the failed metric and has none, and for how long.
-func (p *pass) silentPod() (*Pod, time.Duration) {
+func (p *pass) silentPod() (*cluster.Pod, time.Duration) {
 	if p.in.Errors.Usage != "" || len(p.d.Metrics[p.best].Pods.Missing) == 0 {
 		return nil, 0
 	}
@@ -107,7 +109,7 @@ func (p *pass) silentPod() (*Pod, time.Duration) {
 }
 
 // newest is the later of t and a pod's sample.
-func newest(t time.Time, usage []PodUsage, pod string) time.Time {
+func newest(t time.Time, usage []cluster.PodUsage, pod string) time.Time {
 	for i := range usage {
 		if usage[i].Pod == pod && usage[i].Timestamp.After(t) {
 			t = usage[i].Timestamp

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
+
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 // evaluate asks every metric and fills the reports.
@@ -109,7 +111,7 @@ func (p *pass) fresh(m *metric, rep *MetricReport, noise float64, window time.Du
 	if name == "cpu" {
 		name = "CPU"
 	}
-	rep.Of = Milli(saturate64(math.Round(each/rep.Target*1000))).String() + " " + name
+	rep.Of = cluster.Milli(saturate64(math.Round(each/rep.Target*1000))).String() + " " + name
 }
 
 // asShare is the target as a share: of the request, or 1 where the target is an amount.
@@ -155,7 +157,7 @@ func (p *pass) askExternal(m *metric, rep *MetricReport, r *result) {
 		if e.Metric != m.name || len(e.Values) == 0 {
 			continue
 		}
-		var sum Milli
+		var sum cluster.Milli
 		for _, v := range e.Values {
 			sum = addMilli(sum, v)
 		}

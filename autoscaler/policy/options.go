@@ -46,7 +46,7 @@ type Switches struct {
 	FreshLooks bool `json:"freshLooks,omitempty"`
 	// UsedRequests asks for requests (and for a named container) only of pods that count, not of dying ones.
 	UsedRequests bool `json:"usedRequests,omitempty"`
-	// SpecOnRollout answers "no change" of an AverageValue of an Object or External metric with the wished count
+	// SpecOnRollout answers "no change" of an AverageValue of an Object or External metric with the desired count
 	// while it differs from the observed one, instead of with the observed one.
 	SpecOnRollout bool `json:"specOnRollout,omitempty"`
 	// KeepMetrics computes and shows the metrics also when the limits alone force the count.

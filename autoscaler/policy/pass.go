@@ -3,6 +3,8 @@ package policy
 import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
+
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 // pass is one pass over a target. Its methods run in the order of run and leave d complete.
@@ -11,28 +13,28 @@ type pass struct {
 	policy  *Policy
 	off     Switches
 	d       Decision
-	current WishedReplicas
-	min     WishedReplicas // the limits that hold now, schedules applied
-	max     WishedReplicas
+	current cluster.DesiredReplicas
+	min     cluster.DesiredReplicas // the limits that hold now, schedules applied
+	max     cluster.DesiredReplicas
 	tol     tolerance
-	draft   WishedReplicas
+	draft   cluster.DesiredReplicas
 	table   table    // reused for every metric and look
 	results []result // one for each metric
 	best    int      // the metric whose proposal won; -1: none
 	notes   []string // deviations applied by switches, for the steps
 	hold    Reason   // why the draft is what it is, as far as a step knows
-	need    WishedReplicas
+	need    cluster.DesiredReplicas
 	stages  stages
 }
 
 // stages remembers for the message what the later steps did.
 type stages struct {
-	metrics    bool           // the metrics were asked
-	stabilized bool           // memory changed the draft
-	highest    WishedReplicas // what memory said
-	limited    Reason         // why a limit changed the draft, "" if none did
-	limit      string         // the limit in words
-	forced     Reason         // CurrentAboveMax or CurrentBelowMin
+	metrics    bool                    // the metrics were asked
+	stabilized bool                    // memory changed the draft
+	highest    cluster.DesiredReplicas // what memory said
+	limited    Reason                  // why a limit changed the draft, "" if none did
+	limit      string                  // the limit in words
+	forced     Reason                  // CurrentAboveMax or CurrentBelowMin
 }
 
 // run goes through the pass.
@@ -90,7 +92,7 @@ func (p *pass) disabled() {
 }
 
 // forced brings a count from outside the limits to the nearer limit; metrics, memory and speed are not asked.
-func (p *pass) forced(why Reason, to WishedReplicas) {
+func (p *pass) forced(why Reason, to cluster.DesiredReplicas) {
 	p.stages.forced, p.hold = why, why
 	if !p.off.KeepMetrics {
 		p.evaluate()
@@ -143,7 +145,7 @@ func (p *pass) problem(t *Problem) {
 }
 
 // step notes a change of the draft.
-func (p *pass) step(name string, after WishedReplicas, why string) {
+func (p *pass) step(name string, after cluster.DesiredReplicas, why string) {
 	if p.d.Steps == nil {
 		p.d.Steps = make([]Step, 0, 4)
 	}

@@ -12,6 +12,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"pgregory.net/rapid"
+
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 // drawSpec draws a policy on cpu, and sometimes on more.
@@ -59,8 +61,8 @@ func drawInput(t *rapid.T) Input {
 	}
 	in := Input{Now: benchTime, Policy: p, Options: DefaultOptions()}
 	in.Options.Compat = rapid.SampledFrom([]Compat{"", CompatHPA}).Draw(t, "compat")
-	in.Target.SpecReplicas = WishedReplicas(rapid.Int32Range(0, 40).Draw(t, "spec"))
-	in.Target.StatusReplicas = ObservedReplicas(rapid.Int32Range(0, 40).Draw(t, "status"))
+	in.Target.SpecReplicas = cluster.DesiredReplicas(rapid.Int32Range(0, 40).Draw(t, "spec"))
+	in.Target.StatusReplicas = cluster.ObservedReplicas(rapid.Int32Range(0, 40).Draw(t, "status"))
 	for i := range rapid.IntRange(0, 8).Draw(t, "pods") {
 		in.Pods = append(in.Pods, drawPod(t, i))
 	}
@@ -72,7 +74,7 @@ func drawInput(t *rapid.T) Input {
 		}
 	}
 	if rapid.Bool().Draw(t, "jobs") {
-		in.ExternalMetrics = []ExternalMetric{{"jobs", rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Milli { return Milli(rapid.Int64().Draw(t, "job")) }), 0, 3).Draw(t, "values")}}
+		in.ExternalMetrics = []ExternalMetric{{"jobs", rapid.SliceOfN(rapid.Custom(func(t *rapid.T) cluster.Milli { return cluster.Milli(rapid.Int64().Draw(t, "job")) }), 0, 3).Draw(t, "values")}}
 	}
 	if rapid.IntRange(0, 9).Draw(t, "failing") == 0 {
 		in.Errors.Usage = "refused"
@@ -83,24 +85,24 @@ func drawInput(t *rapid.T) Input {
 	return in
 }
 
-func drawPod(t *rapid.T, i int) Pod {
+func drawPod(t *rapid.T, i int) cluster.Pod {
 	age := time.Duration(rapid.SampledFrom([]int{3600, 3600, 300, 20, 1}).Draw(t, "age")) * time.Second
-	return Pod{
+	return cluster.Pod{
 		Name: fmt.Sprintf("p%d", i), Phase: rapid.SampledFrom([]corev1.PodPhase{"Running", "Running", "Running", "Pending", "Failed"}).Draw(t, "phase"),
 		Ready: rapid.SampledFrom([]corev1.ConditionStatus{"True", "True", "True", "False", ""}).Draw(t, "ready"), StartTime: benchTime.Add(-age), ReadyTransition: benchTime.Add(-age / 2),
 		Deleting:   rapid.IntRange(0, 9).Draw(t, "deleting") == 0,
-		Containers: []Container{{Name: "c", Requests: Resources{{corev1.ResourceCPU, Milli(rapid.SampledFrom([]int64{100, 500, 0, math.MaxInt64}).Draw(t, "request"))}}}},
+		Containers: []cluster.Container{{Name: "c", Requests: cluster.Resources{{Name: corev1.ResourceCPU, Milli: cluster.Milli(rapid.SampledFrom([]int64{100, 500, 0, math.MaxInt64}).Draw(t, "request"))}}}},
 	}
 }
 
-func drawUsage(t *rapid.T, pods []Pod, w time.Duration) (out []PodUsage) {
+func drawUsage(t *rapid.T, pods []cluster.Pod, w time.Duration) (out []cluster.PodUsage) {
 	for i := range pods {
 		if rapid.IntRange(0, 6).Draw(t, "silent") == 0 {
 			continue
 		}
-		cpu := Milli(rapid.OneOf(rapid.Int64Range(0, 2000), rapid.Int64()).Draw(t, "cpu"))
-		out = append(out, PodUsage{Pod: pods[i].Name, Timestamp: benchTime.Add(-time.Duration(rapid.IntRange(0, 20).Draw(t, "old")) * time.Second), Window: w,
-			Containers: []ContainerUsage{{"c", Resources{{corev1.ResourceCPU, cpu}}}}})
+		cpu := cluster.Milli(rapid.OneOf(rapid.Int64Range(0, 2000), rapid.Int64()).Draw(t, "cpu"))
+		out = append(out, cluster.PodUsage{Pod: pods[i].Name, Timestamp: benchTime.Add(-time.Duration(rapid.IntRange(0, 20).Draw(t, "old")) * time.Second), Window: w,
+			Containers: []cluster.ContainerUsage{{Name: "c", Usage: cluster.Resources{{Name: corev1.ResourceCPU, Milli: cpu}}}}})
 	}
 	return out
 }
@@ -111,7 +113,7 @@ func drawState(t *rapid.T) *State {
 		return benchTime.Add(-time.Duration(rapid.IntRange(0, 700).Draw(t, "ago")) * time.Second)
 	}
 	for range rapid.IntRange(0, 5).Draw(t, "recommendations") {
-		s.Recommendations = append(s.Recommendations, Recommendation{ago(), WishedReplicas(rapid.Int32Range(0, 40).Draw(t, "replicas"))})
+		s.Recommendations = append(s.Recommendations, Recommendation{ago(), cluster.DesiredReplicas(rapid.Int32Range(0, 40).Draw(t, "replicas"))})
 	}
 	for range rapid.IntRange(0, 3).Draw(t, "ups") {
 		s.ScaleUps = append(s.ScaleUps, ScaleEvent{ago(), rapid.Int32Range(0, 5).Draw(t, "up")})
@@ -217,16 +219,16 @@ func TestMonotone(t *testing.T) {
 		compat := rapid.SampledFrom([]Compat{"", CompatHPA}).Draw(t, "compat")
 		state := drawState(t)
 		noise := rapid.Float64Range(0, 3).Draw(t, "noise")
-		decide := func(percent int) WishedReplicas {
+		decide := func(percent int) cluster.DesiredReplicas {
 			p, err := Compile(Spec{MaxReplicas: 60})
 			if err != nil {
 				t.Fatal(err)
 			}
-			in := Input{Now: benchTime, Policy: p, Options: DefaultOptions(), Target: Target{SpecReplicas: WishedReplicas(n)}, State: state}
+			in := Input{Now: benchTime, Policy: p, Options: DefaultOptions(), Target: Target{SpecReplicas: cluster.DesiredReplicas(n)}, State: state}
 			in.Options.Compat = compat
 			for i := range n {
-				in.Pods = append(in.Pods, Pod{Name: fmt.Sprint(i), Phase: "Running", Ready: "True", StartTime: benchTime.Add(-time.Hour),
-					Containers: []Container{{Name: "c", Requests: Resources{{corev1.ResourceCPU, 500}}}}})
+				in.Pods = append(in.Pods, cluster.Pod{Name: fmt.Sprint(i), Phase: "Running", Ready: "True", StartTime: benchTime.Add(-time.Hour),
+					Containers: []cluster.Container{{Name: "c", Requests: cluster.Resources{{Name: corev1.ResourceCPU, Milli: 500}}}}})
 			}
 			for _, w := range LookWindows(3*time.Second, time.Minute) {
 				in.Looks = append(in.Looks, Look{Metric: corev1.ResourceCPU, Window: w, Noise: noise, NoiseKnown: true, Usage: usageOf(in.Pods, w, percent)})
@@ -267,7 +269,7 @@ func TestCompactHistory(t *testing.T) {
 			b.down.longest = b.up.longest
 		}
 		states := [2]*State{}
-		current := [2]WishedReplicas{5, 5}
+		current := [2]cluster.DesiredReplicas{5, 5}
 		now := benchTime
 		for range 30 {
 			now = now.Add(time.Duration(rapid.IntRange(1, 60).Draw(t, "seconds")) * time.Second)

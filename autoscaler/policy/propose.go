@@ -4,6 +4,8 @@ import (
 	"math"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
+
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 // tolerance is how far a ratio may be from 1 in each direction without scaling.
@@ -46,8 +48,8 @@ type result struct {
 	// share is the load per replica that the proposal rests on, as a share of the request (of the target where that is an
 	// amount), and shareNoise its standard error; NaN where not known.
 	share, shareNoise float64
-	total             Milli // value of an Object or External metric
-	plain             bool  // a look that was taken by the plain rule, its noise not asked
+	total             cluster.Milli // value of an Object or External metric
+	plain             bool          // a look that was taken by the plain rule, its noise not asked
 }
 
 // propose is the replica count that the table asks for, and why if that is the current one.
@@ -83,7 +85,7 @@ func (p *pass) propose(m *metric, tol tolerance) (n int32, hold Reason, problem 
 }
 
 // whole evaluates an Object or External metric: one number for the whole target.
-func (p *pass) whole(m *metric, value Milli, rep *MetricReport) (n int32, hold Reason, problem string) {
+func (p *pass) whole(m *metric, value cluster.Milli, rep *MetricReport) (n int32, hold Reason, problem string) {
 	if m.target == autoscalingv2.AverageValueMetricType {
 		n, hold = p.wholeAverage(m, value, rep)
 		return n, hold, ""
@@ -103,11 +105,11 @@ func (p *pass) whole(m *metric, value Milli, rep *MetricReport) (n int32, hold R
 }
 
 // wholeAverage is whole for a target of type AverageValue. "No change" is the observed count in the HPA, which during a
-// rollout is not the wished one; the switch SpecOnRollout answers the wished one.
-func (p *pass) wholeAverage(m *metric, value Milli, rep *MetricReport) (n int32, hold Reason) {
+// rollout is not the desired one; the switch SpecOnRollout answers the desired one.
+func (p *pass) wholeAverage(m *metric, value cluster.Milli, rep *MetricReport) (n int32, hold Reason) {
 	observed := int32(p.in.Target.StatusReplicas)
 	if observed > 0 {
-		rep.AverageValue = known(Milli(saturate64(math.Ceil(float64(value) / float64(observed)))))
+		rep.AverageValue = known(cluster.Milli(saturate64(math.Ceil(float64(value) / float64(observed)))))
 		rep.Load, rep.Target = rep.AverageValue.Milli.Float()/m.milli.Float(), 1
 	}
 	ratio := float64(value) / (float64(m.milli) * float64(observed))
@@ -115,7 +117,7 @@ func (p *pass) wholeAverage(m *metric, value Milli, rep *MetricReport) (n int32,
 		return saturate32(math.Ceil(float64(value) / float64(m.milli))), ""
 	}
 	if observed != int32(p.current) && !p.off.SpecOnRollout {
-		p.note("specOnRollout: %s is within tolerance for the %d replicas observed; the HPA would ask for these, the wished %d are kept", m.name, observed, p.current)
+		p.note("specOnRollout: %s is within tolerance for the %d replicas observed; the HPA would ask for these, the desired %d are kept", m.name, observed, p.current)
 		return int32(p.current), WithinTolerance
 	}
 	if observed == int32(p.current) {

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 // fillRequests sets the request of every row that needs one. A pod without a request fails the metric; with the switch
@@ -30,7 +32,7 @@ func (p *pass) fillRequests(m *metric) (problem string) {
 }
 
 // requestOf is a pod's request of a resource; lack is "" or what is missing.
-func requestOf(m *metric, pod *Pod) (request Milli, lack string) {
+func requestOf(m *metric, pod *cluster.Pod) (request cluster.Milli, lack string) {
 	name := m.resource()
 	switch {
 	case m.container != "":
@@ -56,7 +58,7 @@ func requestOf(m *metric, pod *Pod) (request Milli, lack string) {
 }
 
 // addRequest adds one container's request to sum.
-func addRequest(sum *Milli, pod *Pod, c *Container, name corev1.ResourceName) (lack string) {
+func addRequest(sum *cluster.Milli, pod *cluster.Pod, c *cluster.Container, name corev1.ResourceName) (lack string) {
 	v, ok := c.Requests.Get(name)
 	if !ok {
 		return fmt.Sprintf("missing request for %s in container %s of Pod %s", name, c.Name, pod.Name)
@@ -66,7 +68,7 @@ func addRequest(sum *Milli, pod *Pod, c *Container, name corev1.ResourceName) (l
 }
 
 // containerRequest is the request of one named container or sidecar.
-func containerRequest(pod *Pod, container string, name corev1.ResourceName) (request Milli, lack string) {
+func containerRequest(pod *cluster.Pod, container string, name corev1.ResourceName) (request cluster.Milli, lack string) {
 	for i := range pod.Containers {
 		if c := &pod.Containers[i]; c.Name == container {
 			lack = addRequest(&request, pod, c, name)
@@ -83,7 +85,7 @@ func containerRequest(pod *Pod, container string, name corev1.ResourceName) (req
 }
 
 // podLevel says whether a pod has requests of its own.
-func podLevel(pod *Pod) bool {
+func podLevel(pod *cluster.Pod) bool {
 	for i := range pod.Requests {
 		if podLevelResource(pod.Requests[i].Name) {
 			return true
@@ -99,14 +101,14 @@ func podLevelResource(name corev1.ResourceName) bool {
 
 // podRequest is the request of a pod that has pod-level requests: its own of this resource, else what its containers add
 // up to, which is never below what its start needs.
-func podRequest(pod *Pod, name corev1.ResourceName) (request Milli, lack string) {
+func podRequest(pod *cluster.Pod, name corev1.ResourceName) (request cluster.Milli, lack string) {
 	if podLevelResource(name) {
 		if v, ok := pod.Requests.Get(name); ok {
 			return v, ""
 		}
 	}
 	found := false
-	add := func(c *Container, sum *Milli) {
+	add := func(c *cluster.Container, sum *cluster.Milli) {
 		if v, ok := c.Requests.Get(name); ok {
 			*sum, found = addMilli(*sum, v), true
 		}
@@ -114,7 +116,7 @@ func podRequest(pod *Pod, name corev1.ResourceName) (request Milli, lack string)
 	for i := range pod.Containers {
 		add(&pod.Containers[i], &request)
 	}
-	var sidecars, start Milli
+	var sidecars, start cluster.Milli
 	for i := range pod.InitContainers {
 		c := &pod.InitContainers[i]
 		if c.Always {

@@ -5,11 +5,13 @@ import (
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
+
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 // fillResource fills the table for a Resource or ContainerResource metric from the samples. problem is "" or why the
 // metric fails. Samples older than maxAge count as missing; zero keeps all.
-func (p *pass) fillResource(m *metric, usage []PodUsage, maxAge time.Duration) (problem string) {
+func (p *pass) fillResource(m *metric, usage []cluster.PodUsage, maxAge time.Duration) (problem string) {
 	if text := p.in.Errors.Usage; text != "" {
 		return "unable to get metrics for resource " + m.name + ": unable to fetch metrics from resource metrics API: " + text
 	}
@@ -91,7 +93,7 @@ func (p *pass) fillPods(cpu bool) (problem string) {
 
 // sampleOf reads a pod's value of a resource: of the named container, or the sum over all. It is not ok when the container
 // is not there, or any container lacks the resource.
-func sampleOf(m *metric, u *PodUsage) sample {
+func sampleOf(m *metric, u *cluster.PodUsage) sample {
 	s := sample{at: u.Timestamp, window: u.Window}
 	name := m.resource()
 	if m.container != "" {
@@ -118,7 +120,7 @@ func sampleOf(m *metric, u *PodUsage) sample {
 // that fails and there are many.
 type finder struct{ byName map[string]int }
 
-func (f *finder) find(pods []Pod, name string, hint int) int {
+func (f *finder) find(pods []cluster.Pod, name string, hint int) int {
 	if hint < len(pods) && pods[hint].Name == name {
 		return hint
 	}

@@ -1,10 +1,14 @@
 package policy
 
-import "time"
+import (
+	"time"
+
+	"plimsoll.dev/plimsoll/internal/cluster"
+)
 
 // schedule replaces the limits by those of the schedules that hold now.
 func (p *pass) schedule() {
-	var low, high *WishedReplicas
+	var low, high *cluster.DesiredReplicas
 	why := ""
 	for i := range p.policy.schedules {
 		s := &p.policy.schedules[i]

@@ -6,6 +6,8 @@ import (
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
+
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 // stabilize holds the draft against what earlier passes wanted, and remembers what this one wants.
@@ -82,7 +84,7 @@ func (p *pass) downWindow(b *behavior) time.Duration {
 }
 
 // windowText says what memory holds in the direction of the draft.
-func (p *pass) windowText(b *behavior, lowest, highest WishedReplicas) string {
+func (p *pass) windowText(b *behavior, lowest, highest cluster.DesiredReplicas) string {
 	if p.draft > p.current {
 		if b.up.window == 0 {
 			return "no wait to grow"
@@ -97,7 +99,7 @@ func (p *pass) windowText(b *behavior, lowest, highest WishedReplicas) string {
 
 // recommend remembers what this pass wants. The HPA reuses the last expired slot, or appends; with CompactHistory what
 // can no longer matter is forgotten: what is expired, and what is followed by both a value as high and one as low.
-func (p *pass) recommend(wanted WishedReplicas, expired func(time.Time) bool) {
+func (p *pass) recommend(wanted cluster.DesiredReplicas, expired func(time.Time) bool) {
 	old := p.d.State.Recommendations
 	out := make([]Recommendation, 0, len(old)+1)
 	slot := -1
@@ -121,7 +123,7 @@ func (p *pass) recommend(wanted WishedReplicas, expired func(time.Time) bool) {
 }
 
 // redundant says whether r can change no minimum and no maximum over any window that ends now or later.
-func redundant(later []Recommendation, r Recommendation, newest WishedReplicas) bool {
+func redundant(later []Recommendation, r Recommendation, newest cluster.DesiredReplicas) bool {
 	high, low := newest >= r.Replicas, newest <= r.Replicas
 	for _, l := range later {
 		if l.At.Before(r.At) {

@@ -1,6 +1,10 @@
 package policy
 
-import "time"
+import (
+	"time"
+
+	"plimsoll.dev/plimsoll/internal/cluster"
+)
 
 // State is what one pass leaves behind for the next. It belongs to whoever holds it; Decide copies what it changes.
 type State struct {
@@ -17,8 +21,8 @@ type State struct {
 
 // Recommendation is what one pass wanted.
 type Recommendation struct {
-	At       time.Time      `json:"at"`
-	Replicas WishedReplicas `json:"replicas"`
+	At       time.Time               `json:"at"`
+	Replicas cluster.DesiredReplicas `json:"replicas"`
 }
 
 // ScaleEvent is one change of the count; Change is positive in both directions.

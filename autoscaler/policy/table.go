@@ -7,6 +7,8 @@ import (
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
+
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 // class is how a pod is counted.
@@ -22,15 +24,15 @@ const (
 
 // row is one pod in the table of a metric.
 type row struct {
-	value   Milli
-	request Milli
+	value   cluster.Milli
+	request cluster.Milli
 	class   class
 	pod     int32 // index in Input.Pods; -1 for a stranger
 }
 
 // sample is what is known of one pod for one metric.
 type sample struct {
-	value  Milli
+	value  cluster.Milli
 	at     time.Time
 	window time.Duration
 	ok     bool
@@ -61,7 +63,7 @@ func (t *table) add(r row) {
 }
 
 // classify puts a pod into its group: the first rule that fits.
-func (p *pass) classify(pod *Pod, s *sample, cpu bool) class {
+func (p *pass) classify(pod *cluster.Pod, s *sample, cpu bool) class {
 	switch {
 	case pod.Deleting || pod.Phase == corev1.PodFailed:
 		return ignored
@@ -76,7 +78,7 @@ func (p *pass) classify(pod *Pod, s *sample, cpu bool) class {
 }
 
 // starting says whether a pod's CPU still is that of its start.
-func (p *pass) starting(pod *Pod, s *sample) bool {
+func (p *pass) starting(pod *cluster.Pod, s *sample) bool {
 	if pod.Ready == "" || pod.StartTime.IsZero() {
 		return true
 	}
@@ -90,9 +92,9 @@ func (p *pass) starting(pod *Pod, s *sample) bool {
 // measure gives the ratio of a metric's usage to its target over the counted rows, strangers included where the HPA
 // counts them, and over missing and unready rows as far as fill says. The percentage and the average are cut to whole
 // numbers first, as the HPA does. ok is false when nothing is left to divide by.
-func (t *table) measure(m *metric, f fill) (ratio float64, percent int32, average Milli, size int, ok bool) {
+func (t *table) measure(m *metric, f fill) (ratio float64, percent int32, average cluster.Milli, size int, ok bool) {
 	byRequest := m.target == autoscalingv2.UtilizationMetricType
-	var usage, request Milli
+	var usage, request cluster.Milli
 	n := 0
 	for i := range t.rows {
 		r := &t.rows[i]
@@ -121,7 +123,7 @@ func (t *table) measure(m *metric, f fill) (ratio float64, percent int32, averag
 	if n == 0 || (byRequest && request == 0) {
 		return 0, 0, 0, size, false
 	}
-	average = usage / Milli(n)
+	average = usage / cluster.Milli(n)
 	if !byRequest {
 		return float64(average) / float64(m.milli), 0, average, size, true
 	}
@@ -135,12 +137,12 @@ type fill struct {
 	full             bool // missing pods count as full (on the way down), otherwise as idle
 }
 
-func (f *fill) missingValue(m *metric, r *row) Milli {
+func (f *fill) missingValue(m *metric, r *row) cluster.Milli {
 	switch {
 	case !f.full:
 		return 0
 	case m.target == autoscalingv2.UtilizationMetricType:
-		return Milli(mulDiv(int64(r.request), int64(max(100, m.percent)), 100))
+		return cluster.Milli(mulDiv(int64(r.request), int64(max(100, m.percent)), 100))
 	}
 	return m.milli
 }

@@ -5,55 +5,12 @@ import (
 	"strconv"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/resource"
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
-
-// WishedReplicas is a number of replicas that somebody asks for: what the scale subresource has in its spec, and
-// what a decision wants there.
-type WishedReplicas int32
-
-// ObservedReplicas is a number of replicas that were seen to exist.
-type ObservedReplicas int32
-
-// Milli is an amount in thousandths of its unit: millicores, thousandths of a byte. The HPA computes in these.
-type Milli int64
-
-// MilliOf turns a quantity into thousandths, rounded up as the HPA does, and held at the ends of the range
-// instead of wrapping.
-func MilliOf(q resource.Quantity) Milli {
-	f := q.AsApproximateFloat64()
-	switch {
-	case f >= math.MaxInt64/1000:
-		return math.MaxInt64
-	case f <= math.MinInt64/1000:
-		return math.MinInt64
-	}
-	return Milli(q.MilliValue())
-}
-
-// MilliOfFloat turns a number in the base unit (cores, bytes) into thousandths, rounded up like MilliOf. What is
-// not a number is zero.
-func MilliOfFloat(f float64) Milli {
-	return Milli(saturate64(math.Ceil(f * 1000)))
-}
-
-// Float gives the amount in its base unit.
-func (m Milli) Float() float64 { return float64(m) / 1000 }
-
-// String writes the amount as Kubernetes does: "150m", "2", "64Mi" never (the HPA writes decimal).
-func (m Milli) String() string {
-	if m >= 0 && m < 1000 {
-		if m == 0 {
-			return "0"
-		}
-		return strconv.FormatInt(int64(m), 10) + "m"
-	}
-	return resource.NewMilliQuantity(int64(m), resource.DecimalSI).String()
-}
 
 // Amount is a Milli that may be absent. It is written as a quantity, or as "" when absent.
 type Amount struct {
-	Milli Milli
+	Milli cluster.Milli
 	Known bool
 }
 
@@ -63,8 +20,8 @@ type Count struct {
 	Known bool
 }
 
-func known(m Milli) Amount { return Amount{Milli: m, Known: true} }
-func count(n int32) Count  { return Count{N: n, Known: true} }
+func known(m cluster.Milli) Amount { return Amount{Milli: m, Known: true} }
+func count(n int32) Count          { return Count{N: n, Known: true} }
 
 // saturate32 turns a float into an int32, held at the ends of the range; what is not a number is zero.
 func saturate32(f float64) int32 {

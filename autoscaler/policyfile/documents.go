@@ -13,6 +13,7 @@ import (
 	"plimsoll.dev/plimsoll/autoscaler"
 	"plimsoll.dev/plimsoll/autoscaler/policy"
 	"plimsoll.dev/plimsoll/autoscaler/process"
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 type metadata struct {
@@ -69,8 +70,8 @@ const unsaid = -1
 // checkHead checks what all documents begin with and fills in the namespace.
 func (r *read) checkHead(version string, m *metadata) error {
 	switch {
-	case version != APIVersion:
-		return r.doc.At("apiVersion", fmt.Errorf("%q is not known: it must be %q", version, APIVersion))
+	case version != cluster.APIVersion:
+		return r.doc.At("apiVersion", fmt.Errorf("%q is not known: it must be %q", version, cluster.APIVersion))
 	case m.Name == "":
 		return r.doc.At("metadata.name", errors.New("must be there"))
 	}
@@ -98,10 +99,12 @@ func (p *parser) scalePolicy(r *read) error {
 	switch {
 	case ref == nil:
 		return r.doc.At("spec.scaleTargetRef", errors.New("must be there"))
-	case ref.APIVersion != "" && ref.APIVersion != APIVersion:
-		return r.doc.At("spec.scaleTargetRef.apiVersion", fmt.Errorf("%q is not known: leave it out or write %q", ref.APIVersion, APIVersion))
-	case ref.Kind != process.Kind:
-		return r.doc.At("spec.scaleTargetRef.kind", fmt.Errorf("%q cannot be scaled on one machine: it must be %q", ref.Kind, process.Kind))
+	case ref.APIVersion != "" && ref.APIVersion != cluster.APIVersion:
+		return r.doc.At("spec.scaleTargetRef.apiVersion", fmt.Errorf("%q is not known: leave it out or write %q", ref.APIVersion, cluster.APIVersion))
+	case ref.Kind == "Service":
+		return r.doc.At("spec.scaleTargetRef.kind", fmt.Errorf("%q is Kubernetes' own kind: a service of local processes is a %q", ref.Kind, cluster.ProcessService))
+	case ref.Kind != cluster.ProcessService:
+		return r.doc.At("spec.scaleTargetRef.kind", fmt.Errorf("%q cannot be scaled on one machine: it must be %q", ref.Kind, cluster.ProcessService))
 	case ref.Name == "":
 		return r.doc.At("spec.scaleTargetRef.name", errors.New("must be there"))
 	case d.Spec.MaxReplicas > process.MaxReplicas:
@@ -117,7 +120,7 @@ func (p *parser) scalePolicy(r *read) error {
 	}
 	p.out.Policies = append(p.out.Policies, autoscaler.Policy{
 		Name:     d.Metadata.Name,
-		Target:   autoscaler.Target{Namespace: d.Metadata.Namespace, Kind: ref.Kind, Name: ref.Name},
+		Target:   cluster.Target{APIVersion: cluster.APIVersion, Kind: ref.Kind, Namespace: d.Metadata.Namespace, Name: ref.Name},
 		Compiled: compiled,
 		Text:     strings.TrimRight(r.text, "\n") + "\n",
 	})
@@ -125,7 +128,7 @@ func (p *parser) scalePolicy(r *read) error {
 	return nil
 }
 
-// service reads a Service.
+// service reads a ProcessService.
 func (p *parser) service(r *read) error {
 	d := serviceDocument{}
 	if err := r.doc.Decode(&d); err != nil {

@@ -16,10 +16,8 @@ import (
 	"plimsoll.dev/plimsoll/autoscaler"
 	"plimsoll.dev/plimsoll/autoscaler/policy/strict"
 	"plimsoll.dev/plimsoll/autoscaler/process"
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
-
-// APIVersion is the version that every document names.
-const APIVersion = "plimsoll.dev/v1alpha1"
 
 // maxBytes is the largest file that is read, maxErrors how many mistakes are told at once.
 const (
@@ -157,19 +155,22 @@ func (p *parser) document(r *read) error {
 	switch top["kind"] {
 	case "ScalePolicy":
 		return p.scalePolicy(r)
-	case "Service":
+	case cluster.ProcessService:
 		return p.service(r)
+	case "Service":
+		_ = r.doc.Decode(&policyDocument{})
+		return r.doc.At("kind", fmt.Errorf("%q is Kubernetes' own kind: a service of local processes is a %q", "Service", cluster.ProcessService))
 	}
 	_ = r.doc.Decode(&policyDocument{}) // so that the kind's place is known
 	if top["kind"] == nil {
-		return r.doc.At("kind", errors.New(`must be there: "ScalePolicy" or "Service"`))
+		return r.doc.At("kind", errors.New(`must be there: "ScalePolicy" or "ProcessService"`))
 	}
-	return r.doc.At("kind", fmt.Errorf(`%q is not known: "ScalePolicy" or "Service" can be used`, fmt.Sprint(top["kind"])))
+	return r.doc.At("kind", fmt.Errorf(`%q is not known: "ScalePolicy" or "ProcessService" can be used`, fmt.Sprint(top["kind"])))
 }
 
 // cross checks what concerns several documents: names that are used twice, policies without a target.
 func (p *parser) cross() {
-	services, targets, names := map[process.Key]bool{}, map[autoscaler.Target]string{}, map[string]bool{}
+	services, targets, names := map[process.Key]bool{}, map[cluster.Target]string{}, map[string]bool{}
 	ports := map[process.Key]int{}
 	for i := range p.docs {
 		r := &p.docs[i]
@@ -179,7 +180,7 @@ func (p *parser) cross() {
 		s := &p.out.Services[r.service-1]
 		k := s.Key()
 		if services[k] {
-			p.note(r.doc.At("metadata.name", fmt.Errorf("Service %q is there twice", k)))
+			p.note(r.doc.At("metadata.name", fmt.Errorf("ProcessService %q is there twice", k)))
 		}
 		services[k], ports[k] = true, s.Port
 		if s.Port > 0 && s.Port+int(s.Replicas)-1 > maxPort {
@@ -203,10 +204,10 @@ func (p *parser) cross() {
 		targets[pol.Target] = pol.Name
 		k := process.Key{Namespace: pol.Target.Namespace, Name: pol.Target.Name}
 		if !services[k] {
-			p.note(r.doc.At("spec.scaleTargetRef.name", fmt.Errorf("there is no Service %q in this file", k)))
+			p.note(r.doc.At("spec.scaleTargetRef.name", fmt.Errorf("there is no ProcessService %q in this file", k)))
 		}
 		if most := int(pol.Compiled.Max()); ports[k] > 0 && ports[k]+most-1 > maxPort {
-			p.note(r.doc.At("spec.maxReplicas", fmt.Errorf("%d replicas of Service %q would need the ports %d to %d: %d is the last", most, k, ports[k], ports[k]+most-1, maxPort)))
+			p.note(r.doc.At("spec.maxReplicas", fmt.Errorf("%d replicas of ProcessService %q would need the ports %d to %d: %d is the last", most, k, ports[k], ports[k]+most-1, maxPort)))
 		}
 	}
 	p.first()
@@ -231,11 +232,11 @@ func (p *parser) first() {
 // Join puts files together, for what is built in beside what a person wrote.
 func Join(files ...*File) (*File, error) {
 	var out File
-	services, targets := map[process.Key]bool{}, map[autoscaler.Target]bool{}
+	services, targets := map[process.Key]bool{}, map[cluster.Target]bool{}
 	for _, f := range files {
 		for _, s := range f.Services {
 			if services[s.Key()] {
-				return nil, fmt.Errorf("Service %q is there twice", s.Key())
+				return nil, fmt.Errorf("ProcessService %q is there twice", s.Key())
 			}
 			services[s.Key()] = true
 		}

@@ -11,8 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	k8syaml "sigs.k8s.io/yaml"
 
-	"plimsoll.dev/plimsoll/autoscaler"
 	"plimsoll.dev/plimsoll/autoscaler/process"
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 func TestExample(t *testing.T) {
@@ -33,7 +33,7 @@ func TestExample(t *testing.T) {
 		t.Fatalf("%d policies, want 1", len(f.Policies))
 	}
 	p := f.Policies[0]
-	if p.Name != "thumbnails" || p.Target != (autoscaler.Target{Namespace: "shop", Kind: "Service", Name: "thumbnails"}) {
+	if p.Name != "thumbnails" || p.Target != (cluster.Target{APIVersion: cluster.APIVersion, Kind: "ProcessService", Namespace: "shop", Name: "thumbnails"}) {
 		t.Errorf("policy %q for %v", p.Name, p.Target)
 	}
 	if p.Compiled.Min() != 2 || p.Compiled.Max() != 10 || p.Compiled.Window() != 3*time.Second {
@@ -46,8 +46,8 @@ func TestExample(t *testing.T) {
 
 // service and scale are the shortest documents.
 const (
-	service = "apiVersion: plimsoll.dev/v1alpha1\nkind: Service\nmetadata: {name: web}\nspec:\n  command: [sleep, \"1\"]\n"
-	scale   = "---\napiVersion: plimsoll.dev/v1alpha1\nkind: ScalePolicy\nmetadata: {name: web}\nspec:\n  scaleTargetRef: {kind: Service, name: web}\n  maxReplicas: 3\n"
+	service = "apiVersion: plimsoll.dev/v1alpha1\nkind: ProcessService\nmetadata: {name: web}\nspec:\n  command: [sleep, \"1\"]\n"
+	scale   = "---\napiVersion: plimsoll.dev/v1alpha1\nkind: ScalePolicy\nmetadata: {name: web}\nspec:\n  scaleTargetRef: {kind: ProcessService, name: web}\n  maxReplicas: 3\n"
 )
 
 func TestShortest(t *testing.T) {
@@ -103,7 +103,7 @@ func TestMistakes(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{"a: [", "f:1:1: cannot be read as YAML"},
 		{"hello", `f:1:1: must be a mapping, not "hello"`},
-		{"metadata: {name: x}", `f:1:1: kind: must be there: "ScalePolicy" or "Service"`},
+		{"metadata: {name: x}", `f:1:1: kind: must be there: "ScalePolicy" or "ProcessService"`},
 		{"kind: Deployment", `f:1:7: kind: "Deployment" is not known`},
 		{replace(service, "plimsoll.dev/v1alpha1", "v1"), `f:1:13: apiVersion: "v1" is not known: it must be "plimsoll.dev/v1alpha1"`},
 		{replace(service, "  command", "  comand"), `f:5:3: spec: unknown field "comand"`},
@@ -111,7 +111,7 @@ func TestMistakes(t *testing.T) {
 		{replace(service, "name: web", "name: Web"), `f:3:18: metadata.name: "Web" is not a DNS label`},
 		{service + "  port: 99999\n", `f:5:3: spec: port 99999 is not between 1 and 65535`},
 		{service + "  port: 65534\n  replicas: 3\n", `f:6:9: spec.port: 65534 leaves no ports for 3 replicas, which take one each: at most 65533`},
-		{service + "  port: 65534\n  replicas: 2\n" + scale, `spec.maxReplicas: 3 replicas of Service "default/web" would need the ports 65534 to 65536: 65535 is the last`},
+		{service + "  port: 65534\n  replicas: 2\n" + scale, `spec.maxReplicas: 3 replicas of ProcessService "default/web" would need the ports 65534 to 65536: 65535 is the last`},
 		{service + "  replicas: 1.5\n", `f:6:13: spec.replicas: "1.5" is not a whole number`},
 		{service + "  replicas: -2\n", `f:6:13: spec.replicas: -2 is not between 0 and 1000`},
 		{service + "  terminationGracePeriodSeconds: 0\n", `f:6:34: spec.terminationGracePeriodSeconds: 0 is not between 1 and 86400`},
@@ -121,15 +121,15 @@ func TestMistakes(t *testing.T) {
 		{service + "  resources: {requests: {cpu: 2}, limits: {cpu: 1}}\n", `the CPU request of 2000m is over the limit of 1000m`},
 		{service + "  readiness: {exec: [a], connect: b}\n", `readiness can have either exec or connect, not both`},
 		{service + "  env: [{name: A, value: x}, {name: A, value: y}]\n", `f:6:37: spec.env[1].name: "A" is there twice or empty`},
-		{service + "---\n" + service, `f:9:18: metadata.name: Service "default/web" is there twice`},
-		{scale, `f:6:41: spec.scaleTargetRef.name: there is no Service "default/web" in this file`},
+		{service + "---\n" + service, `f:9:18: metadata.name: ProcessService "default/web" is there twice`},
+		{scale, `f:6:48: spec.scaleTargetRef.name: there is no ProcessService "default/web" in this file`},
 		{service + replace(scale, "maxReplicas: 3", "maxReplicas: 0"), `f:12:16: spec.maxReplicas: "0" must be at least 1`},
 		{service + replace(scale, "maxReplicas: 3", "maxReplicas: 3\n  minReplicas: 5"), `f:12:16: spec.maxReplicas: "3" must be at least minReplicas, which is 5`},
 		{service + replace(scale, "maxReplicas: 3", "maxReplicas: 3000"), `f:12:16: spec.maxReplicas: 3000 is over 1000`},
 		{service + replace(scale, "maxReplicas: 3", "maxReplicas: 3\n  window: -3s"), `f:13:11: spec.window: "-3s" must be at least 1s`},
 		{service + replace(scale, "maxReplicas: 3", "maxReplicas: 3\n  mode: Off"), `f:13:9: spec.mode: "Off" must be Auto, DryRun or Paused`},
-		{service + replace(scale, "kind: Service, name", "kind: Deployment, name"), `spec.scaleTargetRef.kind: "Deployment" cannot be scaled on one machine`},
-		{service + scale + replace(scale, "metadata: {name: web}", "metadata: {name: again}"), `spec.scaleTargetRef: Service "web" is scaled by ScalePolicy "web" already`},
+		{service + replace(scale, "kind: ProcessService, name", "kind: Deployment, name"), `spec.scaleTargetRef.kind: "Deployment" cannot be scaled on one machine`},
+		{service + scale + replace(scale, "metadata: {name: web}", "metadata: {name: again}"), `spec.scaleTargetRef: ProcessService "web" is scaled by ScalePolicy "web" already`},
 		{service + scale + scale, `ScalePolicy "default/web" is there twice`},
 	} {
 		if _, err := Parse("f", []byte(c.text)); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -174,7 +174,7 @@ func FuzzParse(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	for _, s := range []string{string(example), service, scale, service + scale, "a: &a [*a]", "{", "--- ---", "kind: [Service]", "kind: Service\nspec: 3"} {
+	for _, s := range []string{string(example), service, scale, service + scale, "a: &a [*a]", "{", "--- ---", "kind: [ProcessService]", "kind: ProcessService\nspec: 3"} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {

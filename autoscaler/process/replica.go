@@ -42,6 +42,7 @@ type Replica struct {
 type replica struct {
 	sup     *Supervisor
 	key     Key
+	uid     string // another replica of the same name has another one
 	ordinal int
 	log     *slog.Logger
 	stop    chan struct{} // closed to end it

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 // MaxReplicas is the most replicas that one service may have.
@@ -22,6 +24,11 @@ type Key struct{ Namespace, Name string }
 
 // String returns "namespace/name".
 func (k Key) String() string { return k.Namespace + "/" + k.Name }
+
+// Target is the service as everybody names it.
+func (k Key) Target() cluster.Target {
+	return cluster.Target{APIVersion: cluster.APIVersion, Kind: cluster.ProcessService, Namespace: k.Namespace, Name: k.Name}
+}
 
 // Resources are amounts of CPU and memory; zero means none given.
 type Resources struct {

@@ -27,6 +27,7 @@ var (
 // Options are what a Supervisor needs.
 type Options struct {
 	Services []Service
+	Node     string // this machine's name, which every pod carries
 	// CgroupRoot is where the cgroup file system is mounted; empty: /sys/fs/cgroup. "none": replicas get no cgroups.
 	CgroupRoot string
 	// Env is the environment of every replica, to which its service adds; usually os.Environ().
@@ -78,7 +79,7 @@ type Supervisor struct {
 // service is a service with its replicas.
 type service struct {
 	spec     Service
-	wished   int32
+	desired  int32
 	gone     bool // removed; forgotten when its last replica is
 	replicas map[int]*replica
 }
@@ -184,10 +185,10 @@ func (s *Supervisor) Apply(services []Service) error {
 		svc := s.services[k]
 		switch {
 		case svc == nil:
-			svc = &service{wished: spec.Replicas, replicas: map[int]*replica{}}
+			svc = &service{desired: spec.Replicas, replicas: map[int]*replica{}}
 			s.services[k] = svc
 		case svc.gone:
-			svc.gone, svc.wished = false, spec.Replicas
+			svc.gone, svc.desired = false, spec.Replicas
 		}
 		svc.spec = spec
 	}
@@ -214,7 +215,7 @@ func (s *Supervisor) Scale(_ context.Context, k Key, replicas int32) error {
 	if svc == nil || svc.gone {
 		return fmt.Errorf("cannot scale %q: %w", k, ErrUnknownService)
 	}
-	svc.wished = replicas
+	svc.desired = replicas
 	s.reconcile()
 	return nil
 }
@@ -228,7 +229,7 @@ func (s *Supervisor) Services() []Service {
 	for _, svc := range s.services {
 		if !svc.gone {
 			spec := svc.spec
-			spec.Replicas = svc.wished
+			spec.Replicas = svc.desired
 			out = append(out, spec)
 		}
 	}
@@ -293,18 +294,18 @@ func (s *Supervisor) reconcile() {
 		return
 	}
 	for k, svc := range s.services {
-		wished := int(svc.wished)
+		desired := int(svc.desired)
 		if svc.gone || s.ended {
-			wished = 0
+			desired = 0
 		}
 		active := svc.active()
-		for n := len(active); n > wished; n-- {
+		for n := len(active); n > desired; n-- {
 			active[n-1].halt()
 		}
-		for n := len(active); n < wished; n++ {
+		for n := len(active); n < desired; n++ {
 			s.launch(k, svc)
 		}
-		if wished > 0 {
+		if desired > 0 {
 			svc.roll()
 		}
 		if svc.gone && len(svc.replicas) == 0 {
@@ -350,7 +351,7 @@ func (s *Supervisor) launch(k Key, svc *service) {
 	}
 	name, at := replicaName(k.Name, ordinal), time.Now()
 	r := &replica{
-		sup: s, key: k, ordinal: ordinal, want: svc.spec, stop: make(chan struct{}), renew: make(chan struct{}, 1),
+		sup: s, key: k, uid: rand.Text(), ordinal: ordinal, want: svc.spec, stop: make(chan struct{}), renew: make(chan struct{}, 1),
 		log: s.log.With("service", k.String(), "replica", name),
 		now: Replica{Name: name, Ordinal: ordinal, State: Starting, Since: at, Created: at},
 	}

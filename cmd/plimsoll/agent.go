@@ -187,8 +187,8 @@ func (o *agentOptions) wire(log *slog.Logger, reg prometheus.Registerer, life *l
 		return nil, nil, err
 	}
 	life.runs("cadvisor", full.Run)
-	outside := &outside{node: o.node, names: n, began: time.Now(), pid: os.Getpid()}
-	byProcess, err := processes.New(processes.Options{List: outside.targets, Logger: clog, Registerer: reg})
+	pods := collector.NewPods(o.node, os.Getpid(), n, nil)
+	byProcess, err := processes.New(processes.Options{List: pods.Processes, Logger: clog, Registerer: reg})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"plimsoll.dev/plimsoll/aggregator/api"
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 func (a *app) explainCommand() *cobra.Command {
@@ -110,7 +111,7 @@ func (a *app) explainTarget(cmd *cobra.Command, c *client, out *output, target s
 }
 
 // describe prints a decision with its steps, as the page shows it.
-func describe(d api.Decision) []string {
+func describe(d cluster.Decision) []string {
 	head := fmt.Sprintf("%s  %s/%s  %d, held", d.Time.Local().Format(time.DateTime), d.Namespace, d.Name, d.From)
 	if d.From != d.To {
 		head = fmt.Sprintf("%s  %s/%s  %d -> %d", d.Time.Local().Format(time.DateTime), d.Namespace, d.Name, d.From, d.To)

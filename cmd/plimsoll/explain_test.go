@@ -8,11 +8,11 @@ import (
 	"testing"
 )
 
-const oneChange = `{"schema": "plimsoll.dev/decisions/v1", "items": [{"time": "2026-01-01T00:10:00Z", "namespace": "demo", "kind": "Service", "name": "web",
+const oneChange = `{"schema": "plimsoll.dev/decisions/v1", "items": [{"time": "2026-01-01T00:10:00Z", "namespace": "demo", "kind": "ProcessService", "name": "web",
 "action": "Up", "reason": "CPUAboveTarget", "from": 2, "to": 5, "message": "Load stood at 148 %.", "detail": {"steps": [
 {"step": "metrics", "before": 2, "after": 5, "why": "cpu 148 % of 70 %"}, {"step": "limits", "before": 5, "after": 5, "why": "1 to 10"}]}}]}`
 
-func TestExplainAsksForWhatIsWished(t *testing.T) {
+func TestExplainAsksForWhatIsDesired(t *testing.T) {
 	var asked, answer string
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked = r.URL.RequestURI()
@@ -29,10 +29,10 @@ func TestExplainAsksForWhatIsWished(t *testing.T) {
 	answer = oneChange
 	f("decisions?limit=5&name=web&namespace=demo", "2 -> 5  (CPUAboveTarget)\n  Load stood at 148 %.\n    metrics    2 -> 5   cpu 148 % of 70 %\n    limits     5        1 to 10\n", "demo/web")
 	f("decisions?action=Up%2CDown&limit=2&name=web&namespace=demo", "2 -> 5", "demo/web", "--changes", "--limit", "2")
-	f("decisions?kind=Service&limit=5&name=web&namespace=demo", "2 -> 5", "demo/Service/web")
+	f("decisions?kind=ProcessService&limit=5&name=web&namespace=demo", "2 -> 5", "demo/ProcessService/web")
 	answer = `{"items": []}`
 	f("decisions?action=Up%2CDown&limit=5&name=web&namespace=demo", `no change for "demo/web"`, "demo/web", "--changes")
-	answer = `{"items": [{"namespace": "demo", "kind": "Service", "name": "web", "scaled": {}}, {"namespace": "demo", "name": "idle"}]}`
+	answer = `{"items": [{"namespace": "demo", "kind": "ProcessService", "name": "web", "scaled": {}}, {"namespace": "demo", "name": "idle"}]}`
 	if got := call(t, nil, "", "__complete", "explain", "--server", srv.URL, ""); !strings.HasPrefix(got.out, "demo/web\n:4") || asked != "/plimsoll/v1/workloads" {
 		t.Errorf("completing: asked for %q, got %q; want what is scaled alone", asked, got.out)
 	}

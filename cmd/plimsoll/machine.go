@@ -22,6 +22,7 @@ import (
 	"plimsoll.dev/plimsoll/collector/cgroup"
 	"plimsoll.dev/plimsoll/collector/names"
 	processes "plimsoll.dev/plimsoll/collector/process"
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/serve"
 	"plimsoll.dev/plimsoll/internal/store"
 )
@@ -77,7 +78,7 @@ func newMachine(ctx context.Context, o runOptions, log *slog.Logger, now time.Ti
 	}
 	m.life.runs("roll-ups", keepRollUps(m.picture, m.store, o.interval))
 
-	if m.api, err = api.New(api.Options{Pictures: m.picture, Decisions: m.store, History: m.store, Scaler: scaledOf{m.loop}, Targets: scaledOf{m.loop}.targets, Conditions: m.conditions,
+	if m.api, err = api.New(api.Options{Pictures: m.picture, Decisions: m.store, History: m.store, Scaled: m.scaled, Conditions: m.conditions,
 		Version: thisBuild().Version, Since: now, Interval: o.fast, Logger: log, Registerer: m.registry}); err != nil {
 		return nil, err
 	}
@@ -126,13 +127,13 @@ func (m *machine) newCollector() (err error) {
 		return err
 	}
 	m.life.runs("cadvisor", full.Run)
-	outside := &outside{node: m.opts.node, names: m.names, services: m.services, began: m.began, pid: os.Getpid()}
-	byProcess, err := processes.New(processes.Options{List: outside.targets, Logger: log, Registerer: m.registry})
+	pods := collector.NewPods(m.opts.node, os.Getpid(), m.names, m.services)
+	byProcess, err := processes.New(processes.Options{List: pods.Processes, Logger: log, Registerer: m.registry})
 	if err != nil {
 		return err
 	}
 	m.collector, err = collector.New(collector.Options{Node: m.opts.node, Interval: m.opts.interval, FastInterval: m.opts.fast, Full: full, Fast: m.fast,
-		Extra: []collector.Extra{byProcess, outside}, Live: toPicture{m.picture}, History: toStore{m.store}, Logger: log, Registerer: m.registry})
+		Extra: []collector.Extra{byProcess, pods}, Live: toPicture{m.picture}, History: toStore{m.store}, Logger: log, Registerer: m.registry})
 	if err != nil {
 		return err
 	}
@@ -182,4 +183,12 @@ func (m *machine) reload(context.Context) error {
 		return nil
 	}
 	return m.policies.reload(m.services, m.loop)
+}
+
+// scaled is what the autoscaler looks after; nothing where there is none.
+func (m *machine) scaled(now time.Time) []cluster.Scaled {
+	if m.loop == nil {
+		return nil
+	}
+	return m.loop.Scaled(now)
 }

@@ -54,7 +54,7 @@ func TestReportCompletion(t *testing.T) {
 func TestReportsOfARunningMachine(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "policies.yaml")
 	if err := os.WriteFile(file, []byte(`apiVersion: plimsoll.dev/v1alpha1
-kind: Service
+kind: ProcessService
 metadata: {name: sleeper, namespace: test}
 spec:
   command: [sleep, "600"]

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"plimsoll.dev/plimsoll/aggregator/api"
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 // running is a real `plimsoll run`: this test binary in that role.
@@ -374,7 +375,7 @@ func TestReloadKeepsOldPoliciesOnABadFile(t *testing.T) {
 	}
 	policy := func(max string) string {
 		return `apiVersion: plimsoll.dev/v1alpha1
-kind: Service
+kind: ProcessService
 metadata: {name: sleeper, namespace: test}
 spec:
   command: [sleep, "600"]
@@ -384,7 +385,7 @@ apiVersion: plimsoll.dev/v1alpha1
 kind: ScalePolicy
 metadata: {name: sleeper, namespace: test}
 spec:
-  scaleTargetRef: {kind: Service, name: sleeper}
+  scaleTargetRef: {kind: ProcessService, name: sleeper}
   minReplicas: 1
   maxReplicas: ` + max + `
   metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 70}}}]
@@ -392,10 +393,10 @@ spec:
 	}
 	write(policy("3"))
 	r := startRun(t, "--policies", file, "--data", t.TempDir())
-	scaled := func() api.Scaled {
+	scaled := func() cluster.Scaled {
 		o := r.overview(t)
 		if len(o.Scaled) != 1 {
-			return api.Scaled{}
+			return cluster.Scaled{}
 		}
 		return o.Scaled[0]
 	}

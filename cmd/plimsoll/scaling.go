@@ -147,7 +147,7 @@ func (m *machine) newServices(ctx context.Context) (err error) {
 			}
 		}
 	}
-	if m.services, err = services.New(services.Options{Services: start, CgroupRoot: m.opts.cgroupRoot, Env: os.Environ(), Logger: logOf(m.log, "services"), Registerer: m.registry}); err != nil {
+	if m.services, err = services.New(services.Options{Services: start, Node: m.opts.node, CgroupRoot: m.opts.cgroupRoot, Env: os.Environ(), Logger: logOf(m.log, "services"), Registerer: m.registry}); err != nil {
 		return err
 	}
 	m.life.runs("services", m.services.Run)
@@ -164,7 +164,7 @@ func (m *machine) newServices(ctx context.Context) (err error) {
 
 // newAutoscaler makes the loop over the policies; without any it has nothing to do until a reload brings some.
 func (m *machine) newAutoscaler() (err error) {
-	m.loop, err = autoscaler.New(autoscaler.Options{Node: m.opts.node, Policies: m.policies.current.Policies, Observer: looks{m.picture},
+	m.loop, err = autoscaler.New(autoscaler.Options{Node: m.opts.node, Policies: m.policies.current.Policies, Observer: m.picture, Inventory: m.services,
 		Scaler: services.Scaler{Supervisor: m.services}, Log: m.store, Live: m.picture, History: m.store, KeepEvery: m.opts.interval,
 		Logger: logOf(m.log, "autoscaler"), Registerer: m.registry})
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"plimsoll.dev/plimsoll/aggregator/api"
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 // source answers paths of the public API: a server, or this machine itself.
@@ -160,7 +161,7 @@ func topNodes(ctx context.Context, a *app, o *topOptions, from source) error {
 }
 
 // stateOf says since when and why there are no values.
-func stateOf(g *api.Gap) string {
+func stateOf(g *cluster.Gap) string {
 	if g == nil {
 		return "ok"
 	}
@@ -280,7 +281,7 @@ func topWorkloads(ctx context.Context, a *app, o *topOptions, from source) error
 }
 
 // scaledCell says how a workload stands to its line: "cpu 41%/70%, 3 (1-10)".
-func scaledCell(s *api.Scaled) string {
+func scaledCell(s *cluster.Scaled) string {
 	if s == nil {
 		return "-"
 	}

@@ -107,8 +107,8 @@ func TestNameFromPath(t *testing.T) {
 
 	f("/plimsoll-4711", none)
 	f("/plimsoll-4711/demo/web", none)
-	f("/plimsoll-4711/demo/web/web-3", named("demo", "Service", "web", "web-3", "web", "process"))
-	f("/system.slice/plimsoll.service/plimsoll-4711/demo/web/web-3", named("demo", "Service", "web", "web-3", "web", "process"))
+	f("/plimsoll-4711/demo/web/web-3", named("demo", "ProcessService", "web", "web-3", "web", "process"))
+	f("/system.slice/plimsoll.service/plimsoll-4711/demo/web/web-3", named("demo", "ProcessService", "web", "web-3", "web", "process"))
 	f("/plimsoll-4711/demo/web/web-3/sub", none)
 
 	f("/batch", named("cgroup", "Cgroup", "batch", "batch", "batch", "cgroup"))

@@ -3,6 +3,7 @@ package names
 import (
 	"strings"
 
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -42,7 +43,7 @@ func entity(node, path string, pl place, in info, known bool) *metric.Entity {
 		}
 		e.Workload, e.Pod, e.Container = pl.name, pl.name, pl.name
 	case replica:
-		e.Namespace, e.WorkloadKind = clip(pl.space), "Service"
+		e.Namespace, e.WorkloadKind = clip(pl.space), cluster.ProcessService
 		e.Workload, e.Pod, e.Container = clip(pl.service), clip(pl.name), clip(pl.service)
 	case plain:
 		e.Namespace, e.WorkloadKind = "cgroup", "Cgroup"

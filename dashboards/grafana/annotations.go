@@ -19,7 +19,7 @@ func annotations(b Board, s Source) []object {
 
 // influxDecisions marks the entries of the decision log, with the sentence that each explains itself in.
 func influxDecisions(b Board, s Source) object {
-	asked := b.narrowed(last(metric.ReplicasWished, metric.Workload))
+	asked := b.narrowed(last(metric.ReplicasDesired, metric.Workload))
 	query := `SELECT "action", "message", "namespace", "workload" FROM "decision" WHERE $timeFilter AND "action" != 'Hold'` + influxWhere(asked.Matchers)
 	o := object{"name": "Scaling", "datasource": source(s), "enable": true, "iconColor": "orange"}
 	target := object{"refId": "Anno", "query": query, "rawQuery": true, "resultFormat": "table", "fromAnnotations": true, "textEditor": true,
@@ -34,7 +34,7 @@ func influxDecisions(b Board, s Source) object {
 // promDecisions marks where the count that the autoscaler asked for differs from that of the step before. The steps follow one
 // another without gaps at every zoom, so no change between two of them is left out unless it was taken back in the same step.
 func promDecisions(b Board, s Source, name, colour, op string) object {
-	asked := b.narrowed(last(metric.ReplicasWished, metric.Workload))
+	asked := b.narrowed(last(metric.ReplicasDesired, metric.Workload))
 	newest := "sum by (namespace, workload) (last_over_time(" + promSelector(metric.Get(asked.Row), asked.Level, asked.Matchers) + "[" + nowWindow + "]"
 	expr := "(" + newest + ")) - " + newest + " offset $__interval))) " + op + " 0"
 	if op == "<" {

@@ -9,18 +9,18 @@ func autoscaling() Board {
 	says := func(what string) string { return "{{namespace}} / {{workload}} " + what }
 	return Board{
 		Name: "autoscaling", Title: "Autoscaling", About: "What the autoscaler saw, asked for and got. 'plimsoll explain NAMESPACE/NAME' says why.",
-		Vars:      []Var{{"cluster", metric.ReplicasWished, workload}, {"namespace", metric.ReplicasWished, workload}, {"workload", metric.ReplicasWished, workload}},
+		Vars:      []Var{{"cluster", metric.ReplicasDesired, workload}, {"namespace", metric.ReplicasDesired, workload}, {"workload", metric.ReplicasDesired, workload}},
 		Decisions: true,
 		Rows: []Row{
 			{Title: "Now", Height: 5, Panels: []Panel{
-				{Draw: Stat, Title: "Replicas asked for", Show: []Query{last(metric.ReplicasWished, workload, each...)}},
+				{Draw: Stat, Title: "Replicas asked for", Show: []Query{last(metric.ReplicasDesired, workload, each...)}},
 				{Draw: Stat, Title: "Replicas ready", Show: []Query{last(metric.ReplicasReady, workload, each...)}},
 				{Draw: Stat, Title: "Load of the line", Note: "1 is the load that the policy asks for.", Show: []Query{last(metric.ScaleLoad, workload, each...).largest().over(metric.ScaleTarget)}, Warn: 1.1, Bad: 1.5},
-				{Draw: Bars, Title: "Of the most replicas", Note: "At 100 % the autoscaler can add no more.", Show: []Query{last(metric.ReplicasWished, workload, each...).over(metric.ReplicasMax)}, Warn: 0.8, Bad: 1},
+				{Draw: Bars, Title: "Of the most replicas", Note: "At 100 % the autoscaler can add no more.", Show: []Query{last(metric.ReplicasDesired, workload, each...).over(metric.ReplicasMax)}, Warn: 0.8, Bad: 1},
 			}},
 			{Title: "Replicas", Height: 10, Panels: []Panel{
 				{Draw: Steps, Title: "Replicas", Note: "A vertical line is a decision to change the count.", Show: []Query{
-					last(metric.ReplicasWished, workload, each...).named(says("asked for")), last(metric.Replicas, workload, each...).named(says("exist")), last(metric.ReplicasReady, workload, each...).named(says("ready"))},
+					last(metric.ReplicasDesired, workload, each...).named(says("asked for")), last(metric.Replicas, workload, each...).named(says("exist")), last(metric.ReplicasReady, workload, each...).named(says("ready"))},
 					Limits: []Query{last(metric.ReplicasMin, workload, each...).named(says("fewest")), last(metric.ReplicasMax, workload, each...).named(says("most"))}},
 				{Draw: Lines, Title: "Load and the line", Note: "Of several metrics, the largest. The dashed line is the load that the policy asks for.",
 					Show:   []Query{avg(metric.ScaleLoad, workload, each...).largest().named(says("load"))},
@@ -33,7 +33,7 @@ func autoscaling() Board {
 			}},
 			{Title: "All targets", Panels: []Panel{
 				{Draw: Table, Title: "Targets", To: "autoscaling", Show: []Query{
-					last(metric.ReplicasWished, workload, each...).named("Asked for"), last(metric.Replicas, workload, each...).named("Exist"), last(metric.ReplicasReady, workload, each...).named("Ready"),
+					last(metric.ReplicasDesired, workload, each...).named("Asked for"), last(metric.Replicas, workload, each...).named("Exist"), last(metric.ReplicasReady, workload, each...).named("Ready"),
 					last(metric.ReplicasMin, workload, each...).named("Fewest"), last(metric.ReplicasMax, workload, each...).named("Most"),
 					last(metric.ScaleLoad, workload, each...).largest().named("Load"), last(metric.ScaleTarget, workload, each...).largest().named("Line")}},
 			}},

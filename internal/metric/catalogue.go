@@ -122,3 +122,14 @@ func (r *Row) matches(label func(string) string) bool {
 	}
 	return true
 }
+
+// OfResource returns the row of what pods use of one of Kubernetes' resources: cpu or memory.
+func OfResource(name string) (ID, bool) {
+	switch name {
+	case "cpu":
+		return CPUUsage, true
+	case "memory":
+		return MemoryWorkingSet, true
+	}
+	return 0, false
+}

@@ -38,7 +38,7 @@ type Entity struct {
 	Level        Level
 	Node         string
 	Namespace    string // Kubernetes namespace; on one machine the project or manager: "docker", "system", "demo"
-	WorkloadKind string // "Deployment", "Service" (a process service), "Compose", "Unit" (systemd), ...
+	WorkloadKind string // "Deployment", "ProcessService", "Compose", "Unit" (systemd), ...
 	Workload     string
 	Pod          string
 	Container    string

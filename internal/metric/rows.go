@@ -54,7 +54,7 @@ const (
 	Restarts
 	Replicas
 	ReplicasReady
-	ReplicasWished
+	ReplicasDesired
 	ReplicasMin
 	ReplicasMax
 	ScaleLoad
@@ -247,9 +247,9 @@ var rows = [numRows]Row{
 	ReplicasReady: {ID: ReplicasReady, Name: "workload_replicas_ready", Kind: Gauge, Unit: Count,
 		Help:   "replicas that are ready",
 		Levels: []Level{Workload}, Field: "replicas_ready"},
-	ReplicasWished: {ID: ReplicasWished, Name: "workload_replicas_wished", Kind: Gauge, Unit: Count,
+	ReplicasDesired: {ID: ReplicasDesired, Name: "workload_replicas_desired", Kind: Gauge, Unit: Count,
 		Help:   "replicas that the autoscaler asked for",
-		Levels: []Level{Workload}, Field: "replicas_wished"},
+		Levels: []Level{Workload}, Field: "replicas_desired"},
 	ReplicasMin: {ID: ReplicasMin, Name: "workload_replicas_min", Kind: Gauge, Unit: Count,
 		Help:   "fewest replicas that the policy allows",
 		Levels: []Level{Workload}, Field: "replicas_min"},

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"time"
 
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -35,9 +36,9 @@ type Querier interface {
 
 // DecisionLog keeps the autoscaler's decisions.
 type DecisionLog interface {
-	AppendDecision(ctx context.Context, d Decision) error
+	AppendDecision(ctx context.Context, d cluster.Decision) error
 	// Decisions returns the newest first.
-	Decisions(ctx context.Context, q DecisionQuery) ([]Decision, error)
+	Decisions(ctx context.Context, q DecisionQuery) ([]cluster.Decision, error)
 }
 
 // Store is a whole backend.
@@ -133,27 +134,12 @@ func (s *Series) Label(name string) string {
 	return ""
 }
 
-// Decision is one entry of the decision log.
-type Decision struct {
-	Time      time.Time `json:"time"`
-	Namespace string    `json:"namespace"`
-	Kind      string    `json:"kind"`
-	Name      string    `json:"name"`
-	Action    string    `json:"action"` // Hold, Up, Down
-	From      int32     `json:"from"`
-	To        int32     `json:"to"`
-	Reason    string    `json:"reason"`
-	Message   string    `json:"message"`
-	// Detail is the whole decision as plimsoll.dev/decision/v1, in JSON.
-	Detail []byte `json:"-"`
-}
-
-// DecisionQuery selects decisions; empty fields select all.
+// DecisionQuery selects decisions; empty fields select all, and the API version of a target is not compared.
 type DecisionQuery struct {
-	Namespace, Kind, Name string
-	Start, End            time.Time
-	Actions               []string
-	Limit                 int // zero: 100
+	cluster.Target
+	Start, End time.Time
+	Actions    []string
+	Limit      int // zero: 100
 }
 
 // Health is a backend's state for /readyz, the page and doctor.

@@ -15,6 +15,7 @@ import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 
 	"plimsoll.dev/plimsoll/autoscaler/policy"
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 // passes is how many passes each world is followed for, each a sync period after the one before.
@@ -133,11 +134,11 @@ func currentOf(m autoscalingv2.MetricStatus) string {
 	}
 	// An average over no replicas is not a number in the controller's status; the brain leaves it out.
 	var average, value policy.Amount
-	if v.AverageValue != nil && policy.MilliOf(*v.AverageValue) > -1<<60 {
-		average = policy.Amount{Milli: policy.MilliOf(*v.AverageValue), Known: true}
+	if v.AverageValue != nil && cluster.MilliOf(*v.AverageValue) > -1<<60 {
+		average = policy.Amount{Milli: cluster.MilliOf(*v.AverageValue), Known: true}
 	}
 	if v.Value != nil {
-		value = policy.Amount{Milli: policy.MilliOf(*v.Value), Known: true}
+		value = policy.Amount{Milli: cluster.MilliOf(*v.Value), Known: true}
 	}
 	return reading(utilization, average, value)
 }

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"plimsoll.dev/plimsoll/autoscaler/policy"
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 // input is the world as the brain is given it, in compat. state is what its decision before left behind.
@@ -20,40 +21,40 @@ func (w *world) input(t *testing.T, now time.Time, state *policy.State) policy.I
 		t.Fatal(err)
 	}
 	in := policy.Input{Now: now, Policy: p, Options: w.flags, Errors: w.errs, State: state}
-	in.Target = policy.Target{SpecReplicas: policy.WishedReplicas(w.scale.Spec.Replicas), StatusReplicas: policy.ObservedReplicas(w.scale.Status.Replicas)}
+	in.Target = policy.Target{SpecReplicas: cluster.DesiredReplicas(w.scale.Spec.Replicas), StatusReplicas: cluster.ObservedReplicas(w.scale.Status.Replicas)}
 	for _, p := range w.pods {
 		in.Pods = append(in.Pods, podOf(p))
 	}
 	for i := range w.usage {
 		u := &w.usage[i]
-		to := policy.PodUsage{Pod: u.Name, Timestamp: u.Timestamp.Time, Window: u.Window.Duration}
+		to := cluster.PodUsage{Pod: u.Name, Timestamp: u.Timestamp.Time, Window: u.Window.Duration}
 		for _, c := range u.Containers {
-			to.Containers = append(to.Containers, policy.ContainerUsage{Name: c.Name, Usage: resourcesOf(c.Usage)})
+			to.Containers = append(to.Containers, cluster.ContainerUsage{Name: c.Name, Usage: resourcesOf(c.Usage)})
 		}
 		in.Usage = append(in.Usage, to)
 	}
 	for id, values := range w.custom {
 		m := policy.PodsMetric{Metric: id}
 		for _, v := range values {
-			m.Pods = append(m.Pods, policy.PodValue{Pod: v.DescribedObject.Name, Value: policy.MilliOf(v.Value), Timestamp: v.Timestamp.Time, Window: time.Minute})
+			m.Pods = append(m.Pods, policy.PodValue{Pod: v.DescribedObject.Name, Value: cluster.MilliOf(v.Value), Timestamp: v.Timestamp.Time, Window: time.Minute})
 		}
 		in.PodsMetrics = append(in.PodsMetrics, m)
 	}
 	for id, v := range w.object {
-		in.ObjectMetrics = append(in.ObjectMetrics, policy.ObjectMetric{Metric: id, Value: policy.MilliOf(v.Value)})
+		in.ObjectMetrics = append(in.ObjectMetrics, policy.ObjectMetric{Metric: id, Value: cluster.MilliOf(v.Value)})
 	}
 	for id, values := range w.external {
 		m := policy.ExternalMetric{Metric: id}
 		for _, v := range values {
-			m.Values = append(m.Values, policy.MilliOf(v.Value))
+			m.Values = append(m.Values, cluster.MilliOf(v.Value))
 		}
 		in.ExternalMetrics = append(in.ExternalMetrics, m)
 	}
 	return in
 }
 
-func podOf(p *corev1.Pod) policy.Pod {
-	to := policy.Pod{Name: p.Name, Phase: p.Status.Phase, Deleting: p.DeletionTimestamp != nil}
+func podOf(p *corev1.Pod) cluster.Pod {
+	to := cluster.Pod{Name: p.Name, Phase: p.Status.Phase, Deleting: p.DeletionTimestamp != nil}
 	if p.Status.StartTime != nil {
 		to.StartTime = p.Status.StartTime.Time
 	}
@@ -67,19 +68,19 @@ func podOf(p *corev1.Pod) policy.Pod {
 	return to
 }
 
-func containersOf(cs []corev1.Container) (out []policy.Container) {
+func containersOf(cs []corev1.Container) (out []cluster.Container) {
 	for _, c := range cs {
 		always := c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
-		out = append(out, policy.Container{Name: c.Name, Always: always, Requests: resourcesOf(c.Resources.Requests)})
+		out = append(out, cluster.Container{Name: c.Name, Always: always, Requests: resourcesOf(c.Resources.Requests)})
 	}
 	return out
 }
 
-func resourcesOf(list corev1.ResourceList) (out policy.Resources) {
+func resourcesOf(list corev1.ResourceList) (out cluster.Resources) {
 	for id, q := range list {
-		out = append(out, policy.Resource{Name: id, Milli: policy.MilliOf(q)})
+		out = append(out, cluster.Resource{Name: id, Milli: cluster.MilliOf(q)})
 	}
-	slices.SortFunc(out, func(a, b policy.Resource) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(out, func(a, b cluster.Resource) int { return cmp.Compare(a.Name, b.Name) })
 	return out
 }
 

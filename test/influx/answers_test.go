@@ -12,8 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
-	"plimsoll.dev/plimsoll/internal/store"
 	"plimsoll.dev/plimsoll/internal/store/influx"
 	"plimsoll.dev/plimsoll/test/influx/influxtest"
 )
@@ -197,7 +197,7 @@ func TestTagValues(t *testing.T) {
 func TestDecisions(t *testing.T) {
 	both(t, func(t *testing.T, s *influxtest.Server) {
 		ready(s)
-		want := store.Decision{Time: time.Now().Truncate(time.Second).Add(123456789), Namespace: "demo", Kind: "Service", Name: "web ü \"x\"\n", Action: "Up", From: 2, To: 3,
+		want := cluster.Decision{Time: time.Now().Truncate(time.Second).Add(123456789), Target: cluster.Target{Namespace: "demo", Kind: "ProcessService", Name: "web ü \"x\"\n"}, Action: "Up", From: 2, To: 3,
 			Reason: "CPUAboveTarget", Message: "line\nbreak, \"<b>\" \\ and \u2028\\"}
 		for i, detail := range []string{"", `{"a": 1,  "b":"<&>\n\\\""}`, "{\n\"pretty\": true\n}", "not JSON \x00\xff", `ends in \`, "base64:x"} {
 			d := want

@@ -9,7 +9,6 @@ import (
 	"plimsoll.dev/plimsoll/dashboards/grafana"
 	"plimsoll.dev/plimsoll/dashboards/grafana/boardtest"
 	"plimsoll.dev/plimsoll/internal/metric"
-	"plimsoll.dev/plimsoll/internal/store"
 	"plimsoll.dev/plimsoll/internal/store/influx"
 	"plimsoll.dev/plimsoll/test/influx/influxtest"
 )
@@ -37,10 +36,10 @@ func (h *heap) flush(ctx context.Context) error {
 }
 
 // madeDay puts boardtest's day, or some of it, into a bucket of its own.
-func madeDay(t *testing.T, s *influxtest.Server, bucket, cluster string, length time.Duration) *boardtest.Day {
+func madeDay(t *testing.T, s *influxtest.Server, bucket, called string, length time.Duration) *boardtest.Day {
 	t.Helper()
 	day := boardtest.NewDay(time.Now().Truncate(time.Minute), length, 20*time.Second)
-	enc, err := influx.NewEncoder(influx.EncoderOptions{Cluster: cluster})
+	enc, err := influx.NewEncoder(influx.EncoderOptions{Cluster: called})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +48,7 @@ func madeDay(t *testing.T, s *influxtest.Server, bucket, cluster string, length 
 		t.Fatal(err)
 	}
 	for i, action := range []string{"Up", "Hold"} {
-		h.lines, err = influx.EncodeDecision(h.lines, cluster, store.Decision{Time: day.End.Add(time.Duration(i-10) * time.Minute), Namespace: "a", Kind: "Deployment", Name: "web",
+		h.lines, err = influx.EncodeDecision(h.lines, called, cluster.Decision{Time: day.End.Add(time.Duration(i-10) * time.Minute), Target: cluster.Target{Namespace: "a", Kind: "Deployment", Name: "web"},
 			Action: action, From: 1, To: 2, Reason: "CPUAboveTarget", Message: "Load stood at 148 %."})
 		if err != nil {
 			t.Fatal(err)

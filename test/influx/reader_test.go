@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/store"
 	"plimsoll.dev/plimsoll/internal/store/influx"
@@ -62,7 +63,7 @@ func (h *history) Append(ctx context.Context, b *metric.Batch) error {
 	return h.write(ctx, lines)
 }
 
-func (h *history) AppendDecision(ctx context.Context, d store.Decision) error {
+func (h *history) AppendDecision(ctx context.Context, d cluster.Decision) error {
 	lines, err := influx.EncodeDecision(nil, "", d)
 	if err != nil {
 		return err

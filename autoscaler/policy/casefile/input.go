@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"plimsoll.dev/plimsoll/autoscaler/policy"
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 // problem is an error about a field of a case.
@@ -41,10 +42,10 @@ func (c *Case) Input() (policy.Input, error) {
 		return in, wrong("options", "%w", err)
 	}
 	in.Policy = compiled
-	in.Target.SpecReplicas = policy.WishedReplicas(*c.Target.SpecReplicas)
-	in.Target.StatusReplicas = policy.ObservedReplicas(*c.Target.SpecReplicas)
+	in.Target.SpecReplicas = cluster.DesiredReplicas(*c.Target.SpecReplicas)
+	in.Target.StatusReplicas = cluster.ObservedReplicas(*c.Target.SpecReplicas)
 	if s := c.Target.StatusReplicas; s != nil {
-		in.Target.StatusReplicas = policy.ObservedReplicas(*s)
+		in.Target.StatusReplicas = cluster.ObservedReplicas(*s)
 	}
 	if in.Pods, err = convertPods(c.Pods); err != nil {
 		return in, err
@@ -134,17 +135,17 @@ func (c *Case) customMetrics(in *policy.Input) error {
 			}
 			window := time.Minute
 			set(&window, v.Window)
-			out.Pods = append(out.Pods, policy.PodValue{Pod: v.Pod, Value: policy.MilliOf(v.Value), Timestamp: v.Timestamp, Window: window})
+			out.Pods = append(out.Pods, policy.PodValue{Pod: v.Pod, Value: cluster.MilliOf(v.Value), Timestamp: v.Timestamp, Window: window})
 		}
 		in.PodsMetrics = append(in.PodsMetrics, out)
 	}
 	for _, m := range c.ObjectMetrics {
-		in.ObjectMetrics = append(in.ObjectMetrics, policy.ObjectMetric{Metric: m.Metric, Value: policy.MilliOf(m.Value)})
+		in.ObjectMetrics = append(in.ObjectMetrics, policy.ObjectMetric{Metric: m.Metric, Value: cluster.MilliOf(m.Value)})
 	}
 	for _, m := range c.ExternalMetrics {
 		out := policy.ExternalMetric{Metric: m.Metric}
 		for _, v := range m.Values {
-			out.Values = append(out.Values, policy.MilliOf(v))
+			out.Values = append(out.Values, cluster.MilliOf(v))
 		}
 		in.ExternalMetrics = append(in.ExternalMetrics, out)
 	}
@@ -173,7 +174,7 @@ func (s *state) convert() (*policy.State, error) {
 		if r.Replicas < 0 {
 			return nil, wrong(fmt.Sprintf("state.recommendations[%d].replicas", i), "\"%d\" must not be negative", r.Replicas)
 		}
-		out.Recommendations = append(out.Recommendations, policy.Recommendation{At: r.At, Replicas: policy.WishedReplicas(r.Replicas)})
+		out.Recommendations = append(out.Recommendations, policy.Recommendation{At: r.At, Replicas: cluster.DesiredReplicas(r.Replicas)})
 	}
 	var err error
 	if out.ScaleUps, err = convertEvents("state.scaleUps", s.ScaleUps); err != nil {
@@ -194,8 +195,8 @@ func convertEvents(field string, es []event) (out []policy.ScaleEvent, err error
 }
 
 // amount is a quantity of a resource, which is never negative.
-func amount(field string, q resource.Quantity) (policy.Milli, error) {
-	m := policy.MilliOf(q)
+func amount(field string, q resource.Quantity) (cluster.Milli, error) {
+	m := cluster.MilliOf(q)
 	if m < 0 {
 		return 0, wrong(field, "%q must not be negative", q.String())
 	}

@@ -7,13 +7,13 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"plimsoll.dev/plimsoll/autoscaler/policy"
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 // phases are the phases that a pod can be in.
 var phases = [...]corev1.PodPhase{corev1.PodPending, corev1.PodRunning, corev1.PodSucceeded, corev1.PodFailed, corev1.PodUnknown}
 
-func convertPods(pods []pod) (out []policy.Pod, err error) {
+func convertPods(pods []pod) (out []cluster.Pod, err error) {
 	seen := map[string]bool{}
 	for i := range pods {
 		p := &pods[i]
@@ -21,7 +21,7 @@ func convertPods(pods []pod) (out []policy.Pod, err error) {
 		if err := once(seen, at+".name", p.Name); err != nil {
 			return nil, err
 		}
-		to := policy.Pod{Name: p.Name, Phase: p.Phase, Ready: p.Ready, ReadyTransition: p.ReadyTransition, StartTime: p.StartTime, Deleting: p.Deleting}
+		to := cluster.Pod{Name: p.Name, Phase: p.Phase, Ready: p.Ready, ReadyTransition: p.ReadyTransition, StartTime: p.StartTime, Deleting: p.Deleting}
 		if to.Phase == "" {
 			to.Phase = corev1.PodRunning
 		}
@@ -45,7 +45,7 @@ func convertPods(pods []pod) (out []policy.Pod, err error) {
 	return out, nil
 }
 
-func convertContainers(field string, cs []container) (out []policy.Container, err error) {
+func convertContainers(field string, cs []container) (out []cluster.Container, err error) {
 	for i := range cs {
 		c := &cs[i]
 		at := fmt.Sprintf("%s[%d]", field, i)
@@ -54,7 +54,7 @@ func convertContainers(field string, cs []container) (out []policy.Container, er
 		default:
 			return nil, wrong(at+".restartPolicy", "%q is not Always, OnFailure or Never", c.RestartPolicy)
 		}
-		to := policy.Container{Name: c.Name, Always: c.RestartPolicy == corev1.ContainerRestartPolicyAlways}
+		to := cluster.Container{Name: c.Name, Always: c.RestartPolicy == corev1.ContainerRestartPolicyAlways}
 		if to.Requests, err = c.Requests.convert(at + ".requests"); err != nil {
 			return nil, err
 		}
@@ -64,19 +64,19 @@ func convertContainers(field string, cs []container) (out []policy.Container, er
 }
 
 // convert sorts by name, so that the same case is read the same way each time.
-func (r resources) convert(field string) (out policy.Resources, err error) {
+func (r resources) convert(field string) (out cluster.Resources, err error) {
 	for name, q := range r {
 		m, err := amount(field+"."+string(name), q)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, policy.Resource{Name: name, Milli: m})
+		out = append(out, cluster.Resource{Name: name, Milli: m})
 	}
-	slices.SortFunc(out, func(a, b policy.Resource) int { return strings.Compare(string(a.Name), string(b.Name)) })
+	slices.SortFunc(out, func(a, b cluster.Resource) int { return strings.Compare(string(a.Name), string(b.Name)) })
 	return out, nil
 }
 
-func convertUsage(field string, us []podUsage) (out []policy.PodUsage, err error) {
+func convertUsage(field string, us []podUsage) (out []cluster.PodUsage, err error) {
 	seen := map[string]bool{}
 	for i := range us {
 		u := &us[i]
@@ -87,13 +87,13 @@ func convertUsage(field string, us []podUsage) (out []policy.PodUsage, err error
 		if u.Window < 0 {
 			return nil, wrong(at+".window", "%q must not be negative", u.Window)
 		}
-		to := policy.PodUsage{Pod: u.Pod, Timestamp: u.Timestamp, Window: u.Window}
+		to := cluster.PodUsage{Pod: u.Pod, Timestamp: u.Timestamp, Window: u.Window}
 		for j := range u.Containers {
 			usage, err := u.Containers[j].Usage.convert(fmt.Sprintf("%s.containers[%d].usage", at, j))
 			if err != nil {
 				return nil, err
 			}
-			to.Containers = append(to.Containers, policy.ContainerUsage{Name: u.Containers[j].Name, Usage: usage})
+			to.Containers = append(to.Containers, cluster.ContainerUsage{Name: u.Containers[j].Name, Usage: usage})
 		}
 		out = append(out, to)
 	}

@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"plimsoll.dev/plimsoll/autoscaler/policy"
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 // decide scrapes and decides when it is time to.
@@ -19,7 +20,7 @@ func (w *world) decide(now time.Time, t time.Duration) {
 		return
 	}
 	in := policy.Input{Now: now, Policy: w.policy, Options: w.options, State: w.state}
-	in.Target = policy.Target{SpecReplicas: policy.WishedReplicas(len(w.pods)), StatusReplicas: policy.ObservedReplicas(len(w.pods))}
+	in.Target = policy.Target{SpecReplicas: cluster.DesiredReplicas(len(w.pods)), StatusReplicas: cluster.ObservedReplicas(len(w.pods))}
 	for _, p := range w.pods {
 		in.Pods = append(in.Pods, w.describe(p, now))
 	}
@@ -34,9 +35,9 @@ func (w *world) decide(now time.Time, t time.Duration) {
 }
 
 // describe is a pod as the API would show it.
-func (w *world) describe(p *pod, now time.Time) policy.Pod {
-	out := policy.Pod{Name: p.name, Phase: corev1.PodRunning, Ready: corev1.ConditionTrue, ReadyTransition: p.ready, StartTime: p.start,
-		Containers: []policy.Container{{Name: "c", Requests: policy.Resources{{Name: corev1.ResourceCPU, Milli: policy.MilliOfFloat(Request)}}}}}
+func (w *world) describe(p *pod, now time.Time) cluster.Pod {
+	out := cluster.Pod{Name: p.name, Phase: corev1.PodRunning, Ready: corev1.ConditionTrue, ReadyTransition: p.ready, StartTime: p.start,
+		Containers: []cluster.Container{{Name: "c", Requests: cluster.Resources{{Name: corev1.ResourceCPU, Milli: cluster.MilliOfFloat(Request)}}}}}
 	if p.ready.After(now) {
 		out.Ready, out.ReadyTransition = corev1.ConditionFalse, p.start
 	}
@@ -52,7 +53,7 @@ func (w *world) looks(now time.Time) (out []policy.Look) {
 }
 
 // sample is each pod's mean over the last window, or over its life if that is shorter.
-func (w *world) sample(now time.Time, window time.Duration) (out []policy.PodUsage) {
+func (w *world) sample(now time.Time, window time.Duration) (out []cluster.PodUsage) {
 	for _, p := range w.pods {
 		n := min(len(p.used), int(window/time.Second))
 		if n == 0 {
@@ -62,9 +63,9 @@ func (w *world) sample(now time.Time, window time.Duration) (out []policy.PodUsa
 		for _, x := range p.used[len(p.used)-n:] {
 			sum += x
 		}
-		milli := policy.Milli(math.Round(sum / float64(n) * 1000))
-		out = append(out, policy.PodUsage{Pod: p.name, Timestamp: now, Window: time.Duration(n) * time.Second,
-			Containers: []policy.ContainerUsage{{Name: "c", Usage: policy.Resources{{Name: corev1.ResourceCPU, Milli: milli}}}}})
+		milli := cluster.Milli(math.Round(sum / float64(n) * 1000))
+		out = append(out, cluster.PodUsage{Pod: p.name, Timestamp: now, Window: time.Duration(n) * time.Second,
+			Containers: []cluster.ContainerUsage{{Name: "c", Usage: cluster.Resources{{Name: corev1.ResourceCPU, Milli: milli}}}}})
 	}
 	return out
 }

@@ -15,6 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"plimsoll.dev/plimsoll/autoscaler/policy"
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 const (
@@ -54,7 +55,7 @@ var (
 
 // Outcome is what one run gave.
 type Outcome struct {
-	Wished  []int     // replicas asked for, by second
+	Desired []int     // replicas asked for, by second
 	Ideal   []float64 // replicas that the true load would need, not rounded, by second
 	Over    int       // seconds in which the true load was above the ready pods' requests
 	Changes int       // decisions that changed the count
@@ -82,7 +83,7 @@ type world struct {
 	state   *policy.State
 	history *policy.History
 	windows []time.Duration
-	usage   []policy.PodUsage // of the last scrape
+	usage   []cluster.PodUsage // of the last scrape
 	// scrapePhase and passPhase are when scrapes and passes come, which have no relation with each other or the step.
 	scrapePhase, passPhase time.Duration
 }
@@ -106,7 +107,7 @@ func Run(svc Service, rule Rule, length time.Duration, seed uint64) (Outcome, er
 		if len(w.pods) != before {
 			out.Changes++
 		}
-		out.Wished = append(out.Wished, len(w.pods))
+		out.Desired = append(out.Desired, len(w.pods))
 		out.Ideal = append(out.Ideal, true_/(Request*Target/100))
 		if true_ > float64(w.ready(now))*Request {
 			out.Over++

@@ -20,11 +20,11 @@ func step(at time.Duration, factor float64) func(time.Duration) float64 {
 // never. The decision at index t is made when its second is over, so an answer at once took 1 s.
 func reaction(o Outcome, at int) (first, full int) {
 	first, full = -1, -1
-	for t := at; t < len(o.Wished); t++ {
-		if first < 0 && o.Wished[t] > o.Wished[at-1] {
+	for t := at; t < len(o.Desired); t++ {
+		if first < 0 && o.Desired[t] > o.Desired[at-1] {
 			first = t - at + 1
 		}
-		if full < 0 && float64(o.Wished[t]) >= 0.9*o.Ideal[t] {
+		if full < 0 && float64(o.Desired[t]) >= 0.9*o.Ideal[t] {
 			full = t - at + 1
 		}
 	}
@@ -91,7 +91,7 @@ func TestSteady(t *testing.T) {
 					}
 					ratio += podsAgainstIdeal(o) / seeds
 					changes += float64(o.Changes) / seeds
-					over += float64(o.Over) / float64(len(o.Wished)) / seeds
+					over += float64(o.Over) / float64(len(o.Desired)) / seeds
 				}
 				sum[i] += ratio / 6
 				t.Logf("%3d ms, %2d pods         %-10s %8.3f %8.1f %7.2f%%", mean, pods, rule.Name, ratio, changes, 100*over)
@@ -107,8 +107,8 @@ func TestSteady(t *testing.T) {
 // podsAgainstIdeal is the mean of pods asked for against what the true load needs.
 func podsAgainstIdeal(o Outcome) float64 {
 	var have, need float64
-	for i := range o.Wished {
-		have, need = have+float64(o.Wished[i]), need+o.Ideal[i]
+	for i := range o.Desired {
+		have, need = have+float64(o.Desired[i]), need+o.Ideal[i]
 	}
 	return have / need
 }

@@ -21,7 +21,7 @@ import (
 	"plimsoll.dev/plimsoll/autoscaler"
 	"plimsoll.dev/plimsoll/autoscaler/policy"
 	"plimsoll.dev/plimsoll/autoscaler/process"
-	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 // TestMain lets the test binary be a guard and a replica.
@@ -143,7 +143,7 @@ func sqrt(x float64) float64 {
 	return g
 }
 
-func (s *simulated) Look(now time.Time, _ autoscaler.Target, id metric.ID, w time.Duration) (out []autoscaler.PodUsage) {
+func (s *simulated) Usage(now time.Time, _ []*cluster.Pod, name cluster.ResourceName, w time.Duration) (out []cluster.PodUsage) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range s.pods {
@@ -155,32 +155,39 @@ func (s *simulated) Look(now time.Time, _ autoscaler.Target, id metric.ID, w tim
 		for _, v := range p.used[len(p.used)-n:] {
 			sum += v
 		}
-		out = append(out, autoscaler.PodUsage{Pod: p.name, Timestamp: now, Window: time.Duration(n) * time.Second,
-			Containers: []autoscaler.ContainerUsage{{Name: Name, Value: sum / float64(n)}}})
+		out = append(out, cluster.PodUsage{Pod: p.name, Timestamp: now, Window: time.Duration(n) * time.Second,
+			Containers: []cluster.ContainerUsage{{Name: Name, Usage: cluster.Resources{{Name: name, Milli: cluster.MilliOfFloat(sum / float64(n))}}}}})
 	}
 	return out
 }
 
-func (s *simulated) Gap(time.Time, autoscaler.Target, string) (string, time.Time) {
+func (s *simulated) Gap(time.Time, *cluster.Pod) (string, time.Time) {
 	return "", time.Time{}
 }
 
-func (s *simulated) Scale(context.Context, autoscaler.Target) (autoscaler.Scale, error) {
+func (s *simulated) Scale(context.Context, cluster.Target) (autoscaler.Scale, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	sc := autoscaler.Scale{Wished: policy.WishedReplicas(len(s.pods)), Observed: policy.ObservedReplicas(len(s.pods))}
+	return autoscaler.Scale{Desired: cluster.DesiredReplicas(len(s.pods)), Observed: cluster.ObservedReplicas(len(s.pods))}, nil
+}
+
+func (s *simulated) All() []*cluster.Pod { panic("not asked for") }
+
+func (s *simulated) Pods(cluster.Target) (pods []*cluster.Pod, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, p := range s.pods {
-		pod := policy.Pod{Name: p.name, Phase: "Running", Ready: "False", StartTime: p.start, ReadyTransition: p.start,
-			Containers: []policy.Container{{Name: Name, Requests: policy.Resources{{Name: "cpu", Milli: policy.Milli(Request(2))}}}}}
+		pod := cluster.Pod{Name: p.name, Phase: "Running", Ready: "False", StartTime: p.start, ReadyTransition: p.start,
+			Containers: []cluster.Container{{Name: Name, Requests: cluster.Resources{{Name: "cpu", Milli: cluster.Milli(Request(2))}}}}}
 		if time.Since(p.start) >= simStart {
 			pod.Ready, pod.ReadyTransition = "True", p.start.Add(simStart)
 		}
-		sc.Pods = append(sc.Pods, pod)
+		pods = append(pods, &pod)
 	}
-	return sc, nil
+	return pods, nil
 }
 
-func (s *simulated) SetScale(_ context.Context, _ autoscaler.Target, from, to policy.WishedReplicas) error {
+func (s *simulated) SetScale(_ context.Context, _ cluster.Target, from, to cluster.DesiredReplicas) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	at, action := time.Since(s.began), policy.Up
@@ -208,7 +215,7 @@ func TestUpAndDownWithinFourMinutes(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := &simulated{began: time.Now(), rng: rand.New(rand.NewPCG(seed, 2)), first: map[policy.Action]time.Duration{},
 				pods: []*simPod{{name: "web-1", start: time.Now()}}}
-			l, err := autoscaler.New(autoscaler.Options{Node: "n", Policies: f.Policies, Observer: s, Scaler: s})
+			l, err := autoscaler.New(autoscaler.Options{Node: "n", Policies: f.Policies, Observer: s, Inventory: s, Scaler: s})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -29,7 +29,7 @@ func Request(cores int) int {
 }
 
 const text = `apiVersion: plimsoll.dev/v1alpha1
-kind: Service
+kind: ProcessService
 metadata:
   name: web
   namespace: demo
@@ -51,7 +51,7 @@ metadata:
   name: web
   namespace: demo
 spec:
-  scaleTargetRef: {kind: Service, name: web}
+  scaleTargetRef: {kind: ProcessService, name: web}
   minReplicas: 1
   maxReplicas: 10
   metrics:

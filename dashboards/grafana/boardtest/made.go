@@ -96,7 +96,7 @@ func (d *Day) value(entity int, row *metric.Row, sub int, t time.Time) float64 {
 	if row.Kind == metric.Counter {
 		return v * (1000 + t.Sub(d.Start).Seconds())
 	}
-	if row.ID == metric.ReplicasWished {
+	if row.ID == metric.ReplicasDesired {
 		switch third := d.End.Sub(d.Start) / 3; {
 		case t.Before(d.Start.Add(third)):
 			v--

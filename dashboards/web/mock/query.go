@@ -71,7 +71,7 @@ func (b box) then(t float64) box {
 
 func (w *world) value(name string, want map[string]string, t float64) float64 {
 	switch name {
-	case "workload_replicas_wished":
+	case "workload_replicas_desired":
 		return w.scaled(want, float64(replicas(t)))
 	case "workload_replicas_ready":
 		return w.scaled(want, float64(ready(t)))

@@ -12,7 +12,7 @@ func decisions(after, until float64) []map[string]any {
 		for i := len(acts()) - 1; i >= 0; i-- {
 			a := acts()[i]
 			if at := base + a.at; at > after && at <= until {
-				out = append(out, decision("demo", "Service", "web", at, a.from, a.to, a.say))
+				out = append(out, decision("demo", "ProcessService", "web", at, a.from, a.to, a.say))
 			}
 		}
 	}
@@ -35,7 +35,7 @@ func decision(ns, kind, name string, t float64, from, to int, say string) map[st
 		"message": say, "detail": map[string]any{"schema": "plimsoll.dev/decision/v1", "steps": steps}}
 }
 
-func target(ns, name string, lo, hi, n, ready, wished int, load, line any, last map[string]any) map[string]any {
+func target(ns, name string, lo, hi, n, ready, desired int, load, line any, last map[string]any) map[string]any {
 	members := []any{}
 	for i := 1; i <= n; i++ {
 		state := "ready"
@@ -45,20 +45,20 @@ func target(ns, name string, lo, hi, n, ready, wished int, load, line any, last 
 		members = append(members, map[string]any{"name": fmt.Sprintf("%s-%d", name, i), "state": state, "cpu": .17, "memory": 44 << 20, "since": last["time"], "restarts": 0, "detail": ""})
 	}
 	return map[string]any{
-		"namespace": ns, "kind": "Service", "name": name, "mode": "Auto", "min": lo, "max": hi, "replicas": n, "ready": ready, "wished": wished,
+		"namespace": ns, "kind": "ProcessService", "name": name, "mode": "Auto", "min": lo, "max": hi, "replicas": n, "ready": ready, "desired": desired,
 		"metrics": []any{map[string]any{"name": "cpu", "type": "Resource", "load": load, "target": line, "of": "250m CPU", "noise": .03, "window": 3}},
 		"last":    last, "change": nil, "members": members, "gap": nil, "policy": policy(ns, name, lo, hi), "updated": last["time"],
 	}
 }
 
 func policy(ns, name string, lo, hi int) string {
-	return fmt.Sprintf("apiVersion: plimsoll.dev/v1alpha1\nkind: ScalePolicy\nmetadata: {namespace: %s, name: %s}\nspec:\n  scaleTargetRef: {kind: Service, name: %s}\n"+
+	return fmt.Sprintf("apiVersion: plimsoll.dev/v1alpha1\nkind: ScalePolicy\nmetadata: {namespace: %s, name: %s}\nspec:\n  scaleTargetRef: {kind: ProcessService, name: %s}\n"+
 		"  minReplicas: %d\n  maxReplicas: %d\n  metrics:\n    - type: Resource\n      resource: {name: cpu, target: {type: Utilization, averageUtilization: 70}}\n", ns, name, name, lo, hi)
 }
 
 func (w *world) web(t float64) map[string]any {
 	n := replicas(t)
-	hold := decision("demo", "Service", "web", t-.4, n, n, fmt.Sprintf("Load at %.0f %% is within 10 %% of the line at 70 %%.", load(t)*100))
+	hold := decision("demo", "ProcessService", "web", t-.4, n, n, fmt.Sprintf("Load at %.0f %% is within 10 %% of the line at 70 %%.", load(t)*100))
 	s := target("demo", "web", 2, 10, n, ready(t), n, load(t), .7, hold)
 	if past := decisions(t-period, t); len(past) > 0 {
 		s["change"] = past[0]
@@ -75,9 +75,9 @@ func (w *world) checkout(t float64) map[string]any {
 
 func (w *world) resize(t float64) map[string]any {
 	if !broken(t) {
-		return target("batch", "resize", 1, 6, 2, 2, 2, .78+.03*noise("rs", t, 2), .8, decision("batch", "Service", "resize", t-.5, 2, 2, "Load at 78 % is within 10 % of the line at 80 %."))
+		return target("batch", "resize", 1, 6, 2, 2, 2, .78+.03*noise("rs", t, 2), .8, decision("batch", "ProcessService", "resize", t-.5, 2, 2, "Load at 78 % is within 10 % of the line at 80 %."))
 	}
-	s := target("batch", "resize", 1, 6, 2, 2, 2, nil, .8, decision("batch", "Service", "resize", t-.5, 2, 2, "Nothing is scaled on missing data."))
+	s := target("batch", "resize", 1, 6, 2, 2, 2, nil, .8, decision("batch", "ProcessService", "resize", t-.5, 2, 2, "Nothing is scaled on missing data."))
 	s["gap"] = map[string]any{"since": stamp(math.Floor(t/900)*900 + 600), "reason": "permission", "detail": "the reader of resize-1 was refused (permission)"}
 	return s
 }

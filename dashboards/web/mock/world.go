@@ -60,12 +60,12 @@ func boxes() []box {
 		docker("a-container-with-quite-a-long-name-that-someone-chose", "registry.example.com/team/project/app@sha256:0123456789", .02, 0, 88, 0, 3, 0),
 		shop("checkout", "shop/checkout:4", 1, .12, 210), shop("checkout", "shop/checkout:4", 2, .11, 204), shop("checkout", "shop/checkout:4", 3, .13, 214),
 		shop("search", "shop/search:7", 1, .21, 388),
-		{"batch", "Service", "resize", "resize-1", "resize", "batch/resize-1", "process", "", .21, .5, 64, 128, 4, 900},
-		{"batch", "Service", "resize", "resize-2", "resize", "batch/resize-2", "process", "", .19, .5, 61, 128, 4, 700},
+		{"batch", "ProcessService", "resize", "resize-1", "resize", "batch/resize-1", "process", "", .21, .5, 64, 128, 4, 900},
+		{"batch", "ProcessService", "resize", "resize-2", "resize", "batch/resize-2", "process", "", .19, .5, 61, 128, 4, 700},
 		unit("ssh", .002, 14, 0), unit("cron", 0, 3, 0), unit("systemd-journald", .01, 42, 80), unit("systemd-udevd", 0, 8, 0),
 		unit("dbus", .001, 5, 0), unit("docker", .03, 160, 12), unit("containerd", .02, 74, 4), unit("systemd-logind", 0, 6, 0),
 		unit("unattended-upgrades", 0, 22, 0), unit(`system-getty\x2dtty1`, 0, 2, 0),
-		{"plimsoll", "Service", "plimsoll", "plimsoll", "plimsoll", "plimsoll", "self", "", .04, 0, 96, 0, 6, 40},
+		{"plimsoll", "ProcessService", "plimsoll", "plimsoll", "plimsoll", "plimsoll", "self", "", .04, 0, 96, 0, 6, 40},
 	}
 }
 
@@ -155,7 +155,7 @@ func (w *world) all(t float64) []box {
 	out := append([]box(nil), w.boxes...)
 	for i := 1; i <= replicas(t); i++ {
 		n := fmt.Sprintf("web-%d", i)
-		out = append(out, box{"demo", "Service", "web", n, "web", "demo/" + n, "process", "", load(t) * .2, .25, 44, 64, 40, 2})
+		out = append(out, box{"demo", "ProcessService", "web", n, "web", "demo/" + n, "process", "", load(t) * .2, .25, 44, 64, 40, 2})
 	}
 	return out
 }

@@ -25,7 +25,7 @@ const sorts: Record<string, [string, (c: Container) => Num | string]> = {
   oom: ["OOM kills", (c) => c.oomKills],
 };
 
-/** sorted puts containers in the wished order; without one, in that of what hurts. */
+/** sorted puts containers in the desired order; without one, in that of what hurts. */
 export function sorted(rows: Container[], sort: string): Container[] {
   const by = Object.hasOwn(sorts, sort) ? sorts[sort]![1] : (c: Container) => c.hurt;
   return [...rows].sort((a, b) => {

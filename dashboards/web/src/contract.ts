@@ -97,7 +97,7 @@ export interface Scaled {
   max: number;
   replicas: number;
   ready: number;
-  wished: number;
+  desired: number;
   metrics: Load[];
   last: Decision | null;
   change: Decision | null;

@@ -92,7 +92,7 @@ const worst = (v: Num[]) => v.reduce((a, b) => (b === null ? a : a === null ? b 
 export function scaledLines(metrics: string[]): Line<Group>[] {
   const sub = (m: string) => (metrics.length > 1 ? m : undefined);
   return [
-    { key: "wished", now: (g) => g.scaled?.wished ?? null, asks: [gauge("max", "last", "workload_replicas_wished")] },
+    { key: "desired", now: (g) => g.scaled?.desired ?? null, asks: [gauge("max", "last", "workload_replicas_desired")] },
     { key: "ready", now: (g) => g.scaled?.ready ?? null, asks: [gauge("max", "last", "workload_replicas_ready")] },
     ...metrics.flatMap((m): Line<Group>[] => [
       { key: "load:" + m, now: (g) => load(g, m)?.load ?? null, asks: [gauge("max", "avg", "workload_scale_load_ratio", sub(m))] },

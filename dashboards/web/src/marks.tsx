@@ -41,7 +41,7 @@ const most = 20; // more squares than this nobody counts
 /** Dots shows the replicas: filled are ready, outlined are starting, faint are those still allowed. */
 export function Dots({ s }: { s: Scaled }) {
   const troubled = s.members.filter((m) => m.state === "dead" || m.state === "backing-off").length;
-  const exist = Math.max(s.replicas, s.wished);
+  const exist = Math.max(s.replicas, s.desired);
   const starting = Math.max(0, exist - s.ready - troubled);
   const words = [`${s.ready} ready`, starting && `${starting} starting`, troubled && `${troubled} down`, `${s.max} allowed`].filter(Boolean).join(", ");
   if (s.max > most) return <span class="words">{words}</span>;

@@ -19,7 +19,7 @@ export class Order<T> {
   ) {}
 
   /**
-   * place lays out rows, given in the wished order. by names that wish: when it changes (another column,
+   * place lays out rows, given in the desired order. by names that wish: when it changes (another column,
    * another search) the order follows at once. now is in seconds.
    */
   place(rows: readonly T[], now: number, held: boolean, by: string): Placed<T>[] {

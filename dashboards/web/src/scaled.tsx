@@ -20,7 +20,7 @@ export function tightest(s: Row): Load | null {
 export function Scaled({ live, data, address }: ViewProps) {
   const rows = data.scaled.filter((s) => !address.q || matches(address.q, s.namespace, s.kind, s.name));
   if (address.q && !rows.length) return null;
-  const moving = rows.filter((s) => s.wished !== s.ready).length;
+  const moving = rows.filter((s) => s.desired !== s.ready).length;
   const sub = `${rows.length} ${rows.length === 1 ? "target" : "targets"}${moving ? `, ${moving} changing` : ""}`;
   return (
     <Section id="scaled" title="Scaled" sub={rows.length ? sub : ""}>
@@ -82,9 +82,9 @@ function ScaledRow({ s, address, now }: { s: Row; address: Address; now: number 
       <td class="w">
         <Dots s={s} />
         <span class="num">{s.replicas}</span>
-        {s.wished !== s.ready && (
+        {s.desired !== s.ready && (
           <small>
-            {s.ready} ready, {s.wished} asked for
+            {s.ready} ready, {s.desired} asked for
           </small>
         )}
       </td>

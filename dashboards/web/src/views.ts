@@ -120,7 +120,7 @@ export const replicasChart = (min: number, max: number): ChartSpec => ({
   sub: "asked for, and ready",
   strokes: [
     { key: "ready", label: "ready", ink: "b", fill: true, steps: true },
-    { key: "wished", label: "asked for", ink: "ink", dash: dashed, steps: true },
+    { key: "desired", label: "asked for", ink: "ink", dash: dashed, steps: true },
   ],
   limits: max <= few ? [{ label: `at most ${max}`, value: max, soft: true }] : [],
   unit: count,

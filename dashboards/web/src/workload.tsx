@@ -33,7 +33,7 @@ export function WorkloadPage({ live, data, address, go, view: v }: Props) {
   const keys = lines.map((l) => l.key);
   const decisions = known?.decisions ?? [s?.last, s?.change].filter((d): d is Decision => !!d);
   const changes = decisions.filter((d) => d.from !== d.to).map((d): [number, number] => [seconds(d.time)!, d.to]);
-  const told = { ...picture, frame: exact(picture.frame, keys.indexOf("wished"), changes.sort((a, b) => a[0] - b[0])) };
+  const told = { ...picture, frame: exact(picture.frame, keys.indexOf("desired"), changes.sort((a, b) => a[0] - b[0])) };
   const charts = [...(s ? [...s.metrics.map((m) => loadChart(m.name, m.of, m.target, s.metrics.length === 1)), replicasChart(s.min, s.max)] : []), ...groupCharts()];
   return (
     <>
@@ -75,7 +75,7 @@ export function WorkloadPage({ live, data, address, go, view: v }: Props) {
 const marks = (all: Decision[]): NamedMark[] => all.filter((d) => d.from !== d.to).map((d) => ({ t: seconds(d.time)!, up: d.to > d.from, text: `${head(d)} ${d.message}` }));
 
 function ScaledFacts({ s }: { s: Scaled }) {
-  const starting = s.wished - s.ready;
+  const starting = s.desired - s.ready;
   const lines = s.metrics.map((m) => `${m.name} line at ${share(m.target)}${m.of ? ` of ${m.of}` : ""}`);
   const mode = s.mode === "DryRun" ? "dry run: it decides and changes nothing" : s.mode === "Paused" ? "paused" : "";
   return <>{[`${s.ready} ready${starting > 0 ? `, ${starting} starting` : starting < 0 ? `, ${-starting} leaving` : ""}`, `${s.min} to ${s.max} allowed`, ...lines, mode].filter(Boolean).join(" · ")}</>;

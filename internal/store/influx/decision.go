@@ -7,18 +7,19 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"plimsoll.dev/plimsoll/internal/store"
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 // Fields of the measurement decision. Texts are mapped as tag values are (see [LabelValue]); FieldDetail is the
 // detail, read by [DecodeDetail].
 const (
-	FieldAction  = "action"
-	FieldFrom    = "from"
-	FieldTo      = "to"
-	FieldReason  = "reason"
-	FieldMessage = "message"
-	FieldDetail  = "detail"
+	FieldAPIVersion = "api_version" // of the target
+	FieldAction     = "action"
+	FieldFrom       = "from"
+	FieldTo         = "to"
+	FieldReason     = "reason"
+	FieldMessage    = "message"
+	FieldDetail     = "detail"
 	// FieldTime is the decision's exact time, Unix nanoseconds as text: a point's own time has milliseconds only.
 	FieldTime = "time_exact"
 )
@@ -28,13 +29,13 @@ const maxText = 60 << 10
 
 // EncodeDecision appends a decision's line with its line break. It refuses a decision without a target or a usable time. A detail
 // that is too long is left out, a message cut.
-func EncodeDecision(dst []byte, cluster string, d store.Decision) ([]byte, error) {
+func EncodeDecision(dst []byte, name string, d cluster.Decision) ([]byte, error) {
 	t := d.Time.UnixMilli()
 	if t <= 0 || d.Time.Year() > 2200 {
 		return dst, fmt.Errorf("cannot write decision about %q: time %q is out of range", d.Name, d.Time)
 	}
 	dst = append(dst, Decision...)
-	for _, x := range [...]struct{ name, v string }{{TagCluster, cluster}, {TagNamespace, d.Namespace}, {TagWorkload, d.Name}, {TagWorkloadKind, d.Kind}} {
+	for _, x := range [...]struct{ name, v string }{{TagCluster, name}, {TagNamespace, d.Namespace}, {TagWorkload, d.Name}, {TagWorkloadKind, d.Kind}} {
 		if x.v != "" {
 			dst = append(append(append(dst, ','), x.name...), '=')
 			dst = appendTag(dst, TagValue(x.v))
@@ -54,6 +55,7 @@ func EncodeDecision(dst []byte, cluster string, d store.Decision) ([]byte, error
 		dst = append(append(append(dst, ','), name...), '=')
 		dst = appendString(dst, strings.ToValidUTF8(v, "\uFFFD"))
 	}
+	text(FieldAPIVersion, d.APIVersion)
 	text(FieldAction, d.Action)
 	text(FieldReason, d.Reason)
 	text(FieldMessage, d.Message)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/store"
 	"plimsoll.dev/plimsoll/internal/store/influx/influxql"
 )
@@ -22,12 +23,12 @@ const maxDecisions = 10_000
 const decisionPieces = 120
 
 // Decisions returns decisions, the newest first.
-func (r *Reader) Decisions(ctx context.Context, q store.DecisionQuery) ([]store.Decision, error) {
+func (r *Reader) Decisions(ctx context.Context, q store.DecisionQuery) ([]cluster.Decision, error) {
 	if err := q.Check(); err != nil {
 		return nil, fmt.Errorf("cannot read decisions: %w", err)
 	}
 	limit := min(cmp.Or(q.Limit, store.DefaultDecisions), maxDecisions)
-	var out []store.Decision
+	var out []cluster.Decision
 	err := r.use(ctx, "decisions", func(ctx context.Context, p Place) error {
 		return r.decisionRanges(p, q, func(lo, hi time.Time) (more bool, err error) {
 			got, err := r.decisionsBetween(ctx, p, q, lo, hi, limit-len(out))
@@ -67,8 +68,8 @@ func (r *Reader) decisionRanges(p Place, q store.DecisionQuery, f func(lo, hi ti
 }
 
 // decisionsBetween reads what lies between two times, both included; a zero time is no bound.
-func (r *Reader) decisionsBetween(ctx context.Context, p Place, q store.DecisionQuery, lo, hi time.Time, limit int) ([]store.Decision, error) {
-	var out []store.Decision
+func (r *Reader) decisionsBetween(ctx context.Context, p Place, q store.DecisionQuery, lo, hi time.Time, limit int) ([]cluster.Decision, error) {
+	var out []cluster.Decision
 	err := ask(ctx, r, p, decisionText(q, lo, hi, limit), func(_ int, s *rows[json.RawMessage]) error {
 		for _, row := range s.Values {
 			d, err := readDecision(s, row)
@@ -79,12 +80,12 @@ func (r *Reader) decisionsBetween(ctx context.Context, p Place, q store.Decision
 		}
 		return nil
 	})
-	slices.SortStableFunc(out, func(a, b store.Decision) int { return b.Time.Compare(a.Time) })
+	slices.SortStableFunc(out, func(a, b cluster.Decision) int { return b.Time.Compare(a.Time) })
 	return out, err
 }
 
 func decisionText(q store.DecisionQuery, lo, hi time.Time, limit int) string {
-	columns := []string{TagNamespace, TagWorkloadKind, TagWorkload, FieldAction, FieldFrom, FieldTo, FieldReason, FieldMessage, FieldDetail, FieldTime}
+	columns := []string{TagNamespace, TagWorkloadKind, TagWorkload, FieldAPIVersion, FieldAction, FieldFrom, FieldTo, FieldReason, FieldMessage, FieldDetail, FieldTime}
 	for i, c := range columns {
 		columns[i] = influxql.Ident(c)
 	}
@@ -115,7 +116,7 @@ func decisionText(q store.DecisionQuery, lo, hi time.Time, limit int) string {
 }
 
 // readDecision reads a row.
-func readDecision(s *rows[json.RawMessage], row cells[json.RawMessage]) (store.Decision, error) {
+func readDecision(s *rows[json.RawMessage], row cells[json.RawMessage]) (cluster.Decision, error) {
 	raw := func(name string) string {
 		var v string
 		if json.Unmarshal(row.at(s.column(name)), &v) != nil {
@@ -133,9 +134,9 @@ func readDecision(s *rows[json.RawMessage], row cells[json.RawMessage]) (store.D
 	}
 	ms, err := strconv.ParseInt(string(row.at(s.column("time"))), 10, 64)
 	if err != nil {
-		return store.Decision{}, fmt.Errorf("cannot read the time of a decision: %w", err)
+		return cluster.Decision{}, fmt.Errorf("cannot read the time of a decision: %w", err)
 	}
-	d := store.Decision{Time: time.UnixMilli(ms), Namespace: text(TagNamespace), Kind: text(TagWorkloadKind), Name: text(TagWorkload),
+	d := cluster.Decision{Time: time.UnixMilli(ms), Target: cluster.Target{APIVersion: text(FieldAPIVersion), Namespace: text(TagNamespace), Kind: text(TagWorkloadKind), Name: text(TagWorkload)},
 		Action: text(FieldAction), From: count(FieldFrom), To: count(FieldTo), Reason: text(FieldReason), Message: text(FieldMessage)}
 	if ns, err := strconv.ParseInt(raw(FieldTime), 10, 64); err == nil {
 		d.Time = time.Unix(0, ns)

@@ -11,8 +11,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
-	"plimsoll.dev/plimsoll/internal/store"
 )
 
 // Queue takes lines that must not be lost; when Append returns nil they survive kill -9. Safe for concurrent use.
@@ -91,7 +91,7 @@ func (s *Sink) Append(ctx context.Context, b *metric.Batch) error {
 }
 
 // AppendDecision queues a decision.
-func (s *Sink) AppendDecision(ctx context.Context, d store.Decision) error {
+func (s *Sink) AppendDecision(ctx context.Context, d cluster.Decision) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("cannot append decision about %q: %w", d.Name, err)
 	}

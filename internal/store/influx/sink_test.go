@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/queue"
 	"plimsoll.dev/plimsoll/internal/store"
@@ -79,10 +80,10 @@ func TestSink(t *testing.T) {
 	if cs := s.Conditions(); len(cs) != 0 {
 		t.Errorf("later: %+v", cs)
 	}
-	if err := s.AppendDecision(t.Context(), store.Decision{Time: now, Name: "web"}); err != nil || !strings.HasPrefix(m.records[len(m.records)-1], "decision,workload=web ") {
+	if err := s.AppendDecision(t.Context(), cluster.Decision{Time: now, Target: cluster.Target{Name: "web"}}); err != nil || !strings.HasPrefix(m.records[len(m.records)-1], "decision,workload=web ") {
 		t.Errorf("%v, %q", err, m.records[len(m.records)-1])
 	}
-	if err := s.AppendDecision(t.Context(), store.Decision{Name: "web"}); err == nil {
+	if err := s.AppendDecision(t.Context(), cluster.Decision{Target: cluster.Target{Name: "web"}}); err == nil {
 		t.Error("a decision without a time: got no error")
 	}
 	m.err = store.ErrReadOnly

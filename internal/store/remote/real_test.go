@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/store"
 	"plimsoll.dev/plimsoll/internal/store/storetest"
@@ -120,14 +121,14 @@ func (d *direct) Append(ctx context.Context, b *metric.Batch) error {
 	return err
 }
 
-func (d *direct) AppendDecision(context.Context, store.Decision) error {
+func (d *direct) AppendDecision(context.Context, cluster.Decision) error {
 	if d.closed.Load() {
 		return store.ErrClosed
 	}
 	return errors.ErrUnsupported
 }
 
-func (d *direct) Decisions(context.Context, store.DecisionQuery) ([]store.Decision, error) {
+func (d *direct) Decisions(context.Context, store.DecisionQuery) ([]cluster.Decision, error) {
 	return nil, errors.ErrUnsupported
 }
 

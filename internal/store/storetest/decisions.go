@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/store"
 )
 
@@ -16,14 +17,14 @@ import (
 func (s *suite) decisions() {
 	ctx := context.Background()
 	details := [][]byte{nil, []byte(`{"a": 1,  "b":"<&>"}`), []byte("{\n\"pretty\": true\n}"), []byte("not JSON \x00\xff"), []byte(`"text"`)}
-	var want []store.Decision
+	var want []cluster.Decision
 	for i, detail := range details {
-		d := store.Decision{Time: s.at(float64(i)).Add(123456789 * time.Nanosecond), Namespace: "demo", Kind: "Service", Name: "web ü \"x\"\n",
+		d := cluster.Decision{Time: s.at(float64(i)).Add(123456789 * time.Nanosecond), Target: cluster.Target{Namespace: "demo", Kind: "ProcessService", Name: "web ü \"x\"\n"},
 			Action: "Up", From: int32(i), To: int32(i + 1), Reason: "CPUAboveTarget", Message: "line\nbreak, <b> and \u2028", Detail: detail}
 		if err := s.AppendDecision(ctx, d); err != nil {
 			s.Fatalf("AppendDecision: %v", err)
 		}
-		want = append([]store.Decision{d}, want...)
+		want = append([]cluster.Decision{d}, want...)
 	}
 	s.settle()
 	got, err := s.Decisions(ctx, store.DecisionQuery{})
@@ -39,13 +40,13 @@ func (s *suite) decisions() {
 func (s *suite) decisionsFiltered() {
 	ctx := context.Background()
 	for i := range 300 {
-		d := store.Decision{Time: s.at(float64(i)), Namespace: "demo", Kind: "Service", Name: fmt.Sprint("web", i%3),
+		d := cluster.Decision{Time: s.at(float64(i)), Target: cluster.Target{Namespace: "demo", Kind: "ProcessService", Name: fmt.Sprint("web", i%3)},
 			Action: []string{"Hold", "Up", "Down", "Hold"}[i%4], Message: fmt.Sprint(i)}
 		if err := s.AppendDecision(ctx, d); err != nil {
 			s.Fatalf("AppendDecision: %v", err)
 		}
 	}
-	late := store.Decision{Time: s.at(150.5), Namespace: "other", Kind: "Deployment", Name: "web0", Action: "Up", Message: "late"}
+	late := cluster.Decision{Time: s.at(150.5), Target: cluster.Target{Namespace: "other", Kind: "Deployment", Name: "web0"}, Action: "Up", Message: "late"}
 	if err := s.AppendDecision(ctx, late); err != nil {
 		s.Fatalf("AppendDecision: %v", err)
 	}
@@ -73,12 +74,12 @@ func (s *suite) decisionsFiltered() {
 	f(store.DecisionQuery{}, 100, "299", "200")
 	f(store.DecisionQuery{Limit: 1000}, 301, "299", "0")
 	f(store.DecisionQuery{Limit: 3}, 3, "299", "297")
-	f(store.DecisionQuery{Name: "web0", Limit: 2}, 2, "297", "294")
-	f(store.DecisionQuery{Namespace: "other"}, 1, "late", "late")
-	f(store.DecisionQuery{Kind: "Service", Actions: []string{"Up", "Down"}, Limit: 1000}, 150, "298", "1")
+	f(store.DecisionQuery{Target: cluster.Target{Name: "web0"}, Limit: 2}, 2, "297", "294")
+	f(store.DecisionQuery{Target: cluster.Target{Namespace: "other"}}, 1, "late", "late")
+	f(store.DecisionQuery{Target: cluster.Target{Kind: "ProcessService"}, Actions: []string{"Up", "Down"}, Limit: 1000}, 150, "298", "1")
 	f(store.DecisionQuery{Start: s.at(150), End: s.at(152)}, 4, "152", "150")
 	f(store.DecisionQuery{End: s.at(10), Limit: 5}, 5, "10", "6")
-	if got, err := s.Decisions(ctx, store.DecisionQuery{Name: "nobody"}); err != nil || len(got) != 0 {
+	if got, err := s.Decisions(ctx, store.DecisionQuery{Target: cluster.Target{Name: "nobody"}}); err != nil || len(got) != 0 {
 		s.Errorf("decisions for nobody: got %v, %v", got, err)
 	}
 	if _, err := s.Decisions(ctx, store.DecisionQuery{Start: s.at(10), End: s.at(5)}); !errors.Is(err, store.ErrBadQuery) {

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/store"
 )
@@ -203,7 +204,7 @@ func (s *suite) closed() {
 	q := store.Query{Row: metric.MemoryWorkingSet, Level: metric.Container, Start: s.base, End: s.at(60), Func: store.Last}
 	_, qerr := s.Query(ctx, q)
 	for name, err := range map[string]error{
-		"Append": s.Append(ctx, &metric.Batch{}), "Query": qerr, "AppendDecision": s.AppendDecision(ctx, store.Decision{Time: s.base}),
+		"Append": s.Append(ctx, &metric.Batch{}), "Query": qerr, "AppendDecision": s.AppendDecision(ctx, cluster.Decision{Time: s.base}),
 	} {
 		if !errors.Is(err, store.ErrClosed) {
 			s.Errorf("%s after Close: got error %v, want ErrClosed", name, err)

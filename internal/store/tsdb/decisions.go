@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/store"
 )
 
@@ -86,7 +87,7 @@ func (l *decisionLog) outline(number int) (*decisionFile, error) {
 		return nil, fmt.Errorf("cannot read %q: %w", name, err)
 	}
 	s := newDecisionFile(number)
-	good, damaged := scanDecisions(data, func(d *store.Decision) bool { s.add(d); return true })
+	good, damaged := scanDecisions(data, func(d *cluster.Decision) bool { s.add(d); return true })
 	if good < len(data) {
 		if err := os.Truncate(name, int64(good)); err != nil {
 			return nil, fmt.Errorf("cannot cut the torn tail of %q: %w", name, err)
@@ -104,7 +105,7 @@ func newDecisionFile(number int) *decisionFile {
 	return &decisionFile{number: number, targets: map[string]struct{}{}}
 }
 
-func (s *decisionFile) add(d *store.Decision) {
+func (s *decisionFile) add(d *cluster.Decision) {
 	if s.count == 0 || d.Time.Before(s.first) {
 		s.first = d.Time
 	}
@@ -140,7 +141,7 @@ func (l *decisionLog) name(number int) string {
 }
 
 // append writes one decision. On an error nothing of it stays in the log.
-func (l *decisionLog) append(d *store.Decision) error {
+func (l *decisionLog) append(d *cluster.Decision) error {
 	line, err := encodeDecision(nil, d)
 	if err != nil {
 		return err
@@ -229,7 +230,7 @@ func (l *decisionLog) close() error {
 }
 
 // AppendDecision writes a decision to the decision log; when it returns nil the decision survives kill -9.
-func (db *DB) AppendDecision(ctx context.Context, d store.Decision) error {
+func (db *DB) AppendDecision(ctx context.Context, d cluster.Decision) error {
 	err := ctx.Err()
 	if err == nil && db.closed.Load() {
 		err = store.ErrClosed

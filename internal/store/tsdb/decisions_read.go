@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/store"
 )
 
@@ -21,7 +22,7 @@ import (
 
 // decisionLine is the object of a line.
 type decisionLine struct {
-	store.Decision
+	cluster.Decision
 	Detail   json.RawMessage `json:"detail,omitempty"`
 	Detail64 string          `json:"detail64,omitempty"` // base64, when the detail is not JSON on one line
 }
@@ -32,8 +33,10 @@ const crcLength = 9
 func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
 
 // encodeDecision appends a decision's line to buf. The detail's bytes are kept as they are.
-func encodeDecision(buf []byte, d *store.Decision) ([]byte, error) {
-	object, err := json.Marshal(d)
+func encodeDecision(buf []byte, d *cluster.Decision) ([]byte, error) {
+	plain := *d
+	plain.Detail = nil
+	object, err := json.Marshal(plain)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +58,7 @@ func encodeDecision(buf []byte, d *store.Decision) ([]byte, error) {
 }
 
 // decodeDecision reads a line without its line break.
-func decodeDecision(line []byte) (*store.Decision, error) {
+func decodeDecision(line []byte) (*cluster.Decision, error) {
 	if len(line) < crcLength+2 || line[crcLength-1] != ' ' {
 		return nil, errors.New("not a decision")
 	}
@@ -83,7 +86,7 @@ func decodeDecision(line []byte) (*store.Decision, error) {
 
 // scanDecisions gives every decision in data to each until it says false. It returns how many bytes of data are
 // whole lines, not counting broken ones at the end, and how many lines before that are damaged.
-func scanDecisions(data []byte, each func(*store.Decision) bool) (good, damaged int) {
+func scanDecisions(data []byte, each func(*cluster.Decision) bool) (good, damaged int) {
 	broken := 0 // damaged lines since the last good one
 	for pos := 0; pos < len(data); {
 		n := bytes.IndexByte(data[pos:], '\n')
@@ -105,7 +108,7 @@ func scanDecisions(data []byte, each func(*store.Decision) bool) (good, damaged 
 }
 
 // Decisions returns the newest decisions that q asks for, newest first; of one moment, the last appended first.
-func (db *DB) Decisions(ctx context.Context, q store.DecisionQuery) ([]store.Decision, error) {
+func (db *DB) Decisions(ctx context.Context, q store.DecisionQuery) ([]cluster.Decision, error) {
 	if db.closed.Load() {
 		return nil, fmt.Errorf("cannot read decisions: %w", store.ErrClosed)
 	}
@@ -116,7 +119,7 @@ func (db *DB) Decisions(ctx context.Context, q store.DecisionQuery) ([]store.Dec
 	return out, nil
 }
 
-func (l *decisionLog) query(ctx context.Context, q store.DecisionQuery) ([]store.Decision, error) {
+func (l *decisionLog) query(ctx context.Context, q store.DecisionQuery) ([]cluster.Decision, error) {
 	if err := q.Check(); err != nil {
 		return nil, err
 	}
@@ -125,7 +128,7 @@ func (l *decisionLog) query(ctx context.Context, q store.DecisionQuery) ([]store
 		limit = defaultDecisions
 	}
 	limit = min(limit, maxDecisions)
-	var out []store.Decision
+	var out []cluster.Decision
 	for _, s := range l.candidates(&q) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -138,7 +141,7 @@ func (l *decisionLog) query(ctx context.Context, q store.DecisionQuery) ([]store
 			return nil, err
 		}
 		out = append(out, found...)
-		slices.SortStableFunc(out, func(a, b store.Decision) int { return b.Time.Compare(a.Time) })
+		slices.SortStableFunc(out, func(a, b cluster.Decision) int { return b.Time.Compare(a.Time) })
 		out = out[:min(len(out), limit)]
 	}
 	return out, nil
@@ -161,7 +164,7 @@ func (l *decisionLog) candidates(q *store.DecisionQuery) []decisionFile {
 }
 
 // read returns a segment's decisions that q asks for, the last appended first.
-func (l *decisionLog) read(s decisionFile, q *store.DecisionQuery) ([]store.Decision, error) {
+func (l *decisionLog) read(s decisionFile, q *store.DecisionQuery) ([]cluster.Decision, error) {
 	f, err := os.Open(l.name(s.number))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil // dropped in the meantime
@@ -175,8 +178,8 @@ func (l *decisionLog) read(s decisionFile, q *store.DecisionQuery) ([]store.Deci
 	if err != nil && n < len(data) {
 		return nil, fmt.Errorf("cannot read %q: %w", f.Name(), err)
 	}
-	var out []store.Decision
-	scanDecisions(data, func(d *store.Decision) bool {
+	var out []cluster.Decision
+	scanDecisions(data, func(d *cluster.Decision) bool {
 		if wanted(d, q) {
 			out = append(out, *d)
 		}
@@ -186,7 +189,7 @@ func (l *decisionLog) read(s decisionFile, q *store.DecisionQuery) ([]store.Deci
 	return out, nil
 }
 
-func wanted(d *store.Decision, q *store.DecisionQuery) bool {
+func wanted(d *cluster.Decision, q *store.DecisionQuery) bool {
 	return (q.Namespace == "" || q.Namespace == d.Namespace) &&
 		(q.Kind == "" || q.Kind == d.Kind) &&
 		(q.Name == "" || q.Name == d.Name) &&

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/store"
 )
 
@@ -28,7 +29,7 @@ func TestTornDecisions(t *testing.T) {
 	}
 	l, _ := open(dir)
 	for i := range 5 {
-		must(t, l.append(&store.Decision{Time: time.Unix(int64(i), 0), Message: strconv.Itoa(i), Detail: []byte(`{"a":1}`)}))
+		must(t, l.append(&cluster.Decision{Time: time.Unix(int64(i), 0), Message: strconv.Itoa(i), Detail: []byte(`{"a":1}`)}))
 	}
 	must(t, l.close())
 	data, err := os.ReadFile(filepath.Join(dir, "00000001.jsonl"))
@@ -39,7 +40,7 @@ func TestTornDecisions(t *testing.T) {
 		dir := t.TempDir()
 		must(t, os.WriteFile(filepath.Join(dir, "00000001.jsonl"), damaged, 0o600))
 		l, reports := open(dir)
-		must(t, l.append(&store.Decision{Time: time.Unix(100, 0), Message: "new"}))
+		must(t, l.append(&cluster.Decision{Time: time.Unix(100, 0), Message: "new"}))
 		must(t, l.close())
 		l, again := open(dir)
 		got, err := l.query(context.Background(), store.DecisionQuery{})
@@ -92,7 +93,7 @@ func TestDecisionIndex(t *testing.T) {
 		if i%1000 == 999 {
 			at = base.Add(time.Hour * 24) // a clock that was ahead
 		}
-		must(t, l.append(&store.Decision{Time: at, Namespace: "n", Kind: "k", Name: strconv.Itoa(i / 1000), Message: strconv.Itoa(i) + strings.Repeat("x", 900)}))
+		must(t, l.append(&cluster.Decision{Time: at, Target: cluster.Target{Namespace: "n", Kind: "k", Name: strconv.Itoa(i / 1000)}, Message: strconv.Itoa(i) + strings.Repeat("x", 900)}))
 	}
 	if len(l.segments) < 5 {
 		t.Fatalf("only %d segments", len(l.segments))
@@ -110,26 +111,26 @@ func TestDecisionIndex(t *testing.T) {
 		}
 	}
 	f(store.DecisionQuery{Limit: 8}, "5999", "4999", "3999", "2999", "1999", "999", "5998", "5997")
-	f(store.DecisionQuery{Namespace: "n", Kind: "k", Name: "2", Limit: 2}, "2999", "2998")
+	f(store.DecisionQuery{Target: cluster.Target{Namespace: "n", Kind: "k", Name: "2"}, Limit: 2}, "2999", "2998")
 	f(store.DecisionQuery{Start: base.Add(1500 * time.Second), End: base.Add(1501 * time.Second)}, "1501", "1500")
-	if n := len(l.candidates(&store.DecisionQuery{Namespace: "n", Kind: "k", Name: "2"})); n > 3 {
+	if n := len(l.candidates(&store.DecisionQuery{Target: cluster.Target{Namespace: "n", Kind: "k", Name: "2"}})); n > 3 {
 		t.Errorf("%d segments may hold a target that is in two", n)
 	}
-	if err := l.append(&store.Decision{Message: strings.Repeat("x", decisionSegment)}); err == nil {
+	if err := l.append(&cluster.Decision{Message: strings.Repeat("x", decisionSegment)}); err == nil {
 		t.Error("a decision of more than a megabyte was taken")
 	}
 }
 
 // FuzzDecisions reads anything as a decision log, and reads back what it took.
 func FuzzDecisions(f *testing.F) {
-	line, _ := encodeDecision(nil, &store.Decision{Time: time.Unix(1, 0), Name: "a", Detail: []byte(`{}`)})
+	line, _ := encodeDecision(nil, &cluster.Decision{Time: time.Unix(1, 0), Target: cluster.Target{Name: "a"}, Detail: []byte(`{}`)})
 	f.Add(line)
 	f.Add(append(line, line[:20]...))
 	f.Add([]byte("00000000 \n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var again []byte
 		n := 0
-		good, _ := scanDecisions(data, func(d *store.Decision) bool {
+		good, _ := scanDecisions(data, func(d *cluster.Decision) bool {
 			n++
 			var err error
 			if again, err = encodeDecision(again, d); err != nil {
@@ -141,7 +142,7 @@ func FuzzDecisions(f *testing.F) {
 			t.Fatalf("%d of %d bytes are good", good, len(data))
 		}
 		m := 0
-		if got, damaged := scanDecisions(again, func(*store.Decision) bool { m++; return true }); got != len(again) || damaged != 0 || m != n {
+		if got, damaged := scanDecisions(again, func(*cluster.Decision) bool { m++; return true }); got != len(again) || damaged != 0 || m != n {
 			t.Errorf("read %d again of %d, %d damaged", m, n, damaged)
 		}
 	})
@@ -152,12 +153,12 @@ func FuzzDetail(f *testing.F) {
 	f.Add("w", []byte(`{"a":[1, 2]}`))
 	f.Add("\n", []byte("\x00\n"))
 	f.Fuzz(func(t *testing.T, name string, detail []byte) {
-		line, err := encodeDecision(nil, &store.Decision{Time: time.Unix(1, 0), Name: name, Detail: detail})
+		line, err := encodeDecision(nil, &cluster.Decision{Time: time.Unix(1, 0), Target: cluster.Target{Name: name}, Detail: detail})
 		if err != nil {
 			return
 		}
-		var got *store.Decision
-		good, damaged := scanDecisions(line, func(d *store.Decision) bool { got = d; return true })
+		var got *cluster.Decision
+		good, damaged := scanDecisions(line, func(d *cluster.Decision) bool { got = d; return true })
 		if good != len(line) || damaged != 0 || got == nil || !bytes.Equal(got.Detail, detail) {
 			t.Fatalf("wrote %q, read %+v", line, got)
 		}

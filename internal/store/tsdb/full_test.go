@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/store"
 )
@@ -147,7 +148,7 @@ func TestDiskFull(t *testing.T) {
 		other := fill(t, dir, int64(64<<10+round*37<<10))
 		var failed error
 		for range 10_000 {
-			if err := db.AppendDecision(context.Background(), store.Decision{Time: k.base, Message: strings.Repeat("x", 500)}); err == nil {
+			if err := db.AppendDecision(context.Background(), cluster.Decision{Time: k.base, Message: strings.Repeat("x", 500)}); err == nil {
 				decisions++
 			} else if !errors.Is(err, store.ErrReadOnly) {
 				t.Fatalf("AppendDecision: got error %v, want ErrReadOnly", err)

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/store"
 )
@@ -69,7 +70,7 @@ func child(dir string, base time.Time, first int) {
 		}
 		err := db.Append(context.Background(), b)
 		if err == nil {
-			err = db.AppendDecision(context.Background(), store.Decision{Time: at, Name: "x", Action: "Hold", Message: strconv.Itoa(tick), Detail: []byte(`{"tick":` + strconv.Itoa(tick) + `}`)})
+			err = db.AppendDecision(context.Background(), cluster.Decision{Time: at, Target: cluster.Target{Name: "x"}, Action: "Hold", Message: strconv.Itoa(tick), Detail: []byte(`{"tick":` + strconv.Itoa(tick) + `}`)})
 		}
 		if err != nil {
 			fmt.Println("error", err)

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/store"
 )
 
@@ -58,7 +59,7 @@ func TestRetentionOfDecisions(t *testing.T) {
 	now := time.Now()
 	add := func(at time.Time, n int) {
 		for i := range n {
-			must(t, db.AppendDecision(context.Background(), store.Decision{Time: at.Add(time.Duration(i) * time.Millisecond), Name: "w", Message: strings.Repeat("m", 1000)}))
+			must(t, db.AppendDecision(context.Background(), cluster.Decision{Time: at.Add(time.Duration(i) * time.Millisecond), Target: cluster.Target{Name: "w"}, Message: strings.Repeat("m", 1000)}))
 		}
 	}
 	add(now.Add(-time.Hour), 10_000)

@@ -70,7 +70,7 @@ staged("full", "a gap is no value in the table, and the reason is told", async (
 });
 
 staged("full", "a scaled workload shows its decisions in words, and points at them", async (server) => {
-  const { page, wrong, close } = await open(browser, server.url, "#/workload/demo/Service/web");
+  const { page, wrong, close } = await open(browser, server.url, "#/workload/demo/ProcessService/web");
   await page.waitForSelector(".log li.up, .log li.down");
   assert.match(await page.textContent(".log li >> nth=0"), /\d → \d Load .*metrics.*stabilize.*limits/s);
   await quiet(page);

@@ -8,14 +8,14 @@ test("what is written is read again", () => {
   same(home);
   same({ ...home, range: "24h", q: "a b/c?d#e&f=é", sort: "cpu" });
   same({ ...home, view: { at: "machine", node: "" } });
-  same({ ...home, view: { at: "workload", namespace: "demo", kind: "Service", name: "a/b c" }, from: 1_700_000_000, to: 1_700_000_900 });
+  same({ ...home, view: { at: "workload", namespace: "demo", kind: "ProcessService", name: "a/b c" }, from: 1_700_000_000, to: 1_700_000_900 });
   same({ ...home, view: { at: "container", node: "n", namespace: "", pod: String.raw`system-getty\x2dtty1.service`, name: "%2F" } });
 });
 
 test("addresses are short", () => {
   assert.equal(format(home), "#/");
   assert.equal(format({ ...home, range: "1h", q: "web" }), "#/?range=1h&q=web");
-  assert.equal(link({ ...home, range: "6h", q: "web", from: 1, to: 9 }, { at: "workload", namespace: "demo", kind: "Service", name: "web" }), "#/workload/demo/Service/web?range=6h");
+  assert.equal(link({ ...home, range: "6h", q: "web", from: 1, to: 9 }, { at: "workload", namespace: "demo", kind: "ProcessService", name: "web" }), "#/workload/demo/ProcessService/web?range=6h");
 });
 
 test("what is not known falls back", () => {

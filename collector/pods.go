@@ -1,0 +1,125 @@
+package collector
+
+import (
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"plimsoll.dev/plimsoll/collector/process"
+	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+// Namer names cgroups by their path below the mount point.
+type Namer interface {
+	Name(path string) (*metric.Entity, bool)
+}
+
+// Pods tells what an inventory knows and the cgroups alone do not: what containers ask for and how often they were restarted,
+// and which processes to measure: Plimsoll's own and those of containers without a cgroup.
+type Pods struct {
+	node      string
+	names     Namer
+	inventory cluster.Inventory // nil: there is none
+	pid       int
+
+	mu   sync.Mutex // both lanes ask
+	self *metric.Entity
+	bare map[bareKey]*metric.Entity // containers without a cgroup
+}
+
+// bareKey names a container of one pod for as long as that pod lives.
+type bareKey struct{ uid, container string }
+
+// NewPods makes a Pods for the process pid of the machine called node; inventory may be nil.
+func NewPods(node string, pid int, names Namer, inventory cluster.Inventory) *Pods {
+	return &Pods{node: node, pid: pid, names: names, inventory: inventory}
+}
+
+// each calls f for every container that runs.
+func (p *Pods) each(f func(*cluster.Pod, *cluster.Container)) {
+	if p.inventory == nil {
+		return
+	}
+	for _, pod := range p.inventory.All() {
+		for i := range pod.Containers {
+			if c := &pod.Containers[i]; c.PID != 0 {
+				f(pod, c)
+			}
+		}
+	}
+}
+
+// Processes lists the processes to measure.
+func (p *Pods) Processes() []process.Target {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var out []process.Target
+	if !p.inContainer() {
+		if p.self == nil {
+			p.self = &metric.Entity{Level: metric.Container, Node: p.node, Namespace: "plimsoll", WorkloadKind: "Process", Workload: "plimsoll", Pod: "plimsoll", Container: "plimsoll", ID: "/proc/self", Runtime: "self"}
+		}
+		out = append(out, process.Target{Entity: p.self, PID: p.pid, Alone: true})
+	}
+	known := map[bareKey]*metric.Entity{}
+	p.each(func(pod *cluster.Pod, c *cluster.Container) {
+		if c.Cgroup != "" {
+			return
+		}
+		k := bareKey{pod.UID, c.Name}
+		e := p.bare[k]
+		if e == nil {
+			e = &metric.Entity{Level: metric.Container, Node: p.node, Namespace: pod.Namespace, WorkloadKind: pod.Owner.Kind, Workload: pod.Owner.Name, Pod: pod.Name, Container: c.Name,
+				ID: "/process/" + pod.Namespace + "/" + pod.Owner.Name + "/" + pod.Name, Runtime: "process"}
+		}
+		known[k] = e
+		out = append(out, process.Target{Entity: e, PID: c.PID, Start: c.Started})
+	})
+	p.bare = known
+	return out
+}
+
+// inContainer says whether a cgroup that is measured anyway holds this process.
+func (p *Pods) inContainer() bool {
+	raw, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(raw)) {
+		f := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		if len(f) != 3 || f[2] == "/" {
+			continue
+		}
+		if _, ok := p.names.Name(f[2]); ok && (f[1] == "" || strings.Contains(f[1], "cpu")) {
+			return true
+		}
+	}
+	return false
+}
+
+// Read implements Extra: it gives the requests and restarts of the containers.
+func (p *Pods) Read(now time.Time) ([]metric.Group, []metric.Gap) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var out []metric.Group
+	p.each(func(pod *cluster.Pod, c *cluster.Container) {
+		e := p.bare[bareKey{pod.UID, c.Name}]
+		if c.Cgroup != "" {
+			e, _ = p.names.Name(c.Cgroup)
+		}
+		if e == nil {
+			return
+		}
+		g := metric.Group{Entity: e, Points: []metric.Point{{ID: metric.Restarts, T: now.UnixMilli(), V: float64(c.Restarts)}}}
+		for _, q := range c.Requests {
+			id := metric.CPURequest
+			if q.Name == "memory" {
+				id = metric.MemoryRequest
+			}
+			g.Points = append(g.Points, metric.Point{ID: id, T: now.UnixMilli(), V: q.Milli.Float()})
+		}
+		out = append(out, g)
+	})
+	return out, nil
+}

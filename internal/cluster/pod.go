@@ -1,0 +1,77 @@
+package cluster
+
+import (
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// Inventory knows which pods there are. It is safe for concurrent use.
+type Inventory interface {
+	// All returns every pod, those included that are being deleted.
+	All() []*Pod
+	// Pods returns those of one target, in a steady order. The error wraps ErrNoTarget where there is no such target.
+	Pods(t Target) ([]*Pod, error)
+}
+
+// Pod is one pod, or one replica of a process service. Pods that an Inventory hands out are shared: nobody changes them.
+type Pod struct {
+	UID             string // another pod of the same name has another one
+	Namespace, Name string
+	// Owner is what the pod belongs to in the end, through any number of owners; zero for a pod of its own.
+	Owner Target
+	Node  string // "" until it is scheduled
+
+	Phase corev1.PodPhase
+	// Ready is the status of the Ready condition, "" if the pod has none.
+	Ready corev1.ConditionStatus
+	// ReadyTransition is when Ready last changed; zero means long ago.
+	ReadyTransition time.Time
+	StartTime       time.Time // zero: unset
+	Deleting        bool
+	Requests        Resources // pod-level requests
+	Containers      []Container
+	InitContainers  []Container
+
+	Status Status
+	// Gap is a clause for people that says why there is no sample ("reader was refused (permission)"), or "".
+	Gap string
+	// GapSince is when the gap began; zero if not known.
+	GapSince time.Time
+}
+
+// Status is how a pod is doing, in the words that people see.
+type Status struct {
+	State  string // starting, ready, draining, backing-off, dead; in Kubernetes what kubectl shows as STATUS
+	Since  time.Time
+	Detail string // a clause for people, or ""
+}
+
+// Container is one container of a pod.
+type Container struct {
+	Name string
+	// Always is true for an init container with restartPolicy Always (a sidecar).
+	Always           bool
+	Requests, Limits Resources
+	Restarts         int    // as whoever runs it counts them
+	Cgroup           string // path below the mount point; "" where it has none or it is not known
+	PID              int    // of its first process, where it has no cgroup; 0 if it does not run
+	// Started is when that process was started; it tells it from a later one of the same number.
+	Started time.Time
+}
+
+// PodUsage is one sample: what a pod's containers used over a window that ended at a time.
+type PodUsage struct {
+	Pod string
+	// Timestamp is the time of the newest sample: of the container whose newest sample is oldest.
+	Timestamp time.Time
+	// Window is the time that the sample really covers, for that container.
+	Window     time.Duration
+	Containers []ContainerUsage // by name
+}
+
+// ContainerUsage is what one container used.
+type ContainerUsage struct {
+	Name  string
+	Usage Resources
+}

@@ -1,0 +1,62 @@
+package cluster
+
+import "time"
+
+// Scaled is what there is to know about a target that the autoscaler looks after. Numbers that are not known are nil.
+type Scaled struct {
+	Target
+	Mode     string `json:"mode"` // Auto, DryRun, Paused
+	Min      int32  `json:"min"`
+	Max      int32  `json:"max"`
+	Replicas int32  `json:"replicas"` // that exist
+	Ready    int32  `json:"ready"`
+	Desired  int32  `json:"desired"`
+	Metrics  []Load `json:"metrics"`
+	// Utilizations are the loads that its policy keeps.
+	Utilizations []Utilization `json:"-"`
+	Last         *Decision     `json:"last"`   // the newest decision, holds included
+	Change       *Decision     `json:"change"` // the newest that changed the count
+	Members      []Member      `json:"members"`
+	// Gap says since when and why the target is not seen; nil when it is.
+	Gap     *Gap       `json:"gap"`
+	Policy  string     `json:"policy"` // as YAML, for reading
+	Updated *time.Time `json:"updated"`
+}
+
+// Load is one metric of a target against what its policy keeps it at.
+type Load struct {
+	Name string `json:"name"` // "cpu"
+	Type string `json:"type"` // Resource, ContainerResource, Pods, Object, External
+	// Load and Target are per replica, as a share of Of: the request for a utilization, the target itself otherwise.
+	Load   *float64 `json:"load"`
+	Target *float64 `json:"target"`
+	Of     string   `json:"of"`     // "250m CPU": what the share is of
+	Noise  *float64 `json:"noise"`  // standard error of Load, in the same measure
+	Window float64  `json:"window"` // seconds
+}
+
+// Utilization is one average utilization that a policy keeps, as a share of the request.
+type Utilization struct {
+	Resource  ResourceName
+	Container string // "" for the whole pod
+	Share     float64
+}
+
+// Member is one pod of a target as people see it.
+type Member struct {
+	Name     string     `json:"name"`
+	State    string     `json:"state"` // as Status.State
+	Ready    bool       `json:"-"`
+	CPU      *float64   `json:"cpu"`    // cores
+	Memory   *float64   `json:"memory"` // bytes
+	Since    *time.Time `json:"since"`
+	Restarts int        `json:"restarts"`
+	Detail   string     `json:"detail"`
+}
+
+// Gap says since when and why there is no value.
+type Gap struct {
+	Since  time.Time `json:"since"`
+	Reason string    `json:"reason"` // a short word from a fixed set: "stale", "starting", "member", "gone", "permission", ...
+	Detail string    `json:"detail"` // a clause for people: "reader was refused (permission)"
+}

@@ -1,0 +1,23 @@
+package cluster
+
+import "errors"
+
+// APIVersion is the API group and version of Plimsoll's own kinds.
+const APIVersion = "plimsoll.dev/v1alpha1"
+
+// ProcessService is the kind of a service whose replicas are local processes, in APIVersion. Kubernetes' core kind Service is another one.
+const ProcessService = "ProcessService"
+
+// ErrNoTarget is a target that does not exist, or not any more. Callers test for it with errors.Is.
+var ErrNoTarget = errors.New("no such target")
+
+// Target names what is scaled, and what owns pods.
+type Target struct {
+	APIVersion string `json:"apiVersion,omitempty"` // "apps/v1"; "" where it is not known
+	Kind       string `json:"kind"`
+	Namespace  string `json:"namespace"`
+	Name       string `json:"name"`
+}
+
+// String returns "namespace/kind/name".
+func (t Target) String() string { return t.Namespace + "/" + t.Kind + "/" + t.Name }
