@@ -8,6 +8,7 @@ import (
 
 	"plimsoll.dev/plimsoll/dashboards/grafana"
 	"plimsoll.dev/plimsoll/dashboards/grafana/boardtest"
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/store/influx"
 	"plimsoll.dev/plimsoll/test/influx/influxtest"
