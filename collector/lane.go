@@ -87,7 +87,7 @@ func (l *lane) tick(ctx context.Context, wg *sync.WaitGroup) {
 	o.duration.WithLabelValues(l.name).Observe(took.Seconds())
 	if err != nil {
 		o.panics.Inc()
-		l.log.Error("a tick is lost", "error", err)
+		l.log.Error("a tick is lost", "err", err)
 		return
 	}
 	if took > l.every {
@@ -97,7 +97,7 @@ func (l *lane) tick(ctx context.Context, wg *sync.WaitGroup) {
 	o.read.WithLabelValues(l.name).Add(float64(b.Samples()))
 	if stepped && len(b.Groups) > 0 {
 		o.dropped(l.name, "reader", "clock", b.Samples())
-		l.log.Warn("the clock was stepped; this tick's samples are dropped", "time", now)
+		l.log.Warn("the clock was stepped; this tick's samples are dropped", "tick", now)
 		b.Gaps = clockGaps(b)
 		b.Groups = nil
 	}

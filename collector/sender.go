@@ -80,7 +80,7 @@ func (s *sender) take(ctx context.Context, b *metric.Batch) {
 	}
 	s.own.dropped(s.lane, s.name, reason, b.Samples())
 	if reason != "stopped" && !s.failing.Swap(true) {
-		s.log.Warn("a sink does not take batches", "sink", s.name, "error", err)
+		s.log.Warn("a sink does not take batches", "sink", s.name, "err", err)
 	}
 }
 

@@ -93,7 +93,7 @@ func (p *publisher) publish(ctx context.Context, now time.Time) {
 	for v := range views {
 		f, err := a.frame(pic, now, v, func() ([]cluster.Decision, error) { return p.decisions(ctx, now, v.workload) })
 		if err != nil {
-			a.log.Error("cannot make an event", "workload", v.workload.String(), "error", err)
+			a.log.Error("cannot make an event", "workload", v.workload.String(), "err", err)
 			continue
 		}
 		a.hub.send(f, func(x view) bool { return x == v })
@@ -109,7 +109,7 @@ func (p *publisher) decisions(ctx context.Context, now time.Time, k workloadKey)
 	}
 	list, err := p.api.workloadDecisions(ctx, now, k)
 	if err != nil {
-		p.api.log.Warn("cannot read decisions for a stream", "workload", k.String(), "error", err)
+		p.api.log.Warn("cannot read decisions for a stream", "workload", k.String(), "err", err)
 		list = r.list
 	}
 	p.recent[k] = recent{now, list}
@@ -188,7 +188,7 @@ func (f *follower) look(ctx context.Context, now time.Time) []cluster.Decision {
 	list, err := f.api.decisions(ctx, store.DecisionQuery{Start: start, End: now})
 	if (err != nil) != f.failing && ctx.Err() == nil {
 		f.failing = err != nil
-		f.api.log.Warn("following the decision log", "failing", f.failing, "error", err)
+		f.api.log.Warn("following the decision log", "failing", f.failing, "err", err)
 	}
 	var out []cluster.Decision
 	for _, d := range slices.Backward(list) {
@@ -210,7 +210,7 @@ func (f *follower) look(ctx context.Context, now time.Time) []cluster.Decision {
 func (a *API) tell(d cluster.Decision) {
 	f, err := newFrame("decision", 0, d)
 	if err != nil {
-		a.log.Error("cannot make an event", "error", err)
+		a.log.Error("cannot make an event", "err", err)
 		return
 	}
 	k := workloadKey{d.Namespace, d.Kind, d.Name}

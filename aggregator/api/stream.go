@@ -48,11 +48,11 @@ func (a *API) getStream(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	if err := out.write(fmt.Appendf(nil, "retry: %d\n\n", reconnectIn.Milliseconds()), first); err != nil {
-		a.log.Debug("stream ended", "error", err)
+		a.log.Debug("stream ended", "err", err)
 		return nil
 	}
 	if err := a.pump(&out, r, sub); err != nil {
-		a.log.Debug("stream ended", "error", err)
+		a.log.Debug("stream ended", "err", err)
 	}
 	return nil
 }

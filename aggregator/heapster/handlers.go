@@ -166,7 +166,7 @@ func (l liveReader) series(ctx context.Context, s *spec, t target, p params) ([]
 			if err != nil {
 				// The newest value is worth more than an error, and the store's own state is told elsewhere.
 				l.api.failed.Inc()
-				l.api.log.Debug("the history does not answer", "error", err)
+				l.api.log.Debug("the history does not answer", "err", err)
 			}
 			for _, x := range old {
 				if !ok || x.t.Before(newest.t) {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"mime"
 	"net"
 	"net/http"
@@ -146,10 +145,10 @@ func (r *Receiver) take(req *http.Request, version remotewrite.Version) (remotew
 	if answer.Status == http.StatusServiceUnavailable {
 		answer.RetryAfter = 5
 		if was, now := r.told.Load(), time.Now().UnixMilli(); now-was >= tellEvery.Milliseconds() && r.told.CompareAndSwap(was, now) {
-			r.opts.Logger.Warn("cannot take a remote write request", slog.Any("error", err), slog.String("from", req.RemoteAddr))
+			r.opts.Logger.Warn("cannot take a remote write request", "err", err, "from", req.RemoteAddr)
 		}
 	} else {
-		r.opts.Logger.Debug("remote write request rejected", slog.Any("error", err), slog.String("from", req.RemoteAddr))
+		r.opts.Logger.Debug("remote write request rejected", "err", err, "from", req.RemoteAddr)
 	}
 	return answer, err
 }

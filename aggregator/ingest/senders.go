@@ -45,7 +45,7 @@ type senders struct {
 
 // tell says once that there is a trouble.
 func (s *senders) tell(t Trouble) {
-	s.log.Warn("a collector has to be mended", slog.String("node", t.Node), slog.String("reason", t.Reason), slog.String("message", t.Message))
+	s.log.Warn("a collector has to be mended", "node", t.Node, "reason", t.Reason, "message", t.Message)
 }
 
 type sender struct {

@@ -113,7 +113,7 @@ func New(opt Options) (*Reader, error) {
 	r.proc = newProcs(opt.Root)
 	m, err := readMachine(opt.Root)
 	if err != nil {
-		r.log.Warn("cannot learn all about the machine", "error", err)
+		r.log.Warn("cannot learn all about the machine", "err", err)
 	}
 	r.machine.Store(m)
 	return r, r.register(opt.Registerer)
@@ -166,7 +166,7 @@ func (r *Reader) renew(ctx context.Context) {
 	looked := time.Now()
 	for {
 		if d, err := readDisks(); err != nil {
-			r.log.Debug("cannot read the file systems", "error", err)
+			r.log.Debug("cannot read the file systems", "err", err)
 		} else {
 			r.disks.Store(d)
 		}

@@ -105,7 +105,7 @@ func (r *Reader) follow(now time.Time, step bool) {
 		r.own.rescans.Inc()
 	}
 	if err != nil {
-		r.log.Warn("cannot read cgroup events; cgroups are polled", "error", err)
+		r.log.Warn("cannot read cgroup events; cgroups are polled", "err", err)
 		r.tree.giveUpWatching()
 	}
 	ms.rename(all)
@@ -119,7 +119,7 @@ func (r *Reader) follow(now time.Time, step bool) {
 func (r *Reader) begin() {
 	w, err := newWatcher()
 	if err != nil {
-		r.log.Warn("cannot watch cgroups by inotify; they are polled", "error", err)
+		r.log.Warn("cannot watch cgroups by inotify; they are polled", "err", err)
 	}
 	r.tree = newTree(r.hier, r.members, w)
 	r.openNode()
@@ -195,7 +195,7 @@ func (r *Reader) dropAll(b *metric.Batch) {
 		b.Gaps = append(b.Gaps, metric.Gap{Entity: m.entity, Reason: clock.String(), Detail: text})
 		r.own.drop(clock)
 	}
-	r.log.Warn("the clock was stepped; this tick's samples are dropped", "time", b.Time)
+	r.log.Warn("the clock was stepped; this tick's samples are dropped", "tick", b.Time)
 }
 
 // detail says for people what happened to a file.

@@ -107,7 +107,7 @@ func (n *Names) note(s *socket, err error, containers int) {
 	case errors.Is(err, os.ErrPermission):
 		n.log.Warn("cannot open a container runtime's socket: containers keep their ids for names", "socket", s.path, "fix", now.Fix)
 	default:
-		n.log.Warn("a container runtime's socket does not answer", "socket", s.path, "error", err, "fix", now.Fix)
+		n.log.Warn("a container runtime's socket does not answer", "socket", s.path, "err", err, "fix", now.Fix)
 	}
 }
 

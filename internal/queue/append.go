@@ -154,7 +154,7 @@ func (q *Queue) failed(doing string, err error) {
 		reason = ReasonDiskFull
 	}
 	if q.cond.set(reason, fmt.Sprintf("cannot %s in %q: %v", doing, q.opts.Dir, err), q.opts.Now()) {
-		q.log.Warn("queue takes no records at present", "doing", doing, "reason", reason, "error", err)
+		q.log.Warn("queue takes no records at present", "doing", doing, "reason", reason, "err", err)
 	}
 }
 

@@ -64,7 +64,7 @@ func (q *Queue) rest(ctx context.Context, err error) {
 		return
 	}
 	if q.cond.set(ReasonReadFailed, fmt.Sprintf("cannot read %q at present: %v", q.opts.Dir, err), q.opts.Now()) {
-		q.log.Warn("queue cannot be read at present", "dir", q.opts.Dir, "error", err)
+		q.log.Warn("queue cannot be read at present", "dir", q.opts.Dir, "err", err)
 	}
 	t := time.NewTimer(time.Second)
 	defer t.Stop()

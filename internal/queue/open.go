@@ -76,9 +76,9 @@ func (q *Queue) readCursor() cursor {
 	q.n.setAside++
 	message := fmt.Sprintf("cursor %q is damaged and was set aside: what is on disk is sent again", path)
 	q.cond.set(ReasonDamaged, message, q.opts.Now())
-	q.log.Warn("cursor is damaged and set aside, what is on disk is sent again", "cursor", path, "error", err)
+	q.log.Warn("cursor is damaged and set aside, what is on disk is sent again", "cursor", path, "err", err)
 	if err := q.setAside(path); err != nil {
-		q.log.Warn("cursor cannot be set aside", "cursor", path, "error", err)
+		q.log.Warn("cursor cannot be set aside", "cursor", path, "err", err)
 	}
 	return cursor{}
 }
@@ -112,7 +112,7 @@ func (q *Queue) readSegments(c cursor) error {
 			q.name(path, "cannot be read, it is set aside whole: "+err.Error())
 			if err := q.setAside(path); err != nil {
 				q.left = min(q.left, base)
-				q.log.Error("segment cannot be set aside, it is left where it is", "segment", path, "error", err)
+				q.log.Error("segment cannot be set aside, it is left where it is", "segment", path, "err", err)
 			}
 			continue
 		}
@@ -216,7 +216,7 @@ func (q *Queue) readWhole(s *segment, f *os.File) error {
 	q.log.Info("torn tail is cut, it was never acknowledged", "segment", s.path, "bytes", res.tail)
 	if err := f.Truncate(res.end); err != nil {
 		s.sealed = true // it can be read, and nothing more is written behind the tail
-		q.log.Warn("torn tail cannot be cut", "segment", s.path, "error", err)
+		q.log.Warn("torn tail cannot be cut", "segment", s.path, "err", err)
 		return nil
 	}
 	s.size = res.end

@@ -153,7 +153,7 @@ func (q *Queue) emptyTrash() {
 		}
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			if q.cond.set(ReasonWriteFailed, "cannot remove segment: "+err.Error(), q.opts.Now()) {
-				q.log.Warn("segment cannot be removed", "segment", s.path, "error", err)
+				q.log.Warn("segment cannot be removed", "segment", s.path, "err", err)
 			}
 			left = append(left, s)
 		}

@@ -91,7 +91,7 @@ func (q *Queue) syncFailed(err error) {
 	q.n.syncErrors++
 	q.mu.Unlock()
 	if q.cond.set(ReasonSyncFailed, fmt.Sprintf("cannot sync %q: %v; the newest records would not survive a power cut", q.opts.Dir, err), q.opts.Now()) {
-		q.log.Error("queue cannot be synced", "dir", q.opts.Dir, "error", err)
+		q.log.Error("queue cannot be synced", "dir", q.opts.Dir, "err", err)
 	}
 }
 
@@ -134,7 +134,7 @@ func (q *Queue) writeCursor(always bool) error {
 		q.dirty = true
 		q.mu.Unlock()
 		if q.cond.set(ReasonCursor, fmt.Sprintf("cannot replace %q: %v; after a restart more is sent again", path, err), q.opts.Now()) {
-			q.log.Warn("cursor cannot be replaced", "cursor", path, "error", err)
+			q.log.Warn("cursor cannot be replaced", "cursor", path, "err", err)
 		}
 		return err
 	}

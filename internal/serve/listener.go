@@ -66,7 +66,7 @@ func (b *bounded) take(host string) bool {
 	if b.n >= b.most || b.by[host] >= max(b.most/2, 1) {
 		if now := time.Now(); now.Sub(b.told) > time.Minute {
 			b.told = now
-			b.log.Warn("too many connections, new ones are closed", "open", b.n, "most", b.most, "from", host, "of it", b.by[host])
+			b.log.Warn("too many connections, new ones are closed", "open", b.n, "most", b.most, "from", host, "host_open", b.by[host])
 		}
 		return false
 	}

@@ -87,10 +87,10 @@ func (b *backfiller) told(ctx context.Context, err error) {
 		b.fault = ""
 	case ctx.Err() != nil || err.Error() == b.fault:
 	case errors.Is(err, ErrForbidden) || errors.Is(err, ErrUnauthorized):
-		b.opts.Logger.Warn("the token may not roll up what comes late; 'plimsoll influx setup --tokens' makes one that may, for a server", "error", err)
+		b.opts.Logger.Warn("the token may not roll up what comes late; 'plimsoll influx setup --tokens' makes one that may, for a server", "err", err)
 		b.fault = err.Error()
 	default:
-		b.opts.Logger.Warn("cannot roll up what came late; trying again", "error", err)
+		b.opts.Logger.Warn("cannot roll up what came late; trying again", "err", err)
 		b.fault = err.Error()
 	}
 }

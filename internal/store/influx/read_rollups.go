@@ -3,7 +3,6 @@ package influx
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"math"
 	"sync"
 	"time"
@@ -54,7 +53,7 @@ func (r *Reader) usable(ctx context.Context, p Place, q store.Query) []influxql.
 		}
 		from, err := r.rolledSince(ctx, p, &k, q)
 		if err != nil {
-			r.opts.Logger.Warn("cannot ask for roll-ups", slog.String("measurement", q.Level.String()+k.Suffix), slog.Any("error", err))
+			r.opts.Logger.Warn("cannot ask for roll-ups", "measurement", q.Level.String()+k.Suffix, "err", err)
 			break
 		}
 		if from == 0 {

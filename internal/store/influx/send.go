@@ -213,7 +213,7 @@ func (s *sender) setAside(ctx context.Context, lines []byte, a answer) bool {
 		if err = s.w.opts.DeadLetters.SetAside(lines, a.message); err == nil {
 			return true
 		}
-		s.log.Warn("cannot set refused lines aside", "lines", n, "error", err)
+		s.log.Warn("cannot set refused lines aside", "lines", n, "err", err)
 		if !s.pause(ctx, firstWait<<try) { // perhaps the disk is full for a moment
 			return false
 		}
@@ -221,7 +221,7 @@ func (s *sender) setAside(ctx context.Context, lines []byte, a answer) bool {
 	if err != nil {
 		s.w.met.lost.Add(float64(n))
 		s.w.cond.set(Condition{Reason: ReasonLost, Message: "lines that InfluxDB refused could not be kept: " + err.Error(), until: now.Add(remembered)}, now)
-		s.log.Error("refused lines are lost", "lines", n, "error", err)
+		s.log.Error("refused lines are lost", "lines", n, "err", err)
 	}
 	return true
 }

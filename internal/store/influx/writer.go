@@ -146,7 +146,7 @@ func (w *Writer) lane(ctx context.Context, l Lane) {
 		}
 		if err != nil {
 			if w.cond.set(Condition{Reason: ReasonQueue, Message: "the queue cannot be read: " + err.Error(), Blocking: true}, time.Now()) {
-				s.log.Error("cannot read from the queue", "error", err)
+				s.log.Error("cannot read from the queue", "err", err)
 			}
 			s.pause(ctx, time.Second)
 			continue
@@ -162,7 +162,7 @@ func (w *Writer) lane(ctx context.Context, l Lane) {
 			continue
 		}
 		if err := b.Done(); err != nil {
-			s.log.Error("cannot acknowledge to the queue; the lines will be sent again", "error", err)
+			s.log.Error("cannot acknowledge to the queue; the lines will be sent again", "err", err)
 		}
 	}
 }

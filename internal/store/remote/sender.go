@@ -165,7 +165,7 @@ func (s *Sender) post(ctx context.Context, v2, v1 func() ([]byte, error)) error 
 	_, err = s.once(ctx, body, remotewrite.V1)
 	if err == nil && known != remotewrite.V1 {
 		s.version.Store(uint32(remotewrite.V1))
-		s.opts.Logger.Info("engine takes remote write 1.0 only", slog.String("url", s.opts.Endpoint.WriteURL))
+		s.opts.Logger.Info("engine takes remote write 1.0 only", "url", s.opts.Endpoint.WriteURL)
 	}
 	return err
 }

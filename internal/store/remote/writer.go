@@ -135,11 +135,11 @@ func (w *Writer) setAside(refused []Refusal) {
 			continue
 		}
 		if err := w.opts.DeadLetters.SetAside(f.Record, f.Message); err != nil {
-			w.opts.Logger.Warn("cannot set aside what the engine refused", slog.Any("error", err))
+			w.opts.Logger.Warn("cannot set aside what the engine refused", "err", err)
 		}
 	}
 	if len(refused) > 0 {
-		w.opts.Logger.Warn("engine refused samples for ever", slog.Int("parts", len(refused)), slog.String("message", refused[0].Message))
+		w.opts.Logger.Warn("engine refused samples for ever", "parts", len(refused), "message", refused[0].Message)
 	}
 }
 
@@ -176,7 +176,7 @@ func (w *Writer) failed(err error, attempt int) time.Duration {
 	w.failing, w.message = se, message
 	w.mu.Unlock()
 	if was == nil || was.Class != se.Class || was.Status != se.Status {
-		w.opts.Logger.Warn("cannot send history, it waits in the queue", slog.String("class", se.Class.String()), slog.String("error", message))
+		w.opts.Logger.Warn("cannot send history, it waits in the queue", "class", se.Class.String(), "err", message)
 	}
 	return max(wait, se.RetryAfter)
 }
@@ -187,7 +187,7 @@ func (w *Writer) recovered() {
 	w.failing = nil
 	w.mu.Unlock()
 	if was != nil {
-		w.opts.Logger.Info("engine takes history again", slog.String("after", time.Since(since).Round(time.Second).String()))
+		w.opts.Logger.Info("engine takes history again", "after", time.Since(since).Round(time.Second).String())
 	}
 }
 

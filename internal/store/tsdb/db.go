@@ -116,7 +116,7 @@ func (db *DB) acquire() (err error) {
 	db.gen, err = db.openEngine()
 	if isFull(err) {
 		// The live picture goes on; the maintenance goroutine opens the engine when there is room.
-		db.log.Error("store takes no data: disk is full", "dir", dir, "error", err)
+		db.log.Error("store takes no data: disk is full", "dir", dir, "err", err)
 		db.met.errors.WithLabelValues(classFull).Inc()
 		db.cond.set(ReasonWriteFailed, fmt.Sprintf("cannot open %q: %v", dir, err), db.opts.Now())
 		err = nil

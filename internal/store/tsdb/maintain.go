@@ -78,7 +78,7 @@ func (db *DB) compact(ctx context.Context) {
 	case ctx.Err() == nil:
 		db.met.errors.WithLabelValues(classMaintenance).Inc()
 		if db.cond.set(ReasonMaintenance, fmt.Sprintf("cannot write or merge blocks in %q: %v", db.opts.Dir, err), db.opts.Now()) {
-			db.log.Warn("store maintenance failed", "dir", db.opts.Dir, "error", err)
+			db.log.Warn("store maintenance failed", "dir", db.opts.Dir, "err", err)
 		}
 	}
 }

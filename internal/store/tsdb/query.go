@@ -147,7 +147,7 @@ func (db *DB) classify(gen *generation, err error) error {
 		db.met.errors.WithLabelValues(classRead).Inc()
 		if s := err.Error(); strings.Contains(s, "checksum") || strings.Contains(s, "cannot populate chunk") {
 			if db.cond.set(ReasonDamaged, s, db.opts.Now()) {
-				db.log.Warn("query met damaged data", "error", err)
+				db.log.Warn("query met damaged data", "err", err)
 			}
 		}
 	default:

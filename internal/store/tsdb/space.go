@@ -76,7 +76,7 @@ func (db *DB) failed(gen *generation, doing string, err error) {
 	}
 	db.met.errors.WithLabelValues(class).Inc()
 	if db.cond.set(ReasonWriteFailed, message, db.opts.Now()) {
-		db.log.Error("store takes no data: write failed", "doing", doing, "dir", db.opts.Dir, "error", err)
+		db.log.Error("store takes no data: write failed", "doing", doing, "dir", db.opts.Dir, "err", err)
 	}
 }
 
@@ -96,7 +96,7 @@ func (db *DB) recover() {
 	}
 	db.log.Info("store is reopened after a failed write", "dir", db.opts.Dir)
 	if err := db.closeEngine(); err != nil {
-		db.log.Warn("engine did not close cleanly", "error", err)
+		db.log.Warn("engine did not close cleanly", "err", err)
 	}
 	db.cache = newCache(db.opts.MaxEntities)
 	gen, err := db.openEngine()
