@@ -45,7 +45,7 @@ func running(t *testing.T, o Options) (addr string, s *Server) {
 // One host has half of the connections, all together have no more than the limit, and a place that is given up is there for others.
 func TestConnectionsAreBounded(t *testing.T) {
 	reg := prometheus.NewPedanticRegistry()
-	addr, _ := running(t, Options{MaxConns: 4, Registerer: reg, Drain: time.Millisecond,
+	addr, _ := running(t, Options{maxConns: 4, Registerer: reg,
 		Routes: []Route{{Pattern: "/", Handle: func(http.ResponseWriter, *http.Request) error { return nil }}}})
 	dial := func(from string, taken bool) net.Conn {
 		t.Helper()

@@ -39,7 +39,7 @@ type bounded struct {
 }
 
 func newBounded(l net.Listener, o Options, m *metrics, first func()) *bounded {
-	return &bounded{Listener: l, most: o.MaxConns, log: o.Logger, open: m.conns, refused: m.connsRefused, first: first, by: map[string]int{}}
+	return &bounded{Listener: l, most: o.maxConns, log: o.Logger, open: m.conns, refused: m.connsRefused, first: first, by: map[string]int{}}
 }
 
 // Accept waits for a connection that there is a place for.

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
+// The limits of a route that has none of its own.
+const (
+	usualInFlight = 64
+	usualMaxBody  = 1 << 20
+	usualTimeout  = 30 * time.Second
+)
+
 // Route is one path. Exactly one of Handle and Handler is set.
 type Route struct {
 	Method  string // "" for all
@@ -19,11 +27,10 @@ type Route struct {
 	Handler http.Handler
 
 	// Stream marks a handler that answers for as long as its client listens: no deadline.
-	Stream bool
-	// InFlight, MaxBody and Timeout replace the server's.
-	InFlight int
-	MaxBody  int64
-	Timeout  time.Duration
+	Stream   bool
+	InFlight int           // the most requests that are worked on at once; 64 if zero
+	MaxBody  int64         // the largest request body in bytes; 1 MiB if zero
+	Timeout  time.Duration // bounds the work on one request; 30 s if zero
 }
 
 // handler builds the chain that every request passes: doors, then the route, then the route's limits.
@@ -34,7 +41,7 @@ func handler(o Options, m *metrics) http.Handler {
 		if h == nil {
 			h = answer(r.Handle, o.Logger)
 		}
-		h = limit(r, o, m, h)
+		h = limit(r, m, h)
 		pattern := r.Pattern
 		if r.Method != "" {
 			pattern = r.Method + " " + pattern
@@ -89,10 +96,10 @@ func (v *verdict) WriteHeader(status int) { v.status = status }
 func (v *verdict) Write(b []byte) (int, error) { return len(b), nil }
 
 // limit bounds the work of one route: requests in flight, body, time.
-func limit(r Route, o Options, m *metrics, next http.Handler) http.Handler {
-	slots := make(chan struct{}, first(r.InFlight, o.InFlight))
-	body := first(r.MaxBody, o.MaxBody)
-	timeout := first(r.Timeout, o.Timeout)
+func limit(r Route, m *metrics, next http.Handler) http.Handler {
+	slots := make(chan struct{}, cmp.Or(r.InFlight, usualInFlight))
+	body := cmp.Or(r.MaxBody, usualMaxBody)
+	timeout := cmp.Or(r.Timeout, usualTimeout)
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		select {
 		case slots <- struct{}{}:
@@ -137,13 +144,6 @@ func recovered(o Options, next http.Handler) http.Handler {
 		}()
 		next.ServeHTTP(w, r)
 	})
-}
-
-func first[T int | int64 | time.Duration](a, b T) T {
-	if a != 0 {
-		return a
-	}
-	return b
 }
 
 // metrics are the server's own.

@@ -16,6 +16,9 @@ import (
 	"github.com/prometheus/exporter-toolkit/web"
 )
 
+// drain is how long requests may take to end at shutdown.
+const drain = 5 * time.Second
+
 // Options configure a Server.
 type Options struct {
 	// Listen is the address, host:port. Without a WebConfig only a loopback address is accepted.
@@ -23,21 +26,11 @@ type Options struct {
 	// WebConfig is the path of an exporter-toolkit web configuration file (TLS, login); "" for none.
 	WebConfig string
 	// Routes are all that is served.
-	Routes []Route
-	// InFlight is the most requests of one route that are worked on at once, unless the route has its own; 64 if zero.
-	InFlight int
-	// MaxBody is the largest request body in bytes, unless the route has its own; 1 MiB if zero.
-	MaxBody int64
-	// Timeout bounds the work on one request, unless the route has its own; 30 s if zero.
-	Timeout time.Duration
-	// MaxConns is the most connections at once; one host has half of them at most. 8192 if zero, fewer where the process may
-	// open few files.
-	MaxConns int
-	// Drain is how long requests may take to end at shutdown; 5 s if zero.
-	Drain time.Duration
-
+	Routes     []Route
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
+
+	maxConns int // the most connections at once, of which one host has half at most; tests make it small
 }
 
 // Validate fills defaults in and reports what cannot be served.
@@ -45,20 +38,8 @@ func (o *Options) Validate() error {
 	if o.Listen == "" {
 		return errors.New(`cannot listen on "": give an address such as 127.0.0.1:8082`)
 	}
-	if o.InFlight == 0 {
-		o.InFlight = 64
-	}
-	if o.MaxBody == 0 {
-		o.MaxBody = 1 << 20
-	}
-	if o.Timeout == 0 {
-		o.Timeout = 30 * time.Second
-	}
-	if o.MaxConns == 0 {
-		o.MaxConns = defaultConns()
-	}
-	if o.Drain == 0 {
-		o.Drain = 5 * time.Second
+	if o.maxConns == 0 {
+		o.maxConns = defaultConns()
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -101,7 +82,7 @@ func New(o Options) (*Server, error) {
 	s.http = &http.Server{
 		Handler:           s.guard.behind(handler(o, s.metrics)),
 		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       o.Timeout,
+		ReadTimeout:       usualTimeout,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 64},
@@ -157,10 +138,10 @@ func (s *Server) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	s.stop()
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.opts.Drain)
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancel()
-	if err := s.http.Shutdown(drain); err != nil {
-		s.opts.Logger.Warn("requests were cut off at shutdown", "after", s.opts.Drain)
+	if err := s.http.Shutdown(last); err != nil {
+		s.opts.Logger.Warn("requests were cut off at shutdown", "after", drain)
 		_ = s.http.Close() // the error of a second close says nothing new
 	}
 	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
