@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/prometheus/exporter-toolkit/web"
-	"go.yaml.in/yaml/v3"
 )
 
 const (
@@ -24,12 +23,8 @@ func certificateEnd(path string) (time.Time, error) {
 	if err := web.Validate(path); err != nil {
 		return time.Time{}, err
 	}
-	raw, err := os.ReadFile(path)
+	c, err := readWebConfig(path)
 	if err != nil {
-		return time.Time{}, err
-	}
-	var c webConfig
-	if err := yaml.Unmarshal(raw, &c); err != nil {
 		return time.Time{}, err
 	}
 	text := []byte(c.TLS.Cert)

@@ -22,9 +22,18 @@ type webConfig struct {
 	Users map[string]string `yaml:"basic_auth_users"`
 }
 
-// checkDoor refuses an address that others can reach unless the configuration asks for TLS and for a login or a
-// client certificate.
-func checkDoor(listen, path string) error {
+// readWebConfig reads that part of a file as it is now.
+func readWebConfig(path string) (c webConfig, err error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return c, err
+	}
+	return c, yaml.Unmarshal(raw, &c)
+}
+
+// checkDoor refuses an address that others can reach unless there is TLS, and a login or a client certificate is asked for.
+func (o *Options) checkDoor() error {
+	listen, path := o.Listen, o.WebConfig
 	host, _, err := net.SplitHostPort(listen)
 	if err != nil {
 		return fmt.Errorf("cannot listen on %q: %w; give host:port, such as 127.0.0.1:8082", listen, err)
@@ -39,21 +48,16 @@ func checkDoor(listen, path string) error {
 	if err := web.Validate(path); err != nil {
 		return fmt.Errorf("cannot use web configuration %q: %w", path, err)
 	}
-	raw, err := os.ReadFile(path)
-	if err != nil {
+	c, err := readWebConfig(path)
+	switch {
+	case err != nil:
 		return fmt.Errorf("cannot read web configuration %q: %w", path, err)
-	}
-	var c webConfig
-	if err := yaml.Unmarshal(raw, &c); err != nil {
-		return fmt.Errorf("cannot read web configuration %q: %w", path, err)
-	}
-	if loopback {
-		return nil
-	}
-	if c.TLS.CertFile == "" && c.TLS.Cert == "" {
+	case o.Authenticator != nil && len(c.Users) > 0:
+		return fmt.Errorf("cannot use web configuration %q: it has basic_auth_users, and logins are checked elsewhere already; take them out", path)
+	case loopback:
+	case c.TLS.CertFile == "" && c.TLS.Cert == "":
 		return fmt.Errorf("cannot listen on %q: web configuration %q has no tls_server_config, which an address that others can reach needs", listen, path)
-	}
-	if len(c.Users) == 0 && c.TLS.ClientAuth != "RequireAndVerifyClientCert" {
+	case o.Authenticator == nil && len(c.Users) == 0 && c.TLS.ClientAuth != "RequireAndVerifyClientCert":
 		return fmt.Errorf("cannot listen on %q: web configuration %q has neither basic_auth_users nor client_auth_type: RequireAndVerifyClientCert, one of which an address that others can reach needs", listen, path)
 	}
 	return nil

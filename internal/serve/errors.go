@@ -73,7 +73,7 @@ func answer(h func(http.ResponseWriter, *http.Request) error, log *slog.Logger) 
 		}
 		status := statusOf(err)
 		if status >= 500 {
-			log.Warn("request failed", "path", r.URL.Path, "status", status, "err", err)
+			log.Warn("request failed", "path", r.URL.Path, "caller", CallerOf(r.Context()).Name, "status", status, "err", err)
 		}
 		writeProblem(w, status, err.Error())
 	})

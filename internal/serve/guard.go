@@ -14,6 +14,9 @@ const (
 	maxGood   = 1000 // logins that are remembered
 )
 
+// placeKey is where a request's context has the function that gives its place back.
+type placeKey struct{}
+
 // guard stands before the login. To check a password costs a tenth of a second and one is checked at a time, so that whoever sends wrong
 // ones could keep everybody waiting: of logins that never passed only a few are let that far.
 type guard struct {
@@ -49,35 +52,28 @@ func (g *guard) before(login http.Handler) http.Handler {
 		}
 		free := sync.OnceFunc(func() { <-g.slots })
 		defer free()
-		login.ServeHTTP(w, r.WithContext(withPass(r.Context(), free)))
+		login.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), placeKey{}, free)))
 	})
 }
 
-// behind is what comes behind the login: who gets here has passed.
-func (g *guard) behind(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if auth := r.Header.Get("Authorization"); auth != "" {
-			g.mu.Lock()
-			if len(g.good) >= maxGood {
-				clear(g.good)
-			}
-			g.good[sha256.Sum256([]byte(auth))] = true
-			g.mu.Unlock()
+// passed remembers the login of a request that was let in, and gives its place back.
+func (g *guard) passed(r *http.Request) {
+	if auth := r.Header.Get("Authorization"); auth != "" {
+		g.mu.Lock()
+		if len(g.good) >= maxGood {
+			clear(g.good)
 		}
-		if passed := passOf(r.Context()); passed != nil {
-			passed()
-		}
-		next.ServeHTTP(w, r)
-	})
+		g.good[sha256.Sum256([]byte(auth))] = true
+		g.mu.Unlock()
+	}
+	if free, ok := r.Context().Value(placeKey{}).(func()); ok {
+		free()
+	}
 }
 
-type passKey struct{}
-
-func withPass(ctx context.Context, passed func()) context.Context {
-	return context.WithValue(ctx, passKey{}, passed)
-}
-
-func passOf(ctx context.Context) func() {
-	passed, _ := ctx.Value(passKey{}).(func())
-	return passed
+// forget makes the login of a request a stranger's again: it passes no more.
+func (g *guard) forget(r *http.Request) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.good, sha256.Sum256([]byte(r.Header.Get("Authorization"))))
 }

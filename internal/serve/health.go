@@ -17,12 +17,13 @@ type Check struct {
 
 // Health returns the routes /livez, /readyz and /healthz. Each check can be asked for alone
 // (/readyz/collector) or left out (?exclude=store), and ?verbose lists them, as in kube-apiserver.
+// They need no login, except where a web configuration file asks for one before all routes.
 func Health(checks []Check) []Route {
 	live := slices.DeleteFunc(slices.Clone(checks), func(c Check) bool { return !c.Live })
 	var out []Route
 	for path, cs := range map[string][]Check{"/livez": live, "/readyz": checks, "/healthz": checks} {
-		out = append(out, Route{Method: "GET", Pattern: path, Handler: healthHandler(path, cs)},
-			Route{Method: "GET", Pattern: path + "/{check}", Handler: healthHandler(path, cs)})
+		out = append(out, Route{Method: "GET", Pattern: path, Handler: healthHandler(path, cs), open: true},
+			Route{Method: "GET", Pattern: path + "/{check}", Handler: healthHandler(path, cs), open: true})
 	}
 	slices.SortFunc(out, func(a, b Route) int { return strings.Compare(a.Pattern, b.Pattern) })
 	return out

@@ -31,39 +31,47 @@ type Route struct {
 	InFlight int           // the most requests that are worked on at once; 64 if zero
 	MaxBody  int64         // the largest request body in bytes; 1 MiB if zero
 	Timeout  time.Duration // bounds the work on one request; 30 s if zero
+
+	open bool // whoever asks is answered
 }
 
-// handler builds the chain that every request passes: doors, then the route, then the route's limits.
-func handler(o Options, m *metrics) http.Handler {
+// ours is a handler that was put into the mux, unlike what it answers by itself.
+type ours struct{ http.Handler }
+
+// handler builds the chain that every request passes: doors, the route, who asks and may they, the route's limits.
+func handler(o Options, m *metrics, g *guard) http.Handler {
 	mux := http.NewServeMux()
+	in := newLogin(o, g)
 	for _, r := range o.Routes {
 		h := r.Handler
 		if h == nil {
 			h = answer(r.Handle, o.Logger)
 		}
-		h = limit(r, m, h)
 		pattern := r.Pattern
 		if r.Method != "" {
 			pattern = r.Method + " " + pattern
 		}
-		mux.Handle(pattern, m.measure(r.Pattern, h))
+		mux.Handle(pattern, ours{m.measure(r.Pattern, in.before(r, limit(r, m, h)))})
 	}
 	cross := http.NewCrossOriginProtection()
 	cross.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, http.StatusForbidden, fmt.Sprintf("a page of %q may not write here", r.Header.Get("Origin")))
 	}))
-	return hostCheck(o.Listen, recovered(o, cross.Handler(matched(mux, m))))
+	return hostCheck(o.Listen, recovered(o, cross.Handler(matched(mux, m, in))))
 }
 
 // matched answers what no route is for, as every other error is answered.
-func matched(mux *http.ServeMux, m *metrics) http.Handler {
+func matched(mux *http.ServeMux, m *metrics, in *login) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		own, pattern := mux.Handler(r)
-		if pattern == "" {
-			m.measure("none", unmatched(own)).ServeHTTP(w, r)
+		if _, ok := own.(ours); ok {
+			mux.ServeHTTP(w, r)
 			return
 		}
-		mux.ServeHTTP(w, r)
+		if pattern == "" { // otherwise it is the way to a path that is written differently
+			own = unmatched(own)
+		}
+		m.measure("none", in.before(Route{}, own)).ServeHTTP(w, r)
 	})
 }
 

@@ -24,7 +24,8 @@ func try(t *testing.T, o Options, r *http.Request) *http.Response {
 		t.Fatal(err)
 	}
 	w := httptest.NewRecorder()
-	handler(o, newMetrics(nil)).ServeHTTP(w, r)
+	m := newMetrics(nil)
+	handler(o, m, newGuard(m)).ServeHTTP(w, r)
 	return w.Result()
 }
 
@@ -136,7 +137,8 @@ func TestLimits(t *testing.T) {
 	if err := o.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	h := handler(o, newMetrics(o.Registerer))
+	m := newMetrics(o.Registerer)
+	h := handler(o, m, newGuard(m))
 	done := make(chan bool)
 	go func() {
 		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "http://localhost/x", nil))

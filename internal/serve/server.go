@@ -1,5 +1,5 @@
-// Package serve is the HTTP life cycle of every Plimsoll process: one listener, its doors (TLS, login, Host and
-// origin checks), limits on every handler, one place that turns errors into answers, health and own metrics.
+// Package serve is the HTTP life cycle of every Plimsoll process: one listener, its doors (TLS, Host and origin
+// checks), one login (who asks, and may they), limits on every handler, one place that turns errors into answers, health and own metrics.
 package serve
 
 import (
@@ -25,6 +25,10 @@ type Options struct {
 	Listen string
 	// WebConfig is the path of an exporter-toolkit web configuration file (TLS, login); "" for none.
 	WebConfig string
+	// Authenticator says who asks; nil: the web configuration's login, without one whoever is on this machine.
+	Authenticator Authenticator
+	// Authorizer says whether a caller may; nil: everybody who is let in may everything.
+	Authorizer Authorizer
 	// Routes are all that is served.
 	Routes     []Route
 	Logger     *slog.Logger
@@ -44,7 +48,7 @@ func (o *Options) Validate() error {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if err := checkDoor(o.Listen, o.WebConfig); err != nil {
+	if err := o.checkDoor(); err != nil {
 		return err
 	}
 	seen := map[string]bool{}
@@ -80,7 +84,7 @@ func New(o Options) (*Server, error) {
 	s.guard = newGuard(s.metrics)
 	s.base, s.stop = context.WithCancel(context.Background())
 	s.http = &http.Server{
-		Handler:           s.guard.behind(handler(o, s.metrics)),
+		Handler:           handler(o, s.metrics, s.guard),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       usualTimeout,
 		IdleTimeout:       2 * time.Minute,
@@ -98,7 +102,11 @@ func Handler(o Options) (http.Handler, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	return handler(o, newMetrics(o.Registerer)), nil
+	if o.WebConfig != "" {
+		return nil, fmt.Errorf("cannot use web configuration %q: inside one process nothing checks its logins", o.WebConfig)
+	}
+	m := newMetrics(o.Registerer)
+	return handler(o, m, newGuard(m)), nil
 }
 
 // Listen takes the port, so that a caller can say the address (with port 0 the real one) before Run.

@@ -1,0 +1,169 @@
+package serve
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// annOnly has one user, "ann"; the hash is bcrypt's of "hunter2" with cost 4.
+const annOnly = "basic_auth_users:\n  ann: $2b$04$ptl5S3wpm4qaS0Rcb2ZcaOnLE3A9UhxiQyPPYoeMEJn3v0Ttpr4t2\n"
+
+// callers serves who asked by a web configuration, and asks it with a login.
+func callers(t *testing.T, config, scheme string, client *http.Client) func(user, password string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "web.yaml")
+	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	addr, _ := running(t, Options{WebConfig: path, Routes: append(Health(nil), Route{Pattern: "/", Handle: func(w http.ResponseWriter, r *http.Request) error {
+		c := CallerOf(r.Context())
+		_, err := fmt.Fprintf(w, "%s %s %q", c, c.Proof, c.Groups)
+		return err
+	}})})
+	return func(user, password string) string {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, scheme+"://"+addr+"/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if user != "" {
+			r.SetBasicAuth(user, password)
+		}
+		resp, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			return resp.Status
+		}
+		return body(t, resp)
+	}
+}
+
+func TestFileLogin(t *testing.T) {
+	f := func(what, got, want string) {
+		t.Helper()
+		if got != want {
+			t.Errorf("%s: got %q, want %q", what, got, want)
+		}
+	}
+	plain := callers(t, annOnly, "http", http.DefaultClient)
+	f("a password", plain("ann", "hunter2"), `"ann" password []`)
+	f("a wrong password", plain("ann", "wrong"), "401 Unauthorized")
+	f("nobody", plain("", ""), "401 Unauthorized")
+
+	open := callers(t, "{}\n", "http", http.DefaultClient)
+	f("no login", open("", ""), `a caller without a name local []`)
+	f("a name that nobody checked", open("ann", "whatever"), `a caller without a name local []`)
+
+	dir := t.TempDir()
+	cert, key := selfSigned(t, dir)
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mutual := fmt.Sprintf("tls_server_config: {cert_file: %s, key_file: %s, client_auth_type: RequireAndVerifyClientCert, client_ca_file: %s}\n", cert, key, cert)
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{Certificates: []tls.Certificate{pair}, InsecureSkipVerify: true}}}
+	t.Cleanup(client.CloseIdleConnections)
+	f("a certificate", callers(t, mutual, "https", client)("", ""), `"collector" certificate ["machines"]`)
+	f("a certificate and a password", callers(t, mutual+annOnly, "https", client)("ann", "hunter2"), `"ann" password []`)
+}
+
+// Health asks for the file's login as every other path does.
+func TestFileLoginStandsBeforeHealth(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "web.yaml")
+	if err := os.WriteFile(path, []byte(annOnly), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	addr, s := running(t, Options{WebConfig: path, Routes: Health(nil)})
+	for password, want := range map[string]int{"hunter2": 200, "wrong": 401} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+addr+"/livez", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.SetBasicAuth("ann", password)
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("/livez with %q: got %d, want %d", password, resp.StatusCode, want)
+		}
+	}
+	if got := len(s.guard.good); got != 1 {
+		t.Errorf("%d logins are known, want 1: probes are no strangers", got)
+	}
+}
+
+// Where others reach the address, a file that lost its login while the server runs lets nobody in.
+func TestFileLoginIsLost(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "web.yaml")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	login := &fileLogin{path: path}
+	r := httptest.NewRequest("GET", "https://plimsoll.example/", nil)
+	r.SetBasicAuth("ann", "hunter2")
+	write(annOnly)
+	got, err := login.Authenticate(t.Context(), r)
+	if diff := cmp.Diff(Caller{Name: "ann", Proof: "password"}, got); diff != "" || err != nil {
+		t.Errorf("got %v (-want +got):\n%s", err, diff)
+	}
+	write("{}\n")
+	if got, err := login.Authenticate(t.Context(), r); err == nil || !strings.Contains(err.Error(), "asks for no login any more") {
+		t.Errorf("without users: got %v and %v, want an error", got, err)
+	}
+	r.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{{}}} // asked for and not verified
+	if got, err := login.Authenticate(t.Context(), r); err == nil {
+		t.Errorf("with a certificate that nobody verified: got %v", got)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := login.Authenticate(t.Context(), r); err == nil {
+		t.Errorf("without a file: got %v", got)
+	}
+}
+
+func TestDoorsWithAnotherLogin(t *testing.T) {
+	dir := t.TempDir()
+	cert, key := selfSigned(t, dir)
+	config := filepath.Join(dir, "web.yaml")
+	f := func(listen, text, want string) {
+		t.Helper()
+		o := Options{Listen: listen, Authenticator: &reviews{}}
+		if text != "" {
+			o.WebConfig = config
+			if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := o.Validate(); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s with %q: got %v, want %q", listen, text, err, want)
+		}
+	}
+	secure := "tls_server_config: {cert_file: " + cert + ", key_file: " + key + "}\n"
+	f("127.0.0.1:0", "", "")
+	f("0.0.0.0:0", "", "without TLS and a login")
+	f("0.0.0.0:0", secure, "")
+	f("0.0.0.0:0", "{}\n", "no tls_server_config")
+	f("0.0.0.0:0", secure+annOnly, "logins are checked elsewhere already")
+	f("127.0.0.1:0", annOnly, "logins are checked elsewhere already")
+	if _, err := Handler(Options{Listen: "127.0.0.1:0", WebConfig: config}); err == nil || !strings.Contains(err.Error(), "nothing checks its logins") {
+		t.Errorf("a handler with a login that nothing checks: got %v", err)
+	}
+}

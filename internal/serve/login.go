@@ -1,0 +1,143 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// askTime is how long it may take to learn who asks, and whether they may.
+const askTime = 5 * time.Second
+
+var (
+	// ErrLogin is wrapped by an Authenticator whose caller is at fault: it has no login, one that is over, one for somebody else.
+	ErrLogin = errors.New("cannot log in")
+	// ErrDenied is wrapped by an Authorizer, together with the right that is missing.
+	ErrDenied = errors.New("a right is missing")
+)
+
+// Caller is who sends a request.
+type Caller struct {
+	Name   string // "" for whoever is on this machine
+	Groups []string
+	Proof  string // how it was proven: "password", "certificate", "local", or another Authenticator's word
+
+	// Nodes and Pod are what a sender's login is bound to: it speaks for nothing else. Empty: not bound.
+	Nodes []string
+	Pod   string
+	Extra map[string][]string // what else an Authenticator has to tell its Authorizer
+}
+
+// String names the caller in a sentence.
+func (c Caller) String() string {
+	if c.Name == "" {
+		return "a caller without a name"
+	}
+	return strconv.Quote(c.Name)
+}
+
+// Access is what a caller wants.
+type Access struct {
+	Verb  string // the method in small letters
+	Path  string // as asked for
+	Route string // the pattern that it matches; "" where there is nothing
+}
+
+// Authenticator says who sends a request, from its header and its connection alone. An error that wraps ErrLogin is told to the caller; any
+// other means that it could not be found out, which keeps the caller out too. It is asked for each request; what it remembers, and for how
+// long, is its own business.
+type Authenticator interface {
+	Authenticate(ctx context.Context, r *http.Request) (Caller, error)
+}
+
+// Authorizer says by nil that a caller may. An error that wraps ErrDenied is told to the caller; any other means that it could not be found
+// out, which keeps the caller out too.
+type Authorizer interface {
+	Authorize(ctx context.Context, c Caller, a Access) error
+}
+
+type callerKey struct{}
+
+// CallerOf returns who sent the request of a handler's context.
+func CallerOf(ctx context.Context) Caller {
+	c, _ := ctx.Value(callerKey{}).(Caller)
+	return c
+}
+
+// login stands before every route.
+type login struct {
+	who   Authenticator
+	may   Authorizer // nil: everybody who is known may everything
+	open  bool       // who is not asked about open routes
+	guard *guard
+	log   *slog.Logger
+	told  atomic.Int64 // when it was last told that nobody could be asked, Unix seconds
+}
+
+func newLogin(o Options, g *guard) *login {
+	l := &login{who: o.Authenticator, may: o.Authorizer, open: true, guard: g, log: o.Logger}
+	if l.who == nil {
+		host, _, _ := net.SplitHostPort(o.Listen)
+		l.who, l.open = &fileLogin{path: o.WebConfig, local: Loopback(host)}, false
+	}
+	return l
+}
+
+// before lets through to a route who may.
+func (l *login) before(route Route, next http.Handler) http.Handler {
+	if route.open && l.open {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		caller, err := l.ask(r, route)
+		if err != nil {
+			writeProblem(w, statusOf(err), err.Error())
+			return
+		}
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, caller)))
+	})
+}
+
+// ask returns who sends a request, if they may.
+func (l *login) ask(r *http.Request, route Route) (Caller, error) {
+	ctx, cancel := context.WithTimeout(r.Context(), askTime)
+	defer cancel()
+	caller, err := l.who.Authenticate(ctx, r)
+	switch {
+	case errors.Is(err, ErrLogin):
+		l.guard.forget(r)
+		return Caller{}, &StatusError{http.StatusUnauthorized, err}
+	case err != nil:
+		return Caller{}, l.unsure(r, "who you are", err)
+	}
+	l.guard.passed(r)
+	if l.may == nil || route.open {
+		return caller, nil
+	}
+	a := Access{Verb: strings.ToLower(r.Method), Path: r.URL.Path, Route: route.Pattern}
+	err = l.may.Authorize(ctx, caller, a)
+	switch {
+	case errors.Is(err, ErrDenied):
+		return Caller{}, Errorf(http.StatusForbidden, "%s may not %s %q: %w", caller, a.Verb, a.Path, err)
+	case err != nil:
+		return Caller{}, l.unsure(r, "what you may do", err)
+	}
+	return caller, nil
+}
+
+// unsure is the answer where nobody could be asked. Why is for the log: a stranger is not told of what stands behind.
+func (l *login) unsure(r *http.Request, what string, err error) error {
+	if gone := r.Context().Err(); gone != nil {
+		return gone
+	}
+	if now, was := time.Now().Unix(), l.told.Load(); now-was >= 60 && l.told.CompareAndSwap(was, now) {
+		l.log.Warn("callers are kept out, it cannot be checked who they are and what they may do", "path", r.URL.Path, "err", err)
+	}
+	return Errorf(http.StatusServiceUnavailable, "it cannot be checked at present %s, and nobody gets in unchecked; try again", what)
+}
