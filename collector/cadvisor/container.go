@@ -21,7 +21,7 @@ var errGone = errors.New("the cgroup was removed while it was read")
 func (r *Reader) container(e *metric.Entity, t *target) (metric.Group, error) {
 	pids := r.proc.of(t)
 	pid := r.network(t, pids)
-	s, err := libcontainer.NewHandler(t.manager, r.opt.Root, pid, r.kinds).GetStats()
+	s, err := libcontainer.NewHandler(t.manager, hostRoot, pid, r.kinds).GetStats()
 	if !t.still() {
 		return metric.Group{}, fmt.Errorf("cannot read %q: %w", t.path, errGone)
 	}

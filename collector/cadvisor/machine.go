@@ -1,10 +1,8 @@
 package cadvisor
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
 	"strings"
 	"time"
@@ -15,6 +13,7 @@ import (
 	"github.com/google/cadvisor/lib/model"
 	"github.com/google/cadvisor/lib/utils/sysfs"
 	"github.com/google/cadvisor/lib/utils/sysinfo"
+	"github.com/prometheus/procfs"
 
 	// The file systems that a node's disks have, and an overlay for a root inside a container. Those that
 	// may hang (nfs), cost a fork (zfs) or are memory (tmpfs) are left out.
@@ -45,37 +44,23 @@ func (m *machineState) DeviceName(major, minor uint64) (string, bool) {
 // readMachine looks at the machine, with no more of the library than is needed: its whole look (machine.Info)
 // fails where there is no clock speed, and asks file systems that may hang. What cannot be learnt is left out
 // or filled in, and the error says what.
-func readMachine(root string) (*machineState, error) {
+func readMachine(host procfs.FS) (*machineState, error) {
 	m := &machineState{info: &model.MachineInfo{NumCores: runtime.NumCPU()}}
-	stat, err := os.ReadFile(under(root, "proc/stat"))
+	stat, err := host.Stat()
 	if err != nil {
 		err = fmt.Errorf("cannot count the machine's CPUs: %w", err)
 	}
-	if n := cpus(stat); n > 0 {
-		m.info.NumCores = n
+	if n := len(stat.CPU); n > 0 {
+		m.info.NumCores = n // those that are online; what the process may run on is no measure of the machine
 	}
-	if at := parseFields(stat, 1)["btime"]; at > 0 {
-		m.booted = time.Unix(int64(at), 0)
+	if stat.BootTime > 0 {
+		m.booted = time.Unix(int64(stat.BootTime), 0)
 	}
 	var errs [2]error
 	m.info.MemoryCapacity, errs[0] = machine.GetMachineMemoryCapacity()
 	m.info.DiskMap, errs[1] = sysinfo.GetBlockDeviceInfo(sysfs.NewRealSysFs())
 	return m, errors.Join(err, errs[0], errs[1])
 }
-
-// cpus counts the CPUs that are online: those that /proc/stat has a line for. What the process may run on
-// is no measure of the machine.
-func cpus(stat []byte) int {
-	n := 0
-	for line := range bytes.Lines(stat) {
-		if name, _, _ := bytes.Cut(line, []byte(" ")); len(name) > 3 && string(name[:3]) == "cpu" && digit(name[3]) {
-			n++
-		}
-	}
-	return n
-}
-
-func digit(c byte) bool { return c >= '0' && c <= '9' }
 
 // disks is what the node's file systems last said.
 type disks struct {

@@ -1,15 +1,14 @@
 package cadvisor
 
 import (
-	"bytes"
 	"fmt"
 	"os"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/google/cadvisor/lib/container/common"
 	"github.com/google/cadvisor/lib/container/libcontainer"
+	"github.com/prometheus/procfs"
+	"github.com/prometheus/procfs/blockdevice"
 
 	"plimsoll.dev/plimsoll/internal/metric"
 )
@@ -28,6 +27,9 @@ func (r *Reader) takeNode(b *metric.Batch) {
 	r.rest(g, m)
 	b.Groups = append(b.Groups, metric.Group{Entity: r.node, Start: m.booted, Points: g.points})
 }
+
+// hostRoot is where the library finds the host's files.
+const hostRoot = "/"
 
 // rootCgroup reads what the root container, which is the whole machine, tells of network and disks. Its CPU and
 // memory are not taken: on v1 they leave out kernel memory and most page faults, and the fast reader reads the
@@ -48,7 +50,7 @@ func (r *Reader) rootCgroup(b *builder) error {
 		t.manager = m
 		r.root = t
 	}
-	s, err := libcontainer.NewHandler(r.root.manager, r.opt.Root, 1, r.kinds).GetStats()
+	s, err := libcontainer.NewHandler(r.root.manager, hostRoot, 1, r.kinds).GetStats()
 	if err != nil {
 		return fmt.Errorf("cannot read the root cgroup: %w", err)
 	}
@@ -61,7 +63,7 @@ func (r *Reader) rootCgroup(b *builder) error {
 		common.AssignDeviceNamesToDiskStats(r.machine.Load(), s.DiskIo)
 		b.disk(s.DiskIo)
 	default:
-		b.diskstats(r.opt.Root)
+		b.diskstats()
 	}
 	return nil
 }
@@ -78,8 +80,8 @@ func (r *Reader) rest(b *builder, m *machineState) {
 	if !m.booted.IsZero() {
 		b.add(metric.StartTime, "", float64(m.booted.Unix()))
 	}
-	b.usage(r.opt.Root)
-	b.load(r.opt.Root)
+	b.usage(r.host)
+	b.load(r.host)
 	for _, x := range [...]struct {
 		name             string
 		waiting, stalled metric.ID
@@ -88,18 +90,20 @@ func (r *Reader) rest(b *builder, m *machineState) {
 		{"memory", metric.MemoryWaiting, metric.MemoryStalled},
 		{"io", metric.IOWaiting, metric.IOStalled},
 	} {
-		if data, err := os.ReadFile(under(r.opt.Root, "proc/pressure/"+x.name)); err == nil {
-			if some, full, ok := parsePressure(data); ok {
-				b.pressure(x.waiting, x.stalled, some, full)
+		if p, err := r.host.PSIStatsForResource(x.name); err == nil && p.Some != nil {
+			full := procfs.PSILine{} // before Linux 5.13 there is none of the CPU
+			if p.Full != nil {
+				full = *p.Full
 			}
+			b.pressure(x.waiting, x.stalled, p.Some.Total, full.Total)
 		}
 	}
 	r.filesystems(b)
 }
 
-// load adds the load average and the numbers of processes and threads (proc(5), /proc/loadavg).
-func (b *builder) load(root string) {
-	data, err := os.ReadFile(under(root, "proc/loadavg"))
+// load adds the load average and the numbers of processes and threads.
+func (b *builder) load(host procfs.FS) {
+	data, err := os.ReadFile("/proc/loadavg")
 	if err != nil {
 		b.drop(reasonOf(err))
 		return
@@ -111,93 +115,41 @@ func (b *builder) load(root string) {
 	}
 	b.add(metric.LoadAverage1m, "", load1)
 	b.count(metric.Threads, "", threads)
-	d, err := os.Open(under(root, "proc"))
-	if err != nil {
-		return
+	if all, err := host.AllProcs(); err == nil {
+		b.count(metric.Processes, "", uint64(len(all)))
 	}
-	defer func() { _ = d.Close() }() // it was only read
-	names, err := d.Readdirnames(-1)
-	if err != nil {
-		return
-	}
-	n := uint64(0)
-	for _, x := range names {
-		if x[0] >= '0' && x[0] <= '9' {
-			n++
-		}
-	}
-	b.count(metric.Processes, "", n)
 }
 
-// parseLoad reads "0.20 0.18 0.12 1/80 11206".
+// parseLoad reads "0.20 0.18 0.12 1/80 11206" (proc(5)): procfs leaves out the threads, of which there are 80 here.
 func parseLoad(s string) (load1 float64, threads uint64, ok bool) {
-	f := strings.Fields(s)
-	if len(f) < 4 {
-		return 0, 0, false
-	}
-	load1, err := strconv.ParseFloat(f[0], 64)
-	if err != nil {
-		return 0, 0, false
-	}
-	_, total, _ := strings.Cut(f[3], "/")
-	threads, err = strconv.ParseUint(total, 10, 64)
+	var load5, load15 float64
+	var running uint64
+	_, err := fmt.Sscanf(s, "%f %f %f %d/%d", &load1, &load5, &load15, &running, &threads)
 	return load1, threads, err == nil
 }
 
-// parsePressure reads the totals of a pressure file, in microseconds:
-// "some avg10=0.00 avg60=0.00 avg300=0.00 total=123" and the same for "full".
-func parsePressure(data []byte) (some, full uint64, ok bool) {
-	for line := range bytes.Lines(data) {
-		kind, rest, _ := bytes.Cut(bytes.TrimSpace(line), []byte(" "))
-		_, total, found := bytes.Cut(rest, []byte("total="))
-		if !found {
-			continue
-		}
-		n, err := strconv.ParseUint(string(total), 10, 64)
-		if err != nil {
-			return 0, 0, false
-		}
-		switch string(kind) {
-		case "some":
-			some, ok = n, true
-		case "full":
-			full = n
-		}
-	}
-	return some, full, ok
-}
-
-// sector is the unit of /proc/diskstats, whatever the device's own is.
-const sector = 512
-
 // diskstats adds the node's disks where the root cgroup does not tell of them (it does not on v1). Parts of
 // disks, and disks that live in memory or in files, are left out.
-func (b *builder) diskstats(root string) {
-	data, err := os.ReadFile(under(root, "proc/diskstats"))
+func (b *builder) diskstats() {
+	host, err := blockdevice.NewDefaultFS()
 	if err != nil {
 		b.drop(reasonOf(err))
 		return
 	}
-	for line := range bytes.Lines(data) {
-		f := strings.Fields(string(line))
-		if len(f) < 10 || !physical(f[2]) {
+	all, err := host.ProcDiskstats()
+	if err != nil {
+		b.drop(reasonOf(err))
+	}
+	for i := range all {
+		d := &all[i]
+		if !physical(d.DeviceName) {
 			continue
 		}
-		var v [7]uint64 // reads, merged, sectors, ms; writes, merged, sectors
-		for i := range v {
-			if v[i], err = strconv.ParseUint(f[3+i], 10, 64); err != nil {
-				break
-			}
-		}
-		if err != nil {
-			b.drop("parse")
-			continue
-		}
-		name := "/dev/" + f[2]
-		b.count(metric.DiskReads, name, v[0])
-		b.count(metric.DiskRead, name, v[2]*sector)
-		b.count(metric.DiskWrites, name, v[4])
-		b.count(metric.DiskWrite, name, v[6]*sector)
+		name := "/dev/" + d.DeviceName
+		b.count(metric.DiskReads, name, d.ReadIOs)
+		b.count(metric.DiskRead, name, d.ReadSectors*procfs.SectorSize)
+		b.count(metric.DiskWrites, name, d.WriteIOs)
+		b.count(metric.DiskWrite, name, d.WriteSectors*procfs.SectorSize)
 	}
 }
 
@@ -228,12 +180,4 @@ func (r *Reader) filesystems(b *builder) {
 			b.count(metric.FilesystemInodesFree, f.Device, *f.InodesFree)
 		}
 	}
-}
-
-// under puts a path below the host's root.
-func under(root, path string) string {
-	if root == "/" {
-		return "/" + path
-	}
-	return root + "/" + path
 }

@@ -1,106 +1,76 @@
 package cadvisor
 
 import (
-	"bytes"
+	"math"
 	"os"
-	"strconv"
-	"strings"
+
+	"github.com/prometheus/procfs"
 
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
-// userHZ is the unit of /proc/stat: 100 a second on every architecture that Go runs on.
-const userHZ = 100
-
-// usage adds the machine's CPU and memory from /proc.
-func (b *builder) usage(root string) {
-	if data, err := os.ReadFile(under(root, "proc/stat")); err != nil {
+// usage adds the machine's CPU and memory from /proc. Of vmstat there is no reader in procfs.
+func (b *builder) usage(host procfs.FS) {
+	if s, err := host.Stat(); err != nil {
 		b.drop(reasonOf(err))
-	} else if c, ok := parseStat(data); !ok {
+	} else if len(s.CPU) == 0 {
 		b.drop("parse")
 	} else {
-		b.add(metric.CPUUsage, "", float64(c.all)/userHZ)
-		b.add(metric.CPUUser, "", float64(c.user)/userHZ)
-		b.add(metric.CPUSystem, "", float64(c.system)/userHZ)
+		b.cpuTime(&s.CPUTotal)
 	}
-	if data, err := os.ReadFile(under(root, "proc/meminfo")); err != nil {
+	if m, err := host.Meminfo(); err != nil {
 		b.drop(reasonOf(err))
 	} else {
-		b.meminfo(parseFields(data, 1024))
+		b.meminfo(&m)
 	}
-	if data, err := os.ReadFile(under(root, "proc/vmstat")); err == nil {
-		b.vmstat(parseFields(data, 1))
+	if data, err := os.ReadFile("/proc/vmstat"); err == nil {
+		b.vmstat(data)
 	}
 }
 
-// cpuTicks is the machine's CPU time in clock ticks.
-type cpuTicks struct{ all, user, system uint64 }
-
-// parseStat reads the first line of /proc/stat (proc(5)): user, nice, system, idle, iowait, irq, softirq, steal;
-// guest time is part of user time already. All is what is neither idle nor iowait; steal is counted, since the
-// machine had work and no CPU to spare.
-func parseStat(data []byte) (cpuTicks, bool) {
-	line, _, _ := bytes.Cut(data, []byte("\n"))
-	f := strings.Fields(string(line))
-	if len(f) < 5 || f[0] != "cpu" {
-		return cpuTicks{}, false
-	}
-	var v [8]uint64
-	for i := range v {
-		if i+1 >= len(f) {
-			break
-		}
-		n, err := strconv.ParseUint(f[i+1], 10, 64)
-		if err != nil {
-			return cpuTicks{}, false
-		}
-		v[i] = n
-	}
-	c := cpuTicks{user: v[0] + v[1], system: v[2] + v[5] + v[6]}
-	c.all = c.user + c.system + v[7]
-	return c, true
+// cpuTime adds the machine's CPU time. Guest time is part of user time already. All is what is neither idle nor
+// iowait; steal is counted, since the machine had work and no CPU to spare.
+func (b *builder) cpuTime(c *procfs.CPUStat) {
+	system := c.System + c.IRQ + c.SoftIRQ
+	b.add(metric.CPUUsage, "", hundredths(c.User+c.Nice+system+c.Steal))
+	b.add(metric.CPUUser, "", hundredths(c.User+c.Nice))
+	b.add(metric.CPUSystem, "", hundredths(system))
 }
 
-// parseFields reads lines of a name and a number, as /proc/meminfo ("MemFree:  12 kB") and /proc/vmstat
-// ("pgfault 12") have them; a line that is not one is passed over.
-func parseFields(data []byte, scale uint64) map[string]uint64 {
-	out := make(map[string]uint64, 64)
-	for line := range bytes.Lines(data) {
-		f := bytes.Fields(line)
-		if len(f) < 2 {
-			continue
-		}
-		if n, err := strconv.ParseUint(string(f[1]), 10, 64); err == nil && n < 1<<62/scale {
-			out[string(bytes.TrimSuffix(f[0], []byte(":")))] = n * scale
-		}
-	}
-	return out
-}
+// hundredths takes out what adding up fractions adds: the kernel counts hundredths, and the fast reader adds those up.
+// A counter that the two give in turn must not step back by the last bit.
+func hundredths(seconds float64) float64 { return math.Round(seconds*100) / 100 }
 
 // meminfo adds the machine's memory: usage is what is not free, the working set is that less the inactive
 // file pages (as cAdvisor has it for a container).
-func (b *builder) meminfo(m map[string]uint64) {
-	total, free := m["MemTotal"], m["MemFree"]
+func (b *builder) meminfo(m *procfs.Meminfo) {
+	of := func(p *uint64) uint64 {
+		if p == nil {
+			return 0
+		}
+		return *p
+	}
+	total, free := of(m.MemTotalBytes), of(m.MemFreeBytes)
 	if total == 0 || free > total {
 		b.drop("parse")
 		return
 	}
 	used := total - free
 	b.count(metric.MemoryUsage, "", used)
-	b.count(metric.MemoryWorkingSet, "", used-min(used, m["Inactive(file)"]))
-	b.count(metric.MemoryRSS, "", m["AnonPages"])
-	b.count(metric.MemoryCache, "", m["Cached"]+m["Buffers"])
-	if m["SwapFree"] <= m["SwapTotal"] {
-		b.count(metric.MemorySwap, "", m["SwapTotal"]-m["SwapFree"])
+	b.count(metric.MemoryWorkingSet, "", used-min(used, of(m.InactiveFileBytes)))
+	b.count(metric.MemoryRSS, "", of(m.AnonPagesBytes))
+	b.count(metric.MemoryCache, "", of(m.CachedBytes)+of(m.BuffersBytes))
+	if of(m.SwapFreeBytes) <= of(m.SwapTotalBytes) {
+		b.count(metric.MemorySwap, "", of(m.SwapTotalBytes)-of(m.SwapFreeBytes))
 	}
 }
 
 // vmstat adds the machine's page faults, and its kills for want of memory (Linux 4.13).
-func (b *builder) vmstat(m map[string]uint64) {
+func (b *builder) vmstat(data []byte) {
 	for name, id := range map[string]metric.ID{
 		"pgfault": metric.MemoryPageFaults, "pgmajfault": metric.MemoryMajorPageFaults, "oom_kill": metric.OOMKills,
 	} {
-		if n, ok := m[name]; ok {
+		if n, ok := field(data, name); ok {
 			b.count(id, "", n)
 		}
 	}

@@ -11,15 +11,13 @@ import (
 
 // procs reads what is known of a cgroup by its processes.
 type procs struct {
-	root   string // of the host
 	netOwn uint64 // the host's network namespace, 0 if it cannot be told
 	// sized says that this kernel gives the number of open files as the size of /proc/PID/fd (Linux 6.2).
 	sized bool
 }
 
-func newProcs(root string) procs {
-	p := procs{root: root}
-	p.netOwn = p.netns(1)
+func newProcs() procs {
+	p := procs{netOwn: netns(1)}
 	var st syscall.Stat_t
 	p.sized = syscall.Stat("/proc/self/fd", &st) == nil && st.Size > 0
 	return p
@@ -97,7 +95,7 @@ func (p procs) files(pids []int) (uint64, bool) {
 	}
 	var sum uint64
 	for _, pid := range pids {
-		dir := p.path(pid) + "/fd"
+		dir := procPath(pid, "fd")
 		if !p.sized {
 			names, err := os.ReadDir(dir)
 			if os.IsPermission(err) {
@@ -115,19 +113,13 @@ func (p procs) files(pids []int) (uint64, bool) {
 	return sum, true
 }
 
-func (p procs) path(pid int) string {
-	root := p.root
-	if root == "/" {
-		root = ""
-	}
-	return root + "/proc/" + strconv.Itoa(pid)
-}
+func procPath(pid int, file string) string { return "/proc/" + strconv.Itoa(pid) + "/" + file }
 
 // netns tells network namespaces apart by the inode of net/dev, of which each namespace has its own
 // (fs/proc/generic.c numbers every entry): unlike /proc/PID/ns/net anyone may stat it.
-func (p procs) netns(pid int) uint64 {
+func netns(pid int) uint64 {
 	var st syscall.Stat_t
-	if syscall.Stat(p.path(pid)+"/net/dev", &st) != nil {
+	if syscall.Stat(procPath(pid, "net/dev"), &st) != nil {
 		return 0
 	}
 	return st.Ino
@@ -139,7 +131,7 @@ func (r *Reader) network(t *target, pids []int) int {
 	if len(pids) == 0 || r.proc.netOwn == 0 {
 		return 0
 	}
-	ns := r.proc.netns(pids[0])
+	ns := netns(pids[0])
 	if ns == 0 || ns == r.proc.netOwn {
 		return 0
 	}
@@ -159,15 +151,15 @@ func kills(t *target) (uint64, bool) {
 	if d, ok := t.paths[""]; ok {
 		file = d + "/memory.events"
 	}
-	return field(file, "oom_kill")
-}
-
-// field reads one value of a file of lines "name value".
-func field(file, name string) (uint64, bool) {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return 0, false
 	}
+	return field(data, "oom_kill")
+}
+
+// field finds one value in lines "name value".
+func field(data []byte, name string) (uint64, bool) {
 	for line := range bytes.Lines(data) {
 		key, value, ok := bytes.Cut(bytes.TrimSpace(line), []byte(" "))
 		if ok && string(key) == name {

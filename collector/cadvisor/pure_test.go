@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -12,6 +15,7 @@ import (
 	"github.com/google/cadvisor/lib/model"
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/procfs"
 
 	"plimsoll.dev/plimsoll/internal/metric"
 )
@@ -95,37 +99,89 @@ func TestReasons(t *testing.T) {
 	f(syscall.EIO, "io")
 }
 
-func TestParseStat(t *testing.T) {
-	f := func(in string, want cpuTicks, ok bool) {
+func TestCPUTime(t *testing.T) {
+	f := func(stat string, all, user, system float64, dropped ...string) {
 		t.Helper()
-		got, gotOK := parseStat([]byte(in))
-		if got != want || gotOK != ok {
-			t.Errorf("parseStat(%q) = %+v, %v, want %+v, %v", in, got, gotOK, want, ok)
+		got, reasons := rowsOf(t, map[string]string{"stat": stat}, func(b *builder, host procfs.FS) { b.usage(host) })
+		want := map[metric.ID]float64{metric.CPUUsage: all / 100, metric.CPUUser: user / 100, metric.CPUSystem: system / 100}
+		for id, v := range want {
+			if got[id] != v && len(dropped) == 0 {
+				t.Errorf("%q: %s is %v, want %v", stat, metric.Get(id).Name, got[id], v)
+			} else if _, ok := got[id]; ok && len(dropped) > 0 {
+				t.Errorf("%q: %s is %v, want none", stat, metric.Get(id).Name, got[id])
+			}
+		}
+		if want := append(dropped, "gone"); !slices.Equal(reasons, want) { // there is no meminfo
+			t.Errorf("%q: dropped %q, want %q", stat, reasons, want)
 		}
 	}
-	f("cpu  10 1 20 1000 50 2 3 4 9 9\ncpu0 1\n", cpuTicks{all: 40, user: 11, system: 25}, true)
-	f("cpu  10 1 20 1000\n", cpuTicks{all: 31, user: 11, system: 20}, true)
-	f("cpu0 1 2 3 4\n", cpuTicks{}, false)
-	f("cpu x 1 2 3 4\n", cpuTicks{}, false)
-	f("", cpuTicks{}, false)
+	f("cpu  10 1 20 1000 50 2 3 4 9 9\ncpu0 1 2 3 4\n", 40, 11, 25)
+	f("cpu  10 1 20 1000\ncpu0 1 2 3 4\n", 31, 11, 20)
+	f("cpu  7 1 13 1000 50 1 1 11 9 9\ncpu0 1 2 3 4\n", 34, 8, 15) // as fractions they do not add up to this
+	f("cpu  4757812345678 9204 1039067890123 73135 411 0 288 73 0 0\ncpu0 1 2 3 4\n", 4757812345678+9204+1039067890123+288+73,
+		4757812345678+9204, 1039067890123+288)
+	f("cpu x 1 2 3 4\ncpu0 1 2 3 4\n", 0, 0, 0, "parse")
+	f("btime 1\n", 0, 0, 0, "parse")
+	f("", 0, 0, 0, "parse")
+}
+
+func TestMeminfo(t *testing.T) {
+	f := func(meminfo string, want map[metric.ID]float64, dropped ...string) {
+		t.Helper()
+		got, reasons := rowsOf(t, map[string]string{"meminfo": meminfo}, func(b *builder, host procfs.FS) {
+			if m, err := host.Meminfo(); err == nil {
+				b.meminfo(&m)
+			}
+		})
+		if d := cmp.Diff(got, want); d != "" {
+			t.Errorf("%q (-got +want):\n%s", meminfo, d)
+		}
+		if !slices.Equal(reasons, dropped) {
+			t.Errorf("%q: dropped %q, want %q", meminfo, reasons, dropped)
+		}
+	}
+	f("MemTotal: 100 kB\nMemFree: 40 kB\nBuffers: 3 kB\nCached: 5 kB\nInactive(file): 10 kB\nAnonPages: 7 kB\nSwapTotal: 9 kB\nSwapFree: 1 kB\n",
+		map[metric.ID]float64{metric.MemoryUsage: 60 << 10, metric.MemoryWorkingSet: 50 << 10, metric.MemoryRSS: 7 << 10,
+			metric.MemoryCache: 8 << 10, metric.MemorySwap: 8 << 10})
+	f("MemTotal: 100 kB\nMemFree: 40 kB\nInactive(file): 70 kB\n", map[metric.ID]float64{metric.MemoryUsage: 60 << 10,
+		metric.MemoryWorkingSet: 0, metric.MemoryRSS: 0, metric.MemoryCache: 0, metric.MemorySwap: 0})
+	f("MemTotal: 100 kB\nMemFree: 101 kB\n", map[metric.ID]float64{}, "parse")
+	f("MemFree: 1 kB\n", map[metric.ID]float64{}, "parse")
+}
+
+// rowsOf gives what is read of a /proc with these files, and the reasons of what is dropped.
+func rowsOf(t *testing.T, files map[string]string, read func(*builder, procfs.FS)) (rows map[metric.ID]float64, reasons []string) {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	host, err := procfs.NewFS(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &builder{drop: func(reason string) { reasons = append(reasons, reason) }}
+	read(b, host)
+	rows = map[metric.ID]float64{}
+	for _, p := range b.points {
+		rows[p.ID] = p.V
+	}
+	return rows, reasons
 }
 
 func FuzzParsers(f *testing.F) {
-	for _, s := range []string{"some avg10=0.00 avg60=0.00 avg300=0.00 total=123\nfull avg10=0 total=4\n", "0.20 0.18 0.12 1/80 11206",
-		"cpu  1 2 3 4 5 6 7 8", "MemTotal: 12 kB\nMemFree: 99999999999999999999 kB\n", "total=", "\x00"} {
+	for _, s := range []string{"0.20 0.18 0.12 1/80 11206", "NaN Inf -1 1/80", "pgfault 12\noom_kill 99999999999999999999\n", "\x00"} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
-		if some, full, ok := parsePressure(in); !ok && full == 0 && some != 0 {
-			t.Errorf("parsePressure(%q) = %v without ok", in, some)
-		}
-		if load, _, ok := parseLoad(string(in)); ok && bad(metric.LoadAverage1m, load) == "" && load < 0 {
-			t.Errorf("parseLoad(%q) = %v", in, load)
-		}
-		parseStat(in)
 		b := &builder{drop: func(string) {}}
-		b.meminfo(parseFields(in, 1024))
-		b.vmstat(parseFields(in, 1))
+		if load, threads, ok := parseLoad(string(in)); ok {
+			b.add(metric.LoadAverage1m, "", load)
+			b.count(metric.Threads, "", threads)
+		}
+		b.vmstat(in)
 		for _, p := range b.points {
 			if bad(p.ID, p.V) != "" {
 				t.Errorf("%q gave %v", in, p)
@@ -143,7 +199,6 @@ func TestOptions(t *testing.T) {
 	}
 	f(Options{}, "namer")
 	f(Options{Namer: &leaves{}, Interval: -1}, "negative")
-	f(Options{Namer: &leaves{}, Root: "/host"}, `"/host"`)
 	reg := prometheus.NewRegistry()
 	if _, err := New(Options{Namer: &leaves{}, Registerer: reg}); err != nil {
 		t.Errorf("New: %v", err)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/cadvisor/lib/container"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/procfs"
 
 	"plimsoll.dev/plimsoll/internal/metric"
 )
@@ -36,8 +37,6 @@ type Options struct {
 	Namer Namer
 	// Starts, if set, tells when a cgroup began instead of the library: both readers must say the same.
 	Starts Starts
-	// Root is where the host's root is mounted: "" or "/" outside containers, "/rootfs" inside one.
-	Root string
 	// Logger gets what the library logs, at level Debug, and what a person may have to act on; nil discards.
 	Logger *slog.Logger
 	// Registerer gets the reader's own metrics; nil registers none.
@@ -51,8 +50,6 @@ func (o *Options) Validate() error {
 		return fmt.Errorf("cannot read containers without a namer")
 	case o.Interval < 0:
 		return fmt.Errorf("cannot read containers every %q: the interval is negative", o.Interval)
-	case o.Root != "" && o.Root != "/" && o.Root != "/rootfs":
-		return fmt.Errorf(`cannot read the host below %q: cAdvisor's library knows "/" and "/rootfs" only`, o.Root)
 	}
 	return nil
 }
@@ -74,6 +71,7 @@ type Reader struct {
 	log     *slog.Logger
 	kinds   container.MetricSet
 	tree    *tree
+	host    procfs.FS
 	proc    procs
 	dropped *prometheus.CounterVec
 	machine atomic.Pointer[machineState]
@@ -96,9 +94,6 @@ func New(opt Options) (*Reader, error) {
 	if opt.Interval == 0 {
 		opt.Interval = 10 * time.Second
 	}
-	if opt.Root == "" {
-		opt.Root = "/"
-	}
 	r := &Reader{opt: opt, log: opt.Logger, kinds: kinds(), targets: map[string]*target{}, netOwner: map[uint64]string{}}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
@@ -107,11 +102,14 @@ func New(opt Options) (*Reader, error) {
 	if r.tree, err = newTree(); err != nil {
 		return nil, err
 	}
+	if r.host, err = procfs.NewDefaultFS(); err != nil {
+		return nil, fmt.Errorf("cannot read the machine: %w", err)
+	}
 	if r.node, _ = opt.Namer.Name("/"); r.node == nil || r.node.Level != metric.Node {
 		r.node = &metric.Entity{Level: metric.Node, Node: opt.Node, ID: "/"}
 	}
-	r.proc = newProcs(opt.Root)
-	m, err := readMachine(opt.Root)
+	r.proc = newProcs()
+	m, err := readMachine(r.host)
 	if err != nil {
 		r.log.Warn("cannot learn all about the machine", "err", err)
 	}
@@ -172,7 +170,7 @@ func (r *Reader) renew(ctx context.Context) {
 		}
 		if time.Since(looked) > machineEvery {
 			looked = time.Now()
-			if m, err := readMachine(r.opt.Root); err == nil {
+			if m, err := readMachine(r.host); err == nil {
 				r.machine.Store(m)
 			}
 		}

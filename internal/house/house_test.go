@@ -17,6 +17,7 @@ var rooms = []string{"collector", "aggregator", "autoscaler", "dashboards", "cha
 var doors = map[string]string{
 	"github.com/google/cadvisor":                         "collector/cadvisor",
 	"github.com/prometheus/prometheus":                   "internal/store/tsdb",
+	"github.com/prometheus/procfs":                       "collector",
 	"github.com/prometheus/client_golang/exp/api/remote": "internal/remotewrite",
 	"github.com/prometheus/exporter-toolkit":             "internal/serve",
 	"github.com/spf13/cobra":                             "cmd",
