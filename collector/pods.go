@@ -1,10 +1,11 @@
 package collector
 
 import (
-	"os"
-	"strings"
+	"slices"
 	"sync"
 	"time"
+
+	"github.com/prometheus/procfs"
 
 	"plimsoll.dev/plimsoll/collector/process"
 	"plimsoll.dev/plimsoll/internal/cluster"
@@ -82,20 +83,25 @@ func (p *Pods) Processes() []process.Target {
 
 // inContainer says whether a cgroup that is measured anyway holds this process.
 func (p *Pods) inContainer() bool {
-	raw, err := os.ReadFile("/proc/self/cgroup")
+	self, err := procfs.NewProc(p.pid)
 	if err != nil {
 		return false
 	}
-	for line := range strings.Lines(string(raw)) {
-		f := strings.SplitN(strings.TrimSpace(line), ":", 3)
-		if len(f) != 3 || f[2] == "/" {
-			continue
-		}
-		if _, ok := p.names.Name(f[2]); ok && (f[1] == "" || strings.Contains(f[1], "cpu")) {
-			return true
-		}
+	all, err := self.Cgroups()
+	if err != nil {
+		return false
 	}
-	return false
+	return slices.ContainsFunc(all, p.measured)
+}
+
+// measured says whether a cgroup is measured and CPU time is accounted in it: on version 1 a process has one of each hierarchy.
+func (p *Pods) measured(c procfs.Cgroup) bool {
+	cpu := len(c.Controllers) == 0 || slices.Contains(c.Controllers, "cpu") || slices.Contains(c.Controllers, "cpuacct")
+	if !cpu || c.Path == "/" {
+		return false
+	}
+	_, ok := p.names.Name(c.Path)
+	return ok
 }
 
 // Read implements Extra: it gives the requests and restarts of the containers.

@@ -108,6 +108,29 @@ func detect(root, proc string) (layout, error) {
 	return l, nil
 }
 
+// Mounts lists the mount points of the file systems that account CPU time or memory, wherever they are: those of version 1,
+// or of version 2 if there are none.
+func Mounts() []string {
+	text, _ := os.ReadFile("/proc/self/mountinfo")
+	return accounting(parseMountinfo(text, ""))
+}
+
+func accounting(all []mount) []string {
+	var v1, v2 []string
+	for _, m := range all {
+		switch {
+		case m.v2:
+			v2 = append(v2, m.dir)
+		case slices.ContainsFunc(m.controllers, func(c string) bool { return c == "cpu" || c == "cpuacct" || c == "memory" }):
+			v1 = append(v1, m.dir)
+		}
+	}
+	if len(v1) > 0 {
+		return v1
+	}
+	return v2
+}
+
 // assign decides which mount gives what. A controller is in one hierarchy only (cgroups(7)).
 func assign(mounts []mount) layout {
 	var l layout
@@ -169,7 +192,9 @@ func assign(mounts []mount) layout {
 	return l
 }
 
-// parseMountinfo finds the cgroup mounts at and below root in /proc/self/mountinfo (proc(5)).
+// parseMountinfo finds the cgroup mounts at and below root in /proc/self/mountinfo (proc(5)), all of them if root is "". procfs
+// refuses the whole file for one line that it cannot read, and there are such lines: Docker's integration into WSL 2 mounts
+// with unescaped blanks among the options.
 func parseMountinfo(text []byte, root string) []mount {
 	var out []mount
 	for line := range bytes.Lines(text) {

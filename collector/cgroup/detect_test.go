@@ -17,6 +17,7 @@ const mountinfoHybrid = `24 1 0:22 / /sys/fs/cgroup ro - tmpfs cgroup rw
 33 24 0:34 / /sys/fs/cgroup/uni\040fied rw,relatime - cgroup2 cgroup2 rw
 34 24 0:35 / /elsewhere/memory rw,relatime - cgroup cgroup rw,memory
 35 24 0:36 / /sys/fs/cgroupx rw,relatime - cgroup cgroup rw,memory
+36 24 0:37 / /Docker/host rw,noatime - 9p C:\134Program\040Files rw,aname=drvfs;path=C:\Program Files\Docker;symlinkroot=/mnt/,trans=fd
 torn line -
 `
 
@@ -31,6 +32,20 @@ func TestParseMountinfo(t *testing.T) {
 	if d := cmp.Diff(want, got, cmp.AllowUnexported(mount{}), cmpopts.EquateEmpty()); d != "" {
 		t.Error(d)
 	}
+}
+
+func TestAccounting(t *testing.T) {
+	f := func(text string, want ...string) {
+		t.Helper()
+		if d := cmp.Diff(want, accounting(parseMountinfo([]byte(text), ""))); d != "" {
+			t.Errorf("%q: %s", text, d)
+		}
+	}
+	const v2 = "33 24 0:34 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"
+	f(mountinfoHybrid, "/sys/fs/cgroup/cpu,cpuacct", "/sys/fs/cgroup/memory", "/elsewhere/memory", "/sys/fs/cgroupx")
+	f(v2, "/sys/fs/cgroup")
+	f("32 24 0:33 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,xattr,name=systemd\n"+v2, "/sys/fs/cgroup")
+	f("")
 }
 
 func TestAssign(t *testing.T) {

@@ -25,11 +25,19 @@ func named(ns, kind, workload, pod, container, runtime string) metric.Entity {
 		Pod: pod, Container: container, Runtime: runtime}
 }
 
-func TestNameFromPath(t *testing.T) {
-	n, err := New(Options{Node: "n1", HasChildren: func(string) bool { return false }})
+// childless is a Names that knows of no cgroup with children.
+func childless(t testing.TB) *Names {
+	t.Helper()
+	n, err := New(Options{Node: "n1"})
 	if err != nil {
 		t.Fatal(err)
 	}
+	n.hasKids = func(string) bool { return false }
+	return n
+}
+
+func TestNameFromPath(t *testing.T) {
+	n := childless(t)
 	f := func(path string, want metric.Entity) {
 		t.Helper()
 		got, ok := n.Name(path)
@@ -135,7 +143,8 @@ func TestClip(t *testing.T) {
 
 func TestPlainCgroupWithChildrenIsAGroup(t *testing.T) {
 	kids := map[string]bool{"/a": true}
-	n, _ := New(Options{Node: "n1", HasChildren: func(p string) bool { return kids[p] }})
+	n := childless(t)
+	n.hasKids = func(p string) bool { return kids[p] }
 	if _, ok := n.Name("/a"); ok {
 		t.Error("a plain cgroup with children is measured, so its children are counted twice")
 	}
@@ -154,7 +163,7 @@ func TestPlainCgroupWithChildrenIsAGroup(t *testing.T) {
 }
 
 func TestForgetting(t *testing.T) {
-	n, _ := New(Options{Node: "n1", HasChildren: func(string) bool { return false }})
+	n := childless(t)
 	n.Name("/docker/" + idA)
 	keep, _ := n.Name("/docker/" + idB)
 	for range 3 {
@@ -173,7 +182,7 @@ func TestForgetting(t *testing.T) {
 }
 
 func TestManyPathsAreBounded(t *testing.T) {
-	n, _ := New(Options{Node: "n1", HasChildren: func(string) bool { return false }})
+	n := childless(t)
 	for i := range 5 * maxPaths {
 		n.Name("/churn/" + strings.Repeat("x", i%7) + string(rune('a'+i%26)) + itoa(i))
 	}
@@ -227,7 +236,7 @@ func FuzzName(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, path string) {
-		n, _ := New(Options{Node: "n1", HasChildren: func(string) bool { return false }})
+		n := childless(t)
 		e, ok := n.Name(path)
 		if ok != (e != nil) {
 			t.Fatalf("Name(%q) = %v, %v", path, e, ok)
@@ -250,7 +259,7 @@ func FuzzName(f *testing.F) {
 }
 
 func BenchmarkNameHit(b *testing.B) {
-	n, _ := New(Options{Node: "n1"})
+	n := childless(b)
 	path := "/docker/" + idA
 	n.Name(path)
 	b.ReportAllocs()

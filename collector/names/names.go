@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"plimsoll.dev/plimsoll/collector/cgroup"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -31,9 +32,6 @@ type Options struct {
 	// Sockets are the paths of the sockets of Docker and podman to ask; those that do not exist are tried
 	// again later. DefaultSockets lists the usual ones. Empty: no names but ids.
 	Sockets []string
-	// HasChildren says whether the cgroup at a path has child cgroups. Nil asks the mounted cgroup file
-	// systems.
-	HasChildren func(path string) bool
 	// Pods names the containers of Kubernetes pods; nil leaves them with the pod's UID. Call Refresh when it
 	// has learnt something new.
 	Pods PodNames
@@ -58,7 +56,7 @@ func (o *Options) Validate() error {
 type Names struct {
 	opt     Options
 	log     *slog.Logger
-	hasKids func(string) bool
+	hasKids func(path string) bool // whether the cgroup has child cgroups
 
 	paths sync.Map // cgroup path -> *entry
 	count atomic.Int64
@@ -94,13 +92,10 @@ func New(opt Options) (*Names, error) {
 	if err := opt.Validate(); err != nil {
 		return nil, err
 	}
-	n := &Names{opt: opt, log: opt.Logger, hasKids: opt.HasChildren,
+	n := &Names{opt: opt, log: opt.Logger, hasKids: mounts(cgroup.Mounts()).hasChildren,
 		limit: maxPaths, byID: map[string][]*entry{}, infos: map[string]*known{}}
 	if n.log == nil {
 		n.log = slog.New(slog.DiscardHandler)
-	}
-	if n.hasKids == nil {
-		n.hasKids = newMounts().hasChildren
 	}
 	for _, p := range opt.Sockets {
 		n.sockets = append(n.sockets, newSocket(p))

@@ -242,7 +242,7 @@ func TestHangingSocketDelaysNoName(t *testing.T) {
 
 // TestNamesWhileEventsCome asks for names from two readers while a runtime renames the containers.
 func TestNamesWhileEventsCome(t *testing.T) {
-	n, _ := New(Options{Node: "n1", HasChildren: func(string) bool { return false }})
+	n := childless(t)
 	s := newSocket("/none")
 	path := func(i int) string { return fmt.Sprintf("/docker/%064x", i%50) }
 	var wg sync.WaitGroup

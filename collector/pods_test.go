@@ -1,0 +1,63 @@
+package collector
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/procfs"
+
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+// namerFunc is a Namer that is a function.
+type namerFunc func(path string) (*metric.Entity, bool)
+
+func (f namerFunc) Name(path string) (*metric.Entity, bool) { return f(path) }
+
+func TestMeasured(t *testing.T) {
+	p := NewPods("n1", 1, namerFunc(func(path string) (*metric.Entity, bool) {
+		return nil, path == "/" || strings.HasPrefix(path, "/docker/")
+	}), nil)
+	f := func(path string, want bool, controllers ...string) {
+		t.Helper()
+		if got := p.measured(procfs.Cgroup{Path: path, Controllers: controllers}); got != want {
+			t.Errorf("measured(%q of %q) = %v, want %v", path, controllers, got, want)
+		}
+	}
+	f("/docker/1", true) // version 2
+	f("/docker/1", true, "cpu", "cpuacct")
+	f("/docker/1", true, "cpuacct")
+	f("/docker/1", false, "cpuset")
+	f("/docker/1", false, "name=systemd")
+	f("/", false)
+	f("/", false, "cpu")
+	f("/user.slice", false)
+}
+
+// Plimsoll measures itself unless a container that is measured holds it.
+func TestSelf(t *testing.T) {
+	self, err := procfs.Self()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := self.Cgroups()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var p *Pods
+	for _, every := range []bool{false, true} {
+		p = NewPods("n1", os.Getpid(), namerFunc(func(string) (*metric.Entity, bool) { return nil, every }), nil)
+		held := false
+		for _, c := range all {
+			held = held || p.measured(c)
+		}
+		if got := p.Processes(); (len(got) == 0) != held {
+			t.Errorf("with every cgroup measured %v: %d processes, and its cgroups are %+v", every, len(got), all)
+		}
+	}
+	gone := NewPods("n1", 1<<30, p.names, nil)
+	if gone.inContainer() {
+		t.Error("a process that there is not is in a container")
+	}
+}
