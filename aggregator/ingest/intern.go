@@ -16,9 +16,7 @@ import (
 // entity keeps one pointer for as long as it is sent. Both are bounded; what has not been sent for a while is
 // forgotten.
 type table struct {
-	maxSeries, maxEntities int
-	maxLabels              int64
-	forget                 int64 // milliseconds
+	most limits
 
 	mu       sync.Mutex
 	series   map[string]*known
@@ -53,9 +51,8 @@ type named struct {
 	size         int  // samples in the round before
 }
 
-func newTable(o Options) *table {
-	return &table{maxSeries: o.MaxSeries, maxEntities: o.MaxEntities, maxLabels: o.MaxLabels, forget: o.Forget.Milliseconds(),
-		series: map[string]*known{}, entities: map[metric.Entity]*named{}, names: map[string]rowLevel{}}
+func newTable(most limits) *table {
+	return &table{most: most, series: map[string]*known{}, entities: map[metric.Entity]*named{}, names: map[string]rowLevel{}}
 }
 
 // maxLabelBytes is the most bytes in the names and values of a series' labels.
@@ -80,7 +77,7 @@ func (t *table) lookup(s *series, now int64) (*known, reason) {
 		k.of.used = now
 		return k, numReasons
 	}
-	if !t.space() && !t.sweep(now, t.forget) {
+	if !t.space() && !t.sweep(now, forget.Milliseconds()) {
 		return nil, rejectLimit
 	}
 	k := &known{used: now}
@@ -96,7 +93,7 @@ func (t *table) lookup(s *series, now int64) (*known, reason) {
 }
 
 // space says whether there is room for another series.
-func (t *table) space() bool { return len(t.series) < t.maxSeries && t.labels < t.maxLabels }
+func (t *table) space() bool { return len(t.series) < t.most.series && t.labels < t.most.labels }
 
 // understand finds the series' row and entity.
 func (t *table) understand(s *series, k *known) (*named, reason) {
@@ -133,7 +130,7 @@ func (t *table) understand(s *series, k *known) (*named, reason) {
 	if n := t.entities[e]; n != nil {
 		return n, numReasons
 	}
-	if len(t.entities) >= t.maxEntities {
+	if len(t.entities) >= t.most.entities {
 		return nil, rejectLimit
 	}
 	n := &named{entity: &e}
@@ -238,8 +235,8 @@ func (t *table) convert(decode func(func(*series) error) error, now time.Time, s
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	ms := now.UnixMilli()
-	if ms-t.swept > t.forget/10 {
-		t.sweep(ms, t.forget)
+	if ms-t.swept > forget.Milliseconds()/10 {
+		t.sweep(ms, forget.Milliseconds())
 	}
 	t.round++
 	t.batches = nil

@@ -27,7 +27,7 @@ func picture(t testing.TB) (*Receiver, *live.Picture, *prometheus.Registry) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return receiver(t, Options{Registerer: reg, Live: SinkFunc(func(_ context.Context, b *metric.Batch) error { return p.Apply(b) })}), p, reg
+	return receiver(t, Options{Registerer: reg, Live: sinkFunc(func(_ context.Context, b *metric.Batch) error { return p.Apply(b) })}), p, reg
 }
 
 // TestIntoThePicture sends both lanes over the wire and looks at the picture: rates, starts, a container's end.

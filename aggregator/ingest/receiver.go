@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"mime"
 	"net"
 	"net/http"
@@ -24,6 +25,7 @@ import (
 // Receiver is the handler of POST /api/v1/write.
 type Receiver struct {
 	opts    Options
+	most    limits
 	meters  *meters
 	table   *table
 	history chan struct{} // requests in flight of each lane: neither takes the other's places
@@ -37,12 +39,16 @@ type Receiver struct {
 }
 
 // New returns a receiver. It starts nothing.
-func New(o Options) (*Receiver, error) {
+func New(o Options) (*Receiver, error) { return newReceiver(o, usual) }
+
+func newReceiver(o Options, most limits) (*Receiver, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	o = o.filled()
-	r := &Receiver{opts: o, table: newTable(o), history: make(chan struct{}, o.MaxInFlight), live: make(chan struct{}, o.MaxLive),
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	r := &Receiver{opts: o, most: most, table: newTable(most), history: make(chan struct{}, most.inFlight), live: make(chan struct{}, most.live),
 		work: make(chan struct{}, 4), senders: senders{log: o.Logger, by: map[string]*sender{}}}
 	m, err := newMeters(o.Registerer, r)
 	if err != nil {
@@ -108,7 +114,7 @@ func (r *Receiver) door(next http.Handler) http.Handler {
 		if fast, full := lanesOf(req.Header); fast || full {
 			slots = r.live
 			// An old sample is worthless here: who cannot send a second's in five gives its place to others.
-			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(r.opts.LiveBody)) // not supported by test recorders
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(r.most.liveBody)) // not supported by test recorders
 		}
 		select {
 		case slots <- struct{}{}:
@@ -221,7 +227,7 @@ func (r *Receiver) unpack(req *http.Request, version remotewrite.Version, fast b
 	if version == remotewrite.V1 {
 		decode = decodeV1
 	}
-	c, err := r.table.convert(func(each func(*series) error) error { return decode(body, each) }, time.Now(), r.opts.Skew, fast)
+	c, err := r.table.convert(func(each func(*series) error) error { return decode(body, each) }, time.Now(), skew, fast)
 	if err != nil {
 		return c, serve.Errorf(http.StatusBadRequest, "cannot read the request as %s: %w", version, err)
 	}
@@ -239,7 +245,7 @@ func host(addr string) string {
 // hand gives the batches to the sinks. The live picture comes first: it is shown what is true even while the history
 // takes nothing, and drops what it gets a second time when the request is sent again.
 func (r *Receiver) hand(ctx context.Context, c *converted, live, history bool) error {
-	ctx, cancel := context.WithTimeout(ctx, r.opts.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	var errs []error
 	for _, b := range c.batches {
@@ -264,17 +270,17 @@ func (r *Receiver) hand(ctx context.Context, c *converted, live, history bool) e
 // body reads the request's body.
 func (r *Receiver) body(req *http.Request, raw *bytes.Buffer) error {
 	raw.Reset()
-	if req.ContentLength > r.opts.MaxBody {
-		return serve.Errorf(http.StatusRequestEntityTooLarge, "the body has %d bytes, the limit is %d", req.ContentLength, r.opts.MaxBody)
+	if req.ContentLength > r.most.body {
+		return serve.Errorf(http.StatusRequestEntityTooLarge, "the body has %d bytes, the limit is %d", req.ContentLength, r.most.body)
 	}
-	_, err := raw.ReadFrom(io.LimitReader(req.Body, r.opts.MaxBody+1))
+	_, err := raw.ReadFrom(io.LimitReader(req.Body, r.most.body+1))
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return serve.Errorf(http.StatusRequestTimeout, "the body came too slowly: %w", err)
 	case err != nil:
 		return serve.Errorf(http.StatusBadRequest, "cannot read the body: %w", err)
-	case int64(raw.Len()) > r.opts.MaxBody:
-		return serve.Errorf(http.StatusRequestEntityTooLarge, "the body has more than %d bytes", r.opts.MaxBody)
+	case int64(raw.Len()) > r.most.body:
+		return serve.Errorf(http.StatusRequestEntityTooLarge, "the body has more than %d bytes", r.most.body)
 	}
 	return nil
 }
@@ -285,8 +291,8 @@ func (r *Receiver) decompress(raw []byte, into *[]byte) ([]byte, error) {
 	if err != nil {
 		return nil, serve.Errorf(http.StatusBadRequest, "the body is not snappy: %w", err)
 	}
-	if int64(size) > r.opts.MaxDecoded {
-		return nil, serve.Errorf(http.StatusRequestEntityTooLarge, "the body has %d bytes when decompressed, the limit is %d", size, r.opts.MaxDecoded)
+	if int64(size) > r.most.decoded {
+		return nil, serve.Errorf(http.StatusRequestEntityTooLarge, "the body has %d bytes when decompressed, the limit is %d", size, r.most.decoded)
 	}
 	if size > 64*len(raw)+64 {
 		return nil, serve.Errorf(http.StatusBadRequest, "the body is not snappy: %d bytes cannot hold %d", len(raw), size)

@@ -43,12 +43,25 @@ func (k *keeper) one(t *testing.T) *metric.Batch {
 	return k.batches[0]
 }
 
+// sinkFunc is a Sink that is a function.
+type sinkFunc func(ctx context.Context, b *metric.Batch) error
+
+func (f sinkFunc) Take(ctx context.Context, b *metric.Batch) error { return f(ctx, b) }
+
 func receiver(t testing.TB, o Options) *Receiver {
 	t.Helper()
+	return small(t, o, func(*limits) {})
+}
+
+// small is a receiver that takes less.
+func small(t testing.TB, o Options, shrink func(*limits)) *Receiver {
+	t.Helper()
+	most := usual
+	shrink(&most)
 	if o.Registerer == nil {
 		o.Registerer = prometheus.NewPedanticRegistry()
 	}
-	r, err := New(o)
+	r, err := newReceiver(o, most)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -219,7 +232,7 @@ func TestRefused(t *testing.T) {
 		{"no entity", "Content-Type", v1Type, noLabels, 400, "rejected 1 (labels)"},
 	} {
 		live := &keeper{}
-		r := receiver(t, Options{Live: live, MaxBody: 4096, MaxDecoded: 18000})
+		r := small(t, Options{Live: live}, func(l *limits) { l.body, l.decoded = 4096, 18000 })
 		header := map[string]string{}
 		if c.header != "" {
 			header[c.header] = c.value
@@ -290,11 +303,11 @@ func TestSinkErrors(t *testing.T) {
 
 func TestInFlight(t *testing.T) {
 	entered, leave := make(chan struct{}), make(chan struct{})
-	r := receiver(t, Options{MaxInFlight: 1, Live: SinkFunc(func(context.Context, *metric.Batch) error {
+	r := small(t, Options{Live: sinkFunc(func(context.Context, *metric.Batch) error {
 		close(entered)
 		<-leave
 		return nil
-	})})
+	})}, func(l *limits) { l.inFlight = 1 })
 	body, _ := Encode(sampleBatch(time.Now()))
 	done := make(chan int)
 	go func() { done <- post(r, body, nil).Code }()
@@ -310,7 +323,7 @@ func TestInFlight(t *testing.T) {
 
 func TestTablesAreBounded(t *testing.T) {
 	live := &keeper{}
-	r := receiver(t, Options{Live: live, MaxSeries: 5, MaxEntities: 2})
+	r := small(t, Options{Live: live}, func(l *limits) { l.series, l.entities = 5, 2 })
 	now := time.Now().UnixMilli()
 	codes := map[int]int{}
 	for i := range 20 {
@@ -322,7 +335,7 @@ func TestTablesAreBounded(t *testing.T) {
 	}
 	r.table.mu.Lock()
 	r.table.swept = 0
-	r.table.sweep(time.Now().Add(time.Hour).UnixMilli(), r.table.forget)
+	r.table.sweep(time.Now().Add(time.Hour).UnixMilli(), forget.Milliseconds())
 	r.table.mu.Unlock()
 	if len(r.table.series)+len(r.table.entities) != 0 {
 		t.Errorf("%d series, %d entities are left", len(r.table.series), len(r.table.entities))
@@ -330,10 +343,8 @@ func TestTablesAreBounded(t *testing.T) {
 }
 
 func TestOptions(t *testing.T) {
-	for _, o := range []Options{{}, {Live: &keeper{}, MaxBody: -1}, {Live: &keeper{}, Timeout: -1}} {
-		if _, err := New(o); err == nil {
-			t.Errorf("%+v was taken", o)
-		}
+	if _, err := New(Options{}); err == nil {
+		t.Error("a receiver without a sink was made")
 	}
 }
 
@@ -377,7 +388,7 @@ func FuzzReceiver(f *testing.F) {
 	f.Add(mustDecode(f, good), false)
 	f.Add(v1(1, now.UnixMilli(), "__name__", "container_memory_rss", "pod", "p", "container", "c"), false)
 	f.Add([]byte{0x80, 0x40, 0, 0}, true)
-	live := SinkFunc(func(_ context.Context, b *metric.Batch) error {
+	live := sinkFunc(func(_ context.Context, b *metric.Batch) error {
 		for i := range b.Groups {
 			for _, p := range b.Groups[i].Points {
 				if math.IsNaN(p.V) || math.IsInf(p.V, 0) || p.T <= 0 || int(p.ID) >= len(metric.Rows()) {
@@ -387,7 +398,7 @@ func FuzzReceiver(f *testing.F) {
 		}
 		return nil
 	})
-	r := receiver(f, Options{Live: live, History: live, MaxSeries: 1000, MaxEntities: 100})
+	r := small(f, Options{Live: live, History: live}, func(l *limits) { l.series, l.entities = 1000, 100 })
 	f.Fuzz(func(t *testing.T, body []byte, raw bool) {
 		if !raw {
 			body = snappy.Encode(nil, body)

@@ -102,7 +102,7 @@ func TestClockOff(t *testing.T) {
 
 // The labels of known series are bounded in bytes, and the node that sends more is named.
 func TestLabelsAreBounded(t *testing.T) {
-	r := receiver(t, Options{Live: &keeper{}, MaxLabels: 10_000})
+	r := small(t, Options{Live: &keeper{}}, func(l *limits) { l.labels = 10_000 })
 	for i := range 100 {
 		b := sampleBatch(time.Now())
 		e := *b.Groups[0].Entity
@@ -131,7 +131,7 @@ func (s stuck) Take(ctx context.Context, _ *metric.Batch) error {
 // A history lane that is full, and peers that send a byte now and then, leave the live lane its places.
 func TestLanesDoNotTakeEachOthersPlaces(t *testing.T) {
 	history := stuck{make(chan struct{})}
-	r := receiver(t, Options{Live: &keeper{}, History: history, MaxInFlight: 2, MaxLive: 2, LiveBody: 50 * time.Millisecond})
+	r := small(t, Options{Live: &keeper{}, History: history}, func(l *limits) { l.inFlight, l.live, l.liveBody = 2, 2, 50*time.Millisecond })
 	server := httptest.NewServer(r)
 	defer server.Close()
 	done := make(chan struct{})

@@ -16,7 +16,7 @@ import (
 // TestLibraryClient sends with the library's own client to our own receiver.
 func TestLibraryClient(t *testing.T) {
 	var got []*metric.Batch
-	r, err := ingest.New(ingest.Options{Live: ingest.SinkFunc(func(_ context.Context, b *metric.Batch) error {
+	r, err := ingest.New(ingest.Options{Live: sinkFunc(func(_ context.Context, b *metric.Batch) error {
 		got = append(got, b)
 		return nil
 	})})

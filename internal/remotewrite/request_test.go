@@ -24,11 +24,16 @@ func batch(now time.Time) *metric.Batch {
 		{ID: metric.MemoryPageFaults, T: now.UnixMilli(), V: 3}, {ID: metric.MemoryWorkingSet, T: now.UnixMilli(), V: 1e9}}}}}
 }
 
+// sinkFunc is a sink that is a function.
+type sinkFunc func(ctx context.Context, b *metric.Batch) error
+
+func (f sinkFunc) Take(ctx context.Context, b *metric.Batch) error { return f(ctx, b) }
+
 // received is what Plimsoll's receiver makes of a request.
 func received(t *testing.T, body []byte, v remotewrite.Version) []metric.Group {
 	t.Helper()
 	var got []metric.Group
-	r, err := ingest.New(ingest.Options{Live: ingest.SinkFunc(func(_ context.Context, b *metric.Batch) error { got = append(got, b.Groups...); return nil })})
+	r, err := ingest.New(ingest.Options{Live: sinkFunc(func(_ context.Context, b *metric.Batch) error { got = append(got, b.Groups...); return nil })})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -52,10 +52,15 @@ func sender(t testing.TB, f http.HandlerFunc) *Sender {
 	return s
 }
 
+// sinkFunc is a sink that is a function.
+type sinkFunc func(ctx context.Context, b *metric.Batch) error
+
+func (f sinkFunc) Take(ctx context.Context, b *metric.Batch) error { return f(ctx, b) }
+
 // TestSendToOurselves sends to Plimsoll's own receiver, which takes 2.0.
 func TestSendToOurselves(t *testing.T) {
 	var got []*metric.Batch
-	r, err := ingest.New(ingest.Options{Live: ingest.SinkFunc(func(_ context.Context, b *metric.Batch) error { got = append(got, b); return nil })})
+	r, err := ingest.New(ingest.Options{Live: sinkFunc(func(_ context.Context, b *metric.Batch) error { got = append(got, b); return nil })})
 	if err != nil {
 		t.Fatal(err)
 	}
