@@ -12,11 +12,8 @@ import (
 // Capacity reports how much room is left. h may be nil: then the report tells of the present only, and says so. The error wraps
 // ErrBadOptions where no report can be made for the options, and else what the history answered.
 func Capacity(ctx context.Context, h History, s *live.Snapshot, o CapacityOptions) (*CapacityReport, error) {
-	g, err := gridOf(moment(o.Now, s), o.Window)
+	g, err := gridUpTo(s, o.Window)
 	if err != nil {
-		return nil, fmt.Errorf("cannot report capacity: %w", err)
-	}
-	if err := g.check(s); err != nil {
 		return nil, fmt.Errorf("cannot report capacity: %w", err)
 	}
 	then := &history{clusters: stories{}, nodes: stories{}, namespaces: stories{}}
@@ -26,7 +23,7 @@ func Capacity(ctx context.Context, h History, s *live.Snapshot, o CapacityOption
 		}
 	}
 	r := capacityOf(g, present(s, o.Pools), then, h != nil)
-	r.Time = moment(o.Now, s).UTC()
+	r.Time = s.Time.UTC()
 	return r, nil
 }
 

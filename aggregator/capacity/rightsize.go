@@ -17,11 +17,8 @@ import (
 // be nil: then there is no advice, and the report says so. The error wraps ErrBadOptions where no report can be made for the options, and
 // else what the history answered.
 func Rightsize(ctx context.Context, h History, s *live.Snapshot, scaled []cluster.Scaled, o RightsizeOptions) (*RightsizeReport, error) {
-	g, err := gridOf(moment(o.Now, s), o.Window)
+	g, err := gridUpTo(s, o.Window)
 	if err != nil {
-		return nil, fmt.Errorf("cannot report right sizes: %w", err)
-	}
-	if err := g.check(s); err != nil {
 		return nil, fmt.Errorf("cannot report right sizes: %w", err)
 	}
 	now, then := run(s, &o, g.start), usages{}
@@ -31,7 +28,7 @@ func Rightsize(ctx context.Context, h History, s *live.Snapshot, scaled []cluste
 		}
 	}
 	r := rightsizeOf(g, now, then, scaled)
-	r.Time = moment(o.Now, s).UTC()
+	r.Time = s.Time.UTC()
 	if h == nil {
 		r.Notes = append(r.Notes, "There is no history here, and without it no advice.")
 	}

@@ -19,12 +19,10 @@ type History interface {
 	Query(ctx context.Context, q store.Query) ([]store.Series, error)
 }
 
-// CapacityOptions say what a capacity report looks at. A field left at zero takes its default.
+// CapacityOptions say what a capacity report looks at, up to the time of the live picture. A field left at zero takes its default.
 type CapacityOptions struct {
 	// Window is how far back the report looks. Default 14 days; from one hour to 400 days.
 	Window time.Duration
-	// Now is the report's time and the end of its window. Default: the snapshot's time.
-	Now time.Time
 	// Pools names the pool of each node that has one. Nodes without a pool are in no pool's figures.
 	Pools map[string]string
 }
@@ -176,12 +174,10 @@ const (
 	BoundByMemory = "memory"
 )
 
-// RightsizeOptions say what a right-size report looks at. A field left at zero takes its default.
+// RightsizeOptions say what a right-size report looks at, up to the time of the live picture. A field left at zero takes its default.
 type RightsizeOptions struct {
 	// Window is how far back the report looks. Default 14 days; from one hour to 400 days.
 	Window time.Duration
-	// Now is the report's time and the end of its window. Default: the snapshot's time.
-	Now time.Time
 	// Namespace, Kind and Name narrow the report; empty: all.
 	Namespace, Kind, Name string
 }

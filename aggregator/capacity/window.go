@@ -75,14 +75,6 @@ func (g grid) noun() string {
 // look is the step of a container's CPU: an hour, or five minutes where an hour is the window.
 func (g grid) look() time.Duration { return min(max(g.cover, 5*time.Minute), time.Hour) }
 
-// moment returns the time of the report.
-func moment(now time.Time, s *live.Snapshot) time.Time {
-	if now.IsZero() && s != nil {
-		return s.Time
-	}
-	return now
-}
-
 // data says how much of the window there is data for, by the ends of the cover steps that have some, in time order.
 func (g grid) data(ends []int64) Data {
 	all := g.steps(g.cover)
@@ -106,13 +98,14 @@ func (g grid) data(ends []int64) Data {
 	return d
 }
 
-// check says what in the options cannot be.
-func (g grid) check(s *live.Snapshot) error {
-	switch {
-	case s == nil:
-		return badOptions("no live picture")
-	case g.end.Year() < 1971 || g.end.Year() > 2099:
-		return badOptions("time %q is out of range", g.end.Format(time.RFC3339))
+// gridUpTo is the grid of a window that ends with the live picture.
+func gridUpTo(s *live.Snapshot, window time.Duration) (grid, error) {
+	if s == nil {
+		return grid{}, badOptions("no live picture")
 	}
-	return nil
+	g, err := gridOf(s.Time, window)
+	if err == nil && (g.end.Year() < 1971 || g.end.Year() > 2099) {
+		err = badOptions("time %q is out of range", g.end.Format(time.RFC3339))
+	}
+	return g, err
 }
