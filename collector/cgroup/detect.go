@@ -58,7 +58,7 @@ func (i Info) String() string {
 // Detect finds out how the cgroups below root ("" means /sys/fs/cgroup) are laid out.
 func Detect(root string) (Info, error) {
 	o := Options{Root: root}.withDefaults()
-	l, err := detect(o.Root, o.Proc)
+	l, err := detect(o.Root, o.proc)
 	if err != nil {
 		return Info{}, err
 	}

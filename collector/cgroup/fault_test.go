@@ -58,7 +58,7 @@ func (f fake) write(t *testing.T, dir, name, text string) {
 
 func (f fake) reader(t *testing.T) *Reader {
 	t.Helper()
-	return newReader(t, "/app", func(o *Options) { o.Root, o.Proc = f.root, f.proc })
+	return newReader(t, "/app", func(o *Options) { o.Root, o.proc = f.root, f.proc })
 }
 
 func v2Tree() map[string]string {
@@ -279,8 +279,6 @@ func TestOptions(t *testing.T) {
 	n := newNamer("/")
 	f(Options{}, "without a namer")
 	f(Options{Namer: n, Root: "sys"}, `"sys"`)
-	f(Options{Namer: n, MaxCgroups: -1}, "-1")
-	f(Options{Namer: n, Rescan: -1}, "-1ns")
 	f(Options{Namer: n, Root: "/nowhere"}, `"/nowhere"`)
 	reg := prometheus.NewRegistry()
 	fk := newFake(t, v2Tree())

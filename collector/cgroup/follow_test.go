@@ -244,7 +244,7 @@ func testBudget(t *testing.T) {
 		all = append(all, top.leaf(t, fmt.Sprint(i)))
 	}
 	burn(t, all[19])
-	poor := newReader(t, top.path, func(o *Options) { o.MaxDescriptors = 10 })
+	poor := newReader(t, top.path, func(o *Options) { o.maxDescriptors = 10 })
 	rich := newReader(t, top.path)
 	a, b := poor.Read(time.Now()), rich.Read(time.Now())
 	for _, g := range all {
@@ -314,7 +314,7 @@ func testLimit(t *testing.T) {
 	top := newGroup(t, l, "limit")
 	known := newReader(t, top.path)
 	known.Read(time.Now())
-	r := newReader(t, top.path, func(o *Options) { o.MaxCgroups = len(known.members.byPath) + 3 })
+	r := newReader(t, top.path, func(o *Options) { o.maxCgroups = len(known.members.byPath) + 3 })
 	r.Read(time.Now())
 	var all []group
 	for i := range 10 {

@@ -37,7 +37,7 @@ func New(o Options) (*Reader, error) {
 		return nil, err
 	}
 	o = o.withDefaults()
-	l, err := detect(o.Root, o.Proc)
+	l, err := detect(o.Root, o.proc)
 	if err != nil {
 		return nil, err
 	}
@@ -45,11 +45,11 @@ func New(o Options) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	op := &opener{max: o.MaxDescriptors, reopened: m.reopened.Inc}
+	op := &opener{max: o.maxDescriptors, reopened: m.reopened.Inc}
 	return &Reader{
 		opt: o, log: o.Logger, own: m, info: l.info, hier: l.hierarchies,
-		members: newMembers(l.hierarchies, o.Namer, o.MaxCgroups, op, m.drop),
-		node:    newNode(o.Node, o.Proc),
+		members: newMembers(l.hierarchies, o.Namer, o.maxCgroups, op, m.drop),
+		node:    newNode(o.Node, o.proc),
 		sampler: sampler{opener: op, drop: m.drop, buf: make([]byte, 1<<14)},
 	}, nil
 }
@@ -95,7 +95,7 @@ func (r *Reader) follow(now time.Time, step bool) {
 		return
 	}
 	since := now.Sub(r.scanned)
-	all := step || since >= r.opt.Rescan || since < 0
+	all := step || since >= rescan || since < 0
 	if all {
 		r.scanned = now
 		clear(ms.refusal)

@@ -17,7 +17,7 @@ const (
 	overflow           // a number that cannot be: beyond 2^62
 	ioError            // any other error of a system call
 	clock              // the wall clock was stepped between two ticks
-	limit              // more cgroups than Options.MaxCgroups
+	limit              // more cgroups than are followed
 	descriptors        // the process may open no more files
 	numReasons
 )

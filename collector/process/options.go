@@ -2,9 +2,7 @@ package process
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
-	"path"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -30,21 +28,18 @@ type Target struct {
 type Options struct {
 	// List returns the targets of this tick. Required. It is called at the beginning of each Read.
 	List func() []Target
-	// Proc is where the proc file system is mounted. Default /proc.
-	Proc string
 	// Logger gets what a person may want to know; nil discards.
 	Logger *slog.Logger
 	// Registerer takes the reader's own metrics; nil leaves them unregistered.
 	Registerer prometheus.Registerer
+
+	proc string // where the proc file system is mounted: /proc, but in tests
 }
 
 // Validate reports the first thing that is wrong with the options.
 func (o Options) Validate() error {
 	if o.List == nil {
 		return errors.New("cannot measure processes without a list of targets")
-	}
-	if o.Proc != "" && !path.IsAbs(o.Proc) {
-		return fmt.Errorf("cannot read processes at %q: the path must be absolute", o.Proc)
 	}
 	return nil
 }

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"math"
 	"os"
-	"path"
 	"sync"
 	"time"
 
@@ -41,14 +40,14 @@ func New(o Options) (*Reader, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	if o.Proc == "" {
-		o.Proc = "/proc"
+	if o.proc == "" {
+		o.proc = "/proc"
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	r := &Reader{opt: o, log: o.Logger, page: uint64(os.Getpagesize()),
-		table: newTable(path.Clean(o.Proc)), trees: map[*metric.Entity]*tree{},
+		table: newTable(o.proc), trees: map[*metric.Entity]*tree{},
 		// Every reader of the collector has a counter of this name, help and labels, told apart by the constant one.
 		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name:        "plimsoll_collector_dropped_samples_total",
