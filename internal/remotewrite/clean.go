@@ -12,9 +12,6 @@ const ahead = 10 * time.Minute
 // Left counts the points that Clean left out.
 type Left struct{ NotFinite, Time, Unknown int }
 
-// Total is their number.
-func (l Left) Total() int { return l.NotFinite + l.Time + l.Unknown }
-
 // Clean returns the batch without what can never be stored: points that are not finite, are from before 1970 or more than ten
 // minutes ahead of now, or are not in the catalogue at their entity's level. It is the batch itself when there is no such point.
 func Clean(b *metric.Batch, now time.Time) (*metric.Batch, Left) {

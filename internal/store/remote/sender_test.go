@@ -34,7 +34,7 @@ func batch(now time.Time, n int) *metric.Batch {
 func record(t testing.TB, n int) []byte {
 	t.Helper()
 	r, points, left, err := Encode(batch(time.Now(), n), time.Now())
-	if err != nil || points != n || left.Total() != 0 {
+	if err != nil || points != n || left != (remotewrite.Left{}) {
 		t.Fatalf("got %d points, %+v, %v", points, left, err)
 	}
 	return r
