@@ -232,33 +232,3 @@ func TestReportsRefuse(t *testing.T) {
 	f("fit?cpu=1", forgetful, 200, `"total":1`)
 	f("rightsize", forgetful, 404, "there is no history: this process keeps none")
 }
-
-func TestStretch(t *testing.T) {
-	f := func(s string, want time.Duration) {
-		t.Helper()
-		if got, ok := parseStretch(s); got != want || ok != (want != 0) {
-			t.Errorf("%q: got %v, %v; want %v", s, got, ok, want)
-		}
-	}
-	f("7d", 7*24*time.Hour)
-	f("2w", 14*24*time.Hour)
-	f("0.5d", 12*time.Hour)
-	f("36h", 36*time.Hour)
-	f("1h30m", 90*time.Minute)
-	f("d", 0)
-	f("7", 0)
-	f("7dd", 0)
-	f("1e9w", 0)
-	f("Infd", 0)
-}
-
-func FuzzStretch(f *testing.F) {
-	for _, s := range []string{"7d", "2w", "1h30m", "-1d", "1e5d", "NaNd", "0x1p3d"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		if d, ok := parseStretch(s); ok && d%time.Millisecond != 0 {
-			t.Errorf("%q: got %v, not whole milliseconds", s, d)
-		}
-	})
-}

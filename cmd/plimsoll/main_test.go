@@ -62,7 +62,7 @@ func TestUsageErrors(t *testing.T) {
 	f(`takes no arguments, got "extra"`, "run", "extra")
 	f(`--interval "1ms"`, "run", "--interval", "1ms")
 	f(`--fast-interval "20s"`, "run", "--fast-interval", "20s")
-	f(`--retention "1h0m0s"`, "run", "--retention", "1h")
+	f(`--retention "1h"`, "run", "--retention", "1h")
 	f(`"soon" is no duration`, "run", "--retention", "soon")
 	f(`"lots" is no number of bytes`, "run", "--retention-bytes", "lots")
 	f(`--log-level "loud"`, "run", "--log-level", "loud")

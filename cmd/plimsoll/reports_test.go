@@ -24,7 +24,7 @@ func TestReportUsage(t *testing.T) {
 	}
 	f(`cannot report the capacity of "volumes": want one of cluster, pools, nodes, namespaces`, "capacity", "volumes")
 	f(`"nodes pools"`, "capacity", "nodes", "pools")
-	f(`--window "30m0s": want 1h to 400d`, "capacity", "--window", "30m")
+	f(`--window "30m": want 1h to 400d`, "capacity", "--window", "30m")
 	f(`--window "401d"`, "rightsize", "--window", "401d")
 	f(`"soon" is no duration`, "fit", "--cpu", "1", "--window", "soon")
 	f(`-o "pdf": want table, wide, json, yaml, csv, html`, "capacity", "-o", "pdf")

@@ -13,6 +13,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/api/resource"
+
+	"plimsoll.dev/plimsoll/internal/duration"
 )
 
 // runOptions are the flags of run.
@@ -111,36 +113,18 @@ func onHangup(ctx context.Context, log *slog.Logger, reload func(context.Context
 // days is a duration flag that also knows days and weeks, as Prometheus' flags do.
 type days time.Duration
 
-func (d *days) String() string {
-	if t := time.Duration(*d); t%(24*time.Hour) == 0 {
-		return fmt.Sprintf("%dd", t/(24*time.Hour))
-	}
-	return time.Duration(*d).String()
-}
+func (d *days) String() string { return duration.Format(time.Duration(*d)) }
 
 // Type names the flag's kind in help.
 func (d *days) Type() string { return "duration" }
 
 // Set reads "15d", "2w" or what time.ParseDuration reads.
 func (d *days) Set(s string) error {
-	var n float64
-	var unit string
-	if c, _ := fmt.Sscanf(s, "%f%s", &n, &unit); c == 2 && (unit == "d" || unit == "w") {
-		if unit == "w" {
-			n *= 7
-		}
-		if n < 0 || n > 36500 {
-			return fmt.Errorf("%q is not between 0 and 100 years", s)
-		}
-		*d = days(n * 24 * float64(time.Hour))
-		return nil
+	t, err := duration.Parse(s)
+	if err == nil {
+		*d = days(t)
 	}
-	t, err := time.ParseDuration(s)
-	if err != nil {
-		return fmt.Errorf("%q is no duration: want one such as 15d or 36h", s)
-	}
-	*d = days(t)
-	return nil
+	return err
 }
 
 // quantity is a flag for bytes, as Kubernetes writes them: 512Mi, 1Gi, 2e9; 1GiB is understood too.
