@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -21,6 +20,7 @@ import (
 	"plimsoll.dev/plimsoll/collector/cgroup"
 	"plimsoll.dev/plimsoll/collector/names"
 	processes "plimsoll.dev/plimsoll/collector/process"
+	"plimsoll.dev/plimsoll/internal/dial"
 	"plimsoll.dev/plimsoll/internal/serve"
 )
 
@@ -73,23 +73,23 @@ func (o *agentOptions) validate() error {
 		return usagef("say where to send: --server, --history or --influx-url")
 	}
 	for _, s := range o.servers {
-		if err := checkURL("--server", s); err != nil {
-			return err
+		if err := serverFlags.Check(s); err != nil {
+			return &usageError{err}
 		}
 	}
 	if o.history != "" && o.history != "none" {
 		if o.influx.url != "" {
 			return usagef("--history and --influx-url both say where the history goes: give one")
 		}
-		if err := checkURL("--history", o.history); err != nil {
-			return err
+		if err := historyFlags.Check(o.history); err != nil {
+			return &usageError{err}
 		}
 	}
 	if o.historyCAFile+o.historyTokenFile != "" {
 		if o.history == "" || o.history == "none" {
 			return usagef("--history-ca-file and --history-token-file need --history")
 		}
-		if slices.ContainsFunc(o.servers, func(s string) bool { return sameHost(s, o.history) }) {
+		if slices.ContainsFunc(o.servers, func(s string) bool { return dial.SameServer(s, o.history) }) {
 			return usagef("--history %q is a --server: give --server-ca-file and --server-token-file", o.history)
 		}
 	}
@@ -103,21 +103,6 @@ func (o *agentOptions) validate() error {
 		return err
 	}
 	return o.influx.validate()
-}
-
-func checkURL(flag, s string) error {
-	u, err := url.Parse(s)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-		return usagef("%s %q: want an address such as https://host:8082", flag, s)
-	}
-	if u.User != nil {
-		return usagef("%s %q: give the login in --server-token-file, not in the address", flag, u.Redacted())
-	}
-	host := u.Hostname()
-	if u.Scheme == "http" && !serve.Loopback(host) {
-		return usagef("%s %q: only https may leave this machine", flag, s)
-	}
-	return nil
 }
 
 // collect runs the agent until ctx ends.

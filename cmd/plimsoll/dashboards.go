@@ -1,18 +1,14 @@
 package main
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"net/http"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"plimsoll.dev/plimsoll/dashboards/grafana"
+	"plimsoll.dev/plimsoll/internal/dial"
 )
 
 func (a *app) dashboardsCommand() *cobra.Command {
@@ -87,12 +83,12 @@ earlier version); boards that are the same are left alone.`,
 			if err := o.Validate(); err != nil {
 				return &usageError{err}
 			}
-			if o.Token, err = readToken(tokenFile); err != nil {
-				return err
+			flags := dial.Flags{Address: "--url", CAFile: "--ca-file", TokenFile: "--token-file"}
+			transport, err := dial.New(dial.Options{Flags: flags, CAFile: caFile, TokenFile: tokenFile, Patience: o.Timeout})
+			if err != nil {
+				return &usageError{err}
 			}
-			if o.Client, err = clientOf(caFile); err != nil {
-				return err
-			}
+			o.Client = dial.Client(transport)
 			done, err := grafana.Push(cmd.Context(), o)
 			for _, r := range done {
 				fmt.Fprintf(a.out, "%-9s  %s  (%s)\n", r.Done, r.Title, r.UID)
@@ -112,37 +108,4 @@ earlier version); boards that are the same are left alone.`,
 	f.StringVar(&caFile, "ca-file", "", "PEM file with the certificate authority of Grafana")
 	f.DurationVar(&o.Timeout, "timeout", 15*time.Second, "how long to wait for each answer")
 	return cmd
-}
-
-// readToken reads a token's file; without a name there is no token.
-func readToken(name string) (string, error) {
-	if name == "" {
-		return "", nil
-	}
-	raw, err := os.ReadFile(name)
-	if err != nil {
-		return "", usagef("cannot read --token-file: %w", err)
-	}
-	token := strings.TrimSpace(string(raw))
-	if token == "" || strings.ContainsAny(token, "\r\n") {
-		return "", usagef("--token-file %q: want one line", name)
-	}
-	return token, nil
-}
-
-// clientOf is a client that trusts a certificate authority; nil without one.
-func clientOf(caFile string) (*http.Client, error) {
-	if caFile == "" {
-		return nil, nil
-	}
-	pem, err := os.ReadFile(caFile)
-	if err != nil {
-		return nil, usagef("cannot read --ca-file: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, usagef("--ca-file %q holds no PEM certificate", caFile)
-	}
-	return &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, nil
 }

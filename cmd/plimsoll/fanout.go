@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"plimsoll.dev/plimsoll/aggregator/ingest"
+	"plimsoll.dev/plimsoll/internal/dial"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -38,9 +39,6 @@ type liveFailure struct {
 	status int
 	err    error
 }
-
-// serverDoor names the flags by which a collector finds its servers.
-var serverDoor = doorFlags{"--server", "--server-ca-file", "--server-token-file"}
 
 // fanout is the live lane's end in a collector: every server has its own sender, none waits for another.
 type fanout []*liveSender
@@ -120,13 +118,13 @@ func (s *liveSender) send(ctx context.Context, b *metric.Batch) *liveFailure {
 	req.Header.Set(ingest.SourceHeader, s.source)
 	resp, err := s.http.Do(req)
 	if err != nil {
-		return &liveFailure{reason: "unreachable", err: withFix(err, serverDoor.fix(0, err))}
+		return &liveFailure{reason: "unreachable", err: dial.WithFix(err, serverFlags.Fix(0, err))}
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode/100 != 2 {
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, 512)) // the status says enough
 		err := fmt.Errorf("%s: %s", resp.Status, bytes.TrimSpace(text))
-		return &liveFailure{reason: "refused", status: resp.StatusCode, err: withFix(err, serverDoor.fix(resp.StatusCode, nil))}
+		return &liveFailure{reason: "refused", status: resp.StatusCode, err: dial.WithFix(err, serverFlags.Fix(resp.StatusCode, nil))}
 	}
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10)) // so that the connection is used again
 	return nil

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"plimsoll.dev/plimsoll/aggregator/api"
+	"plimsoll.dev/plimsoll/internal/dial"
 	"plimsoll.dev/plimsoll/internal/queue"
 	"plimsoll.dev/plimsoll/internal/store"
 	"plimsoll.dev/plimsoll/internal/store/influx"
@@ -35,8 +36,9 @@ func (o *influxOptions) flags(f *pflag.FlagSet) {
 	f.DurationVar(&o.lateQuiet, "influx-late-quiet", influx.DefaultQuiet, "how long nothing late must have come before it is rolled up into hours and days")
 }
 
-func (o *influxOptions) conn() (*influx.Conn, error) {
-	return influx.NewConn(influx.ConnOptions{URL: o.url, Org: o.org, Bucket: o.bucket, TokenFile: o.tokenFile})
+// conn says where the server is.
+func (o *influxOptions) conn() influx.ConnOptions {
+	return influx.ConnOptions{URL: o.url, Org: o.org, Bucket: o.bucket, TokenFile: o.tokenFile, Flags: dial.Flags{Address: "--influx-url", TokenFile: "--influx-token-file"}}
 }
 
 func (o *influxOptions) validate() error {
@@ -46,7 +48,7 @@ func (o *influxOptions) validate() error {
 		}
 		return nil
 	}
-	conn := influx.ConnOptions{URL: o.url, Org: o.org, Bucket: o.bucket, TokenFile: o.tokenFile}
+	conn := o.conn()
 	if err := conn.Validate(); err != nil {
 		return &usageError{err}
 	}
@@ -91,8 +93,10 @@ func openInflux(o historyOptions, log *slog.Logger, reg prometheus.Registerer, l
 func openInfluxWriter(o historyOptions, rollsUp bool, log *slog.Logger, reg prometheus.Registerer, life *lifecycle) (*influxHistory, error) {
 	h := &influxHistory{opts: o, rollsUp: rollsUp, log: logOf(log, "influx")}
 	var err error
-	if h.conn, err = o.influx.conn(); err != nil {
-		return nil, err
+	conn := o.influx.conn()
+	conn.Logger = h.log
+	if h.conn, err = influx.NewConn(conn); err != nil {
+		return nil, &usageError{err}
 	}
 	life.opened("connections to InfluxDB", func() error { h.conn.Close(); return nil })
 	if h.queue, err = openQueue(o, "influx", log, reg, life); err != nil {

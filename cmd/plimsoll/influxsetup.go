@@ -39,9 +39,9 @@ for, roll-ups of an hour and a day, the mapping by which InfluxQL finds a bucket
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 			defer cancel()
-			conn, err := o.conn()
+			conn, err := influx.NewConn(o.conn())
 			if err != nil {
-				return err
+				return &usageError{err}
 			}
 			defer conn.Close()
 			setup, err := influx.NewSetup(influx.SetupOptions{Conn: conn, Retention: time.Duration(retention), Tokens: tokens})

@@ -2,12 +2,7 @@ package main
 
 import (
 	"bytes"
-	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/pem"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -18,81 +13,11 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/sys/unix"
 
 	"plimsoll.dev/plimsoll/aggregator/ingest"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/remotewrite"
 )
-
-// A token that is replaced is used from then on; one that cannot be read leaves the last in force, and says so once.
-func TestLoginIsReadAgain(t *testing.T) {
-	var got string
-	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.Header.Get("Authorization") }))
-	defer server.Close()
-	file := filepath.Join(t.TempDir(), "token")
-	var logs bytes.Buffer
-	var l *login
-	n := 0
-	ask := func(text, want string) {
-		t.Helper()
-		if n++; text != "" {
-			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			at := time.Unix(1_780_000_000+int64(n), 0) // the file's time may not move within a test
-			if err := os.Chtimes(file, at, at); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if l == nil {
-			var err error
-			if l, err = newLogin("", file, 1, slog.New(slog.NewTextHandler(&logs, nil))); err != nil {
-				t.Fatal(err)
-			}
-			l.every = 0
-		}
-		resp, err := (&http.Client{Transport: l}).Get(server.URL)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = resp.Body.Close()
-		if got != want {
-			t.Errorf("after %q: got %q, want %q", text, got, want)
-		}
-	}
-	ask("one", "Bearer one")
-	ask("two", "Bearer two")
-	ask("two\nlines", "Bearer two")
-	ask("", "Bearer two")
-	if n := strings.Count(logs.String(), "kept the old login"); n != 1 {
-		t.Errorf("told %d times: %s", n, logs.String())
-	}
-	ask("six", "Bearer six")
-}
-
-func TestFix(t *testing.T) {
-	f := doorFlags{"--server", "--server-ca-file", "--server-token-file"}
-	for _, c := range []struct {
-		status int
-		err    error
-		want   string
-	}{
-		{401, nil, "--server-token-file"},
-		{404, nil, "--server the right one"},
-		{0, fmt.Errorf("post: %w", &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}), "--server-ca-file"},
-		{0, x509.CertificateInvalidError{Reason: x509.Expired}, "renew the server's certificate"},
-		{0, x509.HostnameError{Certificate: &x509.Certificate{}}, "a name that is in the server's certificate"},
-		{0, errors.New("http: server gave HTTP response to HTTPS client"), "plain HTTP"},
-		{0, fmt.Errorf("dial: %w", unix.ECONNREFUSED), "is the server running"},
-		{500, nil, ""},
-		{0, context.DeadlineExceeded, ""},
-	} {
-		if got := f.fix(c.status, c.err); !strings.Contains(got, c.want) || (got == "") != (c.want == "") {
-			t.Errorf("%d %v: got %q, want %q", c.status, c.err, got, c.want)
-		}
-	}
-}
 
 // A server that fails in another way than before is told of again, with what can be done, and the same failure is not.
 func TestLiveLaneTellsEachFailureOnce(t *testing.T) {
@@ -114,6 +39,32 @@ func TestLiveLaneTellsEachFailureOnce(t *testing.T) {
 			t.Errorf("after %d: got %q, want %d lines, the last with %q", c.status, lines, c.lines, c.word)
 		}
 	}
+}
+
+// A file that cannot be used, and a login in an address, are told by the flag of the one who reads it.
+func TestEachReaderNamesItsOwnFlag(t *testing.T) {
+	f := func(want string, args ...string) {
+		t.Helper()
+		if got := call(t, nil, "", args...); got.code != exitUsage || !strings.Contains(got.err, want) || strings.Contains(got.err, "secret") {
+			t.Errorf("%q: got exit %d, %q; want 2 and %q", args, got.code, got.err, want)
+		}
+	}
+	dir := t.TempDir()
+	nope, server := filepath.Join(dir, "nope"), "https://plimsoll.example"
+	role := func(name, folder string, args ...string) []string {
+		return append([]string{name, "--" + folder, filepath.Join(dir, folder), "--listen", "127.0.0.1:0"}, args...)
+	}
+	f("cannot read --remote-ca-file: open", role("server", "data", "--remote-url", server+"/w", "--remote-ca-file", nope)...)
+	f("cannot read --remote-token-file: open", role("run", "data", "--remote-url", server+"/w", "--remote-token-file", nope)...)
+	f("login in --remote-token-file", role("server", "data", "--remote-url", "https://ann:secret@plimsoll.example/w")...)
+	f("--remote-query-url", role("server", "data", "--remote-url", server+"/w", "--remote-query-url", "http://plimsoll.example")...)
+	f("cannot read --history-ca-file: open", role("collector", "queue", "--history", server+"/w", "--history-ca-file", nope)...)
+	f("login in --history-token-file", role("collector", "queue", "--history", "https://ann:secret@plimsoll.example/w")...)
+	f("cannot read --server-ca-file: open", role("collector", "queue", "--server", server, "--server-ca-file", nope)...)
+	f("cannot read --server-token-file: open", "top", "nodes", "--server", server, "--server-token-file", nope)
+	f("cannot read --ca-file: open", "dashboards", "push", "--url", server, "--ca-file", nope)
+	f("cannot read --token-file: open", "dashboards", "push", "--url", server, "--token-file", nope)
+	f("cannot read --influx-token-file: open", role("server", "data", "--influx-url", server, "--influx-token-file", nope)...)
 }
 
 // A collector whose history is not taken is not ready and says why, and another engine than the server is not given the server's login.

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"plimsoll.dev/plimsoll/aggregator/api"
+	"plimsoll.dev/plimsoll/internal/dial"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/queue"
 	"plimsoll.dev/plimsoll/internal/remotewrite"
@@ -39,11 +40,12 @@ func (o *remoteOptions) validate() error {
 		}
 		return nil
 	}
-	if err := checkURL("--remote-url", o.url); err != nil {
-		return err
+	err := remoteFlags.Check(o.url)
+	if err == nil && o.queryURL != "" {
+		err = dial.Flags{Address: "--remote-query-url", TokenFile: remoteFlags.TokenFile}.Check(o.queryURL)
 	}
-	if o.queryURL != "" {
-		return checkURL("--remote-query-url", o.queryURL)
+	if err != nil {
+		return &usageError{err}
 	}
 	return nil
 }
@@ -52,16 +54,16 @@ func (o *remoteOptions) validate() error {
 type remoteHistory struct {
 	queue  *queue.Queue
 	writer *remote.Writer
-	door   doorFlags
+	flags  dial.Flags
 	log    *slog.Logger
 }
 
-// remoteDoor names the flags by which an engine is found.
-var remoteDoor = doorFlags{"--remote-url", "--remote-ca-file", "--remote-token-file"}
+// remoteFlags are the flags by which an engine is found.
+var remoteFlags = dial.Flags{Address: "--remote-url", CAFile: "--remote-ca-file", TokenFile: "--remote-token-file"}
 
 // openRemoteWriter opens the writing half: the queue and what empties it.
-func openRemoteWriter(o historyOptions, end remote.EndpointOptions, door doorFlags, log *slog.Logger, reg prometheus.Registerer, life *lifecycle) (*remoteHistory, error) {
-	h := &remoteHistory{door: door, log: logOf(log, "remote")}
+func openRemoteWriter(o historyOptions, end remote.EndpointOptions, flags dial.Flags, log *slog.Logger, reg prometheus.Registerer, life *lifecycle) (*remoteHistory, error) {
+	h := &remoteHistory{flags: flags, log: logOf(log, "remote")}
 	sender, err := remote.NewSender(remote.SenderOptions{Endpoint: end, Logger: h.log})
 	if err != nil {
 		return nil, err
@@ -79,12 +81,12 @@ func openRemoteWriter(o historyOptions, end remote.EndpointOptions, door doorFla
 
 // openRemote opens a history in another engine. Remote write has no place for decisions: those stay in the data folder.
 func openRemote(o historyOptions, log *slog.Logger, reg prometheus.Registerer, life *lifecycle) (*history, error) {
-	door, err := newLogin(o.remote.caFile, o.remote.tokenFile, 8, logOf(log, "login"))
+	login, err := dial.New(dial.Options{Flags: remoteFlags, CAFile: o.remote.caFile, TokenFile: o.remote.tokenFile, Logger: logOf(log, "login")})
 	if err != nil {
-		return nil, err
+		return nil, &usageError{err}
 	}
-	end := remote.EndpointOptions{WriteURL: o.remote.url, QueryURL: o.remote.queryURL, Transport: door}
-	h, err := openRemoteWriter(o, end, remoteDoor, log, reg, life)
+	end := remote.EndpointOptions{WriteURL: o.remote.url, QueryURL: o.remote.queryURL, Transport: login}
+	h, err := openRemoteWriter(o, end, remoteFlags, log, reg, life)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +127,7 @@ func (h *remoteHistory) Append(ctx context.Context, b *metric.Batch) error {
 }
 
 // fix says what can be done about a record that was not sent.
-func (h *remoteHistory) fix(e *remote.SendError) string { return h.door.fix(e.Status, e.Unwrap()) }
+func (h *remoteHistory) fix(e *remote.SendError) string { return h.flags.Fix(e.Status, e.Unwrap()) }
 
 func (h *remoteHistory) health() store.Health {
 	q, s := h.queue.Health(), h.queue.Stats()

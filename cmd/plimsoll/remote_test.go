@@ -17,7 +17,7 @@ func TestRemoteKeepsTheBatchOfALargeCluster(t *testing.T) {
 	life := &lifecycle{log: slog.New(slog.DiscardHandler)}
 	defer func() { _ = life.close() }()
 	o := historyOptions{data: t.TempDir(), queueSync: time.Second}
-	h, err := openRemoteWriter(o, remote.EndpointOptions{WriteURL: "http://127.0.0.1:1/api/v1/write"}, remoteDoor, life.log, prometheus.NewRegistry(), life)
+	h, err := openRemoteWriter(o, remote.EndpointOptions{WriteURL: "http://127.0.0.1:1/api/v1/write"}, remoteFlags, life.log, prometheus.NewRegistry(), life)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -15,16 +14,23 @@ import (
 
 	"plimsoll.dev/plimsoll/aggregator/api"
 	"plimsoll.dev/plimsoll/aggregator/ingest"
+	"plimsoll.dev/plimsoll/internal/dial"
 	"plimsoll.dev/plimsoll/internal/serve"
 	"plimsoll.dev/plimsoll/internal/store"
 	"plimsoll.dev/plimsoll/internal/store/remote"
 )
 
+// The flags by which a collector finds its servers and its history.
+var (
+	serverFlags  = dial.Flags{Address: "--server", CAFile: "--server-ca-file", TokenFile: "--server-token-file"}
+	historyFlags = dial.Flags{Address: "--history", CAFile: "--history-ca-file", TokenFile: "--history-token-file"}
+)
+
 // openSinks opens what an agent sends to: a sender for each server, and the queue before the history.
 func (o *agentOptions) openSinks(log *slog.Logger, reg prometheus.Registerer, life *lifecycle) (*sinks, error) {
-	door, err := newLogin(o.caFile, o.tokenFile, 4, logOf(log, "login"))
+	login, err := dial.New(dial.Options{Flags: serverFlags, CAFile: o.caFile, TokenFile: o.tokenFile, Logger: logOf(log, "login")})
 	if err != nil {
-		return nil, err
+		return nil, &usageError{err}
 	}
 	out := &sinks{}
 	source := rand.Text()
@@ -33,7 +39,7 @@ func (o *agentOptions) openSinks(log *slog.Logger, reg prometheus.Registerer, li
 		history = strings.TrimSuffix(o.servers[0], "/") + "/api/v1/write"
 	}
 	if len(o.servers) > 0 {
-		f := newFanout(o.servers, history, &http.Client{Transport: door, CheckRedirect: noRedirects}, source, logOf(log, "live"), reg, life)
+		f := newFanout(o.servers, history, dial.Client(login), source, logOf(log, "live"), reg, life)
 		out.live = f
 		out.checks = append(out.checks, serve.Check{Name: "live", Test: f.health})
 	}
@@ -46,11 +52,11 @@ func (o *agentOptions) openSinks(log *slog.Logger, reg prometheus.Registerer, li
 		out.history = toStore{h}
 		out.queue(h.health, h.conditions)
 	case history != "none":
-		end, names, err := o.historyEnd(history, source, log)
+		end, flags, err := o.historyEnd(history, source, log)
 		if err != nil {
 			return nil, err
 		}
-		h, err := openRemoteWriter(o.historyOptions, end, names, log, reg, life)
+		h, err := openRemoteWriter(o.historyOptions, end, flags, log, reg, life)
 		if err != nil {
 			return nil, err
 		}
@@ -62,26 +68,19 @@ func (o *agentOptions) openSinks(log *slog.Logger, reg prometheus.Registerer, li
 
 // historyEnd is where the history goes, and with whose login: the servers' is for the servers alone. Its connections are its own: on
 // one with the live lane a backlog would go before the present.
-func (o *agentOptions) historyEnd(history, source string, log *slog.Logger) (remote.EndpointOptions, doorFlags, error) {
+func (o *agentOptions) historyEnd(history, source string, log *slog.Logger) (remote.EndpointOptions, dial.Flags, error) {
 	end := remote.EndpointOptions{WriteURL: history, Headers: http.Header{}}
-	flags, caFile, tokenFile := doorFlags{"--history", "--history-ca-file", "--history-token-file"}, o.historyCAFile, o.historyTokenFile
-	if slices.ContainsFunc(o.servers, func(s string) bool { return sameHost(s, history) }) {
-		flags, caFile, tokenFile = serverDoor, o.caFile, o.tokenFile
+	login := dial.Options{Flags: historyFlags, CAFile: o.historyCAFile, TokenFile: o.historyTokenFile, Logger: logOf(log, "login")}
+	if slices.ContainsFunc(o.servers, func(s string) bool { return dial.SameServer(s, history) }) {
+		login.Flags, login.CAFile, login.TokenFile = serverFlags, o.caFile, o.tokenFile
 		end.Headers.Set(ingest.SourceHeader, source)
 	}
-	door, err := newLogin(caFile, tokenFile, 4, logOf(log, "login"))
-	end.Transport = door
-	return end, flags, err
-}
-
-// sameHost says whether two addresses are of one server.
-func sameHost(a, b string) bool {
-	x, err := url.Parse(a)
+	transport, err := dial.New(login)
 	if err != nil {
-		return false
+		return end, login.Flags, &usageError{err}
 	}
-	y, err := url.Parse(b)
-	return err == nil && x.Scheme == y.Scheme && strings.EqualFold(x.Host, y.Host)
+	end.Transport = transport
+	return end, login.Flags, nil
 }
 
 // queue adds the checks of a history that is queued: that it is taken, and that it is sent on.

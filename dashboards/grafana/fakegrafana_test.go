@@ -7,8 +7,12 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"plimsoll.dev/plimsoll/internal/dial"
 )
 
 // fakeGrafana answers as Grafana's documentation says that Grafana does; no real one can be had in these tests.
@@ -31,11 +35,25 @@ type fakeBoard struct {
 	provisioned bool
 }
 
+// withToken is a client with a token.
+func withToken(t *testing.T, token string) *http.Client {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte(token), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	transport, err := dial.New(dial.Options{TokenFile: file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dial.Client(transport)
+}
+
 func startFake(t *testing.T) (*fakeGrafana, PushOptions) {
 	f := &fakeGrafana{t: t, token: "Bearer good", versions: []string{"v0alpha1", "v1", "v2"}, boards: map[string]fakeBoard{}}
 	s := httptest.NewServer(http.StripPrefix("/grafana", f))
 	t.Cleanup(s.Close)
-	return f, PushOptions{URL: s.URL + "/grafana/", Token: "good", Source: Prometheus}
+	return f, PushOptions{URL: s.URL + "/grafana/", Client: withToken(t, "good"), Source: Prometheus}
 }
 
 func (f *fakeGrafana) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -24,9 +24,7 @@ var (
 // PushOptions say where boards go.
 type PushOptions struct {
 	// URL is Grafana's address, with the path that it is served under.
-	URL string
-	// Token is a service account's token, or user:password. Empty: no login.
-	Token  string
+	URL    string
 	Source Source
 	// Folder is the UID of the folder for the boards; empty: the topmost. It must exist.
 	Folder string
@@ -34,7 +32,7 @@ type PushOptions struct {
 	Namespace string
 	// Timeout is the deadline of each request; 15 s if zero.
 	Timeout time.Duration
-	// Client sends requests; nil: one of our own.
+	// Client sends requests, with a service account's token or user:password; nil: one without a login.
 	Client *http.Client
 }
 

@@ -90,8 +90,8 @@ func TestPushErrors(t *testing.T) {
 	provisioned := func(g *fakeGrafana) {
 		g.boards["plimsoll-machine"] = fakeBoard{spec: map[string]any{}, version: 1, provisioned: true}
 	}
-	f("wrong token", func(_ *fakeGrafana, o *PushOptions) { o.Token = "bad" }, ErrRefused, "401", "Invalid API key", "token")
-	f("no token", func(_ *fakeGrafana, o *PushOptions) { o.Token = "" }, ErrRefused, "401")
+	f("wrong token", func(_ *fakeGrafana, o *PushOptions) { o.Client = withToken(t, "bad") }, ErrRefused, "401", "Invalid API key", "token")
+	f("no token", func(_ *fakeGrafana, o *PushOptions) { o.Client = nil }, ErrRefused, "401")
 	f("not a Grafana", func(g *fakeGrafana, _ *PushOptions) { g.noAPI, g.noAPIs = true, true }, ErrNotGrafana, "path that Grafana is served under")
 	f("only v2", func(g *fakeGrafana, _ *PushOptions) { g.noAPI, g.versions = true, []string{"v2"} }, ErrNotGrafana, "v2")
 	f("changed meanwhile", func(g *fakeGrafana, _ *PushOptions) {
@@ -141,7 +141,7 @@ func TestPushElsewhere(t *testing.T) {
 
 func TestPushLogin(t *testing.T) {
 	g, o := startFake(t)
-	g.token, o.Token = "Basic YWRtaW46cGFzczp3b3Jk", "admin:pass:word"
+	g.token, o.Client = "Basic YWRtaW46cGFzczp3b3Jk", withToken(t, "admin:pass:word")
 	wantDone(t, o, "created", "created", "created")
 }
 

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"plimsoll.dev/plimsoll/internal/dial"
 )
 
 // maxAnswer is the longest answer that is read: a board.
@@ -24,9 +26,7 @@ type conn struct {
 func newConn(o PushOptions) *conn {
 	c := &conn{opts: o, client: o.Client}
 	if c.client == nil {
-		c.client = &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment},
-			// A redirect turns a POST into a GET, to a login page for instance.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+		c.client = dial.Client(dial.Plain())
 	}
 	return c
 }
@@ -76,11 +76,6 @@ func (c *conn) do(ctx context.Context, method, path string, body, v any) error {
 	req.Header.Set("Accept", "application/json")
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
-	}
-	if user, password, ok := strings.Cut(c.opts.Token, ":"); ok {
-		req.SetBasicAuth(user, password)
-	} else if c.opts.Token != "" {
-		req.Header.Set("Authorization", "Bearer "+c.opts.Token)
 	}
 	resp, err := c.client.Do(req)
 	if err != nil {

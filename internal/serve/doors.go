@@ -4,12 +4,12 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
-	"strings"
 
 	"github.com/prometheus/exporter-toolkit/web"
 	"go.yaml.in/yaml/v3"
+
+	"plimsoll.dev/plimsoll/internal/dial"
 )
 
 // webConfig is the part of exporter-toolkit's file that decides whether a door may be open to others.
@@ -38,7 +38,7 @@ func (o *Options) checkDoor() error {
 	if err != nil {
 		return fmt.Errorf("cannot listen on %q: %w; give host:port, such as 127.0.0.1:8082", listen, err)
 	}
-	loopback := Loopback(host)
+	loopback := dial.Loopback(host)
 	if path == "" {
 		if loopback {
 			return nil
@@ -63,20 +63,11 @@ func (o *Options) checkDoor() error {
 	return nil
 }
 
-// Loopback says whether a host is this machine itself, so that plain HTTP to it stays here.
-func Loopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return err == nil && ip.Unmap().IsLoopback()
-}
-
 // hostCheck refuses, on a loopback listener, requests for any other host name: a page of another site whose name
 // was made to point at 127.0.0.1 (DNS rebinding) must not read what is served here.
 func hostCheck(listen string, next http.Handler) http.Handler {
 	host, _, _ := net.SplitHostPort(listen)
-	if !Loopback(host) {
+	if !dial.Loopback(host) {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -84,7 +75,7 @@ func hostCheck(listen string, next http.Handler) http.Handler {
 		if h, _, err := net.SplitHostPort(name); err == nil {
 			name = h
 		}
-		if !Loopback(name) {
+		if !dial.Loopback(name) {
 			writeProblem(w, http.StatusMisdirectedRequest, fmt.Sprintf("host %q is not served here: ask for localhost or 127.0.0.1", r.Host))
 			return
 		}

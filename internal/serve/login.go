@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"plimsoll.dev/plimsoll/internal/dial"
 )
 
 // askTime is how long it may take to learn who asks, and whether they may.
@@ -84,7 +86,7 @@ func newLogin(o Options, g *guard) *login {
 	l := &login{who: o.Authenticator, may: o.Authorizer, open: true, guard: g, log: o.Logger}
 	if l.who == nil {
 		host, _, _ := net.SplitHostPort(o.Listen)
-		l.who, l.open = &fileLogin{path: o.WebConfig, local: Loopback(host)}, false
+		l.who, l.open = &fileLogin{path: o.WebConfig, local: dial.Loopback(host)}, false
 	}
 	return l
 }

@@ -4,13 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
+	"log/slog"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
-	"sync/atomic"
-	"time"
+
+	"plimsoll.dev/plimsoll/internal/dial"
 )
 
 // ConnOptions say where the server is and who we are.
@@ -21,9 +20,13 @@ type ConnOptions struct {
 	Org string
 	// Bucket is the bucket on 2.x, the database on 3, and the database or "database/policy" on 1.x.
 	Bucket string
-	// TokenFile holds the token, on 1.x "user:password". It is read again when the server refuses the token. Empty: none.
+	// TokenFile holds the token, on 1.x "user:password". It is read again when it changes and when the server refuses the token. Empty: none.
 	TokenFile string
-	// Transport sends the requests; a transport with deadlines of its own by default.
+	// Flags are how errors name where these options come from.
+	Flags dial.Flags
+	// Logger hears of tokens that were read again; nil: nobody does.
+	Logger *slog.Logger
+	// Transport sends the requests; nil: connections of its own.
 	Transport http.RoundTripper
 }
 
@@ -61,7 +64,7 @@ type Conn struct {
 	opts  ConnOptions
 	url   *url.URL
 	http  *http.Client
-	token atomic.Pointer[string]
+	login *dial.Transport
 }
 
 // NewConn checks the options and reads the token file; it does not talk to the server.
@@ -69,25 +72,16 @@ func NewConn(o ConnOptions) (*Conn, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	if o.Transport == nil {
-		o.Transport = &http.Transport{
-			Proxy:               http.ProxyFromEnvironment,
-			DialContext:         (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-			TLSHandshakeTimeout: 5 * time.Second,
-			MaxIdleConnsPerHost: 8,
-			IdleConnTimeout:     90 * time.Second,
-			ForceAttemptHTTP2:   true,
-		}
-	}
 	u, err := url.Parse(strings.TrimRight(o.URL, "/") + "/")
 	if err != nil {
 		return nil, fmt.Errorf("InfluxDB URL %q: %w", o.URL, err)
 	}
 	c := &Conn{opts: o, url: u}
-	c.http = &http.Client{Transport: &door{c}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	if err := c.ReadToken(); err != nil {
+	c.login, err = dial.New(dial.Options{Flags: o.Flags, TokenFile: o.TokenFile, Authorize: authorize, Next: o.Transport, Logger: o.Logger})
+	if err != nil {
 		return nil, err
 	}
+	c.http = dial.Client(&door{c})
 	return c, nil
 }
 
@@ -106,22 +100,14 @@ func (c *Conn) Endpoint(path string, query url.Values) string {
 }
 
 // ReadToken reads the token file again.
-func (c *Conn) ReadToken() error {
-	token := ""
-	if c.opts.TokenFile != "" {
-		b, err := os.ReadFile(c.opts.TokenFile)
-		if err != nil {
-			return fmt.Errorf("cannot read InfluxDB token file: %w", err)
-		}
-		if token = strings.TrimSpace(string(b)); token == "" {
-			return fmt.Errorf("InfluxDB token file %q is empty", c.opts.TokenFile)
-		}
-		if strings.ContainsAny(token, "\r\n") {
-			return fmt.Errorf("InfluxDB token file %q has more than one line", c.opts.TokenFile)
-		}
+func (c *Conn) ReadToken() error { return c.login.Read() }
+
+// authorize makes the header of a token. The scheme Token is split at spaces.
+func authorize(token string) string {
+	if strings.Contains(token, ":") && strings.ContainsAny(token, " \t") {
+		return dial.Authorize(token)
 	}
-	c.token.Store(&token)
-	return nil
+	return "Token " + token
 }
 
 // Close closes the connections that are kept alive.
@@ -133,22 +119,14 @@ var errNotInflux = errors.New("the answer is not InfluxDB's")
 // maxAnswer is the most that is read of an answer that tells an error.
 const maxAnswer = 64 << 10
 
-// door is the transport of all requests: it adds the token, bounds the answers that tell errors, and refuses a success that
+// door is the transport of all requests: it says who asks, bounds the answers that tell errors, and refuses a success that
 // does not look like InfluxDB's.
 type door struct{ conn *Conn }
 
 func (d *door) RoundTrip(r *http.Request) (*http.Response, error) {
 	r = r.Clone(r.Context())
 	r.Header.Set("User-Agent", "plimsoll")
-	if token := *d.conn.token.Load(); token != "" {
-		user, password, both := strings.Cut(token, ":")
-		if both && strings.ContainsAny(token, " \t") { // the scheme Token is split at spaces
-			r.SetBasicAuth(user, password)
-		} else {
-			r.Header.Set("Authorization", "Token "+token)
-		}
-	}
-	resp, err := d.conn.opts.Transport.RoundTrip(r)
+	resp, err := d.conn.login.RoundTrip(r)
 	if err != nil {
 		return nil, err
 	}
@@ -162,11 +140,7 @@ func (d *door) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // CloseIdleConnections passes the wish on.
-func (d *door) CloseIdleConnections() {
-	if t, ok := d.conn.opts.Transport.(interface{ CloseIdleConnections() }); ok {
-		t.CloseIdleConnections()
-	}
-}
+func (d *door) CloseIdleConnections() { d.conn.login.CloseIdleConnections() }
 
 func fromInflux(h http.Header) bool {
 	return h.Get("X-Influxdb-Version") != "" || h.Get("X-Influxdb-Build") != "" || h.Get("Cluster-Uuid") != ""

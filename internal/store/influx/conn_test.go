@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"plimsoll.dev/plimsoll/internal/dial"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -49,9 +50,9 @@ func TestConnOptions(t *testing.T) {
 	f(ConnOptions{URL: "http://a b", Bucket: "b"}, "invalid")
 	f(ConnOptions{URL: "http://x/?db=y", Bucket: "b"}, "nothing after the path")
 	f(ConnOptions{URL: "http://x"}, "no InfluxDB bucket")
-	f(ConnOptions{URL: "http://x", Bucket: "b", TokenFile: dir + "/nowhere"}, "cannot read InfluxDB token file")
-	f(ConnOptions{URL: "http://x", Bucket: "b", TokenFile: file("empty", " \n")}, "is empty")
-	f(ConnOptions{URL: "http://x", Bucket: "b", TokenFile: file("two", "a\nb\n")}, "more than one line")
+	f(ConnOptions{URL: "http://x", Bucket: "b", Flags: dial.Flags{TokenFile: "--influx-token-file"}, TokenFile: dir + "/nowhere"}, "cannot read --influx-token-file")
+	f(ConnOptions{URL: "http://x", Bucket: "b", TokenFile: file("empty", " \n")}, "in one line")
+	f(ConnOptions{URL: "http://x", Bucket: "b", TokenFile: file("two", "a\nb\n")}, "in one line")
 	_, err := NewConn(ConnOptions{URL: "http://user:hunter2@x", Bucket: "b"})
 	if err == nil || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("a password in the URL: got %v", err)

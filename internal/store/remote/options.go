@@ -3,11 +3,11 @@ package remote
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
+
+	"plimsoll.dev/plimsoll/internal/dial"
 )
 
 // EndpointOptions say where an engine is and who we are.
@@ -16,11 +16,9 @@ type EndpointOptions struct {
 	WriteURL string
 	// QueryURL is what "/api/v1/query" is appended to. Empty: made of WriteURL, see QueryURL.
 	QueryURL string
-	// Authorization is the value of that header, such as "Bearer ..."; empty: none.
-	Authorization string
 	// Headers are added to every request, such as X-Scope-OrgID.
 	Headers http.Header
-	// Transport sends the requests; nil: one of its own.
+	// Transport sends the requests; nil: one without a login.
 	Transport http.RoundTripper
 }
 
@@ -59,14 +57,13 @@ func QueryURL(write string) string {
 	return u.String()
 }
 
-// client is an http.Client whose requests carry who we are. Deadlines are the callers'.
+// client is an http.Client whose requests have the headers. Deadlines are the callers'.
 func (o *EndpointOptions) client() *http.Client {
-	t := o.Transport
-	if t == nil {
-		t = &http.Transport{Proxy: http.ProxyFromEnvironment, DialContext: (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
-			TLSHandshakeTimeout: 5 * time.Second, MaxIdleConnsPerHost: 8, IdleConnTimeout: 90 * time.Second, ForceAttemptHTTP2: true}
+	next := o.Transport
+	if next == nil {
+		next = dial.Plain()
 	}
-	return &http.Client{Transport: &door{*o, t}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return dial.Client(&door{*o, next})
 }
 
 // door adds what every request has.
@@ -80,9 +77,6 @@ func (d *door) RoundTrip(r *http.Request) (*http.Response, error) {
 	r = r.Clone(r.Context())
 	for k, vs := range d.opts.Headers {
 		r.Header[http.CanonicalHeaderKey(k)] = vs
-	}
-	if d.opts.Authorization != "" {
-		r.Header.Set("Authorization", d.opts.Authorization)
 	}
 	r.Header.Set("User-Agent", "plimsoll")
 	return d.next.RoundTrip(r)

@@ -44,7 +44,7 @@ func sender(t testing.TB, f http.HandlerFunc) *Sender {
 	t.Helper()
 	srv := httptest.NewServer(f)
 	t.Cleanup(srv.Close)
-	s, err := NewSender(SenderOptions{Endpoint: EndpointOptions{WriteURL: srv.URL + "/api/v1/write", Authorization: "Bearer x", Headers: http.Header{"x-scope-orgid": {"me"}}}})
+	s, err := NewSender(SenderOptions{Endpoint: EndpointOptions{WriteURL: srv.URL + "/api/v1/write", Headers: http.Header{"Authorization": {"Bearer x"}, "x-scope-orgid": {"me"}}}})
 	if err != nil {
 		t.Fatal(err)
 	}

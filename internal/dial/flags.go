@@ -1,0 +1,102 @@
+package dial
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Flags name the flags that say where a server is and who we are: what is wrong is told by the name of the flag that mends it.
+type Flags struct{ Address, CAFile, TokenFile string }
+
+// Check says what in an address cannot be.
+func (f Flags) Check(address string) error {
+	u, err := url.Parse(address)
+	switch {
+	case err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "":
+		return fmt.Errorf("%s %q: want an address such as https://host:8082", f.Address, Redact(address))
+	case u.User != nil:
+		return fmt.Errorf("%s %q: give the login in %s, not in the address", f.Address, Redact(address), f.TokenFile)
+	case u.Scheme == "http" && !Loopback(u.Hostname()):
+		return fmt.Errorf("%s %q: only https may leave this machine", f.Address, address)
+	}
+	return nil
+}
+
+// Fix says what a person can do about a request that failed; "" where the error says it already.
+func (f Flags) Fix(status int, err error) string {
+	var unknown x509.UnknownAuthorityError
+	var invalid x509.CertificateInvalidError
+	var name x509.HostnameError
+	var record tls.RecordHeaderError
+	var dns *net.DNSError
+	switch {
+	case status == http.StatusUnauthorized:
+		return fmt.Sprintf("give a login that the server knows in %s (user:password, as in its web configuration)", f.TokenFile)
+	case status == http.StatusForbidden:
+		return fmt.Sprintf("the login in %s may not do this", f.TokenFile)
+	case status == http.StatusNotFound, status == http.StatusMethodNotAllowed, status/100 == 3:
+		return fmt.Sprintf("is the address in %s the right one?", f.Address)
+	case err == nil:
+		return ""
+	case errors.As(err, &unknown):
+		return fmt.Sprintf("give the authority that signed the server's certificate in %s", f.CAFile)
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "renew the server's certificate, or set this machine's clock if that is wrong"
+	case errors.As(err, &name):
+		return fmt.Sprintf("ask for a name that is in the server's certificate with %s", f.Address)
+	case errors.As(err, &record), strings.Contains(err.Error(), "gave HTTP response to HTTPS client"):
+		return fmt.Sprintf("there is plain HTTP at that address: is https in %s right?", f.Address)
+	case errors.Is(err, unix.ECONNREFUSED):
+		return fmt.Sprintf("is the server running, and the address in %s the right one?", f.Address)
+	case errors.As(err, &dns):
+		return fmt.Sprintf("the name in %s is not known here", f.Address)
+	}
+	return ""
+}
+
+// WithFix appends what can be done.
+func WithFix(err error, fix string) error {
+	if err == nil || fix == "" {
+		return err
+	}
+	return fmt.Errorf("%w: %s", err, fix)
+}
+
+// Loopback says whether a host is this machine by its name.
+func Loopback(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil && ip.Unmap().IsLoopback()
+}
+
+// SameServer says whether two addresses are of one server.
+func SameServer(a, b string) bool {
+	x, err := url.Parse(a)
+	if err != nil {
+		return false
+	}
+	y, err := url.Parse(b)
+	return err == nil && x.Scheme == y.Scheme && strings.EqualFold(x.Host, y.Host)
+}
+
+var userinfo = regexp.MustCompile(`^([^/]*//)?.*@`)
+
+// Redact hides the login in an address, in one that cannot be read too.
+func Redact(address string) string {
+	if u, err := url.Parse(address); err == nil && u.Host != "" {
+		return u.Redacted()
+	}
+	return userinfo.ReplaceAllString(address, "${1}xxxxx@")
+}

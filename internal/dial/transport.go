@@ -1,0 +1,140 @@
+package dial
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+)
+
+// Options say who we are and what is kept. All may be left out.
+type Options struct {
+	Flags Flags
+	// CAFile is a PEM file with the certificate authority; empty: the system's.
+	CAFile string
+	// TokenFile holds user:password or a token, in one line; empty: no login.
+	TokenFile string
+	// Authorize makes the Authorization header of what TokenFile holds; nil: as Authorize does.
+	Authorize func(text string) string
+	// Patience is how long a connection may take to come about, and its TLS after that; zero: 5 s.
+	Patience time.Duration
+	// Next sends the requests with their login on; nil: connections of our own.
+	Next http.RoundTripper
+	// Logger hears of logins that were read again; nil: nobody does.
+	Logger *slog.Logger
+}
+
+// Transport is an http.RoundTripper that sends requests with a login.
+type Transport struct {
+	login *login
+	to    string // the address that all connections lead to; empty: where the request's host says
+
+	mu     sync.Mutex
+	config *tls.Config
+	next   http.RoundTripper
+}
+
+// New reads the files.
+func New(o Options) (*Transport, error) {
+	o.Patience = cmp.Or(o.Patience, 5*time.Second)
+	if o.Authorize == nil {
+		o.Authorize = Authorize
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	t := &Transport{login: &login{opts: o}}
+	return t, t.Read()
+}
+
+// Plain is a Transport without a login.
+func Plain() *Transport {
+	t, _ := New(Options{}) // only files can fail
+	return t
+}
+
+// Read reads the files now, as one does when a server has refused the login.
+func (t *Transport) Read() error {
+	t.login.mu.Lock()
+	defer t.login.mu.Unlock()
+	return t.login.read()
+}
+
+// Client is a client that follows no redirects: they keep a login from going where nobody sent it. Its deadlines are the callers'.
+func Client(rt http.RoundTripper) *http.Client {
+	return &http.Client{Transport: rt, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+// ClientTo is a client with the same login and connections of its own, which all lead to one address whatever the host of the request
+// is: Host header and TLS name stay that host's. Without an address the host says where, as usual.
+func (t *Transport) ClientTo(address string) *http.Client {
+	return Client(&Transport{login: t.login, to: address})
+}
+
+// current returns what a request is to be sent with. Under another authority all connections are new.
+func (t *Transport) current() (auth string, next http.RoundTripper) {
+	auth, config := t.login.current()
+	if o := &t.login.opts; o.Next != nil {
+		return auth, o.Next
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.config != config {
+		if t.next != nil {
+			closeIdle(t.next)
+		}
+		t.config, t.next = config, t.connections(config)
+	}
+	return auth, t.next
+}
+
+func (t *Transport) connections(config *tls.Config) *http.Transport {
+	o := &t.login.opts
+	dialer := &net.Dialer{Timeout: o.Patience}
+	out := &http.Transport{TLSClientConfig: config, Proxy: http.ProxyFromEnvironment, DialContext: dialer.DialContext, TLSHandshakeTimeout: o.Patience,
+		MaxIdleConnsPerHost: 8, IdleConnTimeout: 90 * time.Second, ForceAttemptHTTP2: true}
+	if t.to != "" {
+		out.Proxy = nil
+		out.DialContext = func(ctx context.Context, network, host string) (net.Conn, error) {
+			_, port, err := net.SplitHostPort(host)
+			if err != nil {
+				return nil, err
+			}
+			return dialer.DialContext(ctx, network, net.JoinHostPort(t.to, port))
+		}
+	}
+	return out
+}
+
+// RoundTrip sends a request.
+func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	auth, next := t.current()
+	if auth != "" {
+		r = r.Clone(r.Context())
+		r.Header.Set("Authorization", auth)
+	}
+	return next.RoundTrip(r)
+}
+
+// CloseIdleConnections passes the wish on.
+func (t *Transport) CloseIdleConnections() {
+	_, next := t.current()
+	closeIdle(next)
+}
+
+func closeIdle(rt http.RoundTripper) {
+	if c, ok := rt.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
+
+// Proxied says whether requests to an address go by a proxy, which looks the host up itself.
+func Proxied(u *url.URL) bool {
+	proxy, err := http.ProxyFromEnvironment(&http.Request{URL: u})
+	return proxy != nil || err != nil
+}
