@@ -17,6 +17,7 @@ import (
 	"plimsoll.dev/plimsoll/aggregator/live"
 	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/remotewrite"
 )
 
 // picture is a receiver in front of a live picture, on one registry.
@@ -46,14 +47,14 @@ func TestIntoThePicture(t *testing.T) {
 				}
 			}
 		}
-		header := map[string]string{LaneHeader: LiveLane}
+		header := map[string]string{remotewrite.LaneHeader: remotewrite.LiveLane}
 		if i%10 == 0 {
 			header = nil
 		} else {
 			b.Groups = b.Groups[:2]
 			b.Groups[0].Points = b.Groups[0].Points[:2]
 		}
-		body, err := Encode(b)
+		body, err := remotewrite.Encode(b)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -74,7 +75,7 @@ func TestIntoThePicture(t *testing.T) {
 		t.Errorf("look: %+v", look)
 	}
 	end := &metric.Batch{Node: "n1", Time: time.Now(), Gaps: []metric.Gap{{Entity: c.Entity, Reason: "gone"}}}
-	body, err := Encode(end)
+	body, err := remotewrite.Encode(end)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +117,7 @@ func BenchmarkLiveLane(b *testing.B) {
 				batch.Groups[g].Points[0] = metric.Point{ID: metric.CPUUsage, T: now.UnixMilli(), V: float64(i) * 0.1234567}
 				batch.Groups[g].Points[1] = metric.Point{ID: metric.MemoryWorkingSet, T: now.UnixMilli(), V: 1e7 + float64(4096*i)}
 			}
-			body, err := Encode(batch)
+			body, err := remotewrite.Encode(batch)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -127,7 +128,7 @@ func BenchmarkLiveLane(b *testing.B) {
 	receive := func() {
 		for _, body := range bodies {
 			req := httptest.NewRequest(http.MethodPost, "/api/v1/write", io.NopCloser(bytes.NewReader(body)))
-			SetLiveHeader(req.Header, true)
+			remotewrite.SetLiveHeader(req.Header, true)
 			w := httptest.NewRecorder()
 			r.ServeHTTP(w, req)
 			if w.Code != 204 {

@@ -1,6 +1,6 @@
 // Package ingest receives remote write, 2.0 and 1.0, from collectors and from anything else that speaks it, turns
 // the series that the catalogue knows into batches, one for each node, and hands them to the live picture and
-// to the history. It is the only importer of client_golang's remote write library.
+// to the history.
 //
 // Series are told apart by the labels of internal/metric; other labels are not looked at. What the catalogue does
 // not have (other metrics, histograms, exemplars) is left out and counted, as a sender's relabelling would: that is no
@@ -18,16 +18,6 @@ import (
 
 	"plimsoll.dev/plimsoll/internal/metric"
 )
-
-// LaneHeader names the lane that a request belongs to. Collectors send "live" on the live lane; everything
-// else is history.
-const LaneHeader = "Plimsoll-Lane"
-
-// LiveLane is the value of LaneHeader for batches that are for the live picture only.
-const LiveLane = "live"
-
-// LiveFullLane is the same for a batch of everything: the history has it from elsewhere, and its pace is the slow one's.
-const LiveFullLane = "live-full"
 
 // Sink takes what was received. It may keep the batch.
 type Sink interface {

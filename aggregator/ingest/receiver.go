@@ -169,8 +169,8 @@ func interrupted(req *http.Request, err error) error {
 
 // lanesOf says whether a request is for the live picture alone, and which of its two lanes it came by.
 func lanesOf(h http.Header) (fast, full bool) {
-	lane := h.Get(LaneHeader)
-	return lane == LiveLane, lane == LiveFullLane
+	lane := h.Get(remotewrite.LaneHeader)
+	return lane == remotewrite.LiveLane, lane == remotewrite.LiveFullLane
 }
 
 func (r *Receiver) store(req *http.Request, version remotewrite.Version) (written int, err error) {
@@ -178,13 +178,13 @@ func (r *Receiver) store(req *http.Request, version remotewrite.Version) (writte
 	fast, full := lanesOf(req.Header)
 	liveOnly, lane := fast || full, "history"
 	if liveOnly {
-		lane = LiveLane
+		lane = remotewrite.LiveLane
 	}
 	c, err := r.unpack(req, version, fast)
 	if err != nil {
 		return 0, err
 	}
-	refused := r.senders.claim(c.node, req.Header.Get(SourceHeader), host(req.RemoteAddr), now)
+	refused := r.senders.claim(c.node, req.Header.Get(remotewrite.SourceHeader), host(req.RemoteAddr), now)
 	if refused != nil && liveOnly {
 		return 0, serve.Errorf(http.StatusConflict, "%w", refused)
 	}

@@ -103,7 +103,7 @@ func TestRoundTrip(t *testing.T) {
 	live, history := &keeper{}, &keeper{}
 	r := receiver(t, Options{Live: live, History: history})
 	want := sampleBatch(time.Now())
-	body, err := Encode(want)
+	body, err := remotewrite.Encode(want)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func TestRoundTrip(t *testing.T) {
 	if d := cmp.Diff(want.Groups, got.Groups); d != "" || got.Node != "n1" || got.Fast {
 		t.Errorf("node %q, fast %v, difference:\n%s", got.Node, got.Fast, d)
 	}
-	post(r, body, map[string]string{LaneHeader: LiveLane})
+	post(r, body, map[string]string{remotewrite.LaneHeader: remotewrite.LiveLane})
 	if len(history.batches) != 1 || len(live.batches) != 2 || !live.batches[1].Fast {
 		t.Errorf("live lane: %d to the history, %d live", len(history.batches), len(live.batches))
 	}
@@ -194,12 +194,12 @@ func TestCadvisorNames(t *testing.T) {
 
 func TestRefused(t *testing.T) {
 	now := time.Now()
-	good, err := Encode(sampleBatch(now))
+	good, err := remotewrite.Encode(sampleBatch(now))
 	if err != nil {
 		t.Fatal(err)
 	}
 	future := sampleBatch(now.Add(time.Hour))
-	futureBody, _ := Encode(future)
+	futureBody, _ := remotewrite.Encode(future)
 	noLabels := snappy.Encode(nil, v1(1, now.UnixMilli(), "__name__", "pod_cpu_usage_seconds_total"))
 	badRef := v2([]string{"", "a"}, []uint32{1, 9})
 	odd := v2([]string{"", "a"}, []uint32{1})
@@ -260,7 +260,7 @@ func TestPartial(t *testing.T) {
 	b := sampleBatch(now)
 	b.Groups[0].Points[0].T += 3600_000
 	b.Groups[0].Points[1].V = math.NaN()
-	body, _ := Encode(b)
+	body, _ := remotewrite.Encode(b)
 	w := post(r, body, nil)
 	if w.Code != 400 || w.Header().Get("X-Prometheus-Remote-Write-Samples-Written") != "10" || live.one(t).Samples() != 10 {
 		t.Errorf("code %d, headers %v, body %q, %d samples", w.Code, w.Header(), w.Body, live.one(t).Samples())
@@ -275,7 +275,7 @@ func TestStaleMarkers(t *testing.T) {
 	gone := b.Groups[0].Entity
 	b.Groups, b.Time = b.Groups[1:], now
 	b.Gaps = []metric.Gap{{Entity: gone, Reason: "gone"}, {Entity: b.Groups[0].Entity, Reason: "gone"}}
-	body, err := Encode(b)
+	body, err := remotewrite.Encode(b)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -291,7 +291,7 @@ func TestStaleMarkers(t *testing.T) {
 func TestSinkErrors(t *testing.T) {
 	live, history := &keeper{}, &keeper{err: errors.New("the disk is full")}
 	r := receiver(t, Options{Live: live, History: history})
-	body, _ := Encode(sampleBatch(time.Now()))
+	body, _ := remotewrite.Encode(sampleBatch(time.Now()))
 	w := post(r, body, nil)
 	if w.Code != 503 || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), "the disk is full") || w.Header().Get("X-Prometheus-Remote-Write-Samples-Written") != "0" {
 		t.Errorf("code %d, headers %v, body %q", w.Code, w.Header(), w.Body)
@@ -308,7 +308,7 @@ func TestInFlight(t *testing.T) {
 		<-leave
 		return nil
 	})}, func(l *limits) { l.inFlight = 1 })
-	body, _ := Encode(sampleBatch(time.Now()))
+	body, _ := remotewrite.Encode(sampleBatch(time.Now()))
 	done := make(chan int)
 	go func() { done <- post(r, body, nil).Code }()
 	<-entered
@@ -380,7 +380,7 @@ func mustDecode(t testing.TB, b []byte) []byte {
 // FuzzReceiver feeds both versions with anything, raw and well compressed.
 func FuzzReceiver(f *testing.F) {
 	now := time.Now()
-	good, err := Encode(sampleBatch(now))
+	good, err := remotewrite.Encode(sampleBatch(now))
 	if err != nil {
 		f.Fatal(err)
 	}

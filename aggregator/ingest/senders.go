@@ -10,10 +10,6 @@ import (
 	"time"
 )
 
-// SourceHeader names the process that sends: any text that no other process has. By it two collectors that were given the
-// same node's name are told apart from one that was started again.
-const SourceHeader = "Plimsoll-Source"
-
 // Reasons of a Trouble.
 const (
 	NameTaken     = "NodeNameTaken"

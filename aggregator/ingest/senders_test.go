@@ -16,16 +16,17 @@ import (
 	"time"
 
 	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/remotewrite"
 )
 
 // send posts a batch of a second's readings as a process does, taken so far ahead of the present.
 func send(t *testing.T, r *Receiver, source, lane string, ahead time.Duration) (code int, text string) {
 	t.Helper()
-	body, err := Encode(sampleBatch(time.Now().Add(ahead)))
+	body, err := remotewrite.Encode(sampleBatch(time.Now().Add(ahead)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := post(r, body, map[string]string{SourceHeader: source, LaneHeader: lane})
+	w := post(r, body, map[string]string{remotewrite.SourceHeader: source, remotewrite.LaneHeader: lane})
 	return w.Code, w.Body.String()
 }
 
@@ -49,13 +50,13 @@ func TestTwoCollectorsOfOneName(t *testing.T) {
 		live, history := &keeper{}, &keeper{}
 		r := receiver(t, Options{Live: live, History: history})
 		for _, s := range []string{"a", "a", "b", "b"} { // b is a started again
-			if code, text := send(t, r, s, LiveLane, 0); code != 204 {
+			if code, text := send(t, r, s, remotewrite.LiveLane, 0); code != 204 {
 				t.Fatal(s, code, text)
 			}
 		}
 		wantTroubles(t, r, "")
 		shown := len(live.batches)
-		if code, text := send(t, r, "a", LiveLane, 0); code != 409 || !strings.Contains(text, "--node") || !strings.Contains(text, `"n1"`) {
+		if code, text := send(t, r, "a", remotewrite.LiveLane, 0); code != 409 || !strings.Contains(text, "--node") || !strings.Contains(text, `"n1"`) {
 			t.Errorf("got %d %q", code, text)
 		}
 		if code, _ := send(t, r, "a", "", 0); code != 204 || len(history.batches) != 1 {
@@ -64,13 +65,13 @@ func TestTwoCollectorsOfOneName(t *testing.T) {
 		if len(live.batches) != shown {
 			t.Errorf("%d batches of the one that is refused are shown", len(live.batches)-shown)
 		}
-		if code, _ := send(t, r, "b", LiveLane, 0); code != 204 {
+		if code, _ := send(t, r, "b", remotewrite.LiveLane, 0); code != 204 {
 			t.Errorf("the one that came last got %d", code)
 		}
 		wantTroubles(t, r, "--node", NameTaken)
 		time.Sleep(silentAfter + time.Second)
 		wantTroubles(t, r, "")
-		if code, text := send(t, r, "a", LiveLane, 0); code != 204 { // b was silent
+		if code, text := send(t, r, "a", remotewrite.LiveLane, 0); code != 204 { // b was silent
 			t.Error(code, text)
 		}
 		wantTroubles(t, r, "")
@@ -87,14 +88,14 @@ func TestClockOff(t *testing.T) {
 			r := receiver(t, Options{Live: &keeper{}, History: &keeper{}})
 			for range clockTimes {
 				wantTroubles(t, r, "")
-				send(t, r, "a", LiveLane, c.off)
+				send(t, r, "a", remotewrite.LiveLane, c.off)
 				time.Sleep(time.Second)
 			}
 			wantTroubles(t, r, c.word, c.reason)
 			if code, text := send(t, r, "a", "", c.off); c.off < 10*time.Minute && code != 204 {
 				t.Errorf("history with a clock off by %s: got %d %q", c.off, code, text)
 			}
-			send(t, r, "a", LiveLane, 0)
+			send(t, r, "a", remotewrite.LiveLane, 0)
 			wantTroubles(t, r, "")
 		})
 	}
@@ -108,7 +109,7 @@ func TestLabelsAreBounded(t *testing.T) {
 		e := *b.Groups[0].Entity
 		e.Image = fmt.Sprint(i, strings.Repeat("x", 1000))
 		b.Groups[0].Entity = &e
-		body, err := Encode(b)
+		body, err := remotewrite.Encode(b)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -147,7 +148,7 @@ func TestLanesDoNotTakeEachOthersPlaces(t *testing.T) {
 	if code, _ := send(t, r, "a", "", 0); code != http.StatusTooManyRequests {
 		t.Errorf("a third of the history lane: got %d", code)
 	}
-	if code, text := send(t, r, "a", LiveLane, 0); code != 204 {
+	if code, text := send(t, r, "a", remotewrite.LiveLane, 0); code != 204 {
 		t.Errorf("live lane: got %d %s", code, text)
 	}
 	close(history.wait)
@@ -161,7 +162,7 @@ func TestLanesDoNotTakeEachOthersPlaces(t *testing.T) {
 	}
 	defer conn.Close()
 	req := httptest.NewRequest(http.MethodPost, "/", nil)
-	SetLiveHeader(req.Header, true)
+	remotewrite.SetLiveHeader(req.Header, true)
 	var head bytes.Buffer
 	fmt.Fprint(&head, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n")
 	_ = req.Header.Write(&head)
@@ -187,7 +188,7 @@ func TestNotTakenIsToldOnce(t *testing.T) {
 		if code, _ := send(t, r, "a", "", 0); code != 503 {
 			t.Fatalf("got %d", code)
 		}
-		send(t, r, "a", LiveLane, 0) // which the live picture takes all the same
+		send(t, r, "a", remotewrite.LiveLane, 0) // which the live picture takes all the same
 	}
 	history.err = nil
 	for range 3 {
@@ -197,7 +198,7 @@ func TestNotTakenIsToldOnce(t *testing.T) {
 		t.Errorf("got %d lines: %s", got, logs.String())
 	}
 	logs.Reset()
-	body, err := Encode(sampleBatch(time.Now()))
+	body, err := remotewrite.Encode(sampleBatch(time.Now()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,7 +208,7 @@ func TestNotTakenIsToldOnce(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	req := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(body)).WithContext(ctx)
-	SetLiveHeader(req.Header, true)
+	remotewrite.SetLiveHeader(req.Header, true)
 	w := httptest.NewRecorder()
 	if r.ServeHTTP(w, req); w.Code != gone || logs.Len() != 0 {
 		t.Errorf("a client that went away: got %d and %s", w.Code, logs.String())

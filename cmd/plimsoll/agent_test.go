@@ -16,7 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"plimsoll.dev/plimsoll/aggregator/ingest"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/remotewrite"
 )
@@ -188,7 +187,7 @@ func TestServerTakesABacklogOfDays(t *testing.T) {
 	send := func(node string, at time.Time) {
 		t.Helper()
 		e := &metric.Entity{Level: metric.Node, Node: node}
-		body, err := ingest.Encode(&metric.Batch{Node: node, Time: at, Groups: []metric.Group{{Entity: e, Points: []metric.Point{{ID: metric.MemoryWorkingSet, T: at.UnixMilli(), V: 1}}}}})
+		body, err := remotewrite.Encode(&metric.Batch{Node: node, Time: at, Groups: []metric.Group{{Entity: e, Points: []metric.Point{{ID: metric.MemoryWorkingSet, T: at.UnixMilli(), V: 1}}}}})
 		if err != nil {
 			t.Fatal(err)
 		}

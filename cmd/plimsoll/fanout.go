@@ -14,9 +14,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"plimsoll.dev/plimsoll/aggregator/ingest"
 	"plimsoll.dev/plimsoll/internal/dial"
 	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/remotewrite"
 )
 
 // liveSender sends the newest batch to one server. A batch that comes while one is under way replaces the one that
@@ -104,7 +104,7 @@ func (s *liveSender) run(ctx context.Context) error {
 
 // send posts one batch; nil if it arrived.
 func (s *liveSender) send(ctx context.Context, b *metric.Batch) *liveFailure {
-	body, err := ingest.Encode(b)
+	body, err := remotewrite.Encode(b)
 	if err != nil {
 		return &liveFailure{reason: "refused", err: err}
 	}
@@ -114,8 +114,8 @@ func (s *liveSender) send(ctx context.Context, b *metric.Batch) *liveFailure {
 	if err != nil {
 		return &liveFailure{reason: "refused", err: err}
 	}
-	ingest.SetLiveHeader(req.Header, b.Fast)
-	req.Header.Set(ingest.SourceHeader, s.source)
+	remotewrite.SetLiveHeader(req.Header, b.Fast)
+	req.Header.Set(remotewrite.SourceHeader, s.source)
 	resp, err := s.http.Do(req)
 	if err != nil {
 		return &liveFailure{reason: "unreachable", err: dial.WithFix(err, serverFlags.Fix(0, err))}

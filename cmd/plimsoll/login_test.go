@@ -14,7 +14,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"plimsoll.dev/plimsoll/aggregator/ingest"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/remotewrite"
 )
@@ -116,7 +115,7 @@ func TestLanesHaveTheirOwnConnections(t *testing.T) {
 	type arrival struct{ lane, from string }
 	seen := make(chan arrival, 1000)
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		lane := r.Header.Get(ingest.LaneHeader)
+		lane := r.Header.Get(remotewrite.LaneHeader)
 		if r.ProtoMajor != 2 {
 			lane = r.Proto
 		}
@@ -137,7 +136,7 @@ func TestLanesHaveTheirOwnConnections(t *testing.T) {
 		select {
 		case a := <-seen:
 			switch a.lane {
-			case ingest.LiveLane:
+			case remotewrite.LiveLane:
 				live[a.from] = true
 			case "":
 				history[a.from] = true

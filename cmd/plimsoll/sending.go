@@ -13,8 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"plimsoll.dev/plimsoll/aggregator/api"
-	"plimsoll.dev/plimsoll/aggregator/ingest"
 	"plimsoll.dev/plimsoll/internal/dial"
+	"plimsoll.dev/plimsoll/internal/remotewrite"
 	"plimsoll.dev/plimsoll/internal/serve"
 	"plimsoll.dev/plimsoll/internal/store"
 	"plimsoll.dev/plimsoll/internal/store/remote"
@@ -73,7 +73,7 @@ func (o *agentOptions) historyEnd(history, source string, log *slog.Logger) (rem
 	login := dial.Options{Flags: historyFlags, CAFile: o.historyCAFile, TokenFile: o.historyTokenFile, Logger: logOf(log, "login")}
 	if slices.ContainsFunc(o.servers, func(s string) bool { return dial.SameServer(s, history) }) {
 		login.Flags, login.CAFile, login.TokenFile = serverFlags, o.caFile, o.tokenFile
-		end.Headers.Set(ingest.SourceHeader, source)
+		end.Headers.Set(remotewrite.SourceHeader, source)
 	}
 	transport, err := dial.New(login)
 	if err != nil {
