@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"encoding/pem"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -12,33 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
-	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/remotewrite"
 )
-
-// A server that fails in another way than before is told of again, with what can be done, and the same failure is not.
-func TestLiveLaneTellsEachFailureOnce(t *testing.T) {
-	status := 0
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
-	defer server.Close()
-	var logs bytes.Buffer
-	log := slog.New(slog.NewTextHandler(&logs, nil))
-	f := newFanout([]string{server.URL}, "", server.Client(), "me", log, prometheus.NewRegistry(), &lifecycle{})
-	s, b := f[0], &metric.Batch{Node: "n1", Time: time.Now(), Fast: true}
-	for _, c := range []struct {
-		status, lines int
-		word          string
-	}{{503, 1, "503"}, {503, 1, "503"}, {401, 2, "--server-token-file"}, {401, 2, "--server-token-file"}, {204, 3, "again"}} {
-		status = c.status
-		s.settle(t.Context(), s.send(t.Context(), b))
-		lines := strings.Split(strings.TrimSpace(logs.String()), "\n")
-		if len(lines) != c.lines || !strings.Contains(lines[len(lines)-1], c.word) {
-			t.Errorf("after %d: got %q, want %d lines, the last with %q", c.status, lines, c.lines, c.word)
-		}
-	}
-}
 
 // A file that cannot be used, and a login in an address, are told by the flag of the one who reads it.
 func TestEachReaderNamesItsOwnFlag(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"plimsoll.dev/plimsoll/aggregator/api"
+	"plimsoll.dev/plimsoll/collector/fanout"
 	"plimsoll.dev/plimsoll/internal/dial"
 	"plimsoll.dev/plimsoll/internal/remotewrite"
 	"plimsoll.dev/plimsoll/internal/serve"
@@ -39,9 +41,14 @@ func (o *agentOptions) openSinks(log *slog.Logger, reg prometheus.Registerer, li
 		history = strings.TrimSuffix(o.servers[0], "/") + "/api/v1/write"
 	}
 	if len(o.servers) > 0 {
-		f := newFanout(o.servers, history, dial.Client(login), source, logOf(log, "live"), reg, life)
+		f, err := fanout.New(fanout.Options{Servers: o.servers, History: history, Source: source, Client: login.ClientTo, Resolver: net.DefaultResolver,
+			Flags: serverFlags, Logger: logOf(log, "live"), Registerer: reg})
+		if err != nil {
+			return nil, err
+		}
+		life.runs("live lane", f.Run)
 		out.live = f
-		out.checks = append(out.checks, serve.Check{Name: "live", Test: f.health})
+		out.checks = append(out.checks, serve.Check{Name: "live", Test: f.Health})
 	}
 	switch {
 	case o.influx.url != "":
