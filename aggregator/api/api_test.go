@@ -192,7 +192,7 @@ func TestBadRequests(t *testing.T) {
 		{"overview?limt=3", 400, `unknown parameter "limt": allowed are limit, q, sort`},
 		{"overview?limit=1&limit=2", 400, `parameter "limit" is given 2 times`},
 		{"overview?a=%zz", 400, `cannot read the query "a=%zz"`},
-		{"containers?sort=pain", 400, `sort "pain" is not known: allowed are hurt, cpu,`},
+		{"containers?sort=pain", 400, `sort "pain" is not known: allowed are score, cpu,`},
 		{"containers?q=" + strings.Repeat("x", 201), 400, "q is 201 bytes long: at most 200"},
 		{"nodes?x=1", 400, `unknown parameter "x": this path takes none`},
 		{"missing?x=1", 400, `unknown parameter "x"`},

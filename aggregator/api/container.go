@@ -79,15 +79,15 @@ func restarts(it *live.Item) *float64 {
 }
 
 // sortKeys are the orders that ?sort= allows, the default first.
-var sortKeys = [...]string{"hurt", "cpu", "memory", "throttled", "pressure", "oom", "restarts", "disk", "network", "name"}
+var sortKeys = [...]string{"score", "cpu", "memory", "throttled", "pressure", "oom", "restarts", "disk", "network", "name"}
 
 // sortContainers puts rows in order: the largest first, what is not known last; equals by CPU use, then by
 // title and path, so that the same rows always come in the same order.
 func sortContainers(rows []*Container, key string) {
 	by := func(c *Container) *float64 { return nil }
 	switch key {
-	case "hurt":
-		by = func(c *Container) *float64 { return &c.Hurt }
+	case "score":
+		by = func(c *Container) *float64 { return &c.Score }
 	case "cpu":
 		by = func(c *Container) *float64 { return c.CPU }
 	case "memory":
@@ -153,12 +153,12 @@ func (p *params) selection() selection {
 	return selection{words: p.words("q"), sort: p.oneOf("sort", sortKeys[:]...), limit: p.whole("limit", maxLimit, maxLimit)}
 }
 
-// of picks rows, which are in the order of hurt; it does not change them.
+// of picks rows, which are in the order of their scores; it does not change them.
 func (s selection) of(rows []*Container) []Container {
 	if s.words != "" {
 		rows = slices.DeleteFunc(slices.Clone(rows), func(c *Container) bool { return !found(c, s.words) })
 	}
-	if s.sort != "hurt" {
+	if s.sort != "score" {
 		rows = slices.Clone(rows)
 		sortContainers(rows, s.sort)
 	}

@@ -80,21 +80,21 @@ func newPicture(snap *live.Snapshot, k *kills, members map[replicaKey]*cluster.M
 			c.Restarts = num(float64(m.Restarts), true, decCount)
 			m.CPU, m.Memory = c.CPU, c.WorkingSet
 		}
-		a := acheOf(it, m, k, snap.Time)
+		a := eventsOf(it, m, k, snap.Time)
 		if a.ended = ended(it, fresh); a.ended {
 			p.ended[keyOfEntity(it.Entity)] = true
 			if snap.Time.Sub(it.Gap.Since) > linger {
 				continue
 			}
 		}
-		c.Hurt, c.Why = hurt(&c, a)
+		c.Score, c.Why = scoreOf(&c, a)
 		if c.Why == "" && unaccounted(it, snap.Time) {
 			c.Why = "its CPU is not accounted for"
 		}
 		p.containers = append(p.containers, &c)
 		p.byKey[keyOfEntity(it.Entity)] = &c
 	}
-	sortContainers(p.containers, "hurt")
+	sortContainers(p.containers, "score")
 	for _, it := range snap.Nodes {
 		n := nodeOf(it)
 		if mute[n.Name] {
@@ -144,10 +144,10 @@ func ended(it *live.Item, fresh map[string]bool) bool {
 	return it.Gap != nil && (it.Gap.Reason == "gone" || it.Gap.Reason == "stale" && fresh[it.Entity.Node])
 }
 
-// acheOf looks up what the row does not show. A replica that comes back under its name after the workload had
+// eventsOf looks up what the row does not show. A replica that comes back under its name after the workload had
 // been scaled down was not restarted; whoever runs it knows. Nor was a plain cgroup that somebody made anew.
-func acheOf(it *live.Item, m *cluster.Member, k *kills, now time.Time) ache {
-	var a ache
+func eventsOf(it *live.Item, m *cluster.Member, k *kills, now time.Time) events {
+	var a events
 	a.killed, a.wasKill = k.age(it.Entity, now)
 	var since time.Time
 	switch r := it.Entity.Runtime; {
@@ -207,6 +207,6 @@ func (p *picture) members(w *live.Item) []Container {
 			}
 		}
 	}
-	sortContainers(out, "hurt")
+	sortContainers(out, "score")
 	return copies(out)
 }

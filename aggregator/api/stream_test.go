@@ -345,7 +345,7 @@ func TestHeartbeat(t *testing.T) {
 // Streams with the same view share one frame.
 func TestFramesAreShared(t *testing.T) {
 	a := newAPI(t, nil)
-	v := view{sel: selection{sort: "hurt", limit: 1}}
+	v := view{sel: selection{sort: "score", limit: 1}}
 	one, _ := a.hub.add(v)
 	two, _ := a.hub.add(v)
 	p := publisher{api: a, recent: map[workloadKey]recent{}}
@@ -387,7 +387,7 @@ func BenchmarkTick(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	s, _ := a.hub.add(view{sel: selection{sort: "hurt", limit: maxLimit}})
+	s, _ := a.hub.add(view{sel: selection{sort: "score", limit: maxLimit}})
 	p := publisher{api: a, recent: map[workloadKey]recent{}}
 	for b.Loop() {
 		p.publish(context.Background(), time.Now())

@@ -89,8 +89,8 @@ type Container struct {
 	DiskWrite      *float64     `json:"diskWrite"`
 	NetReceive     *float64     `json:"netReceive"`
 	NetTransmit    *float64     `json:"netTransmit"`
-	Hurt           float64      `json:"hurt"` // 0 to 1: the order of the list
-	Why            string       `json:"why"`  // what hurts, in a few words: "throttled 31 %"; "" when nothing does
+	Score          float64      `json:"score"` // 0 to 1: the order of the list
+	Why            string       `json:"why"`   // what hurts, in a few words: "throttled 31 %"; "" when nothing does
 	Gap            *cluster.Gap `json:"gap"`
 }
 

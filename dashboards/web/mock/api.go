@@ -76,7 +76,7 @@ func (w *world) overview(t float64, q string, most int) map[string]any {
 			rows = append(rows, w.row(b, t))
 		}
 	}
-	sort.SliceStable(rows, func(i, j int) bool { return rows[i]["hurt"].(float64) > rows[j]["hurt"].(float64) })
+	sort.SliceStable(rows, func(i, j int) bool { return rows[i]["score"].(float64) > rows[j]["score"].(float64) })
 	node := w.node(t, all)
 	scaled := []any{}
 	if w.boxes != nil {
@@ -118,7 +118,7 @@ func (w *world) row(b box, t float64) map[string]any {
 		"namespace": b.ns, "workload": b.workload, "workloadKind": b.kind, "pod": b.pod, "name": b.name, "title": b.title, "runtime": b.runtime,
 		"image": b.image, "id": "/" + b.ns + "/" + b.pod, "node": "node-7", "started": stamp(math.Floor(t/period)*period - 3600*hash(b.title)),
 		"cpuLimit": nil, "cpuRequest": nil, "memoryLimit": nil, "oomKills": 0, "restarts": 0, "processes": math.Ceil(9 * hash(b.title)),
-		"hurt": 0.0, "why": "", "gap": nil,
+		"score": 0.0, "why": "", "gap": nil,
 	}
 	for k, name := range map[string]string{
 		"cpu": "cpu_usage_seconds_total", "workingSet": "memory_working_set_bytes", "throttled": "cpu_cfs_throttled_periods_total",
@@ -152,7 +152,7 @@ func (w *world) hurts(b box, r map[string]any, t float64) {
 	if b.memLimit > 0 {
 		near = b.memory(t) / (b.memLimit * (1 << 20))
 	}
-	r["hurt"] = max(th, b.pressure(t), (near-.8)*2, *b.orZero(t)/20, 0)
+	r["score"] = max(th, b.pressure(t), (near-.8)*2, *b.orZero(t)/20, 0)
 	switch {
 	case b.use(t) == nil:
 		r["gap"] = map[string]any{"since": stamp(math.Floor(t/900)*900 + 600), "reason": "permission", "detail": "the reader was refused (permission)"}

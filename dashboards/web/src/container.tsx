@@ -39,8 +39,8 @@ export function ContainerPage({ live, data, address, go, view: v }: Props) {
         <p>{c ? <Facts c={c} now={live.now()} /> : `Not running now. ${picture.frame.t.length ? "Below is what is known of it." : ""}`}</p>
       </div>
       {c?.why && !c.gap && (
-        <p class={c.hurt > 0 ? "note hurt" : "note"}>
-          <b>{c.hurt > 0 ? "It hurts" : "To know"}:</b> {tight(c.why)}.
+        <p class={c.score > 0 ? "note hurt" : "note"}>
+          <b>{c.score > 0 ? "It hurts" : "To know"}:</b> {tight(c.why)}.
         </p>
       )}
       {c?.gap && (

@@ -27,7 +27,7 @@ const sorts: Record<string, [string, (c: Container) => Num | string]> = {
 
 /** sorted puts containers in the desired order; without one, in that of what hurts. */
 export function sorted(rows: Container[], sort: string): Container[] {
-  const by = Object.hasOwn(sorts, sort) ? sorts[sort]![1] : (c: Container) => c.hurt;
+  const by = Object.hasOwn(sorts, sort) ? sorts[sort]![1] : (c: Container) => c.score;
   return [...rows].sort((a, b) => {
     const [x, y] = [by(a), by(b)];
     if (typeof x === "string" && typeof y === "string") return x.localeCompare(y, "en", { numeric: true });
@@ -145,7 +145,7 @@ function Row({ p: { row: c }, gone, node, several, address, spark, say, now }: R
           {c.image && ` · ${shortImage(c.image)}`}
           {several && [c.runtime && " · ", c.node]}
           {say && ` · ${say}`}
-          {gone ? ` · ${gone}` : c.why && !c.gap && (c.hurt > 0 ? <em class="why"> · {tight(c.why)}</em> : ` · ${tight(c.why)}`)}
+          {gone ? ` · ${gone}` : c.why && !c.gap && (c.score > 0 ? <em class="why"> · {tight(c.why)}</em> : ` · ${tight(c.why)}`)}
         </small>
         {c.gap && !gone && <small class="gapword">{gapSays(c.gap, now)}</small>}
       </td>

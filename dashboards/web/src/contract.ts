@@ -83,7 +83,7 @@ export interface Container {
   diskWrite: Num;
   netReceive: Num;
   netTransmit: Num;
-  hurt: number;
+  score: number;
   why: string;
   gap: Gap | null;
 }

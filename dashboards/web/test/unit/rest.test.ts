@@ -34,9 +34,9 @@ test("every line asks for a metric of the catalogue, joined into one line", () =
 
 test("rows are sorted by what hurts, or by a column; what is not known goes last", () => {
   const rows = [
-    { title: "b", hurt: 0, cpu: null },
-    { title: "a10", hurt: 0, cpu: 0.1 },
-    { title: "a9", hurt: 0.5, cpu: 0.2 },
+    { title: "b", score: 0, cpu: null },
+    { title: "a10", score: 0, cpu: 0.1 },
+    { title: "a9", score: 0.5, cpu: 0.2 },
   ] as Container[];
   const names = (s: string) => sorted(rows, s).map((c) => c.title).join(" ");
   assert.equal(names(""), "a9 b a10"); // equals stay in the server's order

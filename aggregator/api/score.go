@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// pain is one thing that hurts a container: how much, from 0 to 1, and in words.
-type pain struct {
+// cause is one thing that hurts a container: how much, from 0 to 1, and in words.
+type cause struct {
 	score float64
 	words string
 }
 
-// ache is what the order looks at beside the row itself.
-type ache struct {
+// events is what the order looks at beside the row itself.
+type events struct {
 	killed   time.Duration // since the last OOM kill
 	wasKill  bool
 	restart  time.Duration // since the last restart while Plimsoll watched
@@ -25,7 +25,7 @@ type ache struct {
 
 // The order is the one in which a person on call would look: what has died, what is about to (memory at its
 // limit, stalls for memory), what is being held back (throttled, waiting), what cannot be seen, what runs
-// near its limit. Each pain begins at a threshold with a low score and is full at a level that nobody would
+// near its limit. Each cause begins at a threshold with a low score and is full at a level that nobody would
 // leave alone until morning.
 
 // ramp is 0 below from, lo at from, hi at to and above.
@@ -36,11 +36,11 @@ func ramp(v, from, to, lo, hi float64) float64 {
 	return lo + (hi-lo)*min(1, (v-from)/(to-from))
 }
 
-// hurt weighs a row: the worst pain counts in full, the others together lift it by at most a tenth of what
+// scoreOf weighs a row: the worst cause counts in full, the others together lift it by at most a tenth of what
 // is left to 1. The words are those of the two worst.
-func hurt(c *Container, a ache) (score float64, why string) {
-	pains := painsOf(c, a)
-	slices.SortStableFunc(pains, func(x, y pain) int {
+func scoreOf(c *Container, a events) (score float64, why string) {
+	causes := causesOf(c, a)
+	slices.SortStableFunc(causes, func(x, y cause) int {
 		switch {
 		case x.score > y.score:
 			return -1
@@ -51,7 +51,7 @@ func hurt(c *Container, a ache) (score float64, why string) {
 	})
 	var words []string
 	rest := 0.0
-	for i, p := range pains {
+	for i, p := range causes {
 		if p.score <= 0 {
 			break
 		}
@@ -65,16 +65,16 @@ func hurt(c *Container, a ache) (score float64, why string) {
 	if len(words) == 0 {
 		return 0, ""
 	}
-	worst := pains[0].score
+	worst := causes[0].score
 	score = worst + 0.1*(1-worst)*min(1, rest)
 	return math.Round(score*100) / 100, strings.Join(words, ", ")
 }
 
-func painsOf(c *Container, a ache) []pain {
-	var out []pain
+func causesOf(c *Container, a events) []cause {
+	var out []cause
 	add := func(score float64, format string, args ...any) {
 		if score > 0 {
-			out = append(out, pain{score, fmt.Sprintf(format, args...)})
+			out = append(out, cause{score, fmt.Sprintf(format, args...)})
 		}
 	}
 	if a.wasKill {

@@ -14,10 +14,10 @@ import (
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
-func TestHurtWords(t *testing.T) {
-	f := func(c Container, a ache, want string) {
+func TestScoreWords(t *testing.T) {
+	f := func(c Container, a events, want string) {
 		t.Helper()
-		score, why := hurt(&c, a)
+		score, why := scoreOf(&c, a)
 		if why != want {
 			t.Errorf("got %q (%v), want %q", why, score, want)
 		}
@@ -25,48 +25,48 @@ func TestHurtWords(t *testing.T) {
 			t.Errorf("score %v goes with %q", score, why)
 		}
 	}
-	f(Container{}, ache{}, "")
-	f(Container{CPU: ptr(1.5)}, ache{}, "")
-	f(Container{Throttled: ptr(.31)}, ache{}, "throttled 31 %")
-	f(Container{Throttled: ptr(.019)}, ache{}, "")
-	f(Container{WorkingSet: ptr(92.0), MemoryLimit: ptr(100.0)}, ache{}, "memory 92 % of limit")
-	f(Container{WorkingSet: ptr(79.0), MemoryLimit: ptr(100.0)}, ache{}, "")
-	f(Container{WorkingSet: ptr(79.0), MemoryLimit: ptr(0.0)}, ache{}, "")
-	f(Container{CPU: ptr(.97), CPULimit: ptr(1.0)}, ache{}, "CPU 97 % of limit")
-	f(Container{}, ache{wasKill: true, killed: 2*time.Minute + 10*time.Second}, "OOM kill 2 min ago")
-	f(Container{}, ache{wasKill: true, killed: time.Second}, "OOM kill just now")
-	f(Container{}, ache{wasStart: true, restart: 42 * time.Second}, "restarted 42 s ago")
-	f(Container{CPUPressure: ptr(.5), IOPressure: ptr(.05), MemoryPressure: ptr(.03)}, ache{}, "CPU pressure 50 %, memory pressure 3.0 %")
-	f(Container{Gap: &cluster.Gap{Reason: "permission"}}, ache{}, "no data: permission")
-	f(Container{Gap: &cluster.Gap{Reason: "starting"}}, ache{}, "")
-	f(Container{Gap: &cluster.Gap{Reason: "stale"}}, ache{}, "no data: stale")
-	f(Container{Gap: &cluster.Gap{Reason: "stale"}}, ache{ended: true}, "")
+	f(Container{}, events{}, "")
+	f(Container{CPU: ptr(1.5)}, events{}, "")
+	f(Container{Throttled: ptr(.31)}, events{}, "throttled 31 %")
+	f(Container{Throttled: ptr(.019)}, events{}, "")
+	f(Container{WorkingSet: ptr(92.0), MemoryLimit: ptr(100.0)}, events{}, "memory 92 % of limit")
+	f(Container{WorkingSet: ptr(79.0), MemoryLimit: ptr(100.0)}, events{}, "")
+	f(Container{WorkingSet: ptr(79.0), MemoryLimit: ptr(0.0)}, events{}, "")
+	f(Container{CPU: ptr(.97), CPULimit: ptr(1.0)}, events{}, "CPU 97 % of limit")
+	f(Container{}, events{wasKill: true, killed: 2*time.Minute + 10*time.Second}, "OOM kill 2 min ago")
+	f(Container{}, events{wasKill: true, killed: time.Second}, "OOM kill just now")
+	f(Container{}, events{wasStart: true, restart: 42 * time.Second}, "restarted 42 s ago")
+	f(Container{CPUPressure: ptr(.5), IOPressure: ptr(.05), MemoryPressure: ptr(.03)}, events{}, "CPU pressure 50 %, memory pressure 3.0 %")
+	f(Container{Gap: &cluster.Gap{Reason: "permission"}}, events{}, "no data: permission")
+	f(Container{Gap: &cluster.Gap{Reason: "starting"}}, events{}, "")
+	f(Container{Gap: &cluster.Gap{Reason: "stale"}}, events{}, "no data: stale")
+	f(Container{Gap: &cluster.Gap{Reason: "stale"}}, events{ended: true}, "")
 }
 
 // Worst first, as a person on call would look.
-func TestHurtOrder(t *testing.T) {
+func TestScoreOrder(t *testing.T) {
 	mem := func(share float64) Container { return Container{WorkingSet: ptr(share), MemoryLimit: ptr(1.0)} }
 	cases := []struct {
 		name string
 		c    Container
-		a    ache
+		a    events
 	}{
-		{"killed a minute ago", Container{}, ache{wasKill: true, killed: time.Minute}},
-		{"memory at its limit", mem(.99), ache{}},
-		{"throttled half the time", Container{Throttled: ptr(.5)}, ache{}},
-		{"stalls for memory", Container{MemoryPressure: ptr(.15)}, ache{}},
-		{"memory 92 %", mem(.92), ache{}},
-		{"restarted just now", Container{}, ache{wasStart: true}},
-		{"throttled 15 %", Container{Throttled: ptr(.15)}, ache{}},
-		{"memory 80 %", mem(.8), ache{}},
-		{"not readable", Container{Gap: &cluster.Gap{Reason: "permission"}}, ache{}},
-		{"CPU at its limit", Container{CPU: ptr(.99), CPULimit: ptr(1.0)}, ache{}},
-		{"some wait for a CPU", Container{CPUPressure: ptr(.1)}, ache{}},
-		{"well", Container{CPU: ptr(2.0)}, ache{}},
+		{"killed a minute ago", Container{}, events{wasKill: true, killed: time.Minute}},
+		{"memory at its limit", mem(.99), events{}},
+		{"throttled half the time", Container{Throttled: ptr(.5)}, events{}},
+		{"stalls for memory", Container{MemoryPressure: ptr(.15)}, events{}},
+		{"memory 92 %", mem(.92), events{}},
+		{"restarted just now", Container{}, events{wasStart: true}},
+		{"throttled 15 %", Container{Throttled: ptr(.15)}, events{}},
+		{"memory 80 %", mem(.8), events{}},
+		{"not readable", Container{Gap: &cluster.Gap{Reason: "permission"}}, events{}},
+		{"CPU at its limit", Container{CPU: ptr(.99), CPULimit: ptr(1.0)}, events{}},
+		{"some wait for a CPU", Container{CPUPressure: ptr(.1)}, events{}},
+		{"well", Container{CPU: ptr(2.0)}, events{}},
 	}
 	prev := 2.0
 	for _, c := range cases {
-		got, why := hurt(&c.c, c.a)
+		got, why := scoreOf(&c.c, c.a)
 		if got >= prev {
 			t.Errorf("%s (%s) has %v, not less than the one before it, %v", c.name, why, got, prev)
 		}
@@ -74,8 +74,8 @@ func TestHurtOrder(t *testing.T) {
 	}
 }
 
-// More of any pain never hurts less, and the order does not depend on how the rows came.
-func TestHurtProperties(t *testing.T) {
+// More of any cause never hurts less, and the order does not depend on how the rows came.
+func TestScoreProperties(t *testing.T) {
 	some := rapid.Custom(func(t *rapid.T) *float64 {
 		if rapid.Bool().Draw(t, "known") {
 			return ptr(rapid.Float64Range(0, 1).Draw(t, "v"))
@@ -91,15 +91,15 @@ func TestHurtProperties(t *testing.T) {
 	})
 	rapid.Check(t, func(t *rapid.T) {
 		c := row.Draw(t, "c")
-		before, _ := hurt(&c, ache{})
+		before, _ := scoreOf(&c, events{})
 		for _, p := range []**float64{&c.Throttled, &c.CPUPressure, &c.MemoryPressure, &c.IOPressure, &c.WorkingSet} {
 			if *p == nil {
 				continue
 			}
 			old := *p
 			*p = ptr(min(1, *old+rapid.Float64Range(0, 1).Draw(t, "more")))
-			if after, why := hurt(&c, ache{}); after < before || after > 1 || math.IsNaN(after) {
-				t.Fatalf("more pain: %v after %v (%s)", after, before, why)
+			if after, why := scoreOf(&c, events{}); after < before || after > 1 || math.IsNaN(after) {
+				t.Fatalf("more cause: %v after %v (%s)", after, before, why)
 			}
 			*p = old
 		}
@@ -181,7 +181,7 @@ func TestKillsAreBounded(t *testing.T) {
 	}
 }
 
-func TestRestartHurts(t *testing.T) {
+func TestRestartScores(t *testing.T) {
 	f := func(runtime string, member *cluster.Member, want string, restarts float64) {
 		t.Helper()
 		it := container("demo", "ProcessService", "web", "web-1", runtime, "/x")
@@ -210,7 +210,7 @@ func TestEnded(t *testing.T) {
 	over.Gap = &cluster.Gap{Since: noon.Add(-6 * time.Second), Reason: "stale"}
 	s := snapshotOf([]*live.Item{node}, []*live.Item{alive, over})
 	p := newPicture(s, newKills(), nil)
-	if c := p.containers[1]; c.Title != "demo/web-2" || c.Hurt != 0 || c.Gap == nil || p.node.Containers != 1 {
+	if c := p.containers[1]; c.Title != "demo/web-2" || c.Score != 0 || c.Gap == nil || p.node.Containers != 1 {
 		t.Errorf("got %+v on a node with %d containers", c, p.node.Containers)
 	}
 	if w := p.workloads(nil)[0]; w.Pods != 1 {
