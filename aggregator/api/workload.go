@@ -55,6 +55,9 @@ func (a *API) scaled(now time.Time) []cluster.Scaled {
 	if a.opts.Scaled != nil {
 		out = append(out, a.opts.Scaled(now)...)
 	}
+	for i := range out { // lists of our own, never null: what members use is written into them
+		out[i].Metrics, out[i].Members = slices.Concat([]cluster.Load{}, out[i].Metrics), slices.Concat([]cluster.Member{}, out[i].Members)
+	}
 	slices.SortStableFunc(out, func(x, y cluster.Scaled) int {
 		return cmp.Or(cmp.Compare(x.Namespace, y.Namespace), cmp.Compare(x.Name, y.Name), cmp.Compare(x.Kind, y.Kind))
 	})

@@ -88,10 +88,15 @@ export interface Container {
   gap: Gap | null;
 }
 
-export interface Scaled {
-  namespace: string;
+/** Target names what is scaled. */
+export interface Target {
+  apiVersion?: string;
   kind: string;
+  namespace: string;
   name: string;
+}
+
+export interface Scaled extends Target {
   mode: string;
   min: number;
   max: number;
@@ -101,7 +106,7 @@ export interface Scaled {
   metrics: Load[];
   last: Decision | null;
   change: Decision | null;
-  members: Replica[];
+  members: Member[];
   gap: Gap | null;
   policy: string;
   updated: string | null;
@@ -117,7 +122,7 @@ export interface Load {
   window: number;
 }
 
-export interface Replica {
+export interface Member {
   name: string;
   state: string;
   cpu: Num;
@@ -127,11 +132,8 @@ export interface Replica {
   detail: string;
 }
 
-export interface Decision {
+export interface Decision extends Target {
   time: string;
-  namespace: string;
-  kind: string;
-  name: string;
   action: string;
   from: number;
   to: number;

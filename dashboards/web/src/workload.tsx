@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import type { View } from "./address.ts";
 import { Charts, type NamedMark } from "./charts.tsx";
 import { Table, sorted } from "./containers.tsx";
-import type { Container, Decision, Replica, Scaled } from "./contract.ts";
+import type { Container, Decision, Member, Scaled } from "./contract.ts";
 import { Crumbs, Zoom } from "./crumbs.tsx";
 import { head, Log, Say } from "./decision.tsx";
 import { exact } from "./frame.ts";
@@ -128,7 +128,7 @@ function Absent({ s, present, now }: { s: Scaled; present: Set<string>; now: num
 /** ended says whether a container is what remains of a replica that was taken away: silent, and no longer counted. */
 export const ended = (c: Container, s: Scaled | null) => !!s?.members.length && !!c.gap && !s.members.some((m) => m.name === c.pod);
 
-function inState(m: Replica | undefined, now: number): string {
+function inState(m: Member | undefined, now: number): string {
   if (!m) return "";
   const since = seconds(m.since);
   const restarts = m.restarts ? `, ${m.restarts} ${m.restarts === 1 ? "restart" : "restarts"}` : "";

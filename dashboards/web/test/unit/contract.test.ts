@@ -1,22 +1,30 @@
-// Holds src/contract.ts to aggregator/api/types.go: the same types with the same fields.
+// Holds src/contract.ts to the types that the server writes: the same types with the same fields.
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 
 declare const ROOT: string;
 const go = ROOT + "aggregator/api/types.go";
+const words = ROOT + "internal/cluster/";
 const ts = ROOT + "dashboards/web/src/contract.ts";
 
-/** fields lists each type's fields, by their names in JSON. */
-function fields(text: string, type: RegExp, field: RegExp): Map<string, string[]> {
+/** fields lists each type's fields, by their names in JSON; those of a Target that is embedded in it belong to it. */
+function fields(text: string, type: RegExp, field: RegExp, embeds: RegExp): Map<string, string[]> {
   const out = new Map<string, string[]>();
-  for (const m of text.matchAll(type)) out.set(m[1]!, [...m[2]!.matchAll(field)].map((f) => f[1]!).sort());
+  const whole: string[] = [];
+  for (const m of text.matchAll(type)) {
+    out.set(m[1]!, [...m[2]!.matchAll(field)].map((f) => f[1]!));
+    if (embeds.test(m[0])) whole.push(m[1]!);
+  }
+  for (const name of whole) out.get(name)!.push(...(out.get("Target") ?? []));
+  for (const list of out.values()) list.sort();
   return out;
 }
 
 test("the page reads what the server writes", { skip: !existsSync(go) && "needs aggregator/api/types.go: not in this checkout" }, () => {
-  const server = fields(readFileSync(go, "utf8"), /^type (\w+) struct \{\n([\s\S]*?)^\}/gm, /`json:"(\w+)/g);
-  const page = fields(readFileSync(ts, "utf8"), /^export interface (\w+) \{\n([\s\S]*?)^\}/gm, /^ {2}(\w+)\??:/gm);
+  const files = [...readdirSync(words).filter((f) => f.endsWith(".go") && !f.endsWith("_test.go")).map((f) => words + f), go]; // of two of one name the API's counts
+  const server = fields(files.map((f) => readFileSync(f, "utf8")).join("\n"), /^type (\w+) struct \{\n([\s\S]*?)^\}/gm, /`json:"(\w+)/g, /^\tTarget$/m);
+  const page = fields(readFileSync(ts, "utf8"), /^export interface (\w+)[^{\n]*\{\n([\s\S]*?)^\}/gm, /^ {2}(\w+)\??:/gm, / extends Target /);
   page.delete("Detail"); // the autoscaler's, and only in part
   assert.ok(page.size >= 8);
   for (const [name, want] of page) assert.deepEqual(want, server.get(name), name);
