@@ -1,0 +1,90 @@
+package disk
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestCauseOf(t *testing.T) {
+	f := func(err error, want Cause, fix string) {
+		t.Helper()
+		for _, err := range []error{err, &fs.PathError{Op: "write", Path: "/x", Err: err}, fmt.Errorf("cannot: %w", errors.Join(errors.New("first"), err))} {
+			if got := CauseOf(err); got != want {
+				t.Errorf("%v: got %d, want %d", err, got, want)
+			}
+			if got := Explain(err).Error(); !errors.Is(Explain(err), err) || !strings.HasPrefix(got, err.Error()) || !strings.Contains(got, fix) {
+				t.Errorf("got %q, want %q in it", got, fix)
+			}
+		}
+	}
+	f(unix.ENOSPC, Full, "make room")
+	f(unix.EDQUOT, Full, "make room")
+	f(unix.EFBIG, Full, "make room")
+	f(unix.EROFS, ReadOnly, "mount")
+	f(unix.EACCES, Denied, "right")
+	f(unix.EPERM, Denied, "right")
+	f(unix.ENOENT, Gone, "back")
+	f(unix.ESTALE, Gone, "back")
+	f(unix.EIO, Unknown, "")
+	f(errors.New("something else"), Unknown, "")
+}
+
+// The causes that the system itself gives.
+func TestRealCauses(t *testing.T) {
+	dir := t.TempDir()
+	f, err := os.Create(dir + "/big")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteAt([]byte("x"), 1<<62); CauseOf(err) != Full {
+		t.Errorf("beyond the end of all files: got cause %d of %v", CauseOf(err), err)
+	}
+	if err := os.Remove(dir + "/big"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.OpenFile(dir+"/none/file", os.O_CREATE|os.O_WRONLY, 0o600); CauseOf(err) != Gone {
+		t.Errorf("a folder that is not there: got cause %d of %v", CauseOf(err), err)
+	}
+}
+
+// A folder is claimed once, and again when it was given up.
+func TestClaim(t *testing.T) {
+	dir := t.TempDir() + "/a/b"
+	first, err := Claim("data folder", dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Claim("queue folder", dir)
+	if want := fmt.Sprintf("queue folder %q is in use by process %d", dir, os.Getpid()); !errors.Is(err, ErrInUse) || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("got error %v, want %q", err, want)
+	}
+	if err := first.Release(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Claim("data folder", dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := again.Release(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestSize(t *testing.T) {
+	f := func(n int64, want string) {
+		t.Helper()
+		if got := Size(n); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	f(0, "0 KiB")
+	f(1<<20, "1.0 MiB")
+	f(20<<30, "20 GiB")
+}
