@@ -19,6 +19,7 @@ import (
 
 	"plimsoll.dev/plimsoll/aggregator/live"
 	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/condition"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/store"
 )
@@ -52,7 +53,7 @@ func newAPI(t *testing.T, change func(*Options)) *API {
 		Pictures:   pictures(func(time.Time) *live.Snapshot { return snap }),
 		Decisions:  entries(grow(), hold(noon.Add(-time.Second))),
 		Scaled:     scaled(webScaled()),
-		Conditions: func(time.Time) []Condition { return nil },
+		Conditions: func(time.Time) []condition.Condition { return nil },
 		Version:    "1.0.0", Since: noon.Add(-time.Hour),
 		Registerer: prometheus.NewPedanticRegistry(),
 	}
@@ -96,8 +97,8 @@ func golden(t *testing.T, name string, body []byte) {
 
 func TestAnswers(t *testing.T) {
 	h := served(newAPI(t, func(o *Options) {
-		o.Conditions = func(time.Time) []Condition {
-			return []Condition{{Type: "HistoryWritable", Status: "False", Reason: "DiskFull", Message: "the disk is full: free some space", Since: noon.Add(-time.Minute)}}
+		o.Conditions = func(time.Time) []condition.Condition {
+			return []condition.Condition{{Type: "HistoryWritable", Status: "False", Reason: "DiskFull", Message: "the disk is full: free some space", Since: noon.Add(-time.Minute)}}
 		}
 	}))
 	for _, c := range []struct{ file, path string }{

@@ -7,6 +7,7 @@ import (
 
 	"plimsoll.dev/plimsoll/aggregator/live"
 	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/condition"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -26,7 +27,7 @@ func (a *API) overview(p *picture, now time.Time, sel selection) Overview {
 		Since: a.opts.Since.UTC(), Interval: a.opts.Interval.Seconds(),
 		Node: p.node, Nodes: p.nodes, Scaled: a.scaled(now),
 		Containers: sel.of(p.containers), Total: len(p.containers),
-		Conditions: []Condition{},
+		Conditions: []condition.Condition{},
 	}
 	if a.opts.Conditions != nil {
 		o.Conditions = append(o.Conditions, a.opts.Conditions(now)...)

@@ -12,6 +12,7 @@ import (
 
 	"plimsoll.dev/plimsoll/aggregator/live"
 	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/condition"
 	"plimsoll.dev/plimsoll/internal/store"
 )
 
@@ -31,8 +32,8 @@ type Options struct {
 	Decisions Decisions // nil: there is no decision log, all its answers are empty
 	// Scaled tells what the autoscaler looks after at a moment; the list belongs to the caller. nil: nothing is scaled.
 	Scaled     func(now time.Time) []cluster.Scaled
-	History    History                         // nil: there is no past to ask for
-	Conditions func(now time.Time) []Condition // what is wrong with Plimsoll itself; nil: nothing ever is
+	History    History                                   // nil: there is no past to ask for
+	Conditions func(now time.Time) []condition.Condition // what is wrong with Plimsoll itself; nil: nothing ever is
 
 	Version  string
 	Since    time.Time     // when this process began to collect

@@ -7,31 +7,23 @@ import (
 	"time"
 
 	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/condition"
 )
 
 // Overview is GET /plimsoll/v1/overview, and the data of the "overview" event of /plimsoll/v1/stream, which
 // comes at once and then every second.
 type Overview struct {
-	Schema     string           `json:"schema"` // plimsoll.dev/overview/v1
-	Time       time.Time        `json:"time"`
-	Version    string           `json:"version"`
-	Since      time.Time        `json:"since"`    // when this process began to collect
-	Interval   float64          `json:"interval"` // seconds between fast samples
-	Node       Node             `json:"node"`     // the machine; with several, the sum
-	Nodes      []Node           `json:"nodes"`
-	Scaled     []cluster.Scaled `json:"scaled"`     // by namespace and name
-	Containers []Container      `json:"containers"` // what hurts first
-	Total      int              `json:"total"`      // how many containers there are before ?limit= and ?q=
-	Conditions []Condition      `json:"conditions"` // what is wrong with Plimsoll itself; empty when all is well
-}
-
-// Condition is something that a person should know, in Kubernetes' form.
-type Condition struct {
-	Type    string    `json:"type"`   // "HistoryWritable", "CollectorReading", "PoliciesLoaded", ...
-	Status  string    `json:"status"` // "True", "False", "Unknown"; True is well
-	Reason  string    `json:"reason"`
-	Message string    `json:"message"`
-	Since   time.Time `json:"since"`
+	Schema     string                `json:"schema"` // plimsoll.dev/overview/v1
+	Time       time.Time             `json:"time"`
+	Version    string                `json:"version"`
+	Since      time.Time             `json:"since"`    // when this process began to collect
+	Interval   float64               `json:"interval"` // seconds between fast samples
+	Node       Node                  `json:"node"`     // the machine; with several, the sum
+	Nodes      []Node                `json:"nodes"`
+	Scaled     []cluster.Scaled      `json:"scaled"`     // by namespace and name
+	Containers []Container           `json:"containers"` // what hurts first
+	Total      int                   `json:"total"`      // how many containers there are before ?limit= and ?q=
+	Conditions []condition.Condition `json:"conditions"` // what is wrong with Plimsoll itself; empty when all is well
 }
 
 // Node is one machine.

@@ -105,7 +105,7 @@ func (t *table) size() int {
 
 // troubled is the number of nodes with a trouble.
 func (r *Receiver) troubled(reason string) (n int) {
-	for _, t := range r.Troubles(time.Now()) {
+	for _, t := range r.Conditions(time.Now()) {
 		if t.Reason == reason {
 			n++
 		}

@@ -8,9 +8,11 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"plimsoll.dev/plimsoll/internal/condition"
 )
 
-// Reasons of a Trouble.
+// Reasons of a condition.
 const (
 	NameTaken     = "NodeNameTaken"
 	ClockAhead    = "ClockAhead"
@@ -18,10 +20,9 @@ const (
 	TooManySeries = "TooManySeries"
 )
 
-// Trouble is what a person has to mend at a sender.
-type Trouble struct {
-	Node, Reason, Message string
-	Since                 time.Time
+// trouble is what a person has to mend at the sender of a node.
+func trouble(node, reason string, since time.Time) condition.Condition {
+	return condition.Ill("CollectorSound/"+node, reason, "", since)
 }
 
 const (
@@ -40,20 +41,20 @@ type senders struct {
 }
 
 // tell says once that there is a trouble.
-func (s *senders) tell(t Trouble) {
-	s.log.Warn("a collector has to be mended", "node", t.Node, "reason", t.Reason, "message", t.Message)
+func (s *senders) tell(node string, t condition.Condition) {
+	s.log.Warn("a collector has to be mended", "node", node, "reason", t.Reason, "message", t.Message)
 }
 
 type sender struct {
 	source, from string
 	heard        time.Time
-	pushed       []string // processes that had the name before
-	rival        Trouble  // of one that still sends
+	pushed       []string            // processes that had the name before
+	rival        condition.Condition // of one that still sends
 	rivalHeard   time.Time
 	off          time.Duration // the newest sample's time less ours
 	offTimes     int
 	offSince     time.Time
-	limit        Trouble
+	limit        condition.Condition
 	limitHeard   time.Time
 }
 
@@ -96,12 +97,12 @@ func (s *senders) claim(node, source, from string, now time.Time) error {
 	case slices.Contains(x.pushed, source):
 		began := now.Sub(x.rivalHeard) > silentAfter
 		if began {
-			x.rival = Trouble{Node: node, Reason: NameTaken, Since: now}
+			x.rival = trouble(node, NameTaken, now)
 		}
 		x.rivalHeard = now
 		x.rival.Message = fmt.Sprintf("two collectors send as node %q, from %s and from %s: give each its own name with --node", node, x.from, from)
 		if began {
-			s.tell(x.rival)
+			s.tell(node, x.rival)
 		}
 		return fmt.Errorf("another collector, at %s, sends as node %q: give each its own name with --node", x.from, node)
 	default:
@@ -133,13 +134,13 @@ func (s *senders) clock(node string, off time.Duration, now time.Time) {
 	}
 	x.off, x.heard = off, now
 	if x.offTimes == clockTimes {
-		s.tell(x.clock(node))
+		s.tell(node, x.clock(node))
 	}
 }
 
 // clock is the trouble of a clock that is off.
-func (x *sender) clock(node string) Trouble {
-	t := Trouble{Node: node, Reason: ClockAhead, Since: x.offSince}
+func (x *sender) clock(node string) condition.Condition {
+	t := trouble(node, ClockAhead, x.offSince)
 	way := "ahead of"
 	if x.off < 0 {
 		t.Reason, way = ClockBehind, "behind"
@@ -158,21 +159,21 @@ func (s *senders) limited(node string, n int, now time.Time) {
 	}
 	began := now.Sub(x.limitHeard) > time.Minute
 	if began {
-		x.limit = Trouble{Node: node, Reason: TooManySeries, Since: now}
+		x.limit = trouble(node, TooManySeries, now)
 	}
 	x.limit.Message = fmt.Sprintf("%d samples of node %q were left out: too many series are being sent; look for labels that change all the time", n, node)
 	x.limitHeard, x.heard = now, now
 	if began {
-		s.tell(x.limit)
+		s.tell(node, x.limit)
 	}
 }
 
-// Troubles returns what is wrong with those who send at present, by node.
-func (r *Receiver) Troubles(now time.Time) []Trouble {
+// Conditions returns what is wrong with those who send at present, by node.
+func (r *Receiver) Conditions(now time.Time) []condition.Condition {
 	s := &r.senders
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var out []Trouble
+	var out []condition.Condition
 	for node, x := range s.by {
 		if now.Sub(x.heard) > silentAfter {
 			continue
@@ -188,8 +189,8 @@ func (r *Receiver) Troubles(now time.Time) []Trouble {
 		}
 		out = append(out, x.clock(node))
 	}
-	slices.SortFunc(out, func(a, b Trouble) int {
-		return cmp.Or(strings.Compare(a.Node, b.Node), strings.Compare(a.Reason, b.Reason))
+	slices.SortFunc(out, func(a, b condition.Condition) int {
+		return cmp.Or(strings.Compare(a.Type, b.Type), strings.Compare(a.Reason, b.Reason))
 	})
 	return out
 }

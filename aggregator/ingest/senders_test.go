@@ -34,11 +34,11 @@ func send(t *testing.T, r *Receiver, source, lane string, ahead time.Duration) (
 func wantTroubles(t *testing.T, r *Receiver, word string, want ...string) {
 	t.Helper()
 	var got []string
-	all := r.Troubles(time.Now())
+	all := r.Conditions(time.Now())
 	for _, x := range all {
 		got = append(got, x.Reason)
 	}
-	if strings.Join(got, " ") != strings.Join(want, " ") || len(all) > 0 && (!strings.Contains(all[0].Message, word) || all[0].Since.IsZero() || all[0].Node != "n1") {
+	if strings.Join(got, " ") != strings.Join(want, " ") || len(all) > 0 && (!strings.Contains(all[0].Message, word) || all[0].Since.IsZero() || all[0].Type != "CollectorSound/n1") {
 		t.Errorf("got %+v, want %q with %q", all, want, word)
 	}
 }

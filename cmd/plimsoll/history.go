@@ -9,7 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/pflag"
 
-	"plimsoll.dev/plimsoll/aggregator/api"
+	"plimsoll.dev/plimsoll/internal/condition"
 	"plimsoll.dev/plimsoll/internal/queue"
 	"plimsoll.dev/plimsoll/internal/store"
 	"plimsoll.dev/plimsoll/internal/store/tsdb"
@@ -21,9 +21,9 @@ type history struct {
 	store.Querier
 	store.DecisionLog
 	// health says whether what is appended is kept.
-	health func() store.Health
+	health func() condition.Condition
 	// conditions say what a person should know beyond that; nil: nothing.
-	conditions func() []api.Condition
+	conditions func() []condition.Condition
 	// prometheus serves the Prometheus HTTP API over it; nil where the store has no PromQL.
 	prometheus http.Handler
 }
@@ -104,12 +104,12 @@ func openQueue(o historyOptions, kind string, log *slog.Logger, reg prometheus.R
 }
 
 // queueConditions say what a person should know of a queue that takes records all the same.
-func queueConditions(q *queue.Queue) []api.Condition {
+func queueConditions(q *queue.Queue) []condition.Condition {
 	h := q.Health()
-	if !h.OK || h.Reason == "" {
+	if !h.OK() || h.Reason == "" {
 		return nil
 	}
-	return []api.Condition{{Type: "HistoryQueued", Status: "False", Reason: h.Reason, Message: h.Message, Since: h.Since}}
+	return []condition.Condition{condition.Ill("HistoryQueued", h.Reason, h.Message, h.Since)}
 }
 
 // latest is how late samples may come: a collector that was cut off brings all that its queue has kept (seven days, unless asked

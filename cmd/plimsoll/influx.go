@@ -4,16 +4,16 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/pflag"
 
-	"plimsoll.dev/plimsoll/aggregator/api"
+	"plimsoll.dev/plimsoll/internal/condition"
 	"plimsoll.dev/plimsoll/internal/dial"
 	"plimsoll.dev/plimsoll/internal/queue"
-	"plimsoll.dev/plimsoll/internal/store"
 	"plimsoll.dev/plimsoll/internal/store/influx"
 )
 
@@ -73,7 +73,7 @@ type influxHistory struct {
 	log            *slog.Logger
 	rollsUp        bool // rolls up what comes late: the one process that reads, or a collector without a server
 
-	setup atomic.Pointer[api.Condition] // why the server is not set up yet; nil when it is
+	setup atomic.Pointer[condition.Condition] // why the server is not set up yet; nil when it is
 }
 
 // openInflux opens the queue and what sends and reads. The server may be away: what is appended waits in the queue.
@@ -86,7 +86,7 @@ func openInflux(o historyOptions, log *slog.Logger, reg prometheus.Registerer, l
 		return nil, err
 	}
 	life.opened("the reader of InfluxDB", h.Reader.Close)
-	return &history{Appender: h, Querier: h, DecisionLog: h, health: h.health, conditions: h.conditions}, nil
+	return &history{Appender: h, Querier: h, DecisionLog: h, health: h.queue.Health, conditions: h.conditions}, nil
 }
 
 // openInfluxWriter opens the writing half: what a collector needs.
@@ -135,7 +135,8 @@ func (h *influxHistory) prepare(ctx context.Context) error {
 			return h.prepared(ctx, setup)
 		}
 		h.log.Warn("InfluxDB is not set up", "url", h.conn.URL(), "err", err, "again", wait)
-		h.setup.Store(&api.Condition{Type: "InfluxDBReady", Status: "False", Reason: "SetupFailed", Message: err.Error(), Since: began})
+		unready := condition.Ill("InfluxDBReady", "SetupFailed", err.Error(), began)
+		h.setup.Store(&unready)
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -171,20 +172,11 @@ func (h *influxHistory) tryPrepare(ctx context.Context, setup *influx.Setup) err
 	return nil
 }
 
-func (h *influxHistory) health() store.Health {
-	q, s := h.queue.Health(), h.queue.Stats()
-	return store.Health{OK: q.OK, Reason: q.Reason, Message: q.Message, Since: q.Since, Bytes: s.Bytes}
-}
-
 // conditions say what keeps the queue from emptying.
-func (h *influxHistory) conditions() []api.Condition {
-	var out []api.Condition
+func (h *influxHistory) conditions() []condition.Condition {
+	var out []condition.Condition
 	if c := h.setup.Load(); c != nil {
 		out = append(out, *c)
 	}
-	for _, c := range append(h.writer.Conditions(), h.Sink.Conditions()...) {
-		out = append(out, api.Condition{Type: "HistorySent", Status: "False", Reason: c.Reason, Message: c.Message, Since: c.Since})
-	}
-	out = append(out, queueConditions(h.queue)...)
-	return out
+	return slices.Concat(out, h.writer.Conditions(), h.Sink.Conditions(), queueConditions(h.queue))
 }

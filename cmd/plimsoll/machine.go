@@ -23,8 +23,8 @@ import (
 	"plimsoll.dev/plimsoll/collector/names"
 	processes "plimsoll.dev/plimsoll/collector/process"
 	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/condition"
 	"plimsoll.dev/plimsoll/internal/serve"
-	"plimsoll.dev/plimsoll/internal/store"
 )
 
 // machine is everything in one process: the whole flow of one machine.
@@ -146,30 +146,28 @@ func (m *machine) storeHealth() error {
 }
 
 // healthError is a store's state as a check wants it.
-func healthError(h store.Health) error {
-	if !h.OK {
+func healthError(h condition.Condition) error {
+	if !h.OK() {
 		return fmt.Errorf("%s: %s", h.Reason, h.Message)
 	}
 	return nil
 }
 
 // conditions say what is wrong with Plimsoll itself; nothing when all is well.
-func (m *machine) conditions(now time.Time) []api.Condition {
-	var out []api.Condition
-	if h := m.store.health(); !h.OK {
-		out = append(out, api.Condition{Type: "HistoryWritable", Status: "False", Reason: h.Reason, Message: h.Message, Since: h.Since})
+func (m *machine) conditions(now time.Time) []condition.Condition {
+	var out []condition.Condition
+	if h := m.store.health(); !h.OK() {
+		out = append(out, h)
 	}
 	if m.store.conditions != nil {
 		out = append(out, m.store.conditions()...)
 	}
-	for _, t := range m.ingest.Troubles(now) {
-		out = append(out, api.Condition{Type: "CollectorSound/" + t.Node, Status: "False", Reason: t.Reason, Message: t.Message, Since: t.Since})
-	}
+	out = append(out, m.ingest.Conditions(now)...)
 	if m.collector == nil {
 		return out
 	}
 	if err := m.collector.Health(); err != nil && time.Since(m.began) > 3*m.opts.interval {
-		out = append(out, api.Condition{Type: "Collecting", Status: "False", Reason: "TickLate", Message: err.Error(), Since: m.began})
+		out = append(out, condition.Ill("Collecting", "TickLate", err.Error(), m.began))
 	}
 	if c, bad := m.policies.condition(); bad {
 		out = append(out, c)

@@ -11,14 +11,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/pflag"
 
-	"plimsoll.dev/plimsoll/aggregator/api"
+	"plimsoll.dev/plimsoll/internal/condition"
 	"plimsoll.dev/plimsoll/internal/dial"
+	"plimsoll.dev/plimsoll/internal/disk"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/queue"
 	"plimsoll.dev/plimsoll/internal/remotewrite"
 	"plimsoll.dev/plimsoll/internal/store"
+	"plimsoll.dev/plimsoll/internal/store/decisions"
 	"plimsoll.dev/plimsoll/internal/store/remote"
-	"plimsoll.dev/plimsoll/internal/store/tsdb"
 )
 
 // remoteOptions say where another remote-write engine is; without an URL there is none.
@@ -95,12 +96,19 @@ func openRemote(o historyOptions, log *slog.Logger, reg prometheus.Registerer, l
 		return nil, err
 	}
 	life.opened("the reader of "+o.remote.url, reader.Close)
-	db, err := tsdb.Open(tsdb.Options{Dir: o.data, Retention: time.Duration(o.retention), MaxBytes: int64(o.retentionBytes), Logger: log})
+	data, err := disk.Claim("data folder", o.data)
 	if err != nil {
 		return nil, err
 	}
-	life.opened("the decision log", db.Close)
-	return &history{Appender: h, Querier: reader, DecisionLog: db, health: h.health, conditions: h.conditions}, nil
+	life.opened("the data folder", data.Release)
+	decided, err := decisions.Open(data, decisions.Options{MaxBytes: int64(o.retentionBytes), Retention: time.Duration(o.retention),
+		Report: func(what string) { logOf(log, "store").Warn("store repaired", "what", what) }})
+	if err != nil {
+		return nil, err
+	}
+	life.opened("the decision log", decided.Close)
+	life.runs("decision log", decided.Run)
+	return &history{Appender: h, Querier: reader, DecisionLog: decided, health: h.queue.Health, conditions: h.conditions}, nil
 }
 
 // recordPoints bounds a record: the sums of a large cluster are too much for one.
@@ -129,16 +137,11 @@ func (h *remoteHistory) Append(ctx context.Context, b *metric.Batch) error {
 // fix says what can be done about a record that was not sent.
 func (h *remoteHistory) fix(e *remote.SendError) string { return h.flags.Fix(e.Status, e.Unwrap()) }
 
-func (h *remoteHistory) health() store.Health {
-	q, s := h.queue.Health(), h.queue.Stats()
-	return store.Health{OK: q.OK, Reason: q.Reason, Message: q.Message, Since: q.Since, Bytes: s.Bytes}
-}
-
 // conditions say what keeps the queue from emptying.
-func (h *remoteHistory) conditions() []api.Condition {
+func (h *remoteHistory) conditions() []condition.Condition {
 	out := queueConditions(h.queue)
-	if w := h.writer.Health(); !w.OK {
-		out = append(out, api.Condition{Type: "HistorySent", Status: "False", Reason: w.Reason, Message: w.Message, Since: w.Since})
+	if w := h.writer.Health(); !w.OK() {
+		out = append(out, w)
 	}
 	return out
 }

@@ -2,14 +2,21 @@ package main
 
 import (
 	"crypto/rand"
+	"errors"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/disk"
 	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/store"
 	"plimsoll.dev/plimsoll/internal/store/remote"
+	"plimsoll.dev/plimsoll/internal/store/tsdb"
 )
 
 // The batch of a cluster of many pods is longer than any record of the queue may be, and is kept all the same.
@@ -32,5 +39,28 @@ func TestRemoteKeepsTheBatchOfALargeCluster(t *testing.T) {
 	}
 	if s := h.queue.Stats(); s.Points != 40_000 || s.Records < 2 {
 		t.Errorf("got %d points in %d records, want 40000 in several", s.Points, s.Records)
+	}
+}
+
+// A history in another engine keeps the decisions in the data folder, which is this process' alone and holds no store beside them.
+func TestRemoteKeepsDecisions(t *testing.T) {
+	o := historyOptions{data: t.TempDir(), retention: days(24 * time.Hour), retentionBytes: 64 << 20, remote: remoteOptions{url: "http://127.0.0.1:1/api/v1/write"}}
+	life := &lifecycle{log: slog.New(slog.DiscardHandler)}
+	defer func() { _ = life.close() }()
+	h, err := openRemote(o, life.log, prometheus.NewRegistry(), life)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.AppendDecision(t.Context(), cluster.Decision{Time: time.Now(), Message: "m"}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := h.Decisions(t.Context(), store.DecisionQuery{}); err != nil || len(got) != 1 || got[0].Message != "m" {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if _, err := tsdb.Open(tsdb.Options{Dir: o.data}); !errors.Is(err, disk.ErrInUse) {
+		t.Errorf("the embedded store in the same folder: got error %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(o.data, "tsdb")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a folder of the embedded store: got error %v", err)
 	}
 }

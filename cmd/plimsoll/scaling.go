@@ -13,11 +13,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"plimsoll.dev/plimsoll/aggregator/api"
 	"plimsoll.dev/plimsoll/autoscaler"
 	"plimsoll.dev/plimsoll/autoscaler/policyfile"
 	services "plimsoll.dev/plimsoll/autoscaler/process"
 	"plimsoll.dev/plimsoll/cmd/plimsoll/demo"
+	"plimsoll.dev/plimsoll/internal/condition"
 )
 
 // remembered is how old the decision log's last word on a replica count may be for a service to begin with it.
@@ -124,13 +124,13 @@ func (p *policies) reload(s *services.Supervisor, l *autoscaler.Loop) error {
 }
 
 // condition tells of a file that could not be used.
-func (p *policies) condition() (api.Condition, bool) {
+func (p *policies) condition() (condition.Condition, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.bad == nil {
-		return api.Condition{}, false
+		return condition.Condition{}, false
 	}
-	return api.Condition{Type: "PoliciesLoaded", Status: "False", Reason: "BadFile", Message: fmt.Sprintf("the old policies stay in force: %v", p.bad), Since: p.since}, true
+	return condition.Ill("PoliciesLoaded", "BadFile", fmt.Sprintf("the old policies stay in force: %v", p.bad), p.since), true
 }
 
 // newServices makes the supervisor of the services. Each begins with as many replicas as the decision log last said.

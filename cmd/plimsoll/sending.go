@@ -13,12 +13,11 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"plimsoll.dev/plimsoll/aggregator/api"
 	"plimsoll.dev/plimsoll/collector/fanout"
+	"plimsoll.dev/plimsoll/internal/condition"
 	"plimsoll.dev/plimsoll/internal/dial"
 	"plimsoll.dev/plimsoll/internal/remotewrite"
 	"plimsoll.dev/plimsoll/internal/serve"
-	"plimsoll.dev/plimsoll/internal/store"
 	"plimsoll.dev/plimsoll/internal/store/remote"
 )
 
@@ -57,7 +56,7 @@ func (o *agentOptions) openSinks(log *slog.Logger, reg prometheus.Registerer, li
 			return nil, err
 		}
 		out.history = toStore{h}
-		out.queue(h.health, h.conditions)
+		out.queue(h.queue.Health, h.conditions)
 	case history != "none":
 		end, flags, err := o.historyEnd(history, source, log)
 		if err != nil {
@@ -68,7 +67,7 @@ func (o *agentOptions) openSinks(log *slog.Logger, reg prometheus.Registerer, li
 			return nil, err
 		}
 		out.history = toStore{h}
-		out.queue(h.health, h.conditions)
+		out.queue(h.queue.Health, h.conditions)
 	}
 	return out, nil
 }
@@ -91,13 +90,13 @@ func (o *agentOptions) historyEnd(history, source string, log *slog.Logger) (rem
 }
 
 // queue adds the checks of a history that is queued: that it is taken, and that it is sent on.
-func (s *sinks) queue(health func() store.Health, conditions func() []api.Condition) {
+func (s *sinks) queue(health func() condition.Condition, conditions func() []condition.Condition) {
 	s.checks = append(s.checks, serve.Check{Name: "queue", Test: func() error { return healthError(health()) }},
 		serve.Check{Name: "history", Test: func() error { return unsent(conditions(), time.Now()) }})
 }
 
 // unsent says what has kept the history from being sent for a while.
-func unsent(all []api.Condition, now time.Time) error {
+func unsent(all []condition.Condition, now time.Time) error {
 	var errs []error
 	for _, c := range all {
 		if c.Type == "HistorySent" && now.Sub(c.Since) > 10*time.Second {

@@ -14,7 +14,8 @@ import (
 // ErrInUse is a folder that another process has.
 var ErrInUse = errors.New("is in use")
 
-// Folder is a folder that this process has for itself. The kernel gives it up when the process ends, however it ends.
+// Folder is a folder that this process has for itself. The kernel gives it up when the process ends, however it ends, and when
+// nothing refers to the Folder any more.
 type Folder struct {
 	// Dir is its path.
 	Dir  string

@@ -7,6 +7,8 @@ import (
 	"math"
 	"os"
 	"time"
+
+	"plimsoll.dev/plimsoll/internal/disk"
 )
 
 // Append takes a record, which the caller may reuse afterwards. When it returns nil the record survives kill -9 at once
@@ -29,7 +31,7 @@ func (q *Queue) Append(ctx context.Context, record []byte, m Meta) error {
 	case err == nil:
 	case errors.Is(err, ErrClosed):
 		return err
-	case isFull(err) || errors.Is(err, ErrFull):
+	case isFull(err):
 		q.refuse(RefusedFull, m)
 		return fmt.Errorf("cannot queue record: %w", errors.Join(ErrFull, err))
 	default:
@@ -92,8 +94,7 @@ func (q *Queue) write(buf []byte, h header) (uint64, error) {
 		q.cut(s)
 		return 0, err
 	}
-	full, failed := q.cond.clear(ReasonDiskFull), q.cond.clear(ReasonWriteFailed)
-	if full || failed {
+	if len(q.cond.Clear(ReasonDiskFull, ReasonWriteFailed)) > 0 {
 		q.log.Info("queue takes records again")
 	}
 	q.mu.Lock()
@@ -140,20 +141,23 @@ func (q *Queue) room(need int64) error {
 		return nil //nolint:nilerr // the write itself will tell
 	}
 	if q.noRoom = free-need < q.opts.MinFree; q.noRoom {
-		err := fmt.Errorf("the disk of %q has %s left, %s are kept free: %w", q.opts.Dir, size(free), size(q.opts.MinFree), ErrFull)
+		err := fmt.Errorf("the disk of %q has %s left, %s are kept free: %w", q.opts.Dir, disk.Size(free), disk.Size(q.opts.MinFree), ErrFull)
 		q.failed("write", err)
 		return err
 	}
 	return nil
 }
 
+// isFull says whether an error means that there is no room.
+func isFull(err error) bool { return errors.Is(err, ErrFull) || disk.CauseOf(err) == disk.Full }
+
 // failed notes that records are not taken at present.
 func (q *Queue) failed(doing string, err error) {
 	reason := ReasonWriteFailed
-	if isFull(err) || errors.Is(err, ErrFull) {
+	if isFull(err) {
 		reason = ReasonDiskFull
 	}
-	if q.cond.set(reason, fmt.Sprintf("cannot %s in %q: %v", doing, q.opts.Dir, err), q.opts.Now()) {
+	if q.cond.Say(reason, fmt.Sprintf("cannot %s in %q: %v", doing, q.opts.Dir, disk.Explain(err))) {
 		q.log.Warn("queue takes no records at present", "doing", doing, "reason", reason, "err", err)
 	}
 }
@@ -247,11 +251,11 @@ func (q *Queue) dropping(reason string, records int) {
 	if records == 0 {
 		return
 	}
-	limit := size(q.opts.MaxBytes)
+	limit := disk.Size(q.opts.MaxBytes)
 	if reason == DroppedAge {
 		limit = q.opts.MaxAge.String()
 	}
-	if q.cond.set(ReasonDropping, fmt.Sprintf("the oldest records are dropped: the queue's limit is %s", limit), q.opts.Now()) {
+	if q.cond.SayFor(droppingFor, ReasonDropping, fmt.Sprintf("the oldest records are dropped: the queue's limit is %s", limit)) {
 		q.log.Warn("queue drops its oldest records", "limit", reason, "records", records)
 	}
 }

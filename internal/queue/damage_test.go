@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"plimsoll.dev/plimsoll/internal/condition"
 )
 
 // lazyDisk does not sync, for tests that open thousands of queues.
@@ -106,7 +108,7 @@ func TestTornTail(t *testing.T) {
 			}
 			files.write(t, dir, segs[1], b)
 			q := mustOpen(t, o)
-			if h := q.Health(); !h.OK || !zeros && h.Reason != "" {
+			if h := q.Health(); !h.OK() || !zeros && h.Reason != "" {
 				t.Fatalf("cut at %d of %d: Health: %+v", end-off, len(last)-off, h)
 			}
 			if got := q.Stats().TornBytes; !zeros && got != uint64(end-off) {
@@ -134,7 +136,7 @@ func TestTornHeader(t *testing.T) {
 	for end := range segmentHeader + 1 {
 		files.write(t, dir, segs[1], files[segs[1]][:end])
 		q := mustOpen(t, o)
-		if h := q.Health(); !h.OK || h.Reason != "" {
+		if h := q.Health(); !h.OK() || h.Reason != "" {
 			t.Fatalf("cut at %d: Health: %+v", end, h)
 		}
 		mustAppend(t, q, rec(1000))
@@ -151,7 +153,7 @@ func TestTornFooter(t *testing.T) {
 	for end := len(sealed) - footerBytes; end < len(sealed); end++ {
 		files.write(t, dir, segs[0], sealed[:end])
 		q := mustOpen(t, Options{Dir: dir, SegmentBytes: 4 << 10, disk: lazyDisk{}})
-		if h := q.Health(); !h.OK || h.Reason != "" {
+		if h := q.Health(); !h.OK() || h.Reason != "" {
 			t.Fatalf("cut at %d: Health: %+v", end, h)
 		}
 		wantRecords(t, drain(q), span(0, 60)...)
@@ -207,7 +209,7 @@ func TestFlippedBit(t *testing.T) {
 	}
 }
 
-func checkFlipped(t *testing.T, segs []string, name string, at int, got []string, n, acked int, s Stats, h Health) {
+func checkFlipped(t *testing.T, segs []string, name string, at int, got []string, n, acked int, s Stats, h condition.Condition) {
 	t.Helper()
 	first := acked
 	if name == "cursor" {
@@ -228,7 +230,7 @@ func checkFlipped(t *testing.T, segs []string, name string, at int, got []string
 	if lost > 1 || name == "cursor" && lost > 0 {
 		t.Errorf("%s at %d: %d records are missing", name, at, lost)
 	}
-	if !h.OK || (h.Reason != ReasonDamaged && !tail) {
+	if !h.OK() || (h.Reason != ReasonDamaged && !tail) {
 		t.Errorf("%s at %d: Health is %+v, torn %d", name, at, h, s.TornBytes)
 	}
 	counted := int(s.Dropped[DroppedDamaged].Records) == lost || name == segs[1] // what its last record was is not known

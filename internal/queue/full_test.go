@@ -49,7 +49,7 @@ func TestFailingDisk(t *testing.T) {
 		before := q.Stats().Dropped[counted]
 		err := q.Append(context.Background(), []byte("refused"), Meta{Points: 4})
 		h := q.Health()
-		if !errors.Is(err, is) || h.OK || h.Reason != reason || h.Since.IsZero() {
+		if !errors.Is(err, is) || h.OK() || h.Reason != reason || h.Since.IsZero() {
 			t.Errorf("got %v and Health %+v, want %v and %s", err, h, is, reason)
 		}
 		if got := q.Stats().Dropped[counted]; got != (Count{before.Records + 1, before.Points + 4}) {
@@ -58,7 +58,7 @@ func TestFailingDisk(t *testing.T) {
 	}
 	healthy := func() {
 		t.Helper()
-		if h := q.Health(); !h.OK || h.Reason != "" {
+		if h := q.Health(); !h.OK() || h.Reason != "" {
 			t.Errorf("Health: got %+v", h)
 		}
 	}
@@ -66,7 +66,7 @@ func TestFailingDisk(t *testing.T) {
 		for range 3 {
 			ok()
 		}
-		d.writeErr, d.part = unix.ENOSPC, part
+		d.writeErr, d.part = []error{unix.ENOSPC, unix.EDQUOT, unix.EFBIG}[part%3], part
 		refused(ErrFull, ReasonDiskFull, RefusedFull)
 		d.writeErr = unix.EIO
 		refused(unix.EIO, ReasonDiskFull, RefusedError) // full weighs more
@@ -93,7 +93,7 @@ func TestFailingDisk(t *testing.T) {
 	d.syncErr = unix.EIO
 	ok()
 	q.tick()
-	if h := q.Health(); !h.OK || h.Reason != ReasonSyncFailed {
+	if h := q.Health(); !h.OK() || h.Reason != ReasonSyncFailed {
 		t.Errorf("Health: got %+v", h)
 	}
 	ok()
@@ -133,7 +133,7 @@ func TestCursorCannotBeWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	q.tick()
-	if h := q.Health(); !h.OK || h.Reason != ReasonCursor {
+	if h := q.Health(); !h.OK() || h.Reason != ReasonCursor {
 		t.Errorf("Health: got %+v", h)
 	}
 	if err := os.Remove(blocker); err != nil {
@@ -207,7 +207,7 @@ func TestDiskFull(t *testing.T) {
 		if !errors.Is(err, ErrFull) {
 			t.Fatalf("round %d: got %v after %d records, want ErrFull", round, err, len(want))
 		}
-		if h := q.Health(); h.OK || h.Reason != ReasonDiskFull {
+		if h := q.Health(); h.OK() || h.Reason != ReasonDiskFull {
 			t.Fatalf("round %d: Health is %+v", round, h)
 		}
 		if got := q.Stats().Dropped[RefusedFull].Records; got != 1 {
@@ -229,7 +229,7 @@ func TestDiskFull(t *testing.T) {
 		if err := q.Append(context.Background(), []byte("x"), Meta{}); err != nil {
 			t.Fatalf("round %d: not taken although there is room: %v", round, err)
 		}
-		if h := q.Health(); !h.OK || h.Reason != "" && h.Reason != ReasonCursor {
+		if h := q.Health(); !h.OK() || h.Reason != "" && h.Reason != ReasonCursor {
 			t.Fatalf("round %d: Health is %+v", round, h)
 		}
 		if got := len(drain(q)); got != 1 {
@@ -274,7 +274,7 @@ func TestCannotOpenFiles(t *testing.T) {
 			_, _ = q.Backlog(ctx)
 			close(waits)
 		}()
-		until(t, "the condition is set", func() bool { h := q.Health(); return h.OK && h.Reason == ReasonReadFailed })
+		until(t, "the condition is set", func() bool { h := q.Health(); return h.OK() && h.Reason == ReasonReadFailed })
 		cancel()
 		<-waits
 		d.err = nil

@@ -208,7 +208,7 @@ func (k *killed) deliver(i int, sum uint32) {
 func (k *killed) check() {
 	k.t.Helper()
 	q := mustOpen(k.t, Options{Dir: k.dir, SegmentBytes: 64 << 10})
-	if h := q.Health(); !h.OK || h.Reason != "" {
+	if h := q.Health(); !h.OK() || h.Reason != "" {
 		k.t.Errorf("Health: got %+v", h)
 	}
 	have := map[int]bool{}

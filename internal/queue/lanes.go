@@ -60,10 +60,10 @@ func (q *Queue) take(ctx context.Context, l *lane) (*Batch, error) {
 // rest waits a second after something that may pass.
 func (q *Queue) rest(ctx context.Context, err error) {
 	if err == nil {
-		q.cond.clear(ReasonReadFailed)
+		q.cond.Clear(ReasonReadFailed)
 		return
 	}
-	if q.cond.set(ReasonReadFailed, fmt.Sprintf("cannot read %q at present: %v", q.opts.Dir, err), q.opts.Now()) {
+	if q.cond.Say(ReasonReadFailed, fmt.Sprintf("cannot read %q at present: %v", q.opts.Dir, err)) {
 		q.log.Warn("queue cannot be read at present", "dir", q.opts.Dir, "err", err)
 	}
 	t := time.NewTimer(time.Second)

@@ -49,7 +49,7 @@ func (q *Queue) gauges() []prometheus.Collector {
 	gauge("plimsoll_queue_oldest_age_seconds", "Age of the oldest record that is not delivered.", func(s *Stats) float64 { return s.OldestAge.Seconds() })
 	all = append(all, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "plimsoll_queue_healthy", Help: "1 if the queue takes records, 0 if not."},
 		func() float64 {
-			if q.Health().OK {
+			if q.Health().OK() {
 				return 1
 			}
 			return 0

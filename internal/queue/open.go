@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"plimsoll.dev/plimsoll/internal/disk"
 )
 
 // Open opens the queue in a folder, or makes it. It reads no more of the backlog than the footers of its segments and
@@ -17,17 +19,14 @@ func Open(o Options) (*Queue, error) {
 		return nil, err
 	}
 	o = o.withDefaults()
-	if err := os.MkdirAll(o.Dir, 0o750); err != nil {
-		return nil, fmt.Errorf("cannot make queue folder %q: %w", o.Dir, err)
-	}
-	lock, err := lockDir(o.Dir)
+	dir, err := disk.Claim("queue folder", o.Dir)
 	if err != nil {
 		return nil, err
 	}
-	q := &Queue{opts: o, log: o.Logger.With("component", "queue"), lock: lock, changed: make(chan struct{}), buffers: make(chan []byte, 2), left: maxSeq}
+	q := &Queue{opts: o, log: o.Logger.With("component", "queue"), dir: dir, cond: newConditions(o.Now), changed: make(chan struct{}), buffers: make(chan []byte, 2), left: maxSeq}
 	q.fresh.fresh = true
 	if err := q.open(); err != nil {
-		_ = lock.release()
+		_ = dir.Release()
 		return nil, err
 	}
 	return q, nil
@@ -75,7 +74,7 @@ func (q *Queue) readCursor() cursor {
 	}
 	q.n.setAside++
 	message := fmt.Sprintf("cursor %q is damaged and was set aside: what is on disk is sent again", path)
-	q.cond.set(ReasonDamaged, message, q.opts.Now())
+	q.cond.Say(ReasonDamaged, message)
 	q.log.Warn("cursor is damaged and set aside, what is on disk is sent again", "cursor", path, "err", err)
 	if err := q.setAside(path); err != nil {
 		q.log.Warn("cursor cannot be set aside", "cursor", path, "err", err)
@@ -272,6 +271,6 @@ func (q *Queue) name(path, what string) {
 	q.mu.Lock()
 	q.n.setAside++
 	q.mu.Unlock()
-	q.cond.set(ReasonDamaged, fmt.Sprintf("segment %q %s", filepath.Base(path), what), q.opts.Now())
+	q.cond.Say(ReasonDamaged, fmt.Sprintf("segment %q %s", filepath.Base(path), what))
 	q.log.Warn("segment is damaged", "segment", path, "what", what)
 }

@@ -49,7 +49,7 @@ type Options struct {
 
 	uptime func() time.Duration // tests only
 	boot   func() uint64        // tests only
-	disk   disk                 // tests only
+	disk   files                // tests only
 }
 
 // Validate says what in the options cannot be.

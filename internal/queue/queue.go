@@ -8,6 +8,9 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"plimsoll.dev/plimsoll/internal/condition"
+	"plimsoll.dev/plimsoll/internal/disk"
 )
 
 // Errors that callers can test for with errors.Is.
@@ -16,8 +19,6 @@ var (
 	ErrFull = errors.New("queue takes no records at present: disk is full")
 	// ErrTooLarge is a record that is empty or longer than Options.MaxRecord.
 	ErrTooLarge = errors.New("record is empty or too long")
-	// ErrLocked is a folder that another process has open.
-	ErrLocked = errors.New("queue is in use")
 	// ErrClosed is a queue that was closed.
 	ErrClosed = errors.New("queue is closed")
 )
@@ -36,11 +37,11 @@ type Meta struct {
 type Queue struct {
 	opts  Options
 	log   *slog.Logger
-	lock  *dirLock
+	dir   *disk.Folder
 	codec *codec
 	clock *ageClock
 	dead  *deadLetters
-	cond  conditions
+	cond  *condition.Set
 	met   *metrics
 
 	buffers  chan []byte // for records that are packed
@@ -85,6 +86,7 @@ func (q *Queue) Close() error {
 	if was {
 		return nil
 	}
+	q.cond.Say(ReasonClosed, ErrClosed.Error())
 	q.appendMu.Lock()
 	defer q.appendMu.Unlock()
 	err := q.flush(true)
@@ -100,7 +102,7 @@ func (q *Queue) Close() error {
 	}
 	q.met.unregister()
 	q.codec.close()
-	return errors.Join(err, q.dead.close(), q.lock.release())
+	return errors.Join(err, q.dead.close(), q.dir.Release())
 }
 
 // wakeLocked lets waiting readers look again. The caller has mu.
@@ -152,7 +154,7 @@ func (q *Queue) emptyTrash() {
 			err = os.Remove(s.path)
 		}
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			if q.cond.set(ReasonWriteFailed, "cannot remove segment: "+err.Error(), q.opts.Now()) {
+			if q.cond.Say(ReasonWriteFailed, "cannot remove segment: "+err.Error()) {
 				q.log.Warn("segment cannot be removed", "segment", s.path, "err", err)
 			}
 			left = append(left, s)
@@ -193,5 +195,4 @@ func (q *Queue) tick() {
 	q.readMu.Lock()
 	q.emptyTrash()
 	q.readMu.Unlock()
-	q.cond.expire(ReasonDropping, q.opts.Now(), droppingFor)
 }

@@ -15,6 +15,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"plimsoll.dev/plimsoll/internal/disk"
 )
 
 // fakeClock is all of a queue's clocks, set by hand.
@@ -97,7 +99,7 @@ func crash(q *Queue) {
 	}
 	q.mu.Unlock()
 	_ = q.dead.close()
-	_ = q.lock.release()
+	_ = q.dir.Release()
 	q.met.unregister()
 }
 
@@ -176,7 +178,7 @@ func TestReopen(t *testing.T) {
 					mustAppend(t, q, rec(next))
 					next++
 				}
-				if h := q.Health(); !h.OK || h.Reason != "" {
+				if h := q.Health(); !h.OK() || h.Reason != "" {
 					t.Fatalf("Health: got %+v", h)
 				}
 				if clean {
@@ -315,8 +317,8 @@ func TestLockedFolder(t *testing.T) {
 	o := Options{Dir: t.TempDir()}
 	mustOpen(t, o)
 	_, err := Open(o)
-	if !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), fmt.Sprint(os.Getpid())) {
-		t.Errorf("got %v, want ErrLocked and the pid", err)
+	if !errors.Is(err, disk.ErrInUse) || !strings.Contains(err.Error(), fmt.Sprint(os.Getpid())) {
+		t.Errorf("got %v, want ErrInUse and the pid", err)
 	}
 }
 
@@ -367,7 +369,7 @@ func TestDropOldestBySize(t *testing.T) {
 	if s := q.Stats(); s.Bytes != onDisk {
 		t.Errorf("Stats say %d bytes, the disk has %d", s.Bytes, onDisk)
 	}
-	if h := q.Health(); !h.OK || h.Reason != ReasonDropping {
+	if h := q.Health(); !h.OK() || h.Reason != ReasonDropping {
 		t.Errorf("Health: got %+v", h)
 	}
 	dropped := int(q.Stats().Dropped[DroppedSize].Records)
@@ -420,7 +422,7 @@ func TestDropByAge(t *testing.T) {
 	if got := q.Stats().Dropped[DroppedAge]; got != (Count{240, 240}) {
 		t.Errorf("dropped by age: got %+v, want 240", got)
 	}
-	if h := q.Health(); !h.OK || h.Reason != ReasonDropping {
+	if h := q.Health(); !h.OK() || h.Reason != ReasonDropping {
 		t.Errorf("Health: got %+v", h)
 	}
 	mustAppend(t, q, rec(0))

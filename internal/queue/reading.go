@@ -11,7 +11,7 @@ import (
 const maxLoaded = 3
 
 // handle returns the segment's file. The caller has readMu.
-func (s *segment) handle(d disk) (*os.File, error) {
+func (s *segment) handle(d files) (*os.File, error) {
 	if s.file != nil {
 		return s.file, nil
 	}

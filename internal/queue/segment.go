@@ -137,7 +137,7 @@ func (s *segment) ack(i int, points uint32) bool {
 }
 
 // createSegment makes a segment's file with its header.
-func createSegment(d disk, dir string, base uint64) (*segment, error) {
+func createSegment(d files, dir string, base uint64) (*segment, error) {
 	s := &segment{base: base, path: filepath.Join(dir, segmentName(base)), size: segmentHeader}
 	f, err := os.OpenFile(s.path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o640)
 	if err != nil {

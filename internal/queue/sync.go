@@ -82,7 +82,7 @@ func (q *Queue) certain() {
 			return
 		}
 	}
-	q.cond.clear(ReasonSyncFailed)
+	q.cond.Clear(ReasonSyncFailed)
 }
 
 // syncFailed notes that what was appended may not survive a power cut; it is in the kernel's hands still.
@@ -90,7 +90,7 @@ func (q *Queue) syncFailed(err error) {
 	q.mu.Lock()
 	q.n.syncErrors++
 	q.mu.Unlock()
-	if q.cond.set(ReasonSyncFailed, fmt.Sprintf("cannot sync %q: %v; the newest records would not survive a power cut", q.opts.Dir, err), q.opts.Now()) {
+	if q.cond.Say(ReasonSyncFailed, fmt.Sprintf("cannot sync %q: %v; the newest records would not survive a power cut", q.opts.Dir, err)) {
 		q.log.Error("queue cannot be synced", "dir", q.opts.Dir, "err", err)
 	}
 }
@@ -133,12 +133,12 @@ func (q *Queue) writeCursor(always bool) error {
 		q.mu.Lock()
 		q.dirty = true
 		q.mu.Unlock()
-		if q.cond.set(ReasonCursor, fmt.Sprintf("cannot replace %q: %v; after a restart more is sent again", path, err), q.opts.Now()) {
+		if q.cond.Say(ReasonCursor, fmt.Sprintf("cannot replace %q: %v; after a restart more is sent again", path, err)) {
 			q.log.Warn("cursor cannot be replaced", "cursor", path, "err", err)
 		}
 		return err
 	}
-	q.cond.clear(ReasonCursor)
+	q.cond.Clear(ReasonCursor)
 	q.mu.Lock()
 	q.written = now
 	q.n.wroteBytes += uint64(len(b))

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"regexp/syntax"
@@ -143,16 +144,20 @@ func IsLabelName(s string) bool {
 	return s != "" && s != "__name__"
 }
 
-// DefaultDecisions is how many decisions a query without a limit gives.
-const DefaultDecisions = 100
+const (
+	defaultDecisions = 100
+	// MaxDecisions is the most decisions of one answer.
+	MaxDecisions = 10_000
+)
 
-// Check says what in the query no backend could answer. The error wraps ErrBadQuery.
-func (q DecisionQuery) Check() error {
+// Check says what in the query no backend could answer, and returns how many decisions the answer has at most. The error wraps
+// ErrBadQuery.
+func (q DecisionQuery) Check() (limit int, err error) {
 	switch {
 	case q.Limit < 0:
-		return bad("limit \"%d\" is negative", q.Limit)
+		return 0, bad("limit \"%d\" is negative", q.Limit)
 	case !q.End.IsZero() && q.End.Before(q.Start):
-		return bad("end is before start")
+		return 0, bad("end is before start")
 	}
-	return nil
+	return min(cmp.Or(q.Limit, defaultDecisions), MaxDecisions), nil
 }

@@ -141,14 +141,3 @@ type DecisionQuery struct {
 	Actions    []string
 	Limit      int // zero: 100
 }
-
-// Health is a backend's state for /readyz, the page and doctor.
-type Health struct {
-	OK      bool      `json:"ok"`
-	Reason  string    `json:"reason,omitempty"`
-	Message string    `json:"message,omitempty"`
-	Since   time.Time `json:"since,omitzero"`
-	Series  int       `json:"series"`
-	Bytes   int64     `json:"bytes"`
-	Oldest  time.Time `json:"oldest,omitzero"`
-}

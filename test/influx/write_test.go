@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"plimsoll.dev/plimsoll/internal/condition"
 	"plimsoll.dev/plimsoll/internal/store/influx"
 )
 
@@ -50,7 +51,7 @@ func (d *dead) SetAside(lines []byte, reason string) error {
 // written is what became of lines.
 type written struct {
 	done       bool // acknowledged
-	conditions []influx.Condition
+	conditions []condition.Condition
 	dead       dead
 	log        bytes.Buffer
 	reg        *prometheus.Registry
@@ -80,7 +81,7 @@ func write(t testing.TB, c *influx.Conn, change func(o *influx.WriterOptions), l
 		case <-time.After(20 * time.Millisecond):
 		}
 		out.conditions = w.Conditions()
-		if out.done || len(out.conditions) > 0 && out.conditions[0].Blocking {
+		if out.done || len(out.conditions) > 0 && blocks(out.conditions[0].Reason) {
 			break
 		}
 		if time.Now().After(deadline) {
@@ -93,6 +94,11 @@ func write(t testing.TB, c *influx.Conn, change func(o *influx.WriterOptions), l
 		t.Errorf("Run: %v", err)
 	}
 	return out
+}
+
+// blocks says whether nothing is sent for such a reason.
+func blocks(reason string) bool {
+	return reason != influx.ReasonSetAside && reason != influx.ReasonBeyond && reason != influx.ReasonLost
 }
 
 func (w *written) reason() string {

@@ -1,7 +1,6 @@
 package influx
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -16,20 +15,17 @@ import (
 	"plimsoll.dev/plimsoll/internal/store/influx/influxql"
 )
 
-// maxDecisions is the most decisions of an answer.
-const maxDecisions = 10_000
-
 // decisionPieces is how many pieces of time a search without a start goes back where a query may cover a limited time.
 const decisionPieces = 120
 
 // Decisions returns decisions, the newest first.
 func (r *Reader) Decisions(ctx context.Context, q store.DecisionQuery) ([]cluster.Decision, error) {
-	if err := q.Check(); err != nil {
+	limit, err := q.Check()
+	if err != nil {
 		return nil, fmt.Errorf("cannot read decisions: %w", err)
 	}
-	limit := min(cmp.Or(q.Limit, store.DefaultDecisions), maxDecisions)
 	var out []cluster.Decision
-	err := r.use(ctx, "decisions", func(ctx context.Context, p Place) error {
+	err = r.use(ctx, "decisions", func(ctx context.Context, p Place) error {
 		return r.decisionRanges(p, q, func(lo, hi time.Time) (more bool, err error) {
 			got, err := r.decisionsBetween(ctx, p, q, lo, hi, limit-len(out))
 			out = append(out, got...)

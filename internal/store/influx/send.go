@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"plimsoll.dev/plimsoll/internal/disk"
 )
 
 const (
@@ -85,7 +87,7 @@ func (s *sender) post(ctx context.Context, lines []byte) answer {
 	if reasons[a.class] == "" { // the server took the request and judged it
 		s.tries = 0
 		s.w.met.blocked.Set(0)
-		if held := s.w.cond.unblock(); len(held) > 0 {
+		if held := s.w.cond.Clear(s.w.cond.Blocks...); len(held) > 0 {
 			s.log.Info("InfluxDB takes data again", "was", held)
 		}
 		if s.good++; s.good >= 10 && s.lines < s.w.opts.MaxLines {
@@ -138,12 +140,12 @@ func (s *sender) blocked(a answer) {
 	// One fault at a time: the newest.
 	var others []string
 	for _, r := range reasons {
-		if r != "" && r != reasons[a.class] {
+		if r != reasons[a.class] {
 			others = append(others, r)
 		}
 	}
-	s.w.cond.clear(others...)
-	if s.w.cond.set(Condition{Reason: reasons[a.class], Message: m + ". What was collected stays queued.", Blocking: true}, time.Now()) {
+	s.w.cond.Clear(others...)
+	if s.w.cond.Say(reasons[a.class], m+". What was collected stays queued.") {
 		s.log.Warn("InfluxDB takes no data", "reason", reasons[a.class], "url", o.URL, "bucket", o.Bucket, "message", a.message)
 	}
 }
@@ -186,9 +188,8 @@ func (s *sender) beyond(lines []byte, a answer) {
 		n = count(lines)
 	}
 	s.w.met.refused.WithLabelValues(a.class.String()).Add(float64(n))
-	now := time.Now()
 	m := fmt.Sprintf("lines older than bucket %q keeps were left out, as the server's retention asks: %s", s.w.opts.Conn.opts.Bucket, a.message)
-	if s.w.cond.set(Condition{Reason: ReasonBeyond, Message: m, until: now.Add(remembered)}, now) {
+	if s.w.cond.SayFor(remembered, ReasonBeyond, m) {
 		s.log.Warn("lines are older than the retention", "lines", n, "message", a.message)
 	}
 }
@@ -200,12 +201,11 @@ func (s *sender) setAside(ctx context.Context, lines []byte, a answer) bool {
 		n = a.dropped
 	}
 	s.w.met.refused.WithLabelValues(a.class.String()).Add(float64(n))
-	now := time.Now()
 	m := fmt.Sprintf("InfluxDB refused lines for ever, they are among the dead letters: %s", a.message)
 	if a.class == conflict {
 		m += fmt.Sprintf(". Does something else write to bucket %q? Plimsoll wants one of its own", s.w.opts.Conn.opts.Bucket)
 	}
-	if s.w.cond.set(Condition{Reason: ReasonSetAside, Message: m, until: now.Add(remembered)}, now) {
+	if s.w.cond.SayFor(remembered, ReasonSetAside, m) {
 		s.log.Warn("InfluxDB refuses lines for ever", "class", a.class.String(), "lines", n, "message", a.message)
 	}
 	err := errNoDeadLetters
@@ -220,7 +220,7 @@ func (s *sender) setAside(ctx context.Context, lines []byte, a answer) bool {
 	}
 	if err != nil {
 		s.w.met.lost.Add(float64(n))
-		s.w.cond.set(Condition{Reason: ReasonLost, Message: "lines that InfluxDB refused could not be kept: " + err.Error(), until: now.Add(remembered)}, now)
+		s.w.cond.SayFor(remembered, ReasonLost, "lines that InfluxDB refused could not be kept: "+disk.Explain(err).Error())
 		s.log.Error("refused lines are lost", "lines", n, "err", err)
 	}
 	return true

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/condition"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -37,7 +38,7 @@ type SinkOptions struct {
 // Sink encodes batches and queues them: the store's appender. Safe for concurrent use.
 type Sink struct {
 	opts SinkOptions
-	cond conditions
+	cond *condition.Set
 	met  *sinkMetrics
 
 	mu      sync.Mutex // has the encoder and buf
@@ -67,7 +68,7 @@ func NewSink(o SinkOptions) (*Sink, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot register the metrics of InfluxDB's sink: %w", err)
 	}
-	return &Sink{opts: o, encoder: e, met: met}, nil
+	return &Sink{opts: o, cond: newConditions(o.Now), encoder: e, met: met}, nil
 }
 
 // Append encodes a batch and queues its lines. When it returns nil they survive kill -9. Points that can never be stored are
@@ -132,7 +133,6 @@ func (s *Sink) note(n Encoded) {
 	if n.Dropped[DropSeriesBudget] == 0 {
 		return
 	}
-	now := s.opts.Now()
 	for i, r := range s.encoder.Refusals() {
 		if i == maxNamed {
 			break
@@ -142,7 +142,7 @@ func (s *Sink) note(n Encoded) {
 			continue
 		}
 		m := fmt.Sprintf("namespace %q has %d series within a day, the most that it may have: lines of new ones are left out (%d so far)", r.Namespace, r.Series, r.Refused)
-		if s.cond.set(Condition{Reason: ReasonSeriesBudget, Message: m, until: now.Add(remembered)}, now) {
+		if s.cond.SayFor(remembered, ReasonSeriesBudget, m) {
 			s.opts.Logger.Warn("too many series", "namespace", r.Namespace, "series", r.Series)
 		}
 	}
@@ -152,7 +152,7 @@ func (s *Sink) note(n Encoded) {
 const maxNamed = 20
 
 // Conditions returns what is wrong at present.
-func (s *Sink) Conditions() []Condition { return s.cond.list(s.opts.Now()) }
+func (s *Sink) Conditions() []condition.Condition { return s.cond.List() }
 
 // sinkMetrics are the sink's own.
 type sinkMetrics struct {

@@ -14,6 +14,8 @@ import (
 	"github.com/influxdata/influxdb-client-go/v2/api"
 	influxlog "github.com/influxdata/influxdb-client-go/v2/log"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"plimsoll.dev/plimsoll/internal/condition"
 )
 
 // Source is a lane of the durable queue.
@@ -87,7 +89,7 @@ func (o *WriterOptions) Validate() error {
 type Writer struct {
 	opts  WriterOptions
 	write api.WriteAPIBlocking
-	cond  conditions
+	cond  *condition.Set
 	met   *writerMetrics
 
 	lateMu sync.Mutex
@@ -121,7 +123,7 @@ func NewWriter(o WriterOptions) (*Writer, error) {
 	opts := influxdb2.DefaultOptions().SetUseGZip(true).SetPrecision(time.Millisecond).SetLogLevel(influxlog.ErrorLevel).
 		SetHTTPClient(o.Conn.http).SetApplicationName("plimsoll")
 	client := influxdb2.NewClientWithOptions(o.Conn.url.String(), "", opts) // the token is added by the transport
-	return &Writer{opts: o, met: met, write: client.WriteAPIBlocking(o.Conn.opts.Org, o.Conn.opts.Bucket)}, nil
+	return &Writer{opts: o, met: met, cond: newConditions(time.Now), write: client.WriteAPIBlocking(o.Conn.opts.Org, o.Conn.opts.Bucket)}, nil
 }
 
 // Run sends until ctx ends. It returns nil then; what was not acknowledged stays queued.
@@ -135,7 +137,7 @@ func (w *Writer) Run(ctx context.Context) error {
 }
 
 // Conditions returns what is wrong at present, what blocks first.
-func (w *Writer) Conditions() []Condition { return w.cond.list(time.Now()) }
+func (w *Writer) Conditions() []condition.Condition { return w.cond.List() }
 
 func (w *Writer) lane(ctx context.Context, l Lane) {
 	s := &sender{w: w, lane: l.Name, lines: w.opts.MaxLines, log: w.opts.Logger.With("lane", l.Name)}
@@ -145,13 +147,13 @@ func (w *Writer) lane(ctx context.Context, l Lane) {
 			return
 		}
 		if err != nil {
-			if w.cond.set(Condition{Reason: ReasonQueue, Message: "the queue cannot be read: " + err.Error(), Blocking: true}, time.Now()) {
+			if w.cond.Say(ReasonQueue, "the queue cannot be read: "+err.Error()) {
 				s.log.Error("cannot read from the queue", "err", err)
 			}
 			s.pause(ctx, time.Second)
 			continue
 		}
-		w.cond.clear(ReasonQueue)
+		w.cond.Clear(ReasonQueue)
 		if !s.deliver(ctx, b.Lines) {
 			if b.Back != nil {
 				b.Back()

@@ -299,12 +299,12 @@ func TestWriter(t *testing.T) {
 		go func() { ended <- w.Run(ctx) }()
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if h := w.Health(); h.OK || h.Reason != ReasonUnreachable {
+		if h := w.Health(); h.OK() || h.Reason != ReasonUnreachable {
 			t.Errorf("health %+v", h)
 		}
 		time.Sleep(6 * time.Second)
 		synctest.Wait()
-		if h := w.Health(); h.OK || h.Reason != ReasonRefusesUs {
+		if h := w.Health(); h.OK() || h.Reason != ReasonRefusesUs {
 			t.Errorf("health %+v", h)
 		}
 		time.Sleep(2 * time.Minute)
@@ -317,7 +317,7 @@ func TestWriter(t *testing.T) {
 		if !slices.Equal(waits, want) {
 			t.Errorf("waits %v, want %v", waits, want)
 		}
-		if src.done.Load() != 3 || len(*dead) != 1 || !w.Health().OK {
+		if src.done.Load() != 3 || len(*dead) != 1 || !w.Health().OK() {
 			t.Errorf("%d done, dead letters %q, health %+v", src.done.Load(), *dead, w.Health())
 		}
 		cancel()

@@ -11,7 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"plimsoll.dev/plimsoll/internal/store"
+	"plimsoll.dev/plimsoll/internal/condition"
 )
 
 // Source is a lane of the durable queue. Samples must be in order, so it is to be the lane that keeps it.
@@ -62,8 +62,7 @@ type Writer struct {
 
 	mu      sync.Mutex
 	failing *SendError // nil: the last request was taken
-	message string
-	since   time.Time
+	ill     condition.Condition
 }
 
 // NewWriter returns a writer. It starts nothing.
@@ -168,12 +167,16 @@ func (w *Writer) failed(err error, attempt int) time.Duration {
 	if se.Class == Configuration {
 		wait = mendWait + wait/2
 	}
-	w.mu.Lock()
-	was := w.failing
-	if was == nil {
-		w.since = time.Now()
+	reason := ReasonUnreachable
+	if se.Class == Configuration {
+		reason = ReasonRefusesUs
 	}
-	w.failing, w.message = se, message
+	w.mu.Lock()
+	was, since := w.failing, w.ill.Since
+	if was == nil {
+		since = time.Now()
+	}
+	w.failing, w.ill = se, condition.Ill("HistorySent", reason, message, since)
 	w.mu.Unlock()
 	if was == nil || was.Class != se.Class || was.Status != se.Status {
 		w.opts.Logger.Warn("cannot send history, it waits in the queue", "class", se.Class.String(), "err", message)
@@ -183,7 +186,7 @@ func (w *Writer) failed(err error, attempt int) time.Duration {
 
 func (w *Writer) recovered() {
 	w.mu.Lock()
-	was, since := w.failing, w.since
+	was, since := w.failing, w.ill.Since
 	w.failing = nil
 	w.mu.Unlock()
 	if was != nil {
@@ -198,15 +201,11 @@ const (
 )
 
 // Health says whether the engine takes what is sent.
-func (w *Writer) Health() store.Health {
+func (w *Writer) Health() condition.Condition {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.failing == nil {
-		return store.Health{OK: true}
+		return condition.Well("HistorySent")
 	}
-	h := store.Health{Reason: ReasonUnreachable, Message: w.message, Since: w.since}
-	if w.failing.Class == Configuration {
-		h.Reason = ReasonRefusesUs
-	}
-	return h
+	return w.ill
 }

@@ -58,7 +58,7 @@ func (db *DB) Append(ctx context.Context, b *metric.Batch) (err error) {
 
 // mayLookAgain says whether the only thing wrong is a full disk, which the appender looks at itself.
 func (db *DB) mayLookAgain() bool {
-	_, broken := db.cond.get(ReasonWriteFailed)
+	_, broken := db.cond.Get(ReasonWriteFailed)
 	return !broken && !db.closed.Load()
 }
 
@@ -159,7 +159,7 @@ func (w *writer) sample(e *entry, s *series, t int64, v float64) bool {
 	}
 	if int(w.gen.tsdb.Head().NumSeries()) >= w.db.opts.MaxSeries {
 		w.dropped[iSeriesLimit]++
-		w.db.cond.set(ReasonSeriesLimit, fmt.Sprintf("there are %d series, the most that are kept: samples of new ones are left out", w.db.opts.MaxSeries), w.db.opts.Now())
+		w.db.cond.Say(ReasonSeriesLimit, fmt.Sprintf("there are %d series, the most that are kept: samples of new ones are left out", w.db.opts.MaxSeries))
 		return false
 	}
 	ref, err := w.app.Append(0, ls, t, v)

@@ -122,7 +122,7 @@ func BenchmarkIngest(b *testing.B) {
 			}
 			db.measure()
 			b.ReportMetric(float64(samples)/cpu, "samples/cpu-s")
-			b.ReportMetric(float64(db.Health().Bytes)/float64(samples), "B/sample")
+			b.ReportMetric(float64(db.Stats().Bytes)/float64(samples), "B/sample")
 			b.ReportMetric(rss("VmRSS"), "MiB-rss")
 			b.ReportMetric(rss("RssAnon"), "MiB-anon")
 			b.ReportMetric(rss("VmHWM"), "MiB-peak")

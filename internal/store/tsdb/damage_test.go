@@ -123,7 +123,7 @@ func TestTornLog(t *testing.T) {
 		if want := ticks * (at - 4096) / len(data); prefix < want {
 			t.Errorf("cut at %d of %d: got %d of %d ticks, want at least %d", at, len(data), prefix, ticks, want)
 		}
-		if h := db.Health(); !h.OK || prefix < ticks && h.Reason != "" && !strings.Contains(h.Message, filepath.Base(name)) {
+		if h := db.Health(); !h.OK() || prefix < ticks && h.Reason != "" && !strings.Contains(h.Message, filepath.Base(name)) {
 			t.Errorf("cut at %d: Health: got %+v, want OK and the name of the segment", at, h)
 		}
 		if h := db.Health(); h.Reason == ReasonRepaired && !strings.Contains(log.String(), "store repaired") {
@@ -152,7 +152,7 @@ func reopen(t *testing.T, db *DB, dir string) {
 		t.Errorf("second Open: %v", err)
 		return
 	}
-	if h := db.Health(); !h.OK || h.Reason != "" {
+	if h := db.Health(); !h.OK() || h.Reason != "" {
 		t.Errorf("Health after the second opening: got %+v", h)
 	}
 	if err := db.Close(); err != nil {
@@ -186,7 +186,7 @@ func TestFlippedBitInLog(t *testing.T) {
 		if want := ticks - 2*ticks/pages - 3; all < want {
 			t.Errorf("bit at %d of %d (%d pages): got %d of %d ticks, want at least %d", at, len(data), pages, all, ticks, want)
 		}
-		if h := db.Health(); !h.OK {
+		if h := db.Health(); !h.OK() {
 			t.Errorf("bit at %d: Health: got %+v", at, h)
 		}
 		reopen(t, db, dir)
@@ -288,7 +288,7 @@ func checkDamaged(t *testing.T, dir string, start time.Time, checkpoint bool) {
 		t.Fatalf("Open: %v", err)
 	}
 	defer func() { must(t, db.Close()) }()
-	if h := db.Health(); !h.OK {
+	if h := db.Health(); !h.OK() {
 		t.Errorf("Health: got %+v, want OK", h)
 	}
 	if aside, _ := os.ReadDir(filepath.Join(dir, "broken")); len(aside) > 0 {
@@ -329,4 +329,22 @@ func TestBrokenIsTrimmed(t *testing.T) {
 	if len(names) != 2 || names[0].Name() != young {
 		t.Errorf("got %v, want %q and the note", names, young)
 	}
+}
+
+// FuzzSegment scans anything as a segment of the log: the end is inside it, and a cut there leaves nothing damaged.
+func FuzzSegment(f *testing.F) {
+	f.Add([]byte{1, 0, 1, 0, 0, 0, 0, 'x'})
+	f.Add(make([]byte, pageSize+10))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		s := scanSegment(data, func([]byte) {})
+		if s.damage == nil {
+			return
+		}
+		if s.end < 0 || s.end > int64(len(data)) {
+			t.Fatalf("good up to %d of %d", s.end, len(data))
+		}
+		if again := scanSegment(data[:s.end], nil); again.damage != nil {
+			t.Errorf("cut at %d: still damaged: %v", s.end, again.damage)
+		}
+	})
 }

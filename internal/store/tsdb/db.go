@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -14,7 +13,11 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 	promtsdb "github.com/prometheus/prometheus/tsdb"
 
+	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/condition"
+	"plimsoll.dev/plimsoll/internal/disk"
 	"plimsoll.dev/plimsoll/internal/store"
+	"plimsoll.dev/plimsoll/internal/store/decisions"
 )
 
 // DB is the embedded store. Its methods are safe for concurrent use.
@@ -23,8 +26,8 @@ type DB struct {
 	log        *slog.Logger
 	met        *metrics
 	unregister func()
-	lock       *dirLock
-	decisions  *decisionLog
+	folder     *disk.Folder
+	decisions  *decisions.Log
 	parser     parser.Parser
 	slots      chan struct{} // a query holds one while it runs
 
@@ -38,7 +41,7 @@ type DB struct {
 	gen    *generation // nil when the engine is closed
 	closed atomic.Bool
 
-	cond   conditions
+	cond   *condition.Set
 	bytes  atomic.Int64
 	wake   chan struct{} // asks for maintenance now
 	stop   context.CancelFunc
@@ -72,6 +75,7 @@ func Open(o Options) (*DB, error) {
 		turn:   make(chan struct{}, 1),
 		wake:   make(chan struct{}, 1),
 		cache:  newCache(o.MaxEntities),
+		cond:   newConditions(o.Now),
 	}
 	if err := db.acquire(); err != nil {
 		return nil, err
@@ -98,27 +102,24 @@ func (db *DB) acquire() (err error) {
 		}
 	}()
 	dir := db.opts.Dir
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return fmt.Errorf("cannot make data folder %q: %w", dir, err)
-	}
-	if db.lock, err = lockDir(dir); err != nil {
+	if db.folder, err = disk.Claim("data folder", dir); err != nil {
 		return err
 	}
-	undo = append(undo, db.lock.release)
+	undo = append(undo, db.folder.Release)
 	if db.met, db.unregister, err = newMetrics(db.opts.Registerer, db); err != nil {
 		return fmt.Errorf("cannot register the store's metrics: %w", err)
 	}
 	undo = append(undo, func() error { db.unregister(); return nil })
-	if db.decisions, err = openDecisions(filepath.Join(dir, "decisions"), db.opts.decisionBytes(), db.opts.Retention, db.repaired); err != nil {
-		return fmt.Errorf("cannot open decision log in %q: %w", dir, err)
+	if db.decisions, err = decisions.Open(db.folder, decisions.Options{MaxBytes: db.opts.MaxBytes, Retention: db.opts.Retention, Report: db.repaired}); err != nil {
+		return err
 	}
-	undo = append(undo, db.decisions.close)
+	undo = append(undo, db.decisions.Close)
 	db.gen, err = db.openEngine()
-	if isFull(err) {
+	if disk.CauseOf(err) == disk.Full {
 		// The live picture goes on; the maintenance goroutine opens the engine when there is room.
 		db.log.Error("store takes no data: disk is full", "dir", dir, "err", err)
 		db.met.errors.WithLabelValues(classFull).Inc()
-		db.cond.set(ReasonWriteFailed, fmt.Sprintf("cannot open %q: %v", dir, err), db.opts.Now())
+		db.cond.Say(ReasonWriteFailed, fmt.Sprintf("cannot open %q: %v", dir, disk.Explain(err)))
 		err = nil
 	}
 	if err != nil {
@@ -131,13 +132,13 @@ func (db *DB) acquire() (err error) {
 // repaired notes that something damaged was cut or set aside.
 func (db *DB) repaired(message string) {
 	db.log.Warn("store repaired", "what", message)
-	if old, ok := db.cond.get(ReasonRepaired); ok {
-		message = old.message + "; " + message
+	if old, ok := db.cond.Get(ReasonRepaired); ok {
+		message = old.Message + "; " + message
 	}
 	if len(message) > 1000 {
 		message = message[:1000] + "..."
 	}
-	db.cond.set(ReasonRepaired, message, db.opts.Now())
+	db.cond.Say(ReasonRepaired, message)
 }
 
 func (db *DB) engineDir() string { return filepath.Join(db.opts.Dir, "tsdb") }
@@ -151,14 +152,29 @@ func (db *DB) Close() error {
 	db.stop()
 	db.loopOK.Wait()
 	db.turn <- struct{}{} // kept: nobody appends again
-	db.cond.set(ReasonClosed, "the store was closed", db.opts.Now())
-	err := db.closeEngine()
-	err = errors.Join(err, db.decisions.close())
+	db.cond.Say(ReasonClosed, "the store was closed")
+	err := errors.Join(db.closeEngine(), db.decisions.Close())
 	db.unregister()
-	if err = errors.Join(err, db.lock.release()); err != nil {
+	if err = errors.Join(err, db.folder.Release()); err != nil {
 		return fmt.Errorf("cannot close data folder %q cleanly: %w", db.opts.Dir, err)
 	}
 	return nil
+}
+
+// AppendDecision writes a decision to the decision log; when it returns nil the decision survives kill -9.
+func (db *DB) AppendDecision(ctx context.Context, d cluster.Decision) error {
+	err := db.decisions.AppendDecision(ctx, d)
+	if err == nil {
+		db.met.decisions.Inc()
+	} else if disk.CauseOf(err) == disk.Full {
+		db.met.errors.WithLabelValues(classFull).Inc()
+	}
+	return err
+}
+
+// Decisions returns the newest decisions that q asks for, newest first; of one moment, the last appended first.
+func (db *DB) Decisions(ctx context.Context, q store.DecisionQuery) ([]cluster.Decision, error) {
+	return db.decisions.Decisions(ctx, q)
 }
 
 // closeEngine cuts the running queries off and closes the engine. The caller has the turn.

@@ -1,12 +1,12 @@
 // Package tsdb is the embedded store: Prometheus' time series engine and PromQL behind the contract of
-// package store, with a decision log beside it. It is the only importer of github.com/prometheus/prometheus,
+// package store, with the decision log of package decisions beside it. It is the only importer of github.com/prometheus/prometheus,
 // whose types stop here.
 //
 // # On disk
 //
 //	DIR/lock        held (flock) by the process that has the folder open; names its pid
 //	DIR/tsdb/       blocks of two hours and more, the write-ahead log (wal), late samples (wbl), head chunks
-//	DIR/decisions/  the decision log: lines of a CRC-32C and a JSON object
+//	DIR/decisions/  the decision log
 //	DIR/broken/     what was damaged and set aside at an opening
 //
 // # What an acknowledgement means

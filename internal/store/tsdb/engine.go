@@ -6,12 +6,16 @@ import (
 	"log/slog"
 	"math"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/prometheus/prometheus/promql"
 	promtsdb "github.com/prometheus/prometheus/tsdb"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 	"github.com/prometheus/prometheus/util/compression"
+
+	"plimsoll.dev/plimsoll/internal/disk"
+	"plimsoll.dev/plimsoll/internal/store/decisions"
 )
 
 // openEngine repairs and opens the engine.
@@ -38,8 +42,8 @@ func (db *DB) openEngine() (*generation, error) {
 	// Damaged blocks and head chunks refuse the whole engine: set them aside, and try again.
 	err = open()
 	for _, mend := range []func() (bool, error){r.blocks, r.headChunks} {
-		if err == nil || isFull(err) || errors.Is(err, os.ErrPermission) {
-			break
+		if err == nil || slices.Contains([]disk.Cause{disk.Full, disk.ReadOnly, disk.Denied}, disk.CauseOf(err)) {
+			break // nothing is damaged
 		}
 		mended, merr := mend()
 		if merr != nil {
@@ -63,7 +67,7 @@ func (db *DB) engineOptions(gen *generation) *promtsdb.Options {
 	o := promtsdb.DefaultOptions()
 	o.NoLockfile = true // ours names the process and cannot go stale
 	o.RetentionDuration = db.opts.Retention.Milliseconds()
-	o.MaxBytes = max(db.opts.MaxBytes-db.opts.decisionBytes(), 1)
+	o.MaxBytes = max(db.opts.MaxBytes-decisions.Share(db.opts.MaxBytes), 1)
 	o.MinBlockDuration = blockRange.Milliseconds()
 	o.MaxBlockDuration = max(blockRange, min(db.opts.Retention/10, 31*24*time.Hour)).Milliseconds()
 	o.OutOfOrderTimeWindow = db.opts.OutOfOrder.Milliseconds()

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/disk"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/store"
 )
@@ -38,7 +39,7 @@ func smallDisk(t *testing.T, mib string) string {
 func fill(t *testing.T, dir string, leave int64) string {
 	t.Helper()
 	name := filepath.Join(dir, "other")
-	free, err := freeBytes(dir)
+	free, err := disk.Free(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +120,7 @@ func TestDiskNearlyFull(t *testing.T) {
 	other := fill(t, dir, 4<<20)
 	until(t, "a full disk is noticed", func() bool { return errors.Is(k.tick(db), store.ErrReadOnly) })
 	h := db.Health()
-	if h.OK || h.Reason != ReasonDiskFull || h.Since.IsZero() || !strings.Contains(h.Message, "MiB") {
+	if h.OK() || h.Reason != ReasonDiskFull || h.Since.IsZero() || !strings.Contains(h.Message, "MiB") {
 		t.Errorf("Health: got %+v, want DiskFull with a message and a time", h)
 	}
 	k.check(db, 20) // history can still be read
@@ -127,7 +128,7 @@ func TestDiskNearlyFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	until(t, "data is taken again", func() bool { return k.tick(db) == nil })
-	if h := db.Health(); !h.OK || h.Reason != "" {
+	if h := db.Health(); !h.OK() || h.Reason != "" {
 		t.Errorf("Health after recovery: got %+v", h)
 	}
 	k.check(db, 20)
@@ -160,7 +161,7 @@ func TestDiskFull(t *testing.T) {
 		if !errors.Is(failed, store.ErrReadOnly) || !errors.Is(failed, unix.ENOSPC) {
 			t.Fatalf("round %d: got error %v, want ErrReadOnly and ENOSPC", round, failed)
 		}
-		if h := db.Health(); h.OK || h.Reason != ReasonWriteFailed {
+		if h := db.Health(); h.OK() || h.Reason != ReasonWriteFailed {
 			t.Errorf("Health: got %+v, want WriteFailed", h)
 		}
 		k.check(db, 50)
@@ -174,11 +175,11 @@ func TestDiskFull(t *testing.T) {
 		t.Errorf("Close: %v", err)
 	}
 	db = mustOpen(t, o)
-	if h := db.Health(); !h.OK || h.Reason != "" {
+	if h := db.Health(); !h.OK() || h.Reason != "" {
 		t.Errorf("Health after reopening: got %+v", h)
 	}
 	k.check(db, 50)
-	got, err := db.Decisions(context.Background(), store.DecisionQuery{Limit: maxDecisions})
+	got, err := db.Decisions(context.Background(), store.DecisionQuery{Limit: store.MaxDecisions})
 	if err != nil || len(got) != decisions {
 		t.Errorf("got %d decisions and error %v, want %d", len(got), err, decisions)
 	}
@@ -226,7 +227,7 @@ func TestHeadChunksOnFullDisk(t *testing.T) {
 	}
 	other := fill(t, dir, 0)
 	db.compact(context.Background())
-	if h := db.Health(); h.OK || h.Reason != ReasonWriteFailed {
+	if h := db.Health(); h.OK() || h.Reason != ReasonWriteFailed {
 		t.Fatalf("Health: got %+v, want WriteFailed", h)
 	}
 	k.check(db, 100)

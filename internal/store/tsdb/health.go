@@ -1,11 +1,9 @@
 package tsdb
 
 import (
-	"slices"
-	"sync"
 	"time"
 
-	"plimsoll.dev/plimsoll/internal/store"
+	"plimsoll.dev/plimsoll/internal/condition"
 )
 
 // Reasons of a condition, as Health gives them.
@@ -26,86 +24,30 @@ const (
 	ReasonSeriesLimit = "SeriesLimit"
 )
 
-// order is the order of weight; the first condition that holds is the one Health tells. Those before
-// healthyFrom mean that the store does not take data.
-var order = [...]string{ReasonClosed, ReasonDiskFull, ReasonWriteFailed, ReasonMaintenance, ReasonSeriesLimit, ReasonDamaged, ReasonRepaired}
-
-const healthyFrom = 3
-
-type condition struct {
-	message string
-	since   time.Time
+// newConditions makes the store's conditions, in the order of weight.
+func newConditions(now func() time.Time) *condition.Set {
+	return &condition.Set{Type: "HistoryWritable", Now: now, Blocks: []string{ReasonClosed, ReasonDiskFull, ReasonWriteFailed},
+		Tells: []string{ReasonMaintenance, ReasonSeriesLimit, ReasonDamaged, ReasonRepaired}}
 }
 
-// conditions are what is wrong at present, by reason.
-type conditions struct {
-	mu    sync.Mutex
-	holds map[string]condition
+// Health says whether the store takes data; a reason may be given all the same (something was repaired, a block is damaged).
+func (db *DB) Health() condition.Condition { return db.cond.Health() }
+
+// Stats is how much the store has.
+type Stats struct {
+	Series int   // in the head
+	Bytes  int64 // in the folder, at most ten seconds ago
 }
 
-// set makes a condition hold and says whether it did not before.
-func (c *conditions) set(reason, message string, now time.Time) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.holds == nil {
-		c.holds = map[string]condition{}
-	}
-	old, was := c.holds[reason]
-	if was {
-		now = old.since
-	}
-	c.holds[reason] = condition{message, now}
-	return !was
-}
-
-// clear ends a condition.
-func (c *conditions) clear(reason string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.holds, reason)
-}
-
-func (c *conditions) get(reason string) (condition, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	x, ok := c.holds[reason]
-	return x, ok
-}
-
-// fill writes the weightiest condition into h.
-func (c *conditions) fill(h *store.Health) {
-	h.OK = true
-	for i, reason := range order {
-		if x, ok := c.get(reason); ok {
-			h.OK, h.Reason, h.Message, h.Since = i >= healthyFrom, reason, x.message, x.since
-			return
-		}
-	}
-}
-
-// Health returns the state of the store. OK means that it takes data; a reason may be given all the same
-// (something was repaired, a block is damaged). Series counts the head's, Bytes is at most ten seconds old.
-func (db *DB) Health() store.Health {
-	h := store.Health{Bytes: db.bytes.Load()}
-	db.cond.fill(&h)
+// Stats returns how much the store has; while it is reopened, what is known without it.
+func (db *DB) Stats() Stats {
+	s := Stats{Bytes: db.bytes.Load()}
 	if !db.mu.TryRLock() {
-		return h // being reopened
+		return s // being reopened
 	}
 	defer db.mu.RUnlock()
-	if db.gen == nil {
-		return h
+	if db.gen != nil {
+		s.Series = int(db.gen.tsdb.Head().NumSeries())
 	}
-	head := db.gen.tsdb.Head()
-	h.Series = int(head.NumSeries())
-	var starts []int64
-	for _, m := range db.gen.tsdb.BlockMetas() {
-		starts = append(starts, m.MinTime)
-	}
-	if t := head.MinTime(); h.Series > 0 && t <= head.MaxTime() {
-		starts = append(starts, t)
-	}
-	if len(starts) > 0 {
-		h.Oldest = time.UnixMilli(slices.Min(starts))
-	}
-	return h
+	return s
 }

@@ -156,7 +156,7 @@ func checkKilled(t *testing.T, dir string, base time.Time, acked int) {
 		}
 	}()
 	// A torn tail may have been cut, of what was never acknowledged; nothing else may have needed repair.
-	if h := db.Health(); !h.OK || h.Reason != "" && !strings.Contains(h.Message, "torn tail") || strings.Contains(h.Message, "left") {
+	if h := db.Health(); !h.OK() || h.Reason != "" && !strings.Contains(h.Message, "torn tail") || strings.Contains(h.Message, "left") {
 		t.Errorf("Health: got %+v", h)
 	}
 	missing := 0
@@ -187,9 +187,9 @@ func checkKilled(t *testing.T, dir string, base time.Time, acked int) {
 		}
 	}
 	checkKilledLate(t, db, base, acked)
-	ds, err := db.Decisions(context.Background(), store.DecisionQuery{End: base.Add(time.Duration(acked) * time.Second), Limit: min(acked, maxDecisions)})
-	if err != nil || len(ds) != min(acked, maxDecisions) {
-		t.Errorf("got %d decisions and error %v, want %d", len(ds), err, min(acked, maxDecisions))
+	ds, err := db.Decisions(context.Background(), store.DecisionQuery{End: base.Add(time.Duration(acked) * time.Second), Limit: min(acked, store.MaxDecisions)})
+	if err != nil || len(ds) != min(acked, store.MaxDecisions) {
+		t.Errorf("got %d decisions and error %v, want %d", len(ds), err, min(acked, store.MaxDecisions))
 	}
 	if missing > 0 {
 		t.Errorf("%d acknowledged samples are missing or wrong", missing)

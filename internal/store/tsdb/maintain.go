@@ -56,7 +56,8 @@ func (db *DB) compact(ctx context.Context) {
 		return
 	}
 	now := db.opts.Now()
-	err := errors.Join(db.decisions.trim(now), trimBroken(db.brokenDir(), now.Add(-db.opts.Retention)))
+	db.decisions.Trim(now)
+	err := trimBroken(db.brokenDir(), now.Add(-db.opts.Retention))
 	db.mu.RLock()
 	defer db.mu.RUnlock()
 	gen := db.gen
@@ -74,10 +75,10 @@ func (db *DB) compact(ctx context.Context) {
 	err = errors.Join(err, guard(func() error { return gen.tsdb.Compact(ctx) }))
 	switch {
 	case err == nil:
-		db.cond.clear(ReasonMaintenance)
+		db.cond.Clear(ReasonMaintenance)
 	case ctx.Err() == nil:
 		db.met.errors.WithLabelValues(classMaintenance).Inc()
-		if db.cond.set(ReasonMaintenance, fmt.Sprintf("cannot write or merge blocks in %q: %v", db.opts.Dir, err), db.opts.Now()) {
+		if db.cond.Say(ReasonMaintenance, fmt.Sprintf("cannot write or merge blocks in %q: %v", db.opts.Dir, err)) {
 			db.log.Warn("store maintenance failed", "dir", db.opts.Dir, "err", err)
 		}
 	}

@@ -48,10 +48,10 @@ func newMetrics(reg prometheus.Registerer, db *DB) (*metrics, func(), error) {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
 	}
 	all := []prometheus.Collector{m.appended, m.dropped, m.append, m.errors, m.query, m.decisions, m.markers, m.reopened,
-		gauge("plimsoll_store_bytes", "Bytes in the data folder.", func() float64 { return float64(db.Health().Bytes) }),
-		gauge("plimsoll_store_series", "Series in the head of the embedded store.", func() float64 { return float64(db.Health().Series) }),
+		gauge("plimsoll_store_bytes", "Bytes in the data folder.", func() float64 { return float64(db.Stats().Bytes) }),
+		gauge("plimsoll_store_series", "Series in the head of the embedded store.", func() float64 { return float64(db.Stats().Series) }),
 		gauge("plimsoll_store_healthy", "1 if the embedded store takes data, 0 if not.", func() float64 {
-			if db.Health().OK {
+			if db.Health().OK() {
 				return 1
 			}
 			return 0

@@ -116,6 +116,3 @@ func or[T int | int64 | time.Duration](v, otherwise T) T {
 	}
 	return v
 }
-
-// decisionBytes is the decision log's share of MaxBytes.
-func (o *Options) decisionBytes() int64 { return min(64<<20, o.MaxBytes/8) }

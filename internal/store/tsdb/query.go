@@ -101,8 +101,8 @@ func (db *DB) use(ctx context.Context, timeout time.Duration, f func(context.Con
 	}
 	defer db.mu.RUnlock()
 	if db.gen == nil {
-		c, _ := db.cond.get(ReasonWriteFailed)
-		return fmt.Errorf("history could not be reopened: %s: %w", c.message, store.ErrReadOnly)
+		c, _ := db.cond.Get(ReasonWriteFailed)
+		return fmt.Errorf("history could not be reopened: %s: %w", c.Message, store.ErrReadOnly)
 	}
 	defer context.AfterFunc(db.gen.ctx, cancel)()
 	return f(ctx, db.gen)
@@ -146,7 +146,7 @@ func (db *DB) classify(gen *generation, err error) error {
 	case errors.As(err, &disk):
 		db.met.errors.WithLabelValues(classRead).Inc()
 		if s := err.Error(); strings.Contains(s, "checksum") || strings.Contains(s, "cannot populate chunk") {
-			if db.cond.set(ReasonDamaged, s, db.opts.Now()) {
+			if db.cond.Say(ReasonDamaged, s) {
 				db.log.Warn("query met damaged data", "err", err)
 			}
 		}

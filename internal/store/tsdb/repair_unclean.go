@@ -11,6 +11,8 @@ import (
 	"github.com/prometheus/prometheus/tsdb/wlog"
 	"github.com/prometheus/prometheus/util/compression"
 	"golang.org/x/sys/unix"
+
+	"plimsoll.dev/plimsoll/internal/disk"
 )
 
 // cleanFile says, in the engine's folder, that the engine was closed. It is gone while the engine is open.
@@ -57,11 +59,11 @@ func (r *repairer) room() error {
 			need += info.Size() / 2
 		}
 	}
-	free, err := freeBytes(r.dir)
+	free, err := disk.Free(r.dir)
 	if err != nil || free >= need {
 		return err
 	}
-	return fmt.Errorf("replaying the log needs %s on the disk, which has %s: %w", size(need), size(free), unix.ENOSPC)
+	return fmt.Errorf("replaying the log needs %s on the disk, which has %s: %w", disk.Size(need), disk.Size(free), unix.ENOSPC)
 }
 
 // unclean makes the folder of an engine that was not closed (kill -9, a panic) safe to replay. The engine writes

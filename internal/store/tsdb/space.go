@@ -7,8 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"plimsoll.dev/plimsoll/internal/disk"
 	"plimsoll.dev/plimsoll/internal/store"
 )
 
@@ -17,23 +16,14 @@ type space struct {
 	looked time.Time
 }
 
-// freeBytes returns how many bytes the file system of dir has for processes without privileges.
-func freeBytes(dir string) (int64, error) {
-	var s unix.Statfs_t
-	if err := unix.Statfs(dir, &s); err != nil {
-		return 0, fmt.Errorf("cannot look at the disk of %q: %w", dir, err)
-	}
-	return int64(s.Bavail) * s.Bsize, nil
-}
-
 // writable says why no data can be taken, or nil. It needs no turn.
 func (db *DB) writable() error {
 	if db.closed.Load() {
 		return store.ErrClosed
 	}
 	for _, reason := range []string{ReasonWriteFailed, ReasonDiskFull} {
-		if c, ok := db.cond.get(reason); ok {
-			return fmt.Errorf("%s: %w", c.message, store.ErrReadOnly)
+		if c, ok := db.cond.Get(reason); ok {
+			return fmt.Errorf("%s: %w", c.Message, store.ErrReadOnly)
 		}
 	}
 	return nil
@@ -45,29 +35,29 @@ func (db *DB) look() {
 		return
 	}
 	db.space.looked = time.Now()
-	free, err := freeBytes(db.opts.Dir)
+	free, err := disk.Free(db.opts.Dir)
 	if err != nil {
 		return // the write itself will tell
 	}
-	_, full := db.cond.get(ReasonDiskFull)
+	_, full := db.cond.Get(ReasonDiskFull)
 	switch {
 	case free < db.opts.MinFree:
-		message := fmt.Sprintf("the disk of %q has %s left, less than the %s that are kept free", db.opts.Dir, size(free), size(db.opts.MinFree))
-		if db.cond.set(ReasonDiskFull, message, db.opts.Now()) {
+		message := fmt.Sprintf("the disk of %q has %s left, less than the %s that are kept free", db.opts.Dir, disk.Size(free), disk.Size(db.opts.MinFree))
+		if db.cond.Say(ReasonDiskFull, message) {
 			db.log.Warn("store takes no data: disk is full", "dir", db.opts.Dir, "free_bytes", free, "kept_free_bytes", db.opts.MinFree)
 			db.met.errors.WithLabelValues(classFull).Inc()
 		}
 	case full && free >= db.opts.MinFree+db.opts.MinFree/4:
-		db.cond.clear(ReasonDiskFull)
+		db.cond.Clear(ReasonDiskFull)
 		db.log.Info("store takes data again: disk has room", "dir", db.opts.Dir, "free_bytes", free)
 	}
 }
 
 // failed notes that a write to the engine failed. Until it is reopened no data is taken. The caller has the turn.
 func (db *DB) failed(gen *generation, doing string, err error) {
-	message := fmt.Sprintf("cannot %s in %q: %v", doing, db.opts.Dir, err)
+	message := fmt.Sprintf("cannot %s in %q: %v", doing, db.opts.Dir, disk.Explain(err))
 	class := classWrite
-	if isFull(err) {
+	if disk.CauseOf(err) == disk.Full {
 		class = classFull
 	}
 	var p *panicError
@@ -75,20 +65,15 @@ func (db *DB) failed(gen *generation, doing string, err error) {
 		gen.stuck.Store(true)
 	}
 	db.met.errors.WithLabelValues(class).Inc()
-	if db.cond.set(ReasonWriteFailed, message, db.opts.Now()) {
+	if db.cond.Say(ReasonWriteFailed, message) {
 		db.log.Error("store takes no data: write failed", "doing", doing, "dir", db.opts.Dir, "err", err)
 	}
-}
-
-// isFull says whether an error means that there is no room.
-func isFull(err error) bool {
-	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT)
 }
 
 // recover reopens the engine after a failed write, once a probe write succeeds. What was acknowledged is in the
 // log and is replayed; what was torn by the failure was never acknowledged, and is cut. The caller has the turn.
 func (db *DB) recover() {
-	if _, broken := db.cond.get(ReasonWriteFailed); !broken {
+	if _, broken := db.cond.Get(ReasonWriteFailed); !broken {
 		return
 	}
 	if err := db.probe(); err != nil {
@@ -102,22 +87,22 @@ func (db *DB) recover() {
 	gen, err := db.openEngine()
 	if err != nil {
 		db.met.errors.WithLabelValues(classRead).Inc()
-		db.cond.set(ReasonWriteFailed, fmt.Sprintf("cannot reopen %q: %v", db.opts.Dir, err), db.opts.Now())
+		db.cond.Say(ReasonWriteFailed, fmt.Sprintf("cannot reopen %q: %v", db.opts.Dir, err))
 		return
 	}
 	db.mu.Lock()
 	db.gen = gen
 	db.mu.Unlock()
 	db.met.reopened.Inc()
-	db.cond.clear(ReasonWriteFailed)
+	db.cond.Clear(ReasonWriteFailed)
 	db.log.Info("store takes data again", "dir", db.opts.Dir)
 }
 
 // probe writes as much as a tick or two would and deletes it again.
 func (db *DB) probe() error {
 	need := max(db.opts.MinFree, 1<<20)
-	if free, err := freeBytes(db.opts.Dir); err != nil || free < need {
-		return fmt.Errorf("not enough room: %s", size(free))
+	if free, err := disk.Free(db.opts.Dir); err != nil || free < need {
+		return fmt.Errorf("not enough room: %s", disk.Size(free))
 	}
 	name := filepath.Join(db.opts.Dir, "probe")
 	defer os.Remove(name)
@@ -127,15 +112,4 @@ func (db *DB) probe() error {
 	}
 	_, err = f.Write(make([]byte, 256<<10))
 	return errors.Join(err, f.Sync(), f.Close())
-}
-
-// size writes a number of bytes for people.
-func size(n int64) string {
-	switch {
-	case n >= 10<<30:
-		return fmt.Sprintf("%d GiB", n>>30)
-	case n >= 1<<20:
-		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
-	}
-	return fmt.Sprintf("%d KiB", n>>10)
 }

@@ -157,14 +157,14 @@ func TestCacheBound(t *testing.T) {
 	if len(db.cache.byPtr) > 64 {
 		t.Errorf("%d pointers are remembered, want at most 64", len(db.cache.byPtr))
 	}
-	if got := db.Health().Series; got != 300 {
+	if got := db.Stats().Series; got != 300 {
 		t.Errorf("got %d series, want 300", got)
 	}
 	// New pointers to one thing, again and again.
 	for s := range 50 {
 		must(t, db.Append(context.Background(), batchOf(base.Add(time.Duration(10+s)*time.Second), 1, pod("0"))))
 	}
-	if got := db.Health().Series; got != 300 || len(db.cache.byPtr) > 64+4 {
+	if got := db.Stats().Series; got != 300 || len(db.cache.byPtr) > 64+4 {
 		t.Errorf("got %d series and %d pointers", got, len(db.cache.byPtr))
 	}
 }
@@ -188,7 +188,7 @@ func TestDropped(t *testing.T) {
 			t.Errorf("%s: got %g, want %g", reason, got, want)
 		}
 	}
-	if h := db.Health(); !h.OK || h.Reason != ReasonSeriesLimit || h.Series != 10 {
+	if h := db.Health(); !h.OK() || h.Reason != ReasonSeriesLimit || db.Stats().Series != 10 {
 		t.Errorf("Health: got %+v, want SeriesLimit and 10 series", h)
 	}
 }

@@ -48,7 +48,7 @@ type scanner struct {
 // scanSegment reads a segment and gives every good record to each (which may be nil; the record is valid during
 // the call). Behind a damage it goes on with the next page: lengths in a damaged page cannot be trusted.
 func scanSegment(data []byte, each func(rec []byte)) scan {
-	s := scanner{table: castagnoli(), each: each, buf: compression.NewSyncDecodeBuffer()}
+	s := scanner{table: crc32.MakeTable(crc32.Castagnoli), each: each, buf: compression.NewSyncDecodeBuffer()}
 	for start := 0; start < len(data); start += pageSize {
 		page := data[start:min(start+pageSize, len(data))]
 		if at, err := s.page(page, int64(start)); err != nil {

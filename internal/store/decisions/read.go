@@ -1,4 +1,4 @@
-package tsdb
+package decisions
 
 import (
 	"bytes"
@@ -17,11 +17,8 @@ import (
 	"plimsoll.dev/plimsoll/internal/store"
 )
 
-// A line of the decision log is a CRC-32C in eight hexadecimal digits, a space, a JSON object without line
-// breaks, and a line break. The CRC is that of the object.
-
-// decisionLine is the object of a line.
-type decisionLine struct {
+// record is the object of a line.
+type record struct {
 	cluster.Decision
 	Detail   json.RawMessage `json:"detail,omitempty"`
 	Detail64 string          `json:"detail64,omitempty"` // base64, when the detail is not JSON on one line
@@ -32,8 +29,8 @@ const crcLength = 9
 
 func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
 
-// encodeDecision appends a decision's line to buf. The detail's bytes are kept as they are.
-func encodeDecision(buf []byte, d *cluster.Decision) ([]byte, error) {
+// encode appends a decision's line to buf. The detail's bytes are kept as they are.
+func encode(buf []byte, d *cluster.Decision) ([]byte, error) {
 	plain := *d
 	plain.Detail = nil
 	object, err := json.Marshal(plain)
@@ -50,15 +47,15 @@ func encodeDecision(buf []byte, d *cluster.Decision) ([]byte, error) {
 		}
 		object = append(object, '}')
 	}
-	if len(object) > decisionSegment/2 {
-		return nil, fmt.Errorf("decision of %d bytes is longer than the %d that are kept: %w", len(object), decisionSegment/2, store.ErrTooLarge)
+	if len(object) > segmentBytes/2 {
+		return nil, fmt.Errorf("decision of %d bytes is longer than the %d that are kept: %w", len(object), segmentBytes/2, store.ErrTooLarge)
 	}
 	buf = fmt.Appendf(buf, "%08x ", crc32.Checksum(object, castagnoli()))
 	return append(append(buf, object...), '\n'), nil
 }
 
-// decodeDecision reads a line without its line break.
-func decodeDecision(line []byte) (*cluster.Decision, error) {
+// decode reads a line without its line break.
+func decode(line []byte) (*cluster.Decision, error) {
 	if len(line) < crcLength+2 || line[crcLength-1] != ' ' {
 		return nil, errors.New("not a decision")
 	}
@@ -70,30 +67,30 @@ func decodeDecision(line []byte) (*cluster.Decision, error) {
 	if got := crc32.Checksum(object, castagnoli()); got != uint32(want) {
 		return nil, fmt.Errorf("checksum is %08x, not %08x", got, want)
 	}
-	var l decisionLine
-	if err := json.Unmarshal(object, &l); err != nil {
+	var r record
+	if err := json.Unmarshal(object, &r); err != nil {
 		return nil, err
 	}
-	d := l.Decision
-	d.Detail = l.Detail
-	if l.Detail64 != "" {
-		if d.Detail, err = base64.StdEncoding.DecodeString(l.Detail64); err != nil {
+	d := r.Decision
+	d.Detail = r.Detail
+	if r.Detail64 != "" {
+		if d.Detail, err = base64.StdEncoding.DecodeString(r.Detail64); err != nil {
 			return nil, err
 		}
 	}
 	return &d, nil
 }
 
-// scanDecisions gives every decision in data to each until it says false. It returns how many bytes of data are
+// scan gives every decision in data to each until it says false. It returns how many bytes of data are
 // whole lines, not counting broken ones at the end, and how many lines before that are damaged.
-func scanDecisions(data []byte, each func(*cluster.Decision) bool) (good, damaged int) {
+func scan(data []byte, each func(*cluster.Decision) bool) (good, damaged int) {
 	broken := 0 // damaged lines since the last good one
 	for pos := 0; pos < len(data); {
 		n := bytes.IndexByte(data[pos:], '\n')
 		if n < 0 {
 			break
 		}
-		d, err := decodeDecision(data[pos : pos+n])
+		d, err := decode(data[pos : pos+n])
 		pos += n + 1
 		if err != nil {
 			broken++
@@ -108,28 +105,25 @@ func scanDecisions(data []byte, each func(*cluster.Decision) bool) (good, damage
 }
 
 // Decisions returns the newest decisions that q asks for, newest first; of one moment, the last appended first.
-func (db *DB) Decisions(ctx context.Context, q store.DecisionQuery) ([]cluster.Decision, error) {
-	if db.closed.Load() {
-		return nil, fmt.Errorf("cannot read decisions: %w", store.ErrClosed)
-	}
-	out, err := db.decisions.query(ctx, q)
+func (l *Log) Decisions(ctx context.Context, q store.DecisionQuery) ([]cluster.Decision, error) {
+	out, err := l.query(ctx, q)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read decisions: %w", err)
 	}
 	return out, nil
 }
 
-func (l *decisionLog) query(ctx context.Context, q store.DecisionQuery) ([]cluster.Decision, error) {
-	if err := q.Check(); err != nil {
+func (l *Log) query(ctx context.Context, q store.DecisionQuery) ([]cluster.Decision, error) {
+	limit, err := q.Check()
+	if err != nil {
 		return nil, err
 	}
-	limit := q.Limit
-	if limit == 0 {
-		limit = defaultDecisions
+	segments, err := l.candidates(&q)
+	if err != nil {
+		return nil, err
 	}
-	limit = min(limit, maxDecisions)
 	var out []cluster.Decision
-	for _, s := range l.candidates(&q) {
+	for _, s := range segments {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -148,23 +142,26 @@ func (l *decisionLog) query(ctx context.Context, q store.DecisionQuery) ([]clust
 }
 
 // candidates returns copies of the outlines of the segments that may hold what q asks for, the one with the newest decision first.
-func (l *decisionLog) candidates(q *store.DecisionQuery) []decisionFile {
+func (l *Log) candidates(q *store.DecisionQuery) ([]segment, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var out []decisionFile
+	if l.closed {
+		return nil, store.ErrClosed
+	}
+	var out []segment
 	for _, s := range l.segments {
 		if s.may(q) {
-			out = append(out, decisionFile{number: s.number, size: s.size, last: s.last})
+			out = append(out, segment{number: s.number, size: s.size, last: s.last})
 		}
 	}
-	slices.SortFunc(out, func(a, b decisionFile) int {
+	slices.SortFunc(out, func(a, b segment) int {
 		return cmp.Or(b.last.Compare(a.last), b.number-a.number)
 	})
-	return out
+	return out, nil
 }
 
 // read returns a segment's decisions that q asks for, the last appended first.
-func (l *decisionLog) read(s decisionFile, q *store.DecisionQuery) ([]cluster.Decision, error) {
+func (l *Log) read(s segment, q *store.DecisionQuery) ([]cluster.Decision, error) {
 	f, err := os.Open(l.name(s.number))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil // dropped in the meantime
@@ -179,7 +176,7 @@ func (l *decisionLog) read(s decisionFile, q *store.DecisionQuery) ([]cluster.De
 		return nil, fmt.Errorf("cannot read %q: %w", f.Name(), err)
 	}
 	var out []cluster.Decision
-	scanDecisions(data, func(d *cluster.Decision) bool {
+	scan(data, func(d *cluster.Decision) bool {
 		if wanted(d, q) {
 			out = append(out, *d)
 		}

@@ -1,0 +1,47 @@
+package tsdb
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"golang.org/x/sys/unix"
+
+	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/store"
+)
+
+// longestFile lets no file of this process grow beyond so many bytes, as a file system does that has such a limit.
+func longestFile(t *testing.T, n uint64) {
+	t.Helper()
+	var old unix.Rlimit
+	must(t, unix.Getrlimit(unix.RLIMIT_FSIZE, &old))
+	must(t, unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: n, Max: old.Max}))
+	t.Cleanup(func() { must(t, unix.Setrlimit(unix.RLIMIT_FSIZE, &old)) })
+}
+
+// TestFileTooBig takes a file that may not grow for a full disk: no data is taken, and it is counted and said as one.
+func TestFileTooBig(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	db := mustOpen(t, Options{MinFree: -1, Registerer: reg})
+	k := newTicker(t, 20)
+	must(t, k.tick(db))
+	longestFile(t, 100)
+	err := db.AppendDecision(context.Background(), cluster.Decision{Time: time.Unix(1, 0), Message: strings.Repeat("x", 1000)})
+	if !errors.Is(err, unix.EFBIG) || !errors.Is(err, store.ErrReadOnly) {
+		t.Errorf("AppendDecision: got error %v, want EFBIG and ErrReadOnly", err)
+	}
+	if err := k.tick(db); !errors.Is(err, unix.EFBIG) || !errors.Is(err, store.ErrReadOnly) {
+		t.Errorf("Append: got error %v, want EFBIG and ErrReadOnly", err)
+	}
+	if h := db.Health(); h.OK() || h.Reason != ReasonWriteFailed || !strings.Contains(h.Message, "make room") {
+		t.Errorf("Health: got %+v, want WriteFailed and what to do", h)
+	}
+	if n := db.met.errors.WithLabelValues(classFull); testutil.ToFloat64(n) != 2 {
+		t.Errorf("got %g errors of a full disk, want 2", testutil.ToFloat64(n))
+	}
+}
