@@ -24,7 +24,7 @@ type limited struct {
 
 func (l *limited) Query(ctx context.Context, q store.Query) ([]store.Series, error) {
 	l.asked++
-	if _, _, err := q.Check(); err != nil {
+	if _, err := q.Check(); err != nil {
 		return nil, err
 	}
 	if q.Step == 0 {
@@ -101,7 +101,7 @@ type counting struct{ asked chan store.Query }
 
 func (c counting) Query(_ context.Context, q store.Query) ([]store.Series, error) {
 	c.asked <- q
-	_, _, err := q.Check()
+	_, err := q.Check()
 	return nil, err
 }
 
@@ -146,7 +146,10 @@ func TestEveryStoreUnderstands(t *testing.T) {
 	}
 	hours := []influxql.Rollup{{Policy: "h", Suffix: "_1h", Every: time.Hour, Beyond: 48 * time.Hour, From: fixtureEnd.Add(-300 * day), Until: fixtureEnd.Add(-time.Hour)}}
 	for range len(c.asked) {
-		q := <-c.asked
+		q, err := (<-c.asked).Check()
+		if err != nil {
+			t.Fatal(err)
+		}
 		for _, rollups := range [][]influxql.Rollup{nil, hours} {
 			plan, err := influxql.Render(q, influxql.Options{Database: "d", Rollups: rollups})
 			if err != nil || len(plan.Statements)+len(plan.List) == 0 {

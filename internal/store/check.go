@@ -17,28 +17,37 @@ func bad(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrBadQuery}, args...)...)
 }
 
-// Check says what in the query no backend could answer, and returns its row and how far each point looks back (q.Window, else
-// q.Step, else the whole range, both ends included, and so a millisecond more). The error wraps ErrBadQuery, or ErrTooLarge
-// if a series would have more than MaxSteps points.
-func (q Query) Check() (*metric.Row, time.Duration, error) {
+// Checked is a query that a backend can answer. Query.Check makes it at the backend's door, and renderers take no other.
+type Checked struct {
+	Query
+	// Metric is the query's row in the catalogue.
+	Metric *metric.Row
+	// Back is how far each point looks back: the window, else the step, else the whole range, both ends included, and so a
+	// millisecond more.
+	Back time.Duration
+}
+
+// Check says what in the query no backend could answer. The error wraps ErrBadQuery, or ErrTooLarge if a series would have more
+// than MaxSteps points.
+func (q Query) Check() (Checked, error) {
 	if int(q.Row) >= len(metric.Rows()) {
-		return nil, 0, bad("row \"%d\" is not in the catalogue", q.Row)
+		return Checked{}, bad("row \"%d\" is not in the catalogue", q.Row)
 	}
 	row := metric.Get(q.Row)
 	if !row.Has(q.Level) {
-		return nil, 0, bad("metric %q does not exist at level %q", row.Name, q.Level)
+		return Checked{}, bad("metric %q does not exist at level %q", row.Name, q.Level)
 	}
 	window, err := q.checkTime()
 	if err != nil {
-		return nil, 0, err
+		return Checked{}, err
 	}
 	if err := q.checkFunc(row, window); err != nil {
-		return nil, 0, err
+		return Checked{}, err
 	}
 	if err := q.checkLabels(); err != nil {
-		return nil, 0, err
+		return Checked{}, err
 	}
-	return row, window, nil
+	return Checked{q, row, window}, nil
 }
 
 func (q Query) checkTime() (window time.Duration, err error) {

@@ -143,11 +143,11 @@ func TestRandomQueries(t *testing.T) {
 			if rnd.IntN(2) == 0 {
 				q.By, q.Join = []string{"namespace"}, []store.Func{"", store.Sum, store.Avg, store.Max, store.Min, store.Count}[rnd.IntN(6)]
 			}
-			_, window, err := q.Check()
+			c, err := q.Check()
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := data.answer(&q, window)
+			want := data.answer(&q, c.Back)
 			for name, r := range map[string]*influx.Reader{"whole": h.Reader, "pieces": pieces} {
 				got, err := r.Query(t.Context(), q)
 				if err != nil {

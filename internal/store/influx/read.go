@@ -119,12 +119,13 @@ func (r *Reader) piece(p Place) time.Duration {
 // Query answers a structured query. Series are sorted by their labels. Besides the contract's errors it may return
 // context.DeadlineExceeded and a *ReadError.
 func (r *Reader) Query(ctx context.Context, q store.Query) ([]store.Series, error) {
-	if _, _, err := q.Check(); err != nil {
+	checked, err := q.Check()
+	if err != nil {
 		return nil, fmt.Errorf("cannot query InfluxDB: %w", err)
 	}
 	var out []store.Series
-	err := r.use(ctx, "query", func(ctx context.Context, p Place) (err error) {
-		out, err = r.answer(ctx, p, q)
+	err = r.use(ctx, "query", func(ctx context.Context, p Place) (err error) {
+		out, err = r.answer(ctx, p, checked)
 		return err
 	})
 	if err != nil {
@@ -133,7 +134,7 @@ func (r *Reader) Query(ctx context.Context, q store.Query) ([]store.Series, erro
 	return out, nil
 }
 
-func (r *Reader) answer(ctx context.Context, p Place, q store.Query) ([]store.Series, error) {
+func (r *Reader) answer(ctx context.Context, p Place, q store.Checked) ([]store.Series, error) {
 	plan, err := influxql.Render(q, influxql.Options{Database: p.Database, Value: TagValue, Piece: r.piece(p), Rollups: r.usable(ctx, p, q)})
 	if err != nil {
 		return nil, err

@@ -41,7 +41,7 @@ type rollupStart struct {
 const rollupMemory = 10 * time.Minute
 
 // usable returns the roll-ups that a query may be answered from. An error leaves them out: the raw points are there too.
-func (r *Reader) usable(ctx context.Context, p Place, q store.Query) []influxql.Rollup {
+func (r *Reader) usable(ctx context.Context, p Place, q store.Checked) []influxql.Rollup {
 	if r.opts.NoRollups || p.Major == 3 {
 		return nil
 	}
@@ -66,8 +66,8 @@ func (r *Reader) usable(ctx context.Context, p Place, q store.Query) []influxql.
 }
 
 // rolledSince asks since when a roll-up has the query's field.
-func (r *Reader) rolledSince(ctx context.Context, p Place, k *influxql.Rollup, q store.Query) (int64, error) {
-	row := metric.Get(q.Row)
+func (r *Reader) rolledSince(ctx context.Context, p Place, k *influxql.Rollup, q store.Checked) (int64, error) {
+	row := q.Metric
 	field := PrefixMean + row.Field
 	switch {
 	case q.Func == store.Rate || q.RateOver > 0:

@@ -12,14 +12,8 @@ import (
 )
 
 // Render writes a structured query in PromQL. It is to be evaluated at q.Start, q.Start+q.Step and so on up to
-// q.End, or, with Step zero, at q.End alone. Every point looks back over the window, its left end excluded;
-// without Window and Step the window reaches from q.Start to q.End, both included. The error wraps
-// store.ErrBadQuery, or store.ErrTooLarge if a series would have more than store.MaxSteps points.
-func Render(q store.Query) (string, error) {
-	row, window, err := q.Check()
-	if err != nil {
-		return "", err
-	}
+// q.End, or, with Step zero, at q.End alone. Every point looks back over q.Back, its left end excluded.
+func Render(q store.Checked) string {
 	var b strings.Builder
 	join := q.Join
 	if join == "" {
@@ -32,44 +26,44 @@ func Render(q store.Query) (string, error) {
 		}
 		b.WriteByte('(')
 	}
-	b.WriteString(function(q, row, window))
+	sel := selector(q.Metric, q.Level, q.Matchers)
+	of := sel + "[" + Duration(q.Back) + "]"
+	if q.RateOver > 0 {
+		of = "rate(" + sel + "[" + Duration(q.RateOver) + "])[" + Duration(q.Back) + ":" + Duration(q.RateOver) + "]"
+	}
+	b.WriteString(overTime(q.Func, q.Q, of))
 	if q.By != nil {
 		b.WriteByte(')')
 	}
-	return b.String(), nil
+	return b.String()
 }
 
-// function renders the function over time and what it is applied to.
-func function(q store.Query, row *metric.Row, window time.Duration) string {
-	of := selector(q, row) + "[" + Duration(window) + "]"
-	if q.RateOver > 0 {
-		of = "rate(" + selector(q, row) + "[" + Duration(q.RateOver) + "])[" + Duration(window) + ":" + Duration(q.RateOver) + "]"
-	}
-	switch q.Func {
+// overTime writes a function over time, applied to a range such as `m[5m]`; q is the quantile's.
+func overTime(f store.Func, q float64, of string) string {
+	switch f {
 	case store.Rate:
 		return "rate(" + of + ")"
 	case store.Quantile:
-		return "quantile_over_time(" + strconv.FormatFloat(q.Q, 'g', -1, 64) + ", " + of + ")"
+		return "quantile_over_time(" + strconv.FormatFloat(q, 'g', -1, 64) + ", " + of + ")"
 	}
-	return string(q.Func) + "_over_time(" + of + ")"
+	return string(f) + "_over_time(" + of + ")"
 }
 
-// selector renders the metric's name and its matchers, the catalogue's fixed labels first.
-func selector(q store.Query, row *metric.Row) string {
+// selector writes a metric's name at a level and what selects its series: the catalogue's fixed labels, then the matchers.
+func selector(row *metric.Row, level metric.Level, matchers []store.Matcher) string {
 	var ms []string
-	if q.Level == row.Levels[0] {
+	if level == row.Levels[0] {
 		for _, f := range row.Fixed {
 			ms = append(ms, f.Name+"="+strconv.Quote(f.Value))
 		}
 	}
-	for _, m := range q.Matchers {
+	for _, m := range matchers {
 		ms = append(ms, m.Name+string(m.Op)+strconv.Quote(m.Value))
 	}
-	name := row.At(q.Level)
 	if len(ms) == 0 {
-		return name
+		return row.At(level)
 	}
-	return name + "{" + strings.Join(ms, ",") + "}"
+	return row.At(level) + "{" + strings.Join(ms, ",") + "}"
 }
 
 // Duration writes whole milliseconds as PromQL does: 1h30m, 1500ms as 1s500ms.

@@ -80,18 +80,18 @@ func (r *Reader) Close() error {
 // Query answers a structured query, rendered to PromQL and evaluated by the engine. Series are sorted by their labels.
 // Besides the contract's errors it may return context.DeadlineExceeded and a *QueryError.
 func (r *Reader) Query(ctx context.Context, q store.Query) ([]store.Series, error) {
-	_, window, err := q.Check()
+	checked, err := q.Check()
 	if err != nil {
 		return nil, fmt.Errorf("cannot query: %w", err)
 	}
-	out, err := r.query(ctx, q, window)
+	out, err := r.query(ctx, checked)
 	if err != nil {
 		return nil, fmt.Errorf("cannot query %s: %w", r.base, err)
 	}
 	return out, nil
 }
 
-func (r *Reader) query(ctx context.Context, q store.Query, window time.Duration) ([]store.Series, error) {
+func (r *Reader) query(ctx context.Context, q store.Checked) ([]store.Series, error) {
 	if r.closed.Load() {
 		return nil, store.ErrClosed
 	}
@@ -111,15 +111,11 @@ func (r *Reader) query(ctx context.Context, q store.Query, window time.Duration)
 		return nil, err
 	}
 	if left {
-		q.Window = max(window-time.Millisecond, time.Millisecond)
-	}
-	expr, err := promql.Render(q)
-	if err != nil {
-		return nil, err
+		q.Back = max(q.Back-time.Millisecond, time.Millisecond)
 	}
 	limit := q.Limit
 	def(&limit, r.opts.MaxPoints)
-	form := url.Values{"query": {expr}, "timeout": {r.opts.Timeout.String()}, "nocache": {"1"}}
+	form := url.Values{"query": {promql.Render(q)}, "timeout": {r.opts.Timeout.String()}, "nocache": {"1"}}
 	path := "/api/v1/query"
 	if q.Step == 0 {
 		form.Set("time", seconds(q.End))

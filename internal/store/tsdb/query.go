@@ -23,10 +23,11 @@ const maxPoints = 2_000_000
 // Query answers a structured query, rendered to PromQL and evaluated in the engine. Series are sorted by their
 // labels. Besides the contract's errors it may return context.DeadlineExceeded (the query took too long).
 func (db *DB) Query(ctx context.Context, q store.Query) ([]store.Series, error) {
-	expr, err := render.Render(q)
+	checked, err := q.Check()
 	if err != nil {
 		return nil, err
 	}
+	expr := render.Render(checked)
 	e := evaluation{expr: expr, end: q.End, step: q.Step, kind: "structured"}
 	if q.Step > 0 {
 		e.start = q.Start

@@ -45,10 +45,12 @@ func TestRender(t *testing.T) {
 		t.Helper()
 		x := q
 		f(&x)
-		s, err := render.Render(x)
+		c, err := x.Check()
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
+			return
 		}
+		s := render.Render(c)
 		if _, err := p.ParseExpr(s); err != nil {
 			t.Errorf("%s: %v", s, err)
 		}
@@ -96,13 +98,14 @@ func FuzzRender(f *testing.F) {
 		q := store.Query{Row: metric.ID(row), Level: metric.Level(level), Start: end.Add(-time.Hour), End: end,
 			Step: time.Duration(step) * time.Millisecond, Window: time.Duration(window) * time.Millisecond,
 			Matchers: []store.Matcher{{Name: name, Op: store.MatchOp(op), Value: value}}, By: []string{by}, Func: store.Func(fn), Join: store.Func(join), Q: quantile}
-		s, err := render.Render(q)
+		c, err := q.Check()
 		if err != nil {
 			if !errors.Is(err, store.ErrBadQuery) && !errors.Is(err, store.ErrTooLarge) {
 				t.Errorf("error %v is not the contract's", err)
 			}
 			return
 		}
+		s := render.Render(c)
 		expr, err := p.ParseExpr(s)
 		if err != nil {
 			t.Fatalf("%q: %v", s, err)

@@ -16,16 +16,12 @@ const (
 	maxPieces = 200_000
 )
 
-// Render plans how a query is answered. The error wraps store.ErrBadQuery or store.ErrTooLarge.
-func Render(q store.Query, o Options) (*Plan, error) {
-	row, window, err := q.Check()
-	if err != nil {
-		return nil, err
-	}
+// Render plans how a query is answered. The error wraps store.ErrTooLarge.
+func Render(q store.Checked, o Options) (*Plan, error) {
 	if o.Value == nil {
 		o.Value = func(s string) string { return s }
 	}
-	p := &Plan{query: q, window: window.Milliseconds(), Together: together, labels: fixed(row, q.Level)}
+	p := &Plan{query: q.Query, window: q.Back.Milliseconds(), Together: together, labels: fixed(q.Metric, q.Level)}
 	if o.Piece > 0 {
 		p.Together = 1
 	}
@@ -33,7 +29,7 @@ func Render(q store.Query, o Options) (*Plan, error) {
 	if never {
 		return p, nil
 	}
-	w := &writer{Plan: p, opts: o, reading: newReading(&p.query, row, conds, o.Database)}
+	w := &writer{Plan: p, opts: o, reading: newReading(&p.query, q.Metric, conds, o.Database)}
 	if err := w.write(); err != nil {
 		return nil, err
 	}

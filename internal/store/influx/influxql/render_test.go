@@ -42,6 +42,15 @@ func golden(t *testing.T, name, got string) {
 // end is the end of the golden queries: a whole minute, but no whole hour.
 var end = time.Date(2026, 1, 2, 3, 4, 0, 0, time.UTC)
 
+// render checks a query and renders it.
+func render(q store.Query, o Options) (*Plan, error) {
+	c, err := q.Check()
+	if err != nil {
+		return nil, err
+	}
+	return Render(c, o)
+}
+
 // TestRender renders every function, every way to join and to match, and what roll-ups and limits change.
 func TestRender(t *testing.T) {
 	var out strings.Builder
@@ -49,7 +58,7 @@ func TestRender(t *testing.T) {
 		t.Helper()
 		q := store.Query{Row: metric.MemoryWorkingSet, Level: metric.Container, Start: end.Add(-time.Hour), End: end, Step: time.Minute, Func: store.Avg}
 		f(&q)
-		p, err := Render(q, o)
+		p, err := render(q, o)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			return
@@ -156,7 +165,7 @@ func TestEveryRow(t *testing.T) {
 			if row.Kind == metric.Counter {
 				q.Func = store.Rate
 			}
-			p, err := Render(q, Options{})
+			p, err := render(q, Options{})
 			if err != nil {
 				t.Fatalf("%s at %s: %v", row.Name, l, err)
 			}
@@ -170,7 +179,7 @@ func TestEveryRow(t *testing.T) {
 // TestApart renders a plan for each series by itself.
 func TestApart(t *testing.T) {
 	q := store.Query{Row: metric.MemoryWorkingSet, Level: metric.Container, Start: end.Add(-48 * time.Hour), End: end, Func: store.Quantile, Q: 0.95, By: []string{"namespace"}}
-	p, err := Render(q, Options{})
+	p, err := render(q, Options{})
 	if err != nil || len(p.List) != 1 {
 		t.Fatalf("got %+v, %v", p, err)
 	}
@@ -193,7 +202,7 @@ func TestApart(t *testing.T) {
 	for i := range many {
 		many[i] = map[string]string{"pod": fmt.Sprint(i)}
 	}
-	if p, err = Render(q, Options{}); err != nil {
+	if p, err = render(q, Options{}); err != nil {
 		t.Fatal(err)
 	}
 	if p.Apart(many); len(p.Statements) != 1 {
@@ -216,7 +225,7 @@ func FuzzRender(f *testing.F) {
 		q := store.Query{Row: metric.ID(row), Level: metric.Level(level), Start: end.Add(-30 * time.Hour), End: end,
 			Step: time.Duration(step) * time.Millisecond, Window: time.Duration(window) * time.Millisecond,
 			Matchers: []store.Matcher{{Name: name, Op: store.MatchOp(op), Value: value}}, By: []string{by}, Func: store.Func(fn), Join: store.Func(join), Q: quantile}
-		p, err := Render(q, Options{Piece: time.Duration(min(max(piece, 0), 1e9)/60000) * time.Minute})
+		p, err := render(q, Options{Piece: time.Duration(min(max(piece, 0), 1e9)/60000) * time.Minute})
 		if err != nil {
 			if !errors.Is(err, store.ErrBadQuery) && !errors.Is(err, store.ErrTooLarge) {
 				t.Errorf("error %v is not the contract's", err)
