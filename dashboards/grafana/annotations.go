@@ -2,6 +2,7 @@ package grafana
 
 import (
 	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/store/promql"
 )
 
 // annotations are Grafana's own and, where the board asks for them, the autoscaler's decisions to change a count.
@@ -35,7 +36,7 @@ func influxDecisions(b Board, s Source) object {
 // another without gaps at every zoom, so no change between two of them is left out unless it was taken back in the same step.
 func promDecisions(b Board, s Source, name, colour, op string) object {
 	asked := b.narrowed(last(metric.ReplicasDesired, metric.Workload))
-	newest := "sum by (namespace, workload) (last_over_time(" + promSelector(metric.Get(asked.Row), asked.Level, asked.Matchers) + "[" + nowWindow + "]"
+	newest := "sum by (namespace, workload) (last_over_time(" + promql.Selector(metric.Get(asked.Row), asked.Level, asked.Matchers) + "[" + nowWindow + "]"
 	expr := "(" + newest + ")) - " + newest + " offset $__interval))) " + op + " 0"
 	if op == "<" {
 		expr = "-(" + expr + ")" // Grafana draws what is above zero

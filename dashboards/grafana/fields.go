@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/store/promql"
 )
 
 // fields is the panel's fieldConfig: units, colours, lines and links.
@@ -143,7 +144,7 @@ func variables(b Board, s Source) []object {
 			}
 			o["query"], o["definition"] = q, q
 		default:
-			q := "label_values(" + promSelector(row, v.Level, asked.Matchers) + ", " + v.Label + ")"
+			q := "label_values(" + promql.Selector(row, v.Level, asked.Matchers) + ", " + v.Label + ")"
 			o["query"], o["definition"] = object{"query": q, "refId": "PrometheusVariableQueryEditor-VariableQuery"}, q
 		}
 		out = append(out, o)

@@ -1,11 +1,11 @@
 package grafana
 
 import (
-	"strconv"
 	"strings"
 
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/store"
+	"plimsoll.dev/plimsoll/internal/store/promql"
 )
 
 // promQL renders a query with Grafana's macros. now is for panels that show one number: what holds at the end of
@@ -43,32 +43,9 @@ func promJoin(q Query, expr string) string {
 }
 
 func promFunc(q Query, row *metric.Row, window string) string {
-	sel := promSelector(row, q.Level, q.Matchers)
-	of := sel + "[" + window + "]"
-	switch {
-	case q.Total:
+	of := promql.Selector(row, q.Level, q.Matchers) + "[" + window + "]"
+	if q.Total {
 		return "increase(" + of + ")"
-	case q.Func == store.Rate:
-		return "rate(" + of + ")"
-	case q.Func == store.Quantile:
-		return "quantile_over_time(" + strconv.FormatFloat(q.Q, 'g', -1, 64) + ", " + of + ")"
 	}
-	return string(q.Func) + "_over_time(" + of + ")"
-}
-
-// promSelector renders the metric's name at the level with its fixed labels and the matchers.
-func promSelector(row *metric.Row, level metric.Level, matchers []store.Matcher) string {
-	var ms []string
-	if level == row.Levels[0] {
-		for _, f := range row.Fixed {
-			ms = append(ms, f.Name+"="+strconv.Quote(f.Value))
-		}
-	}
-	for _, m := range matchers {
-		ms = append(ms, m.Name+string(m.Op)+strconv.Quote(m.Value))
-	}
-	if len(ms) == 0 {
-		return row.At(level)
-	}
-	return row.At(level) + "{" + strings.Join(ms, ", ") + "}"
+	return promql.OverTime(q.Func, q.Q, of)
 }

@@ -26,20 +26,20 @@ func Render(q store.Checked) string {
 		}
 		b.WriteByte('(')
 	}
-	sel := selector(q.Metric, q.Level, q.Matchers)
-	of := sel + "[" + Duration(q.Back) + "]"
+	selector := Selector(q.Metric, q.Level, q.Matchers)
+	of := selector + "[" + Duration(q.Back) + "]"
 	if q.RateOver > 0 {
-		of = "rate(" + sel + "[" + Duration(q.RateOver) + "])[" + Duration(q.Back) + ":" + Duration(q.RateOver) + "]"
+		of = "rate(" + selector + "[" + Duration(q.RateOver) + "])[" + Duration(q.Back) + ":" + Duration(q.RateOver) + "]"
 	}
-	b.WriteString(overTime(q.Func, q.Q, of))
+	b.WriteString(OverTime(q.Func, q.Q, of))
 	if q.By != nil {
 		b.WriteByte(')')
 	}
 	return b.String()
 }
 
-// overTime writes a function over time, applied to a range such as `m[5m]`; q is the quantile's.
-func overTime(f store.Func, q float64, of string) string {
+// OverTime writes a function over time, applied to a range such as `m[5m]`; q is the quantile's.
+func OverTime(f store.Func, q float64, of string) string {
 	switch f {
 	case store.Rate:
 		return "rate(" + of + ")"
@@ -49,8 +49,8 @@ func overTime(f store.Func, q float64, of string) string {
 	return string(f) + "_over_time(" + of + ")"
 }
 
-// selector writes a metric's name at a level and what selects its series: the catalogue's fixed labels, then the matchers.
-func selector(row *metric.Row, level metric.Level, matchers []store.Matcher) string {
+// Selector writes a metric's name at a level and what selects its series: the catalogue's fixed labels, then the matchers.
+func Selector(row *metric.Row, level metric.Level, matchers []store.Matcher) string {
 	var ms []string
 	if level == row.Levels[0] {
 		for _, f := range row.Fixed {
@@ -63,7 +63,7 @@ func selector(row *metric.Row, level metric.Level, matchers []store.Matcher) str
 	if len(ms) == 0 {
 		return row.At(level)
 	}
-	return row.At(level) + "{" + strings.Join(ms, ",") + "}"
+	return row.At(level) + "{" + strings.Join(ms, ", ") + "}"
 }
 
 // Duration writes whole milliseconds as PromQL does: 1h30m, 1500ms as 1s500ms.
