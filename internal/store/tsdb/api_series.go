@@ -19,7 +19,7 @@ const maxListed = 200_000
 
 // querier runs f on a querier of a time range.
 func (db *DB) querier(r *http.Request, s selection, f func(context.Context, storage.Querier) error) error {
-	return db.use(r.Context(), db.opts.QueryTimeout, func(ctx context.Context, gen *generation) error {
+	return db.use(r.Context(), db.opts.queryTimeout, func(ctx context.Context, gen *generation) error {
 		q, err := gen.tsdb.Querier(s.start, s.end)
 		if err != nil {
 			return err

@@ -178,7 +178,7 @@ func TestAPI(t *testing.T) {
 
 // TestAPIEdges asks what is not in the golden file.
 func TestAPIEdges(t *testing.T) {
-	db := mustOpen(t, Options{MaxSamples: 10})
+	db := mustOpen(t, Options{maxSamples: 10})
 	f := func(r *http.Request, code int, want string) {
 		t.Helper()
 		w := httptest.NewRecorder()
@@ -342,7 +342,7 @@ func FuzzAPI(f *testing.F) {
 	f.Add("query", "sum(a)", "1", "10", "1", `{a="b"}`)
 	f.Add("query_range", "a[1m]", "1", "10", "1s", `{a="b"}`)
 	f.Add("labels", "", "x", "y", "", "{")
-	db, err := Open(Options{Dir: f.TempDir(), MaxSamples: 1000, QueryTimeout: time.Second})
+	db, err := Open(Options{Dir: f.TempDir(), maxSamples: 1000, queryTimeout: time.Second})
 	if err != nil {
 		f.Fatal(err)
 	}

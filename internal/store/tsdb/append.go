@@ -157,9 +157,9 @@ func (w *writer) sample(e *entry, s *series, t int64, v float64) bool {
 		w.dropped[iUnknown]++
 		return false
 	}
-	if int(w.gen.tsdb.Head().NumSeries()) >= w.db.opts.MaxSeries {
+	if int(w.gen.tsdb.Head().NumSeries()) >= w.db.opts.maxSeries {
 		w.dropped[iSeriesLimit]++
-		w.db.cond.Say(ReasonSeriesLimit, fmt.Sprintf("there are %d series, the most that are kept: samples of new ones are left out", w.db.opts.MaxSeries))
+		w.db.cond.Say(ReasonSeriesLimit, fmt.Sprintf("there are %d series, the most that are kept: samples of new ones are left out", w.db.opts.maxSeries))
 		return false
 	}
 	ref, err := w.app.Append(0, ls, t, v)
@@ -231,9 +231,6 @@ func clean(v string) string { return strings.ToValidUTF8(v, "\uFFFD") }
 // commit writes what was appended to the log, which is the acknowledgement, and counts.
 func (w *writer) commit() error {
 	err := guard(w.app.Commit)
-	if err == nil && w.db.opts.Sync {
-		err = w.sync()
-	}
 	if err != nil {
 		w.db.failed(w.gen, "write to the log", err)
 		return fmt.Errorf("cannot write to the log: %w: %w", err, store.ErrReadOnly)

@@ -71,10 +71,10 @@ func Open(o Options) (*DB, error) {
 		opts:   o,
 		log:    o.Logger.With("component", "store"),
 		parser: parser.NewParser(parser.Options{}),
-		slots:  make(chan struct{}, o.MaxConcurrentQueries),
+		slots:  make(chan struct{}, maxQueries),
 		turn:   make(chan struct{}, 1),
 		wake:   make(chan struct{}, 1),
-		cache:  newCache(o.MaxEntities),
+		cache:  newCache(o.maxEntities),
 		cond:   newConditions(o.Now),
 	}
 	if err := db.acquire(); err != nil {

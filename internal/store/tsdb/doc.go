@@ -13,8 +13,8 @@
 //
 // When Append or AppendDecision returns nil, the data has been handed to the kernel with write(2): it survives
 // kill -9, a panic and an out-of-memory kill of this process. It survives a power cut or a kernel crash
-// only after the kernel has written it back (some 30 s with Linux defaults), unless Options.Sync is set, which
-// costs an fsync per Append. Late samples (see Options.OutOfOrder) are in the write-ahead log like all others.
+// only after the kernel has written it back (some 30 s with Linux defaults). Late samples (see Options.OutOfOrder)
+// are in the write-ahead log like all others.
 //
 // # What goes wrong, and what is done
 //
@@ -28,6 +28,6 @@
 // # Gaps
 //
 // Structured queries look back exactly as far as their window, so a gap is a gap. PromQL selectors look back
-// Options.Lookback, and a series that ended (its entity vanished or was named in Batch.Gaps) carries a
+// 30 s, and a series that ended (its entity vanished or was named in Batch.Gaps) carries a
 // staleness marker, at which PromQL lets go at once.
 package tsdb

@@ -93,9 +93,9 @@ func (db *DB) engineOptions(gen *generation) *promtsdb.Options {
 func (db *DB) newEngine() *promql.Engine {
 	return promql.NewEngine(promql.EngineOpts{
 		Logger:               slog.New(slog.DiscardHandler),
-		MaxSamples:           db.opts.MaxSamples,
-		Timeout:              db.opts.QueryTimeout,
-		LookbackDelta:        db.opts.Lookback,
+		MaxSamples:           db.opts.maxSamples,
+		Timeout:              db.opts.queryTimeout,
+		LookbackDelta:        lookback,
 		EnableAtModifier:     true,
 		EnableNegativeOffset: true,
 		NoStepSubqueryIntervalFn: func(int64) int64 {

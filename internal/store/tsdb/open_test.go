@@ -39,9 +39,6 @@ func TestValidate(t *testing.T) {
 	f(Options{Dir: "x", MaxBytes: 1000}, `"1000"`)
 	f(Options{Dir: "x", OutOfOrder: -1}, "late samples")
 	f(Options{Dir: "x", OutOfOrder: 16 * 24 * time.Hour}, "late samples")
-	f(Options{Dir: "x", QueryTimeout: -1}, "query timeout")
-	f(Options{Dir: "x", Lookback: -1}, "lookback")
-	f(Options{Dir: "x", MaxSeries: -1}, "negative")
 	f(Options{Dir: "x", ExternalLabels: []metric.Label{{Name: "a-b", Value: "c"}}}, `"a-b"`)
 }
 
@@ -150,16 +147,6 @@ func TestMetrics(t *testing.T) {
 		}
 		must(t, db.Close())
 	}
-}
-
-// TestSync appends with every batch on the disk.
-func TestSync(t *testing.T) {
-	db := mustOpen(t, Options{Sync: true})
-	k := newTicker(t, 10)
-	for range 20 {
-		must(t, k.tick(db))
-	}
-	k.check(db, 10)
 }
 
 // TestConcurrentClose closes while others append and ask.

@@ -15,6 +15,10 @@ import (
 const (
 	blockRange       = 2 * time.Hour
 	defaultRetention = 15 * 24 * time.Hour
+	// lookback is how far back a PromQL selector finds a series' newest sample: two missed ticks are bridged, more is a gap.
+	lookback = 30 * time.Second
+	// maxQueries is how many queries run at once; others wait.
+	maxQueries = 8
 )
 
 // Options say where the store is and how much it keeps. The zero value of every field but Dir means its default.
@@ -31,27 +35,9 @@ type Options struct {
 	OutOfOrder time.Duration
 	// ExternalLabels are put on every series that does not have a label of the name itself.
 	ExternalLabels []metric.Label
-
-	// QueryTimeout ends a query that takes longer, 30 s by default.
-	QueryTimeout time.Duration
-	// MaxSamples is how many samples a query may hold in memory at once, 5,000,000 (80 MB) by default.
-	MaxSamples int
-	// MaxConcurrentQueries is how many queries run at once; others wait. 8 by default.
-	MaxConcurrentQueries int
-	// Lookback is how far back a PromQL selector finds a series' newest sample, 30 s by default: two missed ticks are
-	// bridged, more is a gap.
-	Lookback time.Duration
-
-	// MaxSeries is the most series in the head; samples of further ones are left out and counted. 1,000,000 by default.
-	MaxSeries int
-	// MaxEntities is how many entities' series are remembered between batches, 65,536 by default. Past that the
-	// ones not seen for longest are forgotten, which costs a look-up when they come again.
-	MaxEntities int
 	// MinFree is how many bytes of the disk are left alone: with less free, no samples are taken. 32 MiB by
 	// default; negative means none.
 	MinFree int64
-	// Sync makes every Append wait until the data is on the disk itself.
-	Sync bool
 
 	// Logger is for changes of state; nil discards.
 	Logger *slog.Logger
@@ -59,6 +45,15 @@ type Options struct {
 	Registerer prometheus.Registerer
 	// Now is the clock, time.Now by default.
 	Now func() time.Time
+
+	// Tests alone set what follows.
+
+	queryTimeout time.Duration // ends a query that takes longer: 30 s
+	maxSamples   int           // how many a query may hold in memory at once: 5,000,000 (80 MB)
+	maxSeries    int           // in the head; samples of further ones are left out and counted: 1,000,000
+	// maxEntities is how many entities' series are remembered between batches: 65,536. Past that the ones not seen for longest are
+	// forgotten, which costs a look-up when they come again.
+	maxEntities int
 }
 
 // Validate says what in the options cannot be.
@@ -74,12 +69,6 @@ func (o *Options) Validate() error {
 		return fmt.Errorf("size limit \"%d\" is under 1 MiB", o.MaxBytes)
 	case o.OutOfOrder < 0 || o.OutOfOrder > or(o.Retention, defaultRetention):
 		return fmt.Errorf("late samples of %q: must be between 0 and the retention", o.OutOfOrder)
-	case o.QueryTimeout < 0:
-		return fmt.Errorf("query timeout %q is negative", o.QueryTimeout)
-	case o.Lookback < 0:
-		return fmt.Errorf("lookback %q is negative", o.Lookback)
-	case o.MaxSamples < 0 || o.MaxConcurrentQueries < 0 || o.MaxSeries < 0 || o.MaxEntities < 0:
-		return fmt.Errorf("a limit of samples, queries, series or entities is negative")
 	}
 	for _, l := range o.ExternalLabels {
 		if !store.IsLabelName(l.Name) {
@@ -94,12 +83,10 @@ func (o Options) withDefaults() Options {
 	o.Retention = or(o.Retention, defaultRetention)
 	o.MaxBytes = or(o.MaxBytes, 1<<30)
 	o.OutOfOrder = or(o.OutOfOrder, time.Hour)
-	o.QueryTimeout = or(o.QueryTimeout, 30*time.Second)
-	o.MaxSamples = or(o.MaxSamples, 5_000_000)
-	o.MaxConcurrentQueries = or(o.MaxConcurrentQueries, 8)
-	o.Lookback = or(o.Lookback, 30*time.Second)
-	o.MaxSeries = or(o.MaxSeries, 1_000_000)
-	o.MaxEntities = or(o.MaxEntities, 65_536)
+	o.queryTimeout = or(o.queryTimeout, 30*time.Second)
+	o.maxSamples = or(o.maxSamples, 5_000_000)
+	o.maxSeries = or(o.maxSeries, 1_000_000)
+	o.maxEntities = or(o.maxEntities, 65_536)
 	o.MinFree = or(o.MinFree, 32<<20)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

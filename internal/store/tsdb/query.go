@@ -61,7 +61,7 @@ type evaluation struct {
 func (db *DB) evaluate(ctx context.Context, e evaluation, use func(*promql.Result) error) error {
 	began := time.Now()
 	defer func() { db.met.query.WithLabelValues(e.kind).Observe(time.Since(began).Seconds()) }()
-	timeout := db.opts.QueryTimeout
+	timeout := db.opts.queryTimeout
 	if e.timeout > 0 {
 		timeout = min(timeout, e.timeout)
 	}

@@ -136,3 +136,14 @@ func (r *repairer) copySegment(name string, data []byte, wanted func(rec []byte)
 	})
 	return tmp, n, errors.Join(err, w.Close())
 }
+
+func syncFile(name string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		if os.IsNotExist(err) {
+			return nil
+		}
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}

@@ -83,7 +83,7 @@ func (db *DB) recover() {
 	if err := db.closeEngine(); err != nil {
 		db.log.Warn("engine did not close cleanly", "err", err)
 	}
-	db.cache = newCache(db.opts.MaxEntities)
+	db.cache = newCache(db.opts.maxEntities)
 	gen, err := db.openEngine()
 	if err != nil {
 		db.met.errors.WithLabelValues(classRead).Inc()

@@ -142,7 +142,7 @@ func TestVanished(t *testing.T) {
 
 // TestCacheBound: many entities are forgotten in time, and their series found again.
 func TestCacheBound(t *testing.T) {
-	db := mustOpen(t, Options{MaxEntities: 64})
+	db := mustOpen(t, Options{maxEntities: 64})
 	base := time.Now().Add(-time.Hour)
 	var es []*metric.Entity
 	for i := range 300 {
@@ -171,7 +171,7 @@ func TestCacheBound(t *testing.T) {
 
 // TestDropped counts what is left out, by reason, and bounds the number of series.
 func TestDropped(t *testing.T) {
-	db := mustOpen(t, Options{MaxSeries: 10})
+	db := mustOpen(t, Options{maxSeries: 10})
 	now := time.Now()
 	ctx := context.Background()
 	must(t, db.Append(ctx, batchOf(now, 1, pod("a"))))
