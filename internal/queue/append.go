@@ -19,9 +19,9 @@ func (q *Queue) Append(ctx context.Context, record []byte, m Meta) error {
 		return err
 	}
 	m.Points = min(max(m.Points, 0), math.MaxUint32)
-	if len(record) == 0 || len(record) > q.opts.MaxRecord {
+	if len(record) == 0 || len(record) > q.opts.maxRecord {
 		q.refuse(RefusedTooLarge, m)
-		return fmt.Errorf("cannot queue record of \"%d\" bytes (at most %d): %w", len(record), q.opts.MaxRecord, ErrTooLarge)
+		return fmt.Errorf("cannot queue record of \"%d\" bytes (at most %d): %w", len(record), q.opts.maxRecord, ErrTooLarge)
 	}
 	buf, codec := q.codec.pack(q.buffer(), record)
 	defer q.reuse(buf)

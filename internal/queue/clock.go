@@ -30,7 +30,7 @@ func (c *ageClock) now() int64 { return c.start + max(c.uptime()-c.from, 0).Mill
 
 // wake starts the clock again from the last known moment, and not before the newest record.
 func wake(o *Options, last instant, newest int64) *ageClock {
-	now, wall := o.uptime(), o.Now().UnixMilli()
+	now, wall := o.uptime(), o.now().UnixMilli()
 	start := wall // nothing is known: begin
 	switch {
 	case last.queue != 0 && last.boot == o.boot() && last.boot != 0:
@@ -45,7 +45,7 @@ func wake(o *Options, last instant, newest int64) *ageClock {
 
 // instant is the present moment.
 func (q *Queue) instant() instant {
-	return instant{queue: q.clock.now(), wall: q.opts.Now().UnixMilli(), uptime: q.opts.uptime(), boot: q.opts.boot()}
+	return instant{queue: q.clock.now(), wall: q.opts.now().UnixMilli(), uptime: q.opts.uptime(), boot: q.opts.boot()}
 }
 
 // bootID names this run of the machine; zero if it cannot be told.

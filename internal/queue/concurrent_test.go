@@ -13,7 +13,7 @@ import (
 // the race detector. Every record is delivered, none twice.
 func TestConcurrentUse(t *testing.T) {
 	const writers, each = 4, 500
-	q := mustOpen(t, Options{Dir: t.TempDir(), SegmentBytes: 4 << 10, SyncEvery: time.Millisecond, BatchPoints: 7, InFlightBytes: 4 << 10, disk: lazyDisk{}})
+	q := mustOpen(t, Options{Dir: t.TempDir(), SegmentBytes: 4 << 10, SyncEvery: time.Millisecond, batchPoints: 7, inFlightBytes: 4 << 10, disk: lazyDisk{}})
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	var all sync.WaitGroup

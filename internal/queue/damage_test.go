@@ -69,7 +69,7 @@ func (f folder) write(t testing.TB, dir, name string, changed []byte) {
 // names of the segments.
 func scene(t testing.TB, n, acked int) (folder, []string) {
 	t.Helper()
-	o := Options{Dir: t.TempDir(), SegmentBytes: 4 << 10, BatchPoints: acked, disk: lazyDisk{}}
+	o := Options{Dir: t.TempDir(), SegmentBytes: 4 << 10, batchPoints: acked, disk: lazyDisk{}}
 	q := mustOpen(t, o)
 	for i := range n {
 		mustAppend(t, q, rec(i))

@@ -44,7 +44,7 @@ type deadLetters struct {
 
 // newDead makes nothing on the disk before there is a letter.
 func newDead(o *Options) *deadLetters {
-	return &deadLetters{opts: o, path: filepath.Join(o.Dir, "dead", "dead.jsonl"), half: max(o.DeadBytes/2, 4<<10)}
+	return &deadLetters{opts: o, path: filepath.Join(o.Dir, "dead", "dead.jsonl"), half: max(o.deadBytes/2, 4<<10)}
 }
 
 // Dead keeps a record, or a part of one, that the store refuses for ever, with what it said. When it returns nil the
@@ -89,7 +89,7 @@ func (d *deadLetters) line(record []byte, m Meta, message string) ([]byte, error
 	if len(message) > 1<<10 {
 		message = message[:1<<10]
 	}
-	l := DeadLetter{Time: d.opts.Now().UTC(), Message: message, Points: m.Points}
+	l := DeadLetter{Time: d.opts.now().UTC(), Message: message, Points: m.Points}
 	for keep := len(record); ; keep /= 2 {
 		l.Record, l.Base64, l.Cut = "", nil, keep < len(record)
 		if part := record[:keep]; utf8.Valid(record) {

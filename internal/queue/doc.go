@@ -47,6 +47,6 @@
 //
 // # Memory
 //
-// Bounded whatever the backlog: the batches in flight (Options.InFlightBytes a lane), the indexes of at most five segments (640 KiB each at the
+// Bounded whatever the backlog: the batches in flight (3 MiB a lane), the indexes of at most five segments (640 KiB each at the
 // very most), and two bits a record.
 package queue

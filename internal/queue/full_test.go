@@ -122,7 +122,7 @@ func TestSyncEachRecord(t *testing.T) {
 
 // The cursor cannot be written: it is told, and what was acknowledged is sent once more after the crash.
 func TestCursorCannotBeWritten(t *testing.T) {
-	o := Options{Dir: t.TempDir(), disk: lazyDisk{}, BatchPoints: 2}
+	o := Options{Dir: t.TempDir(), disk: lazyDisk{}, batchPoints: 2}
 	q := mustOpen(t, o)
 	for i := range 4 {
 		mustAppend(t, q, rec(i))

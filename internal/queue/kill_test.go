@@ -58,7 +58,7 @@ func child(dir string, first int) {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		os.Exit(1)
 	}()
-	q, err := Open(Options{Dir: dir, SegmentBytes: 64 << 10, SyncEvery: 20 * time.Millisecond, BatchPoints: 20})
+	q, err := Open(Options{Dir: dir, SegmentBytes: 64 << 10, SyncEvery: 20 * time.Millisecond, batchPoints: 20})
 	if err != nil {
 		fmt.Println("error", err)
 		return

@@ -93,7 +93,7 @@ type picked struct {
 // add takes a record in and says whether there was room for it.
 func (p *picked) add(s *segment, i int) bool {
 	e := s.index[i]
-	if len(p.refs) > 0 && (p.bytes+int(e.raw) > p.opts.BatchBytes || p.points+int(e.points) > p.opts.BatchPoints || len(p.refs) >= 4096) {
+	if len(p.refs) > 0 && (p.bytes+int(e.raw) > p.opts.batchBytes || p.points+int(e.points) > p.opts.batchPoints || len(p.refs) >= 4096) {
 		return false
 	}
 	p.refs = append(p.refs, ref{s, i, e})
@@ -125,12 +125,12 @@ func (q *Queue) pick(l *lane) (picked, <-chan struct{}, error) {
 	if q.closed {
 		return p, nil, ErrClosed
 	}
-	if l.out < q.opts.InFlightBytes {
+	if l.out < q.opts.inFlightBytes {
 		floor := q.marks.floor(q.opts.uptime(), q.opts.FreshFor, q.next)
 		if l.fresh {
 			q.pickNewest(&p, floor)
 		} else {
-			if q.fresh.waiting == 0 || q.fresh.out >= q.opts.InFlightBytes {
+			if q.fresh.waiting == 0 || q.fresh.out >= q.opts.inFlightBytes {
 				floor = q.next
 			}
 			q.pickOldest(&p, floor)

@@ -47,7 +47,7 @@ func (q *Queue) setAside(path string) error {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return err
 	}
-	to := filepath.Join(dir, fmt.Sprintf("%s.%d", filepath.Base(path), q.opts.Now().UnixNano()))
+	to := filepath.Join(dir, fmt.Sprintf("%s.%d", filepath.Base(path), q.opts.now().UnixNano()))
 	if err := os.Rename(path, to); err != nil {
 		return err
 	}

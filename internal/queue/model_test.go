@@ -272,7 +272,7 @@ func runModel(t *testing.T, o Options, corrupt bool) {
 		defer os.RemoveAll(dir)
 		c := newFakeClock()
 		o := c.into(o)
-		o.Dir, o.BatchPoints, o.SyncEvery = dir, 25, DefaultSyncEvery
+		o.Dir, o.batchPoints, o.SyncEvery = dir, 25, DefaultSyncEvery
 		disk := &cutDisk{synced: map[string]int64{}, named: map[string]bool{}}
 		o.disk = disk
 		m := &model{t: t, o: o, clock: c, disk: disk, damage: corrupt, unsafe: map[int]bool{}, live: map[int]string{}, again: map[int]string{}, maybe: map[int]string{}}

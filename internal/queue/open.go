@@ -23,7 +23,7 @@ func Open(o Options) (*Queue, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := &Queue{opts: o, log: o.Logger.With("component", "queue"), dir: dir, cond: newConditions(o.Now), changed: make(chan struct{}), buffers: make(chan []byte, 2), left: maxSeq}
+	q := &Queue{opts: o, log: o.Logger.With("component", "queue"), dir: dir, cond: newConditions(o.now), changed: make(chan struct{}), buffers: make(chan []byte, 2), left: maxSeq}
 	q.fresh.fresh = true
 	if err := q.open(); err != nil {
 		_ = dir.Release()

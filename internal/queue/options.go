@@ -29,27 +29,27 @@ type Options struct {
 	// negative means none.
 	MinFree int64
 
-	// MaxRecord is the longest record in bytes, 2 MiB by default.
-	MaxRecord int
-	// BatchBytes and BatchPoints bound a batch, 1 MiB and 5,000 points by default; a single record may be larger.
-	BatchBytes, BatchPoints int
-	// InFlightBytes bounds the memory of what a lane has handed out and not got back, 3 MiB by default (256 bytes a record included). At the bound the lane waits.
-	InFlightBytes int
 	// FreshFor is how long a record belongs to the fresh lane, one minute by default. After a restart everything is backlog.
 	FreshFor time.Duration
-	// DeadBytes bounds the dead letters, 64 MiB by default; the oldest half is dropped and counted.
-	DeadBytes int64
 
 	// Logger is for changes of state; nil discards.
 	Logger *slog.Logger
 	// Registerer takes the queue's own metrics; nil leaves them unregistered.
 	Registerer prometheus.Registerer
-	// Now is the wall clock, time.Now by default. It is used for people (dead letters, Health) and to carry the age of records over a reboot.
-	Now func() time.Time
 
-	uptime func() time.Duration // tests only
-	boot   func() uint64        // tests only
-	disk   files                // tests only
+	// Tests alone set what follows.
+
+	maxRecord               int // the longest record in bytes: 2 MiB
+	batchBytes, batchPoints int // bound a batch: 1 MiB and 5,000 points; a single record may be larger
+	// inFlightBytes bounds the memory of what a lane has handed out and not got back: 3 MiB (256 bytes a record included). At the
+	// bound the lane waits.
+	inFlightBytes int
+	deadBytes     int64 // bounds the dead letters: 64 MiB; the oldest half is dropped and counted
+	// now is the wall clock. It is used for people (dead letters, Health) and to carry the age of records over a reboot.
+	now    func() time.Time
+	uptime func() time.Duration
+	boot   func() uint64
+	disk   files
 }
 
 // Validate says what in the options cannot be.
@@ -67,10 +67,8 @@ func (o *Options) Validate() error {
 		return fmt.Errorf("segment size \"%d\" must be between 4 KiB and 1 GiB", o.SegmentBytes)
 	case o.MaxBytes != 0 && o.SegmentBytes > o.MaxBytes/4:
 		return fmt.Errorf("segment size \"%d\" is over a quarter of the queue size limit \"%d\"", o.SegmentBytes, o.MaxBytes)
-	case o.MaxRecord < 0 || o.MaxRecord > maxPayload:
-		return fmt.Errorf("longest record \"%d\" must be between 1 and %d", o.MaxRecord, maxPayload)
-	case o.BatchBytes < 0 || o.BatchPoints < 0 || o.InFlightBytes < 0 || o.DeadBytes < 0 || o.FreshFor < 0:
-		return fmt.Errorf("a limit of batches, dead letters or freshness is negative")
+	case o.FreshFor < 0:
+		return fmt.Errorf("queue freshness %q is negative", o.FreshFor)
 	}
 	return nil
 }
@@ -81,17 +79,17 @@ func (o Options) withDefaults() Options {
 	o.MaxAge = or(o.MaxAge, 7*24*time.Hour)
 	o.SegmentBytes = or(o.SegmentBytes, min(8<<20, o.MaxBytes/8))
 	o.MinFree = or(o.MinFree, 32<<20)
-	o.MaxRecord = min(or(o.MaxRecord, 2<<20), int(o.MaxBytes/8))
-	o.BatchBytes = or(o.BatchBytes, 1<<20)
-	o.BatchPoints = or(o.BatchPoints, 5000)
-	o.InFlightBytes = or(o.InFlightBytes, 3<<20)
+	o.maxRecord = min(or(o.maxRecord, 2<<20), int(o.MaxBytes/8))
+	o.batchBytes = or(o.batchBytes, 1<<20)
+	o.batchPoints = or(o.batchPoints, 5000)
+	o.inFlightBytes = or(o.inFlightBytes, 3<<20)
 	o.FreshFor = or(o.FreshFor, time.Minute)
-	o.DeadBytes = or(o.DeadBytes, 64<<20)
+	o.deadBytes = or(o.deadBytes, 64<<20)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if o.Now == nil {
-		o.Now = time.Now
+	if o.now == nil {
+		o.now = time.Now
 	}
 	if o.uptime == nil {
 		o.uptime = uptime

@@ -17,7 +17,7 @@ import (
 var (
 	// ErrFull is a disk without room; the record was not taken, and was counted.
 	ErrFull = errors.New("queue takes no records at present: disk is full")
-	// ErrTooLarge is a record that is empty or longer than Options.MaxRecord.
+	// ErrTooLarge is a record that is empty or longer than is taken.
 	ErrTooLarge = errors.New("record is empty or too long")
 	// ErrClosed is a queue that was closed.
 	ErrClosed = errors.New("queue is closed")

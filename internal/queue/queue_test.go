@@ -34,7 +34,7 @@ func newFakeClock() *fakeClock {
 func (c *fakeClock) pass(d time.Duration) { c.wall, c.up = c.wall.Add(d), c.up+d }
 
 func (c *fakeClock) into(o Options) Options {
-	o.Now, o.uptime, o.boot = func() time.Time { return c.wall }, func() time.Duration { return c.up }, func() uint64 { return c.boot }
+	o.now, o.uptime, o.boot = func() time.Time { return c.wall }, func() time.Duration { return c.up }, func() uint64 { return c.boot }
 	return o
 }
 
@@ -200,7 +200,7 @@ func TestReopen(t *testing.T) {
 
 // What was acknowledged out of order is not handed out again after a restart.
 func TestAcknowledgedOutOfOrder(t *testing.T) {
-	o := Options{Dir: t.TempDir(), SegmentBytes: 4 << 10, BatchPoints: 10}
+	o := Options{Dir: t.TempDir(), SegmentBytes: 4 << 10, batchPoints: 10}
 	q := mustOpen(t, o)
 	for i := range 400 {
 		mustAppend(t, q, rec(i))
@@ -224,7 +224,7 @@ func TestAcknowledgedOutOfOrder(t *testing.T) {
 
 func TestLanes(t *testing.T) {
 	c := newFakeClock()
-	q := mustOpen(t, c.into(Options{Dir: t.TempDir(), BatchPoints: 10}))
+	q := mustOpen(t, c.into(Options{Dir: t.TempDir(), batchPoints: 10}))
 	take := func(l *lane) []string {
 		var got []string
 		if b := try(q, l); b != nil {
@@ -293,7 +293,7 @@ func TestReadersWait(t *testing.T) {
 }
 
 func TestInFlightIsBounded(t *testing.T) {
-	q := mustOpen(t, Options{Dir: t.TempDir(), BatchBytes: 1000, InFlightBytes: 3500})
+	q := mustOpen(t, Options{Dir: t.TempDir(), batchBytes: 1000, inFlightBytes: 3500})
 	for range 20 {
 		mustAppend(t, q, strings.Repeat("y", 500))
 	}
@@ -323,7 +323,7 @@ func TestLockedFolder(t *testing.T) {
 }
 
 func TestBadRecords(t *testing.T) {
-	q := mustOpen(t, Options{Dir: t.TempDir(), MaxRecord: 100})
+	q := mustOpen(t, Options{Dir: t.TempDir(), maxRecord: 100})
 	for _, b := range [][]byte{nil, make([]byte, 101)} {
 		if err := q.Append(context.Background(), b, Meta{Points: 3}); !errors.Is(err, ErrTooLarge) {
 			t.Errorf("%d bytes: got %v, want ErrTooLarge", len(b), err)
@@ -341,7 +341,7 @@ func TestBadRecords(t *testing.T) {
 
 func TestOptions(t *testing.T) {
 	for _, o := range []Options{{}, {Dir: "x", MaxBytes: 1}, {Dir: "x", MaxAge: -1}, {Dir: "x", SyncEvery: -1}, {Dir: "x", SegmentBytes: 1},
-		{Dir: "x", MaxBytes: 1 << 20, SegmentBytes: 1 << 20}, {Dir: "x", MaxRecord: 1 << 30}, {Dir: "x", BatchBytes: -1}} {
+		{Dir: "x", MaxBytes: 1 << 20, SegmentBytes: 1 << 20}} {
 		if err := o.Validate(); err == nil {
 			t.Errorf("%+v: no error", o)
 		}
@@ -382,7 +382,7 @@ func TestDropOldestBySize(t *testing.T) {
 // A batch that is out when its segment is dropped counts as delivered when it is acknowledged, as dropped when not.
 func TestDroppedInFlight(t *testing.T) {
 	for _, ack := range []bool{true, false} {
-		q := mustOpen(t, Options{Dir: t.TempDir(), MaxBytes: 32 << 10, BatchPoints: 5})
+		q := mustOpen(t, Options{Dir: t.TempDir(), MaxBytes: 32 << 10, batchPoints: 5})
 		mustAppend(t, q, rec(0))
 		b := try(q, &q.backlog)
 		n := 1
@@ -470,7 +470,7 @@ func TestClockSteps(t *testing.T) {
 }
 
 func TestDeadLetters(t *testing.T) {
-	o := Options{Dir: t.TempDir(), DeadBytes: 32 << 10}
+	o := Options{Dir: t.TempDir(), deadBytes: 32 << 10}
 	q := mustOpen(t, o)
 	binary := []byte{0xff, 0, 1}
 	big := bytes.Repeat([]byte("long "), 10_000)
