@@ -26,8 +26,8 @@ type ConnOptions struct {
 	Flags dial.Flags
 	// Logger hears of tokens that were read again; nil: nobody does.
 	Logger *slog.Logger
-	// Transport sends the requests; nil: connections of its own.
-	Transport http.RoundTripper
+
+	transport http.RoundTripper // tests alone set it: what sends the requests; nil: connections of its own
 }
 
 // Validate says what in the options cannot be.
@@ -77,7 +77,7 @@ func NewConn(o ConnOptions) (*Conn, error) {
 		return nil, fmt.Errorf("InfluxDB URL %q: %w", o.URL, err)
 	}
 	c := &Conn{opts: o, url: u}
-	c.login, err = dial.New(dial.Options{Flags: o.Flags, TokenFile: o.TokenFile, Authorize: authorize, Next: o.Transport, Logger: o.Logger})
+	c.login, err = dial.New(dial.Options{Flags: o.Flags, TokenFile: o.TokenFile, Authorize: authorize, Next: o.transport, Logger: o.Logger})
 	if err != nil {
 		return nil, err
 	}

@@ -22,8 +22,6 @@ import (
 type ReaderOptions struct {
 	// Conn is the way to the server; the reader does not close it.
 	Conn *Conn
-	// Version is the server's. Zero: it is asked for at the first query.
-	Version Version
 	// NoRollups leaves the roll-ups alone.
 	NoRollups bool
 	// Piece is the longest time that a query covers. Zero: six hours on InfluxDB 3, whose Core allows no more, and any time on the others.
@@ -31,24 +29,27 @@ type ReaderOptions struct {
 
 	// Timeout is how long a query may take. Default 30 s.
 	Timeout time.Duration
-	// MaxPoints is the most rows that are taken in for an answer. Default 2,000,000.
-	MaxPoints int
-	// MaxConcurrent is how many queries run at once; further ones wait. Default 8. One that asks 1.8 for each series by itself
-	// sends two requests at once.
-	MaxConcurrent int
 
 	Now        func() time.Time      // nil: time.Now
 	Logger     *slog.Logger          // nil: nothing is logged
 	Registerer prometheus.Registerer // nil: the own metrics are not registered
+
+	// Tests alone set what follows.
+
+	version   Version // the server's; zero: it is asked for at the first query
+	maxPoints int     // the most rows that are taken in for an answer: 2,000,000
 }
+
+// maxQueries is how many queries run at once; further ones wait. One that asks 1.8 for each series by itself sends two requests at once.
+const maxQueries = 8
 
 // Validate says what in the options cannot be.
 func (o *ReaderOptions) Validate() error {
 	switch {
 	case o.Conn == nil:
 		return errors.New("no connection")
-	case o.Timeout < 0 || o.MaxPoints < 0 || o.MaxConcurrent < 0 || o.Piece < 0:
-		return errors.New("a limit of time, points or queries is negative")
+	case o.Timeout < 0 || o.Piece < 0:
+		return errors.New("a limit of time is negative")
 	}
 	return nil
 }
@@ -71,11 +72,8 @@ func NewReader(o ReaderOptions) (*Reader, error) {
 	if o.Timeout == 0 {
 		o.Timeout = 30 * time.Second
 	}
-	if o.MaxPoints == 0 {
-		o.MaxPoints = 2_000_000
-	}
-	if o.MaxConcurrent == 0 {
-		o.MaxConcurrent = 8
+	if o.maxPoints == 0 {
+		o.maxPoints = 2_000_000
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -87,9 +85,9 @@ func NewReader(o ReaderOptions) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Reader{opts: o, slots: make(chan struct{}, o.MaxConcurrent), met: met}
-	if o.Version.Major != 0 {
-		r.version.Store(&o.Version)
+	r := &Reader{opts: o, slots: make(chan struct{}, maxQueries), met: met}
+	if o.version.Major != 0 {
+		r.version.Store(&o.version)
 	}
 	return r, nil
 }
@@ -146,7 +144,7 @@ func (r *Reader) answer(ctx context.Context, p Place, q store.Checked) ([]store.
 		}
 		abreast = requestsAbreast
 	}
-	a := plan.Answer(r.opts.MaxPoints, LabelValue)
+	a := plan.Answer(r.opts.maxPoints, LabelValue)
 	if err := r.all(ctx, p, plan, a, abreast); err != nil {
 		return nil, err
 	}
@@ -161,8 +159,8 @@ const requestsAbreast = 2
 func (r *Reader) apart(ctx context.Context, p Place, plan *influxql.Plan) error {
 	var series []map[string]string
 	err := ask(ctx, r, p, strings.Join(plan.List, "; "), func(_ int, s *rows[number]) error {
-		if len(series) >= r.opts.MaxPoints {
-			return fmt.Errorf("%w: more than %d series", store.ErrTooLarge, r.opts.MaxPoints)
+		if len(series) >= r.opts.maxPoints {
+			return fmt.Errorf("%w: more than %d series", store.ErrTooLarge, r.opts.maxPoints)
 		}
 		series = append(series, s.Tags)
 		return nil

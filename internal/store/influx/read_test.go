@@ -36,8 +36,8 @@ func reader(t *testing.T, o ReaderOptions, f http.HandlerFunc) *Reader {
 			t.Fatal(err)
 		}
 	}
-	if o.Version.Major == 0 {
-		o.Version = Version{Major: 1}
+	if o.version.Major == 0 {
+		o.version = Version{Major: 1}
 	}
 	r, err := NewReader(o)
 	if err != nil {
@@ -111,7 +111,7 @@ func TestReadNothing(t *testing.T) {
 // TestReadBounds: an answer without end is read no further than the limit, a server that says nothing costs the deadline.
 func TestReadBounds(t *testing.T) {
 	var wrote atomic.Int64
-	r := reader(t, ReaderOptions{MaxPoints: 1000}, func(w http.ResponseWriter, _ *http.Request) {
+	r := reader(t, ReaderOptions{maxPoints: 1000}, func(w http.ResponseWriter, _ *http.Request) {
 		for i := 0; ; i++ {
 			n, err := fmt.Fprintf(w, `{"results":[{"statement_id":0,"series":[{"tags":{"pod":"p%d"},"columns":["time","v"],"values":[[1767319380000,1],[1767319440000,null]],"partial":true}]}]}`+"\n", i)
 			wrote.Add(int64(n))
@@ -171,7 +171,7 @@ func TestReadRequest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := NewReader(ReaderOptions{Conn: c, Version: Version{Major: 2}})
+	r, err := NewReader(ReaderOptions{Conn: c, version: Version{Major: 2}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +189,7 @@ func TestReadRequest(t *testing.T) {
 func TestReadPieces(t *testing.T) {
 	bounds := regexp.MustCompile(`time >=? (\d+) AND time <= (\d+)`)
 	requests := 0
-	r := reader(t, ReaderOptions{Version: Version{Major: 3}}, func(w http.ResponseWriter, req *http.Request) {
+	r := reader(t, ReaderOptions{version: Version{Major: 3}}, func(w http.ResponseWriter, req *http.Request) {
 		requests++
 		q := req.FormValue("q")
 		found := bounds.FindAllStringSubmatch(q, -1)
@@ -230,7 +230,7 @@ func TestReaderOptions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, o := range []ReaderOptions{{}, {Conn: c, Timeout: -1}, {Conn: c, MaxPoints: -1}, {Conn: c, Piece: -1}} {
+	for _, o := range []ReaderOptions{{}, {Conn: c, Timeout: -1}, {Conn: c, Piece: -1}} {
 		if _, err := NewReader(o); err == nil {
 			t.Errorf("%+v was taken", o)
 		}
@@ -251,11 +251,11 @@ func FuzzAnswer(f *testing.F) {
 	f.Add([]byte(`{"error":"x"}`))
 	f.Add([]byte(`{"results":[{"series":[{"columns":["time"],"values":[[]]}]}]}`))
 	var body atomic.Pointer[[]byte]
-	c, err := NewConn(ConnOptions{URL: "http://influx.invalid", Bucket: "d", Transport: answers(func() []byte { return *body.Load() })})
+	c, err := NewConn(ConnOptions{URL: "http://influx.invalid", Bucket: "d", transport: answers(func() []byte { return *body.Load() })})
 	if err != nil {
 		f.Fatal(err)
 	}
-	r, err := NewReader(ReaderOptions{Conn: c, Version: Version{Major: 1}, MaxPoints: 100})
+	r, err := NewReader(ReaderOptions{Conn: c, version: Version{Major: 1}, maxPoints: 100})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -90,8 +90,8 @@ func (s *sender) post(ctx context.Context, lines []byte) answer {
 		if held := s.w.cond.Clear(s.w.cond.Blocks...); len(held) > 0 {
 			s.log.Info("InfluxDB takes data again", "was", held)
 		}
-		if s.good++; s.good >= 10 && s.lines < s.w.opts.MaxLines {
-			s.good, s.lines = 0, min(2*s.lines, s.w.opts.MaxLines)
+		if s.good++; s.good >= 10 && s.lines < s.w.opts.maxLines {
+			s.good, s.lines = 0, min(2*s.lines, s.w.opts.maxLines)
 		}
 		return a
 	}
@@ -100,7 +100,7 @@ func (s *sender) post(ctx context.Context, lines []byte) answer {
 	}
 	s.good = 0
 	if a.class == slow {
-		s.lines = max(min(fewestLines, s.w.opts.MaxLines), min(count(lines), s.lines)/2)
+		s.lines = max(min(fewestLines, s.w.opts.maxLines), min(count(lines), s.lines)/2)
 	}
 	if a.class == unauthorized { // perhaps there is a new one
 		if err := s.w.opts.Conn.ReadToken(); err != nil {

@@ -13,8 +13,6 @@ type SetupOptions struct {
 	Conn *Conn
 	// Retention is how long raw data is kept; zero for ever. 1.x keeps an hour at least.
 	Retention time.Duration
-	// KeepHours and KeepDays are how long roll-ups are kept: 400 days and five years by default, negative for ever.
-	KeepHours, KeepDays time.Duration
 	// KeepExisting leaves the retention of what exists already as it is: what run, collector and server do by themselves.
 	KeepExisting bool
 	// Tokens makes tokens on 2.x that can do no more than their part.
@@ -30,8 +28,8 @@ func (o *SetupOptions) Validate() error {
 		return fmt.Errorf("retention %q is negative", o.Retention)
 	case o.Retention > 0 && o.Retention < time.Hour:
 		return fmt.Errorf("retention %q is under one hour, the least that InfluxDB keeps", o.Retention)
-	case o.Retention%time.Second != 0 || o.KeepHours%time.Second != 0 || o.KeepDays%time.Second != 0:
-		return errors.New("a retention is not in whole seconds")
+	case o.Retention%time.Second != 0:
+		return errors.New("the retention is not in whole seconds")
 	}
 	return nil
 }
@@ -47,14 +45,6 @@ func NewSetup(o SetupOptions) (*Setup, error) {
 	if err := o.Validate(); err != nil {
 		return nil, fmt.Errorf("cannot set InfluxDB up: %w", err)
 	}
-	keep := func(d *time.Duration, otherwise time.Duration) {
-		if *d == 0 {
-			*d = otherwise
-		}
-		*d = max(*d, 0)
-	}
-	keep(&o.KeepHours, 400*24*time.Hour)
-	keep(&o.KeepDays, 5*365*24*time.Hour)
 	return &Setup{opts: o, conn: o.Conn}, nil
 }
 
@@ -222,7 +212,7 @@ func brief(errs []error) error {
 
 // retention is how long a resolution is kept; zero for ever.
 func (s *Setup) retention(r RollUp) time.Duration {
-	return [...]time.Duration{s.opts.Retention, s.opts.KeepHours, s.opts.KeepDays}[r]
+	return [...]time.Duration{s.opts.Retention, 400 * 24 * time.Hour, 5 * 365 * 24 * time.Hour}[r]
 }
 
 // keeps says how long in words.

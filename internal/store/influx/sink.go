@@ -25,14 +25,15 @@ type Queue interface {
 type SinkOptions struct {
 	Encoder EncoderOptions
 	Queue   Queue
-	// MaxRecord is the most bytes of a record, unless one line is longer: 1 MiB, what the writer sends in a request.
-	MaxRecord int
 	// Logger is for changes of state; nil discards.
 	Logger *slog.Logger
 	// Registerer takes the sink's metrics; nil leaves them unregistered.
 	Registerer prometheus.Registerer
-	// Now is the clock, time.Now by default.
-	Now func() time.Time
+
+	// Tests alone set what follows.
+
+	maxRecord int              // the most bytes of a record, unless one line is longer: 1 MiB, what the writer sends in a request
+	now       func() time.Time // the clock
 }
 
 // Sink encodes batches and queues them: the store's appender. Safe for concurrent use.
@@ -55,20 +56,20 @@ func NewSink(o SinkOptions) (*Sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.MaxRecord <= 0 {
-		o.MaxRecord = 1 << 20
+	if o.maxRecord <= 0 {
+		o.maxRecord = 1 << 20
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if o.Now == nil {
-		o.Now = time.Now
+	if o.now == nil {
+		o.now = time.Now
 	}
 	met, err := newSinkMetrics(o.Registerer)
 	if err != nil {
 		return nil, fmt.Errorf("cannot register the metrics of InfluxDB's sink: %w", err)
 	}
-	return &Sink{opts: o, cond: newConditions(o.Now), encoder: e, met: met}, nil
+	return &Sink{opts: o, cond: newConditions(o.now), encoder: e, met: met}, nil
 }
 
 // Append encodes a batch and queues its lines. When it returns nil they survive kill -9. Points that can never be stored are
@@ -80,7 +81,7 @@ func (s *Sink) Append(ctx context.Context, b *metric.Batch) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var n Encoded
-	s.buf, n = s.encoder.Encode(s.buf[:0], b, s.opts.Now())
+	s.buf, n = s.encoder.Encode(s.buf[:0], b, s.opts.now())
 	s.note(n)
 	if err := s.queue(ctx, s.buf); err != nil {
 		return fmt.Errorf("cannot append batch of node %q: %w", b.Node, err)
@@ -112,7 +113,7 @@ func (s *Sink) AppendDecision(ctx context.Context, d cluster.Decision) error {
 // queue appends lines in records that are not too long.
 func (s *Sink) queue(ctx context.Context, lines []byte) error {
 	for len(lines) > 0 {
-		n := prefix(lines, len(lines), s.opts.MaxRecord)
+		n := prefix(lines, len(lines), s.opts.maxRecord)
 		if err := s.opts.Queue.Append(ctx, lines[:n], bytes.Count(lines[:n], []byte{'\n'})); err != nil {
 			return err
 		}

@@ -50,7 +50,7 @@ func newSink(t testing.TB, o SinkOptions) *Sink {
 func TestSink(t *testing.T) {
 	m := &memory{}
 	now := time.UnixMilli(base)
-	s := newSink(t, SinkOptions{Queue: m, MaxRecord: 10_000, Now: func() time.Time { return now }, Registerer: prometheus.NewRegistry(), Encoder: EncoderOptions{SeriesPerNamespace: 100}})
+	s := newSink(t, SinkOptions{Queue: m, maxRecord: 10_000, now: func() time.Time { return now }, Registerer: prometheus.NewRegistry(), Encoder: EncoderOptions{SeriesPerNamespace: 100}})
 	if err := s.Append(t.Context(), &metric.Batch{Groups: every(0)}); err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func TestFromBatchToServer(t *testing.T) {
 		q := openQueue(t, queue.Options{Dir: dir, SyncEvery: time.Second})
 		d := OnQueue(q)
 		now := time.UnixMilli(base)
-		s := newSink(t, SinkOptions{Queue: d, Now: func() time.Time { return now.Add(time.Hour) }})
+		s := newSink(t, SinkOptions{Queue: d, now: func() time.Time { return now.Add(time.Hour) }})
 		f := &fake{start: time.Now(), answer: func(n int, lines []string) reply {
 			if n < 5 {
 				return reply{code: 503}
@@ -130,7 +130,7 @@ func TestFromBatchToServer(t *testing.T) {
 			}
 			return reply{code: 204}
 		}}
-		conn, err := NewConn(ConnOptions{URL: "http://influx.test", Bucket: "b", Transport: f})
+		conn, err := NewConn(ConnOptions{URL: "http://influx.test", Bucket: "b", transport: f})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -170,7 +170,7 @@ func BenchmarkSink(b *testing.B) {
 	defer cancel()
 	wg.Go(func() { _ = q.Run(ctx) })
 	bs := twenty(450)
-	s := newSink(b, SinkOptions{Queue: OnQueue(q), Now: func() time.Time { return bs[15].Time }})
+	s := newSink(b, SinkOptions{Queue: OnQueue(q), now: func() time.Time { return bs[15].Time }})
 	lines := 0
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {

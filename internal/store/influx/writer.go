@@ -54,8 +54,6 @@ type WriterOptions struct {
 	Lanes []Lane
 	// DeadLetters takes what is refused for ever; without one such lines are counted and lost.
 	DeadLetters DeadLetters
-	// MaxLines and MaxBytes bound a request before compression: 5,000 lines and 1 MiB.
-	MaxLines, MaxBytes int
 	// Timeout is a request's, 10 s.
 	Timeout time.Duration
 	// Logger is for changes of state; nil discards.
@@ -64,6 +62,9 @@ type WriterOptions struct {
 	Registerer prometheus.Registerer
 	// Random returns numbers of [0,1) for the waits; math/rand by default.
 	Random func() float64
+
+	// Tests alone set what follows: they bound a request before compression, to 5,000 lines and 1 MiB.
+	maxLines, maxBytes int
 }
 
 // Validate says what in the options cannot be.
@@ -73,8 +74,8 @@ func (o *WriterOptions) Validate() error {
 		return errors.New("no connection")
 	case len(o.Lanes) == 0:
 		return errors.New("no lane")
-	case o.MaxLines < 0 || o.MaxBytes < 0 || o.Timeout < 0:
-		return errors.New("a limit of lines, bytes or time is negative")
+	case o.Timeout < 0:
+		return fmt.Errorf("timeout %q is negative", o.Timeout)
 	}
 	for _, l := range o.Lanes {
 		if l.Source == nil || l.Name == "" {
@@ -101,11 +102,11 @@ func NewWriter(o WriterOptions) (*Writer, error) {
 	if err := o.Validate(); err != nil {
 		return nil, fmt.Errorf("cannot write to InfluxDB: %w", err)
 	}
-	if o.MaxLines == 0 {
-		o.MaxLines = 5000
+	if o.maxLines == 0 {
+		o.maxLines = 5000
 	}
-	if o.MaxBytes == 0 {
-		o.MaxBytes = 1 << 20
+	if o.maxBytes == 0 {
+		o.maxBytes = 1 << 20
 	}
 	if o.Timeout == 0 {
 		o.Timeout = 10 * time.Second
@@ -140,9 +141,9 @@ func (w *Writer) Run(ctx context.Context) error {
 func (w *Writer) Conditions() []condition.Condition { return w.cond.List() }
 
 func (w *Writer) lane(ctx context.Context, l Lane) {
-	s := &sender{w: w, lane: l.Name, lines: w.opts.MaxLines, log: w.opts.Logger.With("lane", l.Name)}
+	s := &sender{w: w, lane: l.Name, lines: w.opts.maxLines, log: w.opts.Logger.With("lane", l.Name)}
 	for ctx.Err() == nil {
-		b, err := l.Source.Next(ctx, w.opts.MaxBytes)
+		b, err := l.Source.Next(ctx, w.opts.maxBytes)
 		if ctx.Err() != nil {
 			return
 		}
@@ -182,7 +183,7 @@ type sender struct {
 // deliver returns true when every line is stored or set aside, false when ctx ended first.
 func (s *sender) deliver(ctx context.Context, lines []byte) bool {
 	for len(lines) > 0 {
-		n := prefix(lines, s.lines, s.w.opts.MaxBytes)
+		n := prefix(lines, s.lines, s.w.opts.maxBytes)
 		budget := bisections
 		if !s.piece(ctx, lines[:n], &budget) {
 			return false

@@ -129,7 +129,7 @@ type harness struct {
 func send(t *testing.T, d time.Duration, answer func(n int, lines []string) reply, change func(*WriterOptions, *harness), lines ...string) *harness {
 	t.Helper()
 	h := &harness{fake: &fake{start: time.Now(), answer: answer}, src: &batches{lines: lines}, letters: &letters{}, reg: prometheus.NewRegistry()}
-	conn, err := NewConn(ConnOptions{URL: "http://influx.test", Org: "o", Bucket: "b", Transport: h.fake})
+	conn, err := NewConn(ConnOptions{URL: "http://influx.test", Org: "o", Bucket: "b", transport: h.fake})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -448,7 +448,7 @@ func TestWriterOptions(t *testing.T) {
 	}
 	for name, o := range map[string]WriterOptions{
 		"no connection": {Lanes: []Lane{{"a", &batches{}}}}, "no lane": {Conn: c}, "no source": {Conn: c, Lanes: []Lane{{Name: "a"}}},
-		"negative": {Conn: c, Lanes: []Lane{{"a", &batches{}}}, MaxLines: -1},
+		"negative": {Conn: c, Lanes: []Lane{{"a", &batches{}}}, Timeout: -1},
 	} {
 		if _, err := NewWriter(o); err == nil {
 			t.Errorf("%s: got no error", name)

@@ -2,7 +2,6 @@ package remote
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -18,23 +17,19 @@ import (
 // ReaderOptions say where a Reader asks. A field left at zero takes its default.
 type ReaderOptions struct {
 	Endpoint EndpointOptions
-	// Timeout is how long a query may take. Default 30 s.
-	Timeout time.Duration
-	// MaxPoints is the most points of an answer without a limit of its own. Default 2,000,000.
-	MaxPoints int
-	// MaxConcurrent is how many queries run at once; further ones wait. Default 8.
-	MaxConcurrent int
+
+	// Tests alone set what follows.
+
+	timeout   time.Duration // how long a query may take: 30 s
+	maxPoints int           // the most points of an answer without a limit of its own: 2,000,000
 }
+
+// maxQueries is how many queries run at once; further ones wait.
+const maxQueries = 8
 
 // Validate says what in the options cannot be.
 func (o *ReaderOptions) Validate() error {
-	if err := o.Endpoint.Validate(); err != nil {
-		return err
-	}
-	if o.Timeout < 0 || o.MaxPoints < 0 || o.MaxConcurrent < 0 {
-		return errors.New("a limit of time, points or queries is negative")
-	}
-	return nil
+	return o.Endpoint.Validate()
 }
 
 // Reader answers structured queries from an engine's Prometheus HTTP API. It is safe for concurrent use.
@@ -52,14 +47,13 @@ func NewReader(o ReaderOptions) (*Reader, error) {
 	if err := o.Validate(); err != nil {
 		return nil, fmt.Errorf("cannot read from a remote engine: %w", err)
 	}
-	def(&o.Timeout, 30*time.Second)
-	def(&o.MaxPoints, 2_000_000)
-	def(&o.MaxConcurrent, 8)
+	def(&o.timeout, 30*time.Second)
+	def(&o.maxPoints, 2_000_000)
 	base := o.Endpoint.QueryURL
 	if base == "" {
 		base = QueryURL(o.Endpoint.WriteURL)
 	}
-	return &Reader{opts: o, base: strings.TrimSuffix(base, "/"), client: o.Endpoint.client(), slots: make(chan struct{}, o.MaxConcurrent)}, nil
+	return &Reader{opts: o, base: strings.TrimSuffix(base, "/"), client: o.Endpoint.client(), slots: make(chan struct{}, maxQueries)}, nil
 }
 
 func def[T comparable](v *T, d T) {
@@ -95,7 +89,7 @@ func (r *Reader) query(ctx context.Context, q store.Checked) ([]store.Series, er
 	if r.closed.Load() {
 		return nil, store.ErrClosed
 	}
-	ctx, cancel := context.WithTimeout(ctx, r.opts.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, r.opts.timeout)
 	defer cancel()
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -114,8 +108,8 @@ func (r *Reader) query(ctx context.Context, q store.Checked) ([]store.Series, er
 		q.Back = max(q.Back-time.Millisecond, time.Millisecond)
 	}
 	limit := q.Limit
-	def(&limit, r.opts.MaxPoints)
-	form := url.Values{"query": {promql.Render(q)}, "timeout": {r.opts.Timeout.String()}, "nocache": {"1"}}
+	def(&limit, r.opts.maxPoints)
+	form := url.Values{"query": {promql.Render(q)}, "timeout": {r.opts.timeout.String()}, "nocache": {"1"}}
 	path := "/api/v1/query"
 	if q.Step == 0 {
 		form.Set("time", seconds(q.End))

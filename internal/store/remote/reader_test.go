@@ -80,7 +80,7 @@ func TestAnswers(t *testing.T) {
 		{"a string", 200, `{"status":"success","data":{"resultType":"scalar","result":[1,"1"]}}`, nil, "cannot read"},
 		{"too many points", 200, `{"status":"success","data":{"result":[{"metric":{},"values":[[1,"1"],[2,"1"],[3,"1"]]}]}}`, store.ErrTooLarge, "more than 2"},
 	} {
-		r := reader(t, ReaderOptions{MaxPoints: 2}, func(w http.ResponseWriter, _ *http.Request) {
+		r := reader(t, ReaderOptions{maxPoints: 2}, func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(c.status)
 			_, _ = io.WriteString(w, c.body)
 		})
@@ -90,7 +90,7 @@ func TestAnswers(t *testing.T) {
 			t.Errorf("%s: got %v and error %v, want %v with %q", c.name, got, err, c.is, c.text)
 		}
 	}
-	silent := reader(t, ReaderOptions{Timeout: 50 * time.Millisecond}, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	silent := reader(t, ReaderOptions{timeout: 50 * time.Millisecond}, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	if _, err := silent.Query(t.Context(), query()); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got error %v, want DeadlineExceeded", err)
 	}
@@ -102,7 +102,7 @@ func FuzzAnswer(f *testing.F) {
 	f.Add([]byte(`{"data":{"result":[{"value":[1,"+Inf"]}]},"status":"success"}`))
 	f.Add([]byte(`{"status":"error"}`))
 	var body atomic.Pointer[[]byte]
-	r, err := NewReader(ReaderOptions{MaxPoints: 100, Endpoint: EndpointOptions{QueryURL: "http://engine.invalid", Transport: answers(func() []byte { return *body.Load() })}})
+	r, err := NewReader(ReaderOptions{maxPoints: 100, Endpoint: EndpointOptions{QueryURL: "http://engine.invalid", Transport: answers(func() []byte { return *body.Load() })}})
 	if err != nil {
 		f.Fatal(err)
 	}

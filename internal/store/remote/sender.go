@@ -34,10 +34,11 @@ func Encode(b *metric.Batch, now time.Time) (record []byte, points int, left rem
 // SenderOptions say where records go.
 type SenderOptions struct {
 	Endpoint EndpointOptions
-	// Timeout is a request's. Default 30 s.
-	Timeout time.Duration
-	Logger  *slog.Logger // nil: nothing is logged
+	Logger   *slog.Logger // nil: nothing is logged
 }
+
+// sendTimeout is a request's.
+const sendTimeout = 30 * time.Second
 
 // Sender gives records to an engine. It is safe for concurrent use.
 type Sender struct {
@@ -51,13 +52,8 @@ func NewSender(o SenderOptions) (*Sender, error) {
 	if err := o.Endpoint.Validate(); err != nil {
 		return nil, fmt.Errorf("cannot send by remote write: %w", err)
 	}
-	switch {
-	case o.Endpoint.WriteURL == "":
+	if o.Endpoint.WriteURL == "" {
 		return nil, errors.New("cannot send by remote write: no remote write URL")
-	case o.Timeout < 0:
-		return nil, fmt.Errorf("cannot send by remote write: timeout %q is negative", o.Timeout)
-	case o.Timeout == 0:
-		o.Timeout = 30 * time.Second
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -172,7 +168,7 @@ func (s *Sender) post(ctx context.Context, v2, v1 func() ([]byte, error)) error 
 
 // once sends one request. confirmed says that the engine knows 2.0.
 func (s *Sender) once(ctx context.Context, body []byte, v remotewrite.Version) (confirmed bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.opts.Endpoint.WriteURL, bytes.NewReader(body))
 	if err != nil {

@@ -290,7 +290,7 @@ func TestWriter(t *testing.T) {
 			t.Fatal(err)
 		}
 		src, dead := &lane{records: [][]byte{record(t, 1), record(t, 1), record(t, 1)}}, &letters{}
-		w, err := NewWriter(WriterOptions{Sender: s, Source: src, DeadLetters: dead, Random: func() float64 { return 1 }})
+		w, err := NewWriter(WriterOptions{Sender: s, Source: src, DeadLetters: dead, random: func() float64 { return 1 }})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -43,8 +43,8 @@ type WriterOptions struct {
 	Registerer  prometheus.Registerer // nil: the own metrics are not registered
 	// Fix says what a person can do about a record that was not sent; nil, or "": there is nothing to add.
 	Fix func(*SendError) string
-	// Random returns numbers of [0,1) for the waits; math/rand by default.
-	Random func() float64
+
+	random func() float64 // tests alone set it: numbers of [0,1) for the waits
 }
 
 // Validate says what in the options cannot be.
@@ -73,8 +73,8 @@ func NewWriter(o WriterOptions) (*Writer, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if o.Random == nil {
-		o.Random = rand.Float64
+	if o.random == nil {
+		o.random = rand.Float64
 	}
 	met, err := newMetrics(o.Registerer)
 	if err != nil {
@@ -163,7 +163,7 @@ func (w *Writer) failed(err error, attempt int) time.Duration {
 	}
 	w.met.failures.WithLabelValues(se.Class.String()).Inc()
 	backoff := min(firstWait<<min(attempt, 10), longestWait)
-	wait := time.Duration(w.opts.Random() * float64(backoff))
+	wait := time.Duration(w.opts.random() * float64(backoff))
 	if se.Class == Configuration {
 		wait = mendWait + wait/2
 	}
