@@ -26,6 +26,7 @@ const (
 type Policy struct {
 	min, max       cluster.DesiredReplicas
 	mode           Mode
+	raiseOnly      bool
 	window, stable time.Duration
 	confidence     float64
 	tolerance      *float64 // nil: that of the options
@@ -122,7 +123,7 @@ next:
 
 // Compile checks a specification. Its errors are *FieldError and name the field and the value.
 func Compile(s Spec) (*Policy, error) {
-	p := &Policy{min: DefaultMin, max: cluster.DesiredReplicas(s.MaxReplicas), mode: s.Mode, window: DefaultWindow, stable: DefaultStableWindow, confidence: DefaultConfidence}
+	p := &Policy{min: DefaultMin, max: cluster.DesiredReplicas(s.MaxReplicas), mode: s.Mode, raiseOnly: s.RaiseOnly, window: DefaultWindow, stable: DefaultStableWindow, confidence: DefaultConfidence}
 	if s.MinReplicas != nil {
 		p.min = cluster.DesiredReplicas(*s.MinReplicas)
 	}

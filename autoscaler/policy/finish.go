@@ -7,7 +7,7 @@ import (
 
 // finish turns the draft into the decision: the mode, the action, the reason, and what the next pass is given.
 func (p *pass) finish() {
-	if p.in.Options.RaiseOnly && p.draft < p.current {
+	if p.policy.raiseOnly && p.draft < p.current {
 		p.hold = RaiseOnlyHold
 		p.step(StepRaiseOnly, p.current, "another scaler owns the target: it is raised, never lowered")
 	}

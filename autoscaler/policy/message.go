@@ -115,7 +115,11 @@ func (p *pass) noiseText(r *result) string {
 func (p *pass) message() string {
 	switch p.stages.forced {
 	case CurrentAboveMax:
-		return "The count of " + itoa(p.current) + " is above the most that is allowed, which is " + itoa(p.max) + "."
+		s := "The count of " + itoa(p.current) + " is above the most that is allowed, which is " + itoa(p.max)
+		if p.hold == RaiseOnlyHold {
+			s += "; the target is only raised, never lowered"
+		}
+		return s + "."
 	case CurrentBelowMin:
 		return "The count of " + itoa(p.current) + " is below the least that is asked for, which is " + itoa(p.min) + "."
 	}

@@ -33,8 +33,6 @@ type Options struct {
 	MaxLookAge time.Duration
 	// MaxUsageAge is the same for samples of the metrics API, which are older by nature.
 	MaxUsageAge time.Duration
-	// RaiseOnly never lowers the count: for targets that another scaler owns (boost).
-	RaiseOnly bool
 	// Off are the switches that are turned off; the zero value leaves all on.
 	Off Switches
 }
@@ -59,15 +57,14 @@ type Switches struct {
 	// CompactHistory forgets recommendations and changes that can no longer matter, and none that can: the HPA lets its
 	// list grow, and overwrites changes of one direction that longer periods of the other still count.
 	CompactHistory bool `json:"compactHistory,omitempty"`
-	// RecomputeOnConflict decides anew when somebody else changed the count in between (for the loop).
+	// RecomputeOnConflict decides anew at once when somebody else changed the count in between; the HPA does so in its next
+	// pass. It is for whoever carries decisions out: see Options.RecomputesOnConflict.
 	RecomputeOnConflict bool `json:"recomputeOnConflict,omitempty"`
-	// PodsByOwner chooses the target's pods by owner, not by selector alone (for the loop).
-	PodsByOwner bool `json:"podsByOwner,omitempty"`
 }
 
 // AllSwitches returns the set with every switch in it, which as Options.Off turns every deviation off.
 func AllSwitches() Switches {
-	return Switches{true, true, true, true, true, true, true, true, true}
+	return Switches{true, true, true, true, true, true, true, true}
 }
 
 // DefaultOptions returns the defaults of the HPA controller, with all switches on.
@@ -91,6 +88,9 @@ func (o *Options) off() Switches {
 	}
 	return o.Off
 }
+
+// RecomputesOnConflict says whether a decision that met another count than it knew is to be made anew at once.
+func (o *Options) RecomputesOnConflict() bool { return !o.off().RecomputeOnConflict }
 
 // Validate says which setting is impossible, with its value.
 func (o *Options) Validate() error {

@@ -31,6 +31,8 @@ type Spec struct {
 
 	// Mode is Auto if empty.
 	Mode Mode `json:"mode,omitempty"`
+	// RaiseOnly never lowers the count: for a target that another scaler owns.
+	RaiseOnly bool `json:"raiseOnly,omitempty"`
 	// Window is the shortest look at recent usage that a decision to grow may rest on; 3 s if nil.
 	Window *metav1.Duration `json:"window,omitempty"`
 	// StableWindow is the longest look, and what a decision to shrink looks at; 60 s if nil.

@@ -43,7 +43,6 @@ type options struct {
 	ScaleUpLimitMinimum     *float64        `json:"scaleUpLimitMinimum"`
 	MaxLookAge              *time.Duration  `json:"maxLookAge"`
 	MaxUsageAge             *time.Duration  `json:"maxUsageAge"`
-	RaiseOnly               bool            `json:"raiseOnly"`
 	Off                     policy.Switches `json:"off"`
 }
 

@@ -82,7 +82,7 @@ func (o *options) apply(to policy.Options) policy.Options {
 	set(&to.ScaleUpLimitMinimum, o.ScaleUpLimitMinimum)
 	set(&to.MaxLookAge, o.MaxLookAge)
 	set(&to.MaxUsageAge, o.MaxUsageAge)
-	to.Compat, to.RaiseOnly, to.Off = o.Compat, o.RaiseOnly, o.Off
+	to.Compat, to.Off = o.Compat, o.Off
 	return to
 }
 
