@@ -1,6 +1,9 @@
-// Package autoscaler is the loop that observes, decides and acts: once a second it looks at what each target's
+// Package autoscaler is the loop that observes, decides and acts: once a second it observes what each target's
 // pods use, asks the brain (package policy) what is to become of the replica count, carries that out, and
 // tells everybody: the decision log, the series of the page, the log.
+//
+// Targets that are due stand in line for a few workers; one whose calls hang delays no other. A target has one owner at a time:
+// who makes its pass.
 //
 // It fails safe. Without data, with old data, with a target that has vanished or a count that somebody else
 // has just changed, nothing is changed; after a restart nothing is lowered before a whole stable window has

@@ -38,6 +38,11 @@ type world struct {
 	frozen  time.Time // the observer sees nothing newer
 	fail    error     // of SetScale
 	gone    bool
+	hang    bool          // Scale hangs until its deadline
+	slow    time.Duration // SetScale takes so long
+	seen    func()        // Scale calls it before it answers
+	refuse  func() error  // SetScale asks it first
+	reads   int           // of Scale
 	changes []change
 }
 
@@ -130,7 +135,18 @@ func (w *world) Gap(now time.Time, pod *cluster.Pod) (string, time.Time) {
 	return "", time.Time{}
 }
 
-func (w *world) Scale(_ context.Context, t cluster.Target) (Scale, error) {
+func (w *world) Scale(ctx context.Context, t cluster.Target) (Scale, error) {
+	w.mu.Lock()
+	w.reads++
+	hang, seen := w.hang, w.seen
+	w.mu.Unlock()
+	if hang {
+		<-ctx.Done()
+		return Scale{}, ctx.Err()
+	}
+	if seen != nil {
+		seen()
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.gone || t != web {
@@ -155,9 +171,19 @@ func (w *world) Pods(cluster.Target) (pods []*cluster.Pod, err error) {
 	return pods, nil
 }
 
-func (w *world) SetScale(_ context.Context, t cluster.Target, from, to cluster.DesiredReplicas) error {
+func (w *world) SetScale(ctx context.Context, t cluster.Target, from, to cluster.DesiredReplicas) error {
+	select {
+	case <-time.After(w.slow):
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.refuse != nil {
+		if err := w.refuse(); err != nil {
+			return err
+		}
+	}
 	switch {
 	case w.fail != nil:
 		return w.fail
@@ -241,7 +267,13 @@ const plain = `{minReplicas: 1, maxReplicas: 20, metrics: [{type: Resource, reso
 // begin starts a world and a loop on it; end ends both.
 func begin(t *testing.T, w *world, o Options) (l *Loop, end func()) {
 	t.Helper()
-	o.Node, o.Observer, o.Inventory, o.Scaler = "n1", w, w, w
+	o.Node, o.Inventory = "n1", w
+	if o.Observer == nil {
+		o.Observer = w
+	}
+	if o.Scaler == nil {
+		o.Scaler = w
+	}
 	l, err := New(o)
 	if err != nil {
 		t.Fatal(err)
@@ -281,6 +313,13 @@ func detailOf(t *testing.T, d cluster.Decision) (out struct {
 		t.Fatalf("detail of %+v: %v", d, err)
 	}
 	return out
+}
+
+// asked is how often its scale was read.
+func (w *world) asked() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.reads
 }
 
 // count is the number of replicas asked for, made the changes so far.

@@ -20,11 +20,16 @@ type Loop struct {
 	log     *slog.Logger
 	metrics *metrics
 	writer  *writer
+	limiter *limiter
+	workers chan struct{} // a message for each that is at work
+	slow    chan struct{} // a message for each pass that waits for calls
 
 	mu       sync.Mutex // everything below; not held during calls to the outside
 	targets  map[cluster.Target]*target
-	changed  chan struct{} // one message: the targets have changed
-	running  bool
+	order    []*target       // those that have a policy, in a steady order
+	ctx      context.Context // of Run; nil while it does not run
+	busy     int             // targets that somebody has in hand
+	idle     chan struct{}   // closed when nobody has one any more; nil until somebody waits for that
 	lastPass time.Time
 	since    time.Time
 }
@@ -35,7 +40,8 @@ func New(o Options) (*Loop, error) {
 		return nil, err
 	}
 	o.setDefaults()
-	l := &Loop{opts: o, log: o.Logger, targets: map[cluster.Target]*target{}, changed: make(chan struct{}, 1)}
+	l := &Loop{opts: o, log: o.Logger, limiter: newLimiter(o.WriteRate, o.WriteBurst), targets: map[cluster.Target]*target{},
+		workers: make(chan struct{}, workers), slow: make(chan struct{}, slowPlaces)}
 	l.metrics = newMetrics(l)
 	l.writer = newWriter(o.Log, o.History, o.CallTimeout, o.Logger, l.metrics)
 	if o.Registerer != nil {
@@ -54,100 +60,87 @@ func (l *Loop) Apply(ps []Policy) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	keep := map[cluster.Target]bool{}
+	l.order = nil
+	for _, t := range l.targets {
+		t.gone = true
+	}
 	for _, p := range ps {
-		keep[p.Target] = true
-		if t := l.targets[p.Target]; t != nil {
-			t.adopt(p)
-			continue
+		t := l.targets[p.Target]
+		if t == nil {
+			t = newTarget(l.opts.Node, p.Target)
+			l.targets[p.Target] = t
+			l.arm(t)
 		}
-		l.targets[p.Target] = newTarget(l.opts.Node, p)
+		t.adopt(p)
+		l.order = append(l.order, t)
 	}
-	for k := range l.targets {
-		if !keep[k] {
-			delete(l.targets, k)
+	slices.SortFunc(l.order, func(a, b *target) int { return cmp.Compare(a.key.String(), b.key.String()) })
+	for _, t := range l.targets {
+		if t.gone && !t.busy { // who has it in hand forgets it
+			l.forget(t)
 		}
-	}
-	select {
-	case l.changed <- struct{}{}:
-	default:
 	}
 	return nil
+}
+
+// arm sets a target's first pass. The lock is held.
+func (l *Loop) arm(t *target) {
+	if l.ctx == nil || t.busy {
+		return
+	}
+	t.due = firstDue(time.Now(), t.key, l.opts.Interval)
+	t.timer = time.AfterFunc(time.Until(t.due), func() { l.serve(t) })
+}
+
+// forget lets go of a target. The lock is held.
+func (l *Loop) forget(t *target) {
+	delete(l.targets, t.key)
+	if t.hung > 0 {
+		l.metrics.hung.Dec()
+	}
 }
 
 // Run runs the loop until ctx ends. What was decided by then is written before it returns.
 func (l *Loop) Run(ctx context.Context) error {
 	l.mu.Lock()
-	if l.running {
+	if l.ctx != nil {
 		l.mu.Unlock()
 		return errors.New("cannot run an autoscaler twice at a time")
 	}
-	l.running, l.since = true, time.Now()
+	l.ctx, l.since = ctx, time.Now()
+	for _, t := range l.order {
+		l.arm(t)
+	}
 	l.mu.Unlock()
 	stop := l.writer.start()
-	defer func() {
-		l.mu.Lock()
-		l.running = false
-		ts := l.ordered()
-		l.mu.Unlock()
-		for _, t := range ts {
-			l.keepState(t, time.Now())
-		}
-		stop()
-	}()
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-l.changed:
-		case <-timer.C:
-		}
-		timer.Reset(max(0, time.Until(l.turn(ctx))))
-	}
-}
-
-// turn passes over every target that is due, and returns when the next one is.
-func (l *Loop) turn(ctx context.Context) (next time.Time) {
+	<-ctx.Done()
 	l.mu.Lock()
-	ts := l.ordered()
+	l.ctx = nil
+	idle := make(chan struct{})
+	if l.busy == 0 {
+		close(idle)
+	} else {
+		l.idle = idle
+	}
 	l.mu.Unlock()
-	for _, t := range ts {
-		now := time.Now()
-		if t.due.IsZero() {
-			t.due = firstDue(now, t.key, l.opts.Interval)
-		}
-		if now.Before(t.due) || ctx.Err() != nil {
+	select {
+	case <-idle:
+	case <-time.After(l.opts.CallTimeout):
+	}
+	l.mu.Lock()
+	for _, t := range l.order {
+		if t.busy { // its call ends for no deadline
+			l.log.Warn("cannot keep the state of a target whose calls hang", "target", t.key.String())
 			continue
 		}
-		at := t.due
-		late := now.Sub(at)
-		if skipped := late / l.opts.Interval; skipped > 0 { // what was missed is not made up for
-			l.metrics.skipped.Add(float64(skipped))
-			at = at.Add(skipped * l.opts.Interval)
+		if t.timer != nil {
+			t.timer.Stop()
 		}
-		l.metrics.lateness.Observe(late.Seconds())
-		t.due = at.Add(l.opts.Interval)
-		l.pass(ctx, t, now, at)
+		l.keepState(t, time.Now())
 	}
-	next = time.Now().Add(l.opts.Interval)
-	for _, t := range ts {
-		if t.due.Before(next) {
-			next = t.due
-		}
-	}
-	return next
-}
-
-// ordered returns the targets in a steady order. The lock is held.
-func (l *Loop) ordered() []*target {
-	ts := make([]*target, 0, len(l.targets))
-	for _, t := range l.targets {
-		ts = append(ts, t)
-	}
-	slices.SortFunc(ts, func(a, b *target) int { return cmp.Compare(a.key.String(), b.key.String()) })
-	return ts
+	l.mu.Unlock()
+	stop()
+	return nil
 }
 
 // firstDue spreads the targets over the interval, each always at the same place in it. It keeps away from the
@@ -167,7 +160,7 @@ func firstDue(now time.Time, t cluster.Target, interval time.Duration) time.Time
 // Health says what is wrong: no pass for a while, or decisions that cannot be kept.
 func (l *Loop) Health() error {
 	l.mu.Lock()
-	running, last, n := l.running, l.lastPass, len(l.targets)
+	running, last, n := l.ctx != nil, l.lastPass, len(l.order)
 	if last.Before(l.since) {
 		last = l.since
 	}

@@ -2,6 +2,7 @@ package autoscaler
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -24,6 +25,10 @@ type metrics struct {
 	skipped     prometheus.Counter
 	lost        *prometheus.CounterVec
 	number      prometheus.GaugeFunc
+	queued      prometheus.Gauge
+	busy        prometheus.GaugeFunc
+	hung        prometheus.Gauge
+	waits       *prometheus.CounterVec
 	desired     *prometheus.Desc
 }
 
@@ -34,6 +39,13 @@ func newMetrics(l *Loop) *metrics {
 	histogram := func(name, help string, labels ...string) *prometheus.HistogramVec {
 		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "plimsoll_autoscaler_" + name, Help: help,
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 15)}, labels)
+	}
+	gauge := func(name, help string) prometheus.GaugeOpts {
+		return prometheus.GaugeOpts{Name: "plimsoll_autoscaler_" + name, Help: help}
+	}
+	waits := counter("write_waits_total", "Changes that waited for their turn, by action (scale_up, scale_down).", "action")
+	for _, action := range []string{"scale_up", "scale_down"} {
+		waits.WithLabelValues(action) // shown from the start
 	}
 	return &metrics{
 		loop:        l,
@@ -47,19 +59,24 @@ func newMetrics(l *Loop) *metrics {
 		skipped: prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_autoscaler_stale_sync_skips_total",
 			Help: "Passes left out because the loop was late by more than an interval."}),
 		lost: counter("lost_total", "Decisions and series that could not be written, by what they were for (decision, history, live).", "what"),
-		number: prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "plimsoll_autoscaler_num_horizontal_pod_autoscalers",
-			Help: "Targets that the loop looks after."}, func() float64 {
+		number: prometheus.NewGaugeFunc(gauge("num_horizontal_pod_autoscalers", "Targets that the loop looks after."), func() float64 {
 			l.mu.Lock()
 			defer l.mu.Unlock()
-			return float64(len(l.targets))
+			return float64(len(l.order))
 		}),
+		queued: prometheus.NewGauge(gauge("queue_depth", "Targets that are due and wait for a worker.")),
+		busy: prometheus.NewGaugeFunc(gauge("busy_workers", fmt.Sprintf("Workers, of %d, that make a pass.", workers)), func() float64 {
+			return float64(len(l.workers))
+		}),
+		hung:    prometheus.NewGauge(gauge("hung_targets", "Targets whose last pass ran into the deadline of a call.")),
+		waits:   waits,
 		desired: prometheus.NewDesc("plimsoll_autoscaler_desired_replicas", "Replicas that were asked for.", []string{"namespace", "kind", "name"}, nil),
 	}
 }
 
 func (m *metrics) register(r prometheus.Registerer) error {
 	var errs []error
-	for _, c := range []prometheus.Collector{m, m.decisions, m.passes, m.passTime, m.computation, m.computeTime, m.lateness, m.skipped, m.lost, m.number} {
+	for _, c := range []prometheus.Collector{m, m.decisions, m.passes, m.passTime, m.computation, m.computeTime, m.lateness, m.skipped, m.lost, m.number, m.queued, m.busy, m.hung, m.waits} {
 		errs = append(errs, r.Register(c))
 	}
 	return errors.Join(errs...)

@@ -21,10 +21,12 @@ const notServed = "not served here: only Resource and ContainerResource metrics 
 func (l *Loop) observe(ctx context.Context, t *target, p *policy.Policy, now, at time.Time) (policy.Input, Scale) {
 	in := policy.Input{Now: now, Policy: p, Options: *l.opts.Brain, State: t.state,
 		Errors: policy.Errors{PodsMetrics: notServed, ObjectMetrics: notServed, ExternalMetrics: notServed}}
-	ctx, cancel := context.WithTimeout(ctx, l.opts.CallTimeout)
-	defer cancel()
-	sc, err := l.opts.Scaler.Scale(ctx, t.key)
+	var sc Scale
 	var pods []*cluster.Pod
+	err := l.call(ctx, t, func(ctx context.Context) (err error) {
+		sc, err = l.opts.Scaler.Scale(ctx, t.key)
+		return err
+	})
 	if err == nil {
 		pods, err = l.opts.Inventory.Pods(t.key)
 	}
@@ -48,7 +50,7 @@ func (l *Loop) observe(ctx context.Context, t *target, p *policy.Policy, now, at
 			in.Errors.Usage = fmt.Sprintf("resource %q is not measured: only cpu and memory are", name)
 			continue
 		}
-		l.look(&in, t, name, pods, now, at, seen)
+		l.windows(&in, t, name, pods, now, at, seen)
 	}
 	for i := range in.Pods {
 		if pod := &in.Pods[i]; !seen[pod.Name] && !pod.Deleting {
@@ -60,9 +62,9 @@ func (l *Loop) observe(ctx context.Context, t *target, p *policy.Policy, now, at
 	return in, sc
 }
 
-// look adds the looks at one resource, and the newest second to its history. A look is left out while the pods
-// have not been seen for that long, so that none pretends to be longer than it is; the shortest is always there.
-func (l *Loop) look(in *policy.Input, t *target, name corev1.ResourceName, pods []*cluster.Pod, now, at time.Time, seen map[string]bool) {
+// windows adds the usage of one resource over windows of several lengths, and the newest second to its history. A window is left out
+// while the pods have not been seen for that long, so that none pretends to be longer than it is; the shortest is always there.
+func (l *Loop) windows(in *policy.Input, t *target, name corev1.ResourceName, pods []*cluster.Pod, now, at time.Time, seen map[string]bool) {
 	p := in.Policy
 	windows := policy.LookWindows(p.Window(), p.StableWindow())
 	h := t.history(name, windows)
@@ -94,10 +96,10 @@ func (l *Loop) look(in *policy.Input, t *target, name corev1.ResourceName, pods 
 	}
 }
 
-// wholes notes of each pod the longest sample, of looks that come from the shortest to the longest, that lies wholly
-// after the pod turned ready. In a look that reaches back further that one stands for the pod, with the part of the look
-// that it covers: so the pods' sum is the mean of their total over the look, as the rule wants it (evidence).
-// Otherwise a pod that carries load would be taken for one that still starts, and be left out of the longest look, on which
+// wholes notes of each pod the longest sample, of windows that come from the shortest to the longest, that lies wholly
+// after the pod turned ready. In a window that reaches back further that one stands for the pod, with the part of the window
+// that it covers: so the pods' sum is the mean of their total over the window, as the rule wants it (evidence).
+// Otherwise a pod that carries load would be taken for one that still starts, and be left out of the longest window, on which
 // shrinking is decided, for its first minute; or, with its full usage, what it took over from others would count
 // twice.
 func wholes(longest map[string]cluster.PodUsage, ready map[string]time.Time, usage []cluster.PodUsage) {
@@ -131,11 +133,16 @@ func (h *history) add(at time.Time, usage []cluster.PodUsage, pods []cluster.Pod
 	}
 	h.Add(at, total)
 	if !math.IsNaN(total) {
-		if h.since.IsZero() || at.Sub(h.last) > historyGap {
-			h.since = at
-		}
-		h.last = at
+		h.seen(at)
 	}
+}
+
+// seen notes that the usage was known at a time.
+func (h *history) seen(at time.Time) {
+	if h.since.IsZero() || at.Sub(h.last) > historyGap {
+		h.since = at
+	}
+	h.last = at
 }
 
 func longest(usage []cluster.PodUsage) (w time.Duration) {

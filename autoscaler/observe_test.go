@@ -37,7 +37,7 @@ func TestYoungPodInALongLook(t *testing.T) {
 		t.Fatal(err)
 	}
 	seen := map[string]bool{}
-	l.look(&in, newTarget("n1", compiled(t, plain)), corev1.ResourceCPU, nil, now, now, seen)
+	l.windows(&in, newTarget("n1", web), corev1.ResourceCPU, nil, now, now, seen)
 	long := in.Looks[len(in.Looks)-1]
 	if long.Window != time.Minute || len(long.Usage) != 2 {
 		t.Fatalf("longest look: %+v", long)

@@ -72,15 +72,19 @@ type Options struct {
 	// Inventory knows the pods of the targets.
 	Inventory cluster.Inventory
 	Scaler    Scaler
-	Log       DecisionLog // nil: decisions are not kept, and nothing is known of those before a restart
-	Live      Live        // nil: no series for the page
-	History   History     // nil: no series are kept
+	Gate      cluster.Gate // asked before each write; nil: cluster.Open
+	Log       DecisionLog  // nil: decisions are not kept, and nothing is known of those before a restart
+	Live      Live         // nil: no series for the page
+	History   History      // nil: no series are kept
 	// Brain are the settings of the brain; nil: policy.DefaultOptions().
 	Brain *policy.Options
 
 	Interval    time.Duration // between two passes of a target; zero: 1 s
 	KeepEvery   time.Duration // between two points of the kept series; zero: 10 s
-	CallTimeout time.Duration // of one call of Scaler or Log; zero: 5 s
+	CallTimeout time.Duration // of one call of Scaler or Log, and of the wait for a write's turn; zero: 5 s
+
+	WriteRate  float64 // counts that may be changed in a second; zero: any number
+	WriteBurst int     // of them at once; zero: 1
 
 	Logger     *slog.Logger          // nil: discard
 	Registerer prometheus.Registerer // nil: not registered
@@ -105,6 +109,9 @@ func (o *Options) Validate() error {
 		if d.d < 0 {
 			errs = append(errs, fmt.Errorf("%s %q is negative", d.name, d.d))
 		}
+	}
+	if !(o.WriteRate >= 0) || o.WriteBurst < 0 {
+		errs = append(errs, fmt.Errorf("WriteRate \"%g\" and WriteBurst \"%d\" must not be negative", o.WriteRate, o.WriteBurst))
 	}
 	if o.Brain != nil {
 		errs = append(errs, o.Brain.Validate())
@@ -140,6 +147,9 @@ func (o *Options) setDefaults() {
 	if o.Brain == nil {
 		b := policy.DefaultOptions()
 		o.Brain = &b
+	}
+	if o.Gate == nil {
+		o.Gate = cluster.Open{}
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

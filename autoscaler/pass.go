@@ -18,31 +18,56 @@ import (
 const (
 	failedUpdateScale policy.Reason = "FailedUpdateScale" // the HPA's: the count could not be changed
 	waitingToRetry    policy.Reason = "WaitingToRetry"    // the last change failed; the next try comes later
-	changedMeanwhile  policy.Reason = "ChangedMeanwhile"  // somebody else changed the count: decided anew at once
+	changedMeanwhile  policy.Reason = "ChangedMeanwhile"  // somebody else changed the count
+	notLeader         policy.Reason = "NotLeader"         // this process may not write
+	policyChanged     policy.Reason = "PolicyChanged"     // the policy was changed or taken away meanwhile
+	waitingForTurn    policy.Reason = "WaitingForTurn"    // more changes than may be made in a second
 )
 
-// pass looks at one target, decides, and acts. at is when it was due.
+// outcome is what became of a decision.
+type outcome uint8
+
+const (
+	settled  outcome = iota // carried out, or on purpose not
+	failed                  // could not be carried out
+	conflict                // somebody else changed the count
+)
+
+// pass observes one target, decides, and acts. at is when it was due. When ctx ends, what was not written by then is left.
 func (l *Loop) pass(ctx context.Context, t *target, now, at time.Time) {
 	l.restore(ctx, t, now)
 	l.mu.Lock()
 	p := t.policy
 	l.mu.Unlock()
-	in, sc := l.observe(ctx, t, p.Compiled, now, at)
-	observed := time.Now()
-	d := policy.Decide(in)
-	l.metrics.computed(&d, observed.Sub(now)+time.Since(observed))
-	if d.Action == policy.Down {
-		if why := t.tooEarly(p.Compiled, now); why != "" {
-			hold(&d, in.State, policy.AwaitingLook, why)
+	var anew []policy.Step // why this decision is the second of its pass
+	for {
+		in, sc := l.observe(ctx, t, p.Compiled, now, at)
+		if ctx.Err() != nil {
+			return
 		}
+		observed := time.Now()
+		d := policy.Decide(in)
+		d.Steps = append(anew, d.Steps...)
+		l.metrics.computed(&d, observed.Sub(now)+time.Since(observed))
+		if d.Action == policy.Down {
+			if why := t.tooEarly(p.Compiled, now); why != "" {
+				hold(&d, in.State, policy.AwaitingLook, why)
+			}
+		}
+		became := l.act(ctx, t, p, &in, &d, now)
+		if ctx.Err() != nil && d.Action == policy.Hold {
+			return
+		}
+		if became == conflict && anew == nil && in.Options.RecomputesOnConflict() {
+			anew = d.Steps[len(d.Steps)-1:]
+			now = time.Now()
+			continue
+		}
+		t.state = &d.State
+		l.metrics.passed(&d, became == failed, time.Since(now))
+		l.tell(t, p.Compiled, &d, &sc, in.Pods, in.Target.Problem != nil, became == failed, now)
+		return
 	}
-	failed := false
-	if d.Action != policy.Hold {
-		failed = l.act(ctx, t, &in, &d, now)
-	}
-	t.state = &d.State
-	l.metrics.passed(&d, failed, time.Since(now))
-	l.tell(t, p.Compiled, &d, &sc, in.Pods, in.Target.Problem != nil, failed, now)
 }
 
 // tooEarly says why a count may not be lowered yet: this process has not seen a whole stable window of the target.
@@ -52,7 +77,7 @@ func (t *target) tooEarly(p *policy.Policy, now time.Time) string {
 			continue
 		}
 		if seen := now.Sub(h.since); seen < p.StableWindow()-1500*time.Millisecond {
-			return fmt.Sprintf("The load asks for fewer, but it has been seen for %d s only; a decision to shrink looks at %d s.",
+			return fmt.Sprintf("The load asks for fewer, but it has been seen for %d s only; a decision to shrink rests on %d s.",
 				int(seen.Seconds()), int(p.StableWindow().Seconds()))
 		}
 	}
@@ -81,28 +106,67 @@ func hold(d *policy.Decision, before *policy.State, why policy.Reason, message s
 }
 
 // act carries a decision out. What fails becomes the decision's outcome and is tried again, each time a little later.
-func (l *Loop) act(ctx context.Context, t *target, in *policy.Input, d *policy.Decision, now time.Time) (failed bool) {
-	if now.Before(t.retry) {
-		hold(d, in.State, waitingToRetry, fmt.Sprintf("The change from %d to %d failed; the next try is in %d s. %s",
-			d.Current, d.Desired, int(t.retry.Sub(now).Seconds()+0.999), d.Message))
-		return true
+func (l *Loop) act(ctx context.Context, t *target, p Policy, in *policy.Input, d *policy.Decision, now time.Time) outcome {
+	change := fmt.Sprintf("The change from %d to %d", d.Current, d.Desired)
+	switch {
+	case d.Action == policy.Hold:
+		t.asked = time.Time{}
+		return settled
+	case now.Before(t.retry):
+		hold(d, in.State, waitingToRetry, fmt.Sprintf("%s failed; the next try is in %d s. %s", change, int(t.retry.Sub(now).Seconds()+0.999), d.Message))
+		return failed
+	case !l.await(ctx, t, d):
+		hold(d, in.State, waitingForTurn, change+" waits for its turn: only so many are made in a second. "+d.Message)
+		return settled
 	}
-	ctx, cancel := context.WithTimeout(ctx, l.opts.CallTimeout)
-	defer cancel()
-	err := l.opts.Scaler.SetScale(ctx, t.key, d.Current, d.Desired)
+	l.mu.Lock()
+	stale := t.gone || t.policy.Compiled != p.Compiled
+	l.mu.Unlock()
+	if stale {
+		hold(d, in.State, policyChanged, change+" is not made: the policy was changed meanwhile.")
+		return settled
+	}
+	if err := l.opts.Gate.MayWrite(); err != nil {
+		hold(d, in.State, notLeader, fmt.Sprintf("%s is not made: %v. %s", change, err, d.Message))
+		return settled
+	}
+	// A change that was begun is brought to its end when ctx ends.
+	err := l.call(context.WithoutCancel(ctx), t, func(ctx context.Context) error { return l.opts.Scaler.SetScale(ctx, t.key, d.Current, d.Desired) })
 	switch {
 	case err == nil:
 		t.tries, t.retry = 0, time.Time{}
-		return false
+		return settled
 	case errors.Is(err, ErrConflict):
-		hold(d, in.State, changedMeanwhile, fmt.Sprintf("Somebody else changed the count from %d; it is looked at anew.", d.Current))
-		return false
+		hold(d, in.State, changedMeanwhile, fmt.Sprintf("Somebody else changed the count from %d; it is decided anew.", d.Current))
+		return conflict
 	}
 	t.tries++
 	delay := min(time.Second<<min(t.tries-1, 10), 30*time.Second)
 	t.retry = now.Add(delay)
 	d.Error = err.Error()
-	hold(d, in.State, failedUpdateScale, fmt.Sprintf("The change from %d to %d could not be made: %v. %s", d.Current, d.Desired, err, d.Message))
+	hold(d, in.State, failedUpdateScale, fmt.Sprintf("%s could not be made: %v. %s", change, err, d.Message))
+	return failed
+}
+
+// await waits until a change may be made, without a worker, for as long as a call may take; one that has waited before goes first.
+func (l *Loop) await(ctx context.Context, t *target, d *policy.Decision) bool {
+	if t.asked.IsZero() {
+		t.asked = time.Now()
+	}
+	k := l.limiter.join(d.Action == policy.Up, t.asked)
+	select {
+	case <-k.turn:
+	default:
+		l.metrics.waits.WithLabelValues(actionLabel(d.Desired, d.Current)).Inc()
+		t.leave()
+		wait, cancel := context.WithTimeout(ctx, l.opts.CallTimeout)
+		defer cancel()
+		turn := l.limiter.wait(wait, k)
+		if !l.enter(ctx, t) || !turn {
+			return false
+		}
+	}
+	t.asked = time.Time{}
 	return true
 }
 
@@ -115,11 +179,11 @@ const (
 
 // tell writes the decision down: for the page at once, in the log when the count changes, when the reason has, or when
 // a minute has passed.
-func (l *Loop) tell(t *target, p *policy.Policy, d *policy.Decision, sc *Scale, pods []cluster.Pod, vanished, failed bool, now time.Time) {
+func (l *Loop) tell(t *target, p *policy.Policy, d *policy.Decision, sc *Scale, pods []cluster.Pod, vanished, broke bool, now time.Time) {
 	entry := cluster.Decision{Time: now, Target: t.key,
 		Action: string(d.Action), From: int32(d.Current), To: int32(d.Desired), Reason: string(d.Reason), Message: d.Message}
 	since := now.Sub(t.logged.at)
-	write := d.Action != policy.Hold || failed || entry.To != t.logged.desired || since >= holdEvery || entry.Reason != t.logged.reason && since >= holdAfter
+	write := d.Action != policy.Hold || broke || entry.To != t.logged.desired || since >= holdEvery || entry.Reason != t.logged.reason && since >= holdAfter
 	if write {
 		if detail, err := json.Marshal(d); err == nil {
 			entry.Detail = detail
@@ -130,7 +194,7 @@ func (l *Loop) tell(t *target, p *policy.Policy, d *policy.Decision, sc *Scale, 
 	switch {
 	case d.Action != policy.Hold:
 		l.log.Info("scaled", "target", t.key.String(), "from", d.Current, "to", d.Desired, "reason", d.Reason, "message", d.Message)
-	case failed && d.Reason == failedUpdateScale:
+	case broke && d.Reason == failedUpdateScale:
 		l.log.Warn("cannot scale", "target", t.key.String(), "err", d.Error, "next", t.retry)
 	case vanished && write && entry.Reason != t.shownReason():
 		l.log.Warn("cannot see target", "target", t.key.String(), "err", d.Error)

@@ -20,9 +20,14 @@ func (l *Loop) restore(ctx context.Context, t *target, now time.Time) {
 	if t.restored || l.opts.Log == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, l.opts.CallTimeout)
-	defer cancel()
-	entries, err := l.opts.Log.Decisions(ctx, store.DecisionQuery{Target: t.key, Limit: 1})
+	ask := func(q store.DecisionQuery) (entries []cluster.Decision, err error) {
+		err = l.call(ctx, t, func(ctx context.Context) (err error) {
+			entries, err = l.opts.Log.Decisions(ctx, q)
+			return err
+		})
+		return entries, err
+	}
+	entries, err := ask(store.DecisionQuery{Target: t.key, Limit: 1})
 	t.restored = true
 	if err != nil {
 		l.log.Warn("cannot read earlier decisions: a count is not lowered for a while", "target", t.key.String(), "err", err)
@@ -48,8 +53,7 @@ func (l *Loop) restore(ctx context.Context, t *target, now time.Time) {
 		}
 		t.state.Recommendations = append(t.state.Recommendations, policy.Recommendation{At: at, Replicas: cluster.DesiredReplicas(last.To)})
 	}
-	change, err := l.opts.Log.Decisions(ctx, store.DecisionQuery{Target: t.key,
-		Actions: []string{string(policy.Up), string(policy.Down)}, Limit: 1})
+	change, err := ask(store.DecisionQuery{Target: t.key, Actions: []string{string(policy.Up), string(policy.Down)}, Limit: 1})
 	if err == nil && len(change) > 0 {
 		l.mu.Lock()
 		t.shown.Change = &change[0]

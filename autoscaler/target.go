@@ -11,20 +11,28 @@ import (
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
-// target is what the loop knows of one target. The loop's goroutine owns it; what Scaled shows is in shown, and
-// policy, under the loop's lock.
+// target is what the loop knows of one target. Who makes a pass over it owns it until the pass ends, its timer in between; what the
+// first lines and shown hold is under the loop's lock.
 type target struct {
+	policy Policy
+	gone   bool        // it has no policy any more
+	busy   bool        // somebody has it in hand
+	timer  *time.Timer // of the next pass
+
 	key    cluster.Target
 	entity *metric.Entity
 	due    time.Time // of the next pass
+	leave  func()    // gives back the worker or the slow place that the pass holds
+	late   bool      // a call of this pass ran into its deadline
+	hung   int       // passes in a row of which one did
 
-	policy    Policy // under the loop's lock
 	histories map[corev1.ResourceName]*history
 	state     *policy.State // nil: never seen before
 	restored  bool          // the log was asked
 
 	tries  int       // changes that failed in a row
 	retry  time.Time // no change before
+	asked  time.Time // since when a change waits for its turn; zero if none does
 	logged struct {
 		at      time.Time
 		reason  string
@@ -42,24 +50,22 @@ type history struct {
 	last    time.Time // of the newest value
 }
 
-func newTarget(node string, p Policy) *target {
-	t := &target{
-		key: p.Target, histories: map[corev1.ResourceName]*history{},
-		entity: &metric.Entity{Level: metric.Workload, Node: node, Namespace: p.Target.Namespace, WorkloadKind: p.Target.Kind, Workload: p.Target.Name},
+func newTarget(node string, key cluster.Target) *target {
+	return &target{
+		key: key, histories: map[corev1.ResourceName]*history{},
+		entity: &metric.Entity{Level: metric.Workload, Node: node, Namespace: key.Namespace, WorkloadKind: key.Kind, Workload: key.Name},
 	}
-	t.adopt(p)
-	return t
 }
 
 // adopt takes over a policy. The loop's lock is held.
 func (t *target) adopt(p Policy) {
-	t.policy = p
+	t.policy, t.gone = p, false
 	t.shown.Target, t.shown.Policy, t.shown.Mode = t.key, p.Text, string(p.Compiled.Mode())
 	t.shown.Utilizations = p.Compiled.Utilizations()
 	t.shown.Min, t.shown.Max = int32(p.Compiled.Min()), int32(p.Compiled.Max())
 }
 
-// history returns the history of a resource for looks of these lengths, a new one if the lengths have changed.
+// history returns the history of a resource for windows of these lengths, a new one if the lengths have changed.
 func (t *target) history(name corev1.ResourceName, windows []time.Duration) *history {
 	h := t.histories[name]
 	if h == nil || !slices.Equal(h.windows, windows) {
@@ -80,9 +86,8 @@ func (t *target) history(name corev1.ResourceName, windows []time.Duration) *his
 func (l *Loop) Scaled(time.Time) []cluster.Scaled {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	ts := l.ordered()
-	out := make([]cluster.Scaled, len(ts))
-	for i, t := range ts {
+	out := make([]cluster.Scaled, len(l.order))
+	for i, t := range l.order {
 		out[i] = t.shown
 	}
 	return out

@@ -1,0 +1,247 @@
+package autoscaler
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"plimsoll.dev/plimsoll/autoscaler/policy"
+	"plimsoll.dev/plimsoll/internal/cluster"
+)
+
+// many is a fake hand for targets of ten replicas each, which takes down what is changed.
+type many struct {
+	*world
+	counts sync.Map
+	mu     sync.Mutex
+	raised []bool // of each change, in their order
+}
+
+func (m *many) Scale(_ context.Context, t cluster.Target) (Scale, error) {
+	n, _ := m.counts.LoadOrStore(t, cluster.DesiredReplicas(10))
+	return Scale{Desired: n.(cluster.DesiredReplicas), Observed: 10}, nil
+}
+
+func (m *many) SetScale(_ context.Context, t cluster.Target, from, to cluster.DesiredReplicas) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.raised = append(m.raised, to > from)
+	m.counts.Store(t, to)
+	return nil
+}
+
+// Where changes are scarce, no raise waits behind a lowering: of 500 targets half are raised and half are lowered at once.
+func TestRaisesGoFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(10, steps(map[time.Duration]float64{0: 3.5}))
+		w.blind = true // the limits alone move the counts
+		m := &many{world: w}
+		before := others(t, 499, strings.Replace(plain, "minReplicas: 1", "minReplicas: 10", 1))
+		before[0] = compiled(t, strings.Replace(plain, "minReplicas: 1", "minReplicas: 10", 1))
+		l, end := begin(t, w, Options{Policies: before, Scaler: m, WriteRate: 100})
+		time.Sleep(3 * time.Second)
+		if len(m.raised) != 0 {
+			t.Fatalf("%d changes without a reason", len(m.raised))
+		}
+		after := slices.Clone(before)
+		for i := range after {
+			text := `{minReplicas: 12, maxReplicas: 20}`
+			if i%2 == 1 {
+				text = `{minReplicas: 2, maxReplicas: 8}`
+			}
+			after[i].Compiled = compiled(t, text).Compiled
+		}
+		if err := l.Apply(after); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(3500 * time.Millisecond)
+		m.mu.Lock()
+		first := slices.Index(m.raised, true)
+		ups := m.raised[first:]
+		if n := slices.Index(ups, false); first > 1 || n < 250 {
+			t.Errorf("%d lowerings before the first raise, and one after %d raises of 250", first, n)
+		}
+		m.mu.Unlock()
+		time.Sleep(10 * time.Second)
+		if len(m.raised) != 500 {
+			t.Errorf("%d changes, want 500", len(m.raised))
+		}
+		if n := testutil.ToFloat64(l.metrics.waits.WithLabelValues("scale_up")); n < 240 {
+			t.Errorf("%g raises waited", n)
+		}
+		end()
+	})
+}
+
+// A change that waits longer than a call may take is decided anew, and has not lost its place.
+func TestWaitingForTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter(0.1, 1)
+		now := time.Now()
+		wait := func(raise bool, since time.Time, d time.Duration) bool {
+			ctx, cancel := context.WithTimeout(t.Context(), d)
+			defer cancel()
+			return l.wait(ctx, l.join(raise, since))
+		}
+		waiting := func() int {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			return len(l.line)
+		}
+		if !wait(false, now, time.Second) {
+			t.Error("the first change waits")
+		}
+		if wait(true, now, time.Second) || waiting() != 0 {
+			t.Error("the second does not")
+		}
+		lowering, young, old := l.join(false, now.Add(-time.Hour)), l.join(true, now), l.join(true, now.Add(-time.Minute))
+		for i, k := range []*ticket{old, young, lowering} {
+			if <-k.turn; waiting() != 2-i {
+				t.Errorf("%d wait after %d have had their turn", waiting(), i+1)
+			}
+		}
+		if took := time.Since(now); took < 30*time.Second || took > 31*time.Second {
+			t.Errorf("four changes at one in 10 s took %s", took)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(4, steps(map[time.Duration]float64{0: 1.4}))
+		log := &memory{}
+		l, end := begin(t, w, Options{Policies: []Policy{compiled(t, eager)}, Log: log, WriteRate: 0.05})
+		<-l.limiter.join(true, time.Time{}).turn
+		time.Sleep(30 * time.Second)
+		end()
+		if got := log.reasons()[0]; got != "Hold WaitingForTurn" || len(w.made()) != 1 {
+			t.Errorf("first %q, changes %v", got, w.made())
+		}
+	})
+}
+
+// gate is a fake gate of a process that may lead or not.
+type gate struct {
+	mu     sync.Mutex
+	closed error
+}
+
+var errNotLeader = errors.New("another process holds the lease")
+
+func (g *gate) MayWrite() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.closed
+}
+
+func (g *gate) set(err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.closed = err
+}
+
+// A gate that closes between the decision's data and its write, or after a conflict, keeps the count; the loop goes on observing, and
+// acts at once when the gate opens.
+func TestClosedGate(t *testing.T) {
+	for _, name := range []string{"before the write", "after a conflict"} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(4, steps(map[time.Duration]float64{0: 1.4, 2 * time.Minute: 3}))
+			g, log := &gate{}, &memory{}
+			l, end := begin(t, w, Options{Policies: []Policy{compiled(t, plain)}, Log: log, Gate: g})
+			time.Sleep(2*time.Minute - 10*time.Millisecond)
+			tries := 0
+			if name == "before the write" {
+				w.set(func() { w.seen = func() { g.set(errNotLeader) } })
+			} else {
+				w.set(func() {
+					w.refuse = func() error { tries++; g.set(errNotLeader); return ErrConflict }
+				})
+			}
+			time.Sleep(time.Minute)
+			s := l.Scaled(time.Now())[0]
+			if len(w.made()) != 0 || tries > 1 || s.Last.Reason != string(notLeader) || !strings.Contains(s.Last.Message, " is not made: another process holds the lease. ") {
+				t.Errorf("%s: changes %v, %d tries, last %+v", name, w.made(), tries, s.Last)
+			}
+			if !slices.Contains(log.reasons(), "Hold NotLeader") {
+				t.Errorf("%s: the log has %v", name, log.reasons())
+			}
+			if st := detailOf(t, *s.Last).State; len(st.Recommendations) == 0 || !st.RaisedAt.IsZero() {
+				t.Errorf("%s: state %+v", name, st)
+			}
+			w.set(func() { w.seen, w.refuse = nil, nil })
+			g.set(nil)
+			time.Sleep(1100 * time.Millisecond)
+			if w.count() <= 4 {
+				t.Errorf("%s: %d replicas after the gate opened", name, w.count())
+			}
+			end()
+		})
+	}
+}
+
+// Who never led has seen the load, too: a gate that opens finds what is needed to lower a count.
+func TestTakeover(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(8, steps(map[time.Duration]float64{0: 1.4}))
+		g := &gate{closed: errNotLeader}
+		_, end := begin(t, w, Options{Policies: []Policy{compiled(t, plain)}, Gate: g})
+		time.Sleep(10 * time.Minute)
+		if len(w.made()) != 0 {
+			t.Errorf("changes behind a closed gate: %v", w.made())
+		}
+		g.set(nil)
+		time.Sleep(20 * time.Second)
+		end()
+		if w.count() != 4 {
+			t.Errorf("%d replicas 20 s after the takeover, want 4", w.count())
+		}
+	})
+}
+
+// A count that somebody else changed is decided anew in the same pass; as the HPA, in the next.
+func TestConflict(t *testing.T) {
+	for compat, want := range map[policy.Compat]time.Duration{"": 0, policy.CompatHPA: time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(4, steps(map[time.Duration]float64{0: 1.4}))
+			var at time.Duration
+			w.refuse = func() error {
+				w.refuse, at = nil, time.Since(w.began)
+				w.resize(5) // somebody else
+				return ErrConflict
+			}
+			brain, log := policy.DefaultOptions(), &memory{}
+			brain.Compat = compat
+			_, end := begin(t, w, Options{Policies: []Policy{compiled(t, `{minReplicas: 7, maxReplicas: 9}`)}, Log: log, Brain: &brain})
+			time.Sleep(3 * time.Second)
+			end()
+			if len(w.made()) != 1 || w.made()[0] != (change{at + want, 5, 7}) {
+				t.Fatalf("compat %q: changes %v, want 5 to 7 at %s", compat, w.made(), at+want)
+			}
+			if first := log.reasons()[0]; (first == "Hold ChangedMeanwhile") != (compat == policy.CompatHPA) {
+				t.Errorf("compat %q: %v", compat, log.reasons())
+			}
+			if told := strings.Contains(string(log.ds[0].Detail), "Somebody else changed the count from 4"); !told {
+				t.Errorf("compat %q: the conflict is not told: %s", compat, log.ds[0].Detail)
+			}
+		})
+	}
+}
+
+// Whoever conflicts without end is met once more in a pass, not for ever.
+func TestConflictWithoutEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(4, steps(map[time.Duration]float64{0: 1.4}))
+		tries := 0
+		w.refuse = func() error { tries++; return ErrConflict }
+		l, end := begin(t, w, Options{Policies: []Policy{compiled(t, eager)}})
+		time.Sleep(10 * time.Second)
+		if s := l.Scaled(time.Now())[0]; tries != 20 || s.Last.Reason != string(changedMeanwhile) {
+			t.Errorf("%d tries in 10 s, last %+v", tries, s.Last)
+		}
+		end()
+	})
+}
