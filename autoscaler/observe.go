@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -52,10 +53,13 @@ func (l *Loop) observe(ctx context.Context, t *target, p *policy.Policy, now, at
 		}
 		l.windows(&in, t, name, pods, now, at, seen)
 	}
+	problem := l.second(ctx, &in, t, pods, at, seen)
 	for i := range in.Pods {
 		if pod := &in.Pods[i]; !seen[pod.Name] && !pod.Deleting {
 			if why, since := l.opts.Observer.Gap(now, pod); why != "" {
 				pod.Gap, pod.GapSince = why, since
+			} else if pod.Gap == "" {
+				pod.Gap = problem
 			}
 		}
 	}
@@ -94,6 +98,65 @@ func (l *Loop) windows(in *policy.Input, t *target, name corev1.ResourceName, po
 		}
 		in.Looks = append(in.Looks, policy.Look{Metric: name, Window: w, Noise: noise[i].StdErr, NoiseKnown: noise[i].Known, Usage: usage})
 	}
+}
+
+// second fills in from the second source of usage what the Observer does not know. If it knows pods that the Observer does not, the
+// decision rests on Input.Usage alone: what the Observer says of its pods over the longest window, and the second source of the
+// rest. An error matters to the decision only where the Observer knows nothing; otherwise it is returned, as a gap's reason.
+func (l *Loop) second(ctx context.Context, in *policy.Input, t *target, pods []*cluster.Pod, at time.Time, seen map[string]bool) (problem string) {
+	unseen := slices.DeleteFunc(slices.Clone(pods), func(p *cluster.Pod) bool { return seen[p.Name] || p.Deleting })
+	if l.opts.Usage == nil || len(unseen) == 0 {
+		return ""
+	}
+	var usage []cluster.PodUsage
+	err := l.call(ctx, t, func(ctx context.Context) (err error) {
+		usage, err = l.opts.Usage.PodUsage(ctx, t.key, unseen)
+		return err
+	})
+	switch {
+	case err != nil && len(seen) == 0:
+		in.Errors.Usage = err.Error()
+		return ""
+	case err != nil:
+		return err.Error()
+	}
+	usage = slices.DeleteFunc(slices.Clone(usage), func(u cluster.PodUsage) bool { return seen[u.Pod] })
+	if len(usage) == 0 {
+		return ""
+	}
+	for _, h := range t.histories {
+		h.seen(at)
+	}
+	for _, u := range usage {
+		seen[u.Pod] = true
+	}
+	in.Usage, in.Looks = append(joined(in.Looks), usage...), nil
+	return ""
+}
+
+// joined is what the Observer knows of each pod over the longest window, all resources together.
+func joined(looks []policy.Look) (out []cluster.PodUsage) {
+	index := map[string]int{}
+	for i, l := range looks {
+		if i+1 < len(looks) && looks[i+1].Metric == l.Metric {
+			continue // a longer one follows
+		}
+		for _, u := range l.Usage {
+			k, ok := index[u.Pod]
+			if !ok {
+				index[u.Pod] = len(out)
+				u.Containers = slices.Clone(u.Containers)
+				out = append(out, u)
+				continue
+			}
+			for _, c := range u.Containers {
+				if j := slices.IndexFunc(out[k].Containers, func(x cluster.ContainerUsage) bool { return x.Name == c.Name }); j >= 0 {
+					out[k].Containers[j].Usage = slices.Concat(out[k].Containers[j].Usage, c.Usage)
+				}
+			}
+		}
+	}
+	return out
 }
 
 // wholes notes of each pod the longest sample, of windows that come from the shortest to the longest, that lies wholly

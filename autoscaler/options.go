@@ -50,6 +50,13 @@ type Scale struct {
 	Observed cluster.ObservedReplicas
 }
 
+// UsageReader is a second source of usage, for pods that the Observer does not know.
+type UsageReader interface {
+	// PodUsage returns what metrics.k8s.io says of the pods of a target; a pod left out has no sample. It is asked at every pass that
+	// lacks a pod, and answers with what it holds while that is fresh.
+	PodUsage(ctx context.Context, t cluster.Target, pods []*cluster.Pod) ([]cluster.PodUsage, error)
+}
+
 // DecisionLog keeps decisions.
 type DecisionLog interface {
 	AppendDecision(ctx context.Context, d cluster.Decision) error
@@ -72,6 +79,7 @@ type Options struct {
 	// Inventory knows the pods of the targets.
 	Inventory cluster.Inventory
 	Scaler    Scaler
+	Usage     UsageReader  // nil: the Observer knows all there is
 	Gate      cluster.Gate // asked before each write; nil: cluster.Open
 	Log       DecisionLog  // nil: decisions are not kept, and nothing is known of those before a restart
 	Live      Live         // nil: no series for the page
@@ -81,7 +89,7 @@ type Options struct {
 
 	Interval    time.Duration // between two passes of a target; zero: 1 s
 	KeepEvery   time.Duration // between two points of the kept series; zero: 10 s
-	CallTimeout time.Duration // of one call of Scaler or Log, and of the wait for a write's turn; zero: 5 s
+	CallTimeout time.Duration // of one call of Scaler, Usage or Log, and of the wait for a write's turn; zero: 5 s
 
 	WriteRate  float64 // counts that may be changed in a second; zero: any number
 	WriteBurst int     // of them at once; zero: 1
