@@ -107,27 +107,23 @@ func hold(d *policy.Decision, before *policy.State, why policy.Reason, message s
 
 // act carries a decision out. What fails becomes the decision's outcome and is tried again, each time a little later.
 func (l *Loop) act(ctx context.Context, t *target, p Policy, in *policy.Input, d *policy.Decision, now time.Time) outcome {
-	change := fmt.Sprintf("The change from %d to %d", d.Current, d.Desired)
-	switch {
-	case d.Action == policy.Hold:
+	if d.Action == policy.Hold {
 		t.asked = time.Time{}
 		return settled
-	case now.Before(t.retry):
+	}
+	change := fmt.Sprintf("The change from %d to %d", d.Current, d.Desired)
+	if now.Before(t.retry) {
 		hold(d, in.State, waitingToRetry, fmt.Sprintf("%s failed; the next try is in %d s. %s", change, int(t.retry.Sub(now).Seconds()+0.999), d.Message))
 		return failed
-	case !l.await(ctx, t, d):
-		hold(d, in.State, waitingForTurn, change+" waits for its turn: only so many are made in a second. "+d.Message)
-		return settled
 	}
-	l.mu.Lock()
-	stale := t.gone || t.policy.Compiled != p.Compiled
-	l.mu.Unlock()
-	if stale {
-		hold(d, in.State, policyChanged, change+" is not made: the policy was changed meanwhile.")
-		return settled
+	why, text := l.forbidden(t, p)
+	if why == "" && !l.await(ctx, t, d) {
+		why, text = waitingForTurn, "waits for its turn: only so many are made in a second"
+	} else if why == "" {
+		why, text = l.forbidden(t, p) // it may have waited for long
 	}
-	if err := l.opts.Gate.MayWrite(); err != nil {
-		hold(d, in.State, notLeader, fmt.Sprintf("%s is not made: %v. %s", change, err, d.Message))
+	if why != "" {
+		hold(d, in.State, why, fmt.Sprintf("%s %s. %s", change, text, d.Message))
 		return settled
 	}
 	// A change that was begun is brought to its end when ctx ends.
@@ -146,6 +142,20 @@ func (l *Loop) act(ctx context.Context, t *target, p Policy, in *policy.Input, d
 	d.Error = err.Error()
 	hold(d, in.State, failedUpdateScale, fmt.Sprintf("%s could not be made: %v. %s", change, err, d.Message))
 	return failed
+}
+
+// forbidden says why a count may not be changed by this process, or for this policy; "" if it may.
+func (l *Loop) forbidden(t *target, p Policy) (why policy.Reason, text string) {
+	l.mu.Lock()
+	stale := t.gone || t.policy.Compiled != p.Compiled
+	l.mu.Unlock()
+	if stale {
+		return policyChanged, "is not made: the policy was changed meanwhile"
+	}
+	if err := l.opts.Gate.MayWrite(); err != nil {
+		return notLeader, "is not made: " + err.Error()
+	}
+	return "", ""
 }
 
 // await waits until a change may be made, without a worker, for as long as a call may take; one that has waited before goes first.
@@ -171,7 +181,7 @@ func (l *Loop) await(ctx context.Context, t *target, d *policy.Decision) bool {
 }
 
 // holdEvery is how often a hold is written to the log when nothing changes, and holdAfter how long after the last
-// entry one with another reason is: a load near its line changes the reason every second.
+// entry one with another reason is: a load near its target changes the reason every second.
 const (
 	holdEvery = time.Minute
 	holdAfter = 5 * time.Second

@@ -183,6 +183,23 @@ func TestClosedGate(t *testing.T) {
 	}
 }
 
+// A gate that closes while a change waits for its turn keeps the count; behind a closed gate nothing waits.
+func TestGateClosesWhileWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(4, steps(map[time.Duration]float64{0: 1.4}))
+		g := &gate{}
+		l, end := begin(t, w, Options{Policies: []Policy{compiled(t, eager)}, Gate: g, WriteRate: 0.25})
+		<-l.limiter.join(true, time.Time{}).turn
+		time.Sleep(2 * time.Second)
+		g.set(errNotLeader)
+		time.Sleep(20 * time.Second)
+		if n := testutil.ToFloat64(l.metrics.waits.WithLabelValues("scale_up")); len(w.made()) != 0 || n != 1 {
+			t.Errorf("changes %v, %g waited", w.made(), n)
+		}
+		end()
+	})
+}
+
 // Who never led has seen the load, too: a gate that opens finds what is needed to lower a count.
 func TestTakeover(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
