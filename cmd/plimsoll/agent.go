@@ -21,6 +21,7 @@ import (
 	"plimsoll.dev/plimsoll/collector/names"
 	processes "plimsoll.dev/plimsoll/collector/process"
 	"plimsoll.dev/plimsoll/internal/dial"
+	"plimsoll.dev/plimsoll/internal/lifecycle"
 	"plimsoll.dev/plimsoll/internal/serve"
 )
 
@@ -114,8 +115,8 @@ func (a *app) collect(ctx context.Context, o agentOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	life := &lifecycle{log: log}
-	defer func() { err = errors.Join(err, life.close()) }()
+	life := lifecycle.New(log)
+	defer func() { err = errors.Join(err, life.Close()) }()
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	c, sinks, err := o.wire(log, reg, life)
@@ -136,10 +137,10 @@ func (a *app) collect(ctx context.Context, o agentOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	life.opened("the listener", server.Close)
-	life.runs("http", server.Run)
+	life.Opened("the listener", server.Close)
+	life.Runs("http", server.Run)
 	log.Info("collecting", "version", thisBuild().Version, "node", o.node, "servers", strings.Join(o.servers, " "), "metrics", "http://"+addr.String()+"/metrics")
-	err = life.run(ctx)
+	err = life.Run(ctx)
 	log.Info("collector has ended")
 	return err
 }
@@ -151,7 +152,7 @@ type sinks struct {
 }
 
 // wire makes the readers, the lanes and what they send to.
-func (o *agentOptions) wire(log *slog.Logger, reg prometheus.Registerer, life *lifecycle) (*collector.Collector, *sinks, error) {
+func (o *agentOptions) wire(log *slog.Logger, reg prometheus.Registerer, life *lifecycle.Life) (*collector.Collector, *sinks, error) {
 	out, err := o.openSinks(log, reg, life)
 	if err != nil {
 		return nil, nil, err
@@ -160,18 +161,18 @@ func (o *agentOptions) wire(log *slog.Logger, reg prometheus.Registerer, life *l
 	if err != nil {
 		return nil, nil, err
 	}
-	life.runs("names", n.Run)
+	life.Runs("names", n.Run)
 	clog := logOf(log, "collector")
 	fast, err := cgroup.New(cgroup.Options{Root: o.cgroupRoot, Node: o.node, Namer: n, Logger: clog, Registerer: reg})
 	if err != nil {
 		return nil, nil, err
 	}
-	life.opened("the fast reader", fast.Close)
+	life.Opened("the fast reader", fast.Close)
 	full, err := cadvisor.New(cadvisor.Options{Interval: o.interval, Node: o.node, Namer: n, Starts: fast, Logger: clog, Registerer: reg})
 	if err != nil {
 		return nil, nil, err
 	}
-	life.runs("cadvisor", full.Run)
+	life.Runs("cadvisor", full.Run)
 	pods := collector.NewPods(o.node, os.Getpid(), n, nil)
 	byProcess, err := processes.New(processes.Options{List: pods.Processes, Logger: clog, Registerer: reg})
 	if err != nil {
@@ -182,6 +183,6 @@ func (o *agentOptions) wire(log *slog.Logger, reg prometheus.Registerer, life *l
 	if err != nil {
 		return nil, nil, err
 	}
-	life.runs("collector", c.Run)
+	life.Runs("collector", c.Run)
 	return c, out, nil
 }

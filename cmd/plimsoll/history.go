@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"plimsoll.dev/plimsoll/internal/condition"
+	"plimsoll.dev/plimsoll/internal/lifecycle"
 	"plimsoll.dev/plimsoll/internal/queue"
 	"plimsoll.dev/plimsoll/internal/store"
 	"plimsoll.dev/plimsoll/internal/store/tsdb"
@@ -92,14 +93,14 @@ func (o *historyOptions) validateQueue() error {
 }
 
 // openQueue opens the durable queue in the data folder; each kind of records has its own.
-func openQueue(o historyOptions, kind string, log *slog.Logger, reg prometheus.Registerer, life *lifecycle) (*queue.Queue, error) {
+func openQueue(o historyOptions, kind string, log *slog.Logger, reg prometheus.Registerer, life *lifecycle.Life) (*queue.Queue, error) {
 	q, err := queue.Open(queue.Options{Dir: filepath.Join(o.data, "queue", kind), MaxBytes: int64(o.queueBytes), MaxAge: time.Duration(o.queueAge), SyncEvery: o.queueSync,
 		Logger: logOf(log, "queue"), Registerer: reg})
 	if err != nil {
 		return nil, err
 	}
-	life.opened("the queue", q.Close)
-	life.runs("queue", q.Run)
+	life.Opened("the queue", q.Close)
+	life.Runs("queue", q.Run)
 	return q, nil
 }
 
@@ -117,7 +118,7 @@ func queueConditions(q *queue.Queue) []condition.Condition {
 const latest = 8 * 24 * time.Hour
 
 // openHistory opens the store that the options ask for.
-func openHistory(o historyOptions, log *slog.Logger, reg prometheus.Registerer, life *lifecycle) (*history, error) {
+func openHistory(o historyOptions, log *slog.Logger, reg prometheus.Registerer, life *lifecycle.Life) (*history, error) {
 	switch {
 	case o.influx.url != "":
 		return openInflux(o, log, reg, life)
@@ -128,6 +129,6 @@ func openHistory(o historyOptions, log *slog.Logger, reg prometheus.Registerer, 
 	if err != nil {
 		return nil, err
 	}
-	life.opened("the store", db.Close)
+	life.Opened("the store", db.Close)
 	return &history{Appender: db, Querier: db, DecisionLog: db, health: db.Health, prometheus: db.API()}, nil
 }

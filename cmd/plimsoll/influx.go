@@ -13,6 +13,7 @@ import (
 
 	"plimsoll.dev/plimsoll/internal/condition"
 	"plimsoll.dev/plimsoll/internal/dial"
+	"plimsoll.dev/plimsoll/internal/lifecycle"
 	"plimsoll.dev/plimsoll/internal/queue"
 	"plimsoll.dev/plimsoll/internal/store/influx"
 )
@@ -77,7 +78,7 @@ type influxHistory struct {
 }
 
 // openInflux opens the queue and what sends and reads. The server may be away: what is appended waits in the queue.
-func openInflux(o historyOptions, log *slog.Logger, reg prometheus.Registerer, life *lifecycle) (*history, error) {
+func openInflux(o historyOptions, log *slog.Logger, reg prometheus.Registerer, life *lifecycle.Life) (*history, error) {
 	h, err := openInfluxWriter(o, true, log, reg, life)
 	if err != nil {
 		return nil, err
@@ -85,12 +86,12 @@ func openInflux(o historyOptions, log *slog.Logger, reg prometheus.Registerer, l
 	if h.Reader, err = influx.NewReader(influx.ReaderOptions{Conn: h.conn, Logger: h.log, Registerer: reg}); err != nil {
 		return nil, err
 	}
-	life.opened("the reader of InfluxDB", h.Reader.Close)
+	life.Opened("the reader of InfluxDB", h.Reader.Close)
 	return &history{Appender: h, Querier: h, DecisionLog: h, health: h.queue.Health, conditions: h.conditions}, nil
 }
 
 // openInfluxWriter opens the writing half: what a collector needs.
-func openInfluxWriter(o historyOptions, rollsUp bool, log *slog.Logger, reg prometheus.Registerer, life *lifecycle) (*influxHistory, error) {
+func openInfluxWriter(o historyOptions, rollsUp bool, log *slog.Logger, reg prometheus.Registerer, life *lifecycle.Life) (*influxHistory, error) {
 	h := &influxHistory{opts: o, rollsUp: rollsUp, log: logOf(log, "influx")}
 	var err error
 	conn := o.influx.conn()
@@ -98,7 +99,7 @@ func openInfluxWriter(o historyOptions, rollsUp bool, log *slog.Logger, reg prom
 	if h.conn, err = influx.NewConn(conn); err != nil {
 		return nil, &usageError{err}
 	}
-	life.opened("connections to InfluxDB", func() error { h.conn.Close(); return nil })
+	life.Opened("connections to InfluxDB", func() error { h.conn.Close(); return nil })
 	if h.queue, err = openQueue(o, "influx", log, reg, life); err != nil {
 		return nil, err
 	}
@@ -110,8 +111,8 @@ func openInfluxWriter(o historyOptions, rollsUp bool, log *slog.Logger, reg prom
 	if h.writer, err = influx.NewWriter(influx.WriterOptions{Conn: h.conn, Lanes: durable.Lanes(), DeadLetters: durable, Logger: h.log, Registerer: reg}); err != nil {
 		return nil, err
 	}
-	life.runs("influx writer", h.writer.Run)
-	life.runs("influx set-up", h.prepare)
+	life.Runs("influx writer", h.writer.Run)
+	life.Runs("influx set-up", h.prepare)
 	return h, nil
 }
 

@@ -24,6 +24,7 @@ import (
 	processes "plimsoll.dev/plimsoll/collector/process"
 	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/condition"
+	"plimsoll.dev/plimsoll/internal/lifecycle"
 	"plimsoll.dev/plimsoll/internal/serve"
 )
 
@@ -31,7 +32,7 @@ import (
 type machine struct {
 	opts     runOptions
 	log      *slog.Logger
-	life     *lifecycle
+	life     *lifecycle.Life
 	registry *prometheus.Registry
 
 	names     *names.Names
@@ -51,11 +52,11 @@ type machine struct {
 
 // newMachine wires the flow, in its order: store, picture, names, services, readers, autoscaler, what is served.
 func newMachine(ctx context.Context, o runOptions, log *slog.Logger, now time.Time) (m *machine, err error) {
-	life := &lifecycle{log: log}
+	life := lifecycle.New(log)
 	m = &machine{opts: o, log: log, life: life, registry: prometheus.NewRegistry(), began: now}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, life.close())
+			err = errors.Join(err, life.Close())
 		}
 	}()
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -66,7 +67,7 @@ func newMachine(ctx context.Context, o runOptions, log *slog.Logger, now time.Ti
 	if err != nil {
 		return nil, err
 	}
-	life.opened("the demo's folder", m.policies.close)
+	life.Opened("the demo's folder", m.policies.close)
 	if m.picture, err = live.New(live.Options{Logger: logOf(log, "live"), Registerer: m.registry}); err != nil {
 		return nil, err
 	}
@@ -76,13 +77,13 @@ func newMachine(ctx context.Context, o runOptions, log *slog.Logger, now time.Ti
 			return nil, err
 		}
 	}
-	m.life.runs("roll-ups", keepRollUps(m.picture, m.store, o.interval))
+	m.life.Runs("roll-ups", keepRollUps(m.picture, m.store, o.interval))
 
 	if m.api, err = api.New(api.Options{Pictures: m.picture, Decisions: m.store, History: m.store, Scaled: m.scaled, Conditions: m.conditions,
 		Version: thisBuild().Version, Since: now, Interval: o.fast, Logger: log, Registerer: m.registry}); err != nil {
 		return nil, err
 	}
-	m.life.runs("api", m.api.Run)
+	m.life.Runs("api", m.api.Run)
 	if m.heapster, err = heapster.New(heapster.Options{Pictures: m.picture, History: m.store, Resolution: o.interval, Logger: log, Registerer: m.registry}); err != nil {
 		return nil, err
 	}
@@ -92,8 +93,8 @@ func newMachine(ctx context.Context, o runOptions, log *slog.Logger, now time.Ti
 	if m.server, err = serve.New(serve.Options{Listen: o.listen, WebConfig: o.webConfig, Routes: m.routes(), Logger: logOf(log, "http"), Registerer: m.registry}); err != nil {
 		return nil, err
 	}
-	m.life.opened("the listener", m.server.Close)
-	m.life.runs("http", m.server.Run)
+	m.life.Opened("the listener", m.server.Close)
+	m.life.Runs("http", m.server.Run)
 	return m, nil
 }
 
@@ -105,7 +106,7 @@ func (m *machine) newNode(ctx context.Context) (err error) {
 	if m.names, err = names.New(names.Options{Node: m.opts.node, Own: os.Getpid(), Sockets: names.DefaultSockets(), Logger: logOf(m.log, "names")}); err != nil {
 		return err
 	}
-	m.life.runs("names", m.names.Run)
+	m.life.Runs("names", m.names.Run)
 	if err := m.newServices(ctx); err != nil {
 		return err
 	}
@@ -121,12 +122,12 @@ func (m *machine) newCollector() (err error) {
 	if m.fast, err = cgroup.New(cgroup.Options{Root: m.opts.cgroupRoot, Node: m.opts.node, Namer: m.names, Logger: log, Registerer: m.registry}); err != nil {
 		return err
 	}
-	m.life.opened("the fast reader", m.fast.Close)
+	m.life.Opened("the fast reader", m.fast.Close)
 	full, err := cadvisor.New(cadvisor.Options{Interval: m.opts.interval, Node: m.opts.node, Namer: m.names, Starts: m.fast, Logger: log, Registerer: m.registry})
 	if err != nil {
 		return err
 	}
-	m.life.runs("cadvisor", full.Run)
+	m.life.Runs("cadvisor", full.Run)
 	pods := collector.NewPods(m.opts.node, os.Getpid(), m.names, m.services)
 	byProcess, err := processes.New(processes.Options{List: pods.Processes, Logger: log, Registerer: m.registry})
 	if err != nil {
@@ -137,7 +138,7 @@ func (m *machine) newCollector() (err error) {
 	if err != nil {
 		return err
 	}
-	m.life.runs("collector", m.collector.Run)
+	m.life.Runs("collector", m.collector.Run)
 	return nil
 }
 

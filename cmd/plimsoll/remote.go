@@ -14,6 +14,7 @@ import (
 	"plimsoll.dev/plimsoll/internal/condition"
 	"plimsoll.dev/plimsoll/internal/dial"
 	"plimsoll.dev/plimsoll/internal/disk"
+	"plimsoll.dev/plimsoll/internal/lifecycle"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/queue"
 	"plimsoll.dev/plimsoll/internal/remotewrite"
@@ -63,25 +64,25 @@ type remoteHistory struct {
 var remoteFlags = dial.Flags{Address: "--remote-url", CAFile: "--remote-ca-file", TokenFile: "--remote-token-file"}
 
 // openRemoteWriter opens the writing half: the queue and what empties it.
-func openRemoteWriter(o historyOptions, end remote.EndpointOptions, flags dial.Flags, log *slog.Logger, reg prometheus.Registerer, life *lifecycle) (*remoteHistory, error) {
+func openRemoteWriter(o historyOptions, end remote.EndpointOptions, flags dial.Flags, log *slog.Logger, reg prometheus.Registerer, life *lifecycle.Life) (*remoteHistory, error) {
 	h := &remoteHistory{flags: flags, log: logOf(log, "remote")}
 	sender, err := remote.NewSender(remote.SenderOptions{Endpoint: end, Logger: h.log})
 	if err != nil {
 		return nil, err
 	}
-	life.opened("connections to "+end.WriteURL, func() error { sender.Close(); return nil })
+	life.Opened("connections to "+end.WriteURL, func() error { sender.Close(); return nil })
 	if h.queue, err = openQueue(o, "remote", log, reg, life); err != nil {
 		return nil, err
 	}
 	if h.writer, err = remote.NewWriter(remote.WriterOptions{Sender: sender, Source: &inOrder{queue: h.queue}, DeadLetters: deadRecords{h.queue}, Logger: h.log, Registerer: reg, Fix: h.fix}); err != nil {
 		return nil, err
 	}
-	life.runs("remote writer", h.writer.Run)
+	life.Runs("remote writer", h.writer.Run)
 	return h, nil
 }
 
 // openRemote opens a history in another engine. Remote write has no place for decisions: those stay in the data folder.
-func openRemote(o historyOptions, log *slog.Logger, reg prometheus.Registerer, life *lifecycle) (*history, error) {
+func openRemote(o historyOptions, log *slog.Logger, reg prometheus.Registerer, life *lifecycle.Life) (*history, error) {
 	login, err := dial.New(dial.Options{Flags: remoteFlags, CAFile: o.remote.caFile, TokenFile: o.remote.tokenFile, Logger: logOf(log, "login")})
 	if err != nil {
 		return nil, &usageError{err}
@@ -95,19 +96,19 @@ func openRemote(o historyOptions, log *slog.Logger, reg prometheus.Registerer, l
 	if err != nil {
 		return nil, err
 	}
-	life.opened("the reader of "+o.remote.url, reader.Close)
+	life.Opened("the reader of "+o.remote.url, reader.Close)
 	data, err := disk.Claim("data folder", o.data)
 	if err != nil {
 		return nil, err
 	}
-	life.opened("the data folder", data.Release)
+	life.Opened("the data folder", data.Release)
 	decided, err := decisions.Open(data, decisions.Options{MaxBytes: int64(o.retentionBytes), Retention: time.Duration(o.retention),
 		Report: func(what string) { logOf(log, "store").Warn("store repaired", "what", what) }})
 	if err != nil {
 		return nil, err
 	}
-	life.opened("the decision log", decided.Close)
-	life.runs("decision log", decided.Run)
+	life.Opened("the decision log", decided.Close)
+	life.Runs("decision log", decided.Run)
 	return &history{Appender: h, Querier: reader, DecisionLog: decided, health: h.queue.Health, conditions: h.conditions}, nil
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/disk"
+	"plimsoll.dev/plimsoll/internal/lifecycle"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/store"
 	"plimsoll.dev/plimsoll/internal/store/remote"
@@ -21,10 +22,10 @@ import (
 
 // The batch of a cluster of many pods is longer than any record of the queue may be, and is kept all the same.
 func TestRemoteKeepsTheBatchOfALargeCluster(t *testing.T) {
-	life := &lifecycle{log: slog.New(slog.DiscardHandler)}
-	defer func() { _ = life.close() }()
+	life := lifecycle.New(slog.New(slog.DiscardHandler))
+	defer func() { _ = life.Close() }()
 	o := historyOptions{data: t.TempDir(), queueSync: time.Second}
-	h, err := openRemoteWriter(o, remote.EndpointOptions{WriteURL: "http://127.0.0.1:1/api/v1/write"}, remoteFlags, life.log, prometheus.NewRegistry(), life)
+	h, err := openRemoteWriter(o, remote.EndpointOptions{WriteURL: "http://127.0.0.1:1/api/v1/write"}, remoteFlags, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), life)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,9 +46,9 @@ func TestRemoteKeepsTheBatchOfALargeCluster(t *testing.T) {
 // A history in another engine keeps the decisions in the data folder, which is this process' alone and holds no store beside them.
 func TestRemoteKeepsDecisions(t *testing.T) {
 	o := historyOptions{data: t.TempDir(), retention: days(24 * time.Hour), retentionBytes: 64 << 20, remote: remoteOptions{url: "http://127.0.0.1:1/api/v1/write"}}
-	life := &lifecycle{log: slog.New(slog.DiscardHandler)}
-	defer func() { _ = life.close() }()
-	h, err := openRemote(o, life.log, prometheus.NewRegistry(), life)
+	life := lifecycle.New(slog.New(slog.DiscardHandler))
+	defer func() { _ = life.Close() }()
+	h, err := openRemote(o, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), life)
 	if err != nil {
 		t.Fatal(err)
 	}

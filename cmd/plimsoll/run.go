@@ -74,7 +74,7 @@ func (a *app) run(ctx context.Context, o runOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, m.life.close()) }()
+	defer func() { err = errors.Join(err, m.life.Close()) }()
 	addr, err := m.server.Listen(ctx)
 	if err != nil {
 		return err
@@ -87,8 +87,8 @@ func (a *app) run(ctx context.Context, o runOptions) (err error) {
 	if terminal(a.err) {
 		fmt.Fprintf(a.err, "\n  Open %s\n\n", url)
 	}
-	m.life.runs("signals", func(ctx context.Context) error { return onHangup(ctx, log, m.reload) })
-	err = m.life.run(ctx)
+	m.life.Runs("signals", func(ctx context.Context) error { return onHangup(ctx, log, m.reload) })
+	err = m.life.Run(ctx)
 	log.Info("Plimsoll has ended")
 	return err
 }

@@ -150,7 +150,7 @@ func (m *machine) newServices(ctx context.Context) (err error) {
 	if m.services, err = services.New(services.Options{Services: start, Node: m.opts.node, CgroupRoot: m.opts.cgroupRoot, Env: os.Environ(), Logger: logOf(m.log, "services"), Registerer: m.registry}); err != nil {
 		return err
 	}
-	m.life.runs("services", m.services.Run)
+	m.life.Runs("services", m.services.Run)
 	if m.policies.builtIn == nil {
 		return nil
 	}
@@ -158,7 +158,7 @@ func (m *machine) newServices(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	m.life.runs("demo", load.Run)
+	m.life.Runs("demo", load.Run)
 	return nil
 }
 
@@ -170,7 +170,7 @@ func (m *machine) newAutoscaler() (err error) {
 	if err != nil {
 		return err
 	}
-	m.life.runs("autoscaler", m.loop.Run)
+	m.life.Runs("autoscaler", m.loop.Run)
 	return nil
 }
 

@@ -16,6 +16,7 @@ import (
 	"plimsoll.dev/plimsoll/collector/fanout"
 	"plimsoll.dev/plimsoll/internal/condition"
 	"plimsoll.dev/plimsoll/internal/dial"
+	"plimsoll.dev/plimsoll/internal/lifecycle"
 	"plimsoll.dev/plimsoll/internal/remotewrite"
 	"plimsoll.dev/plimsoll/internal/serve"
 	"plimsoll.dev/plimsoll/internal/store/remote"
@@ -28,7 +29,7 @@ var (
 )
 
 // openSinks opens what an agent sends to: a sender for each server, and the queue before the history.
-func (o *agentOptions) openSinks(log *slog.Logger, reg prometheus.Registerer, life *lifecycle) (*sinks, error) {
+func (o *agentOptions) openSinks(log *slog.Logger, reg prometheus.Registerer, life *lifecycle.Life) (*sinks, error) {
 	login, err := dial.New(dial.Options{Flags: serverFlags, CAFile: o.caFile, TokenFile: o.tokenFile, Logger: logOf(log, "login")})
 	if err != nil {
 		return nil, &usageError{err}
@@ -45,7 +46,7 @@ func (o *agentOptions) openSinks(log *slog.Logger, reg prometheus.Registerer, li
 		if err != nil {
 			return nil, err
 		}
-		life.runs("live lane", f.Run)
+		life.Runs("live lane", f.Run)
 		out.live = f
 		out.checks = append(out.checks, serve.Check{Name: "live", Test: f.Health})
 	}

@@ -1,4 +1,6 @@
-package main
+// Package lifecycle runs the parts of a process: what is opened is closed in reverse, what runs is waited for, and the first part
+// that fails ends the others.
+package lifecycle
 
 import (
 	"context"
@@ -8,9 +10,8 @@ import (
 	"sync"
 )
 
-// lifecycle runs the parts of a process: what is opened is closed in reverse, what runs is waited for, and the
-// first part that fails ends the others.
-type lifecycle struct {
+// Life is that of one process, or of what lives for a while in one. One goroutine builds it.
+type Life struct {
 	log   *slog.Logger
 	parts []part
 	undos []undo
@@ -26,18 +27,21 @@ type undo struct {
 	close func() error
 }
 
-// opened registers the undo of something that exists now.
-func (l *lifecycle) opened(name string, close func() error) {
+// New makes a life without parts.
+func New(log *slog.Logger) *Life { return &Life{log: log} }
+
+// Opened registers the undo of something that exists now.
+func (l *Life) Opened(name string, close func() error) {
 	l.undos = append(l.undos, undo{name, close})
 }
 
-// runs adds a part; it starts with run.
-func (l *lifecycle) runs(name string, run func(context.Context) error) {
+// Runs adds a part; it starts with Run.
+func (l *Life) Runs(name string, run func(context.Context) error) {
 	l.parts = append(l.parts, part{name, run})
 }
 
-// run starts all parts and returns when all have ended: because ctx did, or because one failed.
-func (l *lifecycle) run(ctx context.Context) error {
+// Run starts all parts and returns when all have ended: because ctx did, or because one failed.
+func (l *Life) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	errs := make([]error, len(l.parts))
@@ -56,8 +60,8 @@ func (l *lifecycle) run(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// close undoes in reverse and joins the errors.
-func (l *lifecycle) close() error {
+// Close undoes in reverse and joins the errors.
+func (l *Life) Close() error {
 	var errs []error
 	for i := len(l.undos) - 1; i >= 0; i-- {
 		if err := l.undos[i].close(); err != nil {
