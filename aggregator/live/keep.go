@@ -1,0 +1,44 @@
+package live
+
+import (
+	"context"
+	"time"
+
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+// History keeps batches.
+type History interface {
+	Append(ctx context.Context, b *metric.Batch) error
+}
+
+// Gate says whether this process may write what only one may: sums of the whole cluster.
+type Gate interface {
+	// MayWrite returns nil if it may, or why it may not.
+	MayWrite() error
+}
+
+// RollUps keeps a picture's sums at the pace of the history.
+type RollUps struct {
+	Picture *Picture
+	History History
+	Gate    Gate
+	Every   time.Duration
+}
+
+// Run appends the sums until ctx ends. They are counted without a break, and kept while the gate is open.
+func (r RollUps) Run(ctx context.Context) error {
+	t := time.NewTicker(r.Every)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case now := <-t.C:
+			if b := r.Picture.RollUp(now); r.Gate.MayWrite() == nil {
+				// The store counts what it cannot take and shows it as a condition; there is nothing to add.
+				_ = r.History.Append(ctx, b)
+			}
+		}
+	}
+}

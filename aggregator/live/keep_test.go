@@ -1,0 +1,64 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+// kept counts what was appended.
+type kept struct{ batches, groups int }
+
+func (k *kept) Append(_ context.Context, b *metric.Batch) error {
+	k.batches++
+	k.groups += len(b.Groups)
+	return nil
+}
+
+// door is a gate that can be shut.
+type door struct{ shut bool }
+
+func (d *door) MayWrite() error {
+	if d.shut {
+		return errors.New("another process holds the lease")
+	}
+	return nil
+}
+
+// Sums go to the history at its pace, as long as this process is the one that may write them.
+func TestRollUpsAreKeptWhileTheGateIsOpen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		p, k, d := newPicture(t, Options{}), &kept{}, &door{}
+		ended := make(chan error)
+		go func() { ended <- RollUps{Picture: p, History: k, Gate: d, Every: 10 * time.Second}.Run(ctx) }()
+		f := func(seconds time.Duration, want int) {
+			t.Helper()
+			for range seconds {
+				apply(t, p, &metric.Batch{Node: "n1", Time: time.Now(), Groups: []metric.Group{cpu(web(1), time.Now(), 1, 100)}})
+				time.Sleep(time.Second)
+			}
+			synctest.Wait()
+			if k.batches != want {
+				t.Errorf("got %d batches, want %d", k.batches, want)
+			}
+		}
+		f(9, 0)
+		f(11, 2)
+		d.shut = true
+		f(20, 2)
+		d.shut = false
+		f(10, 3)
+		if k.groups == 0 {
+			t.Error("nothing was summed")
+		}
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
