@@ -31,7 +31,7 @@ func served(a *API) http.Handler {
 	mux := http.NewServeMux()
 	for _, r := range a.Routes() {
 		mux.HandleFunc(r.Method+" "+r.Pattern, func(w http.ResponseWriter, req *http.Request) {
-			err := r.Handler(w, req)
+			err := r.Handle(w, req)
 			if err == nil {
 				return
 			}

@@ -5,37 +5,25 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"time"
+
+	"plimsoll.dev/plimsoll/internal/serve"
 )
 
-// Route is one path of the API for the server to mount. Pattern is in the form of http.ServeMux without
-// the method. A handler that returns an error has not written anything, unless the route is a stream.
-type Route struct {
-	Method  string
-	Pattern string
-	Handler func(http.ResponseWriter, *http.Request) error
-	// Stream marks a long-lived answer, which sets its own write deadlines and is bounded in number by
-	// itself: the server's deadlines and its limit of work in flight are not for it.
-	Stream bool
-	// Timeout and InFlight are for work that takes longer, and more, than a page does; zero: the server's own.
-	Timeout  time.Duration
-	InFlight int
-}
-
-// Routes returns all routes of the API.
-func (a *API) Routes() []Route {
+// Routes returns all routes of the API, for the server to mount. A handler that returns an error has not written anything, unless
+// the route is a stream.
+func (a *API) Routes() []serve.Route {
 	const base = "/plimsoll/v1"
-	get := func(path string, h func(http.ResponseWriter, *http.Request) error) Route {
-		return Route{Method: http.MethodGet, Pattern: base + path, Handler: h}
+	get := func(path string, h func(http.ResponseWriter, *http.Request) error) serve.Route {
+		return serve.Route{Method: http.MethodGet, Pattern: base + path, Handle: h}
 	}
 	stream := get("/stream", a.getStream)
-	stream.Stream = true
-	report := func(path string, h func(http.ResponseWriter, *http.Request) error) Route {
+	stream.Stream, stream.InFlight = true, 1000 // the hub has its own, lower limit, with a clearer answer
+	report := func(path string, h func(http.ResponseWriter, *http.Request) error) serve.Route {
 		r := get(path, h)
 		r.Timeout, r.InFlight = reportTime, reportsAtOnce
 		return r
 	}
-	return []Route{
+	return []serve.Route{
 		get("/overview", a.getOverview),
 		get("/containers", a.getContainers),
 		get("/workloads", a.getWorkloads),

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"plimsoll.dev/plimsoll/internal/serve"
 	"plimsoll.dev/plimsoll/internal/store"
 )
 
@@ -14,27 +15,19 @@ const (
 	listMemory  = 24 * time.Hour   // how far back the history's lists look without a start
 )
 
-// Route is one path of the API for the server to mount. Pattern is in the form of http.ServeMux without
-// the method. A handler that returns an error has not written anything.
-type Route struct {
-	Method  string
-	Pattern string
-	Handler func(http.ResponseWriter, *http.Request) error
-}
-
 const (
 	modelBase   = "/api/v1/model/"
 	historyBase = "/api/v1/historical/"
 )
 
-// Routes returns all routes of the API. What is below the two subtrees is told apart by parse, so that names may
+// Routes returns all routes of the API, for the server to mount. A handler that returns an error has not written anything. What is below the two subtrees is told apart by parse, so that names may
 // hold slashes and every path may end with one.
-func (a *API) Routes() []Route {
-	return []Route{
-		{http.MethodGet, modelBase + "{path...}", a.getModel},
-		{http.MethodGet, historyBase + "{path...}", a.getHistorical},
-		{http.MethodGet, "/api/v1/metric-export", a.getExport},
-		{http.MethodGet, "/api/v1/metric-export-schema", a.getSchema},
+func (a *API) Routes() []serve.Route {
+	return []serve.Route{
+		{Method: http.MethodGet, Pattern: modelBase + "{path...}", Handle: a.getModel},
+		{Method: http.MethodGet, Pattern: historyBase + "{path...}", Handle: a.getHistorical},
+		{Method: http.MethodGet, Pattern: "/api/v1/metric-export", Handle: a.getExport},
+		{Method: http.MethodGet, Pattern: "/api/v1/metric-export-schema", Handle: a.getSchema},
 	}
 }
 

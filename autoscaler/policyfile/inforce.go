@@ -11,6 +11,7 @@ import (
 
 	"plimsoll.dev/plimsoll/autoscaler"
 	"plimsoll.dev/plimsoll/autoscaler/process"
+	"plimsoll.dev/plimsoll/internal/condition"
 )
 
 // remembered is how old the decision log's last word on a replica count may be for a service to begin with it.
@@ -100,12 +101,12 @@ func (p *InForce) Reload(s *process.Supervisor, l *autoscaler.Loop) error {
 	return err
 }
 
-// Trouble says why the newest reading of the file was not used, and since when; nil when it was.
-func (p *InForce) Trouble() (since time.Time, err error) {
+// Conditions tell of a file that could not be used.
+func (p *InForce) Conditions(time.Time) []condition.Condition {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.bad == nil {
-		return time.Time{}, nil
+		return nil
 	}
-	return p.since, fmt.Errorf("the old policies stay in force: %w", p.bad)
+	return []condition.Condition{condition.Ill("PoliciesLoaded", "BadFile", fmt.Sprintf("the old policies stay in force: %v", p.bad), p.since)}
 }

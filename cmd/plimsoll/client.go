@@ -48,15 +48,15 @@ func (c *client) open() error {
 	}
 	transport, err := dial.New(dial.Options{Flags: serverFlags, CAFile: c.caFile, TokenFile: c.tokenFile, Patience: c.timeout})
 	if err != nil {
-		return &usageError{err}
+		return wrongUsage(err)
 	}
 	c.http = dial.Client(transport)
 	c.http.Timeout = c.timeout
 	return nil
 }
 
-// get asks for a path and decodes the answer into v.
-func (c *client) get(ctx context.Context, path string, v any) error {
+// Get asks for a path and decodes the answer into v.
+func (c *client) Get(ctx context.Context, path string, v any) error {
 	body, err := c.fetch(ctx, path)
 	if err != nil {
 		return err

@@ -81,12 +81,12 @@ earlier version); boards that are the same are left alone.`,
 				return usagef("give Grafana's address with --url")
 			}
 			if err := o.Validate(); err != nil {
-				return &usageError{err}
+				return wrongUsage(err)
 			}
 			flags := dial.Flags{Address: "--url", CAFile: "--ca-file", TokenFile: "--token-file"}
 			transport, err := dial.New(dial.Options{Flags: flags, CAFile: caFile, TokenFile: tokenFile, Patience: o.Timeout})
 			if err != nil {
-				return &usageError{err}
+				return wrongUsage(err)
 			}
 			o.Client = dial.Client(transport)
 			done, err := grafana.Push(cmd.Context(), o)

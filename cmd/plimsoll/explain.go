@@ -65,7 +65,7 @@ With --missing: every entity without a current value, since when, and why.`,
 func targets(ctx context.Context, c client) []cobra.Completion {
 	c.timeout = time.Second
 	var list api.WorkloadList
-	if err := c.get(ctx, "/plimsoll/v1/workloads", &list); err != nil {
+	if err := c.Get(ctx, "/plimsoll/v1/workloads", &list); err != nil {
 		return nil
 	}
 	var out []cobra.Completion
@@ -97,7 +97,7 @@ func (a *app) explainTarget(cmd *cobra.Command, c *client, out *output, target s
 		return usagef("target %q: want namespace/name or namespace/kind/name", target)
 	}
 	var list api.DecisionList
-	if err := c.get(cmd.Context(), "/plimsoll/v1/decisions?"+q.Encode(), &list); err != nil {
+	if err := c.Get(cmd.Context(), "/plimsoll/v1/decisions?"+q.Encode(), &list); err != nil {
 		return err
 	}
 	if len(list.Items) == 0 {
@@ -139,7 +139,7 @@ func describe(d cluster.Decision) []string {
 
 func (a *app) explainMissing(cmd *cobra.Command, c *client, out *output) error {
 	var m api.Missing
-	if err := c.get(cmd.Context(), "/plimsoll/v1/missing", &m); err != nil {
+	if err := c.Get(cmd.Context(), "/plimsoll/v1/missing", &m); err != nil {
 		return err
 	}
 	return out.print(a.out, m, func(t *table) {

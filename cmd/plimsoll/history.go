@@ -1,33 +1,13 @@
 package main
 
 import (
-	"log/slog"
-	"net/http"
-	"path/filepath"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/pflag"
 
-	"plimsoll.dev/plimsoll/internal/condition"
-	"plimsoll.dev/plimsoll/internal/lifecycle"
-	"plimsoll.dev/plimsoll/internal/queue"
-	"plimsoll.dev/plimsoll/internal/store"
-	"plimsoll.dev/plimsoll/internal/store/tsdb"
+	"plimsoll.dev/plimsoll/cmd/plimsoll/wiring"
+	"plimsoll.dev/plimsoll/internal/dial"
 )
-
-// history is where a process keeps what was measured, and reads it back from.
-type history struct {
-	store.Appender
-	store.Querier
-	store.DecisionLog
-	// health says whether what is appended is kept.
-	health func() condition.Condition
-	// conditions say what a person should know beyond that; nil: nothing.
-	conditions func() []condition.Condition
-	// prometheus serves the Prometheus HTTP API over it; nil where the store has no PromQL.
-	prometheus http.Handler
-}
 
 // historyOptions say where the history is kept.
 type historyOptions struct {
@@ -92,43 +72,24 @@ func (o *historyOptions) validateQueue() error {
 	return nil
 }
 
-// openQueue opens the durable queue in the data folder; each kind of records has its own.
-func openQueue(o historyOptions, kind string, log *slog.Logger, reg prometheus.Registerer, life *lifecycle.Life) (*queue.Queue, error) {
-	q, err := queue.Open(queue.Options{Dir: filepath.Join(o.data, "queue", kind), MaxBytes: int64(o.queueBytes), MaxAge: time.Duration(o.queueAge), SyncEvery: o.queueSync,
-		Logger: logOf(log, "queue"), Registerer: reg})
-	if err != nil {
-		return nil, err
-	}
-	life.Opened("the queue", q.Close)
-	life.Runs("queue", q.Run)
-	return q, nil
-}
-
-// queueConditions say what a person should know of a queue that takes records all the same.
-func queueConditions(q *queue.Queue) []condition.Condition {
-	h := q.Health()
-	if !h.OK() || h.Reason == "" {
-		return nil
-	}
-	return []condition.Condition{condition.Ill("HistoryQueued", h.Reason, h.Message, h.Since)}
-}
-
-// latest is how late samples may come: a collector that was cut off brings all that its queue has kept (seven days, unless asked
-// for otherwise), while the samples of others are of now.
-const latest = 8 * 24 * time.Hour
-
-// openHistory opens the store that the options ask for.
-func openHistory(o historyOptions, log *slog.Logger, reg prometheus.Registerer, life *lifecycle.Life) (*history, error) {
+// store is the history that the flags ask for.
+func (o *historyOptions) store() wiring.History {
+	embedded := wiring.Embedded{Dir: o.data, Retention: time.Duration(o.retention), MaxBytes: int64(o.retentionBytes)}
 	switch {
 	case o.influx.url != "":
-		return openInflux(o, log, reg, life)
+		return o.influxStore(true)
 	case o.remote.url != "":
-		return openRemote(o, log, reg, life)
+		login := dial.Options{Flags: remoteFlags, CAFile: o.remote.caFile, TokenFile: o.remote.tokenFile}
+		return wiring.Remote{URL: o.remote.url, QueryURL: o.remote.queryURL, Login: login, Queue: o.queue(), Decisions: embedded}
 	}
-	db, err := tsdb.Open(tsdb.Options{Dir: o.data, Retention: time.Duration(o.retention), MaxBytes: int64(o.retentionBytes), OutOfOrder: min(time.Duration(o.retention), latest), Logger: log, Registerer: reg})
-	if err != nil {
-		return nil, err
-	}
-	life.Opened("the store", db.Close)
-	return &history{Appender: db, Querier: db, DecisionLog: db, health: db.Health, prometheus: db.API()}, nil
+	return embedded
+}
+
+// influxStore is InfluxDB as the history; rollsUp says whether this process sums up there what comes late.
+func (o *historyOptions) influxStore(rollsUp bool) wiring.Influx {
+	return wiring.Influx{Conn: o.influx.conn(), Encoder: o.influx.encoder(), Retention: time.Duration(o.retention), LateQuiet: o.influx.lateQuiet, RollsUp: rollsUp, Queue: o.queue()}
+}
+
+func (o *historyOptions) queue() wiring.Queue {
+	return wiring.Queue{Dir: o.data, MaxBytes: int64(o.queueBytes), MaxAge: time.Duration(o.queueAge), SyncEvery: o.queueSync}
 }

@@ -41,12 +41,12 @@ for, roll-ups of an hour and a day, the mapping by which InfluxQL finds a bucket
 			defer cancel()
 			conn, err := influx.NewConn(o.conn())
 			if err != nil {
-				return &usageError{err}
+				return wrongUsage(err)
 			}
 			defer conn.Close()
 			setup, err := influx.NewSetup(influx.SetupOptions{Conn: conn, Retention: time.Duration(retention), Tokens: tokens})
 			if err != nil {
-				return &usageError{err}
+				return wrongUsage(err)
 			}
 			return a.influxSetup(ctx, setup, out, dryRun)
 		},

@@ -5,15 +5,12 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"plimsoll.dev/plimsoll/autoscaler"
-	"plimsoll.dev/plimsoll/autoscaler/policyfile"
 	services "plimsoll.dev/plimsoll/autoscaler/process"
 )
 
@@ -198,18 +195,4 @@ func TestDecideEndsWhenInterrupted(t *testing.T) {
 		t.Fatal("still waits for input after the signal")
 	}
 	_ = in.Close() // lets go of the read
-}
-
-func TestAnEmptyPolicyFileIsTold(t *testing.T) {
-	f := func(p *policies, want string) {
-		t.Helper()
-		var log bytes.Buffer
-		p.tell(slog.New(slog.NewTextHandler(&log, nil)))
-		if got := log.String(); want == "" && got != "" || !strings.Contains(got, want) {
-			t.Errorf("%q: got %q, want %q", p.path, got, want)
-		}
-	}
-	f(&policies{path: "empty.yaml", current: &policyfile.File{}}, "level=WARN")
-	f(&policies{current: &policyfile.File{}}, "")
-	f(&policies{path: "some.yaml", current: &policyfile.File{Policies: make([]autoscaler.Policy, 2)}}, "policies=2")
 }

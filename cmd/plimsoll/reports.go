@@ -60,7 +60,7 @@ func (o *reportOptions) report(ctx context.Context, a *app, path string, q url.V
 			page, err = o.fetch(ctx, path+"?"+q.Encode())
 			return err
 		}
-		return o.get(ctx, path+"?"+q.Encode(), r)
+		return o.Get(ctx, path+"?"+q.Encode(), r)
 	})
 	if err != nil {
 		return err

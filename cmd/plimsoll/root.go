@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"plimsoll.dev/plimsoll/cmd/plimsoll/wiring"
 )
 
 // Exit codes of every subcommand.
@@ -25,13 +27,10 @@ type streams struct {
 	out, err io.Writer
 }
 
-// usageError is a command that was called wrongly.
-type usageError struct{ err error }
+// wrongUsage marks the error of a command that was called wrongly.
+func wrongUsage(err error) error { return &wiring.UsageError{Err: err} }
 
-func (e *usageError) Error() string { return e.err.Error() }
-func (e *usageError) Unwrap() error { return e.err }
-
-func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
+func usagef(format string, args ...any) error { return wrongUsage(fmt.Errorf(format, args...)) }
 
 // app is what all subcommands share.
 type app struct {
@@ -51,7 +50,7 @@ func execute(ctx context.Context, s streams, env func(string) (string, bool), ar
 	if err == nil {
 		return exitDone
 	}
-	var usage *usageError
+	var usage *wiring.UsageError
 	if errors.As(err, &usage) {
 		fmt.Fprintf(s.err, "plimsoll: %v\nSee '%s --help'.\n", err, cmd.CommandPath())
 		return exitUsage
@@ -82,7 +81,7 @@ Start with 'plimsoll run --demo' and open the address that it prints.`,
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return wrongUsage(err) })
 	f := root.PersistentFlags()
 	f.StringVar(&a.config, "config", "", "YAML file with values for flags, by their names")
 	f.StringVar(&a.logLevel, "log-level", "info", "debug, info, warn or error")

@@ -2,30 +2,25 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
+	"net"
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"k8s.io/apimachinery/pkg/api/resource"
 
-	"plimsoll.dev/plimsoll/internal/duration"
+	"plimsoll.dev/plimsoll/cmd/plimsoll/wiring"
 )
 
 // runOptions are the flags of run.
 type runOptions struct {
 	historyOptions
 	readingOptions
-	listen, webConfig string
-	policies          string
-	demo              bool
-	// only serve: this machine is not collected; collectors send to it.
-	serveOnly bool
+	doorOptions
+	policies string
+	demo     bool
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -38,7 +33,12 @@ the policies file, all in this process.
 SIGHUP reads the policies file again; SIGTERM ends everything, replicas included.`,
 		Example: "  plimsoll run --demo\n  plimsoll run --policies policies.yaml --data /var/lib/plimsoll",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.run(cmd.Context(), o)
+			if err := o.validate(); err != nil {
+				return err
+			}
+			role := wiring.Machine{History: o.store(), Serving: wiring.Serving{Interval: o.interval, Fast: o.fast},
+				Scaling: wiring.Scaling{Policies: o.policies, Demo: o.demo, Data: o.data}, Node: o.node()}
+			return a.serve(cmd.Context(), role, o.doorOptions, o.name, o.data)
 		},
 	}
 	o.flags(cmd.Flags())
@@ -48,8 +48,7 @@ SIGHUP reads the policies file again; SIGTERM ends everything, replicas included
 func (o *runOptions) flags(f *pflag.FlagSet) {
 	o.historyOptions.flags(f)
 	o.readingOptions.flags(f)
-	f.StringVar(&o.listen, "listen", "127.0.0.1:8082", "address of the page and the APIs; others than loopback need --web.config.file")
-	f.StringVar(&o.webConfig, "web.config.file", "", "TLS and login, in exporter-toolkit's format")
+	o.doorOptions.flags(f)
 	f.StringVar(&o.policies, "policies", "", "YAML file with services and scaling policies")
 	f.BoolVar(&o.demo, "demo", false, "also run a demo service under a changing load, and scale it")
 }
@@ -61,92 +60,33 @@ func (o *runOptions) validate() error {
 	return o.historyOptions.validate()
 }
 
-// run wires the machine, says where it is, and runs it until ctx ends.
-func (a *app) run(ctx context.Context, o runOptions) (err error) {
-	if err := o.validate(); err != nil {
-		return err
-	}
+// doorOptions say where the page and the APIs are found.
+type doorOptions struct{ listen, webConfig string }
+
+func (o *doorOptions) flags(f *pflag.FlagSet) {
+	f.StringVar(&o.listen, "listen", "127.0.0.1:8082", "address of the page and the APIs; others than loopback need --web.config.file")
+	f.StringVar(&o.webConfig, "web.config.file", "", "TLS and login, in exporter-toolkit's format")
+}
+
+// serve runs a role that has a page, says where that is, and reads its files again at SIGHUP.
+func (a *app) serve(ctx context.Context, role wiring.Role, o doorOptions, node, data string) error {
 	log, err := a.logger()
 	if err != nil {
 		return err
 	}
-	m, err := newMachine(ctx, o, log, time.Now())
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, m.life.Close()) }()
-	addr, err := m.server.Listen(ctx)
-	if err != nil {
-		return err
-	}
-	url := "http://" + addr.String()
-	if o.webConfig != "" {
-		url = "address " + addr.String() + " (scheme as in the web configuration)"
-	}
-	log.Info("Plimsoll is running", "version", thisBuild().Version, "node", o.node, "page", url, "data", o.data)
-	if terminal(a.err) {
-		fmt.Fprintf(a.err, "\n  Open %s\n\n", url)
-	}
-	m.life.Runs("signals", func(ctx context.Context) error { return onHangup(ctx, log, m.reload) })
-	err = m.life.Run(ctx)
-	log.Info("Plimsoll has ended")
-	return err
-}
-
-// onHangup calls reload at each SIGHUP until ctx ends.
-func onHangup(ctx context.Context, log *slog.Logger, reload func(context.Context) error) error {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-hup:
-			if err := reload(ctx); err != nil {
-				log.Warn("kept the old policies", "err", err)
-			}
+	err = wiring.Run(ctx, wiring.Options{Role: role, Listen: o.listen, WebConfig: o.webConfig, Version: thisBuild().Version, Logger: log, Reload: hup, Listening: func(at net.Addr) {
+		url := "http://" + at.String()
+		if o.webConfig != "" {
+			url = "address " + at.String() + " (scheme as in the web configuration)"
 		}
-	}
-}
-
-// days is a duration flag that also knows days and weeks, as Prometheus' flags do.
-type days time.Duration
-
-func (d *days) String() string { return duration.Format(time.Duration(*d)) }
-
-// Type names the flag's kind in help.
-func (d *days) Type() string { return "duration" }
-
-// Set reads "15d", "2w" or what time.ParseDuration reads.
-func (d *days) Set(s string) error {
-	t, err := duration.Parse(s)
-	if err == nil {
-		*d = days(t)
-	}
+		log.Info("Plimsoll is running", "version", thisBuild().Version, "node", node, "page", url, "data", data)
+		if terminal(a.err) {
+			fmt.Fprintf(a.err, "\n  Open %s\n\n", url)
+		}
+	}})
+	log.Info("Plimsoll has ended")
 	return err
-}
-
-// quantity is a flag for bytes, as Kubernetes writes them: 512Mi, 1Gi, 2e9; 1GiB is understood too.
-type quantity int64
-
-func (q *quantity) String() string {
-	return resource.NewQuantity(int64(*q), resource.BinarySI).String()
-}
-
-// Type names the flag's kind in help.
-func (q *quantity) Type() string { return "bytes" }
-
-// Set reads a quantity.
-func (q *quantity) Set(s string) error {
-	text := s
-	if n := len(s); n > 1 && s[n-1] == 'B' {
-		text = s[:n-1]
-	}
-	v, err := resource.ParseQuantity(text)
-	if err != nil {
-		return fmt.Errorf("%q is no number of bytes: want one such as 512Mi or 1Gi", s)
-	}
-	*q = quantity(v.Value())
-	return nil
 }

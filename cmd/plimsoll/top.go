@@ -11,12 +11,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"plimsoll.dev/plimsoll/aggregator/api"
+	"plimsoll.dev/plimsoll/cmd/plimsoll/wiring"
 	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 // source answers paths of the public API: a server, or this machine itself.
 type source interface {
-	get(ctx context.Context, path string, v any) error
+	Get(ctx context.Context, path string, v any) error
 }
 
 // topOptions are the flags that the four kinds of top share.
@@ -64,7 +65,7 @@ func (a *app) topOf(use, short string, show func(context.Context, *app, *topOpti
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var from source = &o.client
 			if o.local {
-				l, err := a.openLocal(cmd.Context())
+				l, err := wiring.OpenLocal(cmd.Context())
 				if err != nil {
 					return err
 				}
@@ -146,7 +147,7 @@ func order[T any](rows []T, by string, cpu, memory func(T) *float64, name func(T
 
 func topNodes(ctx context.Context, a *app, o *topOptions, from source) error {
 	var list api.NodeList
-	if err := from.get(ctx, "/plimsoll/v1/nodes", &list); err != nil {
+	if err := from.Get(ctx, "/plimsoll/v1/nodes", &list); err != nil {
 		return err
 	}
 	order(list.Items, o.sortBy, func(n api.Node) *float64 { return n.CPU }, func(n api.Node) *float64 { return n.WorkingSet }, func(n api.Node) string { return n.Name })
@@ -171,7 +172,7 @@ func stateOf(g *cluster.Gap) string {
 // containers asks for all of them, in the order of what hurts.
 func (o *topOptions) containers(ctx context.Context, from source) (api.ContainerList, error) {
 	var list api.ContainerList
-	if err := from.get(ctx, "/plimsoll/v1/containers?limit=10000", &list); err != nil {
+	if err := from.Get(ctx, "/plimsoll/v1/containers?limit=10000", &list); err != nil {
 		return list, err
 	}
 	list.Items = slices.DeleteFunc(list.Items, func(c api.Container) bool { return o.namespace != "" && c.Namespace != o.namespace })
@@ -265,7 +266,7 @@ func sumPods(cs []api.Container) []*pod {
 
 func topWorkloads(ctx context.Context, a *app, o *topOptions, from source) error {
 	var list api.WorkloadList
-	if err := from.get(ctx, "/plimsoll/v1/workloads", &list); err != nil {
+	if err := from.Get(ctx, "/plimsoll/v1/workloads", &list); err != nil {
 		return err
 	}
 	list.Items = slices.DeleteFunc(list.Items, func(w api.Workload) bool { return o.namespace != "" && w.Namespace != o.namespace })

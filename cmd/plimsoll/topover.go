@@ -44,7 +44,7 @@ func topOver(ctx context.Context, a *app, o *topOptions, from source, kind strin
 			p.Set("namespace", o.namespace)
 		}
 		var list api.SeriesList
-		if err := from.get(ctx, "/plimsoll/v1/series?"+p.Encode(), &list); err != nil {
+		if err := from.Get(ctx, "/plimsoll/v1/series?"+p.Encode(), &list); err != nil {
 			return err
 		}
 		for _, s := range list.Series {

@@ -1,4 +1,4 @@
-package main
+package wiring
 
 import (
 	"crypto/rand"
@@ -9,23 +9,18 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/disk"
-	"plimsoll.dev/plimsoll/internal/lifecycle"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/store"
-	"plimsoll.dev/plimsoll/internal/store/remote"
 	"plimsoll.dev/plimsoll/internal/store/tsdb"
 )
 
 // The batch of a cluster of many pods is longer than any record of the queue may be, and is kept all the same.
 func TestRemoteKeepsTheBatchOfALargeCluster(t *testing.T) {
-	life := lifecycle.New(slog.New(slog.DiscardHandler))
-	defer func() { _ = life.Close() }()
-	o := historyOptions{data: t.TempDir(), queueSync: time.Second}
-	h, err := openRemoteWriter(o, remote.EndpointOptions{WriteURL: "http://127.0.0.1:1/api/v1/write"}, remoteFlags, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), life)
+	e := newEnvironment(slog.New(slog.DiscardHandler), "")
+	defer func() { _ = e.life.Close() }()
+	h, err := Remote{URL: "http://127.0.0.1:1/api/v1/write", Queue: Queue{Dir: t.TempDir(), SyncEvery: time.Second}}.writing(e)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,10 +40,10 @@ func TestRemoteKeepsTheBatchOfALargeCluster(t *testing.T) {
 
 // A history in another engine keeps the decisions in the data folder, which is this process' alone and holds no store beside them.
 func TestRemoteKeepsDecisions(t *testing.T) {
-	o := historyOptions{data: t.TempDir(), retention: days(24 * time.Hour), retentionBytes: 64 << 20, remote: remoteOptions{url: "http://127.0.0.1:1/api/v1/write"}}
-	life := lifecycle.New(slog.New(slog.DiscardHandler))
-	defer func() { _ = life.Close() }()
-	h, err := openRemote(o, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), life)
+	dir := t.TempDir()
+	e := newEnvironment(slog.New(slog.DiscardHandler), "")
+	defer func() { _ = e.life.Close() }()
+	h, err := Remote{URL: "http://127.0.0.1:1/api/v1/write", Queue: Queue{Dir: dir}, Decisions: Embedded{Dir: dir, Retention: 24 * time.Hour, MaxBytes: 64 << 20}}.open(e)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,10 +53,10 @@ func TestRemoteKeepsDecisions(t *testing.T) {
 	if got, err := h.Decisions(t.Context(), store.DecisionQuery{}); err != nil || len(got) != 1 || got[0].Message != "m" {
 		t.Errorf("got %+v, %v", got, err)
 	}
-	if _, err := tsdb.Open(tsdb.Options{Dir: o.data}); !errors.Is(err, disk.ErrInUse) {
+	if _, err := tsdb.Open(tsdb.Options{Dir: dir}); !errors.Is(err, disk.ErrInUse) {
 		t.Errorf("the embedded store in the same folder: got error %v", err)
 	}
-	if _, err := os.Stat(filepath.Join(o.data, "tsdb")); !errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(filepath.Join(dir, "tsdb")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a folder of the embedded store: got error %v", err)
 	}
 }

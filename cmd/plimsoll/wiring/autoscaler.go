@@ -1,0 +1,79 @@
+package wiring
+
+import (
+	"context"
+	"os"
+
+	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/autoscaler"
+	"plimsoll.dev/plimsoll/autoscaler/policyfile"
+	services "plimsoll.dev/plimsoll/autoscaler/process"
+	"plimsoll.dev/plimsoll/cmd/plimsoll/demo"
+	"plimsoll.dev/plimsoll/internal/serve"
+)
+
+// Scaling says what is scaled.
+type Scaling struct {
+	Policies string // path of the policies file; "": none
+	Demo     bool   // the demo's service too
+	Data     string // folder that is this process's own
+}
+
+// newServices reads the policies and makes the supervisor of the services that they scale.
+func newServices(ctx context.Context, e *environment, o Scaling, n Node, h history) (*policyfile.InForce, *services.Supervisor, error) {
+	var show *demo.Demo
+	var builtIn []*policyfile.File
+	var err error
+	if o.Demo {
+		if show, err = demo.Open(o.Data); err != nil {
+			return nil, nil, err
+		}
+		e.life.Opened("the demo's folder", show.Close)
+		builtIn = append(builtIn, show.Documents)
+	}
+	policies, err := policyfile.Open(o.Policies, builtIn...)
+	if err != nil {
+		return nil, nil, err
+	}
+	policies.Tell(e.log)
+	replicas, err := services.New(services.Options{Services: policies.Services(ctx, h, e.began), Node: n.Name, CgroupRoot: n.CgroupRoot, Env: os.Environ(),
+		Logger: e.named("services"), Registerer: e.registry})
+	if err != nil {
+		return nil, nil, err
+	}
+	e.life.Runs("services", replicas.Run)
+	e.check(serve.Check{Name: "services", Test: replicas.Health})
+	if o.Demo {
+		load, err := show.Load(replicas, e.named("demo"), e.registry)
+		if err != nil {
+			return nil, nil, err
+		}
+		e.life.Runs("demo", load.Run)
+	}
+	return policies, replicas, nil
+}
+
+// newAutoscaler makes the services and the loop over their policies; without any it has nothing to do until a reload brings some. It
+// returns the replicas.
+func newAutoscaler(ctx context.Context, e *environment, o Scaling, n Node, picture *live.Picture, h history) (*services.Supervisor, error) {
+	policies, replicas, err := newServices(ctx, e, o, n, h)
+	if err != nil {
+		return nil, err
+	}
+	loop, err := autoscaler.New(autoscaler.Options{Node: n.Name, Policies: policies.File().Policies, Observer: picture, Inventory: replicas,
+		Scaler: services.Scaler{Supervisor: replicas}, Log: h, Live: picture, History: h, KeepEvery: n.Interval,
+		Logger: e.named("autoscaler"), Registerer: e.registry})
+	if err != nil {
+		return nil, err
+	}
+	e.life.Runs("autoscaler", loop.Run)
+	e.check(serve.Check{Name: "autoscaler", Live: true, Test: loop.Health})
+	e.scaled = append(e.scaled, loop.Scaled)
+	e.condition(policies.Conditions)
+	e.reloads = append(e.reloads, func() {
+		if err := policies.Reload(replicas, loop); err != nil {
+			e.log.Warn("kept the old policies", "err", err)
+		}
+	})
+	return replicas, nil
+}

@@ -1,0 +1,133 @@
+package wiring
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"plimsoll.dev/plimsoll/collector"
+	"plimsoll.dev/plimsoll/internal/condition"
+	"plimsoll.dev/plimsoll/internal/queue"
+	"plimsoll.dev/plimsoll/internal/serve"
+	"plimsoll.dev/plimsoll/internal/store"
+	"plimsoll.dev/plimsoll/internal/store/tsdb"
+)
+
+// History is where a process keeps what was measured, and reads it back from: Embedded, Influx or Remote.
+type History interface {
+	open(e *environment) (history, error)
+}
+
+// Writing is where a process sends what was measured, which it does not read: Influx, Remote or Nowhere.
+type Writing interface {
+	openWriting(e *environment) (collector.Sink, error)
+}
+
+// history is an open History.
+type history interface {
+	store.Appender
+	store.Querier
+	store.DecisionLog
+}
+
+// Nowhere keeps no history.
+type Nowhere struct{}
+
+func (Nowhere) openWriting(*environment) (collector.Sink, error) { return nil, nil }
+
+// Embedded keeps the history in the store of this process.
+type Embedded struct {
+	Dir       string
+	Retention time.Duration
+	MaxBytes  int64
+}
+
+// latest is how late samples may come: a collector that was cut off brings all that its queue has kept (seven days, unless asked
+// for otherwise), while the samples of others are of now.
+const latest = 8 * 24 * time.Hour
+
+func (o Embedded) open(e *environment) (history, error) {
+	db, err := tsdb.Open(tsdb.Options{Dir: o.Dir, Retention: o.Retention, MaxBytes: o.MaxBytes, OutOfOrder: min(o.Retention, latest), Logger: e.log, Registerer: e.registry})
+	if err != nil {
+		return nil, err
+	}
+	e.life.Opened("the store", db.Close)
+	e.keeps(db.Health)
+	for _, r := range []struct{ method, path string }{
+		{"", "query"}, {"", "query_range"}, {"", "labels"}, {"GET", "label/{name}/values"}, {"", "series"},
+		{"GET", "metadata"}, {"GET", "status/buildinfo"}, {"", "format_query"},
+	} {
+		// An expression is worked on by recursion: a megabyte of minus signs would take a gigabyte of stack.
+		e.routes = append(e.routes, serve.Route{Method: r.method, Pattern: "/api/v1/" + r.path, Handler: db.API(), Timeout: time.Minute, MaxBody: 64 << 10})
+	}
+	return db, nil
+}
+
+// keeps adds what there is to know of a history that is read too.
+func (e *environment) keeps(health func() condition.Condition, more ...func() []condition.Condition) {
+	e.check(serve.Check{Name: "store", Test: func() error { return healthError(health()) }})
+	e.condition(func(time.Time) []condition.Condition {
+		var out []condition.Condition
+		if h := health(); !h.OK() {
+			out = append(out, h)
+		}
+		for _, f := range more {
+			out = append(out, f()...)
+		}
+		return out
+	})
+}
+
+// healthError is a store's state as a check wants it.
+func healthError(h condition.Condition) error {
+	if !h.OK() {
+		return fmt.Errorf("%s: %s", h.Reason, h.Message)
+	}
+	return nil
+}
+
+// Queue says where and how long records wait for another machine.
+type Queue struct {
+	Dir               string
+	MaxBytes          int64
+	MaxAge, SyncEvery time.Duration
+}
+
+// open opens the queue; each kind of records has its own.
+func (o Queue) open(e *environment, kind string) (*queue.Queue, error) {
+	q, err := queue.Open(queue.Options{Dir: filepath.Join(o.Dir, "queue", kind), MaxBytes: o.MaxBytes, MaxAge: o.MaxAge, SyncEvery: o.SyncEvery,
+		Logger: e.named("queue"), Registerer: e.registry})
+	if err != nil {
+		return nil, err
+	}
+	e.life.Opened("the queue", q.Close)
+	e.life.Runs("queue", q.Run)
+	return q, nil
+}
+
+// sends adds what there is to know of a history that is only sent on: that it is taken, and that it gets there.
+func (e *environment) sends(health func() condition.Condition, conditions func() []condition.Condition) {
+	e.check(serve.Check{Name: "queue", Test: func() error { return healthError(health()) }},
+		serve.Check{Name: "history", Test: func() error { return unsent(conditions(), time.Now()) }})
+}
+
+// unsent says what has kept the history from being sent for a while.
+func unsent(all []condition.Condition, now time.Time) error {
+	var errs []error
+	for _, c := range all {
+		if c.Type == "HistorySent" && now.Sub(c.Since) > 10*time.Second {
+			errs = append(errs, fmt.Errorf("%s for %s: %s", c.Reason, now.Sub(c.Since).Round(time.Second), c.Message))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// queueConditions say what a person should know of a queue that takes records all the same.
+func queueConditions(q *queue.Queue) []condition.Condition {
+	h := q.Health()
+	if !h.OK() || h.Reason == "" {
+		return nil
+	}
+	return []condition.Condition{condition.Ill("HistoryQueued", h.Reason, h.Message, h.Since)}
+}

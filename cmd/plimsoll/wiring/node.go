@@ -1,0 +1,73 @@
+package wiring
+
+import (
+	"os"
+	"time"
+
+	"plimsoll.dev/plimsoll/collector"
+	"plimsoll.dev/plimsoll/collector/cadvisor"
+	"plimsoll.dev/plimsoll/collector/cgroup"
+	"plimsoll.dev/plimsoll/collector/names"
+	processes "plimsoll.dev/plimsoll/collector/process"
+	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/condition"
+	"plimsoll.dev/plimsoll/internal/serve"
+)
+
+// Node says how this machine is read.
+type Node struct {
+	Name, CgroupRoot string
+	// Interval is between full readings, Fast between those of CPU and memory.
+	Interval, Fast time.Duration
+}
+
+// readers read the machine's cgroups, under their names.
+type readers struct {
+	names *names.Names
+	fast  *cgroup.Reader
+	full  *cadvisor.Reader
+}
+
+// newReaders makes them; the names are kept, and nothing is read yet. own is the process whose services have their plain names; 0: all.
+func newReaders(e *environment, o Node, own int) (r readers, err error) {
+	if r.names, err = names.New(names.Options{Node: o.Name, Own: own, Sockets: names.DefaultSockets(), Logger: e.named("names")}); err != nil {
+		return r, err
+	}
+	e.life.Runs("names", r.names.Run)
+	log := e.named("collector")
+	if r.fast, err = cgroup.New(cgroup.Options{Root: o.CgroupRoot, Node: o.Name, Namer: r.names, Logger: log, Registerer: e.registry}); err != nil {
+		return r, err
+	}
+	e.life.Opened("the fast reader", r.fast.Close)
+	r.full, err = cadvisor.New(cadvisor.Options{Interval: o.Interval, Node: o.Name, Namer: r.names, Starts: r.fast, Logger: log, Registerer: e.registry})
+	return r, err
+}
+
+// newNode makes the collector with its two lanes, of which one may be nil. replicas are those that the process own runs here; nil: none.
+func newNode(e *environment, o Node, own int, replicas cluster.Inventory, live, history collector.Sink) error {
+	r, err := newReaders(e, o, own)
+	if err != nil {
+		return err
+	}
+	e.life.Runs("cadvisor", r.full.Run)
+	log := e.named("collector")
+	pods := collector.NewPods(o.Name, os.Getpid(), r.names, replicas)
+	byProcess, err := processes.New(processes.Options{List: pods.Processes, Logger: log, Registerer: e.registry})
+	if err != nil {
+		return err
+	}
+	c, err := collector.New(collector.Options{Node: o.Name, Interval: o.Interval, FastInterval: o.Fast, Full: r.full, Fast: r.fast,
+		Extra: []collector.Extra{byProcess, pods}, Live: live, History: history, Logger: log, Registerer: e.registry})
+	if err != nil {
+		return err
+	}
+	e.life.Runs("collector", c.Run)
+	e.check(serve.Check{Name: "collector", Live: true, Test: c.Health})
+	e.condition(func(now time.Time) []condition.Condition {
+		if err := c.Health(); err != nil && now.Sub(e.began) > 3*o.Interval {
+			return []condition.Condition{condition.Ill("Collecting", "TickLate", err.Error(), e.began)}
+		}
+		return nil
+	})
+	return nil
+}

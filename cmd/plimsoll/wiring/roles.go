@@ -1,0 +1,85 @@
+package wiring
+
+import (
+	"context"
+	"net"
+	"os"
+
+	"plimsoll.dev/plimsoll/collector"
+	"plimsoll.dev/plimsoll/collector/fanout"
+	"plimsoll.dev/plimsoll/internal/dial"
+	"plimsoll.dev/plimsoll/internal/serve"
+)
+
+// Machine is the whole flow in one process: a machine that is collected, kept, shown and scaled.
+type Machine struct {
+	History History
+	Serving Serving
+	Scaling Scaling
+	Node    Node
+}
+
+func (o Machine) wire(ctx context.Context, e *environment) error {
+	h, err := o.History.open(e)
+	if err != nil {
+		return err
+	}
+	picture, err := newServer(e, o.Serving, h)
+	if err != nil {
+		return err
+	}
+	replicas, err := newAutoscaler(ctx, e, o.Scaling, o.Node, picture, h)
+	if err != nil {
+		return err
+	}
+	return newNode(e, o.Node, os.Getpid(), replicas, toPicture{picture}, toStore{h})
+}
+
+// Server serves what collectors send to it.
+type Server struct {
+	History History
+	Serving Serving
+}
+
+func (o Server) wire(_ context.Context, e *environment) error {
+	h, err := o.History.open(e)
+	if err != nil {
+		return err
+	}
+	_, err = newServer(e, o.Serving, h)
+	return err
+}
+
+// Collector reads its machine and sends what it reads on.
+type Collector struct {
+	Node Node
+	// Servers get the live lane, with the login at hand; none: nobody does.
+	Servers []string
+	Login   dial.Options
+	// Writing is where the history goes, which Servers are told as HistoryURL where that is by remote write.
+	Writing    Writing
+	HistoryURL string
+}
+
+func (o Collector) wire(_ context.Context, e *environment) error {
+	login, err := e.login(o.Login)
+	if err != nil {
+		return err
+	}
+	var live collector.Sink
+	if len(o.Servers) > 0 {
+		f, err := fanout.New(fanout.Options{Servers: o.Servers, History: o.HistoryURL, Source: e.source, Client: login.ClientTo, Resolver: net.DefaultResolver,
+			Flags: o.Login.Flags, Logger: e.named("live"), Registerer: e.registry})
+		if err != nil {
+			return err
+		}
+		e.life.Runs("live lane", f.Run)
+		e.check(serve.Check{Name: "live", Test: f.Health})
+		live = f
+	}
+	history, err := o.Writing.openWriting(e)
+	if err != nil {
+		return err
+	}
+	return newNode(e, o.Node, 0, nil, live, history)
+}

@@ -1,0 +1,57 @@
+package wiring
+
+import (
+	"time"
+
+	"plimsoll.dev/plimsoll/aggregator/api"
+	"plimsoll.dev/plimsoll/aggregator/heapster"
+	"plimsoll.dev/plimsoll/aggregator/ingest"
+	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/dashboards/web"
+	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/condition"
+	"plimsoll.dev/plimsoll/internal/serve"
+)
+
+// Serving says at what pace is served.
+type Serving struct {
+	// Interval is between sums that go to the history, Fast between samples of the live picture.
+	Interval, Fast time.Duration
+}
+
+// newServer makes the live picture and what is served of it and of the history: the page, our own API, Heapster's, and the way in.
+func newServer(e *environment, o Serving, h history) (*live.Picture, error) {
+	picture, err := live.New(live.Options{Logger: e.named("live"), Registerer: e.registry})
+	if err != nil {
+		return nil, err
+	}
+	e.life.Runs("roll-ups", live.RollUps{Picture: picture, History: h, Gate: alone{}, Every: o.Interval}.Run)
+	ours, err := api.New(api.Options{Pictures: picture, Decisions: h, History: h,
+		Scaled:     func(now time.Time) []cluster.Scaled { return every(e.scaled, now) },
+		Conditions: func(now time.Time) []condition.Condition { return every(e.conditions, now) },
+		Version:    e.version, Since: e.began, Interval: o.Fast, Logger: e.log, Registerer: e.registry})
+	if err != nil {
+		return nil, err
+	}
+	e.life.Runs("api", ours.Run)
+	model, err := heapster.New(heapster.Options{Pictures: picture, History: h, Resolution: o.Interval, Logger: e.log, Registerer: e.registry})
+	if err != nil {
+		return nil, err
+	}
+	in, err := ingest.New(ingest.Options{Live: toPicture{picture}, History: toStore{h}, Logger: e.named("ingest"), Registerer: e.registry})
+	if err != nil {
+		return nil, err
+	}
+	e.condition(in.Conditions)
+	page := web.Handler()
+	e.routes = append(e.routes, serve.Route{Pattern: "/{$}", Handler: page}, serve.Route{Pattern: "/{file}", Handler: page},
+		serve.Route{Method: "POST", Pattern: "/api/v1/write", Handler: in, InFlight: 96, MaxBody: 32 << 20})
+	e.routes = append(append(e.routes, ours.Routes()...), model.Routes()...)
+	return picture, nil
+}
+
+// alone is the gate of a process that may always write: there is no other.
+type alone struct{}
+
+// MayWrite implements live.Gate.
+func (alone) MayWrite() error { return nil }

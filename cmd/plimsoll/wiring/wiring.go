@@ -1,0 +1,65 @@
+// Package wiring puts the rooms together. A process has a Role, which is made of parts: a history, what is served, an autoscaler, a
+// node that is read. Each part is wired in one place, and adds its checks, conditions and routes to the process's environment, so that
+// no part knows which others there are.
+package wiring
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+
+	"plimsoll.dev/plimsoll/internal/serve"
+)
+
+// Options say what a process is and where it is found.
+type Options struct {
+	Role Role
+	// Listen is the address of its door, WebConfig the file with its TLS and login; see serve.Options.
+	Listen, WebConfig string
+	// Version is the program's.
+	Version string
+	Logger  *slog.Logger
+	// Listening is told the door's address before anything runs.
+	Listening func(net.Addr)
+	// Reload asks, at each value, to read again what can be; nil: nobody asks.
+	Reload <-chan os.Signal
+}
+
+// Role is what a process does: Machine, Server or Collector.
+type Role interface {
+	// wire adds the role's parts to the environment.
+	wire(ctx context.Context, e *environment) error
+}
+
+// UsageError is something in the options that cannot be, as whoever gave them can tell from the message.
+type UsageError struct{ Err error }
+
+func (e *UsageError) Error() string { return e.Err.Error() }
+func (e *UsageError) Unwrap() error { return e.Err }
+
+// Run wires the role, opens its door, and runs it until ctx ends or a part fails.
+func Run(ctx context.Context, o Options) (err error) {
+	e := newEnvironment(o.Logger, o.Version)
+	defer func() { err = errors.Join(err, e.life.Close()) }()
+	if err := o.Role.wire(ctx, e); err != nil {
+		return err
+	}
+	var door *serve.Server
+	e.check(serve.Check{Name: "door", Test: func() error { return door.Health() }})
+	routes := append(e.routes, e.metricsRoute())
+	routes = append(routes, serve.Health(e.checks)...)
+	if door, err = serve.New(serve.Options{Listen: o.Listen, WebConfig: o.WebConfig, Routes: routes, Logger: e.named("http"), Registerer: e.registry}); err != nil {
+		return err
+	}
+	e.life.Opened("the listener", door.Close)
+	addr, err := door.Listen(ctx)
+	if err != nil {
+		return err
+	}
+	e.life.Runs("http", door.Run)
+	e.life.Runs("signals", func(ctx context.Context) error { return e.reloadAt(ctx, o.Reload) })
+	o.Listening(addr)
+	return e.life.Run(ctx)
+}
