@@ -1,6 +1,7 @@
 package capacity
 
 import (
+	"fmt"
 	"strconv"
 	"time"
 )
@@ -116,6 +117,9 @@ func (r *CapacityReport) Table(style Style) Table {
 		words("GAP", "gap", true, func(s *Scope) string { return s.Gap }))
 	t := lay(style, columns, r.Scopes)
 	if style == People {
+		if len(r.Scopes) > 0 && r.Scopes[0].Level == ClusterLevel {
+			t.Lines = append(t.Lines, r.Scopes[0].sentence())
+		}
 		t.Lines = append(t.Lines, window(r.Start, r.End))
 		if len(r.Scopes) > 0 {
 			t.Lines = append(t.Lines, "CPU: "+r.Scopes[0].CPU.Trend.Text, "Memory: "+r.Scopes[0].Memory.Trend.Text)
@@ -123,6 +127,20 @@ func (r *CapacityReport) Table(style Style) Table {
 		t.Lines = append(t.Lines, r.Notes...)
 	}
 	return t
+}
+
+// sentence says what the cluster has, what is asked for, and what is used.
+func (s *Scope) sentence() string {
+	of := func(r *Room, u unit, what string) string {
+		text := func(v *float64, none string) string {
+			if v == nil {
+				return none
+			}
+			return u.text(*v)
+		}
+		return fmt.Sprintf("%s of %s %s requested, p95 of use %s", text(r.Requests, "none"), text(r.Allocatable, "unknown"), what, text(r.P95, "unknown"))
+	}
+	return "Cluster: " + of(&s.CPU, coresUnit, "cores") + "; " + of(&s.Memory, bytesUnit, "memory") + "."
 }
 
 // clear says whether the slope stands clear of none.

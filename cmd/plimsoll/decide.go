@@ -53,18 +53,5 @@ func (a *app) printDecision(out output, d policy.Decision) error {
 		_, err = fmt.Fprintf(a.out, "---\n%s", raw)
 		return err
 	}
-	return out.print(a.out, d, func(t *table) {
-		head := fmt.Sprintf("%s  %d, held", d.Action, d.Current)
-		if d.Current != d.Desired {
-			head = fmt.Sprintf("%s  %d -> %d", d.Action, d.Current, d.Desired)
-		}
-		t.lines = append(t.lines, fmt.Sprintf("%s  (%s)", head, d.Reason), "  "+d.Message)
-		for _, s := range d.Steps {
-			change := fmt.Sprint(s.After)
-			if s.Before != s.After {
-				change = fmt.Sprintf("%d -> %d", s.Before, s.After)
-			}
-			t.lines = append(t.lines, fmt.Sprintf("    %-10s %-8s %s", s.Step, change, s.Why))
-		}
-	})
+	return out.print(a.out, d, func(t *table) { t.lines = d.Lines(string(d.Action)) })
 }

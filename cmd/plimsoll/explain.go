@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/url"
 	"strings"
@@ -11,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"plimsoll.dev/plimsoll/aggregator/api"
-	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/autoscaler/policy"
 )
 
 func (a *app) explainCommand() *cobra.Command {
@@ -105,36 +104,10 @@ func (a *app) explainTarget(cmd *cobra.Command, c *client, out *output, target s
 	}
 	return out.print(a.out, list, func(t *table) {
 		for _, d := range list.Items {
-			t.lines = append(t.lines, describe(d)...)
+			head := fmt.Sprintf("%s  %s/%s", d.Time.Local().Format(time.DateTime), d.Namespace, d.Name)
+			t.lines = append(append(t.lines, policy.Logged(d).Lines(head)...), "")
 		}
 	})
-}
-
-// describe prints a decision with its steps, as the page shows it.
-func describe(d cluster.Decision) []string {
-	head := fmt.Sprintf("%s  %s/%s  %d, held", d.Time.Local().Format(time.DateTime), d.Namespace, d.Name, d.From)
-	if d.From != d.To {
-		head = fmt.Sprintf("%s  %s/%s  %d -> %d", d.Time.Local().Format(time.DateTime), d.Namespace, d.Name, d.From, d.To)
-	}
-	lines := []string{head + "  (" + d.Reason + ")", "  " + d.Message}
-	var detail struct {
-		Steps []struct {
-			Step   string `json:"step"`
-			Before int32  `json:"before"`
-			After  int32  `json:"after"`
-			Why    string `json:"why"`
-		} `json:"steps"`
-	}
-	if json.Unmarshal(d.Detail, &detail) == nil {
-		for _, s := range detail.Steps {
-			change := fmt.Sprint(s.After)
-			if s.Before != s.After {
-				change = fmt.Sprintf("%d -> %d", s.Before, s.After)
-			}
-			lines = append(lines, fmt.Sprintf("    %-10s %-8s %s", s.Step, change, s.Why))
-		}
-	}
-	return append(lines, "")
 }
 
 func (a *app) explainMissing(cmd *cobra.Command, c *client, out *output) error {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"net/url"
@@ -83,8 +82,7 @@ func (o *reportOptions) report(ctx context.Context, a *app, path string, q url.V
 
 // write writes the report in every format but HTML. The lines above a table are those of the whole report.
 func (o *reportOptions) write(b *strings.Builder, r tabled, shown func() tabled) error {
-	whole := r.Table(capacity.People)
-	lines := append(summary(whole), whole.Lines...)
+	lines := r.Table(capacity.People).Lines
 	if shown != nil {
 		r = shown()
 	}
@@ -110,24 +108,6 @@ func (o *reportOptions) write(b *strings.Builder, r tabled, shown func() tabled)
 			t.lines = append(t.lines, "")
 		}
 	})
-}
-
-// summary says in a sentence what the row of the cluster says; nothing where there is none.
-func summary(t capacity.Table) []string {
-	if len(t.Rows) == 0 || t.Rows[0][0] != capacity.ClusterLevel {
-		return nil
-	}
-	cell := func(name string) string {
-		i := slices.IndexFunc(t.Columns, func(c capacity.Column) bool { return c.Name == name })
-		if i < 0 || t.Rows[0][i] == "-" {
-			return ""
-		}
-		return t.Rows[0][i]
-	}
-	of := func(prefix, what string) string {
-		return fmt.Sprintf("%s of %s %s requested, p95 of use %s", cmp.Or(cell(prefix+" REQUESTS"), "none"), cmp.Or(cell(prefix+" ALLOC"), "unknown"), what, cmp.Or(cell(prefix+" P95"), "unknown"))
-	}
-	return []string{"Cluster: " + of("CPU", "cores") + "; " + of("MEM", "memory") + "."}
 }
 
 // levels are what capacity can be asked for, by the words of the command line.

@@ -1,0 +1,34 @@
+package policy
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"plimsoll.dev/plimsoll/internal/cluster"
+)
+
+// Logged is the decision that an entry of the decision log stands for, as far as Lines tells of it.
+func Logged(e cluster.Decision) Decision {
+	var detail struct {
+		Steps []Step `json:"steps"`
+	}
+	_ = json.Unmarshal(e.Detail, &detail) // an entry without a detail has no steps
+	return Decision{Current: cluster.DesiredReplicas(e.From), Desired: cluster.DesiredReplicas(e.To), Reason: Reason(e.Reason), Message: e.Message, Steps: detail.Steps}
+}
+
+// Lines tells people of the decision with its steps, after a head that says when or what, as the page shows it.
+func (d Decision) Lines(head string) []string {
+	change := fmt.Sprintf("%d, held", d.Current)
+	if d.Current != d.Desired {
+		change = fmt.Sprintf("%d -> %d", d.Current, d.Desired)
+	}
+	lines := []string{fmt.Sprintf("%s  %s  (%s)", head, change, d.Reason), "  " + d.Message}
+	for _, s := range d.Steps {
+		change := fmt.Sprint(s.After)
+		if s.Before != s.After {
+			change = fmt.Sprintf("%d -> %d", s.Before, s.After)
+		}
+		lines = append(lines, fmt.Sprintf("    %-10s %-8s %s", s.Step, change, s.Why))
+	}
+	return lines
+}
