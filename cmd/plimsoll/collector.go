@@ -19,11 +19,8 @@ type collectorOptions struct {
 	historyOptions
 	readingOptions
 	doorOptions
-	servers []string
-	history string
-
-	serverCAFile, serverTokenFile   string
-	historyCAFile, historyTokenFile string
+	role    wiring.Collector
+	history wiring.Remote // where its URL is not a --server's
 }
 
 // The flags by which servers and the history are found.
@@ -49,47 +46,49 @@ What the queue has taken survives kill -9 and arrives, until --queue-max-bytes o
 }
 
 func (o *collectorOptions) flags(f *pflag.FlagSet) {
-	f.StringArrayVar(&o.servers, "server", nil, "a Plimsoll server for the live picture; may be repeated")
-	f.StringVar(&o.history, "history", "", "remote-write address for the history; the first --server's if empty, none to keep none")
-	f.StringVar(&o.historyCAFile, "history-ca-file", "", "PEM file with the certificate authority of --history, where that is not a --server")
-	f.StringVar(&o.historyTokenFile, "history-token-file", "", "file with user:password, or a bearer token, for --history, where that is not a --server")
-	f.StringVar(&o.serverCAFile, "server-ca-file", "", "PEM file with the certificate authority of the servers")
-	f.StringVar(&o.serverTokenFile, "server-token-file", "", "file with user:password, or a bearer token, for the servers")
+	o.role.Login.Flags, o.history.Login.Flags = serverFlags, historyFlags
+	f.StringArrayVar(&o.role.Servers, "server", nil, "a Plimsoll server for the live picture; may be repeated")
+	f.StringVar(&o.history.URL, "history", "", "remote-write address for the history; the first --server's if empty, none to keep none")
+	f.StringVar(&o.history.Login.CAFile, "history-ca-file", "", "PEM file with the certificate authority of --history, where that is not a --server")
+	f.StringVar(&o.history.Login.TokenFile, "history-token-file", "", "file with user:password, or a bearer token, for --history, where that is not a --server")
+	f.StringVar(&o.role.Login.CAFile, "server-ca-file", "", "PEM file with the certificate authority of the servers")
+	f.StringVar(&o.role.Login.TokenFile, "server-token-file", "", "file with user:password, or a bearer token, for the servers")
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8083", "address of its own metrics and health")
 	f.StringVar(&o.webConfig, "web.config.file", "", "TLS and login for --listen, in exporter-toolkit's format")
-	f.StringVar(&o.data, "queue", "./plimsoll-queue", "folder of the durable queue")
-	o.retention = days(15 * 24 * time.Hour) // of a database that is made because there is none
+	f.StringVar(&o.queue.Dir, "queue", "./plimsoll-queue", "folder of the durable queue")
+	o.embedded.Retention = 15 * 24 * time.Hour // of a database that is made because there is none
 	o.readingOptions.flags(f)
 	o.influx.flags(f)
 	o.queueFlags(f)
 }
 
 func (o *collectorOptions) validate() error {
-	if len(o.servers) == 0 && o.history == "" && o.influx.url == "" {
+	to := o.history.URL
+	if len(o.role.Servers) == 0 && to == "" && o.influx.Conn.URL == "" {
 		return usagef("say where to send: --server, --history or --influx-url")
 	}
-	for _, s := range o.servers {
+	for _, s := range o.role.Servers {
 		if err := serverFlags.Check(s); err != nil {
 			return wrongUsage(err)
 		}
 	}
-	if o.history != "" && o.history != "none" {
-		if o.influx.url != "" {
+	if to != "" && to != "none" {
+		if o.influx.Conn.URL != "" {
 			return usagef("--history and --influx-url both say where the history goes: give one")
 		}
-		if err := historyFlags.Check(o.history); err != nil {
+		if err := historyFlags.Check(to); err != nil {
 			return wrongUsage(err)
 		}
 	}
-	if o.historyCAFile+o.historyTokenFile != "" {
-		if o.history == "" || o.history == "none" {
+	if o.history.Login.CAFile+o.history.Login.TokenFile != "" {
+		if to == "" || to == "none" {
 			return usagef("--history-ca-file and --history-token-file need --history")
 		}
-		if o.toServer(o.history) {
-			return usagef("--history %q is a --server: give --server-ca-file and --server-token-file", o.history)
+		if o.toServer(to) {
+			return usagef("--history %q is a --server: give --server-ca-file and --server-token-file", to)
 		}
 	}
-	if o.data == "" {
+	if o.queue.Dir == "" {
 		return usagef(`--queue "": want a folder`)
 	}
 	if err := o.readingOptions.validate(); err != nil {
@@ -103,28 +102,28 @@ func (o *collectorOptions) validate() error {
 
 // toServer says whether an address is one of a --server.
 func (o *collectorOptions) toServer(address string) bool {
-	return slices.ContainsFunc(o.servers, func(s string) bool { return dial.SameServer(s, address) })
+	return slices.ContainsFunc(o.role.Servers, func(s string) bool { return dial.SameServer(s, address) })
 }
 
-// role is what the flags ask for. The servers' login is for the servers alone.
-func (o *collectorOptions) role() wiring.Collector {
-	servers := dial.Options{Flags: serverFlags, CAFile: o.serverCAFile, TokenFile: o.serverTokenFile}
-	out := wiring.Collector{Node: o.node(), Servers: o.servers, Login: servers, HistoryURL: o.history}
+// settled is the role with its history. The servers' login is for the servers alone.
+func (o *collectorOptions) settled() wiring.Collector {
+	out, to := o.role, o.history
+	out.Node = o.node
 	switch {
-	case o.influx.url != "":
-		out.Writing = o.influxStore(len(o.servers) == 0)
+	case o.influx.Conn.URL != "":
+		out.HistoryURL, out.Writing = to.URL, o.influxStore(len(out.Servers) == 0)
 		return out
-	case o.history == "none":
-		out.Writing = wiring.Nowhere{}
+	case to.URL == "none":
+		out.HistoryURL, out.Writing = to.URL, wiring.Nowhere{}
 		return out
-	case o.history == "":
-		out.HistoryURL = strings.TrimSuffix(o.servers[0], "/") + "/api/v1/write"
+	case to.URL == "":
+		to.URL = strings.TrimSuffix(out.Servers[0], "/") + "/api/v1/write"
 	}
-	to := wiring.Remote{URL: out.HistoryURL, Login: servers, ToServer: o.toServer(out.HistoryURL), Queue: o.queue()}
-	if !to.ToServer {
-		to.Login = dial.Options{Flags: historyFlags, CAFile: o.historyCAFile, TokenFile: o.historyTokenFile}
+	if to.ToServer = o.toServer(to.URL); to.ToServer {
+		to.Login = out.Login
 	}
-	out.Writing = to
+	to.Queue = o.queue
+	out.HistoryURL, out.Writing = to.URL, to
 	return out
 }
 
@@ -137,8 +136,8 @@ func (a *app) collect(ctx context.Context, o collectorOptions) error {
 	if err != nil {
 		return err
 	}
-	err = wiring.Run(ctx, wiring.Options{Role: o.role(), Listen: o.listen, WebConfig: o.webConfig, Version: thisBuild().Version, Logger: log, Listening: func(at net.Addr) {
-		log.Info("collecting", "version", thisBuild().Version, "node", o.name, "servers", strings.Join(o.servers, " "), "metrics", "http://"+at.String()+"/metrics")
+	err = wiring.Run(ctx, wiring.Options{Role: o.settled(), Listen: o.listen, WebConfig: o.webConfig, Version: thisBuild().Version, Logger: log, Listening: func(at net.Addr) {
+		log.Info("collecting", "version", thisBuild().Version, "node", o.node.Name, "servers", strings.Join(o.role.Servers, " "), "metrics", "http://"+at.String()+"/metrics")
 	}})
 	log.Info("collector has ended")
 	return err

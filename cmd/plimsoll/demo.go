@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"plimsoll.dev/plimsoll/cmd/plimsoll/demo"
+	"plimsoll.dev/plimsoll/autoscaler/demo"
 )
 
 // hiddenCommands are those that Plimsoll calls itself.

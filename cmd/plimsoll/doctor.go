@@ -9,30 +9,13 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
-	"plimsoll.dev/plimsoll/collector/cgroup"
-	"plimsoll.dev/plimsoll/collector/names"
-)
-
-// finding is one thing that doctor looked at.
-type finding struct {
-	Check  string `json:"check"`
-	Status string `json:"status"` // ok, warn, fail
-	Found  string `json:"found"`
-	Fix    string `json:"fix,omitempty"`
-}
-
-// The values of finding.Status.
-const (
-	statusOK   = "ok"
-	statusWarn = "warn"
-	statusFail = "fail"
+	"plimsoll.dev/plimsoll/collector/doctor"
 )
 
 // doctorOptions say what to look at.
@@ -49,8 +32,8 @@ func (a *app) doctorCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			found := examine(cmd.Context(), o)
 			doc := struct {
-				Schema   string    `json:"schema"` // plimsoll.dev/doctor/v1
-				Findings []finding `json:"findings"`
+				Schema   string           `json:"schema"` // plimsoll.dev/doctor/v1
+				Findings []doctor.Finding `json:"findings"`
 			}{"plimsoll.dev/doctor/v1", found}
 			err := out.print(a.out, doc, func(t *table) {
 				t.header = []string{"CHECK", "STATUS", "FOUND"}
@@ -65,7 +48,7 @@ func (a *app) doctorCommand() *cobra.Command {
 				return err
 			}
 			for _, f := range found {
-				if f.Status == statusFail {
+				if f.Status == doctor.Fail {
 					return errSaid
 				}
 			}
@@ -81,76 +64,12 @@ func (a *app) doctorCommand() *cobra.Command {
 }
 
 // examine looks at everything; each check stands alone.
-func examine(ctx context.Context, o doctorOptions) []finding {
-	found := examineCgroups(o.cgroupRoot)
-	found = append(found, examineReading(o.cgroupRoot)...)
-	found = append(found, examineSockets(ctx)...)
-	found = append(found, examineData(o.data), examineServer(ctx, o.listen), examineClock(), examineUser())
-	return found
+func examine(ctx context.Context, o doctorOptions) []doctor.Finding {
+	return append(doctor.Examine(ctx, o.cgroupRoot), examineData(o.data), examineServer(ctx, o.listen), doctor.Clock(), doctor.User())
 }
 
-func examineCgroups(root string) []finding {
-	info, err := cgroup.Detect(root)
-	if err != nil {
-		return []finding{{"cgroups", statusFail, err.Error(), "mount the cgroup file system, or say where it is with --cgroup-root"}}
-	}
-	out := []finding{{"cgroups", statusOK, info.String(), ""}}
-	if info.Memory == "" {
-		out = append(out, finding{"memory controller", statusWarn, "memory of containers cannot be read", "boot with cgroup_enable=memory, or on v2 write +memory to cgroup.subtree_control"})
-	}
-	if info.PSI {
-		return append(out, finding{"pressure (PSI)", statusOK, "the kernel accounts pressure", ""})
-	}
-	return append(out, finding{"pressure (PSI)", statusWarn, "the kernel accounts no pressure: charts of it stay empty", info.PSIReason})
-}
-
-// examineReading reads everything once, as the collector does.
-func examineReading(root string) []finding {
-	n, err := names.New(names.Options{})
-	if err != nil {
-		return []finding{{"reading", statusFail, err.Error(), ""}}
-	}
-	r, err := cgroup.New(cgroup.Options{Root: root, Namer: n})
-	if err != nil {
-		return []finding{{"reading", statusFail, err.Error(), "see the finding about cgroups"}}
-	}
-	defer r.Close()
-	batch := r.Read(time.Now())
-	out := []finding{{"reading", statusOK, fmt.Sprintf("%d containers, services and cgroups, %d values in %v", len(batch.Groups), batch.Samples(), time.Since(batch.Time).Round(time.Millisecond)), ""}}
-	for _, u := range r.Unreadable() {
-		f := finding{"reading", statusWarn, fmt.Sprintf("%s of %d cgroups: %s (such as %q)", u.File, u.Count, u.Reason, u.Example), ""}
-		if u.Reason == "permission" {
-			f.Fix = "run as root, or let this user read the file"
-		}
-		out = append(out, f)
-	}
-	return out
-}
-
-func examineSockets(ctx context.Context) []finding {
-	n, err := names.New(names.Options{Sockets: names.DefaultSockets()})
-	if err != nil {
-		return []finding{{"runtime sockets", statusWarn, err.Error(), ""}}
-	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	var out []finding
-	for _, s := range n.Check(ctx) {
-		switch {
-		case s.Reachable:
-			out = append(out, finding{s.Runtime + " socket", statusOK, fmt.Sprintf("%s names %d containers", s.Path, s.Containers), ""})
-		case s.Exists:
-			out = append(out, finding{s.Runtime + " socket", statusWarn, fmt.Sprintf("%s does not answer: %s; its containers are shown by their ids", s.Path, s.Error), s.Fix})
-		}
-	}
-	if len(out) == 0 {
-		return []finding{{"runtime sockets", statusOK, "neither Docker nor podman is here", ""}}
-	}
-	return out
-}
-
-func examineData(dir string) finding {
-	f := finding{Check: "data folder", Status: statusFail}
+func examineData(dir string) doctor.Finding {
+	f := doctor.Finding{Check: "data folder", Status: doctor.Fail}
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		f.Found = err.Error()
@@ -178,16 +97,16 @@ func examineData(dir string) finding {
 	free := st.Bavail * uint64(st.Bsize)
 	f.Found = fmt.Sprintf("%s, %d MiB free", abs, free>>20)
 	if free < 2<<30 {
-		f.Status, f.Fix = statusWarn, "the history takes up to 1 GiB and some room to compact it: free some, or lower --retention-bytes"
+		f.Status, f.Fix = doctor.Warn, "the history takes up to 1 GiB and some room to compact it: free some, or lower --retention-bytes"
 		return f
 	}
-	f.Status = statusOK
+	f.Status = doctor.OK
 	return f
 }
 
 // examineServer asks a running Plimsoll for its health, or whether the port is free for one.
-func examineServer(ctx context.Context, listen string) finding {
-	f := finding{Check: "server", Status: statusOK}
+func examineServer(ctx context.Context, listen string) doctor.Finding {
+	f := doctor.Finding{Check: "server", Status: doctor.OK}
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	var lc net.ListenConfig
@@ -199,11 +118,13 @@ func examineServer(ctx context.Context, listen string) finding {
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+listen+"/readyz?verbose", nil)
 	if err != nil {
-		return finding{"server", statusFail, fmt.Sprintf("%q is no address: %v", listen, err), "give host:port with --listen"}
+		f.Status, f.Found, f.Fix = doctor.Fail, fmt.Sprintf("%q is no address: %v", listen, err), "give host:port with --listen"
+		return f
 	}
 	resp, err := (&http.Client{Timeout: 3 * time.Second}).Do(req)
 	if err != nil {
-		return finding{"server", statusFail, fmt.Sprintf("%s is taken, and what is there does not answer: %v", listen, err), "end it, or choose another address with --listen"}
+		f.Status, f.Found, f.Fix = doctor.Fail, fmt.Sprintf("%s is taken, and what is there does not answer: %v", listen, err), "end it, or choose another address with --listen"
+		return f
 	}
 	defer resp.Body.Close()
 	body := make([]byte, 4096)
@@ -213,29 +134,9 @@ func examineServer(ctx context.Context, listen string) finding {
 	case strings.Contains(text, "readyz check passed"):
 		f.Found = "Plimsoll is running at " + listen + " and well"
 	case strings.Contains(text, "readyz check failed"):
-		f.Status, f.Found, f.Fix = statusWarn, "Plimsoll is running at "+listen+" but not well: "+text, "see docs/operations.md, 'When things break'"
+		f.Status, f.Found, f.Fix = doctor.Warn, "Plimsoll is running at "+listen+" but not well: "+text, "see docs/operations.md, 'When things break'"
 	default:
-		f.Status, f.Found, f.Fix = statusFail, "something else than Plimsoll answers at "+listen, "end it, or choose another address with --listen"
+		f.Status, f.Found, f.Fix = doctor.Fail, "something else than Plimsoll answers at "+listen, "end it, or choose another address with --listen"
 	}
 	return f
-}
-
-func examineClock() finding {
-	var tx unix.Timex
-	state, err := unix.Adjtimex(&tx)
-	if err != nil {
-		return finding{"clock", statusWarn, fmt.Sprintf("cannot ask the kernel: %v", err), ""}
-	}
-	const unsynchronised = 5 // TIME_ERROR of adjtimex(2)
-	if state == unsynchronised {
-		return finding{"clock", statusWarn, "the kernel says that the clock is not synchronised", "run chrony or systemd-timesyncd; one machine alone works, several would disagree about time"}
-	}
-	return finding{"clock", statusOK, fmt.Sprintf("synchronised, error at most %v", time.Duration(tx.Maxerror)*time.Microsecond), ""}
-}
-
-func examineUser() finding {
-	if os.Geteuid() == 0 {
-		return finding{"user", statusOK, "root: reads everything, and gives each replica a cgroup; Linux, " + runtime.GOARCH, ""}
-	}
-	return finding{"user", statusOK, fmt.Sprintf("uid %d: reads what is open to all; replicas of process services are measured by process, without a cgroup each", os.Geteuid()), ""}
 }

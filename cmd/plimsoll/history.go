@@ -11,85 +11,105 @@ import (
 
 // historyOptions say where the history is kept.
 type historyOptions struct {
-	data           string
-	retention      days
-	retentionBytes quantity
-	influx         influxOptions
-	remote         remoteOptions
-	queueBytes     quantity
-	queueAge       days
-	queueSync      time.Duration
+	data     string // folder of the embedded store and of queues
+	embedded wiring.Embedded
+	queue    wiring.Queue
+	influx   influxOptions
+	remote   wiring.Remote
 }
+
+// remoteFlags are the flags by which an engine is found.
+var remoteFlags = dial.Flags{Address: "--remote-url", CAFile: "--remote-ca-file", TokenFile: "--remote-token-file"}
 
 // flags adds the flags of a process that keeps history.
 func (o *historyOptions) flags(f *pflag.FlagSet) {
-	o.retention, o.retentionBytes = days(15*24*time.Hour), quantity(1<<30)
+	o.embedded = wiring.Embedded{Retention: 15 * 24 * time.Hour, MaxBytes: 1 << 30}
 	f.StringVar(&o.data, "data", "./plimsoll-data", "folder of the history, or of the queue before InfluxDB")
-	f.Var(&o.retention, "retention", "how long history is kept, such as 15d or 36h")
-	f.Var(&o.retentionBytes, "retention-bytes", "how much the embedded store may take, such as 1Gi")
+	f.Var((*days)(&o.embedded.Retention), "retention", "how long history is kept, such as 15d or 36h")
+	f.Var((*quantity)(&o.embedded.MaxBytes), "retention-bytes", "how much the embedded store may take, such as 1Gi")
 	o.influx.flags(f)
-	o.remote.flags(f)
+	f.StringVar(&o.remote.URL, "remote-url", "", "keep the history in a remote-write engine (Prometheus, Mimir, VictoriaMetrics), such as http://127.0.0.1:9090/api/v1/write")
+	f.StringVar(&o.remote.QueryURL, "remote-query-url", "", "where that engine answers PromQL; made of --remote-url if empty")
+	f.StringVar(&o.remote.Login.TokenFile, "remote-token-file", "", "file with user:password, or a bearer token, for the engine")
+	f.StringVar(&o.remote.Login.CAFile, "remote-ca-file", "", "PEM file with the certificate authority of the engine")
+	o.remote.Login.Flags = remoteFlags
 	o.queueFlags(f)
 }
 
 func (o *historyOptions) queueFlags(f *pflag.FlagSet) {
-	o.queueBytes, o.queueAge = quantity(1<<30), days(7*24*time.Hour)
-	f.Var(&o.queueBytes, "queue-max-bytes", "how much the queue may take on disk; past it the oldest is dropped and counted")
-	f.Var(&o.queueAge, "queue-max-age", "how old what is queued may become")
-	f.DurationVar(&o.queueSync, "queue-sync", time.Second, "how long a record may wait for fsync; 0 waits for it each time")
+	o.queue.MaxBytes, o.queue.MaxAge = 1<<30, 7*24*time.Hour
+	f.Var((*quantity)(&o.queue.MaxBytes), "queue-max-bytes", "how much the queue may take on disk; past it the oldest is dropped and counted")
+	f.Var((*days)(&o.queue.MaxAge), "queue-max-age", "how old what is queued may become")
+	f.DurationVar(&o.queue.SyncEvery, "queue-sync", time.Second, "how long a record may wait for fsync; 0 waits for it each time")
 }
 
+// validate checks the flags, and settles what follows from several.
 func (o *historyOptions) validate() error {
 	switch {
 	case o.data == "":
 		return usagef(`--data "": want a folder`)
-	case o.retention < days(2*time.Hour):
-		return usagef("--retention %q: want at least 2h", o.retention.String())
-	case o.retentionBytes < 64<<20:
-		return usagef("--retention-bytes %q: want at least 64Mi", o.retentionBytes.String())
+	case o.embedded.Retention < 2*time.Hour:
+		return usagef("--retention %q: want at least 2h", (*days)(&o.embedded.Retention))
+	case o.embedded.MaxBytes < 64<<20:
+		return usagef("--retention-bytes %q: want at least 64Mi", (*quantity)(&o.embedded.MaxBytes))
 	}
 	if err := o.validateQueue(); err != nil {
 		return err
 	}
-	if o.influx.url != "" && o.remote.url != "" {
+	if o.influx.Conn.URL != "" && o.remote.URL != "" {
 		return usagef("--influx-url and --remote-url both say where the history is: give one")
 	}
-	if err := o.remote.validate(); err != nil {
+	if err := o.validateRemote(); err != nil {
 		return err
 	}
 	return o.influx.validate()
 }
 
+func (o *historyOptions) validateRemote() error {
+	if o.remote.URL == "" {
+		if o.remote.QueryURL+o.remote.Login.TokenFile+o.remote.Login.CAFile != "" {
+			return usagef("--remote-query-url, --remote-token-file and --remote-ca-file need --remote-url")
+		}
+		return nil
+	}
+	err := remoteFlags.Check(o.remote.URL)
+	if err == nil && o.remote.QueryURL != "" {
+		err = dial.Flags{Address: "--remote-query-url", TokenFile: remoteFlags.TokenFile}.Check(o.remote.QueryURL)
+	}
+	if err != nil {
+		return wrongUsage(err)
+	}
+	return nil
+}
+
 func (o *historyOptions) validateQueue() error {
 	switch {
-	case o.queueBytes < 32<<20:
-		return usagef("--queue-max-bytes %q: want at least 32Mi", o.queueBytes.String())
-	case o.queueAge < days(time.Minute):
-		return usagef("--queue-max-age %q: want at least 1m", o.queueAge.String())
-	case o.queueSync < 0 || o.queueSync > time.Minute:
-		return usagef("--queue-sync %q: want 0 to 1m", o.queueSync)
+	case o.queue.MaxBytes < 32<<20:
+		return usagef("--queue-max-bytes %q: want at least 32Mi", (*quantity)(&o.queue.MaxBytes))
+	case o.queue.MaxAge < time.Minute:
+		return usagef("--queue-max-age %q: want at least 1m", (*days)(&o.queue.MaxAge))
+	case o.queue.SyncEvery < 0 || o.queue.SyncEvery > time.Minute:
+		return usagef("--queue-sync %q: want 0 to 1m", o.queue.SyncEvery)
 	}
 	return nil
 }
 
 // store is the history that the flags ask for.
 func (o *historyOptions) store() wiring.History {
-	embedded := wiring.Embedded{Dir: o.data, Retention: time.Duration(o.retention), MaxBytes: int64(o.retentionBytes)}
+	o.embedded.Dir, o.queue.Dir = o.data, o.data
 	switch {
-	case o.influx.url != "":
+	case o.influx.Conn.URL != "":
 		return o.influxStore(true)
-	case o.remote.url != "":
-		login := dial.Options{Flags: remoteFlags, CAFile: o.remote.caFile, TokenFile: o.remote.tokenFile}
-		return wiring.Remote{URL: o.remote.url, QueryURL: o.remote.queryURL, Login: login, Queue: o.queue(), Decisions: embedded}
+	case o.remote.URL != "":
+		o.remote.Queue, o.remote.Decisions = o.queue, o.embedded
+		return o.remote
 	}
-	return embedded
+	return o.embedded
 }
 
 // influxStore is InfluxDB as the history; rollsUp says whether this process sums up there what comes late.
 func (o *historyOptions) influxStore(rollsUp bool) wiring.Influx {
-	return wiring.Influx{Conn: o.influx.conn(), Encoder: o.influx.encoder(), Retention: time.Duration(o.retention), LateQuiet: o.influx.lateQuiet, RollsUp: rollsUp, Queue: o.queue()}
-}
-
-func (o *historyOptions) queue() wiring.Queue {
-	return wiring.Queue{Dir: o.data, MaxBytes: int64(o.queueBytes), MaxAge: time.Duration(o.queueAge), SyncEvery: o.queueSync}
+	out := o.influx.Influx
+	out.Retention, out.RollsUp, out.Queue = o.embedded.Retention, rollsUp, o.queue
+	return out
 }

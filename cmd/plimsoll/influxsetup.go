@@ -31,7 +31,7 @@ for, roll-ups of an hour and a day, the mapping by which InfluxQL finds a bucket
 		Example: "  plimsoll influx setup --influx-url http://127.0.0.1:8086 --influx-bucket plimsoll --dry-run",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if o.url == "" {
+			if o.Conn.URL == "" {
 				return usagef("give the server with --influx-url, such as http://127.0.0.1:8086")
 			}
 			if err := o.validate(); err != nil {
@@ -39,7 +39,7 @@ for, roll-ups of an hour and a day, the mapping by which InfluxQL finds a bucket
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 			defer cancel()
-			conn, err := influx.NewConn(o.conn())
+			conn, err := influx.NewConn(o.Conn)
 			if err != nil {
 				return wrongUsage(err)
 			}

@@ -10,30 +10,27 @@ import (
 )
 
 // readingOptions say how this machine is read, by run and by collector.
-type readingOptions struct {
-	name, cgroupRoot string
-	interval, fast   time.Duration
-}
+type readingOptions struct{ node wiring.Node }
 
 func (o *readingOptions) flags(f *pflag.FlagSet) {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "localhost"
 	}
-	f.StringVar(&o.name, "node", host, "this machine's name in labels")
-	f.StringVar(&o.cgroupRoot, "cgroup-root", "/sys/fs/cgroup", "where cgroups are mounted")
-	f.DurationVar(&o.interval, "interval", 10*time.Second, "time between full readings, which go to the history")
-	f.DurationVar(&o.fast, "fast-interval", time.Second, "time between fast readings of CPU and memory")
+	f.StringVar(&o.node.Name, "node", host, "this machine's name in labels")
+	f.StringVar(&o.node.CgroupRoot, "cgroup-root", "/sys/fs/cgroup", "where cgroups are mounted")
+	f.DurationVar(&o.node.Interval, "interval", 10*time.Second, "time between full readings, which go to the history")
+	f.DurationVar(&o.node.Fast, "fast-interval", time.Second, "time between fast readings of CPU and memory")
 }
 
 func (o *readingOptions) validate() error {
-	if err := validInterval(o.interval); err != nil {
+	if err := validInterval(o.node.Interval); err != nil {
 		return err
 	}
 	switch {
-	case o.fast < 200*time.Millisecond || o.fast > o.interval:
-		return usagef("--fast-interval %q: want 200ms to --interval (%q)", o.fast, o.interval)
-	case o.name == "":
+	case o.node.Fast < 200*time.Millisecond || o.node.Fast > o.node.Interval:
+		return usagef("--fast-interval %q: want 200ms to --interval (%q)", o.node.Fast, o.node.Interval)
+	case o.node.Name == "":
 		return usagef(`--node "": want a name`)
 	}
 	return nil
@@ -44,9 +41,4 @@ func validInterval(d time.Duration) error {
 		return usagef("--interval %q: want 1s to 10m", d)
 	}
 	return nil
-}
-
-// node is the part that reads this machine.
-func (o *readingOptions) node() wiring.Node {
-	return wiring.Node{Name: o.name, CgroupRoot: o.cgroupRoot, Interval: o.interval, Fast: o.fast}
 }

@@ -19,8 +19,7 @@ type runOptions struct {
 	historyOptions
 	readingOptions
 	doorOptions
-	policies string
-	demo     bool
+	scaling wiring.Scaling
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -36,9 +35,9 @@ SIGHUP reads the policies file again; SIGTERM ends everything, replicas included
 			if err := o.validate(); err != nil {
 				return err
 			}
-			role := wiring.Machine{History: o.store(), Serving: wiring.Serving{Interval: o.interval, Fast: o.fast},
-				Scaling: wiring.Scaling{Policies: o.policies, Demo: o.demo, Data: o.data}, Node: o.node()}
-			return a.serve(cmd.Context(), role, o.doorOptions, o.name, o.data)
+			o.scaling.Data = o.data
+			role := wiring.Machine{History: o.store(), Serving: wiring.Serving{Interval: o.node.Interval, Fast: o.node.Fast}, Scaling: o.scaling, Node: o.node}
+			return a.serve(cmd.Context(), role, o.doorOptions, o.node.Name, o.data)
 		},
 	}
 	o.flags(cmd.Flags())
@@ -49,8 +48,8 @@ func (o *runOptions) flags(f *pflag.FlagSet) {
 	o.historyOptions.flags(f)
 	o.readingOptions.flags(f)
 	o.doorOptions.flags(f)
-	f.StringVar(&o.policies, "policies", "", "YAML file with services and scaling policies")
-	f.BoolVar(&o.demo, "demo", false, "also run a demo service under a changing load, and scale it")
+	f.StringVar(&o.scaling.Policies, "policies", "", "YAML file with services and scaling policies")
+	f.BoolVar(&o.scaling.Demo, "demo", false, "also run a demo service under a changing load, and scale it")
 }
 
 func (o *runOptions) validate() error {

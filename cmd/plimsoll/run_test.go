@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"plimsoll.dev/plimsoll/aggregator/api"
+	"plimsoll.dev/plimsoll/collector/doctor"
 	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
@@ -249,7 +250,7 @@ func TestRunRefusesWhatCannotWork(t *testing.T) {
 
 func TestDoctorFindsAnythingAtAll(t *testing.T) {
 	got := call(t, nil, "", "doctor", "-o", "json", "--data", t.TempDir(), "--listen", "127.0.0.1:0")
-	var doc struct{ Findings []finding }
+	var doc struct{ Findings []doctor.Finding }
 	if err := json.Unmarshal([]byte(got.out), &doc); err != nil {
 		t.Fatalf("%v: %s", err, got.out)
 	}

@@ -6,9 +6,9 @@ import (
 
 	"plimsoll.dev/plimsoll/aggregator/live"
 	"plimsoll.dev/plimsoll/autoscaler"
+	"plimsoll.dev/plimsoll/autoscaler/demo"
 	"plimsoll.dev/plimsoll/autoscaler/policyfile"
 	services "plimsoll.dev/plimsoll/autoscaler/process"
-	"plimsoll.dev/plimsoll/cmd/plimsoll/demo"
 	"plimsoll.dev/plimsoll/internal/serve"
 )
 
