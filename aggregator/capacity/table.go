@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+
+	"plimsoll.dev/plimsoll/internal/table"
 )
 
 // column is one column of a report's rows: its names in both styles, and its cell. A nil number is "-" for people, and nothing in CSV.
@@ -14,8 +16,8 @@ type column[T any] struct {
 }
 
 // lay makes a table of rows.
-func lay[T any](s Style, columns []column[T], rows []T) Table {
-	t := Table{Rows: make([][]string, len(rows))}
+func lay[T any](s Style, columns []column[T], rows []T) *table.Table {
+	t := &table.Table{Rows: make([][]string, len(rows))}
 	for i := range rows {
 		t.Rows[i] = []string{}
 	}
@@ -27,7 +29,7 @@ func lay[T any](s Style, columns []column[T], rows []T) Table {
 		if name == "" {
 			continue
 		}
-		t.Columns = append(t.Columns, Column{name, c.wide})
+		t.Columns = append(t.Columns, table.Column{Name: name, Wide: c.wide})
 		for i := range rows {
 			t.Rows[i] = append(t.Rows[i], c.cell(&rows[i], s))
 		}
@@ -66,7 +68,7 @@ var resources = [...]struct {
 }{{"CPU", "cpu", "cores", coresUnit}, {"MEM", "memory", "bytes", bytesUnit}}
 
 // Table gives the scopes as header and rows, and the notes as lines.
-func (r *CapacityReport) Table(style Style) Table {
+func (r *CapacityReport) Table(style Style) *table.Table {
 	columns := []column[Scope]{
 		words("SCOPE", "level", false, func(s *Scope) string { return s.Level }),
 		words("NAME", "name", false, func(s *Scope) string { return s.Name }),
@@ -118,13 +120,13 @@ func (r *CapacityReport) Table(style Style) Table {
 	t := lay(style, columns, r.Scopes)
 	if style == People {
 		if len(r.Scopes) > 0 && r.Scopes[0].Level == ClusterLevel {
-			t.Lines = append(t.Lines, r.Scopes[0].sentence())
+			t.Say(r.Scopes[0].sentence())
 		}
-		t.Lines = append(t.Lines, window(r.Start, r.End))
+		t.Say(window(r.Start, r.End))
 		if len(r.Scopes) > 0 {
-			t.Lines = append(t.Lines, "CPU: "+r.Scopes[0].CPU.Trend.Text, "Memory: "+r.Scopes[0].Memory.Trend.Text)
+			t.Say("CPU: "+r.Scopes[0].CPU.Trend.Text, "Memory: "+r.Scopes[0].Memory.Trend.Text)
 		}
-		t.Lines = append(t.Lines, r.Notes...)
+		t.Say(r.Notes...)
 	}
 	return t
 }
@@ -159,7 +161,7 @@ func window(start, end time.Time) string {
 }
 
 // Table gives the nodes as header and rows, and the answer and the notes as lines.
-func (r *FitReport) Table(style Style) Table {
+func (r *FitReport) Table(style Style) *table.Table {
 	t := lay(style, []column[NodeFit]{
 		words("NODE", "node", false, func(f *NodeFit) string { return f.Node }),
 		{"FIT", "fit", false, func(f *NodeFit, s Style) string {

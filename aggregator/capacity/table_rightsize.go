@@ -3,10 +3,12 @@ package capacity
 import (
 	"fmt"
 	"strings"
+
+	"plimsoll.dev/plimsoll/internal/table"
 )
 
 // Table gives the advice as header and rows, and the totals and notes as lines.
-func (r *RightsizeReport) Table(style Style) Table {
+func (r *RightsizeReport) Table(style Style) *table.Table {
 	columns := []column[Advice]{
 		words("NAMESPACE", "namespace", false, func(a *Advice) string { return a.Namespace }),
 		words("KIND", "kind", true, func(a *Advice) string { return a.Kind }),

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"plimsoll.dev/plimsoll/internal/table"
 )
 
 func TestTables(t *testing.T) {
@@ -12,9 +14,9 @@ func TestTables(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, table := range map[string]func(Style) Table{"capacity": fixtureCapacity().Table, "machine": fixtureMachine().Table, "fit": fit.Table, "rightsize": fixtureRightsize().Table} {
+	for name, of := range map[string]func(Style) *table.Table{"capacity": fixtureCapacity().Table, "machine": fixtureMachine().Table, "fit": fit.Table, "rightsize": fixtureRightsize().Table} {
 		for _, style := range []Style{People, Raw} {
-			x := table(style)
+			x := of(style)
 			if len(x.Rows) == 0 || len(x.Lines) == 0 == (style == People) {
 				t.Errorf("%s: %d rows, %d lines in style %d", name, len(x.Rows), len(x.Lines), style)
 			}
@@ -40,7 +42,7 @@ func TestTables(t *testing.T) {
 }
 
 func TestTableCells(t *testing.T) {
-	f := func(x Table, row int, column, want string) {
+	f := func(x *table.Table, row int, column, want string) {
 		t.Helper()
 		for i, c := range x.Columns {
 			if c.Name == column {

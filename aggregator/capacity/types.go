@@ -273,16 +273,3 @@ const (
 	People Style = iota // 1250m, 512Mi, 31%
 	Raw                 // base units, for CSV: 1.25, 536870912, 0.31
 )
-
-// Table is a report as header and rows.
-type Table struct {
-	Columns []Column
-	Rows    [][]string // as many cells each as there are columns
-	Lines   []string   // sentences that people read beside it: the answer, then notes; none in style Raw
-}
-
-// Column is the head of a table's column.
-type Column struct {
-	Name string // "P95 CPU"; in style Raw "cpu_p95_cores"
-	Wide bool   // only for -o wide and CSV
-}

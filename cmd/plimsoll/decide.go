@@ -8,6 +8,7 @@ import (
 
 	"plimsoll.dev/plimsoll/autoscaler/policy"
 	"plimsoll.dev/plimsoll/autoscaler/policy/casefile"
+	"plimsoll.dev/plimsoll/internal/table"
 )
 
 func (a *app) decideCommand() *cobra.Command {
@@ -53,5 +54,5 @@ func (a *app) printDecision(out output, d policy.Decision) error {
 		_, err = fmt.Fprintf(a.out, "---\n%s", raw)
 		return err
 	}
-	return out.print(a.out, d, func(t *table) { t.lines = d.Lines(string(d.Action)) })
+	return out.print(a.out, d, func() *table.Table { return &table.Table{Lines: d.Lines(string(d.Action))} })
 }

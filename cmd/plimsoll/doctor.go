@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"plimsoll.dev/plimsoll/collector/doctor"
+	"plimsoll.dev/plimsoll/internal/table"
 )
 
 // doctorOptions say what to look at.
@@ -35,14 +36,15 @@ func (a *app) doctorCommand() *cobra.Command {
 				Schema   string           `json:"schema"` // plimsoll.dev/doctor/v1
 				Findings []doctor.Finding `json:"findings"`
 			}{"plimsoll.dev/doctor/v1", found}
-			err := out.print(a.out, doc, func(t *table) {
-				t.header = []string{"CHECK", "STATUS", "FOUND"}
+			err := out.print(a.out, doc, func() *table.Table {
+				t := table.New("CHECK", "STATUS", "FOUND")
 				for _, f := range found {
-					t.rows = append(t.rows, []string{f.Check, strings.ToUpper(f.Status), f.Found})
+					t.Add(f.Check, strings.ToUpper(f.Status), f.Found)
 					if f.Fix != "" {
-						t.rows = append(t.rows, []string{"", "", "fix: " + f.Fix})
+						t.Add("", "", "fix: "+f.Fix)
 					}
 				}
+				return t
 			})
 			if err != nil {
 				return err

@@ -11,6 +11,7 @@ import (
 
 	"plimsoll.dev/plimsoll/aggregator/api"
 	"plimsoll.dev/plimsoll/autoscaler/policy"
+	"plimsoll.dev/plimsoll/internal/table"
 )
 
 func (a *app) explainCommand() *cobra.Command {
@@ -102,11 +103,13 @@ func (a *app) explainTarget(cmd *cobra.Command, c *client, out *output, target s
 	if len(list.Items) == 0 {
 		return fmt.Errorf("there is no %s for %q: no policy names it, or it is too new ('plimsoll top workloads' lists what is scaled)", what, target)
 	}
-	return out.print(a.out, list, func(t *table) {
+	return out.print(a.out, list, func() *table.Table {
+		t := table.New()
 		for _, d := range list.Items {
 			head := fmt.Sprintf("%s  %s/%s", d.Time.Local().Format(time.DateTime), d.Namespace, d.Name)
-			t.lines = append(append(t.lines, policy.Logged(d).Lines(head)...), "")
+			t.Say(append(policy.Logged(d).Lines(head), "")...)
 		}
+		return t
 	})
 }
 
@@ -115,14 +118,14 @@ func (a *app) explainMissing(cmd *cobra.Command, c *client, out *output) error {
 	if err := c.Get(cmd.Context(), "/plimsoll/v1/missing", &m); err != nil {
 		return err
 	}
-	return out.print(a.out, m, func(t *table) {
+	return out.print(a.out, m, func() *table.Table {
 		if len(m.Items) == 0 {
-			t.lines = []string{"Nothing is missing: everything that was found has current values."}
-			return
+			return &table.Table{Lines: []string{"Nothing is missing: everything that was found has current values."}}
 		}
-		t.header = []string{"LEVEL", "NAME", "SINCE", "REASON", "DETAIL"}
+		t := table.New("LEVEL", "NAME", "SINCE", "REASON", "DETAIL")
 		for _, i := range m.Items {
-			t.rows = append(t.rows, []string{i.Level, i.Title, m.Time.Sub(i.Since).Round(time.Second).String() + " ago", i.Reason, i.Detail})
+			t.Add(i.Level, i.Title, m.Time.Sub(i.Since).Round(time.Second).String()+" ago", i.Reason, i.Detail)
 		}
+		return t
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"plimsoll.dev/plimsoll/internal/store/influx"
+	"plimsoll.dev/plimsoll/internal/table"
 )
 
 func (a *app) influxCommand() *cobra.Command {
@@ -104,22 +105,23 @@ func (a *app) influxSetup(ctx context.Context, setup *influx.Setup, out output, 
 	for _, t := range result.Tokens {
 		doc.Tokens[t.Role] = t.Value
 	}
-	perr := out.print(a.out, doc, func(t *table) {
-		t.lines = append([]string{doc.Server}, doc.Notes...)
-		t.header = []string{"STATE", "WHAT", "NOTE"}
+	perr := out.print(a.out, doc, func() *table.Table {
+		t := table.New("STATE", "WHAT", "NOTE")
+		t.Say(append([]string{doc.Server}, doc.Notes...)...)
 		for _, s := range doc.Steps {
 			note := strings.TrimPrefix(s.Error, "cannot make "+s.What+": ")
 			if note == "" {
 				note = s.Change
 			}
-			t.rows = append(t.rows, []string{s.State, s.What, note})
+			t.Add(s.State, s.What, note)
 			if dryRun && s.Request != "" {
-				t.rows = append(t.rows, []string{"", "  " + shorten(s.Request, 120), ""})
+				t.Add("", "  "+shorten(s.Request, 120), "")
 			}
 		}
 		for role, value := range doc.Tokens {
-			t.rows = append(t.rows, []string{"token", role, value})
+			t.Add("token", role, value)
 		}
+		return t
 	})
 	if perr != nil {
 		return perr

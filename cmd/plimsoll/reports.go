@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"plimsoll.dev/plimsoll/aggregator/capacity"
+	"plimsoll.dev/plimsoll/internal/table"
 )
 
 // reportOptions are the flags that the reports share.
@@ -41,7 +42,7 @@ func (o *reportOptions) flags(cmd *cobra.Command) {
 
 // tabled is a report that can be shown as a table.
 type tabled interface {
-	Table(style capacity.Style) capacity.Table
+	Table(style capacity.Style) *table.Table
 }
 
 // report asks for a report, decodes it into r, and writes it as the flags say. shown says what of it; nil: all.
@@ -86,27 +87,17 @@ func (o *reportOptions) write(b *strings.Builder, r tabled, shown func() tabled)
 	if shown != nil {
 		r = shown()
 	}
-	return o.out.print(b, r, func(t *table) {
-		style := capacity.People
+	return o.out.print(b, r, func() *table.Table {
 		if o.out.format == "csv" {
-			style = capacity.Raw
+			return r.Table(capacity.Raw)
 		}
-		from := r.Table(style)
-		t.rows = from.Rows
-		for _, c := range from.Columns {
-			if c.Wide {
-				c.Name = wideOnly + c.Name
-			}
-			t.header = append(t.header, c.Name)
-		}
-		if style == capacity.Raw {
-			return
-		}
-		if t.lines = lines; len(t.rows) == 0 {
-			t.header = nil
+		t := r.Table(capacity.People)
+		if t.Lines = lines; len(t.Rows) == 0 {
+			t.Columns = nil
 		} else if len(lines) > 0 {
-			t.lines = append(t.lines, "")
+			t.Say("")
 		}
+		return t
 	})
 }
 

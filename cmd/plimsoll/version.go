@@ -6,6 +6,8 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"plimsoll.dev/plimsoll/internal/table"
 )
 
 // version and commit are set by the linker (-X main.version=...); without it the module's own build information is used.
@@ -47,8 +49,8 @@ func (a *app) versionCommand() *cobra.Command {
 		Use: "version", Short: "Print version, commit, Go and platform",
 		RunE: func(*cobra.Command, []string) error {
 			b := thisBuild()
-			return out.print(a.out, b, func(t *table) {
-				t.lines = append(t.lines, fmt.Sprintf("plimsoll %s (commit %s, %s, %s)", b.Version, b.Commit, b.Go, b.Platform))
+			return out.print(a.out, b, func() *table.Table {
+				return &table.Table{Lines: []string{fmt.Sprintf("plimsoll %s (commit %s, %s, %s)", b.Version, b.Commit, b.Go, b.Platform)}}
 			})
 		},
 	}

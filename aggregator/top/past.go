@@ -1,4 +1,4 @@
-package main
+package top
 
 import (
 	"cmp"
@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"plimsoll.dev/plimsoll/aggregator/api"
+	"plimsoll.dev/plimsoll/internal/table"
 )
 
 // usage is one line of top over a stretch of the past.
@@ -19,29 +20,21 @@ type usage struct {
 	Memory *float64          `json:"memory"` // highest working set in it, bytes
 }
 
-// over says for each kind of top which labels tell its things apart, and at which level they are measured.
-type over struct {
+// past says which labels tell the things of a kind apart in the history, and at which level they are measured.
+type past struct {
 	prefix  string
 	by      []string
 	headers []string
 }
 
-var overs = map[string]over{
-	"nodes":      {"node", []string{"node"}, []string{"NAME"}},
-	"pods":       {"container", []string{"namespace", "pod"}, []string{"NAMESPACE", "NAME"}},
-	"containers": {"container", []string{"namespace", "pod", "container"}, []string{"NAMESPACE", "POD", "NAME"}},
-	"workloads":  {"container", []string{"namespace", "workload_kind", "workload"}, []string{"NAMESPACE", "KIND", "NAME"}},
-}
-
-// topOver shows mean CPU and highest memory over the newest stretch of the history, from whatever store keeps it.
-func topOver(ctx context.Context, a *app, o *topOptions, from source, kind string) error {
-	v := overs[kind]
-	end := time.Now()
+// show gives mean CPU and highest memory over the newest stretch of the history, from whatever store keeps it.
+func (v past) show(ctx context.Context, from Source, o Options) (List, error) {
+	end, start := o.Now, o.Now.Add(-o.Over)
 	rows := map[string]*usage{}
 	ask := func(metric, function string, fill func(u *usage, v *float64)) error {
-		p := url.Values{"metric": {v.prefix + metric}, "func": {function}, "start": {unixText(end.Add(-o.over))}, "end": {unixText(end)}, "by": {strings.Join(v.by, ",")}}
-		if o.namespace != "" {
-			p.Set("namespace", o.namespace)
+		p := url.Values{"metric": {v.prefix + metric}, "func": {function}, "start": {unixText(start)}, "end": {unixText(end)}, "by": {strings.Join(v.by, ",")}}
+		if o.Namespace != "" {
+			p.Set("namespace", o.Namespace)
 		}
 		var list api.SeriesList
 		if err := from.Get(ctx, "/plimsoll/v1/series?"+p.Encode(), &list); err != nil {
@@ -60,36 +53,35 @@ func topOver(ctx context.Context, a *app, o *topOptions, from source, kind strin
 		return nil
 	}
 	if err := ask("_cpu_usage_seconds_total", "rate", func(u *usage, v *float64) { u.CPU = v }); err != nil {
-		return err
+		return List{}, err
 	}
 	if err := ask("_memory_working_set_bytes", "max", func(u *usage, v *float64) { u.Memory = v }); err != nil {
-		return err
+		return List{}, err
 	}
 	doc := struct {
 		Schema string    `json:"schema"` // plimsoll.dev/top/v1
 		Start  time.Time `json:"start"`
 		End    time.Time `json:"end"`
 		Items  []*usage  `json:"items"`
-	}{"plimsoll.dev/top/v1", end.Add(-o.over).UTC(), end.UTC(), make([]*usage, 0, len(rows))}
+	}{"plimsoll.dev/top/v1", start.UTC(), end.UTC(), make([]*usage, 0, len(rows))}
 	for _, r := range rows {
 		doc.Items = append(doc.Items, r)
 	}
 	slices.SortFunc(doc.Items, func(a, b *usage) int { return cmp.Compare(v.key(a.Labels), v.key(b.Labels)) })
-	order(doc.Items, cmp.Or(o.sortBy, "cpu"), func(u *usage) *float64 { return u.CPU }, func(u *usage) *float64 { return u.Memory }, func(u *usage) string { return v.key(u.Labels) })
-	return o.out.print(a.out, doc, func(t *table) {
-		t.header = append(slices.Clone(v.headers), "CPU(mean)", "MEMORY(max)")
-		for _, u := range doc.Items {
-			row := []string{}
-			for _, name := range v.by {
-				row = append(row, u.Labels[name])
-			}
-			t.rows = append(t.rows, append(row, cores(u.CPU), mebibytes(u.Memory)))
+	order(doc.Items, cmp.Or(o.SortBy, "cpu"), func(u *usage) *float64 { return u.CPU }, func(u *usage) *float64 { return u.Memory }, func(u *usage) string { return v.key(u.Labels) })
+	t := table.New(append(slices.Clone(v.headers), "CPU(mean)", "MEMORY(max)")...)
+	for _, u := range doc.Items {
+		row := []string{}
+		for _, name := range v.by {
+			row = append(row, u.Labels[name])
 		}
-	})
+		t.Add(append(row, cores(u.CPU), mebibytes(u.Memory))...)
+	}
+	return List{doc, t}, nil
 }
 
 // key joins the labels that tell things apart.
-func (v over) key(labels map[string]string) string {
+func (v past) key(labels map[string]string) string {
 	s := ""
 	for _, name := range v.by {
 		s += labels[name] + "\x00"

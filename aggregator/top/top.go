@@ -1,0 +1,208 @@
+// Package top shows what nodes, pods, containers and workloads use, now or over a stretch of the history, like kubectl top: lists of
+// the public API, filtered, sorted and summed up, as documents and as tables.
+package top
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"plimsoll.dev/plimsoll/aggregator/api"
+	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/table"
+)
+
+// Source answers paths of the public API.
+type Source interface {
+	Get(ctx context.Context, path string, v any) error
+}
+
+// Options say what is shown, and how.
+type Options struct {
+	Namespace string // "": all
+	SortBy    string // cpu, memory, name; "": what fits the kind
+	// Over is how much of the history is summed up instead of now, up to Now.
+	Over time.Duration
+	Now  time.Time
+}
+
+// List is what is shown.
+type List struct {
+	Document any
+	Table    *table.Table
+}
+
+// Kind is what can be shown.
+type Kind struct {
+	Name, Short string
+	now         func(context.Context, Source, Options) (List, error)
+	past        past
+}
+
+// Kinds are all there are.
+var Kinds = [...]Kind{
+	{"nodes", "Machines: CPU, memory, pressure", nodes, past{"node", []string{"node"}, []string{"NAME"}}},
+	{"pods", "Pods, units and replicas", pods, past{"container", []string{"namespace", "pod"}, []string{"NAMESPACE", "NAME"}}},
+	{"containers", "Containers, what hurts first", containers, past{"container", []string{"namespace", "pod", "container"}, []string{"NAMESPACE", "POD", "NAME"}}},
+	{"workloads", "Deployments, services and other owners of pods", workloads, past{"container", []string{"namespace", "workload_kind", "workload"}, []string{"NAMESPACE", "KIND", "NAME"}}},
+}
+
+// Show asks for what there is.
+func (k Kind) Show(ctx context.Context, from Source, o Options) (List, error) {
+	if o.Over > 0 {
+		return k.past.show(ctx, from, o)
+	}
+	return k.now(ctx, from, o)
+}
+
+// order sorts rows as is asked for; values that are not known come last.
+func order[T any](rows []T, by string, cpu, memory func(T) *float64, name func(T) string) {
+	down := func(a, b *float64) int {
+		switch {
+		case a == nil && b == nil:
+			return 0
+		case a == nil:
+			return 1
+		case b == nil:
+			return -1
+		}
+		return cmp.Compare(*b, *a)
+	}
+	slices.SortStableFunc(rows, func(a, b T) int {
+		switch by {
+		case "cpu":
+			return down(cpu(a), cpu(b))
+		case "memory":
+			return down(memory(a), memory(b))
+		case "name":
+			return cmp.Compare(name(a), name(b))
+		}
+		return 0
+	})
+}
+
+func nodes(ctx context.Context, from Source, o Options) (List, error) {
+	var list api.NodeList
+	if err := from.Get(ctx, "/plimsoll/v1/nodes", &list); err != nil {
+		return List{}, err
+	}
+	order(list.Items, o.SortBy, func(n api.Node) *float64 { return n.CPU }, func(n api.Node) *float64 { return n.WorkingSet }, func(n api.Node) string { return n.Name })
+	t := table.New("NAME", "CPU(cores)", "CPU(%)", "MEMORY(bytes)", "MEMORY(%)", "CPU PRESSURE", "+LOAD1", "+MEMORY PRESSURE", "+IO PRESSURE", "+DISK FREE", "CONTAINERS", "STATE")
+	for _, n := range list.Items {
+		t.Add(n.Name, cores(n.CPU), share(n.CPU, n.Cores), mebibytes(n.WorkingSet), share(n.WorkingSet, n.Memory), percent(n.CPUPressure),
+			count(n.Load1), percent(n.MemoryPressure), percent(n.IOPressure), mebibytes(n.DiskFree), fmt.Sprint(n.Containers), stateOf(n.Gap))
+	}
+	return List{list, t}, nil
+}
+
+// stateOf says since when and why there are no values.
+func stateOf(g *cluster.Gap) string {
+	if g == nil {
+		return "ok"
+	}
+	return fmt.Sprintf("%s since %s: %s", g.Reason, g.Since.Local().Format(time.DateTime), g.Detail)
+}
+
+// allContainers asks for all of them, in the order of what hurts.
+func allContainers(ctx context.Context, from Source, o Options) (list api.ContainerList, err error) {
+	if err := from.Get(ctx, "/plimsoll/v1/containers?limit=10000", &list); err != nil {
+		return list, err
+	}
+	list.Items = slices.DeleteFunc(list.Items, func(c api.Container) bool { return o.Namespace != "" && c.Namespace != o.Namespace })
+	order(list.Items, o.SortBy, func(c api.Container) *float64 { return c.CPU }, func(c api.Container) *float64 { return c.WorkingSet }, func(c api.Container) string { return c.Title })
+	return list, nil
+}
+
+func containers(ctx context.Context, from Source, o Options) (List, error) {
+	list, err := allContainers(ctx, from, o)
+	t := table.New("NAMESPACE", "POD", "NAME", "CPU(cores)", "MEMORY(bytes)", "MEMORY(%)", "THROTTLED", "CPU PRESSURE", "OOM KILLS", "+RUNTIME", "+READ", "+WRITTEN", "+RECEIVED", "+SENT", "+ID", "WHY")
+	for _, c := range list.Items {
+		t.Add(c.Namespace, c.Pod, c.Name, cores(c.CPU), mebibytes(c.WorkingSet), share(c.WorkingSet, c.MemoryLimit), percent(c.Throttled), percent(c.CPUPressure), count(c.OOMKills),
+			c.Runtime, perSecond(c.DiskRead), perSecond(c.DiskWrite), perSecond(c.NetReceive), perSecond(c.NetTransmit), c.ID, c.Why)
+	}
+	return List{list, t}, err
+}
+
+// pod is one line of pods: the sum of a pod's containers.
+type pod struct {
+	Namespace  string   `json:"namespace"`
+	Name       string   `json:"name"`
+	Node       string   `json:"node"`
+	CPU        *float64 `json:"cpu"`
+	WorkingSet *float64 `json:"workingSet"`
+	Containers int      `json:"containers"`
+}
+
+func pods(ctx context.Context, from Source, o Options) (List, error) {
+	list, err := allContainers(ctx, from, o)
+	sums := sumPods(list.Items)
+	order(sums, cmp.Or(o.SortBy, "name"), func(p *pod) *float64 { return p.CPU }, func(p *pod) *float64 { return p.WorkingSet }, func(p *pod) string { return p.Namespace + "/" + p.Name })
+	doc := struct {
+		Schema string    `json:"schema"` // plimsoll.dev/pods/v1
+		Time   time.Time `json:"time"`
+		Items  []*pod    `json:"items"`
+	}{"plimsoll.dev/pods/v1", list.Time, sums}
+	t := table.New("NAMESPACE", "NAME", "CPU(cores)", "MEMORY(bytes)", "CONTAINERS", "+NODE")
+	for _, p := range sums {
+		t.Add(p.Namespace, p.Name, cores(p.CPU), mebibytes(p.WorkingSet), fmt.Sprint(p.Containers), p.Node)
+	}
+	return List{doc, t}, err
+}
+
+// sumPods adds containers up. A pod one of whose containers has no value has none either.
+func sumPods(cs []api.Container) []*pod {
+	type key struct{ node, namespace, name string }
+	byKey := map[key]*pod{}
+	out := []*pod{}
+	add := func(sum **float64, v *float64, first bool) {
+		switch {
+		case v == nil || !first && *sum == nil:
+			*sum = nil
+		case first:
+			x := *v
+			*sum = &x
+		default:
+			**sum += *v
+		}
+	}
+	for _, c := range cs {
+		k := key{c.Node, c.Namespace, c.Pod}
+		p := byKey[k]
+		if p == nil {
+			p = &pod{Namespace: c.Namespace, Name: c.Pod, Node: c.Node}
+			byKey[k], out = p, append(out, p)
+		}
+		add(&p.CPU, c.CPU, p.Containers == 0)
+		add(&p.WorkingSet, c.WorkingSet, p.Containers == 0)
+		p.Containers++
+	}
+	return out
+}
+
+func workloads(ctx context.Context, from Source, o Options) (List, error) {
+	var list api.WorkloadList
+	if err := from.Get(ctx, "/plimsoll/v1/workloads", &list); err != nil {
+		return List{}, err
+	}
+	list.Items = slices.DeleteFunc(list.Items, func(w api.Workload) bool { return o.Namespace != "" && w.Namespace != o.Namespace })
+	order(list.Items, o.SortBy, func(w api.Workload) *float64 { return w.CPU }, func(w api.Workload) *float64 { return w.WorkingSet }, func(w api.Workload) string { return w.Namespace + "/" + w.Name })
+	t := table.New("NAMESPACE", "KIND", "NAME", "CPU(cores)", "MEMORY(bytes)", "PODS", "SCALED")
+	for _, w := range list.Items {
+		t.Add(w.Namespace, w.Kind, w.Name, cores(w.CPU), mebibytes(w.WorkingSet), fmt.Sprint(w.Pods), scaledCell(w.Scaled))
+	}
+	return List{list, t}, nil
+}
+
+// scaledCell says how a workload stands to its line: "cpu 41%/70%, 3 (1-10)".
+func scaledCell(s *cluster.Scaled) string {
+	if s == nil {
+		return "-"
+	}
+	text := ""
+	for _, m := range s.Metrics {
+		text += m.Name + " " + percent(m.Load) + "/" + percent(m.Target) + ", "
+	}
+	return fmt.Sprintf("%s%d (%d-%d)", text, s.Replicas, s.Min, s.Max)
+}

@@ -1,0 +1,74 @@
+// Package table lays out rows and sentences for people, and rows for programs.
+package table
+
+import (
+	"encoding/csv"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+)
+
+// Table is rows under a header, and sentences that people read before them.
+type Table struct {
+	Columns []Column
+	Rows    [][]string // as many cells each as there are columns
+	Lines   []string
+}
+
+// Column is the head of a column.
+type Column struct {
+	Name string
+	Wide bool // only for the wide table and CSV
+}
+
+// New makes a table without rows. A name that begins with + is of a wide column.
+func New(names ...string) *Table {
+	t := &Table{}
+	for _, n := range names {
+		name, wide := strings.CutPrefix(n, "+")
+		t.Columns = append(t.Columns, Column{name, wide})
+	}
+	return t
+}
+
+// Add appends a row.
+func (t *Table) Add(cells ...string) { t.Rows = append(t.Rows, cells) }
+
+// Say appends sentences.
+func (t *Table) Say(lines ...string) { t.Lines = append(t.Lines, lines...) }
+
+// Write writes the sentences and the rows, aligned. What is wide is left out unless asked for.
+func (t *Table) Write(w io.Writer, wide, header bool) error {
+	for _, l := range t.Lines {
+		if _, err := fmt.Fprintln(w, l); err != nil {
+			return err
+		}
+	}
+	tw := tabwriter.NewWriter(w, 0, 8, 3, ' ', 0)
+	for _, cells := range t.all(header) {
+		var shown []string
+		for i, c := range cells {
+			if wide || !t.Columns[i].Wide {
+				shown = append(shown, c)
+			}
+		}
+		fmt.Fprintln(tw, strings.Join(shown, "\t"))
+	}
+	return tw.Flush()
+}
+
+// CSV writes all columns of the rows.
+func (t *Table) CSV(w io.Writer, header bool) error { return csv.NewWriter(w).WriteAll(t.all(header)) }
+
+// all are the header, if there is one and it is asked for, and the rows.
+func (t *Table) all(header bool) [][]string {
+	if !header || len(t.Columns) == 0 {
+		return t.Rows
+	}
+	names := make([]string, len(t.Columns))
+	for i, c := range t.Columns {
+		names[i] = c.Name
+	}
+	return append([][]string{names}, t.Rows...)
+}
