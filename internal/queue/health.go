@@ -34,3 +34,15 @@ func newConditions(now func() time.Time) *condition.Set {
 
 // Health says whether the queue takes records; a reason may be given all the same.
 func (q *Queue) Health() condition.Condition { return q.cond.Health() }
+
+// Conditions say what a person should know of the queue: that it takes no records, or what is wrong though it does.
+func (q *Queue) Conditions() []condition.Condition {
+	h := q.Health()
+	switch {
+	case !h.OK():
+		return []condition.Condition{h}
+	case h.Reason != "":
+		return []condition.Condition{condition.Ill("HistoryQueued", h.Reason, h.Message, h.Since)}
+	}
+	return nil
+}

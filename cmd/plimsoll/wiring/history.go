@@ -53,7 +53,12 @@ func (o Embedded) open(e *environment) (history, error) {
 		return nil, err
 	}
 	e.life.Opened("the store", db.Close)
-	e.keeps(db.Health)
+	e.keeps(db.Health, func() []condition.Condition {
+		if h := db.Health(); !h.OK() {
+			return []condition.Condition{h}
+		}
+		return nil
+	})
 	for _, r := range []struct{ method, path string }{
 		{"", "query"}, {"", "query_range"}, {"", "labels"}, {"GET", "label/{name}/values"}, {"", "series"},
 		{"GET", "metadata"}, {"GET", "status/buildinfo"}, {"", "format_query"},
@@ -64,19 +69,10 @@ func (o Embedded) open(e *environment) (history, error) {
 	return db, nil
 }
 
-// keeps adds what there is to know of a history that is read too.
-func (e *environment) keeps(health func() condition.Condition, more ...func() []condition.Condition) {
+// keeps adds what there is to know of a history that is read too: whether it takes what is appended, and what else is wrong with it.
+func (e *environment) keeps(health func() condition.Condition, conditions func() []condition.Condition) {
 	e.check(serve.Check{Name: "store", Test: func() error { return healthError(health()) }})
-	e.condition(func(time.Time) []condition.Condition {
-		var out []condition.Condition
-		if h := health(); !h.OK() {
-			out = append(out, h)
-		}
-		for _, f := range more {
-			out = append(out, f()...)
-		}
-		return out
-	})
+	e.condition(func(time.Time) []condition.Condition { return conditions() })
 }
 
 // healthError is a store's state as a check wants it.
@@ -106,10 +102,16 @@ func (o Queue) open(e *environment, kind string) (*queue.Queue, error) {
 	return q, nil
 }
 
+// queued is a history that goes through a queue.
+type queued interface {
+	Health() condition.Condition
+	Conditions() []condition.Condition
+}
+
 // sends adds what there is to know of a history that is only sent on: that it is taken, and that it gets there.
-func (e *environment) sends(health func() condition.Condition, conditions func() []condition.Condition) {
-	e.check(serve.Check{Name: "queue", Test: func() error { return healthError(health()) }},
-		serve.Check{Name: "history", Test: func() error { return unsent(conditions(), time.Now()) }})
+func (e *environment) sends(h queued) {
+	e.check(serve.Check{Name: "queue", Test: func() error { return healthError(h.Health()) }},
+		serve.Check{Name: "history", Test: func() error { return unsent(h.Conditions(), time.Now()) }})
 }
 
 // unsent says what has kept the history from being sent for a while.
@@ -121,13 +123,4 @@ func unsent(all []condition.Condition, now time.Time) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// queueConditions say what a person should know of a queue that takes records all the same.
-func queueConditions(q *queue.Queue) []condition.Condition {
-	h := q.Health()
-	if !h.OK() || h.Reason == "" {
-		return nil
-	}
-	return []condition.Condition{condition.Ill("HistoryQueued", h.Reason, h.Message, h.Since)}
 }

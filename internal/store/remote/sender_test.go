@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -9,7 +10,6 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,6 +18,7 @@ import (
 
 	"plimsoll.dev/plimsoll/aggregator/ingest"
 	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/queue"
 	"plimsoll.dev/plimsoll/internal/remotewrite"
 )
 
@@ -237,25 +238,6 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// lane is a source of records.
-type lane struct {
-	records [][]byte
-	done    atomic.Int32
-}
-
-func (l *lane) Next(ctx context.Context) (Record, error) {
-	if n := int(l.done.Load()); n < len(l.records) {
-		return Record{Data: l.records[n], Points: 1, Done: func() error { l.done.Add(1); return nil }}, nil
-	}
-	<-ctx.Done()
-	return Record{}, ctx.Err()
-}
-
-// letters are dead letters.
-type letters []string
-
-func (l *letters) SetAside(_ []byte, reason string) error { *l = append(*l, reason); return nil }
-
 // engine is a transport that answers with the next status, 204 in the end.
 type engine struct {
 	statuses []int
@@ -281,31 +263,61 @@ func (e *engine) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: status, Header: h, Body: io.NopCloser(strings.NewReader("text"))}, nil
 }
 
+// writer has a queue of its own.
+func writer(t *testing.T, end EndpointOptions) *Writer {
+	t.Helper()
+	q, err := queue.Open(queue.Options{Dir: t.TempDir(), SyncEvery: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = q.Close() })
+	w, err := NewWriter(WriterOptions{Endpoint: end, Queue: q})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// The batch of a cluster of many pods is longer than any record of the queue may be, and is kept all the same.
+func TestTheBatchOfALargeClusterIsKept(t *testing.T) {
+	w := writer(t, EndpointOptions{WriteURL: "http://127.0.0.1:1/api/v1/write"})
+	now := time.Now()
+	b := &metric.Batch{Time: now}
+	for range 40_000 { // names of 26 random letters do not compress
+		e := &metric.Entity{Level: metric.Pod, Namespace: rand.Text(), Pod: rand.Text()}
+		b.Groups = append(b.Groups, metric.Group{Entity: e, Points: []metric.Point{{ID: metric.MemoryWorkingSet, T: now.UnixMilli(), V: 1}}})
+	}
+	if err := w.Append(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	if s := w.opts.Queue.Stats(); s.Points != 40_000 || s.Records < 2 {
+		t.Errorf("got %d points in %d records, want 40000 in several", s.Points, s.Records)
+	}
+}
+
 // TestWriter: a record is sent until the engine has it, with waits that grow, in order, and nothing runs on after Run.
 func TestWriter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &engine{statuses: []int{0, 503, 503, 401, 204, 400, 204}}
-		s, err := NewSender(SenderOptions{Endpoint: EndpointOptions{WriteURL: "http://engine.invalid/api/v1/write", Transport: e}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		src, dead := &lane{records: [][]byte{record(t, 1), record(t, 1), record(t, 1)}}, &letters{}
-		w, err := NewWriter(WriterOptions{Sender: s, Source: src, DeadLetters: dead, random: func() float64 { return 1 }})
-		if err != nil {
-			t.Fatal(err)
+		w := writer(t, EndpointOptions{WriteURL: "http://engine.invalid/api/v1/write", Transport: e})
+		w.opts.random = func() float64 { return 1 }
+		for range 3 {
+			if err := w.Append(t.Context(), batch(time.Now(), 1)); err != nil {
+				t.Fatal(err)
+			}
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error)
 		go func() { ended <- w.Run(ctx) }()
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if h := w.Health(); h.OK() || h.Reason != ReasonUnreachable {
-			t.Errorf("health %+v", h)
+		if c := w.Conditions(); len(c) != 1 || c[0].Type != "HistorySent" || c[0].Reason != ReasonUnreachable {
+			t.Errorf("conditions %+v", c)
 		}
 		time.Sleep(6 * time.Second)
 		synctest.Wait()
-		if h := w.Health(); h.OK() || h.Reason != ReasonRefusesUs {
-			t.Errorf("health %+v", h)
+		if c := w.Conditions(); len(c) != 1 || c[0].Type != "HistorySent" || c[0].Reason != ReasonRefusesUs {
+			t.Errorf("conditions %+v", c)
 		}
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
@@ -317,8 +329,8 @@ func TestWriter(t *testing.T) {
 		if !slices.Equal(waits, want) {
 			t.Errorf("waits %v, want %v", waits, want)
 		}
-		if src.done.Load() != 3 || len(*dead) != 1 || !w.Health().OK() {
-			t.Errorf("%d done, dead letters %q, health %+v", src.done.Load(), *dead, w.Health())
+		if s := w.opts.Queue.Stats(); s.Delivered.Records != 3 || s.Dead.Records != 1 || len(w.Conditions()) != 0 {
+			t.Errorf("%+v, conditions %+v", s, w.Conditions())
 		}
 		cancel()
 		if err := <-ended; err != nil {

@@ -12,53 +12,31 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"plimsoll.dev/plimsoll/internal/condition"
+	"plimsoll.dev/plimsoll/internal/dial"
+	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/queue"
+	"plimsoll.dev/plimsoll/internal/remotewrite"
+	"plimsoll.dev/plimsoll/internal/store"
 )
-
-// Source is a lane of the durable queue. Samples must be in order, so it is to be the lane that keeps it.
-type Source interface {
-	// Next waits for a record. It ends with ctx's error.
-	Next(ctx context.Context) (Record, error)
-}
-
-// Record is what the queue hands out. The writer is done with Data when it calls Done.
-type Record struct {
-	Data   []byte
-	Points int
-	// Done tells the queue that the record is stored or set aside.
-	Done func() error
-}
-
-// DeadLetters keeps what the engine refuses for ever, within a limit of its own.
-type DeadLetters interface {
-	SetAside(record []byte, reason string) error
-}
 
 // WriterOptions say what is sent where.
 type WriterOptions struct {
-	Sender *Sender
-	Source Source
-	// DeadLetters takes what is refused for ever; without one it is counted and lost.
-	DeadLetters DeadLetters
-	Logger      *slog.Logger          // nil: nothing is logged
-	Registerer  prometheus.Registerer // nil: the own metrics are not registered
-	// Fix says what a person can do about a record that was not sent; nil, or "": there is nothing to add.
-	Fix func(*SendError) string
+	Endpoint EndpointOptions
+	// Queue has what was not sent yet, and keeps what the engine refuses for ever. Its owner runs it and closes it.
+	Queue *queue.Queue
+	// Flags are how conditions name where the engine comes from.
+	Flags      dial.Flags
+	Logger     *slog.Logger          // nil: nothing is logged
+	Registerer prometheus.Registerer // nil: the own metrics are not registered
 
 	random func() float64 // tests alone set it: numbers of [0,1) for the waits
 }
 
-// Validate says what in the options cannot be.
-func (o *WriterOptions) Validate() error {
-	if o.Sender == nil || o.Source == nil {
-		return errors.New("cannot write by remote write: no sender or no source")
-	}
-	return nil
-}
-
-// Writer takes records from the queue and sends them until the engine has them.
+// Writer is a history in an engine, as far as it is written: what is appended is queued, and sent until the engine has it.
 type Writer struct {
-	opts WriterOptions
-	met  *metrics
+	opts   WriterOptions
+	sender *Sender
+	met    *metrics
 
 	mu      sync.Mutex
 	failing *SendError // nil: the last request was taken
@@ -67,8 +45,8 @@ type Writer struct {
 
 // NewWriter returns a writer. It starts nothing.
 func NewWriter(o WriterOptions) (*Writer, error) {
-	if err := o.Validate(); err != nil {
-		return nil, err
+	if o.Queue == nil {
+		return nil, errors.New("cannot write by remote write: no queue")
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -76,37 +54,69 @@ func NewWriter(o WriterOptions) (*Writer, error) {
 	if o.random == nil {
 		o.random = rand.Float64
 	}
-	met, err := newMetrics(o.Registerer)
-	if err != nil {
+	w := &Writer{opts: o}
+	var err error
+	if w.sender, err = NewSender(SenderOptions{Endpoint: o.Endpoint, Logger: o.Logger}); err != nil {
 		return nil, err
 	}
-	return &Writer{opts: o, met: met}, nil
+	w.met, err = newMetrics(o.Registerer)
+	return w, err
 }
 
-// Run sends until ctx ends, which is no error. It ends with an error when the queue does.
+// Close lets go of the connections.
+func (w *Writer) Close() error {
+	w.sender.Close()
+	return nil
+}
+
+// recordPoints bounds a record: the sums of a large cluster are too much for one.
+const recordPoints = 5000
+
+// Append encodes the batch and queues it. On an error a part of it may be queued; to append it again is harmless.
+func (w *Writer) Append(ctx context.Context, b *metric.Batch) error {
+	for _, part := range remotewrite.Split(b, recordPoints) {
+		record, points, _, err := Encode(part, time.Now()) // what is left out could never be stored
+		if err != nil {
+			return err
+		}
+		if record == nil {
+			continue
+		}
+		if err := w.opts.Queue.Append(ctx, record, queue.Meta{Points: points}); err != nil {
+			if errors.Is(err, queue.ErrFull) {
+				return fmt.Errorf("%w: %w", store.ErrReadOnly, err)
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// Run sends the records one by one, oldest first, as engines want them, until ctx ends, which is no error. It ends with an error when
+// the queue does.
 func (w *Writer) Run(ctx context.Context) error {
 	for {
-		r, err := w.opts.Source.Next(ctx)
+		b, err := w.opts.Queue.Backlog(ctx)
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // the end that was asked for
 		}
 		if err != nil {
 			return fmt.Errorf("cannot take a record from the queue: %w", err)
 		}
-		if !w.deliver(ctx, &r) {
-			return nil
-		}
-		if err := r.Done(); err != nil {
-			return fmt.Errorf("cannot tell the queue that a record is sent: %w", err)
+		for i := range b.Records {
+			if !w.deliver(ctx, &b.Records[i]) {
+				return nil
+			}
+			b.AckRecord(i)
 		}
 	}
 }
 
 // deliver sends a record until the engine has it; false when ctx ended first.
-func (w *Writer) deliver(ctx context.Context, r *Record) bool {
+func (w *Writer) deliver(ctx context.Context, r *queue.Record) bool {
 	for attempt := 0; ; attempt++ {
 		began := time.Now()
-		refused, err := w.opts.Sender.Send(ctx, r.Data)
+		refused, err := w.sender.Send(ctx, r.Data)
 		w.met.seconds.Observe(time.Since(began).Seconds())
 		if ctx.Err() != nil {
 			return false
@@ -130,10 +140,7 @@ func (w *Writer) deliver(ctx context.Context, r *Record) bool {
 func (w *Writer) setAside(refused []Refusal) {
 	for _, f := range refused {
 		w.met.refused.Add(float64(f.Samples))
-		if w.opts.DeadLetters == nil {
-			continue
-		}
-		if err := w.opts.DeadLetters.SetAside(f.Record, f.Message); err != nil {
+		if err := w.opts.Queue.Dead(f.Record, queue.Meta{Points: 1}, f.Message); err != nil {
 			w.opts.Logger.Warn("cannot set aside what the engine refused", "err", err)
 		}
 	}
@@ -156,10 +163,8 @@ func (w *Writer) failed(err error, attempt int) time.Duration {
 		se = &SendError{Class: Transient, err: err}
 	}
 	message := se.Error()
-	if w.opts.Fix != nil {
-		if fix := w.opts.Fix(se); fix != "" {
-			message += ": " + fix
-		}
+	if fix := w.opts.Flags.Fix(se.Status, se.Unwrap()); fix != "" {
+		message += ": " + fix
 	}
 	w.met.failures.WithLabelValues(se.Class.String()).Inc()
 	backoff := min(firstWait<<min(attempt, 10), longestWait)
@@ -194,18 +199,22 @@ func (w *Writer) recovered() {
 	}
 }
 
-// Reasons of Health.
+// Reasons of conditions.
 const (
 	ReasonUnreachable = "RemoteUnreachable"
 	ReasonRefusesUs   = "RemoteRefusesUs"
 )
 
-// Health says whether the engine takes what is sent.
-func (w *Writer) Health() condition.Condition {
+// Health says whether what is appended is kept until it is sent.
+func (w *Writer) Health() condition.Condition { return w.opts.Queue.Health() }
+
+// Conditions say what keeps the queue from emptying, and what else a person should know of it.
+func (w *Writer) Conditions() []condition.Condition {
+	out := w.opts.Queue.Conditions()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.failing == nil {
-		return condition.Well("HistorySent")
+	if w.failing != nil {
+		out = append(out, w.ill)
 	}
-	return w.ill
+	return out
 }
