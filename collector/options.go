@@ -34,6 +34,12 @@ type Sink interface {
 	Take(ctx context.Context, b *metric.Batch) error
 }
 
+// SinkFunc is a Sink that is a function.
+type SinkFunc func(ctx context.Context, b *metric.Batch) error
+
+// Take implements Sink.
+func (f SinkFunc) Take(ctx context.Context, b *metric.Batch) error { return f(ctx, b) }
+
 // Options says what is read, how often, and where it goes.
 type Options struct {
 	// Node is the name of this machine.

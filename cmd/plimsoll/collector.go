@@ -108,22 +108,21 @@ func (o *collectorOptions) toServer(address string) bool {
 // settled is the role with its history. The servers' login is for the servers alone.
 func (o *collectorOptions) settled() wiring.Collector {
 	out, to := o.role, o.history
-	out.Node = o.node
-	switch {
-	case o.influx.Conn.URL != "":
-		out.HistoryURL, out.Writing = to.URL, o.influxStore(len(out.Servers) == 0)
-		return out
-	case to.URL == "none":
-		out.HistoryURL, out.Writing = to.URL, wiring.Nowhere{}
-		return out
-	case to.URL == "":
+	out.Node, to.Queue = o.node, o.queue
+	if to.URL == "" && o.influx.Conn.URL == "" {
 		to.URL = strings.TrimSuffix(out.Servers[0], "/") + "/api/v1/write"
 	}
 	if to.ToServer = o.toServer(to.URL); to.ToServer {
 		to.Login = out.Login
 	}
-	to.Queue = o.queue
-	out.HistoryURL, out.Writing = to.URL, to
+	switch {
+	case o.influx.Conn.URL != "":
+		out.Writing = o.influxStore(len(out.Servers) == 0)
+	case to.URL == "none":
+		out.Writing = wiring.Nowhere{}
+	default:
+		out.Writing = to
+	}
 	return out
 }
 

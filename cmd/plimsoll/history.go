@@ -110,6 +110,6 @@ func (o *historyOptions) store() wiring.History {
 // influxStore is InfluxDB as the history; rollsUp says whether this process sums up there what comes late.
 func (o *historyOptions) influxStore(rollsUp bool) wiring.Influx {
 	out := o.influx.Influx
-	out.Retention, out.RollsUp, out.Queue = o.embedded.Retention, rollsUp, o.queue
+	out.Outbox.Retention, out.Outbox.RollsUp, out.Queue = o.embedded.Retention, rollsUp, o.queue
 	return out
 }

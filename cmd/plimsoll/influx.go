@@ -19,10 +19,10 @@ func (o *influxOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.Conn.Org, "influx-org", "", "organization (2.x)")
 	f.StringVar(&o.Conn.Bucket, "influx-bucket", "plimsoll", "bucket; on 1.x the database, or database/policy")
 	f.StringVar(&o.Conn.TokenFile, "influx-token-file", "", "file with the token; on 1.x user:password")
-	f.StringVar((*string)(&o.Encoder.Schema), "influx-schema", string(influx.SchemaV1), "v1; heapster or heapster-fields write Heapster's names, for boards made for it")
-	f.StringVar(&o.Encoder.Cluster, "cluster", "", "value of the tag cluster")
-	f.IntVar(&o.Encoder.SeriesPerNamespace, "influx-series-per-namespace", 10_000, "most entities of one namespace within a day; those beyond are left out, counted and named")
-	f.DurationVar(&o.LateQuiet, "influx-late-quiet", influx.DefaultQuiet, "how long nothing late must have come before it is rolled up into hours and days")
+	f.StringVar((*string)(&o.Outbox.Encoder.Schema), "influx-schema", string(influx.SchemaV1), "v1; heapster or heapster-fields write Heapster's names, for boards made for it")
+	f.StringVar(&o.Outbox.Encoder.Cluster, "cluster", "", "value of the tag cluster")
+	f.IntVar(&o.Outbox.Encoder.SeriesPerNamespace, "influx-series-per-namespace", 10_000, "most entities of one namespace within a day; those beyond are left out, counted and named")
+	f.DurationVar(&o.Outbox.LateQuiet, "influx-late-quiet", influx.DefaultQuiet, "how long nothing late must have come before it is rolled up into hours and days")
 }
 
 func (o *influxOptions) validate() error {
@@ -35,11 +35,11 @@ func (o *influxOptions) validate() error {
 	if err := o.Conn.Validate(); err != nil {
 		return wrongUsage(err)
 	}
-	if err := o.Encoder.Validate(); err != nil {
+	if err := o.Outbox.Encoder.Validate(); err != nil {
 		return wrongUsage(err)
 	}
-	if o.LateQuiet < time.Second {
-		return usagef("--influx-late-quiet %q: want at least 1s", o.LateQuiet)
+	if o.Outbox.LateQuiet < time.Second {
+		return usagef("--influx-late-quiet %q: want at least 1s", o.Outbox.LateQuiet)
 	}
 	return nil
 }

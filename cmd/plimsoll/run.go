@@ -36,7 +36,7 @@ SIGHUP reads the policies file again; SIGTERM ends everything, replicas included
 				return err
 			}
 			o.scaling.Data = o.data
-			role := wiring.Machine{History: o.store(), Serving: wiring.Serving{Interval: o.node.Interval, Fast: o.node.Fast}, Scaling: o.scaling, Node: o.node}
+			role := wiring.Machine{History: o.store(), Scaling: o.scaling, Node: o.node}
 			return a.serve(cmd.Context(), role, o.doorOptions, o.node.Name, o.data)
 		},
 	}

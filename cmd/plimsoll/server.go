@@ -27,7 +27,7 @@ On any address but loopback --web.config.file must give TLS and a login or clien
 			if err := o.validate(); err != nil {
 				return err
 			}
-			role := wiring.Server{History: o.store(), Serving: wiring.Serving{Interval: interval, Fast: time.Second}}
+			role := wiring.Server{History: o.store(), Interval: interval, Fast: time.Second}
 			return a.serve(cmd.Context(), role, door, "server", o.data)
 		},
 	}

@@ -59,12 +59,13 @@ func (o Embedded) open(e *environment) (history, error) {
 		}
 		return nil
 	})
+	queries := db.API()
 	for _, r := range []struct{ method, path string }{
 		{"", "query"}, {"", "query_range"}, {"", "labels"}, {"GET", "label/{name}/values"}, {"", "series"},
 		{"GET", "metadata"}, {"GET", "status/buildinfo"}, {"", "format_query"},
 	} {
 		// An expression is worked on by recursion: a megabyte of minus signs would take a gigabyte of stack.
-		e.routes = append(e.routes, serve.Route{Method: r.method, Pattern: "/api/v1/" + r.path, Handler: db.API(), Timeout: time.Minute, MaxBody: 64 << 10})
+		e.routes = append(e.routes, serve.Route{Method: r.method, Pattern: "/api/v1/" + r.path, Handler: queries, Timeout: time.Minute, MaxBody: 64 << 10})
 	}
 	return db, nil
 }

@@ -1,29 +1,20 @@
 package wiring
 
 import (
-	"time"
-
 	"plimsoll.dev/plimsoll/collector"
 	"plimsoll.dev/plimsoll/internal/store/influx"
 )
 
 // Influx keeps the history in InfluxDB.
 type Influx struct {
-	Conn    influx.ConnOptions
-	Encoder influx.EncoderOptions
-	// Retention is that of a database that is made because there is none.
-	Retention time.Duration
-	// LateQuiet is how long nothing late must have come before it is rolled up.
-	LateQuiet time.Duration
-	// RollsUp says whether this process rolls up what comes late, as one alone is to.
-	RollsUp bool
-	Queue   Queue
+	Conn   influx.ConnOptions
+	Outbox influx.OutboxOptions // Conn and Queue are made of the other two
+	Queue  Queue
 }
 
 // writing opens the queue and what empties it. The server may be away: what is appended waits in the queue.
 func (o Influx) writing(e *environment) (*influx.Conn, *influx.Outbox, error) {
-	log := e.named("influx")
-	o.Conn.Logger = log
+	o.Conn.Logger = e.named("influx")
 	conn, err := influx.NewConn(o.Conn)
 	if err != nil {
 		return nil, nil, &UsageError{err}
@@ -33,8 +24,8 @@ func (o Influx) writing(e *environment) (*influx.Conn, *influx.Outbox, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	h, err := influx.NewOutbox(influx.OutboxOptions{Conn: conn, Encoder: o.Encoder, Queue: q, Retention: o.Retention, RollsUp: o.RollsUp, LateQuiet: o.LateQuiet,
-		Logger: log, Registerer: e.registry})
+	o.Outbox.Conn, o.Outbox.Queue, o.Outbox.Logger, o.Outbox.Registerer = conn, q, o.Conn.Logger, e.registry
+	h, err := influx.NewOutbox(o.Outbox)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -49,7 +40,7 @@ func (o Influx) openWriting(e *environment) (collector.Sink, error) {
 		return nil, err
 	}
 	e.sends(h)
-	return toStore{h}, nil
+	return collector.SinkFunc(h.Append), nil
 }
 
 func (o Influx) open(e *environment) (history, error) {

@@ -54,7 +54,7 @@ func (o Remote) openWriting(e *environment) (collector.Sink, error) {
 		return nil, err
 	}
 	e.sends(w)
-	return toStore{w}, nil
+	return collector.SinkFunc(w.Append), nil
 }
 
 func (o Remote) open(e *environment) (history, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"os"
+	"time"
 
 	"plimsoll.dev/plimsoll/collector"
 	"plimsoll.dev/plimsoll/collector/fanout"
@@ -14,7 +15,6 @@ import (
 // Machine is the whole flow in one process: a machine that is collected, kept, shown and scaled.
 type Machine struct {
 	History History
-	Serving Serving
 	Scaling Scaling
 	Node    Node
 }
@@ -24,7 +24,7 @@ func (o Machine) wire(ctx context.Context, e *environment) error {
 	if err != nil {
 		return err
 	}
-	picture, err := newServer(e, o.Serving, h)
+	picture, err := newServer(e, h, o.Node.Interval, o.Node.Fast)
 	if err != nil {
 		return err
 	}
@@ -32,13 +32,14 @@ func (o Machine) wire(ctx context.Context, e *environment) error {
 	if err != nil {
 		return err
 	}
-	return newNode(e, o.Node, os.Getpid(), replicas, toPicture{picture}, toStore{h})
+	return newNode(e, o.Node, os.Getpid(), replicas, toPicture(picture), collector.SinkFunc(h.Append))
 }
 
 // Server serves what collectors send to it.
 type Server struct {
 	History History
-	Serving Serving
+	// Interval is between sums that go to the history, Fast between samples of the live picture.
+	Interval, Fast time.Duration
 }
 
 func (o Server) wire(_ context.Context, e *environment) error {
@@ -46,7 +47,7 @@ func (o Server) wire(_ context.Context, e *environment) error {
 	if err != nil {
 		return err
 	}
-	_, err = newServer(e, o.Serving, h)
+	_, err = newServer(e, h, o.Interval, o.Fast)
 	return err
 }
 
@@ -56,9 +57,8 @@ type Collector struct {
 	// Servers get the live lane, with the login at hand; none: nobody does.
 	Servers []string
 	Login   dial.Options
-	// Writing is where the history goes, which Servers are told as HistoryURL where that is by remote write.
-	Writing    Writing
-	HistoryURL string
+	// Writing is where the history goes.
+	Writing Writing
 }
 
 func (o Collector) wire(_ context.Context, e *environment) error {
@@ -68,7 +68,8 @@ func (o Collector) wire(_ context.Context, e *environment) error {
 	}
 	var live collector.Sink
 	if len(o.Servers) > 0 {
-		f, err := fanout.New(fanout.Options{Servers: o.Servers, History: o.HistoryURL, Source: e.source, Client: login.ClientTo, Resolver: net.DefaultResolver,
+		history, _ := o.Writing.(Remote) // who takes it needs less of the live lane
+		f, err := fanout.New(fanout.Options{Servers: o.Servers, History: history.URL, Source: e.source, Client: login.ClientTo, Resolver: net.DefaultResolver,
 			Flags: o.Login.Flags, Logger: e.named("live"), Registerer: e.registry})
 		if err != nil {
 			return err

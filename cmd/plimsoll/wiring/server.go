@@ -1,44 +1,47 @@
 package wiring
 
 import (
+	"context"
 	"time"
 
 	"plimsoll.dev/plimsoll/aggregator/api"
 	"plimsoll.dev/plimsoll/aggregator/heapster"
 	"plimsoll.dev/plimsoll/aggregator/ingest"
 	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/collector"
 	"plimsoll.dev/plimsoll/dashboards/web"
 	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/condition"
+	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/serve"
 )
 
-// Serving says at what pace is served.
-type Serving struct {
-	// Interval is between sums that go to the history, Fast between samples of the live picture.
-	Interval, Fast time.Duration
+// toPicture is the live lane's end in this process.
+func toPicture(p *live.Picture) collector.SinkFunc {
+	return func(_ context.Context, b *metric.Batch) error { return p.Apply(b) }
 }
 
-// newServer makes the live picture and what is served of it and of the history: the page, our own API, Heapster's, and the way in.
-func newServer(e *environment, o Serving, h history) (*live.Picture, error) {
+// newServer makes the live picture and what is served of it and of the history: the page, our own API, Heapster's, and the way in. The
+// history gets sums every interval; the live picture has samples at a pace of fast.
+func newServer(e *environment, h history, interval, fast time.Duration) (*live.Picture, error) {
 	picture, err := live.New(live.Options{Logger: e.named("live"), Registerer: e.registry})
 	if err != nil {
 		return nil, err
 	}
-	e.life.Runs("roll-ups", live.RollUps{Picture: picture, History: h, Gate: alone{}, Every: o.Interval}.Run)
+	e.life.Runs("roll-ups", live.RollUps{Picture: picture, History: h, Gate: alone{}, Every: interval}.Run)
 	ours, err := api.New(api.Options{Pictures: picture, Decisions: h, History: h,
 		Scaled:     func(now time.Time) []cluster.Scaled { return every(e.scaled, now) },
 		Conditions: func(now time.Time) []condition.Condition { return every(e.conditions, now) },
-		Version:    e.version, Since: e.began, Interval: o.Fast, Logger: e.log, Registerer: e.registry})
+		Version:    e.version, Since: e.began, Interval: fast, Logger: e.log, Registerer: e.registry})
 	if err != nil {
 		return nil, err
 	}
 	e.life.Runs("api", ours.Run)
-	model, err := heapster.New(heapster.Options{Pictures: picture, History: h, Resolution: o.Interval, Logger: e.log, Registerer: e.registry})
+	model, err := heapster.New(heapster.Options{Pictures: picture, History: h, Resolution: interval, Logger: e.log, Registerer: e.registry})
 	if err != nil {
 		return nil, err
 	}
-	in, err := ingest.New(ingest.Options{Live: toPicture{picture}, History: toStore{h}, Logger: e.named("ingest"), Registerer: e.registry})
+	in, err := ingest.New(ingest.Options{Live: toPicture(picture), History: collector.SinkFunc(h.Append), Logger: e.named("ingest"), Registerer: e.registry})
 	if err != nil {
 		return nil, err
 	}
