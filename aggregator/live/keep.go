@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -12,17 +13,11 @@ type History interface {
 	Append(ctx context.Context, b *metric.Batch) error
 }
 
-// Gate says whether this process may write what only one may: sums of the whole cluster.
-type Gate interface {
-	// MayWrite returns nil if it may, or why it may not.
-	MayWrite() error
-}
-
 // RollUps keeps a picture's sums at the pace of the history.
 type RollUps struct {
 	Picture *Picture
 	History History
-	Gate    Gate
+	Gate    cluster.Gate // sums of the whole cluster are for one to write
 	Every   time.Duration
 }
 

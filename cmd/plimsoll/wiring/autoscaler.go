@@ -60,7 +60,7 @@ func newAutoscaler(ctx context.Context, e *environment, o Scaling, n Node, pictu
 	if err != nil {
 		return nil, err
 	}
-	loop, err := autoscaler.New(autoscaler.Options{Node: n.Name, Policies: policies.File().Policies, Observer: picture, Inventory: replicas,
+	loop, err := autoscaler.New(autoscaler.Options{Node: n.Name, Policies: policies.File().Policies, Observer: picture, Inventory: replicas, Gate: e.gate,
 		Scaler: services.Scaler{Supervisor: replicas}, Log: h, Live: picture, History: h, KeepEvery: n.Interval,
 		Logger: e.named("autoscaler"), Registerer: e.registry})
 	if err != nil {

@@ -25,6 +25,7 @@ type environment struct {
 	life     *lifecycle.Life
 	began    time.Time
 	version  string
+	gate     cluster.Gate
 	source   string // names this process to the servers that it sends to
 
 	checks     []serve.Check
@@ -35,7 +36,7 @@ type environment struct {
 }
 
 func newEnvironment(log *slog.Logger, version string) *environment {
-	e := &environment{log: log, registry: prometheus.NewRegistry(), life: lifecycle.New(log), began: time.Now(), version: version, source: rand.Text()}
+	e := &environment{log: log, registry: prometheus.NewRegistry(), life: lifecycle.New(log), began: time.Now(), version: version, gate: cluster.Open{}, source: rand.Text()}
 	e.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return e
 }

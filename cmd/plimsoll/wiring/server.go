@@ -28,7 +28,7 @@ func newServer(e *environment, h history, interval, fast time.Duration) (*live.P
 	if err != nil {
 		return nil, err
 	}
-	e.life.Runs("roll-ups", live.RollUps{Picture: picture, History: h, Gate: alone{}, Every: interval}.Run)
+	e.life.Runs("roll-ups", live.RollUps{Picture: picture, History: h, Gate: e.gate, Every: interval}.Run)
 	ours, err := api.New(api.Options{Pictures: picture, Decisions: h, History: h,
 		Scaled:     func(now time.Time) []cluster.Scaled { return every(e.scaled, now) },
 		Conditions: func(now time.Time) []condition.Condition { return every(e.conditions, now) },
@@ -52,9 +52,3 @@ func newServer(e *environment, h history, interval, fast time.Duration) (*live.P
 	e.routes = append(append(e.routes, ours.Routes()...), model.Routes()...)
 	return picture, nil
 }
-
-// alone is the gate of a process that may always write: there is no other.
-type alone struct{}
-
-// MayWrite implements live.Gate.
-func (alone) MayWrite() error { return nil }
