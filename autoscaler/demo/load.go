@@ -33,19 +33,9 @@ type LoadOptions struct {
 	Dir   string // folder of the replicas' sockets
 	Cores int    // of the machine
 	// Ready returns the names of the replicas that take requests now; see Ready.
-	Ready func() []string
-	// Seed makes the noise repeatable.
-	Seed       uint64
+	Ready      func() []string
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
-}
-
-// Validate says what is missing.
-func (o *LoadOptions) Validate() error {
-	if o.Dir == "" || o.Ready == nil || o.Cores < 1 {
-		return errors.New("a demo load needs a folder of sockets, the number of cores and a list of ready replicas")
-	}
-	return nil
 }
 
 // Ready lists the ready replicas of the demo's service.
@@ -83,13 +73,10 @@ type Load struct {
 
 // NewLoad builds a Load. It starts nothing.
 func NewLoad(o LoadOptions) (*Load, error) {
-	if err := o.Validate(); err != nil {
-		return nil, err
-	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	l := &Load{opts: o, log: o.Logger, rng: rand.New(rand.NewPCG(o.Seed, 1)), busy: map[string]int{},
+	l := &Load{opts: o, log: o.Logger, rng: rand.New(rand.NewPCG(1, 1)), busy: map[string]int{},
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "plimsoll_demo_requests_total",
 			Help: "Requests of the demo's load, by outcome (ok, failed, refused: too many under way, nobody: no replica was ready)."}, []string{"outcome"}),
 		took: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "plimsoll_demo_request_duration_seconds",

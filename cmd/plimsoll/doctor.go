@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"plimsoll.dev/plimsoll/collector/doctor"
+	"plimsoll.dev/plimsoll/internal/disk"
 	"plimsoll.dev/plimsoll/internal/table"
 )
 
@@ -91,12 +92,11 @@ func examineData(dir string) doctor.Finding {
 		f.Found, f.Fix = fmt.Sprintf("cannot write to %q: %v", probe, err), "choose another folder with --data, or give this user the right to write there"
 		return f
 	}
-	var st unix.Statfs_t
-	if err := unix.Statfs(probe, &st); err != nil {
+	free, err := disk.Free(probe)
+	if err != nil {
 		f.Found = fmt.Sprintf("cannot ask %q for its room: %v", probe, err)
 		return f
 	}
-	free := st.Bavail * uint64(st.Bsize)
 	f.Found = fmt.Sprintf("%s, %d MiB free", abs, free>>20)
 	if free < 2<<30 {
 		f.Status, f.Fix = doctor.Warn, "the history takes up to 1 GiB and some room to compact it: free some, or lower --retention-bytes"

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"slices"
@@ -54,35 +56,33 @@ func (o *reportOptions) report(ctx context.Context, a *app, path string, q url.V
 	if o.out.format == "html" {
 		q.Set("format", "html")
 	}
-	var page []byte
-	err := progress(a.err, fmt.Sprintf("Reading %s of history", o.window.String()), func() (err error) {
-		if o.out.format == "html" {
-			page, err = o.fetch(ctx, path+"?"+q.Encode())
-			return err
+	var b bytes.Buffer
+	err := progress(a.err, fmt.Sprintf("Reading %s of history", o.window.String()), func() error {
+		if o.out.format != "html" {
+			return o.Get(ctx, path+"?"+q.Encode(), r)
 		}
-		return o.Get(ctx, path+"?"+q.Encode(), r)
+		page, err := o.fetch(ctx, path+"?"+q.Encode())
+		b.Write(page)
+		return err
 	})
+	if err == nil && o.out.format != "html" {
+		err = o.write(&b, r, shown)
+	}
 	if err != nil {
 		return err
 	}
-	var b strings.Builder
-	if o.out.format == "html" {
-		b.Write(page)
-	} else if err := o.write(&b, r, shown); err != nil {
-		return err
-	}
 	if o.file == "" {
-		_, err := fmt.Fprint(a.out, b.String())
+		_, err := b.WriteTo(a.out)
 		return err
 	}
-	if err := os.WriteFile(o.file, []byte(b.String()), 0o644); err != nil {
+	if err := os.WriteFile(o.file, b.Bytes(), 0o644); err != nil {
 		return fmt.Errorf("cannot write the report: %w", err)
 	}
 	return nil
 }
 
 // write writes the report in every format but HTML. The lines above a table are those of the whole report.
-func (o *reportOptions) write(b *strings.Builder, r tabled, shown func() tabled) error {
+func (o *reportOptions) write(b io.Writer, r tabled, shown func() tabled) error {
 	lines := r.Table(capacity.People).Lines
 	if shown != nil {
 		r = shown()

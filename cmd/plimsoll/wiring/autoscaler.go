@@ -42,7 +42,7 @@ func newServices(ctx context.Context, e *environment, o Scaling, n Node, h histo
 		return nil, nil, err
 	}
 	e.life.Runs("services", replicas.Run)
-	e.check(serve.Check{Name: "services", Test: replicas.Health})
+	e.checks = append(e.checks, serve.Check{Name: "services", Test: replicas.Health})
 	if o.Demo {
 		load, err := show.Load(replicas, e.named("demo"), e.registry)
 		if err != nil {
@@ -67,9 +67,9 @@ func newAutoscaler(ctx context.Context, e *environment, o Scaling, n Node, pictu
 		return nil, err
 	}
 	e.life.Runs("autoscaler", loop.Run)
-	e.check(serve.Check{Name: "autoscaler", Live: true, Test: loop.Health})
+	e.checks = append(e.checks, serve.Check{Name: "autoscaler", Live: true, Test: loop.Health})
 	e.scaled = append(e.scaled, loop.Scaled)
-	e.condition(policies.Conditions)
+	e.conditions = append(e.conditions, policies.Conditions)
 	e.reloads = append(e.reloads, func() {
 		if err := policies.Reload(replicas, loop); err != nil {
 			e.log.Warn("kept the old policies", "err", err)

@@ -44,14 +44,6 @@ func newEnvironment(log *slog.Logger, version string) *environment {
 // named is the log of a part, for rooms that do not name themselves.
 func (e *environment) named(component string) *slog.Logger { return e.log.With("component", component) }
 
-// check adds questions to the health of the process.
-func (e *environment) check(checks ...serve.Check) { e.checks = append(e.checks, checks...) }
-
-// condition adds what may be wrong with Plimsoll itself.
-func (e *environment) condition(f func(now time.Time) []condition.Condition) {
-	e.conditions = append(e.conditions, f)
-}
-
 // every joins what each of the functions gives for a moment.
 func every[T any](fs []func(time.Time) []T, now time.Time) []T {
 	var out []T

@@ -53,12 +53,7 @@ func (o Embedded) open(e *environment) (history, error) {
 		return nil, err
 	}
 	e.life.Opened("the store", db.Close)
-	e.keeps(db.Health, func() []condition.Condition {
-		if h := db.Health(); !h.OK() {
-			return []condition.Condition{h}
-		}
-		return nil
-	})
+	e.keeps(db)
 	queries := db.API()
 	for _, r := range []struct{ method, path string }{
 		{"", "query"}, {"", "query_range"}, {"", "labels"}, {"GET", "label/{name}/values"}, {"", "series"},
@@ -70,10 +65,16 @@ func (o Embedded) open(e *environment) (history, error) {
 	return db, nil
 }
 
-// keeps adds what there is to know of a history that is read too: whether it takes what is appended, and what else is wrong with it.
-func (e *environment) keeps(health func() condition.Condition, conditions func() []condition.Condition) {
-	e.check(serve.Check{Name: "store", Test: func() error { return healthError(health()) }})
-	e.condition(func(time.Time) []condition.Condition { return conditions() })
+// kept is a history that tells how it is: whether it takes what is appended, and all that a person should know.
+type kept interface {
+	Health() condition.Condition
+	Conditions() []condition.Condition
+}
+
+// keeps adds what there is to know of a history that is read too.
+func (e *environment) keeps(h kept) {
+	e.checks = append(e.checks, serve.Check{Name: "store", Test: func() error { return healthError(h.Health()) }})
+	e.conditions = append(e.conditions, func(time.Time) []condition.Condition { return h.Conditions() })
 }
 
 // healthError is a store's state as a check wants it.
@@ -103,15 +104,9 @@ func (o Queue) open(e *environment, kind string) (*queue.Queue, error) {
 	return q, nil
 }
 
-// queued is a history that goes through a queue.
-type queued interface {
-	Health() condition.Condition
-	Conditions() []condition.Condition
-}
-
 // sends adds what there is to know of a history that is only sent on: that it is taken, and that it gets there.
-func (e *environment) sends(h queued) {
-	e.check(serve.Check{Name: "queue", Test: func() error { return healthError(h.Health()) }},
+func (e *environment) sends(h kept) {
+	e.checks = append(e.checks, serve.Check{Name: "queue", Test: func() error { return healthError(h.Health()) }},
 		serve.Check{Name: "history", Test: func() error { return unsent(h.Conditions(), time.Now()) }})
 }
 

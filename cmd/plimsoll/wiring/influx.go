@@ -53,7 +53,7 @@ func (o Influx) open(e *environment) (history, error) {
 		return nil, err
 	}
 	e.life.Opened("the reader of InfluxDB", reader.Close)
-	e.keeps(h.Health, h.Conditions)
+	e.keeps(h)
 	return struct {
 		*influx.Outbox
 		*influx.Reader

@@ -62,8 +62,8 @@ func newNode(e *environment, o Node, own int, replicas cluster.Inventory, live, 
 		return err
 	}
 	e.life.Runs("collector", c.Run)
-	e.check(serve.Check{Name: "collector", Live: true, Test: c.Health})
-	e.condition(func(now time.Time) []condition.Condition {
+	e.checks = append(e.checks, serve.Check{Name: "collector", Live: true, Test: c.Health})
+	e.conditions = append(e.conditions, func(now time.Time) []condition.Condition {
 		if err := c.Health(); err != nil && now.Sub(e.began) > 3*o.Interval {
 			return []condition.Condition{condition.Ill("Collecting", "TickLate", err.Error(), e.began)}
 		}

@@ -79,7 +79,7 @@ func (o Remote) open(e *environment) (history, error) {
 	}
 	e.life.Opened("the decision log", decided.Close)
 	e.life.Runs("decision log", decided.Run)
-	e.keeps(w.Health, w.Conditions)
+	e.keeps(w)
 	return struct {
 		store.Appender
 		store.Querier

@@ -75,7 +75,7 @@ func (o Collector) wire(_ context.Context, e *environment) error {
 			return err
 		}
 		e.life.Runs("live lane", f.Run)
-		e.check(serve.Check{Name: "live", Test: f.Health})
+		e.checks = append(e.checks, serve.Check{Name: "live", Test: f.Health})
 		live = f
 	}
 	history, err := o.Writing.openWriting(e)

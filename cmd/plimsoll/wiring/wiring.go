@@ -47,7 +47,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	var door *serve.Server
-	e.check(serve.Check{Name: "door", Test: func() error { return door.Health() }})
+	e.checks = append(e.checks, serve.Check{Name: "door", Test: func() error { return door.Health() }})
 	routes := append(e.routes, e.metricsRoute())
 	routes = append(routes, serve.Health(e.checks)...)
 	if door, err = serve.New(serve.Options{Listen: o.Listen, WebConfig: o.WebConfig, Routes: routes, Logger: e.named("http"), Registerer: e.registry}); err != nil {

@@ -33,6 +33,14 @@ func newConditions(now func() time.Time) *condition.Set {
 // Health says whether the store takes data; a reason may be given all the same (something was repaired, a block is damaged).
 func (db *DB) Health() condition.Condition { return db.cond.Health() }
 
+// Conditions are what keeps the store from taking data; nothing where it does.
+func (db *DB) Conditions() []condition.Condition {
+	if h := db.Health(); !h.OK() {
+		return []condition.Condition{h}
+	}
+	return nil
+}
+
 // Stats is how much the store has.
 type Stats struct {
 	Series int   // in the head
