@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -59,23 +60,18 @@ func (k Kind) Show(ctx context.Context, from Source, o Options) (List, error) {
 
 // order sorts rows as is asked for; values that are not known come last.
 func order[T any](rows []T, by string, cpu, memory func(T) *float64, name func(T) string) {
-	down := func(a, b *float64) int {
-		switch {
-		case a == nil && b == nil:
-			return 0
-		case a == nil:
-			return 1
-		case b == nil:
-			return -1
+	known := func(v *float64) float64 {
+		if v == nil {
+			return math.Inf(-1)
 		}
-		return cmp.Compare(*b, *a)
+		return *v
 	}
 	slices.SortStableFunc(rows, func(a, b T) int {
 		switch by {
 		case "cpu":
-			return down(cpu(a), cpu(b))
+			return cmp.Compare(known(cpu(b)), known(cpu(a)))
 		case "memory":
-			return down(memory(a), memory(b))
+			return cmp.Compare(known(memory(b)), known(memory(a)))
 		case "name":
 			return cmp.Compare(name(a), name(b))
 		}
@@ -156,26 +152,21 @@ func sumPods(cs []api.Container) []*pod {
 	type key struct{ node, namespace, name string }
 	byKey := map[key]*pod{}
 	out := []*pod{}
-	add := func(sum **float64, v *float64, first bool) {
-		switch {
-		case v == nil || !first && *sum == nil:
-			*sum = nil
-		case first:
-			x := *v
-			*sum = &x
-		default:
-			**sum += *v
+	sum := func(a, b *float64) *float64 {
+		if a == nil || b == nil {
+			return nil
 		}
+		s := *a + *b
+		return &s
 	}
 	for _, c := range cs {
 		k := key{c.Node, c.Namespace, c.Pod}
 		p := byKey[k]
 		if p == nil {
-			p = &pod{Namespace: c.Namespace, Name: c.Pod, Node: c.Node}
+			p = &pod{Namespace: c.Namespace, Name: c.Pod, Node: c.Node, CPU: new(float64), WorkingSet: new(float64)}
 			byKey[k], out = p, append(out, p)
 		}
-		add(&p.CPU, c.CPU, p.Containers == 0)
-		add(&p.WorkingSet, c.WorkingSet, p.Containers == 0)
+		p.CPU, p.WorkingSet = sum(p.CPU, c.CPU), sum(p.WorkingSet, c.WorkingSet)
 		p.Containers++
 	}
 	return out

@@ -18,17 +18,15 @@ func Logged(e cluster.Decision) Decision {
 
 // Lines tells people of the decision with its steps, after a head that says when or what, as the page shows it.
 func (d Decision) Lines(head string) []string {
-	change := fmt.Sprintf("%d, held", d.Current)
-	if d.Current != d.Desired {
-		change = fmt.Sprintf("%d -> %d", d.Current, d.Desired)
-	}
-	lines := []string{fmt.Sprintf("%s  %s  (%s)", head, change, d.Reason), "  " + d.Message}
-	for _, s := range d.Steps {
-		change := fmt.Sprint(s.After)
-		if s.Before != s.After {
-			change = fmt.Sprintf("%d -> %d", s.Before, s.After)
+	change := func(from, to cluster.DesiredReplicas, held string) string {
+		if from == to {
+			return fmt.Sprint(to) + held
 		}
-		lines = append(lines, fmt.Sprintf("    %-10s %-8s %s", s.Step, change, s.Why))
+		return fmt.Sprintf("%d -> %d", from, to)
+	}
+	lines := []string{fmt.Sprintf("%s  %s  (%s)", head, change(d.Current, d.Desired, ", held"), d.Reason), "  " + d.Message}
+	for _, s := range d.Steps {
+		lines = append(lines, fmt.Sprintf("    %-10s %-8s %s", s.Step, change(s.Before, s.After, ""), s.Why))
 	}
 	return lines
 }

@@ -67,6 +67,7 @@ func (o Embedded) open(e *environment) (history, error) {
 
 // kept is a history that tells how it is: whether it takes what is appended, and all that a person should know.
 type kept interface {
+	store.Appender
 	Health() condition.Condition
 	Conditions() []condition.Condition
 }
@@ -104,10 +105,14 @@ func (o Queue) open(e *environment, kind string) (*queue.Queue, error) {
 	return q, nil
 }
 
-// sends adds what there is to know of a history that is only sent on: that it is taken, and that it gets there.
-func (e *environment) sends(h kept) {
+// sends is a history that is only sent on, if it could be opened: it adds whether it is taken, and whether it gets there.
+func (e *environment) sends(h kept, err error) (collector.Sink, error) {
+	if err != nil {
+		return nil, err
+	}
 	e.checks = append(e.checks, serve.Check{Name: "queue", Test: func() error { return healthError(h.Health()) }},
 		serve.Check{Name: "history", Test: func() error { return unsent(h.Conditions(), time.Now()) }})
+	return collector.SinkFunc(h.Append), nil
 }
 
 // unsent says what has kept the history from being sent for a while.

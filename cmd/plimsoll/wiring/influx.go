@@ -36,11 +36,7 @@ func (o Influx) writing(e *environment) (*influx.Conn, *influx.Outbox, error) {
 
 func (o Influx) openWriting(e *environment) (collector.Sink, error) {
 	_, h, err := o.writing(e)
-	if err != nil {
-		return nil, err
-	}
-	e.sends(h)
-	return collector.SinkFunc(h.Append), nil
+	return e.sends(h, err)
 }
 
 func (o Influx) open(e *environment) (history, error) {

@@ -50,11 +50,7 @@ func (o Remote) writing(e *environment) (remote.EndpointOptions, *remote.Writer,
 
 func (o Remote) openWriting(e *environment) (collector.Sink, error) {
 	_, w, err := o.writing(e)
-	if err != nil {
-		return nil, err
-	}
-	e.sends(w)
-	return collector.SinkFunc(w.Append), nil
+	return e.sends(w, err)
 }
 
 func (o Remote) open(e *environment) (history, error) {

@@ -1,0 +1,49 @@
+package top
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"plimsoll.dev/plimsoll/aggregator/api"
+)
+
+// answers is a Source that has one answer.
+type answers struct{ v any }
+
+func (a answers) Get(_ context.Context, _ string, v any) error {
+	raw, err := json.Marshal(a.v)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(raw, v)
+}
+
+// A pod is the sum of its containers, and not known where one of them is not; what is not known comes last.
+func TestPodsAreSums(t *testing.T) {
+	at := func(v float64) *float64 { return &v }
+	from := answers{api.ContainerList{Items: []api.Container{
+		{Namespace: "d", Pod: "dark", Name: "a", CPU: at(5), WorkingSet: at(1 << 20)}, {Namespace: "d", Pod: "dark", Name: "b", WorkingSet: at(1 << 20)},
+		{Namespace: "d", Pod: "small", Name: "a", CPU: at(0.1), WorkingSet: at(1 << 20)},
+		{Namespace: "d", Pod: "large", Name: "a", CPU: at(0.5), WorkingSet: at(1 << 20)}, {Namespace: "d", Pod: "large", Name: "b", CPU: at(1), WorkingSet: at(3 << 20)},
+		{Namespace: "other", Pod: "x", Name: "a", CPU: at(9)},
+	}}}
+	f := func(by, want string) {
+		t.Helper()
+		l, err := Kinds[1].Show(t.Context(), from, Options{Namespace: "d", SortBy: by})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var rows []string
+		for _, r := range l.Table.Rows {
+			rows = append(rows, strings.Join(r[1:5], " "))
+		}
+		if got := strings.Join(rows, ", "); got != want {
+			t.Errorf("by %q: got %q, want %q", by, got, want)
+		}
+	}
+	f("", "dark - 2Mi 2, large 1500m 4Mi 2, small 100m 1Mi 1")
+	f("cpu", "large 1500m 4Mi 2, small 100m 1Mi 1, dark - 2Mi 2")
+	f("memory", "large 1500m 4Mi 2, dark - 2Mi 2, small 100m 1Mi 1")
+}
