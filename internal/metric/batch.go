@@ -32,9 +32,19 @@ type Batch struct {
 // Gap says why an entity has no sample in a batch.
 type Gap struct {
 	Entity *Entity
-	Reason string // a short word from a fixed set, used as a metric label: "gone", "permission", "parse", ...
+	Reason string // a short word from a fixed set, used as a metric label: GapGone, "overflow", "io", ...
 	Detail string // for people
 }
+
+// The reasons that somebody compares. The first two are those of readers, which have some more that are only shown; the others come of
+// what is not there.
+const (
+	GapGone       = "gone"       // it does not exist any more
+	GapPermission = "permission" // the reader was refused
+	GapStale      = "stale"      // there was a sample, too long ago
+	GapStarting   = "starting"   // there is no sample yet, or one where a rate needs two
+	GapMember     = "member"     // a part of it has a gap
+)
 
 // Samples returns the number of points in the batch.
 func (b *Batch) Samples() int {

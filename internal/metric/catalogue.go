@@ -29,6 +29,27 @@ const (
 	Time    Unit = "timestamp_seconds" // Unix time
 )
 
+// Join says how the values of an entity's members, or of a row's own label, make that of the whole. Counters join like their rates.
+type Join uint8
+
+// The ways to join.
+const (
+	Sum      Join = iota
+	Largest       // a share of time in which some task waits: members wait at the same time
+	Smallest      // a start: the whole began with its first member
+)
+
+// Of joins two values.
+func (j Join) Of(a, b float64) float64 {
+	switch j {
+	case Largest:
+		return max(a, b)
+	case Smallest:
+		return min(a, b)
+	}
+	return a + b
+}
+
 // ID is a row's index in the catalogue. It holds within one process only and never travels.
 type ID uint16
 
@@ -40,6 +61,7 @@ type Row struct {
 	Sub    string  // the name of the row's own label (interface, device), or ""
 	Kind   Kind
 	Unit   Unit
+	Join   Join
 	Help   string
 	Levels []Level // where it exists; the first is where Name applies
 
@@ -71,6 +93,32 @@ func (r *Row) Has(l Level) bool {
 		}
 	}
 	return false
+}
+
+// Set is a set of rows.
+type Set [(numRows + 63) / 64]uint64
+
+// Add puts a row into the set.
+func (s *Set) Add(id ID) { s[id/64] |= 1 << (id % 64) }
+
+// AddAll puts another set's rows into the set.
+func (s *Set) AddAll(more *Set) {
+	for i := range s {
+		s[i] |= more[i]
+	}
+}
+
+// Has says whether a row is in the set.
+func (s *Set) Has(id ID) bool { return id < numRows && s[id/64]&(1<<(id%64)) != 0 }
+
+// At returns the rows that exist at a level.
+func At(l Level) (s Set) {
+	for i := range rows {
+		if rows[i].Has(l) {
+			s.Add(ID(i))
+		}
+	}
+	return s
 }
 
 // Rows returns the catalogue, in order of ID. The caller must not change it.
