@@ -3,6 +3,7 @@ package live
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -78,6 +79,91 @@ func BenchmarkApply(b *testing.B) {
 	b.ReportMetric(float64(used.Nanoseconds())/float64(b.N)/30000, "cpu-ns/container-sample")
 }
 
+// cluster1000 is the picture of 1,000 nodes × 30 pods after 80 s of the fast lane.
+func cluster1000(b *testing.B) (*Picture, []*metric.Batch) {
+	f := fleet(1000, 30)
+	p := newPicture(b, Options{})
+	for i := range 80 {
+		set(f, i)
+		for _, batch := range f {
+			apply(b, p, batch)
+		}
+	}
+	return p, f
+}
+
+// BenchmarkApplyNode is one node's fast batch in the picture of a large cluster.
+func BenchmarkApplyNode(b *testing.B) {
+	p, f := cluster1000(b)
+	i := 0
+	for b.Loop() {
+		if i%len(f) == 0 {
+			b.StopTimer()
+			set(f, 80+i/len(f))
+			b.StartTimer()
+		}
+		apply(b, p, f[i%len(f)])
+		i++
+	}
+}
+
+// BenchmarkUsage is what ten pods of one target used.
+func BenchmarkUsage(b *testing.B) {
+	p, _ := cluster1000(b)
+	pods := podsOf(p, sec(79), "team-0", "Deployment", "app-0")[:10]
+	for b.Loop() {
+		if got := p.Usage(sec(79), pods, "cpu", 3*time.Second); len(got) != 10 {
+			b.Fatalf("%d pods", len(got))
+		}
+	}
+}
+
+// BenchmarkDelay says how long an Apply of one node and a Usage of ten pods take while a snapshot or a roll-up of a large cluster is
+// made beside them.
+func BenchmarkDelay(b *testing.B) {
+	for _, walk := range []struct {
+		name string
+		do   func(*Picture, time.Time)
+	}{{"Snapshot", func(p *Picture, now time.Time) { p.Snapshot(now) }}, {"RollUp", func(p *Picture, now time.Time) { p.RollUp(now) }}} {
+		b.Run(walk.name, func(b *testing.B) {
+			p, f := cluster1000(b)
+			pods := podsOf(p, sec(79), "team-0", "Deployment", "app-0")[:10]
+			var applies, usages []time.Duration
+			i := 0
+			for b.Loop() {
+				now := sec(float64(80 + i))
+				set(f, 80+i)
+				i++
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					walk.do(p, now)
+				}()
+				for k, busy := 0, true; busy; k++ {
+					began := time.Now()
+					apply(b, p, f[k%len(f)])
+					applied := time.Now()
+					p.Usage(now, pods, "cpu", 3*time.Second)
+					applies, usages = append(applies, applied.Sub(began)), append(usages, time.Since(applied))
+					select {
+					case <-done:
+						busy = false
+					case <-time.After(200 * time.Microsecond):
+					}
+				}
+			}
+			for _, x := range []struct {
+				name string
+				all  []time.Duration
+			}{{"apply", applies}, {"usage", usages}} {
+				slices.Sort(x.all)
+				b.ReportMetric(float64(x.all[len(x.all)*99/100].Microseconds()), x.name+"-p99-µs")
+				b.ReportMetric(float64(x.all[len(x.all)-1].Microseconds()), x.name+"-max-µs")
+			}
+		})
+	}
+}
+
 func BenchmarkSnapshot(b *testing.B) {
 	for _, nodes := range []int{15, 1000} {
 		b.Run(fmt.Sprint(nodes*30), func(b *testing.B) {
@@ -89,11 +175,11 @@ func BenchmarkSnapshot(b *testing.B) {
 					apply(b, p, batch)
 				}
 			}
-			p.build(sec(79))
+			p.build(sec(79), nil)
 			b.ReportAllocs()
 			began := cpuTime()
 			for b.Loop() {
-				p.build(sec(79))
+				p.build(sec(79), nil)
 			}
 			b.ReportMetric(float64((cpuTime()-began).Nanoseconds())/float64(b.N)/float64(nodes*30), "cpu-ns/container")
 		})

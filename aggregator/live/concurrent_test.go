@@ -90,12 +90,12 @@ func TestComeAndGo(t *testing.T) {
 		p.Snapshot(at)
 	}
 	checkIndexes(t, p)
-	if n := len(p.byKey); n > 100*2*26+10 {
+	if n := len(p.tree.byKey); n > 100*2*26+10 {
 		t.Errorf("%d units are kept, more than those of two minutes", n)
 	}
 	p.Snapshot(sec(600))
 	checkIndexes(t, p)
-	if n := len(p.byKey); n != 1 {
+	if n := len(p.tree.byKey); n != 1 {
 		t.Errorf("%d units are left", n)
 	}
 }

@@ -1,104 +1,90 @@
 package live
 
-import "plimsoll.dev/plimsoll/internal/metric"
+import (
+	"cmp"
+	"strings"
 
-// admit returns the unit of the group's entity, making it if it is new; nil with the reason when the group
-// is not to be used.
-func (p *Picture) admit(g *metric.Group, ln lane, t int64) (*unit, reason) {
-	if u := p.byPtr[g.Entity]; u != nil {
-		return u, 0
-	}
-	e := g.Entity
-	if e == nil || !usable(e) {
-		return nil, dropEntity
-	}
-	u, same := p.named(e), p.sameID(e)
-	switch {
-	case u == nil && same != nil:
-		u = same
-		p.rename(u, e)
-	case u != nil && same != nil && same != u:
-		// A container became known by the name of one that it replaces.
-		same.restarts += u.restarts + 1
-		same.first = min(same.first, u.first)
-		p.remove(u)
-		u = same
-		p.rename(u, e)
-	case u != nil && u.owned() && e.Level <= metric.Pod && u.entity.ID != e.ID && u.entity.ID != "" && e.ID != "":
-		return p.contend(u, g, ln, t)
-	case u == nil || !u.owned():
-		if p.own >= p.opts.MaxEntities {
-			return nil, dropLimit
-		}
-		if u == nil {
-			u = p.place(keyOf(e), e)
-		}
-		u.base, u.first = t-3600_000, t
-	}
-	p.know(u, e, t)
-	return u, 0
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+// key identifies an entity by its names. Kubernetes' pods are unique in the cluster, so their key has no node:
+// the same pod on two nodes is one pod, of which the newer start counts. Everything else is unique on its node.
+type key struct {
+	level            metric.Level
+	node, ns, at, on string
 }
 
-// named returns the unit of the entity's names.
-func (p *Picture) named(e *metric.Entity) *unit {
-	u := p.byKey[keyOf(e)]
-	if u == nil && e.Level <= metric.Pod && e.ID == "" && e.Node != "" {
-		k := keyOf(e) // the unit's containers said that its names are unique on their node only
+// idKey identifies a container by its node and cgroup: its names may become known later.
+type idKey struct{ node, id string }
+
+func keyOf(e *metric.Entity) key {
+	switch e.Level {
+	case metric.Container:
+		pod := e.Pod
+		if pod == "" {
+			pod = e.ID
+		}
+		return key{e.Level, scope(e), e.Namespace, pod, e.Container}
+	case metric.Pod:
+		return key{e.Level, scope(e), e.Namespace, e.Pod, ""}
+	case metric.Workload:
+		return key{e.Level, "", e.Namespace, e.WorkloadKind, e.Workload}
+	case metric.Namespace:
+		return key{e.Level, "", e.Namespace, "", ""}
+	case metric.Node:
+		return nodeKey(e.Node)
+	}
+	return key{level: metric.Cluster}
+}
+
+func nodeKey(name string) key { return key{level: metric.Node, node: name} }
+
+// scope is the node's name where names are unique on a node only. The kubelet puts all pods below a cgroup
+// whose name has "kubepods" in it. Without a cgroup nobody knows; the kubelet's own endpoint gives none at all.
+func scope(e *metric.Entity) string {
+	if e.ID == "" || strings.Contains(e.ID, "kubepods") {
+		return ""
+	}
+	return e.Node
+}
+
+// otherScope returns the key that an entity has if its names are unique elsewhere than its own key says.
+func otherScope(e *metric.Entity) (k key, ok bool) {
+	if k = keyOf(e); e.Level > metric.Pod || e.Node == "" {
+		return k, false
+	}
+	if k.node == "" {
 		k.node = e.Node
-		u = p.byKey[k]
+	} else {
+		k.node = ""
 	}
-	return u
+	return k, true
 }
 
-// sameID returns the container unit of the same node and cgroup.
-func (p *Picture) sameID(e *metric.Entity) *unit {
-	if e.Level != metric.Container || e.ID == "" {
-		return nil
-	}
-	return p.byID[idKey{e.Node, e.ID}]
+// podOf is the pod of a container. Its ID is only there to tell its scope.
+func podOf(e *metric.Entity) metric.Entity {
+	return metric.Entity{Level: metric.Pod, Node: e.Node, Namespace: e.Namespace, WorkloadKind: e.WorkloadKind, Workload: e.Workload, Pod: e.Pod, ID: e.ID}
 }
 
-// know remembers a pointer under which the unit is known, dropping the oldest of more than three, and shows
-// the newest names.
-func (p *Picture) know(u *unit, e *metric.Entity, t int64) {
-	if !u.owned() {
-		p.own++
-		if u.first == 0 {
-			u.first = t
-		}
+// usable says whether the entity has the names that its level needs.
+func usable(e *metric.Entity) bool {
+	const limit = 4096
+	if len(e.Node)+len(e.Namespace)+len(e.WorkloadKind)+len(e.Workload)+len(e.Pod)+len(e.Container)+len(e.ID)+len(e.Runtime)+len(e.Image) > limit {
+		return false
 	}
-	if old := u.ptrs[2]; old != nil {
-		delete(p.byPtr, old)
+	switch e.Level {
+	case metric.Container:
+		return e.Container != "" && (e.Pod != "" || e.ID != "")
+	case metric.Pod:
+		return e.Pod != ""
+	case metric.Workload:
+		return e.Workload != ""
+	case metric.Namespace:
+		return e.Namespace != ""
+	case metric.Node:
+		return e.Node != ""
 	}
-	copy(u.ptrs[1:], u.ptrs[:2])
-	u.ptrs[0] = e
-	p.byPtr[e] = u
-	p.show(u, e)
-}
-
-// show makes e the unit's entity. What e does not say and is known of the same thing stays: the readers of the
-// two lanes, or of a pod and its containers, do not all know its workload or its image.
-func (p *Picture) show(u *unit, e *metric.Entity) {
-	was := u.entity
-	if was.ID == "" || e.ID == "" || was.ID == e.ID {
-		e = filled(e, was)
-	}
-	u.entity = e
-	p.changes++
-	if was.Node != e.Node || was.ID != e.ID {
-		p.tidied = false // they are part of the order
-	}
-	if u.key.level == metric.Container {
-		if was.ID != e.ID || was.Node != e.Node {
-			p.lose(u, was)
-		}
-		if e.ID != "" {
-			p.byID[idKey{e.Node, e.ID}] = u
-		}
-	}
-	if was.Node != e.Node || was.WorkloadKind != e.WorkloadKind || was.Workload != e.Workload {
-		p.attach(u)
-	}
+	return e.Level == metric.Cluster
 }
 
 // filled returns e, or a copy of it in which fields that are empty are taken from was.
@@ -124,66 +110,24 @@ func filled(e, was *metric.Entity) *metric.Entity {
 	return &c
 }
 
-// lose takes the unit out of the index of cgroups.
-func (p *Picture) lose(u *unit, was *metric.Entity) {
-	if id := (idKey{was.Node, was.ID}); p.byID[id] == u {
-		delete(p.byID, id)
+// compareNames is the order of snapshots: level by level, and there by the names that the level has.
+func compareNames(a, b *metric.Entity) int {
+	switch {
+	case a.Level != b.Level:
+		return int(a.Level) - int(b.Level)
+	case a.Level == metric.Node:
+		return strings.Compare(a.Node, b.Node)
+	case a.Level == metric.Workload:
+		return cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.WorkloadKind, b.WorkloadKind), strings.Compare(a.Workload, b.Workload))
 	}
-}
-
-// unknow forgets the pointers under which the unit is known, all or those that are not of the given cgroup.
-func (p *Picture) unknow(u *unit, but func(*metric.Entity) bool) {
-	if !u.owned() {
-		return
+	if c := strings.Compare(a.Namespace, b.Namespace); c != 0 || a.Level > metric.Pod {
+		return c
 	}
-	for i, ptr := range u.ptrs {
-		if ptr != nil && (but == nil || !but(ptr)) {
-			delete(p.byPtr, ptr)
-			u.ptrs[i] = nil
-		}
+	if c := strings.Compare(a.Pod, b.Pod); c != 0 {
+		return c
 	}
-	if !u.owned() {
-		p.own--
+	if c := strings.Compare(a.Container, b.Container); c != 0 && a.Level == metric.Container {
+		return c
 	}
-}
-
-// contend decides between two containers of the same names with different IDs. The newer start counts; where starts are not
-// known, the newcomer. It returns the unit if the group is the one to show.
-func (p *Picture) contend(u *unit, g *metric.Group, ln lane, t int64) (*unit, reason) {
-	e := g.Entity
-	quiet := t-u.newestSample() > p.limit(u, ln)
-	if !quiet {
-		start, have := unixMilli(g.Start), max(u.start[full], u.start[fast])
-		older := start != 0 && have != 0 && start < have
-		if older || (start == have || start == 0 || have == 0) && u.rival == e.ID {
-			return nil, dropDuplicate
-		}
-	}
-	rival, had := u.entity.ID, u.newestSample() != 0
-	p.unknow(u, func(ptr *metric.Entity) bool { return ptr.ID == e.ID })
-	if p.byPtr[e] != u {
-		p.know(u, e, t)
-	}
-	if had {
-		p.restart(u, t)
-		u.restarted = 0
-		u.last, u.interval = [numLanes]int64{}, [numLanes]int32{}
-	}
-	u.rival = rival
-	return u, 0
-}
-
-// rename moves a unit to the names that became known.
-func (p *Picture) rename(u *unit, e *metric.Entity) {
-	delete(p.byKey, u.key)
-	u.key = keyOf(e)
-	p.byKey[u.key] = u
-	parent, node := u.parent, u.node
-	p.detach(u)
-	was := u.entity
-	p.lose(u, was)
-	u.entity = filled(e, was)
-	p.attach(u)
-	p.prune(parent)
-	p.prune(node)
+	return cmp.Or(strings.Compare(a.Node, b.Node), strings.Compare(a.ID, b.ID))
 }

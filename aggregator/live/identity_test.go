@@ -32,8 +32,8 @@ func TestNewPointerSameNames(t *testing.T) {
 	}
 	it := only(t, p.Snapshot(sec(9)).Containers)
 	wantRate(t, it, metric.CPUUsage, 1)
-	if it.Restarts != 0 || len(p.byPtr) > 3 {
-		t.Errorf("restarts %d, %d pointers", it.Restarts, len(p.byPtr))
+	if it.Restarts != 0 || len(p.tree.byPtr) > 3 {
+		t.Errorf("restarts %d, %d pointers", it.Restarts, len(p.tree.byPtr))
 	}
 }
 
@@ -252,7 +252,51 @@ func TestChanged(t *testing.T) {
 		t.Error("a snapshot is kept for a second")
 	}
 	apply(t, p, tick(sec(1), cpu(web(1), sec(1), 1, 1)))
-	if p.Snapshot(sec(1)); p.snapOf != p.changes {
+	if p.Snapshot(sec(1)); p.snapOf != p.tree.changes {
 		t.Error("a change was not shown")
+	}
+}
+
+// TestScopeFromEitherSide lets one reader name a pod without its cgroup, which does not say that its names are unique on its node only, and
+// another one its container with it: whoever comes first, that is one pod. One in Kubernetes and one beside it are two.
+func TestScopeFromEitherSide(t *testing.T) {
+	pod := &metric.Entity{Level: metric.Pod, Node: "n1", Namespace: "demo", Pod: "p2"}
+	c := &metric.Entity{Level: metric.Container, Node: "n1", Namespace: "demo", Pod: "p2", Container: "c", ID: "/demo/p2"}
+	other := clone(c, func(e *metric.Entity) { e.ID = "/kubepods/p2/c" })
+	f := func(pods int, order ...*metric.Entity) {
+		t.Helper()
+		p := newPicture(t, Options{})
+		for i := range 3 {
+			for _, e := range order {
+				apply(t, p, tick(sec(float64(i)), cpu(e, sec(float64(i)), float64(i), 1)))
+			}
+		}
+		s := p.Snapshot(sec(2))
+		checkSnapshot(t, s)
+		checkIndexes(t, p)
+		if len(s.Pods) != pods {
+			t.Errorf("%d pods, want %d", len(s.Pods), pods)
+		}
+	}
+	f(1, pod, c)
+	f(1, c, pod)
+	f(2, c, other)
+	f(2, other, c)
+}
+
+// TestOrderIsOfTheLevelsNames gives pods a container's name, which is no part of theirs, and takes it away again.
+func TestOrderIsOfTheLevelsNames(t *testing.T) {
+	p := newPicture(t, Options{})
+	one := &metric.Entity{Level: metric.Pod, Node: "n1", Namespace: "demo", Pod: "p2", Container: "b", ID: "/demo/p2"}
+	two := clone(one, func(e *metric.Entity) { e.Node, e.Container = "n2", "a" })
+	apply(t, p, tick(sec(0), cpu(one, sec(0), 1, 1), cpu(two, sec(0), 1, 1)))
+	checkSnapshot(t, p.Snapshot(sec(0)))
+	bare := clone(one, func(e *metric.Entity) { e.Container = "" })
+	also := clone(two, func(e *metric.Entity) { e.Container = "" })
+	apply(t, p, tick(sec(1), cpu(bare, sec(1), 2, 1), cpu(also, sec(1), 2, 1)))
+	s := p.Snapshot(sec(1))
+	checkSnapshot(t, s)
+	if s.Pods[0].Entity.Node != "n1" {
+		t.Errorf("%v of %q comes first", s.Pods[0].Entity, s.Pods[0].Entity.Node)
 	}
 }

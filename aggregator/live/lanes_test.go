@@ -224,17 +224,15 @@ func TestRejected(t *testing.T) {
 		metric.Point{ID: metric.Threads, T: ms, V: 3}, metric.Point{ID: metric.Processes, T: ms, V: 3})
 	b := whole(sec(10), g, metric.Group{Points: g.Points[:1]}, cpu(&metric.Entity{Level: metric.Container}, sec(10), 1, 1),
 		cpu(&metric.Entity{Level: 77, Node: "x"}, sec(10), 1, 1), cpu(web(2), sec(10), 1, 1), cpu(web(3), sec(10), 1, 1))
-	var d drops
+	in := newIntake(b, &p.limits)
 	p.mu.Lock()
-	applied := 0
 	for i := range b.Groups {
-		n, _ := p.group(b, &b.Groups[i], &d)
-		applied += n
+		p.group(&in, &b.Groups[i])
 	}
 	p.mu.Unlock()
 	want := drops{dropNotFinite: 2, dropFuture: 1, dropOld: 2, dropUnknownRow: 2, dropEntity: 5, dropLimit: 3}
-	if applied != 5 || d != want {
-		t.Errorf("applied %d, dropped %v, want 5 and %v", applied, d, want)
+	if in.applied != 5 || in.drops != want {
+		t.Errorf("applied %d, dropped %v, want 5 and %v", in.applied, in.drops, want)
 	}
 	if err := p.Apply(nil); err == nil {
 		t.Error("a nil batch was taken")

@@ -76,13 +76,15 @@ func newMeters(r prometheus.Registerer) (*meters, error) {
 	return m, errors.Join(errs...)
 }
 
-// count adds what one Apply applied and dropped; newest is the time of its newest sample, Unix milliseconds.
-func (m *meters) count(applied int, newest int64, d *drops) {
-	if applied > 0 {
-		m.applied.Add(float64(applied))
-		m.newest.Set(float64(newest) / 1000)
+// count adds what became of one Apply.
+func (m *meters) count(in *intake) {
+	if in.applied > 0 {
+		m.applied.Add(float64(in.applied))
+		m.newest.Set(float64(in.heard) / 1000)
 	}
-	for i, n := range d {
+	m.restarts.Add(float64(in.restarts))
+	m.steps.Add(float64(in.steps))
+	for i, n := range in.drops {
 		if n > 0 {
 			m.dropped[i].Add(float64(n))
 		}

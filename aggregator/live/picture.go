@@ -11,8 +11,7 @@ import (
 // errNilBatch is what Apply says to a sender that has no batch.
 var errNilBatch = errors.New("live: cannot apply a batch that is nil")
 
-// Picture is the live picture. All its methods are safe for concurrent use; it starts no goroutine. One lock
-// owns everything in it, readers get immutable snapshots.
+// Picture is the live picture. All its methods are safe for concurrent use; it starts no goroutine. Readers get immutable snapshots.
 //
 // Times are the samples' own. A sample must be newer than the one before it in its series. When a sender's
 // clock is set back, the first samples after it are dropped as old; the third one in order is believed, and the
@@ -23,31 +22,28 @@ var errNilBatch = errors.New("live: cannot apply a batch that is nil")
 // lane falls silent the full one takes over.
 //
 // What nobody mentions any more is dropped by Snapshot and RollUp, after Options.Forget.
+//
+// There are two locks. mu owns the tree and the samples, and nobody keeps it for longer than a batch or some thousand series take. walk owns
+// what goes through everything: the plan, the snapshot and the counts of roll-ups. Whoever wants both takes walk first.
 type Picture struct {
-	opts   Options
 	meters *meters
-	rows   []metric.Row
-	keep   uint32 // Options.Keep in milliseconds
-	ring   int    // most samples of a series
+	limits limits
+	known  levelRows
 
 	mu      sync.Mutex
-	byPtr   map[*metric.Entity]*unit
-	byKey   map[key]*unit
-	byID    map[idKey]*unit // containers by node and cgroup: a name may become known later
-	level   [len(levelCounts{})][]*unit
-	tidied  bool // levels and members are in order of name
-	dead    int  // units that tidy has still to take out
-	own     int  // units that have or had samples of their own
-	cluster *unit
-
-	changes uint64
+	tree    tree
 	changed chan struct{}
-	snap    *Snapshot
-	snapOf  uint64 // the value of changes that snap shows
-	sum     summer
-	forgot  int64 // when forget last ran
-	rolled  int64 // when RollUp last ran
+
+	walk   sync.Mutex
+	plan   plan
+	snap   *Snapshot
+	snapOf uint64 // the tree's changes that snap shows
+	forgot int64  // when forget last ran
+	rolled int64  // when RollUp last ran
 }
+
+// levelRows are the rows that exist at each level.
+type levelRows [len(levelCounts{})]metric.Set
 
 // New returns an empty picture. It starts nothing.
 func New(o Options) (*Picture, error) {
@@ -59,13 +55,11 @@ func New(o Options) (*Picture, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Picture{
-		opts: o, meters: m, rows: metric.Rows(), keep: uint32(o.Keep.Milliseconds()),
-		ring:  min(max(int(o.Keep/(500*time.Millisecond)), 16), 1024),
-		byPtr: map[*metric.Entity]*unit{}, byKey: map[key]*unit{}, byID: map[idKey]*unit{},
+	p := &Picture{meters: m, limits: limitsOf(o)}
+	p.tree = newTree(&p.limits, m, o.MaxEntities)
+	for _, l := range metric.Levels() {
+		p.known[l] = metric.At(l)
 	}
-	p.sum.init(len(p.rows))
-	p.cluster = p.place(key{level: metric.Cluster}, &metric.Entity{Level: metric.Cluster})
 	return p, nil
 }
 
@@ -76,28 +70,49 @@ func (p *Picture) Apply(b *metric.Batch) error {
 	if b == nil {
 		return errNilBatch
 	}
-	var d drops
+	in := newIntake(b, &p.limits)
 	p.mu.Lock()
-	applied, before := 0, p.changes
-	node, heard := p.nodeUnit(b), int64(0)
+	before := p.tree.changes
+	node := p.tree.byKey[nodeKey(b.Node)] // it exists from its first batch on
 	for i := range b.Groups {
-		n, t := p.group(b, &b.Groups[i], &d)
-		applied += n
-		heard = max(heard, t)
+		p.group(&in, &b.Groups[i])
 	}
-	if node != nil && heard > 0 {
-		node.heard[laneOf(b)] = heard
+	if node != nil && in.heard > 0 {
+		node.heard[in.lane] = in.heard
 	}
 	for i := range b.Gaps {
-		p.gap(b, &b.Gaps[i])
+		p.tree.note(&in, &b.Gaps[i], b.Time)
 	}
-	if p.changes != before && p.changed != nil {
+	if p.tree.changes != before && p.changed != nil {
 		close(p.changed)
 		p.changed = nil
 	}
 	p.mu.Unlock()
-	p.meters.count(applied, heard, &d)
+	p.meters.count(&in)
 	return nil
+}
+
+// group applies one entity's samples.
+func (p *Picture) group(in *intake, g *metric.Group) {
+	good, newest := in.screen(g.Points)
+	if good == 0 {
+		return
+	}
+	u, why := p.tree.admit(in, g, newest)
+	if u == nil {
+		in.drops[why] += good
+		return
+	}
+	if !u.advance(in, g, newest) {
+		in.drops[dropOld] += good
+		return
+	}
+	if u.gap != nil && u.gap.Since.UnixMilli() <= newest {
+		u.gap = nil
+	}
+	u.add(in, g.Points, &p.known[u.key.level])
+	in.heard = max(in.heard, newest)
+	p.tree.changes++
 }
 
 // Changed returns a channel that is closed by the next Apply that changes the picture. Whoever waits asks for
@@ -111,18 +126,54 @@ func (p *Picture) Changed() <-chan struct{} {
 	return p.changed
 }
 
-// nodeUnit returns the unit of the batch's node, which exists from its first batch on.
-func (p *Picture) nodeUnit(b *metric.Batch) *unit {
-	if b.Node == "" || len(b.Node) > 253 || len(b.Groups) == 0 {
-		return nil
+// Snapshot returns the picture at now. It is built once for each change and second; with more than a thousand
+// entities it may be up to 10 µs for each of them old, so that readers cannot make it cost more than a small share of a core.
+func (p *Picture) Snapshot(now time.Time) *Snapshot {
+	p.walk.Lock()
+	defer p.walk.Unlock()
+	if !p.fresh(now) {
+		began := time.Now()
+		p.build(now, nil)
+		p.meters.took(began)
 	}
-	return p.byKey[key{level: metric.Node, node: b.Node}]
+	return p.snap
 }
 
-// unixMilli is a time in Unix milliseconds; 0 for the zero time and for those that no clock shows.
-func unixMilli(t time.Time) int64 {
-	if t.Year() < 1970 || t.Year() > 2285 {
-		return 0
+// Missing returns the items of the snapshot at now that have a gap, smallest level first.
+func (p *Picture) Missing(now time.Time) []*Item { return p.Snapshot(now).Missing() }
+
+// fresh says whether the last snapshot still does.
+func (p *Picture) fresh(now time.Time) bool {
+	if p.snap == nil {
+		return false
 	}
-	return t.UnixMilli()
+	age := now.Sub(p.snap.Time)
+	if age < 0 || age >= time.Second {
+		return false
+	}
+	p.mu.Lock()
+	n, changes := p.tree.alive[metric.Container]+p.tree.alive[metric.Pod], p.tree.changes
+	p.mu.Unlock()
+	return p.snapOf == changes || n > 1000 && age < time.Duration(n)*10*time.Microsecond
+}
+
+// build makes the snapshot of now. also, if there is one, is called for each unit that is read, with the lock held.
+func (p *Picture) build(now time.Time, also func(*spot)) *builder {
+	ms := now.UnixMilli()
+	p.snapOf = p.plan.update(p)
+	if d := ms - p.forgot; d < 0 || d >= 1000 {
+		p.forgot = ms
+		p.plan.each(p, func(_ int, s *spot) { p.tree.forget(s.u, ms) })
+		p.snapOf = p.plan.update(p)
+	}
+	n := len(p.plan.spots)
+	b := &builder{plan: &p.plan, now: ms, items: make([]Item, n), notes: make([]note, n)}
+	p.plan.each(p, func(i int, s *spot) {
+		b.read(&p.tree, i, s)
+		if also != nil {
+			also(s)
+		}
+	})
+	p.snap = b.snapshot(now)
+	return b
 }

@@ -59,8 +59,8 @@ func TestStartingStaleForgotten(t *testing.T) {
 	if s = p.Snapshot(sec(122)); len(s.Containers)+len(s.Pods)+len(s.Workloads)+len(s.Namespaces)+len(s.Nodes) != 0 {
 		t.Errorf("not forgotten: %v", s)
 	}
-	if len(p.byKey) != 1 || len(p.byPtr) != 0 || len(p.byID) != 0 || p.own != 0 {
-		t.Errorf("left over: %d keys, %d pointers, %d cgroups, own %d", len(p.byKey), len(p.byPtr), len(p.byID), p.own)
+	if len(p.tree.byKey) != 1 || len(p.tree.byPtr) != 0 || len(p.tree.byID) != 0 || p.tree.own != 0 {
+		t.Errorf("left over: %d keys, %d pointers, %d cgroups, own %d", len(p.tree.byKey), len(p.tree.byPtr), len(p.tree.byID), p.tree.own)
 	}
 }
 
@@ -133,5 +133,40 @@ func TestSilentMachineIsRemembered(t *testing.T) {
 	}
 	if s = p.Snapshot(sec(62 * 60)); len(s.Nodes) != 0 {
 		t.Errorf("not forgotten: %+v", s.Nodes[0])
+	}
+}
+
+// TestGapStaysGap stops a machine's collector for 14 s: what its containers had used by then does not become the machine's own value,
+// which has a gap. A machine of which nobody reads the row has its containers' sum.
+func TestGapStaysGap(t *testing.T) {
+	for _, read := range []bool{true, false} {
+		p := newPicture(t, Options{})
+		points := 0
+		for i := range 60 {
+			at := sec(float64(i))
+			if i < 26 || i >= 40 {
+				groups := []metric.Group{cpu(web(1), at, float64(i), 10)}
+				if read {
+					groups = append(groups, cpu(node("n1"), at, 100*float64(i), 4000))
+				}
+				apply(t, p, tick(at, groups...))
+			}
+			if it := p.Snapshot(at).Nodes[0]; read {
+				if got, ok := it.Rate(metric.CPUUsage); ok && got != 100 {
+					t.Errorf("second %d: the machine uses %v cores", i, got)
+				}
+			}
+			if i%10 != 2 {
+				continue
+			}
+			for _, g := range p.RollUp(at).Groups {
+				if g.Entity.Level == metric.Node {
+					points += len(g.Points)
+				}
+			}
+		}
+		if read == (points > 0) {
+			t.Errorf("read %v: %d points were rolled up", read, points)
+		}
 	}
 }

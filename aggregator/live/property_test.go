@@ -22,7 +22,7 @@ func checkSnapshot(t rapid.TB, s *Snapshot) {
 			if int(it.Entity.Level) != l {
 				t.Fatalf("%v is among the %vs", it.Entity, metric.Level(l))
 			}
-			if i > 0 && compareNames(&unit{entity: list[i-1].Entity, key: key{level: metric.Level(l)}}, &unit{entity: it.Entity, key: key{level: metric.Level(l)}}) > 0 {
+			if i > 0 && compareNames(list[i-1].Entity, it.Entity) > 0 {
 				t.Fatalf("%v comes before %v", list[i-1].Entity, it.Entity)
 			}
 			if (it.Parent == nil) != (it == s.Cluster) {
@@ -60,7 +60,7 @@ func checkSums(t rapid.TB, s *Snapshot, own func(*metric.Entity, metric.ID) bool
 	for _, list := range [][]*Item{s.Pods, s.Workloads, s.Namespaces} {
 		for _, it := range list {
 			for _, row := range metric.Rows() {
-				if !row.Has(it.Entity.Level) || modeOf(&row) != add || own(it.Entity, row.ID) {
+				if !row.Has(it.Entity.Level) || row.Join != metric.Sum || own(it.Entity, row.ID) {
 					continue
 				}
 				v, rate, any := 0.0, 0.0, false
@@ -87,42 +87,43 @@ func near(a, b float64) bool { return math.Abs(a-b) <= 1e-9*max(1, math.Abs(a), 
 func checkIndexes(t rapid.TB, p *Picture) {
 	t.Helper()
 	alive, own := 0, 0
-	for l := range p.level {
-		for _, u := range p.level[l] {
-			if u.dead {
-				continue
-			}
-			alive++
-			if u.owned() {
-				own++
-			}
-			if p.byKey[u.key] != u {
-				t.Fatalf("%v is not found by its names", u.entity)
-			}
-			for _, ptr := range u.ptrs {
-				if ptr != nil && p.byPtr[ptr] != u {
-					t.Fatalf("%v is not found by a pointer", u.entity)
-				}
-			}
-			for i := range u.series {
-				if n := u.series[i].slots(); n > p.ring || int(u.series[i].n) > n {
-					t.Fatalf("a ring has %d of %d slots", u.series[i].n, n)
-				}
-			}
-			if len(u.series) > p.opts.MaxSeries {
-				t.Fatalf("%d series", len(u.series))
+	for k, u := range p.tree.byKey {
+		alive++
+		if u.owned() {
+			own++
+		}
+		if u.dead || u.key != k {
+			t.Fatalf("%v is found by the names %+v", u.entity, k)
+		}
+		for _, ptr := range u.ptrs {
+			if ptr != nil && p.tree.byPtr[ptr] != u {
+				t.Fatalf("%v is not found by a pointer", u.entity)
 			}
 		}
+		for i := range u.series {
+			if n := u.series[i].slots(); n > p.limits.ring || int(u.series[i].n) > n {
+				t.Fatalf("a ring has %d of %d slots", u.series[i].n, n)
+			}
+			if !u.rows.Has(u.series[i].id) {
+				t.Fatalf("%v does not know its row %d", u.entity, u.series[i].id)
+			}
+		}
+		if len(u.series) > p.limits.series {
+			t.Fatalf("%d series", len(u.series))
+		}
+		if u.key.level == metric.Pod && len(u.members) != int(u.count) {
+			t.Fatalf("%v has %d members of %d", u.entity, len(u.members), u.count)
+		}
 	}
-	if alive != len(p.byKey) || own != p.own || p.own > p.opts.MaxEntities+1 || len(p.byPtr) > 3*own || len(p.byID) > own {
-		t.Fatalf("%d units of which %d have samples, %d keys, own %d, %d pointers, %d cgroups", alive, own, len(p.byKey), p.own, len(p.byPtr), len(p.byID))
+	if all := p.tree.alive; alive != all[0]+all[1]+all[2]+all[3]+all[4]+all[5] || own != p.tree.own || p.tree.own > p.tree.most+1 || len(p.tree.byPtr) > 3*own || len(p.tree.byID) > own {
+		t.Fatalf("%d units of which %d have samples, %d keys, own %d, %d pointers, %d cgroups", alive, own, len(p.tree.byKey), p.tree.own, len(p.tree.byPtr), len(p.tree.byID))
 	}
-	for ptr, u := range p.byPtr {
+	for ptr, u := range p.tree.byPtr {
 		if u.dead || !slices.Contains(u.ptrs[:], ptr) {
 			t.Fatalf("a pointer leads to %v, which does not know it", u.entity)
 		}
 	}
-	for id, u := range p.byID {
+	for id, u := range p.tree.byID {
 		if u.dead || u.entity.ID != id.id || u.entity.Node != id.node {
 			t.Fatalf("cgroup %v leads to %+v", id, u.entity)
 		}
@@ -192,14 +193,12 @@ func (w *world) batch(t *rapid.T) *metric.Batch {
 	return b
 }
 
-// ownRow says whether a unit has current samples of its own.
-func ownRow(p *Picture, now int64) func(*metric.Entity, metric.ID) bool {
+// ownRow says whether a unit has samples of its own, or ever had.
+func ownRow(p *Picture) func(*metric.Entity, metric.ID) bool {
 	return func(e *metric.Entity, id metric.ID) bool {
-		for l := range p.level {
-			for _, u := range p.level[l] {
-				if u.entity == e && !u.dead {
-					return u.has(p, id, now)
-				}
+		for _, u := range p.tree.byKey {
+			if u.entity == e {
+				return u.rows.Has(id)
 			}
 		}
 		return false
@@ -251,12 +250,12 @@ func TestAnyInterleaving(t *testing.T) {
 			}
 			s := p.Snapshot(w.now)
 			checkSnapshot(t, s)
-			checkSums(t, s, ownRow(p, s.Time.UnixMilli()))
+			checkSums(t, s, ownRow(p))
 			checkIndexes(t, p)
 		}
 		later := w.now.Add(2 * time.Hour)
-		if s := p.Snapshot(later); len(s.Containers)+len(s.Pods)+len(s.Workloads)+len(s.Namespaces)+len(s.Nodes) != 0 || len(p.byPtr) != 0 || len(p.byID) != 0 {
-			t.Fatalf("two hours later there are still %d units, %d pointers", len(p.byKey), len(p.byPtr))
+		if s := p.Snapshot(later); len(s.Containers)+len(s.Pods)+len(s.Workloads)+len(s.Namespaces)+len(s.Nodes) != 0 || len(p.tree.byPtr) != 0 || len(p.tree.byID) != 0 {
+			t.Fatalf("two hours later there are still %d units, %d pointers", len(p.tree.byKey), len(p.tree.byPtr))
 		}
 	})
 }

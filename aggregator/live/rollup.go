@@ -28,106 +28,141 @@ type count struct {
 }
 
 // RollUp returns sums for the history, as a batch without a node: for pods, workloads, namespaces and the cluster, and
-// for nodes where the node has no value of its own. Gauges are the sums of the snapshot at now. Counters are monotone
+// for nodes where the node has no value of its own and never had. Gauges are the sums of the snapshot at now. Counters are monotone
 // counters of the roll-up's own: each pass adds what the members' counters have grown by since the pass before, so a
 // member's end, restart or reset never makes one drop, and rate() over them is the members' summed rate. What a container used
 // before its first sample, or between the last sample before a restart and the first after it, is not counted. A counter's point has
 // the time of the newest sample in it; where no member brought a newer sample there is no point. Group.Start is when
-// Plimsoll began to count. The entities' pointers stay the same for as long as the names do. Of pressure the members'
-// largest counts, not the sum, and of start times the oldest.
+// Plimsoll began to count. The entities' pointers stay the same for as long as the names do. What cannot be added joins as the
+// catalogue says.
 //
-// One caller calls it at the pace of the history (every 10 s): what a pass has taken is not in the next.
+// One caller calls it at the pace of the history (every 10 s): what a pass has counted is not in the next.
 func (p *Picture) RollUp(now time.Time) *metric.Batch {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	ms := now.UnixMilli()
-	p.forget(ms)
-	s := p.build(now)
-	p.snap, p.snapOf = s, p.changes
+	p.walk.Lock()
+	defer p.walk.Unlock()
+	c := counter{plan: &p.plan, known: &p.known}
+	b := p.build(now, c.own)
+	c.members(b.notes)
 	out := &metric.Batch{Time: now}
-	lists := [...][]*Item{metric.Pod: s.Pods, metric.Workload: s.Workloads, metric.Namespace: s.Namespaces,
-		metric.Node: s.Nodes, metric.Cluster: {s.Cluster}}
-	for l := metric.Pod; l <= metric.Cluster; l++ {
-		for i, u := range p.level[l] {
-			p.grow(u, ms)
-			if g := p.given(u, lists[l][i], now); len(g.Points) > 0 {
-				out.Groups = append(out.Groups, g)
-			}
+	for i := p.plan.from[metric.Pod]; i < len(p.plan.spots); i++ {
+		if g := c.given(&b.items[i], &b.notes[i], &p.plan.spots[i], p.rolled, now.UnixMilli()); len(g.Points) > 0 {
+			out.Groups = append(out.Groups, g)
 		}
 	}
-	p.settle()
-	p.rolled = ms
+	p.rolled = now.UnixMilli()
 	return out
 }
 
-// grow adds up what the unit's members have grown by. The cluster's rows are its nodes'; only those that no node has
-// are its namespaces'.
-func (p *Picture) grow(u *unit, now int64) {
-	if len(u.members) == 0 {
-		return
-	}
-	if u.sum == nil {
-		u.sum = &rollup{}
-	}
-	for _, m := range u.members {
-		if u.key.level != metric.Cluster || m.key.level == metric.Node {
-			p.take(u, m, now, nil)
-		}
-	}
-	if u.key.level != metric.Cluster {
-		return
-	}
-	nodes := make([]bool, len(p.rows))
-	for i := range u.sum.cells {
-		nodes[u.sum.cells[i].id] = u.sum.cells[i].at != 0 || u.sum.cells[i].nodes
-		u.sum.cells[i].nodes = nodes[u.sum.cells[i].id]
-	}
-	for _, m := range u.members {
-		if m.key.level != metric.Node {
-			p.take(u, m, now, nodes)
-		}
-	}
+// counter is one pass of counting.
+type counter struct {
+	plan  *plan
+	known *levelRows
+	// others is what the cluster's members have grown by that are no nodes; it counts in the rows that no node has.
+	others rollup
 }
 
-// take adds what one member's counters have grown by, but for the rows in but.
-func (p *Picture) take(u, m *unit, now int64, but []bool) {
-	for i := range m.series {
-		s := &m.series[i]
-		if p.rows[s.id].Kind != metric.Counter || len(m.members) > 0 && !m.has(p, s.id, now) {
+// own counts what a unit's own counters have grown by. The lock is held.
+func (c *counter) own(s *spot) {
+	for i := range s.u.series {
+		x := &s.u.series[i]
+		if metric.Get(x.id).Kind != metric.Counter {
 			continue
 		}
-		at := m.restarted
-		if s.n > 0 {
-			t, _ := s.newest()
-			at = m.base + int64(t)
+		at := s.u.restarted
+		if x.n > 0 {
+			t, _ := x.newest()
+			at = s.u.base + int64(t)
 		}
-		p.gain(u, s.id, m.subs[s.sub], s.pending, at, now, but)
+		c.grow(s, x.id, s.u.subs[x.sub], x.pending, at)
+		x.pending = 0
 	}
-	if m.sum == nil {
-		return
-	}
-	for i := range m.sum.cells {
-		if c := &m.sum.cells[i]; c.at != 0 && !m.has(p, c.id, now) {
-			p.gain(u, c.id, c.sub, c.inc, c.at, now, but)
+}
+
+// members counts what roll-ups have grown by in those above them, smallest first. Rows of a unit's own are counted already.
+func (c *counter) members(notes []note) {
+	for i := range c.plan.spots {
+		s := &c.plan.spots[i]
+		switch {
+		case s.u.sum == nil:
+		case s.parent == nil:
+			c.cluster(s.u.sum)
+		default:
+			for k := range s.u.sum.cells {
+				if x := &s.u.sum.cells[k]; !notes[i].rows.Has(x.id) {
+					c.grow(s, x.id, x.sub, x.inc, x.at)
+				}
+			}
 		}
 	}
 }
 
-// gain adds one counter's growth to the unit's, unless the unit counts the row itself.
-func (p *Picture) gain(u *unit, id metric.ID, sub string, inc float64, at, now int64, but []bool) {
-	if at == 0 || but != nil && but[id] || !p.rows[id].Has(u.key.level) || u.has(p, id, now) {
+// cluster counts the others' rows that no node has.
+func (c *counter) cluster(sum *rollup) {
+	for i := range c.others.cells {
+		x := &c.others.cells[i]
+		if to := sum.cell(x.id, ""); !to.nodes {
+			to.inc, to.at = x.inc, x.at
+		}
+	}
+}
+
+// grow adds one counter's growth, of which the newest sample is of time at, to the unit's parent and node.
+func (c *counter) grow(s *spot, id metric.ID, sub string, inc float64, at int64) {
+	if at == 0 {
 		return
 	}
-	if u.key.level != metric.Pod {
-		sub = ""
+	for _, to := range [...]*unit{s.parent, s.node} {
+		if to == nil {
+			continue
+		}
+		level := c.plan.spots[to.spot].entity.Level
+		if !c.known[level].Has(id) {
+			continue
+		}
+		if level != metric.Pod {
+			sub = ""
+		}
+		if to.sum == nil {
+			to.sum = &rollup{}
+		}
+		sum := to.sum
+		if level == metric.Cluster && s.entity.Level != metric.Node {
+			sum = &c.others
+		}
+		x := sum.cell(id, sub)
+		x.inc, x.at, x.nodes = metric.Get(id).Join.Of(x.inc, inc), max(x.at, at), level == metric.Cluster
 	}
-	c := u.sum.cell(id, sub)
-	if p.sum.modes[id] == largest {
-		c.inc = max(c.inc, inc)
-	} else {
-		c.inc += inc
+}
+
+// given returns the points that a unit gives to the history, and begins its next pass.
+func (c *counter) given(it *Item, n *note, s *spot, rolled, now int64) metric.Group {
+	g := metric.Group{Entity: s.entity}
+	for i := range it.Values {
+		v := &it.Values[i]
+		if metric.Get(v.ID).Kind == metric.Gauge && !n.rows.Has(v.ID) {
+			g.Points = append(g.Points, metric.Point{ID: v.ID, Sub: v.Sub, T: now, V: v.V})
+		}
 	}
-	c.at = max(c.at, at)
+	sum := s.u.sum
+	if sum == nil {
+		return g
+	}
+	if sum.start == 0 {
+		sum.start = max(unixMilli(it.First), rolled) // there was nothing to count at the pass before
+	}
+	if !n.begun { // else its sender says when it began, and readers take another start for a restart
+		g.Start = millis(sum.start)
+	}
+	for i := range sum.cells {
+		x := &sum.cells[i]
+		x.sum += x.inc
+		if t := min(x.at, now); t > x.sent && !n.rows.Has(x.id) {
+			x.sent = t
+			g.Points = append(g.Points, metric.Point{ID: x.id, Sub: x.sub, T: t, V: x.sum})
+		}
+		x.inc, x.at = 0, 0
+	}
+	return g
 }
 
 // cell returns the count of a row and sub, making it if it is new.
@@ -142,50 +177,4 @@ func (r *rollup) cell(id metric.ID, sub string) *count {
 		r.cells = slices.Insert(r.cells, i, count{id: id, sub: sub})
 	}
 	return &r.cells[i]
-}
-
-// given returns the points that the unit gives to the history.
-func (p *Picture) given(u *unit, it *Item, now time.Time) metric.Group {
-	g := metric.Group{Entity: u.entity}
-	for i := range it.Values {
-		v := &it.Values[i]
-		if p.rows[v.ID].Kind == metric.Gauge && !u.has(p, v.ID, now.UnixMilli()) {
-			g.Points = append(g.Points, metric.Point{ID: v.ID, Sub: v.Sub, T: now.UnixMilli(), V: v.V})
-		}
-	}
-	if u.sum == nil {
-		return g
-	}
-	if u.sum.start == 0 {
-		u.sum.start = max(unixMilli(it.First), p.rolled) // there was nothing to count at the pass before
-	}
-	if max(u.start[full], u.start[fast]) == 0 { // else its sender says when it began, and readers take another start for a restart
-		g.Start = millis(u.sum.start)
-	}
-	for i := range u.sum.cells {
-		c := &u.sum.cells[i]
-		c.sum += c.inc
-		if t := min(c.at, now.UnixMilli()); t > c.sent {
-			c.sent = t
-			g.Points = append(g.Points, metric.Point{ID: c.id, Sub: c.sub, T: t, V: c.sum})
-		}
-	}
-	return g
-}
-
-// settle ends a pass: what has grown is counted.
-func (p *Picture) settle() {
-	for l := range p.level {
-		for _, u := range p.level[l] {
-			for i := range u.series {
-				u.series[i].pending = 0
-			}
-			if u.sum == nil {
-				continue
-			}
-			for i := range u.sum.cells {
-				u.sum.cells[i].inc, u.sum.cells[i].at = 0, 0
-			}
-		}
-	}
 }

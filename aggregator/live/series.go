@@ -6,28 +6,12 @@ import (
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
-// lane is the way a sample came.
-type lane uint8
-
-const (
-	full lane = iota
-	fast
-	numLanes
-)
-
-func laneOf(b *metric.Batch) lane {
-	if b.Fast {
-		return fast
-	}
-	return full
-}
-
 // series is one row (and sub) of one entity: a ring of the newest samples. A sample takes three words: its
-// time in milliseconds after the unit's base, and the two halves of the value. That, one slice for each
-// series and no string but the unit's own table, is what keeps a container small.
+// time in milliseconds after its samples' base, and the two halves of the value. That, one slice for each
+// series and no string but the entity's own table, is what keeps a container small.
 type series struct {
 	id   metric.ID
-	sub  uint16 // index into the unit's subs
+	sub  uint16 // index into the subs of its samples
 	head uint16 // the oldest sample
 	n    uint16
 	lane lane // the lane that the newest sample came by
@@ -93,7 +77,7 @@ func (s *series) grow(slots int) {
 	s.buf, s.head = next, 0
 }
 
-// shift moves the times by d milliseconds when the unit gets a new base; samples that fall out of the range are dropped.
+// shift moves the times by d milliseconds when the samples get a new base; samples that fall out of the range are dropped.
 func (s *series) shift(d int64) {
 	for s.n > 0 {
 		if t, _ := s.at(0); int64(t) >= d {
@@ -118,3 +102,45 @@ func (s *series) rate() (perSecond float64, window uint32) {
 	t0, v0 := s.at(int(s.n) - 2)
 	return (v1 - v0) / float64(t1-t0) * 1000, t1 - t0
 }
+
+// mean returns the mean over the newest w milliseconds, the newest sample's time and the time really covered. Samples further
+// apart than gap are not joined: the value was stale between them, and after a clock that was set forward what a second used would be
+// spread over all that was jumped, which looks like no load at all.
+func (s *series) mean(kind metric.Kind, w, gap int64) (v float64, newest, window int64) {
+	last := int(s.n) - 1
+	t1, v1 := s.at(last)
+	first := s.since(int64(t1)-w, gap, kind == metric.Counter)
+	t0, v0 := s.at(first)
+	window = int64(t1) - int64(t0)
+	if kind == metric.Counter {
+		if window == 0 {
+			return 0, int64(t1), 0
+		}
+		return (v1 - v0) / float64(window) * 1000, int64(t1), window
+	}
+	sum := 0.0
+	for i := first; i <= last; i++ {
+		_, x := s.at(i)
+		sum += x
+	}
+	return sum / float64(last-first+1), int64(t1), window
+}
+
+// since returns the index of the sample nearest to time t on this side of the newest gap; for a counter at least one before
+// the newest, if there is one.
+func (s *series) since(t, gap int64, counter bool) int {
+	last := int(s.n) - 1
+	i := last
+	for i > 0 {
+		here, _ := s.at(i)
+		next, _ := s.at(i - 1)
+		must := counter && i == last
+		if int64(here)-int64(next) > gap || !must && abs(int64(next)-t) > abs(int64(here)-t) {
+			break
+		}
+		i--
+	}
+	return i
+}
+
+func abs(x int64) int64 { return max(x, -x) }

@@ -1,7 +1,3 @@
-// Package live is the live picture of the cluster: pure memory, fed with batches, read through snapshots.
-// It keeps for each entity the samples of about the last minute, turns counters into rates from the samples'
-// own times, rolls containers up to pods, workloads, namespaces, nodes and the cluster, and gives a reason
-// for every gap.
 package live
 
 import (
@@ -36,6 +32,9 @@ type Item struct {
 	Values []Value
 	// Gap says why the entity (or one of its members) has no current values; nil when it has.
 	Gap *cluster.Gap
+	// Ended says that the entity is no more: a batch said so, or it is silent while its node's batches go on. A roll-up has ended when
+	// all its members have.
+	Ended bool
 	// Restarts counts the times the counters began anew under the same names while Plimsoll was watching.
 	Restarts int
 }
@@ -50,6 +49,19 @@ type Value struct {
 	Rate float64   // counters only: per second between the last two samples
 	// Window is how much time Rate looks at; zero when there is no rate yet (one sample, or a reset just now).
 	Window time.Duration
+}
+
+// Missing returns the items that have a gap, smallest level first.
+func (s *Snapshot) Missing() []*Item {
+	var out []*Item
+	for _, list := range [][]*Item{s.Containers, s.Pods, s.Workloads, s.Namespaces, s.Nodes, {s.Cluster}} {
+		for _, it := range list {
+			if it.Gap != nil {
+				out = append(out, it)
+			}
+		}
+	}
+	return out
 }
 
 // Get returns the value of a row, summed over Sub (interfaces, devices). ok is false where there is none.

@@ -7,94 +7,53 @@ import (
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
-// mode says how members' values make that of the whole.
-type mode uint8
-
-const (
-	add     mode = iota
-	largest      // a share of time in which some task waits: members wait at the same time
-	oldest       // a start time
-)
-
-// modeOf returns how a row is rolled up.
-func modeOf(r *metric.Row) mode {
-	switch {
-	case r.Unit == metric.Time:
-		return oldest
-	case strings.HasPrefix(r.Field, "pressure_"):
-		return largest
-	}
-	return add
-}
-
-// summer adds up members' values by row. It is scratch space, kept because it is used for each roll-up of each snapshot.
+// summer adds up members' values by row. It is scratch space for all the roll-ups of one snapshot.
 type summer struct {
-	modes []mode
 	cells []Value // by row, for values without a sub
 	used  []metric.ID
 	subs  []Value // pods keep interfaces and devices apart
-	own   []bool  // rows of which the unit has values of its own
-	keep  []Value
 }
 
-func (s *summer) init(rows int) {
-	s.modes, s.cells, s.own = make([]mode, rows), make([]Value, rows), make([]bool, rows)
-	all := metric.Rows()
-	for i := range all {
-		s.modes[i] = modeOf(&all[i])
-	}
-}
+func newSummer() *summer { return &summer{cells: make([]Value, len(metric.Rows()))} }
 
-// members adds up the items' values for the unit's level; rows in own stay as they are.
-func (s *summer) members(u *unit, items []*Item, own []Value) {
-	level := u.key.level
-	s.used, s.subs, s.keep = s.used[:0], s.subs[:0], append(s.keep[:0], own...)
-	for i := range own {
-		s.own[own[i].ID] = true
-	}
-	rows := metric.Rows()
-	nodes := false
-	for _, it := range items {
-		if level == metric.Cluster && it.Entity.Level == metric.Node {
-			nodes = true
-			s.item(it, level, rows)
+// members adds up the values of an item's members, but for rows that are its own. The cluster's rows are its nodes', those in nodes and
+// those that they have values of; the others are its namespaces'.
+func (s *summer) members(it *Item, own, nodes metric.Set) {
+	s.used, s.subs = s.used[:0], s.subs[:0]
+	level := it.Entity.Level
+	if level == metric.Cluster {
+		for _, m := range it.Items {
+			if m.Entity.Level == metric.Node {
+				s.item(m, level, &own)
+			}
 		}
-	}
-	if nodes {
+		own.AddAll(&nodes)
 		for _, id := range s.used {
-			s.own[id] = true // a row that the nodes have is not counted again from the namespaces
+			own.Add(id)
 		}
 	}
-	for _, it := range items {
-		if level != metric.Cluster || it.Entity.Level != metric.Node {
-			s.item(it, level, rows)
+	for _, m := range it.Items {
+		if level != metric.Cluster || m.Entity.Level != metric.Node {
+			s.item(m, level, &own)
 		}
-	}
-	for i := range own {
-		s.own[own[i].ID] = false
-	}
-	for _, id := range s.used {
-		s.own[id] = false
 	}
 }
 
-func (s *summer) item(it *Item, level metric.Level, rows []metric.Row) {
-	for i := range it.Values {
-		v := &it.Values[i]
-		if s.own[v.ID] || !rows[v.ID].Has(level) {
-			continue
+// item adds a member's values, but for the rows in but.
+func (s *summer) item(m *Item, level metric.Level, but *metric.Set) {
+	for i := range m.Values {
+		v := &m.Values[i]
+		if row := metric.Get(v.ID); !but.Has(v.ID) && row.Has(level) {
+			s.value(v, level == metric.Pod, row)
 		}
-		s.value(v, level == metric.Pod, rows[v.ID].Kind)
 	}
 }
 
 // value adds one member's value.
-func (s *summer) value(v *Value, keepSub bool, kind metric.Kind) {
-	var to *Value
-	switch {
-	case v.Sub == "" || !keepSub:
-		to = &s.cells[v.ID]
-	default:
+func (s *summer) value(v *Value, keepSub bool, row *metric.Row) {
+	to, sub := &s.cells[v.ID], ""
+	if keepSub && v.Sub != "" {
+		sub = v.Sub
 		i := slices.IndexFunc(s.subs, func(x Value) bool { return x.ID == v.ID && x.Sub == v.Sub })
 		if i < 0 {
 			i = len(s.subs)
@@ -102,50 +61,40 @@ func (s *summer) value(v *Value, keepSub bool, kind metric.Kind) {
 		}
 		to = &s.subs[i]
 	}
-	if to.T.IsZero() {
-		if to == &s.cells[v.ID] {
-			s.used = append(s.used, v.ID)
-		}
-		sub := v.Sub
-		if !keepSub {
-			sub = ""
-		}
-		*to = Value{ID: v.ID, Sub: sub, T: v.T, Rate: v.Rate, Window: v.Window}
-		if kind == metric.Gauge {
-			to.V = v.V
-		}
+	if !to.T.IsZero() {
+		join(row, to, v)
 		return
 	}
-	join(s.modes[v.ID], to, v, kind)
+	if sub == "" {
+		s.used = append(s.used, v.ID)
+	}
+	*to = Value{ID: v.ID, Sub: sub, T: v.T, V: v.V, Rate: v.Rate, Window: v.Window}
+	if row.Kind == metric.Counter {
+		to.V = 0
+	}
 }
 
-func join(m mode, to, v *Value, kind metric.Kind) {
+// join makes one value of two, as the catalogue says.
+func join(row *metric.Row, to, v *Value) {
 	if v.T.Before(to.T) {
 		to.T = v.T
 	}
 	if v.Window > 0 && (to.Window == 0 || v.Window < to.Window) {
 		to.Window = v.Window
 	}
-	switch m {
-	case largest:
-		to.Rate = max(to.Rate, v.Rate)
-		if kind == metric.Gauge {
-			to.V = max(to.V, v.V)
-		}
-	case oldest:
-		to.V = min(to.V, v.V)
-	default:
-		to.Rate += v.Rate
-		if kind == metric.Gauge {
-			to.V += v.V
-		}
+	to.Rate = row.Join.Of(to.Rate, v.Rate)
+	if row.Kind == metric.Gauge {
+		to.V = row.Join.Of(to.V, v.V)
 	}
 }
 
+// size is how many values there are with those given.
+func (s *summer) size(own []Value) int { return len(own) + len(s.used) + len(s.subs) }
+
 // append appends the unit's own values and the sums, sorted by row and sub, and clears the sums.
-func (s *summer) append(out []Value) []Value {
+func (s *summer) append(out, own []Value) []Value {
 	from := len(out)
-	out = append(out, s.keep...)
+	out = append(out, own...)
 	for _, id := range s.used {
 		out = append(out, s.cells[id])
 		s.cells[id] = Value{}

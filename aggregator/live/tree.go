@@ -1,73 +1,130 @@
 package live
 
 import (
-	"cmp"
 	"slices"
-	"strings"
 
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
+// tree is who there is: the units by their names, their senders' pointers and their cgroups, each below its parent.
+type tree struct {
+	limits *limits
+	meters *meters
+	most   int // units with samples of their own
+
+	byPtr map[*metric.Entity]*unit
+	byKey map[key]*unit
+	byID  map[idKey]*unit
+	alive [len(levelCounts{})]int
+	own   int // units that have or had samples of their own
+	root  *unit
+
+	changes uint64  // counts what changes the picture
+	dirty   []*unit // those that the plan does not show as they are
+}
+
+func newTree(l *limits, m *meters, most int) tree {
+	t := tree{limits: l, meters: m, most: most, byPtr: map[*metric.Entity]*unit{}, byKey: map[key]*unit{}, byID: map[idKey]*unit{}}
+	t.root = t.place(key{level: metric.Cluster}, &metric.Entity{Level: metric.Cluster})
+	return t
+}
+
 // place makes a unit and hangs it into the tree.
-func (p *Picture) place(k key, e *metric.Entity) *unit {
-	u := &unit{entity: e, key: k, subs: []string{""}}
-	p.byKey[k] = u
-	p.level[k.level] = append(p.level[k.level], u)
-	p.tidied = false
-	p.meters.entities[k.level].Inc()
-	p.changes++
-	p.attach(u)
+func (t *tree) place(k key, e *metric.Entity) *unit {
+	u := &unit{entity: e, key: k, samples: samples{subs: []string{""}}}
+	t.byKey[k] = u
+	t.alive[k.level]++
+	t.meters.entities[k.level].Inc()
+	t.touch(u)
+	t.attach(u)
 	return u
 }
 
+// touch notes that the plan has to show a unit anew.
+func (t *tree) touch(u *unit) {
+	t.changes++
+	if u.dirty {
+		return
+	}
+	u.dirty = true
+	if t.dirty = append(t.dirty, u); len(t.dirty) > 2*len(t.byKey)+10_000 {
+		// Nobody asks for a plan. What came and went meanwhile was in none, and need not be told to the next.
+		t.dirty = slices.DeleteFunc(t.dirty, func(u *unit) bool { return u.dead && !u.planned })
+	}
+}
+
 // attach hangs a unit below its parent and its node, making them where they do not exist yet.
-func (p *Picture) attach(u *unit) {
+func (t *tree) attach(u *unit) {
 	if u.key.level == metric.Cluster {
 		return
 	}
-	parent, node := p.parentOf(u), (*unit)(nil)
-	if u.key.level == metric.Pod || u.key.level == metric.Container && parent.key.level != metric.Pod {
-		if n := u.entity.Node; n != "" {
-			node = p.ensure(key{level: metric.Node, node: n}, metric.Entity{Level: metric.Node, Node: n})
-		}
+	parent, node := t.parentOf(u), (*unit)(nil)
+	if n := u.entity.Node; n != "" && (u.key.level == metric.Pod || u.key.level == metric.Container && parent.key.level != metric.Pod) {
+		node = t.ensure(metric.Entity{Level: metric.Node, Node: n})
 	}
 	if parent == u.parent && node == u.node {
 		return
 	}
 	oldParent, oldNode := u.parent, u.node
-	p.detach(u)
+	t.detach(u)
 	u.parent, u.node = parent, node
-	p.tidied = false
 	parent.count++
+	if parent.key.level == metric.Pod {
+		parent.members = append(parent.members, u)
+	}
 	if node != nil {
 		node.count++
 	}
-	p.prune(oldParent)
-	p.prune(oldNode)
+	t.prune(oldParent)
+	t.prune(oldNode)
+}
+
+// detach takes a unit out of the tree.
+func (t *tree) detach(u *unit) {
+	for _, from := range []*unit{u.parent, u.node} {
+		if from != nil {
+			from.count--
+		}
+	}
+	if p := u.parent; p != nil && p.key.level == metric.Pod {
+		p.members = slices.DeleteFunc(p.members, func(m *unit) bool { return m == u })
+	}
+	u.parent, u.node = nil, nil
+	t.touch(u)
 }
 
 // parentOf returns the unit one level up: the first that the entity names.
-func (p *Picture) parentOf(u *unit) *unit {
+func (t *tree) parentOf(u *unit) *unit {
 	e := u.entity
 	if u.key.level == metric.Container && e.Pod != "" {
-		k := key{metric.Pod, u.key.node, e.Namespace, e.Pod, ""}
-		pod := p.ensure(k, metric.Entity{Level: metric.Pod, Node: e.Node, Namespace: e.Namespace,
-			WorkloadKind: e.WorkloadKind, Workload: e.Workload, Pod: e.Pod})
-		p.follow(pod, e)
-		return pod
+		pod := podOf(e)
+		p := t.ensure(pod)
+		t.follow(p, e)
+		return p
 	}
 	if u.key.level < metric.Workload && e.Workload != "" {
-		return p.ensure(key{metric.Workload, "", e.Namespace, e.WorkloadKind, e.Workload},
-			metric.Entity{Level: metric.Workload, Namespace: e.Namespace, WorkloadKind: e.WorkloadKind, Workload: e.Workload})
+		return t.ensure(metric.Entity{Level: metric.Workload, Namespace: e.Namespace, WorkloadKind: e.WorkloadKind, Workload: e.Workload})
 	}
 	if u.key.level < metric.Namespace && e.Namespace != "" {
-		return p.ensure(key{metric.Namespace, "", e.Namespace, "", ""}, metric.Entity{Level: metric.Namespace, Namespace: e.Namespace})
+		return t.ensure(metric.Entity{Level: metric.Namespace, Namespace: e.Namespace})
 	}
-	return p.cluster
+	return t.root
+}
+
+// ensure returns the unit of a roll-up, which has no cgroup, making it if it does not exist yet.
+func (t *tree) ensure(e metric.Entity) *unit {
+	u := t.named(&e)
+	if u == nil {
+		made := e
+		made.ID = ""
+		u = t.place(keyOf(&e), &made)
+	}
+	t.settle(u, &e)
+	return u
 }
 
 // follow gives a pod the node and the workload of its container, unless it knows better itself.
-func (p *Picture) follow(pod *unit, e *metric.Entity) {
+func (t *tree) follow(pod *unit, e *metric.Entity) {
 	moved := *pod.entity // never changed in place: readers hold it
 	if moved.Workload == "" || !pod.owned() && e.Workload != "" {
 		moved.WorkloadKind, moved.Workload = e.WorkloadKind, e.Workload
@@ -77,64 +134,57 @@ func (p *Picture) follow(pod *unit, e *metric.Entity) {
 	}
 	if moved != *pod.entity {
 		pod.entity = &moved
-		p.tidied = false
-		p.attach(pod)
+		t.touch(pod)
+		t.attach(pod)
 	}
 }
 
-func (p *Picture) ensure(k key, e metric.Entity) *unit {
-	if u := p.byKey[k]; u != nil {
-		return u
-	}
-	return p.place(k, &e)
+// remove drops a unit, and the parents that it leaves empty.
+func (t *tree) remove(u *unit) {
+	parent, node := u.parent, u.node
+	t.detach(u)
+	t.unknow(u, nil)
+	t.lose(u, u.entity)
+	delete(t.byKey, u.key)
+	u.dead = true
+	t.alive[u.key.level]--
+	t.meters.entities[u.key.level].Dec()
+	t.prune(parent)
+	t.prune(node)
 }
 
-// detach takes a unit out of the tree.
-func (p *Picture) detach(u *unit) {
-	for _, from := range []*unit{u.parent, u.node} {
-		if from != nil {
-			from.count--
-		}
+// prune removes a roll-up that lost its last member.
+func (t *tree) prune(u *unit) {
+	if u != nil && u != t.root && u.count == 0 && !u.owned() && !u.dead {
+		t.remove(u)
 	}
-	u.parent, u.node = nil, nil
-	p.tidied = false
 }
 
-// tidy puts the levels and all members in order of their names, if the tree has changed. Until then members may be out of date; count
-// is not.
-func (p *Picture) tidy() {
-	if p.tidied {
+// forget drops a unit that has had no sample for too long, or turns it into a mere roll-up when it still has members.
+// What a clock that was wrong has left behind is far in the future.
+func (t *tree) forget(u *unit, now int64) {
+	age := now - u.mentioned()
+	if u.dead || !u.owned() || age <= t.patience(u) && -age <= t.limits.forget {
 		return
 	}
-	for l := range p.level {
-		p.level[l] = slices.DeleteFunc(p.level[l], func(u *unit) bool { return u.dead })
-		slices.SortFunc(p.level[l], compareNames)
-		for _, u := range p.level[l] {
-			clear(u.members)
-			u.members = u.members[:0]
-		}
+	if u.count == 0 && u != t.root {
+		t.remove(u)
+		return
 	}
-	for l := range p.level {
-		for _, u := range p.level[l] {
-			if u.parent != nil {
-				u.parent.members = append(u.parent.members, u)
-			}
-			if u.node != nil {
-				u.node.members = append(u.node.members, u)
-			}
-		}
-	}
-	p.tidied, p.dead = true, 0
+	t.unknow(u, nil)
+	u.samples.forget()
+	u.gap = nil
+	t.changes++
 }
 
-func compareNames(a, b *unit) int {
-	x, y := a.entity, b.entity
-	if a.key.level == metric.Workload {
-		return cmp.Or(strings.Compare(x.Namespace, y.Namespace), strings.Compare(x.WorkloadKind, y.WorkloadKind), strings.Compare(x.Workload, y.Workload))
+// patience is how long a unit without samples is kept, in milliseconds.
+func (t *tree) patience(u *unit) int64 {
+	ln, forget := full, t.limits.forget
+	if u.last[full] == 0 {
+		ln = fast
 	}
-	if a.key.level == metric.Node {
-		return strings.Compare(x.Node, y.Node)
+	if u.key.level == metric.Node {
+		forget = t.limits.forgetNodes
 	}
-	return cmp.Or(strings.Compare(x.Namespace, y.Namespace), strings.Compare(x.Pod, y.Pod), strings.Compare(x.Container, y.Container),
-		strings.Compare(x.Node, y.Node), strings.Compare(x.ID, y.ID))
+	return max(forget, 2*u.limit(t.limits, ln))
 }

@@ -1,0 +1,272 @@
+package live
+
+import (
+	"slices"
+	"strings"
+
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+// samples are what one entity has of its own: a series for each row and sub, by way of two lanes, and what is known of their clocks.
+type samples struct {
+	series []series // sorted by row, then sub
+	subs   []string // subs[0] is ""
+	base   int64    // Unix milliseconds; times in series are relative to it
+	// rows are those that it has or ever had series of. Nobody else's values ever stand in for them: a gap is a gap.
+	rows metric.Set
+
+	start    [numLanes]int64 // as the lane's newest group has it, Unix milliseconds; 0: not known
+	last     [numLanes]int64 // the newest sample by lane
+	interval [numLanes]int32 // milliseconds between samples
+	back     [numLanes]step  // samples that came with earlier times
+
+	first     int64 // when the entity was first seen
+	restarted int64 // no sample up to this time belongs to the present container
+	restarts  int
+}
+
+// step watches for a clock that went back: samples that are older than the newest, yet advance.
+type step struct {
+	t int64
+	n int32
+}
+
+// newest returns the time of the newest sample of either lane, 0 if there is none.
+func (s *samples) newest() int64 { return max(s.last[full], s.last[fast]) }
+
+// began is when the counters began, as senders say; 0 if none does.
+func (s *samples) began() int64 { return max(s.start[full], s.start[fast]) }
+
+// limit is how old a row's newest sample may be to be current, in milliseconds: three sampling intervals of its lane.
+func (s *samples) limit(l *limits, ln lane) int64 { return max(3*int64(s.interval[ln]), l.stale[ln]) }
+
+// current says whether a series has a value at now.
+func (s *samples) current(x *series, l *limits, now int64) bool {
+	if x.n == 0 {
+		return false
+	}
+	t, _ := x.newest()
+	return now-(s.base+int64(t)) <= s.limit(l, x.lane)
+}
+
+// advance takes a group's start and the time of its newest point. It is false for a group that is not newer than what
+// the lane brought before, or that belongs to the container before a restart.
+func (s *samples) advance(in *intake, g *metric.Group, t int64) bool {
+	ln := in.lane
+	if t <= s.last[ln] {
+		if in.at-t > in.stale[full] || !s.stepped(ln, t) {
+			return false
+		}
+		in.steps++
+		s.reset()
+		s.last, s.interval, s.restarted, s.first = [numLanes]int64{}, [numLanes]int32{}, 0, t
+	}
+	if t <= s.restarted {
+		return false
+	}
+	s.back[ln] = step{}
+	if start := unixMilli(g.Start); start != 0 {
+		if was := s.start[ln]; was != 0 && start > was+1000 {
+			s.restart(in, t)
+		}
+		s.start[ln] = start
+	}
+	if s.decreased(g, ln) {
+		s.restart(in, t)
+	}
+	if last := s.last[ln]; last != 0 {
+		s.interval[ln] = paced(s.interval[ln], t-last)
+	}
+	s.last[ln] = t
+	return true
+}
+
+// stepped says whether samples with earlier times are now to be believed: the third that advances among
+// themselves with no newer one between. Late copies of old batches are not: their batch came long after them.
+func (s *samples) stepped(ln lane, t int64) bool {
+	b := &s.back[ln]
+	if b.n > 0 && t <= b.t {
+		return false
+	}
+	b.t = t
+	b.n++
+	return b.n >= 3
+}
+
+// decreased says whether the group's CPU counter is lower than the newest sample: the container began anew.
+func (s *samples) decreased(g *metric.Group, ln lane) bool {
+	for i := range g.Points {
+		pt := &g.Points[i]
+		if pt.ID != metric.CPUUsage || pt.Sub != "" {
+			continue
+		}
+		k, ok := s.find(0, pt.ID, "")
+		if !ok || s.series[k].n == 0 || s.series[k].lane != ln {
+			return false // the lanes' clocks may differ by a moment; the series' own check is enough
+		}
+		t, v := s.series[k].newest()
+		return pt.T > s.base+int64(t) && pt.V < v
+	}
+	return false
+}
+
+// restart begins anew: what there is belongs to a container that is no more. The other lane's start is
+// forgotten, so that its next group does not count the same restart again.
+func (s *samples) restart(in *intake, t int64) {
+	s.reset()
+	s.restarts++
+	s.restarted = min(s.newest(), t-1)
+	s.start = [numLanes]int64{}
+	in.restarts++
+}
+
+// paced follows the sampling interval: at once when it shrinks, by at most a quarter when it grows, so that one gap does
+// not make an entity look slow.
+func paced(was int32, d int64) int32 {
+	d = min(d, 60_000)
+	if was == 0 || d < int64(was) {
+		return int32(d)
+	}
+	return int32(min(d, int64(was)+int64(was)/4+1))
+}
+
+// add appends a group's points to their series. Only rows in known are taken.
+func (s *samples) add(in *intake, points []metric.Point, known *metric.Set) {
+	hint := 0
+	for i := range points {
+		pt := &points[i]
+		if in.refuses(pt) != numReasons {
+			continue // counted already
+		}
+		if !known.Has(pt.ID) || len(pt.Sub) > 512 {
+			in.drops[dropUnknownRow]++
+			continue
+		}
+		k, ok := s.find(hint, pt.ID, pt.Sub)
+		if !ok {
+			if k, ok = s.open(in, pt, k); !ok {
+				in.drops[dropLimit]++
+				continue
+			}
+		}
+		hint = k + 1
+		if why := s.append(in, &s.series[k], pt); why != numReasons {
+			in.drops[why]++
+			continue
+		}
+		in.applied++
+	}
+}
+
+// append adds one sample to its series; it returns numReasons when it did.
+func (s *samples) append(in *intake, x *series, pt *metric.Point) reason {
+	s.rebase(pt.T)
+	if x.n > 0 {
+		t, v := x.newest()
+		ahead := pt.T - s.base - int64(t)
+		if x.lane == fast && in.lane == full && ahead <= s.limit(in.limits, fast) {
+			return dropFastLane
+		}
+		if ahead <= 0 {
+			return dropOld
+		}
+		if x.lane != in.lane && ahead < 500 {
+			x.n-- // the other lane's reading of the same moment: its successor counts
+		}
+		if metric.Get(pt.ID).Kind == metric.Counter {
+			if x.n > 0 {
+				if _, before := x.newest(); pt.V < before {
+					x.clear()
+				}
+			}
+			x.pending += max(0, pt.V-v)
+		}
+	}
+	x.push(uint32(pt.T-s.base), pt.V, in.keep, in.ring)
+	x.lane = in.lane
+	return numReasons
+}
+
+// find returns the index of a series, looking first at hint: points come in the same order each time.
+func (s *samples) find(hint int, id metric.ID, sub string) (int, bool) {
+	if hint < len(s.series) {
+		if x := &s.series[hint]; x.id == id && s.subs[x.sub] == sub {
+			return hint, true
+		}
+	}
+	return slices.BinarySearchFunc(s.series, id, func(x series, id metric.ID) int {
+		if x.id != id {
+			return int(x.id) - int(id)
+		}
+		return strings.Compare(s.subs[x.sub], sub)
+	})
+}
+
+// open makes a series for a point, at index k; ok is false when there are too many.
+func (s *samples) open(in *intake, pt *metric.Point, k int) (at int, ok bool) {
+	if len(s.series) >= 48 {
+		s.prune(pt.T - in.forget)
+		k, _ = s.find(0, pt.ID, pt.Sub)
+	}
+	if len(s.series) >= in.limits.series {
+		return k, false
+	}
+	sub := slices.Index(s.subs, pt.Sub)
+	if sub < 0 {
+		sub = len(s.subs)
+		s.subs = append(s.subs, strings.Clone(pt.Sub))
+	}
+	s.series = slices.Insert(s.series, k, series{id: pt.ID, sub: uint16(sub)})
+	s.rows.Add(pt.ID)
+	return k, true
+}
+
+// prune drops series that have had no sample since the time given (an interface that went away).
+func (s *samples) prune(before int64) {
+	old := s.subs
+	s.subs = append(make([]string, 0, len(old)), "")
+	s.series = slices.DeleteFunc(s.series, func(x series) bool {
+		if x.n == 0 || x.pending > 0 {
+			return x.pending == 0
+		}
+		t, _ := x.newest()
+		return s.base+int64(t) < before
+	})
+	for i := range s.series {
+		sub := old[s.series[i].sub]
+		k := slices.Index(s.subs, sub)
+		if k < 0 {
+			k = len(s.subs)
+			s.subs = append(s.subs, sub)
+		}
+		s.series[i].sub = uint16(k)
+	}
+}
+
+// reset forgets all samples, but not their series.
+func (s *samples) reset() {
+	for i := range s.series {
+		s.series[i].clear()
+	}
+}
+
+// forget drops all series. Which rows they were of stays known.
+func (s *samples) forget() {
+	s.series, s.subs = nil, []string{""}
+	s.last, s.interval = [numLanes]int64{}, [numLanes]int32{}
+}
+
+// rebase makes t fit into the series' range of times.
+func (s *samples) rebase(t int64) {
+	if d := t - s.base; d >= 0 && d < 1<<31 {
+		return
+	}
+	if t < s.base {
+		s.reset()
+	}
+	next := t - 1000*3600
+	for i := range s.series {
+		s.series[i].shift(next - s.base)
+	}
+	s.base = next
+}

@@ -1,0 +1,119 @@
+package live
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+// Usage returns what each of the pods used of a resource over the newest w, in their order: the mean rate of a counter, the mean
+// of a gauge, from the samples' own times. A window begins at the sample that is nearest to w before the newest, so it spans at
+// least two samples of a counter; a pod younger than w gives the time it has. A pod is left out when one of its containers
+// has no current value or, for a counter, only one sample; containers that have ended are not asked.
+func (p *Picture) Usage(now time.Time, pods []*cluster.Pod, name cluster.ResourceName, w time.Duration) []cluster.PodUsage {
+	id, ok := metric.OfResource(string(name))
+	if !ok {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	out := make([]cluster.PodUsage, 0, len(pods))
+	for _, pod := range pods {
+		u := p.tree.pod(pod)
+		if u == nil {
+			continue
+		}
+		if usage, ok := p.tree.usage(u, name, id, now.UnixMilli(), w.Milliseconds()); ok {
+			out = append(out, usage)
+		}
+	}
+	return out
+}
+
+// Gap says since when and why, as a clause for people, a pod has no current value; "" if nothing was heard of it, or it has one.
+func (p *Picture) Gap(now time.Time, pod *cluster.Pod) (why string, since time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	u := p.tree.pod(pod)
+	if u == nil {
+		return "", time.Time{}
+	}
+	members := slices.SortedFunc(slices.Values(u.members), func(a, b *unit) int { return compareNames(a.entity, b.entity) })
+	for _, x := range append(members, u) { // a container's own reason says more than that it lacks in the pod's sum
+		_, st := x.values(nil, p.tree.limits, now.UnixMilli())
+		if g := p.tree.gapOf(x, st, now.UnixMilli()); g != nil {
+			return g.Detail, g.Since
+		}
+	}
+	return "", time.Time{}
+}
+
+// pod returns the unit of a pod, nil if nothing was heard of it. Names are unique in the cluster, or on the pod's node.
+func (t *tree) pod(pod *cluster.Pod) *unit {
+	if u := t.byKey[key{metric.Pod, pod.Node, pod.Namespace, pod.Name, ""}]; u != nil {
+		return u
+	}
+	return t.byKey[key{metric.Pod, "", pod.Namespace, pod.Name, ""}]
+}
+
+// usage asks the containers of one pod. A unit without members stands for itself.
+func (t *tree) usage(u *unit, name cluster.ResourceName, id metric.ID, now, w int64) (cluster.PodUsage, bool) {
+	out := cluster.PodUsage{Pod: u.entity.Pod}
+	containers := u.members
+	if len(containers) == 0 {
+		containers = []*unit{u}
+	}
+	for _, c := range containers {
+		x, ok := c.window(t.limits, id, now, w)
+		if !ok {
+			if t.ended(c) && now > c.newest() && !c.anyCurrent(t.limits, now) {
+				continue
+			}
+			return cluster.PodUsage{}, false
+		}
+		out.Containers = append(out.Containers, cluster.ContainerUsage{Name: c.entity.Container, Usage: cluster.Resources{{Name: name, Milli: cluster.MilliOfFloat(x.mean)}}})
+		if at := millis(x.newest); out.Timestamp.IsZero() || at.Before(out.Timestamp) {
+			out.Timestamp, out.Window = at, time.Duration(x.covers)*time.Millisecond
+		}
+	}
+	slices.SortFunc(out.Containers, func(a, b cluster.ContainerUsage) int { return cmp.Compare(a.Name, b.Name) })
+	return out, len(out.Containers) > 0
+}
+
+// anyCurrent says whether the unit has any current value.
+func (u *unit) anyCurrent(l *limits, now int64) bool {
+	return !u.gone() && slices.ContainsFunc(u.series, func(x series) bool { return u.current(&x, l, now) })
+}
+
+// window is what a unit had of one row over some time: the mean, the newest sample and the time really covered, in milliseconds.
+type window struct {
+	mean           float64
+	newest, covers int64
+}
+
+// window returns the row's window of w milliseconds that ends with the newest sample, if that is current.
+func (u *unit) window(l *limits, id metric.ID, now, w int64) (out window, ok bool) {
+	if u.gone() {
+		return out, false
+	}
+	kind := metric.Get(id).Kind
+	for i, _ := u.find(0, id, ""); i < len(u.series) && u.series[i].id == id; i++ {
+		x := &u.series[i]
+		if !u.current(x, l, now) {
+			continue
+		}
+		mean, t, covers := x.mean(kind, w, u.limit(l, x.lane))
+		if kind == metric.Counter && covers == 0 {
+			return out, false
+		}
+		if t += u.base; !ok || t < out.newest {
+			out.newest, out.covers = t, covers
+		}
+		out.mean += mean
+		ok = true
+	}
+	return out, ok
+}
