@@ -74,7 +74,7 @@ func missing(s *live.Snapshot) []MissingItem {
 				out = append(out, MissingItem{Level: it.Entity.Level.String(), Title: TitleOf(it.Entity), ID: idOf(it.Entity),
 					Gap: cluster.Gap{Since: it.First.UTC(), Reason: "unaccounted", Detail: noCPU}})
 			}
-			if it.Gap == nil || it.Gap.Reason == "member" {
+			if it.Gap == nil || it.Gap.Reason == metric.GapMember {
 				continue
 			}
 			out = append(out, MissingItem{Level: it.Entity.Level.String(), Title: TitleOf(it.Entity),

@@ -53,7 +53,7 @@ func emptyPicture(now, since time.Time) *picture {
 	}
 	return &picture{
 		snap: &live.Snapshot{Time: now}, time: now.UTC(),
-		node:  Node{Gap: &cluster.Gap{Since: since.UTC(), Reason: "starting", Detail: "no machine has sent a sample yet"}},
+		node:  Node{Gap: &cluster.Gap{Since: since.UTC(), Reason: metric.GapStarting, Detail: "no machine has sent a sample yet"}},
 		nodes: []Node{},
 	}
 }
@@ -66,9 +66,9 @@ func newPicture(snap *live.Snapshot, k *kills, members map[replicaKey]*cluster.M
 		byKey:      make(map[containerKey]*Container, len(snap.Containers)),
 		ended:      map[containerKey]bool{},
 	}
-	fresh, mute := map[string]bool{}, map[string]bool{} // nodes that are being read, and those that neither lane brings
+	mute := map[string]bool{} // nodes that neither lane brings
 	for _, it := range snap.Nodes {
-		fresh[it.Entity.Node], mute[it.Entity.Node] = it.Gap == nil, silent(it, snap.Time)
+		mute[it.Entity.Node] = silent(it, snap.Time)
 	}
 	for _, it := range snap.Containers {
 		c := containerOf(it)
@@ -81,7 +81,7 @@ func newPicture(snap *live.Snapshot, k *kills, members map[replicaKey]*cluster.M
 			m.CPU, m.Memory = c.CPU, c.WorkingSet
 		}
 		a := eventsOf(it, m, k, snap.Time)
-		if a.ended = ended(it, fresh); a.ended {
+		if a.ended = it.Ended; a.ended {
 			p.ended[keyOfEntity(it.Entity)] = true
 			if snap.Time.Sub(it.Gap.Since) > linger {
 				continue
@@ -137,12 +137,6 @@ func replicas(scaled []cluster.Scaled) map[replicaKey]*cluster.Member {
 
 // linger is how long a row is shown after its container has ended: long enough to see it go.
 const linger = 10 * time.Second
-
-// ended says whether an item shows what is no more: it was told to be gone, or it is silent while its machine is
-// being read.
-func ended(it *live.Item, fresh map[string]bool) bool {
-	return it.Gap != nil && (it.Gap.Reason == "gone" || it.Gap.Reason == "stale" && fresh[it.Entity.Node])
-}
 
 // eventsOf looks up what the row does not show. A replica that comes back under its name after the workload had
 // been scaled down was not restarted; whoever runs it knows. Nor was a plain cgroup that somebody made anew.

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"plimsoll.dev/plimsoll/internal/metric"
 )
 
 // cause is one thing that hurts a container: how much, from 0 to 1, and in words.
@@ -83,7 +85,7 @@ func causesOf(c *Container, a events) []cause {
 	if a.wasStart {
 		add(0.55-0.25*a.restart.Seconds()/restartMemory.Seconds(), "restarted %s", ago(a.restart))
 	}
-	if c.Gap != nil && c.Gap.Reason != "starting" && !a.ended {
+	if c.Gap != nil && c.Gap.Reason != metric.GapStarting && !a.ended {
 		add(0.32, "no data: %s", c.Gap.Reason)
 	}
 	if c.MemoryLimit != nil && *c.MemoryLimit > 0 && c.WorkingSet != nil {

@@ -207,7 +207,7 @@ func TestEnded(t *testing.T) {
 	node := item(metric.Entity{Level: metric.Node, Node: "n1", ID: "/"})
 	alive := container("demo", "ProcessService", "web", "web-1", "process", "/x", val{metric.CPUUsage, "", 1, .1})
 	over := container("demo", "ProcessService", "web", "web-2", "process", "/y")
-	over.Gap = &cluster.Gap{Since: noon.Add(-6 * time.Second), Reason: "stale"}
+	over.Gap, over.Ended = &cluster.Gap{Since: noon.Add(-6 * time.Second), Reason: "stale"}, true
 	s := snapshotOf([]*live.Item{node}, []*live.Item{alive, over})
 	p := newPicture(s, newKills(), nil)
 	if c := p.containers[1]; c.Title != "demo/web-2" || c.Score != 0 || c.Gap == nil || p.node.Containers != 1 {
@@ -220,7 +220,7 @@ func TestEnded(t *testing.T) {
 	if n := len(newPicture(s, newKills(), nil).containers); n != 1 {
 		t.Errorf("20 s after it has ended there are %d rows, want 1", n)
 	}
-	node.Gap = &cluster.Gap{Since: noon.Add(-20 * time.Second), Reason: "stale"} // now the machine itself is silent
+	over.Ended = false // the machine itself is silent
 	if c := newPicture(s, newKills(), nil).containers[0]; c.Why != "no data: stale" {
 		t.Errorf("got %q", c.Why)
 	}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/internal/metric"
 )
 
 // silentAfter is how long nothing must have come of a machine, by either lane, until the slow lane's last values are not taken for
@@ -12,7 +13,7 @@ const silentAfter = 12 * time.Second
 
 // silent says whether nothing has come of a machine for so long.
 func silent(it *live.Item, now time.Time) bool {
-	return it.Gap != nil && it.Gap.Reason != "starting" && now.Sub(it.Gap.Since) > silentAfter
+	return it.Gap != nil && it.Gap.Reason != metric.GapStarting && now.Sub(it.Gap.Since) > silentAfter
 }
 
 // mute takes the values away that change all the time. What the machine is made of stays.

@@ -73,7 +73,7 @@ func present(s *live.Snapshot, pools map[string]string) *picture {
 
 // gapText says why an item has no values of its own now; a gap of one of its members, or one that is about to close, is none.
 func gapText(it *live.Item) string {
-	if it.Gap == nil || it.Gap.Reason == "member" || it.Gap.Reason == "starting" {
+	if it.Gap == nil || it.Gap.Reason == metric.GapMember || it.Gap.Reason == metric.GapStarting {
 		return ""
 	}
 	if it.Gap.Detail != "" {

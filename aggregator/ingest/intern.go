@@ -363,7 +363,7 @@ func (t *table) ended(n *named, now time.Time, fast bool) {
 	}
 	n.gap = true
 	b := t.batches[n.batch]
-	b.Gaps = append(b.Gaps, metric.Gap{Entity: n.entity, Reason: "gone", Detail: "its sender has ended the series"})
+	b.Gaps = append(b.Gaps, metric.Gap{Entity: n.entity, Reason: metric.GapGone, Detail: "its sender has ended the series"})
 }
 
 // gaps drops the gaps of entities that have other samples in the request: only one of their series has ended.

@@ -187,6 +187,9 @@ func TestGaps(t *testing.T) {
 	apply(t, p, &metric.Batch{Node: "n1", Time: sec(12.5), Fast: true, Gaps: []metric.Gap{{Entity: b, Reason: "gone"}, {Entity: web(7), Reason: "gone"}}})
 	s = p.Snapshot(sec(12.6))
 	wantGap(t, s.Containers[1], "gone")
+	if !s.Containers[1].Ended || !s.Pods[1].Ended {
+		t.Error("what is gone has not ended")
+	}
 	wantGap(t, s.Workloads[0], "")
 	wantRate(t, s.Workloads[0], metric.CPUUsage, 1)
 	if len(s.Containers) != 2 {
@@ -227,6 +230,15 @@ func TestScaledDown(t *testing.T) {
 	wantGap(t, s.Pods[1], "stale")
 	wantGap(t, only(t, s.Workloads), "")
 	wantRate(t, s.Workloads[0], metric.CPUUsage, 1)
+	if !s.Containers[1].Ended || !s.Pods[1].Ended || s.Containers[0].Ended || s.Workloads[0].Ended {
+		t.Error("it is not the second replica alone that has ended")
+	}
+	for i := 19; i < 40; i++ { // its machine falls silent: nobody knows whether the other one has ended
+		s = p.Snapshot(sec(float64(i)))
+	}
+	if wantGap(t, s.Containers[0], "stale"); s.Containers[0].Ended || s.Nodes[0].Ended || !s.Containers[1].Ended {
+		t.Errorf("ended by a silent machine: %v", s.Containers[0].Entity)
+	}
 }
 
 func TestChanged(t *testing.T) {

@@ -90,9 +90,9 @@ func reasonOf(err error) string {
 	text := err.Error()
 	switch {
 	case gone(err), strings.Contains(text, "no such file"), strings.Contains(text, "no such device"):
-		return "gone"
+		return metric.GapGone
 	case errors.Is(err, fs.ErrPermission), strings.Contains(text, "permission denied"):
-		return "permission"
+		return metric.GapPermission
 	case strings.Contains(text, "pars"), strings.Contains(text, "malformed"), strings.Contains(text, "invalid"):
 		return "parse"
 	}

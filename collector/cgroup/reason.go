@@ -4,6 +4,8 @@ import (
 	"errors"
 
 	"golang.org/x/sys/unix"
+
+	"plimsoll.dev/plimsoll/internal/metric"
 )
 
 // reason is why a sample was lost; its text is a label of the own metrics and of gaps.
@@ -22,7 +24,7 @@ const (
 	numReasons
 )
 
-var reasonNames = [numReasons]string{"", "gone", "permission", "parse", "overflow", "io", "clock", "limit", "descriptors"}
+var reasonNames = [numReasons]string{"", metric.GapGone, metric.GapPermission, "parse", "overflow", "io", "clock", "limit", "descriptors"}
 
 func (r reason) String() string { return reasonNames[r] }
 

@@ -12,6 +12,7 @@ import (
 
 	"plimsoll.dev/plimsoll/collector/cgroup"
 	"plimsoll.dev/plimsoll/collector/names"
+	"plimsoll.dev/plimsoll/internal/metric"
 )
 
 // Finding is one thing that was looked at.
@@ -64,7 +65,7 @@ func reading(root string) []Finding {
 	out := []Finding{{"reading", OK, fmt.Sprintf("%d containers, services and cgroups, %d values in %v", len(batch.Groups), batch.Samples(), time.Since(batch.Time).Round(time.Millisecond)), ""}}
 	for _, u := range r.Unreadable() {
 		f := Finding{"reading", Warn, fmt.Sprintf("%s of %d cgroups: %s (such as %q)", u.File, u.Count, u.Reason, u.Example), ""}
-		if u.Reason == "permission" {
+		if u.Reason == metric.GapPermission {
 			f.Fix = "run as root, or let this user read the file"
 		}
 		out = append(out, f)

@@ -54,7 +54,7 @@ func New(o Options) (*Reader, error) {
 			Help:        "Samples that a reader could not take or had to drop, by reason.",
 			ConstLabels: prometheus.Labels{"reader": "process"},
 		}, []string{"reason"})}
-	for _, reason := range []string{"gone", "permission", "parse", "io", "clock", "descriptors"} {
+	for _, reason := range []string{metric.GapGone, metric.GapPermission, "parse", "io", "clock", "descriptors"} {
 		r.dropped.WithLabelValues(reason)
 	}
 	if o.Registerer != nil {
@@ -109,7 +109,7 @@ func (r *Reader) look(tk tick.Tick) (time.Time, error) {
 func (r *Reader) target(t Target, boot time.Time, lookErr error, step bool) (g metric.Group, reason, detail string) {
 	switch {
 	case t.Entity == nil || t.PID <= 0:
-		return g, "gone", "it has no process"
+		return g, metric.GapGone, "it has no process"
 	case lookErr != nil:
 		reason := reasonOf(lookErr)
 		if errors.Is(lookErr, errBoot) {
@@ -125,11 +125,11 @@ func (r *Reader) target(t Target, boot time.Time, lookErr error, step bool) (g m
 		if why := r.table.failed[t.PID]; why != "" {
 			return g, why, fmt.Sprintf("process %d could not be read", t.PID)
 		}
-		return g, "gone", fmt.Sprintf("process %d has ended", t.PID)
+		return g, metric.GapGone, fmt.Sprintf("process %d has ended", t.PID)
 	}
 	tr, why := r.tree(t, root, boot)
 	if tr == nil {
-		return g, "gone", why
+		return g, metric.GapGone, why
 	}
 	if t.Alone {
 		sum := totals{user: root.user, system: root.system}

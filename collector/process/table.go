@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"plimsoll.dev/plimsoll/collector/cgroup/tick"
+	"plimsoll.dev/plimsoll/internal/metric"
 )
 
 // process is one line of the table.
@@ -55,7 +56,7 @@ func (x *table) fill(pids []int, tk tick.Tick) {
 	clear(x.kids)
 	for _, pid := range pids {
 		s, why := x.one(pid)
-		if why == "gone" {
+		if why == metric.GapGone {
 			continue
 		}
 		if why != "" {
@@ -125,9 +126,9 @@ func (x *table) stat(pid int) (s stat, why string) {
 func reasonOf(err error) string {
 	switch {
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ESRCH):
-		return "gone"
+		return metric.GapGone
 	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
-		return "permission"
+		return metric.GapPermission
 	case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE):
 		return "descriptors"
 	}

@@ -3,6 +3,8 @@ package process
 import (
 	"slices"
 	"time"
+
+	"plimsoll.dev/plimsoll/internal/metric"
 )
 
 // key tells a process from a later one of the same PID.
@@ -110,7 +112,7 @@ func read(x *table, set []*process) (now map[key]*member, sum totals, why string
 		}
 		s, failed := x.one(p.pid)
 		switch {
-		case failed == "gone", failed == "" && s.start != p.start:
+		case failed == metric.GapGone, failed == "" && s.start != p.start:
 			k = parent // it ended just now; its children are another's
 		case failed != "":
 			why = failed

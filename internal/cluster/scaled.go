@@ -57,6 +57,6 @@ type Member struct {
 // Gap says since when and why there is no value.
 type Gap struct {
 	Since  time.Time `json:"since"`
-	Reason string    `json:"reason"` // a short word from a fixed set: "stale", "starting", "member", "gone", "permission", ...
+	Reason string    `json:"reason"` // a short word from a fixed set, as of metric.Gap
 	Detail string    `json:"detail"` // a clause for people: "reader was refused (permission)"
 }

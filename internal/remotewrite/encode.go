@@ -15,7 +15,7 @@ import (
 const StaleBits = 0x7ff0000000000002
 
 // Encode returns the batch as a remote write 2.0 request, compressed with snappy. Counters carry their group's start as
-// the created timestamp. A gap whose reason is "gone" becomes a stale marker of the CPU counter; the other gaps and the
+// the created timestamp. A gap whose reason is metric.GapGone becomes a stale marker of the CPU counter; the other gaps and the
 // runtime's name have no place in remote write and are not sent. Bytes of a label that are not UTF-8 become U+FFFD.
 func Encode(b *metric.Batch) ([]byte, error) {
 	symbols := writev2.NewSymbolTable()
@@ -27,7 +27,7 @@ func Encode(b *metric.Batch) ([]byte, error) {
 		}
 	}
 	for i := range b.Gaps {
-		if g := &b.Gaps[i]; g.Reason == "gone" && g.Entity != nil {
+		if g := &b.Gaps[i]; g.Reason == metric.GapGone && g.Entity != nil {
 			e.point(metric.Get(metric.CPUUsage), g.Entity.Level, g.Entity.Labels(),
 				&metric.Point{ID: metric.CPUUsage, T: b.Time.UnixMilli(), V: math.Float64frombits(StaleBits)}, 0)
 		}
