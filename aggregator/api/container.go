@@ -95,15 +95,17 @@ func sortContainers(rows []*Container, key string) {
 	case "throttled":
 		by = func(c *Container) *float64 { return c.Throttled }
 	case "pressure":
-		by = func(c *Container) *float64 { return most(most(c.CPUPressure, c.MemoryPressure), c.IOPressure) }
+		by = func(c *Container) *float64 {
+			return join(metric.Largest, join(metric.Largest, c.CPUPressure, c.MemoryPressure), c.IOPressure)
+		}
 	case "oom":
 		by = func(c *Container) *float64 { return c.OOMKills }
 	case "restarts":
 		by = func(c *Container) *float64 { return c.Restarts }
 	case "disk":
-		by = func(c *Container) *float64 { return sum(c.DiskRead, c.DiskWrite) }
+		by = func(c *Container) *float64 { return join(metric.Sum, c.DiskRead, c.DiskWrite) }
 	case "network":
-		by = func(c *Container) *float64 { return sum(c.NetReceive, c.NetTransmit) }
+		by = func(c *Container) *float64 { return join(metric.Sum, c.NetReceive, c.NetTransmit) }
 	}
 	slices.SortStableFunc(rows, func(a, b *Container) int {
 		if key != "name" {

@@ -122,7 +122,7 @@ func realDevice(dev string) bool {
 	return !strings.HasPrefix(dev, "/") // a path is the mount point of a memory file system; a bare word is a pool
 }
 
-// together sums machines; of pressures and disks the worst one counts.
+// together joins machines as the catalogue does; of disks the worst one counts.
 func together(nodes []Node) Node {
 	switch len(nodes) {
 	case 0:
@@ -133,16 +133,20 @@ func together(nodes []Node) Node {
 	all := Node{Name: fmt.Sprintf("%d machines", len(nodes))}
 	for i := range nodes {
 		n := &nodes[i]
-		for _, f := range [...]struct{ to, from **float64 }{
-			{&all.Cores, &n.Cores}, {&all.Memory, &n.Memory}, {&all.CPU, &n.CPU}, {&all.WorkingSet, &n.WorkingSet},
-			{&all.Swap, &n.Swap}, {&all.Load1, &n.Load1}, {&all.DiskRead, &n.DiskRead}, {&all.DiskWrite, &n.DiskWrite},
-			{&all.NetReceive, &n.NetReceive}, {&all.NetTransmit, &n.NetTransmit}, {&all.NetErrors, &n.NetErrors},
+		for _, f := range [...]struct {
+			row      metric.ID
+			to, from **float64
+		}{
+			{metric.CPUCapacity, &all.Cores, &n.Cores}, {metric.MemoryCapacity, &all.Memory, &n.Memory},
+			{metric.CPUUsage, &all.CPU, &n.CPU}, {metric.MemoryWorkingSet, &all.WorkingSet, &n.WorkingSet},
+			{metric.MemorySwap, &all.Swap, &n.Swap}, {metric.LoadAverage1m, &all.Load1, &n.Load1},
+			{metric.DiskRead, &all.DiskRead, &n.DiskRead}, {metric.DiskWrite, &all.DiskWrite, &n.DiskWrite},
+			{metric.NetworkReceive, &all.NetReceive, &n.NetReceive}, {metric.NetworkTransmit, &all.NetTransmit, &n.NetTransmit},
+			{metric.NetworkReceiveErrors, &all.NetErrors, &n.NetErrors}, {metric.CPUWaiting, &all.CPUPressure, &n.CPUPressure},
+			{metric.MemoryWaiting, &all.MemoryPressure, &n.MemoryPressure}, {metric.IOWaiting, &all.IOPressure, &n.IOPressure},
 		} {
-			*f.to = sum(*f.to, *f.from)
+			*f.to = join(metric.Get(f.row).Join, *f.to, *f.from)
 		}
-		all.CPUPressure = most(all.CPUPressure, n.CPUPressure)
-		all.MemoryPressure = most(all.MemoryPressure, n.MemoryPressure)
-		all.IOPressure = most(all.IOPressure, n.IOPressure)
 		if fuller(n, &all) {
 			all.DiskFree, all.DiskSize, all.DiskDevice = n.DiskFree, n.DiskSize, n.Name+" "+n.DiskDevice
 		}

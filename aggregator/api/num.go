@@ -46,27 +46,16 @@ func share(it *live.Item, id metric.ID) *float64 {
 	return num(min(max(v, 0), 1), ok, decShare)
 }
 
-// sum adds what is known; it is nil where nothing is.
-func sum(a, b *float64) *float64 {
+// join makes one number of what is known of two; it is nil where nothing is.
+func join(how metric.Join, a, b *float64) *float64 {
 	switch {
 	case a == nil:
 		return b
 	case b == nil:
 		return a
 	}
-	s := *a + *b
-	return &s
-}
-
-// most returns the larger of what is known.
-func most(a, b *float64) *float64 {
-	switch {
-	case a == nil:
-		return b
-	case b == nil || *a >= *b:
-		return a
-	}
-	return b
+	v := how.Of(*a, *b)
+	return &v
 }
 
 // or returns the number, or 0 where it is not known: for comparing only.

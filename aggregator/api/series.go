@@ -87,7 +87,7 @@ func seriesQuery(r *http.Request) (store.Query, error) {
 	}
 	all := []string{string(store.Last), string(store.Avg), string(store.Max), string(store.Min), string(store.Sum), string(store.Count), string(store.Rate), string(store.Quantile)}
 	q.Func = store.Func(p.oneOf("func", slices.Concat([]string{first}, all)...))
-	q.Join = store.Func(p.oneOf("join", string(store.Sum), string(store.Avg), string(store.Max), string(store.Min), string(store.Count)))
+	q.Join = store.Func(p.oneOfOr("join", string(store.JoinOf(row.ID)), string(store.Sum), string(store.Avg), string(store.Max), string(store.Min), string(store.Count)))
 	q.Q = p.share("q")
 	if p.values.Has("by") {
 		q.By = []string{}

@@ -90,6 +90,17 @@ func TestSeriesOfInterfacesAndOtherParts(t *testing.T) {
 	f("metric=workload_scale_load_ratio&sub=cpu", store.Matcher{Name: "metric", Op: store.Equal, Value: "cpu"})
 }
 
+// Series join as the catalogue says, unless the query says otherwise.
+func TestSeriesJoinAsTheCatalogueSays(t *testing.T) {
+	for query, want := range map[string]store.Func{"metric=node_cpu_usage_seconds_total": store.Sum, "metric=node_pressure_io_waiting_seconds_total": store.Max,
+		"metric=node_pressure_io_waiting_seconds_total&join=avg": store.Avg, "metric=workload_scale_load_ratio": store.Max, "metric=container_start_time_seconds": store.Min} {
+		h := &asked{}
+		if series(t, h, query+"&start=1&end=2&by="); h.q.Join != want {
+			t.Errorf("%s joins by %q, want %q", query, h.q.Join, want)
+		}
+	}
+}
+
 func TestInwardPatternSaysWhatVirtualSays(t *testing.T) {
 	re, err := regexp.Compile("^(?s:" + inwardPattern + ")$")
 	if err != nil {

@@ -268,9 +268,9 @@ func TestGoneIsNotListed(t *testing.T) {
 	for _, it := range s.Containers {
 		switch it.Entity.Pod {
 		case "web-2":
-			it.Gap, it.Values = &words.Gap{Since: s.Time, Reason: "gone"}, nil
+			it.Gap, it.Ended, it.Values = &words.Gap{Since: s.Time, Reason: "gone"}, true, nil
 		case "postgres": // silent while its node is read
-			it.Gap, it.Values = &words.Gap{Since: s.Time, Reason: "stale"}, nil
+			it.Gap, it.Ended, it.Values = &words.Gap{Since: s.Time, Reason: "stale"}, true, nil
 		}
 	}
 	a, err := New(Options{Pictures: fixed{s}})

@@ -49,14 +49,14 @@ func (h history) grid(start, end time.Time) (span, bool) {
 
 // query begins a query of a row for a target: which series, and how they are joined.
 func (h history) query(s *spec, row metric.ID, t target, device string) store.Query {
-	q := store.Query{Row: row, Level: metric.Container, By: []string{}, Join: store.Sum}
+	q := store.Query{Row: row, Level: metric.Container, By: []string{}, Join: store.JoinOf(row)}
 	add := func(name string, op store.MatchOp, value string) {
 		q.Matchers = append(q.Matchers, store.Matcher{Name: name, Op: op, Value: value})
 	}
 	own := !s.ofPods || row != s.row // the machine's own value
 	switch {
 	case t.level == node && own:
-		q.Level, q.Join = metric.Node, store.Max
+		q.Level = metric.Node
 	case t.level == sysContainer:
 		add("workload_kind", store.Regexp, systemKinds)
 	default:
@@ -73,7 +73,10 @@ func (h history) query(s *spec, row metric.ID, t target, device string) store.Qu
 	}
 	if t.level == pod || t.level == podContainer || t.level == sysContainer {
 		// A container that was made anew has two series for a moment; their sum would be a spike.
-		q.By, q.Join = []string{"pod", "container"}, store.Max
+		q.By = []string{"pod", "container"}
+	}
+	if same := q.Level == metric.Node || len(q.By) > 0; same && q.Join == store.Sum {
+		q.Join = store.Max
 	}
 	sub := metric.Get(row).Sub
 	switch {
@@ -88,9 +91,6 @@ func (h history) query(s *spec, row metric.ID, t target, device string) store.Qu
 		add(sub, store.NotRegexp, which)
 		q.By = append(q.By, sub)
 	}
-	if s.oldest {
-		q.Join = store.Min
-	}
 	return q
 }
 
@@ -99,7 +99,11 @@ func (h history) query(s *spec, row metric.ID, t target, device string) store.Qu
 func (h history) points(ctx context.Context, s *spec, t target, device string, g span, how store.Func) ([]point, error) {
 	q := h.query(s, s.row, t, device)
 	h.look(&q, s.rate, g, how)
-	out, err := h.run(ctx, q, s.oldest || how == store.Count)
+	join := metric.Get(s.row).Join
+	if how == store.Count {
+		join = metric.Smallest
+	}
+	out, err := h.run(ctx, q, join)
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +148,7 @@ func (h history) divide(ctx context.Context, s *spec, t target, g span, of []poi
 	for _, id := range s.by {
 		q := h.query(s, id, t, "")
 		h.look(&q, false, g, store.Last)
-		whole, err := h.run(ctx, q, false)
+		whole, err := h.run(ctx, q, metric.Sum)
 		if err != nil {
 			return nil, err
 		}
@@ -163,8 +167,8 @@ func (h history) divide(ctx context.Context, s *spec, t target, g span, of []poi
 	return nil, nil
 }
 
-// run asks the store and adds up the series of the answer by time, or takes the smallest.
-func (h history) run(ctx context.Context, q store.Query, smallest bool) ([]point, error) {
+// run asks the store and joins the series of the answer by time.
+func (h history) run(ctx context.Context, q store.Query, join metric.Join) ([]point, error) {
 	series, err := h.ask(ctx, q)
 	if err != nil {
 		return nil, err
@@ -172,15 +176,11 @@ func (h history) run(ctx context.Context, q store.Query, smallest bool) ([]point
 	sums := map[int64]float64{}
 	for i := range series {
 		for _, x := range series[i].Samples {
-			old, ok := sums[x.T]
-			switch {
-			case !ok:
-				sums[x.T] = x.V
-			case smallest:
-				sums[x.T] = min(old, x.V)
-			default:
-				sums[x.T] = old + x.V
+			v := x.V
+			if old, ok := sums[x.T]; ok {
+				v = join.Of(old, v)
 			}
+			sums[x.T] = v
 		}
 	}
 	out := make([]point, 0, len(sums))

@@ -59,12 +59,8 @@ func newPicture(s *live.Snapshot) picture {
 		return picture{}
 	}
 	p := picture{s.Time, s.Nodes, make([]*live.Item, 0, len(s.Containers)), true}
-	fresh := map[string]bool{} // nodes that are being read
-	for _, it := range s.Nodes {
-		fresh[it.Entity.Node] = it.Gap == nil
-	}
 	for _, it := range s.Containers {
-		if g := it.Gap; g == nil || g.Reason != "gone" && (g.Reason != "stale" || !fresh[it.Entity.Node]) {
+		if !it.Ended {
 			p.containers = append(p.containers, it)
 		}
 	}
@@ -234,7 +230,7 @@ func (p picture) values(s *spec, in scope) map[string]point {
 	return out
 }
 
-// sums adds up the items' values in the base unit; a sum is as old as its oldest part.
+// sums joins the items' values in the base unit; a sum is as old as its oldest part.
 func (s *spec) sums(items []*live.Item, l level) map[string]point {
 	out := map[string]point{}
 	for _, it := range items {
@@ -251,10 +247,16 @@ func (s *spec) sums(items []*live.Item, l level) map[string]point {
 				x = v.Rate
 			}
 			old, ok := out[sub]
-			if !ok || v.T.Before(old.t) {
-				old.t = v.T
+			switch {
+			case !ok:
+				old = point{v.T, x}
+			default:
+				old.v = metric.Get(v.ID).Join.Of(old.v, x)
+				if v.T.Before(old.t) {
+					old.t = v.T
+				}
 			}
-			out[sub] = point{old.t, old.v + x}
+			out[sub] = old
 		}
 	}
 	return out

@@ -27,8 +27,6 @@ type spec struct {
 	since bool
 	// ofPods makes a node's value the sum of its pods', of which the machine itself knows nothing.
 	ofPods bool
-	// oldest takes the smallest of several containers' values instead of their sum.
-	oldest bool
 }
 
 func (s *spec) has(l level) bool { return slices.Contains(s.levels, l) }
@@ -78,12 +76,11 @@ func newSpecs() specs {
 	}
 	out = append(out,
 		spec{name: "uptime", help: "time since the container or the machine started", levels: levelsOf("uptime"), cumulative: true,
-			whole: true, units: "ms", scale: 1e3, export: true, row: metric.StartTime, since: true, oldest: true},
-		ratio("cpu/node_utilization", "CPU usage over allocatable CPU", metric.CPUUsage, true, metric.CPUAllocatable, metric.CPUCapacity),
-		ratio("cpu/node_reservation", "CPU requests over allocatable CPU", metric.CPURequest, false, metric.CPUAllocatable, metric.CPUCapacity),
-		ratio("memory/node_utilization", "memory usage, page cache included, over allocatable memory", metric.MemoryUsage, false, metric.MemoryAllocatable, metric.MemoryCapacity),
-		ratio("memory/node_reservation", "memory requests over allocatable memory", metric.MemoryRequest, false, metric.MemoryAllocatable, metric.MemoryCapacity),
-	)
+			whole: true, units: "ms", scale: 1e3, export: true, row: metric.StartTime, since: true})
+	for _, s := range metric.HeapsterShares() {
+		out = append(out, spec{name: s.Name, help: s.Help, levels: []level{node}, units: "count", scale: 1,
+			row: s.Part, rate: s.Rate, by: s.Whole[:], ofPods: strings.HasSuffix(s.Name, "reservation")})
+	}
 	slices.SortFunc(out, func(a, b spec) int { return strings.Compare(a.name, b.name) })
 	return out
 }
@@ -102,11 +99,6 @@ func ofRow(r *metric.Row) spec {
 		s.units = "bytes"
 	}
 	return s
-}
-
-func ratio(name, help string, row metric.ID, rate bool, by ...metric.ID) spec {
-	return spec{name: name, help: help, levels: []level{node}, units: "count", scale: 1,
-		row: row, rate: rate, by: by, ofPods: strings.HasSuffix(name, "reservation")}
 }
 
 // levelsOf says where Heapster had a metric.

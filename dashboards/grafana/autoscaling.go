@@ -15,7 +15,7 @@ func autoscaling() Board {
 			{Title: "Now", Height: 5, Panels: []Panel{
 				{Draw: Stat, Title: "Replicas asked for", Show: []Query{last(metric.ReplicasDesired, workload, each...)}},
 				{Draw: Stat, Title: "Replicas ready", Show: []Query{last(metric.ReplicasReady, workload, each...)}},
-				{Draw: Stat, Title: "Load of the line", Note: "1 is the load that the policy asks for.", Show: []Query{last(metric.ScaleLoad, workload, each...).largest().over(metric.ScaleTarget)}, Warn: 1.1, Bad: 1.5},
+				{Draw: Stat, Title: "Load of the line", Note: "1 is the load that the policy asks for.", Show: []Query{last(metric.ScaleLoad, workload, each...).over(metric.ScaleTarget)}, Warn: 1.1, Bad: 1.5},
 				{Draw: Bars, Title: "Of the most replicas", Note: "At 100 % the autoscaler can add no more.", Show: []Query{last(metric.ReplicasDesired, workload, each...).over(metric.ReplicasMax)}, Warn: 0.8, Bad: 1},
 			}},
 			{Title: "Replicas", Height: 10, Panels: []Panel{
@@ -23,8 +23,8 @@ func autoscaling() Board {
 					last(metric.ReplicasDesired, workload, each...).named(says("asked for")), last(metric.Replicas, workload, each...).named(says("exist")), last(metric.ReplicasReady, workload, each...).named(says("ready"))},
 					Limits: []Query{last(metric.ReplicasMin, workload, each...).named(says("fewest")), last(metric.ReplicasMax, workload, each...).named(says("most"))}},
 				{Draw: Lines, Title: "Load and the line", Note: "Of several metrics, the largest. The dashed line is the load that the policy asks for.",
-					Show:   []Query{avg(metric.ScaleLoad, workload, each...).largest().named(says("load"))},
-					Limits: []Query{last(metric.ScaleTarget, workload, each...).largest().named(says("line"))}},
+					Show:   []Query{avg(metric.ScaleLoad, workload, each...).named(says("load"))},
+					Limits: []Query{last(metric.ScaleTarget, workload, each...).named(says("line"))}},
 			}},
 			{Title: "What the workloads use", Panels: []Panel{
 				{Draw: Lines, Title: "CPU Usage", Show: []Query{rate(metric.CPUUsage, workload, each...)}, Limits: []Query{last(metric.CPURequest, workload, each...).named(says("requests"))}},
@@ -35,7 +35,7 @@ func autoscaling() Board {
 				{Draw: Table, Title: "Targets", To: "autoscaling", Show: []Query{
 					last(metric.ReplicasDesired, workload, each...).named("Asked for"), last(metric.Replicas, workload, each...).named("Exist"), last(metric.ReplicasReady, workload, each...).named("Ready"),
 					last(metric.ReplicasMin, workload, each...).named("Fewest"), last(metric.ReplicasMax, workload, each...).named("Most"),
-					last(metric.ScaleLoad, workload, each...).largest().named("Load"), last(metric.ScaleTarget, workload, each...).largest().named("Line")}},
+					last(metric.ScaleLoad, workload, each...).named("Load"), last(metric.ScaleTarget, workload, each...).named("Line")}},
 			}},
 		},
 	}

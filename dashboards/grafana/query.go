@@ -25,7 +25,7 @@ func of(id metric.ID, level metric.Level, f store.Func, by []string) Query {
 	if by == nil {
 		by = []string{}
 	}
-	q := Query{Query: store.Query{Row: id, Level: level, Func: f, By: by, Join: store.Sum}}
+	q := Query{Query: store.Query{Row: id, Level: level, Func: f, By: by, Join: store.JoinOf(id)}}
 	for _, l := range by {
 		if q.Name != "" {
 			q.Name += " / "
@@ -35,13 +35,13 @@ func of(id metric.ID, level metric.Level, f store.Func, by []string) Query {
 	return q
 }
 
-// avg is the average of a gauge over each interval, added up by labels.
+// avg is the average of a gauge over each interval, joined by labels.
 func avg(id metric.ID, level metric.Level, by ...string) Query { return of(id, level, store.Avg, by) }
 
-// last is the newest value, added up by labels.
+// last is the newest value, joined by labels.
 func last(id metric.ID, level metric.Level, by ...string) Query { return of(id, level, store.Last, by) }
 
-// rate is the rate of a counter, added up by labels.
+// rate is the rate of a counter, joined by labels.
 func rate(id metric.ID, level metric.Level, by ...string) Query { return of(id, level, store.Rate, by) }
 
 // total is how much a counter grew over the range.
@@ -54,12 +54,6 @@ func total(id metric.ID, level metric.Level, by ...string) Query {
 // over divides by another row.
 func (q Query) over(id metric.ID) Query {
 	q.Over = &id
-	return q
-}
-
-// largest joins by the largest instead of the sum: of what cannot be added up.
-func (q Query) largest() Query {
-	q.Join = store.Max
 	return q
 }
 

@@ -35,7 +35,7 @@ func TestRender(t *testing.T) {
 	f(rate(metric.Restarts, metric.Namespace, "namespace"), false,
 		`sum by (namespace) (rate(namespace_restarts_total[$__rate_interval]))`,
 		`SELECT sum("v") FROM (SELECT non_negative_derivative(last("restarts_total"), 1s) AS "v" FROM "namespace" WHERE $timeFilter GROUP BY time($__interval), * fill(none)) WHERE $timeFilter GROUP BY time($__interval), "namespace" fill(none)`)
-	f(avg(metric.ScaleLoad, metric.Workload, "workload").largest().over(metric.ScaleTarget), false,
+	f(avg(metric.ScaleLoad, metric.Workload, "workload").over(metric.ScaleTarget), false,
 		`max by (workload) (avg_over_time(workload_scale_load_ratio[$__rate_interval])) / max by (workload) (last_over_time(workload_scale_target_ratio[$__rate_interval]))`,
 		`SELECT max("v") / max("w") FROM (SELECT mean("scale_load_ratio") AS "v", last("scale_target_ratio") AS "w" FROM "workload" WHERE $timeFilter GROUP BY time($__interval), * fill(none)) WHERE $timeFilter GROUP BY time($__interval), "workload" fill(none)`)
 	q := avg(metric.Threads, metric.Pod, "pod")

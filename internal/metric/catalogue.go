@@ -39,6 +39,9 @@ const (
 	Smallest      // a start: the whole began with its first member
 )
 
+// String is the word for it in queries.
+func (j Join) String() string { return [...]string{"sum", "max", "min"}[j] }
+
 // Of joins two values.
 func (j Join) Of(a, b float64) float64 {
 	switch j {

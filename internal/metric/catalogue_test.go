@@ -194,3 +194,46 @@ func BenchmarkLookup(b *testing.B) {
 		_, _, _ = Lookup("cluster_memory_request_bytes", nil)
 	}
 }
+
+// TestJoins: what is a share of time in which something waits, or a load against a target, is not added up, and a start is the earliest.
+func TestJoins(t *testing.T) {
+	for i := range Rows() {
+		r, want := Get(ID(i)), Sum
+		switch {
+		case strings.HasPrefix(r.Field, "pressure_"), r.Sub == "metric":
+			want = Largest
+		case r.Unit == Time:
+			want = Smallest
+		}
+		if r.Join != want {
+			t.Errorf("%s joins by %s, want %s", r.Name, r.Join, want)
+		}
+	}
+	for join, want := range map[Join]float64{Sum: 5, Largest: 3, Smallest: 2} {
+		if got := join.Of(2, 3); got != want {
+			t.Errorf("%s of 2 and 3: got %g, want %g", join, got, want)
+		}
+	}
+}
+
+func TestSet(t *testing.T) {
+	var s Set
+	for i := range Rows() {
+		if s.Has(ID(i)) {
+			t.Errorf("row %d is in the set too early", i)
+		}
+		s.Add(ID(i))
+		if !s.Has(ID(i)) {
+			t.Errorf("row %d is not in the set", i)
+		}
+	}
+	if s.Has(5000) || s.Has(numRows) {
+		t.Error("the set has rows that there are not")
+	}
+	nodes := At(Node)
+	if more := At(Container); nodes.Has(Restarts) || !more.Has(Restarts) {
+		t.Error("restarts are not the containers' alone")
+	} else if nodes.AddAll(&more); !nodes.Has(Restarts) || !nodes.Has(LoadAverage1m) {
+		t.Error("a set and another one are not both")
+	}
+}

@@ -112,6 +112,9 @@ type Query struct {
 	Limit int
 }
 
+// JoinOf is how a row's series make one, as the catalogue says: Sum, Max or Min.
+func JoinOf(id metric.ID) Func { return Func(metric.Get(id).Join.String()) }
+
 // Sample is one point of an answer.
 type Sample struct {
 	T int64 // Unix milliseconds

@@ -35,7 +35,8 @@ interface Answer {
 /** read asks for the series of a structured query, in which each point looks back over a window of so many seconds. */
 export async function read(ask: Ask, sel: Labels, w: When, signal: AbortSignal, window = lookback(w.step, ask.func)): Promise<Series[]> {
   const func = w.step > 2 * finest ? (ask.wide ?? ask.func) : ask.func;
-  const p = new URLSearchParams({ ...sel, metric: ask.metric, start: String(w.start), end: String(w.end), step: String(w.step), window: String(window), func, join: ask.join, by: (ask.by ?? []).join() });
+  const p = new URLSearchParams({ ...sel, metric: ask.metric, start: String(w.start), end: String(w.end), step: String(w.step), window: String(window), func, by: (ask.by ?? []).join() });
+  if (ask.join) p.set("join", ask.join);
   if (ask.sub !== undefined) p.set("sub", ask.sub);
   const r = await fetch("plimsoll/v1/series?" + p, { signal, headers: { Accept: "application/json" } });
   const body = (await r.json().catch(() => ({}))) as Answer;

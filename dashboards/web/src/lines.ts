@@ -12,7 +12,7 @@ export interface Ask {
   func: "rate" | "last" | "max" | "avg";
   /** wide is done instead where the chart's points are further apart than the history's. */
   wide?: "max" | "avg" | "last";
-  join: "sum" | "max";
+  join?: "max"; // where it is otherwise than the catalogue has it: of what is the same thing twice
   by?: string[]; // labels that stay; none: all is joined into one line
   sub?: string; // the interface, device or scaling metric
   /** over is a counter by whose rate this one's is divided, and nan what nothing by nothing means. */
@@ -27,9 +27,9 @@ export interface Line<T> {
   asks: Ask[];
 }
 
-const rate = (metric: string, join: Ask["join"] = "sum"): Ask => ({ metric, func: "rate", join });
+const rate = (metric: string): Ask => ({ metric, func: "rate" });
 /** gauge takes each point as it was where the history's own points are asked for, else wide's choice of them. */
-const gauge = (join: Ask["join"], wide: Ask["wide"], metric: string, sub?: string): Ask => ({ metric, func: "last", wide, join, ...(sub !== undefined && { sub }) });
+const gauge = (wide: Ask["wide"], metric: string, more: Pick<Ask, "join" | "sub"> = {}): Ask => ({ metric, func: "last", wide, ...more });
 
 /** containerCPU is also asked for all containers at once. */
 export const containerCPU = rate("container_cpu_usage_seconds_total");
@@ -40,11 +40,11 @@ const network = (what: string) => [rate(`container_network_${what}_bytes_total`)
 
 export const containerLines: Line<Container>[] = [
   { key: "cpu", now: (c) => c.cpu, asks: [containerCPU] },
-  { key: "memory", now: (c) => c.workingSet, asks: [gauge("max", "max", memory)] },
+  { key: "memory", now: (c) => c.workingSet, asks: [gauge("max", memory, { join: "max" })] },
   { key: "throttled", now: (c) => c.throttled, asks: [throttled] },
-  { key: "cpuPressure", now: (c) => c.cpuPressure, asks: [rate("container_pressure_cpu_waiting_seconds_total", "max")] },
-  { key: "memoryPressure", now: (c) => c.memoryPressure, asks: [rate("container_pressure_memory_waiting_seconds_total", "max")] },
-  { key: "ioPressure", now: (c) => c.ioPressure, asks: [rate("container_pressure_io_waiting_seconds_total", "max")] },
+  { key: "cpuPressure", now: (c) => c.cpuPressure, asks: [rate("container_pressure_cpu_waiting_seconds_total")] },
+  { key: "memoryPressure", now: (c) => c.memoryPressure, asks: [rate("container_pressure_memory_waiting_seconds_total")] },
+  { key: "ioPressure", now: (c) => c.ioPressure, asks: [rate("container_pressure_io_waiting_seconds_total")] },
   { key: "netReceive", now: (c) => c.netReceive, asks: network("receive") },
   { key: "netTransmit", now: (c) => c.netTransmit, asks: network("transmit") },
   { key: "diskRead", now: (c) => c.diskRead, asks: [rate("container_fs_reads_bytes_total")] },
@@ -53,10 +53,10 @@ export const containerLines: Line<Container>[] = [
 
 export const nodeLines: Line<Node>[] = [
   { key: "cpu", now: (n) => n.cpu, asks: [rate("node_cpu_usage_seconds_total")] },
-  { key: "memory", now: (n) => n.workingSet, asks: [gauge("sum", "max", "node_memory_working_set_bytes")] },
-  { key: "cpuPressure", now: (n) => n.cpuPressure, asks: [rate("node_pressure_cpu_waiting_seconds_total", "max")] },
-  { key: "memoryPressure", now: (n) => n.memoryPressure, asks: [rate("node_pressure_memory_waiting_seconds_total", "max")] },
-  { key: "ioPressure", now: (n) => n.ioPressure, asks: [rate("node_pressure_io_waiting_seconds_total", "max")] },
+  { key: "memory", now: (n) => n.workingSet, asks: [gauge("max", "node_memory_working_set_bytes")] },
+  { key: "cpuPressure", now: (n) => n.cpuPressure, asks: [rate("node_pressure_cpu_waiting_seconds_total")] },
+  { key: "memoryPressure", now: (n) => n.memoryPressure, asks: [rate("node_pressure_memory_waiting_seconds_total")] },
+  { key: "ioPressure", now: (n) => n.ioPressure, asks: [rate("node_pressure_io_waiting_seconds_total")] },
   { key: "netReceive", now: (n) => n.netReceive, asks: [rate("node_network_receive_bytes_total")] },
   { key: "netTransmit", now: (n) => n.netTransmit, asks: [rate("node_network_transmit_bytes_total")] },
   { key: "diskRead", now: (n) => n.diskRead, asks: [rate("node_fs_reads_bytes_total")] },
@@ -77,7 +77,7 @@ const total = (pick: (c: Container) => Num) => (g: Group) => {
 
 export const groupLines: Line<Group>[] = [
   { key: "cpu", now: (g) => g.sums?.cpu ?? total((c) => c.cpu)(g), asks: [containerCPU] },
-  { key: "memory", now: (g) => g.sums?.workingSet ?? total((c) => c.workingSet)(g), asks: [gauge("sum", "last", memory)] },
+  { key: "memory", now: (g) => g.sums?.workingSet ?? total((c) => c.workingSet)(g), asks: [gauge("last", memory)] },
   { key: "throttled", now: (g) => worst(g.containers.map((c) => c.throttled)), asks: [throttled] },
   { key: "cpuPressure", now: (g) => worst(g.containers.map((c) => c.cpuPressure)), asks: containerLines[3]!.asks },
   { key: "netReceive", now: total((c) => c.netReceive), asks: containerLines[6]!.asks },
@@ -90,13 +90,13 @@ const worst = (v: Num[]) => v.reduce((a, b) => (b === null ? a : a === null ? b 
 
 /** scaledLines are the further lines of a scaled workload: replicas, and load and target of each metric. */
 export function scaledLines(metrics: string[]): Line<Group>[] {
-  const sub = (m: string) => (metrics.length > 1 ? m : undefined);
+  const sub = (m: string) => (metrics.length > 1 ? { sub: m } : {});
   return [
-    { key: "desired", now: (g) => g.scaled?.desired ?? null, asks: [gauge("max", "last", "workload_replicas_desired")] },
-    { key: "ready", now: (g) => g.scaled?.ready ?? null, asks: [gauge("max", "last", "workload_replicas_ready")] },
+    { key: "desired", now: (g) => g.scaled?.desired ?? null, asks: [gauge("last", "workload_replicas_desired", { join: "max" })] },
+    { key: "ready", now: (g) => g.scaled?.ready ?? null, asks: [gauge("last", "workload_replicas_ready", { join: "max" })] },
     ...metrics.flatMap((m): Line<Group>[] => [
-      { key: "load:" + m, now: (g) => load(g, m)?.load ?? null, asks: [gauge("max", "avg", "workload_scale_load_ratio", sub(m))] },
-      { key: "target:" + m, now: (g) => load(g, m)?.target ?? null, asks: [gauge("max", "last", "workload_scale_target_ratio", sub(m))] },
+      { key: "load:" + m, now: (g) => load(g, m)?.load ?? null, asks: [gauge("avg", "workload_scale_load_ratio", sub(m))] },
+      { key: "target:" + m, now: (g) => load(g, m)?.target ?? null, asks: [gauge("last", "workload_scale_target_ratio", sub(m))] },
     ]),
   ];
 }

@@ -122,7 +122,7 @@ func NewEncoder(o EncoderOptions) (*Encoder, error) {
 	for i := range e.rows {
 		r := metric.Get(metric.ID(i))
 		e.rows[i] = row{field: []byte(r.Field + "="), rate: []byte(r.Rate + "="), counter: r.Kind == metric.Counter && r.Rate != "",
-			kept: r.Kind == metric.Counter && r.Rate != "" || r.Sub != "", largest: r.Sub == "metric"}
+			kept: r.Kind == metric.Counter && r.Rate != "" || r.Sub != "", largest: r.Sub != "" && r.Join == metric.Largest}
 		for _, l := range r.Levels {
 			e.rows[i].levels[l] = true
 		}

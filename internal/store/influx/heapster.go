@@ -17,7 +17,7 @@ type heapster struct {
 	value   []heapsterName // by row
 	rate    []heapsterName
 	uptime  heapsterName
-	shares  []heapsterShare
+	shares  []heapsterShare // metrics made of two others
 }
 
 // heapsterName is a metric's measurement and field.
@@ -27,12 +27,9 @@ type heapsterName struct {
 	integer, labeled   bool // labeled: one line for each resource, with the tag resource_id
 }
 
-// heapsterShare is a node's metric made of two others.
 type heapsterShare struct {
-	name          heapsterName
-	part          metric.ID
-	rate          bool // the part's rate
-	whole, orElse metric.ID
+	metric.Share
+	name heapsterName
 }
 
 func newHeapster(o EncoderOptions) heapster {
@@ -61,11 +58,8 @@ func newHeapster(o EncoderOptions) heapster {
 		}
 	}
 	h.uptime = name("uptime", 1, true)
-	h.shares = []heapsterShare{
-		{name("cpu/node_utilization", 1, false), metric.CPUUsage, true, metric.CPUAllocatable, metric.CPUCapacity},
-		{name("memory/node_utilization", 1, false), metric.MemoryUsage, false, metric.MemoryAllocatable, metric.MemoryCapacity},
-		{name("cpu/node_reservation", 1, false), metric.CPURequest, false, metric.CPUAllocatable, metric.CPUCapacity},
-		{name("memory/node_reservation", 1, false), metric.MemoryRequest, false, metric.MemoryAllocatable, metric.MemoryCapacity},
+	for _, s := range metric.HeapsterShares() {
+		h.shares = append(h.shares, heapsterShare{s, name(s.Name, 1, false)})
 	}
 	return h
 }
@@ -154,15 +148,15 @@ func (e *Encoder) heapsterLines(dst []byte, p *metric.Entity, s *entry, points [
 func (e *Encoder) heapsterShares(dst []byte, s *entry, t int64) []byte {
 	for i := range e.heap.shares {
 		x := &e.heap.shares[i]
-		part, whole := &e.values[x.part], &e.values[x.whole]
+		part, whole := &e.values[x.Part], &e.values[x.Whole[0]]
 		if !whole.on {
-			whole = &e.values[x.orElse]
+			whole = &e.values[x.Whole[1]]
 		}
-		if !part.on || x.rate && !part.rated || !whole.on || whole.v <= 0 {
+		if !part.on || x.Rate && !part.rated || !whole.on || whole.v <= 0 {
 			continue
 		}
 		v := part.v
-		if x.rate {
+		if x.Rate {
 			v = part.rate
 		}
 		dst = e.heapsterLine(dst, &x.name, s, "", v/whole.v, t)

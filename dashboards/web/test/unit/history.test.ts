@@ -32,7 +32,7 @@ test("a line is one structured query", async () => {
   const asked = store(() => full);
   assert.deepEqual(await go(find(containerLines, "cpu"), at, { namespace: "docker", pod: String.raw`system-getty\x2dtty1"&` }), [full]);
   assert.deepEqual(asked.map((p) => Object.fromEntries(p)), [
-    { namespace: "docker", pod: String.raw`system-getty\x2dtty1"&`, metric: "container_cpu_usage_seconds_total", start: "100", end: "130", step: "10", window: "30", func: "rate", join: "sum", by: "" },
+    { namespace: "docker", pod: String.raw`system-getty\x2dtty1"&`, metric: "container_cpu_usage_seconds_total", start: "100", end: "130", step: "10", window: "30", func: "rate", by: "" },
   ]);
 });
 
