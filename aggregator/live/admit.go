@@ -27,7 +27,7 @@ func (t *tree) admit(in *intake, g *metric.Group, at int64) (*unit, reason) {
 	case u != nil && u.owned() && e.Level <= metric.Pod && u.entity.ID != e.ID && u.entity.ID != "" && e.ID != "":
 		return t.contend(u, in, g, at)
 	case u == nil || !u.owned():
-		if t.own >= t.most {
+		if t.own >= t.limits.entities {
 			return nil, dropLimit
 		}
 		if u == nil {

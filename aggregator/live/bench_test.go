@@ -272,8 +272,8 @@ func everything(b *metric.Batch) *metric.Batch {
 	return out
 }
 
-// BenchmarkLook is what the autoscaler asks: seven looks at a workload of 30 pods.
-func BenchmarkLook(b *testing.B) {
+// BenchmarkWindows is what the autoscaler asks: seven windows of a workload of 30 pods.
+func BenchmarkWindows(b *testing.B) {
 	f := fleet(1000, 30)
 	p := newPicture(b, Options{})
 	for i := range 80 {

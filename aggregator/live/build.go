@@ -27,7 +27,7 @@ type note struct {
 	begun   bool // some sender says when it began
 }
 
-// read takes a unit's own samples into its item. The lock is held.
+// read fills a unit's item with its own samples. The lock is held.
 func (b *builder) read(t *tree, i int, s *spot) {
 	u, it, n := s.u, &b.items[i], &b.notes[i]
 	*it = Item{Entity: s.entity, Start: millis(u.began()), First: millis(u.first), Restarts: u.restarts}

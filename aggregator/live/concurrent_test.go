@@ -101,7 +101,7 @@ func TestComeAndGo(t *testing.T) {
 }
 
 func TestOptions(t *testing.T) {
-	for _, o := range []Options{{Keep: -1}, {Stale: 2 * time.Hour}, {MaxEntities: -1}, {MaxSeries: 1 << 20}, {Forget: -time.Second}} {
+	for _, o := range []Options{{Keep: -1}, {Stale: 2 * time.Hour}, {Forget: -time.Second}} {
 		if _, err := New(o); err == nil {
 			t.Errorf("%+v was taken", o)
 		}

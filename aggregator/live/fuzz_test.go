@@ -16,7 +16,8 @@ func FuzzApply(f *testing.F) {
 	f.Add([]byte("one two three four five six seven eight nine ten"))
 	f.Add(binary.LittleEndian.AppendUint64([]byte{1, 0, 1, 2, 3, 0, 0}, math.Float64bits(math.Inf(-1))))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		p := newPicture(t, Options{MaxEntities: 20, MaxSeries: 10})
+		p := newPicture(t, Options{})
+		p.limits.entities, p.limits.series = 20, 10
 		r := &bytesReader{data: data}
 		now := t0
 		var entities []*metric.Entity

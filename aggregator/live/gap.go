@@ -46,7 +46,7 @@ func (u *unit) values(out []Value, l *limits, now int64) ([]Value, state) {
 	return out, st
 }
 
-// note takes what a batch says of an entity that could not be read.
+// note keeps what a batch says of an entity that could not be read.
 func (t *tree) note(in *intake, g *metric.Gap, at time.Time) {
 	if g.Entity == nil || at.Year() < 1970 || at.Year() > 2285 || !usable(g.Entity) || len(g.Reason) > 64 || len(g.Detail) > 1024 {
 		return

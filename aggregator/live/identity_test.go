@@ -179,7 +179,7 @@ func TestGaps(t *testing.T) {
 	wantGap(t, only(t, s.Workloads), "member")
 	wantGap(t, only(t, s.Nodes), "")
 	if got := usageOf(p, sec(11), "demo", "ProcessService", "web", metric.CPUUsage, 3e9); len(got) != 1 || got[0].Pod != "web-1" {
-		t.Errorf("look: %+v", got)
+		t.Errorf("usage: %+v", got)
 	}
 	// A sample ends the gap; then the container is gone, at once, and its workload is whole without it.
 	apply(t, p, tick(sec(12), cpu(b, sec(12), 12, 1), cpu(a, sec(12), 12, 1)))

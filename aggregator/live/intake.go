@@ -23,17 +23,11 @@ const endOfTime = 1e13
 // limits say how samples age and how many are kept; times are in milliseconds.
 type limits struct {
 	stale               [numLanes]int64 // the shortest time after which a row has no current value
-	skew                time.Duration
 	keep                uint32
 	forget, forgetNodes int64
 	ring                int // most samples of a series
 	series              int // most series of an entity
-}
-
-func limitsOf(o Options) limits {
-	return limits{stale: [...]int64{full: o.StaleFull.Milliseconds(), fast: o.Stale.Milliseconds()}, skew: o.Skew,
-		keep: uint32(o.Keep.Milliseconds()), forget: o.Forget.Milliseconds(), forgetNodes: o.ForgetNodes.Milliseconds(),
-		ring: min(max(int(o.Keep/(500*time.Millisecond)), 16), 1024), series: o.MaxSeries}
+	entities            int // most of them with samples of their own
 }
 
 // intake is a batch on its way into the picture, and what became of it.
@@ -55,7 +49,7 @@ func newIntake(b *metric.Batch, l *limits) intake {
 		in.lane = fast
 	}
 	if !b.Time.IsZero() && b.Time.Year() <= 2285 {
-		in.horizon = b.Time.Add(l.skew).UnixMilli()
+		in.horizon = b.Time.Add(skew).UnixMilli()
 	}
 	return in
 }

@@ -151,9 +151,9 @@ func TestDeviceReset(t *testing.T) {
 	}
 }
 
-// TestLookAcrossGap: a load of half a core is one also in the first looks after a gap, of which nobody knows whether it was one or
+// TestWindowAcrossGap: a load of half a core is one also in the first windows after a gap, of which nobody knows whether it was one or
 // a clock set forward; the first sample after it has nothing to be compared with.
-func TestLookAcrossGap(t *testing.T) {
+func TestWindowAcrossGap(t *testing.T) {
 	for _, gap := range []float64{3, 30, 3600} {
 		p := newPicture(t, Options{})
 		a := web(1)
@@ -168,9 +168,9 @@ func TestLookAcrossGap(t *testing.T) {
 				got := usageOf(p, sec(s+0.1), "demo", "ProcessService", "web", metric.CPUUsage, w)
 				switch known := i > 0 && (i != 10 || gap < 5); {
 				case known != (len(got) == 1):
-					t.Errorf("gap of %v s, sample %d, look of %s: %+v, want one: %v", gap, i, w, got, known)
+					t.Errorf("gap of %v s, sample %d, window of %s: %+v, want one: %v", gap, i, w, got, known)
 				case known && gap > 5 && math.Abs(got[0].Containers[0].Usage[0].Milli.Float()-0.5) > 1e-9:
-					t.Errorf("gap of %v s, sample %d, look of %s: %v cores over %s, want 0.5", gap, i, w, got[0].Containers[0].Usage[0].Milli.Float(), got[0].Window)
+					t.Errorf("gap of %v s, sample %d, window of %s: %v cores over %s, want 0.5", gap, i, w, got[0].Containers[0].Usage[0].Milli.Float(), got[0].Window)
 				}
 			}
 			if got := usageOf(p, sec(s+0.1), "demo", "ProcessService", "web", metric.MemoryWorkingSet, time.Minute); len(got) != 1 || got[0].Containers[0].Usage[0].Milli.Float() != 100 {
@@ -212,7 +212,8 @@ func TestClockStepsBack(t *testing.T) {
 
 // TestRejected gives one batch with everything that is wrong in it: the good samples are applied, the others counted.
 func TestRejected(t *testing.T) {
-	p := newPicture(t, Options{MaxEntities: 2, MaxSeries: 3})
+	p := newPicture(t, Options{})
+	p.limits.entities, p.limits.series = 2, 3
 	a := web(1)
 	ms := sec(10).UnixMilli()
 	g := cpu(a, sec(10), 5, 100)

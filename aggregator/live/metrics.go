@@ -91,4 +91,4 @@ func (m *meters) count(in *intake) {
 	}
 }
 
-func (m *meters) took(start time.Time) { m.snapshot.Observe(time.Since(start).Seconds()) }
+func (m *meters) built(start time.Time) { m.snapshot.Observe(time.Since(start).Seconds()) }

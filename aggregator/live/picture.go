@@ -50,13 +50,12 @@ func New(o Options) (*Picture, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	o = o.filled()
 	m, err := newMeters(o.Registerer)
 	if err != nil {
 		return nil, err
 	}
 	p := &Picture{meters: m, limits: limitsOf(o)}
-	p.tree = newTree(&p.limits, m, o.MaxEntities)
+	p.tree = newTree(&p.limits, m)
 	for _, l := range metric.Levels() {
 		p.known[l] = metric.At(l)
 	}
@@ -134,7 +133,7 @@ func (p *Picture) Snapshot(now time.Time) *Snapshot {
 	if !p.fresh(now) {
 		began := time.Now()
 		p.build(now, nil)
-		p.meters.took(began)
+		p.meters.built(began)
 	}
 	return p.snap
 }

@@ -36,9 +36,9 @@ func TestRatesAndSums(t *testing.T) {
 	if got := s.Missing(); len(got) != 0 {
 		t.Errorf("gaps: %v %+v", got[0].Entity, got[0].Gap)
 	}
-	look := usageOf(p, sec(3.2), "demo", "ProcessService", "web", metric.CPUUsage, 3e9)
-	if len(look) != 2 || look[0].Pod != "web-1" || look[0].Window.Seconds() != 3 || look[1].Containers[0].Usage[0].Milli.Float() != 0.5 {
-		t.Errorf("look: %+v", look)
+	usage := usageOf(p, sec(3.2), "demo", "ProcessService", "web", metric.CPUUsage, 3e9)
+	if len(usage) != 2 || usage[0].Pod != "web-1" || usage[0].Window.Seconds() != 3 || usage[1].Containers[0].Usage[0].Milli.Float() != 0.5 {
+		t.Errorf("usage: %+v", usage)
 	}
 }
 
@@ -54,7 +54,7 @@ func TestStartingStaleForgotten(t *testing.T) {
 	wantGap(t, only(t, s.Containers), "stale")
 	wantGap(t, only(t, s.Workloads), "member")
 	if got := usageOf(p, sec(7), "demo", "ProcessService", "web", metric.CPUUsage, 3e9); len(got) != 0 {
-		t.Errorf("look at a stale pod: %+v", got)
+		t.Errorf("usage of a stale pod: %+v", got)
 	}
 	if s = p.Snapshot(sec(122)); len(s.Containers)+len(s.Pods)+len(s.Workloads)+len(s.Namespaces)+len(s.Nodes) != 0 {
 		t.Errorf("not forgotten: %v", s)

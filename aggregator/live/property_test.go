@@ -115,7 +115,7 @@ func checkIndexes(t rapid.TB, p *Picture) {
 			t.Fatalf("%v has %d members of %d", u.entity, len(u.members), u.count)
 		}
 	}
-	if all := p.tree.alive; alive != all[0]+all[1]+all[2]+all[3]+all[4]+all[5] || own != p.tree.own || p.tree.own > p.tree.most+1 || len(p.tree.byPtr) > 3*own || len(p.tree.byID) > own {
+	if all := p.tree.alive; alive != all[0]+all[1]+all[2]+all[3]+all[4]+all[5] || own != p.tree.own || p.tree.own > p.limits.entities+1 || len(p.tree.byPtr) > 3*own || len(p.tree.byID) > own {
 		t.Fatalf("%d units of which %d have samples, %d keys, own %d, %d pointers, %d cgroups", alive, own, len(p.tree.byKey), p.tree.own, len(p.tree.byPtr), len(p.tree.byID))
 	}
 	for ptr, u := range p.tree.byPtr {
@@ -240,7 +240,7 @@ func TestAnyInterleaving(t *testing.T) {
 			case 1:
 				for _, u := range usageOf(p, w.now, "ns1", "k1", "w1", metric.CPUUsage, 3*time.Second) {
 					if u.Window <= 0 || len(u.Containers) == 0 || u.Containers[0].Usage[0].Milli.Float() < 0 {
-						t.Fatalf("look: %+v", u)
+						t.Fatalf("usage: %+v", u)
 					}
 				}
 			default:
@@ -261,10 +261,11 @@ func TestAnyInterleaving(t *testing.T) {
 }
 
 func newPictureRapid(t rapid.TB) *Picture {
-	p, err := New(Options{MaxEntities: 12, MaxSeries: 6})
+	p, err := New(Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.limits.entities, p.limits.series = 12, 6
 	return p
 }
 
@@ -299,8 +300,8 @@ func TestCountersAreRates(t *testing.T) {
 	})
 }
 
-// TestLookIsTheMean compares a look with the samples themselves.
-func TestLookIsTheMean(t *testing.T) {
+// TestUsageIsTheMean compares a window with the samples themselves.
+func TestUsageIsTheMean(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := newPictureRapid(t)
 		e := web(1)
@@ -328,7 +329,7 @@ func TestLookIsTheMean(t *testing.T) {
 		first := all[best]
 		want := (last.v - first.v) / float64(last.t-first.t) * 1000
 		if len(got) != 1 || !near(got[0].Containers[0].Usage[0].Milli.Float(), cluster.MilliOfFloat(want).Float()) || got[0].Window.Milliseconds() != last.t-first.t || got[0].Timestamp.UnixMilli() != last.t {
-			t.Fatalf("look over %d s: %+v, want %v over %d ms", w, got, want, last.t-first.t)
+			t.Fatalf("window of %d s: %+v, want %v over %d ms", w, got, want, last.t-first.t)
 		}
 	})
 }

@@ -16,7 +16,7 @@ type series struct {
 	n    uint16
 	lane lane // the lane that the newest sample came by
 	buf  []uint32
-	// pending is what a counter has grown by since the last roll-up took it.
+	// pending is what a counter has grown by since the last roll-up counted it.
 	pending float64
 }
 

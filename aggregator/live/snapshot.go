@@ -47,7 +47,7 @@ type Value struct {
 	T    time.Time // when it was measured
 	V    float64   // the gauge, or the counter itself (0 for roll-ups: counters are not summed)
 	Rate float64   // counters only: per second between the last two samples
-	// Window is how much time Rate looks at; zero when there is no rate yet (one sample, or a reset just now).
+	// Window is how much time Rate covers; zero when there is no rate yet (one sample, or a reset just now).
 	Window time.Duration
 }
 

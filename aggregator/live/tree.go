@@ -10,7 +10,6 @@ import (
 type tree struct {
 	limits *limits
 	meters *meters
-	most   int // units with samples of their own
 
 	byPtr map[*metric.Entity]*unit
 	byKey map[key]*unit
@@ -23,8 +22,8 @@ type tree struct {
 	dirty   []*unit // those that the plan does not show as they are
 }
 
-func newTree(l *limits, m *meters, most int) tree {
-	t := tree{limits: l, meters: m, most: most, byPtr: map[*metric.Entity]*unit{}, byKey: map[key]*unit{}, byID: map[idKey]*unit{}}
+func newTree(l *limits, m *meters) tree {
+	t := tree{limits: l, meters: m, byPtr: map[*metric.Entity]*unit{}, byKey: map[key]*unit{}, byID: map[idKey]*unit{}}
 	t.root = t.place(key{level: metric.Cluster}, &metric.Entity{Level: metric.Cluster})
 	return t
 }
