@@ -143,11 +143,11 @@ func (t *tree) contend(u *unit, in *intake, g *metric.Group, at int64) (*unit, r
 	if quiet := at-u.newest() > u.limit(t.limits, in.lane); !quiet {
 		start, have := unixMilli(g.Start), u.began()
 		older := start != 0 && have != 0 && start < have
-		if older || (start == have || start == 0 || have == 0) && u.rival == e.ID {
+		if older || (start == have || start == 0 || have == 0) && u.rival != nil && u.rival.ID == e.ID {
 			return nil, dropDuplicate
 		}
 	}
-	rival, had := u.entity.ID, u.newest() != 0
+	rival, had := u.entity, u.newest() != 0
 	t.unknow(u, func(ptr *metric.Entity) bool { return ptr.ID == e.ID })
 	t.know(u, e, at)
 	if had {

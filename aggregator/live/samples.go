@@ -18,17 +18,13 @@ type samples struct {
 	start    [numLanes]int64 // as the lane's newest group has it, Unix milliseconds; 0: not known
 	last     [numLanes]int64 // the newest sample by lane
 	interval [numLanes]int32 // milliseconds between samples
-	back     [numLanes]step  // samples that came with earlier times
 
 	first     int64 // when the entity was first seen
 	restarted int64 // no sample up to this time belongs to the present container
-	restarts  int
-}
-
-// step watches for a clock that went back: samples that are older than the newest, yet advance.
-type step struct {
-	t int64
-	n int32
+	restarts  int32
+	// A clock that went back is told by samples that are older than the newest, yet advance: how many, and the newest of them.
+	steps [numLanes]uint8
+	step  [numLanes]int64
 }
 
 // newest returns the time of the newest sample of either lane, 0 if there is none.
@@ -64,7 +60,7 @@ func (s *samples) advance(in *intake, g *metric.Group, t int64) bool {
 	if t <= s.restarted {
 		return false
 	}
-	s.back[ln] = step{}
+	s.steps[ln] = 0
 	if start := unixMilli(g.Start); start != 0 {
 		if was := s.start[ln]; was != 0 && start > was+1000 {
 			s.restart(in, t)
@@ -84,13 +80,12 @@ func (s *samples) advance(in *intake, g *metric.Group, t int64) bool {
 // stepped says whether samples with earlier times are now to be believed: the third that advances among
 // themselves with no newer one between. Late copies of old batches are not: their batch came long after them.
 func (s *samples) stepped(ln lane, t int64) bool {
-	b := &s.back[ln]
-	if b.n > 0 && t <= b.t {
+	if s.steps[ln] > 0 && t <= s.step[ln] {
 		return false
 	}
-	b.t = t
-	b.n++
-	return b.n >= 3
+	s.step[ln] = t
+	s.steps[ln]++
+	return s.steps[ln] >= 3
 }
 
 // decreased says whether the group's CPU counter is lower than the newest sample: the container began anew.

@@ -9,27 +9,27 @@ import (
 type unit struct {
 	samples // its own; none for a mere roll-up
 
-	entity *metric.Entity
+	gap *cluster.Gap // what a batch said, until a newer sample
 	// ptrs are the pointers under which senders know it: the readers of both lanes may have their own.
-	ptrs [3]*metric.Entity
-	key  key
-	sure bool // its key's scope is known: some cgroup told it
+	ptrs   [3]*metric.Entity
+	entity *metric.Entity
+	rival  *metric.Entity // the other container of these names that was superseded
+	key    key
+	heard  [numLanes]int64 // for a node: the time of the newest sample in its newest batch
 
 	parent  *unit   // nil for the cluster
 	node    *unit   // where a pod, or a container without a pod, runs
 	members []*unit // a pod's containers, in no order; other units' are in the plan
 	count   int32   // how many units have it as their parent or node
 
-	dead    bool            // not in the picture any more
-	dirty   bool            // the plan shows it otherwise than it is, or not at all
-	planned bool            // some plan has it
-	heard   [numLanes]int64 // for a node: the time of the newest sample in its newest batch
-	rival   string          // the ID of the other container of these names that was superseded
-	gap     *cluster.Gap    // what a batch said, until a newer sample
+	sure    bool // its key's scope is known: some cgroup told it
+	dead    bool // not in the picture any more
+	dirty   bool // the plan shows it otherwise than it is, or not at all
+	planned bool // some plan has it
 
 	// These belong to the walks, not to the lock.
-	spot  int32 // its place in the plan
 	moved bool  // the plan is about to show it anew
+	spot  int32 // its place in the plan
 	sum   *rollup
 }
 
