@@ -23,14 +23,14 @@ var errNilBatch = errors.New("live: cannot apply a batch that is nil")
 //
 // What nobody mentions any more is dropped by Snapshot and RollUp, after Options.Forget.
 //
-// There are two locks. mu owns the tree and the samples, and nobody keeps it for longer than a batch or some thousand series take. walk owns
+// There are two locks. mu owns the tree and the samples, and nobody who goes through more than a batch keeps it while others wait. walk owns
 // what goes through everything: the plan, the snapshot and the counts of roll-ups. Whoever wants both takes walk first.
 type Picture struct {
 	meters *meters
 	limits limits
 	known  levelRows
 
-	mu      sync.Mutex
+	mu      turns
 	tree    tree
 	changed chan struct{}
 

@@ -3,6 +3,8 @@ package live
 import (
 	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 
 	"plimsoll.dev/plimsoll/internal/metric"
 )
@@ -80,17 +82,30 @@ func (pl *plan) merge(moved []spot) {
 
 func compareSpots(a, b spot) int { return compareNames(a.entity, b.entity) }
 
-// slice is how many series are gone through while the lock is held: some tenths of a millisecond.
-const slice = 2048
+// slice is how many series are gone through until somebody who waits for the lock gets it: some tens of microseconds.
+const slice = 256
 
-// each calls do for every spot with the picture's lock held, and gives the lock up now and then, so that a walk through everything
-// holds nobody up.
+// turns is a lock that says whether somebody waits for it.
+type turns struct {
+	sync.Mutex
+	waiting atomic.Int32
+}
+
+// Lock waits for the lock.
+func (t *turns) Lock() {
+	t.waiting.Add(1)
+	t.Mutex.Lock()
+	t.waiting.Add(-1)
+}
+
+// each calls do for every spot with the picture's lock held, and gives the lock up where somebody waits for it, so that a walk through
+// everything holds nobody up.
 func (pl *plan) each(p *Picture, do func(i int, s *spot)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	work := 0
 	for i := range pl.spots {
-		if work > slice {
+		if work > slice && p.mu.waiting.Load() > 0 {
 			work = 0
 			p.mu.Unlock()
 			runtime.Gosched()
