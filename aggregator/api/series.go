@@ -34,7 +34,7 @@ type Series struct {
 }
 
 // identity are the labels that a query may select by.
-var identity = [...]string{"cluster", "container", "id", "namespace", "node", "pod", "workload", "workload_kind"}
+var identity = [...]string{"cluster", "container", "namespace", "node", "pod", "workload", "workload_kind"}
 
 const maxSeriesPoints = 1_000_000 // in one answer
 

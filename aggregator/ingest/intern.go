@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/remotewrite"
 )
@@ -118,8 +119,7 @@ func (t *table) understand(s *series, k *known) (*named, reason) {
 	if !ok {
 		return nil, skipUnknown
 	}
-	e := metric.Entity{Level: level, Node: get("node"), Namespace: get("namespace"), WorkloadKind: get("workload_kind"),
-		Workload: get("workload"), Pod: get("pod"), Container: get("container"), ID: get("id"), Image: get("image")}
+	e := identity.OfWire(level, get)
 	if why := place(&e, row, get("instance")); why != numReasons {
 		return nil, why
 	}
@@ -179,20 +179,7 @@ func place(e *metric.Entity, row *metric.Row, instance string) reason {
 	if e.Level == metric.Node && e.Node == "" {
 		e.Node, _, _ = strings.Cut(instance, ":")
 	}
-	ok := true
-	switch e.Level {
-	case metric.Container:
-		ok = e.Pod != "" || e.ID != ""
-	case metric.Pod:
-		ok = e.Pod != ""
-	case metric.Workload:
-		ok = e.Workload != ""
-	case metric.Namespace:
-		ok = e.Namespace != ""
-	case metric.Node:
-		ok = e.Node != ""
-	}
-	if !ok {
+	if !identity.Usable(e) {
 		return rejectLabels
 	}
 	return numReasons

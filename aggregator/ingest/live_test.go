@@ -16,6 +16,7 @@ import (
 
 	"plimsoll.dev/plimsoll/aggregator/live"
 	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/remotewrite"
 )
@@ -54,7 +55,7 @@ func TestIntoThePicture(t *testing.T) {
 			b.Groups = b.Groups[:2]
 			b.Groups[0].Points = b.Groups[0].Points[:2]
 		}
-		body, err := remotewrite.Encode(b)
+		body, err := remotewrite.Encode(b, identity.Wire)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -75,7 +76,7 @@ func TestIntoThePicture(t *testing.T) {
 		t.Errorf("look: %+v", look)
 	}
 	end := &metric.Batch{Node: "n1", Time: time.Now(), Gaps: []metric.Gap{{Entity: c.Entity, Reason: "gone"}}}
-	body, err := remotewrite.Encode(end)
+	body, err := remotewrite.Encode(end, identity.Wire)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +118,7 @@ func BenchmarkLiveLane(b *testing.B) {
 				batch.Groups[g].Points[0] = metric.Point{ID: metric.CPUUsage, T: now.UnixMilli(), V: float64(i) * 0.1234567}
 				batch.Groups[g].Points[1] = metric.Point{ID: metric.MemoryWorkingSet, T: now.UnixMilli(), V: 1e7 + float64(4096*i)}
 			}
-			body, err := remotewrite.Encode(batch)
+			body, err := remotewrite.Encode(batch, identity.Wire)
 			if err != nil {
 				b.Fatal(err)
 			}

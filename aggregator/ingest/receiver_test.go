@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/remotewrite"
 )
@@ -70,7 +71,7 @@ func small(t testing.TB, o Options, shrink func(*limits)) *Receiver {
 
 func sampleBatch(now time.Time) *metric.Batch {
 	web := &metric.Entity{Level: metric.Container, Node: "n1", Namespace: "demo", WorkloadKind: "ProcessService", Workload: "web",
-		Pod: "web-1", Container: "web", ID: "/plimsoll/web-1", Image: "web:1"}
+		Pod: "web-1", Container: "web", ID: "/plimsoll/web-1", Runtime: "process", Image: "web:1"}
 	node := &metric.Entity{Level: metric.Node, Node: "n1", ID: "/"}
 	pod := &metric.Entity{Level: metric.Pod, Node: "n1", Namespace: "demo", Pod: "web-1"}
 	ms := now.UnixMilli()
@@ -103,7 +104,7 @@ func TestRoundTrip(t *testing.T) {
 	live, history := &keeper{}, &keeper{}
 	r := receiver(t, Options{Live: live, History: history})
 	want := sampleBatch(time.Now())
-	body, err := remotewrite.Encode(want)
+	body, err := remotewrite.Encode(want, identity.Wire)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,12 +195,12 @@ func TestCadvisorNames(t *testing.T) {
 
 func TestRefused(t *testing.T) {
 	now := time.Now()
-	good, err := remotewrite.Encode(sampleBatch(now))
+	good, err := remotewrite.Encode(sampleBatch(now), identity.Wire)
 	if err != nil {
 		t.Fatal(err)
 	}
 	future := sampleBatch(now.Add(time.Hour))
-	futureBody, _ := remotewrite.Encode(future)
+	futureBody, _ := remotewrite.Encode(future, identity.Wire)
 	noLabels := snappy.Encode(nil, v1(1, now.UnixMilli(), "__name__", "pod_cpu_usage_seconds_total"))
 	badRef := v2([]string{"", "a"}, []uint32{1, 9})
 	odd := v2([]string{"", "a"}, []uint32{1})
@@ -260,7 +261,7 @@ func TestPartial(t *testing.T) {
 	b := sampleBatch(now)
 	b.Groups[0].Points[0].T += 3600_000
 	b.Groups[0].Points[1].V = math.NaN()
-	body, _ := remotewrite.Encode(b)
+	body, _ := remotewrite.Encode(b, identity.Wire)
 	w := post(r, body, nil)
 	if w.Code != 400 || w.Header().Get("X-Prometheus-Remote-Write-Samples-Written") != "10" || live.one(t).Samples() != 10 {
 		t.Errorf("code %d, headers %v, body %q, %d samples", w.Code, w.Header(), w.Body, live.one(t).Samples())
@@ -275,7 +276,7 @@ func TestStaleMarkers(t *testing.T) {
 	gone := b.Groups[0].Entity
 	b.Groups, b.Time = b.Groups[1:], now
 	b.Gaps = []metric.Gap{{Entity: gone, Reason: "gone"}, {Entity: b.Groups[0].Entity, Reason: "gone"}}
-	body, err := remotewrite.Encode(b)
+	body, err := remotewrite.Encode(b, identity.Wire)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -291,7 +292,7 @@ func TestStaleMarkers(t *testing.T) {
 func TestSinkErrors(t *testing.T) {
 	live, history := &keeper{}, &keeper{err: errors.New("the disk is full")}
 	r := receiver(t, Options{Live: live, History: history})
-	body, _ := remotewrite.Encode(sampleBatch(time.Now()))
+	body, _ := remotewrite.Encode(sampleBatch(time.Now()), identity.Wire)
 	w := post(r, body, nil)
 	if w.Code != 503 || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), "the disk is full") || w.Header().Get("X-Prometheus-Remote-Write-Samples-Written") != "0" {
 		t.Errorf("code %d, headers %v, body %q", w.Code, w.Header(), w.Body)
@@ -308,7 +309,7 @@ func TestInFlight(t *testing.T) {
 		<-leave
 		return nil
 	})}, func(l *limits) { l.inFlight = 1 })
-	body, _ := remotewrite.Encode(sampleBatch(time.Now()))
+	body, _ := remotewrite.Encode(sampleBatch(time.Now()), identity.Wire)
 	done := make(chan int)
 	go func() { done <- post(r, body, nil).Code }()
 	<-entered
@@ -380,7 +381,7 @@ func mustDecode(t testing.TB, b []byte) []byte {
 // FuzzReceiver feeds both versions with anything, raw and well compressed.
 func FuzzReceiver(f *testing.F) {
 	now := time.Now()
-	good, err := remotewrite.Encode(sampleBatch(now))
+	good, err := remotewrite.Encode(sampleBatch(now), identity.Wire)
 	if err != nil {
 		f.Fatal(err)
 	}

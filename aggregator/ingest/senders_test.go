@@ -15,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/remotewrite"
 )
@@ -22,7 +23,7 @@ import (
 // send posts a batch of a second's readings as a process does, taken so far ahead of the present.
 func send(t *testing.T, r *Receiver, source, lane string, ahead time.Duration) (code int, text string) {
 	t.Helper()
-	body, err := remotewrite.Encode(sampleBatch(time.Now().Add(ahead)))
+	body, err := remotewrite.Encode(sampleBatch(time.Now().Add(ahead)), identity.Wire)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +110,7 @@ func TestLabelsAreBounded(t *testing.T) {
 		e := *b.Groups[0].Entity
 		e.Image = fmt.Sprint(i, strings.Repeat("x", 1000))
 		b.Groups[0].Entity = &e
-		body, err := remotewrite.Encode(b)
+		body, err := remotewrite.Encode(b, identity.Wire)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -198,7 +199,7 @@ func TestNotTakenIsToldOnce(t *testing.T) {
 		t.Errorf("got %d lines: %s", got, logs.String())
 	}
 	logs.Reset()
-	body, err := remotewrite.Encode(sampleBatch(time.Now()))
+	body, err := remotewrite.Encode(sampleBatch(time.Now()), identity.Wire)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/remotewrite"
 )
@@ -187,7 +188,7 @@ func TestServerTakesABacklogOfDays(t *testing.T) {
 	send := func(node string, at time.Time) {
 		t.Helper()
 		e := &metric.Entity{Level: metric.Node, Node: node}
-		body, err := remotewrite.Encode(&metric.Batch{Node: node, Time: at, Groups: []metric.Group{{Entity: e, Points: []metric.Point{{ID: metric.MemoryWorkingSet, T: at.UnixMilli(), V: 1}}}}})
+		body, err := remotewrite.Encode(&metric.Batch{Node: node, Time: at, Groups: []metric.Group{{Entity: e, Points: []metric.Point{{ID: metric.MemoryWorkingSet, T: at.UnixMilli(), V: 1}}}}}, identity.Wire)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"plimsoll.dev/plimsoll/internal/dial"
+	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/remotewrite"
 )
@@ -103,7 +104,7 @@ func (x *sender) run(ctx context.Context) {
 
 // send posts one batch; nil if it arrived.
 func (x *sender) send(ctx context.Context, b *metric.Batch) *failure {
-	body, err := remotewrite.Encode(b)
+	body, err := remotewrite.Encode(b, identity.Wire)
 	if err != nil {
 		return &failure{reason: "refused", err: err}
 	}

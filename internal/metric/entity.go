@@ -30,7 +30,8 @@ func (l Level) String() string {
 func Levels() []Level { return []Level{Container, Pod, Workload, Namespace, Node, Cluster} }
 
 // Entity names the thing that a group of samples is about. The zero value of a field means that the
-// thing has no such name: a node has no pod. Two entities with equal fields are the same thing.
+// thing has no such name: a node has no pod. Two entities with equal fields are the same thing; package identity
+// says what else is.
 //
 // Entities travel as pointers: whoever creates one keeps handing out the same pointer for as long as
 // the thing lives and its names stay, and never changes it, so that readers may use the pointer as a key.
@@ -53,23 +54,6 @@ type Entity struct {
 
 // Label is one name and value.
 type Label struct{ Name, Value string }
-
-// Labels returns the entity's labels that are not empty, sorted by name, without the metric name.
-// Their names are those of kube-state-metrics and cAdvisor: container, id, image, namespace, node, pod,
-// workload, workload_kind.
-func (e *Entity) Labels() []Label {
-	all := [...]Label{
-		{"container", e.Container}, {"id", e.ID}, {"image", e.Image}, {"namespace", e.Namespace},
-		{"node", e.Node}, {"pod", e.Pod}, {"workload", e.Workload}, {"workload_kind", e.WorkloadKind},
-	}
-	out := make([]Label, 0, len(all))
-	for _, l := range all {
-		if l.Value != "" {
-			out = append(out, l)
-		}
-	}
-	return out
-}
 
 // String names the entity for people: "container demo/web-3/web", "node n1".
 func (e *Entity) String() string {

@@ -14,13 +14,14 @@ import (
 // StaleBits is the NaN by which a sender says that a series has ended.
 const StaleBits = 0x7ff0000000000002
 
-// Encode returns the batch as a remote write 2.0 request, compressed with snappy. Counters carry their group's start as
-// the created timestamp. A gap whose reason is metric.GapGone becomes a stale marker of the CPU counter; the other gaps and the
-// runtime's name have no place in remote write and are not sent. Bytes of a label that are not UTF-8 become U+FFFD.
-func Encode(b *metric.Batch) ([]byte, error) {
+// Encode returns the batch as a remote write 2.0 request, compressed with snappy, with the labels that each entity is to have: those of
+// package identity for the wire or for a history. Counters carry their group's start as the created timestamp. A gap whose reason is
+// metric.GapGone becomes a stale marker of the CPU counter; the other gaps have no place in remote write and are not sent. Bytes of a label that
+// are not UTF-8 become U+FFFD.
+func Encode(b *metric.Batch, labels func(*metric.Entity) []metric.Label) ([]byte, error) {
 	symbols := writev2.NewSymbolTable()
 	req := &writev2.Request{}
-	e := encoder{symbols: &symbols, req: req}
+	e := encoder{symbols: &symbols, req: req, labels: labels}
 	for i := range b.Groups {
 		if err := e.group(&b.Groups[i]); err != nil {
 			return nil, err
@@ -28,7 +29,7 @@ func Encode(b *metric.Batch) ([]byte, error) {
 	}
 	for i := range b.Gaps {
 		if g := &b.Gaps[i]; g.Reason == metric.GapGone && g.Entity != nil {
-			e.point(metric.Get(metric.CPUUsage), g.Entity.Level, g.Entity.Labels(),
+			e.point(metric.Get(metric.CPUUsage), g.Entity.Level, labels(g.Entity),
 				&metric.Point{ID: metric.CPUUsage, T: b.Time.UnixMilli(), V: math.Float64frombits(StaleBits)}, 0)
 		}
 	}
@@ -43,13 +44,14 @@ func Encode(b *metric.Batch) ([]byte, error) {
 type encoder struct {
 	symbols *writev2.SymbolsTable
 	req     *writev2.Request
+	labels  func(*metric.Entity) []metric.Label
 }
 
 func (e *encoder) group(g *metric.Group) error {
 	if g.Entity == nil {
 		return fmt.Errorf("cannot encode a group without an entity")
 	}
-	labels, start := g.Entity.Labels(), int64(0)
+	labels, start := e.labels(g.Entity), int64(0)
 	if !g.Start.IsZero() {
 		start = g.Start.UnixMilli()
 	}

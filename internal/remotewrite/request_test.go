@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"plimsoll.dev/plimsoll/aggregator/ingest"
+	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/remotewrite"
 )
@@ -50,7 +51,7 @@ func received(t *testing.T, body []byte, v remotewrite.Version) []metric.Group {
 // TestVersions: a batch arrives the same by both versions and in halves; 1.0 has no place for the start.
 func TestVersions(t *testing.T) {
 	b := batch(time.Now())
-	record, err := remotewrite.Encode(b)
+	record, err := remotewrite.Encode(b, identity.Wire)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +113,7 @@ func TestClean(t *testing.T) {
 func TestBadText(t *testing.T) {
 	b := batch(time.Now())
 	b.Groups[0].Entity.Pod = "a\xff\xfeb"
-	record, err := remotewrite.Encode(b)
+	record, err := remotewrite.Encode(b, identity.Wire)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +124,7 @@ func TestBadText(t *testing.T) {
 
 // FuzzDecode reads anything; what can be read can be written again in both versions.
 func FuzzDecode(f *testing.F) {
-	record, err := remotewrite.Encode(batch(time.Now()))
+	record, err := remotewrite.Encode(batch(time.Now()), identity.Wire)
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -18,6 +18,7 @@ import (
 
 	"plimsoll.dev/plimsoll/aggregator/capacity"
 	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/store/influx"
 	"plimsoll.dev/plimsoll/internal/store/remote"
@@ -108,7 +109,7 @@ func (r *reporter) sender(t *testing.T, lane string) func(context.Context, *metr
 	}
 	t.Cleanup(s.Close)
 	return func(ctx context.Context, b *metric.Batch) error {
-		record, _, _, err := remote.Encode(b, time.Now())
+		record, _, _, err := remote.Encode(b, identity.Wire, time.Now())
 		if err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"plimsoll.dev/plimsoll/collector"
 	"plimsoll.dev/plimsoll/internal/dial"
 	"plimsoll.dev/plimsoll/internal/disk"
+	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/remotewrite"
 	"plimsoll.dev/plimsoll/internal/store"
 	"plimsoll.dev/plimsoll/internal/store/decisions"
@@ -16,7 +17,7 @@ import (
 type Remote struct {
 	URL, QueryURL string
 	Login         dial.Options
-	// ToServer says that a Plimsoll server takes it, which is told who sends.
+	// ToServer says that a Plimsoll server takes it, which is told who sends and what only the live picture needs.
 	ToServer bool
 	Queue    Queue
 	// Decisions have no place in remote write: they are kept here.
@@ -26,7 +27,7 @@ type Remote struct {
 // writing opens the queue and what empties it. Its connections are its own: on one with the live lane a backlog would go before the
 // present.
 func (o Remote) writing(e *environment) (remote.EndpointOptions, *remote.Writer, error) {
-	end := remote.EndpointOptions{WriteURL: o.URL, QueryURL: o.QueryURL, Headers: http.Header{}}
+	end, labels := remote.EndpointOptions{WriteURL: o.URL, QueryURL: o.QueryURL, Headers: http.Header{}}, identity.Labels
 	login, err := e.login(o.Login)
 	if err != nil {
 		return end, nil, err
@@ -34,12 +35,13 @@ func (o Remote) writing(e *environment) (remote.EndpointOptions, *remote.Writer,
 	end.Transport = login
 	if o.ToServer {
 		end.Headers.Set(remotewrite.SourceHeader, e.source)
+		labels = identity.Wire
 	}
 	q, err := o.Queue.open(e, "remote")
 	if err != nil {
 		return end, nil, err
 	}
-	w, err := remote.NewWriter(remote.WriterOptions{Endpoint: end, Queue: q, Flags: o.Login.Flags, Logger: e.named("remote"), Registerer: e.registry})
+	w, err := remote.NewWriter(remote.WriterOptions{Endpoint: end, Queue: q, Flags: o.Login.Flags, Labels: labels, Logger: e.named("remote"), Registerer: e.registry})
 	if err != nil {
 		return end, nil, err
 	}

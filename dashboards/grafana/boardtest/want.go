@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"plimsoll.dev/plimsoll/dashboards/grafana"
+	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/store"
 )
@@ -63,7 +64,7 @@ func (d *Day) joined(q grafana.Query, row *metric.Row, f store.Func, chosen Chos
 			case row.Kind == metric.Counter && f != store.Rate:
 				v = d.value(i, row, s, d.End)
 			}
-			k := Key(q.By, func(l string) string { return label(e, l) })
+			k := Key(q.By, func(l string) string { return identity.Value(e, l) })
 			if old, ok := out[k]; ok && q.Join == store.Max {
 				v = max(v, old)
 			} else {
@@ -84,19 +85,10 @@ func Key(by []string, value func(string) string) string {
 	return strings.Join(parts, ",")
 }
 
-func label(e *metric.Entity, name string) string {
-	for _, l := range e.Labels() {
-		if l.Name == name {
-			return l.Value
-		}
-	}
-	return ""
-}
-
 func isChosen(e *metric.Entity, chosen Chosen) bool {
 	for name, values := range chosen {
 		// A variable narrows only what can have its label.
-		if v := label(e, name); v != "" && !slices.Contains(values, v) {
+		if v := identity.Value(e, name); v != "" && !slices.Contains(values, v) {
 			return false
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -162,10 +163,10 @@ func (e *Encoder) group(dst []byte, g *metric.Group) []byte {
 		return dst
 	}
 	// A new beginning under the same name: nothing is compared with what was before.
-	if d := g.Start.Sub(s.start).Abs(); !g.Start.IsZero() && d > time.Second {
-		if !s.start.IsZero() {
-			s.prev = s.prev[:0]
-		}
+	if identity.Follows(s.start, g.Start) != 0 {
+		s.prev = s.prev[:0]
+	}
+	if !g.Start.IsZero() {
 		s.start = g.Start
 	}
 	points := g.Points
@@ -220,7 +221,7 @@ func (e *Encoder) key(p *metric.Entity) (key []byte, cuts int) {
 	for _, name := range Tags(m) {
 		v := e.opts.Cluster
 		if name != TagCluster {
-			v = tag(p, name)
+			v = identity.Value(p, name)
 		}
 		if v == "" {
 			continue

@@ -77,7 +77,6 @@ func (h *heapster) tags(e *metric.Entity) []byte {
 	switch e.Level {
 	case metric.Container:
 		kind = "sys_container"
-		add("container_base_image", e.Image)
 		add("container_name", e.Container)
 		if e.Pod != "" {
 			kind = "pod_container"

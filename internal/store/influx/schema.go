@@ -5,6 +5,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -25,19 +26,13 @@ const (
 // Tags returns the tags that a measurement of schema v1 can have, in the order in which they are written (by name); nil for
 // an unknown one.
 func Tags(measurement string) []string {
-	switch measurement {
-	case metric.Container.String():
-		return []string{TagCluster, TagContainer, TagNamespace, TagNode, TagPod, TagWorkload, TagWorkloadKind}
-	case metric.Pod.String():
-		return []string{TagCluster, TagNamespace, TagNode, TagPod, TagWorkload, TagWorkloadKind}
-	case metric.Workload.String(), Decision:
-		return []string{TagCluster, TagNamespace, TagWorkload, TagWorkloadKind}
-	case metric.Namespace.String():
-		return []string{TagCluster, TagNamespace}
-	case metric.Node.String():
-		return []string{TagCluster, TagNode}
-	case metric.Cluster.String():
-		return []string{TagCluster}
+	if measurement == Decision {
+		measurement = metric.Workload.String()
+	}
+	for _, l := range metric.Levels() {
+		if l.String() == measurement {
+			return append([]string{TagCluster}, identity.Names(l)...)
+		}
 	}
 	return nil
 }
@@ -68,25 +63,6 @@ func Fields(l metric.Level) (values, counters []string) {
 		}
 	}
 	return values, counters
-}
-
-// tag returns the value of a tag of an entity, except cluster.
-func tag(e *metric.Entity, name string) string {
-	switch name {
-	case TagNode:
-		return e.Node
-	case TagNamespace:
-		return e.Namespace
-	case TagWorkloadKind:
-		return e.WorkloadKind
-	case TagWorkload:
-		return e.Workload
-	case TagPod:
-		return e.Pod
-	case TagContainer:
-		return e.Container
-	}
-	return ""
 }
 
 // MaxTag is the most bytes of a tag's value. Seven of them stay under the 65,535 bytes that InfluxDB lets a series key have.

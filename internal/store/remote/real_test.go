@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/store"
 	"plimsoll.dev/plimsoll/internal/store/storetest"
@@ -110,7 +111,7 @@ func (d *direct) Append(ctx context.Context, b *metric.Batch) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	record, _, _, err := Encode(b, time.Now())
+	record, _, _, err := Encode(b, identity.Labels, time.Now())
 	if err != nil || record == nil {
 		return err
 	}

@@ -20,14 +20,14 @@ import (
 // refused as a whole.
 const maxParts = 200
 
-// Encode makes a record for the queue of a batch: a remote write 2.0 request. What can never be stored is left out and
-// counted. The record is nil if nothing is left.
-func Encode(b *metric.Batch, now time.Time) (record []byte, points int, left remotewrite.Left, err error) {
+// Encode makes a record for the queue of a batch: a remote write 2.0 request, with the labels that each entity is to have (identity.Labels
+// for an engine, identity.Wire for a server of ours). What can never be stored is left out and counted. The record is nil if nothing is left.
+func Encode(b *metric.Batch, labels func(*metric.Entity) []metric.Label, now time.Time) (record []byte, points int, left remotewrite.Left, err error) {
 	b, left = remotewrite.Clean(b, now)
 	if points = b.Samples(); points == 0 && len(b.Gaps) == 0 {
 		return nil, 0, left, nil
 	}
-	record, err = remotewrite.Encode(b)
+	record, err = remotewrite.Encode(b, labels)
 	return record, points, left, err
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/klauspost/compress/snappy"
 
 	"plimsoll.dev/plimsoll/aggregator/ingest"
+	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/queue"
 	"plimsoll.dev/plimsoll/internal/remotewrite"
@@ -34,7 +35,7 @@ func batch(now time.Time, n int) *metric.Batch {
 
 func record(t testing.TB, n int) []byte {
 	t.Helper()
-	r, points, left, err := Encode(batch(time.Now(), n), time.Now())
+	r, points, left, err := Encode(batch(time.Now(), n), identity.Labels, time.Now())
 	if err != nil || points != n || left != (remotewrite.Left{}) {
 		t.Fatalf("got %d points, %+v, %v", points, left, err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"plimsoll.dev/plimsoll/internal/condition"
 	"plimsoll.dev/plimsoll/internal/dial"
+	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/queue"
 	"plimsoll.dev/plimsoll/internal/remotewrite"
@@ -25,7 +26,9 @@ type WriterOptions struct {
 	// Queue has what was not sent yet, and keeps what the engine refuses for ever. Its owner runs it and closes it.
 	Queue *queue.Queue
 	// Flags are how conditions name where the engine comes from.
-	Flags      dial.Flags
+	Flags dial.Flags
+	// Labels are those that each entity is to have: identity.Labels if nil, identity.Wire for a server of ours.
+	Labels     func(*metric.Entity) []metric.Label
 	Logger     *slog.Logger          // nil: nothing is logged
 	Registerer prometheus.Registerer // nil: the own metrics are not registered
 
@@ -51,6 +54,9 @@ func NewWriter(o WriterOptions) (*Writer, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if o.Labels == nil {
+		o.Labels = identity.Labels
+	}
 	if o.random == nil {
 		o.random = rand.Float64
 	}
@@ -75,7 +81,7 @@ const recordPoints = 5000
 // Append encodes the batch and queues it. On an error a part of it may be queued; to append it again is harmless.
 func (w *Writer) Append(ctx context.Context, b *metric.Batch) error {
 	for _, part := range remotewrite.Split(b, recordPoints) {
-		record, points, _, err := Encode(part, time.Now()) // what is left out could never be stored
+		record, points, _, err := Encode(part, w.opts.Labels, time.Now()) // what is left out could never be stored
 		if err != nil {
 			return err
 		}

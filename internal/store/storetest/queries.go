@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"fmt"
 	"math"
 	"time"
 
@@ -220,6 +221,66 @@ func (s *suite) rateOver() {
 	f(store.Avg, 0, 2)
 	f(store.Quantile, 0.95, 3)
 	f(store.Quantile, 0.1, 1)
+}
+
+// anew tests containers made one after the other under one name, each with a cgroup and an image of its own, of 100 MB each: at no moment
+// and over no window do they add up, and the counter of each successor begins again. A namespace's own value is its own.
+func (s *suite) anew() {
+	const lives, each = 6, 600.0
+	for life := range lives {
+		e := container("d", "p", "c")
+		e.Workload, e.WorkloadKind = "w", "Docker"
+		e.ID, e.Image = fmt.Sprint("/docker/", life), fmt.Sprint("img:", life)
+		for at := 0.0; at < each; at += 10 {
+			t := float64(life)*each + at
+			s.batch(s.at(t), metric.Group{Entity: e, Start: s.at(float64(life) * each), Points: []metric.Point{
+				{ID: metric.MemoryWorkingSet, T: s.ms(t), V: 1e8}, {ID: metric.CPUUsage, T: s.ms(t), V: 0.5 * at}}})
+		}
+	}
+	s.settle()
+	end := lives*each - 10
+	hour := func(f func(q *store.Query)) []store.Series {
+		s.Helper()
+		return s.query(func(q *store.Query) {
+			q.Start, q.End, q.Func = s.at(0), s.at(end), store.Avg
+			f(q)
+		})
+	}
+	for _, by := range []string{"container", "pod", "workload", "namespace"} {
+		got := hour(func(q *store.Query) { q.By = []string{by} })
+		s.want(got, "", map[string][]point{"": {{end, 1e8}}})
+		for _, fn := range []store.Func{store.Avg, store.Max, store.Last, store.Min} {
+			got = hour(func(q *store.Query) { q.By, q.Func, q.Step = []string{by}, fn, 1190*time.Second })
+			for _, x := range got {
+				for _, v := range x.Samples {
+					if v.V != 1e8 {
+						s.Errorf("%s by %s at %g s: got %g, want 1e8", fn, by, float64(v.T-s.base.UnixMilli())/1000, v.V)
+					}
+				}
+			}
+			if len(got) != 1 {
+				s.Errorf("%s by %s: got %d series, want 1", fn, by, len(got))
+			}
+		}
+	}
+	got := hour(func(q *store.Query) {}) // not joined: one line
+	s.want(got, "container", map[string][]point{"c": {{end, 1e8}}})
+	for i := range got {
+		if got[i].Label("id") != "" || got[i].Label("image") != "" {
+			s.Errorf("labels %v: neither the cgroup nor the image are", got[i].Labels)
+		}
+	}
+	got = hour(func(q *store.Query) {
+		q.Row, q.Func, q.By, q.Step, q.Window, q.Start = metric.CPUUsage, store.Rate, []string{"pod"}, 100*time.Second, 200*time.Second, s.at(200)
+	})
+	if len(got) != 1 || len(got[0].Samples) < 30 {
+		s.Fatalf("rate: got %v, want one line over the whole hour", got)
+	}
+	for _, x := range got[0].Samples {
+		if x.V < 0.5*0.8 || x.V > 0.5*(1+s.o.Rate) {
+			s.Errorf("rate at %g s: got %g, want about 0.5", float64(x.T-s.base.UnixMilli())/1000, x.V)
+		}
+	}
 }
 
 // late tests samples that come up to an hour after newer ones.

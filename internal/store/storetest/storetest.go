@@ -51,6 +51,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store, o Options) {
 		{"gap", false, (*suite).gap},
 		{"rate and reset", false, (*suite).rate},
 		{"function of a rate", o.NoRateOver, (*suite).rateOver},
+		{"made anew", false, (*suite).anew},
 		{"late", o.NoLate, (*suite).late},
 		{"duplicates", false, (*suite).duplicates},
 		{"not finite", false, (*suite).notFinite},

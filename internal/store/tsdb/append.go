@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/prometheus/storage"
 	promtsdb "github.com/prometheus/prometheus/tsdb"
 
+	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/store"
 )
@@ -195,7 +196,7 @@ func (w *writer) labels(e *metric.Entity, id metric.ID, sub string) (ls labels.L
 	b := &w.builder
 	b.Reset()
 	b.Add(metricName, row.At(e.Level))
-	own := e.Labels()
+	own := identity.Labels(e)
 	for _, l := range own {
 		b.Add(l.Name, clean(l.Value))
 	}

@@ -7,21 +7,21 @@ import (
 
 	"github.com/prometheus/prometheus/storage"
 
+	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
 // cache remembers the engine's series of each entity, so that a known sample needs no labels. An entity is known
-// by its pointer, and by its value, so that two pointers to equal entities share their series. It has one owner:
-// who has the turn.
+// by its pointer, and by its line, so that all that had a name share its series. It has one owner: who has the turn.
 type cache struct {
-	max     int
-	byPtr   map[*metric.Entity]*entry
-	byValue map[metric.Entity]*entry
+	max    int
+	byPtr  map[*metric.Entity]*entry
+	byLine map[identity.Line]*entry
 }
 
 // entry is what is remembered of one entity.
 type entry struct {
-	entity   *metric.Entity
+	entity   *metric.Entity   // who came last
 	pointers []*metric.Entity // the keys in byPtr
 	series   []series         // in the order in which they first came
 	index    map[key]int      // only when there are many series
@@ -48,23 +48,26 @@ type key struct {
 const indexFrom = 48
 
 func newCache(max int) *cache {
-	return &cache{max: max, byPtr: map[*metric.Entity]*entry{}, byValue: map[metric.Entity]*entry{}}
+	return &cache{max: max, byPtr: map[*metric.Entity]*entry{}, byLine: map[identity.Line]*entry{}}
 }
 
 // get returns the entity's entry, made if it is new.
 func (c *cache) get(p *metric.Entity) *entry {
 	if e := c.byPtr[p]; e != nil {
+		e.entity = p
 		return e
 	}
-	e := c.byValue[*p]
+	line := identity.LineOf(p)
+	e := c.byLine[line]
 	if e == nil {
-		if len(c.byValue) >= c.max {
+		if len(c.byLine) >= c.max {
 			c.shrink()
 		}
-		e = &entry{entity: p}
-		c.byValue[*p] = e
+		e = &entry{}
+		c.byLine[line] = e
 	}
-	if len(e.pointers) >= 4 { // someone does not keep their pointers: the value finds it all the same
+	e.entity = p
+	if len(e.pointers) >= 4 { // predecessors, or someone does not keep their pointers: the line finds it all the same
 		delete(c.byPtr, e.pointers[0])
 		e.pointers = slices.Delete(e.pointers, 0, 1)
 	}
@@ -78,7 +81,7 @@ func (c *cache) find(p *metric.Entity) *entry {
 	if e := c.byPtr[p]; e != nil {
 		return e
 	}
-	return c.byValue[*p]
+	return c.byLine[identity.LineOf(p)]
 }
 
 // drop forgets an entity.
@@ -86,13 +89,13 @@ func (c *cache) drop(e *entry) {
 	for _, p := range e.pointers {
 		delete(c.byPtr, p)
 	}
-	delete(c.byValue, *e.entity)
+	delete(c.byLine, identity.LineOf(e.entity))
 }
 
 // shrink forgets the eighth of the entities that was not seen for longest.
 func (c *cache) shrink() {
-	all := make([]*entry, 0, len(c.byValue))
-	for _, e := range c.byValue {
+	all := make([]*entry, 0, len(c.byLine))
+	for _, e := range c.byLine {
 		all = append(all, e)
 	}
 	slices.SortFunc(all, func(a, b *entry) int { return cmp.Compare(a.seen.UnixNano(), b.seen.UnixNano()) })

@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
 
+	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -28,10 +29,11 @@ func absence(interval int64) time.Duration {
 	return max(time.Duration(missed*float64(min(d, 10*time.Minute))), leastMissed)
 }
 
-// gap marks all series of an entity that could not be read at time t as ended; the next sample begins them again.
+// gap marks all series of an entity that could not be read at time t as ended; the next sample begins them again. One whose successor
+// has come has left them to it.
 func (w *writer) gap(p *metric.Entity, t int64) {
 	e := w.db.cache.find(p)
-	if e == nil {
+	if e == nil || !identity.Same(e.entity, p) {
 		return
 	}
 	e.seen = w.seen
@@ -65,7 +67,7 @@ func (db *DB) markVanished() {
 	now := time.Now()
 	w := writer{db: db, gen: db.gen, ctx: db.gen.ctx, newest: db.opts.Now().Add(ahead).UnixMilli(), seen: now}
 	w.app = db.gen.tsdb.Appender(w.ctx)
-	for _, e := range db.cache.byValue {
+	for _, e := range db.cache.byLine {
 		if now.Sub(e.seen) > absence(e.longest()) {
 			for i := range e.series {
 				s := &e.series[i]

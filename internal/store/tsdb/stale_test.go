@@ -50,6 +50,32 @@ func pod(name string) *metric.Entity {
 	return &metric.Entity{Level: metric.Container, Node: "n1", Namespace: "d", Pod: name, Container: "c"}
 }
 
+// TestGapOfAPredecessor: what is said of a container that another of its name has replaced does not end the other's series.
+func TestGapOfAPredecessor(t *testing.T) {
+	db := mustOpen(t, Options{})
+	base := time.Now().Add(-time.Hour).Truncate(time.Second)
+	old, next := pod("a"), pod("a")
+	old.ID, next.ID = "/docker/1", "/docker/2"
+	for i, b := range []*metric.Batch{
+		batchOf(base, 1, old), batchOf(base.Add(10*time.Second), 2, next),
+		{Node: "n1", Time: base.Add(12 * time.Second), Gaps: []metric.Gap{{Entity: old, Reason: "gone"}}},
+	} {
+		if err := db.Append(context.Background(), b); err != nil {
+			t.Fatalf("batch %d: %v", i, err)
+		}
+	}
+	if got := instant(t, db, anyMemory, base.Add(15*time.Second)); got["a"] != "2" {
+		t.Errorf("got %v, want 2 of the successor", got)
+	}
+	end := &metric.Batch{Node: "n1", Time: base.Add(20 * time.Second), Gaps: []metric.Gap{{Entity: next, Reason: "gone"}}}
+	if err := db.Append(context.Background(), end); err != nil {
+		t.Fatal(err)
+	}
+	if got := instant(t, db, anyMemory, base.Add(25*time.Second)); len(got) != 0 {
+		t.Errorf("got %v after the successor's end, want nothing", got)
+	}
+}
+
 const anyMemory = "container_memory_working_set_bytes"
 
 // TestGapMarker: an entity that could not be read is gone from that moment on, until it is read again.
@@ -151,7 +177,7 @@ func TestCacheBound(t *testing.T) {
 	for s := range 5 {
 		must(t, db.Append(context.Background(), batchOf(base.Add(time.Duration(s)*time.Second), 1, es...)))
 	}
-	if n := len(db.cache.byValue); n > 64 {
+	if n := len(db.cache.byLine); n > 64 {
 		t.Errorf("%d entities are remembered, want at most 64", n)
 	}
 	if len(db.cache.byPtr) > 64 {
