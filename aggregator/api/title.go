@@ -8,7 +8,7 @@ import (
 
 // TitleOf names an entity as a person would: "demo/web-3" for a replica of a process service, Docker's name
 // for a container of its own, "project/service-1" for one of Compose, the unit of systemd, the path of a
-// plain cgroup.
+// plain cgroup; a user's own with the user before it.
 func TitleOf(e *metric.Entity) string {
 	switch e.Level {
 	case metric.Container, metric.Pod:
@@ -31,12 +31,19 @@ func memberTitle(e *metric.Entity) string {
 	case "process":
 		return slashed(e.Namespace, own)
 	case "systemd":
+		if e.Namespace != "system" {
+			return slashed(e.Namespace, own)
+		}
 		return own
 	case "cgroup":
 		return first(e.ID, own)
 	case "docker", "podman":
 		if e.WorkloadKind == "Compose" {
-			return slashed(e.Namespace, composeName(e.Namespace, own))
+			project, _, _ := strings.Cut(e.Namespace, "@")
+			return slashed(e.Namespace, composeName(project, own))
+		}
+		if e.Namespace != e.Runtime {
+			return slashed(e.Namespace, own)
 		}
 		return own
 	}

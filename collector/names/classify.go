@@ -16,7 +16,7 @@ const (
 	crio                   // a container of CRI-O outside Kubernetes
 	pod                    // a container of a Kubernetes pod
 	unit                   // a systemd unit
-	replica                // a replica of one of Plimsoll's process services
+	replica                // a replica of a process service
 	plain                  // any other cgroup, a container if it has no child cgroups
 	machine                // the root: the node itself
 )
@@ -27,18 +27,17 @@ type place struct {
 	runtime string // who runs it, as in metric.Entity
 	id      string // container id, complete
 	podUID  string // of a pod's container
-	// space is the containerd namespace, the namespace of a process service, or "user" of a user's unit.
-	space   string
-	service string // of a process service
-	name    string // unit or replica name; base name of a plain cgroup
+	space   string // the containerd namespace; of a unit "system" or its user's; of another Plimsoll's replica its folder
+	owner   string // of a container: the user whose runtime it is, "user-1000"; "" for the machine's
+	name    string // of a unit and of a plain cgroup: the name that no other has; of a replica its name in space
+	base    string // the last part of the path
 	parent  string // of a plain cgroup: the path above it without the leading slash
-	owner   string // of a process service: the folder of the Plimsoll that runs it, "plimsoll-<pid>"
+	service string // of another Plimsoll's replica: namespace and service
 }
 
 // classify says what the cgroup at a path below the mount point is. The outermost container wins: a cgroup
 // below a container is part of that container and is not measured by itself, else sums would count it
-// twice. A systemd user manager (user@1000.service) is a group, since its units are containers; and a
-// replica of a process service is one wherever it lies.
+// twice. A systemd user manager (user@1000.service) is a group, since its units are containers.
 func classify(p string) place {
 	p = path.Clean("/" + p)
 	if p == "/" {
@@ -56,32 +55,37 @@ func classify(p string) place {
 			if i < len(parts)-1 {
 				return place{} // part of the container above
 			}
-			return last
+			break
 		}
 		if s.closed {
 			return place{}
 		}
 	}
-	if last.kind == plain {
-		last.parent = strings.Join(parts[:len(parts)-1], "/")
+	last.base = parts[len(parts)-1]
+	last.owner, _ = userOf(parts)
+	switch last.kind {
+	case unit:
+		last.space, last.name = unitName(parts)
+	case plain:
+		last.name, last.parent = p[1:], strings.Join(parts[:len(parts)-1], "/")
 	}
 	return last
 }
 
-// asReplica recognises .../plimsoll-<pid>/<namespace>/<service>/<replica>. What lies above and below
-// belongs to no one.
+// ownPrefix begins the folder of a Plimsoll's replicas, which ends in its process id.
+const ownPrefix = "plimsoll-"
+
+// asReplica recognises /plimsoll-<pid>/<namespace>/<service>/<replica>, as another Plimsoll names its cgroups. What lies above and below
+// belongs to no one. Whether it is a replica of ours the inventory knows.
 func asReplica(parts []string) (place, bool) {
-	for i, c := range parts {
-		pid, ok := strings.CutPrefix(c, "plimsoll-")
-		if !ok || !digits(pid) {
-			continue
-		}
-		if len(parts) == i+4 {
-			return place{kind: replica, runtime: "process", space: parts[i+1], service: parts[i+2], name: parts[i+3], owner: c}, true
-		}
+	pid, ok := strings.CutPrefix(parts[0], ownPrefix)
+	switch {
+	case !ok || !digits(pid):
+		return place{}, false
+	case len(parts) != 4:
 		return place{}, true
 	}
-	return place{}, false
+	return place{kind: replica, runtime: "process", space: parts[0], service: parts[1] + "/" + parts[2], name: strings.Join(parts[1:], "/"), base: parts[2]}, true
 }
 
 // scan walks down a path, remembering what it has passed.
@@ -91,7 +95,6 @@ type scan struct {
 	prev   string // the component above
 	podUID string
 	inKube bool
-	user   bool
 	closed bool // nothing below here is a container
 }
 
@@ -120,12 +123,12 @@ func (s *scan) next(c string) place {
 		return s.bareID(c)
 	}
 	if s.depth == 1 && containerdSpace(s.top) {
-		return place{kind: containerd, runtime: "containerd", space: s.top, id: c}
+		return place{kind: containerd, runtime: "containerd", space: s.top, name: c}
 	}
 	if s.grouping(c) {
 		return place{}
 	}
-	return place{kind: plain, runtime: "cgroup", name: c}
+	return place{kind: plain, runtime: "cgroup"}
 }
 
 // inPod recognises Kubernetes' tree, of the cgroupfs and of the systemd driver, at any depth (kind and
@@ -158,32 +161,15 @@ func (s *scan) inPod(c string) (place, bool) {
 // byUnit recognises systemd's units.
 func (s *scan) byUnit(c string) (place, bool) {
 	switch {
-	case strings.HasSuffix(c, ".slice"):
-		if c == "user.slice" {
-			s.user = true
-		}
+	case strings.HasSuffix(c, ".slice"), strings.HasPrefix(c, "user@") && strings.HasSuffix(c, ".service"):
 		return place{}, true
-	case strings.HasSuffix(c, ".service"):
-		if strings.HasPrefix(c, "user@") {
-			s.user = true
-			return place{}, true
-		}
-		return s.unitPlace(c), true
-	case strings.HasSuffix(c, ".scope"):
-		return s.unitPlace(c), true
+	case strings.HasSuffix(c, ".service"), strings.HasSuffix(c, ".scope"):
+		return place{kind: unit, runtime: "systemd"}, true
 	case strings.HasSuffix(c, ".mount"), strings.HasSuffix(c, ".swap"), strings.HasSuffix(c, ".socket"):
 		s.closed = true
 		return place{}, true
 	}
 	return place{}, false
-}
-
-func (s *scan) unitPlace(c string) place {
-	pl := place{kind: unit, runtime: "systemd", name: unescape(c)}
-	if s.user {
-		pl.space = "user"
-	}
-	return pl
 }
 
 // bareID says whose container a component of 64 hexadecimal digits is.

@@ -26,9 +26,10 @@ func named(ns, kind, workload, pod, container, runtime string) metric.Entity {
 }
 
 // childless is a Names that knows of no cgroup with children.
-func childless(t testing.TB) *Names {
+func childless(t testing.TB, o Options) *Names {
 	t.Helper()
-	n, err := New(Options{Node: "n1"})
+	o.Node = "n1"
+	n, err := New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,9 +38,9 @@ func childless(t testing.TB) *Names {
 }
 
 func TestNameFromPath(t *testing.T) {
-	n := childless(t)
 	f := func(path string, want metric.Entity) {
 		t.Helper()
+		n := childless(t, Options{})
 		got, ok := n.Name(path)
 		if want == none {
 			if ok {
@@ -69,7 +70,7 @@ func TestNameFromPath(t *testing.T) {
 	f("/docker/buildkit", named("cgroup", "Cgroup", "docker", "docker/buildkit", "buildkit", "cgroup"))
 	f("/system.slice/docker-"+idA+".scope", named("docker", "Docker", a, a, a, "docker"))
 	f("/system.slice/docker-"+idA+".scope/sub", none)
-	f("/user.slice/user-1000.slice/user@1000.service/user.slice/docker-"+idB+".scope", named("docker", "Docker", b, b, b, "docker"))
+	f("/user.slice/user-1000.slice/user@1000.service/user.slice/docker-"+idB+".scope", named("docker@user-1000", "Docker", b, b, b, "docker"))
 
 	f("/machine.slice/libpod-"+idA+".scope", named("podman", "Podman", a, a, a, "podman"))
 	f("/machine.slice/libpod-"+idA+".scope/container", none)
@@ -103,20 +104,29 @@ func TestNameFromPath(t *testing.T) {
 	f("/system.slice", none)
 	f("/system.slice/ssh.service", named("system", "Unit", "ssh.service", "ssh.service", "ssh.service", "systemd"))
 	f("/system.slice/system-getty.slice/getty@tty1.service", named("system", "Unit", "getty@tty1.service", "getty@tty1.service", "getty@tty1.service", "systemd"))
-	f(`/system.slice/systemd-fsck@dev-disk-by\x2duuid-12.service`, named("system", "Unit", "systemd-fsck@dev-disk-by-uuid-12.service", "systemd-fsck@dev-disk-by-uuid-12.service", "systemd-fsck@dev-disk-by-uuid-12.service", "systemd"))
+	fsck := `systemd-fsck@dev-disk-by\x2duuid-12.service`
+	f(`/system.slice/system-systemd\x2dfsck.slice/`+fsck, named("system", "Unit", fsck, fsck, fsck, "systemd"))
+	f("/system.slice/"+fsck, named("system", "Unit", "system.slice/"+fsck, "system.slice/"+fsck, fsck, "systemd")) // its manager puts it elsewhere
+	f("/machine.slice/ssh.service", named("system", "Unit", "machine.slice/ssh.service", "machine.slice/ssh.service", "ssh.service", "systemd"))
+	f("/lxc.payload.web/system.slice/ssh.service", named("system", "Unit", "lxc.payload.web/system.slice/ssh.service", "lxc.payload.web/system.slice/ssh.service", "ssh.service", "systemd"))
+	f("/ssh.service", named("system", "Unit", "/ssh.service", "/ssh.service", "ssh.service", "systemd"))
+	f("/machine.slice/systemd-nspawn@web.service/payload/system.slice/ssh.service", none) // part of the container
 	f("/system.slice/run-lock.mount", none)
 	f("/system.slice/docker.service", named("system", "Unit", "docker.service", "docker.service", "docker.service", "systemd"))
 	f("/system.slice/docker.service/runtime", none)
 	f("/user.slice", none)
-	f("/user.slice/user-1000.slice/session-3.scope", named("user", "Unit", "session-3.scope", "session-3.scope", "session-3.scope", "systemd"))
+	f("/user.slice/user-1000.slice/session-3.scope", named("user-1000", "Unit", "session-3.scope", "session-3.scope", "session-3.scope", "systemd"))
 	f("/user.slice/user-1000.slice/user@1000.service", none)
-	f("/user.slice/user-1000.slice/user@1000.service/init.scope", named("user", "Unit", "init.scope", "init.scope", "init.scope", "systemd"))
-	f("/user.slice/user-1000.slice/user@1000.service/app.slice/dbus.service", named("user", "Unit", "dbus.service", "dbus.service", "dbus.service", "systemd"))
+	f("/user.slice/user-1000.slice/user@1000.service/init.scope", named("user-1000", "Unit", "init.scope", "init.scope", "init.scope", "systemd"))
+	f("/user.slice/user-1000.slice/user@1000.service/app.slice/dbus.service", named("user-1000", "Unit", "dbus.service", "dbus.service", "dbus.service", "systemd"))
+	f("/user.slice/user-1001.slice/user@1001.service/app.slice/dbus.service", named("user-1001", "Unit", "dbus.service", "dbus.service", "dbus.service", "systemd"))
+	f("/user.slice/user-1000.slice/user@1000.service/session.slice/dbus.service", named("user-1000", "Unit", "session.slice/dbus.service", "session.slice/dbus.service", "dbus.service", "systemd"))
 
 	f("/plimsoll-4711", none)
 	f("/plimsoll-4711/demo/web", none)
-	f("/plimsoll-4711/demo/web/web-3", named("demo", "ProcessService", "web", "web-3", "web", "process"))
-	f("/system.slice/plimsoll.service/plimsoll-4711/demo/web/web-3", named("demo", "ProcessService", "web", "web-3", "web", "process"))
+	f("/plimsoll-4711/demo/web/web-3", named("plimsoll-4711", "ProcessService", "demo/web", "demo/web/web-3", "web", "process"))
+	f("/system.slice/plimsoll.service/plimsoll-4711/demo/web/web-3", none) // part of the unit, whatever it is called
+	f("/batch/plimsoll-4711/demo/web/web-3", named("cgroup", "Cgroup", "batch/plimsoll-4711/demo/web", "batch/plimsoll-4711/demo/web/web-3", "web-3", "cgroup"))
 	f("/plimsoll-4711/demo/web/web-3/sub", none)
 
 	f("/batch", named("cgroup", "Cgroup", "batch", "batch", "batch", "cgroup"))
@@ -143,7 +153,7 @@ func TestClip(t *testing.T) {
 
 func TestPlainCgroupWithChildrenIsAGroup(t *testing.T) {
 	kids := map[string]bool{"/a": true}
-	n := childless(t)
+	n := childless(t, Options{})
 	n.hasKids = func(p string) bool { return kids[p] }
 	if _, ok := n.Name("/a"); ok {
 		t.Error("a plain cgroup with children is measured, so its children are counted twice")
@@ -163,7 +173,7 @@ func TestPlainCgroupWithChildrenIsAGroup(t *testing.T) {
 }
 
 func TestForgetting(t *testing.T) {
-	n := childless(t)
+	n := childless(t, Options{})
 	n.Name("/docker/" + idA)
 	keep, _ := n.Name("/docker/" + idB)
 	for range 3 {
@@ -182,7 +192,7 @@ func TestForgetting(t *testing.T) {
 }
 
 func TestManyPathsAreBounded(t *testing.T) {
-	n := childless(t)
+	n := childless(t, Options{})
 	for i := range 5 * maxPaths {
 		n.Name("/churn/" + strings.Repeat("x", i%7) + string(rune('a'+i%26)) + itoa(i))
 	}
@@ -199,44 +209,13 @@ func itoa(i int) string {
 	return string(b)
 }
 
-type pods map[string]PodContainer
-
-func (p pods) Container(uid, id string) (PodContainer, bool) { c, ok := p[id]; return c, ok }
-
-func TestPodNamesJoin(t *testing.T) {
-	list := pods{}
-	n, _ := New(Options{Node: "n1", Pods: list})
-	path, pause := "/kubepods/pod"+uid+"/"+idA, "/kubepods/pod"+uid+"/"+idB
-	before, _ := n.Name(path)
-	list[idA] = PodContainer{Namespace: "shop", WorkloadKind: "Deployment", Workload: "web", Pod: "web-1", Container: "app", Image: "web:2"}
-	list[idB] = PodContainer{Sandbox: true}
-	n.Name(pause)
-	n.Refresh()
-	got, ok := n.Name(path)
-	if !ok || got == before {
-		t.Fatal("the new name did not make a new entity")
-	}
-	want := named("shop", "Deployment", "web", "web-1", "app", "containerd")
-	want.ID, want.Image = path, "web:2"
-	if d := cmp.Diff(*got, want); d != "" {
-		t.Errorf("entity (-got +want):\n%s", d)
-	}
-	n.Refresh()
-	if again, _ := n.Name(path); again != got {
-		t.Error("a refresh without news changed the pointer")
-	}
-	if _, ok := n.Name(pause); ok {
-		t.Error("the pause container is measured")
-	}
-}
-
 func FuzzName(f *testing.F) {
 	for _, s := range []string{"/", "", "//", "/docker/" + idA, "/a/../..", "/kubepods/pod" + uid + "/" + idA, `/system.slice/a\x2d\xff\x.service`,
 		"/plimsoll-1/a/b/c", "/user@.service/x.scope", "/\xff\xfe", strings.Repeat("/a", 500)} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, path string) {
-		n := childless(t)
+		n := childless(t, Options{})
 		e, ok := n.Name(path)
 		if ok != (e != nil) {
 			t.Fatalf("Name(%q) = %v, %v", path, e, ok)
@@ -244,7 +223,7 @@ func FuzzName(f *testing.F) {
 		if !ok || e.Level == metric.Node {
 			return
 		}
-		if e.Namespace == "" && e.Runtime != "process" || e.Runtime == "" || e.ID != path {
+		if e.Namespace == "" || e.Runtime == "" || e.ID != path {
 			t.Errorf("Name(%q) = %+v", path, e)
 		}
 		for _, s := range []string{e.Namespace, e.Workload, e.Pod, e.Container} {
@@ -252,14 +231,14 @@ func FuzzName(f *testing.F) {
 				t.Errorf("Name(%q) has the name %q", path, s)
 			}
 		}
-		if below, ok := n.Name(path + "/below"); ok && e.Runtime != "cgroup" && below.Runtime != "process" {
+		if below, ok := n.Name(path + "/below"); ok && e.Runtime != "cgroup" {
 			t.Errorf("Name(%q) is measured, and so is %v below it", path, below)
 		}
 	})
 }
 
 func BenchmarkNameHit(b *testing.B) {
-	n := childless(b)
+	n := childless(b, Options{})
 	path := "/docker/" + idA
 	n.Name(path)
 	b.ReportAllocs()

@@ -1,6 +1,8 @@
 package names
 
 import (
+	"fmt"
+	"hash/fnv"
 	"strings"
 	"unicode"
 )
@@ -92,41 +94,6 @@ func digits(s string) bool {
 	return s != ""
 }
 
-// unescape turns systemd's escapes back ("\x2d" is "-"; systemd.unit(5), "String escaping"). An escape
-// that would give a character no one can read stays as it is.
-func unescape(s string) string {
-	if !strings.Contains(s, `\x`) {
-		return clip(s)
-	}
-	var b strings.Builder
-	for i := 0; i < len(s); {
-		if v, ok := escape(s[i:]); ok {
-			b.WriteByte(v)
-			i += 4
-			continue
-		}
-		b.WriteByte(s[i])
-		i++
-	}
-	return clip(b.String())
-}
-
-// escape reads one "\xHH" of a visible ASCII character.
-func escape(s string) (byte, bool) {
-	if len(s) < 4 || s[0] != '\\' || s[1] != 'x' || !hexDigit(s[2]) || !hexDigit(s[3]) {
-		return 0, false
-	}
-	v := nibble(s[2])<<4 | nibble(s[3])
-	return v, v > 0x20 && v < 0x7f
-}
-
-func nibble(c byte) byte {
-	if c <= '9' {
-		return c - '0'
-	}
-	return c - 'a' + 10
-}
-
 // maxName is the longest name that is passed on, in bytes.
 const maxName = 256
 
@@ -144,4 +111,16 @@ func clip(s string) string {
 		s = strings.ToValidUTF8(s[:maxName], "")
 	}
 	return s
+}
+
+// distinct is clip for a name that another cgroup must not have: one that clip changes ends in a hash of what it was.
+func distinct(s string) string {
+	c := clip(s)
+	if c == s {
+		return s
+	}
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(s)) // never fails
+	sum := fmt.Sprintf("~%016x", h.Sum64())
+	return strings.ToValidUTF8(c[:min(len(c), maxName-len(sum))], "") + sum
 }

@@ -1,29 +1,21 @@
 package names
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
+	"path"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"plimsoll.dev/plimsoll/collector/cgroup"
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
-
-// PodNames knows the containers of Kubernetes pods: the pod list of the node, once there is one.
-type PodNames interface {
-	// Container tells the names of a pod's container by the pod's UID and the container's id; false if it
-	// is not known (yet).
-	Container(podUID, containerID string) (PodContainer, bool)
-}
-
-// PodContainer names one container of a Kubernetes pod.
-type PodContainer struct {
-	Namespace, WorkloadKind, Workload, Pod, Container, Image string
-	Sandbox                                                  bool // the pod's own pause container, which is not measured
-}
 
 // Options says where the names come from.
 type Options struct {
@@ -32,11 +24,11 @@ type Options struct {
 	// Sockets are the paths of the sockets of Docker and podman to ask; those that do not exist are tried
 	// again later. DefaultSockets lists the usual ones. Empty: no names but ids.
 	Sockets []string
-	// Pods names the containers of Kubernetes pods; nil leaves them with the pod's UID. Call Refresh when it
-	// has learnt something new.
-	Pods PodNames
-	// Own is the process id of the Plimsoll that runs the process services that are meant by their plain names; those of another
-	// Plimsoll on this machine are in a namespace of its own, "plimsoll-<pid>". Zero: all have their plain names.
+	// Inventory knows the pods of this machine and their containers; nil where nobody does. What it says are a replica's names; those of
+	// another Plimsoll on this machine are in a namespace of its own, "plimsoll-<pid>", and pods that nobody knows keep their UIDs.
+	Inventory cluster.Inventory
+	// Own is the process id of the Plimsoll whose replicas the inventory knows: a cgroup in its folder that the inventory does not know is
+	// not measured until it does.
 	Own int
 	// Logger gets changes of the sockets' states; nil discards.
 	Logger *slog.Logger
@@ -78,11 +70,18 @@ type known struct {
 
 // entry is what is kept of one cgroup path.
 type entry struct {
-	path   string
-	place  place
-	entity atomic.Pointer[metric.Entity] // nil: not measured
-	round  atomic.Int64
+	path    string
+	place   place
+	own     bool                          // in the folder of our replicas
+	born    time.Time                     // when it was first asked for
+	entity  atomic.Pointer[metric.Entity] // nil: not measured
+	waiting atomic.Bool                   // not measured until somebody tells who it is
+	round   atomic.Int64
 }
+
+// wait is how long a container is not measured because its runtime has not told its name yet: an id that was a name for a moment would be a
+// series for ever.
+const wait = 2 * time.Second
 
 // maxPaths is how many paths are kept at most before those no longer asked for are forgotten at once.
 const maxPaths = 1 << 16
@@ -105,7 +104,7 @@ func New(opt Options) (*Names, error) {
 
 // Name returns the entity of the cgroup at a path below the mount point, and whether it is measured by
 // itself: groups such as slices, and cgroups inside a container, are not. The root's entity is the node.
-// The pointer stays the same for as long as the cgroup lives and its names stay.
+// The pointer stays the same for as long as the cgroup lives and its names stay. What is not known yet is to be asked for again.
 func (n *Names) Name(path string) (*metric.Entity, bool) {
 	var e *entry
 	if v, ok := n.paths.Load(path); ok {
@@ -117,6 +116,12 @@ func (n *Names) Name(path string) (*metric.Entity, bool) {
 		e.round.Store(r)
 	}
 	ent := e.entity.Load()
+	if ent == nil && e.waiting.Load() {
+		n.mu.Lock()
+		n.rename(e)
+		n.mu.Unlock()
+		ent = e.entity.Load()
+	}
 	if ent == nil || e.place.kind == plain && n.hasKids(path) {
 		return nil, false
 	}
@@ -125,21 +130,21 @@ func (n *Names) Name(path string) (*metric.Entity, bool) {
 
 // intern makes the entry of a path seen for the first time.
 func (n *Names) intern(path string) *entry {
-	e := &entry{path: path, place: classify(path)}
-	if own := n.opt.Own; own != 0 && e.place.owner != "" && e.place.owner != "plimsoll-"+strconv.Itoa(own) {
-		e.place.space = e.place.owner // its services may have our services' names
-	}
+	e := &entry{path: path, place: classify(path), born: time.Now()}
+	e.own = e.place.kind == replica && n.opt.Inventory != nil && e.place.space == ownPrefix+strconv.Itoa(n.opt.Own)
 	e.round.Store(n.round.Load())
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if v, ok := n.paths.Load(path); ok {
 		return v.(*entry)
 	}
-	n.rename(e)
-	n.paths.Store(path, e)
-	if e.place.id != "" {
-		n.byID[e.place.id] = append(n.byID[e.place.id], e)
+	if id := e.place.id; id != "" {
+		n.byID[id] = append(n.byID[id], e)
+		n.renameAll(id)
+	} else {
+		n.rename(e)
 	}
+	n.paths.Store(path, e)
 	if n.count.Add(1) > n.limit {
 		n.sweepLocked()
 		n.limit = max(maxPaths, 2*n.count.Load())
@@ -147,63 +152,103 @@ func (n *Names) intern(path string) *entry {
 	return e
 }
 
-// rename gives an entry the entity that fits what is known now; the old one stays if nothing changed.
+// renameAll renames all cgroups of a container's id. The caller holds mu.
+func (n *Names) renameAll(id string) {
+	for _, e := range n.byID[id] {
+		n.rename(e)
+	}
+}
+
+// rename gives an entry the entity that fits what is known now; the old one stays if nothing changed, or if nobody knows it any more.
 // The caller holds mu.
 func (n *Names) rename(e *entry) {
 	if e.place.kind == group {
 		return
 	}
-	want := n.describe(e)
-	if have := e.entity.Load(); have != nil && want != nil && *have == *want {
+	want, known := n.describe(e)
+	have := e.entity.Load()
+	e.waiting.Store(!known && have == nil)
+	if !known || have != nil && want != nil && *have == *want {
 		return
 	}
 	e.entity.Store(want)
 }
 
-// describe makes the entity of an entry, nil if it is not measured. The caller holds mu.
-func (n *Names) describe(e *entry) *metric.Entity {
+// describe makes the entity of an entry; false if that is not known yet. The caller holds mu.
+func (n *Names) describe(e *entry) (*metric.Entity, bool) {
 	pl := e.place
-	if pl.kind == pod {
-		return n.describePod(e)
-	}
-	var in info
-	k, ok := n.infos[pl.id]
-	if ok && pl.id != "" {
-		in = k.info
+	switch {
+	case e.own, pl.kind == pod && n.opt.Inventory != nil:
+		if p, c := n.find(e); c != nil {
+			return ofPod(n.opt.Node, e.path, pl.runtime, p, c), true
+		} else if p != nil || e.own { // of the pod's containers its pause container is none
+			return nil, false
+		}
+	case pl.id != "" && pl.kind != pod:
+		if !n.genuine(e) { // named as what it is not
+			pl.name = strings.TrimPrefix(e.path, "/")
+			break
+		}
+		k, ok := n.infos[pl.id]
+		if !ok {
+			if time.Since(e.born) < wait && n.mayTell(pl.kind) {
+				return nil, false
+			}
+			break
+		}
 		if pl.kind == containerd { // an id below a parent of the user's choice: the socket knows whose it is
 			pl.kind, pl.runtime, pl.space = docker, k.from.runtime(), ""
 		}
+		return entity(n.opt.Node, e.path, pl, k.info), true
 	}
-	return entity(n.opt.Node, e.path, pl, in, ok)
+	return entity(n.opt.Node, e.path, pl, info{}), true
 }
 
-func (n *Names) describePod(e *entry) *metric.Entity {
-	out := entity(n.opt.Node, e.path, e.place, info{}, false)
-	if n.opt.Pods == nil {
-		return out
-	}
-	c, ok := n.opt.Pods.Container(e.place.podUID, e.place.id)
-	if !ok {
-		return out
-	}
-	if c.Sandbox {
-		return nil
-	}
-	out.Namespace, out.WorkloadKind, out.Workload = c.Namespace, c.WorkloadKind, c.Workload
-	out.Pod, out.Container, out.Image = c.Pod, c.Container, c.Image
-	return out
-}
-
-// Refresh asks Options.Pods again about every container of a pod.
-func (n *Names) Refresh() {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.paths.Range(func(_, v any) bool {
-		if e := v.(*entry); e.place.kind == pod {
-			n.rename(e)
+// find looks up an entry in the inventory: a replica by its cgroup, a container of a pod by the pod's UID and the container's id. The pod
+// alone is returned if it is known and the container is not.
+func (n *Names) find(e *entry) (*cluster.Pod, *cluster.Container) {
+	for _, p := range n.opt.Inventory.All() {
+		if !e.own && p.UID != e.place.podUID {
+			continue
 		}
-		return true
-	})
+		for i := range p.Containers {
+			if c := &p.Containers[i]; e.own && path.Clean("/"+c.Cgroup) == e.path || !e.own && c.ID == e.place.id {
+				return p, c
+			}
+		}
+		if !e.own {
+			return p, nil
+		}
+	}
+	return nil, nil
+}
+
+// genuine says whether an entry is the container of its id: of several cgroups of one id the one where runtimes put containers by
+// themselves, else the one that lies highest, else the first by name. The caller holds mu.
+func (n *Names) genuine(e *entry) bool {
+	rank := func(x *entry) int {
+		depth := strings.Count(x.path, "/")
+		if usual := strings.HasPrefix(x.path, "/docker/") || strings.HasPrefix(x.path, "/system.slice/") || strings.HasPrefix(x.path, "/machine.slice/"); usual {
+			return depth
+		}
+		return 1000 + depth
+	}
+	for _, x := range n.byID[e.place.id] {
+		if x != e && x.place.owner == e.place.owner && cmp.Or(cmp.Compare(rank(x), rank(e)), cmp.Compare(x.path, e.path)) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// mayTell says whether a socket that has not failed may still tell a container's name.
+func (n *Names) mayTell(k kind) bool {
+	for _, s := range n.sockets {
+		if s.open() && (k == containerd || k != crio && (s.runtime() == "podman") == (k == podman)) {
+			return true
+		}
+	}
+	return false
 }
 
 // sweep forgets the paths that no one has asked for since the sweep before the last.
@@ -244,4 +289,5 @@ func (n *Names) unlink(e *entry) {
 		return
 	}
 	n.byID[e.place.id] = kept
+	n.renameAll(e.place.id)
 }

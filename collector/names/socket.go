@@ -59,6 +59,7 @@ type socket struct {
 
 	mu    sync.Mutex
 	state SocketState
+	asked bool // state says how it went
 }
 
 func newSocket(path string) *socket {
@@ -201,7 +202,7 @@ func (s *socket) outcome(err error, containers int) (now SocketState, changed bo
 		next.Fix = s.fix(err)
 	}
 	was := s.state
-	s.state = next
+	s.state, s.asked = next, true
 	return next, was.Reachable != next.Reachable || was.Exists != next.Exists || was.Denied != next.Denied
 }
 
@@ -215,6 +216,13 @@ func (s *socket) fix(err error) string {
 		return fmt.Sprintf("start %s: nobody listens on its socket", s.state.Runtime)
 	}
 	return fmt.Sprintf("look at the logs of %s: its socket does not answer as it should", s.state.Runtime)
+}
+
+// open says whether the socket answers, or has not been asked yet.
+func (s *socket) open() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.asked || s.state.Reachable
 }
 
 func (s *socket) snapshot() SocketState {
@@ -232,10 +240,13 @@ func (n *Names) Sockets() []SocketState {
 	return out
 }
 
-// Check asks every socket once and tells how it went, for a look without Run.
+// Check asks every socket once, takes in what it tells, and says how it went, for a look without Run.
 func (n *Names) Check(ctx context.Context) []SocketState {
 	for _, s := range n.sockets {
 		got, err := s.list(ctx)
+		if err == nil {
+			n.replace(s, got)
+		}
 		s.outcome(err, len(got))
 	}
 	return n.Sockets()

@@ -146,9 +146,7 @@ func (n *Names) learn(s *socket, id string, in info) {
 		return
 	}
 	n.infos[id] = &known{info: in, from: s}
-	for _, e := range n.byID[id] {
-		n.rename(e)
-	}
+	n.renameAll(id)
 }
 
 // forget drops a container that its runtime has removed. Its cgroup, if it still stands for a moment,

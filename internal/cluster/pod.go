@@ -53,6 +53,7 @@ type Container struct {
 	// Always is true for an init container with restartPolicy Always (a sidecar).
 	Always           bool
 	Requests, Limits Resources
+	ID, Image        string // the runtime's id and the image, "" where it has none or they are not known
 	Restarts         int    // as whoever runs it counts them
 	Cgroup           string // path below the mount point; "" where it has none or it is not known
 	PID              int    // of its first process, where it has no cgroup; 0 if it does not run

@@ -38,12 +38,15 @@ func OpenLocal(ctx context.Context) (l *Local, err error) {
 		}
 	}()
 	l = &Local{}
-	if l.readers, err = newReaders(e, Node{Name: host}, 0); err != nil {
+	if l.readers, err = newReaders(e, Node{Name: host}, 0, nil); err != nil {
 		return nil, fmt.Errorf("cannot read this machine ('plimsoll doctor' says more): %w", err)
 	}
 	if l.picture, err = live.New(live.Options{}); err != nil {
 		return nil, err
 	}
+	asked, answered := context.WithTimeout(ctx, 2*time.Second)
+	l.readers.names.Check(asked) // names come before samples
+	answered()
 	if err := l.picture.Apply(l.readers.full.Read(time.Now())); err != nil { // capacities and limits, which the fast reader does not read
 		return nil, fmt.Errorf("cannot use what was read: %w", err)
 	}

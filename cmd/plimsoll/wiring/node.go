@@ -28,9 +28,9 @@ type readers struct {
 	full  *cadvisor.Reader
 }
 
-// newReaders makes them; the names are kept, and nothing is read yet. own is the process whose services have their plain names; 0: all.
-func newReaders(e *environment, o Node, own int) (r readers, err error) {
-	if r.names, err = names.New(names.Options{Node: o.Name, Own: own, Sockets: names.DefaultSockets(), Logger: e.named("names")}); err != nil {
+// newReaders makes them; the names are kept, and nothing is read yet. replicas are those that the process own runs here; nil: none.
+func newReaders(e *environment, o Node, own int, replicas cluster.Inventory) (r readers, err error) {
+	if r.names, err = names.New(names.Options{Node: o.Name, Inventory: replicas, Own: own, Sockets: names.DefaultSockets(), Logger: e.named("names")}); err != nil {
 		return r, err
 	}
 	e.life.Runs("names", r.names.Run)
@@ -45,7 +45,7 @@ func newReaders(e *environment, o Node, own int) (r readers, err error) {
 
 // newNode makes the collector with its two lanes, of which one may be nil. replicas are those that the process own runs here; nil: none.
 func newNode(e *environment, o Node, own int, replicas cluster.Inventory, live, history collector.Sink) error {
-	r, err := newReaders(e, o, own)
+	r, err := newReaders(e, o, own, replicas)
 	if err != nil {
 		return err
 	}
