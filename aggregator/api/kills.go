@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -12,26 +13,19 @@ const (
 	maxKills   = 16384            // containers remembered at most
 )
 
-// killKey names a container across its restarts: the cgroup may be a new one, the names stay.
-type killKey struct{ node, namespace, pod, container string }
-
 type killState struct {
 	count float64
 	rose  time.Time // when the count was last seen to rise; zero: not while we watched
 	seen  time.Time
 }
 
-// kills remembers when each container's count of OOM kills last rose. It has one owner, which locks.
+// kills remembers when each container's count of OOM kills last rose, across its restarts. It has one owner, which locks.
 type kills struct {
 	began time.Time // of the first snapshot
-	by    map[killKey]killState
+	by    map[identity.Key]killState
 }
 
-func newKills() *kills { return &kills{by: map[killKey]killState{}} }
-
-func keyOf(e *metric.Entity) killKey {
-	return killKey{e.Node, e.Namespace, e.Pod, e.Container}
-}
+func newKills() *kills { return &kills{by: map[identity.Key]killState{}} }
 
 // feed takes the counts of a snapshot, and forgets containers that have been gone for long.
 func (k *kills) feed(s *live.Snapshot) {
@@ -43,7 +37,7 @@ func (k *kills) feed(s *live.Snapshot) {
 		if !ok {
 			continue
 		}
-		key := keyOf(it.Entity)
+		key := identity.KeyOf(it.Entity)
 		st, known := k.by[key]
 		if !known && len(k.by) >= maxKills {
 			continue
@@ -64,7 +58,7 @@ func (k *kills) feed(s *live.Snapshot) {
 
 // age returns how long ago a container was last seen to be killed; ok is false if not lately.
 func (k *kills) age(e *metric.Entity, now time.Time) (time.Duration, bool) {
-	st, known := k.by[keyOf(e)]
+	st, known := k.by[identity.KeyOf(e)]
 	if !known || st.rose.IsZero() {
 		return 0, false
 	}

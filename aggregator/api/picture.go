@@ -7,6 +7,7 @@ import (
 
 	"plimsoll.dev/plimsoll/aggregator/live"
 	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -17,8 +18,8 @@ type picture struct {
 	containers []*Container // what hurts first
 	node       Node         // all machines together
 	nodes      []Node
-	byKey      map[containerKey]*Container
-	ended      map[containerKey]bool
+	byKey      map[identity.Key]*Container
+	ended      map[identity.Key]bool
 }
 
 // picture returns the rows of the newest snapshot.
@@ -58,13 +59,13 @@ func emptyPicture(now, since time.Time) *picture {
 	}
 }
 
-func newPicture(snap *live.Snapshot, k *kills, members map[replicaKey]*cluster.Member) *picture {
+func newPicture(snap *live.Snapshot, k *kills, members map[identity.Key]*cluster.Member) *picture {
 	p := &picture{
 		snap: snap, time: snap.Time.UTC(),
 		containers: make([]*Container, 0, len(snap.Containers)),
 		nodes:      make([]Node, 0, len(snap.Nodes)),
-		byKey:      make(map[containerKey]*Container, len(snap.Containers)),
-		ended:      map[containerKey]bool{},
+		byKey:      make(map[identity.Key]*Container, len(snap.Containers)),
+		ended:      map[identity.Key]bool{},
 	}
 	mute := map[string]bool{} // nodes that neither lane brings
 	for _, it := range snap.Nodes {
@@ -75,14 +76,14 @@ func newPicture(snap *live.Snapshot, k *kills, members map[replicaKey]*cluster.M
 		if mute[c.Node] && it.Gap != nil {
 			c.mute()
 		}
-		m := members[replicaKey{c.Namespace, c.Workload, c.Pod}]
+		m := members[identity.PodKey("", c.Namespace, c.Pod)]
 		if m != nil {
 			c.Restarts = num(float64(m.Restarts), true, decCount)
 			m.CPU, m.Memory = c.CPU, c.WorkingSet
 		}
 		a := eventsOf(it, m, k, snap.Time)
 		if a.ended = it.Ended; a.ended {
-			p.ended[keyOfEntity(it.Entity)] = true
+			p.ended[identity.KeyOf(it.Entity)] = true
 			if snap.Time.Sub(it.Gap.Since) > linger {
 				continue
 			}
@@ -92,7 +93,7 @@ func newPicture(snap *live.Snapshot, k *kills, members map[replicaKey]*cluster.M
 			c.Why = "its CPU is not accounted for"
 		}
 		p.containers = append(p.containers, &c)
-		p.byKey[keyOfEntity(it.Entity)] = &c
+		p.byKey[identity.KeyOf(it.Entity)] = &c
 	}
 	sortContainers(p.containers, "score")
 	for _, it := range snap.Nodes {
@@ -109,27 +110,17 @@ func newPicture(snap *live.Snapshot, k *kills, members map[replicaKey]*cluster.M
 	return p
 }
 
-// containerKey tells containers apart.
-type containerKey struct{ node, id, namespace, pod, name string }
-
-func keyOfRow(c *Container) containerKey {
-	return containerKey{c.Node, c.ID, c.Namespace, c.Pod, c.Name}
+func keyOfRow(c *Container) identity.Key {
+	return identity.KeyOf(&metric.Entity{Level: metric.Container, Node: c.Node, ID: c.ID, Namespace: c.Namespace, Pod: c.Pod, Container: c.Name})
 }
-
-func keyOfEntity(e *metric.Entity) containerKey {
-	return containerKey{e.Node, e.ID, e.Namespace, e.Pod, e.Container}
-}
-
-// replicaKey names a replica of a scaled workload.
-type replicaKey struct{ namespace, workload, pod string }
 
 // replicas are the members of all scaled workloads, by their names.
-func replicas(scaled []cluster.Scaled) map[replicaKey]*cluster.Member {
-	out := map[replicaKey]*cluster.Member{}
+func replicas(scaled []cluster.Scaled) map[identity.Key]*cluster.Member {
+	out := map[identity.Key]*cluster.Member{}
 	for i := range scaled {
 		for j := range scaled[i].Members {
 			m := &scaled[i].Members[j]
-			out[replicaKey{scaled[i].Namespace, scaled[i].Name, m.Name}] = m
+			out[identity.PodKey("", scaled[i].Namespace, m.Name)] = m
 		}
 	}
 	return out
@@ -196,7 +187,7 @@ func (p *picture) members(w *live.Item) []Container {
 	var out []*Container
 	for _, pod := range w.Items {
 		for _, it := range pod.Items {
-			if c := p.byKey[keyOfEntity(it.Entity)]; c != nil {
+			if c := p.byKey[identity.KeyOf(it.Entity)]; c != nil {
 				out = append(out, c)
 			}
 		}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/serve"
 	"plimsoll.dev/plimsoll/internal/store"
@@ -33,8 +34,8 @@ type Series struct {
 	Points [][2]float64      `json:"points"`
 }
 
-// identity are the labels that a query may select by.
-var identity = [...]string{"cluster", "container", "namespace", "node", "pod", "workload", "workload_kind"}
+// selectable are the labels that a query may select by.
+var selectable = append([]string{"cluster"}, identity.Names(metric.Container)...)
 
 const maxSeriesPoints = 1_000_000 // in one answer
 
@@ -68,7 +69,7 @@ func (a *API) getSeries(w http.ResponseWriter, r *http.Request) error {
 
 // seriesQuery reads the structured query off a request.
 func seriesQuery(r *http.Request) (store.Query, error) {
-	p := readParams(r, append([]string{"metric", "start", "end", "step", "window", "func", "q", "by", "join", "sub", "failure_type", "scope", "resource", "unit"}, identity[:]...)...)
+	p := readParams(r, append([]string{"metric", "start", "end", "step", "window", "func", "q", "by", "join", "sub", "failure_type", "scope", "resource", "unit"}, selectable...)...)
 	q := store.Query{Limit: maxSeriesPoints}
 	name := p.text("metric")
 	row, level, err := metric.Lookup(name, p.text)
@@ -117,7 +118,7 @@ func part(p *params, row *metric.Row, level metric.Level) []store.Matcher {
 // matchers are the labels that a query selects by.
 func matchers(values url.Values) []store.Matcher {
 	var out []store.Matcher
-	for _, name := range identity {
+	for _, name := range selectable {
 		if values.Has(name) {
 			out = append(out, store.Matcher{Name: name, Op: store.Equal, Value: values.Get(name)})
 		}

@@ -9,6 +9,7 @@ import (
 
 	"plimsoll.dev/plimsoll/aggregator/live"
 	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/store"
 )
@@ -103,7 +104,7 @@ func (p *picture) living(w *live.Item) int {
 	for _, pod := range w.Items {
 		lives := len(pod.Items) == 0
 		for _, it := range pod.Items {
-			lives = lives || !p.ended[keyOfEntity(it.Entity)]
+			lives = lives || !p.ended[identity.KeyOf(it.Entity)]
 		}
 		if lives {
 			n++

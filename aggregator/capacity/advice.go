@@ -24,7 +24,7 @@ const (
 // adviseOn makes one row.
 func adviseOn(g grid, k id, now *running, u *usage, to goal) Advice {
 	a := Advice{Namespace: k.namespace, Kind: k.kind, Workload: k.workload, Container: k.container, Replicas: now.replicas,
-		Scaled: to.cpu != nil || to.memory != nil, Data: dataOf(u, g), OOMKills: max(u.oomKills(), now.killed), Restarts: max(count(u.restarts), now.restarts)}
+		Scaled: to.cpu != nil || to.memory != nil, Data: dataOf(u, g), OOMKills: max(u.oomKills(), now.killed), Restarts: restarts(u, now)}
 	if u.periods > 0 {
 		t := min(u.throttled/u.periods, 1)
 		a.Throttled = &t
@@ -46,6 +46,18 @@ func adviseOn(g grid, k id, now *running, u *usage, to goal) Advice {
 	a.Confidence, a.ConfidenceReason = confidence(&a, seenFor(u, now, g), g)
 	a.Reason = sentence(&a, now.replicas)
 	return a
+}
+
+// restarts is how often it was restarted within the window: as the history knows, and as was seen of those that run now; nil where nobody counts.
+func restarts(u *usage, now *running) *int {
+	n := now.restarts
+	if u.restarts != nil {
+		c := count(*u.restarts)
+		if n == nil || *n < c {
+			n = &c
+		}
+	}
+	return n
 }
 
 // little says how much data there is where it is too little.
@@ -196,8 +208,8 @@ func confidence(a *Advice, seen time.Duration, g grid) (level, why string) {
 		return Medium, fmt.Sprintf("%s, but %s: what it would have used is not known", had, kills(a.OOMKills))
 	case a.Throttled != nil && *a.Throttled >= throttleFrom:
 		return Medium, had + ", but throttled: what it would have used is not known"
-	case float64(a.Restarts) > max(3, seen.Hours()/24):
-		return Medium, fmt.Sprintf("%s, but %d restarts", had, a.Restarts)
+	case a.Restarts != nil && float64(*a.Restarts) > max(3, seen.Hours()/24):
+		return Medium, fmt.Sprintf("%s, but %d restarts", had, *a.Restarts)
 	case seen < 7*day:
 		return Medium, had + ", less than a week"
 	case between < 0.9:

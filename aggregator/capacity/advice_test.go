@@ -55,7 +55,7 @@ func TestConfidence(t *testing.T) {
 	g := fixtureGrid()
 	f := func(u *usage, restarts int, level, why string) {
 		t.Helper()
-		a := adviseOn(g, id{}, &running{replicas: 1, restarts: restarts}, u, goal{})
+		a := adviseOn(g, id{}, &running{replicas: 1, restarts: &restarts}, u, goal{})
 		if a.Confidence != level || a.ConfidenceReason != why {
 			t.Errorf("%s: %q, want %s: %q", a.Confidence, a.ConfidenceReason, level, why)
 		}

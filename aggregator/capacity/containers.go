@@ -12,8 +12,8 @@ import (
 // running is a container of a workload as it runs now.
 type running struct {
 	replicas                                         int
-	cpuRequest, cpuLimit, memoryRequest, memoryLimit *float64 // the most of any replica
-	restarts                                         int
+	cpuRequest, cpuLimit, memoryRequest, memoryLimit *float64  // the most of any replica
+	restarts                                         *int      // that were seen; nil: nobody counts them
 	killed                                           int       // for memory, of those that began within the window
 	since                                            time.Time // when the oldest began; zero: not known
 }
@@ -36,7 +36,13 @@ func run(s *live.Snapshot, o *RightsizeOptions, start time.Time) map[id]*running
 			out[k] = r
 		}
 		r.replicas++
-		r.restarts += it.Restarts
+		if _, counted := it.Gauge(metric.Restarts); counted {
+			n := it.Restarts
+			if r.restarts != nil {
+				n += *r.restarts
+			}
+			r.restarts = &n
+		}
 		began := it.Start
 		if began.IsZero() {
 			began = it.First

@@ -88,7 +88,10 @@ func (l *learner) rares() []func(context.Context) error {
 	}}
 	restarts := &rare{metric.Restarts, metric.Namespace, "namespace", func(only []store.Matcher) []func(context.Context) error {
 		return []func(context.Context) error{l.question(store.Query{Row: metric.Restarts, Func: store.Rate}, store.Sum, only, g.step,
-			func(u *usage, x store.Sample) { u.restarts += x.V * g.step.Seconds() })}
+			func(u *usage, x store.Sample) {
+				n := x.V * g.step.Seconds()
+				u.restarts = plus(u.restarts, &n)
+			})}
 	}}
 	throttled := &rare{metric.CPUThrottled, metric.Workload, "workload", func(only []store.Matcher) []func(context.Context) error {
 		return []func(context.Context) error{

@@ -61,6 +61,14 @@ func number(v *float64, s Style, text func(float64) string) string {
 
 func whole(n int) string { return strconv.Itoa(n) }
 
+// counted writes a count that may not be known.
+func counted(n *int, s Style) string {
+	if n == nil {
+		return number(nil, s, nil)
+	}
+	return whole(*n)
+}
+
 // resources are the two halves of most tables.
 var resources = [...]struct {
 	people, raw, of string

@@ -38,7 +38,7 @@ func (r *RightsizeReport) Table(style Style) *table.Table {
 	columns = append(columns,
 		words("SCALED", "scaled", true, func(a *Advice) string { return fmt.Sprint(a.Scaled) }),
 		words("OOM", "oom_kills", true, func(a *Advice) string { return whole(a.OOMKills) }),
-		words("RESTARTS", "restarts", true, func(a *Advice) string { return whole(a.Restarts) }),
+		column[Advice]{"RESTARTS", "restarts", true, func(a *Advice, s Style) string { return counted(a.Restarts, s) }},
 		column[Advice]{"THROTTLED", "throttled_ratio", true, func(a *Advice, s Style) string { return number(a.Throttled, s, share) }},
 		column[Advice]{"DATA", "data_ratio", true, func(a *Advice, s Style) string { return number(&a.Data.Coverage, s, share) }},
 		words("CONFIDENCE", "confidence", false, func(a *Advice) string { return a.Confidence }),

@@ -206,7 +206,7 @@ type Advice struct {
 	Memory ResourceAdvice `json:"memory"`
 
 	OOMKills  int      `json:"oomKills"`  // within the window
-	Restarts  int      `json:"restarts"`  // within the window
+	Restarts  *int     `json:"restarts"`  // within the window; null: not known
 	Throttled *float64 `json:"throttled"` // share of CFS periods; null: not known
 
 	Data             Data   `json:"data"`

@@ -25,7 +25,7 @@ type usage struct {
 
 	killed    bool    // for memory, at any time
 	kills     float64 // and about how often
-	restarts  float64
+	restarts  *float64
 	throttled float64 // CFS periods a second, and those that were throttled
 	periods   float64
 	seen      map[int64]bool // ends of the cover steps with data, Unix milliseconds
