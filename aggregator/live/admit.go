@@ -1,6 +1,9 @@
 package live
 
-import "plimsoll.dev/plimsoll/internal/metric"
+import (
+	"plimsoll.dev/plimsoll/internal/identity"
+	"plimsoll.dev/plimsoll/internal/metric"
+)
 
 // admit returns the unit of the group's entity, making it if it is new; nil with the reason when the group, whose newest sample is of
 // time at, is not to be used.
@@ -31,7 +34,7 @@ func (t *tree) admit(in *intake, g *metric.Group, at int64) (*unit, reason) {
 			return nil, dropLimit
 		}
 		if u == nil {
-			u = t.place(keyOf(e), e)
+			u = t.place(identity.KeyOf(e), e)
 		}
 		u.base, u.first = at-3600_000, at
 	}
@@ -41,7 +44,7 @@ func (t *tree) admit(in *intake, g *metric.Group, at int64) (*unit, reason) {
 
 // named returns the unit of the entity's names. One side that has no cgroup does not say where its names are unique; then the other does.
 func (t *tree) named(e *metric.Entity) *unit {
-	if u := t.byKey[keyOf(e)]; u != nil {
+	if u := t.byKey[identity.KeyOf(e)]; u != nil {
 		return u
 	}
 	k, ok := otherScope(e)
@@ -57,9 +60,9 @@ func (t *tree) settle(u *unit, e *metric.Entity) {
 		return
 	}
 	u.sure = true
-	if s := scope(e); s != u.key.node && u.key.level <= metric.Pod {
+	if s := identity.KeyOf(e).Node; s != u.key.Node && u.key.Level <= metric.Pod {
 		delete(t.byKey, u.key)
-		u.key.node = s
+		u.key.Node = s
 		t.byKey[u.key] = u
 	}
 }
@@ -100,7 +103,7 @@ func (t *tree) show(u *unit, e *metric.Entity) {
 	}
 	u.entity = e
 	t.touch(u)
-	if u.key.level == metric.Container {
+	if u.key.Level == metric.Container {
 		if was.ID != e.ID || was.Node != e.Node {
 			t.lose(u, was)
 		}
@@ -162,7 +165,7 @@ func (t *tree) contend(u *unit, in *intake, g *metric.Group, at int64) (*unit, r
 // rename moves a unit to the names that became known.
 func (t *tree) rename(u *unit, e *metric.Entity) {
 	delete(t.byKey, u.key)
-	u.key = keyOf(e)
+	u.key = identity.KeyOf(e)
 	t.byKey[u.key] = u
 	parent, node, was := u.parent, u.node, u.entity
 	t.detach(u)

@@ -23,8 +23,9 @@ type note struct {
 	rows    metric.Set // those that are its own: no roll-up
 	members int32
 	owned   bool
-	valued  bool // it has current values of its own
-	begun   bool // some sender says when it began
+	valued  bool  // it has current values of its own
+	begun   bool  // some sender says when it began
+	newest  int64 // its newest sample
 }
 
 // read fills a unit's item with its own samples. The lock is held.
@@ -36,7 +37,7 @@ func (b *builder) read(t *tree, i int, s *spot) {
 	b.values, st = u.values(b.values, t.limits, b.now)
 	it.Values = b.values[from:len(b.values):len(b.values)]
 	n.rows, n.owned, n.valued = u.rows, u.owned(), st.current > 0
-	n.begun = u.began() != 0
+	n.begun, n.newest = u.began() != 0, u.newest()
 	it.Gap = t.gapOf(u, st, b.now)
 	if n.owned && (!n.valued || it.Gap != nil) {
 		it.Ended = t.ended(u)
@@ -54,6 +55,7 @@ func (b *builder) reserve(n int) (from int) {
 // snapshot adds up what was read.
 func (b *builder) snapshot(now time.Time) *Snapshot {
 	b.family()
+	b.silence()
 	sum := newSummer()
 	for i := range b.items {
 		it, n := &b.items[i], &b.notes[i]
@@ -78,6 +80,31 @@ func (b *builder) snapshot(now time.Time) *Snapshot {
 		}
 	}
 	return s
+}
+
+// silentAfter is how long nothing must have come of a machine, by either lane, until the slow lane's last values are not taken for
+// present ones any more: a little more than that lane's interval.
+const silentAfter = 12 * time.Second
+
+// silence folds what is on a machine that nothing is heard of under that machine's gap.
+func (b *builder) silence() {
+	machines := map[string]*cluster.Gap{}
+	for i := b.plan.from[metric.Node]; i < b.plan.from[metric.Node+1]; i++ {
+		it := &b.items[i]
+		if g := it.Gap; g != nil && g.Reason == metric.GapStale && b.now-g.Since.UnixMilli() > silentAfter.Milliseconds() {
+			it.Gap = &cluster.Gap{Since: g.Since, Reason: metric.GapSilent, Detail: g.Detail}
+			machines[it.Entity.Node] = &cluster.Gap{Since: g.Since, Reason: metric.GapSilent, Detail: fmt.Sprintf("its machine %q is silent: %s", it.Entity.Node, g.Detail)}
+		}
+	}
+	if len(machines) == 0 {
+		return
+	}
+	for i := range b.plan.from[metric.Workload] {
+		it, n := &b.items[i], &b.notes[i]
+		if g := machines[it.Entity.Node]; g != nil && n.newest < g.Since.Add(silentAfter).UnixMilli() && !b.ended(it, n) {
+			it.Gap = g
+		}
+	}
 }
 
 // family tells items their parents and members. A node has as members what runs on it, whose parents others are.
@@ -153,7 +180,7 @@ func (b *builder) ended(it *Item, n *note) bool {
 
 // memberGap speaks of members whose values are missing from the sum: not of those that end or begin.
 func (b *builder) memberGap(it *Item) *cluster.Gap {
-	missing, counted := 0, 0
+	missing, counted, silent := 0, 0, 0
 	var worst, last *Item
 	nodes := len(b.plan.level(metric.Node)) > 0
 	for _, m := range it.Items {
@@ -172,11 +199,16 @@ func (b *builder) memberGap(it *Item) *cluster.Gap {
 			continue
 		}
 		missing++
+		if m.Silent() {
+			silent++
+		}
 		if worst == nil || g.Since.Before(worst.Gap.Since) {
 			worst = m
 		}
 	}
 	switch {
+	case silent > 0 && silent == missing && len(it.Values) == 0:
+		return worst.Gap
 	case worst != nil:
 		return &cluster.Gap{Since: worst.Gap.Since, Reason: metric.GapMember,
 			Detail: fmt.Sprintf("%d of %d: %s: %s", missing, counted, worst.Entity, worst.Gap.Reason)}

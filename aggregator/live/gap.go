@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -79,7 +80,7 @@ func (t *tree) gapOf(u *unit, st state, now int64) *cluster.Gap {
 	switch {
 	case !u.owned() && u.gap == nil:
 		return nil
-	case st.current > 0 && st.fastOld == 0 || st.current == 0 && u.count > 0 && u.gap == nil:
+	case st.current > 0 && st.fastOld == 0 || st.current == 0 && u.count > 0 && u.gap == nil && u.key.Level != metric.Node:
 		if st.counters > 0 && st.rates == 0 {
 			return &cluster.Gap{Since: millis(max(u.first, u.restarted)), Reason: metric.GapStarting, Detail: "one sample so far, a rate needs two"}
 		}
@@ -104,7 +105,7 @@ func (t *tree) ended(u *unit) bool {
 	if u.gap != nil {
 		return u.gone()
 	}
-	n := t.byKey[nodeKey(u.entity.Node)]
+	n := t.byKey[identity.NodeKey(u.entity.Node)]
 	if n == nil || n == u || u.entity.Node == "" || u.newest() == 0 {
 		return false
 	}

@@ -4,59 +4,22 @@ import (
 	"cmp"
 	"strings"
 
+	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
-
-// key identifies an entity by its names. Kubernetes' pods are unique in the cluster, so their key has no node:
-// the same pod on two nodes is one pod, of which the newer start counts. Everything else is unique on its node.
-type key struct {
-	level            metric.Level
-	node, ns, at, on string
-}
 
 // idKey identifies a container by its node and cgroup: its names may become known later.
 type idKey struct{ node, id string }
 
-func keyOf(e *metric.Entity) key {
-	switch e.Level {
-	case metric.Container:
-		pod := e.Pod
-		if pod == "" {
-			pod = e.ID
-		}
-		return key{e.Level, scope(e), e.Namespace, pod, e.Container}
-	case metric.Pod:
-		return key{e.Level, scope(e), e.Namespace, e.Pod, ""}
-	case metric.Workload:
-		return key{e.Level, "", e.Namespace, e.WorkloadKind, e.Workload}
-	case metric.Namespace:
-		return key{e.Level, "", e.Namespace, "", ""}
-	case metric.Node:
-		return nodeKey(e.Node)
-	}
-	return key{level: metric.Cluster}
-}
-
-func nodeKey(name string) key { return key{level: metric.Node, node: name} }
-
-// scope is the node's name where names are unique on a node only. The kubelet puts all pods below a cgroup
-// whose name has "kubepods" in it. Without a cgroup nobody knows; the kubelet's own endpoint gives none at all.
-func scope(e *metric.Entity) string {
-	if e.ID == "" || strings.Contains(e.ID, "kubepods") {
-		return ""
-	}
-	return e.Node
-}
-
 // otherScope returns the key that an entity has if its names are unique elsewhere than its own key says.
-func otherScope(e *metric.Entity) (k key, ok bool) {
-	if k = keyOf(e); e.Level > metric.Pod || e.Node == "" {
+func otherScope(e *metric.Entity) (k identity.Key, ok bool) {
+	if k = identity.KeyOf(e); e.Level > metric.Pod || e.Node == "" {
 		return k, false
 	}
-	if k.node == "" {
-		k.node = e.Node
+	if k.Node == "" {
+		k.Node = e.Node
 	} else {
-		k.node = ""
+		k.Node = ""
 	}
 	return k, true
 }
@@ -66,25 +29,13 @@ func podOf(e *metric.Entity) metric.Entity {
 	return metric.Entity{Level: metric.Pod, Node: e.Node, Namespace: e.Namespace, WorkloadKind: e.WorkloadKind, Workload: e.Workload, Pod: e.Pod, ID: e.ID}
 }
 
-// usable says whether the entity has the names that its level needs.
+// usable says whether the entity has the names that its level needs, and not too long ones.
 func usable(e *metric.Entity) bool {
 	const limit = 4096
 	if len(e.Node)+len(e.Namespace)+len(e.WorkloadKind)+len(e.Workload)+len(e.Pod)+len(e.Container)+len(e.ID)+len(e.Runtime)+len(e.Image) > limit {
 		return false
 	}
-	switch e.Level {
-	case metric.Container:
-		return e.Container != "" && (e.Pod != "" || e.ID != "")
-	case metric.Pod:
-		return e.Pod != ""
-	case metric.Workload:
-		return e.Workload != ""
-	case metric.Namespace:
-		return e.Namespace != ""
-	case metric.Node:
-		return e.Node != ""
-	}
-	return e.Level == metric.Cluster
+	return identity.Usable(e)
 }
 
 // filled returns e, or a copy of it in which fields that are empty are taken from was.

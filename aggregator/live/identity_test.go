@@ -236,7 +236,7 @@ func TestScaledDown(t *testing.T) {
 	for i := 19; i < 40; i++ { // its machine falls silent: nobody knows whether the other one has ended
 		s = p.Snapshot(sec(float64(i)))
 	}
-	if wantGap(t, s.Containers[0], "stale"); s.Containers[0].Ended || s.Nodes[0].Ended || !s.Containers[1].Ended {
+	if wantGap(t, s.Containers[0], "silent"); s.Containers[0].Ended || s.Nodes[0].Ended || !s.Containers[1].Ended {
 		t.Errorf("ended by a silent machine: %v", s.Containers[0].Entity)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -72,7 +73,7 @@ func (p *Picture) Apply(b *metric.Batch) error {
 	in := newIntake(b, &p.limits)
 	p.mu.Lock()
 	before := p.tree.changes
-	node := p.tree.byKey[nodeKey(b.Node)] // it exists from its first batch on
+	node := p.tree.byKey[identity.NodeKey(b.Node)] // it exists from its first batch on
 	for i := range b.Groups {
 		p.group(&in, &b.Groups[i])
 	}
@@ -109,7 +110,7 @@ func (p *Picture) group(in *intake, g *metric.Group) {
 	if u.gap != nil && u.gap.Since.UnixMilli() <= newest {
 		u.gap = nil
 	}
-	u.add(in, g.Points, &p.known[u.key.level])
+	u.add(in, g.Points, &p.known[u.key.Level])
 	in.heard = max(in.heard, newest)
 	p.tree.changes++
 }

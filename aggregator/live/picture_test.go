@@ -127,7 +127,7 @@ func TestSilentMachineIsRemembered(t *testing.T) {
 	}
 	s := p.Snapshot(sec(45 * 60))
 	n := only(t, s.Nodes)
-	wantGap(t, n, "stale")
+	wantGap(t, n, "silent")
 	if _, ok := n.Rate(metric.CPUUsage); ok || len(s.Containers) != 0 || !n.Gap.Since.Equal(sec(2)) {
 		t.Errorf("%d containers, gap %+v, values %v", len(s.Containers), n.Gap, n.Values)
 	}

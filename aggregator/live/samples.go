@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -62,7 +63,7 @@ func (s *samples) advance(in *intake, g *metric.Group, t int64) bool {
 	}
 	s.steps[ln] = 0
 	if start := unixMilli(g.Start); start != 0 {
-		if was := s.start[ln]; was != 0 && start > was+1000 {
+		if identity.Follows(millis(s.start[ln]), millis(start)) > 0 {
 			s.restart(in, t)
 		}
 		s.start[ln] = start

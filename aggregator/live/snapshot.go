@@ -51,6 +51,9 @@ type Value struct {
 	Window time.Duration
 }
 
+// Silent says whether nothing has been heard of the machine that the item is, or is on, for so long that its last values are not the present.
+func (it *Item) Silent() bool { return it.Gap != nil && it.Gap.Reason == metric.GapSilent }
+
 // Missing returns the items that have a gap, smallest level first.
 func (s *Snapshot) Missing() []*Item {
 	var out []*Item

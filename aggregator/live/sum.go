@@ -41,6 +41,9 @@ func (s *summer) members(it *Item, own, nodes metric.Set) {
 
 // item adds a member's values, but for the rows in but.
 func (s *summer) item(m *Item, level metric.Level, but *metric.Set) {
+	if m.Silent() && level != metric.Pod { // a silent pod shows what it was, and is in no sum itself
+		return
+	}
 	for i := range m.Values {
 		v := &m.Values[i]
 		if row := metric.Get(v.ID); !but.Has(v.ID) && row.Has(level) {

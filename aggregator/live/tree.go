@@ -3,6 +3,7 @@ package live
 import (
 	"slices"
 
+	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -12,7 +13,7 @@ type tree struct {
 	meters *meters
 
 	byPtr map[*metric.Entity]*unit
-	byKey map[key]*unit
+	byKey map[identity.Key]*unit
 	byID  map[idKey]*unit
 	alive [len(levelCounts{})]int
 	own   int // units that have or had samples of their own
@@ -23,17 +24,17 @@ type tree struct {
 }
 
 func newTree(l *limits, m *meters) tree {
-	t := tree{limits: l, meters: m, byPtr: map[*metric.Entity]*unit{}, byKey: map[key]*unit{}, byID: map[idKey]*unit{}}
-	t.root = t.place(key{level: metric.Cluster}, &metric.Entity{Level: metric.Cluster})
+	t := tree{limits: l, meters: m, byPtr: map[*metric.Entity]*unit{}, byKey: map[identity.Key]*unit{}, byID: map[idKey]*unit{}}
+	t.root = t.place(identity.Key{Level: metric.Cluster}, &metric.Entity{Level: metric.Cluster})
 	return t
 }
 
 // place makes a unit and hangs it into the tree.
-func (t *tree) place(k key, e *metric.Entity) *unit {
+func (t *tree) place(k identity.Key, e *metric.Entity) *unit {
 	u := &unit{entity: e, key: k, samples: samples{subs: []string{""}}}
 	t.byKey[k] = u
-	t.alive[k.level]++
-	t.meters.entities[k.level].Inc()
+	t.alive[k.Level]++
+	t.meters.entities[k.Level].Inc()
 	t.touch(u)
 	t.attach(u)
 	return u
@@ -54,11 +55,11 @@ func (t *tree) touch(u *unit) {
 
 // attach hangs a unit below its parent and its node, making them where they do not exist yet.
 func (t *tree) attach(u *unit) {
-	if u.key.level == metric.Cluster {
+	if u.key.Level == metric.Cluster {
 		return
 	}
 	parent, node := t.parentOf(u), (*unit)(nil)
-	if n := u.entity.Node; n != "" && (u.key.level == metric.Pod || u.key.level == metric.Container && parent.key.level != metric.Pod) {
+	if n := u.entity.Node; n != "" && (u.key.Level == metric.Pod || u.key.Level == metric.Container && parent.key.Level != metric.Pod) {
 		node = t.ensure(metric.Entity{Level: metric.Node, Node: n})
 	}
 	if parent == u.parent && node == u.node {
@@ -68,7 +69,7 @@ func (t *tree) attach(u *unit) {
 	t.detach(u)
 	u.parent, u.node = parent, node
 	parent.count++
-	if parent.key.level == metric.Pod {
+	if parent.key.Level == metric.Pod {
 		parent.members = append(parent.members, u)
 	}
 	if node != nil {
@@ -85,7 +86,7 @@ func (t *tree) detach(u *unit) {
 			from.count--
 		}
 	}
-	if p := u.parent; p != nil && p.key.level == metric.Pod {
+	if p := u.parent; p != nil && p.key.Level == metric.Pod {
 		p.members = slices.DeleteFunc(p.members, func(m *unit) bool { return m == u })
 	}
 	u.parent, u.node = nil, nil
@@ -95,16 +96,16 @@ func (t *tree) detach(u *unit) {
 // parentOf returns the unit one level up: the first that the entity names.
 func (t *tree) parentOf(u *unit) *unit {
 	e := u.entity
-	if u.key.level == metric.Container && e.Pod != "" {
+	if u.key.Level == metric.Container && e.Pod != "" {
 		pod := podOf(e)
 		p := t.ensure(pod)
 		t.follow(p, e)
 		return p
 	}
-	if u.key.level < metric.Workload && e.Workload != "" {
+	if u.key.Level < metric.Workload && e.Workload != "" {
 		return t.ensure(metric.Entity{Level: metric.Workload, Namespace: e.Namespace, WorkloadKind: e.WorkloadKind, Workload: e.Workload})
 	}
-	if u.key.level < metric.Namespace && e.Namespace != "" {
+	if u.key.Level < metric.Namespace && e.Namespace != "" {
 		return t.ensure(metric.Entity{Level: metric.Namespace, Namespace: e.Namespace})
 	}
 	return t.root
@@ -116,7 +117,7 @@ func (t *tree) ensure(e metric.Entity) *unit {
 	if u == nil {
 		made := e
 		made.ID = ""
-		u = t.place(keyOf(&e), &made)
+		u = t.place(identity.KeyOf(&e), &made)
 	}
 	t.settle(u, &e)
 	return u
@@ -146,8 +147,8 @@ func (t *tree) remove(u *unit) {
 	t.lose(u, u.entity)
 	delete(t.byKey, u.key)
 	u.dead = true
-	t.alive[u.key.level]--
-	t.meters.entities[u.key.level].Dec()
+	t.alive[u.key.Level]--
+	t.meters.entities[u.key.Level].Dec()
 	t.prune(parent)
 	t.prune(node)
 }
@@ -182,7 +183,7 @@ func (t *tree) patience(u *unit) int64 {
 	if u.last[full] == 0 {
 		ln = fast
 	}
-	if u.key.level == metric.Node {
+	if u.key.Level == metric.Node {
 		forget = t.limits.forgetNodes
 	}
 	return max(forget, 2*u.limit(t.limits, ln))

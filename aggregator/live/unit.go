@@ -2,6 +2,7 @@ package live
 
 import (
 	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -14,7 +15,7 @@ type unit struct {
 	ptrs   [3]*metric.Entity
 	entity *metric.Entity
 	rival  *metric.Entity // the other container of these names that was superseded
-	key    key
+	key    identity.Key
 	heard  [numLanes]int64 // for a node: the time of the newest sample in its newest batch
 
 	parent  *unit   // nil for the cluster

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -53,10 +54,10 @@ func (p *Picture) Gap(now time.Time, pod *cluster.Pod) (why string, since time.T
 
 // pod returns the unit of a pod, nil if nothing was heard of it. Names are unique in the cluster, or on the pod's node.
 func (t *tree) pod(pod *cluster.Pod) *unit {
-	if u := t.byKey[key{metric.Pod, pod.Node, pod.Namespace, pod.Name, ""}]; u != nil {
+	if u := t.byKey[identity.PodKey(pod.Node, pod.Namespace, pod.Name)]; u != nil {
 		return u
 	}
-	return t.byKey[key{metric.Pod, "", pod.Namespace, pod.Name, ""}]
+	return t.byKey[identity.PodKey("", pod.Namespace, pod.Name)]
 }
 
 // usage asks the containers of one pod. A unit without members stands for itself.

@@ -44,6 +44,7 @@ const (
 	GapStale      = "stale"      // there was a sample, too long ago
 	GapStarting   = "starting"   // there is no sample yet, or one where a rate needs two
 	GapMember     = "member"     // a part of it has a gap
+	GapSilent     = "silent"     // nothing is heard of the machine that it is on
 )
 
 // Samples returns the number of points in the batch.

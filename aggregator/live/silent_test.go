@@ -1,0 +1,91 @@
+package live
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+// machineOf is a machine with three containers, and makes its batches: memory of 1000 and of 100 each, and 4 cores.
+func machineOf(name string) func(s float64, full bool) *metric.Batch {
+	n := node(name)
+	var all []*metric.Entity
+	for i := range 3 {
+		all = append(all, &metric.Entity{Level: metric.Container, Node: name, Namespace: "demo", WorkloadKind: "Docker", Workload: fmt.Sprint(name, i),
+			Pod: fmt.Sprint("w", i), Container: "c", ID: fmt.Sprint("/docker/", i), Runtime: "docker"})
+	}
+	return func(s float64, full bool) *metric.Batch {
+		b := &metric.Batch{Node: name, Time: sec(s), Fast: !full, Groups: []metric.Group{cpu(n, sec(s), s, 1000)}}
+		if full {
+			b.Groups[0].Points = append(b.Groups[0].Points, metric.Point{ID: metric.CPUCapacity, T: sec(s).UnixMilli(), V: 4})
+		}
+		for _, e := range all {
+			b.Groups = append(b.Groups, cpu(e, sec(s), s/4, 100))
+		}
+		return b
+	}
+}
+
+// TestSilentMachine kills one of two collectors at second 30. What is on its machine is silent with it, with one reason, for as long as it is
+// remembered, and is in no sum, neither now nor in the history.
+func TestSilentMachine(t *testing.T) {
+	p := newPicture(t, Options{})
+	alive, dead := machineOf("alive"), machineOf("dead")
+	for i := range 150 {
+		s := float64(i)
+		for _, m := range []struct {
+			batch func(float64, bool) *metric.Batch
+			until float64
+		}{{alive, 150}, {dead, 30}} {
+			if s > m.until {
+				continue
+			}
+			if i%10 == 0 {
+				apply(t, p, m.batch(s, true))
+			}
+			apply(t, p, m.batch(s+0.5, false))
+		}
+		snap := p.Snapshot(sec(s + 0.6))
+		checkSnapshot(t, snap)
+		silent := s >= 42
+		if n := snap.Nodes[1]; n.Silent() != silent || silent && (n.Gap.Detail == "" || !n.Gap.Since.Equal(sec(30.5))) || (n.Gap != nil) != (s >= 35) {
+			t.Fatalf("second %d: the dead machine has gap %+v", i, n.Gap)
+		}
+		if n := snap.Nodes[0]; n.Gap != nil {
+			t.Fatalf("second %d: the other machine has gap %+v", i, n.Gap)
+		}
+		for _, it := range slices.Concat(snap.Containers, snap.Pods, snap.Workloads) {
+			on := it.Entity.Node
+			if it.Entity.Level == metric.Workload {
+				on = it.Items[0].Entity.Node
+			}
+			if it.Silent() != (silent && on == "dead") || it.Silent() && !it.Gap.Since.Equal(sec(30.5)) {
+				t.Fatalf("second %d: %v on %q has gap %+v", i, it.Entity, on, it.Gap)
+			}
+		}
+		rolled := p.RollUp(sec(s + 0.6))
+		if !silent {
+			continue
+		}
+		for _, g := range rolled.Groups {
+			if on := g.Entity.Node; on == "dead" || g.Entity.Level == metric.Workload && g.Entity.Workload[:1] == "d" {
+				t.Fatalf("second %d: the history gets %d points of the silent %v", i, len(g.Points), g.Entity)
+			}
+		}
+		for name, f := range map[string]struct {
+			it   *Item
+			id   metric.ID
+			want float64
+		}{
+			"the cluster's cores": {snap.Cluster, metric.CPUCapacity, 4}, "the cluster's memory": {snap.Cluster, metric.MemoryWorkingSet, 1000},
+			"the namespace's memory": {only(t, snap.Namespaces), metric.MemoryWorkingSet, 300},
+		} {
+			if got, _ := f.it.Gauge(f.id); got != f.want {
+				t.Fatalf("second %d: %s: got %g, want %g", i, name, got, f.want)
+			}
+		}
+		wantGap(t, snap.Cluster, metric.GapMember)
+	}
+}
