@@ -27,7 +27,7 @@ func (t *tree) admit(in *intake, g *metric.Group, at int64) (*unit, reason) {
 		t.remove(u)
 		u = same
 		t.rename(u, e)
-	case u != nil && u.owned() && e.Level <= metric.Pod && u.entity.ID != e.ID && u.entity.ID != "" && e.ID != "":
+	case u != nil && u.owned() && e.Level <= metric.Pod && !identity.Same(u.entity, e):
 		return t.contend(u, in, g, at)
 	case u == nil || !u.owned():
 		if t.own >= t.limits.entities {
@@ -98,7 +98,7 @@ func (t *tree) know(u *unit, e *metric.Entity, at int64) {
 // two lanes, or of a pod and its containers, do not all know its workload or its image.
 func (t *tree) show(u *unit, e *metric.Entity) {
 	was := u.entity
-	if was.ID == "" || e.ID == "" || was.ID == e.ID {
+	if identity.Same(was, e) {
 		e = filled(e, was)
 	}
 	u.entity = e
@@ -144,9 +144,7 @@ func (t *tree) unknow(u *unit, but func(*metric.Entity) bool) {
 func (t *tree) contend(u *unit, in *intake, g *metric.Group, at int64) (*unit, reason) {
 	e := g.Entity
 	if quiet := at-u.newest() > u.limit(t.limits, in.lane); !quiet {
-		start, have := unixMilli(g.Start), u.began()
-		older := start != 0 && have != 0 && start < have
-		if older || (start == have || start == 0 || have == 0) && u.rival != nil && u.rival.ID == e.ID {
+		if order := identity.Follows(millis(u.began()), g.Start); order < 0 || order == 0 && u.rival != nil && u.rival.ID == e.ID {
 			return nil, dropDuplicate
 		}
 	}

@@ -26,6 +26,7 @@ type note struct {
 	valued  bool  // it has current values of its own
 	begun   bool  // some sender says when it began
 	newest  int64 // its newest sample
+	counts  bool  // its restarts are counted here alone
 }
 
 // read fills a unit's item with its own samples. The lock is held.
@@ -38,6 +39,7 @@ func (b *builder) read(t *tree, i int, s *spot) {
 	it.Values = b.values[from:len(b.values):len(b.values)]
 	n.rows, n.owned, n.valued = u.rows, u.owned(), st.current > 0
 	n.begun, n.newest = u.began() != 0, u.newest()
+	n.counts = !u.told && u.rows.Has(metric.Restarts)
 	it.Gap = t.gapOf(u, st, b.now)
 	if n.owned && (!n.valued || it.Gap != nil) {
 		it.Ended = t.ended(u)

@@ -35,10 +35,12 @@ func (u *unit) values(out []Value, l *limits, now int64) ([]Value, state) {
 		t, v := x.newest()
 		val := Value{ID: x.id, Sub: u.subs[x.sub], T: millis(u.base + int64(t)), V: v}
 		if metric.Get(x.id).Kind == metric.Counter {
-			st.counters++
 			rate, window := x.rate()
-			if window > 0 {
-				st.rates++
+			if x.id != metric.Restarts { // which a restart does not begin anew
+				st.counters++
+				if window > 0 {
+					st.rates++
+				}
 			}
 			val.Rate, val.Window = rate, time.Duration(window)*time.Millisecond
 		}

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -237,5 +239,52 @@ func TestRejected(t *testing.T) {
 	}
 	if err := p.Apply(nil); err == nil {
 		t.Error("a nil batch was taken")
+	}
+}
+
+// TestRestartsReachTheHistory: what only the picture has seen is a row like any other, in the picture, in the sums and in the history. One
+// that somebody else counts is left to them, and one that is first seen has not restarted.
+func TestRestartsReachTheHistory(t *testing.T) {
+	p := newPicture(t, Options{})
+	docker := clone(web(1), func(e *metric.Entity) { e.Pod, e.Container, e.ID, e.Runtime = "db", "db", "/docker/1", "docker" })
+	batch := clone(web(1), func(e *metric.Entity) { e.Pod, e.Container, e.ID, e.Runtime = "batch", "batch", "/batch", "cgroup" })
+	counted, restarts := web(2), 0.0
+	rolled := map[string]float64{}
+	for i := range 100 {
+		at := sec(float64(i))
+		start, used := sec(-100), float64(100+i)
+		if i >= 45 {
+			start, used, restarts = at.Add(-time.Second), 0.1, 7
+		}
+		if i >= 46 {
+			start = sec(44)
+			used = float64(i - 44)
+		}
+		groups := []metric.Group{started(cpu(docker, at, used, 10), start), started(cpu(batch, at, used, 10), start), cpu(counted, at, float64(i), 10)}
+		apply(t, p, tick(at, groups...))
+		if i%10 != 0 {
+			continue
+		}
+		full := sec(float64(i) + 0.6)
+		groups = []metric.Group{started(cpu(docker, full, used+0.6, 10), start), started(cpu(batch, full, used+0.6, 10), start), cpu(counted, full, float64(i)+0.6, 10)}
+		groups[2].Points = append(groups[2].Points, metric.Point{ID: metric.Restarts, T: full.UnixMilli(), V: restarts})
+		apply(t, p, whole(full, groups...))
+		for _, g := range p.RollUp(sec(float64(i) + 0.9)).Groups {
+			for _, pt := range g.Points {
+				if pt.ID == metric.Restarts {
+					rolled[g.Entity.String()] = pt.V
+				}
+			}
+		}
+	}
+	want := map[string]float64{"container demo/db/db": 1, "pod demo/db": 1, "pod demo/web-2": 7, "workload demo/ProcessService/web": 8, "namespace demo": 8}
+	if d := cmp.Diff(want, rolled); d != "" {
+		t.Errorf("to the history, want -, got +:\n%s", d)
+	}
+	for _, it := range p.Snapshot(sec(99.9)).Containers {
+		got, ok := it.Gauge(metric.Restarts)
+		if want := map[string]float64{"db": 1, "web": 7}[it.Entity.Container]; got != want || ok != (it.Entity != batch) {
+			t.Errorf("%v: got %g restarts (%v), want %g", it.Entity, got, ok, want)
+		}
 	}
 }

@@ -111,6 +111,9 @@ func (p *Picture) group(in *intake, g *metric.Group) {
 		u.gap = nil
 	}
 	u.add(in, g.Points, &p.known[u.key.Level])
+	if in.lane == full && identity.Restarts(u.entity) {
+		u.countRestarts(in, newest)
+	}
 	in.heard = max(in.heard, newest)
 	p.tree.changes++
 }

@@ -34,7 +34,7 @@ type count struct {
 // before its first sample, or between the last sample before a restart and the first after it, is not counted. A counter's point has
 // the time of the newest sample in it; where no member brought a newer sample there is no point. Group.Start is when
 // Plimsoll began to count. The entities' pointers stay the same for as long as the names do. What cannot be added joins as the
-// catalogue says.
+// catalogue says. Of containers there are the restarts that nobody else counts.
 //
 // One caller calls it at the pace of the history (every 10 s): what a pass has counted is not in the next.
 func (p *Picture) RollUp(now time.Time) *metric.Batch {
@@ -44,6 +44,11 @@ func (p *Picture) RollUp(now time.Time) *metric.Batch {
 	b := p.build(now, c.own)
 	c.members(b.notes)
 	out := &metric.Batch{Time: now}
+	for i := range p.plan.from[metric.Pod] {
+		if v, ok := b.items[i].Get(metric.Restarts); ok && b.notes[i].counts && !b.items[i].Silent() {
+			out.Groups = append(out.Groups, metric.Group{Entity: p.plan.spots[i].entity, Points: []metric.Point{{ID: v.ID, T: v.T.UnixMilli(), V: v.V}}})
+		}
+	}
 	for i := p.plan.from[metric.Pod]; i < len(p.plan.spots); i++ {
 		if g := c.given(&b.items[i], &b.notes[i], &p.plan.spots[i], p.rolled, now.UnixMilli()); len(g.Points) > 0 {
 			out.Groups = append(out.Groups, g)

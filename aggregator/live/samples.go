@@ -25,6 +25,7 @@ type samples struct {
 	restarts  int32
 	// A clock that went back is told by samples that are older than the newest, yet advance: how many, and the newest of them.
 	steps [numLanes]uint8
+	told  bool // some sender counts the restarts
 	step  [numLanes]int64
 }
 
@@ -109,7 +110,11 @@ func (s *samples) decreased(g *metric.Group, ln lane) bool {
 // restart begins anew: what there is belongs to a container that is no more. The other lane's start is
 // forgotten, so that its next group does not count the same restart again.
 func (s *samples) restart(in *intake, t int64) {
-	s.reset()
+	for i := range s.series {
+		if x := &s.series[i]; x.id != metric.Restarts { // which goes on
+			x.clear()
+		}
+	}
 	s.restarts++
 	s.restarted = min(s.newest(), t-1)
 	s.start = [numLanes]int64{}
@@ -146,11 +151,30 @@ func (s *samples) add(in *intake, points []metric.Point, known *metric.Set) {
 			}
 		}
 		hint = k + 1
+		if pt.ID == metric.Restarts && !s.told {
+			s.told = true
+			s.series[k].clear() // what was counted here
+		}
 		if why := s.append(in, &s.series[k], pt); why != numReasons {
 			in.drops[why]++
 			continue
 		}
 		in.applied++
+	}
+}
+
+// countRestarts makes a row of the restarts that were seen here, as long as no sender counts them.
+func (s *samples) countRestarts(in *intake, t int64) {
+	if s.told {
+		return
+	}
+	pt := metric.Point{ID: metric.Restarts, T: t, V: float64(s.restarts)}
+	k, ok := s.find(0, pt.ID, "")
+	if !ok {
+		k, ok = s.open(in, &pt, k)
+	}
+	if ok {
+		s.append(in, &s.series[k], &pt)
 	}
 }
 

@@ -182,7 +182,7 @@ func TestNoTwoCgroupsHaveOneName(all *testing.T) {
 				t.Fatalf("%q and %q are both %+v", p, other, k)
 			}
 			by[k] = p
-			if k = k.Pod(); k.Namespace != "kubernetes" { // whose pods have several containers
+			if k = identity.PodKey(k.Node, k.Namespace, k.Of); k.Namespace != "kubernetes" { // whose pods have several containers
 				if other, twice := by[k]; twice {
 					t.Fatalf("%q and %q are both of pod %+v", p, other, k)
 				}

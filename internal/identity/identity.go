@@ -45,9 +45,6 @@ func NodeKey(node string) Key { return Key{Level: metric.Node, Node: node} }
 // PodKey is the key of a pod whose name is unique on a node; without one, of a pod whose name is unique in the cluster.
 func PodKey(node, namespace, pod string) Key { return Key{metric.Pod, node, namespace, pod, ""} }
 
-// Pod is the key of the pod that a container's key is in.
-func (k Key) Pod() Key { return PodKey(k.Node, k.Namespace, k.Of) }
-
 // scope is the node's name where names are unique on a node only. The kubelet puts all pods below a cgroup whose name has "kubepods" in
 // it, and its own endpoint gives no cgroup at all.
 func scope(e *metric.Entity) string {
@@ -72,6 +69,16 @@ func Usable(e *metric.Entity) bool {
 		return e.Node != ""
 	}
 	return e.Level == metric.Cluster
+}
+
+// Restarts says whether another thing under the same key is the same container restarted. A cgroup that somebody made anew is none, nor is a
+// replica that came back under its name; whoever runs replicas counts their restarts.
+func Restarts(e *metric.Entity) bool {
+	switch e.Runtime {
+	case "cgroup", "process", "self":
+		return false
+	}
+	return e.Level == metric.Container
 }
 
 // Same says whether two entities of one key have the same cgroup, as far as it is known of both.

