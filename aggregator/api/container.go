@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -70,12 +71,12 @@ func throttled(it *live.Item) *float64 {
 	return num(min(max(bad/all, 0), 1), true, decShare)
 }
 
-// restarts is the runtime's count where there is one, else what Plimsoll has seen.
+// restarts is the runtime's count where there is one, else what Plimsoll has seen; nil of what only seems to restart.
 func restarts(it *live.Item) *float64 {
 	if v, ok := it.Gauge(metric.Restarts); ok {
 		return num(v, true, decCount)
 	}
-	return num(float64(it.Restarts), true, decCount)
+	return num(float64(it.Restarts), identity.Restarts(it.Entity), decCount)
 }
 
 // sortKeys are the orders that ?sort= allows, the default first.

@@ -29,6 +29,7 @@ func (a *API) overview(p *picture, now time.Time, sel selection) Overview {
 		Containers: sel.of(p.containers), Total: len(p.containers),
 		Conditions: []condition.Condition{},
 	}
+	o.Conditions = append(o.Conditions, silent(p.snap)...)
 	if a.opts.Conditions != nil {
 		o.Conditions = append(o.Conditions, a.opts.Conditions(now)...)
 	}
@@ -62,10 +63,10 @@ func (a *API) getMissing(w http.ResponseWriter, r *http.Request) error {
 	return answer(w, Missing{Schema: "plimsoll.dev/missing/v1", Time: pic.time, Items: missing(pic.snap)})
 }
 
-// missing lists gaps where they are: a roll-up that lacks a member is told by the member's own entry. The
-// largest things come first, then the oldest gaps.
+// missing lists gaps where they are: a roll-up that lacks a member is told by the member's own entry, and what is on a silent machine by
+// that machine's. The largest things come first, then the oldest gaps.
 func missing(s *live.Snapshot) []MissingItem {
-	out := []MissingItem{}
+	out, machines := []MissingItem{}, silences(s)
 	const noCPU = "no sample of its CPU: the kernel does not account for it (on cgroup v1: the cgroup is in no cpuacct hierarchy)"
 	for _, list := range [][]*live.Item{s.Nodes, s.Namespaces, s.Workloads, s.Pods, s.Containers} {
 		from := len(out)
@@ -77,8 +78,14 @@ func missing(s *live.Snapshot) []MissingItem {
 			if it.Gap == nil || it.Gap.Reason == metric.GapMember {
 				continue
 			}
-			out = append(out, MissingItem{Level: it.Entity.Level.String(), Title: TitleOf(it.Entity),
-				ID: idOf(it.Entity), Gap: *gapOf(it.Gap)})
+			gap := *gapOf(it.Gap)
+			if it.Silent() {
+				if it.Entity.Level != metric.Node {
+					continue
+				}
+				gap = machines[it.Entity.Node]
+			}
+			out = append(out, MissingItem{Level: it.Entity.Level.String(), Title: TitleOf(it.Entity), ID: idOf(it.Entity), Gap: gap})
 		}
 		slices.SortStableFunc(out[from:], func(a, b MissingItem) int { return a.Since.Compare(b.Since) })
 	}

@@ -133,6 +133,14 @@ func together(nodes []Node) Node {
 	all := Node{Name: fmt.Sprintf("%d machines", len(nodes))}
 	for i := range nodes {
 		n := &nodes[i]
+		if all.Gap == nil && n.Gap != nil {
+			gap := *n.Gap
+			gap.Detail = n.Name + ": " + gap.Detail // a sum's gap says whose it is
+			all.Gap = &gap
+		}
+		if n.Gap != nil && n.Gap.Reason == metric.GapSilent {
+			continue
+		}
 		for _, f := range [...]struct {
 			row      metric.ID
 			to, from **float64
@@ -149,11 +157,6 @@ func together(nodes []Node) Node {
 		}
 		if fuller(n, &all) {
 			all.DiskFree, all.DiskSize, all.DiskDevice = n.DiskFree, n.DiskSize, n.Name+" "+n.DiskDevice
-		}
-		if all.Gap == nil && n.Gap != nil {
-			gap := *n.Gap
-			gap.Detail = n.Name + ": " + gap.Detail // a sum's gap says whose it is
-			all.Gap = &gap
 		}
 		all.Containers += n.Containers
 	}

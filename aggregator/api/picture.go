@@ -67,13 +67,9 @@ func newPicture(snap *live.Snapshot, k *kills, members map[identity.Key]*cluster
 		byKey:      make(map[identity.Key]*Container, len(snap.Containers)),
 		ended:      map[identity.Key]bool{},
 	}
-	mute := map[string]bool{} // nodes that neither lane brings
-	for _, it := range snap.Nodes {
-		mute[it.Entity.Node] = silent(it, snap.Time)
-	}
 	for _, it := range snap.Containers {
 		c := containerOf(it)
-		if mute[c.Node] && it.Gap != nil {
+		if it.Silent() {
 			c.mute()
 		}
 		m := members[identity.PodKey("", c.Namespace, c.Pod)]
@@ -88,7 +84,9 @@ func newPicture(snap *live.Snapshot, k *kills, members map[identity.Key]*cluster
 				continue
 			}
 		}
-		c.Score, c.Why = scoreOf(&c, a)
+		if !it.Silent() {
+			c.Score, c.Why = scoreOf(&c, a)
+		}
 		if c.Why == "" && unaccounted(it, snap.Time) {
 			c.Why = "its CPU is not accounted for"
 		}
@@ -98,7 +96,7 @@ func newPicture(snap *live.Snapshot, k *kills, members map[identity.Key]*cluster
 	sortContainers(p.containers, "score")
 	for _, it := range snap.Nodes {
 		n := nodeOf(it)
-		if mute[n.Name] {
+		if it.Silent() {
 			n.mute()
 		}
 		p.nodes = append(p.nodes, n)
@@ -135,10 +133,10 @@ func eventsOf(it *live.Item, m *cluster.Member, k *kills, now time.Time) events 
 	var a events
 	a.killed, a.wasKill = k.age(it.Entity, now)
 	var since time.Time
-	switch r := it.Entity.Runtime; {
+	switch {
 	case m != nil && m.Restarts > 0 && m.Since != nil:
 		since = *m.Since
-	case m == nil && it.Restarts > 0 && r != "process" && r != "cgroup":
+	case m == nil && it.Restarts > 0 && identity.Restarts(it.Entity):
 		since = it.Start
 	}
 	if !since.IsZero() {

@@ -1,19 +1,47 @@
 package api
 
 import (
-	"time"
+	"fmt"
+	"maps"
+	"slices"
 
 	"plimsoll.dev/plimsoll/aggregator/live"
-	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/condition"
 )
 
-// silentAfter is how long nothing must have come of a machine, by either lane, until the slow lane's last values are not taken for
-// present ones any more: a little more than that lane's interval.
-const silentAfter = 12 * time.Second
+// The last values of a machine that is silent, and of what is on it, are not taken for present ones: they are in no sum and order nobody.
 
-// silent says whether nothing has come of a machine for so long.
-func silent(it *live.Item, now time.Time) bool {
-	return it.Gap != nil && it.Gap.Reason != metric.GapStarting && now.Sub(it.Gap.Since) > silentAfter
+// silences are the gaps of the machines that nothing is heard of, each of which tells how much is folded under it.
+func silences(s *live.Snapshot) map[string]cluster.Gap {
+	out, folded := map[string]cluster.Gap{}, map[string]int{}
+	for _, it := range s.Containers {
+		if it.Silent() {
+			folded[it.Entity.Node]++
+		}
+	}
+	for _, n := range s.Nodes {
+		if !n.Silent() {
+			continue
+		}
+		g := *gapOf(n.Gap)
+		if k := folded[n.Entity.Node]; k > 0 {
+			g.Detail += fmt.Sprintf("; with it %d containers", k)
+		}
+		out[n.Entity.Node] = g
+	}
+	return out
+}
+
+// silent says as conditions which machines are silent.
+func silent(s *live.Snapshot) []condition.Condition {
+	var out []condition.Condition
+	gaps := silences(s)
+	for _, name := range slices.Sorted(maps.Keys(gaps)) {
+		g := gaps[name]
+		out = append(out, condition.Ill("MachineHeard/"+name, "MachineSilent", fmt.Sprintf("machine %q is silent: %s", name, g.Detail), g.Since))
+	}
+	return out
 }
 
 // mute takes the values away that change all the time. What the machine is made of stays.

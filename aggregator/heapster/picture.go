@@ -46,7 +46,7 @@ func podID(e *metric.Entity) string {
 	return e.Namespace + "." + e.Pod
 }
 
-// picture is a snapshot, seen as Heapster would: what has ended is not in its newest batch.
+// picture is a snapshot, seen as Heapster would: what has ended, or is on a machine that nothing is heard of, is not in its newest batch.
 type picture struct {
 	time       time.Time
 	nodes      []*live.Item
@@ -58,13 +58,8 @@ func newPicture(s *live.Snapshot) picture {
 	if s == nil {
 		return picture{}
 	}
-	p := picture{s.Time, s.Nodes, make([]*live.Item, 0, len(s.Containers)), true}
-	for _, it := range s.Containers {
-		if !it.Ended {
-			p.containers = append(p.containers, it)
-		}
-	}
-	return p
+	over := func(it *live.Item) bool { return it.Ended || it.Silent() }
+	return picture{s.Time, slices.DeleteFunc(slices.Clone(s.Nodes), over), slices.DeleteFunc(slices.Clone(s.Containers), over), true}
 }
 
 // scope is a target with the items whose values make its own: its containers, or the node itself.
