@@ -63,7 +63,7 @@ func (a *API) getMissing(w http.ResponseWriter, r *http.Request) error {
 	return answer(w, Missing{Schema: "plimsoll.dev/missing/v1", Time: pic.time, Items: missing(pic.snap)})
 }
 
-// missing lists gaps where they are: a roll-up that lacks a member is told by the member's own entry, and what is on a silent machine by
+// missing lists gaps where they are: a roll-up that lacks a member, or has ended with it, is told by the member's own entry, and what is on a silent machine by
 // that machine's. The largest things come first, then the oldest gaps.
 func missing(s *live.Snapshot) []MissingItem {
 	out, machines := []MissingItem{}, silences(s)
@@ -72,10 +72,10 @@ func missing(s *live.Snapshot) []MissingItem {
 		from := len(out)
 		for _, it := range list {
 			if unaccounted(it, s.Time) {
-				out = append(out, MissingItem{Level: it.Entity.Level.String(), Title: TitleOf(it.Entity), ID: idOf(it.Entity),
+				out = append(out, MissingItem{Level: it.Entity.Level.String(), Title: TitleOf(it.Entity), ID: idOf(it.Entity), Node: it.Entity.Node,
 					Gap: cluster.Gap{Since: it.First.UTC(), Reason: "unaccounted", Detail: noCPU}})
 			}
-			if it.Gap == nil || it.Gap.Reason == metric.GapMember {
+			if it.Gap == nil || it.Gap.Reason == metric.GapMember || it.Ended && len(it.Items) > 0 {
 				continue
 			}
 			gap := *gapOf(it.Gap)
@@ -85,7 +85,7 @@ func missing(s *live.Snapshot) []MissingItem {
 				}
 				gap = machines[it.Entity.Node]
 			}
-			out = append(out, MissingItem{Level: it.Entity.Level.String(), Title: TitleOf(it.Entity), ID: idOf(it.Entity), Gap: gap})
+			out = append(out, MissingItem{Level: it.Entity.Level.String(), Title: TitleOf(it.Entity), ID: idOf(it.Entity), Node: it.Entity.Node, Gap: gap})
 		}
 		slices.SortStableFunc(out[from:], func(a, b MissingItem) int { return a.Since.Compare(b.Since) })
 	}

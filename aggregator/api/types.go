@@ -135,6 +135,7 @@ type MissingItem struct {
 	Level string `json:"level"`
 	Title string `json:"title"`
 	ID    string `json:"id"`
+	Node  string `json:"node"` // the machine; "" of what is on several
 	cluster.Gap
 }
 

@@ -122,9 +122,9 @@ func (a *app) explainMissing(cmd *cobra.Command, c *client, out *output) error {
 		if len(m.Items) == 0 {
 			return &table.Table{Lines: []string{"Nothing is missing: everything that was found has current values."}}
 		}
-		t := table.New("LEVEL", "NAME", "SINCE", "REASON", "DETAIL")
+		t := table.New("LEVEL", "NAME", "NODE", "SINCE", "REASON", "DETAIL")
 		for _, i := range m.Items {
-			t.Add(i.Level, i.Title, m.Time.Sub(i.Since).Round(time.Second).String()+" ago", i.Reason, i.Detail)
+			t.Add(i.Level, i.Title, i.Node, m.Time.Sub(i.Since).Round(time.Second).String()+" ago", i.Reason, i.Detail)
 		}
 		return t
 	})
