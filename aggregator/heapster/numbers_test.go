@@ -12,6 +12,8 @@ import (
 
 	"pgregory.net/rapid"
 
+	"plimsoll.dev/plimsoll/aggregator/live"
+	words "plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/store/tsdb"
 )
@@ -176,4 +178,23 @@ func TestBucketsHoldEveryPoint(t *testing.T) {
 			t.Fatalf("max %v, min %v", got[0].max, got[0].min)
 		}
 	})
+}
+
+// TestSilentMachineIsNotExported: a machine that nothing is heard of is not among the newest values, nor is what is on it.
+func TestSilentMachineIsNotExported(t *testing.T) {
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	s := &live.Snapshot{Time: at}
+	for _, name := range []string{"alive", "dead"} {
+		n := &live.Item{Entity: &metric.Entity{Level: metric.Node, Node: name}, Start: at.Add(-time.Hour), Values: []live.Value{{ID: metric.MemoryWorkingSet, T: at, V: 1}}}
+		c := &live.Item{Entity: &metric.Entity{Level: metric.Container, Node: name, Namespace: "shop", WorkloadKind: "Docker", Workload: name, Pod: name, Container: name}, Values: n.Values}
+		if name == "dead" {
+			n.Gap = &words.Gap{Since: at.Add(-time.Minute), Reason: metric.GapSilent}
+			c.Gap = n.Gap
+		}
+		s.Nodes, s.Containers = append(s.Nodes, n), append(s.Containers, c)
+	}
+	p := newPicture(s)
+	if len(p.nodes) != 1 || len(p.containers) != 1 || p.nodes[0].Entity.Node != "alive" || len(s.Nodes) != 2 {
+		t.Errorf("got %d nodes and %d containers of %v", len(p.nodes), len(p.containers), p.keys())
+	}
 }
