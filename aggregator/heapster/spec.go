@@ -1,6 +1,7 @@
 package heapster
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"strings"
@@ -23,7 +24,7 @@ type spec struct {
 	rate bool // of the row, per second
 	// by has rows of which the first known one divides: a utilization, a reservation.
 	by []metric.ID
-	// since makes it the time since the row, in milliseconds.
+	// since makes it the time since the row, in milliseconds: of several containers, since the oldest's.
 	since bool
 	// ofPods makes a node's value the sum of its pods', of which the machine itself knows nothing.
 	ofPods bool
@@ -66,7 +67,7 @@ func newSpecs() specs {
 			s := ofRow(r)
 			s.name, s.levels, s.rate, s.cumulative = r.HeapsterRate, levelsOf(r.HeapsterRate), true, false
 			s.help += ", per second"
-			s.scale, s.export = orOne(r.RateScale), s.labelled
+			s.scale, s.export = cmp.Or(r.RateScale, 1), s.labelled
 			s.whole = s.name == "cpu/usage_rate"
 			if s.whole {
 				s.help, s.units = "CPU usage in millicores", "count"
@@ -86,7 +87,7 @@ func newSpecs() specs {
 }
 
 func ofRow(r *metric.Row) spec {
-	s := spec{name: r.Heapster, help: r.Help, levels: levelsOf(r.Heapster), row: r.ID, scale: orOne(r.Scale),
+	s := spec{name: r.Heapster, help: r.Help, levels: levelsOf(r.Heapster), row: r.ID, scale: cmp.Or(r.Scale, 1),
 		cumulative: r.Kind == metric.Counter, whole: !strings.Contains(r.Heapster, "/node_"), units: "count"}
 	group, _, _ := strings.Cut(r.Heapster, "/")
 	s.labelled = group == "filesystem" || group == "disk"
@@ -119,11 +120,4 @@ func levelsOf(name string) []level {
 		return []level{podContainer, pod}
 	}
 	return one
-}
-
-func orOne(f float64) float64 {
-	if f == 0 {
-		return 1
-	}
-	return f
 }
