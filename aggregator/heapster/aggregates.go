@@ -1,7 +1,9 @@
 package heapster
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -10,45 +12,31 @@ import (
 	"plimsoll.dev/plimsoll/internal/store"
 )
 
-func (a *API) answerAggregates(ctx context.Context, w http.ResponseWriter, q ask, p params, pic picture) error {
+func (h history) answerAggregates(ctx context.Context, w http.ResponseWriter, q ask, s *spec, p params, pic picture) error {
 	if err := p.needStart(); err != nil {
 		return err
 	}
-	width := p.bucket
 	whole := max(p.end.Sub(p.start), time.Millisecond)
-	if width == 0 {
-		width = whole
-	}
+	width := cmp.Or(p.bucket, whole)
 	if n := whole / width; n > maxBuckets {
 		return badRequest("bucket %q makes %d buckets of the time from start to end: at most %d are allowed", width, n, maxBuckets)
 	}
-	list := AggregateList{Items: make([]Aggregate, 0, len(q.targets))}
-	s := a.specs.find(q.metric)
-	for _, t := range q.targets {
-		one := Aggregate{Buckets: []Bucket{}, BucketSize: width.Nanoseconds()}
-		if t = pic.named(t); s.fits(t, p.labels) {
-			var err error
-			if one.Buckets, err = a.aggregate(ctx, s, t, p, q.aggs, width); err != nil {
-				return err
-			}
+	return each(w, q, pic, func(t target) (Aggregate, error) {
+		if !s.fits(t, p.labels) {
+			return Aggregate{[]Bucket{}, width.Nanoseconds()}, nil
 		}
-		list.Items = append(list.Items, one)
-	}
-	if q.many {
-		return write(w, list)
-	}
-	return write(w, list.Items[0])
+		found, err := h.aggregate(ctx, s, t, p, q.aggs, width)
+		return Aggregate{found, width.Nanoseconds()}, err
+	})
 }
 
 // aggregate asks the store once for each kind of look that the aggregations need, in steps that are short
 // against a bucket, and puts the steps together. A sum of several containers is added up first, step by step: the
 // most that a pod used is not the sum of the most that each container did.
-func (a *API) aggregate(ctx context.Context, s *spec, t target, p params, aggs []string, width time.Duration) ([]Bucket, error) {
-	h := a.history()
+func (h history) aggregate(ctx context.Context, s *spec, t target, p params, aggs []string, width time.Duration) ([]Bucket, error) {
 	g := h.stepsOf(p.start, p.end, width)
 	looks := map[store.Func][]sum{}
-	out := []Bucket{}
-	at := map[int64]int{}
+	at := map[int64]*Bucket{}
 	for _, agg := range aggs {
 		how := lookOf(agg)
 		if s.since || s.cumulative && how == store.Avg {
@@ -65,16 +53,16 @@ func (a *API) aggregate(ctx context.Context, s *spec, t target, p params, aggs [
 		}
 		for i := range sums {
 			k := sums[i].start.UnixNano()
-			n, known := at[k]
-			if !known {
-				n = len(out)
-				at[k] = n
-				out = append(out, Bucket{Timestamp: sums[i].start.UTC()})
+			if at[k] == nil {
+				at[k] = &Bucket{Timestamp: sums[i].start.UTC()}
 			}
-			out[n].set(s, agg, &sums[i])
+			at[k].set(s, agg, &sums[i])
 		}
 	}
-	slices.SortFunc(out, func(a, b Bucket) int { return a.Timestamp.Compare(b.Timestamp) })
+	out := make([]Bucket, 0, len(at))
+	for _, k := range slices.Sorted(maps.Keys(at)) {
+		out = append(out, *at[k])
+	}
 	return out, nil
 }
 
@@ -103,7 +91,7 @@ func lookOf(agg string) store.Func {
 
 // set fills in one aggregation.
 func (b *Bucket) set(s *spec, agg string, x *sum) {
-	number := func(v float64) *Number { n := numberOf(s, v); return &n }
+	number := func(v float64) *Number { return new(numberOf(s, v)) }
 	switch agg {
 	case "average":
 		b.Average = number(x.avg)
@@ -114,14 +102,13 @@ func (b *Bucket) set(s *spec, agg string, x *sum) {
 	case "median":
 		b.Median = number(x.quantile(.5))
 	case "count":
-		n := uint64(max(x.total(), 0))
-		b.Count = &n
+		b.Count = new(uint64(max(x.total(), 0)))
 	default:
 		which := strings.TrimSuffix(agg, "-perc")
 		q := map[string]float64{"50": .5, "95": .95, "99": .99}[which]
 		if b.Percentiles == nil {
 			b.Percentiles = map[string]Number{}
 		}
-		b.Percentiles[which] = *number(x.quantile(q))
+		b.Percentiles[which] = numberOf(s, x.quantile(q))
 	}
 }

@@ -15,9 +15,9 @@ type Series struct {
 	LatestTimestamp time.Time `json:"latestTimestamp"` // 0001-01-01T00:00:00Z where there is no point
 }
 
-// SeriesList is the answer about several pods, in the order of the request.
-type SeriesList struct {
-	Items []Series `json:"items"`
+// List is the answer about several pods, in the order of the request.
+type List[T any] struct {
+	Items []T `json:"items"`
 }
 
 // Point is one value. Value is the number without its fraction, at least 0; FloatValue is there when that is not
@@ -49,11 +49,6 @@ type Bucket struct {
 type Aggregate struct {
 	Buckets    []Bucket `json:"buckets"`
 	BucketSize int64    `json:"bucketSize"` // nanoseconds
-}
-
-// AggregateList is the same of several pods.
-type AggregateList struct {
-	Items []Aggregate `json:"items"`
 }
 
 // pointOf writes a value so that clients of either kind can read it.

@@ -33,8 +33,7 @@ func (a *API) Routes() []serve.Route {
 
 // reader is what both APIs are answered from: the live picture with the last minutes, or the history.
 type reader interface {
-	list(ctx context.Context, w what, t target, p params) ([]string, error)
-	metrics(ctx context.Context, t target, p params) ([]string, error)
+	names(ctx context.Context, w what, t target, p params) ([]string, error)
 	series(ctx context.Context, s *spec, t target, p params) ([]point, error)
 }
 
@@ -50,7 +49,7 @@ func (a *API) getHistorical(w http.ResponseWriter, r *http.Request) error {
 	}
 	now := time.Now()
 	pic := newPicture(a.opts.Pictures.Snapshot(now))
-	return a.answer(w, r, historyBase, now, pic, historyReader{a, now})
+	return a.answer(w, r, historyBase, now, pic, a.history())
 }
 
 // answer understands the request and writes the answer of a reader.
@@ -64,41 +63,35 @@ func (a *API) answer(w http.ResponseWriter, r *http.Request, base string, now ti
 	if err != nil {
 		return err
 	}
+	s := a.specs.find(q.metric)
 	switch q.what {
-	case listKeys:
-		return write(w, pic.keys())
-	case listMetrics:
-		names, err := from.metrics(ctx, pic.named(q.target), p)
-		return orWrite(w, names, err)
 	case oneSeries:
-		return a.answerSeries(ctx, w, q, p, pic, from)
+		return each(w, q, pic, func(t target) (Series, error) {
+			if !s.fits(t, p.labels) {
+				return seriesOf(nil), nil
+			}
+			points, err := from.series(ctx, s, t, p)
+			return seriesOf(points), err
+		})
 	case aggregated:
-		return a.answerAggregates(ctx, w, q, p, pic)
+		return a.history().answerAggregates(ctx, w, q, s, p, pic)
 	}
-	names, err := from.list(ctx, q.what, q.target, p)
-	return orWrite(w, names, err)
-}
-
-func orWrite(w http.ResponseWriter, v any, err error) error {
+	names, err := from.names(ctx, q.what, pic.named(q.target), p)
 	if err != nil {
 		return err
 	}
-	return write(w, v)
+	return write(w, names)
 }
 
-func (a *API) answerSeries(ctx context.Context, w http.ResponseWriter, q ask, p params, pic picture, from reader) error {
-	list := SeriesList{Items: make([]Series, 0, len(q.targets))}
-	s := a.specs.find(q.metric)
+// each answers about every target of a request, with a list where it may name several.
+func each[T any](w http.ResponseWriter, q ask, pic picture, of func(target) (T, error)) error {
+	list := List[T]{make([]T, 0, len(q.targets))}
 	for _, t := range q.targets {
-		var points []point
-		t = pic.named(t)
-		if s.fits(t, p.labels) {
-			var err error
-			if points, err = from.series(ctx, s, t, p); err != nil {
-				return err
-			}
+		one, err := of(pic.named(t))
+		if err != nil {
+			return err
 		}
-		list.Items = append(list.Items, seriesOf(points))
+		list.Items = append(list.Items, one)
 	}
 	if q.many {
 		return write(w, list)
@@ -106,9 +99,9 @@ func (a *API) answerSeries(ctx context.Context, w http.ResponseWriter, q ask, p 
 	return write(w, list.Items[0])
 }
 
-// fits says whether a metric can be asked of a target with these labels: all of them, and no others.
+// fits says whether a metric can be asked of a target with these labels: all of them, and no others. A pod that still has an id here is not known.
 func (s *spec) fits(t target, labels map[string]string) bool {
-	if s == nil || !s.has(t.level) || t.podID != "" && t.pod == "" {
+	if s == nil || !s.has(t.level) || t.podID != "" {
 		return false
 	}
 	if s.labelled {
@@ -137,12 +130,14 @@ type liveReader struct {
 	now time.Time
 }
 
-func (l liveReader) list(_ context.Context, w what, t target, _ params) ([]string, error) {
+func (l liveReader) names(_ context.Context, w what, t target, _ params) ([]string, error) {
+	switch w {
+	case listKeys:
+		return l.pic.keys(), nil
+	case listMetrics:
+		return l.pic.metrics(l.api.specs, t), nil
+	}
 	return l.pic.list(w, t), nil
-}
-
-func (l liveReader) metrics(_ context.Context, t target, _ params) ([]string, error) {
-	return l.pic.metrics(l.api.specs, t), nil
 }
 
 func (l liveReader) series(ctx context.Context, s *spec, t target, p params) ([]point, error) {
@@ -174,50 +169,36 @@ func (l liveReader) series(ctx context.Context, s *spec, t target, p params) ([]
 	return out, nil
 }
 
-func (a *API) history() history { return history{a.opts.History, a.opts.Resolution} }
+func (a *API) history() history { return history{a.opts.History, a.opts.Resolution, a.specs} }
 
-// historyReader answers from the history alone.
-type historyReader struct {
-	api *API
-	now time.Time
-}
-
-func (h historyReader) list(ctx context.Context, w what, t target, p params) ([]string, error) {
-	return h.api.history().list(ctx, w, t, h.since(p), p.end)
-}
-
-func (h historyReader) metrics(ctx context.Context, t target, p params) ([]string, error) {
-	if t.podID != "" && t.pod == "" {
+// names are those that were there between start and end, sorted.
+func (h history) names(ctx context.Context, w what, t target, p params) ([]string, error) {
+	start := p.start
+	if start.IsZero() {
+		start = p.end.Add(-listMemory)
+	}
+	switch {
+	case w != listMetrics:
+		return h.list(ctx, w, t, start, p.end)
+	case t.podID != "": // of a pod that is not known
 		return []string{}, nil
 	}
-	return h.api.history().metrics(ctx, h.api.specs, t, h.since(p), p.end)
+	return h.metrics(ctx, t, start, p.end)
 }
 
-// since is where lists begin.
-func (h historyReader) since(p params) time.Time {
-	if p.start.IsZero() {
-		return p.end.Add(-listMemory)
-	}
-	return p.start
-}
-
-func (h historyReader) series(ctx context.Context, s *spec, t target, p params) ([]point, error) {
+func (h history) series(ctx context.Context, s *spec, t target, p params) ([]point, error) {
 	if err := p.needStart(); err != nil {
 		return nil, err
 	}
-	from := h.api.history()
-	g, some := from.grid(p.start, p.end)
+	g, some := h.grid(p.start, p.end)
 	if !some {
 		return nil, nil
 	}
 	how := store.Last
-	if g.step > from.resolution {
+	if g.step > h.resolution && !s.cumulative && !s.since { // an average of a counter says nothing
 		how = store.Avg
 	}
-	if how == store.Avg && (s.cumulative || s.since) {
-		how = store.Last // an average of a counter says nothing
-	}
-	return from.points(ctx, s, t, p.labels["resource_id"], g, how)
+	return h.points(ctx, s, t, p.labels["resource_id"], g, how)
 }
 
 func (p params) needStart() error {

@@ -1,8 +1,8 @@
 package heapster
 
 import (
-	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -22,6 +22,7 @@ const (
 type history struct {
 	from       History
 	resolution time.Duration
+	specs      specs
 }
 
 // span is a stretch of time and the grid on it: points at end, end-step, ... down to start.
@@ -184,10 +185,9 @@ func (h history) run(ctx context.Context, q store.Query, join metric.Join) ([]po
 		}
 	}
 	out := make([]point, 0, len(sums))
-	for t, v := range sums {
-		out = append(out, point{time.UnixMilli(t).UTC(), v})
+	for _, t := range slices.Sorted(maps.Keys(sums)) {
+		out = append(out, point{time.UnixMilli(t).UTC(), sums[t]})
 	}
-	slices.SortFunc(out, func(a, b point) int { return a.t.Compare(b.t) })
 	return out, nil
 }
 
@@ -201,7 +201,7 @@ func (h history) ask(ctx context.Context, q store.Query) ([]store.Series, error)
 	return series, nil
 }
 
-// list returns the names that were there between start and end, sorted.
+// list returns the names of things that were there between start and end, sorted.
 func (h history) list(ctx context.Context, w what, t target, start, end time.Time) ([]string, error) {
 	q := h.query(&spec{}, metric.CPUUsage, t, "")
 	q.Start, q.End, q.Func, q.Join = start, end, store.Last, store.Max
@@ -233,15 +233,15 @@ func (h history) list(ctx context.Context, w what, t target, start, end time.Tim
 }
 
 // metrics returns the names of the metrics of which a target had values between start and end.
-func (h history) metrics(ctx context.Context, all specs, t target, start, end time.Time) ([]string, error) {
+func (h history) metrics(ctx context.Context, t target, start, end time.Time) ([]string, error) {
 	type source struct {
 		row    metric.ID
 		ofPods bool
 	}
 	known := map[source]bool{}
 	out := []string{}
-	for i := range all {
-		s := &all[i]
+	for i := range h.specs {
+		s := &h.specs[i]
 		if !s.has(t.level) {
 			continue
 		}
@@ -263,6 +263,5 @@ func (h history) metrics(ctx context.Context, all specs, t target, start, end ti
 			out = append(out, s.name)
 		}
 	}
-	slices.SortFunc(out, cmp.Compare)
 	return out, nil
 }
