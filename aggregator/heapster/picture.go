@@ -48,10 +48,9 @@ func podID(e *metric.Entity) string {
 
 // picture is a snapshot, seen as Heapster would: what has ended, or is on a machine that nothing is heard of, is not in its newest batch.
 type picture struct {
-	time       time.Time
+	time       time.Time // zero where there is no snapshot
 	nodes      []*live.Item
 	containers []*live.Item
-	known      bool // there is a snapshot
 }
 
 func newPicture(s *live.Snapshot) picture {
@@ -59,7 +58,7 @@ func newPicture(s *live.Snapshot) picture {
 		return picture{}
 	}
 	over := func(it *live.Item) bool { return it.Ended || it.Silent() }
-	return picture{s.Time, slices.DeleteFunc(slices.Clone(s.Nodes), over), slices.DeleteFunc(slices.Clone(s.Containers), over), true}
+	return picture{s.Time, slices.DeleteFunc(slices.Clone(s.Nodes), over), slices.DeleteFunc(slices.Clone(s.Containers), over)}
 }
 
 // scope is a target with the items whose values make its own: its containers, or the node itself.
@@ -72,34 +71,22 @@ type scope struct {
 func (p picture) scope(t target) scope {
 	s := scope{target: t, items: p.members(t)}
 	if t.level == node {
-		s.pods = p.pods(t.node)
+		s.pods = which(p.containers, func(e *metric.Entity) bool { return e.Node == t.node && !system(e) })
 	}
 	return s
 }
 
 func (p picture) members(t target) []*live.Item {
-	var out []*live.Item
 	if t.level == node {
-		for _, it := range p.nodes {
-			if it.Entity.Node == t.node {
-				out = append(out, it)
-			}
-		}
-		return out
+		return which(p.nodes, func(e *metric.Entity) bool { return e.Node == t.node })
 	}
-	for _, it := range p.containers {
-		if t.holds(it.Entity) {
-			out = append(out, it)
-		}
-	}
-	return out
+	return which(p.containers, t.holds)
 }
 
-// pods returns the containers of a node's pods.
-func (p picture) pods(nodeName string) []*live.Item {
+func which(items []*live.Item, is func(*metric.Entity) bool) []*live.Item {
 	var out []*live.Item
-	for _, it := range p.containers {
-		if it.Entity.Node == nodeName && !system(it.Entity) {
+	for _, it := range items {
+		if is(it.Entity) {
 			out = append(out, it)
 		}
 	}
@@ -168,7 +155,7 @@ func listed(w what, t target, e *metric.Entity) (string, bool) {
 // keys returns the keys of everything there is, in Heapster's form.
 func (p picture) keys() []string {
 	out := []string{}
-	if !p.known {
+	if p.time.IsZero() {
 		return out
 	}
 	out = append(out, "cluster")
@@ -289,8 +276,11 @@ func (p picture) uptime(s *spec, items []*live.Item) map[string]point {
 
 // virtualInterfaces are those of a machine whose traffic passes a real interface too, or never leaves the machine. It
 // is an RE2 expression for the history; inner says the same of one name. In a container only its loopback is such.
-const virtualInterfaces = `lo|.*\..*|(veth|docker|br-|cni|flannel|cali|virbr|vnet|vmnet|podman|lxc|nerdctl|kube-|` +
-	`dummy|ifb|bond|team|tun|tap|wg|vxlan|gre|sit|ip6tnl).*`
+const (
+	virtualInterfaces = `lo|.*\..*|(` + virtualPrefixes + `).*`
+	virtualPrefixes   = "veth|docker|br-|cni|flannel|cali|virbr|vnet|vmnet|podman|lxc|nerdctl|kube-|" +
+		"dummy|ifb|bond|team|tun|tap|wg|vxlan|gre|sit|ip6tnl"
+)
 
 // inner says whether an interface of a machine or of a container is not counted.
 func inner(iface string, l level) bool {
@@ -300,10 +290,7 @@ func inner(iface string, l level) bool {
 	if strings.Contains(iface, ".") {
 		return true
 	}
-	for _, p := range [...]string{
-		"veth", "docker", "br-", "cni", "flannel", "cali", "virbr", "vnet", "vmnet", "podman", "lxc", "nerdctl", "kube-",
-		"dummy", "ifb", "bond", "team", "tun", "tap", "wg", "vxlan", "gre", "sit", "ip6tnl",
-	} {
+	for p := range strings.SplitSeq(virtualPrefixes, "|") {
 		if strings.HasPrefix(iface, p) {
 			return true
 		}
