@@ -45,7 +45,7 @@ func (a *API) getModel(w http.ResponseWriter, r *http.Request) error {
 
 func (a *API) getHistorical(w http.ResponseWriter, r *http.Request) error {
 	if a.opts.History == nil {
-		return notFound("there is no history: Plimsoll runs without a store")
+		return serve.Errorf(http.StatusNotFound, "there is no history: Plimsoll runs without a store")
 	}
 	now := time.Now()
 	pic := newPicture(a.opts.Pictures.Snapshot(now))

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"plimsoll.dev/plimsoll/internal/serve"
 )
 
 // maxBuckets is how many buckets an answer may have.
@@ -38,6 +40,10 @@ func readParams(r *http.Request, now time.Time) (params, error) {
 	}
 	p.bucket, err = parseBucket(q.Get("bucket"))
 	return p, err
+}
+
+func badRequest(format string, args ...any) error {
+	return serve.Errorf(http.StatusBadRequest, format, args...)
 }
 
 func moment(name, s string, def time.Time) (time.Time, error) {

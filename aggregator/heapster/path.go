@@ -1,9 +1,13 @@
 package heapster
 
 import (
+	"cmp"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+
+	"plimsoll.dev/plimsoll/internal/serve"
 )
 
 // level is Heapster's kind of a thing.
@@ -56,21 +60,11 @@ const maxTargets = 500
 // aggregations are the words that metrics-aggregated allows.
 var aggregations = [...]string{"average", "max", "min", "median", "count", "50-perc", "95-perc", "99-perc"}
 
-// aliases are the old names that are still accepted.
+// alias gives today's name of a metric for an old one that is still accepted.
 func alias(name string) string {
-	switch name {
-	case "cpu-usage":
-		return "cpu/usage_rate"
-	case "cpu-limit":
-		return "cpu/limit"
-	case "memory-limit":
-		return "memory/limit"
-	case "memory-usage":
-		return "memory/usage"
-	case "memory-working":
-		return "memory/working_set"
-	}
-	return name
+	today := map[string]string{"cpu-usage": "cpu/usage_rate", "cpu-limit": "cpu/limit",
+		"memory-limit": "memory/limit", "memory-usage": "memory/usage", "memory-working": "memory/working_set"}
+	return cmp.Or(today[name], name)
 }
 
 // parse reads the escaped path below the API's root: "nodes/n1/metrics/cpu/usage_rate". A slash at the end counts
@@ -85,7 +79,7 @@ func parse(escaped string, historical bool) (ask, error) {
 				return ask{}, badRequest("cannot read %q in the path: %v", part, err)
 			}
 			if s == "" {
-				return ask{}, notFound("there is nothing at %q: a name in it is empty", escaped)
+				return ask{}, serve.Errorf(http.StatusNotFound, "there is nothing at %q: a name in it is empty", escaped)
 			}
 			p.parts = append(p.parts, s)
 		}
@@ -95,7 +89,7 @@ func parse(escaped string, historical bool) (ask, error) {
 		return ask{}, err
 	}
 	if a == nil {
-		return ask{}, notFound("there is nothing at %q in this API", escaped)
+		return ask{}, serve.Errorf(http.StatusNotFound, "there is nothing at %q in this API", escaped)
 	}
 	if !a.many {
 		a.targets = []target{a.target}
@@ -125,12 +119,16 @@ func (p *parser) root() (*ask, error) {
 	switch word := p.next(); {
 	case word == "debug" && len(p.parts) == 1 && p.parts[0] == "allkeys" && !p.historical:
 		return &ask{what: listKeys}, nil
+	case word == "nodes" && p.end():
+		return &ask{what: listNodes}, nil
 	case word == "nodes":
-		return p.nodes()
+		return p.inside(target{level: node, node: p.next()}, "freecontainers", listFree, sysContainer)
+	case word == "namespaces" && p.end():
+		return &ask{what: listNamespaces}, nil
 	case word == "namespaces":
 		return p.namespaces()
 	case word == "pod-id" && p.historical && !p.end():
-		return p.inPod(target{level: pod, podID: p.next()}, false)
+		return p.inside(target{level: pod, podID: p.next()}, "containers", listContainers, podContainer)
 	case word == "pod-id-list" && p.historical && !p.end():
 		return p.several(p.next(), func(id string) target { return target{level: pod, podID: id} })
 	default:
@@ -138,26 +136,7 @@ func (p *parser) root() (*ask, error) {
 	}
 }
 
-func (p *parser) nodes() (*ask, error) {
-	if p.end() {
-		return &ask{what: listNodes}, nil
-	}
-	t := target{level: node, node: p.next()}
-	word := p.next()
-	if word != "freecontainers" {
-		return p.metrics(word, t)
-	}
-	if p.end() {
-		return &ask{what: listFree, target: t}, nil
-	}
-	t.level, t.container = sysContainer, p.next()
-	return p.metrics(p.next(), t)
-}
-
 func (p *parser) namespaces() (*ask, error) {
-	if p.end() {
-		return &ask{what: listNamespaces}, nil
-	}
 	t := target{level: namespace, namespace: p.next()}
 	switch word := p.next(); word {
 	case "pods":
@@ -165,7 +144,7 @@ func (p *parser) namespaces() (*ask, error) {
 			return &ask{what: listPods, target: t}, nil
 		}
 		t.level, t.pod = pod, p.next()
-		return p.inPod(t, true)
+		return p.inside(t, "containers", listContainers, podContainer)
 	case "pod-list":
 		return p.several(p.next(), func(name string) target {
 			return target{level: pod, namespace: t.namespace, pod: name}
@@ -175,19 +154,18 @@ func (p *parser) namespaces() (*ask, error) {
 	}
 }
 
-// inPod reads what may follow a pod. A pod given by its id has no list of containers.
-func (p *parser) inPod(t target, list bool) (*ask, error) {
-	word := p.next()
-	if word != "containers" {
+// inside reads what may follow a node or a pod: its metrics, or what it calls its containers, whose list and level are given. A
+// pod given by its id has no list.
+func (p *parser) inside(t target, called string, list what, within level) (*ask, error) {
+	switch word := p.next(); {
+	case word != called:
 		return p.metrics(word, t)
+	case p.end() && t.podID != "":
+		return nil, nil
+	case p.end():
+		return &ask{what: list, target: t}, nil
 	}
-	if p.end() {
-		if !list {
-			return nil, nil
-		}
-		return &ask{what: listContainers, target: t}, nil
-	}
-	t.level, t.container = podContainer, p.next()
+	t.level, t.container = within, p.next()
 	return p.metrics(p.next(), t)
 }
 
