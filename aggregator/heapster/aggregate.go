@@ -44,9 +44,6 @@ func buckets(points []point, start time.Time, width time.Duration) []sum {
 
 // quantile is linear between the two nearest ranks, as PromQL's.
 func (s *sum) quantile(q float64) float64 {
-	if len(s.values) == 0 {
-		return math.NaN()
-	}
 	rank := q * float64(len(s.values)-1)
 	low := int(math.Floor(rank))
 	high := min(low+1, len(s.values)-1)

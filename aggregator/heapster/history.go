@@ -55,20 +55,18 @@ func (h history) query(s *spec, row metric.ID, t target, device string) store.Qu
 		q.Matchers = append(q.Matchers, store.Matcher{Name: name, Op: op, Value: value})
 	}
 	own := !s.ofPods || row != s.row // the machine's own value
+	container := "container"
 	switch {
 	case t.level == node && own:
 		q.Level = metric.Node
 	case t.level == sysContainer:
 		add("workload_kind", store.Regexp, systemKinds)
+		container = "pod" // which has its name, see freeName
 	default:
 		add("workload_kind", store.NotRegexp, systemKinds)
 	}
-	for _, m := range [...]struct{ name, value string }{{"node", t.node}, {"namespace", t.namespace}, {"pod", t.pod}, {"container", t.container}} {
-		switch {
-		case m.value == "":
-		case m.name == "container" && t.level == sysContainer:
-			add("pod", store.Equal, m.value)
-		default:
+	for _, m := range [...]struct{ name, value string }{{"node", t.node}, {"namespace", t.namespace}, {"pod", t.pod}, {container, t.container}} {
+		if m.value != "" {
 			add(m.name, store.Equal, m.value)
 		}
 	}

@@ -1,6 +1,7 @@
 package heapster
 
 import (
+	"cmp"
 	"path"
 	"slices"
 	"strings"
@@ -23,12 +24,7 @@ const systemKinds = "Unit|Cgroup"
 func system(e *metric.Entity) bool { return e.WorkloadKind == "Unit" || e.WorkloadKind == "Cgroup" }
 
 // freeName is the name of a system container: its unit, or its path without the leading slash. Its pod has it.
-func freeName(e *metric.Entity) string {
-	if e.Pod != "" {
-		return e.Pod
-	}
-	return e.Container
-}
+func freeName(e *metric.Entity) string { return cmp.Or(e.Pod, e.Container) }
 
 // podID is what stands for a pod's UID: the UID in Kubernetes, else the runtime's id of its container, else
 // namespace.pod.
