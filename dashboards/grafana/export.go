@@ -64,7 +64,7 @@ func Export(o ExportOptions) ([]string, error) {
 	if _, err := os.Stat(filepath.Join(dir, example)); err == nil {
 		return written, nil
 	}
-	return written, put(example, []byte(datasource(o.Source)))
+	return written, put(example, []byte(o.Source.of(promDatasource, influxDatasource)))
 }
 
 // write replaces a file at once.
@@ -112,14 +112,7 @@ func yamlString(s string) string {
 	return "'" + strings.NewReplacer("'", "''", "$", "$$").Replace(s) + "'"
 }
 
-// datasource is an example of the source for Grafana's provisioning/datasources folder.
-func datasource(s Source) string {
-	if s == Influx {
-		return influxDatasource
-	}
-	return promDatasource
-}
-
+// Examples of the sources for Grafana's provisioning/datasources folder.
 const promDatasource = `# Plimsoll's history as a Prometheus source, written by 'plimsoll dashboards export'. Fill in the address, and put this file
 # into Grafana's provisioning/datasources folder. The boards find any Prometheus source that has the series.
 apiVersion: 1
