@@ -81,14 +81,17 @@ func (b Board) UID(s Source) string { return s.uid(b.Name) }
 func (b Board) narrowed(q Query) Query {
 	ms := slices.Clone(q.Matchers)
 	for _, l := range labels(q.Level) {
-		for _, v := range b.Vars {
-			if v.Label == l {
-				ms = append(ms, store.Matcher{Name: l, Op: store.Regexp, Value: "$" + l})
-			}
+		if b.chooses(l) {
+			ms = append(ms, store.Matcher{Name: l, Op: store.Regexp, Value: "$" + l})
 		}
 	}
 	q.Matchers = ms
 	return q
+}
+
+// chooses says whether the board has a variable for a label.
+func (b Board) chooses(label string) bool {
+	return slices.ContainsFunc(b.Vars, func(v Var) bool { return v.Label == label })
 }
 
 // check says what in a board cannot be drawn.

@@ -108,7 +108,7 @@ func linked(b Board, s Source, p Panel) object {
 		switch {
 		case slices.Contains(by, v.Label):
 			args = append(args, "var-"+v.Label+"=${__data.fields."+v.Label+":percentencode}")
-		case slices.ContainsFunc(b.Vars, func(x Var) bool { return x.Label == v.Label }):
+		case b.chooses(v.Label):
 			args = append(args, "${"+v.Label+":queryparam}")
 		}
 	}

@@ -25,16 +25,11 @@ func influxQL(q Query, now bool, column string) string {
 			when = "time > ${__to}ms - " + nowWindow + " AND time <= ${__to}ms"
 		}
 	}
-	each := influxFunc(q, metric.Get(q.Row)) + ` AS "v"`
-	join := influxJoin(q.Join)
+	each := influxFunc(q) + ` AS "v"`
+	join := influxName(q.Join)
 	whole := join + `("v")`
 	if q.Over != nil {
-		d := q
-		d.Func = store.Last
-		if metric.Get(*q.Over).Kind == metric.Counter {
-			d.Func = store.Rate
-		}
-		each += ", " + influxFunc(d, metric.Get(*q.Over)) + ` AS "w"`
+		each += ", " + influxFunc(q.below()) + ` AS "w"`
 		whole += " / " + join + `("w")`
 	}
 	if column != "" {
@@ -52,7 +47,8 @@ func influxQL(q Query, now bool, column string) string {
 }
 
 // influxFunc renders the function over time of one series.
-func influxFunc(q Query, row *metric.Row) string {
+func influxFunc(q Query) string {
+	row := metric.Get(q.Row)
 	field := quoteIdent(row.Field)
 	switch q.Func {
 	case store.Rate:
@@ -63,15 +59,13 @@ func influxFunc(q Query, row *metric.Row) string {
 			return "non_negative_derivative(last(" + field + "), 1s)"
 		}
 		return "mean(" + quoteIdent(row.Rate) + ")"
-	case store.Avg:
-		return "mean(" + field + ")"
 	case store.Quantile:
 		return "percentile(" + field + ", " + strconv.FormatFloat(q.Q*100, 'g', -1, 64) + ")"
 	}
-	return string(q.Func) + "(" + field + ")"
+	return influxName(q.Func) + "(" + field + ")"
 }
 
-func influxJoin(f store.Func) string {
+func influxName(f store.Func) string {
 	if f == store.Avg {
 		return "mean"
 	}

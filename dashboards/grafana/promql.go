@@ -4,7 +4,6 @@ import (
 	"strings"
 
 	"plimsoll.dev/plimsoll/internal/metric"
-	"plimsoll.dev/plimsoll/internal/store"
 	"plimsoll.dev/plimsoll/internal/store/promql"
 )
 
@@ -18,15 +17,9 @@ func promQL(q Query, now bool) string {
 	case now:
 		window = nowWindow
 	}
-	expr := promJoin(q, promFunc(q, metric.Get(q.Row), window))
+	expr := promJoin(q, window)
 	if q.Over != nil {
-		row := metric.Get(*q.Over)
-		d := q
-		d.Func = store.Last
-		if row.Kind == metric.Counter {
-			d.Func = store.Rate
-		}
-		expr += " / " + promJoin(q, promFunc(d, row, window))
+		expr += " / " + promJoin(q.below(), window)
 	}
 	return expr
 }
@@ -35,17 +28,14 @@ func promQL(q Query, now bool) string {
 // has a window, the newest value too: how far a bare selector looks back differs from engine to engine, from 30 s to 5 minutes.
 const nowWindow = "1m"
 
-func promJoin(q Query, expr string) string {
+func promJoin(q Query, window string) string {
+	of := promql.Selector(metric.Get(q.Row), q.Level, q.Matchers) + "[" + window + "]"
+	expr := "increase(" + of + ")"
+	if !q.Total {
+		expr = promql.OverTime(q.Func, q.Q, of)
+	}
 	if len(q.By) == 0 {
 		return string(q.Join) + "(" + expr + ")"
 	}
 	return string(q.Join) + " by (" + strings.Join(q.By, ", ") + ") (" + expr + ")"
-}
-
-func promFunc(q Query, row *metric.Row, window string) string {
-	of := promql.Selector(row, q.Level, q.Matchers) + "[" + window + "]"
-	if q.Total {
-		return "increase(" + of + ")"
-	}
-	return promql.OverTime(q.Func, q.Q, of)
 }

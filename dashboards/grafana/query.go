@@ -26,11 +26,8 @@ func of(id metric.ID, level metric.Level, f store.Func, by []string) Query {
 		by = []string{}
 	}
 	q := Query{Query: store.Query{Row: id, Level: level, Func: f, By: by, Join: store.JoinOf(id)}}
-	for _, l := range by {
-		if q.Name != "" {
-			q.Name += " / "
-		}
-		q.Name += "{{" + l + "}}"
+	if len(by) > 0 {
+		q.Name = "{{" + strings.Join(by, "}} / {{") + "}}"
 	}
 	return q
 }
@@ -54,6 +51,15 @@ func total(id metric.ID, level metric.Level, by ...string) Query {
 // over divides by another row.
 func (q Query) over(id metric.ID) Query {
 	q.Over = &id
+	return q
+}
+
+// below is what a query is divided by.
+func (q Query) below() Query {
+	q.Row, q.Func = *q.Over, store.Last
+	if metric.Get(q.Row).Kind == metric.Counter {
+		q.Func = store.Rate
+	}
 	return q
 }
 
@@ -151,11 +157,6 @@ func (q Query) axis() string {
 // help describes the rows that a panel's queries show, each once, from the catalogue.
 func help(qs []Query) string {
 	var lines []string
-	add := func(line string) {
-		if !slices.Contains(lines, line) {
-			lines = append(lines, line)
-		}
-	}
 	for _, q := range qs {
 		row := metric.Get(q.Row)
 		how := ""
@@ -168,7 +169,10 @@ func help(qs []Query) string {
 		if q.Over != nil {
 			how += ", as a share of: " + metric.Get(*q.Over).Help
 		}
-		add("- " + row.Help + how + " (`" + row.At(q.Level) + "`)")
+		line := "- " + row.Help + how + " (`" + row.At(q.Level) + "`)"
+		if !slices.Contains(lines, line) {
+			lines = append(lines, line)
+		}
 	}
 	return strings.Join(lines, "\n")
 }
