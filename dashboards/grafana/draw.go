@@ -1,6 +1,10 @@
 package grafana
 
-import "github.com/grafana-tools/sdk"
+import (
+	"cmp"
+
+	"github.com/grafana-tools/sdk"
+)
 
 // draw lays a board out.
 func draw(b Board, s Source) *layer {
@@ -8,9 +12,7 @@ func draw(b Board, s Source) *layer {
 	l.board = sdk.Board{UID: b.UID(s), Title: s.title(b.Title), Tags: []string{"plimsoll", s.tag()}, Timezone: "browser", Editable: true,
 		GraphTooltip: 1, Refresh: &sdk.BoolString{Value: "10s"}, SchemaVersion: schemaVersion, Time: sdk.Time{From: "now-1h", To: "now"},
 		Timepicker: sdk.Timepicker{RefreshIntervals: []string{"10s", "30s", "1m", "5m", "15m", "1h"}}}
-	yes := true
-	no := false
-	l.board.Links = []sdk.Link{{Title: "Plimsoll", Type: "dashboards", Tags: []string{s.tag()}, IncludeVars: true, KeepTime: &yes, AsDropdown: &no}}
+	l.board.Links = []sdk.Link{{Title: "Plimsoll", Type: "dashboards", Tags: []string{s.tag()}, IncludeVars: true, KeepTime: new(true), AsDropdown: new(false)}}
 	l.extra = object{"description": b.About, "templating": object{"list": variables(b, s)}, "annotations": object{"list": annotations(b, s)}}
 	y := 0
 	for _, r := range b.Rows {
@@ -24,10 +26,7 @@ func (l *layer) row(b Board, s Source, r Row, y int) int {
 	head := &sdk.Panel{CommonPanel: sdk.CommonPanel{OfType: sdk.RowType, Type: "row", ID: l.next(), Title: r.Title}, RowPanel: &sdk.RowPanel{Collapsed: r.Folded, Panels: []sdk.Panel{}}}
 	place(&head.CommonPanel, 0, y, 24, 1)
 	l.board.Panels = append(l.board.Panels, head)
-	height := r.Height
-	if height == 0 {
-		height = 8
-	}
+	height := cmp.Or(r.Height, 8)
 	x := 0
 	for i, w := range widths(r.Panels) {
 		id := l.next()

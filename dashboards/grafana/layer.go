@@ -21,17 +21,6 @@ type layer struct {
 	panels map[uint]object // of panels, by ID; "targets" holds one object for each target
 }
 
-// The SDK writes what Grafana read in 2016 too; only these keys pass.
-func boardKeys() []string {
-	return []string{"annotations", "description", "editable", "graphTooltip", "links", "panels", "refresh", "schemaVersion", "tags",
-		"templating", "time", "timepicker", "timezone", "title", "uid"}
-}
-
-func panelKeys() []string {
-	return []string{"collapsed", "datasource", "description", "fieldConfig", "gridPos", "id", "interval", "options", "panels", "targets",
-		"title", "transformations", "type"}
-}
-
 // JSON writes the board for a source, for Grafana 11 and later. The same board is always the same bytes.
 func (b Board) JSON(s Source) ([]byte, error) {
 	if _, err := ParseSource(string(s)); err != nil {
@@ -40,15 +29,15 @@ func (b Board) JSON(s Source) ([]byte, error) {
 	if err := b.check(); err != nil {
 		return nil, err
 	}
-	o, err := draw(b, s).object()
-	if err != nil {
-		return nil, fmt.Errorf("cannot write board %q: %w", b.Name, err)
-	}
 	var out bytes.Buffer
 	e := json.NewEncoder(&out)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	if err := e.Encode(o); err != nil {
+	o, err := draw(b, s).object()
+	if err == nil {
+		err = e.Encode(o)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("cannot write board %q: %w", b.Name, err)
 	}
 	return out.Bytes(), nil
@@ -64,7 +53,8 @@ func (l *layer) object() (object, error) {
 	if err := json.Unmarshal(raw, &all); err != nil {
 		return nil, err
 	}
-	all = keep(all, boardKeys())
+	all = keep(all, "annotations", "description", "editable", "graphTooltip", "links", "panels", "refresh", "schemaVersion", "tags",
+		"templating", "time", "timepicker", "timezone", "title", "uid")
 	all["panels"] = l.put(all["panels"])
 	merge(all, l.extra)
 	return all, nil
@@ -76,7 +66,8 @@ func (l *layer) put(panels any) []any {
 	out := make([]any, 0, len(list))
 	for _, p := range list {
 		m, _ := p.(map[string]any)
-		panel := keep(m, panelKeys())
+		panel := keep(m, "collapsed", "datasource", "description", "fieldConfig", "gridPos", "id", "interval", "options", "panels", "targets",
+			"title", "transformations", "type")
 		if panel["type"] == "row" {
 			panel["panels"] = l.put(panel["panels"])
 		}
@@ -87,7 +78,8 @@ func (l *layer) put(panels any) []any {
 	return out
 }
 
-func keep(o object, keys []string) object {
+// keep leaves out all but some keys: the SDK writes what Grafana read in 2016 too.
+func keep(o object, keys ...string) object {
 	out := object{}
 	for _, k := range keys {
 		if v, ok := o[k]; ok && v != nil {

@@ -11,7 +11,6 @@ import (
 // panel draws one panel: the SDK's part, and what goes over it.
 func panel(b Board, s Source, p Panel) (*sdk.Panel, object) {
 	var out *sdk.Panel
-	extra := object{}
 	switch p.Draw {
 	case Text:
 		out = sdk.NewText(p.Title)
@@ -31,10 +30,7 @@ func panel(b Board, s Source, p Panel) (*sdk.Panel, object) {
 	}
 	about := strings.TrimSpace(p.Note + "\n\n" + help(p.queries()))
 	out.Description, out.Datasource = &about, source(s)
-	extra["interval"] = s.interval()
-	extra["targets"] = targets(b, s, p, out)
-	extra["options"] = options(p)
-	extra["fieldConfig"] = fields(b, s, p)
+	extra := object{"interval": s.interval(), "targets": targets(b, s, p, out), "options": options(p), "fieldConfig": fields(b, s, p)}
 	if p.Draw == Table {
 		extra["transformations"] = transformations(s, p)
 	}
