@@ -95,7 +95,7 @@ var errGone = errors.New("API is not there")
 
 // boardAPI is one of Grafana's two ways to keep boards.
 type boardAPI interface {
-	// get returns the board with what save needs to replace just that version; nil if there is none.
+	// get returns the board with what save needs to replace just that version.
 	get(ctx context.Context, uid string) (spec map[string]any, version any, err error)
 	save(ctx context.Context, uid string, spec map[string]any, version any) error
 }
@@ -107,7 +107,7 @@ func pushOne(ctx context.Context, api boardAPI, raw []byte) (Result, error) {
 	}
 	r := Result{UID: want["uid"].(string), Title: want["title"].(string), Done: "created"}
 	have, version, err := api.get(ctx, r.UID)
-	if err != nil {
+	if err != nil && !notFound(err) { // no such board, or no such API, which save finds out
 		return r, err
 	}
 	if have != nil {

@@ -23,12 +23,7 @@ func (c *classic) get(ctx context.Context, uid string) (map[string]any, any, err
 			FolderUID   string
 		}
 	}
-	err := c.do(ctx, http.MethodGet, "/api/dashboards/uid/"+uid, nil, &answer)
-	var s *statusError
-	if errors.As(err, &s) && s.code == http.StatusNotFound {
-		return nil, nil, nil // or /api is gone, which save finds out
-	}
-	if err != nil {
+	if err := c.do(ctx, http.MethodGet, "/api/dashboards/uid/"+uid, nil, &answer); err != nil {
 		return nil, nil, err
 	}
 	if answer.Meta.Provisioned {
@@ -55,8 +50,7 @@ func (c *classic) save(ctx context.Context, _ string, spec map[string]any, versi
 		body["folderUid"] = folder
 	}
 	err := c.do(ctx, http.MethodPost, "/api/dashboards/db", body, nil)
-	var s *statusError
-	if errors.As(err, &s) && (s.code == http.StatusNotFound && !strings.Contains(strings.ToLower(s.message), "folder") || s.code == http.StatusGone) {
+	if s, ok := errors.AsType[*statusError](err); ok && (s.code == http.StatusNotFound && !strings.Contains(strings.ToLower(s.message), "folder") || s.code == http.StatusGone) {
 		return errGone
 	}
 	return err
@@ -72,29 +66,21 @@ const group = "dashboard.grafana.app"
 
 // newKinds asks which versions of the API there are and takes the newest that holds boards of the classic form.
 func newKinds(ctx context.Context, c *conn) (*kinds, error) {
-	var answer struct {
-		Versions []struct{ Version string }
-	}
+	type version struct{ Version string }
+	var answer struct{ Versions []version }
 	err := c.do(ctx, http.MethodGet, "/apis/"+group, nil, &answer)
-	var s *statusError
-	if errors.As(err, &s) && s.code == http.StatusNotFound {
+	if notFound(err) {
 		return nil, fmt.Errorf("%w: neither /api/dashboards nor /apis/%s is known (is the address right, with the path that Grafana is served under?)", ErrNotGrafana, group)
 	}
 	if err != nil {
 		return nil, err
 	}
-	best := ""
-	for _, want := range []string{"v1", "v1beta1", "v0alpha1"} {
-		for _, v := range answer.Versions {
-			if v.Version == want {
-				best = cmp.Or(best, want)
-			}
+	for _, newest := range []string{"v1", "v1beta1", "v0alpha1"} {
+		if slices.Contains(answer.Versions, version{newest}) {
+			return &kinds{c, newest}, nil
 		}
 	}
-	if best == "" {
-		return nil, fmt.Errorf("%w: its /apis/%s has the versions %v, none of which takes boards of the classic form", ErrNotGrafana, group, answer.Versions)
-	}
-	return &kinds{c, best}, nil
+	return nil, fmt.Errorf("%w: its /apis/%s has the versions %v, none of which takes boards of the classic form", ErrNotGrafana, group, answer.Versions)
 }
 
 // kind is a board as a resource.
@@ -117,12 +103,7 @@ func (k *kinds) path() string {
 
 func (k *kinds) get(ctx context.Context, uid string) (map[string]any, any, error) {
 	var answer kind
-	err := k.do(ctx, http.MethodGet, k.path()+"/"+uid, nil, &answer)
-	var s *statusError
-	if errors.As(err, &s) && s.code == http.StatusNotFound {
-		return nil, nil, nil
-	}
-	if err != nil {
+	if err := k.do(ctx, http.MethodGet, k.path()+"/"+uid, nil, &answer); err != nil {
 		return nil, nil, err
 	}
 	if by := answer.Metadata.Annotations["grafana.app/managedBy"]; by != "" {
@@ -143,9 +124,4 @@ func (k *kinds) save(ctx context.Context, uid string, spec map[string]any, versi
 		return k.do(ctx, http.MethodPut, k.path()+"/"+uid, body, nil)
 	}
 	return k.do(ctx, http.MethodPost, k.path(), body, nil)
-}
-
-// conflicts are the answers that mean that someone else was there.
-func conflicts(code int) bool {
-	return slices.Contains([]int{http.StatusConflict, http.StatusPreconditionFailed}, code)
 }

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -35,7 +36,8 @@ func newConn(o PushOptions) *conn {
 type statusError struct {
 	code    int
 	message string
-	kind    error // one of the package's errors, or nil
+	hint    string // what a person can do
+	kind    error  // one of the package's errors, or nil
 }
 
 func (e *statusError) Error() string {
@@ -43,15 +45,7 @@ func (e *statusError) Error() string {
 	if e.message != "" {
 		text += ": " + e.message
 	}
-	switch {
-	case e.code == http.StatusUnauthorized:
-		text += " (is the token right, and not expired? It is a service account's, or user:password)"
-	case e.code == http.StatusForbidden:
-		text += " (the service account needs the role Editor)"
-	case conflicts(e.code):
-		text += " (someone else changed it at the same moment, or the name is taken; push again)"
-	}
-	return text
+	return text + e.hint
 }
 
 // Unwrap gives the package's error, for errors.Is.
@@ -106,12 +100,20 @@ func failure(resp *http.Response, raw []byte) error {
 		e.message = said.Message
 	}
 	switch {
-	case resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden:
-		e.kind = ErrRefused
-	case conflicts(resp.StatusCode):
-		e.kind = ErrConflict
-	case resp.StatusCode/100 == 3:
+	case e.code == http.StatusUnauthorized:
+		e.kind, e.hint = ErrRefused, " (is the token right, and not expired? It is a service account's, or user:password)"
+	case e.code == http.StatusForbidden:
+		e.kind, e.hint = ErrRefused, " (the service account needs the role Editor)"
+	case e.code == http.StatusConflict || e.code == http.StatusPreconditionFailed:
+		e.kind, e.hint = ErrConflict, " (someone else changed it at the same moment, or the name is taken; push again)"
+	case e.code/100 == 3:
 		e.kind, e.message = ErrNotGrafana, fmt.Sprintf("go to %q", resp.Header.Get("Location"))
 	}
 	return e
+}
+
+// notFound says whether an error is the answer that there is no such thing.
+func notFound(err error) bool {
+	s, ok := errors.AsType[*statusError](err)
+	return ok && s.code == http.StatusNotFound
 }
