@@ -153,4 +153,4 @@ func (p Panel) check() error {
 	return nil
 }
 
-func (p Panel) queries() []Query { return append(slices.Clone(p.Show), p.Limits...) }
+func (p Panel) queries() []Query { return slices.Concat(p.Show, p.Limits) }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,8 +45,8 @@ func (d *Day) Asks(b grafana.Board, s grafana.Source, v View) ([]Ask, error) {
 				return nil, fmt.Errorf("board %q has more targets than queries", b.Name)
 			}
 			q := queries[len(out)]
-			if q.panel.Title != p.Title {
-				return nil, fmt.Errorf("board %q: panel %q stands where %q should", b.Name, p.Title, q.panel.Title)
+			if q.title != p.Title {
+				return nil, fmt.Errorf("board %q: panel %q stands where %q should", b.Name, p.Title, q.title)
 			}
 			out = append(out, Ask{Panel: b.Name + ": " + p.Title + " " + t.RefID, Text: d.put(t.Expr+t.Query, s, v), Now: q.now,
 				From: d.End.Add(-v.Range), To: d.End, Step: v.Step, By: q.By, Want: d.want(q.Query, v.Chosen.of(b), v.Range)})
@@ -57,10 +58,10 @@ func (d *Day) Asks(b grafana.Board, s grafana.Source, v View) ([]Ask, error) {
 	return out, nil
 }
 
-// query is a query with where it stands; now: a panel of that kind shows one number.
+// query is a query with its panel's title; now: a panel of that kind shows one number.
 type query struct {
 	grafana.Query
-	panel grafana.Panel
+	title string
 	now   bool
 }
 
@@ -70,10 +71,8 @@ func drawn(b grafana.Board) []query {
 	for _, r := range b.Rows {
 		for _, p := range r.Panels {
 			now := p.Draw != grafana.Lines && p.Draw != grafana.Stacked && p.Draw != grafana.Steps
-			for _, qs := range [][]grafana.Query{p.Show, p.Limits} {
-				for _, q := range qs {
-					out = append(out, query{q, p, now})
-				}
+			for _, q := range slices.Concat(p.Show, p.Limits) {
+				out = append(out, query{q, p.Title, now})
 			}
 		}
 	}

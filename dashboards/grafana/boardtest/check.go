@@ -2,8 +2,9 @@ package boardtest
 
 import (
 	"fmt"
+	"maps"
 	"math"
-	"sort"
+	"slices"
 	"time"
 )
 
@@ -35,7 +36,7 @@ func (a Ask) Check(got Got) []string {
 			say("unexpected series %q", k)
 		}
 	}
-	for _, k := range keys(a.Want) {
+	for _, k := range slices.Sorted(maps.Keys(a.Want)) {
 		want, vs := a.Want[k], got[k]
 		if len(vs) == 0 {
 			say("no data for %q", k)
@@ -49,13 +50,4 @@ func (a Ask) Check(got Got) []string {
 		}
 	}
 	return wrong
-}
-
-func keys(m map[string]float64) []string {
-	out := make([]string, 0, len(m))
-	for k := range m {
-		out = append(out, k)
-	}
-	sort.Strings(out)
-	return out
 }
