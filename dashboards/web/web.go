@@ -4,6 +4,7 @@
 package web
 
 import (
+	"cmp"
 	"embed"
 	"io/fs"
 	"net/http"
@@ -28,10 +29,7 @@ func Handler() http.Handler {
 			http.Error(w, "the page is only to be read", http.StatusMethodNotAllowed)
 			return
 		}
-		name := path.Clean("/" + r.URL.Path)[1:]
-		if name == "" {
-			name = index
-		}
+		name := cmp.Or(path.Clean("/" + r.URL.Path)[1:], index)
 		if name == "favicon.ico" {
 			name = files.icon
 		}
@@ -54,15 +52,12 @@ func secure(h http.Header) {
 	h.Set("X-Frame-Options", "DENY")
 }
 
-// load reads and packs all files of dist. What is embedded can be read; a file that cannot is left out.
+// load reads and packs all files of dist. What is embedded can be read.
 func load(fsys fs.FS) files {
 	out := files{byName: map[string]file{}}
 	entries, _ := fs.ReadDir(fsys, "dist")
 	for _, e := range entries {
-		body, err := fs.ReadFile(fsys, path.Join("dist", e.Name()))
-		if err != nil {
-			continue
-		}
+		body, _ := fs.ReadFile(fsys, path.Join("dist", e.Name()))
 		out.byName[e.Name()] = newFile(e.Name(), body)
 		if path.Ext(e.Name()) == ".svg" {
 			out.icon = e.Name()
