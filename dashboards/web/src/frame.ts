@@ -27,27 +27,20 @@ export function grid(lines: Points[], start: number, end: number, step: number):
   return trim({ t, cols });
 }
 
-const blank = (f: Frame, i: number) => f.cols.every((c) => c[i] === null || c[i] === undefined);
+/** cut drops the rows at both ends that are none. */
+function cut(f: Frame, none: (i: number) => boolean): Frame {
+  let a = 0;
+  let b = f.t.length;
+  while (a < b && none(a)) a++;
+  while (b > a && none(b - 1)) b--;
+  return { t: f.t.slice(a, b), cols: f.cols.map((c) => c.slice(a, b)) };
+}
 
 /** trim drops the rows without any value at both ends. */
-export function trim(f: Frame): Frame {
-  let a = 0;
-  let b = f.t.length;
-  while (a < b && blank(f, a)) a++;
-  while (b > a && blank(f, b - 1)) b--;
-  return slice(f, a, b);
-}
-
-export const slice = (f: Frame, a: number, b: number): Frame => ({ t: f.t.slice(a, b), cols: f.cols.map((c) => c.slice(a, b)) });
+export const trim = (f: Frame) => cut(f, (i) => f.cols.every((c) => c[i] == null));
 
 /** between keeps the rows of a window. */
-export function between(f: Frame, from: number, to: number): Frame {
-  let a = 0;
-  let b = f.t.length;
-  while (a < b && f.t[a]! < from) a++;
-  while (b > a && f.t[b - 1]! > to) b--;
-  return slice(f, a, b);
-}
+export const between = (f: Frame, from: number, to: number) => cut(f, (i) => f.t[i]! < from || f.t[i]! > to);
 
 /** thin averages a frame over buckets of so many seconds; a bucket with nothing but gaps is a gap. */
 export function thin(f: Frame, bucket: number): Frame {
@@ -103,12 +96,9 @@ function soften(f: Frame, next: number | undefined, step: number): Frame {
 
 /** extend carries each line on to the last row: a value that did not change is still one. */
 function extend(rows: [number, Cell[]][]) {
-  const last = rows[rows.length - 1]?.[1];
+  const last = rows.at(-1)?.[1];
   last?.forEach((v, k) => {
-    if (v !== undefined) return;
-    let i = rows.length - 1;
-    while (i >= 0 && rows[i]![1][k] === undefined) i--;
-    last[k] = i < 0 ? undefined : (rows[i]![1][k] ?? undefined);
+    if (v === undefined) last[k] = rows.findLast(([, cells]) => cells[k] !== undefined)?.[1][k] ?? undefined;
   });
 }
 

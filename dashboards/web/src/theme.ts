@@ -41,13 +41,14 @@ export function onTheme(f: () => void): () => void {
   };
 }
 
-export type Ink = "a" | "b" | "c" | "d" | "hot" | "ink" | "soft" | "rule" | "card";
+const colours = ["a", "b", "c", "d", "hot", "ink", "soft", "rule", "card"] as const;
+export type Ink = (typeof colours)[number];
 
 /** inks reads the colours of the moment from the style sheet, for the canvases. */
 export function inks(at: Element): Record<Ink, string> {
   const probe = at.appendChild(document.createElement("i"));
   const out = {} as Record<Ink, string>;
-  for (const k of ["a", "b", "c", "d", "hot", "ink", "soft", "rule", "card"] as Ink[]) {
+  for (const k of colours) {
     probe.style.color = `var(--${k})`;
     out[k] = getComputedStyle(probe).color;
   }

@@ -42,7 +42,6 @@ export class Trail {
 /** Trails holds one trail for each key, and forgets those that got no row for a while. */
 export class Trails {
   private all = new Map<string, Trail>();
-  private seen = new Map<string, number>();
 
   get(key: string, lines: number): Trail {
     let t = this.all.get(key);
@@ -52,14 +51,9 @@ export class Trails {
 
   push(key: string, t: number, row: Num[]) {
     this.get(key, row.length).push(t, row);
-    this.seen.set(key, t);
   }
 
   sweep(now: number) {
-    for (const [key, t] of this.seen) {
-      if (now - t < 1200) continue;
-      this.all.delete(key);
-      this.seen.delete(key);
-    }
+    for (const [key, { frame }] of this.all) if (now - (frame.t.at(-1) ?? now) >= 1200) this.all.delete(key);
   }
 }

@@ -46,9 +46,7 @@ export const disk = (v: Num) => (v === null ? none : joined(bare(scaled(v, 1000,
 
 /** ratesIn gives two rates in the unit of their sum: ["0.4", "3.9"] of "4.3 MB/s". */
 export function ratesIn(a: Num, b: Num): [string, string] {
-  const sum = (a ?? 0) + (b ?? 0);
-  let i = 0;
-  while (sum / 1000 ** i >= 999.5 && i < decimal.length - 1) i++;
+  const i = decimal.indexOf(scaled((a ?? 0) + (b ?? 0), 1000, decimal)[1]);
   const text = (v: Num) => (v === null ? none : (v / 1000 ** i).toFixed(i && v / 1000 ** i < 99.95 ? 1 : 0));
   return [text(a), text(b)];
 }
