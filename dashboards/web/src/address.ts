@@ -29,13 +29,13 @@ function text(s: string | undefined): string {
   }
 }
 
+/** names are what tells the things of a view apart, in the order in which they stand in its path. */
+const names: Record<string, string[]> = { machine: ["node"], container: ["node", "namespace", "pod", "name"], workload: ["namespace", "kind", "name"] };
+
 function view(path: string): View {
-  const [, kind, ...raw] = path.split("/");
-  const [a = "", b = "", c = "", d = ""] = raw.map(text);
-  if (kind === "machine") return { at: "machine", node: a };
-  if (kind === "container") return { at: "container", node: a, namespace: b, pod: c, name: d };
-  if (kind === "workload") return { at: "workload", namespace: a, kind: b, name: c };
-  return { at: "overview" };
+  const [, at = "", ...raw] = path.split("/");
+  if (!Object.hasOwn(names, at)) return { at: "overview" };
+  return { at, ...Object.fromEntries(names[at]!.map((k, i) => [k, text(raw[i])])) } as View;
 }
 
 function moment(s: string | null): number | null {
@@ -54,17 +54,9 @@ export function parse(hash: string): Address {
   return { view: view(path), range: Object.hasOwn(ranges, range) ? range : home.range, from, to, q: p.get("q") ?? "", sort: p.get("sort") ?? "" };
 }
 
-function path(v: View): string {
-  const e = encodeURIComponent;
-  switch (v.at) {
-    case "machine":
-      return "/machine/" + e(v.node);
-    case "container":
-      return "/container/" + [v.node, v.namespace, v.pod, v.name].map(e).join("/");
-    case "workload":
-      return "/workload/" + [v.namespace, v.kind, v.name].map(e).join("/");
-  }
-  return "/";
+function path(v: Record<string, string>): string {
+  const of = names[v.at!];
+  return of ? ["", v.at, ...of.map((k) => encodeURIComponent(v[k]!))].join("/") : "/";
 }
 
 /** format writes an address so that parse reads the same. */

@@ -1,6 +1,6 @@
 // The charts of a page: one cursor through all of them, one zoom, the decisions' marks in each.
 import type { ComponentChildren } from "preact";
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { Gap } from "./contract.ts";
 import { at as valueAt, type Frame } from "./frame.ts";
 import { Numbers } from "./numbers.tsx";
@@ -109,7 +109,7 @@ function Chart(p: ChartProps) {
     e.preventDefault();
     e.stopPropagation();
     p.onCursor(t);
-    if (t !== null) setSaid(speak(c, frame, t, p.now));
+    if (t !== null) setSaid(speak(c, frame, t));
   };
   const name = `${c.title}, ${c.sub}`;
   return (
@@ -139,7 +139,7 @@ function usePlot(box: { current: HTMLDivElement | null }, spec: Spec, p: ChartPr
   const plot = useRef<Plot | null>(null);
   const doors = useRef(p);
   doors.current = p;
-  const lines = useMemo(() => spec.strokes.map((s) => s.label).join(), [spec.strokes]);
+  const lines = spec.strokes.map((s) => s.label).join();
   useEffect(() => {
     const made = new Plot(box.current!, spec, {
       onCursor: (t) => doors.current.onCursor(t),
@@ -220,7 +220,7 @@ function steer(e: KeyboardEvent, t: number[], cursor: number | null, w: Picture,
   return undefined;
 }
 
-function speak(c: ChartSpec, f: Frame, t: number, _now: number): string {
+function speak(c: ChartSpec, f: Frame, t: number): string {
   const i = nearest(f.t, t);
   return clock(t) + ": " + c.strokes.map((s, k) => `${s.label} ${valueAt(f.cols[k]!, i) === null ? "no value" : c.unit(valueAt(f.cols[k]!, i))}`).join(", ");
 }
