@@ -9,6 +9,10 @@ const dashed = [6, 4];
 const dotted = [2, 3];
 const chained = [8, 3, 2, 3];
 
+const cpu = (sub: string, more: Partial<ChartSpec> = {}): ChartSpec => ({ id: "cpu", title: "CPU", sub, strokes: one("cpu", "used", "a"), unit: coresOf, scale: whole, ...more });
+const workingSet = (sub: string, more: Partial<ChartSpec> = {}): ChartSpec => ({ id: "memory", title: "Memory", sub, strokes: one("memory", "used", "b"), unit: memory, scale: size, binary: true, ...more });
+const waiting = (title: string, sub: string, strokes: ChartSpec["strokes"]): ChartSpec => ({ id: "pressure", title, sub, strokes, unit: share, floor: 0.05 });
+
 const one = (key: string, label: string, ink: Stroke["ink"]) => [{ key, label, ink, fill: true }];
 
 const pressureStrokes = [
@@ -17,86 +21,46 @@ const pressureStrokes = [
   { key: "ioPressure", label: "disk", ink: "d" as const, dash: dotted },
 ];
 
-const traffic: ChartSpec[] = [
-  {
-    id: "network",
-    title: "Network",
-    sub: "received and sent",
-    strokes: [
-      { key: "netReceive", label: "received", ink: "a", fill: true },
-      { key: "netTransmit", label: "sent", ink: "b", dash: dashed },
-    ],
-    unit: rate,
-    scale: (v) => rate(v).replace(".0", ""),
-    floor: 1000,
-  },
-  {
-    id: "disk",
-    title: "Disk",
-    sub: "read and written",
-    strokes: [
-      { key: "diskRead", label: "read", ink: "a", fill: true },
-      { key: "diskWrite", label: "written", ink: "b", dash: dashed },
-    ],
-    unit: rate,
-    scale: (v) => rate(v).replace(".0", ""),
-    floor: 1000,
-  },
-];
+const throttled: ChartSpec["strokes"][0] = { key: "throttled", label: "throttled", ink: "hot", dash: chained };
+
+const flow = (id: string, title: string, [came, in_]: [string, string], [went, out]: [string, string]): ChartSpec => ({
+  id,
+  title,
+  sub: `${in_} and ${out}`,
+  strokes: [
+    { key: came, label: in_, ink: "a", fill: true },
+    { key: went, label: out, ink: "b", dash: dashed },
+  ],
+  unit: rate,
+  scale: (v) => rate(v).replace(".0", ""),
+  floor: 1000,
+});
+
+const traffic = [flow("network", "Network", ["netReceive", "received"], ["netTransmit", "sent"]), flow("disk", "Disk", ["diskRead", "read"], ["diskWrite", "written"])];
 
 const limit = (v: Num, text: (v: Num) => string, what: string, soft?: boolean): Limit[] => (v === null ? [] : [{ label: `${what} ${text(v)}`, value: v, ...(soft && { soft }) }]);
 
 export const containerCharts = (c: Container): ChartSpec[] => [
-  {
-    id: "cpu",
-    title: "CPU",
-    sub: c.cpuLimit === null ? "used; there is no limit" : "used, below its limit",
-    strokes: one("cpu", "used", "a"),
+  cpu(c.cpuLimit === null ? "used; there is no limit" : "used, below its limit", {
     limits: [...limit(c.cpuRequest !== c.cpuLimit ? c.cpuRequest : null, (v) => whole(v) + " cores", "request", true), ...limit(c.cpuLimit, (v) => whole(v) + " cores", "limit")],
-    unit: coresOf,
-    scale: whole,
     floor: 0.05,
-  },
-  {
-    id: "memory",
-    title: "Memory",
-    sub: c.memoryLimit === null ? "working set; there is no limit" : "working set, below its limit",
-    strokes: one("memory", "used", "b"),
-    limits: limit(c.memoryLimit, size, "limit"),
-    unit: memory,
-    scale: size,
-    binary: true,
-    floor: 1 << 20,
-  },
-  {
-    id: "pressure",
-    title: "Waiting",
-    sub: "share of time",
-    strokes: [...pressureStrokes, { key: "throttled", label: "throttled", ink: "hot", dash: chained }],
-    unit: share,
-    floor: 0.05,
-  },
+  }),
+  workingSet(c.memoryLimit === null ? "working set; there is no limit" : "working set, below its limit", { limits: limit(c.memoryLimit, size, "limit"), floor: 1 << 20 }),
+  waiting("Waiting", "share of time", [...pressureStrokes, throttled]),
   ...traffic,
 ];
 
 export const machineCharts = (n: Node): ChartSpec[] => [
-  { id: "cpu", title: "CPU", sub: "used", strokes: one("cpu", "used", "a"), limits: limit(n.cores, (v) => `${whole(v)} cores`, "all"), unit: coresOf, scale: whole },
-  { id: "memory", title: "Memory", sub: "working set", strokes: one("memory", "used", "b"), limits: limit(n.memory, size, "all"), unit: memory, scale: size, binary: true },
-  { id: "pressure", title: "Pressure", sub: "share of time something waited", strokes: pressureStrokes, unit: share, floor: 0.05 },
+  cpu("used", { limits: limit(n.cores, (v) => whole(v) + " cores", "all") }),
+  workingSet("working set", { limits: limit(n.memory, size, "all") }),
+  waiting("Pressure", "share of time something waited", pressureStrokes),
   ...traffic,
 ];
 
-export const groupCharts = (): ChartSpec[] => [
-  { id: "cpu", title: "CPU", sub: "all its containers", strokes: one("cpu", "used", "a"), unit: coresOf, scale: whole, floor: 0.05 },
-  { id: "memory", title: "Memory", sub: "working set of all its containers", strokes: one("memory", "used", "b"), unit: memory, scale: size, binary: true, floor: 1 << 20 },
-  {
-    id: "pressure",
-    title: "Waiting",
-    sub: "of the container that waits most",
-    strokes: [pressureStrokes[0]!, { key: "throttled", label: "throttled", ink: "hot", dash: chained }],
-    unit: share,
-    floor: 0.05,
-  },
+export const groupCharts: ChartSpec[] = [
+  cpu("all its containers", { floor: 0.05 }),
+  workingSet("working set of all its containers", { floor: 1 << 20 }),
+  waiting("Waiting", "of the container that waits most", [pressureStrokes[0]!, throttled]),
   ...traffic,
 ];
 

@@ -1,7 +1,7 @@
 // A workload's page: if it is scaled, the load, the line, the replicas and every decision.
 import { useState } from "preact/hooks";
 import type { View } from "./address.ts";
-import { Charts, type NamedMark } from "./charts.tsx";
+import { Charts, type ChartSpec, type NamedMark } from "./charts.tsx";
 import { Table, sorted } from "./containers.tsx";
 import type { Container, Decision, Member, Scaled } from "./contract.ts";
 import { Crumbs, Zoom } from "./crumbs.tsx";
@@ -34,7 +34,8 @@ export function WorkloadPage({ live, data, address, go, view: v }: Props) {
   const decisions = known?.decisions ?? [s?.last, s?.change].filter((d): d is Decision => !!d);
   const changes = decisions.filter((d) => d.from !== d.to).map((d): [number, number] => [seconds(d.time)!, d.to]);
   const told = { ...picture, frame: exact(picture.frame, keys.indexOf("desired"), changes.sort((a, b) => a[0] - b[0])) };
-  const charts = [...(s ? [...s.metrics.map((m) => loadChart(m.name, m.of, m.target, s.metrics.length === 1)), replicasChart(s.min, s.max)] : []), ...groupCharts()];
+  const own = s ? [...s.metrics.map((m) => loadChart(m.name, m.of, m.target, s.metrics.length === 1)), replicasChart(s.min, s.max)] : [];
+  const drawn = (charts: ChartSpec[]) => <Charts picture={told} keys={keys} charts={charts} marks={marks(decisions)} gap={s?.gap ?? null} since={since} now={now} cursor={cursor} onZoom={(from, to) => go({ from, to })} />;
   return (
     <>
       <Crumbs address={address} several={data.nodes.length > 1} namespace={v.namespace} name={v.name} />
@@ -54,7 +55,7 @@ export function WorkloadPage({ live, data, address, go, view: v }: Props) {
         </p>
       )}
       <Zoom address={address} go={go} />
-      <Charts picture={told} keys={keys} charts={charts.slice(0, s ? s.metrics.length + 1 : 0)} marks={marks(decisions)} gap={s?.gap ?? null} since={since} now={now} cursor={cursor} onZoom={(from, to) => go({ from, to })} />
+      {drawn(own)}
       {s && <Decisions decisions={decisions.filter((d) => (seconds(d.time) ?? 0) >= picture.from && (seconds(d.time) ?? 0) <= picture.to)} last={s.change} now={now} onPoint={cursor[1]} />}
       <Section id="containers" title={s ? "Replicas" : "Containers"} sub={String(s ? s.replicas : containers.length)}>
         {s && <Absent s={s} present={new Set(containers.map((c) => c.pod))} now={now} />}
@@ -66,7 +67,7 @@ export function WorkloadPage({ live, data, address, go, view: v }: Props) {
           <p class="card empty">None of its containers is there now.</p>
         )}
       </Section>
-      <Charts picture={told} keys={keys} charts={charts.slice(s ? s.metrics.length + 1 : 0)} marks={marks(decisions)} gap={s?.gap ?? null} since={since} now={now} cursor={cursor} onZoom={(from, to) => go({ from, to })} />
+      {drawn(groupCharts)}
       <Policy s={s} />
     </>
   );
