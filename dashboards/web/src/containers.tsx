@@ -2,11 +2,11 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { link, rangeNames, ranges, type Address } from "./address.ts";
 import type { Container, Node, Num, Overview } from "./contract.ts";
-import { empty, join, thin } from "./frame.ts";
+import { empty, grid, join, thin, type Frame } from "./frame.ts";
 import { read, step } from "./history.ts";
 import { containerCPU, containerLines } from "./lines.ts";
 import { containerKey, type Live } from "./live.ts";
-import { Bar, Section, Spark } from "./marks.tsx";
+import { Meter, Section, Spark } from "./marks.tsx";
 import { Order, type Placed } from "./order.ts";
 import { useBeyond } from "./beyond.ts";
 import { matches } from "./overview.tsx";
@@ -131,9 +131,6 @@ interface RowProps {
 }
 
 function Row({ p: { row: c }, gone, node, several, address, spark, say, now }: RowProps) {
-  const near = c.cpu !== null && c.cpuLimit !== null && c.cpu > 0.9 * c.cpuLimit;
-  const full = c.workingSet !== null && c.memoryLimit !== null && c.workingSet > 0.9 * c.memoryLimit;
-  const [used, of] = memoryOf(c.workingSet, c.memoryLimit);
   return (
     <tr class={gone ? "gone" : ""}>
       <td>
@@ -149,18 +146,8 @@ function Row({ p: { row: c }, gone, node, several, address, spark, say, now }: R
         </small>
         {c.gap && !gone && <small class="gapword">{gapSays(c.gap, now)}</small>}
       </td>
-      <td class="w" data-label="CPU">
-        {(c.cpu !== null || c.gap) && <Bar value={c.cpu} line={c.cpuLimit} whole={node.cores} hot={near} />}
-        <span class="num">
-          {cores(c.cpu)} {c.cpuLimit !== null && <small class="in">of {whole(c.cpuLimit)}</small>}
-        </span>
-      </td>
-      <td class="w" data-label="Memory">
-        {(c.workingSet !== null || c.gap) && <Bar value={c.workingSet} line={c.memoryLimit} whole={node.memory} ink="b" hot={full} />}
-        <span class="num">
-          {used} <small class="in">{of}</small>
-        </span>
-      </td>
+      <Meter label="CPU" value={c.cpu} line={c.cpuLimit} whole={node.cores} text={[cores(c.cpu), c.cpuLimit === null ? "" : `of ${whole(c.cpuLimit)}`]} bare={c.cpu === null && !c.gap} />
+      <Meter label="Memory" value={c.workingSet} line={c.memoryLimit} whole={node.memory} ink="b" text={memoryOf(c.workingSet, c.memoryLimit)} bare={c.workingSet === null && !c.gap} />
       <Figure label="Throttled" v={c.throttled} loud={0.05} text={share} />
       <Figure label="CPU pressure" v={c.cpuPressure} loud={0.1} text={share} />
       <Figure label="OOM kills" v={c.oomKills} loud={1} text={count} />
@@ -189,17 +176,18 @@ export function shortImage(image: string): string {
 function useSparks(live: Live, address: Address) {
   const span = ranges[address.range]!;
   const by = step(span, 90);
-  const [past, setPast] = useState<Map<string, [number, number][]>>(new Map());
+  const [past, setPast] = useState<Map<string, Frame>>(new Map());
   const now = live.now();
   const ready = live.overview !== null;
   useEffect(() => {
     if (!ready) return;
     const stop = new AbortController();
     const end = Math.floor(live.now() / by) * by;
+    const start = end - span;
     const ask = { ...containerCPU, by: ["node", "namespace", "pod", "container"] };
-    read(ask, {}, { start: end - span, end, step: by }, stop.signal).then((all) => {
+    read(ask, {}, { start, end, step: by }, stop.signal).then((all) => {
       const key = (l: Record<string, string>) => containerKey({ node: l.node ?? "", namespace: l.namespace ?? "", pod: l.pod ?? "", name: l.container ?? "" });
-      setPast(new Map(all.map((s) => [key(s.labels), s.points])));
+      setPast(new Map(all.map((s) => [key(s.labels), grid([s.points], start, end, by)])));
     }, () => {});
     return () => stop.abort();
   }, [address.range, ready, Math.floor(now / Math.max(60, by))]);
@@ -208,10 +196,8 @@ function useSparks(live: Live, address: Address) {
   useEffect(() => void (drawn.current.turn = ""), [past]);
   if (drawn.current.turn !== turn) drawn.current = { turn, all: new Map() };
   const draw = (key: string, c: Container) => {
-    const points = past.get(key) ?? [];
     const trail = live.trails.get(key, containerLines.length).frame;
-    const history = points.length ? gridOf(points, by) : empty(1);
-    const f = join(history, thin({ t: trail.t, cols: [trail.cols[0]!] }, by), by);
+    const f = join(past.get(key) ?? empty(1), thin({ t: trail.t, cols: [trail.cols[0]!] }, by), by);
     const col = f.cols[0]!;
     const top = Math.max(c.cpuLimit ?? 0, 0.1, ...col.filter((v): v is number => typeof v === "number").map((v) => v * 1.1));
     const from = Math.max(now - span, Math.min(f.t[0] ?? now, now - 60));
@@ -222,19 +208,4 @@ function useSparks(live: Live, address: Address) {
     if (!all.has(key)) all.set(key, draw(key, c));
     return all.get(key)!;
   };
-}
-
-function gridOf(points: [number, number][], by: number) {
-  const t: number[] = [];
-  const col: (number | null)[] = [];
-  for (const [at, v] of points) {
-    const last = t[t.length - 1];
-    if (last !== undefined && at - last > by * 1.5) {
-      t.push((at + last) / 2);
-      col.push(null);
-    }
-    t.push(at);
-    col.push(v);
-  }
-  return { t, cols: [col] };
 }

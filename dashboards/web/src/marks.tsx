@@ -36,6 +36,41 @@ export function Bar({ value, line, whole, at = limitAt, ink = "a", hot }: BarPro
   );
 }
 
+const nearly = (v: Num, line: Num) => v !== null && line !== null && v > 0.9 * line;
+
+interface MeterProps {
+  label: string;
+  value: Num;
+  line: Num;
+  whole: Num;
+  ink?: "a" | "b";
+  text: [figure: string, of: string];
+  bare?: boolean; // the figure stands alone
+}
+
+/** Meter is a cell of a table: a bar, hot where it is near its line, and the figure. */
+export const Meter = ({ label, value, line, whole, ink, text: [figure, of], bare }: MeterProps) => (
+  <td class="w" data-label={label}>
+    {!bare && <Bar value={value} line={line} whole={whole} ink={ink} hot={nearly(value, line)} />}
+    <span class="num">
+      {figure} {of && <small class="in">{of}</small>}
+    </span>
+  </td>
+);
+
+/** Head is the head of a table. */
+export const Head = ({ columns }: { columns: ComponentChildren[] }) => (
+  <thead>
+    <tr>
+      {columns.map((c, i) => (
+        <th key={i} scope="col">
+          {c}
+        </th>
+      ))}
+    </tr>
+  </thead>
+);
+
 const most = 20; // more squares than this nobody counts
 
 /** Dots shows the replicas: filled are ready, outlined are starting, faint are those still allowed. */

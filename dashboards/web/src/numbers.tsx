@@ -1,6 +1,7 @@
 // The table of a chart's numbers, for those who do not see it and for those who want to copy it.
 import { useState } from "preact/hooks";
 import { thin, type Frame } from "./frame.ts";
+import { Head } from "./marks.tsx";
 import { moment } from "./units.ts";
 
 const rows = 60; // at most about so many
@@ -37,16 +38,7 @@ function Table({ title, frame, labels, unit, now }: Props) {
       <div class="scroll" tabIndex={0} role="region" aria-label={`${title}: numbers`}>
         <table>
           <caption class="unseen">{title}, newest first</caption>
-          <thead>
-            <tr>
-              <th scope="col">Time</th>
-              {labels.map((l) => (
-                <th scope="col" key={l}>
-                  {l}
-                </th>
-              ))}
-            </tr>
-          </thead>
+          <Head columns={["Time", ...labels]} />
           <tbody>
             {order.map((i) => (
               <tr key={f.t[i]}>

@@ -3,7 +3,7 @@ import { link, type Address } from "./address.ts";
 import type { Load, Scaled as Row } from "./contract.ts";
 import { news, Say } from "./decision.tsx";
 import { workloadKey } from "./live.ts";
-import { Bar, Dots, scaledAt, Section } from "./marks.tsx";
+import { Bar, Dots, Head, scaledAt, Section } from "./marks.tsx";
 import { matches } from "./overview.tsx";
 import type { ViewProps } from "./page.tsx";
 import { ago, gapSays, seconds, share } from "./units.ts";
@@ -33,17 +33,7 @@ function Table({ rows, address, now }: { rows: Row[]; address: Address; now: num
   return (
     <div class="card">
       <table class="rows scaled">
-        <thead>
-          <tr>
-            <th scope="col">Target</th>
-            <th scope="col">Load, and its line</th>
-            <th scope="col">Replicas</th>
-            <th scope="col">Decision</th>
-            <th scope="col">
-              <span class="unseen">When</span>
-            </th>
-          </tr>
-        </thead>
+        <Head columns={["Target", "Load, and its line", "Replicas", "Decision", <span class="unseen">When</span>]} />
         <tbody>
           {rows.map((s) => (
             <ScaledRow key={workloadKey(s)} s={s} address={address} now={now} />

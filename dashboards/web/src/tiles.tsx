@@ -4,7 +4,7 @@ import { link, ranges, rangeNames, type Address } from "./address.ts";
 import type { Container, Num, Overview } from "./contract.ts";
 import { nodeLines, type Labels } from "./lines.ts";
 import { nodeKey } from "./live.ts";
-import { Bar, Section, Spark } from "./marks.tsx";
+import { Head, Meter, Section, Spark } from "./marks.tsx";
 import type { ViewProps } from "./page.tsx";
 import { usePicture } from "./picture.ts";
 import { cores, disk, gapSays, memory, memoryOf, rate, rateParts, ratesIn, share, span, whole } from "./units.ts";
@@ -24,7 +24,6 @@ const plus = (a: Num, b: Num): Num => (a === null && b === null ? null : (a ?? 0
 
 const ioOf = (c: Container) => plus(c.diskRead, c.diskWrite);
 const netOf = (c: Container) => plus(c.netReceive, c.netTransmit);
-const nearly = (v: Num, all: Num) => v !== null && all !== null && v > 0.9 * all;
 
 export function Tiles({ live, data, address }: ViewProps) {
   const n = data.node;
@@ -139,15 +138,7 @@ export function Machines({ live, data, address }: ViewProps) {
     <Section id="machines" title="Machines" sub={String(data.nodes.length)}>
       <div class="card">
         <table class="rows nodes">
-          <thead>
-            <tr>
-              <th scope="col">Name</th>
-              <th scope="col">CPU</th>
-              <th scope="col">Memory</th>
-              <th scope="col">CPU pressure</th>
-              <th scope="col">Containers</th>
-            </tr>
-          </thead>
+          <Head columns={["Name", "CPU", "Memory", "CPU pressure", "Containers"]} />
           <tbody>
             {data.nodes.map((n) => (
               <tr key={n.name}>
@@ -157,18 +148,8 @@ export function Machines({ live, data, address }: ViewProps) {
                   </a>
                   {n.gap && <small>{gapSays(n.gap, live.now())}</small>}
                 </td>
-                <td class="w" data-label="CPU">
-                  <Bar value={n.cpu} line={n.cores} whole={n.cores} hot={nearly(n.cpu, n.cores)} />
-                  <span class="num">
-                    {cores(n.cpu)} {n.cores !== null && <small class="in">of {whole(n.cores)} cores</small>}
-                  </span>
-                </td>
-                <td class="w" data-label="Memory">
-                  <Bar value={n.workingSet} line={n.memory} whole={n.memory} ink="b" hot={nearly(n.workingSet, n.memory)} />
-                  <span class="num">
-                    {memoryOf(n.workingSet, n.memory)[0]} <small class="in">{memoryOf(n.workingSet, n.memory)[1]}</small>
-                  </span>
-                </td>
+                <Meter label="CPU" value={n.cpu} line={n.cores} whole={n.cores} text={[cores(n.cpu), n.cores === null ? "" : `of ${whole(n.cores)} cores`]} />
+                <Meter label="Memory" value={n.workingSet} line={n.memory} whole={n.memory} ink="b" text={memoryOf(n.workingSet, n.memory)} />
                 <td data-label="CPU pressure">{share(n.cpuPressure)}</td>
                 <td data-label="Containers">{n.containers}</td>
               </tr>
