@@ -13,10 +13,14 @@ const (
 	v2CPU
 	v2Memory
 	v2MemoryStat
+	nodeCPU // this and the following are the machine's, below /proc
+	nodeMemory
+	nodePressure
 	numKinds
 )
 
-var kindNames = [numKinds]string{"cpuacct.usage", "cpu.stat", "memory.usage_in_bytes", "memory.stat", "cpu.stat", "memory.current", "memory.stat"}
+var kindNames = [numKinds]string{"cpuacct.usage", "cpu.stat", "memory.usage_in_bytes", "memory.stat", "cpu.stat", "memory.current", "memory.stat",
+	"stat", "meminfo", "pressure/cpu"}
 
 func (k kind) String() string { return kindNames[k] }
 

@@ -351,7 +351,7 @@ func testRenamed(t *testing.T) {
 	if got := find(r.Read(time.Now()), g.path); got != nil {
 		t.Errorf("without a name: got %v", got)
 	}
-	if kept := r.sampler.opener.kept; kept > int(numNodeKinds) {
+	if kept := r.sampler.opener.kept; kept > len(r.node.files) {
 		t.Errorf("got %d descriptors kept", kept)
 	}
 	n.below = top.path

@@ -6,7 +6,7 @@ import (
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
-// member is one cgroup, whichever hierarchies it is in.
+// member is one cgroup, whichever hierarchies it is in, or the machine.
 type member struct {
 	path   string
 	entity *metric.Entity // nil: not a container, not read
@@ -22,7 +22,7 @@ const young = 5 * time.Second
 
 // members are the cgroups that are known, and those of them that are read. It is the tree's follower.
 type members struct {
-	hier    []hierarchy
+	hier    []hierarchy // the last one is /proc, which has the machine's files
 	namer   Namer
 	max     int // cgroups
 	opener  *opener
@@ -179,13 +179,11 @@ func (ms *members) open(m *member, h int) {
 	}
 }
 
-// reopen tries the files again that could not be opened, and keeps those open that the budget now has room for.
-func (ms *members) reopen() {
-	for _, m := range ms.active {
-		for i := range m.files {
-			if f := &m.files[i]; f.fd < 0 {
-				ms.opener.open(f, ms.fileName(m, f))
-			}
+// reopen tries a cgroup's files again that could not be opened, and keeps those open that the budget now has room for.
+func (ms *members) reopen(m *member) {
+	for i := range m.files {
+		if f := &m.files[i]; f.fd < 0 {
+			ms.opener.open(f, ms.fileName(m, f))
 		}
 	}
 }
@@ -196,13 +194,13 @@ func (ms *members) fileName(m *member, f *file) string {
 
 // stop ends reading a cgroup.
 func (ms *members) stop(m *member) {
-	if m.at < 0 {
-		return
-	}
 	for i := range m.files {
 		ms.opener.close(&m.files[i])
 	}
 	m.files, m.entity = nil, nil
+	if m.at < 0 {
+		return
+	}
 	last := len(ms.active) - 1
 	ms.active[m.at] = ms.active[last]
 	ms.active[m.at].at = m.at

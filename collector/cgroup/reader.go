@@ -23,7 +23,7 @@ type Reader struct {
 	tree    *tree // nil before the first Read
 	hier    []hierarchy
 	members *members
-	node    *node
+	node    *member
 	sampler sampler
 	prev    time.Time // the tick before
 	scanned time.Time // the last look at everything
@@ -48,8 +48,8 @@ func New(o Options) (*Reader, error) {
 	op := &opener{max: o.maxDescriptors, reopened: m.reopened.Inc}
 	return &Reader{
 		opt: o, log: o.Logger, own: m, info: l.info, hier: l.hierarchies,
-		members: newMembers(l.hierarchies, o.Namer, o.maxCgroups, op, m.drop),
-		node:    newNode(o.Node, o.proc),
+		members: newMembers(append(slices.Clone(l.hierarchies), machine(o.proc)), o.Namer, o.maxCgroups, op, m.drop),
+		node:    &member{at: -1, entity: &metric.Entity{Level: metric.Node, Node: o.Node, ID: "/"}},
 		sampler: sampler{opener: op, drop: m.drop, buf: make([]byte, 1<<14)},
 	}, nil
 }
@@ -110,8 +110,11 @@ func (r *Reader) follow(now time.Time, step bool) {
 	}
 	ms.rename(all)
 	if all {
-		ms.reopen()
-		r.openNode()
+		ms.reopen(r.node)
+		for _, m := range ms.active {
+			ms.reopen(m)
+		}
+		r.nameNode()
 	}
 }
 
@@ -122,13 +125,13 @@ func (r *Reader) begin() {
 		r.log.Warn("cannot watch cgroups by inotify; they are polled", "err", err)
 	}
 	r.tree = newTree(r.hier, r.members, w)
-	r.openNode()
+	r.members.open(r.node, len(r.hier))
+	r.nameNode()
 	r.tree.start()
 	r.log.Info("reading cgroups", "layout", r.info.String(), "cgroups", len(r.members.byPath))
 }
 
-func (r *Reader) openNode() {
-	r.node.open(r.sampler.opener)
+func (r *Reader) nameNode() {
 	if e, ok := r.opt.Namer.Name("/"); ok && e != nil && e.Level == metric.Node {
 		r.node.entity = e
 	}
@@ -139,8 +142,8 @@ func (r *Reader) readAll(b *metric.Batch) {
 	s, active := &r.sampler, r.members.active
 	b.Groups = make([]metric.Group, 0, len(active)+1)
 	s.points = make([]metric.Point, 0, r.points+r.points/8+64)
-	why, which := r.node.read(s)
-	r.put(b, r.node.entity, r.node.start, 0, why, nodeFiles[which])
+	_, why, which := s.read(r.members, r.node)
+	r.put(b, r.node.entity, s.booted, 0, why, which)
 	r.suspect = r.suspect[:0]
 	for _, m := range active {
 		from := len(s.points)
@@ -151,7 +154,7 @@ func (r *Reader) readAll(b *metric.Batch) {
 				continue // it does not exist any more
 			}
 		}
-		r.put(b, m.entity, m.start, from, why, which.String())
+		r.put(b, m.entity, m.start, from, why, which)
 	}
 	for _, d := range r.suspect {
 		r.tree.check(d)
@@ -160,13 +163,13 @@ func (r *Reader) readAll(b *metric.Batch) {
 }
 
 // put adds the points from an index on as a group, or a gap if there are none.
-func (r *Reader) put(b *metric.Batch, e *metric.Entity, start time.Time, from int, why reason, file string) {
+func (r *Reader) put(b *metric.Batch, e *metric.Entity, start time.Time, from int, why reason, which kind) {
 	if to := len(r.sampler.points); to > from {
 		b.Groups = append(b.Groups, metric.Group{Entity: e, Start: start, Points: r.sampler.points[from:to:to]})
 		return
 	}
 	if why != fine {
-		b.Gaps = append(b.Gaps, metric.Gap{Entity: e, Reason: why.String(), Detail: detail(why, file)})
+		b.Gaps = append(b.Gaps, metric.Gap{Entity: e, Reason: why.String(), Detail: detail(why, which.String())})
 	}
 }
 
@@ -237,7 +240,7 @@ func (r *Reader) Close() error {
 	}
 	r.closed = true
 	r.members.close()
-	r.node.close(r.sampler.opener)
+	r.members.stop(r.node)
 	if r.tree != nil {
 		r.tree.close()
 	}

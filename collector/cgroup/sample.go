@@ -1,6 +1,8 @@
 package cgroup
 
 import (
+	"time"
+
 	"plimsoll.dev/plimsoll/collector/cgroup/tick"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
@@ -12,8 +14,17 @@ type sampler struct {
 	drop   func(reason)
 	buf    []byte
 	points []metric.Point
-	usage  uint64 // the cgroup's memory usage, once read
+	booted time.Time // when the machine was, once read
+	usage  uint64    // the cgroup's memory usage, once read
 	hasMem bool
+}
+
+// ticksPerSecond is USER_HZ, the unit of /proc/stat: 100 on every architecture that Go runs on.
+const ticksPerSecond = 100
+
+// machine is where the files of the machine itself are.
+func machine(proc string) hierarchy {
+	return hierarchy{dir: proc, kinds: []kind{nodeCPU, nodeMemory, nodePressure}}
 }
 
 // read appends the points of a cgroup. dead says that a file's cgroup or controller was removed; why is the worst
@@ -33,7 +44,8 @@ func (s *sampler) read(ms *members, m *member) (dead bool, why reason, which kin
 	return dead, why, which
 }
 
-// one reads one file. It returns why no sample came of it; a file that the cgroup does not have is fine.
+// one reads one file. It returns why no sample came of it; a file that the cgroup does not have is fine, and so is a
+// machine that accounts no pressure.
 func (s *sampler) one(ms *members, m *member, f *file) reason {
 	var n int
 	var why reason
@@ -44,6 +56,8 @@ func (s *sampler) one(ms *members, m *member, f *file) reason {
 		n, why = s.opener.readOnce(ms.fileName(m, f), s.buf)
 	case f.fd == fdRefused:
 		return f.why
+	case f.kind == nodeCPU || f.kind == nodeMemory:
+		return gone
 	default:
 		return fine
 	}
@@ -86,6 +100,33 @@ func (s *sampler) parse(k kind, b []byte, t int64) reason {
 		return s.workingSet(b, "\ntotal_inactive_file ", t)
 	case v2MemoryStat:
 		return s.workingSet(b, "\ninactive_file ", t)
+	case nodeCPU:
+		ticks, boot, why := parseProcStat(b)
+		if why != fine {
+			return why
+		}
+		if boot > 0 {
+			s.booted = time.Unix(int64(boot), 0)
+		}
+		s.add(metric.CPUUsage, t, float64(ticks)/ticksPerSecond)
+		return fine
+	case nodeMemory:
+		m, why := parseMeminfo(b)
+		if why == fine {
+			s.add(metric.MemoryUsage, t, float64(m.usage))
+			s.add(metric.MemoryWorkingSet, t, float64(m.workingSet))
+		}
+		return why
+	case nodePressure:
+		p, why := parsePressure(b)
+		if why != fine {
+			return why
+		}
+		s.add(metric.CPUWaiting, t, float64(p.some)/1e6)
+		if p.hasFull {
+			s.add(metric.CPUStalled, t, float64(p.full)/1e6)
+		}
+		return fine
 	}
 	return parse
 }

@@ -30,16 +30,11 @@ func (r *Reader) Unreadable() []Unreadable {
 		found[k].Count++
 		found[k].Example = min(found[k].Example, path)
 	}
-	for _, m := range r.members.active {
+	for _, m := range append(slices.Clone(r.members.active), r.node) {
 		for i := range m.files {
 			if f := &m.files[i]; f.why != fine {
 				note(f.why, f.kind.String(), r.members.fileName(m, f))
 			}
-		}
-	}
-	for i := range r.node.files {
-		if f := &r.node.files[i]; f.why != fine {
-			note(f.why, nodeFiles[i], r.node.name(nodeKind(i)))
 		}
 	}
 	for path, why := range r.members.refusal {
