@@ -1,6 +1,8 @@
 package cgroup
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"plimsoll.dev/plimsoll/internal/metric"
@@ -10,14 +12,13 @@ import (
 type member struct {
 	path   string
 	entity *metric.Entity // nil: not a container, not read
-	start  time.Time
-	seen   time.Time // when it was first seen
-	dirs   []*dir    // by hierarchy; nil where it does not exist
-	files  []file    // sorted by hierarchy and kind; empty if it is not read
-	at     int       // place in members.active; -1: not read
+	seen   time.Time      // when it was first seen
+	dirs   []*dir         // by hierarchy; nil where it does not exist
+	files  []file         // sorted by kind; empty if it is not read
+	at     int            // place in members.active; -1: not read
 }
 
-// young is how long a cgroup's name is asked for at each tick: the runtime may tell it a little after the cgroup appears.
+// young is how long a new cgroup's name is asked for at each tick: the runtime may tell it a little later.
 const young = 5 * time.Second
 
 // members are the cgroups that are known, and those of them that are read. It is the tree's follower.
@@ -29,8 +30,7 @@ type members struct {
 	now     time.Time // of the tick
 	byPath  map[string]*member
 	active  []*member
-	young   map[*member]bool
-	touched map[*member]bool  // a child came or went: its name may have become a group's
+	asked   map[*member]bool  // whose names are asked for at this tick
 	refusal map[string]reason // directories that could not be looked at, by full path
 	drop    func(reason)
 }
@@ -40,7 +40,7 @@ const maxRefusals = 1000
 
 func newMembers(hier []hierarchy, namer Namer, max int, o *opener, drop func(reason)) *members {
 	return &members{hier: hier, namer: namer, max: max, opener: o, drop: drop, byPath: map[string]*member{},
-		young: map[*member]bool{}, touched: map[*member]bool{}, refusal: map[string]reason{}}
+		asked: map[*member]bool{}, refusal: map[string]reason{}}
 }
 
 // admit says whether there is room for a cgroup; one that is known in another hierarchy always has it.
@@ -54,14 +54,12 @@ func (ms *members) appear(d *dir) {
 	if m == nil {
 		m = &member{path: d.path, seen: ms.now, at: -1, dirs: make([]*dir, len(ms.hier))}
 		ms.byPath[d.path] = m
-		ms.young[m] = true
 	}
 	m.dirs[d.hier] = d
-	m.restart()
 	if m.entity != nil {
 		ms.open(m, d.hier)
 	}
-	ms.touched[m] = true
+	ms.asked[m] = true
 	ms.touch(d.parent)
 }
 
@@ -73,25 +71,19 @@ func (ms *members) vanish(d *dir) {
 		return
 	}
 	m.dirs[d.hier] = nil
-	kept := m.files[:0]
-	for i := range m.files {
-		if int(m.files[i].hier) == d.hier {
-			ms.opener.close(&m.files[i])
-			continue
+	m.files = slices.DeleteFunc(m.files, func(f file) bool {
+		ended := int(f.hier) == d.hier
+		if ended {
+			ms.opener.close(&f)
 		}
-		kept = append(kept, m.files[i])
-	}
-	m.files = kept
-	for _, other := range m.dirs {
-		if other != nil {
-			m.restart()
-			return
-		}
+		return ended
+	})
+	if slices.ContainsFunc(m.dirs, func(other *dir) bool { return other != nil }) {
+		return
 	}
 	ms.stop(m)
 	delete(ms.byPath, m.path)
-	delete(ms.young, m)
-	delete(ms.touched, m)
+	delete(ms.asked, m)
 }
 
 // refused takes in that a directory could not be looked at.
@@ -102,24 +94,21 @@ func (ms *members) refused(name string, why reason) {
 	}
 }
 
-// touch has the name of a directory's cgroup asked for again.
+// touch has the name of a cgroup asked for again, of which a child came or went: it may have become a group's.
 func (ms *members) touch(d *dir) {
-	if d == nil {
-		return
-	}
 	if m := ms.byPath[d.path]; m != nil {
-		ms.touched[m] = true
+		ms.asked[m] = true
 	}
 }
 
-// restart sets when the counters began: that of the CPU's hierarchy, which comes first and has the only counters.
-func (m *member) restart() {
+// start is when the counters began: that of the CPU's hierarchy, which comes first and has the only counters.
+func (m *member) start() time.Time {
 	for _, d := range m.dirs {
 		if d != nil {
-			m.start = d.born
-			return
+			return d.born
 		}
 	}
+	return time.Time{}
 }
 
 // rename asks for the names that may have changed; all asks for every name.
@@ -128,19 +117,13 @@ func (ms *members) rename(all bool) {
 		for _, m := range ms.byPath {
 			ms.name(m)
 		}
-		clear(ms.touched)
 	}
-	for m := range ms.touched {
-		ms.name(m)
-	}
-	clear(ms.touched)
-	for m := range ms.young {
-		if ms.now.Sub(m.seen) > young || ms.now.Before(m.seen) {
-			delete(ms.young, m)
-			continue
-		}
-		if !all && m.seen != ms.now { // a new one was asked for just now
+	for m := range ms.asked {
+		if !all {
 			ms.name(m)
+		}
+		if age := ms.now.Sub(m.seen); age > young || age < 0 {
+			delete(ms.asked, m)
 		}
 	}
 }
@@ -169,13 +152,8 @@ func (ms *members) open(m *member, h int) {
 	for _, k := range ms.hier[h].kinds {
 		f := file{kind: k, hier: uint8(h)}
 		ms.opener.open(&f, ms.fileName(m, &f))
-		at := len(m.files)
-		for at > 0 && m.files[at-1].kind > k {
-			at--
-		}
-		m.files = append(m.files, file{})
-		copy(m.files[at+1:], m.files[at:])
-		m.files[at] = f
+		at, _ := slices.BinarySearchFunc(m.files, k, func(f file, k kind) int { return cmp.Compare(f.kind, k) })
+		m.files = slices.Insert(m.files, at, f)
 	}
 }
 

@@ -154,7 +154,7 @@ func (r *Reader) readAll(b *metric.Batch) {
 				continue // it does not exist any more
 			}
 		}
-		r.put(b, m.entity, m.start, from, why, which)
+		r.put(b, m.entity, m.start(), from, why, which)
 	}
 	for _, d := range r.suspect {
 		r.tree.check(d)
@@ -228,7 +228,7 @@ func (r *Reader) Start(path string) (time.Time, bool) {
 	if m == nil {
 		return time.Time{}, false
 	}
-	return m.start, true
+	return m.start(), true
 }
 
 // Close gives back all descriptors. After it, Read returns empty batches.
