@@ -69,9 +69,17 @@ func rootNames(r *Reader) map[string]bool {
 }
 
 func dirCount(tr *tree) int {
+	var below func(kids map[string]*dir) int
+	below = func(kids map[string]*dir) int {
+		n := len(kids)
+		for _, d := range kids {
+			n += below(d.kids)
+		}
+		return n
+	}
 	n := len(tr.roots)
-	for _, c := range tr.count {
-		n += c
+	for _, d := range tr.roots {
+		n += below(d.kids)
 	}
 	return n
 }

@@ -21,7 +21,7 @@ type member struct {
 // young is how long a new cgroup's name is asked for at each tick: the runtime may tell it a little later.
 const young = 5 * time.Second
 
-// members are the cgroups that are known, and those of them that are read. It is the tree's follower.
+// members are the cgroups that are known, and those of them that are read. The tree tells them what comes and goes.
 type members struct {
 	hier    []hierarchy // the last one is /proc, which has the machine's files
 	namer   Namer
@@ -86,8 +86,11 @@ func (ms *members) vanish(d *dir) {
 	delete(ms.asked, m)
 }
 
-// refused takes in that a directory could not be looked at.
+// refused takes in that a directory could not be looked at. That it is gone is not worth a word.
 func (ms *members) refused(name string, why reason) {
+	if why == gone {
+		return
+	}
 	ms.drop(why)
 	if len(ms.refusal) < maxRefusals {
 		ms.refusal[name] = why

@@ -19,29 +19,18 @@ type dir struct {
 	kids   map[string]*dir
 }
 
-// follower is told what changes.
-type follower interface {
-	// admit says whether there is room for a cgroup.
-	admit(path string) bool
-	appear(d *dir)
-	vanish(d *dir)
-	refused(path string, why reason)
-}
-
 // tree knows all cgroup directories, and finds out which come and go.
 type tree struct {
 	hier   []hierarchy
-	to     follower
+	to     *members // are told what changes
 	roots  []*dir
-	count  []int         // directories by hierarchy
 	polled map[*dir]bool // directories without a watch
 	watch  *watcher      // nil: all are polled
 	buf    []byte
 }
 
-func newTree(hier []hierarchy, to follower, w *watcher) *tree {
-	return &tree{hier: hier, to: to, watch: w, count: make([]int, len(hier)),
-		polled: map[*dir]bool{}, buf: make([]byte, 1<<15)}
+func newTree(hier []hierarchy, to *members, w *watcher) *tree {
+	return &tree{hier: hier, to: to, watch: w, polled: map[*dir]bool{}, buf: make([]byte, 1<<15)}
 }
 
 // start walks everything once.
@@ -49,10 +38,9 @@ func (t *tree) start() {
 	for i := range t.hier {
 		d := &dir{hier: i, wd: -1}
 		t.roots = append(t.roots, d)
-		if !t.stat(d) {
-			continue
+		if t.stat(d) {
+			t.enter(d)
 		}
-		t.enter(d)
 	}
 }
 
@@ -79,11 +67,8 @@ func (t *tree) name(d *dir) string { return t.hier[d.hier].dir + d.path }
 // stat fills in what the kernel says about a directory. False: it is gone or cannot be looked at.
 func (t *tree) stat(d *dir) bool {
 	var st unix.Stat_t
-	name := t.name(d)
-	if err := unix.Stat(name, &st); err != nil {
-		if why := reasonOf(err); why != gone {
-			t.to.refused(name, why)
-		}
+	if err := unix.Stat(t.name(d), &st); err != nil {
+		t.to.refused(t.name(d), reasonOf(err))
 		return false
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
@@ -115,9 +100,7 @@ func (t *tree) list(d *dir) {
 	}
 	names, err := t.readdir(t.name(d))
 	if err != nil {
-		if why := reasonOf(err); why != gone {
-			t.to.refused(t.name(d), why)
-		}
+		t.to.refused(t.name(d), reasonOf(err))
 		return
 	}
 	for n, k := range d.kids {
@@ -148,7 +131,6 @@ func (t *tree) look(parent *dir, name string) {
 		t.to.refused(t.name(k), limit)
 		return
 	}
-	t.count[k.hier]++
 	k.born = t.birth(k)
 	if parent.kids == nil {
 		parent.kids = map[string]*dir{}
@@ -185,7 +167,6 @@ func (t *tree) remove(d *dir) {
 	if d.parent == nil {
 		return
 	}
-	t.count[d.hier]--
 	delete(d.parent.kids, d.base())
 	t.to.vanish(d)
 }
