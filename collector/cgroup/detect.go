@@ -2,6 +2,7 @@ package cgroup
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -41,12 +42,7 @@ type Info struct {
 
 // String says it in one line.
 func (i Info) String() string {
-	or := func(s string) string {
-		if s == "" {
-			return "nowhere"
-		}
-		return s
-	}
+	or := func(s string) string { return cmp.Or(s, "nowhere") }
 	psi := "on"
 	if !i.PSI {
 		psi = "off"
@@ -134,52 +130,40 @@ func accounting(all []mount) []string {
 // assign decides which mount gives what. A controller is in one hierarchy only (cgroups(7)).
 func assign(mounts []mount) layout {
 	var l layout
-	var v1, v2 bool
 	kinds := map[string][]kind{}
-	give := func(m mount, where *string, k ...kind) {
-		if *where == "" {
-			*where = m.dir
-			kinds[m.dir] = append(kinds[m.dir], k...)
+	for _, x := range []struct {
+		v2         bool
+		controller string // "": whatever there is
+		where      *string
+		kinds      []kind
+	}{
+		{false, "cpuacct", &l.info.CPU, []kind{v1Usage}},
+		{false, "cpu", &l.info.Throttling, []kind{v1Throttling}},
+		{false, "memory", &l.info.Memory, []kind{v1Memory, v1MemoryStat}},
+		// cpu.stat is there with and without the cpu controller (Documentation/admin-guide/cgroup-v2.rst).
+		{true, "", &l.info.CPU, []kind{v2CPU}},
+		{true, "memory", &l.info.Memory, []kind{v2Memory, v2MemoryStat}},
+	} {
+		i := slices.IndexFunc(mounts, func(m mount) bool {
+			return m.v2 == x.v2 && (x.controller == "" || slices.Contains(m.controllers, x.controller))
+		})
+		if i >= 0 && *x.where == "" {
+			*x.where = mounts[i].dir
+			kinds[*x.where] = append(kinds[*x.where], x.kinds...)
 		}
 	}
+	if slices.Contains(kinds[l.info.CPU], v2CPU) {
+		l.info.Throttling = cmp.Or(l.info.Throttling, l.info.CPU)
+	}
+	l.info.Version = V1
 	for _, m := range mounts {
 		l.info.Controllers = append(l.info.Controllers, m.controllers...)
-		v1, v2 = v1 || !m.v2, v2 || m.v2
 		if m.v2 {
-			continue
-		}
-		if slices.Contains(m.controllers, "cpuacct") {
-			give(m, &l.info.CPU, v1Usage)
-		}
-		if slices.Contains(m.controllers, "cpu") {
-			give(m, &l.info.Throttling, v1Throttling)
-		}
-		if slices.Contains(m.controllers, "memory") {
-			give(m, &l.info.Memory, v1Memory, v1MemoryStat)
+			l.info.Version = Hybrid
 		}
 	}
-	for _, m := range mounts {
-		if !m.v2 {
-			continue
-		}
-		// cpu.stat is there with and without the cpu controller (Documentation/admin-guide/cgroup-v2.rst).
-		if l.info.CPU == "" {
-			if l.info.Throttling == "" {
-				l.info.Throttling = m.dir
-			}
-			give(m, &l.info.CPU, v2CPU)
-		}
-		if slices.Contains(m.controllers, "memory") {
-			give(m, &l.info.Memory, v2Memory, v2MemoryStat)
-		}
-	}
-	switch {
-	case v1 && v2:
-		l.info.Version = Hybrid
-	case v2:
+	if !slices.ContainsFunc(mounts, func(m mount) bool { return !m.v2 }) {
 		l.info.Version = V2
-	default:
-		l.info.Version = V1
 	}
 	slices.Sort(l.info.Controllers)
 	for _, dir := range []string{l.info.CPU, l.info.Throttling, l.info.Memory} {
@@ -211,11 +195,7 @@ func parseMountinfo(text []byte, root string) []mount {
 		switch post[0] {
 		case "cgroup2":
 		case "cgroup":
-			for o := range strings.SplitSeq(post[len(post)-1], ",") {
-				if !mountOption(o) {
-					m.controllers = append(m.controllers, o)
-				}
-			}
+			m.controllers = slices.DeleteFunc(strings.Split(post[len(post)-1], ","), mountOption)
 		default:
 			continue
 		}
@@ -233,24 +213,10 @@ func mountOption(o string) bool {
 	return strings.Contains(o, "=")
 }
 
-// unescape turns \040 and its like back into the byte they stand for.
+// unescape turns back what the kernel writes for a blank, a tab, a newline, a backslash and a number sign.
 func unescape(s string) string {
-	if !strings.Contains(s, `\`) {
-		return s
-	}
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+3 < len(s) && octal(s[i+1]) && octal(s[i+2]) && octal(s[i+3]) {
-			b.WriteByte((s[i+1]-'0')<<6 | (s[i+2]-'0')<<3 | (s[i+3] - '0'))
-			i += 3
-			continue
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
+	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`, `\043`, "#").Replace(s)
 }
-
-func octal(c byte) bool { return c >= '0' && c <= '7' }
 
 // guessMounts goes by the usual names where mountinfo knows nothing: a tree brought in from elsewhere.
 func guessMounts(root string) []mount {
