@@ -1,7 +1,6 @@
 package cgroup
 
 import (
-	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -110,8 +109,7 @@ func (r *Reader) follow(now time.Time, step bool) {
 	}
 	ms.rename(all)
 	if all {
-		ms.reopen(r.node)
-		for _, m := range ms.active {
+		for _, m := range r.measured() {
 			ms.reopen(m)
 		}
 		r.nameNode()
@@ -169,7 +167,7 @@ func (r *Reader) put(b *metric.Batch, e *metric.Entity, start time.Time, from in
 		return
 	}
 	if why != fine {
-		b.Gaps = append(b.Gaps, metric.Gap{Entity: e, Reason: why.String(), Detail: detail(why, which.String())})
+		b.Gaps = append(b.Gaps, why.gap(e, which.String()))
 	}
 }
 
@@ -189,35 +187,18 @@ func (r *Reader) suspects(m *member) {
 	}
 }
 
+// measured are the machine and the cgroups that are read.
+func (r *Reader) measured() []*member {
+	return slices.Insert(slices.Clone(r.members.active), 0, r.node)
+}
+
 // dropAll gives every entity a gap: the clock was stepped.
 func (r *Reader) dropAll(b *metric.Batch) {
-	text := detail(clock, "")
-	b.Gaps = append(b.Gaps, metric.Gap{Entity: r.node.entity, Reason: clock.String(), Detail: text})
-	r.own.drop(clock)
-	for _, m := range r.members.active {
-		b.Gaps = append(b.Gaps, metric.Gap{Entity: m.entity, Reason: clock.String(), Detail: text})
+	for _, m := range r.measured() {
+		b.Gaps = append(b.Gaps, clock.gap(m.entity, ""))
 		r.own.drop(clock)
 	}
 	r.log.Warn("the clock was stepped; this tick's samples are dropped", "tick", b.Time)
-}
-
-// detail says for people what happened to a file.
-func detail(why reason, file string) string {
-	switch why {
-	case gone:
-		return fmt.Sprintf("%s is not there", file)
-	case permission:
-		return fmt.Sprintf("the kernel refused to open %s", file)
-	case parse:
-		return fmt.Sprintf("%s does not hold what the kernel writes", file)
-	case overflow:
-		return fmt.Sprintf("%s holds an impossible number", file)
-	case clock:
-		return "the machine's clock was stepped"
-	case descriptors:
-		return fmt.Sprintf("the process may open no more files, %s is one too many", file)
-	}
-	return fmt.Sprintf("%s cannot be read", file)
 }
 
 // Start returns when the cgroup at a path began, as the reader's groups say, and false if it is not known.

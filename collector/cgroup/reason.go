@@ -2,6 +2,7 @@ package cgroup
 
 import (
 	"errors"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -27,6 +28,22 @@ const (
 var reasonNames = [numReasons]string{"", metric.GapGone, metric.GapPermission, "parse", "overflow", "io", "clock", "limit", "descriptors"}
 
 func (r reason) String() string { return reasonNames[r] }
+
+// details says for people what happened to a file, whose name stands for FILE.
+var details = [numReasons]string{
+	gone:        "FILE is not there",
+	permission:  "the kernel refused to open FILE",
+	parse:       "FILE does not hold what the kernel writes",
+	overflow:    "FILE holds an impossible number",
+	ioError:     "FILE cannot be read",
+	clock:       "the machine's clock was stepped",
+	descriptors: "the process may open no more files, FILE is one too many",
+}
+
+// gap is what an entity gets that has no sample.
+func (r reason) gap(e *metric.Entity, file string) metric.Gap {
+	return metric.Gap{Entity: e, Reason: r.String(), Detail: strings.Replace(details[r], "FILE", file, 1)}
+}
 
 // reasonOf classifies an error of open, read, stat or inotify.
 func reasonOf(err error) reason {

@@ -1,8 +1,9 @@
 package cgroup
 
 import (
+	"cmp"
+	"maps"
 	"slices"
-	"strings"
 )
 
 // Unreadable is one kind of thing that could not be read at the last tick, for doctor.
@@ -17,20 +18,13 @@ type Unreadable struct {
 func (r *Reader) Unreadable() []Unreadable {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	type key struct {
-		why  reason
-		file string
-	}
-	found := map[key]*Unreadable{}
+	found := map[[2]string]Unreadable{}
 	note := func(why reason, file, path string) {
-		k := key{why, file}
-		if found[k] == nil {
-			found[k] = &Unreadable{Reason: why.String(), File: file, Example: path}
-		}
-		found[k].Count++
-		found[k].Example = min(found[k].Example, path)
+		k := [2]string{why.String(), file}
+		u := cmp.Or(found[k], Unreadable{Reason: k[0], File: k[1], Example: path})
+		found[k] = Unreadable{u.Reason, u.File, u.Count + 1, min(u.Example, path)}
 	}
-	for _, m := range append(slices.Clone(r.members.active), r.node) {
+	for _, m := range r.measured() {
 		for i := range m.files {
 			if f := &m.files[i]; f.why != fine {
 				note(f.why, f.kind.String(), r.members.fileName(m, f))
@@ -40,15 +34,7 @@ func (r *Reader) Unreadable() []Unreadable {
 	for path, why := range r.members.refusal {
 		note(why, "directory", path)
 	}
-	out := make([]Unreadable, 0, len(found))
-	for _, u := range found {
-		out = append(out, *u)
-	}
-	slices.SortFunc(out, func(a, b Unreadable) int {
-		if a.Count != b.Count {
-			return b.Count - a.Count
-		}
-		return strings.Compare(a.Reason+a.File, b.Reason+b.File)
+	return slices.SortedFunc(maps.Values(found), func(a, b Unreadable) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Reason+a.File, b.Reason+b.File))
 	})
-	return out
 }
