@@ -41,25 +41,28 @@ func leadingUint(b []byte) (v uint64, n int, why reason) {
 	return v, n, fine
 }
 
-// field finds the line "key value" and reads its value. The key comes with a newline before it and a blank
-// behind it ("\nnr_periods "), so that it is one search; the first line of a file is found as well.
-func field(b []byte, key string) (v uint64, found bool, why reason) {
-	var at int
-	if len(b) >= len(key)-1 && string(b[:len(key)-1]) == key[1:] {
-		at = len(key) - 1
-	} else {
-		i := bytes.Index(b, []byte(key))
-		if i < 0 {
-			return 0, false, fine
-		}
-		at = i + len(key)
+// after finds a line by its key, which comes with a newline before it ("\nnr_periods "), so that it is one search; the first
+// line of a file is found as well.
+func after(b []byte, key string) (rest []byte, found bool) {
+	if n := len(key) - 1; string(b[:min(len(b), n)]) == key[1:] {
+		return b[n:], true
 	}
-	v, n, why := leadingUint(b[at:])
+	_, rest, found = bytes.Cut(b, []byte(key))
+	return rest, found
+}
+
+// field finds the line "key value" and reads its value.
+func field(b []byte, key string) (v uint64, found bool, why reason) {
+	rest, found := after(b, key)
+	if !found {
+		return 0, false, fine
+	}
+	v, n, why := leadingUint(rest)
 	if why != fine {
 		return 0, true, why
 	}
 	// A number that runs to the end of what was read may have been cut off; the kernel ends each line.
-	if at+n == len(b) || b[at+n] != '\n' {
+	if n == len(rest) || rest[n] != '\n' {
 		return 0, true, parse
 	}
 	return v, true, fine
@@ -125,9 +128,7 @@ func parseProcStat(b []byte) (ticks, boot uint64, why reason) {
 	if ticks >= maxValue {
 		return 0, 0, overflow
 	}
-	if v, found, why := field(rest, "\nbtime "); found && why == fine {
-		boot = v
-	}
+	boot, _, _ = field(rest, "\nbtime ")
 	return ticks, boot, fine
 }
 
@@ -137,34 +138,24 @@ type memory struct{ usage, workingSet uint64 }
 // parseMeminfo reads the machine's memory as cAdvisor does for the root of cgroup v2: usage is what is not free,
 // the working set is that less the inactive file pages.
 func parseMeminfo(b []byte) (memory, reason) {
-	total, why := meminfoField(b, "\nMemTotal:")
-	if why != fine {
-		return memory{}, why
+	var v [3]uint64
+	for i, key := range [...]string{"\nMemTotal:", "\nMemFree:", "\nInactive(file):"} {
+		var why reason
+		if v[i], why = meminfoField(b, key); why != fine {
+			return memory{}, why
+		}
 	}
-	free, why := meminfoField(b, "\nMemFree:")
-	if why != fine {
-		return memory{}, why
-	}
-	inactive, why := meminfoField(b, "\nInactive(file):")
-	if why != fine {
-		return memory{}, why
-	}
+	total, free, inactive := v[0], v[1], v[2]
 	if free > total {
 		return memory{}, parse
 	}
 	usage := total - free
-	return memory{usage: usage, workingSet: less(usage, inactive)}, fine
+	return memory{usage: usage, workingSet: usage - min(usage, inactive)}, fine
 }
 
 // meminfoField reads a line "key:   123 kB" into bytes.
 func meminfoField(b []byte, key string) (uint64, reason) {
-	if string(b[:min(len(b), len(key)-1)]) == key[1:] {
-		b = b[len(key)-1:]
-	} else if i := bytes.Index(b, []byte(key)); i >= 0 {
-		b = b[i+len(key):]
-	} else {
-		return 0, parse
-	}
+	b, _ = after(b, key) // if there is no such line, no number is found either
 	b = bytes.TrimLeft(b, " ")
 	v, n, why := leadingUint(b)
 	if why != fine {
@@ -200,20 +191,9 @@ func parsePressure(b []byte) (p pressure, why reason) {
 }
 
 func pressureTotal(line []byte, kind string) (uint64, reason) {
+	_, total, _ := bytes.Cut(line, []byte(" total="))
 	if !bytes.HasPrefix(line, []byte(kind)) {
 		return 0, parse
 	}
-	i := bytes.Index(line, []byte(" total="))
-	if i < 0 {
-		return 0, parse
-	}
-	return parseUint(line[i+len(" total="):])
-}
-
-// less subtracts and stops at zero: two files are never read at the same moment.
-func less(a, b uint64) uint64 {
-	if b > a {
-		return 0
-	}
-	return a - b
+	return parseUint(total)
 }

@@ -142,14 +142,15 @@ func (s *sampler) throttled(x throttling, found bool, why reason, t int64, perSe
 	return fine
 }
 
-// workingSet adds usage less the inactive file pages, which the kernel can drop at once (cAdvisor's definition).
+// workingSet adds usage less the inactive file pages, which the kernel can drop at once (cAdvisor's definition), never below zero:
+// two files are never read at the same moment.
 func (s *sampler) workingSet(b []byte, key string, t int64) reason {
 	v, why := need(b, key)
 	if why != fine {
 		return why
 	}
 	if s.hasMem {
-		s.add(metric.MemoryWorkingSet, t, float64(less(s.usage, v)))
+		s.add(metric.MemoryWorkingSet, t, float64(s.usage-min(s.usage, v)))
 	}
 	return fine
 }
