@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
+	"maps"
 	"os"
 	"sync"
 	"time"
@@ -27,7 +27,6 @@ type Reader struct {
 	opt     Options
 	log     *slog.Logger
 	dropped *prometheus.CounterVec
-	page    uint64
 
 	mu    sync.Mutex
 	table *table
@@ -46,8 +45,7 @@ func New(o Options) (*Reader, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	r := &Reader{opt: o, log: o.Logger, page: uint64(os.Getpagesize()),
-		table: newTable(o.proc), trees: map[*metric.Entity]*tree{},
+	r := &Reader{opt: o, log: o.Logger, table: newTable(o.proc), trees: map[*metric.Entity]*tree{},
 		// Every reader of the collector has a counter of this name, help and labels, told apart by the constant one.
 		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name:        "plimsoll_collector_dropped_samples_total",
@@ -120,7 +118,7 @@ func (r *Reader) target(t Target, boot time.Time, lookErr error, step bool) (g m
 		r.keep(t)
 		return g, "clock", "the machine's clock was stepped"
 	}
-	root := r.table.get(t.PID)
+	root := r.table.at[t.PID]
 	if root == nil {
 		if why := r.table.failed[t.PID]; why != "" {
 			return g, why, fmt.Sprintf("process %d could not be read", t.PID)
@@ -132,15 +130,15 @@ func (r *Reader) target(t Target, boot time.Time, lookErr error, step bool) (g m
 		return g, metric.GapGone, why
 	}
 	if t.Alone {
-		sum := totals{user: root.user, system: root.system}
+		sum := totals{cpu: root.cpu}
 		sum.add(&root.stat)
-		return r.group(t.Entity, tr.start, root.t, sum), "", ""
+		return group(t.Entity, tr.start, root.t, sum), "", ""
 	}
 	sum, why := tr.look(r.table)
 	if why != "" {
 		return g, why, fmt.Sprintf("process %d, or one that it started, could not be read", t.PID)
 	}
-	return r.group(t.Entity, tr.start, root.t, sum), "", ""
+	return group(t.Entity, tr.start, root.t, sum), "", ""
 }
 
 // tree returns what is kept of a target, or why its process is not the one that is meant. The start is compared once,
@@ -167,15 +165,15 @@ func (r *Reader) tree(t Target, root *process, boot time.Time) (*tree, string) {
 
 // keep takes a look at a target whose sample is dropped, so that no time is lost with a process that ends.
 func (r *Reader) keep(t Target) {
-	tr, root := r.trees[t.Entity], r.table.get(t.PID)
+	tr, root := r.trees[t.Entity], r.table.at[t.PID]
 	if tr != nil && root != nil && tr.root == (key{t.PID, root.stat.start}) {
 		tr.look(r.table)
 	}
 }
 
-func (r *Reader) group(e *metric.Entity, start time.Time, t int64, sum totals) metric.Group {
+func group(e *metric.Entity, start time.Time, t int64, sum totals) metric.Group {
 	user, system := float64(sum.user)/ticksPerSecond, float64(sum.system)/ticksPerSecond
-	rss := float64(sum.rss * r.page)
+	rss := float64(sum.rss * uint64(os.Getpagesize()))
 	return metric.Group{Entity: e, Start: start, Points: []metric.Point{
 		{ID: metric.CPUUsage, T: t, V: user + system},
 		{ID: metric.CPUUser, T: t, V: user},
@@ -184,22 +182,15 @@ func (r *Reader) group(e *metric.Entity, start time.Time, t int64, sum totals) m
 		{ID: metric.MemoryRSS, T: t, V: rss},
 		{ID: metric.Processes, T: t, V: float64(sum.processes)},
 		{ID: metric.Threads, T: t, V: float64(sum.threads)},
-		{ID: metric.StartTime, T: t, V: math.Round(float64(start.UnixMilli())) / 1e3},
+		{ID: metric.StartTime, T: t, V: float64(start.UnixMilli()) / 1e3},
 	}}
 }
 
 // forget drops what is kept of targets that are no longer listed.
 func (r *Reader) forget(targets []Target) {
-	if len(r.trees) == 0 {
-		return
-	}
 	listed := make(map[*metric.Entity]bool, len(targets))
 	for _, t := range targets {
 		listed[t.Entity] = true
 	}
-	for e := range r.trees {
-		if !listed[e] {
-			delete(r.trees, e)
-		}
-	}
+	maps.DeleteFunc(r.trees, func(e *metric.Entity, _ *tree) bool { return !listed[e] })
 }

@@ -220,7 +220,7 @@ func TestManyChildren(t *testing.T) {
 	if why != "" {
 		t.Fatal(why)
 	}
-	want := float64(s.user+s.system+s.childUser+s.childSystem) / 100
+	want := float64(s.user+s.system+s.child.user+s.child.system) / 100
 	if d := got[metric.CPUUsage] - want; d < -0.02 || d > 0.05 { // the sleep's own time is not in the shell's account
 		t.Errorf("CPU time: got %v, want %v", got[metric.CPUUsage], want)
 	}

@@ -1,20 +1,28 @@
 package process
 
-import "bytes"
+import (
+	"bytes"
+	"strconv"
+)
 
 // stat is what is used of /proc/PID/stat (proc(5)).
 type stat struct {
-	state                  byte
-	ppid, pgrp, session    int
-	user, system           uint64 // CPU time of the process itself, in hundredths of a second
-	childUser, childSystem uint64 // that of the children it has waited for, and theirs
-	threads                uint64
-	start                  uint64 // hundredths of a second after boot
-	rss                    uint64 // pages
+	state               byte
+	ppid, pgrp, session int
+	cpu                     // of the process itself
+	child               cpu // of the children it has waited for, and theirs
+	threads             uint64
+	start               uint64 // hundredths of a second after boot
+	rss                 uint64 // pages
 }
 
-// maxValue bounds every number: what is beyond cannot be.
-const maxValue = 1 << 56
+// cpu is CPU time in hundredths of a second.
+type cpu struct{ user, system uint64 }
+
+func (c cpu) plus(o cpu) cpu { return cpu{c.user + o.user, c.system + o.system} }
+
+// maxBits bounds every number: what is beyond cannot be.
+const maxBits = 56
 
 // The numbers behind the state, by their index: proc(5) counts from 3.
 const (
@@ -67,25 +75,15 @@ func parseStat(b []byte) (stat, bool) {
 		return s, false
 	}
 	s.ppid, s.pgrp, s.session = int(v[fPPID]), int(v[fPgrp]), int(v[fSession])
-	s.user, s.system, s.childUser, s.childSystem = v[fUser], v[fSystem], v[fCUser], v[fCSystem]
+	s.cpu, s.child = cpu{v[fUser], v[fSystem]}, cpu{v[fCUser], v[fCSystem]}
 	s.threads, s.start, s.rss = v[fThreads], v[fStart], v[fRSS]
 	return s, true
 }
 
 // number reads decimal digits.
 func number(b []byte) (v uint64, ok bool) {
-	if len(b) == 0 {
-		return 0, false
-	}
-	for _, c := range b {
-		if c < '0' || c > '9' {
-			return 0, false
-		}
-		if v = v*10 + uint64(c-'0'); v >= maxValue {
-			return 0, false
-		}
-	}
-	return v, true
+	v, err := strconv.ParseUint(string(b), 10, maxBits)
+	return v, err == nil
 }
 
 // dead says that the process has ended and waits for its parent: its CPU time still counts, itself not.

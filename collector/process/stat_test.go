@@ -16,8 +16,8 @@ func TestParseStat(t *testing.T) {
 			t.Errorf("%q: got %+v %v, want %+v %v", in, got, is, want, ok)
 		}
 	}
-	f(statLine, stat{state: 'S', ppid: 17, pgrp: 18, user: 120, system: 34, childUser: 5, childSystem: 6, threads: 3, start: 123456, rss: 401}, true)
-	f(strings.Replace(statLine, "(a (b) c\n) d)", "()", 1), stat{state: 'S', ppid: 17, pgrp: 18, user: 120, system: 34, childUser: 5, childSystem: 6, threads: 3, start: 123456, rss: 401}, true)
+	f(statLine, stat{state: 'S', ppid: 17, pgrp: 18, cpu: cpu{120, 34}, child: cpu{5, 6}, threads: 3, start: 123456, rss: 401}, true)
+	f(strings.Replace(statLine, "(a (b) c\n) d)", "()", 1), stat{state: 'S', ppid: 17, pgrp: 18, cpu: cpu{120, 34}, child: cpu{5, 6}, threads: 3, start: 123456, rss: 401}, true)
 	f("", stat{}, false)
 	f("4242 (x", stat{}, false)
 	f("4242 (x)", stat{}, false)
@@ -57,8 +57,8 @@ func FuzzParseStat(f *testing.F) {
 		if !ok {
 			return
 		}
-		for _, v := range []uint64{s.user, s.system, s.childUser, s.childSystem, s.threads, s.start, s.rss} {
-			if v >= maxValue {
+		for _, v := range []uint64{s.user, s.system, s.child.user, s.child.system, s.threads, s.start, s.rss} {
+			if v >= 1<<maxBits {
 				t.Errorf("got %d", v)
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"slices"
 	"strconv"
 	"time"
 
@@ -26,15 +27,15 @@ type process struct {
 type table struct {
 	proc   string
 	list   []process
-	at     map[int]int    // PID -> index in list
-	kids   map[int][]int  // PPID -> PIDs
-	failed map[int]string // PIDs that exist and could not be read, with the reason
+	at     map[int]*process   // by PID
+	kids   map[int][]*process // by PPID
+	failed map[int]string     // PIDs that exist and could not be read, with the reason
 	buf    []byte
 	one    func(pid int) (stat, string) // reads one process: stat
 }
 
 func newTable(proc string) *table {
-	x := &table{proc: proc, at: map[int]int{}, kids: map[int][]int{}, failed: map[int]string{}, buf: make([]byte, 1<<15)}
+	x := &table{proc: proc, at: map[int]*process{}, kids: map[int][]*process{}, failed: map[int]string{}, buf: make([]byte, 1<<15)}
 	x.one = x.stat
 	return x
 }
@@ -50,7 +51,7 @@ func (x *table) read(tk tick.Tick) error {
 }
 
 func (x *table) fill(pids []int, tk tick.Tick) {
-	x.list = x.list[:0]
+	x.list = slices.Grow(x.list[:0], len(pids)) // it must not move: there are pointers into it
 	clear(x.at)
 	clear(x.failed)
 	clear(x.kids)
@@ -63,18 +64,11 @@ func (x *table) fill(pids []int, tk tick.Tick) {
 			x.failed[pid] = why
 			continue
 		}
-		x.at[pid] = len(x.list)
 		x.list = append(x.list, process{pid: pid, t: tk.Stamp(), stat: s})
-		x.kids[s.ppid] = append(x.kids[s.ppid], pid)
+		p := &x.list[len(x.list)-1]
+		x.at[pid] = p
+		x.kids[s.ppid] = append(x.kids[s.ppid], p)
 	}
-}
-
-// get returns a process, nil if it is not in the table.
-func (x *table) get(pid int) *process {
-	if i, ok := x.at[pid]; ok {
-		return &x.list[i]
-	}
-	return nil
 }
 
 // pids lists the numbers in /proc.

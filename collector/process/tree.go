@@ -17,24 +17,25 @@ type key struct {
 type member struct {
 	stat
 	parent key // zero: its parent is not part of the tree
-	owed   debt
+	// owed is CPU time of members that ended, which this heir's account of children has not shown yet. Members are not
+	// read at one moment: a child may end after its parent was read. What is still owed at the next look was given to no one.
+	owed cpu
 }
 
-// debt is CPU time of members that ended, which their heir's account of children has not shown yet. Members are not read at
-// one moment: a child may end after its parent was read. What is still owed at the next look was given to no one.
-type debt struct{ user, system uint64 }
+// all is the CPU time that the tree knows by a member.
+func (m *member) all() cpu { return m.cpu.plus(m.child).plus(m.owed) }
 
 // tree is one target's processes, and its counters.
 type tree struct {
 	root    key
 	start   time.Time // when the first process began
 	members map[key]*member
-	carry   debt // what was given to no one, for good
+	carry   cpu // what was given to no one, for good
 }
 
 // totals is what a target's processes come to.
 type totals struct {
-	user, system       uint64 // hundredths of a second
+	cpu
 	rss                uint64 // pages
 	processes, threads uint64
 }
@@ -53,10 +54,9 @@ func (tr *tree) look(x *table) (sum totals, why string) {
 	}
 	tr.settle(now)
 	tr.members = now
-	sum.user, sum.system = tr.carry.user, tr.carry.system
+	sum.cpu = tr.carry
 	for _, m := range now {
-		sum.user += m.user + m.childUser + m.owed.user
-		sum.system += m.system + m.childSystem + m.owed.system
+		sum.cpu = sum.plus(m.all())
 	}
 	return sum, ""
 }
@@ -72,16 +72,16 @@ func (tr *tree) collect(x *table) (set []*process, why string) {
 		}
 		seen[p.pid] = true
 		set = append(set, p)
-		for _, pid := range x.kids[p.pid] {
-			add(x.get(pid))
+		for _, kid := range x.kids[p.pid] {
+			add(kid)
 		}
 	}
-	add(x.get(tr.root.pid))
+	add(x.at[tr.root.pid])
 	for k := range tr.members {
 		if why := x.failed[k.pid]; why != "" {
 			return nil, why
 		}
-		if p := x.get(k.pid); p != nil && p.start == k.start {
+		if p := x.at[k.pid]; p != nil && p.start == k.start {
 			add(p)
 		}
 	}
@@ -149,13 +149,11 @@ func (tr *tree) settle(now map[key]*member) {
 		if now[k] != nil {
 			continue
 		}
-		left := debt{m.user + m.childUser + m.owed.user,
-			m.system + m.childSystem + m.owed.system}
+		account := &tr.carry
 		if heir := now[tr.heir(m.parent, now)]; heir != nil {
-			heir.owed.add(left)
-		} else {
-			tr.carry.add(left)
+			account = &heir.owed
 		}
+		*account = account.plus(m.all())
 	}
 	for k, m := range now {
 		was := tr.members[k]
@@ -168,11 +166,11 @@ func (tr *tree) settle(now map[key]*member) {
 }
 
 // settle pays a member's debts, the older first, from what its account of children grew by.
-func (m *member) settle(was *member, carry *debt) {
+func (m *member) settle(was *member, carry *cpu) {
 	old := was.owed
-	pay(m.childUser, was.childUser, &old.user, &m.owed.user, &carry.user)
-	pay(m.childSystem, was.childSystem, &old.system, &m.owed.system, &carry.system)
-	carry.add(old) // what is left of it
+	pay(m.child.user, was.child.user, &old.user, &m.owed.user, &carry.user)
+	pay(m.child.system, was.child.system, &old.system, &m.owed.system, &carry.system)
+	*carry = carry.plus(old) // what is left of it
 }
 
 // pay settles one kind of CPU time. An account that shrank, which the kernel's never does, is carried.
@@ -188,8 +186,6 @@ func pay(is, was uint64, old, fresh, carry *uint64) {
 		grown -= paid
 	}
 }
-
-func (d *debt) add(o debt) { d.user += o.user; d.system += o.system }
 
 // heir is the nearest ancestor that still lives; zero if there is none.
 func (tr *tree) heir(k key, now map[key]*member) key {

@@ -98,7 +98,7 @@ func (k *kernel) exit(pid int) {
 func (k *kernel) reap(pid int) {
 	p := k.all[pid]
 	parent := k.all[p.ppid]
-	parent.childUser += p.user + p.childUser
+	parent.child.user += p.user + p.child.user
 	delete(k.all, pid)
 }
 
@@ -119,7 +119,7 @@ func (k *kernel) one(pid int) (stat, string) {
 
 func (k *kernel) look(x *table, tr *tree) (totals, string) {
 	x.fill(slices.Sorted(maps.Keys(k.all)), tick.Begin(time.Unix(1, 0)))
-	if x.get(rootPID) == nil {
+	if x.at[rootPID] == nil {
 		return totals{}, "io"
 	}
 	return tr.look(x)
