@@ -46,7 +46,7 @@ func (r *Reader) container(e *metric.Entity, t *target) (metric.Group, error) {
 
 // resources adds what the cgroup's controllers measure; one that the cgroup lacks gives no rows.
 func (r *Reader) resources(b *builder, t *target, s *model.ContainerStats) {
-	if s.Cpu != nil && t.has("cpuacct") {
+	if s.Cpu != nil && t.in("cpuacct") != "" { // on v2 every cgroup has cpu.stat
 		b.cpu(s.Cpu)
 		b.throttling(s.Cpu, limited(&t.spec))
 	}
@@ -68,13 +68,6 @@ func (r *Reader) resources(b *builder, t *target, s *model.ContainerStats) {
 		b.pressure(metric.MemoryWaiting, metric.MemoryStalled, s.Memory.PSI.Some.Total, s.Memory.PSI.Full.Total)
 		b.pressure(metric.IOWaiting, metric.IOStalled, s.DiskIo.PSI.Some.Total, s.DiskIo.PSI.Full.Total)
 	}
-}
-
-// has says whether the cgroup has a v1 controller; on v2 every cgroup has cpu.stat.
-func (t *target) has(controller string) bool {
-	_, ok := t.paths[controller]
-	_, v2 := t.paths[""]
-	return ok || v2
 }
 
 func (r *Reader) drop(reason string) { r.dropped.WithLabelValues(reason).Inc() }

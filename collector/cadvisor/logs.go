@@ -3,15 +3,7 @@ package cadvisor
 import (
 	"context"
 	"log/slog"
-
-	"k8s.io/klog/v2"
 )
-
-// redirectLogs sends what the library logs to a logger, and returns what undoes it.
-func redirectLogs(log *slog.Logger) func() {
-	klog.SetSlogLogger(slog.New(quiet{log.Handler()}))
-	return klog.ClearLogger
-}
 
 // quiet makes everything a debugging message: the library warns of every cgroup that vanishes while it is
 // read, which is normal, and what it returns as an error becomes a gap with a reason.

@@ -19,9 +19,7 @@ func (r *Reader) takeNode(b *metric.Batch) {
 	g := &builder{points: make([]metric.Point, 0, 64), drop: r.drop}
 	g.at(time.Now())
 	if err := r.rootCgroup(g); err != nil {
-		reason := reasonOf(err)
-		r.drop(reason)
-		b.Gaps = append(b.Gaps, metric.Gap{Entity: r.node, Reason: reason, Detail: err.Error()})
+		r.gap(b, r.node, err)
 	}
 	g.at(time.Now())
 	r.rest(g, m)
@@ -36,21 +34,13 @@ const hostRoot = "/"
 // same rows from /proc, as usage does here; two sources of one counter would look like resets.
 func (r *Reader) rootCgroup(b *builder) error {
 	if r.root == nil {
-		t := &target{path: "/", paths: r.tree.mounts}
-		own := map[string]string{}
-		for c, d := range r.tree.mounts {
-			if c != "pids" {
-				own[c] = d
-			}
-		}
-		m, err := libcontainer.NewCgroupManager("/", own)
+		m, err := newManager("/", r.tree.mounts)
 		if err != nil {
 			return fmt.Errorf("cannot read the root cgroup: %w", err)
 		}
-		t.manager = m
-		r.root = t
+		r.root = m
 	}
-	s, err := libcontainer.NewHandler(r.root.manager, hostRoot, 1, r.kinds).GetStats()
+	s, err := libcontainer.NewHandler(r.root, hostRoot, 1, r.kinds).GetStats()
 	if err != nil {
 		return fmt.Errorf("cannot read the root cgroup: %w", err)
 	}
@@ -58,11 +48,10 @@ func (r *Reader) rootCgroup(b *builder) error {
 	if s.Network != nil {
 		b.network(s.Network.Interfaces)
 	}
-	switch {
-	case s.DiskIo != nil && len(s.DiskIo.IoServiceBytes) > 0:
+	if s.DiskIo != nil && len(s.DiskIo.IoServiceBytes) > 0 {
 		common.AssignDeviceNamesToDiskStats(r.machine.Load(), s.DiskIo)
 		b.disk(s.DiskIo)
-	default:
+	} else {
 		b.diskstats()
 	}
 	return nil
@@ -142,7 +131,7 @@ func (b *builder) diskstats() {
 	}
 	for i := range all {
 		d := &all[i]
-		if !physical(d.DeviceName) {
+		if _, err := os.Stat("/sys/block/" + d.DeviceName + "/device"); err != nil {
 			continue
 		}
 		name := "/dev/" + d.DeviceName
@@ -151,12 +140,6 @@ func (b *builder) diskstats() {
 		b.count(metric.DiskWrites, name, d.WriteIOs)
 		b.count(metric.DiskWrite, name, d.WriteSectors*procfs.SectorSize)
 	}
-}
-
-// physical says whether a block device is a whole disk with a device behind it.
-func physical(name string) bool {
-	_, err := os.Stat("/sys/block/" + name + "/device")
-	return err == nil
 }
 
 // filesystems adds what Run last learnt of the file systems, unless that is old.

@@ -52,12 +52,10 @@ func most(u metric.Unit) float64 {
 	switch u {
 	case metric.Bytes:
 		return 1 << 60 // 1 EiB
-	case metric.Seconds:
+	case metric.Seconds, metric.Time:
 		return 1e11 // 3,000 years of CPU
 	case metric.Cores:
 		return 1e6
-	case metric.Time:
-		return 1e11
 	}
 	return 1 << 53 // whole numbers beyond are not exact any more
 }

@@ -70,7 +70,7 @@ func (p procs) add(b *builder, t *target, pids []int) {
 	if pids != nil {
 		b.count(metric.Processes, "", uint64(len(pids)))
 	}
-	if d, ok := t.pidsDir(); ok {
+	if d := t.in("pids"); d != "" {
 		if n, ok := number(d + "/pids.current"); ok {
 			b.count(metric.Threads, "", n)
 		}
@@ -78,14 +78,6 @@ func (p procs) add(b *builder, t *target, pids []int) {
 	if n, ok := p.files(pids); ok {
 		b.count(metric.FileDescriptors, "", n)
 	}
-}
-
-func (t *target) pidsDir() (string, bool) {
-	if d, ok := t.paths[""]; ok {
-		return d, true
-	}
-	d, ok := t.paths["pids"]
-	return d, ok
 }
 
 // files counts the open files of processes; false if that cannot be told cheaply or at all.
@@ -117,13 +109,7 @@ func procPath(pid int, file string) string { return "/proc/" + strconv.Itoa(pid)
 
 // netns tells network namespaces apart by the inode of net/dev, of which each namespace has its own
 // (fs/proc/generic.c numbers every entry): unlike /proc/PID/ns/net anyone may stat it.
-func netns(pid int) uint64 {
-	var st syscall.Stat_t
-	if syscall.Stat(procPath(pid, "net/dev"), &st) != nil {
-		return 0
-	}
-	return st.Ino
-}
+func netns(pid int) uint64 { return inode(procPath(pid, "net/dev")) }
 
 // network picks the process whose network is the container's: 0 if that is the host's, or already told by
 // another container that shares it (the containers of a pod do), else sums would count it twice.

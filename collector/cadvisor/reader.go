@@ -4,13 +4,17 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/google/cadvisor/lib/container"
+	"github.com/opencontainers/cgroups"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/procfs"
+	"k8s.io/klog/v2"
 
 	"plimsoll.dev/plimsoll/internal/metric"
 )
@@ -79,7 +83,7 @@ type Reader struct {
 
 	mu       sync.Mutex // one Read at a time; guards what follows
 	node     *metric.Entity
-	root     *target
+	root     cgroups.Manager
 	targets  map[string]*target
 	netOwner map[uint64]string // network namespace -> the path of the container whose network it is
 	reads    uint64
@@ -141,8 +145,8 @@ const machineEvery = 5 * time.Minute
 // is one logger for the whole process, goes to Options.Logger. Nothing is left running when it returns,
 // unless the kernel holds a file system's answer back: the error says so then.
 func (r *Reader) Run(ctx context.Context) error {
-	restore := redirectLogs(r.log)
-	defer restore()
+	klog.SetSlogLogger(slog.New(quiet{r.log.Handler()}))
+	defer klog.ClearLogger()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -190,19 +194,13 @@ func (r *Reader) Read(now time.Time) *metric.Batch {
 	found := r.find()
 	b := &metric.Batch{Node: r.opt.Node, Time: now, Groups: make([]metric.Group, 0, len(found)+1)}
 	live := make(map[string]*target, len(found))
-	for _, f := range found {
-		t := r.target(f.path)
-		if t == nil {
-			continue // gone since it was found
-		}
-		live[f.path] = t
-		r.take(b, f.entity, t)
-	}
-	for ino, path := range r.netOwner {
-		if live[path] == nil {
-			delete(r.netOwner, ino)
+	for _, path := range slices.Sorted(maps.Keys(found)) {
+		if t := r.target(path); t != nil { // else it is gone since it was found
+			live[path] = t
+			r.take(b, found[path], t)
 		}
 	}
+	maps.DeleteFunc(r.netOwner, func(_ uint64, path string) bool { return live[path] == nil })
 	r.targets = live
 	r.takeNode(b)
 	return b
@@ -212,10 +210,15 @@ func (r *Reader) Read(now time.Time) *metric.Batch {
 func (r *Reader) take(b *metric.Batch, e *metric.Entity, t *target) {
 	g, err := r.container(e, t)
 	if err != nil {
-		reason := reasonOf(err)
-		r.dropped.WithLabelValues(reason).Inc()
-		b.Gaps = append(b.Gaps, metric.Gap{Entity: e, Reason: reason, Detail: err.Error()})
+		r.gap(b, e, err)
 		return
 	}
 	b.Groups = append(b.Groups, g)
+}
+
+// gap says in the batch, and counts, why there is no sample.
+func (r *Reader) gap(b *metric.Batch, e *metric.Entity, err error) {
+	reason := reasonOf(err)
+	r.drop(reason)
+	b.Gaps = append(b.Gaps, metric.Gap{Entity: e, Reason: reason, Detail: err.Error()})
 }

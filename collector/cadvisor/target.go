@@ -1,6 +1,8 @@
 package cadvisor
 
 import (
+	"cmp"
+	"maps"
 	"os"
 	"syscall"
 	"time"
@@ -28,33 +30,31 @@ type target struct {
 // cost as much as the values.
 const specEvery = 6
 
+// in is the cgroup's directory of a v1 controller, or the one that it has on v2; "" if there is none.
+func (t *target) in(controller string) string { return cmp.Or(t.paths[""], t.paths[controller]) }
+
 // dir is the directory by which a cgroup is known.
 func (t *target) dir() string {
-	if d, ok := t.paths[""]; ok {
-		return d
-	}
-	for _, c := range v1Controllers {
-		if d, ok := t.paths[c]; ok && c != "cpu" {
-			return d
-		}
-	}
-	return ""
+	return cmp.Or(t.in("cpuacct"), t.in("memory"), t.in("blkio"), t.in("pids"))
 }
 
 // target returns what is kept of a cgroup, made anew if it is another one than before; nil if it is gone.
 func (r *Reader) target(path string) *target {
 	t := r.targets[path]
-	if t == nil {
+	if t == nil || inode(t.dir()) != t.ino { // new, or removed and made again
 		t = &target{path: path}
-	} else if inode(t.dir()) != t.ino {
-		t = &target{path: path} // removed and made again
 	}
-	if t.manager == nil || r.reads >= t.due {
-		if !r.look(t) {
-			return nil
-		}
+	if (t.manager == nil || r.reads >= t.due) && !r.look(t) {
+		return nil
 	}
 	return t
+}
+
+// newManager makes the library's reader of a cgroup. The processes' number is read by us, once.
+func newManager(path string, paths map[string]string) (cgroups.Manager, error) {
+	own := maps.Clone(paths)
+	delete(own, "pids")
+	return libcontainer.NewCgroupManager(path, own)
 }
 
 // look reads a cgroup's make-up: which controllers it has, its limits, when it was made.
@@ -71,13 +71,7 @@ func (r *Reader) look(t *target) bool {
 	fresh := t.manager == nil
 	t.paths = paths
 	t.ino = inode(t.dir())
-	own := make(map[string]string, len(paths))
-	for c, d := range paths {
-		if c != "pids" { // read by us, once
-			own[c] = d
-		}
-	}
-	m, err := libcontainer.NewCgroupManager(t.path, own)
+	m, err := newManager(t.path, paths)
 	if err != nil {
 		return false
 	}
@@ -124,7 +118,7 @@ func (t *target) still() bool {
 	return true
 }
 
-// inode is the inode number of a directory, 0 if there is none. In kernfs it is never used again.
+// inode is the inode number of a file, 0 if there is none. In kernfs it is never used again.
 func inode(dir string) uint64 {
 	var st syscall.Stat_t
 	if dir == "" || syscall.Stat(dir, &st) != nil {

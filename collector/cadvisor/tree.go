@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"slices"
-	"strings"
 
 	"github.com/google/cadvisor/lib/container/libcontainer"
 	"github.com/opencontainers/cgroups"
@@ -30,12 +29,10 @@ func newTree() (*tree, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot find the cgroup file systems: %w", err)
 	}
-	t := &tree{v2: cgroups.IsCgroup2UnifiedMode(), mounts: map[string]string{}}
-	if t.v2 {
-		t.mounts = all
-		t.walk = []string{all[""]}
-		return t, nil
+	if cgroups.IsCgroup2UnifiedMode() {
+		return &tree{v2: true, mounts: all, walk: []string{all[""]}}, nil
 	}
+	t := &tree{mounts: map[string]string{}}
 	for _, c := range v1Controllers {
 		m, ok := all[c]
 		if !ok {
@@ -52,30 +49,22 @@ func newTree() (*tree, error) {
 	return t, nil
 }
 
-// found is a cgroup to be measured.
-type found struct {
-	path   string
-	entity *metric.Entity
-}
-
 // maxDepth bounds the walk.
 const maxDepth = 64
 
 // find lists the cgroups to be measured, by path.
-func (r *Reader) find() []found {
-	out := make([]found, 0, len(r.targets)+8)
-	seen := make(map[string]bool, len(r.targets)+8)
+func (r *Reader) find() map[string]*metric.Entity {
+	out := make(map[string]*metric.Entity, len(r.targets)+8)
 	for _, root := range r.tree.walk {
-		out = r.findBelow(out, seen, root, "", 0)
+		r.findBelow(out, root, "", 0)
 	}
-	slices.SortFunc(out, func(a, b found) int { return strings.Compare(a.path, b.path) })
 	return out
 }
 
-func (r *Reader) findBelow(out []found, seen map[string]bool, root, dir string, depth int) []found {
+func (r *Reader) findBelow(out map[string]*metric.Entity, root, dir string, depth int) {
 	entries, err := os.ReadDir(root + dir)
 	if err != nil && !gone(err) {
-		r.dropped.WithLabelValues(reasonOf(err)).Inc()
+		r.drop(reasonOf(err))
 		if errors.Is(err, fs.ErrPermission) && !r.denied {
 			r.denied = true
 			r.log.Warn("may not read a cgroup, so the containers below it are missing", "path", dir, "fix", "run as root")
@@ -87,15 +76,9 @@ func (r *Reader) findBelow(out []found, seen map[string]bool, root, dir string, 
 		}
 		path := dir + "/" + x.Name()
 		if e, ok := r.opt.Namer.Name(path); ok {
-			if !seen[path] {
-				seen[path] = true
-				out = append(out, found{path, e})
-			}
-			continue
-		}
-		if depth < maxDepth {
-			out = r.findBelow(out, seen, root, path, depth+1)
+			out[path] = e
+		} else if depth < maxDepth {
+			r.findBelow(out, root, path, depth+1)
 		}
 	}
-	return out
 }
