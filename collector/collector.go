@@ -70,7 +70,7 @@ func (c *Collector) Run(ctx context.Context) error {
 	}
 	err := errors.New("cannot stop collecting")
 	for _, l := range c.lanes {
-		if l.busy() {
+		if l.inside.Load() {
 			err = fmt.Errorf("%w: the %s reader has not returned", err, l.name)
 		}
 	}

@@ -2,6 +2,7 @@ package collector
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -22,8 +23,7 @@ type lane struct {
 	c   *Collector
 	log *slog.Logger
 
-	began  atomic.Pointer[time.Time] // when Run began
-	ended  atomic.Pointer[time.Time] // when the last good tick ended
+	ended  atomic.Pointer[time.Time] // when the last good tick ended; before that when Run began
 	inside atomic.Bool               // a tick is being read
 	prev   time.Time                 // when the last tick began, by the monotonic clock
 	wall   time.Time                 // and by the wall clock
@@ -39,10 +39,28 @@ func (l *lane) init(c *Collector) {
 
 func (l *lane) begin() {
 	now := time.Now()
-	l.began.Store(&now)
+	l.ended.Store(&now)
 }
 
-func (l *lane) busy() bool { return l.inside.Load() }
+// patience is how many intervals a lane may be without a tick that ended.
+const patience = 3
+
+// health says what is wrong with a lane, from its flow.
+func (l *lane) health(now time.Time) error {
+	ended := l.ended.Load()
+	if ended == nil {
+		return fmt.Errorf("the %s lane has not begun", l.name)
+	}
+	quiet := now.Sub(*ended)
+	if quiet <= patience*l.every {
+		return nil
+	}
+	err := fmt.Errorf("the %s lane has ended no tick for %v", l.name, quiet.Round(time.Millisecond))
+	if l.inside.Load() {
+		return fmt.Errorf("%w: its reader has not returned", err)
+	}
+	return err
+}
 
 // run ticks until ctx ends, on the monotonic clock: tick k is due k intervals after the start, and more come
 // within the first. A tick that comes due while one is still being read is skipped and counted.
@@ -98,7 +116,9 @@ func (l *lane) tick(ctx context.Context, wg *sync.WaitGroup) {
 	if stepped && len(b.Groups) > 0 {
 		o.dropped(l.name, "reader", "clock", b.Samples())
 		l.log.Warn("the clock was stepped; this tick's samples are dropped", "tick", now)
-		b.Gaps = clockGaps(b)
+		for i := range b.Groups {
+			b.Gaps = append(b.Gaps, metric.Gap{Entity: b.Groups[i].Entity, Reason: "clock", Detail: "the machine's clock was stepped"})
+		}
 		b.Groups = nil
 	}
 	end := time.Now()
@@ -109,10 +129,6 @@ func (l *lane) tick(ctx context.Context, wg *sync.WaitGroup) {
 	}
 }
 
-// maxSlip is how far the wall clock and the monotonic one may part between two ticks before that is a step:
-// what adjusting the clock slowly (adjtime(2): 0.5 ms a second) cannot do.
-func (l *lane) maxSlip() time.Duration { return max(50*time.Millisecond, l.every/20) }
-
 // stepped says whether the wall clock was set between the last tick and now.
 func (l *lane) stepped(now time.Time) bool {
 	if l.prev.IsZero() {
@@ -121,14 +137,8 @@ func (l *lane) stepped(now time.Time) bool {
 	return l.slipped(now.Round(0).Sub(l.wall), now.Sub(l.prev))
 }
 
-// slipped compares how far the wall clock and the monotonic one went.
-func (l *lane) slipped(wall, mono time.Duration) bool { return (wall - mono).Abs() > l.maxSlip() }
-
-// clockGaps says of everything in a batch that the clock took it.
-func clockGaps(b *metric.Batch) []metric.Gap {
-	out := b.Gaps
-	for i := range b.Groups {
-		out = append(out, metric.Gap{Entity: b.Groups[i].Entity, Reason: "clock", Detail: "the machine's clock was stepped"})
-	}
-	return out
+// slipped says whether the wall clock and the monotonic one parted between two ticks by more than adjusting the clock
+// slowly (adjtime(2): 0.5 ms a second) can do.
+func (l *lane) slipped(wall, mono time.Duration) bool {
+	return (wall - mono).Abs() > max(50*time.Millisecond, l.every/20)
 }

@@ -12,13 +12,8 @@ import (
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
-// Full reads everything about the node and its containers.
-type Full interface {
-	Read(now time.Time) *metric.Batch
-}
-
-// Fast reads the CPU and memory of the node and its containers.
-type Fast interface {
+// Reader reads the node and its containers.
+type Reader interface {
 	Read(now time.Time) *metric.Batch
 }
 
@@ -46,9 +41,8 @@ type Options struct {
 	Node string
 	// Interval is the full lane's, FastInterval the fast lane's. Zero means 10 s and 1 s.
 	Interval, FastInterval time.Duration
-	// Full is required; Fast may be nil: then there is no fast lane.
-	Full Full
-	Fast Fast
+	// Full reads everything and is required. Fast reads CPU and memory; it may be nil: then there is no fast lane.
+	Full, Fast Reader
 	// Extra adds to what each reader found.
 	Extra []Extra
 	// Live gets every batch, History every full one. One of them may be nil.

@@ -24,9 +24,9 @@ type Pods struct {
 	names     Namer
 	inventory cluster.Inventory // nil: there is none
 	pid       int
+	self      *metric.Entity
 
-	mu   sync.Mutex // both lanes ask
-	self *metric.Entity
+	mu   sync.Mutex                 // both lanes ask
 	bare map[bareKey]*metric.Entity // containers without a cgroup
 }
 
@@ -35,7 +35,8 @@ type bareKey struct{ uid, container string }
 
 // NewPods makes a Pods for the process pid of the machine called node; inventory may be nil.
 func NewPods(node string, pid int, names Namer, inventory cluster.Inventory) *Pods {
-	return &Pods{node: node, pid: pid, names: names, inventory: inventory}
+	return &Pods{node: node, pid: pid, names: names, inventory: inventory,
+		self: &metric.Entity{Level: metric.Container, Node: node, Namespace: "plimsoll", WorkloadKind: "Process", Workload: "plimsoll", Pod: "plimsoll", Container: "plimsoll", ID: "/proc/self", Runtime: "self"}}
 }
 
 // each calls f for every container that runs.
@@ -58,9 +59,6 @@ func (p *Pods) Processes() []process.Target {
 	defer p.mu.Unlock()
 	var out []process.Target
 	if !p.inContainer() {
-		if p.self == nil {
-			p.self = &metric.Entity{Level: metric.Container, Node: p.node, Namespace: "plimsoll", WorkloadKind: "Process", Workload: "plimsoll", Pod: "plimsoll", Container: "plimsoll", ID: "/proc/self", Runtime: "self"}
-		}
 		out = append(out, process.Target{Entity: p.self, PID: p.pid, Alone: true})
 	}
 	known := map[bareKey]*metric.Entity{}
