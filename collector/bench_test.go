@@ -39,7 +39,7 @@ func BenchmarkCollector450(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	c, err := collector.New(collector.Options{Node: "n1", Full: full, Fast: fast, Live: nowhere{}, History: nowhere{}})
+	c, err := collector.New(collector.Options{Full: full, Fast: fast, Live: nowhere{}, History: nowhere{}})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -103,7 +103,7 @@ func TestLanes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		live, history := &taken{start: time.Now()}, &taken{start: time.Now()}
 		reg := prometheus.NewRegistry()
-		c, err := New(Options{Node: "n1", Full: one(false), Fast: one(true), Live: live, History: history, Registerer: reg})
+		c, err := New(Options{Full: one(false), Fast: one(true), Live: live, History: history, Registerer: reg})
 		if err != nil {
 			t.Fatal(err)
 		}

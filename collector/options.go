@@ -37,8 +37,6 @@ func (f SinkFunc) Take(ctx context.Context, b *metric.Batch) error { return f(ct
 
 // Options says what is read, how often, and where it goes.
 type Options struct {
-	// Node is the name of this machine.
-	Node string
 	// Interval is the full lane's, FastInterval the fast lane's. Zero means 10 s and 1 s.
 	Interval, FastInterval time.Duration
 	// Full reads everything and is required. Fast reads CPU and memory; it may be nil: then there is no fast lane.

@@ -2,7 +2,6 @@ package process
 
 import (
 	"errors"
-	"log/slog"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -28,8 +27,6 @@ type Target struct {
 type Options struct {
 	// List returns the targets of this tick. Required. It is called at the beginning of each Read.
 	List func() []Target
-	// Logger gets what a person may want to know; nil discards.
-	Logger *slog.Logger
 	// Registerer takes the reader's own metrics; nil leaves them unregistered.
 	Registerer prometheus.Registerer
 

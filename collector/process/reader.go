@@ -3,7 +3,6 @@ package process
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"os"
 	"sync"
@@ -25,7 +24,6 @@ const startSlack = 5 * time.Second
 // Reader measures processes. Its methods may be called from several goroutines; Read is meant for one.
 type Reader struct {
 	opt     Options
-	log     *slog.Logger
 	dropped *prometheus.CounterVec
 
 	mu    sync.Mutex
@@ -42,10 +40,7 @@ func New(o Options) (*Reader, error) {
 	if o.proc == "" {
 		o.proc = "/proc"
 	}
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
-	r := &Reader{opt: o, log: o.Logger, table: newTable(o.proc), trees: map[*metric.Entity]*tree{},
+	r := &Reader{opt: o, table: newTable(o.proc), trees: map[*metric.Entity]*tree{},
 		// Every reader of the collector has a counter of this name, help and labels, told apart by the constant one.
 		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name:        "plimsoll_collector_dropped_samples_total",

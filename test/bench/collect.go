@@ -60,7 +60,7 @@ func collectorAlone() error {
 		return err
 	}
 	var live, history counting
-	c, err := collector.New(collector.Options{Node: "bench", Full: full, Fast: fast, Live: &live, History: &history})
+	c, err := collector.New(collector.Options{Full: full, Fast: fast, Live: &live, History: &history})
 	if err != nil {
 		return err
 	}

@@ -52,11 +52,11 @@ func newNode(e *environment, o Node, own int, replicas cluster.Inventory, live, 
 	e.life.Runs("cadvisor", r.full.Run)
 	log := e.named("collector")
 	pods := collector.NewPods(o.Name, os.Getpid(), r.names, replicas)
-	byProcess, err := processes.New(processes.Options{List: pods.Processes, Logger: log, Registerer: e.registry})
+	byProcess, err := processes.New(processes.Options{List: pods.Processes, Registerer: e.registry})
 	if err != nil {
 		return err
 	}
-	c, err := collector.New(collector.Options{Node: o.Name, Interval: o.Interval, FastInterval: o.Fast, Full: r.full, Fast: r.fast,
+	c, err := collector.New(collector.Options{Interval: o.Interval, FastInterval: o.Fast, Full: r.full, Fast: r.fast,
 		Extra: []collector.Extra{byProcess, pods}, Live: live, History: history, Logger: log, Registerer: e.registry})
 	if err != nil {
 		return err
