@@ -36,6 +36,8 @@ type intake struct {
 	lane    lane
 	at      int64 // the batch's time
 	horizon int64 // the latest time that a sample may have
+	past    int64 // what is not later says nothing of what there is: a queue brings it late
+	present int64 // what is not later makes no row an entity's own
 
 	applied         int
 	heard           int64 // the newest sample of the groups that were taken
@@ -49,7 +51,7 @@ func newIntake(b *metric.Batch, l *limits) intake {
 		in.lane = fast
 	}
 	if !b.Time.IsZero() && b.Time.Year() <= 2285 {
-		in.horizon = b.Time.Add(skew).UnixMilli()
+		in.horizon, in.past, in.present = b.Time.Add(skew).UnixMilli(), max(0, in.at-l.forgetNodes), in.at-l.forget
 	}
 	return in
 }
@@ -61,7 +63,7 @@ func (in *intake) refuses(pt *metric.Point) reason {
 		return dropNotFinite
 	case pt.T > in.horizon:
 		return dropFuture
-	case pt.T <= 0:
+	case pt.T <= in.past:
 		return dropOld
 	}
 	return numReasons

@@ -62,3 +62,22 @@ func TestRollUpsAreKeptWhileTheGateIsOpen(t *testing.T) {
 		}
 	})
 }
+
+// Samples of long ago, which a queue brings late, are no news: they make nothing appear, and no row an entity's own.
+func TestLateSamplesAreNoNews(t *testing.T) {
+	p := newPicture(t, Options{})
+	n := node("n1")
+	asked := func(e *metric.Entity, at time.Time, v float64) metric.Group {
+		return metric.Group{Entity: e, Points: []metric.Point{{ID: metric.CPURequest, T: at.UnixMilli(), V: v}}}
+	}
+	old := &metric.Batch{Node: "n1", Time: sec(0), Groups: []metric.Group{asked(n, sec(-86400), 9), asked(web(2), sec(-86400), 9)}}
+	apply(t, p, old)
+	apply(t, p, &metric.Batch{Node: "n1", Time: sec(0), Groups: []metric.Group{asked(n, sec(-600), 9)}})
+	apply(t, p, tick(sec(1), cpu(n, sec(1), 1, 10), cpu(web(1), sec(1), 1, 10)))
+	apply(t, p, &metric.Batch{Node: "n1", Time: sec(2), Groups: []metric.Group{asked(web(1), sec(2), 0.5)}})
+	s := p.Snapshot(sec(2))
+	only(t, s.Containers)
+	if got, ok := only(t, s.Nodes).Gauge(metric.CPURequest); !ok || got != 0.5 {
+		t.Errorf("the machine's requests: got %v (%v), want its container's 0.5", got, ok)
+	}
+}

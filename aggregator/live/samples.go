@@ -204,6 +204,9 @@ func (s *samples) append(in *intake, x *series, pt *metric.Point) reason {
 	}
 	x.push(uint32(pt.T-s.base), pt.V, in.keep, in.ring)
 	x.lane = in.lane
+	if pt.T > in.present {
+		s.rows.Add(pt.ID)
+	}
 	return numReasons
 }
 
@@ -237,7 +240,6 @@ func (s *samples) open(in *intake, pt *metric.Point, k int) (at int, ok bool) {
 		s.subs = append(s.subs, strings.Clone(pt.Sub))
 	}
 	s.series = slices.Insert(s.series, k, series{id: pt.ID, sub: uint16(sub)})
-	s.rows.Add(pt.ID)
 	return k, true
 }
 
