@@ -84,5 +84,8 @@ type ExternalMetric struct {
 
 // Errors are the texts with which the metrics APIs failed; "" where one did not.
 type Errors struct {
-	Usage, PodsMetrics, ObjectMetrics, ExternalMetrics string
+	Usage           string `json:"usage"`
+	PodsMetrics     string `json:"podsMetrics"`
+	ObjectMetrics   string `json:"objectMetrics"`
+	ExternalMetrics string `json:"externalMetrics"`
 }

@@ -13,28 +13,28 @@ type Compat string
 const CompatHPA Compat = "hpa"
 
 // Options are the settings of the controller, the same for all targets. The zero value is not usable: start
-// from DefaultOptions.
+// from DefaultOptions. Their names in JSON are those of case files.
 type Options struct {
 	// Compat turns off all switches if it is CompatHPA.
-	Compat Compat
+	Compat Compat `json:"compat"`
 	// Tolerance is how far a ratio may be from 1 without scaling.
-	Tolerance float64
+	Tolerance float64 `json:"tolerance"`
 	// CPUInitializationPeriod is how long after its start a pod's CPU is believed only while it is ready.
-	CPUInitializationPeriod time.Duration
+	CPUInitializationPeriod time.Duration `json:"cpuInitializationPeriod"`
 	// InitialReadinessDelay is how long after its start a first change of readiness still is part of the start.
-	InitialReadinessDelay time.Duration
+	InitialReadinessDelay time.Duration `json:"initialReadinessDelay"`
 	// DownscaleStabilization is the time whose highest recommendation a decision to shrink does not go below.
-	DownscaleStabilization time.Duration
+	DownscaleStabilization time.Duration `json:"downscaleStabilization"`
 	// ScaleUpLimitFactor and ScaleUpLimitMinimum cap one pass when there is no behavior:
 	// max(factor × current, minimum).
-	ScaleUpLimitFactor  float64
-	ScaleUpLimitMinimum float64
+	ScaleUpLimitFactor  float64 `json:"scaleUpLimitFactor"`
+	ScaleUpLimitMinimum float64 `json:"scaleUpLimitMinimum"`
 	// MaxLookAge is how old a sample of a look may be before it counts as missing (switch DropStale).
-	MaxLookAge time.Duration
+	MaxLookAge time.Duration `json:"maxLookAge"`
 	// MaxUsageAge is the same for samples of the metrics API, which are older by nature.
-	MaxUsageAge time.Duration
+	MaxUsageAge time.Duration `json:"maxUsageAge"`
 	// Off are the switches that are turned off; the zero value leaves all on.
-	Off Switches
+	Off Switches `json:"off"`
 }
 
 // Switches are the rules in which Plimsoll means to be better than the HPA. In Options.Off a true field turns

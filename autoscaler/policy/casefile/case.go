@@ -16,34 +16,20 @@ type Case struct {
 	Now             time.Time        `json:"now"`
 	Policy          policy.Spec      `json:"policy"`
 	Target          target           `json:"target"`
-	Options         options          `json:"options"`
+	Options         policy.Options   `json:"options"` // given ones replace those of policy.DefaultOptions
 	Pods            []pod            `json:"pods"`
 	Usage           []podUsage       `json:"usage"`
 	Looks           []look           `json:"looks"`
 	PodsMetrics     []podsMetric     `json:"podsMetrics"`
 	ObjectMetrics   []objectMetric   `json:"objectMetrics"`
 	ExternalMetrics []externalMetric `json:"externalMetrics"`
-	Errors          apiErrors        `json:"errors"`
-	State           *state           `json:"state"`
+	Errors          policy.Errors    `json:"errors"`
+	State           *policy.State    `json:"state"` // left out: a target never seen before
 }
 
 type target struct {
 	SpecReplicas   *int32 `json:"specReplicas"`
 	StatusReplicas *int32 `json:"statusReplicas"` // left out: as specReplicas
-}
-
-// options override policy.DefaultOptions where they are given.
-type options struct {
-	Compat                  policy.Compat   `json:"compat"`
-	Tolerance               *float64        `json:"tolerance"`
-	CPUInitializationPeriod *time.Duration  `json:"cpuInitializationPeriod"`
-	InitialReadinessDelay   *time.Duration  `json:"initialReadinessDelay"`
-	DownscaleStabilization  *time.Duration  `json:"downscaleStabilization"`
-	ScaleUpLimitFactor      *float64        `json:"scaleUpLimitFactor"`
-	ScaleUpLimitMinimum     *float64        `json:"scaleUpLimitMinimum"`
-	MaxLookAge              *time.Duration  `json:"maxLookAge"`
-	MaxUsageAge             *time.Duration  `json:"maxUsageAge"`
-	Off                     policy.Switches `json:"off"`
 }
 
 type resources map[corev1.ResourceName]resource.Quantity
@@ -105,29 +91,4 @@ type objectMetric struct {
 type externalMetric struct {
 	Metric string              `json:"metric"`
 	Values []resource.Quantity `json:"values"`
-}
-
-type apiErrors struct {
-	Usage           string `json:"usage"`
-	PodsMetrics     string `json:"podsMetrics"`
-	ObjectMetrics   string `json:"objectMetrics"`
-	ExternalMetrics string `json:"externalMetrics"`
-}
-
-type state struct {
-	Recommendations []recommendation `json:"recommendations"`
-	ScaleUps        []event          `json:"scaleUps"`
-	ScaleDowns      []event          `json:"scaleDowns"`
-	ScaledToZero    bool             `json:"scaledToZero"`
-	RaisedAt        time.Time        `json:"raisedAt"`
-}
-
-type recommendation struct {
-	At       time.Time `json:"at"`
-	Replicas int32     `json:"replicas"`
-}
-
-type event struct {
-	At     time.Time `json:"at"`
-	Change int32     `json:"change"`
 }

@@ -1,6 +1,7 @@
 package casefile
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -26,7 +27,7 @@ func wrong(field, format string, args ...any) error {
 
 // Input checks a case and turns it into what the brain takes.
 func (c *Case) Input() (policy.Input, error) {
-	in := policy.Input{Now: c.Now, Options: c.Options.apply(policy.DefaultOptions()), Errors: policy.Errors(c.Errors)}
+	in := policy.Input{Now: c.Now, Options: c.Options, Errors: c.Errors, State: c.State}
 	if err := c.check(); err != nil {
 		return in, err
 	}
@@ -53,8 +54,7 @@ func (c *Case) Input() (policy.Input, error) {
 	if err := c.measurements(&in); err != nil {
 		return in, err
 	}
-	in.State, err = c.State.convert()
-	return in, err
+	return in, checkState(c.State)
 }
 
 // check looks at the fields that must be there.
@@ -70,26 +70,6 @@ func (c *Case) check() error {
 		return wrong("target.statusReplicas", "\"%d\" must not be negative", *t.StatusReplicas)
 	}
 	return nil
-}
-
-// apply puts the given options over the defaults.
-func (o *options) apply(to policy.Options) policy.Options {
-	set(&to.Tolerance, o.Tolerance)
-	set(&to.CPUInitializationPeriod, o.CPUInitializationPeriod)
-	set(&to.InitialReadinessDelay, o.InitialReadinessDelay)
-	set(&to.DownscaleStabilization, o.DownscaleStabilization)
-	set(&to.ScaleUpLimitFactor, o.ScaleUpLimitFactor)
-	set(&to.ScaleUpLimitMinimum, o.ScaleUpLimitMinimum)
-	set(&to.MaxLookAge, o.MaxLookAge)
-	set(&to.MaxUsageAge, o.MaxUsageAge)
-	to.Compat, to.Off = o.Compat, o.Off
-	return to
-}
-
-func set[T any](to, from *T) {
-	if from != nil {
-		*to = *from
-	}
 }
 
 // measurements converts what was measured.
@@ -133,9 +113,11 @@ func (c *Case) customMetrics(in *policy.Input) error {
 			if err := once(seen, fmt.Sprintf("%s.pods[%d].pod", at, j), v.Pod); err != nil {
 				return err
 			}
-			window := time.Minute
-			set(&window, v.Window)
-			out.Pods = append(out.Pods, policy.PodValue{Pod: v.Pod, Value: cluster.MilliOf(v.Value), Timestamp: v.Timestamp, Window: window})
+			value := policy.PodValue{Pod: v.Pod, Value: cluster.MilliOf(v.Value), Timestamp: v.Timestamp, Window: time.Minute}
+			if v.Window != nil {
+				value.Window = *v.Window
+			}
+			out.Pods = append(out.Pods, value)
 		}
 		in.PodsMetrics = append(in.PodsMetrics, out)
 	}
@@ -164,34 +146,26 @@ func once(seen map[string]bool, field, name string) error {
 	return nil
 }
 
-// convert turns the state into the brain's; nil stays nil: a target never seen before.
-func (s *state) convert() (*policy.State, error) {
+// checkState looks for numbers that no decision leaves behind.
+func checkState(s *policy.State) error {
 	if s == nil {
-		return nil, nil
+		return nil
 	}
-	out := &policy.State{ScaledToZero: s.ScaledToZero, RaisedAt: s.RaisedAt}
 	for i, r := range s.Recommendations {
 		if r.Replicas < 0 {
-			return nil, wrong(fmt.Sprintf("state.recommendations[%d].replicas", i), "\"%d\" must not be negative", r.Replicas)
+			return wrong(fmt.Sprintf("state.recommendations[%d].replicas", i), "\"%d\" must not be negative", r.Replicas)
 		}
-		out.Recommendations = append(out.Recommendations, policy.Recommendation{At: r.At, Replicas: cluster.DesiredReplicas(r.Replicas)})
 	}
-	var err error
-	if out.ScaleUps, err = convertEvents("state.scaleUps", s.ScaleUps); err != nil {
-		return nil, err
-	}
-	out.ScaleDowns, err = convertEvents("state.scaleDowns", s.ScaleDowns)
-	return out, err
+	return cmp.Or(checkEvents("state.scaleUps", s.ScaleUps), checkEvents("state.scaleDowns", s.ScaleDowns))
 }
 
-func convertEvents(field string, es []event) (out []policy.ScaleEvent, err error) {
+func checkEvents(field string, es []policy.ScaleEvent) error {
 	for i, e := range es {
 		if e.Change < 0 {
-			return nil, wrong(fmt.Sprintf("%s[%d].change", field, i), "\"%d\" must not be negative: a change counts up in both lists", e.Change)
+			return wrong(fmt.Sprintf("%s[%d].change", field, i), "\"%d\" must not be negative: a change counts up in both lists", e.Change)
 		}
-		out = append(out, policy.ScaleEvent{At: e.At, Change: e.Change})
 	}
-	return out, nil
+	return nil
 }
 
 // amount is a quantity of a resource, which is never negative.

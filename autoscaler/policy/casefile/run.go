@@ -23,7 +23,7 @@ func (r *Reader) Next() (policy.Input, error) {
 	if err != nil {
 		return policy.Input{}, err
 	}
-	var c Case
+	c := Case{Options: policy.DefaultOptions()}
 	if err := doc.Decode(&c); err != nil {
 		return policy.Input{}, err
 	}
