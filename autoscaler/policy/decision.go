@@ -74,47 +74,47 @@ const (
 
 // Decision is what is wanted, why, and what led to it.
 type Decision struct {
-	Action  Action
-	Current cluster.DesiredReplicas // what the scale's spec has
-	Desired cluster.DesiredReplicas // what it is to have; Current when the action is Hold
-	Reason  Reason
-	Message string // one or two sentences for people
-	Error   string // why the pass failed, or partly failed; "" when all went well
+	Action  Action                  `json:"action"`
+	Current cluster.DesiredReplicas `json:"currentReplicas"` // what the scale's spec has
+	Desired cluster.DesiredReplicas `json:"desiredReplicas"` // what it is to have; Current when the action is Hold
+	Reason  Reason                  `json:"reason"`
+	Message string                  `json:"message"` // one or two sentences for people
+	Error   string                  `json:"error"`   // why the pass failed, or partly failed; "" when all went well
 	// Would is what would be done if the mode were Auto; known only in DryRun and Paused.
-	Would      Count
-	Metrics    []MetricReport
-	Look       *LookReport // the look that the decision rests on; nil if on none
-	Steps      []Step
-	Conditions []Condition
-	State      State
+	Would      Count          `json:"wouldReplicas,omitzero"`
+	Metrics    []MetricReport `json:"metrics"`
+	Look       *LookReport    `json:"look"` // the look that the decision rests on; nil if on none
+	Steps      []Step         `json:"steps"`
+	Conditions []Condition    `json:"conditions"`
+	State      State          `json:"state"`
 }
 
 // MetricReport is what one metric said.
 type MetricReport struct {
-	Type         string
-	Name         string
-	Container    string
-	Utilization  Count  // percent of request, before gaps are filled
-	AverageValue Amount // for each pod, before gaps are filled
-	Value        Amount // of the whole
-	Proposal     Count  // what this metric alone asks for; absent when it failed
-	Error        string
-	Pods         PodGroups
+	Type         string    `json:"type"`
+	Name         string    `json:"name"`
+	Container    string    `json:"container"`
+	Utilization  Count     `json:"utilization"`  // percent of request, before gaps are filled
+	AverageValue Amount    `json:"averageValue"` // for each pod, before gaps are filled
+	Value        Amount    `json:"value"`        // of the whole
+	Proposal     Count     `json:"proposal"`     // what this metric alone asks for; absent when it failed
+	Error        string    `json:"error"`
+	Pods         PodGroups `json:"pods"`
 
 	// Load is the newest load per replica, as a share of Of (the request for a utilization, the target otherwise), Noise its
 	// standard error, Window what it looks at, and Target the line in the same measure; NaN where not known. A decision may
-	// rest on a longer look. These are for pages and not part of the JSON.
-	Load, Target, Noise float64
-	Window              time.Duration // zero: not known
-	Of                  string
+	// rest on a longer look. These are for pages.
+	Load, Target, Noise float64       `json:"-"`
+	Window              time.Duration `json:"-"` // zero: not known
+	Of                  string        `json:"-"`
 }
 
 // PodGroups are the pods by how they were counted, each list sorted by name.
 type PodGroups struct {
-	Counted int
-	Unready []string
-	Missing []string
-	Ignored []string
+	Counted int      `json:"counted"`
+	Unready []string `json:"unready"`
+	Missing []string `json:"missing"`
+	Ignored []string `json:"ignored"`
 }
 
 // LookReport names the look that a decision rests on.
