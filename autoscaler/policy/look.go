@@ -1,7 +1,9 @@
 package policy
 
 import (
+	"cmp"
 	"math"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -16,33 +18,28 @@ const (
 	shrinkInterval = 15 * time.Second
 )
 
-// hasLooks says whether there is a look at a resource that the policy can use.
-func (p *pass) hasLooks(name corev1.ResourceName) bool {
+// findLooks sets p.looks to the looks at a resource that the policy can use, and says whether there are any.
+func (p *pass) findLooks(name corev1.ResourceName) bool {
+	p.looks = slices.Grow(p.looks[:0], len(p.in.Looks))
 	for i := range p.in.Looks {
-		if p.usable(&p.in.Looks[i], name) {
-			return true
+		if l := &p.in.Looks[i]; l.Metric == name && l.Window >= p.policy.window && l.Window <= p.policy.stable {
+			p.looks = append(p.looks, l)
 		}
 	}
-	return false
+	return len(p.looks) > 0
 }
 
-func (p *pass) usable(l *Look, name corev1.ResourceName) bool {
-	return l.Metric == name && l.Window >= p.policy.window && l.Window <= p.policy.stable
-}
+func byWindow(a, b *Look) int { return cmp.Compare(a.Window, b.Window) }
 
 // askLooks evaluates a metric by its looks to grow at once, to refine after a raise, to shrink now and then.
 func (p *pass) askLooks(m *metric, rep *MetricReport, r *result) {
-	anchor := p.knownLook(m.resource())
 	switch {
 	case p.policy.confidence == 0:
-		p.askOneLook(m, rep, r, p.edgeLook(m.resource(), false))
-	case anchor == nil:
+		p.askOneLook(m, rep, r, slices.MinFunc(p.looks, byWindow))
+	case p.knownLook() == nil:
 		p.note("freshLooks: the noise is not known yet: the plain rule over what there is")
-		p.askOneLook(m, rep, r, p.edgeLook(m.resource(), true))
-	default:
-		if p.grow(m, rep, r) {
-			return
-		}
+		p.askOneLook(m, rep, r, slices.MaxFunc(p.looks, byWindow))
+	case !p.grow(m, rep, r):
 		p.shrink(m, rep, r)
 	}
 }
@@ -72,11 +69,7 @@ func (p *pass) grow(m *metric, rep *MetricReport, r *result) bool {
 		tol.up = 0
 	}
 	asked := float64(p.current)
-	for i := range p.in.Looks {
-		l := &p.in.Looks[i]
-		if !p.usable(l, m.resource()) {
-			continue
-		}
+	for _, l := range p.looks {
 		if r.err = p.fillLook(m, l); r.err != "" {
 			r.look = nil
 			return false
@@ -121,7 +114,7 @@ func (p *pass) refining() bool {
 // left in r is a look that rose above the line without standing clear of its noise, which explains a hold.
 func (p *pass) shrink(m *metric, rep *MetricReport, r *result) {
 	noisy, noise := r.look, r.noise
-	stable := p.edgeLook(m.resource(), true)
+	stable := slices.MaxFunc(p.looks, byWindow)
 	r.look, r.noise, r.hold = stable, p.noiseOf(stable), ""
 	if r.err == "" {
 		r.err = p.fillLook(m, stable)
@@ -173,22 +166,10 @@ func (p *pass) z(w time.Duration) float64 {
 	return p.policy.confidence * (1 - math.Log(float64(w)/float64(lo))/math.Log(float64(hi)/float64(lo)))
 }
 
-// knownLook returns the longest usable look whose noise is known, nil if there is none.
-func (p *pass) knownLook(name corev1.ResourceName) (found *Look) {
-	for i := range p.in.Looks {
-		l := &p.in.Looks[i]
-		if p.usable(l, name) && l.NoiseKnown && (found == nil || l.Window > found.Window) {
-			found = l
-		}
-	}
-	return found
-}
-
-// edgeLook returns the shortest or the longest usable look.
-func (p *pass) edgeLook(name corev1.ResourceName, longest bool) (found *Look) {
-	for i := range p.in.Looks {
-		l := &p.in.Looks[i]
-		if p.usable(l, name) && (found == nil || longest && l.Window > found.Window || !longest && l.Window < found.Window) {
+// knownLook returns the longest look whose noise is known, nil if there is none.
+func (p *pass) knownLook() (found *Look) {
+	for _, l := range p.looks {
+		if l.NoiseKnown && (found == nil || l.Window > found.Window) {
 			found = l
 		}
 	}
@@ -200,7 +181,7 @@ func (p *pass) noiseOf(l *Look) float64 {
 	if l.NoiseKnown {
 		return l.Noise
 	}
-	from := p.knownLook(l.Metric)
+	from := p.knownLook()
 	if from == nil {
 		return math.NaN()
 	}

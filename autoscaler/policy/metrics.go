@@ -52,7 +52,7 @@ func (p *pass) ask(m *metric, rep *MetricReport, r *result) {
 
 // askResource evaluates a resource metric, by looks where there are some.
 func (p *pass) askResource(m *metric, rep *MetricReport, r *result) {
-	if !p.off.FreshLooks && p.hasLooks(m.resource()) {
+	if !p.off.FreshLooks && p.findLooks(m.resource()) {
 		p.askLooks(m, rep, r)
 		return
 	}

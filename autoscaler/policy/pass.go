@@ -19,6 +19,7 @@ type pass struct {
 	tol     tolerance
 	draft   cluster.DesiredReplicas
 	table   table    // reused for every metric and look
+	looks   []*Look  // at the metric in hand, reused too
 	results []result // one for each metric
 	best    int      // the metric whose proposal won; -1: none
 	notes   []string // deviations applied by switches, for the steps
