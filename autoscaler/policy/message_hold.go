@@ -90,22 +90,15 @@ func (p *pass) silentPod() (*cluster.Pod, time.Duration) {
 		return nil, 0
 	}
 	name := p.d.Metrics[p.best].Pods.Missing[0]
-	for i := range p.in.Pods {
-		pod := &p.in.Pods[i]
-		if pod.Name != name {
-			continue
-		}
-		since := pod.GapSince
-		for j := range p.in.Looks {
-			since = newest(since, p.in.Looks[j].Usage, name)
-		}
-		since = newest(since, p.in.Usage, name)
-		if since.IsZero() {
-			return pod, 0
-		}
-		return pod, p.in.Now.Sub(since)
+	pod := &p.in.Pods[p.find(name, 0)]
+	since := newest(pod.GapSince, p.in.Usage, name)
+	for i := range p.in.Looks {
+		since = newest(since, p.in.Looks[i].Usage, name)
 	}
-	return nil, 0
+	if since.IsZero() {
+		return pod, 0
+	}
+	return pod, p.in.Now.Sub(since)
 }
 
 // newest is the later of t and a pod's sample.

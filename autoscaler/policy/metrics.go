@@ -2,6 +2,7 @@ package policy
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -42,10 +43,18 @@ func (p *pass) ask(m *metric, rep *MetricReport, r *result) {
 		p.askTable(m, rep, r, p.tol)
 	case autoscalingv2.ObjectMetricSourceType:
 		r.failure = FailedObjectMetric
-		p.askObject(m, rep, r)
+		var values []cluster.Milli
+		if i := slices.IndexFunc(p.in.ObjectMetrics, func(o ObjectMetric) bool { return o.Metric == m.name }); i >= 0 {
+			values = []cluster.Milli{p.in.ObjectMetrics[i].Value}
+		}
+		p.askWhole(m, rep, r, values, "metric ", "custom", p.in.Errors.ObjectMetrics)
 	case autoscalingv2.ExternalMetricSourceType:
 		r.failure = FailedExternalMetric
-		p.askExternal(m, rep, r)
+		var values []cluster.Milli
+		if i := slices.IndexFunc(p.in.ExternalMetrics, func(e ExternalMetric) bool { return e.Metric == m.name && len(e.Values) > 0 }); i >= 0 {
+			values = p.in.ExternalMetrics[i].Values
+		}
+		p.askWhole(m, rep, r, values, "external metric ", "external", p.in.Errors.ExternalMetrics)
 	}
 	r.ok = r.err == ""
 }
@@ -131,40 +140,23 @@ func (m *metric) each(noise float64, t *table, each float64) float64 {
 	return noise / float64(n) / each * m.asShare()
 }
 
-func (p *pass) askObject(m *metric, rep *MetricReport, r *result) {
-	if text := p.in.Errors.ObjectMetrics; text != "" {
-		r.err = "unable to get metric " + m.name + ": unable to fetch metrics from custom metrics API: " + text
+// askWhole evaluates an Object or External metric: the sum of its values.
+func (p *pass) askWhole(m *metric, rep *MetricReport, r *result, values []cluster.Milli, what, api, failed string) {
+	if failed != "" || len(values) == 0 {
+		r.err = absent(what+m.name, api, failed)
 		return
 	}
-	for i := range p.in.ObjectMetrics {
-		if o := &p.in.ObjectMetrics[i]; o.Metric == m.name {
-			r.total = o.Value
-			r.proposal, r.hold, r.err = p.whole(m, o.Value, rep)
-			r.need, r.share = r.proposal, rep.Load
-			return
-		}
+	for _, v := range values {
+		r.total = addMilli(r.total, v)
 	}
-	r.err = "unable to get metric " + m.name + ": no metrics returned from custom metrics API"
+	r.proposal, r.hold, r.err = p.whole(m, r.total, rep)
+	r.need, r.share = r.proposal, rep.Load
 }
 
-func (p *pass) askExternal(m *metric, rep *MetricReport, r *result) {
-	if text := p.in.Errors.ExternalMetrics; text != "" {
-		r.err = "unable to get external metric " + m.name + ": unable to fetch metrics from external metrics API: " + text
-		return
+// absent says why there is nothing of a metric: its API failed, or had nothing.
+func absent(what, api, failed string) string {
+	if failed != "" {
+		return "unable to get " + what + ": unable to fetch metrics from " + api + " metrics API: " + failed
 	}
-	for i := range p.in.ExternalMetrics {
-		e := &p.in.ExternalMetrics[i]
-		if e.Metric != m.name || len(e.Values) == 0 {
-			continue
-		}
-		var sum cluster.Milli
-		for _, v := range e.Values {
-			sum = addMilli(sum, v)
-		}
-		r.total = sum
-		r.proposal, r.hold, r.err = p.whole(m, sum, rep)
-		r.need, r.share = r.proposal, rep.Load
-		return
-	}
-	r.err = "unable to get external metric " + m.name + ": no metrics returned from external metrics API"
+	return "unable to get " + what + ": no metrics returned from " + api + " metrics API"
 }

@@ -18,12 +18,13 @@ type pass struct {
 	max     cluster.DesiredReplicas
 	tol     tolerance
 	draft   cluster.DesiredReplicas
-	table   table    // reused for every metric and look
-	looks   []*Look  // at the metric in hand, reused too
-	results []result // one for each metric
-	best    int      // the metric whose proposal won; -1: none
-	notes   []string // deviations applied by switches, for the steps
-	hold    Reason   // why the draft is what it is, as far as a step knows
+	table   table          // reused for every metric and look
+	looks   []*Look        // at the metric in hand, reused too
+	byName  map[string]int // pods; nil until find needs it
+	results []result       // one for each metric
+	best    int            // the metric whose proposal won; -1: none
+	notes   []string       // deviations applied by switches, for the steps
+	hold    Reason         // why the draft is what it is, as far as a step knows
 	need    cluster.DesiredReplicas
 	stages  stages
 }

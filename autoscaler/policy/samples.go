@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"time"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -12,27 +13,13 @@ import (
 // fillResource fills the table for a Resource or ContainerResource metric from the samples. problem is "" or why the
 // metric fails. Samples older than maxAge count as missing; zero keeps all.
 func (p *pass) fillResource(m *metric, usage []cluster.PodUsage, maxAge time.Duration) (problem string) {
-	if text := p.in.Errors.Usage; text != "" {
-		return "unable to get metrics for resource " + m.name + ": unable to fetch metrics from resource metrics API: " + text
-	}
-	if len(usage) == 0 {
-		return "unable to get metrics for resource " + m.name + ": no metrics returned from resource metrics API"
+	if failed := p.in.Errors.Usage; failed != "" || len(usage) == 0 {
+		return absent("metrics for resource "+m.name, "resource", failed)
 	}
 	p.table.reset(len(p.in.Pods))
-	var finder finder
 	for i := range usage {
-		u := &usage[i]
-		pod := finder.find(p.in.Pods, u.Pod, i)
-		s := sampleOf(m, u)
-		if s.ok && maxAge > 0 && !s.at.IsZero() && p.in.Now.Sub(s.at) > maxAge {
-			s.ok = false
-			p.table.stale++
-		}
-		if pod >= 0 {
-			p.table.samples[pod] = s
-		} else if s.ok {
-			p.table.add(row{value: s.value, class: stranger, pod: -1})
-		}
+		s := sampleOf(m, &usage[i])
+		p.place(s, usage[i].Pod, i, maxAge > 0 && p.in.Now.Sub(s.at) > maxAge)
 	}
 	if problem := p.fillPods(m.resource() == corev1.ResourceCPU); problem != "" {
 		return problem
@@ -45,35 +32,32 @@ func (p *pass) fillResource(m *metric, usage []cluster.PodUsage, maxAge time.Dur
 
 // fillCustom fills the table for a Pods metric.
 func (p *pass) fillCustom(m *metric) (problem string) {
-	if text := p.in.Errors.PodsMetrics; text != "" {
-		return "unable to get metric " + m.name + ": unable to fetch metrics from custom metrics API: " + text
-	}
 	var values []PodValue
-	for i := range p.in.PodsMetrics {
-		if p.in.PodsMetrics[i].Metric == m.name {
-			values = p.in.PodsMetrics[i].Pods
-			break
-		}
+	if i := slices.IndexFunc(p.in.PodsMetrics, func(pm PodsMetric) bool { return pm.Metric == m.name }); i >= 0 {
+		values = p.in.PodsMetrics[i].Pods
 	}
-	if len(values) == 0 {
-		return "unable to get metric " + m.name + ": no metrics returned from custom metrics API"
+	if failed := p.in.Errors.PodsMetrics; failed != "" || len(values) == 0 {
+		return absent("metric "+m.name, "custom", failed)
 	}
 	p.table.reset(len(p.in.Pods))
-	var finder finder
-	for i := range values {
-		v := &values[i]
-		s := sample{value: v.Value, at: v.Timestamp, window: v.Window, ok: true}
-		if !p.off.DropStale && !v.Timestamp.IsZero() && p.in.Now.Sub(v.Timestamp) > p.in.Options.MaxUsageAge {
-			p.table.stale++
-			s.ok = false
-		}
-		if pod := finder.find(p.in.Pods, v.Pod, i); pod >= 0 {
-			p.table.samples[pod] = s
-		} else if s.ok {
-			p.table.add(row{value: s.value, class: stranger, pod: -1})
-		}
+	for i, v := range values {
+		old := !p.off.DropStale && p.in.Now.Sub(v.Timestamp) > p.in.Options.MaxUsageAge
+		p.place(sample{value: v.Value, at: v.Timestamp, window: v.Window, ok: true}, v.Pod, i, old)
 	}
 	return p.fillPods(false)
+}
+
+// place puts the i-th sample to its pod; one that is too old counts as missing.
+func (p *pass) place(s sample, pod string, i int, old bool) {
+	if old && s.ok && !s.at.IsZero() {
+		s.ok = false
+		p.table.stale++
+	}
+	if at := p.find(pod, i); at >= 0 {
+		p.table.samples[at] = s
+	} else if s.ok {
+		p.table.add(row{value: s.value, class: stranger, pod: -1})
+	}
 }
 
 // fillPods classifies the pods; their samples are in place.
@@ -116,11 +100,10 @@ func sampleOf(m *metric, u *cluster.PodUsage) sample {
 	return s
 }
 
-// finder finds pods by name. Lists usually have the same order, so the neighbour is tried first; the map is made when
-// that fails and there are many.
-type finder struct{ byName map[string]int }
-
-func (f *finder) find(pods []cluster.Pod, name string, hint int) int {
+// find finds a pod by name; -1 if there is none. Lists usually have the same order, so the neighbour is tried first; the map
+// is made when that fails and there are many.
+func (p *pass) find(name string, hint int) int {
+	pods := p.in.Pods
 	if hint < len(pods) && pods[hint].Name == name {
 		return hint
 	}
@@ -132,13 +115,13 @@ func (f *finder) find(pods []cluster.Pod, name string, hint int) int {
 		}
 		return -1
 	}
-	if f.byName == nil {
-		f.byName = make(map[string]int, len(pods))
+	if p.byName == nil {
+		p.byName = make(map[string]int, len(pods))
 		for i := range pods {
-			f.byName[pods[i].Name] = i
+			p.byName[pods[i].Name] = i
 		}
 	}
-	if i, ok := f.byName[name]; ok {
+	if i, ok := p.byName[name]; ok {
 		return i
 	}
 	return -1
