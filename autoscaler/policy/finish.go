@@ -127,22 +127,6 @@ func (p *pass) remember(events []ScaleEvent, change int32, r *rules, b *behavior
 		longest = max(b.up.longest, b.down.longest)
 	}
 	cutoff := p.in.Now.Add(-longest)
-	event := ScaleEvent{At: p.in.Now, Change: change}
-	out := make([]ScaleEvent, 0, len(events)+1)
-	slot := -1
-	for _, e := range events {
-		old := e.At.Before(cutoff)
-		if old && !p.off.CompactHistory {
-			continue
-		}
-		if old {
-			slot = len(out)
-		}
-		out = append(out, e)
-	}
-	if slot >= 0 {
-		out[slot] = event
-		return out
-	}
-	return append(out, event)
+	gone := func(i int) bool { return events[i].At.Before(cutoff) }
+	return enter(events, ScaleEvent{At: p.in.Now, Change: change}, gone, func(i int) bool { return !p.off.CompactHistory && gone(i) })
 }

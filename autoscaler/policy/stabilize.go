@@ -97,29 +97,34 @@ func (p *pass) windowText(b *behavior, lowest, highest cluster.DesiredReplicas) 
 	return "no wait to shrink"
 }
 
-// recommend remembers what this pass wants. The HPA reuses the last expired slot, or appends; with CompactHistory what
-// can no longer matter is forgotten: what is expired, and what is followed by both a value as high and one as low.
+// recommend remembers what this pass wants. With CompactHistory what can no longer matter is forgotten: what is expired, and
+// what is followed by both a value as high and one as low.
 func (p *pass) recommend(wanted cluster.DesiredReplicas, expired func(time.Time) bool) {
 	old := p.d.State.Recommendations
-	out := make([]Recommendation, 0, len(old)+1)
+	gone := func(i int) bool { return expired(old[i].At) }
+	useless := func(i int) bool { return !p.off.CompactHistory && (gone(i) || redundant(old[i+1:], old[i], wanted)) }
+	p.d.State.Recommendations = enter(old, Recommendation{At: p.in.Now, Replicas: wanted}, gone, useless)
+}
+
+// enter returns a list with a new entry and without what is useless. As the HPA does it, the new one takes the place of the last
+// that is gone.
+func enter[T any](old []T, entry T, gone, useless func(i int) bool) []T {
+	out := make([]T, 0, len(old)+1)
 	slot := -1
-	for i, r := range old {
-		gone := expired(r.At)
-		if !p.off.CompactHistory && (gone || redundant(old[i+1:], r, wanted)) {
+	for i, e := range old {
+		if useless(i) {
 			continue
 		}
-		if gone {
+		if gone(i) {
 			slot = len(out)
 		}
-		out = append(out, r)
+		out = append(out, e)
 	}
-	entry := Recommendation{At: p.in.Now, Replicas: wanted}
-	if slot >= 0 {
-		out[slot] = entry
-	} else {
-		out = append(out, entry)
+	if slot < 0 {
+		return append(out, entry)
 	}
-	p.d.State.Recommendations = out
+	out[slot] = entry
+	return out
 }
 
 // redundant says whether r can change no minimum and no maximum over any window that ends now or later.
