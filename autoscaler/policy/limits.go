@@ -11,13 +11,49 @@ import (
 	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
-// limit keeps the draft within its limits and its speed.
+// bound is one end of what is allowed, and why.
+type bound struct {
+	n           cluster.DesiredReplicas
+	why         Reason
+	word, cause string
+}
+
+func (b bound) text() string { return b.word + itoa(b.n) + b.cause }
+
+func (p *pass) floor() bound   { return bound{p.min, TooFewReplicas, "at least ", " asked for"} }
+func (p *pass) ceiling() bound { return bound{p.max, TooManyReplicas, "at most ", " allowed"} }
+
+// limit keeps the draft within its limits and its speed: without behavior at least min, at most max, and at most the cap of one
+// pass; with behavior the moving direction only.
 func (p *pass) limit() {
-	to, why, text := p.limitPlain()
-	if b := p.policy.behavior; b != nil {
-		to, why, text = p.limitRate(b)
+	o, b := &p.in.Options, p.policy.behavior
+	floor, ceiling := p.floor(), p.ceiling()
+	to, why, text := p.draft, DesiredWithinRange, ""
+	switch {
+	case b == nil:
+		if most := cluster.DesiredReplicas(saturate32(math.Max(o.ScaleUpLimitFactor*float64(p.current), o.ScaleUpLimitMinimum))); most < p.max {
+			ceiling = bound{most, ScaleUpLimit, "at most ", " in one go"}
+		}
+	case p.draft > p.current:
+		if most, by := p.rateLimit(&b.up, true); max(most, p.current) < p.max {
+			ceiling = bound{max(most, p.current), ScaleUpLimit, "at most ", by}
+			text = ceiling.text()
+		}
+	case p.draft < p.current:
+		if least, by := p.rateLimit(&b.down, false); min(least, p.current) > p.min {
+			floor = bound{min(least, p.current), ScaleDownLimit, "at least ", by}
+			text = floor.text()
+		}
 	}
 	status := corev1.ConditionFalse
+	switch {
+	case p.draft < floor.n && (b == nil || p.draft < p.current):
+		to, why, text = floor.n, floor.why, floor.text()
+	case p.draft > ceiling.n:
+		to, why, text = ceiling.n, ceiling.why, ceiling.text()
+	case text == "":
+		text = p.rangeText()
+	}
 	if to != p.draft {
 		status = corev1.ConditionTrue
 		p.stages.limited, p.stages.limit = why, text
@@ -25,54 +61,6 @@ func (p *pass) limit() {
 	}
 	p.condition(autoscalingv2.ScalingLimited, status, why)
 	p.step(StepLimits, to, text)
-}
-
-// limitPlain is the rule without behavior: at least min, at most max, and at most the cap of one pass.
-func (p *pass) limitPlain() (to cluster.DesiredReplicas, why Reason, text string) {
-	o := &p.in.Options
-	top, topWhy, topText := p.max, TooManyReplicas, "at most "+replicasText(p.max)+" allowed"
-	limit := cluster.DesiredReplicas(saturate32(math.Max(o.ScaleUpLimitFactor*float64(p.current), o.ScaleUpLimitMinimum)))
-	if p.max > limit {
-		top, topWhy, topText = limit, ScaleUpLimit, "at most "+replicasText(limit)+" in one go"
-	}
-	switch {
-	case p.draft < p.min:
-		return p.min, TooFewReplicas, "at least " + replicasText(p.min) + " asked for"
-	case p.draft > top:
-		return top, topWhy, topText
-	}
-	return p.draft, DesiredWithinRange, p.rangeText()
-}
-
-// limitRate is the rule with behavior: the moving direction only.
-func (p *pass) limitRate(b *behavior) (to cluster.DesiredReplicas, why Reason, text string) {
-	switch {
-	case p.draft > p.current:
-		limit, by := p.rateLimit(&b.up, true)
-		limit = max(limit, p.current)
-		if p.max > limit {
-			if p.draft > limit {
-				return limit, ScaleUpLimit, "at most " + replicasText(limit) + by
-			}
-			return p.draft, DesiredWithinRange, "at most " + replicasText(limit) + by
-		}
-		if p.draft > p.max {
-			return p.max, TooManyReplicas, "at most " + replicasText(p.max) + " allowed"
-		}
-	case p.draft < p.current:
-		limit, by := p.rateLimit(&b.down, false)
-		limit = min(limit, p.current)
-		if p.min < limit {
-			if p.draft < limit {
-				return limit, ScaleDownLimit, "at least " + replicasText(limit) + by
-			}
-			return p.draft, DesiredWithinRange, "at least " + replicasText(limit) + by
-		}
-		if p.draft < p.min {
-			return p.min, TooFewReplicas, "at least " + replicasText(p.min) + " asked for"
-		}
-	}
-	return p.draft, DesiredWithinRange, p.rangeText()
 }
 
 // rateLimit is how far the rules let the count move now, and which rule says so.

@@ -13,9 +13,6 @@ import (
 
 func itoa(n cluster.DesiredReplicas) string { return strconv.Itoa(int(n)) }
 
-// replicasText writes a count inside a limit: "8".
-func replicasText(n cluster.DesiredReplicas) string { return itoa(n) }
-
 // carry is "6 replicas bring", "1 replica brings".
 func carry(n cluster.DesiredReplicas, verb string) string {
 	if n == 1 {
@@ -69,14 +66,11 @@ func (m *metric) of() string {
 
 // metricsText is what the metrics said, in short.
 func (p *pass) metricsText() string {
-	if len(p.results) == 1 {
-		return p.metricText(0)
+	text := p.metricText(0)
+	for i := 1; i < len(p.results); i++ {
+		text += "; " + p.metricText(i)
 	}
-	parts := make([]string, len(p.results))
-	for i := range p.results {
-		parts[i] = p.metricText(i)
-	}
-	return strings.Join(parts, "; ")
+	return text
 }
 
 // metricText is one metric in short, for the metrics step: "cpu 105 % of 70 %, looked at 3 s".

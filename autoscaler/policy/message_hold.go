@@ -34,15 +34,7 @@ func (p *pass) holdText() string {
 	if p.current == 1 {
 		return at + " needs the one replica that there is."
 	}
-	return fmt.Sprintf("%s needs the %s that there are.", at, replicasWord(p.current))
-}
-
-// replicasWord is "1 replica", "3 replicas".
-func replicasWord(n cluster.DesiredReplicas) string {
-	if n == 1 {
-		return "1 replica"
-	}
-	return itoa(n) + " replicas"
+	return fmt.Sprintf("%s needs the %d replicas that there are.", at, p.current)
 }
 
 // gapClause says which pods leave a gap: "with 1 missing and 2 starting".

@@ -31,12 +31,19 @@ type pass struct {
 
 // stages remembers for the message what the later steps did.
 type stages struct {
-	metrics    bool                    // the metrics were asked
 	stabilized bool                    // memory changed the draft
 	highest    cluster.DesiredReplicas // what memory said
 	limited    Reason                  // why a limit changed the draft, "" if none did
 	limit      string                  // the limit in words
 	forced     Reason                  // CurrentAboveMax or CurrentBelowMin
+}
+
+// Decide says what is to become of a target's replica count. It is a pure function: the same input gives the same
+// decision, and the input is only read.
+func Decide(in Input) Decision {
+	p := pass{in: &in, policy: in.Policy, off: in.Options.off(), current: in.Target.SpecReplicas}
+	p.run()
+	return p.d
 }
 
 // run goes through the pass.
@@ -62,9 +69,9 @@ func (p *pass) run() {
 	case p.current == 0:
 		p.measured()
 	case p.current > p.max:
-		p.forced(CurrentAboveMax, p.max)
+		p.forced(CurrentAboveMax, p.ceiling())
 	case p.current < p.min:
-		p.forced(CurrentBelowMin, p.min)
+		p.forced(CurrentBelowMin, p.floor())
 	default:
 		p.measured()
 	}
@@ -94,18 +101,14 @@ func (p *pass) disabled() {
 }
 
 // forced brings a count from outside the limits to the nearer limit; metrics, memory and speed are not asked.
-func (p *pass) forced(why Reason, to cluster.DesiredReplicas) {
+func (p *pass) forced(why Reason, to bound) {
 	p.stages.forced, p.hold = why, why
 	if !p.off.KeepMetrics {
 		p.evaluate()
 		p.note("keepMetrics: shown, not asked: %s", p.metricsText())
 		p.addNotes()
 	}
-	text := "at most " + replicasText(p.max) + " allowed"
-	if why == CurrentBelowMin {
-		text = "at least " + replicasText(p.min) + " asked for"
-	}
-	p.step(StepLimits, to, text)
+	p.step(StepLimits, to.n, to.text())
 }
 
 // measured asks the metrics, then memory, then the limits.
@@ -115,7 +118,6 @@ func (p *pass) measured() {
 		p.problem(t)
 		return
 	}
-	p.stages.metrics = true
 	p.evaluate()
 	if !p.choose() {
 		return
