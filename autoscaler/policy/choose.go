@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
@@ -65,26 +66,15 @@ func lookReport(r *result) *LookReport {
 
 // awaiting says whether a metric that only looks at shrinking now and then is what keeps the count.
 func (p *pass) awaiting() bool {
-	if p.draft > p.current {
-		return false
-	}
-	for i := range p.results {
-		if p.results[i].ok && p.results[i].waits {
-			return true
-		}
-	}
-	return false
+	return p.draft <= p.current && slices.ContainsFunc(p.results, func(r result) bool { return r.ok && r.waits })
 }
 
 // note records a deviation, once.
 func (p *pass) note(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
-	for _, n := range p.notes {
-		if n == text {
-			return
-		}
+	if !slices.Contains(p.notes, text) {
+		p.notes = append(p.notes, text)
 	}
-	p.notes = append(p.notes, text)
 }
 
 // addNotes turns the deviations into steps.

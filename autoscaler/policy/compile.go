@@ -2,6 +2,7 @@ package policy
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -105,18 +106,11 @@ func (p *Policy) Utilizations() []cluster.Utilization {
 // Resources are the resources that the policy's metrics need looks or usage for, each once.
 func (p *Policy) Resources() []corev1.ResourceName {
 	var out []corev1.ResourceName
-next:
-	for i := range p.metrics {
-		m := &p.metrics[i]
-		if m.source != autoscalingv2.ResourceMetricSourceType && m.source != autoscalingv2.ContainerResourceMetricSourceType {
-			continue
+	for _, m := range p.metrics {
+		known := m.source == autoscalingv2.ResourceMetricSourceType || m.source == autoscalingv2.ContainerResourceMetricSourceType
+		if known && !slices.Contains(out, m.resource()) {
+			out = append(out, m.resource())
 		}
-		for _, r := range out {
-			if r == m.resource() {
-				continue next
-			}
-		}
-		out = append(out, m.resource())
 	}
 	return out
 }

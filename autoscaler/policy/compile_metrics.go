@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -41,12 +42,9 @@ func compileMetrics(specs []autoscalingv2.MetricSpec) ([]metric, error) {
 
 // hasWhole says whether there is a metric of the whole target, which can be seen without pods.
 func hasWhole(ms []metric) bool {
-	for i := range ms {
-		if ms[i].source == autoscalingv2.ObjectMetricSourceType || ms[i].source == autoscalingv2.ExternalMetricSourceType {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(ms, func(m metric) bool {
+		return m.source == autoscalingv2.ObjectMetricSourceType || m.source == autoscalingv2.ExternalMetricSourceType
+	})
 }
 
 // compile fills m from its specification.

@@ -77,7 +77,7 @@ func (p *pass) grow(m *metric, rep *MetricReport, r *result) bool {
 		load, each := p.table.load(m)
 		noise, z := p.noiseOf(l), p.z(l.Window)
 		if math.IsNaN(rep.Load) { // the shortest look is the freshest
-			p.fresh(m, rep, noise, l.Window)
+			p.fresh(m, rep, load, each, noise, l.Window)
 		}
 		if refining {
 			z = max(z, refineMin)

@@ -96,20 +96,19 @@ func (p *pass) report(m *metric, rep *MetricReport, r *result) {
 	if m.target == autoscalingv2.UtilizationMetricType {
 		rep.Utilization, r.share = count(percent), float64(percent)/100
 	}
-	r.load, r.each = p.table.load(m)
-	r.shareNoise = m.each(r.noise, &p.table, r.each)
+	load, each := p.table.load(m)
+	r.load, r.shareNoise = load, m.each(r.noise, &p.table, each)
 	if math.IsNaN(rep.Load) {
 		window := time.Duration(0)
 		if r.look != nil {
 			window = r.look.Window
 		}
-		p.fresh(m, rep, r.noise, window)
+		p.fresh(m, rep, load, each, r.noise, window)
 	}
 }
 
 // fresh notes the load in the table for pages, where the newest is wanted, whatever the decision rests on.
-func (p *pass) fresh(m *metric, rep *MetricReport, noise float64, window time.Duration) {
-	load, each := p.table.load(m)
+func (p *pass) fresh(m *metric, rep *MetricReport, load, each, noise float64, window time.Duration) {
 	n := p.table.groups[counted]
 	if n == 0 || each <= 0 {
 		return

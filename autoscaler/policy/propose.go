@@ -44,7 +44,6 @@ type result struct {
 	look  *Look   // the look used, nil if none
 	noise float64 // standard error of the total, in the metric's unit; NaN when not known
 	load  float64 // counted load in replicas' worth
-	each  float64 // what one replica is to carry, in the metric's unit
 	// share is the load per replica that the proposal rests on, as a share of the request (of the target where that is an
 	// amount), and shareNoise its standard error; NaN where not known.
 	share, shareNoise float64

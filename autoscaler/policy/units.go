@@ -25,28 +25,21 @@ func count(n int32) Count          { return Count{N: n, Known: true} }
 
 // saturate32 turns a float into an int32, held at the ends of the range; what is not a number is zero.
 func saturate32(f float64) int32 {
-	switch {
-	case f != f:
+	if math.IsNaN(f) {
 		return 0
-	case f >= math.MaxInt32:
-		return math.MaxInt32
-	case f <= math.MinInt32:
-		return math.MinInt32
 	}
-	return int32(f)
+	return int32(min(max(f, math.MinInt32), math.MaxInt32))
 }
 
-// saturate64 does the same for int64.
+// saturate64 does the same for int64, whose upper end no float is.
 func saturate64(f float64) int64 {
 	switch {
-	case f != f:
+	case math.IsNaN(f):
 		return 0
 	case f >= math.MaxInt64:
 		return math.MaxInt64
-	case f <= math.MinInt64:
-		return math.MinInt64
 	}
-	return int64(f)
+	return int64(max(f, math.MinInt64))
 }
 
 // seconds writes a duration for people: "3 s", "5 min", "1 h".
