@@ -2,6 +2,8 @@ package policy
 
 import (
 	"fmt"
+	"iter"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -31,67 +33,50 @@ func (p *pass) fillRequests(m *metric) (problem string) {
 	return ""
 }
 
-// requestOf is a pod's request of a resource; lack is "" or what is missing.
+// requestOf is a pod's request of a resource, or that of its named container; lack is "" or what is missing.
 func requestOf(m *metric, pod *cluster.Pod) (request cluster.Milli, lack string) {
 	name := m.resource()
-	switch {
-	case m.container != "":
-		return containerRequest(pod, m.container, name)
-	case podLevel(pod):
+	if m.container == "" && podLevel(pod) {
 		return podRequest(pod, name)
 	}
-	for i := range pod.Containers {
-		if lack = addRequest(&request, pod, &pod.Containers[i], name); lack != "" {
-			return 0, lack
-		}
-	}
-	for i := range pod.InitContainers {
-		c := &pod.InitContainers[i]
-		if !c.Always {
+	for c := range running(pod) {
+		if m.container != "" && c.Name != m.container {
 			continue
 		}
-		if lack = addRequest(&request, pod, c, name); lack != "" {
-			return 0, lack
+		v, ok := c.Requests.Get(name)
+		if !ok {
+			return 0, fmt.Sprintf("missing request for %s in container %s of Pod %s", name, c.Name, pod.Name)
 		}
+		if m.container != "" {
+			return v, ""
+		}
+		request = addMilli(request, v)
+	}
+	if m.container != "" {
+		return 0, fmt.Sprintf("container %s not found in Pod %s", m.container, pod.Name)
 	}
 	return request, ""
 }
 
-// addRequest adds one container's request to sum.
-func addRequest(sum *cluster.Milli, pod *cluster.Pod, c *cluster.Container, name corev1.ResourceName) (lack string) {
-	v, ok := c.Requests.Get(name)
-	if !ok {
-		return fmt.Sprintf("missing request for %s in container %s of Pod %s", name, c.Name, pod.Name)
-	}
-	*sum = addMilli(*sum, v)
-	return ""
-}
-
-// containerRequest is the request of one named container or sidecar.
-func containerRequest(pod *cluster.Pod, container string, name corev1.ResourceName) (request cluster.Milli, lack string) {
-	for i := range pod.Containers {
-		if c := &pod.Containers[i]; c.Name == container {
-			lack = addRequest(&request, pod, c, name)
-			return request, lack
+// running gives the containers that run as long as the pod does: its own and its sidecars.
+func running(pod *cluster.Pod) iter.Seq[*cluster.Container] {
+	return func(yield func(*cluster.Container) bool) {
+		for i := range pod.Containers {
+			if !yield(&pod.Containers[i]) {
+				return
+			}
+		}
+		for i := range pod.InitContainers {
+			if pod.InitContainers[i].Always && !yield(&pod.InitContainers[i]) {
+				return
+			}
 		}
 	}
-	for i := range pod.InitContainers {
-		if c := &pod.InitContainers[i]; c.Always && c.Name == container {
-			lack = addRequest(&request, pod, c, name)
-			return request, lack
-		}
-	}
-	return 0, fmt.Sprintf("container %s not found in Pod %s", container, pod.Name)
 }
 
 // podLevel says whether a pod has requests of its own.
 func podLevel(pod *cluster.Pod) bool {
-	for i := range pod.Requests {
-		if podLevelResource(pod.Requests[i].Name) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(pod.Requests, func(r cluster.Resource) bool { return podLevelResource(r.Name) })
 }
 
 // podLevelResource says whether Kubernetes takes a resource at the level of the pod.
