@@ -79,9 +79,9 @@ func (d *Document) decode(n *yaml.Node, v reflect.Value, path string) error {
 	}
 	switch t := v.Type(); {
 	case t == timeType:
-		return d.decodeTime(n, v, path)
+		return decodeParsed(d, n, v, path, "time as in RFC 3339, such as 2026-01-01T00:10:00Z", parseTime)
 	case t == durationType:
-		return d.decodeDuration(n, v, path)
+		return decodeParsed(d, n, v, path, "duration such as 30s or 5m", time.ParseDuration)
 	case reflect.PointerTo(t).Implements(jsonType):
 		return d.decodeSelf(n, v, path)
 	case reflect.PointerTo(t).Implements(textType):

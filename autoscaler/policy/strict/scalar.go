@@ -22,23 +22,17 @@ func kind(n *yaml.Node) string {
 	return strconv.Quote(n.Value)
 }
 
-func (d *Document) decodeTime(n *yaml.Node, v reflect.Value, path string) error {
-	t, err := time.Parse(time.RFC3339Nano, n.Value)
+// decodeParsed reads what parse makes of a single value; what says how it is written.
+func decodeParsed[T any](d *Document, n *yaml.Node, v reflect.Value, path, what string, parse func(string) (T, error)) error {
+	t, err := parse(n.Value)
 	if n.Kind != yaml.ScalarNode || err != nil {
-		return d.failf(n, path, "%s is not a time as in RFC 3339, such as 2026-01-01T00:10:00Z", kind(n))
+		return d.failf(n, path, "%s is not a %s", kind(n), what)
 	}
 	v.Set(reflect.ValueOf(t))
 	return nil
 }
 
-func (d *Document) decodeDuration(n *yaml.Node, v reflect.Value, path string) error {
-	t, err := time.ParseDuration(n.Value)
-	if n.Kind != yaml.ScalarNode || err != nil {
-		return d.failf(n, path, "%s is not a duration such as 30s or 5m", kind(n))
-	}
-	v.Set(reflect.ValueOf(t))
-	return nil
-}
+func parseTime(s string) (time.Time, error) { return time.Parse(time.RFC3339Nano, s) }
 
 // hugeExponent finds exponents of four digits and more, on which the parser of quantities would work for minutes.
 var hugeExponent = regexp.MustCompile(`[eE][+-]?[0-9]{4,}$`)
