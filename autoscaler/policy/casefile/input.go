@@ -7,7 +7,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 
 	"plimsoll.dev/plimsoll/autoscaler/policy"
 	"plimsoll.dev/plimsoll/internal/cluster"
@@ -166,13 +165,4 @@ func checkEvents(field string, es []policy.ScaleEvent) error {
 		}
 	}
 	return nil
-}
-
-// amount is a quantity of a resource, which is never negative.
-func amount(field string, q resource.Quantity) (cluster.Milli, error) {
-	m := cluster.MilliOf(q)
-	if m < 0 {
-		return 0, wrong(field, "%q must not be negative", q.String())
-	}
-	return m, nil
 }

@@ -66,9 +66,9 @@ func convertContainers(field string, cs []container) (out []cluster.Container, e
 // convert sorts by name, so that the same case is read the same way each time.
 func (r resources) convert(field string) (out cluster.Resources, err error) {
 	for name, q := range r {
-		m, err := amount(field+"."+string(name), q)
-		if err != nil {
-			return nil, err
+		m := cluster.MilliOf(q)
+		if m < 0 {
+			return nil, wrong(field+"."+string(name), "%q must not be negative", q.String())
 		}
 		out = append(out, cluster.Resource{Name: name, Milli: m})
 	}

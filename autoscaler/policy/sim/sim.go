@@ -82,7 +82,6 @@ type world struct {
 	queue   float64 // core-seconds that wait
 	state   *policy.State
 	history *policy.History
-	windows []time.Duration
 	usage   []cluster.PodUsage // of the last scrape
 	// scrapePhase and passPhase are when scrapes and passes come, which have no relation with each other or the step.
 	scrapePhase, passPhase time.Duration
@@ -130,9 +129,9 @@ func newWorld(svc Service, rule Rule, seed uint64) (*world, error) {
 		return nil, fmt.Errorf("cannot compile the policy: %w", err)
 	}
 	w := &world{svc: svc, rule: rule, rng: rand.New(rand.NewPCG(seed, 7)), policy: p, options: policy.DefaultOptions(),
-		begin: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), windows: policy.LookWindows(p.Window(), p.StableWindow())}
+		begin:   time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
+		history: policy.NewHistory(policy.LookWindows(p.Window(), p.StableWindow()))}
 	w.options.Compat = rule.Compat
-	w.history = policy.NewHistory(w.windows)
 	w.scrapePhase, w.passPhase = time.Duration(w.rng.IntN(15))*time.Second, time.Duration(w.rng.IntN(15))*time.Second
 	for range svc.Pods {
 		w.add(w.begin.Add(-time.Hour), 0)
