@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -35,9 +36,8 @@ func findHierarchies(root string) (mounts []string, v2 bool, err error) {
 		if err != nil {
 			return nil, false, err
 		}
-		fields := " " + strings.TrimSpace(string(have)) + " "
 		for _, c := range []string{"cpu", "memory"} {
-			if !strings.Contains(fields, " "+c+" ") {
+			if !slices.Contains(strings.Fields(string(have)), c) {
 				return nil, false, fmt.Errorf("cgroup v2 at %q has no %s controller", root, c)
 			}
 		}
@@ -70,10 +70,10 @@ func openCgroups(root string, pid int) (*cgroups, error) {
 	if c.lock, err = lockTop(mounts[0], c.top); err != nil {
 		return nil, err
 	}
-	if err := c.clear(); err != nil {
-		return nil, errors.Join(err, c.close())
+	if err = clearTree(c.dirs(c.top), false); err == nil {
+		err = c.mkdirs(c.top)
 	}
-	if err := c.mkdirs(c.top); err != nil {
+	if err != nil {
 		return nil, errors.Join(err, c.close())
 	}
 	return c, nil
@@ -140,9 +140,8 @@ func enableControllers(dir string) error {
 	if err != nil {
 		return fmt.Errorf("cannot read the cgroup's controllers: %w", err)
 	}
-	fields := " " + strings.TrimSpace(string(have)) + " "
 	for _, ctl := range []string{"cpu", "memory", "pids"} {
-		if strings.Contains(fields, " "+ctl+" ") {
+		if slices.Contains(strings.Fields(string(have)), ctl) {
 			continue
 		}
 		if err := os.WriteFile(file, []byte("+"+ctl), 0); err != nil && ctl != "pids" {
@@ -161,13 +160,12 @@ func (c *cgroups) dirs(sub string) []string {
 	return out
 }
 
-// clear kills and removes everything below the top.
-func (c *cgroups) clear() error { return clearTree(c.dirs(c.top), false) }
-
-// close removes the whole tree and gives the lock back.
+// close removes the whole tree, if there is one, and gives the lock back.
 func (c *cgroups) close() error {
-	err := clearTree(c.dirs(c.top), true)
-	return errors.Join(err, c.lock.Close())
+	if c == nil {
+		return nil
+	}
+	return errors.Join(clearTree(c.dirs(c.top), true), c.lock.Close())
 }
 
 // removeParents removes a service's cgroup, and its namespace's, when nothing is in them any more.
@@ -202,11 +200,7 @@ func clearLeftovers(root string) (cleared []string, err error) {
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			continue // a guard is at work, or it is not ours to touch
 		}
-		var dirs []string
-		for _, m := range mounts {
-			dirs = append(dirs, filepath.Join(m, name))
-		}
-		if err := clearTree(dirs, true); err != nil {
+		if err := clearTree((&cgroups{mounts: mounts}).dirs(name), true); err != nil {
 			errs = append(errs, err)
 		} else {
 			cleared = append(cleared, name)

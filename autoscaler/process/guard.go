@@ -124,27 +124,19 @@ func (s *Supervisor) startGuard() (*guarding, error) {
 func (s *Supervisor) keepGuard(ctx context.Context, g *guarding) *guarding {
 	delay := time.Second
 	for {
-		var exited chan struct{}
 		if g != nil {
-			exited = g.exited
-		} else {
-			exited = make(chan struct{})
-			close(exited)
-		}
-		began := time.Now()
-		select {
-		case <-ctx.Done():
-			return g
-		case <-exited:
-		}
-		if g != nil {
+			began := time.Now()
+			select {
+			case <-ctx.Done():
+				return g
+			case <-g.exited:
+			}
 			g.in.Close()
 			s.log.Warn("the guard process ended; starting another")
 			if time.Since(began) > time.Minute {
 				delay = time.Second
 			}
-		}
-		if g == nil && !sleep(ctx, delay) {
+		} else if !sleep(ctx, delay) {
 			return nil
 		}
 		delay = min(2*delay, time.Minute)

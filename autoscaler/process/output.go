@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -61,11 +62,8 @@ func (o *output) read(r io.Reader, log *slog.Logger) {
 func (o *output) add(line string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if len(o.lines) == keptLines {
-		copy(o.lines, o.lines[1:])
-		o.lines = o.lines[:keptLines-1]
-	}
 	o.lines = append(o.lines, line)
+	o.lines = o.lines[max(0, len(o.lines)-keptLines):]
 }
 
 // last returns the newest line, cut to a length that fits into a sentence.
@@ -86,5 +84,5 @@ func (o *output) last() string {
 func (o *output) all() []string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return append([]string(nil), o.lines...)
+	return slices.Clone(o.lines)
 }

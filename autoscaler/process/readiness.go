@@ -59,18 +59,13 @@ func (r *replica) try(ctx context.Context, g group) error {
 		}
 		conn.Close()
 	case len(rd.Exec) > 0:
-		c := command{env: r.env(), dir: r.spec.Dir, group: g}
-		for _, a := range rd.Exec {
-			c.argv = append(c.argv, x.Replace(a))
-		}
 		w, stop, err := r.out.follow(r.log)
 		if err != nil {
 			return err
 		}
 		defer stop()
 		defer w.Close()
-		c.out = w
-		return r.sup.spawn.runFor(ctx, c, execTimeout)
+		return r.sup.spawn.runFor(ctx, r.command(rd.Exec, g, w), execTimeout)
 	}
 	return nil
 }

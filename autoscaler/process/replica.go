@@ -205,12 +205,7 @@ func (r *replica) adopt() {
 
 // start starts the replica's process in its group.
 func (r *replica) start(g group, out *os.File) (*proc, error) {
-	x := r.spec.expander(r.ordinal)
-	cmd := command{env: r.env(), dir: r.spec.Dir, group: g, out: out}
-	for _, a := range r.spec.Command {
-		cmd.argv = append(cmd.argv, x.Replace(a))
-	}
-	p, err := r.sup.spawn.start(cmd)
+	p, err := r.sup.spawn.start(r.command(r.spec.Command, g, out))
 	if err != nil {
 		return nil, err
 	}
@@ -266,7 +261,12 @@ func (r *replica) drain(p *proc, g group) {
 	}
 }
 
-// env is the environment of the replica's processes.
-func (r *replica) env() []string {
-	return r.spec.environ(r.sup.opts.Env, r.ordinal, r.sup.mark(r.key, r.now.Name))
+// command is a command line of the service as this replica runs it.
+func (r *replica) command(line []string, g group, out *os.File) command {
+	x := r.spec.expander(r.ordinal)
+	c := command{env: r.spec.environ(r.sup.opts.Env, r.ordinal, r.sup.mark(r.key, r.now.Name)), dir: r.spec.Dir, group: g, out: out}
+	for _, a := range line {
+		c.argv = append(c.argv, x.Replace(a))
+	}
+	return c
 }

@@ -46,18 +46,14 @@ func (s *spawner) run(stop <-chan struct{}) {
 }
 
 // start starts a process and returns once it runs in its group. The process is not reaped before reap is called.
-func (s *spawner) start(c command) (*proc, error) {
-	type result struct {
-		p   *proc
-		err error
-	}
-	done := make(chan result, 1)
+func (s *spawner) start(c command) (p *proc, err error) {
+	done := make(chan struct{})
 	s.work <- func() {
-		p, err := c.start()
-		done <- result{p, err}
+		p, err = c.start()
+		close(done)
 	}
-	r := <-done
-	return r.p, r.err
+	<-done
+	return p, err
 }
 
 func (c *command) start() (*proc, error) {
@@ -84,14 +80,14 @@ func (c *command) start() (*proc, error) {
 		return nil, fmt.Errorf("cannot start %q: %w", path, err)
 	}
 	p := &proc{pid: pid, started: time.Now(), exited: make(chan struct{})}
-	if err := c.settle(pid, traced); err != nil {
+	err = c.settle(pid, traced)
+	go p.watch()
+	if err != nil {
 		p.signal(syscall.SIGKILL)
-		go p.watch()
 		<-p.exited
 		p.reap()
 		return nil, fmt.Errorf("cannot start %q: %w", path, err)
 	}
-	go p.watch()
 	return p, nil
 }
 
@@ -102,14 +98,8 @@ func (c *command) settle(pid int, traced bool) error {
 		return c.group.attach(pid)
 	}
 	var ws syscall.WaitStatus
-	for {
-		_, err := syscall.Wait4(pid, &ws, syscall.WALL, nil)
-		if err == nil {
-			break
-		}
-		if err != syscall.EINTR {
-			return fmt.Errorf("cannot wait for its first instruction: %w", err)
-		}
+	if err := wait(pid, &ws, syscall.WALL); err != nil {
+		return fmt.Errorf("cannot wait for its first instruction: %w", err)
 	}
 	if !ws.Stopped() {
 		return fmt.Errorf("it ended before its first instruction (%s)", describe(ws))
@@ -155,7 +145,6 @@ type proc struct {
 
 	mu     sync.Mutex
 	reaped bool
-	status syscall.WaitStatus
 }
 
 // watch closes exited when the process has ended, and leaves it to be reaped.
@@ -179,20 +168,23 @@ func (p *proc) signal(sig syscall.Signal) {
 }
 
 // reap kills what is left of the process group, frees the number of the process, which must have ended, and says how it ended.
-func (p *proc) reap() syscall.WaitStatus {
+// It is called once.
+func (p *proc) reap() (ws syscall.WaitStatus) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.reaped {
-		return p.status
-	}
 	_ = syscall.Kill(-p.pid, syscall.SIGKILL)
+	_ = wait(p.pid, &ws, 0)
+	p.reaped = true
+	return ws
+}
+
+// wait waits for a child, whatever interrupts it.
+func wait(pid int, ws *syscall.WaitStatus, options int) error {
 	for {
-		if _, err := syscall.Wait4(p.pid, &p.status, 0, nil); err != syscall.EINTR {
-			break
+		if _, err := syscall.Wait4(pid, ws, options, nil); err != syscall.EINTR {
+			return err
 		}
 	}
-	p.reaped = true
-	return p.status
 }
 
 // describe tells how a process ended.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	mrand "math/rand/v2"
 	"os"
 	"slices"
@@ -110,7 +111,7 @@ func New(o Options) (*Supervisor, error) {
 
 // Run runs the services until ctx ends, then drains all replicas and returns when nothing of them is left.
 // It can be called once.
-func (s *Supervisor) Run(ctx context.Context) (err error) {
+func (s *Supervisor) Run(ctx context.Context) error {
 	s.mu.Lock()
 	if s.running || s.ended {
 		s.mu.Unlock()
@@ -140,12 +141,7 @@ func (s *Supervisor) Run(ctx context.Context) (err error) {
 	s.wg.Wait()
 	close(stopSpawner)
 	<-spawnerDone
-	if s.cgroups != nil {
-		err = s.cgroups.close()
-	} else {
-		err = nil
-	}
-	return errors.Join(err, g.end())
+	return errors.Join(s.cgroups.close(), g.end())
 }
 
 // prepareCgroups finds out whether replicas can have cgroups, and says why not.
@@ -319,12 +315,7 @@ func (s *Supervisor) reconcile() {
 
 // ordered returns all replicas by number.
 func (svc *service) ordered() []*replica {
-	out := make([]*replica, 0, len(svc.replicas))
-	for _, r := range svc.replicas {
-		out = append(out, r)
-	}
-	slices.SortFunc(out, func(a, b *replica) int { return a.ordinal - b.ordinal })
-	return out
+	return slices.SortedFunc(maps.Values(svc.replicas), func(a, b *replica) int { return a.ordinal - b.ordinal })
 }
 
 // active returns the replicas that are not on their way out, by number.
