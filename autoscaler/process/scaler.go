@@ -3,7 +3,6 @@ package process
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -41,22 +40,18 @@ func (s Scaler) Scale(_ context.Context, t cluster.Target) (autoscaler.Scale, er
 }
 
 // SetScale implements autoscaler.Scaler.
-func (s Scaler) SetScale(ctx context.Context, t cluster.Target, from, to cluster.DesiredReplicas) error {
+func (s Scaler) SetScale(_ context.Context, t cluster.Target, from, to cluster.DesiredReplicas) error {
 	sup := s.Supervisor
 	sup.mu.Lock()
+	defer sup.mu.Unlock()
 	svc, err := sup.target(t)
-	if err == nil && svc.desired != int32(from) {
-		err = fmt.Errorf("cannot scale %q: %w", t, autoscaler.ErrConflict)
-	}
-	sup.mu.Unlock()
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case svc.desired != int32(from):
+		return fmt.Errorf("cannot scale %q: %w", t, autoscaler.ErrConflict)
 	}
-	err = sup.Scale(ctx, Key{t.Namespace, t.Name}, int32(to))
-	if errors.Is(err, ErrUnknownService) {
-		return fmt.Errorf("%w: %w", cluster.ErrNoTarget, err)
-	}
-	return err
+	return sup.scale(Key{t.Namespace, t.Name}, int32(to))
 }
 
 // target finds the service that is meant. The lock is held.

@@ -199,11 +199,16 @@ func (s *Supervisor) Apply(services []Service) error {
 
 // Scale sets how many replicas a service is to have. It returns when that is decided, not when they run.
 func (s *Supervisor) Scale(_ context.Context, k Key, replicas int32) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.scale(k, replicas)
+}
+
+// scale is Scale with the lock held.
+func (s *Supervisor) scale(k Key, replicas int32) error {
 	if replicas < 0 || replicas > MaxReplicas {
 		return fmt.Errorf("cannot scale %q to %d replicas: not between 0 and %d", k, replicas, MaxReplicas)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.ended {
 		return fmt.Errorf("cannot scale %q: %w", k, ErrEnded)
 	}
