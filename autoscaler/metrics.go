@@ -118,12 +118,12 @@ func (m *metrics) computed(d *policy.Decision, took time.Duration) {
 }
 
 // passed counts a pass that is over.
-func (m *metrics) passed(d *policy.Decision, failed bool, took time.Duration) {
+func (m *metrics) passed(d *policy.Decision, took time.Duration) {
 	failure := "none"
 	switch {
 	case d.Reason == policy.InvalidPolicy:
 		failure = "spec"
-	case failed || d.Error != "":
+	case broke(d.Reason) || d.Error != "":
 		failure = "internal"
 	}
 	action := actionLabel(d.Desired, d.Current)

@@ -19,7 +19,7 @@ import (
 const notServed = "not served here: only Resource and ContainerResource metrics are"
 
 // observe collects what the decision rests on. at is when the pass was due, now when it began.
-func (l *Loop) observe(ctx context.Context, t *target, p *policy.Policy, now, at time.Time) (policy.Input, Scale) {
+func (l *Loop) observe(ctx context.Context, t *target, p *policy.Policy, now, at time.Time) policy.Input {
 	in := policy.Input{Now: now, Policy: p, Options: *l.opts.Brain, State: t.state,
 		Errors: policy.Errors{PodsMetrics: notServed, ObjectMetrics: notServed, ExternalMetrics: notServed}}
 	var sc Scale
@@ -38,7 +38,7 @@ func (l *Loop) observe(ctx context.Context, t *target, p *policy.Policy, now, at
 		}
 		in.Target.SpecReplicas = cluster.DesiredReplicas(t.shown.Desired) // as last seen
 		in.Target.Problem = &policy.Problem{Reason: policy.FailedGetScale, Message: text}
-		return in, sc
+		return in
 	}
 	in.Target.SpecReplicas, in.Target.StatusReplicas = sc.Desired, sc.Observed
 	in.Pods = make([]cluster.Pod, len(pods))
@@ -63,14 +63,13 @@ func (l *Loop) observe(ctx context.Context, t *target, p *policy.Policy, now, at
 			}
 		}
 	}
-	return in, sc
+	return in
 }
 
 // windows adds the usage of one resource over windows of several lengths, and the newest second to its history. A window is left out
 // while the pods have not been seen for that long, so that none pretends to be longer than it is; the shortest is always there.
 func (l *Loop) windows(in *policy.Input, t *target, name corev1.ResourceName, pods []*cluster.Pod, now, at time.Time, seen map[string]bool) {
-	p := in.Policy
-	windows := policy.LookWindows(p.Window(), p.StableWindow())
+	windows := policy.LookWindows(in.Policy.Window(), in.Policy.StableWindow())
 	h := t.history(name, windows)
 	second := l.opts.Observer.Usage(now, pods, name, time.Second)
 	h.add(at, second, in.Pods)

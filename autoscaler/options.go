@@ -1,6 +1,7 @@
 package autoscaler
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -144,22 +145,13 @@ func validatePolicies(ps []Policy) error {
 }
 
 func (o *Options) setDefaults() {
-	set := func(d *time.Duration, v time.Duration) {
-		if *d == 0 {
-			*d = v
-		}
-	}
-	set(&o.Interval, time.Second)
-	set(&o.KeepEvery, 10*time.Second)
-	set(&o.CallTimeout, 5*time.Second)
+	o.Interval = cmp.Or(o.Interval, time.Second)
+	o.KeepEvery = cmp.Or(o.KeepEvery, 10*time.Second)
+	o.CallTimeout = cmp.Or(o.CallTimeout, 5*time.Second)
+	o.Gate = cmp.Or(o.Gate, cluster.Gate(cluster.Open{}))
+	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
 	if o.Brain == nil {
 		b := policy.DefaultOptions()
 		o.Brain = &b
-	}
-	if o.Gate == nil {
-		o.Gate = cluster.Open{}
-	}
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
 	}
 }

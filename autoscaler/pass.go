@@ -24,14 +24,8 @@ const (
 	waitingForTurn    policy.Reason = "WaitingForTurn"    // more changes than may be made in a second
 )
 
-// outcome is what became of a decision.
-type outcome uint8
-
-const (
-	settled  outcome = iota // carried out, or on purpose not
-	failed                  // could not be carried out
-	conflict                // somebody else changed the count
-)
+// broke says whether a reason is that of a change that could not be made.
+func broke(why policy.Reason) bool { return why == failedUpdateScale || why == waitingToRetry }
 
 // pass observes one target, decides, and acts. at is when it was due. When ctx ends, what was not written by then is left.
 func (l *Loop) pass(ctx context.Context, t *target, now, at time.Time) {
@@ -41,31 +35,30 @@ func (l *Loop) pass(ctx context.Context, t *target, now, at time.Time) {
 	l.mu.Unlock()
 	var anew []policy.Step // why this decision is the second of its pass
 	for {
-		in, sc := l.observe(ctx, t, p.Compiled, now, at)
+		in := l.observe(ctx, t, p.Compiled, now, at)
 		if ctx.Err() != nil {
 			return
 		}
-		observed := time.Now()
 		d := policy.Decide(in)
 		d.Steps = append(anew, d.Steps...)
-		l.metrics.computed(&d, observed.Sub(now)+time.Since(observed))
+		l.metrics.computed(&d, time.Since(now))
 		if d.Action == policy.Down {
 			if why := t.tooEarly(p.Compiled, now); why != "" {
 				hold(&d, in.State, policy.AwaitingLook, why)
 			}
 		}
-		became := l.act(ctx, t, p, &in, &d, now)
+		l.act(ctx, t, p, &in, &d, now)
 		if ctx.Err() != nil && d.Action == policy.Hold {
 			return
 		}
-		if became == conflict && anew == nil && in.Options.RecomputesOnConflict() {
+		if d.Reason == changedMeanwhile && anew == nil && in.Options.RecomputesOnConflict() {
 			anew = d.Steps[len(d.Steps)-1:]
 			now = time.Now()
 			continue
 		}
 		t.state = &d.State
-		l.metrics.passed(&d, became == failed, time.Since(now))
-		l.tell(t, p.Compiled, &d, &sc, in.Pods, in.Target.Problem != nil, became == failed, now)
+		l.metrics.passed(&d, time.Since(now))
+		l.tell(t, &in, &d, now)
 		return
 	}
 }
@@ -98,7 +91,7 @@ func hold(d *policy.Decision, before *policy.State, why policy.Reason, message s
 	for i := range d.Conditions {
 		if c := &d.Conditions[i]; c.Type == "AbleToScale" && c.Reason == policy.SucceededRescale {
 			c.Reason = policy.ReadyForNewScale
-			if why == failedUpdateScale || why == waitingToRetry {
+			if broke(why) {
 				c.Status, c.Reason = "False", failedUpdateScale
 			}
 		}
@@ -106,15 +99,15 @@ func hold(d *policy.Decision, before *policy.State, why policy.Reason, message s
 }
 
 // act carries a decision out. What fails becomes the decision's outcome and is tried again, each time a little later.
-func (l *Loop) act(ctx context.Context, t *target, p Policy, in *policy.Input, d *policy.Decision, now time.Time) outcome {
+func (l *Loop) act(ctx context.Context, t *target, p Policy, in *policy.Input, d *policy.Decision, now time.Time) {
 	if d.Action == policy.Hold {
 		t.asked = time.Time{}
-		return settled
+		return
 	}
 	change := fmt.Sprintf("The change from %d to %d", d.Current, d.Desired)
 	if now.Before(t.retry) {
 		hold(d, in.State, waitingToRetry, fmt.Sprintf("%s failed; the next try is in %d s. %s", change, int(t.retry.Sub(now).Seconds()+0.999), d.Message))
-		return failed
+		return
 	}
 	why, text := l.forbidden(t, p)
 	if why == "" && !l.await(ctx, t, d) {
@@ -124,24 +117,21 @@ func (l *Loop) act(ctx context.Context, t *target, p Policy, in *policy.Input, d
 	}
 	if why != "" {
 		hold(d, in.State, why, fmt.Sprintf("%s %s. %s", change, text, d.Message))
-		return settled
+		return
 	}
 	// A change that was begun is brought to its end when ctx ends.
 	err := l.call(context.WithoutCancel(ctx), t, func(ctx context.Context) error { return l.opts.Scaler.SetScale(ctx, t.key, d.Current, d.Desired) })
 	switch {
 	case err == nil:
 		t.tries, t.retry = 0, time.Time{}
-		return settled
 	case errors.Is(err, ErrConflict):
 		hold(d, in.State, changedMeanwhile, fmt.Sprintf("Somebody else changed the count from %d; it is decided anew.", d.Current))
-		return conflict
+	default:
+		t.retry = now.Add(min(time.Second<<min(t.tries, 10), 30*time.Second))
+		t.tries++
+		d.Error = err.Error()
+		hold(d, in.State, failedUpdateScale, fmt.Sprintf("%s could not be made: %v. %s", change, err, d.Message))
 	}
-	t.tries++
-	delay := min(time.Second<<min(t.tries-1, 10), 30*time.Second)
-	t.retry = now.Add(delay)
-	d.Error = err.Error()
-	hold(d, in.State, failedUpdateScale, fmt.Sprintf("%s could not be made: %v. %s", change, err, d.Message))
-	return failed
 }
 
 // forbidden says why a count may not be changed by this process, or for this policy; "" if it may.
@@ -189,11 +179,12 @@ const (
 
 // tell writes the decision down: for the page at once, in the log when the count changes, when the reason has, or when
 // a minute has passed.
-func (l *Loop) tell(t *target, p *policy.Policy, d *policy.Decision, sc *Scale, pods []cluster.Pod, vanished, broke bool, now time.Time) {
+func (l *Loop) tell(t *target, in *policy.Input, d *policy.Decision, now time.Time) {
+	vanished := in.Target.Problem != nil
 	entry := cluster.Decision{Time: now, Target: t.key,
 		Action: string(d.Action), From: int32(d.Current), To: int32(d.Desired), Reason: string(d.Reason), Message: d.Message}
 	since := now.Sub(t.logged.at)
-	write := d.Action != policy.Hold || broke || entry.To != t.logged.desired || since >= holdEvery || entry.Reason != t.logged.reason && since >= holdAfter
+	write := d.Action != policy.Hold || broke(d.Reason) || entry.To != t.logged.desired || since >= holdEvery || entry.Reason != t.logged.reason && since >= holdAfter
 	if write {
 		if detail, err := json.Marshal(d); err == nil {
 			entry.Detail = detail
@@ -204,28 +195,21 @@ func (l *Loop) tell(t *target, p *policy.Policy, d *policy.Decision, sc *Scale, 
 	switch {
 	case d.Action != policy.Hold:
 		l.log.Info("scaled", "target", t.key.String(), "from", d.Current, "to", d.Desired, "reason", d.Reason, "message", d.Message)
-	case broke && d.Reason == failedUpdateScale:
+	case d.Reason == failedUpdateScale:
 		l.log.Warn("cannot scale", "target", t.key.String(), "err", d.Error, "next", t.retry)
-	case vanished && write && entry.Reason != t.shownReason():
+	case vanished && write && (t.shown.Last == nil || t.shown.Last.Reason != entry.Reason):
 		l.log.Warn("cannot see target", "target", t.key.String(), "err", d.Error)
 	default:
 		l.log.Debug("held", "target", t.key.String(), "replicas", d.Current, "reason", d.Reason, "message", d.Message)
 	}
 	if !vanished {
-		l.series(t, p, d, sc, pods, now)
+		l.series(t, in, d, now)
 	}
-	l.show(t, d, sc, pods, entry, vanished, now)
-}
-
-func (t *target) shownReason() string {
-	if t.shown.Last == nil {
-		return ""
-	}
-	return t.shown.Last.Reason
+	l.show(t, in, d, entry, now)
 }
 
 // show makes the newest decision what Scaled returns.
-func (l *Loop) show(t *target, d *policy.Decision, sc *Scale, pods []cluster.Pod, entry cluster.Decision, vanished bool, now time.Time) {
+func (l *Loop) show(t *target, in *policy.Input, d *policy.Decision, entry cluster.Decision, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.lastPass = now
@@ -238,24 +222,23 @@ func (l *Loop) show(t *target, d *policy.Decision, sc *Scale, pods []cluster.Pod
 		s.Change = &entry
 	}
 	gap := ""
-	if vanished {
+	if in.Target.Problem != nil {
 		gap = d.Message
 		s.Replicas, s.Ready, s.Members, s.Metrics = 0, 0, nil, nil
 	} else {
-		s.Replicas, s.Desired, s.Members = int32(sc.Observed), int32(d.Desired), members(pods)
-		s.Ready = readyOf(pods)
+		s.Replicas, s.Desired, s.Members = int32(in.Target.StatusReplicas), int32(d.Desired), members(in.Pods)
+		s.Ready = readyOf(in.Pods)
 		s.Metrics = loads(d)
 		if d.Error != "" && d.Reason != failedUpdateScale {
 			gap = d.Error
 		}
 	}
-	switch {
-	case gap == "":
-		s.Gap = nil
-	case s.Gap == nil:
+	old := s.Gap // readers hold it
+	if s.Gap = nil; gap != "" {
 		s.Gap = &cluster.Gap{Since: now, Reason: "target", Detail: gap}
-	default:
-		s.Gap = &cluster.Gap{Since: s.Gap.Since, Reason: "target", Detail: gap} // readers hold the old one
+		if old != nil {
+			s.Gap.Since = old.Since
+		}
 	}
 }
 

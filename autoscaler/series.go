@@ -5,12 +5,11 @@ import (
 	"time"
 
 	"plimsoll.dev/plimsoll/autoscaler/policy"
-	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
 // series sends a target's numbers to the live picture, and every KeepEvery to the history.
-func (l *Loop) series(t *target, p *policy.Policy, d *policy.Decision, sc *Scale, pods []cluster.Pod, now time.Time) {
+func (l *Loop) series(t *target, in *policy.Input, d *policy.Decision, now time.Time) {
 	if l.opts.Live == nil && l.opts.History == nil {
 		return
 	}
@@ -21,11 +20,11 @@ func (l *Loop) series(t *target, p *policy.Policy, d *policy.Decision, sc *Scale
 			points = append(points, metric.Point{ID: id, Sub: sub, T: ms, V: v})
 		}
 	}
-	add(metric.Replicas, "", float64(sc.Observed))
-	add(metric.ReplicasReady, "", float64(readyOf(pods)))
+	add(metric.Replicas, "", float64(in.Target.StatusReplicas))
+	add(metric.ReplicasReady, "", float64(readyOf(in.Pods)))
 	add(metric.ReplicasDesired, "", float64(d.Desired))
-	add(metric.ReplicasMin, "", float64(p.Min()))
-	add(metric.ReplicasMax, "", float64(p.Max()))
+	add(metric.ReplicasMin, "", float64(in.Policy.Min()))
+	add(metric.ReplicasMax, "", float64(in.Policy.Max()))
 	for i := range d.Metrics {
 		m := &d.Metrics[i]
 		sub := m.Name

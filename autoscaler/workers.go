@@ -47,21 +47,18 @@ func (l *Loop) serve(t *target) {
 func (l *Loop) release(t *target) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	was := t.hung > 0
-	if t.hung++; !t.late {
-		t.hung = 0
-	} else {
-		rest := time.Duration(min(t.hung, hungRest)) * l.opts.Interval
-		t.due = t.due.Add(max(0, time.Since(t.due)+rest).Truncate(l.opts.Interval))
-	}
-	if is := t.hung > 0; is != was {
-		if is {
+	switch {
+	case t.late:
+		if t.hung++; t.hung == 1 {
 			l.metrics.hung.Inc()
 			l.log.Warn("calls for a target hang", "target", t.key.String(), "timeout", l.opts.CallTimeout)
-		} else {
-			l.metrics.hung.Dec()
-			l.log.Info("calls for a target are answered again", "target", t.key.String())
 		}
+		rest := time.Duration(min(t.hung, hungRest)) * l.opts.Interval
+		t.due = t.due.Add(max(0, time.Since(t.due)+rest).Truncate(l.opts.Interval))
+	case t.hung > 0:
+		t.hung = 0
+		l.metrics.hung.Dec()
+		l.log.Info("calls for a target are answered again", "target", t.key.String())
 	}
 	t.busy = false
 	if l.busy--; l.busy == 0 && l.idle != nil {
