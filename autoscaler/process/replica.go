@@ -75,13 +75,11 @@ func (r *replica) set(change func(n *Replica)) {
 	}
 	at := time.Now()
 	r.now.Ready = r.now.State == Ready
-	if r.now.State != before.State {
-		r.now.Since = at
-	}
 	if r.now.Ready != before.Ready {
 		r.now.ReadyAt = at
 	}
 	if r.now.State != before.State {
+		r.now.Since = at
 		r.sup.reconcile()
 	}
 }

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -127,10 +128,7 @@ func (s *Service) same(o *Service) bool {
 }
 
 func (s *Service) drain() time.Duration {
-	if s.Drain == 0 {
-		return DefaultDrain
-	}
-	return s.Drain
+	return cmp.Or(s.Drain, DefaultDrain)
 }
 
 // expander replaces $(REPLICA), $(ORDINAL) and $(PORT) for one replica.

@@ -90,14 +90,9 @@ func New(o Options) (*Supervisor, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	if o.CgroupRoot == "" {
-		o.CgroupRoot = "/sys/fs/cgroup"
-	}
+	o.CgroupRoot, o.Logger = cmp.Or(o.CgroupRoot, "/sys/fs/cgroup"), cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
 	if o.Jitter == nil {
 		o.Jitter = mrand.Float64
-	}
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Supervisor{opts: o, log: o.Logger, spawn: newSpawner(), services: map[Key]*service{}, token: rand.Text()}
 	s.metrics = newMetrics(s)
