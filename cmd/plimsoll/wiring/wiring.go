@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 
 	"plimsoll.dev/plimsoll/internal/serve"
 )
@@ -48,8 +49,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	var door *serve.Server
 	e.checks = append(e.checks, serve.Check{Name: "door", Test: func() error { return door.Health() }})
-	routes := append(e.routes, e.metricsRoute())
-	routes = append(routes, serve.Health(e.checks)...)
+	routes := slices.Concat(e.routes, []serve.Route{e.metricsRoute()}, serve.Health(e.checks))
 	if door, err = serve.New(serve.Options{Listen: o.Listen, WebConfig: o.WebConfig, Routes: routes, Logger: e.named("http"), Registerer: e.registry}); err != nil {
 		return err
 	}
