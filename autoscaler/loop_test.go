@@ -302,7 +302,7 @@ func TestValidate(t *testing.T) {
 		want string
 	}{
 		{Options{}, "needs an Observer"},
-		{Options{Observer: w, Inventory: w, Scaler: w, Interval: -1}, "negative"},
+		{Options{Observer: w, Inventory: w, Scaler: w, interval: -1}, "negative"},
 		{Options{Observer: w, Inventory: w, Scaler: w, Policies: []Policy{p, p}}, "both scale"},
 		{Options{Observer: w, Inventory: w, Scaler: w, Policies: []Policy{{Name: "x"}}}, "not compiled"},
 	} {

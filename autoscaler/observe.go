@@ -20,7 +20,7 @@ const notServed = "not served here: only Resource and ContainerResource metrics 
 
 // observe collects what the decision rests on. at is when the pass was due, now when it began.
 func (l *Loop) observe(ctx context.Context, t *target, p *policy.Policy, now, at time.Time) policy.Input {
-	in := policy.Input{Now: now, Policy: p, Options: *l.opts.Brain, State: t.state,
+	in := policy.Input{Now: now, Policy: p, Options: *l.opts.brain, State: t.state,
 		Errors: policy.Errors{PodsMetrics: notServed, ObjectMetrics: notServed, ExternalMetrics: notServed}}
 	var sc Scale
 	var pods []*cluster.Pod

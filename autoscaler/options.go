@@ -85,12 +85,12 @@ type Options struct {
 	Log       DecisionLog  // nil: decisions are not kept, and nothing is known of those before a restart
 	Live      Live         // nil: no series for the page
 	History   History      // nil: no series are kept
-	// Brain are the settings of the brain; nil: policy.DefaultOptions().
-	Brain *policy.Options
+	// brain are the settings of the brain; nil: policy.DefaultOptions().
+	brain *policy.Options
 
-	Interval    time.Duration // between two passes of a target; zero: 1 s
+	interval    time.Duration // between two passes of a target; zero: 1 s
 	KeepEvery   time.Duration // between two points of the kept series; zero: 10 s
-	CallTimeout time.Duration // of one call of Scaler, Usage or Log, and of the wait for a write's turn; zero: 5 s
+	callTimeout time.Duration // of one call of Scaler, Usage or Log, and of the wait for a write's turn; zero: 5 s
 
 	WriteRate  float64 // counts that may be changed in a second; zero: any number
 	WriteBurst int     // of them at once; zero: 1
@@ -114,7 +114,7 @@ func (o *Options) Validate() error {
 	for _, d := range []struct {
 		name string
 		d    time.Duration
-	}{{"Interval", o.Interval}, {"KeepEvery", o.KeepEvery}, {"CallTimeout", o.CallTimeout}} {
+	}{{"interval", o.interval}, {"KeepEvery", o.KeepEvery}, {"callTimeout", o.callTimeout}} {
 		if d.d < 0 {
 			errs = append(errs, fmt.Errorf("%s %q is negative", d.name, d.d))
 		}
@@ -122,8 +122,8 @@ func (o *Options) Validate() error {
 	if !(o.WriteRate >= 0) || o.WriteBurst < 0 {
 		errs = append(errs, fmt.Errorf("WriteRate \"%g\" and WriteBurst \"%d\" must not be negative", o.WriteRate, o.WriteBurst))
 	}
-	if o.Brain != nil {
-		errs = append(errs, o.Brain.Validate())
+	if o.brain != nil {
+		errs = append(errs, o.brain.Validate())
 	}
 	errs = append(errs, validatePolicies(o.Policies))
 	return errors.Join(errs...)
@@ -145,13 +145,13 @@ func validatePolicies(ps []Policy) error {
 }
 
 func (o *Options) setDefaults() {
-	o.Interval = cmp.Or(o.Interval, time.Second)
+	o.interval = cmp.Or(o.interval, time.Second)
 	o.KeepEvery = cmp.Or(o.KeepEvery, 10*time.Second)
-	o.CallTimeout = cmp.Or(o.CallTimeout, 5*time.Second)
+	o.callTimeout = cmp.Or(o.callTimeout, 5*time.Second)
 	o.Gate = cmp.Or(o.Gate, cluster.Gate(cluster.Open{}))
 	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
-	if o.Brain == nil {
+	if o.brain == nil {
 		b := policy.DefaultOptions()
-		o.Brain = &b
+		o.brain = &b
 	}
 }

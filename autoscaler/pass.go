@@ -159,7 +159,7 @@ func (l *Loop) await(ctx context.Context, t *target, d *policy.Decision) bool {
 	default:
 		l.metrics.waits.WithLabelValues(actionLabel(d.Desired, d.Current)).Inc()
 		t.leave()
-		wait, cancel := context.WithTimeout(ctx, l.opts.CallTimeout)
+		wait, cancel := context.WithTimeout(ctx, l.opts.callTimeout)
 		defer cancel()
 		turn := l.limiter.wait(wait, k)
 		if !l.enter(ctx, t) || !turn {

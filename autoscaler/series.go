@@ -42,7 +42,7 @@ func (l *Loop) series(t *target, in *policy.Input, d *policy.Decision, now time.
 			l.metrics.lost.WithLabelValues("live").Inc()
 		}
 	}
-	if l.opts.History != nil && now.Sub(t.kept) >= l.opts.KeepEvery-l.opts.Interval/2 {
+	if l.opts.History != nil && now.Sub(t.kept) >= l.opts.KeepEvery-l.opts.interval/2 {
 		t.kept = now
 		l.writer.batch(batch(false))
 	}

@@ -31,12 +31,12 @@ func (l *Loop) serve(t *target) {
 		now := time.Now()
 		at := t.due
 		late := now.Sub(at)
-		if skipped := late / l.opts.Interval; skipped > 0 { // what was missed is not made up for
+		if skipped := late / l.opts.interval; skipped > 0 { // what was missed is not made up for
 			l.metrics.skipped.Add(float64(skipped))
-			at = at.Add(skipped * l.opts.Interval)
+			at = at.Add(skipped * l.opts.interval)
 		}
 		l.metrics.lateness.Observe(late.Seconds())
-		t.due = at.Add(l.opts.Interval)
+		t.due = at.Add(l.opts.interval)
 		l.pass(ctx, t, now, at)
 		t.leave()
 	}
@@ -51,10 +51,10 @@ func (l *Loop) release(t *target) {
 	case t.late:
 		if t.hung++; t.hung == 1 {
 			l.metrics.hung.Inc()
-			l.log.Warn("calls for a target hang", "target", t.key.String(), "timeout", l.opts.CallTimeout)
+			l.log.Warn("calls for a target hang", "target", t.key.String(), "timeout", l.opts.callTimeout)
 		}
-		rest := time.Duration(min(t.hung, hungRest)) * l.opts.Interval
-		t.due = t.due.Add(max(0, time.Since(t.due)+rest).Truncate(l.opts.Interval))
+		rest := time.Duration(min(t.hung, hungRest)) * l.opts.interval
+		t.due = t.due.Add(max(0, time.Since(t.due)+rest).Truncate(l.opts.interval))
 	case t.hung > 0:
 		t.hung = 0
 		l.metrics.hung.Dec()
@@ -113,7 +113,7 @@ func (l *Loop) enter(ctx context.Context, t *target) bool {
 
 // call makes one call to the outside, and notes if it ran into its deadline.
 func (l *Loop) call(ctx context.Context, t *target, f func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, l.opts.CallTimeout)
+	ctx, cancel := context.WithTimeout(ctx, l.opts.callTimeout)
 	defer cancel()
 	err := f(ctx)
 	t.late = t.late || errors.Is(ctx.Err(), context.DeadlineExceeded)

@@ -232,7 +232,7 @@ func TestConflict(t *testing.T) {
 			}
 			brain, log := policy.DefaultOptions(), &memory{}
 			brain.Compat = compat
-			_, end := begin(t, w, Options{Policies: []Policy{compiled(t, `{minReplicas: 7, maxReplicas: 9}`)}, Log: log, Brain: &brain})
+			_, end := begin(t, w, Options{Policies: []Policy{compiled(t, `{minReplicas: 7, maxReplicas: 9}`)}, Log: log, brain: &brain})
 			time.Sleep(3 * time.Second)
 			end()
 			if len(w.made()) != 1 || w.made()[0] != (change{at + want, 5, 7}) {

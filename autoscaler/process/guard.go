@@ -74,7 +74,7 @@ const guardTimeout = 30 * time.Second
 // startGuard starts a guard and returns when it is on watch.
 func (s *Supervisor) startGuard() (*guarding, error) {
 	order := guardOrder{Mark: s.token}
-	cmd := &exec.Cmd{Path: cmp.Or(s.opts.Guard, "/proc/self/exe"), Args: []string{guardName}, Dir: "/", Env: []string{"GOMAXPROCS=1", "GOGC=20"},
+	cmd := &exec.Cmd{Path: cmp.Or(s.opts.guard, "/proc/self/exe"), Args: []string{guardName}, Dir: "/", Env: []string{"GOMAXPROCS=1", "GOGC=20"},
 		Stderr: os.Stderr, SysProcAttr: &syscall.SysProcAttr{Setsid: true}}
 	if s.cgroups != nil {
 		order = guardOrder{Dirs: s.cgroups.dirs(s.cgroups.top)}

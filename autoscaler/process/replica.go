@@ -110,7 +110,7 @@ func (r *replica) wait(err error) bool {
 	if errors.Is(err, errExited) {
 		up = time.Since(r.now.StartTime)
 	}
-	delay := r.back.next(up, r.sup.opts.Jitter())
+	delay := r.back.next(up, r.sup.opts.jitter())
 	r.sup.metrics.restarts.WithLabelValues(r.key.Namespace, r.key.Name).Inc()
 	r.set(func(n *Replica) {
 		if !errors.Is(err, errExited) {

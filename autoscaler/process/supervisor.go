@@ -33,10 +33,10 @@ type Options struct {
 	CgroupRoot string
 	// Env is the environment of every replica, to which its service adds; usually os.Environ().
 	Env []string
-	// Guard is the program of the guard process, which must call GuardMain at its very beginning; empty: this program.
-	Guard string
-	// Jitter gives numbers between 0 and 1 that spread restarts; nil: random ones.
-	Jitter     func() float64
+	// guard is the program of the guard process, which must call GuardMain at its very beginning; empty: this program.
+	guard string
+	// jitter gives numbers between 0 and 1 that spread restarts; nil: random ones.
+	jitter     func() float64
 	Logger     *slog.Logger          // nil: discard
 	Registerer prometheus.Registerer // nil: not registered
 }
@@ -91,8 +91,8 @@ func New(o Options) (*Supervisor, error) {
 		return nil, err
 	}
 	o.CgroupRoot, o.Logger = cmp.Or(o.CgroupRoot, "/sys/fs/cgroup"), cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
-	if o.Jitter == nil {
-		o.Jitter = mrand.Float64
+	if o.jitter == nil {
+		o.jitter = mrand.Float64
 	}
 	s := &Supervisor{opts: o, log: o.Logger, spawn: newSpawner(), services: map[Key]*service{}, token: rand.Text()}
 	s.metrics = newMetrics(s)

@@ -175,7 +175,7 @@ func TestScaleErrors(t *testing.T) {
 
 func TestCrashBacksOff(t *testing.T) {
 	eachHost(t, func(t *testing.T, root string) {
-		s, _ := run(t, Options{CgroupRoot: root, Services: []Service{actor("crash", 1)}, Jitter: func() float64 { return 0 }})
+		s, _ := run(t, Options{CgroupRoot: root, Services: []Service{actor("crash", 1)}, jitter: func() float64 { return 0 }})
 		r := backedOff(t, s)
 		for _, want := range []string{"exited with status 3", `its last line was "something is wrong"`} {
 			if !strings.Contains(r.Detail, want) {
