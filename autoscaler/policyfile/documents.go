@@ -1,6 +1,7 @@
 package policyfile
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -23,18 +24,11 @@ type metadata struct {
 	Annotations map[string]string `json:"annotations"` // for people
 }
 
-type policyDocument struct {
-	APIVersion string      `json:"apiVersion"`
-	Kind       string      `json:"kind"`
-	Metadata   metadata    `json:"metadata"`
-	Spec       policy.Spec `json:"spec"`
-}
-
-type serviceDocument struct {
-	APIVersion string      `json:"apiVersion"`
-	Kind       string      `json:"kind"`
-	Metadata   metadata    `json:"metadata"`
-	Spec       serviceSpec `json:"spec"`
+type document[Spec any] struct {
+	APIVersion string   `json:"apiVersion"`
+	Kind       string   `json:"kind"`
+	Metadata   metadata `json:"metadata"`
+	Spec       Spec     `json:"spec"`
 }
 
 type serviceSpec struct {
@@ -67,32 +61,31 @@ type readiness struct {
 // unsaid is the number of replicas of a service that does not give one, until its policy is known.
 const unsaid = -1
 
-// checkHead checks what all documents begin with and fills in the namespace.
-func (r *read) checkHead(version string, m *metadata) error {
+// decode reads a document, checks what all begin with, and fills in the namespace.
+func decode[Spec any](r *read) (d document[Spec], err error) {
+	if err := r.doc.Decode(&d); err != nil {
+		return d, err
+	}
+	m := &d.Metadata
 	switch {
-	case version != cluster.APIVersion:
-		return r.doc.At("apiVersion", fmt.Errorf("%q is not known: it must be %q", version, cluster.APIVersion))
+	case d.APIVersion != cluster.APIVersion:
+		return d, r.doc.At("apiVersion", fmt.Errorf("%q is not known: it must be %q", d.APIVersion, cluster.APIVersion))
 	case m.Name == "":
-		return r.doc.At("metadata.name", errors.New("must be there"))
+		return d, r.doc.At("metadata.name", errors.New("must be there"))
 	}
-	if m.Namespace == "" {
-		m.Namespace = "default"
-	}
+	m.Namespace = cmp.Or(m.Namespace, "default")
 	for _, f := range []struct{ field, value string }{{"metadata.name", m.Name}, {"metadata.namespace", m.Namespace}} {
 		if !process.ValidName(f.value) {
-			return r.doc.At(f.field, fmt.Errorf("%q is not a DNS label (lower case letters, digits and hyphens, at most 63)", f.value))
+			return d, r.doc.At(f.field, fmt.Errorf("%q is not a DNS label (lower case letters, digits and hyphens, at most 63)", f.value))
 		}
 	}
-	return nil
+	return d, nil
 }
 
 // scalePolicy reads a ScalePolicy.
-func (p *parser) scalePolicy(r *read) error {
-	var d policyDocument
-	if err := r.doc.Decode(&d); err != nil {
-		return err
-	}
-	if err := r.checkHead(d.APIVersion, &d.Metadata); err != nil {
+func (r *read) scalePolicy() error {
+	d, err := decode[policy.Spec](r)
+	if err != nil {
 		return err
 	}
 	ref := d.Spec.ScaleTargetRef
@@ -118,23 +111,19 @@ func (p *parser) scalePolicy(r *read) error {
 	case err != nil:
 		return r.doc.At("spec", err)
 	}
-	p.out.Policies = append(p.out.Policies, autoscaler.Policy{
+	r.policy = &autoscaler.Policy{
 		Name:     d.Metadata.Name,
 		Target:   cluster.Target{APIVersion: cluster.APIVersion, Kind: ref.Kind, Namespace: d.Metadata.Namespace, Name: ref.Name},
 		Compiled: compiled,
 		Text:     strings.TrimRight(r.text, "\n") + "\n",
-	})
-	r.policy = len(p.out.Policies)
+	}
 	return nil
 }
 
 // service reads a ProcessService.
-func (p *parser) service(r *read) error {
-	d := serviceDocument{}
-	if err := r.doc.Decode(&d); err != nil {
-		return err
-	}
-	if err := r.checkHead(d.APIVersion, &d.Metadata); err != nil {
+func (r *read) processService() error {
+	d, err := decode[serviceSpec](r)
+	if err != nil {
 		return err
 	}
 	s := process.Service{
@@ -153,7 +142,6 @@ func (p *parser) service(r *read) error {
 		}
 		s.Env[v.Name] = v.Value
 	}
-	var err error
 	if s.Requests, err = r.amounts("spec.resources.requests", d.Spec.Resources.Requests); err != nil {
 		return err
 	}
@@ -177,8 +165,7 @@ func (p *parser) service(r *read) error {
 	if err := check.Validate(); err != nil {
 		return r.doc.At("spec", errors.Unwrap(err))
 	}
-	p.out.Services = append(p.out.Services, s)
-	r.service = len(p.out.Services)
+	r.service = &s
 	return nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"plimsoll.dev/plimsoll/autoscaler"
+	"plimsoll.dev/plimsoll/autoscaler/policy"
 	"plimsoll.dev/plimsoll/autoscaler/policy/strict"
 	"plimsoll.dev/plimsoll/autoscaler/process"
 	"plimsoll.dev/plimsoll/internal/cluster"
@@ -87,10 +88,10 @@ func Parse(name string, text []byte) (*File, error) {
 			}
 			continue
 		}
-		p.docs = append(p.docs, read{doc: doc, text: withoutMarkers(doc.Text)})
+		p.docs = append(p.docs, &read{doc: doc, text: withoutMarkers(doc.Text)})
 	}
-	for i := range p.docs {
-		p.note(p.document(&p.docs[i]))
+	for _, r := range p.docs {
+		p.note(r.decide())
 	}
 	if len(p.errs) == 0 {
 		p.cross()
@@ -98,23 +99,30 @@ func Parse(name string, text []byte) (*File, error) {
 	if len(p.errs) > 0 {
 		return nil, errors.Join(p.errs...)
 	}
-	return &p.out, nil
+	var out File
+	for _, r := range p.docs {
+		if r.service != nil {
+			out.Services = append(out.Services, *r.service)
+		} else {
+			out.Policies = append(out.Policies, *r.policy)
+		}
+	}
+	return &out, nil
 }
 
 // parser is the reading of one file.
 type parser struct {
 	name string
-	docs []read
+	docs []*read
 	errs []error
-	out  File
 }
 
-// read is a document that was read.
+// read is a document that was read, and what it is: one of the two.
 type read struct {
 	doc     *strict.Document
 	text    string
-	policy  int // index in out.Policies plus one; 0: it is none
-	service int // the same for out.Services
+	policy  *autoscaler.Policy
+	service *process.Service
 }
 
 // note keeps an error with the place that it names, and says whether there was one.
@@ -143,56 +151,53 @@ func withoutMarkers(text string) string {
 	return b.String()
 }
 
-// document reads one document by its kind.
-func (p *parser) document(r *read) error {
+// decide reads a document by its kind.
+func (r *read) decide() error {
 	var top map[string]any
 	if err := yaml.Unmarshal([]byte(r.text), &top); err != nil {
-		if placed := r.doc.Decode(&policyDocument{}); placed != nil {
+		if placed := r.doc.Decode(&document[policy.Spec]{}); placed != nil {
 			return placed
 		}
 		return r.doc.At("kind", err)
 	}
 	switch top["kind"] {
 	case "ScalePolicy":
-		return p.scalePolicy(r)
+		return r.scalePolicy()
 	case cluster.ProcessService:
-		return p.service(r)
-	case "Service":
-		_ = r.doc.Decode(&policyDocument{})
-		return r.doc.At("kind", fmt.Errorf("%q is Kubernetes' own kind: a service of local processes is a %q", "Service", cluster.ProcessService))
+		return r.processService()
 	}
-	_ = r.doc.Decode(&policyDocument{}) // so that the kind's place is known
-	if top["kind"] == nil {
+	_ = r.doc.Decode(&document[policy.Spec]{}) // so that the kind's place is known
+	switch top["kind"] {
+	case "Service":
+		return r.doc.At("kind", fmt.Errorf("%q is Kubernetes' own kind: a service of local processes is a %q", "Service", cluster.ProcessService))
+	case nil:
 		return r.doc.At("kind", errors.New(`must be there: "ScalePolicy" or "ProcessService"`))
 	}
 	return r.doc.At("kind", fmt.Errorf(`%q is not known: "ScalePolicy" or "ProcessService" can be used`, fmt.Sprint(top["kind"])))
 }
 
-// cross checks what concerns several documents: names that are used twice, policies without a target.
+// cross checks what concerns several documents: names that are used twice, policies without a target. A service that does not say how
+// many replicas it begins with begins with its policy's minimum.
 func (p *parser) cross() {
-	services, targets, names := map[process.Key]bool{}, map[cluster.Target]string{}, map[string]bool{}
-	ports := map[process.Key]int{}
-	for i := range p.docs {
-		r := &p.docs[i]
-		if r.service == 0 {
+	services, targets, names := map[process.Key]*process.Service{}, map[cluster.Target]string{}, map[string]bool{}
+	for _, r := range p.docs {
+		s := r.service
+		if s == nil {
 			continue
 		}
-		s := &p.out.Services[r.service-1]
-		k := s.Key()
-		if services[k] {
-			p.note(r.doc.At("metadata.name", fmt.Errorf("ProcessService %q is there twice", k)))
+		if services[s.Key()] != nil {
+			p.note(r.doc.At("metadata.name", fmt.Errorf("ProcessService %q is there twice", s.Key())))
 		}
-		services[k], ports[k] = true, s.Port
+		services[s.Key()] = s
 		if s.Port > 0 && s.Port+int(s.Replicas)-1 > maxPort {
 			p.note(r.doc.At("spec.port", fmt.Errorf("%d leaves no ports for %d replicas, which take one each: at most %d", s.Port, s.Replicas, maxPort-int(s.Replicas)+1)))
 		}
 	}
-	for i := range p.docs {
-		r := &p.docs[i]
-		if r.policy == 0 {
+	for _, r := range p.docs {
+		pol := r.policy
+		if pol == nil {
 			continue
 		}
-		pol := &p.out.Policies[r.policy-1]
 		full := pol.Target.Namespace + "/" + pol.Name
 		if names[full] {
 			p.note(r.doc.At("metadata.name", fmt.Errorf("ScalePolicy %q is there twice", full)))
@@ -203,28 +208,21 @@ func (p *parser) cross() {
 		}
 		targets[pol.Target] = pol.Name
 		k := process.Key{Namespace: pol.Target.Namespace, Name: pol.Target.Name}
-		if !services[k] {
+		s := services[k]
+		if s == nil {
 			p.note(r.doc.At("spec.scaleTargetRef.name", fmt.Errorf("there is no ProcessService %q in this file", k)))
-		}
-		if most := int(pol.Compiled.Max()); ports[k] > 0 && ports[k]+most-1 > maxPort {
-			p.note(r.doc.At("spec.maxReplicas", fmt.Errorf("%d replicas of ProcessService %q would need the ports %d to %d: %d is the last", most, k, ports[k], ports[k]+most-1, maxPort)))
-		}
-	}
-	p.first()
-}
-
-// first lets a service that does not say how many replicas it begins with begin with its policy's minimum.
-func (p *parser) first() {
-	for i := range p.out.Services {
-		s := &p.out.Services[i]
-		if s.Replicas != unsaid {
 			continue
 		}
-		s.Replicas = 1
-		for _, pol := range p.out.Policies {
-			if pol.Target.Namespace == s.Namespace && pol.Target.Name == s.Name {
-				s.Replicas = max(1, int32(pol.Compiled.Min()))
-			}
+		if most := int(pol.Compiled.Max()); s.Port > 0 && s.Port+most-1 > maxPort {
+			p.note(r.doc.At("spec.maxReplicas", fmt.Errorf("%d replicas of ProcessService %q would need the ports %d to %d: %d is the last", most, k, s.Port, s.Port+most-1, maxPort)))
+		}
+		if s.Replicas == unsaid {
+			s.Replicas = max(1, int32(pol.Compiled.Min()))
+		}
+	}
+	for _, s := range services {
+		if s.Replicas == unsaid {
+			s.Replicas = 1
 		}
 	}
 }
