@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -31,7 +32,7 @@ func TestMain(m *testing.M) {
 	}
 	if len(os.Args) == 4 && os.Args[1] == Command {
 		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-		err := Serve(ctx, ServeOptions{Socket: os.Args[3]})
+		err := Serve(ctx, os.Args[3], slog.New(slog.DiscardHandler))
 		stop()
 		if err != nil {
 			fmt.Println(err)
@@ -265,7 +266,7 @@ func TestServiceUnderLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	reg := prometheus.NewPedanticRegistry()
-	load, err := NewLoad(LoadOptions{Dir: dir, Cores: 2, Ready: Ready(sup), Registerer: reg})
+	load, err := NewLoad(LoadOptions{Dir: dir, Cores: 2, Ready: Ready(sup), Logger: slog.New(slog.DiscardHandler), Registerer: reg})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,7 +35,7 @@ type LoadOptions struct {
 	// Ready returns the names of the replicas that take requests now; see Ready.
 	Ready      func() []string
 	Logger     *slog.Logger
-	Registerer prometheus.Registerer
+	Registerer prometheus.Registerer // nil registers none
 }
 
 // Ready lists the ready replicas of the demo's service.
@@ -59,7 +59,6 @@ func Ready(s *process.Supervisor) func() []string {
 // under way. The total does not depend on how many replicas there are: with more of them each has less to do.
 type Load struct {
 	opts     LoadOptions
-	log      *slog.Logger
 	client   *http.Client
 	rng      *rand.Rand // of Run's goroutine
 	requests *prometheus.CounterVec
@@ -73,22 +72,16 @@ type Load struct {
 
 // NewLoad builds a Load. It starts nothing.
 func NewLoad(o LoadOptions) (*Load, error) {
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
-	l := &Load{opts: o, log: o.Logger, rng: rand.New(rand.NewPCG(1, 1)), busy: map[string]int{},
+	l := &Load{opts: o, rng: rand.New(rand.NewPCG(1, 1)), busy: map[string]int{},
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "plimsoll_demo_requests_total",
 			Help: "Requests of the demo's load, by outcome (ok, failed, refused: too many under way, nobody: no replica was ready)."}, []string{"outcome"}),
 		took: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "plimsoll_demo_request_duration_seconds",
 			Help: "Time until the demo's service answered.", Buckets: prometheus.ExponentialBuckets(0.01, 2, 10)})}
 	l.client = &http.Client{Timeout: requestTimeout, Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) {
-			host, _, err := net.SplitHostPort(addr)
-			if err != nil {
-				return nil, err
-			}
+			replica, _, _ := net.SplitHostPort(addr) // net/http gives a port to each address
 			var d net.Dialer
-			return d.DialContext(ctx, "unix", socketPath(o.Dir, host))
+			return d.DialContext(ctx, "unix", socketPath(o.Dir, replica))
 		},
 		MaxIdleConnsPerHost: 4, IdleConnTimeout: 10 * time.Second, DisableCompression: true,
 	}}
@@ -175,7 +168,7 @@ func (l *Load) send(ctx context.Context, replica string, cost time.Duration) {
 	case ctx.Err() != nil:
 	case err != nil:
 		l.requests.WithLabelValues("failed").Inc()
-		l.log.Debug("demo request failed", "replica", replica, "err", err)
+		l.opts.Logger.Debug("demo request failed", "replica", replica, "err", err)
 	default:
 		l.requests.WithLabelValues("ok").Inc()
 		l.took.Observe(time.Since(began).Seconds())

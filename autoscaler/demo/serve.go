@@ -25,45 +25,25 @@ const MaxCost = time.Second
 // socketPath is where a replica listens.
 func socketPath(dir, replica string) string { return filepath.Join(dir, replica+".sock") }
 
-// ServeOptions are what a replica needs.
-type ServeOptions struct {
-	Socket string // path of the unix socket to listen on; what is there already is replaced
-	Logger *slog.Logger
-}
-
-// Validate says what is missing.
-func (o *ServeOptions) Validate() error {
-	if o.Socket == "" {
-		return errors.New("a demo replica needs --socket")
-	}
-	return nil
-}
-
 // Serve serves one replica of the demo's web service until ctx ends, then finishes the requests that it has. GET /?cost=30ms
-// burns so much CPU time and answers with a digest.
-func Serve(ctx context.Context, o ServeOptions) error {
-	if err := o.Validate(); err != nil {
-		return err
-	}
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
-	if err := os.Remove(o.Socket); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("cannot replace socket %q: %w", o.Socket, err)
+// burns so much CPU time and answers with a digest. What is at the path of the unix socket already is replaced.
+func Serve(ctx context.Context, socket string, log *slog.Logger) error {
+	if err := os.Remove(socket); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("cannot replace socket %q: %w", socket, err)
 	}
 	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "unix", o.Socket)
+	l, err := lc.Listen(ctx, "unix", socket)
 	if err != nil {
-		return fmt.Errorf("cannot listen on %q: %w", o.Socket, err)
+		return fmt.Errorf("cannot listen on %q: %w", socket, err)
 	}
 	srv := &http.Server{Handler: http.HandlerFunc(work), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second,
 		WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 8 << 10}
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(l) }()
-	o.Logger.Info("demo replica serves", "socket", o.Socket)
+	log.Info("demo replica serves", "socket", socket)
 	select {
 	case err := <-done:
-		return fmt.Errorf("cannot serve on %q: %w", o.Socket, err)
+		return fmt.Errorf("cannot serve on %q: %w", socket, err)
 	case <-ctx.Done():
 	}
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 4*time.Second)

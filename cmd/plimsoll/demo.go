@@ -8,21 +8,20 @@ import (
 	"plimsoll.dev/plimsoll/autoscaler/demo"
 )
 
-// hiddenCommands are those that Plimsoll calls itself.
-func hiddenCommands(a *app) []*cobra.Command {
-	var o demo.ServeOptions
-	serve := &cobra.Command{Use: demo.Command, Short: "Serve one replica of the demo's service", Hidden: true,
+// demoCommand is one that Plimsoll calls itself.
+func (a *app) demoCommand() *cobra.Command {
+	var socket string
+	cmd := &cobra.Command{Use: demo.Command, Short: "Serve one replica of the demo's service", Hidden: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log, err := a.logger()
 			if err != nil {
 				return err
 			}
-			if o.Socket == "" || !filepath.IsAbs(o.Socket) {
-				return usagef("--socket %q: want an absolute path", o.Socket)
+			if !filepath.IsAbs(socket) {
+				return usagef("--socket %q: want an absolute path", socket)
 			}
-			o.Logger = log
-			return demo.Serve(cmd.Context(), o)
+			return demo.Serve(cmd.Context(), socket, log)
 		}}
-	serve.Flags().StringVar(&o.Socket, "socket", "", "path of the unix socket")
-	return []*cobra.Command{serve}
+	cmd.Flags().StringVar(&socket, "socket", "", "path of the unix socket")
+	return cmd
 }
