@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/prometheus/exporter-toolkit/web"
@@ -27,12 +26,8 @@ func certificateEnd(path string) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
-	text := []byte(c.TLS.Cert)
-	if c.TLS.CertFile != "" {
-		file := c.TLS.CertFile
-		if !filepath.IsAbs(file) {
-			file = filepath.Join(filepath.Dir(path), file)
-		}
+	text := []byte(c.TLSConfig.TLSCert)
+	if file := c.TLSConfig.TLSCertPath; file != "" {
 		if text, err = os.ReadFile(file); err != nil {
 			return time.Time{}, err
 		}
@@ -72,10 +67,9 @@ func (s *Server) watchDoor(ctx context.Context) {
 	for told := ""; ; {
 		kind, err := s.lookAtDoor(time.Now())
 		if kind != told {
-			switch {
-			case err != nil:
+			if err != nil {
 				s.opts.Logger.Warn("the door needs to be mended", "err", err)
-			default:
+			} else {
 				s.opts.Logger.Info("the door is well again")
 			}
 			told = kind

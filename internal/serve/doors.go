@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 
 	"github.com/prometheus/exporter-toolkit/web"
 	"go.yaml.in/yaml/v3"
@@ -12,23 +13,15 @@ import (
 	"plimsoll.dev/plimsoll/internal/dial"
 )
 
-// webConfig is the part of exporter-toolkit's file that decides whether a door may be open to others.
-type webConfig struct {
-	TLS struct {
-		CertFile   string `yaml:"cert_file"`
-		Cert       string `yaml:"cert"`
-		ClientAuth string `yaml:"client_auth_type"`
-	} `yaml:"tls_server_config"`
-	Users map[string]string `yaml:"basic_auth_users"`
-}
-
-// readWebConfig reads that part of a file as it is now.
-func readWebConfig(path string) (c webConfig, err error) {
+// readWebConfig reads exporter-toolkit's file as it is now.
+func readWebConfig(path string) (c web.Config, err error) {
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		return c, err
 	}
-	return c, yaml.Unmarshal(raw, &c)
+	err = yaml.Unmarshal(raw, &c)
+	c.TLSConfig.SetDirectory(filepath.Dir(path))
+	return c, err
 }
 
 // checkDoor refuses an address that others can reach unless there is TLS, and a login or a client certificate is asked for.
@@ -55,9 +48,9 @@ func (o *Options) checkDoor() error {
 	case o.Authenticator != nil && len(c.Users) > 0:
 		return fmt.Errorf("cannot use web configuration %q: it has basic_auth_users, and logins are checked elsewhere already; take them out", path)
 	case loopback:
-	case c.TLS.CertFile == "" && c.TLS.Cert == "":
+	case c.TLSConfig.TLSCertPath == "" && c.TLSConfig.TLSCert == "":
 		return fmt.Errorf("cannot listen on %q: web configuration %q has no tls_server_config, which an address that others can reach needs", listen, path)
-	case o.Authenticator == nil && len(c.Users) == 0 && c.TLS.ClientAuth != "RequireAndVerifyClientCert":
+	case o.Authenticator == nil && len(c.Users) == 0 && c.TLSConfig.ClientAuth != "RequireAndVerifyClientCert":
 		return fmt.Errorf("cannot listen on %q: web configuration %q has neither basic_auth_users nor client_auth_type: RequireAndVerifyClientCert, one of which an address that others can reach needs", listen, path)
 	}
 	return nil

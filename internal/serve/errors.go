@@ -85,10 +85,8 @@ func writeProblem(w http.ResponseWriter, status int, text string) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json; charset=utf-8")
 	h.Set("X-Content-Type-Options", "nosniff")
-	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
-		if h.Get("Retry-After") == "" {
-			h.Set("Retry-After", "1")
-		}
+	if (status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable) && h.Get("Retry-After") == "" {
+		h.Set("Retry-After", "1")
 	}
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(map[string]any{ // the client went away: nothing to tell it

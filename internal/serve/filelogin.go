@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"os"
 	"sync"
+
+	"github.com/prometheus/exporter-toolkit/web"
 )
 
 // fileLogin is the Authenticator of the web configuration file. Passwords and certificates were checked before: exporter-toolkit's handler
@@ -15,9 +17,9 @@ type fileLogin struct {
 	path  string // "" for none
 	local bool   // only this machine reaches the address
 
-	mu    sync.Mutex
-	file  os.FileInfo       // the file that the users are from
-	users map[string]string // names and hashes
+	mu   sync.Mutex
+	file os.FileInfo // the file that the configuration is from
+	read web.Config
 }
 
 // Authenticate returns who came in.
@@ -54,8 +56,8 @@ func (f *fileLogin) known(name string) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		f.file, f.users = now, c.Users
+		f.file, f.read = now, c
 	}
-	_, ok := f.users[name]
+	_, ok := f.read.Users[name]
 	return ok, nil
 }

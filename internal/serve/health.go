@@ -22,10 +22,10 @@ func Health(checks []Check) []Route {
 	live := slices.DeleteFunc(slices.Clone(checks), func(c Check) bool { return !c.Live })
 	var out []Route
 	for path, cs := range map[string][]Check{"/livez": live, "/readyz": checks, "/healthz": checks} {
-		out = append(out, Route{Method: "GET", Pattern: path, Handler: healthHandler(path, cs), open: true},
-			Route{Method: "GET", Pattern: path + "/{check}", Handler: healthHandler(path, cs), open: true})
+		for _, pattern := range []string{path, path + "/{check}"} {
+			out = append(out, Route{Method: "GET", Pattern: pattern, Handler: healthHandler(path, cs), open: true})
+		}
 	}
-	slices.SortFunc(out, func(a, b Route) int { return strings.Compare(a.Pattern, b.Pattern) })
 	return out
 }
 

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
 // The limits of a route that has none of its own.
@@ -78,30 +80,16 @@ func matched(mux *http.ServeMux, m *metrics, in *login) http.Handler {
 // unmatched says what the mux's own handler would, as a problem.
 func unmatched(own http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		v := &verdict{header: w.Header()}
+		v := httptest.NewRecorder()
 		own.ServeHTTP(v, r)
-		if v.status == http.StatusMethodNotAllowed {
-			writeProblem(w, v.status, fmt.Sprintf("cannot %s %q: it takes %s", r.Method, r.URL.Path, v.header.Get("Allow")))
+		if allow := v.Header().Get("Allow"); v.Code == http.StatusMethodNotAllowed {
+			w.Header().Set("Allow", allow)
+			writeProblem(w, v.Code, fmt.Sprintf("cannot %s %q: it takes %s", r.Method, r.URL.Path, allow))
 			return
 		}
 		writeProblem(w, http.StatusNotFound, fmt.Sprintf("there is nothing at %q", r.URL.Path))
 	})
 }
-
-// verdict takes the status and the headers of an answer, and drops its text.
-type verdict struct {
-	header http.Header
-	status int
-}
-
-// Header returns the headers.
-func (v *verdict) Header() http.Header { return v.header }
-
-// WriteHeader remembers the status.
-func (v *verdict) WriteHeader(status int) { v.status = status }
-
-// Write drops the text.
-func (v *verdict) Write(b []byte) (int, error) { return len(b), nil }
 
 // limit bounds the work of one route: requests in flight, body, time.
 func limit(r Route, m *metrics, next http.Handler) http.Handler {
@@ -168,22 +156,19 @@ type metrics struct {
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
-	m := &metrics{
-		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "plimsoll_http_requests_total", Help: "Requests answered, by route and status."}, []string{"route", "code"}),
-		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "plimsoll_http_request_duration_seconds", Help: "Time to answer, by route; streams are left out.",
+	f := promauto.With(reg)
+	return &metrics{
+		requests: f.NewCounterVec(prometheus.CounterOpts{Name: "plimsoll_http_requests_total", Help: "Requests answered, by route and status."}, []string{"route", "code"}),
+		seconds: f.NewHistogramVec(prometheus.HistogramOpts{Name: "plimsoll_http_request_duration_seconds", Help: "Time to answer, by route; streams are left out.",
 			Buckets: []float64{.001, .005, .02, .1, .5, 2, 10}}, []string{"route"}),
-		refused:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "plimsoll_http_requests_refused_total", Help: "Requests refused because too many were in flight."}, []string{"route"}),
-		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{Name: "plimsoll_http_requests_in_flight", Help: "Requests being answered."}),
+		refused:  f.NewCounterVec(prometheus.CounterOpts{Name: "plimsoll_http_requests_refused_total", Help: "Requests refused because too many were in flight."}, []string{"route"}),
+		inFlight: f.NewGauge(prometheus.GaugeOpts{Name: "plimsoll_http_requests_in_flight", Help: "Requests being answered."}),
 
-		conns:        prometheus.NewGauge(prometheus.GaugeOpts{Name: "plimsoll_http_connections", Help: "Connections that are open."}),
-		connsRefused: prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_http_connections_refused_total", Help: "Connections closed at once because too many were open."}),
-		strangers:    prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_http_logins_refused_total", Help: "Requests refused because too many unknown logins were being checked."}),
-		certificate:  prometheus.NewGauge(prometheus.GaugeOpts{Name: "plimsoll_http_certificate_end_timestamp_seconds", Help: "When the certificate of the web configuration ends; 0 without one."}),
+		conns:        f.NewGauge(prometheus.GaugeOpts{Name: "plimsoll_http_connections", Help: "Connections that are open."}),
+		connsRefused: f.NewCounter(prometheus.CounterOpts{Name: "plimsoll_http_connections_refused_total", Help: "Connections closed at once because too many were open."}),
+		strangers:    f.NewCounter(prometheus.CounterOpts{Name: "plimsoll_http_logins_refused_total", Help: "Requests refused because too many unknown logins were being checked."}),
+		certificate:  f.NewGauge(prometheus.GaugeOpts{Name: "plimsoll_http_certificate_end_timestamp_seconds", Help: "When the certificate of the web configuration ends; 0 without one."}),
 	}
-	if reg != nil {
-		reg.MustRegister(m.requests, m.seconds, m.refused, m.inFlight, m.conns, m.connsRefused, m.strangers, m.certificate)
-	}
-	return m
 }
 
 // statusWriter remembers the status; Unwrap lets http.ResponseController reach the connection.
@@ -201,9 +186,6 @@ func (w *statusWriter) WriteHeader(code int) {
 
 // Unwrap returns the writer below.
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-// Flush sends what was written so far, where the connection can.
-func (w *statusWriter) Flush() { _ = http.NewResponseController(w.ResponseWriter).Flush() }
 
 func (m *metrics) measure(route string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
