@@ -6,34 +6,27 @@ import (
 	"time"
 )
 
-// progress runs work. On a terminal it says after a second what is being waited for, counts the seconds, and takes the note away when
-// the work has ended.
+// progress runs work. On a terminal it says meanwhile what is being waited for.
 func progress(w io.Writer, what string, work func() error) error {
 	if !terminal(w) {
 		return work()
 	}
-	done, gone := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(gone)
-		notes(w, what, done)
-	}()
-	err := work()
-	close(done)
-	<-gone
-	return err
+	result := make(chan error, 1)
+	go func() { result <- work() }()
+	return notes(w, what, result)
 }
 
-// notes writes the note each second until done is closed.
-func notes(w io.Writer, what string, done <-chan struct{}) {
+// notes says after a second what is being waited for, counts the seconds, and takes the note away when there is a result.
+func notes(w io.Writer, what string, result <-chan error) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for n := 1; ; n++ {
 		select {
-		case <-done:
+		case err := <-result:
 			if n > 1 {
 				fmt.Fprint(w, "\r\x1b[K")
 			}
-			return
+			return err
 		case <-tick.C:
 			fmt.Fprintf(w, "\r\x1b[K%s, %d s ...", what, n)
 		}

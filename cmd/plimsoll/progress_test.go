@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,9 +13,11 @@ func TestNotesCountSecondsAndGo(t *testing.T) {
 		t.Helper()
 		synctest.Test(t, func(t *testing.T) {
 			var b bytes.Buffer
-			done := make(chan struct{})
-			time.AfterFunc(work, func() { close(done) })
-			notes(&b, "Reading 7d of history", done)
+			result, failed := make(chan error, 1), errors.New("failed")
+			time.AfterFunc(work, func() { result <- failed })
+			if err := notes(&b, "Reading 7d of history", result); err != failed {
+				t.Errorf("work of %v: got error %v", work, err)
+			}
 			if got := b.String(); got != want {
 				t.Errorf("work of %v: got %q, want %q", work, got, want)
 			}
