@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,10 +52,8 @@ func (a *app) doctorCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			for _, f := range found {
-				if f.Status == doctor.Fail {
-					return errSaid
-				}
+			if slices.ContainsFunc(found, func(f doctor.Finding) bool { return f.Status == doctor.Fail }) {
+				return errSaid
 			}
 			return nil
 		},
@@ -72,73 +72,63 @@ func examine(ctx context.Context, o doctorOptions) []doctor.Finding {
 }
 
 func examineData(dir string) doctor.Finding {
-	f := doctor.Finding{Check: "data folder", Status: doctor.Fail}
+	say := func(status, found, fix string) doctor.Finding {
+		return doctor.Finding{Check: "data folder", Status: status, Found: found, Fix: fix}
+	}
 	abs, err := filepath.Abs(dir)
 	if err != nil {
-		f.Found = err.Error()
-		return f
+		return say(doctor.Fail, err.Error(), "")
 	}
 	probe := abs
-	for {
-		if _, err = os.Stat(probe); err == nil || !errors.Is(err, fs.ErrNotExist) || probe == "/" {
-			break
-		}
+	for _, err = os.Stat(probe); errors.Is(err, fs.ErrNotExist) && probe != "/"; _, err = os.Stat(probe) {
 		probe = filepath.Dir(probe) // not made yet: ask where it would be made
 	}
 	if err == nil {
 		err = unix.Access(probe, unix.W_OK|unix.X_OK)
 	}
 	if err != nil {
-		f.Found, f.Fix = fmt.Sprintf("cannot write to %q: %v", probe, err), "choose another folder with --data, or give this user the right to write there"
-		return f
+		return say(doctor.Fail, fmt.Sprintf("cannot write to %q: %v", probe, err), "choose another folder with --data, or give this user the right to write there")
 	}
 	free, err := disk.Free(probe)
 	if err != nil {
-		f.Found = fmt.Sprintf("cannot ask %q for its room: %v", probe, err)
-		return f
+		return say(doctor.Fail, fmt.Sprintf("cannot ask %q for its room: %v", probe, err), "")
 	}
-	f.Found = fmt.Sprintf("%s, %d MiB free", abs, free>>20)
+	found := fmt.Sprintf("%s, %d MiB free", abs, free>>20)
 	if free < 2<<30 {
-		f.Status, f.Fix = doctor.Warn, "the history takes up to 1 GiB and some room to compact it: free some, or lower --retention-bytes"
-		return f
+		return say(doctor.Warn, found, "the history takes up to 1 GiB and some room to compact it: free some, or lower --retention-bytes")
 	}
-	f.Status = doctor.OK
-	return f
+	return say(doctor.OK, found, "")
 }
 
 // examineServer asks a running Plimsoll for its health, or whether the port is free for one.
 func examineServer(ctx context.Context, listen string) doctor.Finding {
-	f := doctor.Finding{Check: "server", Status: doctor.OK}
+	say := func(status, found, fix string) doctor.Finding {
+		return doctor.Finding{Check: "server", Status: status, Found: found, Fix: fix}
+	}
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", listen)
 	if err == nil {
 		l.Close()
-		f.Found = listen + " is free"
-		return f
+		return say(doctor.OK, listen+" is free", "")
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+listen+"/readyz?verbose", nil)
 	if err != nil {
-		f.Status, f.Found, f.Fix = doctor.Fail, fmt.Sprintf("%q is no address: %v", listen, err), "give host:port with --listen"
-		return f
+		return say(doctor.Fail, fmt.Sprintf("%q is no address: %v", listen, err), "give host:port with --listen")
 	}
-	resp, err := (&http.Client{Timeout: 3 * time.Second}).Do(req)
+	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		f.Status, f.Found, f.Fix = doctor.Fail, fmt.Sprintf("%s is taken, and what is there does not answer: %v", listen, err), "end it, or choose another address with --listen"
-		return f
+		return say(doctor.Fail, fmt.Sprintf("%s is taken, and what is there does not answer: %v", listen, err), "end it, or choose another address with --listen")
 	}
 	defer resp.Body.Close()
-	body := make([]byte, 4096)
-	n, _ := resp.Body.Read(body) // an empty answer says enough
-	text := strings.Join(strings.Fields(string(body[:n])), " ")
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, 4096)) // an empty answer says enough
+	text := strings.Join(strings.Fields(string(body)), " ")
 	switch {
 	case strings.Contains(text, "readyz check passed"):
-		f.Found = "Plimsoll is running at " + listen + " and well"
+		return say(doctor.OK, "Plimsoll is running at "+listen+" and well", "")
 	case strings.Contains(text, "readyz check failed"):
-		f.Status, f.Found, f.Fix = doctor.Warn, "Plimsoll is running at "+listen+" but not well: "+text, "see docs/operations.md, 'When things break'"
-	default:
-		f.Status, f.Found, f.Fix = doctor.Fail, "something else than Plimsoll answers at "+listen, "end it, or choose another address with --listen"
+		return say(doctor.Warn, "Plimsoll is running at "+listen+" but not well: "+text, "see docs/operations.md, 'When things break'")
 	}
-	return f
+	return say(doctor.Fail, "something else than Plimsoll answers at "+listen, "end it, or choose another address with --listen")
 }
