@@ -8,10 +8,11 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
 
 	"plimsoll.dev/plimsoll/aggregator/api"
@@ -20,20 +21,17 @@ import (
 
 // client asks a server's public API; the command line has no private door.
 type client struct {
-	server, caFile, tokenFile string
-	timeout                   time.Duration
-	otherwise                 string // what else a person can do where no server is
-	http                      *http.Client
+	server    string
+	login     dial.Options
+	timeout   time.Duration
+	otherwise string // what else a person can do where no server is
+	http      *http.Client
 }
 
-func (c *client) flags(cmd *cobra.Command) { c.patient(cmd, 10*time.Second) }
-
-// patient adds the flags with another time to wait.
-func (c *client) patient(cmd *cobra.Command, wait time.Duration) {
-	f := cmd.Flags()
+// flags adds the flags by which the server is found, with the time that its answers usually take at most.
+func (c *client) flags(f *pflag.FlagSet, wait time.Duration) {
 	f.StringVar(&c.server, "server", "http://127.0.0.1:8082", "the server's address")
-	f.StringVar(&c.caFile, "server-ca-file", "", "PEM file with the certificate authority of the server")
-	f.StringVar(&c.tokenFile, "server-token-file", "", "file with user:password, or a bearer token, for the server")
+	loginFlags(f, &c.login, serverFlags, "the server")
 	f.DurationVar(&c.timeout, "timeout", wait, "how long to wait for the server")
 }
 
@@ -46,7 +44,8 @@ func (c *client) open() error {
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
 		return usagef("--server %q: want an address such as http://127.0.0.1:8082", c.name())
 	}
-	transport, err := dial.New(dial.Options{Flags: serverFlags, CAFile: c.caFile, TokenFile: c.tokenFile, Patience: c.timeout})
+	c.login.Patience = c.timeout
+	transport, err := dial.New(c.login)
 	if err != nil {
 		return wrongUsage(err)
 	}
@@ -92,8 +91,7 @@ func (c *client) fetch(ctx context.Context, path string) ([]byte, error) {
 		return nil, usagef("--server %q: %w", c.name(), err)
 	}
 	resp, err := c.http.Do(req)
-	var slow interface{ Timeout() bool }
-	if errors.As(err, &slow) && slow.Timeout() && ctx.Err() == nil {
+	if os.IsTimeout(err) && ctx.Err() == nil {
 		return nil, fmt.Errorf("%q has not answered within %q; give a longer --timeout", c.name(), c.timeout)
 	}
 	if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"slices"
@@ -46,13 +47,10 @@ What the queue has taken survives kill -9 and arrives, until --queue-max-bytes o
 }
 
 func (o *collectorOptions) flags(f *pflag.FlagSet) {
-	o.role.Login.Flags, o.history.Login.Flags = serverFlags, historyFlags
 	f.StringArrayVar(&o.role.Servers, "server", nil, "a Plimsoll server for the live picture; may be repeated")
 	f.StringVar(&o.history.URL, "history", "", "remote-write address for the history; the first --server's if empty, none to keep none")
-	f.StringVar(&o.history.Login.CAFile, "history-ca-file", "", "PEM file with the certificate authority of --history, where that is not a --server")
-	f.StringVar(&o.history.Login.TokenFile, "history-token-file", "", "file with user:password, or a bearer token, for --history, where that is not a --server")
-	f.StringVar(&o.role.Login.CAFile, "server-ca-file", "", "PEM file with the certificate authority of the servers")
-	f.StringVar(&o.role.Login.TokenFile, "server-token-file", "", "file with user:password, or a bearer token, for the servers")
+	loginFlags(f, &o.history.Login, historyFlags, "--history, where that is not a --server")
+	loginFlags(f, &o.role.Login, serverFlags, "the servers")
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8083", "address of its own metrics and health")
 	f.StringVar(&o.webConfig, "web.config.file", "", "TLS and login for --listen, in exporter-toolkit's format")
 	f.StringVar(&o.queue.Dir, "queue", "./plimsoll-queue", "folder of the durable queue")
@@ -91,13 +89,7 @@ func (o *collectorOptions) validate() error {
 	if o.queue.Dir == "" {
 		return usagef(`--queue "": want a folder`)
 	}
-	if err := o.readingOptions.validate(); err != nil {
-		return err
-	}
-	if err := o.validateQueue(); err != nil {
-		return err
-	}
-	return o.influx.validate()
+	return cmp.Or(o.readingOptions.validate(), o.validateQueue(), o.influx.validate())
 }
 
 // toServer says whether an address is one of a --server.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -89,39 +90,27 @@ func readConfig(path string, root *cobra.Command) (map[string][]*yaml.Node, erro
 
 // hasFlag says whether any command has the flag.
 func hasFlag(cmd *cobra.Command, name string) bool {
-	if cmd.Flags().Lookup(name) != nil || cmd.PersistentFlags().Lookup(name) != nil {
-		return true
-	}
-	for _, c := range cmd.Commands() {
-		if hasFlag(c, name) {
-			return true
-		}
-	}
-	return false
-}
-
-// fileArg opens a file that a flag names; "-" is standard input.
-func (a *app) fileArg(ctx context.Context, path string) (io.ReadCloser, error) {
-	if path == "-" {
-		return readUntil(ctx, io.NopCloser(a.in)), nil
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("cannot open %q: %w", path, err)
-	}
-	return readUntil(ctx, f), nil
+	return cmd.Flag(name) != nil || slices.ContainsFunc(cmd.Commands(), func(c *cobra.Command) bool { return hasFlag(c, name) })
 }
 
 var errInterrupted = errors.New("interrupted")
 
-// readUntil reads what in has until the context ends: a terminal or a pipe may have nothing for ever. A read that is under way then
-// is left alone, as nothing ends it but the process, which is about to.
-func readUntil(ctx context.Context, in io.ReadCloser) io.ReadCloser {
+// fileArg opens a file that a flag names; "-" is standard input. It is read until the context ends: a terminal or a pipe may have
+// nothing for ever. A read that is under way then is left alone, as nothing ends it but the process, which is about to.
+func (a *app) fileArg(ctx context.Context, path string) (io.ReadCloser, error) {
+	in := io.NopCloser(a.in)
+	if path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, fmt.Errorf("cannot open %q: %w", path, err)
+		}
+		in = f
+	}
 	out, to := io.Pipe()
 	go func() {
 		_, err := io.Copy(to, in)
 		to.CloseWithError(errors.Join(err, in.Close()))
 	}()
 	context.AfterFunc(ctx, func() { to.CloseWithError(errInterrupted) })
-	return out
+	return out, nil
 }

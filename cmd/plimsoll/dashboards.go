@@ -16,13 +16,13 @@ func (a *app) dashboardsCommand() *cobra.Command {
 		Use: "dashboards", Short: "Bring Plimsoll's boards to a Grafana",
 		Long: `Bring Plimsoll's boards to a Grafana, as files that it provisions or through its API. Each board asks either a Prometheus
 source (this server, or an engine that it writes to) or an InfluxDB source in InfluxQL.`,
-		Args: func(_ *cobra.Command, args []string) error {
+		Args: cobra.ArbitraryArgs,
+		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usagef("cannot %q boards: want export or push", args[0])
 			}
-			return nil
+			return usagef("say what to do with the boards: export or push")
 		},
-		RunE: func(*cobra.Command, []string) error { return usagef("say what to do with the boards: export or push") },
 	}
 	cmd.AddCommand(a.dashboardsExport(), a.dashboardsPush())
 	return cmd

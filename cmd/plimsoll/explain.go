@@ -53,7 +53,7 @@ With --missing: every entity without a current value, since when, and why.`,
 			return a.explainTarget(cmd, &c, &out, args[0], limit, changes)
 		},
 	}
-	c.flags(cmd)
+	c.flags(cmd.Flags(), 10*time.Second)
 	cmd.Flags().BoolVar(&missing, "missing", false, "say why values are missing")
 	cmd.Flags().BoolVar(&changes, "changes", false, "only decisions that changed the number of replicas")
 	cmd.Flags().IntVar(&limit, "limit", 5, "how many decisions")

@@ -2,12 +2,22 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
+	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/api/resource"
 
+	"plimsoll.dev/plimsoll/internal/dial"
 	"plimsoll.dev/plimsoll/internal/duration"
 )
+
+// loginFlags adds the two flags of a login to another server, or several.
+func loginFlags(f *pflag.FlagSet, login *dial.Options, names dial.Flags, whose string) {
+	login.Flags = names
+	f.StringVar(&login.CAFile, strings.TrimPrefix(names.CAFile, "--"), "", "PEM file with the certificate authority of "+whose)
+	f.StringVar(&login.TokenFile, strings.TrimPrefix(names.TokenFile, "--"), "", "file with user:password, or a bearer token, for "+whose)
+}
 
 // days is a duration flag that also knows days and weeks, as Prometheus' flags do.
 type days time.Duration
@@ -38,11 +48,7 @@ func (q *quantity) Type() string { return "bytes" }
 
 // Set reads a quantity.
 func (q *quantity) Set(s string) error {
-	text := s
-	if n := len(s); n > 1 && s[n-1] == 'B' {
-		text = s[:n-1]
-	}
-	v, err := resource.ParseQuantity(text)
+	v, err := resource.ParseQuantity(strings.TrimSuffix(s, "B"))
 	if err != nil {
 		return fmt.Errorf("%q is no number of bytes: want one such as 512Mi or 1Gi", s)
 	}

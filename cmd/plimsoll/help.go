@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -47,21 +48,16 @@ func wrapHelp(cmd *cobra.Command, width int) {
 
 // wrap puts as many words on each line as fit.
 func wrap(text string, width int) string {
-	var b strings.Builder
-	at := 0
-	for _, word := range strings.Fields(text) {
-		n := len([]rune(word))
-		switch {
-		case at == 0:
-		case at+1+n > width:
-			b.WriteByte('\n')
-			at = 0
-		default:
-			b.WriteByte(' ')
-			at++
+	out, left := "", 0 // what is left of the line
+	for i, word := range strings.Fields(text) {
+		n, between := utf8.RuneCountInString(word), " "
+		if left -= 1 + n; left < 0 {
+			between, left = "\n", width-n
 		}
-		b.WriteString(word)
-		at += n
+		if i > 0 {
+			out += between
+		}
+		out += word
 	}
-	return b.String()
+	return out
 }

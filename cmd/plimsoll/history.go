@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -30,9 +31,7 @@ func (o *historyOptions) flags(f *pflag.FlagSet) {
 	o.influx.flags(f)
 	f.StringVar(&o.remote.URL, "remote-url", "", "keep the history in a remote-write engine (Prometheus, Mimir, VictoriaMetrics), such as http://127.0.0.1:9090/api/v1/write")
 	f.StringVar(&o.remote.QueryURL, "remote-query-url", "", "where that engine answers PromQL; made of --remote-url if empty")
-	f.StringVar(&o.remote.Login.TokenFile, "remote-token-file", "", "file with user:password, or a bearer token, for the engine")
-	f.StringVar(&o.remote.Login.CAFile, "remote-ca-file", "", "PEM file with the certificate authority of the engine")
-	o.remote.Login.Flags = remoteFlags
+	loginFlags(f, &o.remote.Login, remoteFlags, "the engine")
 	o.queueFlags(f)
 }
 
@@ -59,10 +58,7 @@ func (o *historyOptions) validate() error {
 	if o.influx.Conn.URL != "" && o.remote.URL != "" {
 		return usagef("--influx-url and --remote-url both say where the history is: give one")
 	}
-	if err := o.validateRemote(); err != nil {
-		return err
-	}
-	return o.influx.validate()
+	return cmp.Or(o.validateRemote(), o.influx.validate())
 }
 
 func (o *historyOptions) validateRemote() error {
@@ -76,10 +72,7 @@ func (o *historyOptions) validateRemote() error {
 	if err == nil && o.remote.QueryURL != "" {
 		err = dial.Flags{Address: "--remote-query-url", TokenFile: remoteFlags.TokenFile}.Check(o.remote.QueryURL)
 	}
-	if err != nil {
-		return wrongUsage(err)
-	}
-	return nil
+	return wrongUsage(err)
 }
 
 func (o *historyOptions) validateQueue() error {

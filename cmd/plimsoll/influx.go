@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -32,10 +33,7 @@ func (o *influxOptions) validate() error {
 		}
 		return nil
 	}
-	if err := o.Conn.Validate(); err != nil {
-		return wrongUsage(err)
-	}
-	if err := o.Outbox.Encoder.Validate(); err != nil {
+	if err := cmp.Or(o.Conn.Validate(), o.Outbox.Encoder.Validate()); err != nil {
 		return wrongUsage(err)
 	}
 	if o.Outbox.LateQuiet < time.Second {

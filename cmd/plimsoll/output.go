@@ -15,27 +15,32 @@ import (
 // output is the -o flag of a command.
 type output struct {
 	format    string
-	allowed   []string
 	noHeaders bool
 }
 
 // flags adds -o; the first of allowed is the default.
 func (o *output) flags(cmd *cobra.Command, allowed ...string) {
-	o.allowed = allowed
 	cmd.Flags().StringVarP(&o.format, "output", "o", allowed[0], strings.Join(allowed, ", "))
 	complete(cmd, "output", allowed...)
 	if slices.Contains(allowed, "csv") {
 		cmd.Flags().BoolVar(&o.noHeaders, "no-headers", false, "leave the header line out")
 	}
-	pre := cmd.PreRunE
-	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
-		if !slices.Contains(o.allowed, o.format) {
-			return usagef("-o %q: want %s", o.format, strings.Join(o.allowed, ", "))
-		}
-		if pre != nil {
-			return pre(cmd, args)
+	before(cmd, func() error {
+		if !slices.Contains(allowed, o.format) {
+			return usagef("-o %q: want %s", o.format, strings.Join(allowed, ", "))
 		}
 		return nil
+	})
+}
+
+// before adds a check of flags to those that are made before a command runs; the one that was added last is made first.
+func before(cmd *cobra.Command, check func() error) {
+	then := cmd.PreRunE
+	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
+		if err := check(); err != nil || then == nil {
+			return err
+		}
+		return then(cmd, args)
 	}
 }
 

@@ -28,18 +28,17 @@ type reportOptions struct {
 
 func (o *reportOptions) flags(cmd *cobra.Command) {
 	o.window = days(capacity.DefaultWindow)
-	o.patient(cmd, 3*time.Minute) // a report reads weeks of history
 	f := cmd.Flags()
+	o.client.flags(f, 3*time.Minute) // a report reads weeks of history
 	f.Var(&o.window, "window", "how far back to look, such as 7d, 2w or 36h; 1h to 400d")
 	f.StringVar(&o.file, "out", "", "write to this file instead of standard output")
 	o.out.flags(cmd, "table", "wide", "json", "yaml", "csv", "html")
-	check := cmd.PreRunE
-	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
+	before(cmd, func() error {
 		if w := time.Duration(o.window); w < capacity.MinWindow || w > capacity.MaxWindow {
 			return usagef("--window %q: want 1h to 400d", o.window.String())
 		}
-		return check(cmd, args)
-	}
+		return nil
+	})
 }
 
 // tabled is a report that can be shown as a table.
@@ -47,8 +46,8 @@ type tabled interface {
 	Table(style capacity.Style) *table.Table
 }
 
-// report asks for a report, decodes it into r, and writes it as the flags say. shown says what of it; nil: all.
-func (o *reportOptions) report(ctx context.Context, a *app, path string, q url.Values, r tabled, shown func() tabled) error {
+// report asks for a report, decodes it into r, and writes it as the flags say. narrow takes out of it what is not shown; nil: nothing.
+func (o *reportOptions) report(ctx context.Context, a *app, path string, q url.Values, r tabled, narrow func()) error {
 	if o.window != days(capacity.DefaultWindow) { // else the server may choose, in its first hour
 		q.Set("window", o.window.String())
 	}
@@ -66,7 +65,7 @@ func (o *reportOptions) report(ctx context.Context, a *app, path string, q url.V
 		return err
 	})
 	if err == nil && o.out.format != "html" {
-		err = o.write(&b, r, shown)
+		err = o.write(&b, r, narrow)
 	}
 	if err != nil {
 		return err
@@ -82,10 +81,10 @@ func (o *reportOptions) report(ctx context.Context, a *app, path string, q url.V
 }
 
 // write writes the report in every format but HTML. The lines above a table are those of the whole report.
-func (o *reportOptions) write(b io.Writer, r tabled, shown func() tabled) error {
+func (o *reportOptions) write(b io.Writer, r tabled, narrow func()) error {
 	lines := r.Table(capacity.People).Lines
-	if shown != nil {
-		r = shown()
+	if narrow != nil {
+		narrow()
 	}
 	return o.out.print(b, r, func() *table.Table {
 		if o.out.format == "csv" {
@@ -101,9 +100,6 @@ func (o *reportOptions) write(b io.Writer, r tabled, shown func() tabled) error 
 	})
 }
 
-// levels are what capacity can be asked for, by the words of the command line.
-var levels = map[string]string{"cluster": capacity.ClusterLevel, "pools": capacity.PoolLevel, "nodes": capacity.NodeLevel, "namespaces": capacity.NamespaceLevel}
-
 func (a *app) capacityCommand() *cobra.Command {
 	o := &reportOptions{}
 	words := []string{"cluster", "pools", "nodes", "namespaces"}
@@ -116,7 +112,7 @@ A dash is a value that is not known, or not in sight. docs/reports.md says what 
 		Example:   "  plimsoll capacity\n  plimsoll capacity nodes --window 30d -o csv\n  plimsoll capacity -o html --out capacity.html",
 		ValidArgs: words,
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 1 || len(args) == 1 && levels[args[0]] == "" {
+			if len(args) > 1 || len(args) == 1 && !slices.Contains(words, args[0]) {
 				return usagef("cannot report the capacity of %q: want one of %s, or nothing for all", strings.Join(args, " "), strings.Join(words, ", "))
 			}
 			return nil
@@ -127,12 +123,12 @@ A dash is a value that is not known, or not in sight. docs/reports.md says what 
 			if len(args) == 0 {
 				return o.report(cmd.Context(), a, "/plimsoll/v1/capacity", q, &r, nil)
 			}
+			level := strings.TrimSuffix(args[0], "s")
 			if o.out.format == "html" {
-				q.Set("level", levels[args[0]])
+				q.Set("level", level)
 			}
-			return o.report(cmd.Context(), a, "/plimsoll/v1/capacity", q, &r, func() tabled {
-				r.Scopes = slices.DeleteFunc(r.Scopes, func(s capacity.Scope) bool { return s.Level != levels[args[0]] })
-				return &r
+			return o.report(cmd.Context(), a, "/plimsoll/v1/capacity", q, &r, func() {
+				r.Scopes = slices.DeleteFunc(r.Scopes, func(s capacity.Scope) bool { return s.Level != level })
 			})
 		},
 	}
@@ -149,7 +145,6 @@ func (a *app) fitCommand() *cobra.Command {
 		Long: `Say how many more replicas of a size fit, and on which nodes: by what is requested, as the scheduler goes, or by what was used
 (95th percentile over the window).`,
 		Example: "  plimsoll fit --cpu 500m --memory 1Gi\n  plimsoll fit --memory 2Gi --by use",
-		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			q := url.Values{"by": {by}}
 			for name, v := range map[string]amount{"cpu": cpu, "memory": memory} {
@@ -166,16 +161,15 @@ func (a *app) fitCommand() *cobra.Command {
 	f.Var(&memory, "memory", "memory of one replica, such as 1Gi")
 	f.StringVar(&by, "by", by, "what counts as free: request (allocatable - requests) or use (allocatable - 95th percentile of use)")
 	complete(cmd, "by", "request", "use")
-	check := cmd.PreRunE
-	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
+	before(cmd, func() error {
 		switch {
 		case cpu == "" && memory == "":
 			return usagef("say how large a replica is, such as --cpu 500m --memory 1Gi")
 		case by != "request" && by != "use":
 			return usagef("--by %q: want request or use", by)
 		}
-		return check(cmd, args)
-	}
+		return nil
+	})
 	return cmd
 }
 

@@ -27,8 +27,13 @@ type streams struct {
 	out, err io.Writer
 }
 
-// wrongUsage marks the error of a command that was called wrongly.
-func wrongUsage(err error) error { return &wiring.UsageError{Err: err} }
+// wrongUsage marks the error of a command that was called wrongly; nil stays nil.
+func wrongUsage(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &wiring.UsageError{Err: err}
+}
 
 func usagef(format string, args ...any) error { return wrongUsage(fmt.Errorf(format, args...)) }
 
@@ -121,17 +126,10 @@ func (a *app) logger() (*slog.Logger, error) {
 		return nil, usagef("--log-level %q: want debug, info, warn or error", a.logLevel)
 	}
 	o := &slog.HandlerOptions{Level: level}
-	format := a.logFormat
-	if format == "auto" {
-		format = "json"
-		if terminal(a.err) {
-			format = "text"
-		}
-	}
-	switch format {
-	case "text":
+	switch format := a.logFormat; {
+	case format == "text", format == "auto" && terminal(a.err):
 		return slog.New(slog.NewTextHandler(a.err, o)), nil
-	case "json":
+	case format == "json", format == "auto":
 		return slog.New(slog.NewJSONHandler(a.err, o)), nil
 	}
 	return nil, usagef("--log-format %q: want text, json or auto", a.logFormat)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -32,7 +33,7 @@ the policies file, all in this process.
 SIGHUP reads the policies file again; SIGTERM ends everything, replicas included.`,
 		Example: "  plimsoll run --demo\n  plimsoll run --policies policies.yaml --data /var/lib/plimsoll",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := o.validate(); err != nil {
+			if err := cmp.Or(o.readingOptions.validate(), o.historyOptions.validate()); err != nil {
 				return err
 			}
 			o.scaling.Data = o.data
@@ -50,13 +51,6 @@ func (o *runOptions) flags(f *pflag.FlagSet) {
 	o.doorOptions.flags(f)
 	f.StringVar(&o.scaling.Policies, "policies", "", "YAML file with services and scaling policies")
 	f.BoolVar(&o.scaling.Demo, "demo", false, "also run a demo service under a changing load, and scale it")
-}
-
-func (o *runOptions) validate() error {
-	if err := o.readingOptions.validate(); err != nil {
-		return err
-	}
-	return o.historyOptions.validate()
 }
 
 // doorOptions say where the page and the APIs are found.

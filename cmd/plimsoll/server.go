@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,10 +22,7 @@ On any address but loopback --web.config.file must give TLS and a login or clien
 --server-token-file.`,
 		Example: "  plimsoll server --listen 0.0.0.0:8082 --web.config.file web.yaml --data /var/lib/plimsoll",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := validInterval(interval); err != nil {
-				return err
-			}
-			if err := o.validate(); err != nil {
+			if err := cmp.Or(validInterval(interval), o.validate()); err != nil {
 				return err
 			}
 			role := wiring.Server{History: o.store(), Interval: interval, Fast: time.Second}

@@ -27,13 +27,11 @@ func (a *app) topCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "top", Short: "Show what nodes, pods, containers or workloads use now",
 		Long: "Show what nodes, pods, containers or workloads use now, like kubectl top.\n\nA dash is a value that is not known; 'plimsoll explain --missing' says why.",
-		Args: func(_ *cobra.Command, args []string) error {
+		Args: cobra.ArbitraryArgs,
+		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usagef("cannot show %q: want nodes, pods, containers or workloads", args[0])
 			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error {
 			return usagef("say what to show: nodes, pods, containers or workloads")
 		},
 	}
@@ -72,9 +70,9 @@ func (a *app) topOf(kind top.Kind) *cobra.Command {
 				}
 			}
 		}}
-	o.client.flags(cmd)
-	o.client.otherwise = ", or --local to read this machine"
 	f := cmd.Flags()
+	o.client.flags(f, 10*time.Second)
+	o.client.otherwise = ", or --local to read this machine"
 	f.BoolVar(&o.local, "local", false, "read this machine's cgroups now instead of asking a server")
 	f.StringVar(&o.SortBy, "sort-by", "", "cpu, memory or name (containers: what hurts, by default)")
 	f.BoolVarP(&o.watch, "watch", "w", false, "show again every 2 seconds")
@@ -84,16 +82,15 @@ func (a *app) topOf(kind top.Kind) *cobra.Command {
 	}
 	complete(cmd, "sort-by", "cpu", "memory", "name")
 	o.out.flags(cmd, "table", "wide", "json", "yaml", "csv")
-	check := cmd.PreRunE
-	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
+	before(cmd, func() error {
 		if o.Over < 0 || o.Over > 0 && o.local {
 			return usagef("--over %q: want such as 1h, and a server (--local keeps no history)", o.Over)
 		}
 		if !slices.Contains([]string{"", "cpu", "memory", "name"}, o.SortBy) {
 			return usagef("--sort-by %q: want cpu, memory or name", o.SortBy)
 		}
-		return check(cmd, args)
-	}
+		return nil
+	})
 	return cmd
 }
 

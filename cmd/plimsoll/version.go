@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -23,24 +24,16 @@ type build struct {
 }
 
 func thisBuild() build {
-	b := build{Schema: "plimsoll.dev/version/v1", Version: version, Commit: commit, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	v, revision := version, commit
 	if info, ok := debug.ReadBuildInfo(); ok {
-		if b.Version == "" && info.Main.Version != "" {
-			b.Version = info.Main.Version
-		}
+		v = cmp.Or(v, info.Main.Version)
 		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" && b.Commit == "" {
-				b.Commit = s.Value
+			if s.Key == "vcs.revision" {
+				revision = cmp.Or(revision, s.Value)
 			}
 		}
 	}
-	if b.Version == "" {
-		b.Version = "(devel)"
-	}
-	if b.Commit == "" {
-		b.Commit = "unknown"
-	}
-	return b
+	return build{"plimsoll.dev/version/v1", cmp.Or(v, "(devel)"), cmp.Or(revision, "unknown"), runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
 }
 
 func (a *app) versionCommand() *cobra.Command {
