@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
-	"sigs.k8s.io/yaml"
 
 	"plimsoll.dev/plimsoll/autoscaler/policy"
 	"plimsoll.dev/plimsoll/autoscaler/policy/casefile"
@@ -47,12 +46,9 @@ cluster is needed, nothing is changed. With -o json there is one line for each d
 // printDecision prints a decision for people, or as a YAML document.
 func (a *app) printDecision(out output, d policy.Decision) error {
 	if out.format == "yaml" {
-		raw, err := yaml.Marshal(d)
-		if err != nil {
+		if _, err := fmt.Fprintln(a.out, "---"); err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(a.out, "---\n%s", raw)
-		return err
 	}
 	return out.print(a.out, d, func() *table.Table { return &table.Table{Lines: d.Lines(string(d.Action))} })
 }

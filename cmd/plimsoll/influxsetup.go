@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"time"
@@ -105,15 +106,11 @@ func (a *app) influxSetup(ctx context.Context, setup *influx.Setup, out output, 
 	for _, t := range result.Tokens {
 		doc.Tokens[t.Role] = t.Value
 	}
-	perr := out.print(a.out, doc, func() *table.Table {
+	printed := out.print(a.out, doc, func() *table.Table {
 		t := table.New("STATE", "WHAT", "NOTE")
 		t.Say(append([]string{doc.Server}, doc.Notes...)...)
 		for _, s := range doc.Steps {
-			note := strings.TrimPrefix(s.Error, "cannot make "+s.What+": ")
-			if note == "" {
-				note = s.Change
-			}
-			t.Add(s.State, s.What, note)
+			t.Add(s.State, s.What, cmp.Or(strings.TrimPrefix(s.Error, "cannot make "+s.What+": "), s.Change))
 			if dryRun && s.Request != "" {
 				t.Add("", "  "+shorten(s.Request, 120), "")
 			}
@@ -123,10 +120,7 @@ func (a *app) influxSetup(ctx context.Context, setup *influx.Setup, out output, 
 		}
 		return t
 	})
-	if perr != nil {
-		return perr
-	}
-	return err
+	return cmp.Or(printed, err)
 }
 
 // shorten cuts a text for a table; -o json has the whole.
