@@ -4,7 +4,6 @@
 package fanout
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +13,6 @@ import (
 	"net/url"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -39,8 +37,6 @@ type Options struct {
 	Client func(address string) *http.Client
 	// Resolver looks names up; nil: all is left to the client.
 	Resolver Resolver
-	// LookUp is how often it does. Zero means 5 s.
-	LookUp time.Duration
 	// Flags are how errors name where the servers come from.
 	Flags dial.Flags
 	// Logger gets what a person may have to act on; nil discards.
@@ -56,8 +52,6 @@ func (o *Options) Validate() error {
 		return errors.New("fanout: no servers")
 	case o.Client == nil:
 		return errors.New("fanout: no Client")
-	case o.LookUp < 0:
-		return fmt.Errorf("fanout: LookUp %q is negative", o.LookUp)
 	}
 	return nil
 }
@@ -75,7 +69,6 @@ func New(o Options) (*Fanout, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	o.LookUp = cmp.Or(o.LookUp, 5*time.Second)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -95,11 +88,7 @@ func New(o Options) (*Fanout, error) {
 		f.servers = append(f.servers, s)
 	}
 	if o.Registerer != nil {
-		for _, c := range []prometheus.Collector{f.sent, f.dropped} {
-			if err := o.Registerer.Register(c); err != nil {
-				return nil, err
-			}
-		}
+		return f, errors.Join(o.Registerer.Register(f.sent), o.Registerer.Register(f.dropped))
 	}
 	return f, nil
 }

@@ -296,6 +296,5 @@ func TestOptions(t *testing.T) {
 	client := func(string) *http.Client { return nil }
 	f(Options{Client: client}, "no servers")
 	f(Options{Servers: []string{name}}, "no Client")
-	f(Options{Servers: []string{name}, Client: client, LookUp: -1}, "negative")
 	f(Options{Servers: []string{"http://ann:secret@a b"}, Client: client}, `server "http://xxxxx@a b"`)
 }

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// lookUpTime is the most that a look-up may take.
-const lookUpTime = 5 * time.Second
+// lookUpEvery is how often names are looked up, and the most that it may take.
+const lookUpEvery = 5 * time.Second
 
 // server is one of the addresses that were given, and who sends to it. As long as its name has one address that is one sender, which
 // goes where the name leads; of several addresses each has its own.
@@ -43,7 +43,7 @@ func (s *server) run(ctx context.Context) {
 	if s.host == "" {
 		return
 	}
-	t := time.NewTicker(s.fanout.opts.LookUp)
+	t := time.NewTicker(lookUpEvery)
 	defer t.Stop()
 	failing := false
 	for {
@@ -67,7 +67,7 @@ func (s *server) run(ctx context.Context) {
 
 // lookUp returns the addresses. A server mostly has its IPv6 address beside an IPv4 one: those are not two.
 func (s *server) lookUp(ctx context.Context) ([]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, lookUpTime)
+	ctx, cancel := context.WithTimeout(ctx, lookUpEvery)
 	defer cancel()
 	found, err := s.fanout.opts.Resolver.LookupHost(ctx, s.host)
 	if err != nil {
@@ -86,25 +86,24 @@ func (s *server) lookUp(ctx context.Context) ([]string, error) {
 func (s *server) set(ctx context.Context, wg *sync.WaitGroup, found []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	want, changed := found, false
+	want := found
 	if len(found) == 1 {
 		want = []string{""}
+	}
+	if slices.Equal(slices.Sorted(maps.Keys(s.senders)), want) {
+		return
 	}
 	for address, x := range s.senders {
 		if !slices.Contains(want, address) {
 			delete(s.senders, address)
 			x.cancel()
-			changed = true
 		}
 	}
 	for _, address := range want {
 		if s.senders[address] == nil {
 			s.senders[address] = s.sender(address)
 			s.senders[address].start(ctx, wg)
-			changed = true
 		}
 	}
-	if changed {
-		s.log.Info("the server's name leads elsewhere", "addresses", strings.Join(found, " "))
-	}
+	s.log.Info("the server's name leads elsewhere", "addresses", strings.Join(found, " "))
 }
