@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 )
 
@@ -14,7 +15,7 @@ import (
 type Life struct {
 	log   *slog.Logger
 	parts []part
-	undos []undo
+	undos []func() error
 }
 
 type part struct {
@@ -22,17 +23,17 @@ type part struct {
 	run  func(context.Context) error
 }
 
-type undo struct {
-	name  string
-	close func() error
-}
-
 // New makes a life without parts.
 func New(log *slog.Logger) *Life { return &Life{log: log} }
 
 // Opened registers the undo of something that exists now.
 func (l *Life) Opened(name string, close func() error) {
-	l.undos = append(l.undos, undo{name, close})
+	l.undos = append(l.undos, func() error {
+		if err := close(); err != nil {
+			return fmt.Errorf("cannot close %s: %w", name, err)
+		}
+		return nil
+	})
 }
 
 // Runs adds a part; it starts with Run.
@@ -63,10 +64,8 @@ func (l *Life) Run(ctx context.Context) error {
 // Close undoes in reverse and joins the errors.
 func (l *Life) Close() error {
 	var errs []error
-	for i := len(l.undos) - 1; i >= 0; i-- {
-		if err := l.undos[i].close(); err != nil {
-			errs = append(errs, fmt.Errorf("cannot close %s: %w", l.undos[i].name, err))
-		}
+	for _, undo := range slices.Backward(l.undos) {
+		errs = append(errs, undo())
 	}
 	l.undos = nil
 	return errors.Join(errs...)
