@@ -24,8 +24,7 @@ type login struct {
 
 	mu     sync.Mutex
 	looked time.Time
-	stamp  string // what the files looked like when they were read
-	tried  string
+	seen   string // what the files looked like when they were last read, or could not be
 	auth   string
 	pem    []byte      // the authority
 	config *tls.Config // another one when the authority is
@@ -48,7 +47,7 @@ func (l *login) look() (stamp string) {
 
 // read reads the files. The caller holds the lock.
 func (l *login) read() error {
-	l.looked, l.tried = time.Now(), l.look()
+	l.looked, l.seen = time.Now(), l.look()
 	config, pem, err := l.opts.tls()
 	if err != nil {
 		return err
@@ -60,7 +59,7 @@ func (l *login) read() error {
 	if l.config == nil || !bytes.Equal(l.pem, pem) {
 		l.config, l.pem = config, pem
 	}
-	l.stamp, l.auth = l.tried, auth
+	l.auth = auth
 	return nil
 }
 
@@ -70,7 +69,7 @@ func (l *login) current() (auth string, config *tls.Config) {
 	defer l.mu.Unlock()
 	if now := time.Now(); now.Sub(l.looked) >= lookEvery {
 		l.looked = now
-		if stamp := l.look(); stamp != l.stamp && stamp != l.tried {
+		if l.look() != l.seen {
 			if err := l.read(); err != nil {
 				l.opts.Logger.Warn("kept the old login", "err", err)
 			} else {

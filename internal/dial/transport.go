@@ -36,7 +36,7 @@ type Transport struct {
 
 	mu     sync.Mutex
 	config *tls.Config
-	next   http.RoundTripper
+	next   *http.Transport
 }
 
 // New reads the files.
@@ -86,7 +86,7 @@ func (t *Transport) current() (auth string, next http.RoundTripper) {
 	defer t.mu.Unlock()
 	if t.config != config {
 		if t.next != nil {
-			closeIdle(t.next)
+			t.next.CloseIdleConnections()
 		}
 		t.config, t.next = config, t.connections(config)
 	}
@@ -124,13 +124,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 // CloseIdleConnections passes the wish on.
 func (t *Transport) CloseIdleConnections() {
 	_, next := t.current()
-	closeIdle(next)
-}
-
-func closeIdle(rt http.RoundTripper) {
-	if c, ok := rt.(interface{ CloseIdleConnections() }); ok {
-		c.CloseIdleConnections()
-	}
+	Client(next).CloseIdleConnections()
 }
 
 // Proxied says whether requests to an address go by a proxy, which looks the host up itself.
