@@ -128,7 +128,7 @@ func (r *read) processService() error {
 	}
 	s := process.Service{
 		Namespace: d.Metadata.Namespace, Name: d.Metadata.Name, Command: d.Spec.Command, Dir: d.Spec.Dir, Port: d.Spec.Port, Replicas: unsaid,
-		ReadyWhen: process.Readiness{Exec: d.Spec.Readiness.Exec, Connect: d.Spec.Readiness.Connect, After: d.Spec.Readiness.After},
+		ReadyWhen: process.Readiness(d.Spec.Readiness),
 	}
 	if len(s.Command) == 0 || s.Command[0] == "" {
 		return r.doc.At("spec.command", errors.New("must be there: the program and its arguments, as a list"))

@@ -82,11 +82,7 @@ func Parse(name string, text []byte) (*File, error) {
 			break
 		}
 		if p.note(err) {
-			// A document that is not YAML may have hidden where the next one begins.
-			if len(p.errs) > 0 {
-				break
-			}
-			continue
+			break // a document that is not YAML may have hidden where the next one begins
 		}
 		p.docs = append(p.docs, &read{doc: doc, text: withoutMarkers(doc.Text)})
 	}
