@@ -3,6 +3,7 @@ package top
 import (
 	"cmp"
 	"context"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -64,29 +65,26 @@ func (v past) show(ctx context.Context, from Source, o Options) (List, error) {
 		End    time.Time `json:"end"`
 		Items  []*usage  `json:"items"`
 	}{"plimsoll.dev/top/v1", start.UTC(), end.UTC(), make([]*usage, 0, len(rows))}
-	for _, r := range rows {
-		doc.Items = append(doc.Items, r)
-	}
+	doc.Items = slices.AppendSeq(doc.Items, maps.Values(rows))
 	slices.SortFunc(doc.Items, func(a, b *usage) int { return cmp.Compare(v.key(a.Labels), v.key(b.Labels)) })
 	order(doc.Items, cmp.Or(o.SortBy, "cpu"), func(u *usage) *float64 { return u.CPU }, func(u *usage) *float64 { return u.Memory }, func(u *usage) string { return v.key(u.Labels) })
 	t := table.New(append(slices.Clone(v.headers), "CPU(mean)", "MEMORY(max)")...)
 	for _, u := range doc.Items {
-		row := []string{}
-		for _, name := range v.by {
-			row = append(row, u.Labels[name])
-		}
-		t.Add(append(row, cores(u.CPU), mebibytes(u.Memory))...)
+		t.Add(append(v.names(u.Labels), cores(u.CPU), mebibytes(u.Memory))...)
 	}
 	return List{doc, t}, nil
 }
 
-// key joins the labels that tell things apart.
-func (v past) key(labels map[string]string) string {
-	s := ""
+// names are the labels that tell things apart.
+func (v past) names(labels map[string]string) []string {
+	var out []string
 	for _, name := range v.by {
-		s += labels[name] + "\x00"
+		out = append(out, labels[name])
 	}
-	return s
+	return out
 }
+
+// key joins them.
+func (v past) key(labels map[string]string) string { return strings.Join(v.names(labels), "\x00") }
 
 func unixText(t time.Time) string { return strconv.FormatInt(t.Unix(), 10) }
