@@ -1,12 +1,10 @@
 package serve
 
 import (
-	"log/slog"
 	"net"
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sys/unix"
 )
 
@@ -25,12 +23,9 @@ func defaultConns() int {
 // place; one host has half of the places at most.
 type bounded struct {
 	net.Listener
-	most    int
-	log     *slog.Logger
-	open    prometheus.Gauge
-	refused prometheus.Counter
-	first   func() // called before the first connection is taken
-	once    sync.Once
+	opts    Options
+	metrics *metrics
+	first   func() // called once, before the first connection is taken
 
 	mu   sync.Mutex
 	n    int
@@ -39,12 +34,12 @@ type bounded struct {
 }
 
 func newBounded(l net.Listener, o Options, m *metrics, first func()) *bounded {
-	return &bounded{Listener: l, most: o.maxConns, log: o.Logger, open: m.conns, refused: m.connsRefused, first: first, by: map[string]int{}}
+	return &bounded{Listener: l, opts: o, metrics: m, first: sync.OnceFunc(first), by: map[string]int{}}
 }
 
 // Accept waits for a connection that there is a place for.
 func (b *bounded) Accept() (net.Conn, error) {
-	b.once.Do(b.first)
+	b.first()
 	for {
 		c, err := b.Listener.Accept()
 		if err != nil {
@@ -54,7 +49,7 @@ func (b *bounded) Accept() (net.Conn, error) {
 		if b.take(host) {
 			return &conn{Conn: c, of: b, host: host}, nil
 		}
-		b.refused.Inc()
+		b.metrics.connsRefused.Inc()
 		_ = c.Close()
 	}
 }
@@ -63,16 +58,16 @@ func (b *bounded) Accept() (net.Conn, error) {
 func (b *bounded) take(host string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.n >= b.most || b.by[host] >= max(b.most/2, 1) {
+	if most := b.opts.maxConns; b.n >= most || b.by[host] >= max(most/2, 1) {
 		if now := time.Now(); now.Sub(b.told) > time.Minute {
 			b.told = now
-			b.log.Warn("too many connections, new ones are closed", "open", b.n, "most", b.most, "from", host, "host_open", b.by[host])
+			b.opts.Logger.Warn("too many connections, new ones are closed", "open", b.n, "most", most, "from", host, "host_open", b.by[host])
 		}
 		return false
 	}
 	b.n++
 	b.by[host]++
-	b.open.Set(float64(b.n))
+	b.metrics.conns.Set(float64(b.n))
 	return true
 }
 
@@ -83,7 +78,7 @@ func (b *bounded) give(host string) {
 	if b.by[host]--; b.by[host] == 0 {
 		delete(b.by, host)
 	}
-	b.open.Set(float64(b.n))
+	b.metrics.conns.Set(float64(b.n))
 }
 
 // conn gives its place back when it is closed.
