@@ -35,27 +35,8 @@ type File struct {
 	Services []process.Service
 }
 
-// Error is one mistake: `policies.yaml:14:3: spec.maxReplicas: "x" is not a whole number`.
-type Error struct {
-	File         string
-	Line, Column int
-	Field        string // path of the field; "" if it is not about one
-	Err          error
-}
-
-// Error implements error.
-func (e *Error) Error() string {
-	s := fmt.Sprintf("%s:%d:%d: ", e.File, e.Line, max(e.Column, 1))
-	if e.Field != "" {
-		s += e.Field + ": "
-	}
-	return s + e.Err.Error()
-}
-
-// Unwrap gives the cause.
-func (e *Error) Unwrap() error { return e.Err }
-
-// Load reads a file. The error holds up to ten *Error.
+// Load reads a file. The error tells of up to ten mistakes, each with its place: `policies.yaml:14:3: spec.maxReplicas: "x" is not a
+// whole number`.
 func Load(path string) (*File, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -128,7 +109,11 @@ func (p *parser) note(err error) bool {
 	}
 	var s *strict.Error
 	if errors.As(err, &s) {
-		err = &Error{File: p.name, Line: max(s.Line, 1), Column: s.Column, Field: s.Field, Err: s.Err}
+		field := s.Field
+		if field != "" {
+			field += ": "
+		}
+		err = fmt.Errorf("%s:%d:%d: %s%w", p.name, max(s.Line, 1), max(s.Column, 1), field, s.Err)
 	}
 	if len(p.errs) < maxErrors {
 		p.errs = append(p.errs, err)
