@@ -89,21 +89,20 @@ func (s *Server) lookAtDoor(now time.Time) (kind string, err error) {
 		s.metrics.certificate.Set(float64(end.Unix()))
 	}
 	at := end.UTC().Format(time.RFC3339)
-	var bad error
 	switch {
 	case err != nil:
 		kind, err = "broken", fmt.Errorf("cannot use web configuration %q, nobody new gets in: %w", s.opts.WebConfig, err)
-		bad = err
 	case end.IsZero():
 	case now.After(end):
 		kind, err = "over", fmt.Errorf("the certificate of web configuration %q ended at %s: put a new one in its place, no restart is needed", s.opts.WebConfig, at)
-		bad = err
 	case now.Add(soon).After(end):
 		kind, err = "soon", fmt.Errorf("the certificate of web configuration %q ends at %s: put a new one in its place, no restart is needed", s.opts.WebConfig, at)
 	}
 	s.mu.Lock()
-	s.door = bad
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	if s.door = err; kind == "soon" {
+		s.door = nil
+	}
 	return kind, err
 }
 
