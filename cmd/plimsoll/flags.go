@@ -19,39 +19,52 @@ func loginFlags(f *pflag.FlagSet, login *dial.Options, names dial.Flags, whose s
 	f.StringVar(&login.TokenFile, strings.TrimPrefix(names.TokenFile, "--"), "", "file with user:password, or a bearer token, for "+whose)
 }
 
-// days is a duration flag that also knows days and weeks, as Prometheus' flags do.
-type days time.Duration
+// value is a flag whose text is read and written by two functions.
+type value[T any] struct {
+	to     *T
+	kind   string // in help
+	parse  func(string) (T, error)
+	format func(T) string
+}
 
-func (d *days) String() string { return duration.Format(time.Duration(*d)) }
+func (v value[T]) String() string { return v.format(*v.to) }
 
 // Type names the flag's kind in help.
-func (d *days) Type() string { return "duration" }
+func (v value[T]) Type() string { return v.kind }
 
-// Set reads "15d", "2w" or what time.ParseDuration reads.
-func (d *days) Set(s string) error {
-	t, err := duration.Parse(s)
+// Set reads a value.
+func (v value[T]) Set(s string) error {
+	x, err := v.parse(s)
 	if err == nil {
-		*d = days(t)
+		*v.to = x
 	}
 	return err
 }
 
-// quantity is a flag for bytes, as Kubernetes writes them: 512Mi, 1Gi, 2e9; 1GiB is understood too.
-type quantity int64
-
-func (q *quantity) String() string {
-	return resource.NewQuantity(int64(*q), resource.BinarySI).String()
+// days is a duration flag that also knows days and weeks, as Prometheus' flags do: "15d", "2w" or what time.ParseDuration reads.
+func days(to *time.Duration) pflag.Value {
+	return value[time.Duration]{to, "duration", duration.Parse, duration.Format}
 }
 
-// Type names the flag's kind in help.
-func (q *quantity) Type() string { return "bytes" }
-
-// Set reads a quantity.
-func (q *quantity) Set(s string) error {
-	v, err := resource.ParseQuantity(strings.TrimSuffix(s, "B"))
-	if err != nil {
-		return fmt.Errorf("%q is no number of bytes: want one such as 512Mi or 1Gi", s)
+// quantity is a flag for bytes, as Kubernetes writes them: 512Mi, 1Gi, 2e9; 1GiB is understood too.
+func quantity(to *int64) pflag.Value {
+	parse := func(s string) (int64, error) {
+		v, err := resource.ParseQuantity(strings.TrimSuffix(s, "B"))
+		if err != nil {
+			return 0, fmt.Errorf("%q is no number of bytes: want one such as 512Mi or 1Gi", s)
+		}
+		return v.Value(), nil
 	}
-	*q = quantity(v.Value())
-	return nil
+	return value[int64]{to, "bytes", parse, func(n int64) string { return resource.NewQuantity(n, resource.BinarySI).String() }}
+}
+
+// amount is a flag for a quantity over 0, as Kubernetes writes them; it is sent as it was written.
+func amount(to *string) pflag.Value {
+	parse := func(s string) (string, error) {
+		if v, err := resource.ParseQuantity(s); err != nil || v.Sign() <= 0 {
+			return "", fmt.Errorf("%q is not an amount over 0: want one such as 500m, 2 or 1Gi", s)
+		}
+		return s, nil
+	}
+	return value[string]{to, "quantity", parse, func(s string) string { return s }}
 }

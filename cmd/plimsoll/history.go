@@ -26,8 +26,8 @@ var remoteFlags = dial.Flags{Address: "--remote-url", CAFile: "--remote-ca-file"
 func (o *historyOptions) flags(f *pflag.FlagSet) {
 	o.embedded = wiring.Embedded{Retention: 15 * 24 * time.Hour, MaxBytes: 1 << 30}
 	f.StringVar(&o.data, "data", "./plimsoll-data", "folder of the history, or of the queue before InfluxDB")
-	f.Var((*days)(&o.embedded.Retention), "retention", "how long history is kept, such as 15d or 36h")
-	f.Var((*quantity)(&o.embedded.MaxBytes), "retention-bytes", "how much the embedded store may take, such as 1Gi")
+	f.Var(days(&o.embedded.Retention), "retention", "how long history is kept, such as 15d or 36h")
+	f.Var(quantity(&o.embedded.MaxBytes), "retention-bytes", "how much the embedded store may take, such as 1Gi")
 	o.influx.flags(f)
 	f.StringVar(&o.remote.URL, "remote-url", "", "keep the history in a remote-write engine (Prometheus, Mimir, VictoriaMetrics), such as http://127.0.0.1:9090/api/v1/write")
 	f.StringVar(&o.remote.QueryURL, "remote-query-url", "", "where that engine answers PromQL; made of --remote-url if empty")
@@ -37,8 +37,8 @@ func (o *historyOptions) flags(f *pflag.FlagSet) {
 
 func (o *historyOptions) queueFlags(f *pflag.FlagSet) {
 	o.queue.MaxBytes, o.queue.MaxAge = 1<<30, 7*24*time.Hour
-	f.Var((*quantity)(&o.queue.MaxBytes), "queue-max-bytes", "how much the queue may take on disk; past it the oldest is dropped and counted")
-	f.Var((*days)(&o.queue.MaxAge), "queue-max-age", "how old what is queued may become")
+	f.Var(quantity(&o.queue.MaxBytes), "queue-max-bytes", "how much the queue may take on disk; past it the oldest is dropped and counted")
+	f.Var(days(&o.queue.MaxAge), "queue-max-age", "how old what is queued may become")
 	f.DurationVar(&o.queue.SyncEvery, "queue-sync", time.Second, "how long a record may wait for fsync; 0 waits for it each time")
 }
 
@@ -48,9 +48,9 @@ func (o *historyOptions) validate() error {
 	case o.data == "":
 		return usagef(`--data "": want a folder`)
 	case o.embedded.Retention < 2*time.Hour:
-		return usagef("--retention %q: want at least 2h", (*days)(&o.embedded.Retention))
+		return usagef("--retention %q: want at least 2h", days(&o.embedded.Retention))
 	case o.embedded.MaxBytes < 64<<20:
-		return usagef("--retention-bytes %q: want at least 64Mi", (*quantity)(&o.embedded.MaxBytes))
+		return usagef("--retention-bytes %q: want at least 64Mi", quantity(&o.embedded.MaxBytes))
 	}
 	if err := o.validateQueue(); err != nil {
 		return err
@@ -78,9 +78,9 @@ func (o *historyOptions) validateRemote() error {
 func (o *historyOptions) validateQueue() error {
 	switch {
 	case o.queue.MaxBytes < 32<<20:
-		return usagef("--queue-max-bytes %q: want at least 32Mi", (*quantity)(&o.queue.MaxBytes))
+		return usagef("--queue-max-bytes %q: want at least 32Mi", quantity(&o.queue.MaxBytes))
 	case o.queue.MaxAge < time.Minute:
-		return usagef("--queue-max-age %q: want at least 1m", (*days)(&o.queue.MaxAge))
+		return usagef("--queue-max-age %q: want at least 1m", days(&o.queue.MaxAge))
 	case o.queue.SyncEvery < 0 || o.queue.SyncEvery > time.Minute:
 		return usagef("--queue-sync %q: want 0 to 1m", o.queue.SyncEvery)
 	}

@@ -24,7 +24,7 @@ func (a *app) influxSetupCommand() *cobra.Command {
 	var out output
 	var dryRun, tokens bool
 	var timeout time.Duration
-	retention := days(15 * 24 * time.Hour)
+	retention := 15 * 24 * time.Hour
 	cmd := &cobra.Command{
 		Use: "setup", Short: "Create database or bucket, retention, roll-ups, mappings, tokens",
 		Long: `Create what Plimsoll needs on an InfluxDB server and check that it took: the database or bucket with the retention asked
@@ -46,7 +46,7 @@ for, roll-ups of an hour and a day, the mapping by which InfluxQL finds a bucket
 				return wrongUsage(err)
 			}
 			defer conn.Close()
-			setup, err := influx.NewSetup(influx.SetupOptions{Conn: conn, Retention: time.Duration(retention), Tokens: tokens})
+			setup, err := influx.NewSetup(influx.SetupOptions{Conn: conn, Retention: retention, Tokens: tokens})
 			if err != nil {
 				return wrongUsage(err)
 			}
@@ -55,7 +55,7 @@ for, roll-ups of an hour and a day, the mapping by which InfluxQL finds a bucket
 	}
 	f := cmd.Flags()
 	o.flags(f)
-	f.Var(&retention, "retention", "how long raw data is kept; 0 for ever")
+	f.Var(days(&retention), "retention", "how long raw data is kept; 0 for ever")
 	f.BoolVar(&dryRun, "dry-run", false, "say what would be done, and do nothing")
 	f.BoolVar(&tokens, "tokens", false, "make tokens with least rights for collectors and servers (2.x), and print them")
 	f.DurationVar(&timeout, "timeout", time.Minute, "how long to wait for the server")

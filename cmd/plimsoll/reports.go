@@ -12,9 +12,9 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"k8s.io/apimachinery/pkg/api/resource"
 
 	"plimsoll.dev/plimsoll/aggregator/capacity"
+	"plimsoll.dev/plimsoll/internal/duration"
 	"plimsoll.dev/plimsoll/internal/table"
 )
 
@@ -22,20 +22,20 @@ import (
 type reportOptions struct {
 	client
 	out    output
-	window days
+	window time.Duration
 	file   string
 }
 
 func (o *reportOptions) flags(cmd *cobra.Command) {
-	o.window = days(capacity.DefaultWindow)
+	o.window = capacity.DefaultWindow
 	f := cmd.Flags()
 	o.client.flags(f, 3*time.Minute) // a report reads weeks of history
-	f.Var(&o.window, "window", "how far back to look, such as 7d, 2w or 36h; 1h to 400d")
+	f.Var(days(&o.window), "window", "how far back to look, such as 7d, 2w or 36h; 1h to 400d")
 	f.StringVar(&o.file, "out", "", "write to this file instead of standard output")
 	o.out.flags(cmd, "table", "wide", "json", "yaml", "csv", "html")
 	before(cmd, func() error {
-		if w := time.Duration(o.window); w < capacity.MinWindow || w > capacity.MaxWindow {
-			return usagef("--window %q: want 1h to 400d", o.window.String())
+		if o.window < capacity.MinWindow || o.window > capacity.MaxWindow {
+			return usagef("--window %q: want 1h to 400d", duration.Format(o.window))
 		}
 		return nil
 	})
@@ -48,15 +48,15 @@ type tabled interface {
 
 // report asks for a report, decodes it into r, and writes it as the flags say. narrow takes out of it what is not shown; nil: nothing.
 func (o *reportOptions) report(ctx context.Context, a *app, path string, q url.Values, r tabled, narrow func()) error {
-	if o.window != days(capacity.DefaultWindow) { // else the server may choose, in its first hour
-		q.Set("window", o.window.String())
+	if o.window != capacity.DefaultWindow { // else the server may choose, in its first hour
+		q.Set("window", duration.Format(o.window))
 	}
 	q.Set("format", "json")
 	if o.out.format == "html" {
 		q.Set("format", "html")
 	}
 	var b bytes.Buffer
-	err := progress(a.err, fmt.Sprintf("Reading %s of history", o.window.String()), func() error {
+	err := progress(a.err, fmt.Sprintf("Reading %s of history", duration.Format(o.window)), func() error {
 		if o.out.format != "html" {
 			return o.Get(ctx, path+"?"+q.Encode(), r)
 		}
@@ -138,7 +138,7 @@ A dash is a value that is not known, or not in sight. docs/reports.md says what 
 
 func (a *app) fitCommand() *cobra.Command {
 	o := &reportOptions{}
-	var cpu, memory amount
+	var cpu, memory string
 	by := "request"
 	cmd := &cobra.Command{
 		Use: "fit", Short: "Say how many more replicas of a size fit, and where",
@@ -147,9 +147,9 @@ func (a *app) fitCommand() *cobra.Command {
 		Example: "  plimsoll fit --cpu 500m --memory 1Gi\n  plimsoll fit --memory 2Gi --by use",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			q := url.Values{"by": {by}}
-			for name, v := range map[string]amount{"cpu": cpu, "memory": memory} {
+			for name, v := range map[string]string{"cpu": cpu, "memory": memory} {
 				if v != "" {
-					q.Set(name, string(v))
+					q.Set(name, v)
 				}
 			}
 			return o.report(cmd.Context(), a, "/plimsoll/v1/fit", q, &capacity.FitReport{}, nil)
@@ -157,8 +157,8 @@ func (a *app) fitCommand() *cobra.Command {
 	}
 	o.flags(cmd)
 	f := cmd.Flags()
-	f.Var(&cpu, "cpu", "CPU of one replica, such as 500m or 2")
-	f.Var(&memory, "memory", "memory of one replica, such as 1Gi")
+	f.Var(amount(&cpu), "cpu", "CPU of one replica, such as 500m or 2")
+	f.Var(amount(&memory), "memory", "memory of one replica, such as 1Gi")
 	f.StringVar(&by, "by", by, "what counts as free: request (allocatable - requests) or use (allocatable - 95th percentile of use)")
 	complete(cmd, "by", "request", "use")
 	before(cmd, func() error {
@@ -203,21 +203,4 @@ func (a *app) rightsizeCommand() *cobra.Command {
 	o.flags(cmd)
 	cmd.Flags().StringVarP(&namespace, "namespace", "n", "", "only this namespace")
 	return cmd
-}
-
-// amount is a flag for a quantity over 0, as Kubernetes writes them; it is sent as it was written.
-type amount string
-
-func (q *amount) String() string { return string(*q) }
-
-// Type names the flag's kind in help.
-func (q *amount) Type() string { return "quantity" }
-
-// Set checks the quantity.
-func (q *amount) Set(s string) error {
-	if v, err := resource.ParseQuantity(s); err != nil || v.Sign() <= 0 {
-		return fmt.Errorf("%q is not an amount over 0: want one such as 500m, 2 or 1Gi", s)
-	}
-	*q = amount(s)
-	return nil
 }
