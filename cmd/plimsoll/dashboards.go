@@ -29,14 +29,19 @@ source (this server, or an engine that it writes to) or an InfluxDB source in In
 }
 
 // sourceFlag adds --source.
-func sourceFlag(cmd *cobra.Command, source *string) {
-	cmd.Flags().StringVar(source, "source", string(grafana.Prometheus), "the kind of data source: prometheus or influx")
+func sourceFlag(cmd *cobra.Command, source *grafana.Source) {
+	cmd.Flags().StringVar((*string)(source), "source", string(grafana.Prometheus), "the kind of data source: prometheus or influx")
 	complete(cmd, "source", "prometheus", "influx")
+	before(cmd, func() error {
+		if _, err := grafana.ParseSource(string(*source)); err != nil {
+			return usagef("--source: %w", err)
+		}
+		return nil
+	})
 }
 
 func (a *app) dashboardsExport() *cobra.Command {
 	var o grafana.ExportOptions
-	var source string
 	cmd := &cobra.Command{
 		Use: "export DIR", Short: "Write the boards and provisioning files",
 		Long: `Write the boards to DIR/dashboards, and beside them in DIR/provisioning the files that tell Grafana of them. A datasource
@@ -48,10 +53,7 @@ file that exists already is left as it is.`,
 			}
 			return nil
 		},
-		RunE: func(_ *cobra.Command, args []string) (err error) {
-			if o.Source, err = grafana.ParseSource(source); err != nil {
-				return usagef("--source: %w", err)
-			}
+		RunE: func(_ *cobra.Command, args []string) error {
 			o.Dir = args[0]
 			paths, err := grafana.Export(o)
 			for _, p := range paths {
@@ -60,23 +62,20 @@ file that exists already is left as it is.`,
 			return err
 		},
 	}
-	sourceFlag(cmd, &source)
+	sourceFlag(cmd, &o.Source)
 	cmd.Flags().StringVar(&o.SeenAt, "seen-at", "", "the path of DIR/dashboards for Grafana, if it sees the folder elsewhere (in a container)")
 	return cmd
 }
 
 func (a *app) dashboardsPush() *cobra.Command {
 	var o grafana.PushOptions
-	var source, tokenFile, caFile string
+	var tokenFile, caFile string
 	cmd := &cobra.Command{
 		Use: "push", Short: "Bring the boards to a running Grafana",
 		Long: `Bring the boards to a running Grafana through its API. Boards that differ from those there replace them (Grafana keeps the
 earlier version); boards that are the same are left alone.`,
 		Example: "  plimsoll dashboards push --url https://grafana.example.org --token-file grafana.token",
-		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if o.Source, err = grafana.ParseSource(source); err != nil {
-				return usagef("--source: %w", err)
-			}
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.URL == "" {
 				return usagef("give Grafana's address with --url")
 			}
@@ -99,7 +98,7 @@ earlier version); boards that are the same are left alone.`,
 			return err
 		},
 	}
-	sourceFlag(cmd, &source)
+	sourceFlag(cmd, &o.Source)
 	f := cmd.Flags()
 	f.StringVar(&o.URL, "url", "", "Grafana's address, such as https://grafana.example.org")
 	f.StringVar(&tokenFile, "token-file", "", "file with a service account's token, or user:password")

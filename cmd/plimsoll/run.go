@@ -15,16 +15,11 @@ import (
 	"plimsoll.dev/plimsoll/cmd/plimsoll/wiring"
 )
 
-// runOptions are the flags of run.
-type runOptions struct {
-	historyOptions
-	readingOptions
-	doorOptions
-	scaling wiring.Scaling
-}
-
 func (a *app) runCommand() *cobra.Command {
-	var o runOptions
+	var o historyOptions
+	var reading readingOptions
+	var door doorOptions
+	var scaling wiring.Scaling
 	cmd := &cobra.Command{
 		Use: "run", Short: "Collect, keep, show and scale on this machine, in one process",
 		Long: `Collect every container's metrics, keep their history, serve the page and the APIs, and scale the services of
@@ -33,24 +28,21 @@ the policies file, all in this process.
 SIGHUP reads the policies file again; SIGTERM ends everything, replicas included.`,
 		Example: "  plimsoll run --demo\n  plimsoll run --policies policies.yaml --data /var/lib/plimsoll",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := cmp.Or(o.readingOptions.validate(), o.historyOptions.validate()); err != nil {
+			if err := cmp.Or(reading.validate(), o.validate()); err != nil {
 				return err
 			}
-			o.scaling.Data = o.data
-			role := wiring.Machine{History: o.store(), Scaling: o.scaling, Node: o.node}
-			return a.serve(cmd.Context(), role, o.doorOptions, o.node.Name, o.data)
+			scaling.Data = o.data
+			role := wiring.Machine{History: o.store(), Scaling: scaling, Node: reading.node}
+			return a.serve(cmd.Context(), role, door, reading.node.Name, o.data)
 		},
 	}
-	o.flags(cmd.Flags())
+	f := cmd.Flags()
+	o.flags(f)
+	reading.flags(f)
+	door.flags(f)
+	f.StringVar(&scaling.Policies, "policies", "", "YAML file with services and scaling policies")
+	f.BoolVar(&scaling.Demo, "demo", false, "also run a demo service under a changing load, and scale it")
 	return cmd
-}
-
-func (o *runOptions) flags(f *pflag.FlagSet) {
-	o.historyOptions.flags(f)
-	o.readingOptions.flags(f)
-	o.doorOptions.flags(f)
-	f.StringVar(&o.scaling.Policies, "policies", "", "YAML file with services and scaling policies")
-	f.BoolVar(&o.scaling.Demo, "demo", false, "also run a demo service under a changing load, and scale it")
 }
 
 // doorOptions say where the page and the APIs are found.
