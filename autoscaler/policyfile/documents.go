@@ -127,7 +127,7 @@ func (r *read) processService() error {
 		return err
 	}
 	s := process.Service{
-		Namespace: d.Metadata.Namespace, Name: d.Metadata.Name, Command: d.Spec.Command, Dir: d.Spec.Dir, Port: d.Spec.Port, Replicas: unsaid,
+		Namespace: d.Metadata.Namespace, Name: d.Metadata.Name, Command: d.Spec.Command, Env: map[string]string{}, Dir: d.Spec.Dir, Port: d.Spec.Port, Replicas: unsaid,
 		ReadyWhen: process.Readiness(d.Spec.Readiness),
 	}
 	if len(s.Command) == 0 || s.Command[0] == "" {
@@ -136,9 +136,6 @@ func (r *read) processService() error {
 	for i, v := range d.Spec.Env {
 		if _, twice := s.Env[v.Name]; twice || v.Name == "" {
 			return r.doc.At(fmt.Sprintf("spec.env[%d].name", i), fmt.Errorf("%q is there twice or empty", v.Name))
-		}
-		if s.Env == nil {
-			s.Env = map[string]string{}
 		}
 		s.Env[v.Name] = v.Value
 	}

@@ -178,9 +178,7 @@ type statusWriter struct {
 }
 
 func (w *statusWriter) WriteHeader(code int) {
-	if w.status == 0 {
-		w.status = code
-	}
+	w.status = cmp.Or(w.status, code)
 	w.ResponseWriter.WriteHeader(code)
 }
 
@@ -194,10 +192,7 @@ func (m *metrics) measure(route string, next http.Handler) http.Handler {
 		began := time.Now()
 		sw := &statusWriter{ResponseWriter: w}
 		defer func() {
-			if sw.status == 0 {
-				sw.status = http.StatusOK
-			}
-			m.requests.WithLabelValues(route, strconv.Itoa(sw.status)).Inc()
+			m.requests.WithLabelValues(route, strconv.Itoa(cmp.Or(sw.status, http.StatusOK))).Inc()
 			if sw.Header().Get("Content-Type") != "text/event-stream" {
 				m.seconds.WithLabelValues(route).Observe(time.Since(began).Seconds())
 			}
