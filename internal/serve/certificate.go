@@ -2,11 +2,7 @@ package serve
 
 import (
 	"context"
-	"crypto/x509"
-	"encoding/pem"
-	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/prometheus/exporter-toolkit/web"
@@ -18,42 +14,23 @@ const (
 )
 
 // certificateEnd checks the web configuration as it is now and returns when its certificate ends; zero where there is none.
-func certificateEnd(path string) (time.Time, error) {
+func certificateEnd(path string) (end time.Time, err error) {
 	if err := web.Validate(path); err != nil {
-		return time.Time{}, err
+		return end, err
 	}
 	c, err := readWebConfig(path)
+	if err != nil || !c.TLSConfig.IsEnabled() {
+		return end, err
+	}
+	door, err := web.ConfigToTLSConfig(&c.TLSConfig)
 	if err != nil {
-		return time.Time{}, err
+		return end, err
 	}
-	text := []byte(c.TLSConfig.TLSCert)
-	if file := c.TLSConfig.TLSCertPath; file != "" {
-		if text, err = os.ReadFile(file); err != nil {
-			return time.Time{}, err
-		}
+	pair, err := door.GetCertificate(nil)
+	if err != nil {
+		return end, err
 	}
-	if len(text) == 0 {
-		return time.Time{}, nil
-	}
-	return firstEnd(text)
-}
-
-// firstEnd is when the first certificate of a PEM text ends.
-func firstEnd(text []byte) (time.Time, error) {
-	for {
-		block, rest := pem.Decode(text)
-		if block == nil {
-			return time.Time{}, errors.New("no certificate in the PEM text")
-		}
-		if text = rest; block.Type != "CERTIFICATE" {
-			continue
-		}
-		leaf, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return time.Time{}, fmt.Errorf("cannot read the certificate: %w", err)
-		}
-		return leaf.NotAfter, nil
-	}
+	return pair.Leaf.NotAfter, nil
 }
 
 // watchDoor looks at the web configuration and the certificate until ctx ends: both are read anew for every connection, so that what
