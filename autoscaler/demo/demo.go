@@ -54,7 +54,7 @@ func socketFolder(data string) (string, error) {
 }
 
 // Load makes the changing load of its service, whose replicas the supervisor runs.
-func (d *Demo) Load(s *process.Supervisor, log *slog.Logger, reg prometheus.Registerer) (*Load, error) {
+func (d *Demo) Load(s *process.Supervisor, log *slog.Logger, reg prometheus.Registerer) *Load {
 	return NewLoad(LoadOptions{Dir: d.sockets, Cores: runtime.NumCPU(), Ready: Ready(s), Logger: log, Registerer: reg})
 }
 

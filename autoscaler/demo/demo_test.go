@@ -266,10 +266,7 @@ func TestServiceUnderLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	reg := prometheus.NewPedanticRegistry()
-	load, err := NewLoad(LoadOptions{Dir: dir, Cores: 2, Ready: Ready(sup), Logger: slog.New(slog.DiscardHandler), Registerer: reg})
-	if err != nil {
-		t.Fatal(err)
-	}
+	load := NewLoad(LoadOptions{Dir: dir, Cores: 2, Ready: Ready(sup), Logger: slog.New(slog.DiscardHandler), Registerer: reg})
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	for _, run := range []func(context.Context) error{sup.Run, load.Run} {
@@ -319,10 +316,7 @@ func TestServiceUnderLoad(t *testing.T) {
 // The load goes to the replica with the least to do and is bounded.
 func TestChoose(t *testing.T) {
 	ready := []string{"web-1", "web-2", "web-3"}
-	l, err := NewLoad(LoadOptions{Dir: "/x", Cores: 1, Ready: func() []string { return ready }})
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := NewLoad(LoadOptions{Dir: "/x", Cores: 1, Ready: func() []string { return ready }})
 	seen := map[string]int{}
 	for range maxInFlight {
 		r, refused := l.choose()

@@ -2,7 +2,6 @@ package demo
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"plimsoll.dev/plimsoll/autoscaler/process"
 )
@@ -68,11 +68,12 @@ type Load struct {
 }
 
 // NewLoad builds a Load. It starts nothing.
-func NewLoad(o LoadOptions) (*Load, error) {
+func NewLoad(o LoadOptions) *Load {
+	f := promauto.With(o.Registerer)
 	l := &Load{opts: o, rng: rand.New(rand.NewPCG(1, 1)), busy: map[string]int{},
-		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "plimsoll_demo_requests_total",
+		requests: f.NewCounterVec(prometheus.CounterOpts{Name: "plimsoll_demo_requests_total",
 			Help: "Requests of the demo's load, by outcome (ok, failed, refused: too many under way, nobody: no replica was ready)."}, []string{"outcome"}),
-		took: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "plimsoll_demo_request_duration_seconds",
+		took: f.NewHistogram(prometheus.HistogramOpts{Name: "plimsoll_demo_request_duration_seconds",
 			Help: "Time until the demo's service answered.", Buckets: prometheus.ExponentialBuckets(0.01, 2, 10)})}
 	l.client = &http.Client{Timeout: requestTimeout, Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) {
@@ -82,12 +83,7 @@ func NewLoad(o LoadOptions) (*Load, error) {
 		},
 		MaxIdleConnsPerHost: 4, IdleConnTimeout: 10 * time.Second, DisableCompression: true,
 	}}
-	if o.Registerer != nil {
-		if err := errors.Join(o.Registerer.Register(l.requests), o.Registerer.Register(l.took)); err != nil {
-			return nil, fmt.Errorf("cannot register the demo's metrics: %w", err)
-		}
-	}
-	return l, nil
+	return l
 }
 
 // Run sends requests until ctx ends and returns when the last has been answered.

@@ -15,6 +15,7 @@ import (
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"plimsoll.dev/plimsoll/internal/dial"
 	"plimsoll.dev/plimsoll/internal/metric"
@@ -72,9 +73,10 @@ func New(o Options) (*Fanout, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	own := promauto.With(o.Registerer)
 	f := &Fanout{opts: o,
-		sent:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "plimsoll_collector_live_sent_total", Help: "Batches of the live lane that a server took."}, []string{"server"}),
-		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "plimsoll_collector_live_dropped_total", Help: "Batches of the live lane that a server did not get, by reason: a newer one replaced it, the server refused it, or was not reached."}, []string{"server", "reason"})}
+		sent:    own.NewCounterVec(prometheus.CounterOpts{Name: "plimsoll_collector_live_sent_total", Help: "Batches of the live lane that a server took."}, []string{"server"}),
+		dropped: own.NewCounterVec(prometheus.CounterOpts{Name: "plimsoll_collector_live_dropped_total", Help: "Batches of the live lane that a server did not get, by reason: a newer one replaced it, the server refused it, or was not reached."}, []string{"server", "reason"})}
 	for _, address := range o.Servers {
 		u, err := url.Parse(address)
 		if err != nil {
@@ -86,9 +88,6 @@ func New(o Options) (*Fanout, error) {
 		}
 		s.senders = map[string]*sender{"": s.sender("")}
 		f.servers = append(f.servers, s)
-	}
-	if o.Registerer != nil {
-		return f, errors.Join(o.Registerer.Register(f.sent), o.Registerer.Register(f.dropped))
 	}
 	return f, nil
 }

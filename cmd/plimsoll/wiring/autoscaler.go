@@ -44,11 +44,7 @@ func newServices(ctx context.Context, e *environment, o Scaling, n Node, h histo
 	e.life.Runs("services", replicas.Run)
 	e.checks = append(e.checks, serve.Check{Name: "services", Test: replicas.Health})
 	if o.Demo {
-		load, err := show.Load(replicas, e.named("demo"), e.registry)
-		if err != nil {
-			return nil, nil, err
-		}
-		e.life.Runs("demo", load.Run)
+		e.life.Runs("demo", show.Load(replicas, e.named("demo"), e.registry).Run)
 	}
 	return policies, replicas, nil
 }
