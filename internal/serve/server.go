@@ -99,14 +99,14 @@ func New(o Options) (*Server, error) {
 
 // Handler builds what a Server would serve, for use inside one process.
 func Handler(o Options) (http.Handler, error) {
-	if err := o.Validate(); err != nil {
-		return nil, err
-	}
 	if o.WebConfig != "" {
 		return nil, fmt.Errorf("cannot use web configuration %q: inside one process nothing checks its logins", o.WebConfig)
 	}
-	m := newMetrics(o.Registerer)
-	return handler(o, m, newGuard(m)), nil
+	s, err := New(o)
+	if err != nil {
+		return nil, err
+	}
+	return s.http.Handler, nil
 }
 
 // Listen takes the port, so that a caller can say the address (with port 0 the real one) before Run.
