@@ -15,7 +15,7 @@ func TestNotesCountSecondsAndGo(t *testing.T) {
 			var b bytes.Buffer
 			result, failed := make(chan error, 1), errors.New("failed")
 			time.AfterFunc(work, func() { result <- failed })
-			if err := notes(&b, "Reading 7d of history", result); err != failed {
+			if err := notes(&b, "Reading 7d of history", result); !errors.Is(err, failed) {
 				t.Errorf("work of %v: got error %v", work, err)
 			}
 			if got := b.String(); got != want {
