@@ -29,7 +29,7 @@ func (a *API) getDecisions(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return answer(w, DecisionList{Schema: "plimsoll.dev/decisions/v1", Items: items})
+	return serve.WriteJSON(w, DecisionList{Schema: "plimsoll.dev/decisions/v1", Items: items})
 }
 
 // decisions reads the log; never nil without an error.

@@ -9,6 +9,7 @@ import (
 	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/condition"
 	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/serve"
 )
 
 func (a *API) getOverview(w http.ResponseWriter, r *http.Request) error {
@@ -18,7 +19,7 @@ func (a *API) getOverview(w http.ResponseWriter, r *http.Request) error {
 		return p.err
 	}
 	now := time.Now()
-	return answer(w, a.overview(a.picture(now), now, sel))
+	return serve.WriteJSON(w, a.overview(a.picture(now), now, sel))
 }
 
 func (a *API) overview(p *picture, now time.Time, sel selection) Overview {
@@ -43,7 +44,7 @@ func (a *API) getContainers(w http.ResponseWriter, r *http.Request) error {
 		return p.err
 	}
 	pic := a.picture(time.Now())
-	return answer(w, ContainerList{Schema: "plimsoll.dev/containers/v1", Time: pic.time,
+	return serve.WriteJSON(w, ContainerList{Schema: "plimsoll.dev/containers/v1", Time: pic.time,
 		Total: len(pic.containers), Items: sel.of(pic.containers)})
 }
 
@@ -52,7 +53,7 @@ func (a *API) getNodes(w http.ResponseWriter, r *http.Request) error {
 		return p.err
 	}
 	pic := a.picture(time.Now())
-	return answer(w, NodeList{Schema: "plimsoll.dev/nodes/v1", Time: pic.time, Items: pic.nodes})
+	return serve.WriteJSON(w, NodeList{Schema: "plimsoll.dev/nodes/v1", Time: pic.time, Items: pic.nodes})
 }
 
 func (a *API) getMissing(w http.ResponseWriter, r *http.Request) error {
@@ -60,7 +61,7 @@ func (a *API) getMissing(w http.ResponseWriter, r *http.Request) error {
 		return p.err
 	}
 	pic := a.picture(time.Now())
-	return answer(w, Missing{Schema: "plimsoll.dev/missing/v1", Time: pic.time, Items: missing(pic.snap)})
+	return serve.WriteJSON(w, Missing{Schema: "plimsoll.dev/missing/v1", Time: pic.time, Items: missing(pic.snap)})
 }
 
 // missing lists gaps where they are: a roll-up that lacks a member, or has ended with it, is told by the member's own entry, and what is on a silent machine by

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"sync"
+
+	"plimsoll.dev/plimsoll/internal/serve"
 )
 
 // decisionsWaiting is how many decisions wait for a slow stream; beyond that the oldest go.
@@ -106,11 +108,11 @@ func (h *hub) add(v view) (*subscriber, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.stopped {
-		return nil, unavailable("cannot open a stream: Plimsoll is shutting down")
+		return nil, serve.Unavailable("cannot open a stream: Plimsoll is shutting down")
 	}
 	if len(h.subs) >= h.max {
 		h.metrics.rejected.Inc()
-		return nil, unavailable("cannot open a stream: \"%d\" are open, which is the most; close a page or try again", h.max)
+		return nil, serve.Unavailable("cannot open a stream: \"%d\" are open, which is the most; close a page or try again", h.max)
 	}
 	s := &subscriber{view: v, wake: make(chan struct{}, 1)}
 	h.subs[s] = struct{}{}

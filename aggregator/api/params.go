@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"plimsoll.dev/plimsoll/internal/serve"
 )
 
 const (
@@ -24,7 +26,7 @@ type params struct {
 func readParams(r *http.Request, allowed ...string) *params {
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return &params{err: badRequest("cannot read the query %q: %v", r.URL.RawQuery, err)}
+		return &params{err: serve.BadRequest("cannot read the query %q: %v", r.URL.RawQuery, err)}
 	}
 	p := &params{values: values}
 	names := make([]string, 0, len(values))
@@ -47,7 +49,7 @@ func readParams(r *http.Request, allowed ...string) *params {
 
 func (p *params) fail(format string, args ...any) {
 	if p.err == nil {
-		p.err = badRequest(format, args...)
+		p.err = serve.BadRequest(format, args...)
 	}
 }
 

@@ -96,7 +96,7 @@ func (a *API) getRightsize(w http.ResponseWriter, r *http.Request) error {
 		return p.err
 	}
 	if a.opts.History == nil {
-		return notFound("there is no history: this process keeps none, and advice needs at least a day of it")
+		return serve.NotFound("there is no history: this process keeps none, and advice needs at least a day of it")
 	}
 	now := time.Now()
 	snap, err := a.snapshot(now)
@@ -144,13 +144,13 @@ func (a *API) snapshot(now time.Time) (*live.Snapshot, error) {
 	if s := a.opts.Pictures.Snapshot(now); s != nil {
 		return s, nil
 	}
-	return nil, unavailable("there is no report yet: no machine has sent a sample")
+	return nil, serve.Unavailable("there is no report yet: no machine has sent a sample")
 }
 
 // reportError gives a report's error its status.
 func reportError(err error) error {
 	if errors.Is(err, capacity.ErrBadOptions) {
-		return badRequest("cannot make the report: %w", err)
+		return serve.BadRequest("cannot make the report: %w", err)
 	}
 	return serve.ReadError("the history for the report", err)
 }
@@ -160,7 +160,7 @@ func answerReport(w http.ResponseWriter, v report, page bool) error {
 	h := w.Header()
 	h.Add("Vary", "Accept")
 	if !page {
-		return answer(w, v)
+		return serve.WriteJSON(w, v)
 	}
 	var b bytes.Buffer
 	if err := v.HTML(&b); err != nil {

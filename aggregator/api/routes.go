@@ -1,10 +1,7 @@
 package api
 
 import (
-	"encoding/json"
-	"fmt"
 	"net/http"
-	"strconv"
 
 	"plimsoll.dev/plimsoll/internal/serve"
 )
@@ -37,20 +34,4 @@ func (a *API) Routes() []serve.Route {
 		report("/rightsize", a.getRightsize),
 		stream,
 	}
-}
-
-// answer writes v as JSON. It marshals before it writes, so that an error can still become a status.
-func answer(w http.ResponseWriter, v any) error {
-	body, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Errorf("cannot write the answer as JSON: %w", err)
-	}
-	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Length", strconv.Itoa(len(body)+1))
-	if _, err := w.Write(append(body, '\n')); err != nil {
-		return nil //nolint:nilerr // the client has gone; there is nobody to tell
-	}
-	return nil
 }

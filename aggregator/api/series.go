@@ -41,7 +41,7 @@ const maxSeriesPoints = 1_000_000 // in one answer
 
 func (a *API) getSeries(w http.ResponseWriter, r *http.Request) error {
 	if a.opts.History == nil {
-		return notFound("there is no history: this process keeps none")
+		return serve.NotFound("there is no history: this process keeps none")
 	}
 	q, err := seriesQuery(r)
 	if err != nil {
@@ -64,7 +64,7 @@ func (a *API) getSeries(w http.ResponseWriter, r *http.Request) error {
 		}
 		out.Series = append(out.Series, s)
 	}
-	return answer(w, out)
+	return serve.WriteJSON(w, out)
 }
 
 // seriesQuery reads the structured query off a request.

@@ -11,6 +11,7 @@ import (
 	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/serve"
 	"plimsoll.dev/plimsoll/internal/store"
 )
 
@@ -31,7 +32,7 @@ func (a *API) getWorkloads(w http.ResponseWriter, r *http.Request) error {
 	}
 	now := time.Now()
 	pic := a.picture(now)
-	return answer(w, WorkloadList{Schema: "plimsoll.dev/workloads/v1", Time: pic.time, Items: pic.workloads(a.scaled(now))})
+	return serve.WriteJSON(w, WorkloadList{Schema: "plimsoll.dev/workloads/v1", Time: pic.time, Items: pic.workloads(a.scaled(now))})
 }
 
 func (a *API) getWorkload(w http.ResponseWriter, r *http.Request) error {
@@ -47,7 +48,7 @@ func (a *API) getWorkload(w http.ResponseWriter, r *http.Request) error {
 	if one.Decisions, err = a.workloadDecisions(r.Context(), now, k); err != nil {
 		return err
 	}
-	return answer(w, one)
+	return serve.WriteJSON(w, one)
 }
 
 // scaled returns what the autoscaler looks after, by namespace and name; never nil.
@@ -124,7 +125,7 @@ func (a *API) workload(p *picture, now time.Time, k workloadKey) (Workload, erro
 		}
 	}
 	if it == nil && s == nil {
-		return Workload{}, notFound("there is no workload %q (namespace/kind/name); /plimsoll/v1/workloads lists them", k)
+		return Workload{}, serve.NotFound("there is no workload %q (namespace/kind/name); /plimsoll/v1/workloads lists them", k)
 	}
 	w := p.sums(it, k, s)
 	w.Schema = "plimsoll.dev/workload/v1"

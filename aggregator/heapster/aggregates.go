@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"plimsoll.dev/plimsoll/internal/serve"
 	"plimsoll.dev/plimsoll/internal/store"
 )
 
@@ -19,7 +20,7 @@ func (h history) answerAggregates(ctx context.Context, w http.ResponseWriter, q 
 	whole := max(p.end.Sub(p.start), time.Millisecond)
 	width := cmp.Or(p.bucket, whole)
 	if n := whole / width; n > maxBuckets {
-		return badRequest("bucket %q makes %d buckets of the time from start to end: at most %d are allowed", width, n, maxBuckets)
+		return serve.BadRequest("bucket %q makes %d buckets of the time from start to end: at most %d are allowed", width, n, maxBuckets)
 	}
 	return each(w, q, pic, func(t target) (Aggregate, error) {
 		if !s.fits(t, p.labels) {

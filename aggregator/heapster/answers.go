@@ -1,11 +1,7 @@
 package heapster
 
 import (
-	"encoding/json"
-	"fmt"
 	"math"
-	"net/http"
-	"strconv"
 	"time"
 )
 
@@ -80,18 +76,4 @@ func numberOf(s *spec, v float64) Number {
 		return Number{IntValue: &i}
 	}
 	return Number{FloatValue: &v}
-}
-
-// write answers with JSON. It marshals before it writes, so that an error can still become a status.
-func write(w http.ResponseWriter, v any) error {
-	body, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Errorf("cannot write the answer as JSON: %w", err)
-	}
-	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Length", strconv.Itoa(len(body)+1))
-	_, _ = w.Write(append(body, '\n')) // a client that has gone has nobody to tell
-	return nil
 }

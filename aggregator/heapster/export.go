@@ -9,6 +9,7 @@ import (
 
 	"plimsoll.dev/plimsoll/aggregator/live"
 	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/serve"
 )
 
 // Exported is one entity of metric-export with its newest values.
@@ -50,7 +51,7 @@ type LabelDescriptor struct {
 }
 
 func (a *API) getExport(w http.ResponseWriter, _ *http.Request) error {
-	return write(w, newPicture(a.opts.Pictures.Snapshot(time.Now())).export(a.specs))
+	return serve.WriteJSON(w, newPicture(a.opts.Pictures.Snapshot(time.Now())).export(a.specs))
 }
 
 // export lists nodes, then system containers, pods and their containers, by name.
@@ -173,5 +174,5 @@ func (a *API) getSchema(w http.ResponseWriter, _ *http.Request) error {
 		}
 		out.Metrics = append(out.Metrics, d)
 	}
-	return write(w, out)
+	return serve.WriteJSON(w, out)
 }

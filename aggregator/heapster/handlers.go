@@ -45,7 +45,7 @@ func (a *API) getModel(w http.ResponseWriter, r *http.Request) error {
 
 func (a *API) getHistorical(w http.ResponseWriter, r *http.Request) error {
 	if a.opts.History == nil {
-		return serve.Errorf(http.StatusNotFound, "there is no history: Plimsoll runs without a store")
+		return serve.NotFound("there is no history: Plimsoll runs without a store")
 	}
 	now := time.Now()
 	pic := newPicture(a.opts.Pictures.Snapshot(now))
@@ -80,7 +80,7 @@ func (a *API) answer(w http.ResponseWriter, r *http.Request, base string, now ti
 	if err != nil {
 		return err
 	}
-	return write(w, names)
+	return serve.WriteJSON(w, names)
 }
 
 // each answers about every target of a request, with a list where it may name several.
@@ -94,9 +94,9 @@ func each[T any](w http.ResponseWriter, q ask, pic picture, of func(target) (T, 
 		list.Items = append(list.Items, one)
 	}
 	if q.many {
-		return write(w, list)
+		return serve.WriteJSON(w, list)
 	}
-	return write(w, list.Items[0])
+	return serve.WriteJSON(w, list.Items[0])
 }
 
 // fits says whether a metric can be asked of a target with these labels: all of them, and no others. A pod that still has an id here is not known.
@@ -204,9 +204,9 @@ func (h history) series(ctx context.Context, s *spec, t target, p params) ([]poi
 func (p params) needStart() error {
 	switch {
 	case p.start.IsZero():
-		return badRequest("start is missing: the history needs to know where to begin, such as start=2026-01-02T15:04:05Z")
+		return serve.BadRequest("start is missing: the history needs to know where to begin, such as start=2026-01-02T15:04:05Z")
 	case p.end.Before(p.start):
-		return badRequest("end %q is before start %q", p.end.Format(time.RFC3339), p.start.Format(time.RFC3339))
+		return serve.BadRequest("end %q is before start %q", p.end.Format(time.RFC3339), p.start.Format(time.RFC3339))
 	}
 	return nil
 }

@@ -26,7 +26,7 @@ func readParams(r *http.Request, now time.Time) (params, error) {
 	now = now.Truncate(time.Millisecond)
 	q, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return params{}, badRequest("cannot read the query %q: %v", r.URL.RawQuery, err)
+		return params{}, serve.BadRequest("cannot read the query %q: %v", r.URL.RawQuery, err)
 	}
 	var p params
 	if p.start, err = moment("start", q.Get("start"), time.Time{}); err != nil {
@@ -42,17 +42,13 @@ func readParams(r *http.Request, now time.Time) (params, error) {
 	return p, err
 }
 
-func badRequest(format string, args ...any) error {
-	return serve.Errorf(http.StatusBadRequest, format, args...)
-}
-
 func moment(name, s string, def time.Time) (time.Time, error) {
 	if s == "" {
 		return def, nil
 	}
 	t, err := time.Parse(time.RFC3339, s)
 	if err != nil {
-		return def, badRequest("%s %q is not a time as in RFC 3339, such as 2026-01-02T15:04:05Z", name, s)
+		return def, serve.BadRequest("%s %q is not a time as in RFC 3339, such as 2026-01-02T15:04:05Z", name, s)
 	}
 	return t.Truncate(time.Millisecond), nil // as fine as samples are
 }
@@ -66,10 +62,10 @@ func parseLabels(s string) (map[string]string, error) {
 	for _, pair := range strings.Split(s, ",") {
 		key, value, ok := strings.Cut(pair, ":")
 		if !ok || key == "" {
-			return nil, badRequest("label %q is not of the form key:value", pair)
+			return nil, serve.BadRequest("label %q is not of the form key:value", pair)
 		}
 		if _, twice := out[key]; twice {
-			return nil, badRequest("label %q is given twice", key)
+			return nil, serve.BadRequest("label %q is given twice", key)
 		}
 		out[key] = value
 	}
@@ -85,7 +81,7 @@ func parseBucket(s string) (time.Duration, error) {
 	unit := map[string]time.Duration{"ms": time.Millisecond, "s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour}[s[len(digits):]]
 	n, err := strconv.ParseUint(digits, 10, 63)
 	if err != nil || unit == 0 || n == 0 || n > uint64(math.MaxInt64/unit) {
-		return 0, badRequest("bucket %q is not a whole number with one of the units ms, s, m, h, d, such as 5m", s)
+		return 0, serve.BadRequest("bucket %q is not a whole number with one of the units ms, s, m, h, d, such as 5m", s)
 	}
 	return time.Duration(n) * unit, nil
 }

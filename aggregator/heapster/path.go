@@ -2,7 +2,6 @@ package heapster
 
 import (
 	"cmp"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -76,10 +75,10 @@ func parse(escaped string, historical bool) (ask, error) {
 		for _, part := range strings.Split(rest, "/") {
 			s, err := url.PathUnescape(part)
 			if err != nil {
-				return ask{}, badRequest("cannot read %q in the path: %v", part, err)
+				return ask{}, serve.BadRequest("cannot read %q in the path: %v", part, err)
 			}
 			if s == "" {
-				return ask{}, serve.Errorf(http.StatusNotFound, "there is nothing at %q: a name in it is empty", escaped)
+				return ask{}, serve.NotFound("there is nothing at %q: a name in it is empty", escaped)
 			}
 			p.parts = append(p.parts, s)
 		}
@@ -89,7 +88,7 @@ func parse(escaped string, historical bool) (ask, error) {
 		return ask{}, err
 	}
 	if a == nil {
-		return ask{}, serve.Errorf(http.StatusNotFound, "there is nothing at %q in this API", escaped)
+		return ask{}, serve.NotFound("there is nothing at %q in this API", escaped)
 	}
 	if !a.many {
 		a.targets = []target{a.target}
@@ -178,12 +177,12 @@ func (p *parser) several(names string, of func(string) target) (*ask, error) {
 	a.many = true
 	for _, name := range strings.Split(names, ",") {
 		if name == "" {
-			return nil, badRequest("the list %q holds an empty name", names)
+			return nil, serve.BadRequest("the list %q holds an empty name", names)
 		}
 		a.targets = append(a.targets, of(name))
 	}
 	if len(a.targets) > maxTargets {
-		return nil, badRequest("the list names %d pods: at most %d are allowed", len(a.targets), maxTargets)
+		return nil, serve.BadRequest("the list names %d pods: at most %d are allowed", len(a.targets), maxTargets)
 	}
 	return a, nil
 }
@@ -204,7 +203,7 @@ func (p *parser) metrics(word string, t target) (*ask, error) {
 		var aggs []string
 		for _, s := range strings.Split(p.next(), ",") {
 			if !slices.Contains(aggregations[:], s) {
-				return nil, badRequest("aggregation %q is not known: allowed are %s", s, strings.Join(aggregations[:], ", "))
+				return nil, serve.BadRequest("aggregation %q is not known: allowed are %s", s, strings.Join(aggregations[:], ", "))
 			}
 			aggs = append(aggs, s)
 		}

@@ -199,7 +199,7 @@ func (r *Receiver) store(req *http.Request, version remotewrite.Version) (writte
 	}
 	r.meters.count(&c, lane)
 	if bad := c.tally.rejected(); bad != "" {
-		return c.written, serve.Errorf(http.StatusBadRequest, "wrote %d samples and rejected %s", c.written, bad)
+		return c.written, serve.BadRequest("wrote %d samples and rejected %s", c.written, bad)
 	}
 	return c.written, nil
 }
@@ -229,7 +229,7 @@ func (r *Receiver) unpack(req *http.Request, version remotewrite.Version, fast b
 	}
 	c, err := r.table.convert(func(each func(*series) error) error { return decode(body, each) }, time.Now(), skew, fast)
 	if err != nil {
-		return c, serve.Errorf(http.StatusBadRequest, "cannot read the request as %s: %w", version, err)
+		return c, serve.BadRequest("cannot read the request as %s: %w", version, err)
 	}
 	return c, nil
 }
@@ -278,7 +278,7 @@ func (r *Receiver) body(req *http.Request, raw *bytes.Buffer) error {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return serve.Errorf(http.StatusRequestTimeout, "the body came too slowly: %w", err)
 	case err != nil:
-		return serve.Errorf(http.StatusBadRequest, "cannot read the body: %w", err)
+		return serve.BadRequest("cannot read the body: %w", err)
 	case int64(raw.Len()) > r.most.body:
 		return serve.Errorf(http.StatusRequestEntityTooLarge, "the body has more than %d bytes", r.most.body)
 	}
@@ -289,20 +289,20 @@ func (r *Receiver) body(req *http.Request, raw *bytes.Buffer) error {
 func (r *Receiver) decompress(raw []byte, into *[]byte) ([]byte, error) {
 	size, err := snappy.DecodedLen(raw)
 	if err != nil {
-		return nil, serve.Errorf(http.StatusBadRequest, "the body is not snappy: %w", err)
+		return nil, serve.BadRequest("the body is not snappy: %w", err)
 	}
 	if int64(size) > r.most.decoded {
 		return nil, serve.Errorf(http.StatusRequestEntityTooLarge, "the body has %d bytes when decompressed, the limit is %d", size, r.most.decoded)
 	}
 	if size > 64*len(raw)+64 {
-		return nil, serve.Errorf(http.StatusBadRequest, "the body is not snappy: %d bytes cannot hold %d", len(raw), size)
+		return nil, serve.BadRequest("the body is not snappy: %d bytes cannot hold %d", len(raw), size)
 	}
 	if cap(*into) < size {
 		*into = make([]byte, size)
 	}
 	out, err := snappy.Decode((*into)[:size], raw)
 	if err != nil {
-		return nil, serve.Errorf(http.StatusBadRequest, "the body is not snappy: %w", err)
+		return nil, serve.BadRequest("the body is not snappy: %w", err)
 	}
 	return out, nil
 }

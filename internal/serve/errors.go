@@ -31,6 +31,21 @@ func Errorf(status int, format string, args ...any) error {
 	return &StatusError{status, fmt.Errorf(format, args...)}
 }
 
+// BadRequest makes an error of what was asked.
+func BadRequest(format string, args ...any) error {
+	return Errorf(http.StatusBadRequest, format, args...)
+}
+
+// NotFound makes an error of something that is not there.
+func NotFound(format string, args ...any) error {
+	return Errorf(http.StatusNotFound, format, args...)
+}
+
+// Unavailable makes an error that will pass.
+func Unavailable(format string, args ...any) error {
+	return Errorf(http.StatusServiceUnavailable, format, args...)
+}
+
 // ReadError gives the status to an error of the store that what was read from.
 func ReadError(what string, err error) error {
 	status := http.StatusInternalServerError
