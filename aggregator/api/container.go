@@ -2,6 +2,7 @@ package api
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -82,38 +83,28 @@ func restarts(it *live.Item) *float64 {
 // sortKeys are the orders that ?sort= allows, the default first.
 var sortKeys = [...]string{"score", "cpu", "memory", "throttled", "pressure", "oom", "restarts", "disk", "network", "name"}
 
+// weights are what the orders go by. By name goes what has none.
+var weights = map[string]func(*Container) *float64{
+	"score":     func(c *Container) *float64 { return &c.Score },
+	"cpu":       func(c *Container) *float64 { return c.CPU },
+	"memory":    func(c *Container) *float64 { return c.WorkingSet },
+	"throttled": func(c *Container) *float64 { return c.Throttled },
+	"pressure": func(c *Container) *float64 {
+		return join(metric.Largest, c.CPUPressure, c.MemoryPressure, c.IOPressure)
+	},
+	"oom":      func(c *Container) *float64 { return c.OOMKills },
+	"restarts": func(c *Container) *float64 { return c.Restarts },
+	"disk":     func(c *Container) *float64 { return join(metric.Sum, c.DiskRead, c.DiskWrite) },
+	"network":  func(c *Container) *float64 { return join(metric.Sum, c.NetReceive, c.NetTransmit) },
+}
+
 // sortContainers puts rows in order: the largest first, what is not known last; equals by CPU use, then by
 // title and path, so that the same rows always come in the same order.
 func sortContainers(rows []*Container, key string) {
-	by := func(c *Container) *float64 { return nil }
-	switch key {
-	case "score":
-		by = func(c *Container) *float64 { return &c.Score }
-	case "cpu":
-		by = func(c *Container) *float64 { return c.CPU }
-	case "memory":
-		by = func(c *Container) *float64 { return c.WorkingSet }
-	case "throttled":
-		by = func(c *Container) *float64 { return c.Throttled }
-	case "pressure":
-		by = func(c *Container) *float64 {
-			return join(metric.Largest, join(metric.Largest, c.CPUPressure, c.MemoryPressure), c.IOPressure)
-		}
-	case "oom":
-		by = func(c *Container) *float64 { return c.OOMKills }
-	case "restarts":
-		by = func(c *Container) *float64 { return c.Restarts }
-	case "disk":
-		by = func(c *Container) *float64 { return join(metric.Sum, c.DiskRead, c.DiskWrite) }
-	case "network":
-		by = func(c *Container) *float64 { return join(metric.Sum, c.NetReceive, c.NetTransmit) }
-	}
+	by := weights[key]
 	slices.SortStableFunc(rows, func(a, b *Container) int {
-		if key != "name" {
-			if d := down(by(a), by(b)); d != 0 {
-				return d
-			}
-			if d := down(a.CPU, b.CPU); d != 0 {
+		if by != nil {
+			if d := cmp.Or(down(by(a), by(b)), down(a.CPU, b.CPU)); d != 0 {
 				return d
 			}
 		}
@@ -122,17 +113,7 @@ func sortContainers(rows []*Container, key string) {
 }
 
 // down compares so that larger comes first and nil last.
-func down(a, b *float64) int {
-	switch {
-	case a == nil && b == nil:
-		return 0
-	case a == nil:
-		return 1
-	case b == nil:
-		return -1
-	}
-	return cmp.Compare(*b, *a)
-}
+func down(a, b *float64) int { return cmp.Compare(or(b, math.Inf(-1)), or(a, math.Inf(-1))) }
 
 // found says whether every word is in one of the names of the row.
 func found(c *Container, words string) bool {

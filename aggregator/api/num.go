@@ -46,22 +46,25 @@ func share(it *live.Item, id metric.ID) *float64 {
 	return num(min(max(v, 0), 1), ok, decShare)
 }
 
-// join makes one number of what is known of two; it is nil where nothing is.
-func join(how metric.Join, a, b *float64) *float64 {
-	switch {
-	case a == nil:
-		return b
-	case b == nil:
-		return a
+// join makes one number of what is known of several; it is nil where nothing is.
+func join(how metric.Join, parts ...*float64) (out *float64) {
+	for _, p := range parts {
+		switch {
+		case p == nil:
+		case out == nil:
+			out = p
+		default:
+			v := how.Of(*out, *p)
+			out = &v
+		}
 	}
-	v := how.Of(*a, *b)
-	return &v
+	return out
 }
 
-// or returns the number, or 0 where it is not known: for comparing only.
-func or(p *float64) float64 {
+// or returns the number, or another where it is not known: for comparing only.
+func or(p *float64, otherwise float64) float64 {
 	if p == nil {
-		return 0
+		return otherwise
 	}
 	return *p
 }

@@ -19,7 +19,6 @@ type picture struct {
 	node       Node         // all machines together
 	nodes      []Node
 	byKey      map[identity.Key]*Container
-	ended      map[identity.Key]bool
 }
 
 // picture returns the rows of the newest snapshot.
@@ -65,8 +64,8 @@ func newPicture(snap *live.Snapshot, k *kills, members map[identity.Key]*cluster
 		containers: make([]*Container, 0, len(snap.Containers)),
 		nodes:      make([]Node, 0, len(snap.Nodes)),
 		byKey:      make(map[identity.Key]*Container, len(snap.Containers)),
-		ended:      map[identity.Key]bool{},
 	}
+	ended := map[*Container]bool{}
 	for _, it := range snap.Containers {
 		c := containerOf(it)
 		if it.Silent() {
@@ -79,7 +78,7 @@ func newPicture(snap *live.Snapshot, k *kills, members map[identity.Key]*cluster
 		}
 		a := eventsOf(it, m, k, snap.Time)
 		if a.ended = it.Ended; a.ended {
-			p.ended[identity.KeyOf(it.Entity)] = true
+			ended[&c] = true
 			if snap.Time.Sub(it.Gap.Since) > linger {
 				continue
 			}
@@ -101,15 +100,11 @@ func newPicture(snap *live.Snapshot, k *kills, members map[identity.Key]*cluster
 		}
 		p.nodes = append(p.nodes, n)
 	}
-	p.count()
+	p.count(ended)
 	if len(snap.Nodes) == 0 {
 		p.node = emptyPicture(snap.Time, time.Time{}).node
 	}
 	return p
-}
-
-func keyOfRow(c *Container) identity.Key {
-	return identity.KeyOf(&metric.Entity{Level: metric.Container, Node: c.Node, ID: c.ID, Namespace: c.Namespace, Pod: c.Pod, Container: c.Name})
 }
 
 // replicas are the members of all scaled workloads, by their names.
@@ -146,20 +141,28 @@ func eventsOf(it *live.Item, m *cluster.Member, k *kills, now time.Time) events 
 	return a
 }
 
-// count fills in what nodes show of their containers.
-func (p *picture) count() {
-	most := make([]float64, len(p.nodes))
+// count fills in what nodes show of their containers that have not ended.
+func (p *picture) count(ended map[*Container]bool) {
+	type tally struct {
+		node *Node
+		most float64
+	}
+	by := make(map[string]*tally, len(p.nodes))
+	for i := range p.nodes {
+		by[p.nodes[i].Name] = &tally{node: &p.nodes[i]}
+	}
 	busiest, all := "", 0.0
 	for _, c := range p.containers {
-		n := slices.IndexFunc(p.nodes, func(n Node) bool { return n.Name == c.Node })
-		if n < 0 || p.ended[keyOfRow(c)] {
+		t := by[c.Node]
+		if t == nil || ended[c] {
 			continue
 		}
-		p.nodes[n].Containers++
-		if cpu := or(c.CPU); cpu > most[n] {
-			most[n], p.nodes[n].Busiest = cpu, c.Title
+		t.node.Containers++
+		cpu := or(c.CPU, 0)
+		if cpu > t.most {
+			t.most, t.node.Busiest = cpu, c.Title
 		}
-		if cpu := or(c.CPU); cpu > all {
+		if cpu > all {
 			all, busiest = cpu, c.Title
 		}
 	}

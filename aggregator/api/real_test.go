@@ -52,7 +52,7 @@ func TestWithRealRooms(t *testing.T) {
 				t.Fatal(err)
 			}
 			c := o.Containers[0]
-			return fmt.Sprintf("%s: node %v of %v, %s: %v, %s", o.Node.Name, or(o.Node.CPU), or(o.Node.Cores), c.Title, or(c.CPU), c.Why)
+			return fmt.Sprintf("%s: node %v of %v, %s: %v, %s", o.Node.Name, or(o.Node.CPU, 0), or(o.Node.Cores, 0), c.Title, or(c.CPU, 0), c.Why)
 		}
 		time.Sleep(400 * time.Millisecond) // between Run's ticks, which come at whole and half seconds here
 		feed(5)

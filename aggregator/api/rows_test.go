@@ -80,7 +80,7 @@ func TestSeveralMachines(t *testing.T) {
 	two.Entity.Node = "n2"
 	p := newPicture(snapshotOf(nodes, []*live.Item{one, two}), newKills(), nil)
 	n := p.node
-	if n.Name != "2 machines" || or(n.Cores) != 4 || or(n.CPU) != 1 || or(n.CPUPressure) != .2 || or(n.DiskFree) != 40 ||
+	if n.Name != "2 machines" || or(n.Cores, 0) != 4 || or(n.CPU, 0) != 1 || or(n.CPUPressure, 0) != .2 || or(n.DiskFree, 0) != 40 ||
 		n.DiskDevice != "n2 /dev/vda" || n.Busiest != "demo/web-2" || n.Containers != 2 || n.Gap == nil || n.Memory != nil {
 		t.Errorf("got %+v", n)
 	}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -42,21 +43,10 @@ func ramp(v, from, to, lo, hi float64) float64 {
 // is left to 1. The words are those of the two worst.
 func scoreOf(c *Container, a events) (score float64, why string) {
 	causes := causesOf(c, a)
-	slices.SortStableFunc(causes, func(x, y cause) int {
-		switch {
-		case x.score > y.score:
-			return -1
-		case x.score < y.score:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(causes, func(x, y cause) int { return cmp.Compare(y.score, x.score) })
 	var words []string
 	rest := 0.0
 	for i, p := range causes {
-		if p.score <= 0 {
-			break
-		}
 		if i > 0 {
 			rest += p.score
 		}
@@ -64,7 +54,7 @@ func scoreOf(c *Container, a events) (score float64, why string) {
 			words = append(words, p.words)
 		}
 	}
-	if len(words) == 0 {
+	if len(causes) == 0 {
 		return 0, ""
 	}
 	worst := causes[0].score
@@ -92,10 +82,10 @@ func causesOf(c *Container, a events) []cause {
 		m := *c.WorkingSet / *c.MemoryLimit
 		add(ramp(m, 0.8, 1, 0.35, 0.9), "memory %s of limit", percent(m))
 	}
-	add(ramp(or(c.MemoryPressure), 0.01, 0.2, 0.25, 0.9), "memory pressure %s", percent(or(c.MemoryPressure)))
-	add(ramp(or(c.Throttled), 0.02, 0.5, 0.2, 0.85), "throttled %s", percent(or(c.Throttled)))
-	add(ramp(or(c.IOPressure), 0.05, 0.6, 0.15, 0.65), "disk pressure %s", percent(or(c.IOPressure)))
-	add(ramp(or(c.CPUPressure), 0.05, 0.8, 0.15, 0.65), "CPU pressure %s", percent(or(c.CPUPressure)))
+	add(ramp(or(c.MemoryPressure, 0), 0.01, 0.2, 0.25, 0.9), "memory pressure %s", percent(or(c.MemoryPressure, 0)))
+	add(ramp(or(c.Throttled, 0), 0.02, 0.5, 0.2, 0.85), "throttled %s", percent(or(c.Throttled, 0)))
+	add(ramp(or(c.IOPressure, 0), 0.05, 0.6, 0.15, 0.65), "disk pressure %s", percent(or(c.IOPressure, 0)))
+	add(ramp(or(c.CPUPressure, 0), 0.05, 0.8, 0.15, 0.65), "CPU pressure %s", percent(or(c.CPUPressure, 0)))
 	if c.CPULimit != nil && *c.CPULimit > 0 && c.CPU != nil {
 		u := *c.CPU / *c.CPULimit
 		add(ramp(u, 0.85, 1, 0.15, 0.3), "CPU %s of limit", percent(u))

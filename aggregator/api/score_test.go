@@ -191,8 +191,8 @@ func TestRestartScores(t *testing.T) {
 			scaled = []cluster.Scaled{{Target: cluster.Target{Namespace: "demo", Name: "web"}, Members: []cluster.Member{*member}}}
 		}
 		got := newPicture(snapshotOf(nil, []*live.Item{it}), newKills(), replicas(scaled)).containers[0]
-		if got.Why != want || or(got.Restarts) != restarts {
-			t.Errorf("%s: got %q, %v restarts, want %q, %v", runtime, got.Why, or(got.Restarts), want, restarts)
+		if got.Why != want || or(got.Restarts, 0) != restarts {
+			t.Errorf("%s: got %q, %v restarts, want %q, %v", runtime, got.Why, or(got.Restarts, 0), want, restarts)
 		}
 	}
 	f("docker", nil, "restarted 1 min ago", 2)

@@ -9,7 +9,6 @@ import (
 
 	"plimsoll.dev/plimsoll/aggregator/live"
 	"plimsoll.dev/plimsoll/internal/cluster"
-	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/serve"
 	"plimsoll.dev/plimsoll/internal/store"
@@ -93,21 +92,17 @@ func (p *picture) sums(it *live.Item, k workloadKey, s *cluster.Scaled) Workload
 	if it != nil {
 		w.CPU = rate(it, metric.CPUUsage, decCores)
 		w.WorkingSet = gauge(it, metric.MemoryWorkingSet, decBytes)
-		w.Pods = p.living(it)
+		w.Pods = living(it)
 		w.Gap = gapOf(it.Gap)
 	}
 	return w
 }
 
 // living counts the pods of a workload that have not ended.
-func (p *picture) living(w *live.Item) int {
+func living(w *live.Item) int {
 	n := 0
 	for _, pod := range w.Items {
-		lives := len(pod.Items) == 0
-		for _, it := range pod.Items {
-			lives = lives || !p.ended[identity.KeyOf(it.Entity)]
-		}
-		if lives {
+		if len(pod.Items) == 0 || slices.ContainsFunc(pod.Items, func(it *live.Item) bool { return !it.Ended }) {
 			n++
 		}
 	}
