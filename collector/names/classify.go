@@ -47,10 +47,10 @@ func classify(p string) place {
 	if pl, ok := asReplica(parts); ok {
 		return pl
 	}
-	s := scan{}
+	s := scan{parts: parts}
 	last := place{}
-	for i, c := range parts {
-		last = s.next(c)
+	for i := range parts {
+		last = s.next(i)
 		if last.kind != group && last.kind != plain {
 			if i < len(parts)-1 {
 				return place{} // part of the container above
@@ -90,42 +90,32 @@ func asReplica(parts []string) (place, bool) {
 
 // scan walks down a path, remembering what it has passed.
 type scan struct {
-	depth  int
-	top    string // the first component
-	prev   string // the component above
+	parts  []string
 	podUID string
 	inKube bool
 	closed bool // nothing below here is a container
 }
 
 // next looks at one component.
-func (s *scan) next(c string) place {
-	defer func() {
-		s.depth++
-		s.prev = c
-		if s.depth == 1 {
-			s.top = c
-		}
-	}()
+func (s *scan) next(i int) place {
+	c := s.parts[i]
 	if pl, ok := s.inPod(c); ok {
 		return pl
 	}
 	if pl, ok := byName(c); ok {
-		if pl.kind == group {
-			s.closed = true
-		}
+		s.closed = pl.kind == group
 		return pl
 	}
 	if pl, ok := s.byUnit(c); ok {
 		return pl
 	}
 	if hex64(c) {
-		return s.bareID(c)
+		return s.bareID(i)
 	}
-	if s.depth == 1 && containerdSpace(s.top) {
-		return place{kind: containerd, runtime: "containerd", space: s.top, name: c}
+	if i == 1 && containerdSpace(s.parts[0]) {
+		return place{kind: containerd, runtime: "containerd", space: s.parts[0], name: c}
 	}
-	if s.grouping(c) {
+	if c == "docker" || c == "libpod_parent" || i == 0 && containerdSpace(c) { // only groups, even when nothing is in it
 		return place{}
 	}
 	return place{kind: plain, runtime: "cgroup"}
@@ -173,27 +163,20 @@ func (s *scan) byUnit(c string) (place, bool) {
 }
 
 // bareID says whose container a component of 64 hexadecimal digits is.
-func (s *scan) bareID(c string) place {
-	if s.prev == "docker" {
-		return place{kind: docker, runtime: "docker", id: c}
+func (s *scan) bareID(i int) place {
+	pl := place{kind: containerd, runtime: "containerd", id: s.parts[i]}
+	if i == 0 {
+		return pl
 	}
-	if s.prev == "libpod_parent" {
-		return place{kind: podman, runtime: "podman", id: c}
-	}
-	pl := place{kind: containerd, runtime: "containerd", id: c}
-	if s.depth == 1 {
-		pl.space = s.top
+	switch above := s.parts[i-1]; {
+	case above == "docker":
+		pl.kind, pl.runtime = docker, "docker"
+	case above == "libpod_parent":
+		pl.kind, pl.runtime = podman, "podman"
+	case i == 1:
+		pl.space = above
 	}
 	return pl
-}
-
-// grouping says that a component only groups, even when nothing is in it.
-func (s *scan) grouping(c string) bool {
-	switch c {
-	case "docker", "libpod_parent":
-		return true
-	}
-	return s.depth == 0 && containerdSpace(c)
 }
 
 // containerdSpace says that a top-level cgroup is one of containerd's usual namespaces.

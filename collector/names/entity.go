@@ -53,18 +53,8 @@ func ofPod(node, path, runtime string, p *cluster.Pod, c *cluster.Container) *me
 		WorkloadKind: p.Owner.Kind, Workload: p.Owner.Name, Pod: p.Name, Container: c.Name, Image: c.Image}
 }
 
-// workloadKind is the kind of workload of a container that belongs to no Compose project.
-func workloadKind(runtime string) string {
-	switch runtime {
-	case "docker":
-		return "Docker"
-	case "podman":
-		return "Podman"
-	case "cri-o":
-		return "CRI-O"
-	}
-	return "Containerd"
-}
+// workloadKinds are the kinds of workload of containers that belong to no Compose project, by their runtime.
+var workloadKinds = map[string]string{"docker": "Docker", "podman": "Podman", "containerd": "Containerd", "cri-o": "CRI-O"}
 
 // fromRuntime names a container of a runtime outside Kubernetes. Names are unique in one runtime of one user only, and a project may be
 // called as anybody likes: what is not of Docker's one daemon, or would be taken for something else, says whose it is.
@@ -79,7 +69,7 @@ func fromRuntime(e *metric.Entity, pl place, in info) {
 	if pl.owner != "" {
 		daemon += "@" + pl.owner
 	}
-	e.Namespace, e.WorkloadKind, e.Workload = daemon, workloadKind(pl.runtime), name
+	e.Namespace, e.WorkloadKind, e.Workload = daemon, workloadKinds[pl.runtime], name
 	if pl.space != "" {
 		e.Namespace = clip(pl.space)
 		if reserved(e.Namespace) && !containerdSpace(e.Namespace) {

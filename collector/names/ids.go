@@ -60,39 +60,20 @@ func podUID(c string) string {
 		c = strings.ReplaceAll(c[i+1:], "_", "-")
 	}
 	uid, ok := strings.CutPrefix(c, "pod")
-	if !ok || len(uid) < 32 || len(uid) > 36 {
+	if !ok || len(uid) < 32 || len(uid) > 36 || strings.Trim(uid, hexadecimal+"-") != "" {
 		return ""
-	}
-	for i := range len(uid) {
-		if uid[i] != '-' && !hexDigit(uid[i]) {
-			return ""
-		}
 	}
 	return uid
 }
 
-func hex64(s string) bool {
-	if len(s) != 64 {
-		return false
-	}
-	for i := range len(s) {
-		if !hexDigit(s[i]) {
-			return false
-		}
-	}
-	return true
-}
+const (
+	decimal     = "0123456789"
+	hexadecimal = decimal + "abcdef"
+)
 
-func hexDigit(c byte) bool { return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' }
+func hex64(s string) bool { return len(s) == 64 && strings.Trim(s, hexadecimal) == "" }
 
-func digits(s string) bool {
-	for i := range len(s) {
-		if s[i] < '0' || s[i] > '9' {
-			return false
-		}
-	}
-	return s != ""
-}
+func digits(s string) bool { return s != "" && strings.Trim(s, decimal) == "" }
 
 // maxName is the longest name that is passed on, in bytes.
 const maxName = 256

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -274,20 +275,13 @@ func (n *Names) sweepLocked() {
 
 // unlink takes an entry out of the index by id. The caller holds mu.
 func (n *Names) unlink(e *entry) {
-	if e.place.id == "" {
+	id := e.place.id
+	if id == "" {
 		return
 	}
-	list := n.byID[e.place.id]
-	kept := list[:0]
-	for _, x := range list {
-		if x != e {
-			kept = append(kept, x)
-		}
+	n.byID[id] = slices.DeleteFunc(n.byID[id], func(x *entry) bool { return x == e })
+	if len(n.byID[id]) == 0 {
+		delete(n.byID, id)
 	}
-	if len(kept) == 0 {
-		delete(n.byID, e.place.id)
-		return
-	}
-	n.byID[e.place.id] = kept
-	n.renameAll(e.place.id)
+	n.renameAll(id)
 }

@@ -56,8 +56,9 @@ func (n *Names) follow(ctx context.Context, s *socket) {
 		if time.Since(begun) > maxBackoff {
 			wait = minBackoff
 		}
-		if !sleep(ctx, wait) {
-			return
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
 		}
 		wait = min(2*wait, maxBackoff)
 	}
@@ -152,15 +153,3 @@ func (n *Names) learn(s *socket, id string, in info) {
 // forget drops a container that its runtime has removed. Its cgroup, if it still stands for a moment,
 // keeps its name; the entry goes when no one asks for it any more. The caller holds mu.
 func (n *Names) forget(id string) { delete(n.infos, id) }
-
-// sleep waits, and says whether it did to the end.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
