@@ -12,14 +12,17 @@ import (
 	"plimsoll.dev/plimsoll/internal/serve"
 )
 
-func (a *API) getOverview(w http.ResponseWriter, r *http.Request) error {
-	p := readParams(r, "limit", "q", "sort")
-	sel := p.selection()
-	if p.err != nil {
-		return p.err
+// shows makes a handler that answers with something of the newest picture.
+func (a *API) shows(answer func(p *picture, now time.Time, sel selection) any, allowed ...string) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		p := readParams(r, allowed...)
+		sel := p.selection()
+		if p.err != nil {
+			return p.err
+		}
+		now := time.Now()
+		return serve.WriteJSON(w, answer(a.picture(now), now, sel))
 	}
-	now := time.Now()
-	return serve.WriteJSON(w, a.overview(a.picture(now), now, sel))
 }
 
 func (a *API) overview(p *picture, now time.Time, sel selection) Overview {
@@ -35,33 +38,6 @@ func (a *API) overview(p *picture, now time.Time, sel selection) Overview {
 		o.Conditions = append(o.Conditions, a.opts.Conditions(now)...)
 	}
 	return o
-}
-
-func (a *API) getContainers(w http.ResponseWriter, r *http.Request) error {
-	p := readParams(r, "limit", "q", "sort")
-	sel := p.selection()
-	if p.err != nil {
-		return p.err
-	}
-	pic := a.picture(time.Now())
-	return serve.WriteJSON(w, ContainerList{Schema: "plimsoll.dev/containers/v1", Time: pic.time,
-		Total: len(pic.containers), Items: sel.of(pic.containers)})
-}
-
-func (a *API) getNodes(w http.ResponseWriter, r *http.Request) error {
-	if p := readParams(r); p.err != nil {
-		return p.err
-	}
-	pic := a.picture(time.Now())
-	return serve.WriteJSON(w, NodeList{Schema: "plimsoll.dev/nodes/v1", Time: pic.time, Items: pic.nodes})
-}
-
-func (a *API) getMissing(w http.ResponseWriter, r *http.Request) error {
-	if p := readParams(r); p.err != nil {
-		return p.err
-	}
-	pic := a.picture(time.Now())
-	return serve.WriteJSON(w, Missing{Schema: "plimsoll.dev/missing/v1", Time: pic.time, Items: missing(pic.snap)})
 }
 
 // missing lists gaps where they are: a roll-up that lacks a member, or has ended with it, is told by the member's own entry, and what is on a silent machine by

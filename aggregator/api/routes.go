@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"time"
 
 	"plimsoll.dev/plimsoll/internal/serve"
 )
@@ -21,13 +22,23 @@ func (a *API) Routes() []serve.Route {
 		return r
 	}
 	return []serve.Route{
-		get("/overview", a.getOverview),
-		get("/containers", a.getContainers),
-		get("/workloads", a.getWorkloads),
+		get("/overview", a.shows(func(p *picture, now time.Time, sel selection) any {
+			return a.overview(p, now, sel)
+		}, "limit", "q", "sort")),
+		get("/containers", a.shows(func(p *picture, _ time.Time, sel selection) any {
+			return ContainerList{Schema: "plimsoll.dev/containers/v1", Time: p.time, Total: len(p.containers), Items: sel.of(p.containers)}
+		}, "limit", "q", "sort")),
+		get("/workloads", a.shows(func(p *picture, now time.Time, _ selection) any {
+			return WorkloadList{Schema: "plimsoll.dev/workloads/v1", Time: p.time, Items: p.workloads(a.scaled(now))}
+		})),
 		get("/workloads/{namespace}/{kind}/{name...}", a.getWorkload),
-		get("/nodes", a.getNodes),
+		get("/nodes", a.shows(func(p *picture, _ time.Time, _ selection) any {
+			return NodeList{Schema: "plimsoll.dev/nodes/v1", Time: p.time, Items: p.nodes}
+		})),
 		get("/decisions", a.getDecisions),
-		get("/missing", a.getMissing),
+		get("/missing", a.shows(func(p *picture, _ time.Time, _ selection) any {
+			return Missing{Schema: "plimsoll.dev/missing/v1", Time: p.time, Items: missing(p.snap)}
+		})),
 		get("/series", a.getSeries),
 		report("/capacity", a.getCapacity),
 		report("/fit", a.getFit),

@@ -25,15 +25,6 @@ type workloadKey struct{ namespace, kind, name string }
 
 func (k workloadKey) String() string { return k.namespace + "/" + k.kind + "/" + k.name }
 
-func (a *API) getWorkloads(w http.ResponseWriter, r *http.Request) error {
-	if p := readParams(r); p.err != nil {
-		return p.err
-	}
-	now := time.Now()
-	pic := a.picture(now)
-	return serve.WriteJSON(w, WorkloadList{Schema: "plimsoll.dev/workloads/v1", Time: pic.time, Items: pic.workloads(a.scaled(now))})
-}
-
 func (a *API) getWorkload(w http.ResponseWriter, r *http.Request) error {
 	if p := readParams(r); p.err != nil {
 		return p.err
