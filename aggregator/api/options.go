@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -76,15 +77,8 @@ func New(o Options) (*API, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	if o.Interval == 0 {
-		o.Interval = time.Second
-	}
-	if o.MaxStreams == 0 {
-		o.MaxStreams = 64
-	}
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
+	o.Interval = cmp.Or(o.Interval, time.Second)
+	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
 	m, err := newMetrics(o.Registerer)
 	if err != nil {
 		return nil, err
@@ -93,7 +87,7 @@ func New(o Options) (*API, error) {
 		opts:    o,
 		log:     o.Logger.With("component", "api"),
 		metrics: m,
-		hub:     newHub(o.MaxStreams, m),
+		hub:     newHub(cmp.Or(o.MaxStreams, 64), m),
 		ooms:    newKills(),
 	}, nil
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -29,12 +30,7 @@ func readParams(r *http.Request, allowed ...string) *params {
 		return &params{err: serve.BadRequest("cannot read the query %q: %v", r.URL.RawQuery, err)}
 	}
 	p := &params{values: values}
-	names := make([]string, 0, len(values))
-	for name := range values {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
 		switch {
 		case !slices.Contains(allowed, name) && len(allowed) == 0:
 			p.fail("unknown parameter %q: this path takes none", name)

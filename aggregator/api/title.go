@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"strings"
 
 	"plimsoll.dev/plimsoll/internal/metric"
@@ -24,7 +25,7 @@ func TitleOf(e *metric.Entity) string {
 }
 
 func memberTitle(e *metric.Entity) string {
-	own := first(e.Pod, e.Container, e.Workload, e.ID)
+	own := cmp.Or(e.Pod, e.Container, e.Workload, e.ID)
 	switch e.Runtime {
 	case "self":
 		return "plimsoll"
@@ -36,7 +37,7 @@ func memberTitle(e *metric.Entity) string {
 		}
 		return own
 	case "cgroup":
-		return first(e.ID, own)
+		return cmp.Or(e.ID, own)
 	case "docker", "podman":
 		if e.WorkloadKind == "Compose" {
 			project, _, _ := strings.Cut(e.Namespace, "@")
@@ -68,13 +69,4 @@ func slashed(a, b string) string {
 		return a + b
 	}
 	return a + "/" + b
-}
-
-func first(names ...string) string {
-	for _, n := range names {
-		if n != "" {
-			return n
-		}
-	}
-	return ""
 }

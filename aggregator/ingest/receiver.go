@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -45,9 +46,7 @@ func newReceiver(o Options, most limits) (*Receiver, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
+	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
 	r := &Receiver{opts: o, most: most, table: newTable(most), history: make(chan struct{}, most.inFlight), live: make(chan struct{}, most.live),
 		work: make(chan struct{}, 4), senders: senders{log: o.Logger, by: map[string]*sender{}}}
 	m, err := newMeters(o.Registerer, r)

@@ -44,14 +44,8 @@ func filled(e, was *metric.Entity) *metric.Entity {
 	if c.Workload == "" {
 		c.WorkloadKind, c.Workload = was.WorkloadKind, was.Workload
 	}
-	for _, f := range [...]struct {
-		to   *string
-		from string
-	}{{&c.Node, was.Node}, {&c.ID, was.ID}, {&c.Runtime, was.Runtime}, {&c.Image, was.Image}} {
-		if *f.to == "" {
-			*f.to = f.from
-		}
-	}
+	c.Node, c.ID = cmp.Or(c.Node, was.Node), cmp.Or(c.ID, was.ID)
+	c.Runtime, c.Image = cmp.Or(c.Runtime, was.Runtime), cmp.Or(c.Image, was.Image)
 	switch c {
 	case *e:
 		return e

@@ -2,7 +2,6 @@ package live
 
 import (
 	"errors"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -90,5 +89,3 @@ func (m *meters) count(in *intake) {
 		}
 	}
 }
-
-func (m *meters) built(start time.Time) { m.snapshot.Observe(time.Since(start).Seconds()) }

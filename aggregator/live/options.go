@@ -1,6 +1,7 @@
 package live
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -45,15 +46,9 @@ func (o Options) Validate() error {
 
 // limitsOf returns the options, with the defaults in place, as the samples need them.
 func limitsOf(o Options) limits {
-	or := func(d, def time.Duration) time.Duration {
-		if d == 0 {
-			return def
-		}
-		return d
-	}
-	keep, forget := or(o.Keep, 75*time.Second), or(o.Forget, 2*time.Minute)
+	keep, forget := cmp.Or(o.Keep, 75*time.Second), cmp.Or(o.Forget, 2*time.Minute)
 	return limits{
-		stale: [...]int64{full: or(o.StaleFull, 35*time.Second).Milliseconds(), fast: or(o.Stale, 5*time.Second).Milliseconds()},
+		stale: [...]int64{full: cmp.Or(o.StaleFull, 35*time.Second).Milliseconds(), fast: cmp.Or(o.Stale, 5*time.Second).Milliseconds()},
 		keep:  uint32(keep.Milliseconds()), ring: min(max(int(keep/(500*time.Millisecond)), 16), 1024),
 		forget: forget.Milliseconds(), forgetNodes: max(forget, rememberNodes).Milliseconds(), series: maxSeries, entities: maxEntities,
 	}

@@ -137,13 +137,10 @@ func (p *Picture) Snapshot(now time.Time) *Snapshot {
 	if !p.fresh(now) {
 		began := time.Now()
 		p.build(now, nil)
-		p.meters.built(began)
+		p.meters.snapshot.Observe(time.Since(began).Seconds())
 	}
 	return p.snap
 }
-
-// Missing returns the items of the snapshot at now that have a gap, smallest level first.
-func (p *Picture) Missing(now time.Time) []*Item { return p.Snapshot(now).Missing() }
 
 // fresh says whether the last snapshot still does.
 func (p *Picture) fresh(now time.Time) bool {

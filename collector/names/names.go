@@ -92,11 +92,8 @@ func New(opt Options) (*Names, error) {
 	if err := opt.Validate(); err != nil {
 		return nil, err
 	}
-	n := &Names{opt: opt, log: opt.Logger, hasKids: mounts(cgroup.Mounts()).hasChildren,
+	n := &Names{opt: opt, log: cmp.Or(opt.Logger, slog.New(slog.DiscardHandler)), hasKids: mounts(cgroup.Mounts()).hasChildren,
 		limit: maxPaths, byID: map[string][]*entry{}, infos: map[string]*known{}}
-	if n.log == nil {
-		n.log = slog.New(slog.DiscardHandler)
-	}
 	for _, p := range opt.Sockets {
 		n.sockets = append(n.sockets, newSocket(p))
 	}

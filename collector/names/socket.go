@@ -1,6 +1,7 @@
 package names
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -175,18 +176,10 @@ func ownName(all []string) string {
 
 // infoOf keeps what is shown, made fit to be shown.
 func infoOf(name, image string, labels map[string]string) info {
-	first := func(keys ...string) string {
-		for _, k := range keys {
-			if v := clip(labels[k]); v != "" {
-				return v
-			}
-		}
-		return ""
-	}
 	return info{
 		name: clip(strings.TrimPrefix(name, "/")), image: clip(image),
-		project: first("com.docker.compose.project", "io.podman.compose.project"),
-		service: first("com.docker.compose.service", "io.podman.compose.service"),
+		project: cmp.Or(clip(labels["com.docker.compose.project"]), clip(labels["io.podman.compose.project"])),
+		service: cmp.Or(clip(labels["com.docker.compose.service"]), clip(labels["io.podman.compose.service"])),
 	}
 }
 

@@ -2,6 +2,7 @@ package metric
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 )
 
@@ -89,14 +90,7 @@ func (r *Row) At(l Level) string {
 }
 
 // Has says whether the row exists at the level.
-func (r *Row) Has(l Level) bool {
-	for _, x := range r.Levels {
-		if x == l {
-			return true
-		}
-	}
-	return false
-}
+func (r *Row) Has(l Level) bool { return slices.Contains(r.Levels, l) }
 
 // Set is a set of rows.
 type Set [(numRows + 63) / 64]uint64

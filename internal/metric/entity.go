@@ -1,6 +1,10 @@
 package metric
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // Level says what kind of thing a sample is about, from the smallest to the largest.
 type Level uint8
@@ -73,15 +77,5 @@ func (e *Entity) String() string {
 }
 
 func join(parts ...string) string {
-	s := ""
-	for _, p := range parts {
-		if p == "" {
-			continue
-		}
-		if s != "" {
-			s += "/"
-		}
-		s += p
-	}
-	return s
+	return strings.Join(slices.DeleteFunc(parts, func(p string) bool { return p == "" }), "/")
 }
