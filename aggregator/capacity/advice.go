@@ -219,10 +219,7 @@ func confidence(a *Advice, seen time.Duration, g grid) (level, why string) {
 }
 
 func kills(n int) string {
-	if n == 1 {
-		return "killed for memory once"
-	}
-	return fmt.Sprintf("killed for memory %d times", n)
+	return numbered(n, "killed for memory once", "killed for memory %d times")
 }
 
 // roundCPU rounds up to 10m, from one core to 50m, from ten to 500m.

@@ -41,9 +41,9 @@ func capacityOf(g grid, now *picture, then *history, kept bool) *CapacityReport 
 		}
 	}
 	for i := range nodes {
-		one := nodes[i : i+1]
-		nodes[i].CPU.blocks(one, cpuOf)
-		nodes[i].Memory.blocks(one, memoryOf)
+		for _, x := range resources {
+			x.room(&nodes[i]).blocks(nodes[i:i+1], x.room)
+		}
 	}
 	r.Scopes = append(r.Scopes, c.group(ClusterLevel, "", now.nodes, nodes, c.clusterStory(now)))
 	for _, name := range sortedKeys(byPool) {
@@ -153,18 +153,15 @@ func (c *composer) group(level, name string, members []nodeNow, nodes []Scope, p
 		gap = "no current values of " + listed("node", gaps)
 	}
 	s := c.scope(level, name, len(members), cpu, memory, past, gap)
-	for _, of := range []func(*Scope) *Room{cpuOf, memoryOf} {
-		room := of(&s)
-		room.blocks(nodes, of)
+	for _, x := range resources {
+		room := x.room(&s)
+		room.blocks(nodes, x.room)
 		for i := range nodes {
-			room.AllocatableIsCapacity = room.AllocatableIsCapacity || of(&nodes[i]).AllocatableIsCapacity
+			room.AllocatableIsCapacity = room.AllocatableIsCapacity || x.room(&nodes[i]).AllocatableIsCapacity
 		}
 	}
 	return s
 }
-
-func cpuOf(s *Scope) *Room    { return &s.CPU }
-func memoryOf(s *Scope) *Room { return &s.Memory }
 
 // blocks finds the largest free blocks among nodes.
 func (r *Room) blocks(nodes []Scope, of func(*Scope) *Room) {
@@ -207,7 +204,7 @@ func (c *composer) notes(now *picture, kept, pools bool, cluster Scope) []string
 		}
 	}
 	if len(left) > 0 {
-		add("In this window there was data of %s, which %s not here now: what ran there is in the cluster's past use.", listed("node", left), isAre(len(left)))
+		add("In this window there was data of %s, which %s not here now: what ran there is in the cluster's past use.", listed("node", left), numbered(len(left), "is", "are"))
 	}
 	out = append(out, roomNotes(&cluster, len(now.nodes))...)
 	if c.odd > 0 {
@@ -226,33 +223,12 @@ func (c *composer) notes(now *picture, kept, pools bool, cluster Scope) []string
 func roomNotes(cluster *Scope, nodes int) []string {
 	var out []string
 	if cluster.CPU.AllocatableIsCapacity || cluster.Memory.AllocatableIsCapacity {
-		out = append(out, fmt.Sprintf("Nothing says what containers may have of %s, so all of the machine's capacity is taken for allocatable; the system itself needs some of it.", machines(nodes)))
+		out = append(out, fmt.Sprintf("Nothing says what containers may have of %s, so all of the machine's capacity is taken for allocatable; the system itself needs some of it.", numbered(nodes, "the machine", "the machines")))
 	}
 	if cluster.CPU.Requests == nil && cluster.Memory.Requests == nil && nodes > 0 {
-		out = append(out, fmt.Sprintf("No container requests anything, so free by request is %s; free by use is the better look.", all(nodes)))
+		out = append(out, fmt.Sprintf("No container requests anything, so free by request is %s; free by use is the better look.", numbered(nodes, "the whole machine", "all of every machine")))
 	}
 	return out
-}
-
-func machines(n int) string {
-	if n == 1 {
-		return "the machine"
-	}
-	return "the machines"
-}
-
-func all(n int) string {
-	if n == 1 {
-		return "the whole machine"
-	}
-	return "all of every machine"
-}
-
-func isAre(n int) string {
-	if n == 1 {
-		return "is"
-	}
-	return "are"
 }
 
 // listed names at most five things.

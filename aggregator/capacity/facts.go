@@ -2,7 +2,9 @@ package capacity
 
 import (
 	"context"
+	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"plimsoll.dev/plimsoll/internal/metric"
@@ -40,9 +42,7 @@ func (p *past) points() []Point {
 func (p *past) max() *float64 {
 	var out *float64
 	for _, x := range p.at {
-		if x.Max != nil && (out == nil || *x.Max > *out) {
-			out = x.Max
-		}
+		out = greater(out, x.Max)
 	}
 	return out
 }
@@ -88,17 +88,6 @@ func (s stories) of(name string) *story {
 	return s[name]
 }
 
-// label is the label that names the members of a level.
-func label(l metric.Level) []string {
-	switch l {
-	case metric.Node:
-		return []string{"node"}
-	case metric.Namespace:
-		return []string{"namespace"}
-	}
-	return []string{}
-}
-
 // history is what the store says, by level.
 type history struct{ clusters, nodes, namespaces stories }
 
@@ -112,7 +101,10 @@ func tell(ctx context.Context, a *asker) (*history, error) {
 		for _, f := range features(a.g, l) {
 			questions = append(questions, func(ctx context.Context) error {
 				q := f.query
-				q.Level, q.By, q.Join = l, label(l), store.Max // one series each: what has two is the same thing twice
+				q.Level, q.By, q.Join = l, []string{}, store.Max // one series each: what has two is the same thing twice
+				if l != metric.Cluster {
+					q.By = append(q.By, l.String())
+				}
 				found, err := a.ask(ctx, q, f.step)
 				if err != nil {
 					return err
@@ -120,11 +112,7 @@ func tell(ctx context.Context, a *asker) (*history, error) {
 				mu.Lock()
 				defer mu.Unlock()
 				for i := range found {
-					name := ""
-					if by := q.By; len(by) > 0 {
-						name = found[i].Label(by[0])
-					}
-					if name != "" || l == metric.Cluster {
+					if name := found[i].Label(strings.Join(q.By, "")); name != "" || l == metric.Cluster { // nothing names the cluster
 						f.take(into.of(name), found[i].Samples)
 					}
 				}
@@ -153,10 +141,7 @@ func merged(parts []*story) *story {
 			seen[t] = true
 		}
 	}
-	for t := range seen {
-		out.seen = append(out.seen, t)
-	}
-	slices.Sort(out.seen)
+	out.seen = slices.Sorted(maps.Keys(seen))
 	return out
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"strings"
 	"time"
 )
 
@@ -45,24 +46,24 @@ func (p *page) write(w io.Writer, t time.Time) error {
 
 // HTML writes the report as one page that needs nothing else.
 func (r *CapacityReport) HTML(w io.Writer) error {
-	p := &page{Kind: "capacity", Title: r.title(), When: between(r.Start, r.End), Notes: r.Notes, Capacity: r.page()}
+	p := &page{Kind: "capacity", Title: r.title(), When: period(r.Start, r.End), Notes: r.Notes, Capacity: r.page()}
 	return p.write(w, r.Time)
 }
 
 // HTML writes the report as one page that needs nothing else.
 func (r *FitReport) HTML(w io.Writer) error {
-	p := &page{Kind: "fit", Title: r.title(), When: between(r.Start, r.End), Notes: r.Notes, Fit: r.page()}
+	p := &page{Kind: "fit", Title: r.title(), When: period(r.Start, r.End), Notes: r.Notes, Fit: r.page()}
 	return p.write(w, r.Time)
 }
 
 // HTML writes the report as one page that needs nothing else.
 func (r *RightsizeReport) HTML(w io.Writer) error {
-	p := &page{Kind: "right sizes", Title: r.title(), When: between(r.Start, r.End), Notes: r.Notes, Rightsize: r.page()}
+	p := &page{Kind: "right sizes", Title: r.title(), When: period(r.Start, r.End), Notes: r.Notes, Rightsize: r.page()}
 	return p.write(w, r.Time)
 }
 
-// between says what time a page is about.
-func between(start, end time.Time) string {
+// period says what time a page is about.
+func period(start, end time.Time) string {
 	return fmt.Sprintf("%s, from %s to %s", span(end.Sub(start)), start.UTC().Format("2 January 15:04"), end.UTC().Format("2 January 2006 15:04 UTC"))
 }
 
@@ -83,6 +84,14 @@ func barOf(used, mark, whole *float64) bar {
 	return b
 }
 
+// key says what a bar and its mark are.
+func (b *bar) key(fill, mark string) string {
+	if b.Tick > 0 {
+		fill += ", the mark what is " + mark
+	}
+	return "The bar is " + fill + "."
+}
+
 func percentOf(part, whole *float64) float64 {
 	if part == nil || whole == nil || *whole <= 0 || *part <= 0 {
 		return 0
@@ -97,15 +106,7 @@ func dash(v *float64, u unit) string {
 	if v == nil {
 		return "–"
 	}
-	return minusSign(u.text(*v))
-}
-
-// minusSign sets a minus as printers do.
-func minusSign(s string) string {
-	if len(s) > 0 && s[0] == '-' {
-		return "−" + s[1:]
-	}
-	return s
+	return strings.Replace(u.text(*v), "-", "−", 1) // as printers do
 }
 
 // capped returns how many of n rows are shown, and what is said of the rest.

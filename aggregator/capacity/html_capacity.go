@@ -1,6 +1,7 @@
 package capacity
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
@@ -87,11 +88,7 @@ func (r *CapacityReport) card(name string, room *Room, u unit) roomCard {
 	if room.AllocatableIsCapacity {
 		c.Of = "of " + dash(room.Allocatable, u) + " in the machine"
 	}
-	c.BarKey = "The bar is the 95th percentile of use"
-	if c.Bar.Tick > 0 {
-		c.BarKey += ", the mark what is requested"
-	}
-	c.BarKey += "."
+	c.BarKey = c.Bar.key("the 95th percentile of use", "requested")
 	block := func(b *Block) (string, string) {
 		if b == nil {
 			return "–", ""
@@ -148,22 +145,13 @@ func scopeRowOf(s, whole *Scope, hasRoom bool) scopeRow {
 
 // growth writes the clear trends of a namespace.
 func growth(s *Scope) string {
-	out := ""
-	for _, x := range []struct {
-		t *Trend
-		u unit
-	}{{&s.CPU.Trend, coresUnit}, {&s.Memory.Trend, bytesUnit}} {
-		if x.t.clear() {
-			if out != "" {
-				out += ", "
-			}
-			out += x.u.signed(*x.t.Slope)
+	var out []string
+	for _, x := range resources {
+		if t := &x.room(s).Trend; t.clear() {
+			out = append(out, x.unit.signed(*t.Slope))
 		}
 	}
-	if out == "" {
-		return "–"
-	}
-	return out
+	return cmp.Or(strings.Join(out, ", "), "–")
 }
 
 // soonest says when a scope will be full, and of what.

@@ -1,8 +1,9 @@
 package capacity
 
 import (
+	"cmp"
 	"fmt"
-	"math"
+	"strconv"
 )
 
 // fitPage is what the page of a fit report shows.
@@ -20,7 +21,7 @@ type fitRow struct {
 func (r *FitReport) title() string { return "What fits: " + r.Need.size() }
 
 func (r *FitReport) page() *fitPage {
-	p := &fitPage{Size: r.Need.size(), By: "by request", Total: whole(r.Total), Text: r.Text, Count: plural(float64(len(r.Nodes)), "node")}
+	p := &fitPage{Size: r.Need.size(), By: "by request", Total: strconv.Itoa(r.Total), Text: r.Text, Count: plural(float64(len(r.Nodes)), "node")}
 	if r.Need.By == ByUse {
 		p.By = "by use"
 	}
@@ -31,13 +32,10 @@ func (r *FitReport) page() *fitPage {
 	shown, p.More = capped(len(r.Nodes))
 	for i := range r.Nodes[:shown] {
 		f := &r.Nodes[i]
-		row := fitRow{Node: f.Node, Reason: f.Reason, BoundBy: f.BoundBy, Count: "–"}
-		if row.BoundBy == "" {
-			row.BoundBy = "–"
-		}
+		row := fitRow{Node: f.Node, Reason: f.Reason, BoundBy: cmp.Or(f.BoundBy, "–"), Count: "–"}
 		if f.Count != nil {
 			n, most := float64(*f.Count), float64(max(countOf(&r.Nodes[0]), 1))
-			row.Count, row.Bar = whole(*f.Count), bar{Fill: round1(n / most * 100)}
+			row.Count, row.Bar = strconv.Itoa(*f.Count), bar{Fill: round1(n / most * 100)}
 		}
 		left := func(v *float64, u unit) string {
 			if v == nil || f.Count == nil {
@@ -96,16 +94,12 @@ func totalCard(name string, t *ResourceTotals, u unit) roomCard {
 	}
 	c.Bar = barOf(&t.Advised, &t.Requests, some(max(t.Requests, t.Advised)))
 	c.Bar.Hot = false
-	c.BarKey = "The bar is what is advised in all"
-	if c.Bar.Tick > 0 {
-		c.BarKey += ", the mark what is requested now"
-	}
-	c.BarKey += "."
+	c.BarKey = c.Bar.key("what is advised in all", "requested now")
 	for _, x := range []struct {
 		name string
 		n    int
 	}{{"To lower", t.Lower}, {"To raise", t.Raise}, {"To set", t.Set}, {"To keep", t.Keep}} {
-		c.Facts = append(c.Facts, fact{Name: x.name, Value: whole(x.n)})
+		c.Facts = append(c.Facts, fact{Name: x.name, Value: strconv.Itoa(x.n)})
 	}
 	return c
 }
@@ -158,7 +152,7 @@ func adviceCellOf(name, what string, r *ResourceAdvice, used *float64, u unit) a
 	if r.Limit != nil {
 		c.Note += ", limit " + u.text(*r.Limit)
 	}
-	all := math.Max(or(r.Request, 0), math.Max(or(r.Advised, 0), or(used, 0)))
+	all := max(or(r.Request, 0), or(r.Advised, 0), or(used, 0))
 	c.Bar = barOf(used, r.Advised, &all)
 	c.Bar.Hot = r.Request != nil && used != nil && *used > *r.Request
 	return c

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -103,19 +104,12 @@ func rightsizeOf(g grid, now map[id]*running, then usages, scaled []cluster.Scal
 	})
 	r.Totals = totalsOf(r.Rows)
 	if left > 0 {
-		r.Notes = append(r.Notes, fmt.Sprintf("%s not run now, nor did lately, and %s left out.", subject(left), isAre(left)))
+		r.Notes = append(r.Notes, fmt.Sprintf("%s not run now, nor did lately, and %s left out.", numbered(left, "1 container of the history does", "%d containers of the history do"), numbered(left, "is", "are")))
 	}
 	if r.Totals.Rows > 0 && r.Totals.CPU.Requests == 0 && r.Totals.Memory.Requests == 0 {
 		r.Notes = append(r.Notes, "No container requests anything, so there is nothing to save; the advice is what to set.")
 	}
 	return r
-}
-
-func subject(n int) string {
-	if n == 1 {
-		return "1 container of the history does"
-	}
-	return fmt.Sprintf("%d containers of the history do", n)
 }
 
 // weight is how much a row's advice changes: in cores, 4 GiB of memory being as much as one.
@@ -169,14 +163,8 @@ func (t *ResourceTotals) add(r *ResourceAdvice, replicas int) {
 
 // dataOf says how much of the window the advice rests on.
 func dataOf(u *usage, g grid) Data {
-	ends := make([]int64, 0, len(u.seen))
-	for t := range u.seen {
-		ends = append(ends, t)
-	}
-	slices.Sort(ends)
-	of := g
-	of.cover = g.look()
-	return of.data(ends)
+	g.cover = g.look()
+	return g.data(slices.Sorted(maps.Keys(u.seen)))
 }
 
 // seenFor is how much time there is data of, at most so much as it has been there: steps count as a whole.

@@ -59,38 +59,35 @@ func number(v *float64, s Style, text func(float64) string) string {
 	return text(*v)
 }
 
-func whole(n int) string { return strconv.Itoa(n) }
-
 // counted writes a count that may not be known.
 func counted(n *int, s Style) string {
 	if n == nil {
 		return number(nil, s, nil)
 	}
-	return whole(*n)
+	return strconv.Itoa(*n)
 }
 
-// resources are the two halves of most tables.
+// resources are the two halves of most reports.
 var resources = [...]struct {
 	people, raw, of string
 	unit            unit
-}{{"CPU", "cpu", "cores", coresUnit}, {"MEM", "memory", "bytes", bytesUnit}}
+	room            func(*Scope) *Room
+	advice          func(*Advice) *ResourceAdvice
+}{
+	{"CPU", "cpu", "cores", coresUnit, func(s *Scope) *Room { return &s.CPU }, func(a *Advice) *ResourceAdvice { return &a.CPU }},
+	{"MEM", "memory", "bytes", bytesUnit, func(s *Scope) *Room { return &s.Memory }, func(a *Advice) *ResourceAdvice { return &a.Memory }},
+}
 
 // Table gives the scopes as header and rows, and the notes as lines.
 func (r *CapacityReport) Table(style Style) *table.Table {
 	columns := []column[Scope]{
 		words("SCOPE", "level", false, func(s *Scope) string { return s.Level }),
 		words("NAME", "name", false, func(s *Scope) string { return s.Name }),
-		words("NODES", "nodes", true, func(s *Scope) string { return whole(s.Nodes) }),
+		words("NODES", "nodes", true, func(s *Scope) string { return strconv.Itoa(s.Nodes) }),
 	}
-	for i, x := range resources {
-		of := func(s *Scope) *Room {
-			if i == 1 {
-				return &s.Memory
-			}
-			return &s.CPU
-		}
+	for _, x := range resources {
 		add := func(people, name string, wide bool, get func(*Room) *float64) {
-			columns = append(columns, amount(x.people+" "+people, x.raw+"_"+name+"_"+x.of, wide, x.unit, func(s *Scope) *float64 { return get(of(s)) }))
+			columns = append(columns, amount(x.people+" "+people, x.raw+"_"+name+"_"+x.of, wide, x.unit, func(s *Scope) *float64 { return get(x.room(s)) }))
 		}
 		add("CAPACITY", "capacity", true, func(r *Room) *float64 { return r.Capacity })
 		add("ALLOC", "allocatable", false, func(r *Room) *float64 { return r.Allocatable })
@@ -106,11 +103,11 @@ func (r *CapacityReport) Table(style Style) *table.Table {
 		add("BLOCK(USE)", "largest_by_use", true, func(r *Room) *float64 { return r.LargestByUse.free() })
 		add("A DAY", "trend_per_day", true, func(r *Room) *float64 { return r.Trend.Slope })
 		columns = append(columns, column[Scope]{x.people + " FULL IN", x.raw + "_full_days", false, func(s *Scope, style Style) string {
-			t := &of(s).Trend
+			t := &x.room(s).Trend
 			if style == People && t.Slope != nil && !t.clear() {
 				return "no trend"
 			}
-			if style == People && t.Slope != nil && t.Full == nil && of(s).Allocatable != nil {
+			if style == People && t.Slope != nil && t.Full == nil && x.room(s).Allocatable != nil {
 				return "-"
 			}
 			return number(t.Full, style, days)
@@ -119,7 +116,7 @@ func (r *CapacityReport) Table(style Style) *table.Table {
 			name string
 			get  func(*Trend) *float64
 		}{{"low", func(t *Trend) *float64 { return t.FullEarliest }}, {"high", func(t *Trend) *float64 { return t.FullLatest }}} {
-			columns = append(columns, column[Scope]{"", x.raw + "_full_days_" + b.name, true, func(s *Scope, style Style) string { return number(b.get(&of(s).Trend), style, days) }})
+			columns = append(columns, column[Scope]{"", x.raw + "_full_days_" + b.name, true, func(s *Scope, style Style) string { return number(b.get(&x.room(s).Trend), style, days) }})
 		}
 	}
 	columns = append(columns,
@@ -172,12 +169,7 @@ func window(start, end time.Time) string {
 func (r *FitReport) Table(style Style) *table.Table {
 	t := lay(style, []column[NodeFit]{
 		words("NODE", "node", false, func(f *NodeFit) string { return f.Node }),
-		{"FIT", "fit", false, func(f *NodeFit, s Style) string {
-			if f.Count == nil {
-				return number(nil, s, nil)
-			}
-			return whole(*f.Count)
-		}},
+		{"FIT", "fit", false, func(f *NodeFit, s Style) string { return counted(f.Count, s) }},
 		words("BOUND BY", "bound_by", false, func(f *NodeFit) string { return f.BoundBy }),
 		amount("CPU FREE", "cpu_free_cores", false, coresUnit, func(f *NodeFit) *float64 { return f.FreeCPU }),
 		amount("MEM FREE", "memory_free_bytes", false, bytesUnit, func(f *NodeFit) *float64 { return f.FreeMemory }),

@@ -2,6 +2,7 @@ package capacity
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"plimsoll.dev/plimsoll/internal/table"
@@ -14,17 +15,11 @@ func (r *RightsizeReport) Table(style Style) *table.Table {
 		words("KIND", "kind", true, func(a *Advice) string { return a.Kind }),
 		words("WORKLOAD", "workload", false, func(a *Advice) string { return a.Workload }),
 		words("CONTAINER", "container", false, func(a *Advice) string { return a.Container }),
-		words("REPLICAS", "replicas", false, func(a *Advice) string { return whole(a.Replicas) }),
+		words("REPLICAS", "replicas", false, func(a *Advice) string { return strconv.Itoa(a.Replicas) }),
 	}
 	for i, x := range resources {
-		of := func(a *Advice) *ResourceAdvice {
-			if i == 1 {
-				return &a.Memory
-			}
-			return &a.CPU
-		}
 		add := func(people, name string, wide bool, get func(*ResourceAdvice) *float64) {
-			columns = append(columns, amount(x.people+" "+people, x.raw+"_"+name+"_"+x.of, wide, x.unit, func(a *Advice) *float64 { return get(of(a)) }))
+			columns = append(columns, amount(x.people+" "+people, x.raw+"_"+name+"_"+x.of, wide, x.unit, func(a *Advice) *float64 { return get(x.advice(a)) }))
 		}
 		add("REQUEST", "request", false, func(r *ResourceAdvice) *float64 { return r.Request })
 		add("LIMIT", "limit", true, func(r *ResourceAdvice) *float64 { return r.Limit })
@@ -32,12 +27,12 @@ func (r *RightsizeReport) Table(style Style) *table.Table {
 		add("MAX", "max", i == 0, func(r *ResourceAdvice) *float64 { return r.Max })
 		add("ADVISED", "advised", false, func(r *ResourceAdvice) *float64 { return r.Advised })
 		add("ADVISED LIMIT", "advised_limit", true, func(r *ResourceAdvice) *float64 { return r.AdvisedLimit })
-		columns = append(columns, words("", x.raw+"_action", true, func(a *Advice) string { return of(a).Action }))
+		columns = append(columns, words("", x.raw+"_action", true, func(a *Advice) string { return x.advice(a).Action }))
 		add("SAVING", "saving", false, func(r *ResourceAdvice) *float64 { return r.Saving })
 	}
 	columns = append(columns,
 		words("SCALED", "scaled", true, func(a *Advice) string { return fmt.Sprint(a.Scaled) }),
-		words("OOM", "oom_kills", true, func(a *Advice) string { return whole(a.OOMKills) }),
+		words("OOM", "oom_kills", true, func(a *Advice) string { return strconv.Itoa(a.OOMKills) }),
 		column[Advice]{"RESTARTS", "restarts", true, func(a *Advice, s Style) string { return counted(a.Restarts, s) }},
 		column[Advice]{"THROTTLED", "throttled_ratio", true, func(a *Advice, s Style) string { return number(a.Throttled, s, share) }},
 		column[Advice]{"DATA", "data_ratio", true, func(a *Advice, s Style) string { return number(&a.Data.Coverage, s, share) }},
@@ -56,7 +51,7 @@ func (t *Totals) sentence() string {
 	if t.Rows == 0 {
 		return "No container runs here, nor did lately."
 	}
-	s := fmt.Sprintf("%s of %s with advice.", whole(t.Advised), plural(float64(t.Rows), "container"))
+	s := fmt.Sprintf("%s of %s with advice.", strconv.Itoa(t.Advised), plural(float64(t.Rows), "container"))
 	var parts []string
 	for _, x := range []struct {
 		r *ResourceTotals

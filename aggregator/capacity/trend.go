@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -36,12 +38,7 @@ func theilSen(x, y []float64) line {
 	slices.Sort(slopes)
 	c := 1.959964 * math.Sqrt(kendallVariance(y))
 	pairs := float64(len(slopes))
-	rank := func(r float64) float64 { // counted from 1, between two of them by proportion
-		r = min(max(r-1, 0), pairs-1)
-		lo := int(r)
-		hi := min(lo+1, len(slopes)-1)
-		return slopes[lo] + (slopes[hi]-slopes[lo])*(r-float64(lo))
-	}
+	rank := func(r float64) float64 { return between(slopes, min(max(r-1, 0), pairs-1)) } // counted from 1
 	l := line{slope: median(slopes), low: rank((pairs - c) / 2), high: rank((pairs+c)/2 + 1)}
 	rest := make([]float64, n)
 	for i := range n {
@@ -83,9 +80,11 @@ func kendallVariance(y []float64) float64 {
 // median of sorted values.
 func median(sorted []float64) float64 { return quantile(sorted, 0.5) }
 
-// quantile of sorted values, between two of them by proportion, as PromQL's (Hyndman and Fan's type 7).
-func quantile(sorted []float64, q float64) float64 {
-	r := q * float64(len(sorted)-1)
+// quantile of sorted values, as PromQL's (Hyndman and Fan's type 7).
+func quantile(sorted []float64, q float64) float64 { return between(sorted, q*float64(len(sorted)-1)) }
+
+// between is the value at an index that lies between two, by proportion.
+func between(sorted []float64, r float64) float64 {
 	lo := int(r)
 	hi := min(lo+1, len(sorted)-1)
 	return sorted[lo] + (sorted[hi]-sorted[lo])*(r-float64(lo))
@@ -139,7 +138,7 @@ func trendText(t *Trend, end time.Time, full *float64, u unit) string {
 	if lo, hi := u.signed(*t.Low), u.signed(*t.High); lo != hi {
 		between = fmt.Sprintf(" (%s to %s)", lo, hi)
 	}
-	clear := *t.Low > 0 || *t.High < 0
+	clear := t.clear()
 	var s string
 	switch {
 	case *t.Slope == 0 && !clear && *t.Low == *t.High:
@@ -188,6 +187,14 @@ func days(d float64) string {
 	return fmt.Sprintf("%.0f days", d)
 }
 
+// numbered is what is said of one, or of n.
+func numbered(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return strings.ReplaceAll(many, "%d", strconv.Itoa(n))
+}
+
 func plural(n float64, noun string) string {
 	if n == 1 {
 		return "1 " + noun
@@ -196,11 +203,8 @@ func plural(n float64, noun string) string {
 }
 
 func are(n int) string {
-	switch n {
-	case 0:
+	if n == 0 {
 		return "are none"
-	case 1:
-		return "is one"
 	}
-	return fmt.Sprintf("are %d", n)
+	return numbered(n, "is one", "are %d")
 }

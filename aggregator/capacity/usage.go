@@ -2,6 +2,7 @@ package capacity
 
 import (
 	"context"
+	"maps"
 	"math"
 	"slices"
 	"sync"
@@ -176,12 +177,7 @@ func p95(at map[int64]float64) *float64 {
 	if len(at) == 0 {
 		return nil
 	}
-	vs := make([]float64, 0, len(at))
-	for _, v := range at {
-		vs = append(vs, v)
-	}
-	slices.Sort(vs)
-	v := quantile(vs, 0.95)
+	v := quantile(slices.Sorted(maps.Values(at)), 0.95)
 	return &v
 }
 
