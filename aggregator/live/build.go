@@ -2,6 +2,7 @@ package live
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"plimsoll.dev/plimsoll/internal/cluster"
@@ -172,12 +173,7 @@ func (b *builder) ended(it *Item, n *note) bool {
 	if n.owned {
 		return it.Ended
 	}
-	for _, m := range it.Items {
-		if !m.Ended {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(it.Items, func(m *Item) bool { return !m.Ended })
 }
 
 // memberGap speaks of members whose values are missing from the sum: not of those that end or begin.

@@ -200,7 +200,7 @@ func TestGaps(t *testing.T) {
 	s = p.Snapshot(sec(13))
 	wantGap(t, s.Containers[2], "parse")
 	var got []string
-	for _, it := range s.Missing() {
+	for _, it := range missing(s) {
 		got = append(got, it.Entity.String()+": "+it.Gap.Reason)
 	}
 	want := []string{"container demo/web-2/web: gone", "container demo/web-9/web: parse", "pod demo/web-2: gone", "pod demo/web-9: member",

@@ -84,8 +84,6 @@ func (m *meters) count(in *intake) {
 	m.restarts.Add(float64(in.restarts))
 	m.steps.Add(float64(in.steps))
 	for i, n := range in.drops {
-		if n > 0 {
-			m.dropped[i].Add(float64(n))
-		}
+		m.dropped[i].Add(float64(n))
 	}
 }

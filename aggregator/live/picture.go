@@ -22,8 +22,6 @@ var errNilBatch = errors.New("live: cannot apply a batch that is nil")
 // the full reader's, taken at another moment of the same second, would only disturb the rate. When the fast
 // lane falls silent the full one takes over.
 //
-// What nobody mentions any more is dropped by Snapshot and RollUp, after Options.Forget.
-//
 // There are two locks. mu owns the tree and the samples, and nobody who goes through more than a batch keeps it while others wait. walk owns
 // what goes through everything: the plan, the snapshot and the counts of roll-ups. Whoever wants both takes walk first.
 type Picture struct {

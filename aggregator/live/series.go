@@ -22,23 +22,23 @@ type series struct {
 
 func (s *series) slots() int { return len(s.buf) / 3 }
 
-// at returns the i-th oldest sample.
-func (s *series) at(i int) (t uint32, v float64) {
+// words are those of the i-th oldest sample.
+func (s *series) words(i int) []uint32 {
 	k := int(s.head) + i
 	if c := s.slots(); k >= c {
 		k -= c
 	}
-	w := s.buf[3*k : 3*k+3]
+	return s.buf[3*k : 3*k+3]
+}
+
+// at returns the i-th oldest sample.
+func (s *series) at(i int) (t uint32, v float64) {
+	w := s.words(i)
 	return w[0], math.Float64frombits(uint64(w[1]) | uint64(w[2])<<32)
 }
 
 func (s *series) set(i int, t uint32, v float64) {
-	k := int(s.head) + i
-	if c := s.slots(); k >= c {
-		k -= c
-	}
-	bits := math.Float64bits(v)
-	w := s.buf[3*k : 3*k+3]
+	w, bits := s.words(i), math.Float64bits(v)
 	w[0], w[1], w[2] = t, uint32(bits), uint32(bits>>32)
 }
 

@@ -54,19 +54,6 @@ type Value struct {
 // Silent says whether nothing has been heard of the machine that the item is, or is on, for so long that its last values are not the present.
 func (it *Item) Silent() bool { return it.Gap != nil && it.Gap.Reason == metric.GapSilent }
 
-// Missing returns the items that have a gap, smallest level first.
-func (s *Snapshot) Missing() []*Item {
-	var out []*Item
-	for _, list := range [][]*Item{s.Containers, s.Pods, s.Workloads, s.Namespaces, s.Nodes, {s.Cluster}} {
-		for _, it := range list {
-			if it.Gap != nil {
-				out = append(out, it)
-			}
-		}
-	}
-	return out
-}
-
 // Get returns the value of a row, summed over Sub (interfaces, devices). ok is false where there is none.
 func (it *Item) Get(id metric.ID) (sum Value, ok bool) {
 	for i := range it.Values {
