@@ -1,9 +1,6 @@
 package identity
 
 import (
-	"slices"
-	"strings"
-
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -19,30 +16,34 @@ func LineOf(e *metric.Entity) Line {
 	return Line{e.Level, e.Container, e.Namespace, e.Node, e.Pod, e.Workload, e.WorkloadKind}
 }
 
-// labels are the labels of the history, by name, and the largest level that has them.
+// labels are the labels by name, and the largest level that has them in the history; onWire are those that only the live picture needs.
 var labels = [...]struct {
-	name string
-	of   func(*metric.Entity) string
-	most metric.Level
+	name   string
+	of     func(*metric.Entity) string
+	most   metric.Level
+	onWire bool
 }{
-	{"container", func(e *metric.Entity) string { return e.Container }, metric.Container},
-	{"namespace", func(e *metric.Entity) string { return e.Namespace }, metric.Namespace},
-	{"node", func(e *metric.Entity) string { return e.Node }, metric.Node},
-	{"pod", func(e *metric.Entity) string { return e.Pod }, metric.Pod},
-	{"workload", func(e *metric.Entity) string { return e.Workload }, metric.Workload},
-	{"workload_kind", func(e *metric.Entity) string { return e.WorkloadKind }, metric.Workload},
+	{"container", func(e *metric.Entity) string { return e.Container }, metric.Container, false},
+	{"id", func(e *metric.Entity) string { return e.ID }, metric.Cluster, true},
+	{"image", func(e *metric.Entity) string { return e.Image }, metric.Cluster, true},
+	{"namespace", func(e *metric.Entity) string { return e.Namespace }, metric.Namespace, false},
+	{"node", func(e *metric.Entity) string { return e.Node }, metric.Node, false},
+	{"pod", func(e *metric.Entity) string { return e.Pod }, metric.Pod, false},
+	{"runtime", func(e *metric.Entity) string { return e.Runtime }, metric.Cluster, true},
+	{"workload", func(e *metric.Entity) string { return e.Workload }, metric.Workload, false},
+	{"workload_kind", func(e *metric.Entity) string { return e.WorkloadKind }, metric.Workload, false},
 }
 
-// has says whether series of a level have the label: a workload and a namespace are on many nodes.
-func has(i int, l metric.Level) bool {
-	return l <= labels[i].most && (labels[i].name != "node" || l <= metric.Pod || l == metric.Node)
+// has says whether series of a level have the label, in the history or on the wire: a workload and a namespace are on many nodes.
+func has(i int, l metric.Level, wire bool) bool {
+	return l <= labels[i].most && (wire || !labels[i].onWire) && (labels[i].name != "node" || l <= metric.Pod || l == metric.Node)
 }
 
 // Names returns the names of the labels that series of a level can have in the history, sorted.
 func Names(l metric.Level) []string {
 	var out []string
 	for i := range labels {
-		if has(i, l) {
+		if has(i, l, false) {
 			out = append(out, labels[i].name)
 		}
 	}
@@ -51,10 +52,12 @@ func Names(l metric.Level) []string {
 
 // Labels returns the labels under which an entity's values are kept, those that are not empty, sorted by name, without the metric's
 // name: container, namespace, node, pod, workload, workload_kind, as kube-state-metrics calls them.
-func Labels(e *metric.Entity) []metric.Label {
-	out := make([]metric.Label, 0, len(labels)+3)
+func Labels(e *metric.Entity) []metric.Label { return list(e, false) }
+
+func list(e *metric.Entity, wire bool) []metric.Label {
+	out := make([]metric.Label, 0, len(labels))
 	for i := range labels {
-		if v := labels[i].of(e); v != "" && has(i, e.Level) {
+		if v := labels[i].of(e); v != "" && has(i, e.Level, wire) {
 			out = append(out, metric.Label{Name: labels[i].name, Value: v})
 		}
 	}
@@ -63,16 +66,7 @@ func Labels(e *metric.Entity) []metric.Label {
 
 // Wire returns the labels under which an entity travels between machines: those of the history, and what only the live picture needs: id
 // (the cgroup), image, runtime.
-func Wire(e *metric.Entity) []metric.Label {
-	out := Labels(e)
-	for _, l := range [...]metric.Label{{Name: "id", Value: e.ID}, {Name: "image", Value: e.Image}, {Name: "runtime", Value: e.Runtime}} {
-		if l.Value != "" {
-			out = append(out, l)
-		}
-	}
-	slices.SortFunc(out, func(a, b metric.Label) int { return strings.Compare(a.Name, b.Name) })
-	return out
-}
+func Wire(e *metric.Entity) []metric.Label { return list(e, true) }
 
 // OfWire returns the entity that labels of the wire name, at a level.
 func OfWire(l metric.Level, get func(string) string) metric.Entity {
@@ -83,7 +77,7 @@ func OfWire(l metric.Level, get func(string) string) metric.Entity {
 // Value returns the value of a label of the history, "" where the entity has none of that name.
 func Value(e *metric.Entity, name string) string {
 	for i := range labels {
-		if labels[i].name == name && has(i, e.Level) {
+		if labels[i].name == name && has(i, e.Level, false) {
 			return labels[i].of(e)
 		}
 	}
