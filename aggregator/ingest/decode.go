@@ -98,23 +98,24 @@ func decodeV2(data []byte, each func(*series) error) error {
 	if len(symbols) > 0 && symbols[0].n != 0 {
 		return fmt.Errorf("the first symbol is %.64q, it must be empty", s.text(symbols[0]))
 	}
-	return fields(data, func(num protowire.Number, typ protowire.Type, v []byte, _ uint64) error {
-		if num != 5 {
+	return s.all(5, func(v []byte) error { return s.decodeV2(v, symbols) }, each)
+}
+
+// all decodes the series of the message, which are the fields of a number, one after the other.
+func (s *series) all(field protowire.Number, decode func(v []byte) error, each func(*series) error) error {
+	return fields(s.message, func(num protowire.Number, typ protowire.Type, v []byte, _ uint64) error {
+		if num != field {
 			return nil
 		}
 		if typ != protowire.BytesType {
 			return fmt.Errorf("timeseries: %w", errWireType)
 		}
-		s.reset()
-		if err := s.decodeV2(v, symbols); err != nil {
+		*s = series{message: s.message, labels: s.labels[:0], samples: s.samples[:0]}
+		if err := decode(v); err != nil {
 			return err
 		}
-		return each(&s)
+		return each(s)
 	})
-}
-
-func (s *series) reset() {
-	*s = series{message: s.message, labels: s.labels[:0], samples: s.samples[:0]}
 }
 
 func (s *series) text(l span) []byte { return s.message[l.from : l.from+l.n] }
@@ -205,19 +206,7 @@ func (s *series) sample(typ protowire.Type, data []byte) error {
 // decodeV1 reads a prometheus.WriteRequest.
 func decodeV1(data []byte, each func(*series) error) error {
 	s := series{message: data}
-	return fields(data, func(num protowire.Number, typ protowire.Type, v []byte, _ uint64) error {
-		if num != 1 {
-			return nil
-		}
-		if typ != protowire.BytesType {
-			return fmt.Errorf("timeseries: %w", errWireType)
-		}
-		s.reset()
-		if err := s.decodeV1(v); err != nil {
-			return err
-		}
-		return each(&s)
-	})
+	return s.all(1, s.decodeV1, each)
 }
 
 func (s *series) decodeV1(data []byte) error {

@@ -88,9 +88,7 @@ func newMeters(r prometheus.Registerer, of *Receiver) (*meters, error) {
 func (m *meters) count(c *converted, lane string) {
 	m.written.WithLabelValues(lane).Add(float64(c.written))
 	for i, n := range c.tally {
-		if n > 0 {
-			m.dropped[i].Add(float64(n))
-		}
+		m.dropped[i].Add(float64(n))
 	}
 	if c.lag == c.lag {
 		m.lag.WithLabelValues(lane).Observe(max(0, c.lag))
