@@ -165,24 +165,21 @@ func (r *ResourceAdvice) settle(replicas int, u unit) {
 // sentence says the advice of a row in words.
 func sentence(a *Advice, replicas int) string {
 	var parts []string
-	for _, x := range []struct {
-		r    *ResourceAdvice
-		name string
-		u    unit
-	}{{&a.CPU, "CPU", coresUnit}, {&a.Memory, "memory", bytesUnit}} {
-		switch x.r.Action {
+	for _, x := range resources {
+		r := x.advice(a)
+		switch r.Action {
 		case "":
-			parts = append(parts, fmt.Sprintf("No advice for %s: %s.", x.name, x.r.Reason))
+			parts = append(parts, fmt.Sprintf("No advice for %s: %s.", x.word, r.Reason))
 		case Keep:
-			parts = append(parts, fmt.Sprintf("Keep %s at %s: %s.", x.name, x.u.text(*x.r.Request), x.r.Reason))
+			parts = append(parts, fmt.Sprintf("Keep %s at %s: %s.", x.word, x.unit.text(*r.Request), r.Reason))
 		case Set:
-			parts = append(parts, fmt.Sprintf("Set %s to %s: %s.", x.name, x.u.text(*x.r.Advised), x.r.Reason))
+			parts = append(parts, fmt.Sprintf("Set %s to %s: %s.", x.word, x.unit.text(*r.Advised), r.Reason))
 		default:
-			from, to := x.u.text(*x.r.Request), "to "+x.u.text(*x.r.Advised)
+			from, to := x.unit.text(*r.Request), "to "+x.unit.text(*r.Advised)
 			if to == "to "+from { // rounding hides the difference
-				to = "by " + x.u.text(math.Abs(*x.r.Advised-*x.r.Request))
+				to = "by " + x.unit.text(math.Abs(*r.Advised-*r.Request))
 			}
-			parts = append(parts, fmt.Sprintf("%s %s from %s %s: %s.", strings.ToUpper(x.r.Action[:1])+x.r.Action[1:], x.name, from, to, x.r.Reason))
+			parts = append(parts, fmt.Sprintf("%s %s from %s %s: %s.", strings.ToUpper(r.Action[:1])+r.Action[1:], x.word, from, to, r.Reason))
 		}
 	}
 	if replicas == 0 {
@@ -256,7 +253,7 @@ func up(v, step float64) float64 {
 func greatest(at map[int64]float64) *float64 {
 	var out *float64
 	for _, v := range at {
-		out = most(out, v)
+		out = greater(out, &v)
 	}
 	return out
 }

@@ -55,7 +55,7 @@ func run(s *live.Snapshot, o *RightsizeOptions, start time.Time) map[id]*running
 			id metric.ID
 		}{{&r.cpuRequest, metric.CPURequest}, {&r.cpuLimit, metric.CPULimit}, {&r.memoryRequest, metric.MemoryRequest}, {&r.memoryLimit, metric.MemoryLimit}} {
 			if v := gauge(it, x.id); v != nil && *v > 0 {
-				*x.to = most(*x.to, *v)
+				*x.to = greater(*x.to, v)
 			}
 		}
 		if v := gauge(it, metric.OOMKills); v != nil && *v > 0 && it.Start.After(start) {

@@ -115,16 +115,13 @@ func scopeRowOf(s, whole *Scope, hasRoom bool) scopeRow {
 		}
 		row.Under += "data for " + share(d.Coverage) + " of the window"
 	}
-	for _, x := range []struct {
-		name    string
-		of, all *Room
-		u       unit
-	}{{"CPU", &s.CPU, &whole.CPU, coresUnit}, {"Memory", &s.Memory, &whole.Memory, bytesUnit}} {
-		cell := useCell{Name: x.name + ", p95", Value: dash(x.of.P95, x.u)}
+	for _, x := range resources {
+		room := x.room(s)
+		cell := useCell{Name: x.title + ", p95", Value: dash(room.P95, x.unit)}
 		if hasRoom {
-			cell.Of, cell.Bar = "of "+dash(x.of.Allocatable, x.u), barOf(x.of.P95, x.of.Requests, x.of.Allocatable)
+			cell.Of, cell.Bar = "of "+dash(room.Allocatable, x.unit), barOf(room.P95, room.Requests, room.Allocatable)
 		} else {
-			cell.Bar = barOf(x.of.P95, nil, x.all.P95)
+			cell.Bar = barOf(room.P95, nil, x.room(whole).P95)
 			cell.Bar.Hot = false
 			if cell.Bar.Fill > 0 {
 				cell.Of = share(cell.Bar.Fill/100) + " of all"

@@ -70,12 +70,16 @@ func counted(n *int, s Style) string {
 // resources are the two halves of most reports.
 var resources = [...]struct {
 	people, raw, of string
+	title, word     string // at the beginning of a sentence, and within
 	unit            unit
 	room            func(*Scope) *Room
 	advice          func(*Advice) *ResourceAdvice
+	totals          func(*Totals) *ResourceTotals
 }{
-	{"CPU", "cpu", "cores", coresUnit, func(s *Scope) *Room { return &s.CPU }, func(a *Advice) *ResourceAdvice { return &a.CPU }},
-	{"MEM", "memory", "bytes", bytesUnit, func(s *Scope) *Room { return &s.Memory }, func(a *Advice) *ResourceAdvice { return &a.Memory }},
+	{"CPU", "cpu", "cores", "CPU", "CPU", coresUnit, func(s *Scope) *Room { return &s.CPU },
+		func(a *Advice) *ResourceAdvice { return &a.CPU }, func(t *Totals) *ResourceTotals { return &t.CPU }},
+	{"MEM", "memory", "bytes", "Memory", "memory", bytesUnit, func(s *Scope) *Room { return &s.Memory },
+		func(a *Advice) *ResourceAdvice { return &a.Memory }, func(t *Totals) *ResourceTotals { return &t.Memory }},
 }
 
 // Table gives the scopes as header and rows, and the notes as lines.

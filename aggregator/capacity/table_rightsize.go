@@ -53,16 +53,13 @@ func (t *Totals) sentence() string {
 	}
 	s := fmt.Sprintf("%s of %s with advice.", strconv.Itoa(t.Advised), plural(float64(t.Rows), "container"))
 	var parts []string
-	for _, x := range []struct {
-		r *ResourceTotals
-		u unit
-	}{{&t.CPU, coresUnit}, {&t.Memory, bytesUnit}} {
-		switch {
-		case x.r.Raise+x.r.Lower == 0:
-		case x.r.Saving >= 0:
-			parts = append(parts, fmt.Sprintf("%s of %s requested can be given back", x.u.full(x.r.Saving), x.u.text(x.r.Requests)))
+	for _, x := range resources {
+		switch r := x.totals(t); {
+		case r.Raise+r.Lower == 0:
+		case r.Saving >= 0:
+			parts = append(parts, fmt.Sprintf("%s of %s requested can be given back", x.unit.full(r.Saving), x.unit.text(r.Requests)))
 		default:
-			parts = append(parts, fmt.Sprintf("%s more should be requested than the %s now", x.u.full(-x.r.Saving), x.u.text(x.r.Requests)))
+			parts = append(parts, fmt.Sprintf("%s more should be requested than the %s now", x.unit.full(-r.Saving), x.unit.text(r.Requests)))
 		}
 	}
 	if len(parts) > 0 {

@@ -75,7 +75,7 @@ func learn(ctx context.Context, a *asker, narrow []store.Matcher, cpuScaled, mem
 			u.busy[x.T] = max(u.busy[x.T], x.V)
 			u.seen[x.T] = true
 		}),
-		l.question(store.Query{Row: metric.MemoryWorkingSet, Func: store.Max}, store.Max, nil, a.g.step, func(u *usage, x store.Sample) { u.peak = most(u.peak, x.V) }),
+		l.question(store.Query{Row: metric.MemoryWorkingSet, Func: store.Max}, store.Max, nil, a.g.step, func(u *usage, x store.Sample) { u.peak = greater(u.peak, &x.V) }),
 	}
 	questions = append(questions, l.rares()...)
 	if len(cpuScaled) > 0 {
@@ -117,7 +117,7 @@ func amountsOfOld(ctx context.Context, a *asker, narrow []store.Matcher, of []id
 	} {
 		questions = append(questions, l.question(store.Query{Row: row, Func: store.Max}, store.Max, named(of), a.g.step, func(u *usage, x store.Sample) {
 			p := field(u)
-			*p = most(*p, x.V)
+			*p = greater(*p, &x.V)
 		}))
 	}
 	return together(ctx, questions...)
@@ -155,13 +155,6 @@ func (l *learner) question(q store.Query, join store.Func, only []store.Matcher,
 		}
 		return nil
 	}
-}
-
-func most(p *float64, v float64) *float64 {
-	if p != nil && *p >= v {
-		return p
-	}
-	return &v
 }
 
 // oomKills is how often it was killed for memory.
