@@ -2,6 +2,7 @@ package api
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"plimsoll.dev/plimsoll/aggregator/live"
@@ -39,13 +40,8 @@ func netRate(it *live.Item, decimals int, ids ...metric.ID) *float64 {
 	total, ok := 0.0, false
 	for i := range it.Values {
 		v := &it.Values[i]
-		if v.Window <= 0 || virtual(v.Sub) {
-			continue
-		}
-		for _, id := range ids {
-			if v.ID == id {
-				total, ok = total+v.Rate, true
-			}
+		if v.Window > 0 && slices.Contains(ids, v.ID) && !virtual(v.Sub) {
+			total, ok = total+v.Rate, true
 		}
 	}
 	return num(total, ok, decimals)
@@ -61,15 +57,11 @@ var inwardPrefixes = [...]string{
 var inwardPattern = `lo|.*\..*|(?:` + strings.Join(inwardPrefixes[:], "|") + `).*`
 
 func virtual(iface string) bool {
-	if iface == "lo" || strings.Contains(iface, ".") { // eth0.7 is a VLAN on eth0
-		return true
-	}
-	for _, p := range inwardPrefixes {
-		if strings.HasPrefix(iface, p) {
-			return true
-		}
-	}
-	return false
+	return iface == "lo" || strings.Contains(iface, ".") || begins(iface, inwardPrefixes[:]...) // eth0.7 is a VLAN on eth0
+}
+
+func begins(s string, prefixes ...string) bool {
+	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(s, p) })
 }
 
 // fullest finds the real file system with the least of itself left.
@@ -107,13 +99,8 @@ func available(it *live.Item, limit *live.Value) (left float64, ok bool) {
 // realDevice tells disks from memory file systems, images mounted read-only and layers on top of another
 // file system.
 func realDevice(dev string) bool {
-	for _, p := range [...]string{"/dev/loop", "/dev/shm", "/dev/ram"} {
-		if strings.HasPrefix(dev, p) {
-			return false
-		}
-	}
-	if strings.HasPrefix(dev, "/dev/") || strings.Contains(dev, ":") {
-		return true // a block device, or a server's path
+	if strings.HasPrefix(dev, "/dev/") || strings.Contains(dev, ":") { // a block device, or a server's path
+		return !begins(dev, "/dev/loop", "/dev/shm", "/dev/ram")
 	}
 	switch kind, _, _ := strings.Cut(dev, "_"); kind {
 	case "tmpfs", "shm", "overlay", "overlayfs", "devtmpfs", "none", "udev", "squashfs", "ramfs", "cgroup", "":
