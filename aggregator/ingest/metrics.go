@@ -47,7 +47,7 @@ type meters struct {
 	written  *prometheus.CounterVec
 	dropped  [numReasons]prometheus.Counter
 	lag      *prometheus.HistogramVec
-	duration prometheus.Histogram
+	duration *prometheus.HistogramVec
 }
 
 func newMeters(r prometheus.Registerer, of *Receiver) (*meters, error) {
@@ -61,9 +61,10 @@ func newMeters(r prometheus.Registerer, of *Receiver) (*meters, error) {
 		lag: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "plimsoll_ingest_lag_seconds",
 			Help:    "Age of the newest sample of a request when it was received, by lane.",
 			Buckets: []float64{0.05, 0.1, 0.25, 0.5, 1, 2, 5, 15, 60, 300}}, []string{"lane"}),
-		duration: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "plimsoll_ingest_request_duration_seconds",
-			Help: "Time to take a request, the sinks' included.", Buckets: prometheus.ExponentialBuckets(5e-4, 4, 8)}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "plimsoll_ingest_request_duration_seconds",
+			Help: "Time to take a request, the sinks' included.", Buckets: prometheus.ExponentialBuckets(5e-4, 4, 8)}, nil),
 	}
+	m.duration.WithLabelValues() // there from the beginning
 	for i := range m.dropped {
 		m.dropped[i] = dropped.WithLabelValues(reasonNames[i])
 	}

@@ -12,12 +12,12 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/klauspost/compress/snappy"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"plimsoll.dev/plimsoll/internal/remotewrite"
 	"plimsoll.dev/plimsoll/internal/serve"
@@ -56,7 +56,7 @@ func newReceiver(o Options, most limits) (*Receiver, error) {
 	r.meters = m
 	r.buffers.New = func() any { return new(bytes.Buffer) }
 	r.plain.New = func() any { return new([]byte) }
-	r.handler = remotewrite.Handler(r.door, r.take)
+	r.handler = promhttp.InstrumentHandlerDuration(m.duration, promhttp.InstrumentHandlerCounter(m.requests, remotewrite.Handler(r.door, r.take)))
 	return r, nil
 }
 
@@ -64,26 +64,8 @@ func newReceiver(o Options, most limits) (*Receiver, error) {
 // to a body that cannot be read or holds samples that were rejected, 413 to one that is too large, 415 to another
 // content type or encoding, 429 when too much is in flight, and 503 when a sink could not take it.
 func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	began := time.Now()
-	rec := &recorder{ResponseWriter: w, code: http.StatusOK}
-	r.handler.ServeHTTP(rec, req)
-	r.meters.requests.WithLabelValues(strconv.Itoa(rec.code)).Inc()
-	r.meters.duration.Observe(time.Since(began).Seconds())
+	r.handler.ServeHTTP(w, req)
 }
-
-// recorder remembers the status code.
-type recorder struct {
-	http.ResponseWriter
-	code int
-}
-
-func (r *recorder) WriteHeader(code int) {
-	r.code = code
-	r.ResponseWriter.WriteHeader(code)
-}
-
-// Unwrap lets http.ResponseController find the connection.
-func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
 // door refuses what need not be read: too many requests, other methods, encodings and types. The library would
 // take a media type with a space before its parameter for version 1, so the header is put in order.
