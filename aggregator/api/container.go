@@ -118,12 +118,7 @@ func down(a, b *float64) int { return cmp.Compare(or(b, math.Inf(-1)), or(a, mat
 // found says whether every word is in one of the names of the row.
 func found(c *Container, words string) bool {
 	all := strings.ToLower(strings.Join([]string{c.Title, c.Namespace, c.Workload, c.Pod, c.Name, c.Runtime, c.Image, c.ID, c.Node}, "\n"))
-	for _, w := range strings.Fields(words) {
-		if !strings.Contains(all, w) {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(strings.Fields(words), func(w string) bool { return !strings.Contains(all, w) })
 }
 
 // selection is what ?q=, ?sort= and ?limit= ask for. It is comparable: streams with equal ones share frames.

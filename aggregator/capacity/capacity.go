@@ -47,7 +47,7 @@ func capacityOf(g grid, now *picture, then *history, kept bool) *CapacityReport 
 	}
 	r.Scopes = append(r.Scopes, c.group(ClusterLevel, "", now.nodes, nodes, c.clusterStory(now)))
 	for _, name := range sortedKeys(byPool) {
-		var members []nodeNow
+		var members []scopeNow
 		var scopes []Scope
 		var parts []*story
 		for _, i := range byPool[name] {
@@ -138,7 +138,7 @@ func (c *composer) room(now amounts, past *past, enough func(int64) bool, u unit
 }
 
 // group makes a scope that has nodes: what it has is the sum over the nodes that are known.
-func (c *composer) group(level, name string, members []nodeNow, nodes []Scope, past *story) Scope {
+func (c *composer) group(level, name string, members []scopeNow, nodes []Scope, past *story) Scope {
 	var cpu, memory amounts
 	var gaps []string
 	for i := range members {
@@ -199,7 +199,7 @@ func (c *composer) notes(now *picture, kept, pools bool, cluster Scope) []string
 	}
 	var left []string
 	for _, name := range sortedKeys(c.then.nodes) {
-		if !slices.ContainsFunc(now.nodes, func(n nodeNow) bool { return n.name == name }) {
+		if !slices.ContainsFunc(now.nodes, func(n scopeNow) bool { return n.name == name }) {
 			left = append(left, fmt.Sprintf("%q", name))
 		}
 	}

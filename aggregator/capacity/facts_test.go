@@ -15,7 +15,7 @@ func TestUnbelievable(t *testing.T) {
 	for t := range s.cpu.at {
 		s.cores[t] = 4
 	}
-	now := &picture{nodes: []nodeNow{{name: "n", cpu: amounts{capacity: at(4)}, memory: amounts{capacity: at(8 * gi)}}}}
+	now := &picture{nodes: []scopeNow{{name: "n", cpu: amounts{capacity: at(4)}, memory: amounts{capacity: at(8 * gi)}}}}
 	r := capacityOf(g, now, &history{clusters: stories{"": s}, nodes: stories{"n": s}, namespaces: stories{}}, true)
 	c := &r.Scopes[0]
 	if m := value(c.CPU.Max); m > 2 || m < 1 {
@@ -33,7 +33,7 @@ func TestUnbelievable(t *testing.T) {
 func TestNoRollUps(t *testing.T) {
 	g := fixtureGrid()
 	always := func(int) bool { return false }
-	now := &picture{nodes: []nodeNow{{name: "a", cpu: amounts{capacity: at(4)}}, {name: "b", cpu: amounts{capacity: at(4)}}, {name: "c", gap: "silent for 3 min"}}}
+	now := &picture{nodes: []scopeNow{{name: "a", cpu: amounts{capacity: at(4)}}, {name: "b", cpu: amounts{capacity: at(4)}}, {name: "c", gap: "silent for 3 min"}}}
 	then := &history{clusters: stories{}, nodes: stories{"a": told(g, 1, 1, 0, gi, 0, always), "b": told(g, 1, 1, 0, gi, 0, always)}, namespaces: stories{}}
 	r := capacityOf(g, now, then, true)
 	c, a := &r.Scopes[0], scope(r, NodeLevel, "a")

@@ -51,13 +51,13 @@ func told(g grid, seed uint64, cpu, cpuStep, memory, memoryStep float64, gap fun
 func fixtureCapacity() *CapacityReport {
 	g := fixtureGrid()
 	always := func(int) bool { return false }
-	node := func(name, pool string, cores, memory, cpuRequest, memoryRequest, used, usedMemory float64) nodeNow {
-		return nodeNow{name: name, pool: pool, cpu: amounts{at(cores), at(cores - 0.2), at(cpuRequest), at(cpuRequest * 2), at(used)},
+	node := func(name, pool string, cores, memory, cpuRequest, memoryRequest, used, usedMemory float64) scopeNow {
+		return scopeNow{name: name, pool: pool, cpu: amounts{at(cores), at(cores - 0.2), at(cpuRequest), at(cpuRequest * 2), at(used)},
 			memory: amounts{at(memory), at(memory - gi), at(memoryRequest), at(memoryRequest * 1.5), at(usedMemory)}}
 	}
-	now := &picture{nodes: []nodeNow{node("worker-a", "general", 8, 32*gi, 5.5, 21*gi, 3.1, 17*gi), node("worker-b", "general", 8, 32*gi, 7.1, 12*gi, 4.4, 9*gi),
+	now := &picture{nodes: []scopeNow{node("worker-a", "general", 8, 32*gi, 5.5, 21*gi, 3.1, 17*gi), node("worker-b", "general", 8, 32*gi, 7.1, 12*gi, 4.4, 9*gi),
 		node("worker-big-with-a-rather-long-name.eu-west-1.compute.internal", "memory", 16, 128*gi, 9, 110*gi, 6.2, 81*gi)},
-		namespaces: []namespaceNow{
+		namespaces: []scopeNow{
 			{name: "checkout", nodes: 3, cpu: amounts{requests: at(9), limits: at(18), used: at(6)}, memory: amounts{requests: at(60 * gi), used: at(41 * gi)}},
 			{name: "search", nodes: 2, cpu: amounts{requests: at(8.5), used: at(5)}, memory: amounts{requests: at(70 * gi), used: at(50 * gi)}},
 			{name: "kube-system", nodes: 3, cpu: amounts{requests: at(2.6), used: at(1.2)}, memory: amounts{requests: at(4 * gi), used: at(3 * gi)}},
@@ -80,8 +80,8 @@ func fixtureMachine() *CapacityReport {
 	if err != nil {
 		panic(err)
 	}
-	now := &picture{nodes: []nodeNow{{name: "laptop", cpu: amounts{capacity: at(4), used: at(0.7)}, memory: amounts{capacity: at(16 * gi), used: at(5 * gi)}}},
-		namespaces: []namespaceNow{{name: "docker", nodes: 1, cpu: amounts{used: at(0.2)}, memory: amounts{used: at(gi)}}, {name: "system", nodes: 1, cpu: amounts{used: at(0.1)}, memory: amounts{used: at(gi / 2)}}}}
+	now := &picture{nodes: []scopeNow{{name: "laptop", cpu: amounts{capacity: at(4), used: at(0.7)}, memory: amounts{capacity: at(16 * gi), used: at(5 * gi)}}},
+		namespaces: []scopeNow{{name: "docker", nodes: 1, cpu: amounts{used: at(0.2)}, memory: amounts{used: at(gi)}}, {name: "system", nodes: 1, cpu: amounts{used: at(0.1)}, memory: amounts{used: at(gi / 2)}}}}
 	s := newStory()
 	for h := range 24 {
 		t := g.start.Add(time.Duration(h+1) * time.Hour)

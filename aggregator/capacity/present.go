@@ -22,32 +22,24 @@ func (a *amounts) add(n *amounts) {
 	a.requests, a.limits, a.used = plus(a.requests, n.requests), plus(a.limits, n.limits), plus(a.used, n.used)
 }
 
-// nodeNow is a node of the live picture.
-type nodeNow struct {
+// scopeNow is a node or a namespace of the live picture.
+type scopeNow struct {
 	name, pool  string
+	nodes       int // that a namespace runs on
 	cpu, memory amounts
-	gap         string // why it has no current values of its own; its capacity is not counted then
-}
-
-// namespaceNow is a namespace of the live picture.
-type namespaceNow struct {
-	name        string
-	nodes       int
-	cpu, memory amounts
-	gap         string
+	gap         string // why it has no current values of its own; a node's capacity is not counted then
 }
 
 // picture is what a report needs of the live picture.
 type picture struct {
-	nodes      []nodeNow
-	namespaces []namespaceNow
+	nodes, namespaces []scopeNow
 }
 
 // present takes from the live picture what a capacity report needs.
 func present(s *live.Snapshot, pools map[string]string) *picture {
 	p := &picture{}
 	for _, it := range s.Nodes {
-		n := nodeNow{name: it.Entity.Node, pool: pools[it.Entity.Node]}
+		n := scopeNow{name: it.Entity.Node, pool: pools[it.Entity.Node]}
 		if n.gap = gapText(it); n.gap == "" {
 			n.cpu, n.memory = amountsOf(it)
 		}
@@ -62,12 +54,12 @@ func present(s *live.Snapshot, pools map[string]string) *picture {
 		on[e.Namespace][e.Node] = true
 	}
 	for _, it := range s.Namespaces {
-		n := namespaceNow{name: it.Entity.Namespace, nodes: len(on[it.Entity.Namespace]), gap: gapText(it)}
+		n := scopeNow{name: it.Entity.Namespace, nodes: len(on[it.Entity.Namespace]), gap: gapText(it)}
 		n.cpu, n.memory = amountsOf(it)
 		n.cpu.capacity, n.cpu.allocatable, n.memory.capacity, n.memory.allocatable = nil, nil, nil, nil
 		p.namespaces = append(p.namespaces, n)
 	}
-	slices.SortStableFunc(p.nodes, func(a, b nodeNow) int { return cmp.Compare(a.name, b.name) })
+	slices.SortStableFunc(p.nodes, func(a, b scopeNow) int { return cmp.Compare(a.name, b.name) })
 	return p
 }
 
