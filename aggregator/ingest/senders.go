@@ -48,14 +48,30 @@ func (s *senders) tell(node string, t condition.Condition) {
 type sender struct {
 	source, from string
 	heard        time.Time
-	pushed       []string            // processes that had the name before
-	rival        condition.Condition // of one that still sends
-	rivalHeard   time.Time
+	pushed       []string      // processes that had the name before
+	rival        lasting       // of one that still sends
 	off          time.Duration // the newest sample's time less ours
 	offTimes     int
 	offSince     time.Time
-	limit        condition.Condition
-	limitHeard   time.Time
+	limit        lasting
+}
+
+// lasting is a trouble that lasts as long as it is heard of.
+type lasting struct {
+	condition.Condition
+	heard time.Time
+}
+
+// hear notes a trouble, and says so once if it had not been heard of for the time of quiet.
+func (s *senders) hear(l *lasting, node, reason, message string, quiet time.Duration, now time.Time) {
+	began := now.Sub(l.heard) > quiet
+	if began {
+		l.Condition = trouble(node, reason, now)
+	}
+	l.Message, l.heard = message, now
+	if began {
+		s.tell(node, l.Condition)
+	}
 }
 
 // of returns what is known of a node's sender; the caller has mu. It is nil when there are too many.
@@ -95,15 +111,7 @@ func (s *senders) claim(node, source, from string, now time.Time) error {
 	case now.Sub(x.heard) > silentAfter:
 		*x = sender{source: source}
 	case slices.Contains(x.pushed, source):
-		began := now.Sub(x.rivalHeard) > silentAfter
-		if began {
-			x.rival = trouble(node, NameTaken, now)
-		}
-		x.rivalHeard = now
-		x.rival.Message = fmt.Sprintf("two collectors send as node %q, from %s and from %s: give each its own name with --node", node, x.from, from)
-		if began {
-			s.tell(node, x.rival)
-		}
+		s.hear(&x.rival, node, NameTaken, fmt.Sprintf("two collectors send as node %q, from %s and from %s: give each its own name with --node", node, x.from, from), silentAfter, now)
 		return fmt.Errorf("another collector, at %s, sends as node %q: give each its own name with --node", x.from, node)
 	default:
 		x.pushed = append(x.pushed, x.source)
@@ -157,15 +165,8 @@ func (s *senders) limited(node string, n int, now time.Time) {
 	if x == nil {
 		return
 	}
-	began := now.Sub(x.limitHeard) > time.Minute
-	if began {
-		x.limit = trouble(node, TooManySeries, now)
-	}
-	x.limit.Message = fmt.Sprintf("%d samples of node %q were left out: too many series are being sent; look for labels that change all the time", n, node)
-	x.limitHeard, x.heard = now, now
-	if began {
-		s.tell(node, x.limit)
-	}
+	x.heard = now
+	s.hear(&x.limit, node, TooManySeries, fmt.Sprintf("%d samples of node %q were left out: too many series are being sent; look for labels that change all the time", n, node), time.Minute, now)
 }
 
 // Conditions returns what is wrong with those who send at present, by node.
@@ -178,16 +179,15 @@ func (r *Receiver) Conditions(now time.Time) []condition.Condition {
 		if now.Sub(x.heard) > silentAfter {
 			continue
 		}
-		if now.Sub(x.rivalHeard) <= silentAfter {
-			out = append(out, x.rival)
+		if now.Sub(x.rival.heard) <= silentAfter {
+			out = append(out, x.rival.Condition)
 		}
-		if now.Sub(x.limitHeard) <= time.Minute {
-			out = append(out, x.limit)
+		if now.Sub(x.limit.heard) <= time.Minute {
+			out = append(out, x.limit.Condition)
 		}
-		if x.offTimes < clockTimes {
-			continue
+		if x.offTimes >= clockTimes {
+			out = append(out, x.clock(node))
 		}
-		out = append(out, x.clock(node))
 	}
 	slices.SortFunc(out, func(a, b condition.Condition) int {
 		return cmp.Or(strings.Compare(a.Type, b.Type), strings.Compare(a.Reason, b.Reason))

@@ -42,10 +42,8 @@ func splitID(c string) (id, runtime string) {
 	if hex64(c) {
 		return c, ""
 	}
-	if pl, ok := byName(c); ok {
-		return pl.id, pl.runtime
-	}
-	return "", ""
+	pl, _ := byName(c)
+	return pl.id, pl.runtime
 }
 
 // podUID takes the UID out of "pod<uid>" (cgroupfs) or "kubepods-burstable-pod<uid>.slice" (systemd, with

@@ -118,7 +118,7 @@ func (n *Names) replace(s *socket, all map[string]info) {
 	defer n.mu.Unlock()
 	for id, k := range n.infos {
 		if _, still := all[id]; k.from == s && !still {
-			n.forget(id)
+			delete(n.infos, id)
 		}
 	}
 	for id, in := range all {
@@ -132,7 +132,8 @@ func (n *Names) apply(s *socket, c change) {
 	defer n.mu.Unlock()
 	if c.removed {
 		if k, ok := n.infos[c.id]; ok && k.from == s {
-			n.forget(c.id)
+			// The cgroup, if it still stands for a moment, keeps its name; the entry goes when no one asks for it any more.
+			delete(n.infos, c.id)
 		}
 		return
 	}
@@ -149,7 +150,3 @@ func (n *Names) learn(s *socket, id string, in info) {
 	n.infos[id] = &known{info: in, from: s}
 	n.renameAll(id)
 }
-
-// forget drops a container that its runtime has removed. Its cgroup, if it still stands for a moment,
-// keeps its name; the entry goes when no one asks for it any more. The caller holds mu.
-func (n *Names) forget(id string) { delete(n.infos, id) }
