@@ -31,9 +31,8 @@ func (a *API) overview(p *picture, now time.Time, sel selection) Overview {
 		Since: a.opts.Since.UTC(), Interval: a.opts.Interval.Seconds(),
 		Node: p.node, Nodes: p.nodes, Scaled: a.scaled(now),
 		Containers: sel.of(p.containers), Total: len(p.containers),
-		Conditions: []condition.Condition{},
+		Conditions: append([]condition.Condition{}, silent(p.snap)...),
 	}
-	o.Conditions = append(o.Conditions, silent(p.snap)...)
 	if a.opts.Conditions != nil {
 		o.Conditions = append(o.Conditions, a.opts.Conditions(now)...)
 	}

@@ -25,18 +25,19 @@ func (p *params) window() time.Duration {
 	return d
 }
 
-// amount returns a quantity as Kubernetes writes them, in base units; ok is false where the parameter is absent.
-func (p *params) amount(name, example string) (v float64, ok bool) {
+// amount returns a quantity as Kubernetes writes them, in base units; nil where the parameter is absent.
+func (p *params) amount(name, example string) *float64 {
 	if !p.values.Has(name) {
-		return 0, false
+		return nil
 	}
 	s := p.values.Get(name)
 	q, err := resource.ParseQuantity(s)
 	if err != nil || q.Sign() <= 0 {
 		p.fail("%s %q is not an amount over 0, as Kubernetes writes them: give such as %s", name, s, example)
-		return 0, false
+		return nil
 	}
-	return q.AsApproximateFloat64(), true
+	v := q.AsApproximateFloat64()
+	return &v
 }
 
 // wantsPage says whether to answer with a page for people: format=html says so, or a browser's Accept header where format is absent.

@@ -61,13 +61,8 @@ func (a *API) getCapacity(w http.ResponseWriter, r *http.Request) error {
 func (a *API) getFit(w http.ResponseWriter, r *http.Request) error {
 	p := readParams(r, "cpu", "memory", "by", "window", "format")
 	window, page := p.window(), p.wantsPage(r)
-	need := capacity.Need{By: capacity.By(p.oneOf("by", string(capacity.ByRequest), string(capacity.ByUse)))}
-	if v, ok := p.amount("cpu", "500m"); ok {
-		need.CPU = &v
-	}
-	if v, ok := p.amount("memory", "1Gi"); ok {
-		need.Memory = &v
-	}
+	by := p.oneOf("by", string(capacity.ByRequest), string(capacity.ByUse))
+	need := capacity.Need{CPU: p.amount("cpu", "500m"), Memory: p.amount("memory", "1Gi"), By: capacity.By(by)}
 	if need.CPU == nil && need.Memory == nil {
 		p.fail("neither cpu nor memory is given: say how large a replica is, such as cpu=500m&memory=1Gi")
 	}
@@ -172,8 +167,6 @@ func answerReport(w http.ResponseWriter, v report, page bool) error {
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Length", strconv.Itoa(b.Len()))
-	if _, err := w.Write(b.Bytes()); err != nil {
-		return nil //nolint:nilerr // the client has gone; there is nobody to tell
-	}
+	_, _ = w.Write(b.Bytes()) // a client that has gone has nobody to tell
 	return nil
 }
