@@ -141,6 +141,7 @@ func (c *composer) room(now amounts, past *past, enough func(int64) bool, u unit
 func (c *composer) group(level, name string, members []scopeNow, nodes []Scope, past *story) Scope {
 	var cpu, memory amounts
 	var gaps []string
+	gap := ""
 	for i := range members {
 		cpu.add(&members[i].cpu)
 		memory.add(&members[i].memory)
@@ -148,7 +149,6 @@ func (c *composer) group(level, name string, members []scopeNow, nodes []Scope, 
 			gaps = append(gaps, members[i].name)
 		}
 	}
-	gap := ""
 	if len(gaps) > 0 {
 		gap = "no current values of " + listed("node", gaps)
 	}

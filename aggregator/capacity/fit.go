@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sort"
 )
 
 // The smallest replica that can be asked for, as in Kubernetes.
@@ -187,17 +188,9 @@ func (r *FitReport) sentence() string {
 	if r.Total == 1 {
 		s = fmt.Sprintf("One more replica of %s fits, %s", size, by)
 	}
-	if n := r.nodesWithRoom(); len(r.Nodes) > 1 {
-		s += fmt.Sprintf(", on %d of %d nodes", n, len(r.Nodes))
+	if all := len(r.Nodes); all > 1 { // those with most room come first
+		n := sort.Search(all, func(i int) bool { return countOf(&r.Nodes[i]) <= 0 })
+		s += fmt.Sprintf(", on %d of %d nodes", n, all)
 	}
 	return s + "." + unknown
-}
-
-func (r *FitReport) nodesWithRoom() (n int) {
-	for i := range r.Nodes {
-		if countOf(&r.Nodes[i]) > 0 {
-			n++
-		}
-	}
-	return n
 }

@@ -162,12 +162,12 @@ func soonest(s *Scope) (when, of string) {
 	}
 	a, b := full(&cpu), full(&memory)
 	switch {
-	case a == nil && b == nil && cpu.Slope == nil && memory.Slope == nil:
-		return "–", "no trend"
-	case a == nil && b == nil:
-		return "–", "not in sight"
-	case b == nil || a != nil && *a <= *b:
+	case a != nil && (b == nil || *a <= *b):
 		return days(*a), "of CPU"
+	case b != nil:
+		return days(*b), "of memory"
+	case cpu.Slope == nil && memory.Slope == nil:
+		return "–", "no trend"
 	}
-	return days(*b), "of memory"
+	return "–", "not in sight"
 }
