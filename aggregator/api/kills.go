@@ -1,6 +1,7 @@
 package api
 
 import (
+	"maps"
 	"time"
 
 	"plimsoll.dev/plimsoll/aggregator/live"
@@ -49,11 +50,7 @@ func (k *kills) feed(s *live.Snapshot) {
 		}
 		k.by[key] = killState{count: v.V, rose: st.rose, seen: s.Time}
 	}
-	for key, st := range k.by {
-		if s.Time.Sub(st.seen) > killMemory {
-			delete(k.by, key)
-		}
-	}
+	maps.DeleteFunc(k.by, func(_ identity.Key, st killState) bool { return s.Time.Sub(st.seen) > killMemory })
 }
 
 // age returns how long ago a container was last seen to be killed; ok is false if not lately.

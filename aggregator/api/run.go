@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -198,11 +199,7 @@ func (f *follower) look(ctx context.Context, now time.Time) []cluster.Decision {
 			out = append(out, d)
 		}
 	}
-	for key, at := range f.seen {
-		if now.Sub(at) > 2*decisionWindow {
-			delete(f.seen, key)
-		}
-	}
+	maps.DeleteFunc(f.seen, func(_ seenKey, at time.Time) bool { return now.Sub(at) > 2*decisionWindow })
 	return out
 }
 

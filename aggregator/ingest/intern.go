@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -197,11 +198,7 @@ func (t *table) sweep(now, age int64) bool {
 			t.labels -= int64(len(key))
 		}
 	}
-	for e, n := range t.entities {
-		if now-n.used > age {
-			delete(t.entities, e)
-		}
-	}
+	maps.DeleteFunc(t.entities, func(_ metric.Entity, n *named) bool { return now-n.used > age })
 	return t.space()
 }
 

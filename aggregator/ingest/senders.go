@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -76,21 +77,16 @@ func (s *senders) hear(l *lasting, node, reason, message string, quiet time.Dura
 
 // of returns what is known of a node's sender; the caller has mu. It is nil when there are too many.
 func (s *senders) of(node string, now time.Time) *sender {
-	x := s.by[node]
-	if x != nil {
+	if x := s.by[node]; x != nil {
 		return x
 	}
 	if len(s.by) >= maxSenders {
-		for name, old := range s.by {
-			if now.Sub(old.heard) > silentAfter {
-				delete(s.by, name)
-			}
-		}
+		maps.DeleteFunc(s.by, func(_ string, old *sender) bool { return now.Sub(old.heard) > silentAfter })
 		if len(s.by) >= maxSenders {
 			return nil
 		}
 	}
-	x = &sender{}
+	x := &sender{}
 	s.by[strings.Clone(node)] = x
 	return x
 }
