@@ -42,16 +42,20 @@ func (a *API) getStream(w http.ResponseWriter, r *http.Request) error {
 	}
 	defer a.hub.remove(sub)
 
-	out := streamWriter{w: w, rc: http.NewResponseController(w), metrics: a.metrics}
-	out.open()
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Accel-Buffering", "no") // a proxy must not wait for more
+	w.WriteHeader(http.StatusOK)
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	if err := out.write(fmt.Appendf(nil, "retry: %d\n\n", reconnectIn.Milliseconds()), first); err != nil {
-		a.log.Debug("stream ended", "err", err)
-		return nil
+	out := streamWriter{w: w, rc: http.NewResponseController(w), metrics: a.metrics}
+	err = out.write(fmt.Appendf(nil, "retry: %d\n\n", reconnectIn.Milliseconds()), first)
+	if err == nil {
+		err = a.pump(&out, r, sub)
 	}
-	if err := a.pump(&out, r, sub); err != nil {
+	if err != nil {
 		a.log.Debug("stream ended", "err", err)
 	}
 	return nil
@@ -106,14 +110,6 @@ type streamWriter struct {
 	w       http.ResponseWriter
 	rc      *http.ResponseController
 	metrics *metrics
-}
-
-func (s *streamWriter) open() {
-	h := s.w.Header()
-	h.Set("Content-Type", "text/event-stream")
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Accel-Buffering", "no") // a proxy must not wait for more
-	s.w.WriteHeader(http.StatusOK)
 }
 
 func (s *streamWriter) write(head []byte, frames ...frame) error {
