@@ -41,8 +41,8 @@ func (t *tally) rejected() string {
 	return strings.Join(parts, ", ")
 }
 
-// meters are the receiver's own metrics.
-type meters struct {
+// metrics are the receiver's own metrics.
+type metrics struct {
 	requests *prometheus.CounterVec
 	written  *prometheus.CounterVec
 	dropped  [numReasons]prometheus.Counter
@@ -50,10 +50,10 @@ type meters struct {
 	duration *prometheus.HistogramVec
 }
 
-func newMeters(r prometheus.Registerer, of *Receiver) (*meters, error) {
+func newMetrics(r prometheus.Registerer, of *Receiver) (*metrics, error) {
 	dropped := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "plimsoll_ingest_samples_dropped_total",
 		Help: "Received samples that were not written, by reason."}, []string{"reason"})
-	m := &meters{
+	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "plimsoll_ingest_requests_total",
 			Help: "Remote write requests, by status code."}, []string{"code"}),
 		written: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "plimsoll_ingest_samples_written_total",
@@ -86,7 +86,7 @@ func newMeters(r prometheus.Registerer, of *Receiver) (*meters, error) {
 }
 
 // count adds what one request held.
-func (m *meters) count(c *converted, lane string) {
+func (m *metrics) count(c *converted, lane string) {
 	m.written.WithLabelValues(lane).Add(float64(c.written))
 	for i, n := range c.tally {
 		m.dropped[i].Add(float64(n))

@@ -27,7 +27,7 @@ import (
 type Receiver struct {
 	opts    Options
 	most    limits
-	meters  *meters
+	metrics *metrics
 	table   *table
 	history chan struct{} // requests in flight of each lane: neither takes the other's places
 	live    chan struct{}
@@ -49,11 +49,11 @@ func newReceiver(o Options, most limits) (*Receiver, error) {
 	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
 	r := &Receiver{opts: o, most: most, table: newTable(most), history: make(chan struct{}, most.inFlight), live: make(chan struct{}, most.live),
 		work: make(chan struct{}, 4), senders: senders{log: o.Logger, by: map[string]*sender{}}}
-	m, err := newMeters(o.Registerer, r)
+	m, err := newMetrics(o.Registerer, r)
 	if err != nil {
 		return nil, err
 	}
-	r.meters = m
+	r.metrics = m
 	r.buffers.New = func() any { return new(bytes.Buffer) }
 	r.plain.New = func() any { return new([]byte) }
 	r.handler = promhttp.InstrumentHandlerDuration(m.duration, promhttp.InstrumentHandlerCounter(m.requests, remotewrite.Handler(r.door, r.take)))
@@ -178,7 +178,7 @@ func (r *Receiver) store(req *http.Request, version remotewrite.Version) (writte
 	if err := r.hand(req.Context(), &c, refused == nil, !liveOnly); err != nil {
 		return 0, interrupted(req, fmt.Errorf("cannot write: %w", err))
 	}
-	r.meters.count(&c, lane)
+	r.metrics.count(&c, lane)
 	if bad := c.tally.rejected(); bad != "" {
 		return c.written, serve.BadRequest("wrote %d samples and rejected %s", c.written, bad)
 	}
