@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"plimsoll.dev/plimsoll/aggregator/api/params"
 	"plimsoll.dev/plimsoll/aggregator/live"
 	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/metric"
@@ -80,6 +81,9 @@ func restarts(it *live.Item) *float64 {
 	return num(float64(it.Restarts), identity.Restarts(it.Entity), decCount)
 }
 
+// maxLimit is the most rows of an answer.
+const maxLimit = 10000
+
 // sortKeys are the orders that ?sort= allows, the default first.
 var sortKeys = [...]string{"score", "cpu", "memory", "throttled", "pressure", "oom", "restarts", "disk", "network", "name"}
 
@@ -128,8 +132,8 @@ type selection struct {
 	limit int
 }
 
-func (p *params) selection() selection {
-	return selection{words: p.words("q"), sort: p.oneOf("sort", sortKeys[:]...), limit: p.whole("limit", maxLimit, maxLimit)}
+func selectionOf(p *params.Params) selection {
+	return selection{words: p.Words("q"), sort: p.OneOf("sort", sortKeys[:]...), limit: p.Whole("limit", maxLimit, maxLimit)}
 }
 
 // of picks rows, which are in the order of their scores; it does not change them.

@@ -6,24 +6,25 @@ import (
 	"net/http"
 	"time"
 
+	"plimsoll.dev/plimsoll/aggregator/api/params"
 	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/serve"
 	"plimsoll.dev/plimsoll/internal/store"
 )
 
 func (a *API) getDecisions(w http.ResponseWriter, r *http.Request) error {
-	p := readParams(r, "namespace", "kind", "name", "action", "start", "end", "limit")
+	p := params.Read(r, "namespace", "kind", "name", "action", "start", "end", "limit")
 	q := store.DecisionQuery{
-		Target:  cluster.Target{Namespace: p.text("namespace"), Kind: p.text("kind"), Name: p.text("name")},
-		Actions: p.someOf("action", "Up", "Down", "Hold"),
-		Start:   p.moment("start"), End: p.moment("end"),
-		Limit: p.whole("limit", 100, 1000),
+		Target:  cluster.Target{Namespace: p.Text("namespace"), Kind: p.Text("kind"), Name: p.Text("name")},
+		Actions: p.SomeOf("action", "Up", "Down", "Hold"),
+		Start:   p.Moment("start"), End: p.Moment("end"),
+		Limit: p.Whole("limit", 100, 1000),
 	}
 	if !q.Start.IsZero() && !q.End.IsZero() && q.End.Before(q.Start) {
-		p.fail("end %q is before start %q", p.text("end"), p.text("start"))
+		p.Fail("end %q is before start %q", p.Text("end"), p.Text("start"))
 	}
-	if p.err != nil {
-		return p.err
+	if p.Err != nil {
+		return p.Err
 	}
 	items, err := a.decisions(r.Context(), q)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"plimsoll.dev/plimsoll/aggregator/api/params"
 	"plimsoll.dev/plimsoll/aggregator/live"
 	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/condition"
@@ -15,10 +16,10 @@ import (
 // shows makes a handler that answers with something of the newest picture.
 func (a *API) shows(answer func(p *picture, now time.Time, sel selection) any, allowed ...string) func(http.ResponseWriter, *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		p := readParams(r, allowed...)
-		sel := p.selection()
-		if p.err != nil {
-			return p.err
+		p := params.Read(r, allowed...)
+		sel := selectionOf(p)
+		if p.Err != nil {
+			return p.Err
 		}
 		now := time.Now()
 		return serve.WriteJSON(w, answer(a.picture(now), now, sel))

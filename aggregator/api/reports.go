@@ -12,8 +12,10 @@ import (
 	"strconv"
 	"time"
 
+	"plimsoll.dev/plimsoll/aggregator/api/params"
 	"plimsoll.dev/plimsoll/aggregator/capacity"
 	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/internal/duration"
 	"plimsoll.dev/plimsoll/internal/serve"
 )
 
@@ -40,13 +42,13 @@ type report interface{ HTML(w io.Writer) error }
 
 // getCapacity answers GET /plimsoll/v1/capacity?window=&level=&format=.
 func (a *API) getCapacity(w http.ResponseWriter, r *http.Request) error {
-	p := readParams(r, "window", "level", "format")
-	window, page := p.window(), p.wantsPage(r)
-	level := p.oneOfOr("level", "", capacity.ClusterLevel, capacity.PoolLevel, capacity.NodeLevel, capacity.NamespaceLevel)
-	if p.err != nil {
-		return p.err
+	p := params.Read(r, "window", "level", "format")
+	window, page := windowOf(p), p.WantsPage(r)
+	level := p.OneOfOr("level", "", capacity.ClusterLevel, capacity.PoolLevel, capacity.NodeLevel, capacity.NamespaceLevel)
+	if p.Err != nil {
+		return p.Err
 	}
-	c, note, err := a.capacity(r.Context(), window, p.values.Has("window"))
+	c, note, err := a.capacity(r.Context(), window, p.Values.Has("window"))
 	if err != nil {
 		return err
 	}
@@ -59,17 +61,17 @@ func (a *API) getCapacity(w http.ResponseWriter, r *http.Request) error {
 
 // getFit answers GET /plimsoll/v1/fit?cpu=&memory=&by=&window=&format=.
 func (a *API) getFit(w http.ResponseWriter, r *http.Request) error {
-	p := readParams(r, "cpu", "memory", "by", "window", "format")
-	window, page := p.window(), p.wantsPage(r)
-	by := p.oneOf("by", string(capacity.ByRequest), string(capacity.ByUse))
-	need := capacity.Need{CPU: p.amount("cpu", "500m"), Memory: p.amount("memory", "1Gi"), By: capacity.By(by)}
+	p := params.Read(r, "cpu", "memory", "by", "window", "format")
+	window, page := windowOf(p), p.WantsPage(r)
+	by := p.OneOf("by", string(capacity.ByRequest), string(capacity.ByUse))
+	need := capacity.Need{CPU: p.Amount("cpu", "500m"), Memory: p.Amount("memory", "1Gi"), By: capacity.By(by)}
 	if need.CPU == nil && need.Memory == nil {
-		p.fail("neither cpu nor memory is given: say how large a replica is, such as cpu=500m&memory=1Gi")
+		p.Fail("neither cpu nor memory is given: say how large a replica is, such as cpu=500m&memory=1Gi")
 	}
-	if p.err != nil {
-		return p.err
+	if p.Err != nil {
+		return p.Err
 	}
-	c, note, err := a.capacity(r.Context(), window, p.values.Has("window"))
+	c, note, err := a.capacity(r.Context(), window, p.Values.Has("window"))
 	if err != nil {
 		return err
 	}
@@ -83,12 +85,12 @@ func (a *API) getFit(w http.ResponseWriter, r *http.Request) error {
 
 // getRightsize answers GET /plimsoll/v1/rightsize?window=&namespace=&kind=&name=&format=.
 func (a *API) getRightsize(w http.ResponseWriter, r *http.Request) error {
-	p := readParams(r, "window", "namespace", "kind", "name", "format")
-	page := p.wantsPage(r)
-	o := capacity.RightsizeOptions{Window: p.window(),
-		Namespace: p.text("namespace"), Kind: p.text("kind"), Name: p.text("name")}
-	if p.err != nil {
-		return p.err
+	p := params.Read(r, "window", "namespace", "kind", "name", "format")
+	page := p.WantsPage(r)
+	o := capacity.RightsizeOptions{Window: windowOf(p),
+		Namespace: p.Text("namespace"), Kind: p.Text("kind"), Name: p.Text("name")}
+	if p.Err != nil {
+		return p.Err
 	}
 	if a.opts.History == nil {
 		return serve.NotFound("there is no history: this process keeps none, and advice needs at least a day of it")
@@ -169,4 +171,18 @@ func answerReport(w http.ResponseWriter, v report, page bool) error {
 	h.Set("Content-Length", strconv.Itoa(b.Len()))
 	_, _ = w.Write(b.Bytes()) // a client that has gone has nobody to tell
 	return nil
+}
+
+// windowOf returns how much of the past a report looks at.
+func windowOf(p *params.Params) time.Duration {
+	if !p.Values.Has("window") {
+		return capacity.DefaultWindow
+	}
+	s := p.Values.Get("window")
+	d, err := duration.Parse(s)
+	if d = d.Truncate(time.Millisecond); err != nil || d < capacity.MinWindow || d > capacity.MaxWindow {
+		p.Fail("window %q is not from %s to %s: give such as %s, 2w or 36h", s, duration.Format(capacity.MinWindow), duration.Format(capacity.MaxWindow), duration.Format(capacity.DefaultWindow))
+		return capacity.DefaultWindow
+	}
+	return d
 }

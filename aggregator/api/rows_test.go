@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"plimsoll.dev/plimsoll/aggregator/api/params"
 	"plimsoll.dev/plimsoll/aggregator/live"
 	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
@@ -118,11 +119,11 @@ func FuzzParams(f *testing.F) {
 		if err == nil && (v.isWorkload() && (v.workload.namespace == "" || v.workload.kind == "" || v.workload.name == "") || !v.isWorkload() && (v.sel.limit < 1 || v.sel.limit > maxLimit)) {
 			t.Errorf("%q: got %+v", query, v)
 		}
-		p := readParams(r, "start", "end", "action", "limit", "q", "sort")
-		sel := p.selection()
-		start := p.moment("start")
-		actions := p.someOf("action", "Up", "Down", "Hold")
-		if p.err == nil {
+		p := params.Read(r, "start", "end", "action", "limit", "q", "sort")
+		sel := selectionOf(p)
+		start := p.Moment("start")
+		actions := p.SomeOf("action", "Up", "Down", "Hold")
+		if p.Err == nil {
 			sel.of([]*Container{{Title: "web"}, {Title: "db"}})
 			if len(actions) > 3 || start.After(time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)) {
 				t.Errorf("%q: got %v %v", query, actions, start)

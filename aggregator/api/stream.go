@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"plimsoll.dev/plimsoll/aggregator/api/params"
 	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
@@ -86,23 +87,23 @@ func (a *API) pump(out *streamWriter, r *http.Request, sub *subscriber) error {
 
 // streamView reads what a stream is to show.
 func streamView(r *http.Request) (view, error) {
-	p := readParams(r, "view", "workload", "limit", "q", "sort")
-	v := view{sel: p.selection()}
-	name := p.oneOf("view", "overview", "workload")
-	isWorkload := name == "workload" || p.text("workload") != ""
+	p := params.Read(r, "view", "workload", "limit", "q", "sort")
+	v := view{sel: selectionOf(p)}
+	name := p.OneOf("view", "overview", "workload")
+	isWorkload := name == "workload" || p.Text("workload") != ""
 	switch {
 	case !isWorkload:
-	case p.values.Has("view") && name == "overview":
-		p.fail("workload %q does not go with view \"overview\": leave one of them out", p.text("workload"))
+	case p.Values.Has("view") && name == "overview":
+		p.Fail("workload %q does not go with view \"overview\": leave one of them out", p.Text("workload"))
 	default:
-		parts := strings.SplitN(p.text("workload"), "/", 3)
+		parts := strings.SplitN(p.Text("workload"), "/", 3)
 		if len(parts) != 3 || parts[0] == "" || parts[1] == "" || parts[2] == "" {
-			p.fail("workload %q is not of the form namespace/kind/name", p.text("workload"))
+			p.Fail("workload %q is not of the form namespace/kind/name", p.Text("workload"))
 			break
 		}
 		v = view{workload: workloadKey{parts[0], parts[1], parts[2]}}
 	}
-	return v, p.err
+	return v, p.Err
 }
 
 // streamWriter writes frames, each with its own deadline.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"plimsoll.dev/plimsoll/aggregator/api/params"
 	"plimsoll.dev/plimsoll/aggregator/live"
 	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
@@ -26,8 +27,8 @@ type workloadKey struct{ namespace, kind, name string }
 func (k workloadKey) String() string { return k.namespace + "/" + k.kind + "/" + k.name }
 
 func (a *API) getWorkload(w http.ResponseWriter, r *http.Request) error {
-	if p := readParams(r); p.err != nil {
-		return p.err
+	if p := params.Read(r); p.Err != nil {
+		return p.Err
 	}
 	k := workloadKey{r.PathValue("namespace"), r.PathValue("kind"), r.PathValue("name")}
 	now := time.Now()
