@@ -2,13 +2,17 @@ package main
 
 import (
 	"cmp"
+	"context"
+	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"plimsoll.dev/plimsoll/cmd/plimsoll/wiring"
 	"plimsoll.dev/plimsoll/internal/dial"
 	"plimsoll.dev/plimsoll/internal/store/influx"
+	"plimsoll.dev/plimsoll/internal/table"
 )
 
 // influxOptions say where InfluxDB is; without an URL there is none.
@@ -40,4 +44,123 @@ func (o *influxOptions) validate() error {
 		return usagef("--influx-late-quiet %q: want at least 1s", o.Outbox.LateQuiet)
 	}
 	return nil
+}
+
+func (a *app) influxCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "influx", Short: "Prepare an InfluxDB for Plimsoll",
+		RunE: func(*cobra.Command, []string) error { return usagef("say what to do: setup") }}
+	cmd.AddCommand(a.influxSetupCommand())
+	return cmd
+}
+
+func (a *app) influxSetupCommand() *cobra.Command {
+	var o influxOptions
+	var out output
+	var dryRun, tokens bool
+	var timeout time.Duration
+	retention := 15 * 24 * time.Hour
+	cmd := &cobra.Command{
+		Use: "setup", Short: "Create database or bucket, retention, roll-ups, mappings, tokens",
+		Long: `Create what Plimsoll needs on an InfluxDB server and check that it took: the database or bucket with the retention asked
+for, roll-ups of an hour and a day, the mapping by which InfluxQL finds a bucket (2.x), tokens that can do no more than their part
+(--tokens, 2.x). What is there already is left alone or brought to the retention asked for; running it again changes nothing.`,
+		Example: "  plimsoll influx setup --influx-url http://127.0.0.1:8086 --influx-bucket plimsoll --dry-run",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.Conn.URL == "" {
+				return usagef("give the server with --influx-url, such as http://127.0.0.1:8086")
+			}
+			if err := o.validate(); err != nil {
+				return err
+			}
+			ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
+			defer cancel()
+			conn, err := influx.NewConn(o.Conn)
+			if err != nil {
+				return wrongUsage(err)
+			}
+			defer conn.Close()
+			setup, err := influx.NewSetup(influx.SetupOptions{Conn: conn, Retention: retention, Tokens: tokens})
+			if err != nil {
+				return wrongUsage(err)
+			}
+			return a.influxSetup(ctx, setup, out, dryRun)
+		},
+	}
+	f := cmd.Flags()
+	o.flags(f)
+	f.Var(days(&retention), "retention", "how long raw data is kept; 0 for ever")
+	f.BoolVar(&dryRun, "dry-run", false, "say what would be done, and do nothing")
+	f.BoolVar(&tokens, "tokens", false, "make tokens with least rights for collectors and servers (2.x), and print them")
+	f.DurationVar(&timeout, "timeout", time.Minute, "how long to wait for the server")
+	out.flags(cmd, "table", "json", "yaml")
+	return cmd
+}
+
+// setupStep is a step as it is printed.
+type setupStep struct {
+	What    string `json:"what"`
+	State   string `json:"state"` // done, pending, failed
+	Change  string `json:"change,omitempty"`
+	Request string `json:"request,omitempty"`
+	Error   string `json:"error,omitempty"`
+}
+
+// influxSetup plans or applies and prints what became of each step; its error is that some could not be done.
+func (a *app) influxSetup(ctx context.Context, setup *influx.Setup, out output, dryRun bool) error {
+	var plan *influx.Plan
+	var result influx.Result
+	var err error
+	if dryRun {
+		plan, err = setup.Plan(ctx)
+	} else {
+		plan, result, err = setup.Apply(ctx)
+	}
+	if plan == nil {
+		return err
+	}
+	doc := struct {
+		Schema string            `json:"schema"` // plimsoll.dev/influx-setup/v1
+		Server string            `json:"server"`
+		DryRun bool              `json:"dryRun"`
+		Steps  []setupStep       `json:"steps"`
+		Notes  []string          `json:"notes,omitempty"`
+		Tokens map[string]string `json:"tokens,omitempty"`
+	}{Schema: "plimsoll.dev/influx-setup/v1", Server: plan.Version.String(), Notes: plan.Notes, DryRun: dryRun, Steps: []setupStep{}, Tokens: map[string]string{}}
+	for _, s := range plan.Steps {
+		step := setupStep{What: s.What, State: "pending", Change: s.Change, Request: s.Request}
+		switch {
+		case s.Err != nil:
+			step.State, step.Error = "failed", s.Err.Error()
+		case s.Done:
+			step.State, step.Request = "done", ""
+		}
+		doc.Steps = append(doc.Steps, step)
+	}
+	for _, t := range result.Tokens {
+		doc.Tokens[t.Role] = t.Value
+	}
+	printed := out.print(a.out, doc, func() *table.Table {
+		t := table.New("STATE", "WHAT", "NOTE")
+		t.Say(append([]string{doc.Server}, doc.Notes...)...)
+		for _, s := range doc.Steps {
+			t.Add(s.State, s.What, cmp.Or(strings.TrimPrefix(s.Error, "cannot make "+s.What+": "), s.Change))
+			if dryRun && s.Request != "" {
+				t.Add("", "  "+shorten(s.Request, 120), "")
+			}
+		}
+		for role, value := range doc.Tokens {
+			t.Add("token", role, value)
+		}
+		return t
+	})
+	return cmp.Or(printed, err)
+}
+
+// shorten cuts a text for a table; -o json has the whole.
+func shorten(s string, most int) string {
+	if r := []rune(s); len(r) > most {
+		return string(r[:most]) + "..."
+	}
+	return s
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	services "plimsoll.dev/plimsoll/autoscaler/process"
+	"plimsoll.dev/plimsoll/cmd/plimsoll/terminal"
 )
 
 // TestMain lets the test binary be Plimsoll itself, and the guard that Plimsoll starts.
@@ -195,4 +196,29 @@ func TestDecideEndsWhenInterrupted(t *testing.T) {
 		t.Fatal("still waits for input after the signal")
 	}
 	_ = in.Close() // lets go of the read
+}
+
+func TestHelpFitsANarrowTerminal(t *testing.T) {
+	var out bytes.Buffer
+	a := &app{streams: streams{in: strings.NewReader(""), out: &out, err: io.Discard}, env: os.LookupEnv}
+	root := a.root()
+	for _, cmd := range append(root.Commands(), root) {
+		if cmd.Hidden || cmd.Name() == "completion" {
+			continue
+		}
+		out.Reset()
+		terminal.WrapHelp(cmd, 80)
+		if err := cmd.Help(); err != nil {
+			t.Fatal(err)
+		}
+		text, examples := out.String(), cmd.Example
+		for line := range strings.Lines(text) {
+			if line = strings.TrimRight(line, "\n"); len([]rune(line)) > 80 && !strings.Contains(examples, line) && !strings.HasPrefix(line, "  plimsoll ") {
+				t.Errorf("%s --help has a line of %d columns: %q", cmd.Name(), len([]rune(line)), line)
+			}
+		}
+		if len(strings.Fields(text)) < 20 {
+			t.Errorf("%s --help says only %q", cmd.Name(), text)
+		}
+	}
 }

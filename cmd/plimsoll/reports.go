@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"plimsoll.dev/plimsoll/aggregator/capacity"
+	"plimsoll.dev/plimsoll/cmd/plimsoll/terminal"
 	"plimsoll.dev/plimsoll/internal/duration"
 	"plimsoll.dev/plimsoll/internal/table"
 )
@@ -56,7 +57,7 @@ func (o *reportOptions) report(ctx context.Context, a *app, path string, q url.V
 		q.Set("format", "html")
 	}
 	var b bytes.Buffer
-	err := progress(a.err, fmt.Sprintf("Reading %s of history", duration.Format(o.window)), func() error {
+	err := terminal.Progress(a.err, fmt.Sprintf("Reading %s of history", duration.Format(o.window)), func() error {
 		if o.out.format != "html" {
 			return o.Get(ctx, path+"?"+q.Encode(), r)
 		}

@@ -6,11 +6,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"plimsoll.dev/plimsoll/cmd/plimsoll/terminal"
 	"plimsoll.dev/plimsoll/cmd/plimsoll/wiring"
 )
 
@@ -95,7 +96,7 @@ Start with 'plimsoll run --demo' and open the address that it prints.`,
 	complete(root, "log-format", "text", "json", "auto")
 	root.AddCommand(a.runCommand(), a.collectorCommand(), a.serverCommand(), a.influxCommand(), a.dashboardsCommand(), a.topCommand(), a.explainCommand(), a.capacityCommand(), a.fitCommand(), a.rightsizeCommand(), a.decideCommand(), a.doctorCommand(), a.versionCommand(), a.demoCommand())
 	tame(root)
-	narrow(root, a.out)
+	terminal.Narrow(root, a.out)
 	for _, c := range root.Commands() {
 		if c.Args == nil {
 			c.Args = noArgs
@@ -127,7 +128,7 @@ func (a *app) logger() (*slog.Logger, error) {
 	}
 	o := &slog.HandlerOptions{Level: level}
 	switch format := a.logFormat; {
-	case format == "text", format == "auto" && terminal(a.err):
+	case format == "text", format == "auto" && terminal.Is(a.err):
 		return slog.New(slog.NewTextHandler(a.err, o)), nil
 	case format == "json", format == "auto":
 		return slog.New(slog.NewJSONHandler(a.err, o)), nil
@@ -135,17 +136,38 @@ func (a *app) logger() (*slog.Logger, error) {
 	return nil, usagef("--log-format %q: want text, json or auto", a.logFormat)
 }
 
-// terminal says whether a person reads the writer.
-func terminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	st, err := f.Stat()
-	return err == nil && st.Mode()&os.ModeCharDevice != 0
-}
-
 // envName is the variable that stands for a flag: --web.config.file is PLIMSOLL_WEB_CONFIG_FILE.
 func envName(flag string) string {
 	return "PLIMSOLL_" + strings.ToUpper(strings.NewReplacer("-", "_", ".", "_").Replace(flag))
+}
+
+// tame makes cobra's own commands, help and completion, refuse a word that they do not know, as all others do: they print
+// the help of what they know and call that success.
+func tame(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd("completion")
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "help":
+			c.Args = func(_ *cobra.Command, args []string) error {
+				if found, _, err := root.Find(args); err != nil || found == root && len(args) > 0 {
+					return usagef("there is no help on %q: see 'plimsoll help'", args[0])
+				}
+				return nil
+			}
+		case "completion":
+			c.Args = func(_ *cobra.Command, args []string) error {
+				if len(args) == 0 {
+					return usagef("say for which shell: bash, zsh, fish or powershell")
+				}
+				return usagef("cannot complete in %q: want bash, zsh, fish or powershell", args[0])
+			}
+			c.RunE = func(*cobra.Command, []string) error { return nil } // Args has refused by now
+		}
+	}
+}
+
+// complete lets the shell complete the values of a flag. The names are fixed, so registering them cannot fail.
+func complete(cmd *cobra.Command, flag string, values ...string) {
+	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(slices.Clone(values), cobra.ShellCompDirectiveNoFileComp))
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"plimsoll.dev/plimsoll/cmd/plimsoll/terminal"
 	"plimsoll.dev/plimsoll/cmd/plimsoll/wiring"
 )
 
@@ -68,7 +69,7 @@ func (a *app) serve(ctx context.Context, role wiring.Role, o doorOptions, node, 
 			url = "address " + at.String() + " (scheme as in the web configuration)"
 		}
 		log.Info("Plimsoll is running", "version", thisBuild().Version, "node", node, "page", url, "data", data)
-		if terminal(a.err) {
+		if terminal.Is(a.err) {
 			fmt.Fprintf(a.err, "\n  Open %s\n\n", url)
 		}
 	}})

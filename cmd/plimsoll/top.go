@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"plimsoll.dev/plimsoll/aggregator/top"
+	"plimsoll.dev/plimsoll/cmd/plimsoll/terminal"
 	"plimsoll.dev/plimsoll/cmd/plimsoll/wiring"
 	"plimsoll.dev/plimsoll/internal/table"
 )
@@ -55,7 +56,7 @@ func (a *app) topOf(kind top.Kind) *cobra.Command {
 				from = l
 			}
 			for {
-				if o.watch && terminal(a.out) {
+				if o.watch && terminal.Is(a.out) {
 					if _, err := a.out.Write([]byte("\x1b[H\x1b[2J")); err != nil {
 						return err
 					}

@@ -1,4 +1,5 @@
-package main
+// Package terminal is how the commands speak to a person at a terminal: help that fits, and what is being waited for.
+package terminal
 
 import (
 	"fmt"
@@ -11,12 +12,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// narrow makes help fit the terminal that it is read on; elsewhere it stays as it was written.
-func narrow(root *cobra.Command, out io.Writer) {
+// Narrow makes help fit the terminal that it is read on; elsewhere it stays as it was written.
+func Narrow(root *cobra.Command, out io.Writer) {
 	help := root.HelpFunc()
 	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
 		if width := columns(out); width > 0 {
-			wrapHelp(cmd, width)
+			WrapHelp(cmd, width)
 		}
 		help(cmd, args)
 	})
@@ -35,8 +36,8 @@ func columns(w io.Writer) int {
 	return int(size.Col)
 }
 
-// wrapHelp wraps a command's description and flags to so many columns.
-func wrapHelp(cmd *cobra.Command, width int) {
+// WrapHelp wraps a command's description and flags to so many columns.
+func WrapHelp(cmd *cobra.Command, width int) {
 	width = max(width, 40)
 	var long []string
 	for paragraph := range strings.SplitSeq(cmd.Long, "\n\n") {
@@ -60,4 +61,14 @@ func wrap(text string, width int) string {
 		out += word
 	}
 	return out
+}
+
+// Is says whether a person reads the writer.
+func Is(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	st, err := f.Stat()
+	return err == nil && st.Mode()&os.ModeCharDevice != 0
 }

@@ -1,4 +1,4 @@
-package main
+package terminal
 
 import (
 	"fmt"
@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// progress runs work. On a terminal it says meanwhile what is being waited for.
-func progress(w io.Writer, what string, work func() error) error {
-	if !terminal(w) {
+// Progress runs work. On a terminal it says meanwhile what is being waited for.
+func Progress(w io.Writer, what string, work func() error) error {
+	if !Is(w) {
 		return work()
 	}
 	result := make(chan error, 1)
