@@ -65,7 +65,7 @@ func TestHung(t *testing.T) {
 	if err := build(t.Context(), bin, "."); err != nil {
 		t.Fatal(err)
 	}
-	o := Options{Run: "^TestHangs$", patience: 5 * time.Second}.withDefaults()
+	o := Options{Run: "^TestHangs$", patience: 15 * time.Second}.withDefaults() // over what it takes to boot on a busy host
 	if err := pack(initrd, bin, "mark", x, o); err != nil {
 		t.Fatal(err)
 	}
