@@ -200,3 +200,21 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// The policy that the page shows to be copied is one, of a service that the same file has.
+func TestExampleOfThePage(t *testing.T) {
+	page, err := os.ReadFile("../../dashboards/web/src/scaled.tsx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(page), "policyExample = `")
+	example, _, ok := strings.Cut(rest, "`")
+	if !ok {
+		t.Fatal("the page has no example")
+	}
+	const shop = "apiVersion: plimsoll.dev/v1alpha1\nkind: ProcessService\nmetadata: {name: web, namespace: shop}\nspec:\n  command: [sleep, \"1\"]\n---\n"
+	f, err := Parse("page", []byte(shop+example))
+	if err != nil || len(f.Policies) != 1 {
+		t.Errorf("got %+v, %v", f, err)
+	}
+}

@@ -56,7 +56,7 @@ function ScaledRow({ s, address, now }: { s: Row; address: Address; now: number 
           {workloadTitle(s)}
         </a>
         <small>
-          {s.kind.toLowerCase()}
+          {s.kind.replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase()}
           {m && ` · ${m.name} line at ${share(m.target)}`}
           {mode}
         </small>
@@ -93,7 +93,7 @@ apiVersion: plimsoll.dev/v1alpha1
 kind: ScalePolicy
 metadata: {name: web, namespace: shop}
 spec:
-  scaleTargetRef: {kind: Service, name: web}
+  scaleTargetRef: {kind: ProcessService, name: web}
   minReplicas: 2
   maxReplicas: 10
   metrics:
