@@ -35,6 +35,7 @@ type intake struct {
 	*limits
 	lane    lane
 	at      int64 // the batch's time
+	rolled  int64 // when the roll-ups were last given out
 	horizon int64 // the latest time that a sample may have
 	past    int64 // what is not later says nothing of what there is: a queue brings it late
 	present int64 // what is not later makes no row an entity's own

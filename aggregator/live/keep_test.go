@@ -81,3 +81,32 @@ func TestLateSamplesAreNoNews(t *testing.T) {
 		t.Errorf("the machine's requests: got %v (%v), want its container's 0.5", got, ok)
 	}
 }
+
+// A machine that comes back after roll-ups were given out without it brings no leap: what it used unheard is in no one interval.
+func TestSumsDoNotLeapWhenAMachineComesBack(t *testing.T) {
+	p := newPicture(t, Options{})
+	sum := func(at float64) (v float64) {
+		t.Helper()
+		for _, g := range p.RollUp(sec(at)).Groups {
+			for _, pt := range g.Points {
+				if g.Entity.Level == metric.Namespace && pt.ID == metric.CPUUsage {
+					v = pt.V
+				}
+			}
+		}
+		return v
+	}
+	for s := 0.0; s <= 20; s++ { // half a core
+		apply(t, p, tick(sec(s), cpu(web(1), sec(s), s/2, 10)))
+	}
+	before := sum(20)
+	for s := 30.0; s <= 100; s += 10 {
+		sum(s) // nothing is heard
+	}
+	for s := 100.0; s <= 110; s++ {
+		apply(t, p, tick(sec(s), cpu(web(1), sec(s), s/2, 10)))
+	}
+	if got := sum(110) - before; got < 4.9 || got > 5.1 {
+		t.Errorf("the namespace's counter grew by %v in the first interval, want the 5 of ten seconds", got)
+	}
+}

@@ -3,6 +3,7 @@ package live
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"plimsoll.dev/plimsoll/internal/identity"
@@ -38,7 +39,8 @@ type Picture struct {
 	snap   *Snapshot
 	snapOf uint64 // the tree's changes that snap shows
 	forgot int64  // when forget last ran
-	rolled int64  // when RollUp last ran
+
+	rolled atomic.Int64 // when RollUp last ran, Unix milliseconds
 }
 
 // levelRows are the rows that exist at each level.
@@ -69,6 +71,7 @@ func (p *Picture) Apply(b *metric.Batch) error {
 		return errNilBatch
 	}
 	in := newIntake(b, &p.limits)
+	in.rolled = p.rolled.Load()
 	p.mu.Lock()
 	before := p.tree.changes
 	node := p.tree.byKey[identity.NodeKey(b.Node)] // it exists from its first batch on

@@ -50,11 +50,11 @@ func (p *Picture) RollUp(now time.Time) *metric.Batch {
 		}
 	}
 	for i := p.plan.from[metric.Pod]; i < len(p.plan.spots); i++ {
-		if g := c.given(&b.items[i], &b.notes[i], &p.plan.spots[i], p.rolled, now.UnixMilli()); len(g.Points) > 0 {
+		if g := c.given(&b.items[i], &b.notes[i], &p.plan.spots[i], p.rolled.Load(), now.UnixMilli()); len(g.Points) > 0 {
 			out.Groups = append(out.Groups, g)
 		}
 	}
-	p.rolled = now.UnixMilli()
+	p.rolled.Store(now.UnixMilli())
 	return out
 }
 

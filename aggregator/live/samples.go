@@ -199,7 +199,10 @@ func (s *samples) append(in *intake, x *series, pt *metric.Point) reason {
 					x.clear()
 				}
 			}
-			x.pending += max(0, pt.V-v)
+			// What it grew by while nothing was heard of it, and sums were given out without it, would be a leap of theirs.
+			if s.base+int64(t) >= in.rolled-s.limit(in.limits, in.lane) {
+				x.pending += max(0, pt.V-v)
+			}
 		}
 	}
 	x.push(uint32(pt.T-s.base), pt.V, in.keep, in.ring)
