@@ -154,7 +154,7 @@ func TestClip(t *testing.T) {
 func TestPlainCgroupWithChildrenIsAGroup(t *testing.T) {
 	kids := map[string]bool{"/a": true}
 	n := childless(t, Options{})
-	n.hasKids = func(p string) bool { return kids[p] }
+	n.hasKids, n.inUse = func(p string) bool { return kids[p] }, func(string) bool { return true }
 	if _, ok := n.Name("/a"); ok {
 		t.Error("a plain cgroup with children is measured, so its children are counted twice")
 	}
@@ -169,6 +169,10 @@ func TestPlainCgroupWithChildrenIsAGroup(t *testing.T) {
 	delete(kids, "/a/b")
 	if again, _ := n.Name("/a/b"); again != first {
 		t.Error("the entity changed although the cgroup lived on")
+	}
+	n.inUse = func(string) bool { return false }
+	if _, ok := n.Name("/a/b"); ok {
+		t.Error("an empty cgroup whose children have ended is measured: their use counts a second time")
 	}
 }
 

@@ -1,6 +1,10 @@
 package names
 
-import "syscall"
+import (
+	"os"
+	"path/filepath"
+	"syscall"
+)
 
 // mounts are the mount points of the cgroup hierarchies that hold CPU time or memory. None is no error: then no cgroup is
 // known to have children.
@@ -12,6 +16,16 @@ func (m mounts) hasChildren(path string) bool {
 	var st syscall.Stat_t
 	for _, root := range m {
 		if syscall.Stat(root+path, &st) == nil && st.Nlink > 2 {
+			return true
+		}
+	}
+	return false
+}
+
+// hasProcesses says whether a process is in the cgroup itself.
+func (m mounts) hasProcesses(path string) bool {
+	for _, root := range m {
+		if procs, err := os.ReadFile(filepath.Join(root, path, "cgroup.procs")); err == nil && len(procs) > 0 {
 			return true
 		}
 	}

@@ -50,6 +50,7 @@ type Names struct {
 	opt     Options
 	log     *slog.Logger
 	hasKids func(path string) bool // whether the cgroup has child cgroups
+	inUse   func(path string) bool // whether a process is in it
 
 	paths sync.Map // cgroup path -> *entry
 	count atomic.Int64
@@ -77,6 +78,7 @@ type entry struct {
 	born    time.Time                     // when it was first asked for
 	entity  atomic.Pointer[metric.Entity] // nil: not measured
 	waiting atomic.Bool                   // not measured until somebody tells who it is
+	parent  atomic.Bool                   // has or had child cgroups
 	round   atomic.Int64
 }
 
@@ -92,7 +94,8 @@ func New(opt Options) (*Names, error) {
 	if err := opt.Validate(); err != nil {
 		return nil, err
 	}
-	n := &Names{opt: opt, log: cmp.Or(opt.Logger, slog.New(slog.DiscardHandler)), hasKids: mounts(cgroup.Mounts()).hasChildren,
+	m := mounts(cgroup.Mounts())
+	n := &Names{opt: opt, log: cmp.Or(opt.Logger, slog.New(slog.DiscardHandler)), hasKids: m.hasChildren, inUse: m.hasProcesses,
 		limit: maxPaths, byID: map[string][]*entry{}, infos: map[string]*known{}}
 	for _, p := range opt.Sockets {
 		n.sockets = append(n.sockets, newSocket(p))
@@ -120,7 +123,13 @@ func (n *Names) Name(path string) (*metric.Entity, bool) {
 		n.mu.Unlock()
 		ent = e.entity.Load()
 	}
-	if ent == nil || e.place.kind == plain && n.hasKids(path) {
+	switch {
+	case ent == nil:
+		return nil, false
+	case e.place.kind == plain && n.hasKids(path):
+		e.parent.Store(true)
+		return nil, false
+	case e.parent.Load() && !n.inUse(path): // what its children used is all that its counters have
 		return nil, false
 	}
 	return ent, true
