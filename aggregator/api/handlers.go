@@ -56,11 +56,11 @@ func missing(s *live.Snapshot) []MissingItem {
 				continue
 			}
 			gap := *gapOf(it.Gap)
-			if it.Silent() {
+			if m, silent := machines[it.Entity.Node]; silent {
 				if it.Entity.Level != metric.Node {
 					continue
 				}
-				gap = machines[it.Entity.Node]
+				gap = m
 			}
 			out = append(out, MissingItem{Level: it.Entity.Level.String(), Title: TitleOf(it.Entity), ID: idOf(it.Entity), Node: it.Entity.Node, Gap: gap})
 		}

@@ -43,7 +43,13 @@ func (v value[T]) Set(s string) error {
 
 // days is a duration flag that also knows days and weeks, as Prometheus' flags do: "15d", "2w" or what time.ParseDuration reads.
 func days(to *time.Duration) pflag.Value {
-	return value[time.Duration]{to, "duration", duration.Parse, duration.Format}
+	format := func(d time.Duration) string {
+		if d == 0 {
+			return "0" // which help does not show
+		}
+		return duration.Format(d)
+	}
+	return value[time.Duration]{to, "duration", duration.Parse, format}
 }
 
 // quantity is a flag for bytes, as Kubernetes writes them: 512Mi, 1Gi, 2e9; 1GiB is understood too.

@@ -77,7 +77,7 @@ func (a *app) topOf(kind top.Kind) *cobra.Command {
 	f.BoolVar(&o.local, "local", false, "read this machine's cgroups now instead of asking a server")
 	f.StringVar(&o.SortBy, "sort-by", "", "cpu, memory or name (containers: what hurts, by default)")
 	f.BoolVarP(&o.watch, "watch", "w", false, "show again every 2 seconds")
-	f.DurationVar(&o.Over, "over", 0, "mean CPU and highest memory over so much of the history, such as 1h, instead of now")
+	f.Var(days(&o.Over), "over", "mean CPU and highest memory over so much of the history, such as 1h, instead of now")
 	if kind.Name != "nodes" {
 		f.StringVarP(&o.Namespace, "namespace", "n", "", "only this namespace")
 	}

@@ -14,6 +14,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/resource"
 
+	"plimsoll.dev/plimsoll/internal/duration"
 	"plimsoll.dev/plimsoll/internal/serve"
 )
 
@@ -175,7 +176,7 @@ func (p *Params) Seconds(name string) time.Duration {
 	if s == "" {
 		return 0
 	}
-	d, err := time.ParseDuration(s)
+	d, err := duration.Parse(s)
 	if v, ferr := strconv.ParseFloat(s, 64); ferr == nil && math.Abs(v) < 1e9 {
 		d, err = time.Duration(v*float64(time.Second)), nil
 	}
