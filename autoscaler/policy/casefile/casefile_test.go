@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"os"
 	"strings"
 	"testing"
 
+	"plimsoll.dev/plimsoll/autoscaler/policy"
 	"plimsoll.dev/plimsoll/autoscaler/policy/strict"
 )
 
@@ -225,4 +227,25 @@ func FuzzRun(f *testing.F) {
 			t.Errorf("an error without a place: %v", err)
 		}
 	})
+}
+
+// The case in the docs decides as they say.
+func TestExampleOfTheDocs(t *testing.T) {
+	text, err := os.ReadFile("../../../docs/decide.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "```yaml\n")
+	example, _, ok := strings.Cut(rest, "```")
+	n := 0
+	err = Each(strings.NewReader(example), func(d policy.Decision) error {
+		n++
+		if d.Action != policy.Up || d.Current != 3 || d.Desired != 6 {
+			t.Errorf("got %s from %d to %d: %s", d.Action, d.Current, d.Desired, d.Message)
+		}
+		return nil
+	})
+	if !ok || err != nil || n != 1 {
+		t.Errorf("%d cases, %v", n, err)
+	}
 }
