@@ -51,7 +51,7 @@ func (s *sender) offer(ctx context.Context, wg *sync.WaitGroup, b *metric.Batch)
 // work takes the batch and those that stand in line.
 func (s *sender) work(ctx context.Context, b *metric.Batch) {
 	for b != nil {
-		s.take(ctx, b)
+		s.deliver(ctx, b)
 		s.mu.Lock()
 		b, s.waiting = s.waiting, nil
 		s.taking = b != nil
@@ -59,8 +59,8 @@ func (s *sender) work(ctx context.Context, b *metric.Batch) {
 	}
 }
 
-// take hands one batch over within the deadline.
-func (s *sender) take(ctx context.Context, b *metric.Batch) {
+// deliver hands one batch over within the deadline.
+func (s *sender) deliver(ctx context.Context, b *metric.Batch) {
 	ctx, cancel := context.WithTimeout(ctx, s.deadline)
 	defer cancel()
 	err := s.guarded(ctx, b)

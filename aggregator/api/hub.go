@@ -76,8 +76,8 @@ func (s *subscriber) put(f frame) (displaced int) {
 	return displaced
 }
 
-// take empties the slot: decisions first, then the picture, which already knows them.
-func (s *subscriber) take() []frame {
+// drain empties the slot: decisions first, then the picture, which already knows them.
+func (s *subscriber) drain() []frame {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := s.decisions

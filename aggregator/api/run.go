@@ -151,7 +151,7 @@ func (a *API) follow(ctx context.Context, news chan<- workloadKey) {
 			return
 		case <-t.C:
 		}
-		for _, d := range f.look(ctx, time.Now()) {
+		for _, d := range f.poll(ctx, time.Now()) {
 			a.tell(d)
 			select {
 			case news <- workloadKey{d.Namespace, d.Kind, d.Name}:
@@ -175,8 +175,8 @@ type seenKey struct {
 	at       int64
 }
 
-// look returns what is new, oldest first. While nobody listens it does not read.
-func (f *follower) look(ctx context.Context, now time.Time) []cluster.Decision {
+// poll returns what is new, oldest first. While nobody listens it does not read.
+func (f *follower) poll(ctx context.Context, now time.Time) []cluster.Decision {
 	if len(f.api.hub.views()) == 0 {
 		f.floor = now
 		clear(f.seen)

@@ -76,7 +76,7 @@ func (a *API) pump(out *streamWriter, r *http.Request, sub *subscriber) error {
 		case <-idle.C:
 			err = out.write([]byte(": still here\n\n"))
 		case <-sub.wake:
-			err = out.write(nil, sub.take()...)
+			err = out.write(nil, sub.drain()...)
 		}
 		if err != nil {
 			return err

@@ -350,7 +350,7 @@ func TestFramesAreShared(t *testing.T) {
 	two, _ := a.hub.add(v)
 	p := publisher{api: a, recent: map[workloadKey]recent{}}
 	p.publish(t.Context(), noon)
-	x, y := one.take(), two.take()
+	x, y := one.drain(), two.drain()
 	if len(x) != 1 || len(y) != 1 || &x[0].bytes[0] != &y[0].bytes[0] {
 		t.Errorf("got %d and %d frames, or two copies of one", len(x), len(y))
 	}
@@ -364,11 +364,11 @@ func TestManyDecisionsForASlowStream(t *testing.T) {
 	}
 	displaced += s.put(frame{"overview", []byte("a")})
 	displaced += s.put(frame{"overview", []byte("b")})
-	got := s.take()
+	got := s.drain()
 	if displaced != 11 || len(got) != decisionsWaiting+1 || got[0].bytes[0] != 10 || string(got[len(got)-1].bytes) != "b" {
 		t.Errorf("displaced %d, kept %d, first %v", displaced, len(got), got[0].bytes)
 	}
-	if len(s.take()) != 0 {
+	if len(s.drain()) != 0 {
 		t.Error("the slot is not empty after take")
 	}
 }
@@ -391,6 +391,6 @@ func BenchmarkTick(b *testing.B) {
 	p := publisher{api: a, recent: map[workloadKey]recent{}}
 	for b.Loop() {
 		p.publish(context.Background(), time.Now())
-		s.take()
+		s.drain()
 	}
 }

@@ -71,7 +71,7 @@ func learn(ctx context.Context, a *asker, narrow []store.Matcher, cpuScaled, mem
 	cpu := store.Query{Row: metric.CPUUsage, Func: store.Quantile, Q: 0.95, RateOver: a.g.rate}
 	memory := store.Query{Row: metric.MemoryWorkingSet, Func: store.Quantile, Q: 0.95}
 	questions := []func(context.Context) error{
-		l.question(cpu, store.Max, nil, a.g.look(), func(u *usage, x store.Sample) {
+		l.question(cpu, store.Max, nil, a.g.cpuStep(), func(u *usage, x store.Sample) {
 			u.busy[x.T] = max(u.busy[x.T], x.V)
 			u.seen[x.T] = true
 		}),
@@ -79,10 +79,10 @@ func learn(ctx context.Context, a *asker, narrow []store.Matcher, cpuScaled, mem
 	}
 	questions = append(questions, l.rares()...)
 	if len(cpuScaled) > 0 {
-		questions = append(questions, l.question(cpu, store.Avg, named(cpuScaled), a.g.look(), func(u *usage, x store.Sample) { u.mean[x.T] = joined(u.mean, x) }))
+		questions = append(questions, l.question(cpu, store.Avg, named(cpuScaled), a.g.cpuStep(), func(u *usage, x store.Sample) { u.mean[x.T] = joined(u.mean, x) }))
 	}
 	if len(memoryScaled) > 0 {
-		questions = append(questions, l.question(memory, store.Avg, named(memoryScaled), a.g.look(), func(u *usage, x store.Sample) { u.meanMemory[x.T] = joined(u.meanMemory, x) }))
+		questions = append(questions, l.question(memory, store.Avg, named(memoryScaled), a.g.cpuStep(), func(u *usage, x store.Sample) { u.meanMemory[x.T] = joined(u.meanMemory, x) }))
 	}
 	if err := together(ctx, questions...); err != nil {
 		return nil, err
@@ -98,7 +98,7 @@ func closely(ctx context.Context, a *asker, narrow []store.Matcher, of []id, out
 	}
 	l := &learner{asker: a, narrow: narrow, out: out}
 	q := store.Query{Row: metric.CPUUsage, Func: store.Quantile, Q: 0.95, RateOver: time.Minute}
-	return l.question(q, store.Max, named(of), a.g.look(), func(u *usage, x store.Sample) { u.busy[x.T] = max(u.busy[x.T], x.V) })(ctx)
+	return l.question(q, store.Max, named(of), a.g.cpuStep(), func(u *usage, x store.Sample) { u.busy[x.T] = max(u.busy[x.T], x.V) })(ctx)
 }
 
 // joined takes the greater where Compose replicas, which the store cannot join, meet.

@@ -72,8 +72,8 @@ func (g grid) noun() string {
 	return "time"
 }
 
-// look is the step of a container's CPU: an hour, or five minutes where an hour is the window.
-func (g grid) look() time.Duration { return min(max(g.cover, 5*time.Minute), time.Hour) }
+// cpuStep is the step of a container's CPU: an hour, or five minutes where an hour is the window.
+func (g grid) cpuStep() time.Duration { return min(max(g.cover, 5*time.Minute), time.Hour) }
 
 // data says how much of the window there is data for, by the ends of the cover steps that have some, in time order.
 func (g grid) data(ends []int64) Data {

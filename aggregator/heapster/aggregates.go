@@ -39,7 +39,7 @@ func (h history) aggregate(ctx context.Context, s *spec, t target, p params, agg
 	looks := map[store.Func][]sum{}
 	at := map[int64]*Bucket{}
 	for _, agg := range aggs {
-		how := lookOf(agg)
+		how := funcOf(agg)
 		if s.since || s.cumulative && how == store.Avg {
 			how = store.Last
 		}
@@ -77,8 +77,8 @@ func (h history) stepsOf(start, end time.Time, width time.Duration) span {
 	return span{end.Add(-n * step), end, step}
 }
 
-// lookOf says what an aggregation needs of each step.
-func lookOf(agg string) store.Func {
+// funcOf says what an aggregation needs of each step.
+func funcOf(agg string) store.Func {
 	switch agg {
 	case "max":
 		return store.Max

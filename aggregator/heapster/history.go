@@ -97,7 +97,7 @@ func (h history) query(s *spec, row metric.ID, t target, device string) store.Qu
 // or Count.
 func (h history) points(ctx context.Context, s *spec, t target, device string, g span, how store.Func) ([]point, error) {
 	q := h.query(s, s.row, t, device)
-	h.look(&q, s.rate, g, how)
+	h.setWindow(&q, s.rate, g, how)
 	join := metric.Get(s.row).Join
 	if how == store.Count {
 		join = metric.Smallest
@@ -123,8 +123,8 @@ func (h history) points(ctx context.Context, s *spec, t target, device string, g
 	return out, nil
 }
 
-// look sets what each point of the grid looks back at.
-func (h history) look(q *store.Query, rate bool, g span, how store.Func) {
+// setWindow sets what each point of the grid looks back at.
+func (h history) setWindow(q *store.Query, rate bool, g span, how store.Func) {
 	q.Start, q.End, q.Step, q.Window, q.Func = g.start, g.end, g.step, g.step, how
 	switch {
 	case how == store.Last:
@@ -146,7 +146,7 @@ func (h history) look(q *store.Query, rate bool, g span, how store.Func) {
 func (h history) divide(ctx context.Context, s *spec, t target, g span, of []point) ([]point, error) {
 	for _, id := range s.by {
 		q := h.query(s, id, t, "")
-		h.look(&q, false, g, store.Last)
+		h.setWindow(&q, false, g, store.Last)
 		whole, err := h.run(ctx, q, metric.Sum)
 		if err != nil {
 			return nil, err

@@ -56,7 +56,7 @@ func newReceiver(o Options, most limits) (*Receiver, error) {
 	r.metrics = m
 	r.buffers.New = func() any { return new(bytes.Buffer) }
 	r.plain.New = func() any { return new([]byte) }
-	r.handler = promhttp.InstrumentHandlerDuration(m.duration, promhttp.InstrumentHandlerCounter(m.requests, remotewrite.Handler(r.door, r.take)))
+	r.handler = promhttp.InstrumentHandlerDuration(m.duration, promhttp.InstrumentHandlerCounter(m.requests, remotewrite.Handler(r.door, r.receive)))
 	return r, nil
 }
 
@@ -115,8 +115,8 @@ const tellEvery = 5 * time.Minute
 // gone is the status of a request whose client went away; nobody reads it.
 const gone = 499
 
-// take takes a request whose content type is one of the two versions'.
-func (r *Receiver) take(req *http.Request, version remotewrite.Version) (remotewrite.Answer, error) {
+// receive takes a request whose content type is one of the two versions'.
+func (r *Receiver) receive(req *http.Request, version remotewrite.Version) (remotewrite.Answer, error) {
 	written, err := r.store(req, version)
 	answer := remotewrite.Answer{Written: written}
 	if err == nil {

@@ -13,8 +13,8 @@ import (
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
-// takeNode reads the node itself: the root cgroup, and what the machine tells elsewhere.
-func (r *Reader) takeNode(b *metric.Batch) {
+// readNode reads the node itself: the root cgroup, and what the machine tells elsewhere.
+func (r *Reader) readNode(b *metric.Batch) {
 	m := r.machine.Load()
 	g := &builder{points: make([]metric.Point, 0, 64), drop: r.drop}
 	g.at(time.Now())

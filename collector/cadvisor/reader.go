@@ -197,17 +197,17 @@ func (r *Reader) Read(now time.Time) *metric.Batch {
 	for _, path := range slices.Sorted(maps.Keys(found)) {
 		if t := r.target(path); t != nil { // else it is gone since it was found
 			live[path] = t
-			r.take(b, found[path], t)
+			r.gather(b, found[path], t)
 		}
 	}
 	maps.DeleteFunc(r.netOwner, func(_ uint64, path string) bool { return live[path] == nil })
 	r.targets = live
-	r.takeNode(b)
+	r.readNode(b)
 	return b
 }
 
-// take reads one cgroup into the batch: a group, or a gap.
-func (r *Reader) take(b *metric.Batch, e *metric.Entity, t *target) {
+// gather reads one cgroup into the batch: a group, or a gap.
+func (r *Reader) gather(b *metric.Batch, e *metric.Entity, t *target) {
 	g, err := r.container(e, t)
 	if err != nil {
 		r.gap(b, e, err)

@@ -44,7 +44,7 @@ func (r *Reader) target(path string) *target {
 	if t == nil || inode(t.dir()) != t.ino { // new, or removed and made again
 		t = &target{path: path}
 	}
-	if (t.manager == nil || r.reads >= t.due) && !r.look(t) {
+	if (t.manager == nil || r.reads >= t.due) && !r.inspect(t) {
 		return nil
 	}
 	return t
@@ -57,8 +57,8 @@ func newManager(path string, paths map[string]string) (cgroups.Manager, error) {
 	return libcontainer.NewCgroupManager(path, own)
 }
 
-// look reads a cgroup's make-up: which controllers it has, its limits, when it was made.
-func (r *Reader) look(t *target) bool {
+// inspect reads a cgroup's make-up: which controllers it has, its limits, when it was made.
+func (r *Reader) inspect(t *target) bool {
 	paths := make(map[string]string, len(r.tree.mounts))
 	for c, m := range r.tree.mounts {
 		if d := m + t.path; inode(d) != 0 {

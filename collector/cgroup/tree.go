@@ -47,7 +47,7 @@ func (t *tree) start() {
 // follow takes in what has changed since the last call. all looks at every directory, watched or not.
 func (t *tree) follow(all bool) (lost bool, err error) {
 	if t.watch != nil {
-		lost, err = t.watch.events(t.look)
+		lost, err = t.watch.events(t.visit)
 	}
 	if all || lost {
 		for _, d := range t.roots {
@@ -109,12 +109,12 @@ func (t *tree) list(d *dir) {
 		}
 	}
 	for n := range names {
-		t.look(d, n)
+		t.visit(d, n)
 	}
 }
 
-// look finds out what became of the child of a name: new, the same, another of the same name, or gone.
-func (t *tree) look(parent *dir, name string) {
+// visit finds out what became of the child of a name: new, the same, another of the same name, or gone.
+func (t *tree) visit(parent *dir, name string) {
 	k := &dir{hier: parent.hier, path: parent.path + "/" + name, wd: -1, parent: parent}
 	old := parent.kids[name]
 	ok := t.stat(k)
@@ -208,7 +208,7 @@ func (t *tree) same(d *dir) bool {
 	}
 	if d.parent != nil {
 		d.ino = 0 // no inode has this number: look sees another directory
-		t.look(d.parent, d.base())
+		t.visit(d.parent, d.base())
 		if p := d.parent; p.wd < 0 && t.stat(p) {
 			t.list(p) // another may have come at the same time: then the link count tells nothing
 		}

@@ -95,7 +95,7 @@ func New(o Options) (*Fanout, error) {
 // Take hands the batch to all senders and waits for none.
 func (f *Fanout) Take(_ context.Context, b *metric.Batch) error {
 	for _, s := range f.servers {
-		s.each(func(x *sender) { x.take(b) })
+		s.each(func(x *sender) { x.offer(b) })
 	}
 	return nil
 }

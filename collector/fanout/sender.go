@@ -54,8 +54,8 @@ func (s *server) sender(address string) *sender {
 	return x
 }
 
-// take leaves a batch to be sent.
-func (x *sender) take(b *metric.Batch) {
+// offer leaves a batch to be sent.
+func (x *sender) offer(b *metric.Batch) {
 	slot := x.newest
 	if !b.Fast {
 		slot = x.full

@@ -71,7 +71,7 @@ func (r *Reader) Read(now time.Time) ([]metric.Group, []metric.Gap) {
 	if len(targets) == 0 {
 		return nil, nil
 	}
-	boot, err := r.look(tick.Begin(now))
+	boot, err := r.scan(tick.Begin(now))
 	var groups []metric.Group
 	var gaps []metric.Gap
 	for _, t := range targets {
@@ -86,8 +86,8 @@ func (r *Reader) Read(now time.Time) ([]metric.Group, []metric.Gap) {
 	return groups, gaps
 }
 
-// look reads the table of processes and the time the machine booted.
-func (r *Reader) look(tk tick.Tick) (time.Time, error) {
+// scan reads the table of processes and the time the machine booted.
+func (r *Reader) scan(tk tick.Tick) (time.Time, error) {
 	boot, err := r.table.boot()
 	if err != nil {
 		return boot, err
@@ -129,7 +129,7 @@ func (r *Reader) target(t Target, boot time.Time, lookErr error, step bool) (g m
 		sum.add(&root.stat)
 		return group(t.Entity, tr.start, root.t, sum), "", ""
 	}
-	sum, why := tr.look(r.table)
+	sum, why := tr.total(r.table)
 	if why != "" {
 		return g, why, fmt.Sprintf("process %d, or one that it started, could not be read", t.PID)
 	}
@@ -162,7 +162,7 @@ func (r *Reader) tree(t Target, root *process, boot time.Time) (*tree, string) {
 func (r *Reader) keep(t Target) {
 	tr, root := r.trees[t.Entity], r.table.at[t.PID]
 	if tr != nil && root != nil && tr.root == (key{t.PID, root.stat.start}) {
-		tr.look(r.table)
+		tr.total(r.table)
 	}
 }
 

@@ -40,10 +40,10 @@ type totals struct {
 	processes, threads uint64
 }
 
-// look takes a new look at the tree. The root must be in the table. The CPU time never goes below that of the look
+// total takes a new look at the tree. The root must be in the table. The CPU time never goes below that of the look
 // before: what a member had used is found again in the account of the parent that waited for it, and until then, or
 // if it is found nowhere, it is carried. If a member exists and cannot be read, the look is lost, and why says so.
-func (tr *tree) look(x *table) (sum totals, why string) {
+func (tr *tree) total(x *table) (sum totals, why string) {
 	set, why := tr.collect(x)
 	if why != "" {
 		return sum, why

@@ -117,12 +117,12 @@ func (k *kernel) one(pid int) (stat, string) {
 	return p.stat, ""
 }
 
-func (k *kernel) look(x *table, tr *tree) (totals, string) {
+func (k *kernel) total(x *table, tr *tree) (totals, string) {
 	x.fill(slices.Sorted(maps.Keys(k.all)), tick.Begin(time.Unix(1, 0)))
 	if x.at[rootPID] == nil {
 		return totals{}, "io"
 	}
-	return tr.look(x)
+	return tr.total(x)
 }
 
 // The sum never goes back and is never more than what was used. Where every parent waits for its children and none is
@@ -136,7 +136,7 @@ func TestTreeProperties(t *testing.T) {
 		tr := &tree{root: key{rootPID, 100}}
 		var last uint64
 		for range rapid.IntRange(1, 30).Draw(t, "looks") {
-			sum, why := k.look(x, tr)
+			sum, why := k.total(x, tr)
 			if why != "" {
 				continue
 			}
@@ -151,7 +151,7 @@ func TestTreeProperties(t *testing.T) {
 		}
 		k.running = false
 		for range 3 {
-			sum, _ := k.look(x, tr)
+			sum, _ := k.total(x, tr)
 			last = sum.user
 		}
 		if !lossy && last != k.truth {

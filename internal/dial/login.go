@@ -30,8 +30,8 @@ type login struct {
 	config *tls.Config // another one when the authority is
 }
 
-// look describes the files without reading them.
-func (l *login) look() (stamp string) {
+// describe tells the files apart without reading them.
+func (l *login) describe() (stamp string) {
 	for _, f := range []string{l.opts.CAFile, l.opts.TokenFile} {
 		if f == "" {
 			continue
@@ -47,7 +47,7 @@ func (l *login) look() (stamp string) {
 
 // read reads the files. The caller holds the lock.
 func (l *login) read() error {
-	l.looked, l.seen = time.Now(), l.look()
+	l.looked, l.seen = time.Now(), l.describe()
 	config, pem, err := l.opts.tls()
 	if err != nil {
 		return err
@@ -69,7 +69,7 @@ func (l *login) current() (auth string, config *tls.Config) {
 	defer l.mu.Unlock()
 	if now := time.Now(); now.Sub(l.looked) >= lookEvery {
 		l.looked = now
-		if l.look() != l.seen {
+		if l.describe() != l.seen {
 			if err := l.read(); err != nil {
 				l.opts.Logger.Warn("kept the old login", "err", err)
 			} else {

@@ -42,7 +42,7 @@ func (s *Server) watchDoor(ctx context.Context) {
 	t := time.NewTicker(doorEvery)
 	defer t.Stop()
 	for told := ""; ; {
-		kind, err := s.lookAtDoor(time.Now())
+		kind, err := s.inspectDoor(time.Now())
 		if kind != told {
 			if err != nil {
 				s.opts.Logger.Warn("the door needs to be mended", "err", err)
@@ -59,8 +59,8 @@ func (s *Server) watchDoor(ctx context.Context) {
 	}
 }
 
-// lookAtDoor remembers and returns what is wrong with the door at a moment; kind is the same for as long as the same is wrong.
-func (s *Server) lookAtDoor(now time.Time) (kind string, err error) {
+// inspectDoor remembers and returns what is wrong with the door at a moment; kind is the same for as long as the same is wrong.
+func (s *Server) inspectDoor(now time.Time) (kind string, err error) {
 	end, err := certificateEnd(s.opts.WebConfig)
 	if !end.IsZero() {
 		s.metrics.certificate.Set(float64(end.Unix()))

@@ -194,7 +194,7 @@ func TestDoorIsWatched(t *testing.T) {
 	}
 	look := func(kind, word string, well bool) {
 		t.Helper()
-		got, err := s.lookAtDoor(time.Now())
+		got, err := s.inspectDoor(time.Now())
 		if got != kind || (err == nil) != (word == "") || err != nil && !strings.Contains(err.Error(), word) {
 			t.Errorf("got %q and %v, want %q and %q", got, err, kind, word)
 		}

@@ -46,7 +46,7 @@ func (b *bounded) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		host, _, _ := net.SplitHostPort(c.RemoteAddr().String())
-		if b.take(host) {
+		if b.admit(host) {
 			return &conn{Conn: c, of: b, host: host}, nil
 		}
 		b.metrics.connsRefused.Inc()
@@ -54,8 +54,8 @@ func (b *bounded) Accept() (net.Conn, error) {
 	}
 }
 
-// take takes a place, if there is one.
-func (b *bounded) take(host string) bool {
+// admit takes a place, if there is one.
+func (b *bounded) admit(host string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if most := b.opts.maxConns; b.n >= most || b.by[host] >= max(most/2, 1) {

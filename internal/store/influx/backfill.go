@@ -59,7 +59,7 @@ func (s *Setup) RunBackfill(ctx context.Context, w *Writer, o BackfillOptions) e
 			return nil
 		case <-tick.C:
 		}
-		if l, ok := w.takeLate(time.Now(), o.Quiet); ok {
+		if l, ok := w.claimLate(time.Now(), o.Quiet); ok {
 			b.late(ctx, l)
 		}
 		if now := time.Now(); !now.Before(check) && !w.waitsLate() {

@@ -25,8 +25,8 @@ type budget struct {
 	over    bool  // a series was refused within the last sweep period
 }
 
-// take says whether a series may be written.
-func (b *budgets) take(namespace string, hash uint64, now int64) bool {
+// admit says whether a series may be written.
+func (b *budgets) admit(namespace string, hash uint64, now int64) bool {
 	n := b.byNs[namespace]
 	if n == nil {
 		if len(b.byNs) >= maxBudgets {

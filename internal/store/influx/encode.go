@@ -158,7 +158,7 @@ func (e *Encoder) group(dst []byte, g *metric.Group) []byte {
 	}
 	s := e.entry(g.Entity)
 	s.seen = e.now
-	if !e.budgets.take(g.Entity.Namespace, s.hash, e.now) {
+	if !e.budgets.admit(g.Entity.Namespace, s.hash, e.now) {
 		e.sum.Dropped[DropSeriesBudget] += len(g.Points)
 		return dst
 	}

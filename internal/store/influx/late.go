@@ -46,9 +46,9 @@ func (w *Writer) noteLate(lines []byte) {
 	}
 }
 
-// takeLate returns the stretch once no late line has come for a while, or they have come for six times as long without an end, and
+// claimLate returns the stretch once no late line has come for a while, or they have come for six times as long without an end, and
 // forgets it.
-func (w *Writer) takeLate(now time.Time, quiet time.Duration) (Late, bool) {
+func (w *Writer) claimLate(now time.Time, quiet time.Duration) (Late, bool) {
 	w.lateMu.Lock()
 	defer w.lateMu.Unlock()
 	if w.late.First.IsZero() || now.Sub(w.late.Last) < quiet && now.Sub(w.late.First) < checkAfter*quiet {

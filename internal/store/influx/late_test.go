@@ -27,7 +27,7 @@ func TestLate(t *testing.T) {
 		w := &Writer{}
 		at := func(d time.Duration) []byte { return encodeAt(time.Now().Add(-d)) }
 		w.noteLate(at(time.Minute))
-		if _, ok := w.takeLate(time.Now().Add(time.Hour), DefaultQuiet); ok {
+		if _, ok := w.claimLate(time.Now().Add(time.Hour), DefaultQuiet); ok {
 			t.Error("a line of a minute ago is late")
 		}
 		first := time.Now().Add(-5 * time.Hour).Truncate(time.Millisecond)
@@ -36,29 +36,29 @@ func TestLate(t *testing.T) {
 		w.noteLate(at(3 * time.Hour))
 		last := time.Now().Add(-3 * time.Hour).Truncate(time.Millisecond)
 		time.Sleep(9 * time.Minute)
-		if _, ok := w.takeLate(time.Now(), DefaultQuiet); ok {
+		if _, ok := w.claimLate(time.Now(), DefaultQuiet); ok {
 			t.Error("taken while lines still come")
 		}
 		time.Sleep(time.Minute)
-		l, ok := w.takeLate(time.Now(), DefaultQuiet)
+		l, ok := w.claimLate(time.Now(), DefaultQuiet)
 		if !ok || !l.From.Equal(first) || !l.To.Equal(last) {
 			t.Errorf("got %+v, %v; want %v to %v", l, ok, first, last)
 		}
 		w.noteLate(at(4 * time.Hour))
 		w.giveLate(l)
 		time.Sleep(DefaultQuiet)
-		if l, _ := w.takeLate(time.Now(), DefaultQuiet); !l.From.Equal(first) {
+		if l, _ := w.claimLate(time.Now(), DefaultQuiet); !l.From.Equal(first) {
 			t.Errorf("given back: got %+v", l)
 		}
 		for range 11 { // a clock that is wrong for ever does not put it off for ever
 			w.noteLate(at(6 * time.Hour))
-			if _, ok := w.takeLate(time.Now(), DefaultQuiet); ok {
+			if _, ok := w.claimLate(time.Now(), DefaultQuiet); ok {
 				t.Error("taken while lines still come")
 			}
 			time.Sleep(DefaultQuiet * checkAfter / 11)
 		}
 		time.Sleep(time.Second)
-		if _, ok := w.takeLate(time.Now(), DefaultQuiet); !ok || w.waitsLate() {
+		if _, ok := w.claimLate(time.Now(), DefaultQuiet); !ok || w.waitsLate() {
 			t.Error("not taken though lines came for an hour")
 		}
 	})

@@ -116,11 +116,11 @@ type planner interface {
 
 // Plan asks the server what it has and says what is to be done. It changes nothing.
 func (s *Setup) Plan(ctx context.Context) (*Plan, error) {
-	p, _, err := s.look(ctx)
+	p, _, err := s.survey(ctx)
 	return p, err
 }
 
-func (s *Setup) look(ctx context.Context) (*Plan, planner, error) {
+func (s *Setup) survey(ctx context.Context) (*Plan, planner, error) {
 	v, err := s.conn.Detect(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -150,7 +150,7 @@ func (s *Setup) Apply(ctx context.Context) (*Plan, Result, error) {
 	failed, waiting := map[string]error{}, map[string]error{}
 	var errs []error
 	for pass := 0; ; pass++ { // what a later step needs (a bucket's ID) is known when the earlier one is done
-		p, pl, err := s.look(ctx)
+		p, pl, err := s.survey(ctx)
 		if err != nil {
 			return nil, Result{}, err
 		}

@@ -41,7 +41,7 @@ func (db *DB) Append(ctx context.Context, b *metric.Batch) (err error) {
 	case <-ctx.Done():
 		return fmt.Errorf("cannot append batch of node %q: %w", b.Node, ctx.Err())
 	}
-	db.look()
+	db.checkRoom()
 	if err := db.writable(); err != nil {
 		return fmt.Errorf("cannot append batch of node %q: %w", b.Node, err)
 	}

@@ -42,7 +42,7 @@ func (db *DB) tidy(ctx context.Context, markers bool) {
 		return
 	}
 	defer func() { <-db.turn }()
-	db.look()
+	db.checkRoom()
 	db.recover()
 	if markers && db.writable() == nil {
 		db.markVanished()

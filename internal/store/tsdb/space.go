@@ -29,8 +29,8 @@ func (db *DB) writable() error {
 	return nil
 }
 
-// look checks the room on the disk, at most once a second, and sets or clears DiskFull. The caller has the turn.
-func (db *DB) look() {
+// checkRoom checks the room on the disk, at most once a second, and sets or clears DiskFull. The caller has the turn.
+func (db *DB) checkRoom() {
 	if db.opts.MinFree < 0 || time.Since(db.space.looked) < time.Second {
 		return
 	}
