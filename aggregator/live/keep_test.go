@@ -110,3 +110,26 @@ func TestSumsDoNotLeapWhenAMachineComesBack(t *testing.T) {
 		t.Errorf("the namespace's counter grew by %v in the first interval, want the 5 of ten seconds", got)
 	}
 }
+
+// A machine whose clock is a minute behind is counted in the sums like any other.
+func TestSumsCountAMachineWithASlowClock(t *testing.T) {
+	p := newPicture(t, Options{})
+	grown, last := 0.0, -1.0
+	for s := 0.0; s <= 40; s++ {
+		b := tick(sec(s), cpu(web(1), sec(s-60), s/2, 10))
+		apply(t, p, b)
+		if int(s)%10 != 0 {
+			continue
+		}
+		for _, g := range p.RollUp(sec(s)).Groups {
+			for _, pt := range g.Points {
+				if g.Entity.Level == metric.Namespace && pt.ID == metric.CPUUsage {
+					grown, last = pt.V, s
+				}
+			}
+		}
+	}
+	if last != 40 || grown < 19.9 || grown > 20.1 {
+		t.Errorf("the namespace's counter reads %v at %v s, want 20 at 40", grown, last)
+	}
+}

@@ -200,7 +200,7 @@ func (s *samples) append(in *intake, x *series, pt *metric.Point) reason {
 				}
 			}
 			// What it grew by while nothing was heard of it, and sums were given out without it, would be a leap of theirs.
-			if s.base+int64(t) >= in.rolled-s.limit(in.limits, in.lane) {
+			if gap := s.limit(in.limits, in.lane); ahead <= gap || s.base+int64(t) >= in.rolled-gap {
 				x.pending += max(0, pt.V-v)
 			}
 		}
