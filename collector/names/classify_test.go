@@ -100,6 +100,7 @@ func TestNameFromPath(t *testing.T) {
 	f("/kubepods.slice/kubepods-pod"+uid_+".slice/crio-"+idA+".scope/container", none)
 	f("/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod"+uid_+".slice/cri-containerd-"+idA+".scope", named("kubernetes", "Pod", uid, uid, a, "containerd"))
 
+	f("/system.slice/init.scope", named("system", "Unit", "system.slice/init.scope", "system.slice/init.scope", "init.scope", "systemd"))
 	f("/init.scope", named("system", "Unit", "init.scope", "init.scope", "init.scope", "systemd"))
 	f("/system.slice", none)
 	f("/system.slice/ssh.service", named("system", "Unit", "ssh.service", "ssh.service", "ssh.service", "systemd"))

@@ -9,7 +9,7 @@ func unitName(parts []string) (space, name string) {
 	u := parts[len(parts)-1]
 	user, rest := userOf(parts)
 	if user == "" {
-		if isDefault(parts, "system") || len(parts) == 1 && u == "init.scope" {
+		if u == "init.scope" && len(parts) == 1 || u != "init.scope" && isDefault(parts, "system") {
 			return "system", u
 		}
 		return "system", slashedPath(parts)

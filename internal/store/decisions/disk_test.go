@@ -20,6 +20,7 @@ import (
 	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/disk"
 	"plimsoll.dev/plimsoll/internal/store"
+	"plimsoll.dev/plimsoll/internal/store/storetest"
 )
 
 const childEnv = "PLIMSOLL_DECISIONS_CHILD"
@@ -153,11 +154,12 @@ func TestFullDisk(t *testing.T) {
 
 // TestFileTooBig takes a file that may not grow for a full disk.
 func TestFileTooBig(t *testing.T) {
+	limit := storetest.SmallFiles(t, 1000)
+	if limit == nil {
+		return
+	}
 	l := open(t, t.TempDir(), Options{MaxBytes: 1 << 30, Retention: time.Hour})
-	var old unix.Rlimit
-	must(t, unix.Getrlimit(unix.RLIMIT_FSIZE, &old))
-	must(t, unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: 1000, Max: old.Max}))
-	defer func() { must(t, unix.Setrlimit(unix.RLIMIT_FSIZE, &old)) }()
+	limit()
 	err := l.AppendDecision(context.Background(), of(time.Unix(1, 0), strings.Repeat("x", 2000)))
 	if !errors.Is(err, unix.EFBIG) || !errors.Is(err, store.ErrReadOnly) {
 		t.Errorf("got error %v, want EFBIG and ErrReadOnly", err)

@@ -13,24 +13,20 @@ import (
 
 	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/store"
+	"plimsoll.dev/plimsoll/internal/store/storetest"
 )
-
-// longestFile lets no file of this process grow beyond so many bytes, as a file system does that has such a limit.
-func longestFile(t *testing.T, n uint64) {
-	t.Helper()
-	var old unix.Rlimit
-	must(t, unix.Getrlimit(unix.RLIMIT_FSIZE, &old))
-	must(t, unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: n, Max: old.Max}))
-	t.Cleanup(func() { must(t, unix.Setrlimit(unix.RLIMIT_FSIZE, &old)) })
-}
 
 // TestFileTooBig takes a file that may not grow for a full disk: no data is taken, and it is counted and said as one.
 func TestFileTooBig(t *testing.T) {
+	limit := storetest.SmallFiles(t, 100)
+	if limit == nil {
+		return
+	}
 	reg := prometheus.NewRegistry()
 	db := mustOpen(t, Options{MinFree: -1, Registerer: reg})
 	k := newTicker(t, 20)
 	must(t, k.tick(db))
-	longestFile(t, 100)
+	limit()
 	err := db.AppendDecision(context.Background(), cluster.Decision{Time: time.Unix(1, 0), Message: strings.Repeat("x", 1000)})
 	if !errors.Is(err, unix.EFBIG) || !errors.Is(err, store.ErrReadOnly) {
 		t.Errorf("AppendDecision: got error %v, want EFBIG and ErrReadOnly", err)
