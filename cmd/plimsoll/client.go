@@ -17,6 +17,7 @@ import (
 
 	"plimsoll.dev/plimsoll/aggregator/api"
 	"plimsoll.dev/plimsoll/internal/dial"
+	"plimsoll.dev/plimsoll/internal/table"
 )
 
 // client asks a server's public API; the command line has no private door.
@@ -32,7 +33,7 @@ type client struct {
 func (c *client) flags(f *pflag.FlagSet, wait time.Duration) {
 	f.StringVar(&c.server, "server", "http://127.0.0.1:8082", "the server's address")
 	loginFlags(f, &c.login, serverFlags, "the server")
-	f.DurationVar(&c.timeout, "timeout", wait, "how long to wait for the server")
+	durationVar(f, &c.timeout, "timeout", wait, "how long to wait for the server")
 }
 
 // name is the server's address as it may be shown.
@@ -40,6 +41,9 @@ func (c *client) name() string { return dial.Redact(c.server) }
 
 // open reads the files that the flags name.
 func (c *client) open() error {
+	if strings.Contains(c.server, ",") {
+		return usagef("--server %q: a command asks one server: give one address", c.name())
+	}
 	u, err := url.Parse(c.server)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
 		return usagef("--server %q: want an address such as http://127.0.0.1:8082", c.name())
@@ -105,7 +109,7 @@ func (c *client) fetch(ctx context.Context, path string) ([]byte, error) {
 	if resp.StatusCode != http.StatusOK {
 		var p api.Problem
 		if json.Unmarshal(body, &p) == nil && p.Error != "" {
-			return nil, fmt.Errorf("%q answered %d: %s", c.name(), resp.StatusCode, p.Error)
+			return nil, fmt.Errorf("%q answered %d: %s", c.name(), resp.StatusCode, table.Safe(p.Error))
 		}
 		return nil, dial.WithFix(fmt.Errorf("%q answered %s", c.name(), resp.Status), serverFlags.Fix(resp.StatusCode, nil))
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 	"slices"
@@ -48,9 +49,14 @@ func before(cmd *cobra.Command, check func() error) {
 func (o *output) print(w io.Writer, v any, fill func() *table.Table) error {
 	switch o.format {
 	case "json":
-		e := json.NewEncoder(w)
+		var b bytes.Buffer
+		e := json.NewEncoder(&b)
 		e.SetIndent("", "  ")
-		return e.Encode(v)
+		if err := e.Encode(v); err != nil {
+			return err
+		}
+		_, err := w.Write(table.JSON(b.Bytes()))
+		return err
 	case "yaml":
 		raw, err := yaml.Marshal(v)
 		if err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"plimsoll.dev/plimsoll/cmd/plimsoll/terminal"
 	"plimsoll.dev/plimsoll/cmd/plimsoll/wiring"
+	"plimsoll.dev/plimsoll/internal/table"
 )
 
 // Exit codes of every subcommand.
@@ -58,13 +59,22 @@ func execute(ctx context.Context, s streams, env func(string) (string, bool), ar
 	}
 	var usage *wiring.UsageError
 	if errors.As(err, &usage) {
-		fmt.Fprintf(s.err, "plimsoll: %v\nSee '%s --help'.\n", err, cmd.CommandPath())
+		fmt.Fprintf(s.err, "plimsoll: %s\nSee '%s --help'.\n", safe(err), cmd.CommandPath())
 		return exitUsage
 	}
 	if !errors.Is(err, errSaid) {
-		fmt.Fprintf(s.err, "plimsoll: %v\n", err)
+		fmt.Fprintf(s.err, "plimsoll: %s\n", safe(err))
 	}
 	return exitFailed
+}
+
+// safe is the text of an error, which may hold what a server said, fit for a terminal.
+func safe(err error) string {
+	lines := strings.Split(err.Error(), "\n")
+	for i, l := range lines {
+		lines[i] = table.Safe(strings.ReplaceAll(l, "\t", "  "))
+	}
+	return strings.Join(lines, "\n")
 }
 
 // errSaid is returned by a command that has printed what went wrong already.

@@ -1,4 +1,5 @@
-// Package table lays out rows and sentences for people, and rows for programs.
+// Package table lays out rows and sentences for people, and rows for programs. Names come from outside: whatever they hold, they stay
+// within their cell and line, steer no terminal and are no formula in a spreadsheet.
 package table
 
 import (
@@ -41,25 +42,34 @@ func (t *Table) Say(lines ...string) { t.Lines = append(t.Lines, lines...) }
 // Write writes the sentences and the rows, aligned. What is wide is left out unless asked for.
 func (t *Table) Write(w io.Writer, wide, header bool) error {
 	for _, l := range t.Lines {
-		if _, err := fmt.Fprintln(w, l); err != nil {
+		if _, err := fmt.Fprintln(w, Safe(l)); err != nil {
 			return err
 		}
 	}
 	tw := tabwriter.NewWriter(w, 0, 8, 3, ' ', 0)
 	for _, cells := range t.all(header) {
-		var shown []string
+		var seen []string
 		for i, c := range cells {
 			if wide || !t.Columns[i].Wide {
-				shown = append(shown, c)
+				seen = append(seen, shown(c, i == len(cells)-1))
 			}
 		}
-		fmt.Fprintln(tw, strings.Join(shown, "\t"))
+		fmt.Fprintln(tw, strings.Join(seen, "\t"))
 	}
 	return tw.Flush()
 }
 
 // CSV writes all columns of the rows.
-func (t *Table) CSV(w io.Writer, header bool) error { return csv.NewWriter(w).WriteAll(t.all(header)) }
+func (t *Table) CSV(w io.Writer, header bool) error {
+	rows := t.all(header)
+	out := make([][]string, len(rows))
+	for i, cells := range rows {
+		for _, c := range cells {
+			out[i] = append(out[i], plain(c))
+		}
+	}
+	return csv.NewWriter(w).WriteAll(out)
+}
 
 // all are the header, if there is one and it is asked for, and the rows.
 func (t *Table) all(header bool) [][]string {

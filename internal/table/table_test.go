@@ -1,8 +1,12 @@
 package table
 
 import (
+	"bytes"
+	"encoding/json"
 	"strings"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 )
 
 func TestTable(t *testing.T) {
@@ -25,4 +29,109 @@ func TestTable(t *testing.T) {
 	only := &Table{}
 	only.Say("Only this.")
 	f("sentences alone", "Only this.\n", func(b *strings.Builder) error { return only.Write(b, false, true) })
+}
+
+// A name from outside cannot steer the terminal, make a row or a column of its own, or push the other columns out of sight.
+func TestNamesAreWrittenSafely(t *testing.T) {
+	f := func(name, want string) {
+		t.Helper()
+		x := New("NAME", "CPU")
+		x.Add(name, "1")
+		x.Say("about " + name)
+		var b strings.Builder
+		if err := x.Write(&b, false, false); err != nil {
+			t.Fatal(err)
+		}
+		if got := b.String(); got != "about "+want+"\n"+want+"   1\n" {
+			t.Errorf("%q: got %q, want %q", name, got, want)
+		}
+	}
+	f("web-1", "web-1")
+	f("日本 é a\u0301 👩‍💻", "日本 é a\u0301 👩‍💻")
+	f("a\x1b[2J\x1b]52;c;aGk=\a", `a\x1b[2J\x1b]52;c;aGk=\a`)
+	f("a\nroot  ok", `a\nroot  ok`)
+	f("a\tb\vc\fd\re", `a\tb\vc\fd\re`)
+	f("a\u009b31m\u0085\x7f", `a\u009b31m\u0085\x7f`)
+	f("a\u202egnp.exe\u2066", `a\u202egnp.exe\u2066`)
+	f("a\u2028b\u00adc\u200bd\ufeff", `a\u2028b\u00adc\u200bd\ufeff`)
+	f("a\xffb\xc2", "a\ufffdb\ufffd")
+	f("a\u00a0b", "a\u00a0b") // a space that does not break
+
+	x := New("NAME", "CPU", "WHY")
+	x.Add(strings.Repeat("ö", 70_000), "1", strings.Repeat("why ", 100))
+	x.Add("web", "2", "")
+	var b strings.Builder
+	if err := x.Write(&b, false, true); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(b.String(), "\n")
+	if got := utf8.RuneCountInString(lines[2]); got > 300 {
+		t.Errorf("got a row of %d characters beside one with a long name", got)
+	}
+	if !strings.Contains(lines[1], "ö…") || !strings.HasSuffix(strings.TrimSpace(lines[1]), strings.TrimSpace(strings.Repeat("why ", 100))) {
+		t.Errorf("got %q, want the name cut and the last cell whole", lines[1])
+	}
+}
+
+// A spreadsheet takes no name for a formula, and numbers stay numbers.
+func TestCSVHasNoFormulas(t *testing.T) {
+	f := func(cell, want string) {
+		t.Helper()
+		x := New("NAME")
+		x.Add(cell)
+		var b strings.Builder
+		if err := x.CSV(&b, false); err != nil || b.String() != want+"\n" {
+			t.Errorf("%q: got %q, %v; want %q", cell, b.String(), err, want)
+		}
+	}
+	f("=cmd|'/c calc'!A0", "'=cmd|'/c calc'!A0")
+	f("@SUM(1)", "'@SUM(1)")
+	f("+1+2", "'+1+2")
+	f("-2+3", "'-2+3")
+	f("-web", "'-web")
+	f(" =1", "' =1")
+	f("\t=1", `\t=1`)
+	f("＝1", "'＝1")
+	f("-", "-")
+	f("-1.5", "-1.5")
+	f("-1.5e+06", "-1.5e+06")
+	f("+1", "+1")
+	f("a=b", "a=b")
+	f(`say "hi", twice`, `"say ""hi"", twice"`)
+	f("a\nb\x1b[2J", `a\nb\x1b[2J`)
+}
+
+// JSON on a terminal steers it as little, and says the same.
+func TestJSON(t *testing.T) {
+	f := func(in string) {
+		t.Helper()
+		raw, err := json.MarshalIndent(map[string]string{in: in}, "", "  ")
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := JSON(raw)
+		var back map[string]string
+		if err := json.Unmarshal(out, &back); err != nil || back[in] != in || bytes.IndexFunc(out, concealed) >= 0 {
+			t.Errorf("%q: got %q, which reads as %q, %v", in, out, back, err)
+		}
+	}
+	f("web")
+	f("a\x1b[2J\u009b31m\x7f\u202e\ufeff\U000e0041 日本\n\t")
+}
+
+func FuzzSafe(f *testing.F) {
+	for _, s := range []string{"web-1", "a\x1b[2J", "\xff\xc2", "\u202e", "日本", "=1"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		got := Safe(s)
+		if !utf8.ValidString(got) || Safe(got) != got {
+			t.Errorf("%q: got %q, which is not safe", s, got)
+		}
+		for _, r := range got {
+			if r < ' ' || r >= 0x7f && r < 0xa0 || unicode.Is(unicode.Bidi_Control, r) {
+				t.Errorf("%q: got %q, which has %U", s, got, r)
+			}
+		}
+	})
 }
