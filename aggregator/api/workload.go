@@ -24,7 +24,7 @@ const (
 // workloadKey names a workload.
 type workloadKey struct{ namespace, kind, name string }
 
-func (k workloadKey) String() string { return k.namespace + "/" + k.kind + "/" + k.name }
+func (k workloadKey) String() string { return slashed(slashed(k.namespace, k.kind), k.name) }
 
 func (a *API) getWorkload(w http.ResponseWriter, r *http.Request) error {
 	if p := params.Read(r); p.Err != nil {

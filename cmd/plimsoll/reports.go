@@ -198,7 +198,8 @@ func (a *app) rightsizeCommand() *cobra.Command {
 					return usagef("workload %q: want namespace/name or namespace/kind/name", args[0])
 				}
 			}
-			return o.report(cmd.Context(), a, "/plimsoll/v1/rightsize", q, &capacity.RightsizeReport{}, nil)
+			var r capacity.RightsizeReport
+			return o.report(cmd.Context(), a, "/plimsoll/v1/rightsize", q, &r, func() { a.nothingIn(namespace, len(r.Rows)) })
 		},
 	}
 	o.flags(cmd)

@@ -95,15 +95,20 @@ func (a *app) topOf(kind top.Kind) *cobra.Command {
 	return cmd
 }
 
-// showTop prints what there is now. A namespace with nothing to show is told: a mistyped one looks like an idle one otherwise.
+// nothingIn tells of a namespace with nothing to show: a mistyped one looks like an idle one otherwise.
+func (a *app) nothingIn(namespace string, rows int) {
+	if namespace != "" && rows == 0 {
+		fmt.Fprintf(a.err, "plimsoll: nothing is known in namespace %q\n", namespace)
+	}
+}
+
+// showTop prints what there is, now or over a time.
 func (a *app) showTop(ctx context.Context, kind top.Kind, o *topOptions, from top.Source) error {
 	o.Now = time.Now()
 	list, err := kind.Show(ctx, from, o.Options)
 	if err != nil {
 		return err
 	}
-	if len(list.Table.Rows) == 0 && o.Namespace != "" && o.Over == 0 {
-		fmt.Fprintf(a.err, "plimsoll: nothing is known in namespace %q\n", o.Namespace)
-	}
+	a.nothingIn(o.Namespace, len(list.Table.Rows))
 	return o.out.print(a.out, list.Document, func() *table.Table { return list.Table })
 }
