@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -30,8 +31,10 @@ func (a *app) settle(cmd *cobra.Command) error {
 			return
 		}
 		if v, ok := a.env(envName(f.Name)); ok {
-			if err := flags.Set(f.Name, v); err != nil {
-				bad = usagef("%s=%q: %w", envName(f.Name), v, err)
+			for _, one := range valuesOf(f, v) {
+				if err := flags.Set(f.Name, one); err != nil {
+					bad = usagef("%s=%q: %w", envName(f.Name), v, err)
+				}
 			}
 			return
 		}
@@ -42,6 +45,20 @@ func (a *app) settle(cmd *cobra.Command) error {
 		}
 	})
 	return bad
+}
+
+// valuesOf are the values that a variable has for a flag: several, with commas, for one that may be repeated, as a variable is there once.
+func valuesOf(f *pflag.Flag, v string) []string {
+	if _, repeated := f.Value.(pflag.SliceValue); !repeated {
+		return []string{v}
+	}
+	var out []string
+	for one := range strings.SplitSeq(v, ",") {
+		if one = strings.TrimSpace(one); one != "" {
+			out = append(out, one)
+		}
+	}
+	return out
 }
 
 // readConfig reads a YAML mapping of flag names to values (a list for a flag that may be repeated). A name that no

@@ -105,6 +105,6 @@ earlier version); boards that are the same are left alone.`,
 	f.StringVar(&o.Folder, "folder", "", "UID of the folder for the boards, which must exist; none: where they are, or the topmost")
 	f.StringVar(&o.Namespace, "grafana-namespace", "default", "tenant in Grafana's new API: default, org-N, stacks-N")
 	f.StringVar(&caFile, "ca-file", "", "PEM file with the certificate authority of Grafana")
-	f.DurationVar(&o.Timeout, "timeout", 15*time.Second, "how long to wait for each answer")
+	durationVar(f, &o.Timeout, "timeout", 15*time.Second, "how long to wait for each answer")
 	return cmd
 }

@@ -52,6 +52,12 @@ func days(to *time.Duration) pflag.Value {
 	return value[time.Duration]{to, "duration", duration.Parse, format}
 }
 
+// durationVar adds such a flag, with its default.
+func durationVar(f *pflag.FlagSet, to *time.Duration, name string, otherwise time.Duration, usage string) {
+	*to = otherwise
+	f.Var(days(to), name, usage)
+}
+
 // quantity is a flag for bytes, as Kubernetes writes them: 512Mi, 1Gi, 2e9; 1GiB is understood too.
 func quantity(to *int64) pflag.Value {
 	parse := func(s string) (int64, error) {

@@ -39,7 +39,7 @@ func (o *historyOptions) queueFlags(f *pflag.FlagSet) {
 	o.queue.MaxBytes, o.queue.MaxAge = 1<<30, 7*24*time.Hour
 	f.Var(quantity(&o.queue.MaxBytes), "queue-max-bytes", "how much the queue may take on disk; past it the oldest is dropped and counted")
 	f.Var(days(&o.queue.MaxAge), "queue-max-age", "how old what is queued may become")
-	f.DurationVar(&o.queue.SyncEvery, "queue-sync", time.Second, "how long a record may wait for fsync; 0 waits for it each time")
+	durationVar(f, &o.queue.SyncEvery, "queue-sync", time.Second, "how long a record may wait for fsync; 0 waits for it each time")
 }
 
 // validate checks the flags, and settles what follows from several.

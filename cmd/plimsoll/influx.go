@@ -27,7 +27,7 @@ func (o *influxOptions) flags(f *pflag.FlagSet) {
 	f.StringVar((*string)(&o.Outbox.Encoder.Schema), "influx-schema", string(influx.SchemaV1), "v1; heapster or heapster-fields write Heapster's names, for boards made for it")
 	f.StringVar(&o.Outbox.Encoder.Cluster, "cluster", "", "value of the tag cluster")
 	f.IntVar(&o.Outbox.Encoder.SeriesPerNamespace, "influx-series-per-namespace", 10_000, "most entities of one namespace within a day; those beyond are left out, counted and named")
-	f.DurationVar(&o.Outbox.LateQuiet, "influx-late-quiet", influx.DefaultQuiet, "how long nothing late must have come before it is rolled up into hours and days")
+	durationVar(f, &o.Outbox.LateQuiet, "influx-late-quiet", influx.DefaultQuiet, "how long nothing late must have come before it is rolled up into hours and days")
 }
 
 func (o *influxOptions) validate() error {
@@ -92,7 +92,7 @@ for, roll-ups of an hour and a day, the mapping by which InfluxQL finds a bucket
 	f.Var(days(&retention), "retention", "how long raw data is kept; 0 for ever")
 	f.BoolVar(&dryRun, "dry-run", false, "say what would be done, and do nothing")
 	f.BoolVar(&tokens, "tokens", false, "make tokens with least rights for collectors and servers (2.x), and print them")
-	f.DurationVar(&timeout, "timeout", time.Minute, "how long to wait for the server")
+	durationVar(f, &timeout, "timeout", time.Minute, "how long to wait for the server")
 	out.flags(cmd, "table", "json", "yaml")
 	return cmd
 }

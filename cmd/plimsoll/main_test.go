@@ -60,6 +60,8 @@ func TestUsageErrors(t *testing.T) {
 	f(`takes no arguments, got "extra"`, "run", "extra")
 	f(`--interval "1ms"`, "run", "--interval", "1ms")
 	f(`--fast-interval "20s"`, "run", "--fast-interval", "20s")
+	f(`--interval "48h0m0s": want 1s to 10m`, "run", "--interval", "2d")
+	f(`"soon" is no duration`, "collector", "--fast-interval", "soon")
 	f(`--retention "1h"`, "run", "--retention", "1h")
 	f(`"soon" is no duration`, "run", "--retention", "soon")
 	f(`"lots" is no number of bytes`, "run", "--retention-bytes", "lots")
@@ -82,6 +84,9 @@ func TestUsageErrors(t *testing.T) {
 }
 
 func TestUnreachableServer(t *testing.T) {
+	if got := call(t, nil, "", "top", "nodes", "--server", "http://127.0.0.1:1", "--timeout", "1d"); got.code != exitFailed {
+		t.Errorf("--timeout 1d: got exit %d, %q; want 1", got.code, got.err)
+	}
 	got := call(t, nil, "", "top", "nodes", "--server", "http://127.0.0.1:1")
 	if want := `plimsoll: cannot reach "http://127.0.0.1:1": dial tcp 127.0.0.1:1: connect: connection refused: is 'plimsoll run' there? give its address with --server, or --local to read this machine` + "\n"; got.code != exitFailed || got.err != want {
 		t.Errorf("got exit %d, %q; want 1, %q", got.code, got.err, want)
@@ -108,6 +113,20 @@ func TestFlagsWinOverVariablesWinOverFile(t *testing.T) {
 	f("commit:", map[string]string{"PLIMSOLL_CONFIG": file})
 	f("{", map[string]string{"PLIMSOLL_OUTPUT": "json"}, "--config", file)
 	f("plimsoll ", map[string]string{"PLIMSOLL_OUTPUT": "json"}, "--config", file, "-o", "table")
+}
+
+// A variable is there once: for a flag that may be repeated it holds several values, and a command that asks one server says so.
+func TestSeveralServersInOneVariable(t *testing.T) {
+	f := func(want, value string, args ...string) {
+		t.Helper()
+		got := call(t, map[string]string{"PLIMSOLL_SERVER": value}, "", args...)
+		if got.code != exitUsage || !strings.Contains(got.err, want) {
+			t.Errorf("%q: got exit %d, %q; want 2 and %q", value, got.code, got.err, want)
+		}
+	}
+	f(`--server "ftp://x": want an address`, "http://127.0.0.1:1, ftp://x", "collector")
+	f("say where to send", " , ", "collector")
+	f("a command asks one server: give one address", "http://127.0.0.1:1,http://127.0.0.1:2", "top", "nodes")
 }
 
 func TestBadConfig(t *testing.T) {

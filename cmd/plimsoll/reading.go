@@ -19,8 +19,8 @@ func (o *readingOptions) flags(f *pflag.FlagSet) {
 	}
 	f.StringVar(&o.node.Name, "node", host, "this machine's name in labels")
 	f.StringVar(&o.node.CgroupRoot, "cgroup-root", "/sys/fs/cgroup", "where cgroups are mounted")
-	f.DurationVar(&o.node.Interval, "interval", 10*time.Second, "time between full readings, which go to the history")
-	f.DurationVar(&o.node.Fast, "fast-interval", time.Second, "time between fast readings of CPU and memory")
+	durationVar(f, &o.node.Interval, "interval", 10*time.Second, "time between full readings, which go to the history")
+	durationVar(f, &o.node.Fast, "fast-interval", time.Second, "time between fast readings of CPU and memory")
 }
 
 func (o *readingOptions) validate() error {

@@ -32,6 +32,6 @@ On any address but loopback --web.config.file must give TLS and a login or clien
 	f := cmd.Flags()
 	o.flags(f)
 	door.flags(f)
-	f.DurationVar(&interval, "interval", 10*time.Second, "time between sums that go to the history")
+	durationVar(f, &interval, "interval", 10*time.Second, "time between sums that go to the history")
 	return cmd
 }
