@@ -136,6 +136,9 @@ func TestWorkload(t *testing.T) {
 	if len(asked) != 2 || asked[0].Limit != decisionsMax || asked[1].Limit != 1 || asked[0].End.Sub(asked[0].Start) != decisionDay {
 		t.Errorf("the log was asked %+v", asked)
 	}
+	if rec := get(h, "/plimsoll/v1/workloads/demo/ProcessService/web?limit=1"); rec.Code != 200 || asked[2].Limit != 1 || asked[3].Limit != 1 {
+		t.Errorf("limit=1: got %d, the log was asked %+v", rec.Code, asked[2:])
+	}
 }
 
 func TestScaledWithoutContainers(t *testing.T) {
@@ -199,6 +202,7 @@ func TestBadRequests(t *testing.T) {
 		{"missing?x=1", 400, `unknown parameter "x"`},
 		{"workloads?x=1", 400, `unknown parameter "x"`},
 		{"workloads/demo/ProcessService/web?x=1", 400, `unknown parameter "x"`},
+		{"workloads/demo/ProcessService/web?limit=201", 400, `limit "201" is not a whole number from 1 to 200`},
 		{"workloads/demo/ProcessService/nope", 404, `there is no workload "demo/ProcessService/nope"`},
 		{"decisions?action=Sideways", 400, `action "Sideways" is not known: allowed are Up, Down, Hold`},
 		{"decisions?action=Up,", 400, `action "" is not known`},

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"plimsoll.dev/plimsoll/aggregator/api/params"
 	"plimsoll.dev/plimsoll/aggregator/live"
@@ -18,6 +20,7 @@ type ContainerList struct {
 	Schema string      `json:"schema"` // plimsoll.dev/containers/v1
 	Time   time.Time   `json:"time"`
 	Total  int         `json:"total"` // how many containers there are before ?limit= and ?q=
+	Found  int         `json:"found"` // how many of them ?q= finds, before ?limit=
 	Items  []Container `json:"items"`
 }
 
@@ -85,7 +88,7 @@ func restarts(it *live.Item) *float64 {
 const maxLimit = 10000
 
 // sortKeys are the orders that ?sort= allows, the default first.
-var sortKeys = [...]string{"score", "cpu", "memory", "throttled", "pressure", "oom", "restarts", "disk", "network", "name"}
+var sortKeys = [...]string{"score", "cpu", "memory", "throttled", "pressure", "cpuPressure", "oom", "restarts", "disk", "network", "name"}
 
 // weights are what the orders go by. By name goes what has none.
 var weights = map[string]func(*Container) *float64{
@@ -96,10 +99,11 @@ var weights = map[string]func(*Container) *float64{
 	"pressure": func(c *Container) *float64 {
 		return join(metric.Largest, c.CPUPressure, c.MemoryPressure, c.IOPressure)
 	},
-	"oom":      func(c *Container) *float64 { return c.OOMKills },
-	"restarts": func(c *Container) *float64 { return c.Restarts },
-	"disk":     func(c *Container) *float64 { return join(metric.Sum, c.DiskRead, c.DiskWrite) },
-	"network":  func(c *Container) *float64 { return join(metric.Sum, c.NetReceive, c.NetTransmit) },
+	"cpuPressure": func(c *Container) *float64 { return c.CPUPressure },
+	"oom":         func(c *Container) *float64 { return c.OOMKills },
+	"restarts":    func(c *Container) *float64 { return c.Restarts },
+	"disk":        func(c *Container) *float64 { return join(metric.Sum, c.DiskRead, c.DiskWrite) },
+	"network":     func(c *Container) *float64 { return join(metric.Sum, c.NetReceive, c.NetTransmit) },
 }
 
 // sortContainers puts rows in order: the largest first, what is not known last; equals by CPU use, then by
@@ -112,15 +116,40 @@ func sortContainers(rows []*Container, key string) {
 				return d
 			}
 		}
-		return cmp.Or(cmp.Compare(a.Title, b.Title), cmp.Compare(a.Node, b.Node), cmp.Compare(a.ID, b.ID))
+		return cmp.Or(natural(a.Title, b.Title), cmp.Compare(a.Title, b.Title), cmp.Compare(a.Node, b.Node), cmp.Compare(a.ID, b.ID))
 	})
 }
+
+// natural compares names as people do: in any case, and numbers in them by their value, so that web-9 comes before web-10.
+func natural(a, b string) int {
+	for a != "" && b != "" {
+		x, y := digits(a), digits(b)
+		if x == "" || y == "" {
+			r, n := utf8.DecodeRuneInString(a)
+			q, m := utf8.DecodeRuneInString(b)
+			if d := cmp.Compare(unicode.ToLower(r), unicode.ToLower(q)); d != 0 {
+				return d
+			}
+			a, b = a[n:], b[m:]
+			continue
+		}
+		a, b = a[len(x):], b[len(y):]
+		x, y = strings.TrimLeft(x, "0"), strings.TrimLeft(y, "0")
+		if d := cmp.Or(cmp.Compare(len(x), len(y)), cmp.Compare(x, y)); d != 0 {
+			return d
+		}
+	}
+	return cmp.Compare(len(a), len(b))
+}
+
+// digits is the number that a text begins with; "" if it does not.
+func digits(s string) string { return s[:len(s)-len(strings.TrimLeft(s, "0123456789"))] }
 
 // down compares so that larger comes first and nil last.
 func down(a, b *float64) int { return cmp.Compare(or(b, math.Inf(-1)), or(a, math.Inf(-1))) }
 
-// found says whether every word is in one of the names of the row.
-func found(c *Container, words string) bool {
+// matches says whether every word is in one of the names of the row.
+func matches(c *Container, words string) bool {
 	all := strings.ToLower(strings.Join([]string{c.Title, c.Namespace, c.Workload, c.Pod, c.Name, c.Runtime, c.Image, c.ID, c.Node}, "\n"))
 	return !slices.ContainsFunc(strings.Fields(words), func(w string) bool { return !strings.Contains(all, w) })
 }
@@ -136,16 +165,16 @@ func selectionOf(p *params.Params) selection {
 	return selection{words: p.Words("q"), sort: p.OneOf("sort", sortKeys[:]...), limit: p.Whole("limit", maxLimit, maxLimit)}
 }
 
-// of picks rows, which are in the order of their scores; it does not change them.
-func (s selection) of(rows []*Container) []Container {
+// of picks rows, which are in the order of their scores, and says how many there are to pick from; it does not change them.
+func (s selection) of(rows []*Container) (picked []Container, found int) {
 	if s.words != "" {
-		rows = slices.DeleteFunc(slices.Clone(rows), func(c *Container) bool { return !found(c, s.words) })
+		rows = slices.DeleteFunc(slices.Clone(rows), func(c *Container) bool { return !matches(c, s.words) })
 	}
 	if s.sort != "score" {
 		rows = slices.Clone(rows)
 		sortContainers(rows, s.sort)
 	}
-	return copies(rows[:min(len(rows), s.limit)])
+	return copies(rows[:min(len(rows), s.limit)]), len(rows)
 }
 
 // copies are the rows as answers have them; never nil.

@@ -27,11 +27,12 @@ func (a *API) shows(answer func(p *picture, now time.Time, sel selection) any, a
 }
 
 func (a *API) overview(p *picture, now time.Time, sel selection) Overview {
+	rows, found := sel.of(p.containers)
 	o := Overview{
 		Schema: "plimsoll.dev/overview/v1", Time: p.time, Version: a.opts.Version,
 		Since: a.opts.Since.UTC(), Interval: a.opts.Interval.Seconds(),
 		Node: p.node, Nodes: p.nodes, Scaled: a.scaled(now),
-		Containers: sel.of(p.containers), Total: len(p.containers),
+		Containers: rows, Total: len(p.containers), Found: found,
 		Conditions: append([]condition.Condition{}, silent(p.snap)...),
 	}
 	if a.opts.Conditions != nil {

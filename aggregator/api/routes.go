@@ -26,7 +26,8 @@ func (a *API) Routes() []serve.Route {
 			return a.overview(p, now, sel)
 		}, "limit", "q", "sort")),
 		get("/containers", a.shows(func(p *picture, _ time.Time, sel selection) any {
-			return ContainerList{Schema: "plimsoll.dev/containers/v1", Time: p.time, Total: len(p.containers), Items: sel.of(p.containers)}
+			rows, found := sel.of(p.containers)
+			return ContainerList{Schema: "plimsoll.dev/containers/v1", Time: p.time, Total: len(p.containers), Found: found, Items: rows}
 		}, "limit", "q", "sort")),
 		get("/workloads", a.shows(func(p *picture, now time.Time, _ selection) any {
 			return WorkloadList{Schema: "plimsoll.dev/workloads/v1", Time: p.time, Items: p.workloads(a.scaled(now))}

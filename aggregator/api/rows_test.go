@@ -1,11 +1,15 @@
 package api
 
 import (
+	"fmt"
 	"math"
+	"math/rand/v2"
 	"net/http/httptest"
 	"net/url"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"plimsoll.dev/plimsoll/aggregator/api/params"
 	"plimsoll.dev/plimsoll/aggregator/live"
@@ -106,6 +110,44 @@ func TestSorting(t *testing.T) {
 	if got != "cbda" {
 		t.Errorf("got %s, want what is not known last", got)
 	}
+}
+
+// Names come as people count them.
+func TestNaturalOrder(t *testing.T) {
+	want := []string{"", "/a", "9", "10", "A1", "a02", "a2b", "a10", "b", "Web-9", "web-9", "web-9a", "web-010", "web-10", "web-100000000000000000000001", "web-100000000000000000000002", "web-a", "é", "日"}
+	var rows []*Container
+	for _, name := range want {
+		rows = append(rows, &Container{Title: name, CPU: ptr(rand.Float64())})
+	}
+	rand.Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
+	sortContainers(rows, "name")
+	var got []string
+	for _, r := range rows {
+		got = append(got, r.Title)
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
+
+// Over more rows than are asked for, the largest are picked of all, and a search says how many it finds.
+func TestSelectionIsOverAll(t *testing.T) {
+	var rows []*Container
+	for i := range 700 {
+		rows = append(rows, &Container{Title: fmt.Sprintf("c%d", i), WorkingSet: ptr(float64(i)), CPUPressure: ptr(float64(700 - i))})
+	}
+	f := func(words, sort, first, last string, found int) {
+		t.Helper()
+		got, n := selection{words: words, sort: sort, limit: 200}.of(rows)
+		if n != found || len(got) != min(200, found) || got[0].Title != first || got[len(got)-1].Title != last {
+			t.Errorf("%q by %q: got %d of %d from %s to %s, want %d from %s to %s", words, sort, len(got), n, got[0].Title, got[len(got)-1].Title, found, first, last)
+		}
+	}
+	f("", "memory", "c699", "c500", 700)
+	f("", "cpuPressure", "c0", "c199", 700)
+	f("", "name", "c0", "c199", 700)
+	f("c1", "memory", "c199", "c1", 111)
+	f("1", "memory", "c691", "c51", 214)
 }
 
 func FuzzParams(f *testing.F) {

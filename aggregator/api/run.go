@@ -108,7 +108,7 @@ func (p *publisher) decisions(ctx context.Context, now time.Time, k workloadKey)
 	if ok && now.Sub(r.at) < refetchEvery {
 		return r.list, nil
 	}
-	list, err := p.api.workloadDecisions(ctx, now, k)
+	list, err := p.api.workloadDecisions(ctx, now, k, decisionsMax)
 	if err != nil {
 		p.api.log.Warn("cannot read decisions for a stream", "workload", k.String(), "err", err)
 		list = r.list

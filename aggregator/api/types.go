@@ -23,6 +23,7 @@ type Overview struct {
 	Scaled     []cluster.Scaled      `json:"scaled"`     // by namespace and name
 	Containers []Container           `json:"containers"` // what hurts first
 	Total      int                   `json:"total"`      // how many containers there are before ?limit= and ?q=
+	Found      int                   `json:"found"`      // how many of them ?q= finds, before ?limit=
 	Conditions []condition.Condition `json:"conditions"` // what is wrong with Plimsoll itself; empty when all is well
 }
 

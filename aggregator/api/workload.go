@@ -27,7 +27,9 @@ type workloadKey struct{ namespace, kind, name string }
 func (k workloadKey) String() string { return slashed(slashed(k.namespace, k.kind), k.name) }
 
 func (a *API) getWorkload(w http.ResponseWriter, r *http.Request) error {
-	if p := params.Read(r); p.Err != nil {
+	p := params.Read(r, "limit")
+	limit := p.Whole("limit", decisionsMax, decisionsMax)
+	if p.Err != nil {
 		return p.Err
 	}
 	k := workloadKey{r.PathValue("namespace"), r.PathValue("kind"), r.PathValue("name")}
@@ -36,7 +38,7 @@ func (a *API) getWorkload(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if one.Decisions, err = a.workloadDecisions(r.Context(), now, k); err != nil {
+	if one.Decisions, err = a.workloadDecisions(r.Context(), now, k, limit); err != nil {
 		return err
 	}
 	return serve.WriteJSON(w, one)
@@ -123,10 +125,10 @@ func (a *API) workload(p *picture, now time.Time, k workloadKey) (Workload, erro
 	return w, nil
 }
 
-// workloadDecisions returns the changes of the last day and the newest hold, newest first.
-func (a *API) workloadDecisions(ctx context.Context, now time.Time, k workloadKey) ([]cluster.Decision, error) {
+// workloadDecisions returns the changes of the last day, so many at most, and the newest hold, newest first.
+func (a *API) workloadDecisions(ctx context.Context, now time.Time, k workloadKey, limit int) ([]cluster.Decision, error) {
 	q := store.DecisionQuery{Target: cluster.Target{Namespace: k.namespace, Kind: k.kind, Name: k.name}, End: now,
-		Start: now.Add(-decisionDay), Actions: []string{"Up", "Down"}, Limit: decisionsMax}
+		Start: now.Add(-decisionDay), Actions: []string{"Up", "Down"}, Limit: limit}
 	changes, err := a.decisions(ctx, q)
 	if err != nil {
 		return nil, err
