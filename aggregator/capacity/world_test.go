@@ -49,7 +49,7 @@ func newWorld(t *testing.T, start time.Time, tick, length time.Duration) *world 
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	p, err := live.New(live.Options{Stale: 3 * tick, StaleFull: 3 * tick, Keep: 10 * tick, Forget: time.Hour})
+	p, err := live.New(live.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

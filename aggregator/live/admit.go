@@ -1,36 +1,40 @@
 package live
 
 import (
+	"cmp"
+	"time"
+
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
-// admit returns the unit of the group's entity, making it if it is new; nil with the reason when the group, whose newest sample is of
-// time at, is not to be used.
+// idKey identifies a container by its node and cgroup: its names may become known later.
+type idKey struct{ node, id string }
+
+// admit returns the unit of a group whose pointer is not known yet, making it if it is new; nil with the reason when the group, whose
+// newest sample is of time at, is not to be used.
 func (t *tree) admit(in *intake, g *metric.Group, at int64) (*unit, reason) {
-	if u := t.byPtr[g.Entity]; u != nil {
-		return u, 0
-	}
 	e := g.Entity
 	if e == nil || !usable(e) {
 		return nil, dropEntity
 	}
-	u, same := t.named(e), t.sameID(e)
+	u, same := t.named(e), (*unit)(nil)
+	if e.Level == metric.Container && e.ID != "" {
+		same = t.byID[idKey{e.Node, e.ID}]
+	}
 	switch {
-	case u == nil && same != nil:
+	case same != nil && same != u: // its names became known
+		if u != nil { // and it replaces what had them
+			same.restarts += u.restarts + 1
+			same.first = min(same.first, u.first)
+			t.remove(u)
+		}
 		u = same
-		t.rename(u, e)
-	case u != nil && same != nil && same != u:
-		// A container became known by the name of one that it replaces.
-		same.restarts += u.restarts + 1
-		same.first = min(same.first, u.first)
-		t.remove(u)
-		u = same
-		t.rename(u, e)
-	case u != nil && u.owned() && e.Level <= metric.Pod && !identity.Same(u.entity, e):
+	case u != nil && u.sent() && e.Level <= metric.Pod && !identity.Same(u.entity, e):
 		return t.contend(u, in, g, at)
-	case u == nil || !u.owned():
-		if t.own >= t.limits.entities {
+	case u == nil || !u.sent():
+		if t.sent >= t.limits.entities {
 			return nil, dropLimit
 		}
 		if u == nil {
@@ -44,99 +48,22 @@ func (t *tree) admit(in *intake, g *metric.Group, at int64) (*unit, reason) {
 
 // named returns the unit of the entity's names. One side that has no cgroup does not say where its names are unique; then the other does.
 func (t *tree) named(e *metric.Entity) *unit {
-	if u := t.byKey[identity.KeyOf(e)]; u != nil {
+	k := identity.KeyOf(e)
+	if u := t.byKey[k]; u != nil {
 		return u
 	}
-	k, ok := otherScope(e)
-	if u := t.byKey[k]; ok && u != nil && u.entity.Node == e.Node && (e.ID == "" || !u.sure) {
+	if e.Level > metric.Pod || e.Node == "" {
+		return nil
+	}
+	if k.Node == "" {
+		k.Node = e.Node
+	} else {
+		k.Node = ""
+	}
+	if u := t.byKey[k]; u != nil && u.entity.Node == e.Node && (e.ID == "" || !u.sure) {
 		return u
 	}
 	return nil
-}
-
-// settle gives the unit the scope that an entity of its names has.
-func (t *tree) settle(u *unit, e *metric.Entity) {
-	if e.ID == "" || u.sure {
-		return
-	}
-	u.sure = true
-	if s := identity.KeyOf(e).Node; s != u.key.Node && u.key.Level <= metric.Pod {
-		delete(t.byKey, u.key)
-		u.key.Node = s
-		t.byKey[u.key] = u
-	}
-}
-
-// sameID returns the container unit of the same node and cgroup.
-func (t *tree) sameID(e *metric.Entity) *unit {
-	if e.Level != metric.Container || e.ID == "" {
-		return nil
-	}
-	return t.byID[idKey{e.Node, e.ID}]
-}
-
-// know remembers a pointer under which the unit is known, dropping the oldest of more than three, and shows
-// the newest names.
-func (t *tree) know(u *unit, e *metric.Entity, at int64) {
-	if !u.owned() {
-		t.own++
-		if u.first == 0 {
-			u.first = at
-		}
-	}
-	if old := u.ptrs[2]; old != nil {
-		delete(t.byPtr, old)
-	}
-	copy(u.ptrs[1:], u.ptrs[:2])
-	u.ptrs[0] = e
-	t.byPtr[e] = u
-	t.settle(u, e)
-	t.show(u, e)
-}
-
-// show makes e the unit's entity. What e does not say and is known of the same thing stays: the readers of the
-// two lanes, or of a pod and its containers, do not all know its workload or its image.
-func (t *tree) show(u *unit, e *metric.Entity) {
-	was := u.entity
-	if identity.Same(was, e) {
-		e = filled(e, was)
-	}
-	u.entity = e
-	t.touch(u)
-	if u.key.Level == metric.Container {
-		if was.ID != e.ID || was.Node != e.Node {
-			t.lose(u, was)
-		}
-		if e.ID != "" {
-			t.byID[idKey{e.Node, e.ID}] = u
-		}
-	}
-	if was.Node != e.Node || was.WorkloadKind != e.WorkloadKind || was.Workload != e.Workload {
-		t.attach(u)
-	}
-}
-
-// lose takes the unit out of the index of cgroups.
-func (t *tree) lose(u *unit, was *metric.Entity) {
-	if id := (idKey{was.Node, was.ID}); t.byID[id] == u {
-		delete(t.byID, id)
-	}
-}
-
-// unknow forgets the pointers under which the unit is known, all or those for which but is false.
-func (t *tree) unknow(u *unit, but func(*metric.Entity) bool) {
-	if !u.owned() {
-		return
-	}
-	for i, ptr := range u.ptrs {
-		if ptr != nil && (but == nil || !but(ptr)) {
-			delete(t.byPtr, ptr)
-			u.ptrs[i] = nil
-		}
-	}
-	if !u.owned() {
-		t.own--
-	}
 }
 
 // contend decides between two containers of the same names with different IDs. The newer start counts; where starts are not
@@ -160,16 +87,128 @@ func (t *tree) contend(u *unit, in *intake, g *metric.Group, at int64) (*unit, r
 	return u, 0
 }
 
-// rename moves a unit to the names that became known.
-func (t *tree) rename(u *unit, e *metric.Entity) {
-	delete(t.byKey, u.key)
-	u.key = identity.KeyOf(e)
-	t.byKey[u.key] = u
-	parent, node, was := u.parent, u.node, u.entity
-	t.detach(u)
-	t.lose(u, was)
-	u.entity = filled(e, was)
-	t.attach(u)
-	t.prune(parent)
-	t.prune(node)
+// know remembers a pointer under which a unit is known, dropping the oldest of more than three, and shows the unit under the newest
+// names, where they put it. What e does not say and is known of the same thing stays: the readers of the two lanes, or of a pod and its
+// containers, do not all know its workload or its image.
+func (t *tree) know(u *unit, e *metric.Entity, at int64) {
+	if !u.sent() {
+		t.sent++
+		if u.first == 0 {
+			u.first = at
+		}
+	}
+	if old := u.ptrs[2]; old != nil {
+		delete(t.byPtr, old)
+	}
+	copy(u.ptrs[1:], u.ptrs[:2])
+	u.ptrs[0] = e
+	t.byPtr[e] = u
+	t.rekey(u, e)
+	was := u.entity
+	if identity.Same(was, e) {
+		e = filled(e, was)
+	}
+	u.entity = e
+	t.touch(u)
+	if e.Level == metric.Container {
+		t.lose(u, was)
+		if e.ID != "" {
+			t.byID[idKey{e.Node, e.ID}] = u
+		}
+	}
+	if was.Node != e.Node || was.WorkloadKind != e.WorkloadKind || was.Workload != e.Workload || was.Namespace != e.Namespace || was.Pod != e.Pod {
+		t.attach(u)
+	}
+}
+
+// rekey finds a unit by the names of an entity from now on. A cgroup says where they are unique.
+func (t *tree) rekey(u *unit, e *metric.Entity) {
+	k := identity.KeyOf(e)
+	if e.ID == "" {
+		k.Node = u.key.Node
+	} else {
+		u.sure = true
+	}
+	if k != u.key {
+		delete(t.byKey, u.key)
+		u.key = k
+		t.byKey[k] = u
+	}
+}
+
+// lose takes the unit out of the index of cgroups.
+func (t *tree) lose(u *unit, was *metric.Entity) {
+	if id := (idKey{was.Node, was.ID}); t.byID[id] == u {
+		delete(t.byID, id)
+	}
+}
+
+// unknow forgets the pointers under which the unit is known, all or those for which but is false.
+func (t *tree) unknow(u *unit, but func(*metric.Entity) bool) {
+	if !u.sent() {
+		return
+	}
+	for i, ptr := range u.ptrs {
+		if ptr != nil && (but == nil || !but(ptr)) {
+			delete(t.byPtr, ptr)
+			u.ptrs[i] = nil
+		}
+	}
+	if !u.sent() {
+		t.sent--
+	}
+}
+
+// note keeps what a batch says of an entity that could not be read.
+func (t *tree) note(in *intake, g *metric.Gap, at time.Time) {
+	if g.Entity == nil || at.Year() < 1970 || at.Year() > 2285 || !usable(g.Entity) || len(g.Reason) > 64 || len(g.Detail) > 1024 {
+		return
+	}
+	u := t.byPtr[g.Entity]
+	if u == nil {
+		u = t.named(g.Entity)
+	}
+	switch {
+	case u == nil && g.Reason == metric.GapGone:
+		return
+	case u == nil:
+		u, _ = t.admit(in, &metric.Group{Entity: g.Entity}, in.at)
+	case u.entity.ID != g.Entity.ID:
+		return // of a container that another one of its names has replaced
+	}
+	if u == nil || in.at <= u.newest() || u.gap != nil && u.gap.Reason == g.Reason {
+		return
+	}
+	since := at
+	if u.gap != nil {
+		since = u.gap.Since
+	}
+	u.gap = &cluster.Gap{Since: since, Reason: g.Reason, Detail: g.Detail}
+	t.changes++
+}
+
+// usable says whether the entity has the names that its level needs, and not too long ones.
+func usable(e *metric.Entity) bool {
+	const limit = 4096
+	if len(e.Node)+len(e.Namespace)+len(e.WorkloadKind)+len(e.Workload)+len(e.Pod)+len(e.Container)+len(e.ID)+len(e.Runtime)+len(e.Image) > limit {
+		return false
+	}
+	return identity.Usable(e)
+}
+
+// filled returns e, or a copy of it in which fields that are empty are taken from was.
+func filled(e, was *metric.Entity) *metric.Entity {
+	c := *e
+	if c.Workload == "" {
+		c.WorkloadKind, c.Workload = was.WorkloadKind, was.Workload
+	}
+	c.Node, c.ID = cmp.Or(c.Node, was.Node), cmp.Or(c.ID, was.ID)
+	c.Runtime, c.Image = cmp.Or(c.Runtime, was.Runtime), cmp.Or(c.Image, was.Image)
+	switch c {
+	case *e:
+		return e
+	case *was:
+		return was
+	}
+	return &c
 }

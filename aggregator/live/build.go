@@ -23,7 +23,7 @@ type builder struct {
 type note struct {
 	rows    metric.Set // those that are its own: no roll-up
 	members int32
-	owned   bool
+	sent    bool  // some sender knows it
 	valued  bool  // it has current values of its own
 	begun   bool  // some sender says when it began
 	newest  int64 // its newest sample
@@ -38,11 +38,11 @@ func (b *builder) read(t *tree, i int, s *spot) {
 	var st state
 	b.values, st = u.values(b.values, t.limits, b.now)
 	it.Values = b.values[from:len(b.values):len(b.values)]
-	n.rows, n.owned, n.valued = u.rows, u.owned(), st.current > 0
+	n.rows, n.sent, n.valued = u.rows, u.sent(), st.current > 0
 	n.begun, n.newest = u.began() != 0, u.newest()
 	n.counts = !u.told && u.rows.Has(metric.Restarts)
 	it.Gap = t.gapOf(u, st, b.now)
-	if n.owned && (!n.valued || it.Gap != nil) {
+	if n.sent && (!n.valued || it.Gap != nil) {
 		it.Ended = t.ended(u)
 	}
 }
@@ -145,7 +145,7 @@ func (b *builder) inherit(it *Item, n *note) {
 		}
 		it.Restarts += m.Restarts
 	}
-	if n.owned {
+	if n.sent {
 		return
 	}
 	for _, m := range it.Items {
@@ -170,7 +170,7 @@ func (b *builder) nodeRows(it *Item) (rows metric.Set) {
 
 // ended says whether a silent unit, or all that a roll-up is made of, has ended.
 func (b *builder) ended(it *Item, n *note) bool {
-	if n.owned {
+	if n.sent {
 		return it.Ended
 	}
 	return !slices.ContainsFunc(it.Items, func(m *Item) bool { return !m.Ended })
@@ -214,11 +214,4 @@ func (b *builder) memberGap(it *Item) *cluster.Gap {
 		return nil
 	}
 	return &cluster.Gap{Since: last.Gap.Since, Reason: last.Gap.Reason, Detail: "no member has values; the last was " + last.Entity.String()}
-}
-
-func millis(ms int64) time.Time {
-	if ms == 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(ms).UTC()
 }

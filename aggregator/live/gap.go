@@ -32,8 +32,8 @@ func (u *unit) values(out []Value, l *limits, now int64) ([]Value, state) {
 			continue
 		}
 		st.current++
-		t, v := x.newest()
-		val := Value{ID: x.id, Sub: u.subs[x.sub], T: millis(u.base + int64(t)), V: v}
+		last := x.newest()
+		val := Value{ID: x.id, Sub: u.subs[x.sub], T: millis(u.base + int64(last.t)), V: last.v()}
 		if metric.Get(x.id).Kind == metric.Counter {
 			rate, window := x.rate()
 			if x.id != metric.Restarts { // which a restart does not begin anew
@@ -49,38 +49,10 @@ func (u *unit) values(out []Value, l *limits, now int64) ([]Value, state) {
 	return out, st
 }
 
-// note keeps what a batch says of an entity that could not be read.
-func (t *tree) note(in *intake, g *metric.Gap, at time.Time) {
-	if g.Entity == nil || at.Year() < 1970 || at.Year() > 2285 || !usable(g.Entity) || len(g.Reason) > 64 || len(g.Detail) > 1024 {
-		return
-	}
-	u := t.byPtr[g.Entity]
-	if u == nil {
-		u = t.named(g.Entity)
-	}
-	switch {
-	case u == nil && g.Reason == metric.GapGone:
-		return
-	case u == nil:
-		u, _ = t.admit(in, &metric.Group{Entity: g.Entity}, in.at)
-	case u.entity.ID != g.Entity.ID:
-		return // of a container that another one of its names has replaced
-	}
-	if u == nil || in.at <= u.newest() || u.gap != nil && u.gap.Reason == g.Reason {
-		return
-	}
-	since := at
-	if u.gap != nil {
-		since = u.gap.Since
-	}
-	u.gap = &cluster.Gap{Since: since, Reason: g.Reason, Detail: g.Detail}
-	t.changes++
-}
-
 // gapOf says why a unit has no current values of its own; nil if it has, or has nothing to have.
 func (t *tree) gapOf(u *unit, st state, now int64) *cluster.Gap {
 	switch {
-	case !u.owned() && u.gap == nil:
+	case !u.sent() && u.gap == nil:
 		return nil
 	case st.current > 0 && st.fastOld == 0 || st.current == 0 && u.count > 0 && u.gap == nil && u.key.Level != metric.Node:
 		if st.counters > 0 && st.rates == 0 {
@@ -116,4 +88,45 @@ func (t *tree) ended(u *unit) bool {
 		ln = fast
 	}
 	return n.heard[ln]-u.last[ln] > u.limit(t.limits, ln)
+}
+
+// gone says whether a batch said that the unit does not exist any more.
+func (u *unit) gone() bool { return u.gap != nil && u.gap.Reason == metric.GapGone }
+
+// mentioned is when the unit was last heard of, in Unix milliseconds.
+func (u *unit) mentioned() int64 {
+	t := max(u.newest(), u.first)
+	if u.gap != nil {
+		t = max(t, unixMilli(u.gap.Since))
+	}
+	return t
+}
+
+// forget drops a unit that has had no sample for too long, or turns it into a mere roll-up when it still has members.
+// What a clock that was wrong has left behind is far in the future.
+func (t *tree) forget(u *unit, now int64) {
+	age := now - u.mentioned()
+	if u.dead || !u.sent() || age <= t.patience(u) && -age <= t.limits.forget {
+		return
+	}
+	if u.count == 0 && u != t.root {
+		t.remove(u)
+		return
+	}
+	t.unknow(u, nil)
+	u.samples.forget()
+	u.gap = nil
+	t.changes++
+}
+
+// patience is how long a unit without samples is kept, in milliseconds.
+func (t *tree) patience(u *unit) int64 {
+	ln, forget := full, t.limits.forget
+	if u.last[full] == 0 {
+		ln = fast
+	}
+	if u.key.Level == metric.Node {
+		forget = t.limits.forgetNodes
+	}
+	return max(forget, 2*u.limit(t.limits, ln))
 }

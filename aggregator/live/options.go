@@ -1,8 +1,6 @@
 package live
 
 import (
-	"cmp"
-	"fmt"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -11,45 +9,31 @@ import (
 const (
 	// skew is how far a sample's time may lie after its batch's.
 	skew = 5 * time.Second
-	// rememberNodes is how long a node without samples is shown: people look for a machine that died.
-	rememberNodes = time.Hour
-	// maxEntities is the most entities with samples of their own; groups of further ones are rejected and counted.
-	maxEntities = 200_000
-	// maxSeries is the most rows, counted with their interfaces and devices, of one entity.
-	maxSeries = 512
+	// endOfTime is the latest time that a sample can have, in Unix milliseconds: the year 2286. It keeps sums of
+	// times within range.
+	endOfTime = 1e13
+	// maxSub is the longest name of an interface or a device.
+	maxSub = 512
 )
 
-// Options says for how long the picture keeps what. A field left at zero takes its default.
+// Options are what a Picture needs.
 type Options struct {
-	// Keep is how long the samples of a series are kept, and so the longest window there is. Default 75 s.
-	Keep time.Duration
-	// Stale is the shortest time without a sample after which a row of the fast lane has no current value;
-	// three sampling intervals if that is longer. Default 5 s.
-	Stale time.Duration
-	// StaleFull is the same for rows that only full batches carry. Default 35 s.
-	StaleFull time.Duration
-	// Forget is how long an entity without samples is shown with its gap before it is dropped; a node an hour at least. Default 2 min.
-	Forget time.Duration
-
 	Registerer prometheus.Registerer // nil: the own metrics are not registered
 }
 
-// Validate says which field cannot be used.
-func (o Options) Validate() error {
-	for name, d := range map[string]time.Duration{"Keep": o.Keep, "Stale": o.Stale, "StaleFull": o.StaleFull, "Forget": o.Forget} {
-		if d < 0 || d > time.Hour {
-			return fmt.Errorf("live: %s is %q, it must be between 0 and %v", name, d, time.Hour)
-		}
-	}
-	return nil
+// limits say how samples age and how many are kept; times are in milliseconds. Tests make them small.
+type limits struct {
+	// stale is the shortest time without a sample after which a row of a lane has no current value; three sampling intervals if that is longer.
+	stale [numLanes]int64
+	// keep is how long the samples of a series are kept, and so the longest window there is, and ring the most of them.
+	keep uint32
+	ring int
+	// forget is how long an entity without samples is shown with its gap before it is dropped, forgetNodes the same for a node: people
+	// look for a machine that died.
+	forget, forgetNodes int64
+	series              int // most rows, counted with their interfaces and devices, of one entity
+	entities            int // most entities that senders know; groups of further ones are rejected and counted
 }
 
-// limitsOf returns the options, with the defaults in place, as the samples need them.
-func limitsOf(o Options) limits {
-	keep, forget := cmp.Or(o.Keep, 75*time.Second), cmp.Or(o.Forget, 2*time.Minute)
-	return limits{
-		stale: [...]int64{full: cmp.Or(o.StaleFull, 35*time.Second).Milliseconds(), fast: cmp.Or(o.Stale, 5*time.Second).Milliseconds()},
-		keep:  uint32(keep.Milliseconds()), ring: min(max(int(keep/(500*time.Millisecond)), 16), 1024),
-		forget: forget.Milliseconds(), forgetNodes: max(forget, rememberNodes).Milliseconds(), series: maxSeries, entities: maxEntities,
-	}
-}
+// usual are the limits of the product.
+var usual = limits{stale: [...]int64{full: 35_000, fast: 5_000}, keep: 75_000, ring: 150, forget: 120_000, forgetNodes: 3600_000, series: 512, entities: 200_000}

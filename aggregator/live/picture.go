@@ -2,6 +2,7 @@ package live
 
 import (
 	"errors"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,19 +44,25 @@ type Picture struct {
 	rolled atomic.Int64 // when RollUp last ran, Unix milliseconds
 }
 
+// lane is the way a sample came.
+type lane uint8
+
+const (
+	full lane = iota
+	fast
+	numLanes
+)
+
 // levelRows are the rows that exist at each level.
 type levelRows [len(levelCounts{})]metric.Set
 
 // New returns an empty picture. It starts nothing.
 func New(o Options) (*Picture, error) {
-	if err := o.Validate(); err != nil {
-		return nil, err
-	}
 	m, err := newMeters(o.Registerer)
 	if err != nil {
 		return nil, err
 	}
-	p := &Picture{meters: m, limits: limitsOf(o)}
+	p := &Picture{meters: m, limits: usual}
 	p.tree = newTree(&p.limits, m)
 	for _, l := range metric.Levels() {
 		p.known[l] = metric.At(l)
@@ -63,7 +70,7 @@ func New(o Options) (*Picture, error) {
 	return p, nil
 }
 
-// Apply takes what a batch holds into the picture and keeps pointers to the batch's entities. Samples that
+// Apply puts what a batch holds into the picture and keeps pointers to the batch's entities. Samples that
 // cannot be used are left out and counted by reason (future, old, not_finite, unknown_row, entity, limit,
 // duplicate, fast_lane); they are no error, and the rest of the batch is applied.
 func (p *Picture) Apply(b *metric.Batch) error {
@@ -95,14 +102,25 @@ func (p *Picture) Apply(b *metric.Batch) error {
 
 // group applies one entity's samples.
 func (p *Picture) group(in *intake, g *metric.Group) {
-	good, newest := in.screen(g.Points)
+	good, newest := 0, int64(0)
+	for i := range g.Points {
+		if why := in.refuses(&g.Points[i]); why != numReasons {
+			in.drops[why]++
+			continue
+		}
+		good++
+		newest = max(newest, g.Points[i].T)
+	}
 	if good == 0 {
 		return
 	}
-	u, why := p.tree.admit(in, g, newest)
+	u := p.tree.byPtr[g.Entity]
 	if u == nil {
-		in.drops[why] += good
-		return
+		var why reason
+		if u, why = p.tree.admit(in, g, newest); u == nil {
+			in.drops[why] += good
+			return
+		}
 	}
 	if !u.advance(in, g, newest) {
 		in.drops[dropOld] += good
@@ -111,12 +129,70 @@ func (p *Picture) group(in *intake, g *metric.Group) {
 	if u.gap != nil && u.gap.Since.UnixMilli() <= newest {
 		u.gap = nil
 	}
-	u.add(in, g.Points, &p.known[u.key.Level])
-	if in.lane == full && identity.Restarts(u.entity) {
-		u.countRestarts(in, newest)
+	hint, known := 0, &p.known[u.key.Level]
+	for i := range g.Points {
+		pt := &g.Points[i]
+		if in.refuses(pt) != numReasons {
+			continue // counted above
+		}
+		why := dropUnknownRow
+		if known.Has(pt.ID) && len(pt.Sub) <= maxSub {
+			if pt.ID == metric.Restarts {
+				u.tell()
+			}
+			hint, why = u.add(in, pt, hint)
+		}
+		if why != numReasons {
+			in.drops[why]++
+			continue
+		}
+		in.applied++
+	}
+	if in.lane == full && !u.told && identity.Restarts(u.entity) { // then those that are counted here are a row of it
+		u.add(in, &metric.Point{ID: metric.Restarts, T: newest, V: float64(u.restarts)}, 0)
 	}
 	in.heard = max(in.heard, newest)
 	p.tree.changes++
+}
+
+// intake is a batch on its way into the picture, and what became of it.
+type intake struct {
+	*limits
+	lane    lane
+	at      int64 // the batch's time
+	rolled  int64 // when the roll-ups were last given out
+	horizon int64 // the latest time that a sample may have
+	past    int64 // what is not later says nothing of what there is: a queue brings it late
+	present int64 // what is not later makes no row an entity's own
+
+	applied         int
+	heard           int64 // the newest sample of the groups that were taken
+	restarts, steps int
+	drops           drops
+}
+
+func newIntake(b *metric.Batch, l *limits) intake {
+	in := intake{limits: l, at: unixMilli(b.Time), horizon: endOfTime}
+	if b.Fast {
+		in.lane = fast
+	}
+	if !b.Time.IsZero() && b.Time.Year() <= 2285 {
+		in.horizon, in.past, in.present = b.Time.Add(skew).UnixMilli(), max(0, in.at-l.forgetNodes), in.at-l.forget
+	}
+	return in
+}
+
+// refuses says why a point cannot be used, whatever it is of; numReasons if it can.
+func (in *intake) refuses(pt *metric.Point) reason {
+	switch {
+	case math.IsNaN(pt.V) || math.IsInf(pt.V, 0):
+		return dropNotFinite
+	case pt.T > in.horizon:
+		return dropFuture
+	case pt.T <= in.past:
+		return dropOld
+	}
+	return numReasons
 }
 
 // Changed returns a channel that is closed by the next Apply that changes the picture. Whoever waits asks for
@@ -130,51 +206,30 @@ func (p *Picture) Changed() <-chan struct{} {
 	return p.changed
 }
 
-// Snapshot returns the picture at now. It is built once for each change and second; with more than a thousand
-// entities it may be up to 10 µs for each of them old, so that readers cannot make it cost more than a small share of a core.
-func (p *Picture) Snapshot(now time.Time) *Snapshot {
-	p.walk.Lock()
-	defer p.walk.Unlock()
-	if !p.fresh(now) {
-		began := time.Now()
-		p.build(now, nil)
-		p.meters.snapshot.Observe(time.Since(began).Seconds())
-	}
-	return p.snap
+// turns is a lock that says whether somebody waits for it.
+type turns struct {
+	sync.Mutex
+	waiting atomic.Int32
 }
 
-// fresh says whether the last snapshot still does.
-func (p *Picture) fresh(now time.Time) bool {
-	if p.snap == nil {
-		return false
-	}
-	age := now.Sub(p.snap.Time)
-	if age < 0 || age >= time.Second {
-		return false
-	}
-	p.mu.Lock()
-	n, changes := p.tree.alive[metric.Container]+p.tree.alive[metric.Pod], p.tree.changes
-	p.mu.Unlock()
-	return p.snapOf == changes || n > 1000 && age < time.Duration(n)*10*time.Microsecond
+// Lock waits for the lock.
+func (t *turns) Lock() {
+	t.waiting.Add(1)
+	t.Mutex.Lock()
+	t.waiting.Add(-1)
 }
 
-// build makes the snapshot of now. also, if there is one, is called for each unit that is read, with the lock held.
-func (p *Picture) build(now time.Time, also func(*spot)) *builder {
-	ms := now.UnixMilli()
-	p.snapOf = p.plan.update(p)
-	if d := ms - p.forgot; d < 0 || d >= 1000 {
-		p.forgot = ms
-		p.plan.each(p, func(_ int, s *spot) { p.tree.forget(s.u, ms) })
-		p.snapOf = p.plan.update(p)
+// unixMilli is a time in Unix milliseconds; 0 for the zero time and for those that no clock shows.
+func unixMilli(t time.Time) int64 {
+	if t.Year() < 1970 || t.Year() > 2285 {
+		return 0
 	}
-	n := len(p.plan.spots)
-	b := &builder{plan: &p.plan, now: ms, items: make([]Item, n), notes: make([]note, n)}
-	p.plan.each(p, func(i int, s *spot) {
-		b.read(&p.tree, i, s)
-		if also != nil {
-			also(s)
-		}
-	})
-	p.snap = b.snapshot(now)
-	return b
+	return t.UnixMilli()
+}
+
+func millis(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
 }

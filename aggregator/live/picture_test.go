@@ -59,8 +59,8 @@ func TestStartingStaleForgotten(t *testing.T) {
 	if s = p.Snapshot(sec(122)); len(s.Containers)+len(s.Pods)+len(s.Workloads)+len(s.Namespaces)+len(s.Nodes) != 0 {
 		t.Errorf("not forgotten: %v", s)
 	}
-	if len(p.tree.byKey) != 1 || len(p.tree.byPtr) != 0 || len(p.tree.byID) != 0 || p.tree.own != 0 {
-		t.Errorf("left over: %d keys, %d pointers, %d cgroups, own %d", len(p.tree.byKey), len(p.tree.byPtr), len(p.tree.byID), p.tree.own)
+	if len(p.tree.byKey) != 1 || len(p.tree.byPtr) != 0 || len(p.tree.byID) != 0 || p.tree.sent != 0 {
+		t.Errorf("left over: %d keys, %d pointers, %d cgroups, own %d", len(p.tree.byKey), len(p.tree.byPtr), len(p.tree.byID), p.tree.sent)
 	}
 }
 

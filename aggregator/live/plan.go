@@ -1,10 +1,10 @@
 package live
 
 import (
+	"cmp"
 	"runtime"
 	"slices"
-	"sync"
-	"sync/atomic"
+	"strings"
 
 	"plimsoll.dev/plimsoll/internal/metric"
 )
@@ -85,19 +85,6 @@ func compareSpots(a, b spot) int { return compareNames(a.entity, b.entity) }
 // slice is how many series are gone through until somebody who waits for the lock gets it: some tens of microseconds.
 const slice = 256
 
-// turns is a lock that says whether somebody waits for it.
-type turns struct {
-	sync.Mutex
-	waiting atomic.Int32
-}
-
-// Lock waits for the lock.
-func (t *turns) Lock() {
-	t.waiting.Add(1)
-	t.Mutex.Lock()
-	t.waiting.Add(-1)
-}
-
 // each calls do for every spot with the picture's lock held, and gives the lock up where somebody waits for it, so that a walk through
 // everything holds nobody up.
 func (pl *plan) each(p *Picture, do func(i int, s *spot)) {
@@ -115,4 +102,26 @@ func (pl *plan) each(p *Picture, do func(i int, s *spot)) {
 		work += 2 + len(s.u.series)
 		do(i, s)
 	}
+}
+
+// compareNames is the order of snapshots: level by level, and there by the names that the level has.
+func compareNames(a, b *metric.Entity) int {
+	switch {
+	case a.Level != b.Level:
+		return int(a.Level) - int(b.Level)
+	case a.Level == metric.Node:
+		return strings.Compare(a.Node, b.Node)
+	case a.Level == metric.Workload:
+		return cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.WorkloadKind, b.WorkloadKind), strings.Compare(a.Workload, b.Workload))
+	}
+	if c := strings.Compare(a.Namespace, b.Namespace); c != 0 || a.Level > metric.Pod {
+		return c
+	}
+	if c := strings.Compare(a.Pod, b.Pod); c != 0 {
+		return c
+	}
+	if c := strings.Compare(a.Container, b.Container); c != 0 && a.Level == metric.Container {
+		return c
+	}
+	return cmp.Or(strings.Compare(a.Node, b.Node), strings.Compare(a.ID, b.ID))
 }

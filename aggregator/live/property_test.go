@@ -92,7 +92,7 @@ func checkIndexes(t rapid.TB, p *Picture) {
 	alive, own := 0, 0
 	for k, u := range p.tree.byKey {
 		alive++
-		if u.owned() {
+		if u.sent() {
 			own++
 		}
 		if u.dead || u.key != k {
@@ -104,7 +104,7 @@ func checkIndexes(t rapid.TB, p *Picture) {
 			}
 		}
 		for i := range u.series {
-			if n := u.series[i].slots(); n > p.limits.ring || int(u.series[i].n) > n {
+			if n := len(u.series[i].buf); n > p.limits.ring || int(u.series[i].n) > n {
 				t.Fatalf("a ring has %d of %d slots", u.series[i].n, n)
 			}
 			if !u.rows.Has(u.series[i].id) {
@@ -118,8 +118,8 @@ func checkIndexes(t rapid.TB, p *Picture) {
 			t.Fatalf("%v has %d members of %d", u.entity, len(u.members), u.count)
 		}
 	}
-	if all := p.tree.alive; alive != all[0]+all[1]+all[2]+all[3]+all[4]+all[5] || own != p.tree.own || p.tree.own > p.limits.entities+1 || len(p.tree.byPtr) > 3*own || len(p.tree.byID) > own {
-		t.Fatalf("%d units of which %d have samples, %d keys, own %d, %d pointers, %d cgroups", alive, own, len(p.tree.byKey), p.tree.own, len(p.tree.byPtr), len(p.tree.byID))
+	if all := p.tree.alive; alive != all[0]+all[1]+all[2]+all[3]+all[4]+all[5] || own != p.tree.sent || p.tree.sent > p.limits.entities+1 || len(p.tree.byPtr) > 3*own || len(p.tree.byID) > own {
+		t.Fatalf("%d units of which %d have samples, %d keys, own %d, %d pointers, %d cgroups", alive, own, len(p.tree.byKey), p.tree.sent, len(p.tree.byPtr), len(p.tree.byID))
 	}
 	for ptr, u := range p.tree.byPtr {
 		if u.dead || !slices.Contains(u.ptrs[:], ptr) {

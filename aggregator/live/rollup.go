@@ -41,7 +41,7 @@ func (p *Picture) RollUp(now time.Time) *metric.Batch {
 	p.walk.Lock()
 	defer p.walk.Unlock()
 	c := counter{plan: &p.plan, known: &p.known}
-	b := p.build(now, c.own)
+	b := p.build(now, c.unit)
 	c.members(b.notes)
 	out := &metric.Batch{Time: now}
 	for i := range p.plan.from[metric.Pod] {
@@ -66,8 +66,8 @@ type counter struct {
 	others rollup
 }
 
-// own counts what a unit's own counters have grown by. The lock is held.
-func (c *counter) own(s *spot) {
+// unit counts what a unit's own counters have grown by. The lock is held.
+func (c *counter) unit(s *spot) {
 	for i := range s.u.series {
 		x := &s.u.series[i]
 		if metric.Get(x.id).Kind != metric.Counter {
@@ -75,8 +75,7 @@ func (c *counter) own(s *spot) {
 		}
 		at := s.u.restarted
 		if x.n > 0 {
-			t, _ := x.newest()
-			at = s.u.base + int64(t)
+			at = s.u.base + int64(x.newest().t)
 		}
 		c.grow(s, x.id, s.u.subs[x.sub], x.pending, at)
 		x.pending = 0

@@ -40,11 +40,7 @@ func (s *samples) limit(l *limits, ln lane) int64 { return max(3*int64(s.interva
 
 // current says whether a series has a value at now.
 func (s *samples) current(x *series, l *limits, now int64) bool {
-	if x.n == 0 {
-		return false
-	}
-	t, _ := x.newest()
-	return now-(s.base+int64(t)) <= s.limit(l, x.lane)
+	return x.n > 0 && now-(s.base+int64(x.newest().t)) <= s.limit(l, x.lane)
 }
 
 // advance takes a group's start and the time of its newest point. It is false for a group that is not newer than what
@@ -52,11 +48,19 @@ func (s *samples) current(x *series, l *limits, now int64) bool {
 func (s *samples) advance(in *intake, g *metric.Group, t int64) bool {
 	ln := in.lane
 	if t <= s.last[ln] {
-		if in.at-t > in.stale[full] || !s.stepped(ln, t) {
+		// Earlier times are believed of the third group that advances with no newer one between. Late copies of old batches are not:
+		// their batch came long after them.
+		if in.at-t > in.stale[full] || s.steps[ln] > 0 && t <= s.step[ln] {
+			return false
+		}
+		s.step[ln] = t
+		if s.steps[ln]++; s.steps[ln] < 3 {
 			return false
 		}
 		in.steps++
-		s.reset()
+		for i := range s.series {
+			s.series[i].n = 0
+		}
 		s.last, s.interval, s.restarted, s.first = [numLanes]int64{}, [numLanes]int32{}, 0, t
 	}
 	if t <= s.restarted {
@@ -73,21 +77,15 @@ func (s *samples) advance(in *intake, g *metric.Group, t int64) bool {
 		s.restart(in, t)
 	}
 	if last := s.last[ln]; last != 0 {
-		s.interval[ln] = paced(s.interval[ln], t-last)
+		// The interval follows at once when it shrinks, by at most a quarter when it grows, so that one gap does not make an entity look slow.
+		d, was := min(t-last, 60_000), int64(s.interval[ln])
+		if was != 0 {
+			d = min(d, was+was/4+1)
+		}
+		s.interval[ln] = int32(d)
 	}
 	s.last[ln] = t
 	return true
-}
-
-// stepped says whether samples with earlier times are now to be believed: the third that advances among
-// themselves with no newer one between. Late copies of old batches are not: their batch came long after them.
-func (s *samples) stepped(ln lane, t int64) bool {
-	if s.steps[ln] > 0 && t <= s.step[ln] {
-		return false
-	}
-	s.step[ln] = t
-	s.steps[ln]++
-	return s.steps[ln] >= 3
 }
 
 // decreased says whether the group's CPU counter is lower than the newest sample: the container began anew.
@@ -101,8 +99,8 @@ func (s *samples) decreased(g *metric.Group, ln lane) bool {
 		if !ok || s.series[k].n == 0 || s.series[k].lane != ln {
 			return false // the lanes' clocks may differ by a moment; the series' own check is enough
 		}
-		t, v := s.series[k].newest()
-		return pt.T > s.base+int64(t) && pt.V < v
+		last := s.series[k].newest()
+		return pt.T > s.base+int64(last.t) && pt.V < last.v()
 	}
 	return false
 }
@@ -112,7 +110,7 @@ func (s *samples) decreased(g *metric.Group, ln lane) bool {
 func (s *samples) restart(in *intake, t int64) {
 	for i := range s.series {
 		if x := &s.series[i]; x.id != metric.Restarts { // which goes on
-			x.clear()
+			x.n = 0 // what it has grown by stays to be rolled up
 		}
 	}
 	s.restarts++
@@ -121,86 +119,49 @@ func (s *samples) restart(in *intake, t int64) {
 	in.restarts++
 }
 
-// paced follows the sampling interval: at once when it shrinks, by at most a quarter when it grows, so that one gap does
-// not make an entity look slow.
-func paced(was int32, d int64) int32 {
-	d = min(d, 60_000)
-	if was == 0 || d < int64(was) {
-		return int32(d)
-	}
-	return int32(min(d, int64(was)+int64(was)/4+1))
-}
-
-// add appends a group's points to their series. Only rows in known are taken.
-func (s *samples) add(in *intake, points []metric.Point, known *metric.Set) {
-	hint := 0
-	for i := range points {
-		pt := &points[i]
-		if in.refuses(pt) != numReasons {
-			continue // counted already
-		}
-		if !known.Has(pt.ID) || len(pt.Sub) > 512 {
-			in.drops[dropUnknownRow]++
-			continue
-		}
-		k, ok := s.find(hint, pt.ID, pt.Sub)
-		if !ok {
-			if k, ok = s.open(in, pt, k); !ok {
-				in.drops[dropLimit]++
-				continue
-			}
-		}
-		hint = k + 1
-		if pt.ID == metric.Restarts && !s.told {
-			s.told = true
-			s.series[k].clear() // what was counted here
-		}
-		if why := s.append(in, &s.series[k], pt); why != numReasons {
-			in.drops[why]++
-			continue
-		}
-		in.applied++
-	}
-}
-
-// countRestarts makes a row of the restarts that were seen here, as long as no sender counts them.
-func (s *samples) countRestarts(in *intake, t int64) {
+// tell notes that some sender counts the restarts. What was counted here is void.
+func (s *samples) tell() {
 	if s.told {
 		return
 	}
-	pt := metric.Point{ID: metric.Restarts, T: t, V: float64(s.restarts)}
-	k, ok := s.find(0, pt.ID, "")
-	if !ok {
-		k, ok = s.open(in, &pt, k)
-	}
-	if ok {
-		s.append(in, &s.series[k], &pt)
+	s.told = true
+	if k, ok := s.find(0, metric.Restarts, ""); ok {
+		s.series[k].n = 0
 	}
 }
 
-// append adds one sample to its series; it returns numReasons when it did.
-func (s *samples) append(in *intake, x *series, pt *metric.Point) reason {
-	s.rebase(pt.T)
+// add appends a point to its series, opening it if it is new. It returns where the next point's series is likely to be, and numReasons
+// if the point was taken.
+func (s *samples) add(in *intake, pt *metric.Point, hint int) (next int, why reason) {
+	k, ok := s.find(hint, pt.ID, pt.Sub)
+	if !ok {
+		if k, ok = s.open(in, pt, k); !ok {
+			return hint, dropLimit
+		}
+	}
+	if d := pt.T - s.base; d < 0 || d >= 1<<31 {
+		s.rebase(pt.T)
+	}
+	x := &s.series[k]
 	if x.n > 0 {
-		t, v := x.newest()
-		ahead := pt.T - s.base - int64(t)
+		last := x.newest()
+		t, v := int64(last.t), last.v()
+		ahead := pt.T - s.base - t
 		if x.lane == fast && in.lane == full && ahead <= s.limit(in.limits, fast) {
-			return dropFastLane
+			return k + 1, dropFastLane
 		}
 		if ahead <= 0 {
-			return dropOld
+			return k + 1, dropOld
 		}
 		if x.lane != in.lane && ahead < 500 {
 			x.n-- // the other lane's reading of the same moment: its successor counts
 		}
 		if metric.Get(pt.ID).Kind == metric.Counter {
-			if x.n > 0 {
-				if _, before := x.newest(); pt.V < before {
-					x.clear()
-				}
+			if x.n > 0 && pt.V < x.newest().v() {
+				x.n = 0
 			}
 			// What it grew by while nothing was heard of it, and sums were given out without it, would be a leap of theirs.
-			if gap := s.limit(in.limits, in.lane); ahead <= gap || s.base+int64(t) >= in.rolled-gap {
+			if gap := s.limit(in.limits, in.lane); ahead <= gap || s.base+t >= in.rolled-gap {
 				x.pending += max(0, pt.V-v)
 			}
 		}
@@ -210,7 +171,7 @@ func (s *samples) append(in *intake, x *series, pt *metric.Point) reason {
 	if pt.T > in.present {
 		s.rows.Add(pt.ID)
 	}
-	return numReasons
+	return k + 1, numReasons
 }
 
 // find returns the index of a series, looking first at hint: points come in the same order each time.
@@ -254,8 +215,7 @@ func (s *samples) prune(before int64) {
 		if x.n == 0 || x.pending > 0 {
 			return x.pending == 0
 		}
-		t, _ := x.newest()
-		return s.base+int64(t) < before
+		return s.base+int64(x.newest().t) < before
 	})
 	for i := range s.series {
 		sub := old[s.series[i].sub]
@@ -268,30 +228,27 @@ func (s *samples) prune(before int64) {
 	}
 }
 
-// reset forgets all samples, but not their series.
-func (s *samples) reset() {
-	for i := range s.series {
-		s.series[i].clear()
-	}
-}
-
 // forget drops all series. Which rows they were of stays known.
 func (s *samples) forget() {
 	s.series, s.subs = nil, []string{""}
 	s.last, s.interval = [numLanes]int64{}, [numLanes]int32{}
 }
 
-// rebase makes t fit into the series' range of times.
+// rebase makes t fit into the series' range of times; samples that do not are dropped.
 func (s *samples) rebase(t int64) {
-	if d := t - s.base; d >= 0 && d < 1<<31 {
-		return
-	}
-	if t < s.base {
-		s.reset()
-	}
-	next := t - 1000*3600
+	base := t - 1000*3600
 	for i := range s.series {
-		s.series[i].shift(next - s.base)
+		x := &s.series[i]
+		if t < s.base {
+			x.n = 0
+		}
+		for x.n > 0 && s.base+int64(x.at(0).t) < base {
+			x.head = uint16((int(x.head) + 1) % len(x.buf))
+			x.n--
+		}
+		for k := range int(x.n) {
+			x.at(k).t -= uint32(base - s.base)
+		}
 	}
-	s.base = next
+	s.base = base
 }

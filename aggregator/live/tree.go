@@ -3,6 +3,7 @@ package live
 import (
 	"slices"
 
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
@@ -16,12 +17,43 @@ type tree struct {
 	byKey map[identity.Key]*unit
 	byID  map[idKey]*unit
 	alive [len(levelCounts{})]int
-	own   int // units that have or had samples of their own
+	sent  int // units that some sender knows
 	root  *unit
 
 	changes uint64  // counts what changes the picture
 	dirty   []*unit // those that the plan does not show as they are
 }
+
+// unit is one entity of the picture: its names, its place in the tree and its samples.
+type unit struct {
+	samples // its own; none for a mere roll-up
+
+	gap *cluster.Gap // what a batch said, until a newer sample
+	// ptrs are the pointers under which senders know it: the readers of both lanes may have their own.
+	ptrs   [3]*metric.Entity
+	entity *metric.Entity
+	rival  *metric.Entity // the other container of these names that was superseded
+	key    identity.Key
+	heard  [numLanes]int64 // for a node: the time of the newest sample in its newest batch
+
+	parent  *unit   // nil for the cluster
+	node    *unit   // where a pod, or a container without a pod, runs
+	members []*unit // a pod's containers, in no order; other units' are in the plan
+	count   int32   // how many units have it as their parent or node
+
+	sure    bool // its key's scope is known: some cgroup told it
+	dead    bool // not in the picture any more
+	dirty   bool // the plan shows it otherwise than it is, or not at all
+	planned bool // some plan has it
+
+	// These belong to the walks, not to the lock.
+	moved bool  // the plan is about to show it anew
+	spot  int32 // its place in the plan
+	sum   *rollup
+}
+
+// sent says whether some sender knows the unit, that is, whether it is more than a roll-up.
+func (u *unit) sent() bool { return u.ptrs[0] != nil || u.ptrs[1] != nil || u.ptrs[2] != nil }
 
 func newTree(l *limits, m *meters) tree {
 	t := tree{limits: l, meters: m, byPtr: map[*metric.Entity]*unit{}, byKey: map[identity.Key]*unit{}, byID: map[idKey]*unit{}}
@@ -60,76 +92,76 @@ func (t *tree) attach(u *unit) {
 	}
 	parent, node := t.parentOf(u), (*unit)(nil)
 	if n := u.entity.Node; n != "" && (u.key.Level == metric.Pod || u.key.Level == metric.Container && parent.key.Level != metric.Pod) {
-		node = t.ensure(metric.Entity{Level: metric.Node, Node: n})
+		node = t.ensure(&metric.Entity{Level: metric.Node, Node: n})
 	}
-	if parent == u.parent && node == u.node {
-		return
+	if parent != u.parent || node != u.node {
+		t.hang(u, parent, node)
 	}
-	oldParent, oldNode := u.parent, u.node
-	t.detach(u)
-	u.parent, u.node = parent, node
-	parent.count++
-	if parent.key.Level == metric.Pod {
-		parent.members = append(parent.members, u)
-	}
-	if node != nil {
-		node.count++
-	}
-	t.prune(oldParent)
-	t.prune(oldNode)
 }
 
-// detach takes a unit out of the tree.
-func (t *tree) detach(u *unit) {
-	for _, from := range []*unit{u.parent, u.node} {
-		if from != nil {
-			from.count--
-		}
-	}
+// hang puts a unit into a place in the tree, nil for none, and removes roll-ups that lose their last member by it.
+func (t *tree) hang(u *unit, parent, node *unit) {
+	left := [...]*unit{u.parent, u.node}
 	if p := u.parent; p != nil && p.key.Level == metric.Pod {
 		p.members = slices.DeleteFunc(p.members, func(m *unit) bool { return m == u })
 	}
-	u.parent, u.node = nil, nil
+	if parent != nil && parent.key.Level == metric.Pod {
+		parent.members = append(parent.members, u)
+	}
+	for _, to := range [...]*unit{parent, node} {
+		if to != nil {
+			to.count++
+		}
+	}
+	u.parent, u.node = parent, node
 	t.touch(u)
+	for _, from := range left {
+		if from == nil {
+			continue
+		}
+		if from.count--; from.count == 0 && from != t.root && !from.sent() && !from.dead {
+			t.remove(from)
+		}
+	}
 }
 
 // parentOf returns the unit one level up: the first that the entity names.
 func (t *tree) parentOf(u *unit) *unit {
 	e := u.entity
 	if u.key.Level == metric.Container && e.Pod != "" {
-		pod := podOf(e)
-		p := t.ensure(pod)
+		p := t.ensure(&metric.Entity{Level: metric.Pod, Node: e.Node, Namespace: e.Namespace, WorkloadKind: e.WorkloadKind, Workload: e.Workload, Pod: e.Pod, ID: e.ID})
 		t.follow(p, e)
 		return p
 	}
 	if u.key.Level < metric.Workload && e.Workload != "" {
-		return t.ensure(metric.Entity{Level: metric.Workload, Namespace: e.Namespace, WorkloadKind: e.WorkloadKind, Workload: e.Workload})
+		return t.ensure(&metric.Entity{Level: metric.Workload, Namespace: e.Namespace, WorkloadKind: e.WorkloadKind, Workload: e.Workload})
 	}
 	if u.key.Level < metric.Namespace && e.Namespace != "" {
-		return t.ensure(metric.Entity{Level: metric.Namespace, Namespace: e.Namespace})
+		return t.ensure(&metric.Entity{Level: metric.Namespace, Namespace: e.Namespace})
 	}
 	return t.root
 }
 
-// ensure returns the unit of a roll-up, which has no cgroup, making it if it does not exist yet.
-func (t *tree) ensure(e metric.Entity) *unit {
-	u := t.named(&e)
+// ensure returns the unit of a roll-up, making it if it does not exist yet. It has no cgroup; the one that is given is a member's, and
+// tells where its names are unique.
+func (t *tree) ensure(e *metric.Entity) *unit {
+	u := t.named(e)
 	if u == nil {
-		made := e
+		made := *e
 		made.ID = ""
-		u = t.place(identity.KeyOf(&e), &made)
+		u = t.place(identity.KeyOf(e), &made)
 	}
-	t.settle(u, &e)
+	t.rekey(u, e)
 	return u
 }
 
 // follow gives a pod the node and the workload of its container, unless it knows better itself.
 func (t *tree) follow(pod *unit, e *metric.Entity) {
 	moved := *pod.entity // never changed in place: readers hold it
-	if moved.Workload == "" || !pod.owned() && e.Workload != "" {
+	if moved.Workload == "" || !pod.sent() && e.Workload != "" {
 		moved.WorkloadKind, moved.Workload = e.WorkloadKind, e.Workload
 	}
-	if moved.Node == "" || !pod.owned() && e.Node != "" {
+	if moved.Node == "" || !pod.sent() && e.Node != "" {
 		moved.Node = e.Node
 	}
 	if moved != *pod.entity {
@@ -141,50 +173,11 @@ func (t *tree) follow(pod *unit, e *metric.Entity) {
 
 // remove drops a unit, and the parents that it leaves empty.
 func (t *tree) remove(u *unit) {
-	parent, node := u.parent, u.node
-	t.detach(u)
+	u.dead = true
 	t.unknow(u, nil)
 	t.lose(u, u.entity)
 	delete(t.byKey, u.key)
-	u.dead = true
 	t.alive[u.key.Level]--
 	t.meters.entities[u.key.Level].Dec()
-	t.prune(parent)
-	t.prune(node)
-}
-
-// prune removes a roll-up that lost its last member.
-func (t *tree) prune(u *unit) {
-	if u != nil && u != t.root && u.count == 0 && !u.owned() && !u.dead {
-		t.remove(u)
-	}
-}
-
-// forget drops a unit that has had no sample for too long, or turns it into a mere roll-up when it still has members.
-// What a clock that was wrong has left behind is far in the future.
-func (t *tree) forget(u *unit, now int64) {
-	age := now - u.mentioned()
-	if u.dead || !u.owned() || age <= t.patience(u) && -age <= t.limits.forget {
-		return
-	}
-	if u.count == 0 && u != t.root {
-		t.remove(u)
-		return
-	}
-	t.unknow(u, nil)
-	u.samples.forget()
-	u.gap = nil
-	t.changes++
-}
-
-// patience is how long a unit without samples is kept, in milliseconds.
-func (t *tree) patience(u *unit) int64 {
-	ln, forget := full, t.limits.forget
-	if u.last[full] == 0 {
-		ln = fast
-	}
-	if u.key.Level == metric.Node {
-		forget = t.limits.forgetNodes
-	}
-	return max(forget, 2*u.limit(t.limits, ln))
+	t.hang(u, nil, nil)
 }

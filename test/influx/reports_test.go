@@ -199,7 +199,7 @@ func newPast(end time.Time) *past {
 // fill gives every tick to a picture, and what a node would send and what a server would sum up of it to a store.
 func (p *past) fill(t *testing.T, to func(*metric.Batch) error) {
 	t.Helper()
-	picture, err := live.New(live.Options{Stale: 3 * pastEvery, StaleFull: 3 * pastEvery, Keep: 10 * pastEvery})
+	picture, err := live.New(live.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
