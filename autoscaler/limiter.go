@@ -15,11 +15,11 @@ type limiter struct {
 	mu    sync.Mutex
 	spare float64   // changes that may be made at once
 	at    time.Time // of spare
-	line  []*ticket
-	armed bool // a timer looks after the line
+	queue []*ticket
+	armed bool // a timer is set for the first of the queue
 }
 
-// ticket is a place in the line.
+// ticket is a place in the queue.
 type ticket struct {
 	raise bool
 	since time.Time
@@ -30,12 +30,12 @@ func newLimiter(rate float64, burst int) *limiter {
 	return &limiter{rate: rate, burst: max(1, float64(burst)), spare: max(1, float64(burst))}
 }
 
-// join stands in line for a change. The ticket's turn may have come already.
+// join queues for a change. The ticket's turn may have come already.
 func (l *limiter) join(raise bool, since time.Time) *ticket {
 	k := &ticket{raise: raise, since: since, turn: make(chan struct{})}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.line = append(l.line, k)
+	l.queue = append(l.queue, k)
 	l.serve()
 	return k
 }
@@ -49,11 +49,11 @@ func (l *limiter) wait(ctx context.Context, k *ticket) bool {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	i := slices.Index(l.line, k)
+	i := slices.Index(l.queue, k)
 	if i < 0 {
 		return true // its turn came just now
 	}
-	l.line = slices.Delete(l.line, i, i+1)
+	l.queue = slices.Delete(l.queue, i, i+1)
 	return false
 }
 
@@ -64,14 +64,14 @@ func (l *limiter) serve() {
 		l.spare = min(l.burst, l.spare+now.Sub(l.at).Seconds()*l.rate)
 	}
 	l.at = now
-	for len(l.line) > 0 && (l.rate == 0 || l.spare >= 1) {
-		first := slices.MinFunc(l.line, compareTickets)
-		i := slices.Index(l.line, first)
-		l.line = slices.Delete(l.line, i, i+1)
+	for len(l.queue) > 0 && (l.rate == 0 || l.spare >= 1) {
+		first := slices.MinFunc(l.queue, compareTickets)
+		i := slices.Index(l.queue, first)
+		l.queue = slices.Delete(l.queue, i, i+1)
 		l.spare--
 		close(first.turn)
 	}
-	if len(l.line) == 0 || l.armed {
+	if len(l.queue) == 0 || l.armed {
 		return
 	}
 	l.armed = true

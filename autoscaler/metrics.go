@@ -59,7 +59,7 @@ func newMetrics(l *Loop) *metrics {
 		skipped: prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_autoscaler_stale_sync_skips_total",
 			Help: "Passes left out because the loop was late by more than an interval."}),
 		lost: counter("lost_total", "Decisions and series that could not be written, by what they were for (decision, history, live).", "what"),
-		number: prometheus.NewGaugeFunc(gauge("num_horizontal_pod_autoscalers", "Targets that the loop looks after."), func() float64 {
+		number: prometheus.NewGaugeFunc(gauge("num_horizontal_pod_autoscalers", "Targets that the loop scales."), func() float64 {
 			l.mu.Lock()
 			defer l.mu.Unlock()
 			return float64(len(l.order))

@@ -69,7 +69,7 @@ func (l *Loop) observe(ctx context.Context, t *target, p *policy.Policy, now, at
 // windows adds the usage of one resource over windows of several lengths, and the newest second to its history. A window is left out
 // while the pods have not been seen for that long, so that none pretends to be longer than it is; the shortest is always there.
 func (l *Loop) windows(in *policy.Input, t *target, name corev1.ResourceName, pods []*cluster.Pod, now, at time.Time, seen map[string]bool) {
-	windows := policy.LookWindows(in.Policy.Window(), in.Policy.StableWindow())
+	windows := policy.Windows(in.Policy.Window(), in.Policy.StableWindow())
 	h := t.history(name, windows)
 	second := l.opts.Observer.Usage(now, pods, name, time.Second)
 	h.add(at, second, in.Pods)
@@ -161,8 +161,8 @@ func joined(looks []policy.Look) (out []cluster.PodUsage) {
 // wholes notes of each pod the longest sample, of windows that come from the shortest to the longest, that lies wholly
 // after the pod turned ready. In a window that reaches back further that one stands for the pod, with the part of the window
 // that it covers: so the pods' sum is the mean of their total over the window, as the rule wants it (evidence).
-// Otherwise a pod that carries load would be taken for one that still starts, and be left out of the longest window, on which
-// shrinking is decided, for its first minute; or, with its full usage, what it took over from others would count
+// Otherwise a pod that carries load would count as one that still starts, and be left out of the longest window, on which
+// shrinking is decided, for its first minute; or, with its full usage, what moved to it from others would count
 // twice.
 func wholes(longest map[string]cluster.PodUsage, ready map[string]time.Time, usage []cluster.PodUsage) {
 	for _, u := range usage {

@@ -64,10 +64,10 @@ type DecisionLog interface {
 	Decisions(ctx context.Context, q store.DecisionQuery) ([]cluster.Decision, error)
 }
 
-// Live takes series for the live picture.
+// Live receives series for the live picture.
 type Live interface{ Apply(b *metric.Batch) error }
 
-// History takes series to be kept.
+// History receives series to be kept.
 type History interface {
 	Append(ctx context.Context, b *metric.Batch) error
 }

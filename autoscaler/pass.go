@@ -20,7 +20,7 @@ const (
 	waitingToRetry    policy.Reason = "WaitingToRetry"    // the last change failed; the next try comes later
 	changedMeanwhile  policy.Reason = "ChangedMeanwhile"  // somebody else changed the count
 	notLeader         policy.Reason = "NotLeader"         // this process may not write
-	policyChanged     policy.Reason = "PolicyChanged"     // the policy was changed or taken away meanwhile
+	policyChanged     policy.Reason = "PolicyChanged"     // the policy was changed or removed meanwhile
 	waitingForTurn    policy.Reason = "WaitingForTurn"    // more changes than may be made in a second
 )
 
@@ -148,7 +148,7 @@ func (l *Loop) forbidden(t *target, p Policy) (why policy.Reason, text string) {
 	return "", ""
 }
 
-// await waits until a change may be made, without a worker, for as long as a call may take; one that has waited before goes first.
+// await waits until a change may be made, without a worker, for as long as a call may last; one that has waited before goes first.
 func (l *Loop) await(ctx context.Context, t *target, d *policy.Decision) bool {
 	if t.asked.IsZero() {
 		t.asked = time.Now()
@@ -276,7 +276,7 @@ func members(pods []cluster.Pod) []cluster.Member {
 	return out
 }
 
-// readyOf counts the pods that can take work.
+// readyOf counts the pods that can serve.
 func readyOf(pods []cluster.Pod) (n int32) {
 	for i := range pods {
 		if pods[i].Ready == corev1.ConditionTrue {

@@ -11,8 +11,8 @@ import (
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
-// target is what the loop knows of one target. Who makes a pass over it owns it until the pass ends, its timer in between; what the
-// first lines and shown hold is under the loop's lock.
+// target is what the loop knows of one target. The worker that makes a pass over it holds it until the pass ends, its timer in between;
+// the first fields and shown are under the loop's lock.
 type target struct {
 	policy Policy
 	gone   bool        // it has no policy any more
@@ -57,7 +57,7 @@ func newTarget(node string, key cluster.Target) *target {
 	}
 }
 
-// adopt takes over a policy. The loop's lock is held.
+// adopt puts a policy in force. The loop's lock is held.
 func (t *target) adopt(p Policy) {
 	t.policy, t.gone = p, false
 	t.shown.Target, t.shown.Policy, t.shown.Mode = t.key, p.Text, string(p.Compiled.Mode())

@@ -10,7 +10,7 @@ const (
 	// workers is how many passes work at a time, and slowPlaces how many more may wait for calls to the outside.
 	workers    = 8
 	slowPlaces = 256
-	// patience is how long a pass may keep a worker. One that takes longer waits for a call: it moves to a slow place.
+	// patience is how long a pass may keep a worker. One that lasts longer waits for a call: it moves to a slow place.
 	patience = 10 * time.Millisecond
 	// hungRest is the most intervals between two tries of a target whose calls run into their deadline.
 	hungRest = 4
@@ -73,7 +73,7 @@ func (l *Loop) release(t *target) {
 	}
 }
 
-// enter waits in line for a worker, and is false if ctx ended first. A target that hangs has no claim to one: it takes a slow place.
+// enter waits in the queue for a worker, and is false if ctx ended first. A target that hangs has no claim to one: it gets a slow place.
 func (l *Loop) enter(ctx context.Context, t *target) bool {
 	places := l.workers
 	if t.hung > 0 {

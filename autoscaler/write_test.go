@@ -93,7 +93,7 @@ func TestWaitingForTurn(t *testing.T) {
 		waiting := func() int {
 			l.mu.Lock()
 			defer l.mu.Unlock()
-			return len(l.line)
+			return len(l.queue)
 		}
 		if !wait(false, now, time.Second) {
 			t.Error("the first change waits")

@@ -52,7 +52,7 @@ func (w *writer) start() (stop func()) {
 	return func() { close(end); <-done }
 }
 
-// flush writes what is queued, for as long as one write may take.
+// flush writes what is queued, for as long as one write may last.
 func (w *writer) flush() {
 	deadline := time.Now().Add(w.timeout)
 	for time.Now().Before(deadline) {

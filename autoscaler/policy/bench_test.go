@@ -29,7 +29,7 @@ func tenPods(n, percent int) Input {
 			Containers: []cluster.Container{{Name: "c", Requests: cluster.Resources{{Name: corev1.ResourceCPU, Milli: 500}, {Name: corev1.ResourceMemory, Milli: 64 << 30}}}},
 		})
 	}
-	for _, w := range LookWindows(DefaultWindow, DefaultStableWindow) {
+	for _, w := range Windows(DefaultWindow, DefaultStableWindow) {
 		in.Looks = append(in.Looks, Look{Metric: corev1.ResourceCPU, Window: w, Noise: 0.2, NoiseKnown: true, Usage: usageOf(in.Pods, w, percent)})
 	}
 	in.Usage = usageOf(in.Pods, 15*time.Second, percent)

@@ -11,7 +11,7 @@ import (
 	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
-// choose takes the largest proposal. It is false when nothing may be scaled.
+// choose picks the largest proposal. It is false when nothing may be scaled.
 func (p *pass) choose() bool {
 	failed, first := 0, -1
 	var replicas int32
@@ -64,7 +64,7 @@ func lookReport(r *result) *LookReport {
 	return rep
 }
 
-// awaiting says whether a metric that only looks at shrinking now and then is what keeps the count.
+// awaiting says whether a metric that only asks now and then whether to shrink is what keeps the count.
 func (p *pass) awaiting() bool {
 	return p.draft <= p.current && slices.ContainsFunc(p.results, func(r result) bool { return r.ok && r.waits })
 }

@@ -86,10 +86,10 @@ func (p *Policy) Max() cluster.DesiredReplicas { return p.max }
 // Mode says what becomes of decisions.
 func (p *Policy) Mode() Mode { return p.mode }
 
-// Window is the shortest look.
+// Window is the shortest window that a decision to grow may rest on.
 func (p *Policy) Window() time.Duration { return p.window }
 
-// StableWindow is the longest look.
+// StableWindow is the longest window, which a decision to shrink rests on.
 func (p *Policy) StableWindow() time.Duration { return p.stable }
 
 // Utilizations are the loads that the policy keeps as shares of requests.
@@ -103,7 +103,7 @@ func (p *Policy) Utilizations() []cluster.Utilization {
 	return out
 }
 
-// Resources are the resources that the policy's metrics need looks or usage for, each once.
+// Resources are the resources that the policy's metrics need usage for, each once.
 func (p *Policy) Resources() []corev1.ResourceName {
 	var out []corev1.ResourceName
 	for _, m := range p.metrics {

@@ -88,7 +88,7 @@ func compileRates(path string, ps []autoscalingv2.HPAScalingPolicy) ([]ratePolic
 	return out, nil
 }
 
-// compileSchedules checks the schedules. Time zones are looked up here, so that Decide need not.
+// compileSchedules checks the schedules. Time zones are found here, so that Decide need not.
 func compileSchedules(ss []Schedule, toZero bool) ([]schedule, error) {
 	var out []schedule
 	for i := range ss {

@@ -34,9 +34,9 @@ const (
 	CurrentBelowMin     Reason = "CurrentBelowMin"
 	FromZero            Reason = "FromZero"        // back from zero to the minimum
 	HighestRecent       Reason = "HighestRecent"   // raised to a remembered recommendation (compat only)
-	WithinTolerance     Reason = "WithinTolerance" // load near its line
-	WithinNoise         Reason = "WithinNoise"     // above its line, not clear of its noise
-	AwaitingLook        Reason = "AwaitingLook"    // below its line, not yet time to look at shrinking
+	WithinTolerance     Reason = "WithinTolerance" // load near its target
+	WithinNoise         Reason = "WithinNoise"     // above its target, not clear of its noise
+	AwaitingLook        Reason = "AwaitingLook"    // below its target, and the look that shrinking rests on is not there or not due
 	GapsInTheWay        Reason = "GapsInTheWay"    // missing or unready pods leave no clear direction
 	AtTarget            Reason = "AtTarget"        // the count is what the load needs
 	RaiseOnlyHold       Reason = "RaiseOnly"       // would shrink, but only raises here
@@ -101,7 +101,7 @@ type MetricReport struct {
 	Pods         PodGroups `json:"pods"`
 
 	// Load is the newest load per replica, as a share of Of (the request for a utilization, the target otherwise), Noise its
-	// standard error, Window what it looks at, and Target the line in the same measure; NaN where not known. A decision may
+	// standard error, Window the time that it covers, and Target in the same measure; NaN where not known. A decision may
 	// rest on a longer look. These are for pages.
 	Load, Target, Noise float64       `json:"-"`
 	Window              time.Duration `json:"-"` // zero: not known

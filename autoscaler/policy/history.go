@@ -15,11 +15,11 @@ type History struct {
 	windows []time.Duration
 	ring    [historySeconds]float64 // NaN: no value in that second
 	last    int64                   // Unix second of the newest value; 0: none yet
-	noise   []LookNoise
+	noise   []WindowNoise
 	noiseAt time.Time
 }
 
-// NewHistory makes a History for looks of these lengths, shortest first (LookWindows).
+// NewHistory makes a History for windows of these lengths, shortest first (Windows).
 func NewHistory(windows []time.Duration) *History {
 	h := &History{windows: slices.Clone(windows)}
 	h.clear()
@@ -56,7 +56,7 @@ func (h *History) Add(t time.Time, x float64) {
 }
 
 // Noise returns the noise of each window, estimated anew at most every 5 s. The caller must not change the answer.
-func (h *History) Noise(now time.Time) []LookNoise {
+func (h *History) Noise(now time.Time) []WindowNoise {
 	if age := now.Sub(h.noiseAt); h.noise == nil || age >= noiseRefresh || age < 0 {
 		h.noise, h.noiseAt = Noise(h.Series(), h.windows), now
 	}

@@ -45,10 +45,10 @@ type Problem struct {
 	Message string
 }
 
-// Look is one view of the recent past: the usage of all pods over the same window.
+// Look is the usage of all pods over one window of the recent past. The word is used for nothing else.
 type Look struct {
 	Metric corev1.ResourceName
-	Window time.Duration // nominal; a young pod's own sample may cover less
+	Window time.Duration // nominal; the sample of a young pod may cover less
 	// Noise is the standard error of the pods' total, in the metric's unit (cores, bytes); see History.
 	Noise float64
 	// NoiseKnown is false while there is too little history to tell. Such a look borrows from a known one.

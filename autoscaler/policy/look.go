@@ -14,11 +14,11 @@ const (
 	refineTime = 10 * time.Second
 	// refineMin is the least z while refining.
 	refineMin = 1.0
-	// shrinkInterval is how often a look at shrinking is taken.
+	// shrinkInterval is how often the longest look may lower the count.
 	shrinkInterval = 15 * time.Second
 )
 
-// findLooks sets p.looks to the looks at a resource that the policy can use, and says whether there are any.
+// findLooks sets p.looks to the looks of a resource that the policy can use, and says whether there are any.
 func (p *pass) findLooks(name corev1.ResourceName) bool {
 	p.looks = slices.Grow(p.looks[:0], len(p.in.Looks))
 	for i := range p.in.Looks {
@@ -60,7 +60,7 @@ func (p *pass) fillLook(m *metric, l *Look) (problem string) {
 	return p.fillResource(m, l.Usage, age)
 }
 
-// grow takes the looks in turn, shortest first, and stops at the first on which the load stands clear of its noise and
+// grow goes through the looks, shortest first, and stops at the first on which the load stands clear of its noise and
 // asks for more. It leaves the table at the last look that it read; r holds the first error, or the noisiest excess.
 func (p *pass) grow(m *metric, rep *MetricReport, r *result) bool {
 	refining := p.refining()
@@ -110,8 +110,8 @@ func (p *pass) refining() bool {
 	return !at.IsZero() && since >= 0 && since <= refineTime
 }
 
-// shrink applies the HPA's rule over the stable window; the answer counts only when a look at shrinking is due. What grow
-// left in r is a look that rose above the line without standing clear of its noise, which explains a hold.
+// shrink applies the HPA's rule over the stable window; the answer counts only when that look is due. What grow
+// left in r is a look that rose above the target without standing clear of its noise, which explains a hold.
 func (p *pass) shrink(m *metric, rep *MetricReport, r *result) {
 	noisy, noise := r.look, r.noise
 	stable := slices.MaxFunc(p.looks, byWindow)
@@ -143,7 +143,7 @@ func (p *pass) shrink(m *metric, rep *MetricReport, r *result) {
 	}
 }
 
-// due says whether a look at shrinking is due: when the last pass that was remembered is 15 s old.
+// due says whether the look that shrinking rests on is due: when the last pass that was remembered is 15 s old.
 func (p *pass) due() bool {
 	for _, r := range p.d.State.Recommendations {
 		if p.in.Now.Sub(r.At) < shrinkInterval {

@@ -21,7 +21,7 @@ func carry(n cluster.DesiredReplicas, verb string) string {
 	return itoa(n) + " replicas " + verb
 }
 
-// share writes a load or a line of a metric: "104 %" or an amount.
+// share writes a load of a metric: "104 %" or an amount.
 func (m *metric) share(x float64) string {
 	if math.IsNaN(x) || math.IsInf(x, 0) {
 		return "an unknown share"
@@ -32,8 +32,8 @@ func (m *metric) share(x float64) string {
 	return (cluster.Milli(saturate64(math.Round(x * float64(m.milli))))).String()
 }
 
-// line is the metric's target.
-func (m *metric) line() string {
+// goal is the metric's target in words.
+func (m *metric) goal() string {
 	if m.target == autoscalingv2.UtilizationMetricType {
 		return strconv.Itoa(int(m.percent)) + " %"
 	}
@@ -83,9 +83,9 @@ func (p *pass) metricText(i int) string {
 	if !r.ok {
 		return name + " failed: " + r.err
 	}
-	s := name + " " + m.share(r.share) + " of " + m.line()
+	s := name + " " + m.share(r.share) + " of " + m.goal()
 	if math.IsNaN(r.share) {
-		s = name + " " + r.total.String() + " in all, " + m.line() + " for each"
+		s = name + " " + r.total.String() + " in all, " + m.goal() + " for each"
 	}
 	if r.look != nil {
 		s += ", looked at " + seconds(r.look.Window)
@@ -99,10 +99,10 @@ func (p *pass) metricText(i int) string {
 	return s
 }
 
-// noiseText says why a load above its line was not believed.
+// noiseText says why a load above its target was not believed.
 func (p *pass) noiseText(r *result) string {
 	m := &p.policy.metrics[p.best]
-	return fmt.Sprintf("not clear of its noise: %s against %s and %.1f × ±%s", m.share(r.share), m.line(), p.z(r.look.Window), m.share(r.shareNoise))
+	return fmt.Sprintf("not clear of its noise: %s against %s and %.1f × ±%s", m.share(r.share), m.goal(), p.z(r.look.Window), m.share(r.shareNoise))
 }
 
 // message is the decision in one or two sentences. It is written before the mode has its say.
@@ -142,13 +142,13 @@ func (p *pass) upText() string {
 	s := m.subject() + " is at " + m.share(r.share) + m.of()
 	switch {
 	case math.IsNaN(r.share): // nothing runs yet that it could be shared among
-		return m.subject() + " is at " + r.total.String() + ", with " + m.line() + " for each replica; " + carry(p.draft, "carry") + " it."
+		return m.subject() + " is at " + r.total.String() + ", with " + m.goal() + " for each replica; " + carry(p.draft, "carry") + " it."
 	case r.look != nil && !r.plain && p.refining():
 		s = m.subject() + " stood at " + m.share(r.share) + m.of() + " for " + seconds(r.look.Window) + " after the last raise"
 	case r.look != nil && !r.plain:
 		s = m.subject() + " stood at " + m.share(r.share) + m.of() + " for " + seconds(r.look.Window) + ", clear of its noise (±" + m.share(r.shareNoise) + ")"
 	default:
-		s += ", above its line of " + m.line()
+		s += ", above its line of " + m.goal()
 	}
 	return s + "; " + carry(p.draft, "bring") + " it to " + p.after(m, r) + "."
 }
@@ -189,7 +189,7 @@ func (p *pass) memory() string {
 	return seconds(p.in.Options.DownscaleStabilization)
 }
 
-// limitText adds what a limit took away.
+// limitText adds what a limit cut off.
 func (p *pass) limitText() string {
 	if p.stages.limited == "" || p.need <= 0 {
 		return ""

@@ -25,11 +25,11 @@ func (p *pass) holdText() string {
 	case p.hold == AwaitingLook:
 		return fmt.Sprintf("%s would need %d; the next look at shrinking is due in %s.", at, r.need, p.untilDue())
 	case p.hold == WithinNoise:
-		return fmt.Sprintf("%s for %s is above its line of %s but not clear of its noise (±%s).", at, seconds(r.look.Window), m.line(), m.share(r.shareNoise))
+		return fmt.Sprintf("%s for %s is above its line of %s but not clear of its noise (±%s).", at, seconds(r.look.Window), m.goal(), m.share(r.shareNoise))
 	case p.hold == GapsInTheWay:
 		return at + " " + gapClause(&rep.Pods) + "; counted carefully, no change is clear."
 	case p.hold == WithinTolerance:
-		return at + " is near its line of " + m.line() + "."
+		return at + " is near its line of " + m.goal() + "."
 	}
 	if p.current == 1 {
 		return at + " needs the one replica that there is."
@@ -48,7 +48,7 @@ func gapClause(g *PodGroups) string {
 	return fmt.Sprintf("with %d starting", len(g.Unready))
 }
 
-// untilDue is how long until the next look at shrinking.
+// untilDue is how long until the look that shrinking rests on is due.
 func (p *pass) untilDue() string {
 	var newest time.Time
 	for _, r := range p.d.State.Recommendations {

@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	// MaxStableWindow is the longest look that a policy may ask for: what a History holds.
+	// MaxStableWindow is the longest window that a policy may ask for: what a History holds.
 	MaxStableWindow = historySeconds * time.Second
 	// historySeconds is how much history the noise is estimated from.
 	historySeconds = 300
@@ -15,16 +15,16 @@ const (
 	madToSigma = 1.4826
 )
 
-// LookNoise is the noise of one look.
-type LookNoise struct {
+// WindowNoise is the noise of a load over one window.
+type WindowNoise struct {
 	Window time.Duration
-	StdErr float64 // standard error of the look's mean, in the unit of the series
+	StdErr float64 // standard error of the window's mean, in the unit of the series
 	Known  bool    // false while there is too little history; StdErr is then borrowed, or zero
 }
 
-// LookWindows returns the lengths of the looks between the shortest and the longest, both included:
+// Windows returns the lengths of the windows from the shortest to the longest, both included:
 // 3, 5, 8, 12, 20, 30 and 60 s as far as they lie between.
-func LookWindows(shortest, longest time.Duration) []time.Duration {
+func Windows(shortest, longest time.Duration) []time.Duration {
 	out := []time.Duration{shortest}
 	for _, s := range [...]int{3, 5, 8, 12, 20, 30, 60, 120} {
 		if d := time.Duration(s) * time.Second; d > shortest && d < longest {
@@ -41,10 +41,10 @@ func LookWindows(shortest, longest time.Duration) []time.Duration {
 // 1.4826 × median |m(t) − 2 m(t−w) + m(t−2w)| / √6, where m(t) is the mean of the w seconds up to t. Second differences
 // do not see a steady trend, the median does not see a few steps, and noise that is correlated in time is measured as it
 // is. series has one value a second, oldest first; NaN marks a second without a value. A window is known when there are
-// at least max(5, w)+1 differences, that is 3w + max(5, w) seconds; a longer one takes s(v)·√(v/w) from the longest
+// at least max(5, w)+1 differences, that is 3w + max(5, w) seconds; a longer one gets s(v)·√(v/w) from the longest
 // known v, a shorter one from the shortest. With none known all StdErr are 0.
-func Noise(series []float64, windows []time.Duration) []LookNoise {
-	out := make([]LookNoise, len(windows))
+func Noise(series []float64, windows []time.Duration) []WindowNoise {
+	out := make([]WindowNoise, len(windows))
 	sums, gaps := prefix(series)
 	var diffs []float64
 	for i, d := range windows {
@@ -61,12 +61,12 @@ func Noise(series []float64, windows []time.Duration) []LookNoise {
 }
 
 // borrow fills the noise of windows that are not known from the nearest that is.
-func borrow(ns []LookNoise) {
+func borrow(ns []WindowNoise) {
 	for i := range ns {
 		if ns[i].Known {
 			continue
 		}
-		var from *LookNoise
+		var from *WindowNoise
 		for j := range ns {
 			n := &ns[j]
 			if !n.Known {
@@ -112,7 +112,7 @@ func secondDifferences(dst, sums []float64, gaps []int, w int) []float64 {
 }
 
 // median returns the median of xs, which it puts into another order. It selects instead of sorting: a History does this for
-// every look of every target each 5 s.
+// every window of every target each 5 s.
 func median(xs []float64) float64 {
 	n := len(xs)
 	upper := nth(xs, n/2)

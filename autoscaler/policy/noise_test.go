@@ -30,7 +30,7 @@ func trueError(sigma, correlation float64, w int) float64 {
 
 // TestNoise: the estimate has the size that the noise was made with, whatever else the series does.
 func TestNoise(t *testing.T) {
-	windows := LookWindows(3*time.Second, 20*time.Second)
+	windows := Windows(3*time.Second, 20*time.Second)
 	for _, c := range []struct {
 		name        string
 		sigma, corr float64
@@ -99,21 +99,21 @@ func TestNoiseKnown(t *testing.T) {
 	f(240, 60, 1)
 	f(239, 60, 0)
 
-	ns := Noise(series[:20], LookWindows(3*time.Second, 60*time.Second))
+	ns := Noise(series[:20], Windows(3*time.Second, 60*time.Second))
 	if !ns[1].Known || ns[6].Known {
 		t.Fatalf("known: %+v", ns)
 	}
 	if want := ns[1].StdErr * math.Sqrt(5.0/60); math.Abs(ns[6].StdErr-want) > 1e-12 {
 		t.Errorf("the look of 60 s borrows %v, want %v from that of 5 s", ns[6].StdErr, want)
 	}
-	if ns := Noise(nil, LookWindows(3*time.Second, 60*time.Second)); ns[0].Known || ns[0].StdErr != 0 {
+	if ns := Noise(nil, Windows(3*time.Second, 60*time.Second)); ns[0].Known || ns[0].StdErr != 0 {
 		t.Errorf("noise of nothing: %+v", ns)
 	}
 }
 
 // TestHistory: the ring keeps 300 s, leaves gaps as gaps, survives clocks that jump, and estimates anew every 5 s.
 func TestHistory(t *testing.T) {
-	h := NewHistory(LookWindows(3*time.Second, 60*time.Second))
+	h := NewHistory(Windows(3*time.Second, 60*time.Second))
 	now := time.Unix(1_000_000, 0)
 	series := made(rand.New(rand.NewPCG(5, 5)), 1, 0)
 	for i, x := range series {
@@ -121,7 +121,7 @@ func TestHistory(t *testing.T) {
 	}
 	now = now.Add(299 * time.Second)
 	got := h.Noise(now)
-	for i, want := range Noise(series, LookWindows(3*time.Second, 60*time.Second)) {
+	for i, want := range Noise(series, Windows(3*time.Second, 60*time.Second)) {
 		if got[i] != want {
 			t.Errorf("noise %+v, want %+v", got[i], want)
 		}
@@ -152,7 +152,7 @@ func TestHistory(t *testing.T) {
 
 // BenchmarkHistoryNoise measures one estimate of all seven looks, which each target needs every 5 s.
 func BenchmarkHistoryNoise(b *testing.B) {
-	series, windows := made(rand.New(rand.NewPCG(1, 1)), 1, 0), LookWindows(3*time.Second, 60*time.Second)
+	series, windows := made(rand.New(rand.NewPCG(1, 1)), 1, 0), Windows(3*time.Second, 60*time.Second)
 	for b.Loop() {
 		Noise(series, windows)
 	}

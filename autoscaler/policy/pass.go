@@ -19,7 +19,7 @@ type pass struct {
 	tol     tolerance
 	draft   cluster.DesiredReplicas
 	table   table          // reused for every metric and look
-	looks   []*Look        // at the metric in hand, reused too
+	looks   []*Look        // of the metric that is asked, reused too
 	byName  map[string]int // pods; nil until find needs it
 	results []result       // one for each metric
 	best    int            // the metric whose proposal won; -1: none
@@ -134,7 +134,7 @@ func (p *pass) measured() {
 	}
 }
 
-// restNow ends a pass that neither grows nor looks at shrinking: nothing is remembered.
+// restNow ends a pass that neither grows nor asks whether to shrink: nothing is remembered.
 func (p *pass) restNow() {
 	p.condition(autoscalingv2.AbleToScale, corev1.ConditionTrue, ReadyForNewScale)
 	p.condition(autoscalingv2.ScalingLimited, corev1.ConditionFalse, DesiredWithinRange)

@@ -68,7 +68,7 @@ func drawInput(t *rapid.T) Input {
 	}
 	in.Usage = drawUsage(t, in.Pods, 15*time.Second)
 	if rapid.Bool().Draw(t, "looks") {
-		for _, w := range LookWindows(p.Window(), p.StableWindow()) {
+		for _, w := range Windows(p.Window(), p.StableWindow()) {
 			in.Looks = append(in.Looks, Look{Metric: corev1.ResourceCPU, Window: w, Usage: drawUsage(t, in.Pods, w),
 				Noise: rapid.Float64Range(0, 2).Draw(t, "noise"), NoiseKnown: rapid.IntRange(0, 4).Draw(t, "known") > 0})
 		}
@@ -230,7 +230,7 @@ func TestMonotone(t *testing.T) {
 				in.Pods = append(in.Pods, cluster.Pod{Name: fmt.Sprint(i), Phase: "Running", Ready: "True", StartTime: benchTime.Add(-time.Hour),
 					Containers: []cluster.Container{{Name: "c", Requests: cluster.Resources{{Name: corev1.ResourceCPU, Milli: 500}}}}})
 			}
-			for _, w := range LookWindows(3*time.Second, time.Minute) {
+			for _, w := range Windows(3*time.Second, time.Minute) {
 				in.Looks = append(in.Looks, Look{Metric: corev1.ResourceCPU, Window: w, Noise: noise, NoiseKnown: true, Usage: usageOf(in.Pods, w, percent)})
 			}
 			in.Usage = usageOf(in.Pods, 15*time.Second, percent)

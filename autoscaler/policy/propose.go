@@ -38,7 +38,7 @@ type result struct {
 	err      string
 	proposal int32
 	hold     Reason // why the proposal is the current count, "" otherwise
-	// waits is true when the proposal stands in for a look at shrinking that is not due; need is what it would say.
+	// waits is true when the proposal stands in for a look that is not due; need is what it would say.
 	waits bool
 	need  int32
 	look  *Look   // the look used, nil if none
@@ -48,7 +48,7 @@ type result struct {
 	// amount), and shareNoise its standard error; NaN where not known.
 	share, shareNoise float64
 	total             cluster.Milli // value of an Object or External metric
-	plain             bool          // a look that was taken by the plain rule, its noise not asked
+	plain             bool          // the plain rule was applied to the look, its noise not asked
 }
 
 // propose is the replica count that the table asks for, and why if that is the current one.

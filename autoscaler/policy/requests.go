@@ -79,7 +79,7 @@ func podLevel(pod *cluster.Pod) bool {
 	return slices.ContainsFunc(pod.Requests, func(r cluster.Resource) bool { return podLevelResource(r.Name) })
 }
 
-// podLevelResource says whether Kubernetes takes a resource at the level of the pod.
+// podLevelResource says whether Kubernetes knows a resource at the level of the pod.
 func podLevelResource(name corev1.ResourceName) bool {
 	return name == corev1.ResourceCPU || name == corev1.ResourceMemory || strings.HasPrefix(string(name), corev1.ResourceHugePagesPrefix)
 }

@@ -18,7 +18,7 @@ const (
 // Spec is the specification of a ScalePolicy (plimsoll.dev/v1alpha1): the fields of the autoscaling/v2
 // HorizontalPodAutoscalerSpec under the same names, and Plimsoll's own. Compile checks it and fills in defaults.
 type Spec struct {
-	// ScaleTargetRef names the target; the brain does not look at it.
+	// ScaleTargetRef names the target; the brain does not read it.
 	ScaleTargetRef *autoscalingv2.CrossVersionObjectReference `json:"scaleTargetRef,omitempty"`
 	// MinReplicas is the fewest replicas; 1 if nil. Zero needs an Object or External metric.
 	MinReplicas *int32 `json:"minReplicas,omitempty"`
@@ -33,14 +33,14 @@ type Spec struct {
 	Mode Mode `json:"mode,omitempty"`
 	// RaiseOnly never lowers the count: for a target that another scaler owns.
 	RaiseOnly bool `json:"raiseOnly,omitempty"`
-	// Window is the shortest look at recent usage that a decision to grow may rest on; 3 s if nil.
+	// Window is the shortest window of recent usage that a decision to grow may rest on; 3 s if nil.
 	Window *metav1.Duration `json:"window,omitempty"`
-	// StableWindow is the longest look, and what a decision to shrink looks at; 60 s if nil.
+	// StableWindow is the longest window, and what a decision to shrink rests on; 60 s if nil.
 	StableWindow *metav1.Duration `json:"stableWindow,omitempty"`
-	// Confidence is how far, in standard errors, the load must stand clear of its own noise at the shortest look;
-	// 4 if nil. Zero means that it is not asked: the plain rule on the shortest look.
+	// Confidence is how far, in standard errors, the load must stand clear of its own noise over the shortest window;
+	// 4 if nil. Zero means that it is not asked: the plain rule over the shortest window.
 	Confidence *float64 `json:"confidence,omitempty"`
-	// Tolerance is how far the load may be from its line without scaling, as a ratio; that of the options if nil.
+	// Tolerance is how far the load may be from its target without scaling, as a ratio; that of the options if nil.
 	// The tolerances in Behavior go before it.
 	Tolerance *resource.Quantity `json:"tolerance,omitempty"`
 	// Schedules change the limits at certain times.

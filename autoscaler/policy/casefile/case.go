@@ -1,4 +1,4 @@
-// Package casefile reads written cases, as "plimsoll decide -f CASE.yaml" takes them, and runs the brain on them. A case
+// Package casefile reads written cases, those of "plimsoll decide -f CASE.yaml", and runs the brain on them. A case
 // is everything that one decision rests on: see the fields of Case.
 package casefile
 

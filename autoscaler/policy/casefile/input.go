@@ -24,7 +24,7 @@ func wrong(field, format string, args ...any) error {
 	return &problem{field, fmt.Errorf(format, args...)}
 }
 
-// Input checks a case and turns it into what the brain takes.
+// Input checks a case and turns it into the input of the brain.
 func (c *Case) Input() (policy.Input, error) {
 	in := policy.Input{Now: c.Now, Options: c.Options, Errors: c.Errors, State: c.State}
 	if err := c.check(); err != nil {
@@ -56,7 +56,7 @@ func (c *Case) Input() (policy.Input, error) {
 	return in, checkState(c.State)
 }
 
-// check looks at the fields that must be there.
+// check refuses a case that lacks fields that must be there.
 func (c *Case) check() error {
 	switch t := &c.Target; {
 	case c.Now.IsZero():
@@ -145,7 +145,7 @@ func once(seen map[string]bool, field, name string) error {
 	return nil
 }
 
-// checkState looks for numbers that no decision leaves behind.
+// checkState refuses numbers that no decision leaves behind.
 func checkState(s *policy.State) error {
 	if s == nil {
 		return nil

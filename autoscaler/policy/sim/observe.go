@@ -44,7 +44,7 @@ func (w *world) describe(p *pod, now time.Time) cluster.Pod {
 	return out
 }
 
-// looks are the looks of every second, with their noise.
+// looks are those of every second, with their noise.
 func (w *world) looks(now time.Time) (out []policy.Look) {
 	for _, n := range w.history.Noise(now) {
 		out = append(out, policy.Look{Metric: corev1.ResourceCPU, Window: n.Window, Noise: n.StdErr, NoiseKnown: n.Known, Usage: w.sample(now, n.Window)})

@@ -23,7 +23,7 @@ const (
 	Request = 0.5
 	// Limit is what each pod can use, in cores.
 	Limit = 1.0
-	// Target is the line, in percent of the request.
+	// Target is the load that is asked for, in percent of the request.
 	Target = 70
 	// shape is that of the gamma distribution of service times.
 	shape = 2.0
@@ -34,7 +34,7 @@ const (
 // Service is what is simulated.
 type Service struct {
 	Mean  time.Duration // CPU time of one request, on average
-	Pods  int           // that carry the load at its base exactly at the line
+	Pods  int           // that carry the load at its base exactly at the target
 	Ready time.Duration // from asking for a pod until it works
 	Load  func(t time.Duration) float64
 }
@@ -130,7 +130,7 @@ func newWorld(svc Service, rule Rule, seed uint64) (*world, error) {
 	}
 	w := &world{svc: svc, rule: rule, rng: rand.New(rand.NewPCG(seed, 7)), policy: p, options: policy.DefaultOptions(),
 		begin:   time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
-		history: policy.NewHistory(policy.LookWindows(p.Window(), p.StableWindow()))}
+		history: policy.NewHistory(policy.Windows(p.Window(), p.StableWindow()))}
 	w.options.Compat = rule.Compat
 	w.scrapePhase, w.passPhase = time.Duration(w.rng.IntN(15))*time.Second, time.Duration(w.rng.IntN(15))*time.Second
 	for range svc.Pods {
