@@ -9,11 +9,12 @@ import (
 	"strings"
 	"time"
 
+	"plimsoll.dev/plimsoll/internal/model"
 	"plimsoll.dev/plimsoll/internal/serve"
 	"plimsoll.dev/plimsoll/internal/store"
 )
 
-func (h history) answerAggregates(ctx context.Context, w http.ResponseWriter, q ask, s *spec, p params, pic picture) error {
+func (h history) answerAggregates(ctx context.Context, w http.ResponseWriter, q ask, s *model.Metric, p params, pic picture) error {
 	if err := p.needStart(); err != nil {
 		return err
 	}
@@ -23,7 +24,7 @@ func (h history) answerAggregates(ctx context.Context, w http.ResponseWriter, q 
 		return serve.BadRequest("bucket %q makes %d buckets of the time from start to end: at most %d are allowed", width, n, maxBuckets)
 	}
 	return each(w, q, pic, func(t target) (Aggregate, error) {
-		if !s.fits(t, p.labels) {
+		if !fits(s, t, p.labels) {
 			return Aggregate{[]Bucket{}, width.Nanoseconds()}, nil
 		}
 		found, err := h.aggregate(ctx, s, t, p, q.aggs, width)
@@ -34,13 +35,13 @@ func (h history) answerAggregates(ctx context.Context, w http.ResponseWriter, q 
 // aggregate asks the store once for each kind of look that the aggregations need, in steps that are short
 // against a bucket, and puts the steps together. A sum of several containers is added up first, step by step: the
 // most that a pod used is not the sum of the most that each container did.
-func (h history) aggregate(ctx context.Context, s *spec, t target, p params, aggs []string, width time.Duration) ([]Bucket, error) {
+func (h history) aggregate(ctx context.Context, s *model.Metric, t target, p params, aggs []string, width time.Duration) ([]Bucket, error) {
 	g := h.stepsOf(p.start, p.end, width)
 	looks := map[store.Func][]sum{}
 	at := map[int64]*Bucket{}
 	for _, agg := range aggs {
 		how := funcOf(agg)
-		if s.since || s.cumulative && how == store.Avg {
+		if s.Since || s.Cumulative && how == store.Avg {
 			how = store.Last
 		}
 		sums, ok := looks[how]
@@ -91,7 +92,7 @@ func funcOf(agg string) store.Func {
 }
 
 // set fills in one aggregation.
-func (b *Bucket) set(s *spec, agg string, x *sum) {
+func (b *Bucket) set(s *model.Metric, agg string, x *sum) {
 	number := func(v float64) *Number { return new(numberOf(s, v)) }
 	switch agg {
 	case "average":

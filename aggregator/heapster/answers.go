@@ -3,6 +3,8 @@ package heapster
 import (
 	"math"
 	"time"
+
+	"plimsoll.dev/plimsoll/internal/model"
 )
 
 // Series is the answer about one metric of one thing.
@@ -69,9 +71,9 @@ func seriesOf(points []point) Series {
 }
 
 // numberOf is an integer where the metric has integers and the value is one.
-func numberOf(s *spec, v float64) Number {
+func numberOf(s *model.Metric, v float64) Number {
 	v = math.Round(v*1e6) / 1e6
-	if s.whole && v == math.Trunc(v) && math.Abs(v) < math.MaxInt64 {
+	if s.Whole && v == math.Trunc(v) && math.Abs(v) < math.MaxInt64 {
 		i := int64(v)
 		return Number{IntValue: &i}
 	}

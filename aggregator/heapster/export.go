@@ -9,6 +9,7 @@ import (
 
 	"plimsoll.dev/plimsoll/aggregator/live"
 	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/model"
 	"plimsoll.dev/plimsoll/internal/serve"
 )
 
@@ -55,16 +56,16 @@ func (a *API) getExport(w http.ResponseWriter, _ *http.Request) error {
 }
 
 // export lists nodes, then system containers, pods and their containers, by name.
-func (p picture) export(all specs) []Exported {
+func (p picture) export(all model.Metrics) []Exported {
 	out := []Exported{}
 	for _, it := range p.nodes {
-		out = p.exported(out, all, p.scope(target{level: node, node: it.Entity.Node}), it)
+		out = p.exported(out, all, p.scope(target{level: model.Node, node: it.Entity.Node}), it)
 	}
 	items := slices.Clone(p.containers)
 	slices.SortStableFunc(items, func(a, b *live.Item) int {
 		x, y := a.Entity, b.Entity
 		first := func(e *metric.Entity) int {
-			if system(e) {
+			if model.System(e) {
 				return 0
 			}
 			return 1
@@ -73,12 +74,12 @@ func (p picture) export(all specs) []Exported {
 	})
 	for i, it := range items {
 		e := it.Entity
-		if system(e) {
-			t := target{level: sysContainer, node: e.Node, container: freeName(e)}
+		if model.System(e) {
+			t := target{level: model.SystemContainer, node: e.Node, container: model.SystemName(e)}
 			out = p.exported(out, all, scope{target: t, items: items[i : i+1]}, it)
 			continue
 		}
-		t := target{level: pod, namespace: e.Namespace, pod: e.Pod}
+		t := target{level: model.Pod, namespace: e.Namespace, pod: e.Pod}
 		if i == 0 || !t.holds(items[i-1].Entity) {
 			n := i + 1
 			for n < len(items) && t.holds(items[n].Entity) {
@@ -86,34 +87,34 @@ func (p picture) export(all specs) []Exported {
 			}
 			out = p.exported(out, all, scope{target: t, items: items[i:n]}, it)
 		}
-		t.level, t.container = podContainer, e.Container
+		t.level, t.container = model.PodContainer, e.Container
 		out = p.exported(out, all, scope{target: t, items: items[i : i+1]}, it)
 	}
 	return out
 }
 
 // exported appends a target's values, if it has any.
-func (p picture) exported(out []Exported, all specs, in scope, it *live.Item) []Exported {
+func (p picture) exported(out []Exported, all model.Metrics, in scope, it *live.Item) []Exported {
 	x := Exported{Metrics: map[string][]ExportedPoint{}, Labels: exportLabels(in.target, it.Entity)}
 	for i := range all {
 		s := &all[i]
-		if !s.export || !s.has(in.level) {
+		if !s.Export || !s.Has(in.level) {
 			continue
 		}
 		for device, v := range p.values(s, in) {
 			pt := ExportedPoint{Start: v.t.UTC(), End: v.t.UTC(), Value: v.v}
-			if s.whole && math.Abs(v.v) < math.MaxInt64 {
+			if s.Whole && math.Abs(v.v) < math.MaxInt64 {
 				pt.Value = int64(v.v)
 			}
-			if s.cumulative {
+			if s.Cumulative {
 				pt.Start = cmp.Or(it.Start, it.First, v.t).UTC()
 			}
-			if s.labelled {
+			if s.Labelled {
 				pt.Labels = map[string]string{"resource_id": device}
 			}
-			x.Metrics[s.name] = append(x.Metrics[s.name], pt)
+			x.Metrics[s.Name] = append(x.Metrics[s.Name], pt)
 		}
-		slices.SortFunc(x.Metrics[s.name], func(a, b ExportedPoint) int { return cmp.Compare(a.Labels["resource_id"], b.Labels["resource_id"]) })
+		slices.SortFunc(x.Metrics[s.Name], func(a, b ExportedPoint) int { return cmp.Compare(a.Labels["resource_id"], b.Labels["resource_id"]) })
 	}
 	if len(x.Metrics) == 0 {
 		return out
@@ -125,19 +126,19 @@ func (p picture) exported(out []Exported, all specs, in scope, it *live.Item) []
 func exportLabels(t target, e *metric.Entity) map[string]string {
 	out := map[string]string{"nodename": e.Node, "hostname": e.Node}
 	switch t.level {
-	case node:
+	case model.Node:
 		out["container_name"] = "machine"
-	case sysContainer:
+	case model.SystemContainer:
 		out["container_name"] = t.container
-	case pod:
+	case model.Pod:
 		out["container_name"] = "/pod"
-	case podContainer:
+	case model.PodContainer:
 		out["container_name"] = e.Container
 		if e.Image != "" {
 			out["container_base_image"] = e.Image
 		}
 	}
-	if t.level == pod || t.level == podContainer {
+	if t.level == model.Pod || t.level == model.PodContainer {
 		out["namespace_name"], out["pod_name"], out["pod_id"] = e.Namespace, e.Pod, podID(e)
 	}
 	return out
@@ -159,17 +160,17 @@ func (a *API) getSchema(w http.ResponseWriter, _ *http.Request) error {
 	}
 	for i := range a.specs {
 		s := &a.specs[i]
-		if !s.export {
+		if !s.Export {
 			continue
 		}
-		d := MetricDescriptor{Name: s.name, Description: s.help, Type: "gauge", ValueType: "double", Units: s.units}
-		if s.cumulative {
+		d := MetricDescriptor{Name: s.Name, Description: s.Help, Type: "gauge", ValueType: "double", Units: s.Units}
+		if s.Cumulative {
 			d.Type = "cumulative"
 		}
-		if s.whole {
+		if s.Whole {
 			d.ValueType = "int64"
 		}
-		if s.labelled {
+		if s.Labelled {
 			d.Labels = []LabelDescriptor{{"resource_id", "the device"}}
 		}
 		out.Metrics = append(out.Metrics, d)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"plimsoll.dev/plimsoll/internal/model"
 	"plimsoll.dev/plimsoll/internal/serve"
 	"plimsoll.dev/plimsoll/internal/store"
 )
@@ -34,7 +35,7 @@ func (a *API) Routes() []serve.Route {
 // reader is what both APIs are answered from: the live picture with the last minutes, or the history.
 type reader interface {
 	names(ctx context.Context, w what, t target, p params) ([]string, error)
-	series(ctx context.Context, s *spec, t target, p params) ([]point, error)
+	series(ctx context.Context, s *model.Metric, t target, p params) ([]point, error)
 }
 
 func (a *API) getModel(w http.ResponseWriter, r *http.Request) error {
@@ -63,11 +64,11 @@ func (a *API) answer(w http.ResponseWriter, r *http.Request, base string, now ti
 	if err != nil {
 		return err
 	}
-	s := a.specs.find(q.metric)
+	s := a.specs.Find(q.metric)
 	switch q.what {
 	case oneSeries:
 		return each(w, q, pic, func(t target) (Series, error) {
-			if !s.fits(t, p.labels) {
+			if !fits(s, t, p.labels) {
 				return seriesOf(nil), nil
 			}
 			points, err := from.series(ctx, s, t, p)
@@ -100,11 +101,11 @@ func each[T any](w http.ResponseWriter, q ask, pic picture, of func(target) (T, 
 }
 
 // fits says whether a metric can be asked of a target with these labels: all of them, and no others. A pod that still has an id here is not known.
-func (s *spec) fits(t target, labels map[string]string) bool {
-	if s == nil || !s.has(t.level) || t.podID != "" {
+func fits(s *model.Metric, t target, labels map[string]string) bool {
+	if s == nil || !s.Has(t.level) || t.podID != "" {
 		return false
 	}
-	if s.labelled {
+	if s.Labelled {
 		return len(labels) == 1 && labels["resource_id"] != ""
 	}
 	return len(labels) == 0
@@ -116,7 +117,7 @@ func (p picture) named(t target) target {
 		return t
 	}
 	whole := t
-	whole.level = pod
+	whole.level = model.Pod
 	if items := p.members(whole); len(items) > 0 {
 		t.namespace, t.pod, t.podID = items[0].Entity.Namespace, items[0].Entity.Pod, ""
 	}
@@ -140,7 +141,7 @@ func (l liveReader) names(_ context.Context, w what, t target, _ params) ([]stri
 	return l.pic.list(w, t), nil
 }
 
-func (l liveReader) series(ctx context.Context, s *spec, t target, p params) ([]point, error) {
+func (l liveReader) series(ctx context.Context, s *model.Metric, t target, p params) ([]point, error) {
 	start := p.start
 	if oldest := l.now.Add(-modelMemory); start.Before(oldest) {
 		start = oldest
@@ -186,7 +187,7 @@ func (h history) names(ctx context.Context, w what, t target, p params) ([]strin
 	return h.metrics(ctx, t, start, p.end)
 }
 
-func (h history) series(ctx context.Context, s *spec, t target, p params) ([]point, error) {
+func (h history) series(ctx context.Context, s *model.Metric, t target, p params) ([]point, error) {
 	if err := p.needStart(); err != nil {
 		return nil, err
 	}
@@ -195,7 +196,7 @@ func (h history) series(ctx context.Context, s *spec, t target, p params) ([]poi
 		return nil, nil
 	}
 	how := store.Last
-	if g.step > h.resolution && !s.cumulative && !s.since { // an average of a counter says nothing
+	if g.step > h.resolution && !s.Cumulative && !s.Since { // an average of a counter says nothing
 		how = store.Avg
 	}
 	return h.points(ctx, s, t, p.labels["resource_id"], g, how)

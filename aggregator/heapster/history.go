@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/model"
 	"plimsoll.dev/plimsoll/internal/serve"
 	"plimsoll.dev/plimsoll/internal/store"
 )
@@ -22,7 +23,7 @@ const (
 type history struct {
 	from       History
 	resolution time.Duration
-	specs      specs
+	specs      model.Metrics
 }
 
 // span is a stretch of time and the grid on it: points at end, end-step, ... down to start.
@@ -49,28 +50,28 @@ func (h history) grid(start, end time.Time) (span, bool) {
 }
 
 // query begins a query of a row for a target: which series, and how they are joined.
-func (h history) query(s *spec, row metric.ID, t target, device string) store.Query {
+func (h history) query(s *model.Metric, row metric.ID, t target, device string) store.Query {
 	q := store.Query{Row: row, Level: metric.Container, By: []string{}, Join: store.JoinOf(row)}
 	add := func(name string, op store.MatchOp, value string) {
 		q.Matchers = append(q.Matchers, store.Matcher{Name: name, Op: op, Value: value})
 	}
-	own := !s.ofPods || row != s.row // the machine's own value
+	own := !s.OfPods || row != s.Row // the machine's own value
 	container := "container"
 	switch {
-	case t.level == node && own:
+	case t.level == model.Node && own:
 		q.Level = metric.Node
-	case t.level == sysContainer:
-		add("workload_kind", store.Regexp, systemKinds)
+	case t.level == model.SystemContainer:
+		add("workload_kind", store.Regexp, model.SystemKinds)
 		container = "pod" // which has its name, see freeName
 	default:
-		add("workload_kind", store.NotRegexp, systemKinds)
+		add("workload_kind", store.NotRegexp, model.SystemKinds)
 	}
 	for _, m := range [...]struct{ name, value string }{{"node", t.node}, {"namespace", t.namespace}, {"pod", t.pod}, {container, t.container}} {
 		if m.value != "" {
 			add(m.name, store.Equal, m.value)
 		}
 	}
-	if t.level == pod || t.level == podContainer || t.level == sysContainer {
+	if t.level == model.Pod || t.level == model.PodContainer || t.level == model.SystemContainer {
 		// A container that was made anew has two series for a moment; their sum would be a spike.
 		q.By = []string{"pod", "container"}
 	}
@@ -80,12 +81,12 @@ func (h history) query(s *spec, row metric.ID, t target, device string) store.Qu
 	sub := metric.Get(row).Sub
 	switch {
 	case sub == "":
-	case s.labelled:
+	case s.Labelled:
 		add(sub, store.Equal, device)
 	default:
 		which := "lo"
 		if q.Level == metric.Node {
-			which = virtualInterfaces
+			which = model.VirtualInterfaces
 		}
 		add(sub, store.NotRegexp, which)
 		q.By = append(q.By, sub)
@@ -95,10 +96,10 @@ func (h history) query(s *spec, row metric.ID, t target, device string) store.Qu
 
 // points returns a metric's values on the grid, each being how over the step that ends there: Last, Avg, Max, Min
 // or Count.
-func (h history) points(ctx context.Context, s *spec, t target, device string, g span, how store.Func) ([]point, error) {
-	q := h.query(s, s.row, t, device)
-	h.setWindow(&q, s.rate, g, how)
-	join := metric.Get(s.row).Join
+func (h history) points(ctx context.Context, s *model.Metric, t target, device string, g span, how store.Func) ([]point, error) {
+	q := h.query(s, s.Row, t, device)
+	h.setWindow(&q, s.Rate, g, how)
+	join := metric.Get(s.Row).Join
 	if how == store.Count {
 		join = metric.Smallest
 	}
@@ -109,16 +110,16 @@ func (h history) points(ctx context.Context, s *spec, t target, device string, g
 	if how == store.Count {
 		return out, nil
 	}
-	if len(s.by) > 0 {
+	if len(s.Over) > 0 {
 		if out, err = h.divide(ctx, s, t, g, out); err != nil {
 			return nil, err
 		}
 	}
 	for i := range out {
-		if s.since {
+		if s.Since {
 			out[i].v = float64(out[i].t.UnixMilli())/1e3 - out[i].v
 		}
-		out[i].v = s.value(out[i].v)
+		out[i].v = s.Value(out[i].v)
 	}
 	return out, nil
 }
@@ -142,9 +143,9 @@ func (h history) setWindow(q *store.Query, rate bool, g span, how store.Func) {
 	}
 }
 
-// divide turns values into shares of the first row of s.by that has values.
-func (h history) divide(ctx context.Context, s *spec, t target, g span, of []point) ([]point, error) {
-	for _, id := range s.by {
+// divide turns values into shares of the first row of s.Over that has values.
+func (h history) divide(ctx context.Context, s *model.Metric, t target, g span, of []point) ([]point, error) {
+	for _, id := range s.Over {
 		q := h.query(s, id, t, "")
 		h.setWindow(&q, false, g, store.Last)
 		whole, err := h.run(ctx, q, metric.Sum)
@@ -201,14 +202,14 @@ func (h history) ask(ctx context.Context, q store.Query) ([]store.Series, error)
 
 // list returns the names of things that were there between start and end, sorted.
 func (h history) list(ctx context.Context, w what, t target, start, end time.Time) ([]string, error) {
-	q := h.query(&spec{}, metric.CPUUsage, t, "")
+	q := h.query(&model.Metric{}, metric.CPUUsage, t, "")
 	q.Start, q.End, q.Func, q.Join = start, end, store.Last, store.Max
 	switch w {
 	case listNodes:
 		q.Level, q.Matchers, q.By = metric.Node, nil, []string{"node"}
 	case listFree:
 		q.Level, q.By = metric.Container, []string{"pod"}
-		q.Matchers = append(q.Matchers, store.Matcher{Name: "workload_kind", Op: store.Regexp, Value: systemKinds})
+		q.Matchers = append(q.Matchers, store.Matcher{Name: "workload_kind", Op: store.Regexp, Value: model.SystemKinds})
 	case listNamespaces:
 		q.By = []string{"namespace"}
 	case listPods:
@@ -240,13 +241,13 @@ func (h history) metrics(ctx context.Context, t target, start, end time.Time) ([
 	out := []string{}
 	for i := range h.specs {
 		s := &h.specs[i]
-		if !s.has(t.level) {
+		if !s.Has(t.level) {
 			continue
 		}
-		has, asked := known[source{s.row, s.ofPods}]
+		has, asked := known[source{s.Row, s.OfPods}]
 		if !asked {
-			q := h.query(s, s.row, t, "")
-			if s.labelled { // of any device
+			q := h.query(s, s.Row, t, "")
+			if s.Labelled { // of any device
 				q.Matchers = q.Matchers[:len(q.Matchers)-1]
 			}
 			q.Start, q.End, q.Func, q.Join = start, end, store.Last, store.Max
@@ -255,10 +256,10 @@ func (h history) metrics(ctx context.Context, t target, start, end time.Time) ([
 				return nil, err
 			}
 			has = len(series) > 0
-			known[source{s.row, s.ofPods}] = has
+			known[source{s.Row, s.OfPods}] = has
 		}
 		if has {
-			out = append(out, s.name)
+			out = append(out, s.Name)
 		}
 	}
 	return out, nil

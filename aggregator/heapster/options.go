@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"time"
 
+	"plimsoll.dev/plimsoll/internal/model"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"plimsoll.dev/plimsoll/aggregator/live"
@@ -51,7 +53,7 @@ func (o Options) Validate() error {
 type API struct {
 	opts   Options
 	log    *slog.Logger
-	specs  specs
+	specs  model.Metrics
 	failed prometheus.Counter
 }
 
@@ -66,7 +68,7 @@ func New(o Options) (*API, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	a := &API{opts: o, log: o.Logger.With("component", "heapster"), specs: newSpecs(),
+	a := &API{opts: o, log: o.Logger.With("component", "heapster"), specs: model.New(),
 		failed: prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_aggregator_heapster_history_errors_total",
 			Help: "Queries of the history that failed; the model answered with its newest values alone."})}
 	if o.Registerer != nil {

@@ -3,11 +3,11 @@ package heapster
 import (
 	"net/http/httptest"
 	"net/url"
-	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"plimsoll.dev/plimsoll/internal/model"
 
 	diff "github.com/google/go-cmp/cmp"
 )
@@ -27,13 +27,13 @@ func TestParse(t *testing.T) {
 	one := func(a ask) ask { a.targets = []target{a.target}; return a }
 	f("metrics", false, one(ask{what: listMetrics}))
 	f("metrics/cpu-usage", false, one(ask{what: oneSeries, metric: "cpu/usage_rate"}))
-	f("nodes/n%2F1/metrics/custom/a/b/", false, one(ask{what: oneSeries, target: target{level: node, node: "n/1"}, metric: "custom/a/b"}))
-	f("nodes/metrics/metrics/", false, one(ask{what: listMetrics, target: target{level: node, node: "metrics"}}))
-	f("nodes/n/freecontainers/a%2Fb/metrics/uptime", false, one(ask{what: oneSeries, target: target{level: sysContainer, node: "n", container: "a/b"}, metric: "uptime"}))
-	f("namespaces/x/pods/pods/containers/containers/metrics", false, one(ask{what: listMetrics, target: target{level: podContainer, namespace: "x", pod: "pods", container: "containers"}}))
+	f("nodes/n%2F1/metrics/custom/a/b/", false, one(ask{what: oneSeries, target: target{level: model.Node, node: "n/1"}, metric: "custom/a/b"}))
+	f("nodes/metrics/metrics/", false, one(ask{what: listMetrics, target: target{level: model.Node, node: "metrics"}}))
+	f("nodes/n/freecontainers/a%2Fb/metrics/uptime", false, one(ask{what: oneSeries, target: target{level: model.SystemContainer, node: "n", container: "a/b"}, metric: "uptime"}))
+	f("namespaces/x/pods/pods/containers/containers/metrics", false, one(ask{what: listMetrics, target: target{level: model.PodContainer, namespace: "x", pod: "pods", container: "containers"}}))
 	f("namespaces/x/pod-list/a,b/metrics-aggregated/max,99-perc/uptime", true, ask{what: aggregated, many: true, metric: "uptime", aggs: []string{"max", "99-perc"},
-		target: target{level: pod}, targets: []target{{level: pod, namespace: "x", pod: "a"}, {level: pod, namespace: "x", pod: "b"}}})
-	f("pod-id/u/metrics", true, one(ask{what: listMetrics, target: target{level: pod, podID: "u"}}))
+		target: target{level: model.Pod}, targets: []target{{level: model.Pod, namespace: "x", pod: "a"}, {level: model.Pod, namespace: "x", pod: "b"}}})
+	f("pod-id/u/metrics", true, one(ask{what: listMetrics, target: target{level: model.Pod, podID: "u"}}))
 }
 
 func TestBuckets(t *testing.T) {
@@ -93,8 +93,8 @@ func FuzzPath(f *testing.F) {
 			t.Errorf("%q is not of the model: %+v", path, a)
 		}
 		for _, x := range a.targets {
-			full := map[level]bool{cluster: true, node: x.node != "", sysContainer: x.node != "" && x.container != "", namespace: x.namespace != "",
-				pod: x.podID != "" || x.namespace != "" && x.pod != "", podContainer: x.container != ""}[x.level]
+			full := map[model.Kind]bool{model.Cluster: true, model.Node: x.node != "", model.SystemContainer: x.node != "" && x.container != "", model.Namespace: x.namespace != "",
+				model.Pod: x.podID != "" || x.namespace != "" && x.pod != "", model.PodContainer: x.container != ""}[x.level]
 			if !full && a.what != listNodes && a.what != listNamespaces && a.what != listKeys {
 				t.Errorf("%q: a name is missing in %+v", path, x)
 			}
@@ -128,38 +128,4 @@ func FuzzParams(f *testing.F) {
 			}
 		}
 	})
-}
-
-func TestSpecsAreWhatHeapsterHad(t *testing.T) {
-	var names []string
-	for _, s := range newSpecs() {
-		names = append(names, s.name)
-	}
-	if !slices.IsSorted(names) || len(slices.Compact(slices.Clone(names))) != len(names) {
-		t.Errorf("not sorted, or twice: %v", names)
-	}
-	for _, want := range []string{"uptime", "cpu/usage", "cpu/usage_rate", "cpu/request", "cpu/limit", "cpu/node_capacity", "cpu/node_allocatable", "cpu/node_utilization",
-		"cpu/node_reservation", "memory/usage", "memory/working_set", "memory/rss", "memory/cache", "memory/page_faults", "memory/major_page_faults", "memory/page_faults_rate",
-		"memory/major_page_faults_rate", "memory/request", "memory/limit", "memory/node_capacity", "memory/node_allocatable", "memory/node_utilization", "memory/node_reservation",
-		"network/rx", "network/tx", "network/rx_errors", "network/tx_errors", "network/rx_rate", "network/tx_rate", "network/rx_errors_rate", "network/tx_errors_rate",
-		"filesystem/usage", "filesystem/limit", "filesystem/available", "filesystem/inodes", "filesystem/inodes_free", "disk/io_read_bytes", "disk/io_write_bytes",
-		"disk/io_read_bytes_rate", "disk/io_write_bytes_rate", "restart_count"} {
-		if !slices.Contains(names, want) {
-			t.Errorf("%q is missing", want)
-		}
-	}
-}
-
-// The two ways of leaving out inner interfaces agree.
-func TestInnerInterfaces(t *testing.T) {
-	re := regexp.MustCompile("^(?s:" + virtualInterfaces + ")$")
-	for iface, want := range map[string]bool{"lo": true, "eth0": false, "enp0s31f6": false, "wlan0": false, "eth0.7": true, "veth12ab": true, "docker0": true,
-		"br-8e1f": true, "bond0": true, "wg0": true, "lo1": false, "ens3": false, "tap0": true} {
-		if got := inner(iface, node); got != want || re.MatchString(iface) != want {
-			t.Errorf("%q: got %v, by the expression %v, want %v", iface, got, re.MatchString(iface), want)
-		}
-		if got := inner(iface, pod); got != (iface == "lo") {
-			t.Errorf("%q in a pod: got %v", iface, got)
-		}
-	}
 }

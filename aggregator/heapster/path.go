@@ -6,24 +6,13 @@ import (
 	"slices"
 	"strings"
 
+	"plimsoll.dev/plimsoll/internal/model"
 	"plimsoll.dev/plimsoll/internal/serve"
-)
-
-// level is Heapster's kind of a thing.
-type level uint8
-
-const (
-	cluster level = iota
-	node
-	sysContainer
-	namespace
-	pod
-	podContainer
 )
 
 // target is the thing that a path is about.
 type target struct {
-	level                           level
+	level                           model.Kind
 	node, namespace, pod, container string
 	podID                           string // instead of namespace and pod
 }
@@ -121,32 +110,32 @@ func (p *parser) root() (*ask, error) {
 	case word == "nodes" && p.end():
 		return &ask{what: listNodes}, nil
 	case word == "nodes":
-		return p.inside(target{level: node, node: p.next()}, "freecontainers", listFree, sysContainer)
+		return p.inside(target{level: model.Node, node: p.next()}, "freecontainers", listFree, model.SystemContainer)
 	case word == "namespaces" && p.end():
 		return &ask{what: listNamespaces}, nil
 	case word == "namespaces":
 		return p.namespaces()
 	case word == "pod-id" && p.historical && !p.end():
-		return p.inside(target{level: pod, podID: p.next()}, "containers", listContainers, podContainer)
+		return p.inside(target{level: model.Pod, podID: p.next()}, "containers", listContainers, model.PodContainer)
 	case word == "pod-id-list" && p.historical && !p.end():
-		return p.several(p.next(), func(id string) target { return target{level: pod, podID: id} })
+		return p.several(p.next(), func(id string) target { return target{level: model.Pod, podID: id} })
 	default:
-		return p.metrics(word, target{level: cluster})
+		return p.metrics(word, target{level: model.Cluster})
 	}
 }
 
 func (p *parser) namespaces() (*ask, error) {
-	t := target{level: namespace, namespace: p.next()}
+	t := target{level: model.Namespace, namespace: p.next()}
 	switch word := p.next(); word {
 	case "pods":
 		if p.end() {
 			return &ask{what: listPods, target: t}, nil
 		}
-		t.level, t.pod = pod, p.next()
-		return p.inside(t, "containers", listContainers, podContainer)
+		t.level, t.pod = model.Pod, p.next()
+		return p.inside(t, "containers", listContainers, model.PodContainer)
 	case "pod-list":
 		return p.several(p.next(), func(name string) target {
-			return target{level: pod, namespace: t.namespace, pod: name}
+			return target{level: model.Pod, namespace: t.namespace, pod: name}
 		})
 	default:
 		return p.metrics(word, t)
@@ -155,7 +144,7 @@ func (p *parser) namespaces() (*ask, error) {
 
 // inside reads what may follow a node or a pod: its metrics, or what it calls its containers, whose list and level are given. A
 // pod given by its id has no list.
-func (p *parser) inside(t target, called string, list what, within level) (*ask, error) {
+func (p *parser) inside(t target, called string, list what, within model.Kind) (*ask, error) {
 	switch word := p.next(); {
 	case word != called:
 		return p.metrics(word, t)
@@ -170,7 +159,7 @@ func (p *parser) inside(t target, called string, list what, within level) (*ask,
 
 // several reads a comma list of pods and the one metric that is asked of all.
 func (p *parser) several(names string, of func(string) target) (*ask, error) {
-	a, err := p.metrics(p.next(), target{level: pod})
+	a, err := p.metrics(p.next(), target{level: model.Pod})
 	if a == nil || err != nil || a.what == listMetrics {
 		return nil, err
 	}

@@ -1,7 +1,6 @@
 package heapster
 
 import (
-	"cmp"
 	"path"
 	"slices"
 	"strings"
@@ -9,6 +8,7 @@ import (
 
 	"plimsoll.dev/plimsoll/aggregator/live"
 	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/model"
 )
 
 // point is one value of a series, in Heapster's unit.
@@ -16,15 +16,6 @@ type point struct {
 	t time.Time
 	v float64
 }
-
-// systemKinds are the kinds of workload whose containers are Heapster's system containers: systemd's units
-// and plain cgroups. The kind is used rather than the runtime because the history knows it too.
-const systemKinds = "Unit|Cgroup"
-
-func system(e *metric.Entity) bool { return e.WorkloadKind == "Unit" || e.WorkloadKind == "Cgroup" }
-
-// freeName is the name of a system container: its unit, or its path without the leading slash. Its pod has it.
-func freeName(e *metric.Entity) string { return cmp.Or(e.Pod, e.Container) }
 
 // podID is what stands for a pod's UID: the UID in Kubernetes, else the runtime's id of its container, else
 // namespace.pod.
@@ -66,14 +57,14 @@ type scope struct {
 
 func (p picture) scope(t target) scope {
 	s := scope{target: t, items: p.members(t)}
-	if t.level == node {
-		s.pods = which(p.containers, func(e *metric.Entity) bool { return e.Node == t.node && !system(e) })
+	if t.level == model.Node {
+		s.pods = which(p.containers, func(e *metric.Entity) bool { return e.Node == t.node && !model.System(e) })
 	}
 	return s
 }
 
 func (p picture) members(t target) []*live.Item {
-	if t.level == node {
+	if t.level == model.Node {
 		return which(p.nodes, func(e *metric.Entity) bool { return e.Node == t.node })
 	}
 	return which(p.containers, t.holds)
@@ -91,18 +82,18 @@ func which(items []*live.Item, is func(*metric.Entity) bool) []*live.Item {
 
 // holds says whether a container is the target or part of it.
 func (t target) holds(e *metric.Entity) bool {
-	if t.level == sysContainer {
-		return system(e) && e.Node == t.node && freeName(e) == t.container
+	if t.level == model.SystemContainer {
+		return model.System(e) && e.Node == t.node && model.SystemName(e) == t.container
 	}
-	if system(e) {
+	if model.System(e) {
 		return false
 	}
 	switch t.level {
-	case cluster:
+	case model.Cluster:
 		return true
-	case namespace:
+	case model.Namespace:
 		return e.Namespace == t.namespace
-	case podContainer:
+	case model.PodContainer:
 		if e.Container != t.container {
 			return false
 		}
@@ -135,8 +126,8 @@ func (p picture) list(w what, t target) []string {
 func listed(w what, t target, e *metric.Entity) (string, bool) {
 	switch {
 	case w == listFree:
-		return freeName(e), system(e) && e.Node == t.node
-	case system(e):
+		return model.SystemName(e), model.System(e) && e.Node == t.node
+	case model.System(e):
 		return "", false
 	case w == listNamespaces:
 		return e.Namespace, e.Namespace != ""
@@ -160,8 +151,8 @@ func (p picture) keys() []string {
 	}
 	for _, it := range p.containers {
 		e := it.Entity
-		if system(e) {
-			out = append(out, "node:"+e.Node+"/container:"+freeName(e))
+		if model.System(e) {
+			out = append(out, "node:"+e.Node+"/container:"+model.SystemName(e))
 			continue
 		}
 		ns := "namespace:" + e.Namespace
@@ -172,56 +163,56 @@ func (p picture) keys() []string {
 }
 
 // metrics returns the names of the metrics that a target has at the moment.
-func (p picture) metrics(all specs, t target) []string {
+func (p picture) metrics(all model.Metrics, t target) []string {
 	out := []string{}
 	in := p.scope(t)
 	for i := range all {
-		if s := &all[i]; s.has(t.level) && len(p.values(s, in)) > 0 {
-			out = append(out, s.name)
+		if s := &all[i]; s.Has(t.level) && len(p.values(s, in)) > 0 {
+			out = append(out, s.Name)
 		}
 	}
 	return out
 }
 
 // values returns a metric's newest values by resource_id, "" where it has no such label.
-func (p picture) values(s *spec, in scope) map[string]point {
+func (p picture) values(s *model.Metric, in scope) map[string]point {
 	items := in.items
-	if s.ofPods && in.level == node && len(items) > 0 {
+	if s.OfPods && in.level == model.Node && len(items) > 0 {
 		items = in.pods
 	}
 	if len(items) == 0 {
 		return nil
 	}
-	if s.since {
+	if s.Since {
 		return p.uptime(s, items)
 	}
 	over := 1.0
-	if len(s.by) > 0 {
-		if over = in.whole(s.by); over <= 0 {
+	if len(s.Over) > 0 {
+		if over = in.whole(s.Over); over <= 0 {
 			return nil
 		}
 	}
-	out := s.sums(items, in.level)
+	out := sums(s, items, in.level)
 	for sub, pt := range out {
-		out[sub] = point{pt.t, s.value(pt.v / over)}
+		out[sub] = point{pt.t, s.Value(pt.v / over)}
 	}
 	return out
 }
 
 // sums joins the items' values in the base unit; a sum is as old as its oldest part.
-func (s *spec) sums(items []*live.Item, l level) map[string]point {
+func sums(s *model.Metric, items []*live.Item, l model.Kind) map[string]point {
 	out := map[string]point{}
 	for _, it := range items {
 		for i := range it.Values {
 			v := &it.Values[i]
-			if v.ID != s.row || s.rate && v.Window <= 0 || !s.labelled && inner(v.Sub, l) {
+			if v.ID != s.Row || s.Rate && v.Window <= 0 || !s.Labelled && model.Inner(v.Sub, l) {
 				continue
 			}
 			sub, x := "", v.V
-			if s.labelled {
+			if s.Labelled {
 				sub = v.Sub
 			}
-			if s.rate {
+			if s.Rate {
 				x = v.Rate
 			}
 			old, ok := out[sub]
@@ -253,7 +244,7 @@ func (in scope) whole(rows []metric.ID) float64 {
 }
 
 // uptime counts from the oldest start.
-func (p picture) uptime(s *spec, items []*live.Item) map[string]point {
+func (p picture) uptime(s *model.Metric, items []*live.Item) map[string]point {
 	var start time.Time
 	for _, it := range items {
 		t := it.Start
@@ -267,29 +258,5 @@ func (p picture) uptime(s *spec, items []*live.Item) map[string]point {
 	if start.IsZero() || start.After(p.time) {
 		return nil
 	}
-	return map[string]point{"": {p.time, s.value(p.time.Sub(start).Seconds())}}
-}
-
-// virtualInterfaces are those of a machine whose traffic passes a real interface too, or never leaves the machine. It
-// is an RE2 expression for the history; inner says the same of one name. In a container only its loopback is such.
-const (
-	virtualInterfaces = `lo|.*\..*|(` + virtualPrefixes + `).*`
-	virtualPrefixes   = "veth|docker|br-|cni|flannel|cali|virbr|vnet|vmnet|podman|lxc|nerdctl|kube-|" +
-		"dummy|ifb|bond|team|tun|tap|wg|vxlan|gre|sit|ip6tnl"
-)
-
-// inner says whether an interface of a machine or of a container is not counted.
-func inner(iface string, l level) bool {
-	if l != node || iface == "lo" {
-		return iface == "lo"
-	}
-	if strings.Contains(iface, ".") {
-		return true
-	}
-	for p := range strings.SplitSeq(virtualPrefixes, "|") {
-		if strings.HasPrefix(iface, p) {
-			return true
-		}
-	}
-	return false
+	return map[string]point{"": {p.time, s.Value(p.time.Sub(start).Seconds())}}
 }

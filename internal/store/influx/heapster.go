@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/model"
 )
 
 // heapster is what the encoder needs to write Heapster's measurements and tags, so that boards made for Heapster work
@@ -28,7 +29,7 @@ type heapsterName struct {
 }
 
 type heapsterShare struct {
-	metric.Share
+	*model.Metric
 	name heapsterName
 }
 
@@ -58,8 +59,11 @@ func newHeapster(o EncoderOptions) heapster {
 		}
 	}
 	h.uptime = name("uptime", 1, true)
-	for _, s := range metric.HeapsterShares() {
-		h.shares = append(h.shares, heapsterShare{s, name(s.Name, 1, false)})
+	all := model.New()
+	for i := range all {
+		if m := &all[i]; len(m.Over) > 0 {
+			h.shares = append(h.shares, heapsterShare{m, name(m.Name, 1, false)})
+		}
 	}
 	return h
 }
@@ -147,9 +151,9 @@ func (e *Encoder) heapsterLines(dst []byte, p *metric.Entity, s *entry, points [
 func (e *Encoder) heapsterShares(dst []byte, s *entry, t int64) []byte {
 	for i := range e.heap.shares {
 		x := &e.heap.shares[i]
-		part, whole := &e.values[x.Part], &e.values[x.Whole[0]]
+		part, whole := &e.values[x.Row], &e.values[x.Over[0]]
 		if !whole.on {
-			whole = &e.values[x.Whole[1]]
+			whole = &e.values[x.Over[1]]
 		}
 		if !part.on || x.Rate && !part.rated || !whole.on || whole.v <= 0 {
 			continue
