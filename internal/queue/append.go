@@ -11,8 +11,8 @@ import (
 	"plimsoll.dev/plimsoll/internal/disk"
 )
 
-// Append takes a record, which the caller may reuse afterwards. When it returns nil the record survives kill -9 at once
-// and a power cut after Options.SyncEvery. When it returns an error nothing is promised, and what was not taken is
+// Append accepts a record, which the caller may reuse afterwards. When it returns nil the record survives kill -9 at once
+// and a power cut after Options.SyncEvery. When it returns an error nothing is promised, and what was not accepted is
 // counted: ErrFull without room on the disk, ErrTooLarge, ErrClosed, or what the system said.
 func (q *Queue) Append(ctx context.Context, record []byte, m Meta) error {
 	if err := ctx.Err(); err != nil {
@@ -95,7 +95,7 @@ func (q *Queue) write(buf []byte, h header) (uint64, error) {
 		return 0, err
 	}
 	if len(q.cond.Clear(ReasonDiskFull, ReasonWriteFailed)) > 0 {
-		q.log.Info("queue takes records again")
+		q.log.Info("queue accepts records again")
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -112,7 +112,7 @@ func (q *Queue) write(buf []byte, h header) (uint64, error) {
 	return h.seq, nil
 }
 
-// cut takes back what a failed write left behind. If that cannot be done the segment is given up as the active one: what
+// cut undoes what a failed write left behind. If that cannot be done the segment is given up as the active one: what
 // is behind its last record is cut when it is opened next.
 func (q *Queue) cut(s *segment) {
 	if err := s.file.Truncate(s.size); err == nil {
@@ -126,16 +126,16 @@ func (q *Queue) cut(s *segment) {
 	s.sealed, q.active = true, nil
 }
 
-// room refuses when the disk has less than is kept free. It looks at most once a second, more often when there was none.
+// room refuses when the disk has less than is kept free. It asks at most once a second, more often when there was none.
 func (q *Queue) room(need int64) error {
 	if q.opts.MinFree < 0 {
 		return nil
 	}
 	now := q.opts.uptime()
-	if !q.noRoom && q.looked != 0 && now-q.looked < time.Second {
+	if !q.noRoom && q.checked != 0 && now-q.checked < time.Second {
 		return nil
 	}
-	q.looked = now
+	q.checked = now
 	free, err := q.opts.disk.free(q.opts.Dir)
 	if err != nil {
 		return nil //nolint:nilerr // the write itself will tell
@@ -151,18 +151,18 @@ func (q *Queue) room(need int64) error {
 // isFull says whether an error means that there is no room.
 func isFull(err error) bool { return errors.Is(err, ErrFull) || disk.CauseOf(err) == disk.Full }
 
-// failed notes that records are not taken at present.
+// failed notes that records are not accepted at present.
 func (q *Queue) failed(doing string, err error) {
 	reason := ReasonWriteFailed
 	if isFull(err) {
 		reason = ReasonDiskFull
 	}
 	if q.cond.Say(reason, fmt.Sprintf("cannot %s in %q: %v", doing, q.opts.Dir, disk.Explain(err))) {
-		q.log.Warn("queue takes no records at present", "doing", doing, "reason", reason, "err", err)
+		q.log.Warn("queue accepts no records at present", "doing", doing, "reason", reason, "err", err)
 	}
 }
 
-// tail returns the segment that takes the next record of so many bytes. It drops the oldest segments if the queue would get too large. The
+// tail returns the segment that gets the next record of so many bytes. It drops the oldest segments if the queue would get too large. The
 // caller has appendMu.
 func (q *Queue) tail(need int64) (*segment, error) {
 	q.mu.Lock()

@@ -12,7 +12,7 @@ type Record struct {
 	Meta
 	// Seq is the record's number; it only rises.
 	Seq uint64
-	// Age is how long ago it was appended, by the queue's own clock.
+	// Age is how long ago it was appended, by the queue's clock.
 	Age time.Duration
 }
 
@@ -68,11 +68,11 @@ func (b *Batch) settle(from, to int, ok bool) {
 	}
 }
 
-// settleLocked takes one record back. The caller has mu.
+// settleLocked gets one record back. The caller has mu.
 func (q *Queue) settleLocked(l *lane, r ref, ok bool) {
 	s := r.s
 	l.out -= r.e.weight()
-	s.untake(r.i, r.e.points)
+	s.release(r.i, r.e.points)
 	switch {
 	case q.closed:
 		return

@@ -18,7 +18,7 @@ type instant struct {
 	boot   uint64 // which run of the machine the uptime is of
 }
 
-// ageClock is the queue's own clock, in milliseconds. It begins as the wall clock and runs with the uptime, so that steps of the
+// ageClock is the queue's clock, in milliseconds. It begins as the wall clock and runs with the uptime, so that steps of the
 // wall clock do nothing to the age of a record. It never runs back.
 type ageClock struct {
 	start  int64

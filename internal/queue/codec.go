@@ -36,7 +36,7 @@ func (c *codec) pack(dst, record []byte) ([]byte, uint8) {
 	return append(dst, record...), codecRaw
 }
 
-// unpack returns the record of a payload, in memory of its own.
+// unpack returns the record of a payload, in newly allocated memory.
 func (c *codec) unpack(h header, payload []byte) ([]byte, error) {
 	if h.codec == codecRaw {
 		return bytes.Clone(payload), nil

@@ -67,13 +67,13 @@ func appendRuns(b []byte, set bitset, span int) []byte {
 	return append(binary.AppendUvarint(b, uint64(n)), runs...)
 }
 
-// varints takes numbers off a slice; after the first that is not there, all are zero and bad is set.
+// varints reads numbers off a slice; after the first that is not there, all are zero and bad is set.
 type varints struct {
 	b   []byte
 	bad bool
 }
 
-func (v *varints) take() uint64 {
+func (v *varints) next() uint64 {
 	n, w := binary.Uvarint(v.b)
 	if w <= 0 {
 		v.bad, v.b = true, nil
@@ -83,9 +83,9 @@ func (v *varints) take() uint64 {
 	return n
 }
 
-// upTo takes a number that is at most limit.
+// upTo reads a number that is at most limit.
 func (v *varints) upTo(limit uint64) int {
-	n := v.take()
+	n := v.next()
 	if n > limit {
 		v.bad, n = true, 0
 	}
@@ -131,11 +131,11 @@ func parseCursor(b []byte) (cursor, error) {
 		return cursor{}, fmt.Errorf("%w: wrong checksum", errBadCursor)
 	}
 	v := varints{b: b[len(cursorMagic):n]}
-	c := cursor{next: v.take(), low: v.take()}
-	c.at = instant{queue: int64(v.take()), wall: int64(v.take()), uptime: time.Duration(v.take()), boot: v.take()}
+	c := cursor{next: v.next(), low: v.next()}
+	c.at = instant{queue: int64(v.next()), wall: int64(v.next()), uptime: time.Duration(v.next()), boot: v.next()}
 	for range v.upTo(uint64(len(b))) {
-		s := ackedSegment{base: v.take(), span: v.upTo(maxRecords)}
-		s.records, s.points = v.upTo(uint64(s.span)), v.take()
+		s := ackedSegment{base: v.next(), span: v.upTo(maxRecords)}
+		s.records, s.points = v.upTo(uint64(s.span)), v.next()
 		s.bits = v.runs(s.span)
 		if v.bad {
 			break

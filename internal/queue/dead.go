@@ -61,7 +61,7 @@ func (q *Queue) Dead(record []byte, m Meta, message string) error {
 func (d *deadLetters) add(record []byte, m Meta, message string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	line, err := d.line(record, m, message)
+	line, err := d.encode(record, m, message)
 	if err != nil {
 		return err
 	}
@@ -84,8 +84,8 @@ func (d *deadLetters) add(record []byte, m Meta, message string) error {
 	return nil
 }
 
-// line writes a letter down; it is at most half bytes long.
-func (d *deadLetters) line(record []byte, m Meta, message string) ([]byte, error) {
+// encode writes a letter down; it is at most half bytes long.
+func (d *deadLetters) encode(record []byte, m Meta, message string) ([]byte, error) {
 	if len(message) > 1<<10 {
 		message = message[:1<<10]
 	}

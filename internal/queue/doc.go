@@ -38,11 +38,11 @@
 //   - A damaged record is left out and counted, all others of its segment are handed out; the segment is set aside under
 //     broken/ instead of being deleted, and Health and the log name it.
 //   - A damaged cursor is set aside; everything that is still on disk is handed out once more.
-//   - A full disk: Append returns ErrFull and counts what it could not take, Health says DiskFull. Readers go on. Data is
-//     taken again as soon as there is room.
+//   - A full disk: Append returns ErrFull and counts what it could not accept, Health says DiskFull. Readers go on. Data is
+//     accepted again as soon as there is room.
 //   - An fsync that fails: Health says SyncFailed until what waited for it has been written once more and synced, as the kernel
-//     may take the pages for clean after the first failure and say nothing at the next fsync.
-//   - A clock that steps does nothing: ages are measured by a clock of the queue's own, which runs with the machine's uptime and is carried
+//     may call the pages clean after the first failure and say nothing at the next fsync.
+//   - A clock that steps does nothing: ages are measured by a clock inside the queue, which runs with the machine's uptime and is carried
 //     over a reboot by the wall clock, at most a day forward and never back.
 //
 // # Memory

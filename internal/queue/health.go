@@ -10,7 +10,7 @@ import (
 const (
 	// ReasonClosed: the queue was closed.
 	ReasonClosed = "Closed"
-	// ReasonDiskFull: no records are taken because the disk has no room.
+	// ReasonDiskFull: no records are accepted because the disk has no room.
 	ReasonDiskFull = "DiskFull"
 	// ReasonWriteFailed: the last write failed.
 	ReasonWriteFailed = "WriteFailed"
@@ -32,10 +32,10 @@ func newConditions(now func() time.Time) *condition.Set {
 		Tells: []string{ReasonSyncFailed, ReasonReadFailed, ReasonDropping, ReasonCursor, ReasonDamaged}}
 }
 
-// Health says whether the queue takes records; a reason may be given all the same.
+// Health says whether the queue accepts records; a reason may be given all the same.
 func (q *Queue) Health() condition.Condition { return q.cond.Health() }
 
-// Conditions say what a person should know of the queue: that it takes no records, or what is wrong though it does.
+// Conditions say what a person should know of the queue: that it accepts no records, or what is wrong though it does.
 func (q *Queue) Conditions() []condition.Condition {
 	h := q.Health()
 	switch {

@@ -16,13 +16,13 @@ type lane struct {
 
 // Fresh waits for fresh records and returns the newest of them, oldest first within the batch. The caller must end the
 // batch with Ack or Nack; the next call does not wait for that.
-func (q *Queue) Fresh(ctx context.Context) (*Batch, error) { return q.take(ctx, &q.fresh) }
+func (q *Queue) Fresh(ctx context.Context) (*Batch, error) { return q.receive(ctx, &q.fresh) }
 
 // Backlog waits for records and returns the oldest. Fresh ones are left to Fresh while a reader waits there. The caller
 // must end the batch with Ack or Nack; the next call does not wait for that.
-func (q *Queue) Backlog(ctx context.Context) (*Batch, error) { return q.take(ctx, &q.backlog) }
+func (q *Queue) Backlog(ctx context.Context) (*Batch, error) { return q.receive(ctx, &q.backlog) }
 
-func (q *Queue) take(ctx context.Context, l *lane) (*Batch, error) {
+func (q *Queue) receive(ctx context.Context, l *lane) (*Batch, error) {
 	q.mu.Lock()
 	l.waiting++
 	q.mu.Unlock()
@@ -90,7 +90,7 @@ type picked struct {
 	opts          *Options
 }
 
-// add takes a record in and says whether there was room for it.
+// add puts a record in and says whether there was room for it.
 func (p *picked) add(s *segment, i int) bool {
 	e := s.index[i]
 	if len(p.refs) > 0 && (p.bytes+int(e.raw) > p.opts.batchBytes || p.points+int(e.points) > p.opts.batchPoints || len(p.refs) >= 4096) {
@@ -100,7 +100,7 @@ func (p *picked) add(s *segment, i int) bool {
 	p.bytes += int(e.raw)
 	p.weight += e.weight()
 	p.points += int(e.points)
-	s.take(i, e.points)
+	s.lease(i, e.points)
 	return true
 }
 
@@ -153,7 +153,7 @@ func (q *Queue) pickNewest(p *picked, floor uint64) {
 			return
 		}
 		low := int(max(floor, s.base) - s.base)
-		for i := lastFree(s.acked, s.taken, low, s.span); i >= 0; i = lastFree(s.acked, s.taken, low, i) {
+		for i := lastFree(s.acked, s.leased, low, s.span); i >= 0; i = lastFree(s.acked, s.leased, low, i) {
 			if !p.add(s, i) {
 				return
 			}
@@ -161,7 +161,7 @@ func (q *Queue) pickNewest(p *picked, floor uint64) {
 	}
 }
 
-// pickOldest takes from the oldest, but nothing from limit on.
+// pickOldest picks from the oldest, but nothing from limit on.
 func (q *Queue) pickOldest(p *picked, limit uint64) {
 	for _, s := range q.segs {
 		if s.base >= limit {
@@ -174,7 +174,7 @@ func (q *Queue) pickOldest(p *picked, limit uint64) {
 		if !p.ready(q, s) {
 			return
 		}
-		for i := firstFree(s.acked, s.taken, 0, n); i >= 0; i = firstFree(s.acked, s.taken, i+1, n) {
+		for i := firstFree(s.acked, s.leased, 0, n); i >= 0; i = firstFree(s.acked, s.leased, i+1, n) {
 			if !p.add(s, i) {
 				return
 			}

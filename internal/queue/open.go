@@ -157,7 +157,7 @@ func (q *Queue) openSegment(path string, base uint64, acked *ackedSegment) (*seg
 	return s, q.readWhole(s, f)
 }
 
-// readFooter takes a sealed segment's sum from its end.
+// readFooter reads a sealed segment's sum from its end.
 func (s *segment) readFooter(f *os.File) bool {
 	b := make([]byte, footerBytes)
 	head := make([]byte, segmentHeader)

@@ -17,7 +17,7 @@ type Options struct {
 	// Dir is the queue's folder, made if it does not exist.
 	Dir string
 	// MaxBytes is the most that the segments may hold on disk, 1 GiB by default, at least four segments. Past it the oldest
-	// segment is dropped and its records counted. Dead letters and what is set aside have limits of their own.
+	// segment is dropped and its records counted. Dead letters and what is set aside have other limits.
 	MaxBytes int64
 	// MaxAge is how old a record may become, 7 days by default; older ones are dropped and counted.
 	MaxAge time.Duration
@@ -25,7 +25,7 @@ type Options struct {
 	SegmentBytes int64
 	// SyncEvery is how long a record may wait for fsync. Zero: Append itself waits for it. See DefaultSyncEvery.
 	SyncEvery time.Duration
-	// MinFree is how many bytes of the disk are left alone: with less free, no records are taken. 32 MiB by default;
+	// MinFree is how many bytes of the disk are left alone: with less free, no records are accepted. 32 MiB by default;
 	// negative means none.
 	MinFree int64
 
@@ -34,7 +34,7 @@ type Options struct {
 
 	// Logger is for changes of state; nil discards.
 	Logger *slog.Logger
-	// Registerer takes the queue's own metrics; nil leaves them unregistered.
+	// Registerer gets the queue's metrics; nil leaves them unregistered.
 	Registerer prometheus.Registerer
 
 	// Tests alone set what follows.

@@ -15,9 +15,9 @@ import (
 
 // Errors that callers can test for with errors.Is.
 var (
-	// ErrFull is a disk without room; the record was not taken, and was counted.
-	ErrFull = errors.New("queue takes no records at present: disk is full")
-	// ErrTooLarge is a record that is empty or longer than is taken.
+	// ErrFull is a disk without room; the record was not accepted, and was counted.
+	ErrFull = errors.New("queue accepts no records at present: disk is full")
+	// ErrTooLarge is a record that is empty or longer than is accepted.
 	ErrTooLarge = errors.New("record is empty or too long")
 	// ErrClosed is a queue that was closed.
 	ErrClosed = errors.New("queue is closed")
@@ -32,8 +32,8 @@ type Meta struct {
 	Kind uint8
 }
 
-// Queue is a durable queue. All methods are safe for concurrent use. Locks are taken in the order appendMu, cursorMu, syncMu,
-// readMu, mu; mu is never held over a look at the disk, so that Stats and Health always answer.
+// Queue is a durable queue. All methods are safe for concurrent use. Locks are acquired in the order appendMu, cursorMu, syncMu,
+// readMu, mu; mu is never held over a question to the disk, so that Stats and Health always answer.
 type Queue struct {
 	opts  Options
 	log   *slog.Logger
@@ -46,7 +46,7 @@ type Queue struct {
 
 	buffers  chan []byte // for records that are packed
 	appendMu sync.Mutex  // one record is written at a time
-	looked   time.Duration
+	checked  time.Duration
 	noRoom   bool
 
 	syncMu sync.Mutex
@@ -105,7 +105,7 @@ func (q *Queue) Close() error {
 	return errors.Join(err, q.dead.close(), q.dir.Release())
 }
 
-// wakeLocked lets waiting readers look again. The caller has mu.
+// wakeLocked lets waiting readers try again. The caller has mu.
 func (q *Queue) wakeLocked() {
 	if q.fresh.waiting+q.backlog.waiting > 0 || q.closed {
 		close(q.changed)
@@ -113,7 +113,7 @@ func (q *Queue) wakeLocked() {
 	}
 }
 
-// detachLocked takes a segment out of the queue; emptyTrash deletes its file. The records that are neither acknowledged nor
+// detachLocked removes a segment of the queue; emptyTrash deletes its file. The records that are neither acknowledged nor
 // handed out are counted as dropped; those handed out are when they come back. The caller has mu.
 func (q *Queue) detachLocked(s *segment, reason string) {
 	i := slices.Index(q.segs, s)
@@ -132,7 +132,7 @@ func (q *Queue) detachLocked(s *segment, reason string) {
 		return
 	}
 	records, points := s.unacked()
-	q.n.drop(reason, records-s.takenN, points-min(points, s.takenPoints))
+	q.n.drop(reason, records-s.leasedN, points-min(points, s.leasedPoints))
 }
 
 // emptyTrash deletes the files of detached segments, or sets them aside when they are damaged. The caller has readMu.

@@ -169,7 +169,7 @@ func (q *Queue) readRecord(r *ref) (header, []byte, error) {
 func (q *Queue) lost(l *lane, r ref, reason string, why error) {
 	q.mu.Lock()
 	l.out -= r.e.weight()
-	r.s.untake(r.i, r.e.points)
+	r.s.release(r.i, r.e.points)
 	if r.s.gone != "" { // dropped between picking and reading
 		q.n.drop(r.s.gone, 1, uint64(r.e.points))
 		q.mu.Unlock()

@@ -19,7 +19,7 @@ const (
 	maxPayload   = 4 << 20 // of any record, raw or stored
 )
 
-// Codecs of a payload. A footer is a record of its own codec.
+// Codecs of a payload. A footer is a record with a codec for it.
 const (
 	codecRaw    = 0
 	codecZstd   = 1

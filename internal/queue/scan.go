@@ -100,7 +100,7 @@ type scanned struct {
 
 func (s *scanned) damaged() bool { return !s.goodHead || s.bad > 0 || s.tail > 0 && !s.torn }
 
-// scan reads a segment from its start and calls visit for every good record, in order. Behind damage it looks for the
+// scan reads a segment from its start and calls visit for every good record, in order. Behind damage it searches for the
 // next record that holds. Numbers of sequence only rise, and lie within maxRecords of base.
 func scan(r io.ReaderAt, size int64, base uint64, visit func(off int64, h header)) scanned {
 	w := &window{r: r, size: size}
@@ -149,7 +149,7 @@ func (w *window) resync(off int64, next, base uint64, budget *int64) (int64, hea
 		b := w.at(off, 64<<10)
 		if len(b) < 4 {
 			if off += 4096; len(b) == 0 {
-				continue // cannot be read: look behind it
+				continue // cannot be read: search behind it
 			}
 		}
 		i := bytes.Index(b, mark)

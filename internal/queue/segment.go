@@ -20,7 +20,7 @@ type entry struct {
 	age                      uint32 // tenths of a second after the segment's first record
 }
 
-// weight is how much memory a record takes while it is handed out.
+// weight is how much memory a record needs while it is handed out.
 func (e *entry) weight() int { return int(e.raw) + 256 }
 
 // segment is one file of the queue. Its fields belong to Queue.mu, but for file, which belongs to Queue.readMu, and
@@ -40,12 +40,12 @@ type segment struct {
 	durable     int64  // how many bytes from its start the disk has for sure
 	doubt       bool   // an fsync failed, and what is behind durable was not put on the disk since
 
-	acked       bitset // acknowledged, lost or never there
-	ackedN      int    // records that were acknowledged or are lost
-	ackedPoints uint64
-	taken       bitset // handed out
-	takenN      int
-	takenPoints uint64
+	acked        bitset // acknowledged, lost or never there
+	ackedN       int    // records that were acknowledged or are lost
+	ackedPoints  uint64
+	leased       bitset // handed out
+	leasedN      int
+	leasedPoints uint64
 
 	index []entry // nil unless loaded
 	used  uint64  // when the index was last used, for eviction
@@ -55,13 +55,13 @@ type segment struct {
 func (s *segment) next() uint64 { return s.base + uint64(s.span) }
 
 // free is how many records could be handed out.
-func (s *segment) free() int { return s.records - s.ackedN - s.takenN }
+func (s *segment) free() int { return s.records - s.ackedN - s.leasedN }
 
 // unacked is how many records were not acknowledged, and their points.
 func (s *segment) unacked() (int, uint64) { return s.records - s.ackedN, s.points - s.ackedPoints }
 
 // done says that nothing of it is needed.
-func (s *segment) done() bool { return s.sealed && s.ackedN >= s.records && s.takenN == 0 }
+func (s *segment) done() bool { return s.sealed && s.ackedN >= s.records && s.leasedN == 0 }
 
 func segmentName(base uint64) string { return fmt.Sprintf("%016x.seg", base) }
 
@@ -93,7 +93,7 @@ func (s *segment) grow(off int64, h header) {
 
 func tenths(ms int64) uint32 { return uint32(min(max(ms/100, 0), 1<<32-1)) }
 
-// recount takes over an index that was read from the file, and returns how many records, with how many points, that were
+// recount adopts an index that was read from the file, and returns how many records, with how many points, that were
 // believed to be there and not acknowledged are not. From now on they count as acknowledged, as the cursor keeps them.
 func (s *segment) recount(index []entry) (lost int, lostPoints uint64) {
 	believed, believedPoints := s.unacked()
@@ -112,17 +112,17 @@ func (s *segment) recount(index []entry) (lost int, lostPoints uint64) {
 	return max(believed-have, 0), max(believedPoints, havePoints) - havePoints
 }
 
-// take notes that a record is handed out, untake that it is not any more.
-func (s *segment) take(i int, points uint32) {
-	s.taken.set(i)
-	s.takenN++
-	s.takenPoints += uint64(points)
+// lease notes that a record is handed out, release that it is not any more.
+func (s *segment) lease(i int, points uint32) {
+	s.leased.set(i)
+	s.leasedN++
+	s.leasedPoints += uint64(points)
 }
 
-func (s *segment) untake(i int, points uint32) {
-	if s.taken.clear(i) {
-		s.takenN--
-		s.takenPoints -= uint64(points)
+func (s *segment) release(i int, points uint32) {
+	if s.leased.clear(i) {
+		s.leasedN--
+		s.leasedPoints -= uint64(points)
 	}
 }
 

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Reasons for which a record is dropped after it was acknowledged (DroppedSize, DroppedAge, DroppedDamaged), or not taken in the first
+// Reasons for which a record is dropped after it was acknowledged (DroppedSize, DroppedAge, DroppedDamaged), or not accepted in the first
 // place (the others).
 const (
 	DroppedSize     = "size"
@@ -25,7 +25,7 @@ type Count struct {
 	Records, Points uint64
 }
 
-// Stats is a look at the queue. Counts are since Open.
+// Stats is a snapshot of the queue. Counts are since Open.
 type Stats struct {
 	Records   int    // on disk and not acknowledged, those in flight included
 	Points    uint64 // in these
@@ -35,7 +35,7 @@ type Stats struct {
 	OldestAge time.Duration // of the oldest record that is not acknowledged; zero if there is none
 
 	Appended, Delivered, Dead Count
-	// Dropped has what was lost or not taken, by reason.
+	// Dropped has what was lost or not accepted, by reason.
 	Dropped map[string]Count
 	// DeadDropped is how many dead letters were dropped because there were too many.
 	DeadDropped uint64
@@ -70,7 +70,7 @@ func (n *counts) drop(reason string, records int, points uint64) {
 	n.dropped[reason] = Count{c.Records + uint64(max(records, 0)), c.Points + points}
 }
 
-// Stats returns a look at the queue. It does not touch the disk.
+// Stats returns a snapshot of the queue. It does not touch the disk.
 func (q *Queue) Stats() Stats {
 	dead, deadDropped := Count{q.dead.letters.Load(), q.dead.points.Load()}, q.dead.dropped.Load()
 	q.mu.Lock()
@@ -86,7 +86,7 @@ func (q *Queue) Stats() Stats {
 		}
 		s.Records += n
 		s.Points += points
-		s.InFlight += g.takenN
+		s.InFlight += g.leasedN
 	}
 	return s
 }

@@ -44,7 +44,7 @@ func (q *Queue) sync(seq uint64) error {
 	return nil
 }
 
-// put puts what was written to a segment on the disk. After an fsync that failed the kernel may take its pages for clean,
+// put puts what was written to a segment on the disk. After an fsync that failed the kernel may call its pages clean,
 // and the next fsync says nothing of them: they are written once more before it is believed. The caller has syncMu.
 func (q *Queue) put(s *segment) error {
 	q.mu.Lock()

@@ -17,12 +17,12 @@ func bad(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrBadQuery}, args...)...)
 }
 
-// Checked is a query that a backend can answer. Query.Check makes it at the backend's door, and renderers take no other.
+// Checked is a query that a backend can answer. Query.Check makes it at the backend's door, and renderers accept no other.
 type Checked struct {
 	Query
 	// Metric is the query's row in the catalogue.
 	Metric *metric.Row
-	// Back is how far each point looks back: the window, else the step, else the whole range, both ends included, and so a
+	// Back is how far each point reaches back: the window, else the step, else the whole range, both ends included, and so a
 	// millisecond more.
 	Back time.Duration
 }
@@ -68,7 +68,7 @@ func (q Query) checkTime() (window time.Duration, err error) {
 		return 0, bad("time %q is out of range", q.End.Format(time.RFC3339))
 	}
 	if q.Step > 0 && q.End.Sub(q.Start)/q.Step >= MaxSteps {
-		return 0, fmt.Errorf("%w: more than %d points a series; take a longer step than %q", ErrTooLarge, MaxSteps, q.Step)
+		return 0, fmt.Errorf("%w: more than %d points a series; use a longer step than %q", ErrTooLarge, MaxSteps, q.Step)
 	}
 	switch {
 	case q.Window > 0:
@@ -103,7 +103,7 @@ func (q Query) checkFunc(row *metric.Row, window time.Duration) error {
 		return bad("metric %q is a gauge and has no rate", row.Name)
 	}
 	if q.RateOver != 0 && window/q.RateOver > 10*MaxSteps {
-		return fmt.Errorf("%w: more than %d rates a point; take a longer one than %q", ErrTooLarge, 10*MaxSteps, q.RateOver)
+		return fmt.Errorf("%w: more than %d rates a point; use a longer one than %q", ErrTooLarge, 10*MaxSteps, q.RateOver)
 	}
 	switch q.Join {
 	case "", Sum, Avg, Max, Min, Count:

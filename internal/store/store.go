@@ -17,13 +17,13 @@ var (
 	ErrBadQuery = errors.New("bad query")
 	// ErrTooLarge is an answer that would exceed the backend's limit on points.
 	ErrTooLarge = errors.New("answer too large")
-	// ErrReadOnly is a store that cannot take data at present (the disk is full); the live picture goes on.
-	ErrReadOnly = errors.New("store takes no data at present")
+	// ErrReadOnly is a store that cannot accept data at present (the disk is full); the live picture goes on.
+	ErrReadOnly = errors.New("store accepts no data at present")
 	// ErrClosed is a store that was closed.
 	ErrClosed = errors.New("store is closed")
 )
 
-// Appender takes what was measured. When Append returns nil the batch survives kill -9. Points that can
+// Appender accepts what was measured. When Append returns nil the batch survives kill -9. Points that can
 // never be stored (NaN, too old) are left out and counted, and are not an error. Safe for concurrent use.
 type Appender interface {
 	Append(ctx context.Context, b *metric.Batch) error
@@ -53,7 +53,7 @@ type Store interface {
 // Func is the function over time that a query applies to each series.
 type Func string
 
-// The functions. Last takes the newest value of the window; Rate is per second and knows counter resets.
+// The functions. Last is the newest value of the window; Rate is per second and knows counter resets.
 const (
 	Last     Func = "last"
 	Avg      Func = "avg"
@@ -84,7 +84,7 @@ type Matcher struct {
 }
 
 // Query is the one query model: the page, the reports, the historical API and the boards are drawn from it,
-// and each backend renders it to its own language with the aggregation done in the engine.
+// and each backend renders it to its language with the aggregation done in the engine.
 type Query struct {
 	Row      metric.ID
 	Level    metric.Level
@@ -93,22 +93,22 @@ type Query struct {
 	// Start and End bound the answer, both included. With Step zero there is one point, at End, over the whole range.
 	Start, End time.Time
 	Step       time.Duration
-	// Window is how far each point looks back; zero means Step (or the whole range).
+	// Window is how far each point reaches back; zero means Step (or the whole range).
 	Window time.Duration
 
 	Func Func
 	Q    float64 // for Quantile, 0 to 1
-	// RateOver, for a counter and every Func but Rate, applies Func to the counter's rate per second, taken over
+	// RateOver, for a counter and every Func but Rate, applies Func to the counter's rate per second, over
 	// and every so much time, instead of to the counter itself: the 95th percentile of the CPU usage over an
 	// hour is Quantile with Q 0.95, Window 1h and RateOver 1m. Zero: the counter itself. An engine that keeps the
-	// rate as a field of its own may use that.
+	// rate as another field may use that.
 	RateOver time.Duration
 
 	// By joins series that agree in these labels with Join; nil leaves each series by itself, an empty
 	// slice that is not nil joins all into one.
 	By   []string
 	Join Func // Sum (the default), Avg, Max, Min or Count
-	// Limit is the most points in the answer; zero means the backend's own.
+	// Limit is the most points in the answer; zero means the backend's.
 	Limit int
 }
 
@@ -121,7 +121,7 @@ type Sample struct {
 	V float64
 }
 
-// Series is one line of an answer. Labels are sorted by name and do not hold the metric name.
+// Series is one member of an answer. Labels are sorted by name and do not hold the metric name.
 type Series struct {
 	Labels  []metric.Label
 	Samples []Sample

@@ -12,7 +12,7 @@ import (
 )
 
 // Render writes a structured query in PromQL. It is to be evaluated at q.Start, q.Start+q.Step and so on up to
-// q.End, or, with Step zero, at q.End alone. Every point looks back over q.Back, its left end excluded.
+// q.End, or, with Step zero, at q.End alone. Every point reaches back over q.Back, its left end excluded.
 func Render(q store.Checked) string {
 	var b strings.Builder
 	join := q.Join

@@ -32,7 +32,7 @@ func (db *DB) Append(ctx context.Context, b *metric.Batch) (err error) {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("cannot append batch of node %q: %w", b.Node, err)
 	}
-	if err := db.writable(); err != nil && !db.mayLookAgain() {
+	if err := db.writable(); err != nil && !db.mayRecheckRoom() {
 		return fmt.Errorf("cannot append batch of node %q: %w", b.Node, err)
 	}
 	select {
@@ -57,8 +57,8 @@ func (db *DB) Append(ctx context.Context, b *metric.Batch) (err error) {
 	return nil
 }
 
-// mayLookAgain says whether the only thing wrong is a full disk, which the appender looks at itself.
-func (db *DB) mayLookAgain() bool {
+// mayRecheckRoom says whether the only thing wrong is a full disk, which the appender checks itself.
+func (db *DB) mayRecheckRoom() bool {
 	_, broken := db.cond.Get(ReasonWriteFailed)
 	return !broken && !db.closed.Load()
 }
@@ -196,8 +196,8 @@ func (w *writer) labels(e *metric.Entity, id metric.ID, sub string) (ls labels.L
 	b := &w.builder
 	b.Reset()
 	b.Add(metricName, row.At(e.Level))
-	own := identity.Labels(e)
-	for _, l := range own {
+	names := identity.Labels(e)
+	for _, l := range names {
 		b.Add(l.Name, clean(l.Value))
 	}
 	if e.Level == row.Levels[0] {
@@ -209,7 +209,7 @@ func (w *writer) labels(e *metric.Entity, id metric.ID, sub string) (ls labels.L
 		b.Add(row.Sub, clean(sub))
 	}
 	for _, l := range w.db.opts.ExternalLabels {
-		if !has(own, l.Name) && !has(row.Fixed, l.Name) && l.Name != row.Sub && l.Value != "" {
+		if !has(names, l.Name) && !has(row.Fixed, l.Name) && l.Name != row.Sub && l.Value != "" {
 			b.Add(l.Name, clean(l.Value))
 		}
 	}

@@ -44,7 +44,7 @@ type key struct {
 	sub string
 }
 
-// indexFrom is the number of series from which an entity's are looked up by a map.
+// indexFrom is the number of series from which an entity's are found by a map.
 const indexFrom = 48
 
 func newCache(max int) *cache {

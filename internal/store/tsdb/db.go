@@ -31,7 +31,7 @@ type DB struct {
 	parser     parser.Parser
 	slots      chan struct{} // a query holds one while it runs
 
-	// turn is taken by who appends: one batch goes in at a time. It guards cache and space.
+	// turn is held by who appends: one batch goes in at a time. It guards cache and space.
 	turn  chan struct{}
 	cache *cache
 	space space
@@ -90,7 +90,7 @@ func Open(o Options) (*DB, error) {
 	return db, nil
 }
 
-// acquire takes everything that Close gives back, and gives it back itself if it cannot have all of it.
+// acquire gets everything that Close gives back, and gives it back itself if it cannot have all of it.
 func (db *DB) acquire() (err error) {
 	var undo []func() error
 	defer func() {
@@ -117,7 +117,7 @@ func (db *DB) acquire() (err error) {
 	db.gen, err = db.openEngine()
 	if disk.CauseOf(err) == disk.Full {
 		// The live picture goes on; the maintenance goroutine opens the engine when there is room.
-		db.log.Error("store takes no data: disk is full", "dir", dir, "err", err)
+		db.log.Error("store accepts no data: disk is full", "dir", dir, "err", err)
 		db.met.errors.WithLabelValues(classFull).Inc()
 		db.cond.Say(ReasonWriteFailed, fmt.Sprintf("cannot open %q: %v", dir, disk.Explain(err)))
 		err = nil

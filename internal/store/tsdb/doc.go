@@ -27,7 +27,7 @@
 //
 // # Gaps
 //
-// Structured queries look back exactly as far as their window, so a gap is a gap. PromQL selectors look back
+// Structured queries reach back exactly as far as their window, so a gap is a gap. PromQL selectors reach back
 // 30 s, and a series that ended (its entity vanished or was named in Batch.Gaps) carries a
 // staleness marker, at which PromQL lets go at once.
 package tsdb

@@ -57,7 +57,7 @@ func (db *DB) openEngine() (*generation, error) {
 		gen.cancel()
 		return nil, err
 	}
-	// Blocks are written, merged and dropped by the maintenance goroutine, which looks at the disk first.
+	// Blocks are written, merged and dropped by the maintenance goroutine, which checks the disk first.
 	gen.tsdb.DisableCompactions()
 	return gen, nil
 }
@@ -77,12 +77,12 @@ func (db *DB) engineOptions(gen *generation) *promtsdb.Options {
 	o.WALCompression = compression.Snappy
 	o.StripeSize = 512
 	o.HeadChunksWriteBufferSize = 256 << 10
-	o.HeadChunksWriteQueueSize = 0 // write at once: a failed write must not panic in a goroutine of its own
+	o.HeadChunksWriteQueueSize = 0 // write at once: a failed write must not panic in another goroutine
 	o.MaxBlockChunkSegmentSize = 64 << 20
 	o.FloatChunkEncoding = chunkenc.EncXOR
 	o.BlockReloadInterval = math.MaxInt64 // the maintenance goroutine does what this would
 	// A block of late samples that reaches into the head's time must not be merged with one of timely samples: the
-	// engine takes the end of such a block for the end of all that left the log, and drops the rest at the next replay.
+	// engine counts the end of such a block for the end of all that left the log, and drops the rest at the next replay.
 	o.BlockCompactionExcludeFunc = func(m *promtsdb.BlockMeta) bool {
 		return m.Compaction.FromOutOfOrder() && (gen.tsdb == nil || m.MaxTime > gen.tsdb.Head().MinTime())
 	}

@@ -18,7 +18,7 @@ func newEngineLogger(l *slog.Logger, report func(string)) *slog.Logger {
 	return slog.New(engineLog{l.With("engine", "tsdb").Handler(), report})
 }
 
-// Enabled says whether the record would be written, or must be looked at.
+// Enabled says whether the record would be written, or must be read.
 func (h engineLog) Enabled(ctx context.Context, l slog.Level) bool {
 	switch l {
 	case slog.LevelInfo:

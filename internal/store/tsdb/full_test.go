@@ -108,7 +108,7 @@ func until(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// TestDiskNearlyFull fills the disk up to what is kept free: no data is taken, nothing is torn, and it goes on when
+// TestDiskNearlyFull fills the disk up to what is kept free: no data is accepted, nothing is torn, and it goes on when
 // there is room.
 func TestDiskNearlyFull(t *testing.T) {
 	dir := smallDisk(t, "48")

@@ -8,7 +8,7 @@ import (
 
 // Reasons of a condition, as Health gives them.
 const (
-	// ReasonDiskFull: no data is taken because the disk has less room than is kept free.
+	// ReasonDiskFull: no data is accepted because the disk has less room than is kept free.
 	ReasonDiskFull = "DiskFull"
 	// ReasonWriteFailed: a write failed; the engine is reopened once a probe write succeeds.
 	ReasonWriteFailed = "WriteFailed"
@@ -18,7 +18,7 @@ const (
 	ReasonMaintenance = "MaintenanceFailed"
 	// ReasonDamaged: a query met damaged data in a block.
 	ReasonDamaged = "DamagedBlock"
-	// ReasonRepaired: something damaged was cut or set aside when the store was opened. Data is taken.
+	// ReasonRepaired: something damaged was cut or set aside when the store was opened. Data is accepted.
 	ReasonRepaired = "Repaired"
 	// ReasonSeriesLimit: new series are left out because there are too many.
 	ReasonSeriesLimit = "SeriesLimit"
@@ -30,7 +30,7 @@ func newConditions(now func() time.Time) *condition.Set {
 		Tells: []string{ReasonMaintenance, ReasonSeriesLimit, ReasonDamaged, ReasonRepaired}}
 }
 
-// Health says whether the store takes data; a reason may be given all the same (something was repaired, a block is damaged).
+// Health says whether the store accepts data; a reason may be given all the same (something was repaired, a block is damaged).
 func (db *DB) Health() condition.Condition { return db.cond.Health() }
 
 // Conditions are what keeps the store from taking data; nothing where it does.

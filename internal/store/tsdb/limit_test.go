@@ -16,7 +16,7 @@ import (
 	"plimsoll.dev/plimsoll/internal/store/storetest"
 )
 
-// TestFileTooBig takes a file that may not grow for a full disk: no data is taken, and it is counted and said as one.
+// TestFileTooBig takes a file that may not grow for a full disk: no data is accepted, and it is counted and said as one.
 func TestFileTooBig(t *testing.T) {
 	limit := storetest.SmallFiles(t, 100)
 	if limit == nil {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// maintain runs until ctx ends: every second it looks whether the store can recover, every few seconds it marks
+// maintain runs until ctx ends: every second it checks whether the store can recover, every few seconds it marks
 // what vanished, and every minute (or when woken) it writes the head out, merges blocks and drops what is too
 // old or too much.
 func (db *DB) maintain(ctx context.Context) {
@@ -50,7 +50,7 @@ func (db *DB) tidy(ctx context.Context, markers bool) {
 }
 
 // compact writes head chunks and blocks, merges blocks, and applies the retention. With the disk full it does not
-// write; retention is part of writing, and a full disk that is full of our own blocks is what MaxBytes is for.
+// write; retention is part of writing, and a full disk that is full of our blocks is what MaxBytes is for.
 func (db *DB) compact(ctx context.Context) {
 	if db.writable() != nil {
 		return

@@ -4,7 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics are the store's own.
+// metrics are the store's.
 type metrics struct {
 	appended  prometheus.Counter
 	dropped   *prometheus.CounterVec // by reason
@@ -20,7 +20,7 @@ type metrics struct {
 func newMetrics(reg prometheus.Registerer, db *DB) (*metrics, func(), error) {
 	m := &metrics{
 		appended: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "plimsoll_store_samples_appended_total", Help: "Samples taken into the embedded store."}),
+			Name: "plimsoll_store_samples_appended_total", Help: "Samples accepted into the embedded store."}),
 		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "plimsoll_store_samples_dropped_total", Help: "Samples left out because they could never be stored, by reason."}, []string{"reason"}),
 		append: prometheus.NewHistogram(prometheus.HistogramOpts{
@@ -32,7 +32,7 @@ func newMetrics(reg prometheus.Registerer, db *DB) (*metrics, func(), error) {
 			Name: "plimsoll_store_query_duration_seconds", Help: "Time to answer a query, waiting included, by kind.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 4, 8)}, []string{"kind"}),
 		decisions: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "plimsoll_store_decisions_appended_total", Help: "Decisions taken into the decision log."}),
+			Name: "plimsoll_store_decisions_appended_total", Help: "Decisions accepted into the decision log."}),
 		markers: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "plimsoll_store_stale_markers_total", Help: "Series marked as ended."}),
 		reopened: prometheus.NewCounter(prometheus.CounterOpts{
@@ -50,7 +50,7 @@ func newMetrics(reg prometheus.Registerer, db *DB) (*metrics, func(), error) {
 	all := []prometheus.Collector{m.appended, m.dropped, m.append, m.errors, m.query, m.decisions, m.markers, m.reopened,
 		gauge("plimsoll_store_bytes", "Bytes in the data folder.", func() float64 { return float64(db.Stats().Bytes) }),
 		gauge("plimsoll_store_series", "Series in the head of the embedded store.", func() float64 { return float64(db.Stats().Series) }),
-		gauge("plimsoll_store_healthy", "1 if the embedded store takes data, 0 if not.", func() float64 {
+		gauge("plimsoll_store_healthy", "1 if the embedded store accepts data, 0 if not.", func() float64 {
 			if db.Health().OK() {
 				return 1
 			}

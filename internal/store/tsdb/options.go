@@ -35,13 +35,13 @@ type Options struct {
 	OutOfOrder time.Duration
 	// ExternalLabels are put on every series that does not have a label of the name itself.
 	ExternalLabels []metric.Label
-	// MinFree is how many bytes of the disk are left alone: with less free, no samples are taken. 32 MiB by
+	// MinFree is how many bytes of the disk are left alone: with less free, no samples are accepted. 32 MiB by
 	// default; negative means none.
 	MinFree int64
 
 	// Logger is for changes of state; nil discards.
 	Logger *slog.Logger
-	// Registerer takes the store's own metrics; nil leaves them unregistered.
+	// Registerer gets the store's metrics; nil leaves them unregistered.
 	Registerer prometheus.Registerer
 	// Now is the clock, time.Now by default.
 	Now func() time.Time
@@ -52,7 +52,7 @@ type Options struct {
 	maxSamples   int           // how many a query may hold in memory at once: 5,000,000 (80 MB)
 	maxSeries    int           // in the head; samples of further ones are left out and counted: 1,000,000
 	// maxEntities is how many entities' series are remembered between batches: 65,536. Past that the ones not seen for longest are
-	// forgotten, which costs a look-up when they come again.
+	// forgotten, which costs a search when they come again.
 	maxEntities int
 }
 

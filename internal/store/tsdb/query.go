@@ -17,7 +17,7 @@ import (
 	render "plimsoll.dev/plimsoll/internal/store/promql"
 )
 
-// maxPoints is the most points in an answer to a query without a limit of its own.
+// maxPoints is the most points in an answer to a query without a limit.
 const maxPoints = 2_000_000
 
 // Query answers a structured query, rendered to PromQL and evaluated in the engine. Series are sorted by their

@@ -148,7 +148,7 @@ func (r *repairer) setAside(name string) (string, error) {
 }
 
 // reserve writes a series record with a number far above all that the damaged logs name. The engine numbers new
-// series from the highest it finds in its log; were that one lost, a new series could take its number, and at the
+// series from the highest it finds in its log; were that one lost, a new series could get its number, and at the
 // next replay the head chunks of the old.
 func (r *repairer) reserve(wal string, dirs []string) error {
 	dec := record.NewDecoder(labels.NewSymbolTable(), nil)

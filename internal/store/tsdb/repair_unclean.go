@@ -69,7 +69,7 @@ func (r *repairer) room() error {
 // unclean makes the folder of an engine that was not closed (kill -9, a panic) safe to replay. The engine writes
 // head chunks through a buffer that dies with it, but notes in the log of late samples at once where each chunk
 // lies. At the first replay it sees that such a chunk is missing; at the second, newer chunks lie behind that
-// place, and it takes the samples for stored and drops them. All that is in head chunks is in the logs too, so
+// place, and it counts the samples as stored and drops them. All that is in head chunks is in the logs too, so
 // both the chunks and the notes go, and are made anew from the logs.
 func (r *repairer) unclean() error {
 	if err := os.RemoveAll(filepath.Join(r.dir, "chunks_head")); err != nil {

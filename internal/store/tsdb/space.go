@@ -11,12 +11,12 @@ import (
 	"plimsoll.dev/plimsoll/internal/store"
 )
 
-// space remembers the last look at the disk.
+// space remembers the last check of the disk.
 type space struct {
-	looked time.Time
+	checked time.Time
 }
 
-// writable says why no data can be taken, or nil. It needs no turn.
+// writable says why no data can be accepted, or nil. It needs no turn.
 func (db *DB) writable() error {
 	if db.closed.Load() {
 		return store.ErrClosed
@@ -31,10 +31,10 @@ func (db *DB) writable() error {
 
 // checkRoom checks the room on the disk, at most once a second, and sets or clears DiskFull. The caller has the turn.
 func (db *DB) checkRoom() {
-	if db.opts.MinFree < 0 || time.Since(db.space.looked) < time.Second {
+	if db.opts.MinFree < 0 || time.Since(db.space.checked) < time.Second {
 		return
 	}
-	db.space.looked = time.Now()
+	db.space.checked = time.Now()
 	free, err := disk.Free(db.opts.Dir)
 	if err != nil {
 		return // the write itself will tell
@@ -44,16 +44,16 @@ func (db *DB) checkRoom() {
 	case free < db.opts.MinFree:
 		message := fmt.Sprintf("the disk of %q has %s left, less than the %s that are kept free", db.opts.Dir, disk.Size(free), disk.Size(db.opts.MinFree))
 		if db.cond.Say(ReasonDiskFull, message) {
-			db.log.Warn("store takes no data: disk is full", "dir", db.opts.Dir, "free_bytes", free, "kept_free_bytes", db.opts.MinFree)
+			db.log.Warn("store accepts no data: disk is full", "dir", db.opts.Dir, "free_bytes", free, "kept_free_bytes", db.opts.MinFree)
 			db.met.errors.WithLabelValues(classFull).Inc()
 		}
 	case full && free >= db.opts.MinFree+db.opts.MinFree/4:
 		db.cond.Clear(ReasonDiskFull)
-		db.log.Info("store takes data again: disk has room", "dir", db.opts.Dir, "free_bytes", free)
+		db.log.Info("store accepts data again: disk has room", "dir", db.opts.Dir, "free_bytes", free)
 	}
 }
 
-// failed notes that a write to the engine failed. Until it is reopened no data is taken. The caller has the turn.
+// failed notes that a write to the engine failed. Until it is reopened no data is accepted. The caller has the turn.
 func (db *DB) failed(gen *generation, doing string, err error) {
 	message := fmt.Sprintf("cannot %s in %q: %v", doing, db.opts.Dir, disk.Explain(err))
 	class := classWrite
@@ -66,7 +66,7 @@ func (db *DB) failed(gen *generation, doing string, err error) {
 	}
 	db.met.errors.WithLabelValues(class).Inc()
 	if db.cond.Say(ReasonWriteFailed, message) {
-		db.log.Error("store takes no data: write failed", "doing", doing, "dir", db.opts.Dir, "err", err)
+		db.log.Error("store accepts no data: write failed", "doing", doing, "dir", db.opts.Dir, "err", err)
 	}
 }
 
@@ -95,7 +95,7 @@ func (db *DB) recover() {
 	db.mu.Unlock()
 	db.met.reopened.Inc()
 	db.cond.Clear(ReasonWriteFailed)
-	db.log.Info("store takes data again", "dir", db.opts.Dir)
+	db.log.Info("store accepts data again", "dir", db.opts.Dir)
 }
 
 // probe writes as much as a tick or two would and deletes it again.

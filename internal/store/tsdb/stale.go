@@ -57,7 +57,7 @@ func (w *writer) mark(s *series, t int64) {
 
 // markVanished marks what has not come for two and a half of its intervals as ended, one interval after its last
 // sample, and forgets it: whole entities, and single series of entities that still come (an interface that is
-// gone). The millisecond more keeps the marker off a late sample's own time. The caller has the turn.
+// gone). The millisecond more keeps the marker off a late sample's time. The caller has the turn.
 func (db *DB) markVanished() {
 	db.mu.RLock()
 	defer db.mu.RUnlock()

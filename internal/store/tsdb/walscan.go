@@ -101,7 +101,7 @@ func (s *scanner) page(page []byte, start int64) (int, error) {
 	return 0, nil
 }
 
-// fragment takes one fragment whose checksum is right.
+// fragment reads one fragment whose checksum is right.
 func (s *scanner) fragment(header byte, body []byte, end int64) error {
 	switch header & fragType {
 	case fragFull, fragFirst:
@@ -127,7 +127,7 @@ func (s *scanner) fragment(header byte, body []byte, end int64) error {
 	return s.record(header, end)
 }
 
-// record takes a whole record.
+// record reads a whole record.
 func (s *scanner) record(header byte, end int64) error {
 	if s.each != nil {
 		typ := compression.None
