@@ -20,7 +20,7 @@ func TestWithRealRooms(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		db, err := tsdb.Open(tsdb.Options{Dir: t.TempDir(), MinFree: -1})
+		db, err := tsdb.Open(tsdb.Options{Dir: t.TempDir()})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -139,7 +139,7 @@ type rig struct {
 // filled makes a rig with so much history up to now.
 func filled(t *testing.T, now time.Time, past time.Duration, change func(*Options)) *rig {
 	t.Helper()
-	db, err := tsdb.Open(tsdb.Options{Dir: t.TempDir(), Now: func() time.Time { return now }, MinFree: -1})
+	db, err := tsdb.Open(tsdb.Options{Dir: t.TempDir(), Now: func() time.Time { return now }})
 	if err != nil {
 		t.Fatal(err)
 	}

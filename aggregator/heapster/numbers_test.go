@@ -21,7 +21,7 @@ import (
 // moved is a rig over a store that the test fills itself.
 func moved(t *testing.T, now time.Time, fill func(add func(e *metric.Entity, at time.Time, id metric.ID, v float64))) *rig {
 	t.Helper()
-	db, err := tsdb.Open(tsdb.Options{Dir: t.TempDir(), Now: func() time.Time { return now }, MinFree: -1})
+	db, err := tsdb.Open(tsdb.Options{Dir: t.TempDir(), Now: func() time.Time { return now }})
 	if err != nil {
 		t.Fatal(err)
 	}

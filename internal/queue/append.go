@@ -128,7 +128,7 @@ func (q *Queue) cut(s *segment) {
 
 // room refuses when the disk has less than is kept free. It asks at most once a second, more often when there was none.
 func (q *Queue) room(need int64) error {
-	if q.opts.MinFree < 0 {
+	if q.opts.minFree < 0 {
 		return nil
 	}
 	now := q.opts.uptime()
@@ -140,8 +140,8 @@ func (q *Queue) room(need int64) error {
 	if err != nil {
 		return nil //nolint:nilerr // the write itself will tell
 	}
-	if q.noRoom = free-need < q.opts.MinFree; q.noRoom {
-		err := fmt.Errorf("the disk of %q has %s left, %s are kept free: %w", q.opts.Dir, disk.Size(free), disk.Size(q.opts.MinFree), ErrFull)
+	if q.noRoom = free-need < q.opts.minFree; q.noRoom {
+		err := fmt.Errorf("the disk of %q has %s left, %s are kept free: %w", q.opts.Dir, disk.Size(free), disk.Size(q.opts.minFree), ErrFull)
 		q.failed("write", err)
 		return err
 	}

@@ -83,7 +83,7 @@ func TestFailingDisk(t *testing.T) {
 	ok()
 	healthy()
 
-	d.room = o.withDefaults().MinFree - 1
+	d.room = o.withDefaults().minFree - 1
 	c.pass(2e9)
 	refused(ErrFull, ReasonDiskFull, RefusedFull)
 	d.room = 1 << 30
@@ -188,7 +188,7 @@ func fill(t *testing.T, dir string) {
 // acknowledged record arrives, every refused one is counted.
 func TestDiskFull(t *testing.T) {
 	disk := smallDisk(t, "1024")
-	o := Options{Dir: filepath.Join(disk, "q"), SegmentBytes: 64 << 10, MinFree: -1}
+	o := Options{Dir: filepath.Join(disk, "q"), SegmentBytes: 64 << 10, minFree: -1}
 	q := mustOpen(t, o)
 	n := 0
 	for round := range 12 {

@@ -25,10 +25,6 @@ type Options struct {
 	SegmentBytes int64
 	// SyncEvery is how long a record may wait for fsync. Zero: Append itself waits for it. See DefaultSyncEvery.
 	SyncEvery time.Duration
-	// MinFree is how many bytes of the disk are left alone: with less free, no records are accepted. 32 MiB by default;
-	// negative means none.
-	MinFree int64
-
 	// FreshFor is how long a record belongs to the fresh lane, one minute by default. After a restart everything is backlog.
 	FreshFor time.Duration
 
@@ -39,6 +35,8 @@ type Options struct {
 
 	// Tests alone set what follows.
 
+	// minFree is how many bytes of the disk are left alone: with less free, no records are accepted. 32 MiB; negative means none.
+	minFree                 int64
 	maxRecord               int // the longest record in bytes: 2 MiB
 	batchBytes, batchPoints int // bound a batch: 1 MiB and 5,000 points; a single record may be larger
 	// inFlightBytes bounds the memory of what a lane has handed out and not got back: 3 MiB (256 bytes a record included). At the
@@ -78,7 +76,7 @@ func (o Options) withDefaults() Options {
 	o.MaxBytes = or(o.MaxBytes, 1<<30)
 	o.MaxAge = or(o.MaxAge, 7*24*time.Hour)
 	o.SegmentBytes = or(o.SegmentBytes, min(8<<20, o.MaxBytes/8))
-	o.MinFree = or(o.MinFree, 32<<20)
+	o.minFree = or(o.minFree, 32<<20)
 	o.maxRecord = min(or(o.maxRecord, 2<<20), int(o.MaxBytes/8))
 	o.batchBytes = or(o.batchBytes, 1<<20)
 	o.batchPoints = or(o.batchPoints, 5000)

@@ -119,7 +119,7 @@ type queued struct {
 func crashQueue(r crashRole) (crashOutlet, error) {
 	o := queue.Options{Dir: r.Dir, SyncEvery: r.Sync}
 	if r.Tiny {
-		o.SegmentBytes, o.MinFree = 64<<10, -1
+		o.SegmentBytes = 64 << 10
 	}
 	q, err := queue.Open(o)
 	if err != nil {

@@ -19,7 +19,7 @@
 // # What goes wrong, and what is done
 //
 //   - A full disk: Append returns store.ErrReadOnly, Health says DiskFull, and the store recovers by itself
-//     when there is room again. Options.MinFree is kept free, so that the log is not torn in the first place;
+//     when there is room again. 32 MiB are kept free, so that the log is not torn in the first place;
 //     if a write fails all the same, the engine is reopened from its log when a probe write succeeds.
 //   - A damaged log: the damaged records are left out, all others kept (a torn tail is cut). Health and the log name the file.
 //   - A damaged block is set aside under broken/ and named.

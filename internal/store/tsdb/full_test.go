@@ -112,7 +112,7 @@ func until(t *testing.T, what string, ok func() bool) {
 // there is room.
 func TestDiskNearlyFull(t *testing.T) {
 	dir := smallDisk(t, "48")
-	db := mustOpen(t, Options{Dir: filepath.Join(dir, "data"), MinFree: 8 << 20})
+	db := mustOpen(t, Options{Dir: filepath.Join(dir, "data"), minFree: 8 << 20})
 	k := newTicker(t, 20)
 	if err := k.tick(db); err != nil {
 		t.Fatal(err)
@@ -138,7 +138,7 @@ func TestDiskNearlyFull(t *testing.T) {
 // acknowledged sample after each recovery and after reopening.
 func TestDiskFull(t *testing.T) {
 	dir := smallDisk(t, "48")
-	o := Options{Dir: filepath.Join(dir, "data"), MinFree: -1}
+	o := Options{Dir: filepath.Join(dir, "data"), minFree: -1}
 	db, err := Open(o)
 	if err != nil {
 		t.Fatal(err)
@@ -188,7 +188,7 @@ func TestDiskFull(t *testing.T) {
 // TestOpenOnFullDisk starts with no room at all: live-only, until there is.
 func TestOpenOnFullDisk(t *testing.T) {
 	dir := smallDisk(t, "16")
-	o := Options{Dir: filepath.Join(dir, "data"), MinFree: -1}
+	o := Options{Dir: filepath.Join(dir, "data"), minFree: -1}
 	db, err := Open(o)
 	if err != nil {
 		t.Fatal(err)
@@ -218,7 +218,7 @@ func TestOpenOnFullDisk(t *testing.T) {
 // TestHeadChunksOnFullDisk lets the write of head chunks fail, at which the engine panics.
 func TestHeadChunksOnFullDisk(t *testing.T) {
 	dir := smallDisk(t, "48")
-	db := mustOpen(t, Options{Dir: filepath.Join(dir, "data"), MinFree: -1})
+	db := mustOpen(t, Options{Dir: filepath.Join(dir, "data"), minFree: -1})
 	k := newTicker(t, 100)
 	for range 400 {
 		if err := k.tick(db); err != nil {

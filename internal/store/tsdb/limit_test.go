@@ -23,7 +23,7 @@ func TestFileTooBig(t *testing.T) {
 		return
 	}
 	reg := prometheus.NewRegistry()
-	db := mustOpen(t, Options{MinFree: -1, Registerer: reg})
+	db := mustOpen(t, Options{minFree: -1, Registerer: reg})
 	k := newTicker(t, 20)
 	must(t, k.tick(db))
 	limit()

@@ -35,9 +35,6 @@ type Options struct {
 	OutOfOrder time.Duration
 	// ExternalLabels are put on every series that does not have a label of the name itself.
 	ExternalLabels []metric.Label
-	// MinFree is how many bytes of the disk are left alone: with less free, no samples are accepted. 32 MiB by
-	// default; negative means none.
-	MinFree int64
 
 	// Logger is for changes of state; nil discards.
 	Logger *slog.Logger
@@ -48,6 +45,8 @@ type Options struct {
 
 	// Tests alone set what follows.
 
+	// minFree is how many bytes of the disk are left alone: with less free, no samples are accepted. 32 MiB; negative means none.
+	minFree      int64
 	queryTimeout time.Duration // ends a query that takes longer: 30 s
 	maxSamples   int           // how many a query may hold in memory at once: 5,000,000 (80 MB)
 	maxSeries    int           // in the head; samples of further ones are left out and counted: 1,000,000
@@ -87,7 +86,7 @@ func (o Options) withDefaults() Options {
 	o.maxSamples = or(o.maxSamples, 5_000_000)
 	o.maxSeries = or(o.maxSeries, 1_000_000)
 	o.maxEntities = or(o.maxEntities, 65_536)
-	o.MinFree = or(o.MinFree, 32<<20)
+	o.minFree = or(o.minFree, 32<<20)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}

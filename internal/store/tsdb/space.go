@@ -31,7 +31,7 @@ func (db *DB) writable() error {
 
 // checkRoom checks the room on the disk, at most once a second, and sets or clears DiskFull. The caller has the turn.
 func (db *DB) checkRoom() {
-	if db.opts.MinFree < 0 || time.Since(db.space.checked) < time.Second {
+	if db.opts.minFree < 0 || time.Since(db.space.checked) < time.Second {
 		return
 	}
 	db.space.checked = time.Now()
@@ -41,13 +41,13 @@ func (db *DB) checkRoom() {
 	}
 	_, full := db.cond.Get(ReasonDiskFull)
 	switch {
-	case free < db.opts.MinFree:
-		message := fmt.Sprintf("the disk of %q has %s left, less than the %s that are kept free", db.opts.Dir, disk.Size(free), disk.Size(db.opts.MinFree))
+	case free < db.opts.minFree:
+		message := fmt.Sprintf("the disk of %q has %s left, less than the %s that are kept free", db.opts.Dir, disk.Size(free), disk.Size(db.opts.minFree))
 		if db.cond.Say(ReasonDiskFull, message) {
-			db.log.Warn("store accepts no data: disk is full", "dir", db.opts.Dir, "free_bytes", free, "kept_free_bytes", db.opts.MinFree)
+			db.log.Warn("store accepts no data: disk is full", "dir", db.opts.Dir, "free_bytes", free, "kept_free_bytes", db.opts.minFree)
 			db.met.errors.WithLabelValues(classFull).Inc()
 		}
-	case full && free >= db.opts.MinFree+db.opts.MinFree/4:
+	case full && free >= db.opts.minFree+db.opts.minFree/4:
 		db.cond.Clear(ReasonDiskFull)
 		db.log.Info("store accepts data again: disk has room", "dir", db.opts.Dir, "free_bytes", free)
 	}
@@ -100,7 +100,7 @@ func (db *DB) recover() {
 
 // probe writes as much as a tick or two would and deletes it again.
 func (db *DB) probe() error {
-	need := max(db.opts.MinFree, 1<<20)
+	need := max(db.opts.minFree, 1<<20)
 	if free, err := disk.Free(db.opts.Dir); err != nil || free < need {
 		return fmt.Errorf("not enough room: %s", disk.Size(free))
 	}
