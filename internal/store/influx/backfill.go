@@ -17,7 +17,7 @@ const backfillTimeout = 10 * time.Minute
 // DefaultQuiet is how long no late line must have come before the past is rolled up.
 const DefaultQuiet = 10 * time.Minute
 
-// checkAfter is how many quiet times pass between two looks for gaps.
+// checkAfter is how many quiet times pass between two searches for gaps.
 const checkAfter = 6
 
 // BackfillOptions say when late data is rolled up.
@@ -38,7 +38,7 @@ type backfiller struct {
 	fault string          // the last error, told once
 }
 
-// RunBackfill rolls up what came too late for the server's own roll-ups (after an outage of more than half an hour), until ctx ends: what
+// RunBackfill rolls up what came too late for the roll-ups that the server makes (after an outage of more than half an hour), until ctx ends: what
 // the writer itself stored, soon after the last of it, and what others did or an ended process left, by asking
 // the server for hours and days that were rolled up from fewer points than there are. One process for a database is enough. On
 // InfluxDB 3 it does nothing.
@@ -95,7 +95,7 @@ func (b *backfiller) told(ctx context.Context, err error) {
 	}
 }
 
-// Backfill rolls up a stretch of the past, whole hours and days, for data that came late. It may take long.
+// Backfill rolls up a stretch of the past, whole hours and days, for data that came late. It may be long until it returns.
 func (s *Setup) Backfill(ctx context.Context, from, to time.Time) error {
 	return s.rollUp(ctx, from, to, Hour, Day)
 }

@@ -27,7 +27,7 @@ type ConnOptions struct {
 	// Logger hears of tokens that were read again; nil: nobody does.
 	Logger *slog.Logger
 
-	transport http.RoundTripper // tests alone set it: what sends the requests; nil: connections of its own
+	transport http.RoundTripper // tests alone set it: what sends the requests; nil: new connections
 }
 
 // Validate says what in the options cannot be.
@@ -113,14 +113,14 @@ func authorize(token string) string {
 // Close closes the connections that are kept alive.
 func (c *Conn) Close() { c.http.CloseIdleConnections() }
 
-// errNotInflux is an answer that no InfluxDB gives: something else listens there, and what it "took" is lost.
+// errNotInflux is an answer that no InfluxDB gives: something else listens there, and what it accepted is lost.
 var errNotInflux = errors.New("the answer is not InfluxDB's")
 
 // maxAnswer is the most that is read of an answer that tells an error.
 const maxAnswer = 64 << 10
 
 // door is the transport of all requests: it says who asks, bounds the answers that tell errors, and refuses a success that
-// does not look like InfluxDB's.
+// is not marked as InfluxDB's.
 type door struct{ conn *Conn }
 
 func (d *door) RoundTrip(r *http.Request) (*http.Response, error) {

@@ -20,7 +20,7 @@ const (
 	FieldReason     = "reason"
 	FieldMessage    = "message"
 	FieldDetail     = "detail"
-	// FieldTime is the decision's exact time, Unix nanoseconds as text: a point's own time has milliseconds only.
+	// FieldTime is the decision's exact time, Unix nanoseconds as text: a point's time has milliseconds only.
 	FieldTime = "time_exact"
 )
 

@@ -1,7 +1,7 @@
 // Package influx keeps the history in InfluxDB 1.8, 2.x or 3: it turns batches into line protocol, sends what a
 // durable queue hands it until the server has it, and sets a server up. It is the only importer of InfluxDB's client,
-// of which it uses WriteAPIBlocking.WriteRecord alone: the client's own buffer loses data in an outage and takes a
-// partial write for success.
+// of which it uses WriteAPIBlocking.WriteRecord alone: the client's buffer loses data in an outage and treats a
+// partial write as success.
 //
 // # Schema v1
 //

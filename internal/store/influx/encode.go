@@ -276,7 +276,7 @@ func (e *Encoder) moment(dst []byte, p *metric.Entity, s *entry, points []metric
 	return dst
 }
 
-// point takes a point into the line being made.
+// point adds a point to the line being made.
 func (e *Encoder) point(s *entry, x *metric.Point) bool {
 	r, v := &e.rows[x.ID], &e.values[x.ID]
 	if !r.kept {

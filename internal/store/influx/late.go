@@ -2,8 +2,8 @@ package influx
 
 import "time"
 
-// lateAfter is how long ago a line's hour must have begun for the roll-ups to have passed it by: on 2.x the last run that looks
-// at an hour is half an hour after its end, on 1.x one hour.
+// lateAfter is how long ago a line's hour must have begun for the roll-ups to have passed it by: on 2.x the last run that covers
+// an hour is half an hour after its end, on 1.x one hour.
 const lateAfter = 90 * time.Minute
 
 // Late is the stretch of time of lines that came too late for the roll-ups of the server.

@@ -2,7 +2,7 @@ package influx
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// writerMetrics are the writer's own.
+// writerMetrics are the writer's metrics.
 type writerMetrics struct {
 	requests *prometheus.CounterVec // by lane and class of answer
 	lines    *prometheus.CounterVec // by lane

@@ -18,7 +18,7 @@ import (
 	"plimsoll.dev/plimsoll/internal/store/influx/influxql"
 )
 
-// ReaderOptions say where a Reader asks. A field left at zero takes its default.
+// ReaderOptions say where a Reader asks. A field left at zero has its default.
 type ReaderOptions struct {
 	// Conn is the way to the server; the reader does not close it.
 	Conn *Conn
@@ -27,17 +27,17 @@ type ReaderOptions struct {
 	// Piece is the longest time that a query covers. Zero: six hours on InfluxDB 3, whose Core allows no more, and any time on the others.
 	Piece time.Duration
 
-	// Timeout is how long a query may take. Default 30 s.
+	// Timeout is a query's deadline. Default 30 s.
 	Timeout time.Duration
 
 	Now        func() time.Time      // nil: time.Now
 	Logger     *slog.Logger          // nil: nothing is logged
-	Registerer prometheus.Registerer // nil: the own metrics are not registered
+	Registerer prometheus.Registerer // nil: its metrics are not registered
 
 	// Tests alone set what follows.
 
 	version   Version // the server's; zero: it is asked for at the first query
-	maxPoints int     // the most rows that are taken in for an answer: 2,000,000
+	maxPoints int     // the most rows that are accepted for an answer: 2,000,000
 }
 
 // maxQueries is how many queries run at once; further ones wait. One that asks 1.8 for each series by itself sends two requests at once.
@@ -138,7 +138,7 @@ func (r *Reader) answer(ctx context.Context, p Place, q store.Checked) ([]store.
 		return nil, err
 	}
 	abreast := 1
-	if len(plan.List) > 0 && p.Major == 1 { // 2.x takes longer to plan a statement than to merge
+	if len(plan.List) > 0 && p.Major == 1 { // 2.x is slower to plan a statement than to merge
 		if err := r.apart(ctx, p, plan); err != nil {
 			return nil, err
 		}
@@ -197,13 +197,13 @@ func (r *Reader) statements(ctx context.Context, p Place, batch []influxql.State
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		line := a.Line(s.Tags)
+		series := a.Of(s.Tags)
 		t, v, w := s.column("time"), s.column("v"), s.column("w")
 		if t < 0 || v < 0 {
 			return fmt.Errorf("answer with columns %q", s.Columns)
 		}
 		for _, row := range s.Values {
-			if err := line.Row(&batch[id], int64(row.at(t)), float64(row.at(v)), float64(row.at(w))); err != nil {
+			if err := series.Row(&batch[id], int64(row.at(t)), float64(row.at(v)), float64(row.at(w))); err != nil {
 				return err
 			}
 		}

@@ -11,7 +11,7 @@ import (
 	"plimsoll.dev/plimsoll/internal/store"
 )
 
-// readMetrics are the reader's own metrics.
+// readMetrics are the reader's metrics.
 type readMetrics struct {
 	seconds *prometheus.HistogramVec
 	errors  *prometheus.CounterVec
@@ -19,7 +19,7 @@ type readMetrics struct {
 
 func newReadMetrics(reg prometheus.Registerer) (*readMetrics, error) {
 	m := &readMetrics{
-		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "plimsoll_influx_read_seconds", Help: "How long reads from InfluxDB took, by kind.",
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "plimsoll_influx_read_seconds", Help: "Time of reads from InfluxDB, by kind.",
 			Buckets: prometheus.ExponentialBuckets(0.002, 3, 10)}, []string{"kind"}),
 		errors: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "plimsoll_influx_read_errors_total", Help: "Reads from InfluxDB that gave no answer, by reason."}, []string{"reason"}),
 	}
@@ -35,8 +35,8 @@ func newReadMetrics(reg prometheus.Registerer) (*readMetrics, error) {
 }
 
 // done counts a read.
-func (m *readMetrics) done(kind string, took time.Duration, err error) {
-	m.seconds.WithLabelValues(kind).Observe(took.Seconds())
+func (m *readMetrics) done(kind string, elapsed time.Duration, err error) {
+	m.seconds.WithLabelValues(kind).Observe(elapsed.Seconds())
 	if err == nil {
 		return
 	}

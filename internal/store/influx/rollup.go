@@ -68,7 +68,7 @@ func timeRange(from, to time.Time) string {
 }
 
 // continuousQuery is the name and statement of a level's roll-up on 1.x. The name holds a hash of the statement: the server
-// shows statements in words of its own, so that only a name can tell whether one is up to date.
+// shows statements in other words, so that only a name can tell whether one is up to date.
 func continuousQuery(p Place, l metric.Level, r RollUp) (name, statement string) {
 	resample := "RESAMPLE EVERY 30m FOR 2h"
 	if r == Day {

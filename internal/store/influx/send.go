@@ -56,7 +56,7 @@ func (s *sender) piece(ctx context.Context, lines []byte, budget *int) bool {
 
 // bisect finds the lines that are refused and sets them aside with the server's words (those older than the retention are only
 // counted); the others are stored. Lines are sent more
-// than once, which is harmless: they carry their own time.
+// than once, which is harmless: each carries its time.
 func (s *sender) bisect(ctx context.Context, lines []byte, a answer, budget *int) bool {
 	at := half(lines)
 	if at == 0 || a.dropped == count(lines) || *budget < 2 {
@@ -84,7 +84,7 @@ func (s *sender) post(ctx context.Context, lines []byte) answer {
 		s.w.met.bytes.WithLabelValues(s.lane).Add(float64(len(lines)))
 		s.w.noteLate(lines)
 	}
-	if reasons[a.class] == "" { // the server took the request and judged it
+	if reasons[a.class] == "" { // the server accepted the request and judged it
 		s.tries = 0
 		s.w.met.blocked.Set(0)
 		if held := s.w.cond.Clear(s.w.cond.Blocks...); len(held) > 0 {

@@ -144,7 +144,7 @@ func (s *Setup) survey(ctx context.Context) (*Plan, planner, error) {
 // errNotYet is a step that needs what an earlier one makes.
 var errNotYet = errors.New("its bucket is not there")
 
-// Apply does what is pending, looks again whether it took, and returns the plan as it is then. A step that fails does not
+// Apply does what is pending, asks again whether it is there, and returns the plan as it is then. A step that fails does not
 // keep the others from being done; its error is in the step and in what is returned.
 func (s *Setup) Apply(ctx context.Context) (*Plan, Result, error) {
 	failed, waiting := map[string]error{}, map[string]error{}

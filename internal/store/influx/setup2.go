@@ -59,7 +59,7 @@ type task2 struct {
 
 func (s *setup2) result() Result { return Result{Tokens: s.tokens} }
 
-// queryable are the names that InfluxQL can have for a bucket, as the server demands; its own buckets begin with an underscore.
+// queryable are the names that InfluxQL can have for a bucket, as the server demands; its internal buckets begin with an underscore.
 var queryable = regexp.MustCompile(`^[A-Za-z0-9.-][A-Za-z0-9_.-]*$`)
 
 func (s *setup2) plan(ctx context.Context) error {

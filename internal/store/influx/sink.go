@@ -155,7 +155,7 @@ const maxNamed = 20
 // Conditions returns what is wrong at present.
 func (s *Sink) Conditions() []condition.Condition { return s.cond.List() }
 
-// sinkMetrics are the sink's own.
+// sinkMetrics are the sink's metrics.
 type sinkMetrics struct {
 	lines, cut prometheus.Counter
 	dropped    *prometheus.CounterVec

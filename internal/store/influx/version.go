@@ -13,7 +13,7 @@ import (
 // Version is what a server says of itself.
 type Version struct {
 	Major int    // 1, 2 or 3
-	Text  string // "1.8.3", "v2.7.12"; what a build of one's own says may be no number
+	Text  string // "1.8.3", "v2.7.12"; what a build from the modules says may be no number
 }
 
 func (v Version) String() string { return fmt.Sprintf("InfluxDB %d (%s)", v.Major, v.Text) }

@@ -85,8 +85,8 @@ func (o *WriterOptions) Validate() error {
 	return nil
 }
 
-// Writer sends lines to InfluxDB until it has them. Nothing but an answer of the server, or a place among the dead letters, takes a
-// line out of the queue.
+// Writer sends lines to InfluxDB until it has them. Nothing but an answer of the server, or a place among the dead letters, removes a
+// line from the queue.
 type Writer struct {
 	opts  WriterOptions
 	write api.WriteAPIBlocking

@@ -18,11 +18,11 @@ type Answer struct {
 	limit  int
 	most   int // rows
 	rows   int
-	series map[string]*Line
+	series map[string]*Series
 }
 
-// Line is one series of an answer.
-type Line struct {
+// Series is one series of an answer.
+type Series struct {
 	answer *Answer
 	labels []metric.Label
 	cells  []cell
@@ -34,10 +34,10 @@ type cell struct {
 	v, w float64
 }
 
-// Answer returns an empty answer. It takes rows until there are more than the query's limit, or limit where it has none; of
-// rows that are not points themselves it takes limit at most. label is the reverse of Options.Value; nil: they are the same.
+// Answer returns an empty answer. It accepts rows until there are more than the query's limit, or limit where it has none; of
+// rows that are not points themselves it accepts limit at most. label is the reverse of Options.Value; nil: they are the same.
 func (p *Plan) Answer(limit int, label func(string) string) *Answer {
-	a := &Answer{plan: p, label: label, limit: limit, most: limit, series: map[string]*Line{}}
+	a := &Answer{plan: p, label: label, limit: limit, most: limit, series: map[string]*Series{}}
 	if a.label == nil {
 		a.label = func(s string) string { return s }
 	}
@@ -50,8 +50,8 @@ func (p *Plan) Answer(limit int, label func(string) string) *Answer {
 	return a
 }
 
-// Line returns the series of a statement's answer with these tags; it may be called again for the same.
-func (a *Answer) Line(tags map[string]string) *Line {
+// Of returns the series of a statement's answer with these tags; it may be called again for the same.
+func (a *Answer) Of(tags map[string]string) *Series {
 	var labels []metric.Label
 	for k, v := range tags {
 		if v != "" {
@@ -67,7 +67,7 @@ func (a *Answer) Line(tags map[string]string) *Line {
 	key := keyOf(labels)
 	l := a.series[key]
 	if l == nil {
-		l = &Line{answer: a, labels: labels}
+		l = &Series{answer: a, labels: labels}
 		a.series[key] = l
 	}
 	return l
@@ -86,9 +86,9 @@ func keyOf(labels []metric.Label) string {
 	return b.String()
 }
 
-// Row takes a row of a statement: its time in Unix milliseconds, and its columns v and w, NaN where they are null or not there.
+// Row adds a row of a statement: its time in Unix milliseconds, and its columns v and w, NaN where they are null or not there.
 // The error wraps store.ErrTooLarge.
-func (l *Line) Row(s *Statement, t int64, v, w float64) error {
+func (l *Series) Row(s *Statement, t int64, v, w float64) error {
 	p := l.answer.plan
 	if s.single {
 		t = s.t
@@ -111,15 +111,15 @@ func (l *Line) Row(s *Statement, t int64, v, w float64) error {
 
 // Series returns the answer, sorted by labels. The error wraps store.ErrTooLarge.
 func (a *Answer) Series() ([]store.Series, error) {
-	lines := make([]*Line, 0, len(a.series))
+	all := make([]*Series, 0, len(a.series))
 	for _, l := range a.series {
 		slices.SortStableFunc(l.cells, func(x, y cell) int { return cmp.Compare(x.t, y.t) })
-		lines = append(lines, l)
+		all = append(all, l)
 	}
-	slices.SortFunc(lines, func(x, y *Line) int { return compareLabels(x.labels, y.labels) })
+	slices.SortFunc(all, func(x, y *Series) int { return compareLabels(x.labels, y.labels) })
 	var out []store.Series
 	n := 0
-	for _, l := range lines {
+	for _, l := range all {
 		samples := l.samples()
 		l.cells = nil
 		if len(samples) == 0 {

@@ -20,7 +20,7 @@
 //
 // # Where it differs from PromQL
 //
-//   - PERCENTILE takes the nearest rank and does not interpolate between two samples.
+//   - PERCENTILE is the nearest rank and does not interpolate between two samples.
 //   - A counter's reset loses what was counted between the last sample before it and the first after it.
 //   - Labels that schema v1 has no tag for (id, image, interface, device) are those of no series: they match "" only.
 //   - From roll-ups, a quantile of 0.9 or more is that of the hours' 95th percentiles (an upper estimate), a lower one that of

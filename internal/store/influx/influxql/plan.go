@@ -27,7 +27,7 @@ type Options struct {
 type Rollup struct {
 	Policy string        // the retention policy that it is in: "plimsoll_1h"
 	Suffix string        // what follows the level in the measurement's name: "_1h"
-	Every  time.Duration // how much time a point stands for, beginning at its own time
+	Every  time.Duration // how much time a point stands for, beginning at its time
 	// From and Until bound the time for which the roll-up is complete.
 	From, Until time.Time
 	// Beyond is the range above which it is used.

@@ -147,7 +147,7 @@ func (w *writer) pieces(lo, hi, step int64) error {
 		g = min(g, piece)
 	}
 	if (hi-lo)/g > maxPieces {
-		return fmt.Errorf("%w: more than %d pieces a series; take a window %q and a step %q that have a longer common divisor",
+		return fmt.Errorf("%w: more than %d pieces a series; choose a window %q and a step %q that have a longer common divisor",
 			store.ErrTooLarge, maxPieces, time.Duration(w.window)*time.Millisecond, w.query.Step)
 	}
 	for _, s := range w.sources(lo, hi, g, 0) {

@@ -194,5 +194,5 @@ func (r *reading) single(s *source, group int64) (field string, ok bool) {
 	return "", false
 }
 
-// low says whether the answer may have to take the least for the quantile, so that the engine cannot join.
+// low says whether the answer may have to be the least instead of the quantile, so that the engine cannot join.
 func (r *reading) low() bool { return r.q.Func == store.Quantile && r.q.Q > 0 && r.q.Q < 0.5 }

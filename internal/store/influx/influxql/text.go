@@ -36,7 +36,7 @@ func String(s string) string {
 }
 
 // pattern writes an RE2 regular expression that matches whole values. It must be valid. It is written anew from its parsed
-// form, which has no control characters, no quoting of its own, and nothing that could end it early.
+// form, which has no control characters, no quoting, and nothing that could end it early.
 func pattern(expr string) string {
 	re, err := syntax.Parse(expr, syntax.Perl|syntax.DotNL)
 	if err != nil { // Query.Check parsed it
@@ -60,7 +60,7 @@ func conditions(ms []store.Matcher, has func(string) bool, constant func(string)
 	return out, false
 }
 
-// condition renders a matcher on a tag. On a shard in which no series has the tag, InfluxDB 1.8 takes = and =~ for false and
+// condition renders a matcher on a tag. On a shard in which no series has the tag, InfluxDB 1.8 holds = and =~ to be false and
 // != and !~ for true, whatever the value; a matcher that "" matches is therefore written so that this is right.
 func condition(m store.Matcher, value func(string) string) string {
 	tag := Ident(m.Name)
@@ -85,7 +85,7 @@ func condition(m store.Matcher, value func(string) string) string {
 	return Equals(m.Name, value(m.Value))
 }
 
-// matches says whether a matcher takes a value.
+// matches says whether a matcher accepts a value.
 func matches(m store.Matcher, v string) bool {
 	switch m.Op {
 	case store.Equal:

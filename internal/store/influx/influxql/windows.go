@@ -9,7 +9,7 @@ import (
 )
 
 // samples makes a series' points of its rows, which are sorted by time.
-func (l *Line) samples() []store.Sample {
+func (l *Series) samples() []store.Sample {
 	p := l.answer.plan
 	if p.kind == points {
 		out := make([]store.Sample, len(l.cells))
@@ -65,7 +65,7 @@ func combine(q *store.Query, k kind, cells []cell) float64 {
 	return v
 }
 
-// rank is the quantile of samples by the nearest rank, as InfluxQL's PERCENTILE takes it.
+// rank is the quantile of samples by the nearest rank, as InfluxQL's PERCENTILE has it.
 func rank(cells []cell, q float64) float64 {
 	vs := make([]float64, len(cells))
 	for i, c := range cells {
