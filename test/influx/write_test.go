@@ -142,14 +142,5 @@ func runWriter(t *testing.T, c *influx.Conn, src influx.Source) (stop func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	end := make(chan struct{})
-	go func() {
-		defer close(end)
-		_ = w.Run(ctx)
-	}()
-	return func() {
-		cancel()
-		<-end
-	}
+	return runs(t, w)
 }

@@ -78,6 +78,17 @@ func (e *environment) keeps(h kept) {
 	e.conditions = append(e.conditions, func(time.Time) []condition.Condition { return h.Conditions() })
 }
 
+// keepsElsewhere adds what there is to know of a history that is sent on, and read there.
+func (e *environment) keepsElsewhere(h kept) {
+	e.keeps(h)
+	e.checks = append(e.checks, arrives(h))
+}
+
+// arrives checks that a history that is sent on gets there.
+func arrives(h kept) serve.Check {
+	return serve.Check{Name: "history", Test: func() error { return unsent(h.Conditions(), time.Now()) }}
+}
+
 // healthError is a store's state as a check wants it.
 func healthError(h condition.Condition) error {
 	if !h.OK() {
@@ -110,8 +121,7 @@ func (e *environment) sends(h kept, err error) (collector.Sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.checks = append(e.checks, serve.Check{Name: "queue", Test: func() error { return healthError(h.Health()) }},
-		serve.Check{Name: "history", Test: func() error { return unsent(h.Conditions(), time.Now()) }})
+	e.checks = append(e.checks, serve.Check{Name: "queue", Test: func() error { return healthError(h.Health()) }}, arrives(h))
 	return collector.SinkFunc(h.Append), nil
 }
 

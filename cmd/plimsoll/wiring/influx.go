@@ -49,7 +49,7 @@ func (o Influx) open(e *environment) (history, error) {
 		return nil, err
 	}
 	e.life.Opened("the reader of InfluxDB", reader.Close)
-	e.keeps(h)
+	e.keepsElsewhere(h)
 	return struct {
 		*influx.Outbox
 		*influx.Reader

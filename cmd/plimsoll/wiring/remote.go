@@ -77,7 +77,7 @@ func (o Remote) open(e *environment) (history, error) {
 	}
 	e.life.Opened("the decision log", decided.Close)
 	e.life.Runs("decision log", decided.Run)
-	e.keeps(w)
+	e.keepsElsewhere(w)
 	return struct {
 		store.Appender
 		store.Querier

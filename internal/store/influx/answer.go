@@ -29,16 +29,18 @@ const (
 	forbidden                 // 403
 	noOrg                     // 404, the organization
 	noBucket                  // 404, the bucket, database or retention policy
+	limited                   // a limit that the operator has set: of series, of a tag's values, of a plan
+	oversized                 // 413, for one line alone
 	notInflux                 // another kind of server, or a redirection
 	tooLarge                  // 413: halve
 	beyond                    // points older than the retention: count, go on
 	conflict                  // some lines refused for ever: find and set them aside
 	unparsable                // the same, for lines that the server cannot read
-	refused                   // any other 4xx: try again slowly, set aside at last
+	refused                   // any other 4xx: try again slowly, and find out whether it is about lines
 	numClasses
 )
 
-var classNames = [numClasses]string{"stored", "unreachable", "timeout", "busy", "unauthorized", "forbidden", "no_org", "no_bucket", "not_influxdb",
+var classNames = [numClasses]string{"stored", "unreachable", "timeout", "busy", "unauthorized", "forbidden", "no_org", "no_bucket", "limit", "line_too_large", "not_influxdb",
 	"too_large", "beyond_retention", "partial_write", "unparsable", "refused"}
 
 func (c class) String() string { return classNames[c] }
@@ -51,6 +53,7 @@ type answer struct {
 	class   class
 	wait    time.Duration // as the server asked, at least
 	message string        // the server's words, or what happened
+	status  int           // zero: there was no answer
 	dropped int           // points that the server says it refused; -1: it does not say
 }
 
@@ -66,7 +69,7 @@ func classify(err error, now time.Time) answer {
 	if !errors.As(err, &e) || e.StatusCode == 0 {
 		return answer{class: withoutAnswer(err), message: explain(err), dropped: -1}
 	}
-	a := answer{message: strings.TrimSpace(e.Message), dropped: -1}
+	a := answer{message: strings.TrimSpace(e.Message), status: e.StatusCode, dropped: -1}
 	if a.message == "" && e.Header.Get("X-Influxdb-Error") != "" {
 		a.message = e.Header.Get("X-Influxdb-Error")
 	}
@@ -108,6 +111,8 @@ func byStatus(status int, message string) class {
 		return unparsable // also inside of a partial write
 	case has("retention policy") && (has("points beyond") || has("dropped")):
 		return beyond
+	case status == http.StatusPaymentRequired || status < 500 && atLimit(message):
+		return limited
 	case has("partial write") || has("field type conflict") || status == http.StatusUnprocessableEntity:
 		return conflict
 	case status >= 500:
@@ -115,6 +120,24 @@ func byStatus(status int, message string) class {
 	}
 	return refused
 }
+
+// limits is how servers say that a limit of theirs is reached, which an operator can raise: 1.x names its setting, InfluxDB 3 says what
+// "would exceed" what, Cloud speaks of quotas and plans. What stands in quotes is the data's. A key that is too long is the line's fault.
+var (
+	limits = regexp.MustCompile(`max-[a-z-]+|limit exceeded|would exceed|exceeded .*(limit|plan|quota)|quota|limit .*reached|cardinality`)
+	quoted = regexp.MustCompile(`"[^"]*"|'[^']*'`)
+)
+
+func atLimit(message string) bool {
+	return !strings.Contains(message, "field type conflict") && limits.MatchString(quoted.ReplaceAllString(message, ""))
+}
+
+// setting is the name of 1.x's setting in a message; "" if there is none.
+func setting(message string) string {
+	return settingName.FindString(quoted.ReplaceAllString(message, ""))
+}
+
+var settingName = regexp.MustCompile(`max-[a-z-]+`)
 
 // withoutAnswer tells why there was no answer.
 func withoutAnswer(err error) class {

@@ -15,8 +15,10 @@ const (
 	ReasonForbidden    = "Forbidden"       // the token has no right to write there
 	ReasonNoOrg        = "NoOrganization"  // the organization does not exist
 	ReasonNoBucket     = "NoBucket"        // the bucket, database or retention policy does not exist
+	ReasonLimit        = "LimitReached"    // a limit that the operator has set is reached: of series, of a tag's values, of a plan
+	ReasonTooLarge     = "LineTooLarge"    // one line alone is more than the server accepts in a request
 	ReasonNotInflux    = "NotInfluxDB"     // something else listens there
-	ReasonRefused      = "Refused"         // a request is refused for a reason that we do not know
+	ReasonRefused      = "Refused"         // all requests are refused for a reason that we do not know
 	ReasonSetAside     = "LinesSetAside"   // lines were refused for ever, within the last ten minutes
 	ReasonBeyond       = "BeyondRetention" // points were older than the retention, within the last ten minutes
 	ReasonLost         = "LinesLost"       // refused lines could not be set aside either, within the last ten minutes
@@ -26,7 +28,7 @@ const (
 
 // reasons of the classes that keep the writer from going on.
 var reasons = [numClasses]string{unreachable: ReasonUnreachable, slow: ReasonTimeout, busy: ReasonBusy, unauthorized: ReasonUnauthorized, forbidden: ReasonForbidden,
-	noOrg: ReasonNoOrg, noBucket: ReasonNoBucket, notInflux: ReasonNotInflux, refused: ReasonRefused}
+	noOrg: ReasonNoOrg, noBucket: ReasonNoBucket, limited: ReasonLimit, oversized: ReasonTooLarge, notInflux: ReasonNotInflux, refused: ReasonRefused}
 
 // remembered is how long a condition is shown that stands for something that happened.
 const remembered = 10 * time.Minute

@@ -4,6 +4,10 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"plimsoll.dev/plimsoll/internal/disk"
@@ -13,7 +17,8 @@ const (
 	// bisections is the most requests that are spent on finding the bad lines of one request; what is not found then is set
 	// aside with its neighbours.
 	bisections = 64
-	// patience is how often a request is tried that the server refuses for a reason that we do not know.
+	// patience is how often a request is tried that the server refuses for a reason that we do not know, before it is found out whether it
+	// is about the lines.
 	patience = 10
 	// firstWait and lastWait bound the waits after a failure; configuration faults are tried again within the second half of lastWait.
 	firstWait = time.Second
@@ -24,6 +29,7 @@ const (
 
 // piece sends lines as one request, and again until the server has them or refuses them for ever. It returns false when ctx ended.
 func (s *sender) piece(ctx context.Context, lines []byte, budget *int) bool {
+	accepted := s.w.accepted.Load()
 	for unknown := 0; ; {
 		a := s.post(ctx, lines)
 		if ctx.Err() != nil && a.class != stored {
@@ -33,16 +39,18 @@ func (s *sender) piece(ctx context.Context, lines []byte, budget *int) bool {
 		case stored:
 			return true
 		case tooLarge:
-			if at := half(lines); at > 0 {
-				s.lines = max(1, count(lines)/2)
-				return s.piece(ctx, lines[:at], budget) && s.piece(ctx, lines[at:], budget)
-			}
-			return s.setAside(ctx, lines, a)
+			at := half(lines)
+			s.lines = max(1, count(lines)/2)
+			return s.piece(ctx, lines[:at], budget) && s.piece(ctx, lines[at:], budget)
 		case conflict, unparsable, beyond:
 			return s.bisect(ctx, lines, a, budget)
 		case refused:
-			if unknown++; unknown >= patience {
-				return s.setAside(ctx, lines, a)
+			if unknown++; unknown%patience == 0 && (a.status == http.StatusBadRequest || a.status == http.StatusUnprocessableEntity) {
+				found := sifted{others: s.w.accepted.Load() > accepted}
+				s.sift(ctx, lines, &found)
+				if s.settle(ctx, &found); found.others && !found.stopped {
+					return ctx.Err() == nil
+				}
 			}
 		}
 		if !s.wait(ctx, a) {
@@ -70,6 +78,53 @@ func (s *sender) bisect(ctx context.Context, lines []byte, a answer, budget *int
 	return s.piece(ctx, lines[:at], budget) && s.piece(ctx, lines[at:], budget)
 }
 
+// sifted is what a refusal that we do not know is about: lines, if the server accepts others.
+type sifted struct {
+	refused [][]byte
+	others  bool // other lines were accepted
+	stopped bool // the server said something else meanwhile
+	spent   int  // requests
+}
+
+// sift sends the halves of what is refused, until each line that is refused stands alone, as far as the requests go.
+func (s *sender) sift(ctx context.Context, lines []byte, out *sifted) {
+	at := half(lines)
+	if at == 0 || out.spent+2 > bisections {
+		out.refused = append(out.refused, lines)
+		return
+	}
+	for _, part := range [][]byte{lines[:at], lines[at:]} {
+		if out.stopped {
+			return
+		}
+		out.spent++
+		switch a := s.post(ctx, part); {
+		case a.class == stored:
+			out.others = true
+		case a.class == refused:
+			s.sift(ctx, part, out)
+		default:
+			out.stopped = true
+		}
+	}
+}
+
+// settle puts the lines that were found among the dead letters, if they are refused once more: the cause may have been mended meanwhile.
+func (s *sender) settle(ctx context.Context, found *sifted) {
+	for _, part := range found.refused {
+		if !found.others || found.stopped {
+			return
+		}
+		switch a := s.post(ctx, part); a.class {
+		case stored:
+		case refused:
+			found.stopped = !s.setAside(ctx, part, a)
+		default:
+			found.stopped = true
+		}
+	}
+}
+
 // post sends one request and says how it went. It keeps the conditions.
 func (s *sender) post(ctx context.Context, lines []byte) answer {
 	c, cancel := context.WithTimeout(ctx, s.w.opts.Timeout)
@@ -77,17 +132,20 @@ func (s *sender) post(ctx context.Context, lines []byte) answer {
 	start := time.Now()
 	err := s.w.write.WriteRecord(c, string(bytes.TrimSuffix(lines, []byte{'\n'})))
 	a := classify(err, time.Now())
+	if a.class == tooLarge && half(lines) == 0 {
+		a.class = oversized
+	}
 	s.w.met.requests.WithLabelValues(s.lane, a.class.String()).Inc()
 	s.w.met.duration.Observe(time.Since(start).Seconds())
 	if a.class == stored {
+		s.w.accepted.Add(1)
 		s.w.met.lines.WithLabelValues(s.lane).Add(float64(count(lines)))
 		s.w.met.bytes.WithLabelValues(s.lane).Add(float64(len(lines)))
 		s.w.noteLate(lines)
 	}
 	if reasons[a.class] == "" { // the server accepted the request and judged it
 		s.tries = 0
-		s.w.met.blocked.Set(0)
-		if held := s.w.cond.Clear(s.w.cond.Blocks...); len(held) > 0 {
+		if held := s.w.hold(s.lane, ""); len(held) > 0 {
 			s.log.Info("InfluxDB takes data again", "was", held)
 		}
 		if s.good++; s.good >= 10 && s.lines < s.w.opts.maxLines {
@@ -113,7 +171,6 @@ func (s *sender) post(ctx context.Context, lines []byte) answer {
 
 // blocked makes the condition of an answer that keeps the lane from going on.
 func (s *sender) blocked(a answer) {
-	s.w.met.blocked.Set(1)
 	o := &s.w.opts.Conn.opts
 	var m string
 	switch a.class {
@@ -128,26 +185,50 @@ func (s *sender) blocked(a answer) {
 		m = fmt.Sprintf("InfluxDB at %q has no organization %q: %s", o.URL, o.Org, a.message)
 	case noBucket:
 		m = fmt.Sprintf("InfluxDB at %q has no bucket or database %q (or the token may not see it); \"plimsoll influx setup\" makes it: %s", o.URL, o.Bucket, a.message)
+	case limited:
+		m = fmt.Sprintf("InfluxDB at %q is at a limit that its operator has set, and refuses new series until it is raised or series are deleted: %s", o.URL, a.message)
+		if name := setting(a.message); name != "" {
+			m = fmt.Sprintf("InfluxDB at %q has reached its setting %s, and refuses new series until that is raised or series are deleted: %s", o.URL, name, a.message)
+		}
+	case oversized:
+		m = fmt.Sprintf("InfluxDB at %q, or a proxy before it, accepts no request as long as one line (raise max-body-size, the proxy's limit of a body): %s", o.URL, a.message)
 	case notInflux:
 		m = fmt.Sprintf("%q is not an InfluxDB of 1.8 or newer: %s", o.URL, a.message)
 	case busy:
 		m = fmt.Sprintf("InfluxDB at %q takes nothing at present: %s", o.URL, a.message)
+		if strings.Contains(a.message, "no space left") {
+			m = fmt.Sprintf("the disk of InfluxDB at %q is full: %s", o.URL, a.message)
+		}
 	case refused:
 		m = fmt.Sprintf("InfluxDB at %q refuses a request: %s", o.URL, a.message)
 	default:
 		m = fmt.Sprintf("InfluxDB at %q cannot be reached: %s", o.URL, a.message)
 	}
-	// One fault at a time: the newest.
-	var others []string
-	for _, r := range reasons {
-		if r != reasons[a.class] {
-			others = append(others, r)
-		}
-	}
-	s.w.cond.Clear(others...)
+	s.w.hold(s.lane, reasons[a.class])
 	if s.w.cond.Say(reasons[a.class], m+". What was collected stays queued.") {
 		s.log.Warn("InfluxDB takes no data", "reason", reasons[a.class], "url", o.URL, "bucket", o.Bucket, "message", a.message)
 	}
+}
+
+// hold notes what keeps a lane from going on, "" if nothing does, and ends the conditions that keep no lane any more: those that did end
+// are returned.
+func (w *Writer) hold(lane, reason string) []string {
+	w.heldMu.Lock()
+	defer w.heldMu.Unlock()
+	w.held[lane] = reason
+	var over []string
+	for _, r := range reasons {
+		if !slices.Contains(slices.Collect(maps.Values(w.held)), r) {
+			over = append(over, r)
+		}
+	}
+	w.met.blocked.Set(0)
+	for _, r := range w.held {
+		if r != "" {
+			w.met.blocked.Set(1)
+		}
+	}
+	return w.cond.Clear(over...)
 }
 
 // wait waits before the next try; false when ctx ended.
@@ -160,7 +241,7 @@ func (s *sender) wait(ctx context.Context, a answer) bool {
 // delay is full jitter: anything between zero and a bound that doubles; but at least what the server asked for, and for
 // faults of the configuration 30 to 60 s.
 func (s *sender) delay(a answer) time.Duration {
-	if a.class.configuration() || a.class == refused {
+	if a.class.configuration() || a.class == refused { // what a person has to mend
 		return lastWait/2 + time.Duration(s.w.opts.Random()*float64(lastWait/2))
 	}
 	bound := lastWait

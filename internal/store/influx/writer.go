@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	influxdb2 "github.com/influxdata/influxdb-client-go/v2"
@@ -93,6 +94,11 @@ type Writer struct {
 	cond  *condition.Set
 	met   *writerMetrics
 
+	accepted atomic.Int64 // requests that the server has stored, of all lanes
+
+	heldMu sync.Mutex
+	held   map[string]string // by lane: the reason that keeps it from going on
+
 	lateMu sync.Mutex
 	late   Late
 }
@@ -124,7 +130,7 @@ func NewWriter(o WriterOptions) (*Writer, error) {
 	opts := influxdb2.DefaultOptions().SetUseGZip(true).SetPrecision(time.Millisecond).SetLogLevel(influxlog.ErrorLevel).
 		SetHTTPClient(o.Conn.http).SetApplicationName("plimsoll")
 	client := influxdb2.NewClientWithOptions(o.Conn.url.String(), "", opts) // the token is added by the transport
-	return &Writer{opts: o, met: met, cond: newConditions(time.Now), write: client.WriteAPIBlocking(o.Conn.opts.Org, o.Conn.opts.Bucket)}, nil
+	return &Writer{opts: o, met: met, held: map[string]string{}, cond: newConditions(time.Now), write: client.WriteAPIBlocking(o.Conn.opts.Org, o.Conn.opts.Bucket)}, nil
 }
 
 // Run sends until ctx ends. It returns nil then; what was not acknowledged stays queued.

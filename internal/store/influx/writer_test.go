@@ -102,6 +102,14 @@ func (b *batches) Next(ctx context.Context, _ int) (Batch, error) {
 	return Batch{Lines: []byte(l), Done: func() error { b.done = append(b.done, len(l)); return nil }}, nil
 }
 
+// slowly is such a source at one batch in ten seconds.
+type slowly struct{ batches }
+
+func (s *slowly) Next(ctx context.Context, n int) (Batch, error) {
+	time.Sleep(10 * time.Second)
+	return s.batches.Next(ctx, n)
+}
+
 type letters struct {
 	lines, reasons []string
 	fails          int
@@ -268,33 +276,132 @@ func TestConfigurationFaults(t *testing.T) {
 	})
 }
 
+// TestUnknownRefusal: a refusal that we do not know is about lines where others are accepted; where none are it is about something that a
+// person can mend, and everything is kept.
 func TestUnknownRefusal(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { // tried for a while, then set aside, and the rest goes on
-		h := send(t, time.Hour, func(_ int, lines []string) reply {
-			if strings.Contains(lines[0], "v=0 ") {
-				return reply{code: 418, message: "I'm a teapot"}
+	first := func(code int) func(int, []string) reply {
+		return func(_ int, lines []string) reply {
+			if strings.Contains(strings.Join(lines, "\n"), "v=0 ") {
+				return reply{code: code, message: "I'm a teapot"}
 			}
 			return reply{code: 204}
-		}, nil, numbered(0, 3), numbered(3, 6))
-		h.want(t, patience+1, 2, "")
-		if d := cmp.Diff([]string{numbered(0, 3)}, h.letters.lines); d != "" || h.letters.reasons[0] != "I'm a teapot" || len(h.stored) != 3 {
+		}
+	}
+	synctest.Test(t, func(t *testing.T) { // tried for a while, then the line is set aside, and the rest goes on
+		h := send(t, time.Hour, first(400), nil, numbered(0, 3), numbered(3, 6))
+		if d := cmp.Diff([]string{numbered(0, 1)}, h.letters.lines); d != "" || len(h.stored) != 5 || len(h.src.done) != 2 {
 			t.Errorf("%v %v\n%s", h.letters.reasons, h.stored, d)
+		}
+		if h.at[patience-1] < patience*40*time.Second-time.Minute {
+			t.Errorf("given up after %v", h.at[patience-1])
+		}
+	})
+	for _, code := range []int{400, 418, 407, 451} {
+		synctest.Test(t, func(t *testing.T) { // the only line that there is; and an answer that is not about data: for ever
+			h := send(t, 2*time.Hour, first(code), nil, numbered(0, 1), numbered(3, 6))
+			h.want(t, len(h.at), 0, ReasonRefused)
+			if len(h.letters.lines) != 0 || len(h.at) > 2*120+2*bisections*20 {
+				t.Errorf("%d: dead %q, %d requests", code, h.letters.lines, len(h.at))
+			}
+		})
+	}
+	synctest.Test(t, func(t *testing.T) { // everything is refused for long, and goes on by itself then
+		h := send(t, 5*time.Hour, func(n int, _ []string) reply {
+			if n < 400 {
+				return reply{code: 400, message: "the moon is full"}
+			}
+			return reply{code: 204}
+		}, nil, numbered(0, 3000), numbered(3000, 6000))
+		if len(h.stored) != 6000 || len(h.letters.lines) != 0 || len(h.src.done) != 2 || h.at[399] < 30*time.Minute {
+			t.Errorf("%d stored, %d dead, %d requests, the last at %v", len(h.stored), len(h.letters.lines), len(h.at), h.at[len(h.at)-1])
+		}
+	})
+	synctest.Test(t, func(t *testing.T) { // a server that goes away meanwhile has judged nothing
+		h := send(t, 3*time.Hour, func(n int, lines []string) reply {
+			switch {
+			case n < patience || n == patience+1:
+				return reply{code: 400, message: "I'm a teapot"}
+			case n > patience+1 && n < patience+20:
+				return reply{code: 503}
+			}
+			return reply{code: 204}
+		}, nil, numbered(0, 4))
+		if len(h.letters.lines) != 0 || len(h.src.done) != 1 {
+			t.Errorf("dead %q, %d done", h.letters.lines, len(h.src.done))
+		}
+	})
+	synctest.Test(t, func(t *testing.T) { // the other lane shows that the server is well
+		h := send(t, time.Hour, first(400), func(o *WriterOptions, _ *harness) {
+			o.Lanes = append(o.Lanes, Lane{"other", &slowly{batches{lines: strings.SplitAfter(numbered(10, 100), "\n")[:90]}}})
+		}, numbered(0, 1), numbered(3, 6))
+		if d := cmp.Diff([]string{numbered(0, 1)}, h.letters.lines); d != "" || len(h.src.done) != 2 {
+			t.Errorf("%d done\n%s", len(h.src.done), d)
+		}
+	})
+}
+
+// TestLimit: what is refused for a limit that the operator has set is kept as after a 404, and the sentence names the setting.
+func TestLimit(t *testing.T) {
+	for message, word := range map[string]string{
+		"partial write: max-series-per-database limit exceeded: (1000) dropped=953":                                         "its setting max-series-per-database",
+		`partial write: max-values-per-tag limit exceeded (100/100): measurement="container" tag="pod" value="p" dropped=3`: "its setting max-values-per-tag",
+		"Adding a new table would exceed limit of 2000 tables":                                                              "at a limit that its operator has set",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			h := send(t, 2*time.Hour, always(400, message), nil, numbered(0, 3), numbered(3, 6))
+			h.want(t, len(h.at), 0, ReasonLimit, 0, 45*time.Second, 90*time.Second)
+			if c := h.Conditions(); len(h.letters.lines) != 0 || len(c) == 0 || !strings.Contains(c[0].Message, word) || !strings.Contains(c[0].Message, "stays queued") {
+				t.Errorf("dead %q, %+v", h.letters.lines, c)
+			}
+		})
+		synctest.Test(t, func(t *testing.T) {
+			h := send(t, time.Hour, after(20, reply{code: 400, message: message}), nil, numbered(0, 3), numbered(3, 6))
+			h.want(t, 22, 2, "")
+		})
+	}
+}
+
+// TestOneLaneBlocked: a condition holds, since when it began, while one lane is blocked and the other goes on.
+func TestOneLaneBlocked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		h := send(t, 10*time.Minute, func(_ int, lines []string) reply {
+			if strings.Contains(lines[0], "v=0 ") {
+				return reply{code: 400, message: "partial write: max-series-per-database limit exceeded: (5) dropped=1"}
+			}
+			return reply{code: 204}
+		}, func(o *WriterOptions, _ *harness) {
+			o.Lanes = append(o.Lanes, Lane{"other", &slowly{batches{lines: strings.SplitAfter(numbered(10, 100), "\n")[:90]}}})
+		}, numbered(0, 1))
+		if c := h.Conditions(); len(c) != 1 || c[0].Reason != ReasonLimit || !c[0].Since.Equal(began) || len(h.stored) < 50 {
+			t.Errorf("%d stored, %+v", len(h.stored), c)
 		}
 	})
 }
 
 func TestTooLarge(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		limit := func(_ int, lines []string) reply {
-			if len(lines) > 700 || strings.Contains(lines[0], "v=9999 ") {
-				return reply{code: 413}
-			}
-			return reply{code: 204}
+	healed := false
+	limit := func(_ int, lines []string) reply {
+		if len(lines) > 700 || strings.Contains(lines[0], "v=9999 ") && !healed {
+			return reply{code: 413}
 		}
-		h := send(t, time.Minute, limit, nil, numbered(0, 5000), numbered(5000, 9000), numbered(9999, 10000))
-		if len(h.stored) != 9000 || len(h.src.done) != 3 || len(h.letters.lines) != 1 || h.letters.lines[0] != numbered(9999, 10000) {
+		return reply{code: 204}
+	}
+	batches := []string{numbered(0, 5000), numbered(5000, 9000), numbered(9999, 10000)}
+	synctest.Test(t, func(t *testing.T) {
+		h := send(t, time.Hour, limit, nil, batches...)
+		if len(h.stored) != 9000 || len(h.src.done) != 2 || len(h.letters.lines) != 0 {
 			t.Errorf("%d stored, %d done, dead %q", len(h.stored), len(h.src.done), h.letters.lines)
 		}
+		h.want(t, len(h.at), 2, ReasonTooLarge)
+		if c := h.Conditions(); len(c) > 0 && !strings.Contains(c[0].Message, "max-body-size") {
+			t.Errorf("got %q", c[0].Message)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		time.AfterFunc(time.Minute, func() { healed = true })
+		h := send(t, time.Hour, limit, nil, batches...)
+		h.want(t, len(h.at), 3, "")
 		if got := h.metric(t, "requests_total", "too_large"); got > 20 {
 			t.Errorf("%v requests were too large: the smaller size is not remembered", got)
 		}

@@ -7,7 +7,8 @@
 // them to a [Sender] until the engine has them. The Sender begins with remote write 2.0 and falls back to 1.0 when the engine
 // answers 415, or says success without saying how many samples it wrote: an engine that does not know 2.0 reads such a
 // request as an empty one of 1.0. What the engine refuses for ever (400) is halved until the series that it refuses stands
-// alone, which then goes to the dead letters with the engine's words; everything else is written.
+// alone, which then goes to the dead letters with the engine's words; everything else is written. What a person can mend is kept and sent
+// again: a limit of series, a series that is too large for a request, a login, and a refusal of everything that speaks of no sample.
 //
 // Samples must come in order unless the engine has a window for late ones (Prometheus: storage.tsdb.out_of_order_time_window),
 // so the queue's lane for the backlog alone is to be used, which hands records out in order.

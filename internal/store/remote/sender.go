@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -45,6 +46,7 @@ type Sender struct {
 	opts    SenderOptions
 	client  *http.Client
 	version atomic.Uint32 // remotewrite.Version; zero: 2.0 is tried, but was never confirmed
+	refuses atomic.Pointer[refusing]
 }
 
 // NewSender returns a sender. It starts nothing.
@@ -72,7 +74,8 @@ type Refusal struct {
 }
 
 // Send gives a record to the engine. With a nil error the engine has everything but what it refused, which is for the dead
-// letters. An error is a *SendError (or the context's); then the whole record is to be sent again, which is harmless.
+// letters. An error is a *SendError (or the context's); then the whole record is to be sent again, which is harmless, and what was
+// refused does not count.
 func (s *Sender) Send(ctx context.Context, record []byte) ([]Refusal, error) {
 	err := s.post(ctx, func() ([]byte, error) { return record, nil }, func() ([]byte, error) {
 		r, err := remotewrite.Decode(record)
@@ -86,14 +89,67 @@ func (s *Sender) Send(ctx context.Context, record []byte) ([]Refusal, error) {
 	}
 	class, ok := divisible(err)
 	if !ok {
+		if err == nil {
+			s.refuses.Store(nil)
+		}
 		return nil, err
+	}
+	if known := s.refuses.Load().again(err); known != nil {
+		return nil, known
 	}
 	whole, derr := remotewrite.Decode(record)
 	if derr != nil {
 		return []Refusal{{Record: record, Message: derr.Error()}}, nil //nolint:nilerr // what cannot be read is refused for ever
 	}
-	left := maxParts
-	return s.divide(ctx, whole, err, class, &left)
+	d := division{left: maxParts}
+	refused, derr := s.divide(ctx, whole, err, class, &d)
+	if derr != nil || d.accepted || len(refused) == 0 || !slices.ContainsFunc(refused, func(f Refusal) bool { return !ofSamples(f.Message) }) {
+		return refused, derr
+	}
+	if err := s.refusesAll(ctx, whole, err); err != nil {
+		return nil, err
+	}
+	return refused, nil
+}
+
+// division is how far a record has been sent in parts.
+type division struct {
+	left     int  // requests that may still be spent
+	accepted bool // some part was
+}
+
+// refusesAll says whether a refusal that we do not know, of a whole record, is about something that a person can mend: an engine that
+// refuses every series, and of a record of one also a request without any, would refuse all others too.
+func (s *Sender) refusesAll(ctx context.Context, r *remotewrite.Request, refusal error) error {
+	if r.Series() == 1 {
+		empty, _ := r.Halves()
+		v := func(v remotewrite.Version) func() ([]byte, error) {
+			return func() ([]byte, error) { return empty.Encode(v) }
+		}
+		if s.post(ctx, v(remotewrite.V2), v(remotewrite.V1)) == nil {
+			return nil
+		}
+	}
+	var se *SendError
+	errors.As(refusal, &se)
+	known := &refusing{as: SendError{Class: Configuration, Status: se.Status, Message: se.Message}}
+	s.refuses.Store(known)
+	return &known.as
+}
+
+// refusing is what an engine says that refuses everything.
+type refusing struct {
+	as    SendError
+	asked atomic.Int32
+}
+
+// again says whether an engine still refuses everything, without asking for each part: it says the same. Every tenth time it is asked.
+func (r *refusing) again(err error) error {
+	var se *SendError
+	if r == nil || !errors.As(err, &se) || se.Class != Refused || se.Message != r.as.Message || r.asked.Add(1)%10 == 0 {
+		return nil
+	}
+	return &r.as
 }
 
 // divisible says whether an error calls for sending the parts.
@@ -106,25 +162,29 @@ func divisible(err error) (Class, bool) {
 }
 
 // divide sends the halves of what was refused with err.
-func (s *Sender) divide(ctx context.Context, r *remotewrite.Request, err error, class Class, left *int) ([]Refusal, error) {
+func (s *Sender) divide(ctx context.Context, r *remotewrite.Request, err error, class Class, d *division) ([]Refusal, error) {
 	var se *SendError
-	if errors.As(err, &se) && r.Series() < 2 || *left <= 0 && class == Refused {
+	if class == TooLarge && r.Series() < 2 {
+		return nil, err
+	}
+	if errors.As(err, &se) && r.Series() < 2 || d.left <= 0 && class == Refused {
 		record, err := r.Encode(remotewrite.V2)
 		return []Refusal{{Record: record, Samples: r.Samples(), Message: se.Message}}, err
 	}
 	var out []Refusal
 	a, b := r.Halves()
 	for _, half := range []*remotewrite.Request{a, b} {
-		*left--
+		d.left--
 		err := s.post(ctx, func() ([]byte, error) { return half.Encode(remotewrite.V2) }, func() ([]byte, error) { return half.Encode(remotewrite.V1) })
 		class, ok := divisible(err)
 		if !ok {
 			if err != nil {
 				return nil, err
 			}
+			d.accepted = true
 			continue
 		}
-		refused, err := s.divide(ctx, half, err, class, left)
+		refused, err := s.divide(ctx, half, err, class, d)
 		if err != nil {
 			return nil, err
 		}
@@ -184,9 +244,10 @@ func (s *Sender) once(ctx context.Context, body []byte, v remotewrite.Version) (
 	if err != nil {
 		return false, &SendError{Class: Transient, err: err}
 	}
+	message := strings.TrimSpace(string(text))
 	confirmed = v == remotewrite.V2 && resp.Header.Get(remotewrite.WrittenHeader) != ""
 	if resp.StatusCode/100 == 2 {
 		return confirmed, nil
 	}
-	return confirmed, &SendError{Class: classify(resp.StatusCode), Status: resp.StatusCode, Message: strings.TrimSpace(string(text)), RetryAfter: retryAfter(resp.Header, time.Now())}
+	return confirmed, &SendError{Class: classify(resp.StatusCode, message), Status: resp.StatusCode, Message: message, RetryAfter: retryAfter(resp.Header, time.Now())}
 }

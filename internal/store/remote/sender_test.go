@@ -224,7 +224,7 @@ func TestRefused(t *testing.T) {
 	// An engine that refuses everything does not cost a request for each series.
 	none := sender(t, func(w http.ResponseWriter, r *http.Request) {
 		p.posts++
-		w.WriteHeader(http.StatusBadRequest)
+		http.Error(w, "out of order sample", http.StatusBadRequest)
 	})
 	p.posts = 0
 	if refused, err = none.Send(t.Context(), record(t, 5000)); err != nil || p.posts > 4*maxParts {
@@ -237,6 +237,75 @@ func TestRefused(t *testing.T) {
 	if n != 5000 {
 		t.Errorf("%d samples were refused, want 5000", n)
 	}
+}
+
+// TestKept: what a person can mend is an error, so that the record is kept, and the engine has all of it when it is mended.
+func TestKept(t *testing.T) {
+	f := func(status int, message string, n int, want Class) {
+		t.Helper()
+		mended, posts, series := false, 0, 0
+		s := sender(t, func(w http.ResponseWriter, r *http.Request) {
+			posts++
+			w.Header().Set(remotewrite.WrittenHeader, "0")
+			if !mended {
+				http.Error(w, message, status)
+				return
+			}
+			body, err := io.ReadAll(r.Body)
+			if err != nil {
+				t.Error(err)
+			}
+			if got, err := remotewrite.Decode(body); err == nil {
+				series += got.Series()
+			}
+			w.WriteHeader(204)
+		})
+		rec := record(t, n)
+		for range 11 {
+			refused, err := s.Send(t.Context(), rec)
+			var se *SendError
+			if !errors.As(err, &se) || se.Class != want || se.Message != message || len(refused) != 0 {
+				t.Errorf("%d %q for %d series: got %d refusals, %v, want class %s", status, message, n, len(refused), err, want)
+			}
+		}
+		if posts > 6*maxParts {
+			t.Errorf("%q: %d requests in eleven attempts", message, posts)
+		}
+		mended = true
+		if refused, err := s.Send(t.Context(), rec); err != nil || len(refused) != 0 || series != n {
+			t.Errorf("%q, mended: got %d refusals, %v, %d series", message, len(refused), err, series)
+		}
+	}
+	for _, n := range []int{1, 3, 500} {
+		f(400, "per-user series limit of 1500 exceeded (err-mimir-max-series-per-user). To adjust the related per-tenant limit, configure -ingester.max-global-series-per-user, or contact your service administrator.", n, Limited)
+		f(400, "per-user series limit of 10 exceeded, please contact administrator to raise it (local limit: 10 global limit: 0 actual local limit: 10)", n, Limited)
+		f(400, `unsupported path requested: "/api/v1/wrote"`, n, Configuration)
+		f(422, "tenant is disabled", n, Configuration)
+		f(409, `node "n1" is sent by another collector`, n, Configuration)
+		f(402, "pay", n, Configuration)
+		f(413, "entity too large", n, TooLarge)
+	}
+}
+
+// TestOfSamples: what is never taken is told apart from limits, by what engines say.
+func TestOfSamples(t *testing.T) {
+	f := func(status int, message string) {
+		t.Helper()
+		s := sender(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set(remotewrite.WrittenHeader, "0")
+			http.Error(w, message, status)
+		})
+		if refused, err := s.Send(t.Context(), record(t, 4)); err != nil || len(refused) != 4 {
+			t.Errorf("%d %q: got %d refusals, %v", status, message, len(refused), err)
+		}
+	}
+	f(400, "out of order sample")
+	f(400, "out of bounds")
+	f(400, "duplicate sample for timestamp")
+	f(400, "the sample has been rejected because its timestamp is too old (err-mimir-sample-timestamp-too-old)")
+	f(400, "received a series whose number of labels exceeds the limit (actual: 31, limit: 30) (err-mimir-max-label-names-per-series). To adjust the related per-tenant limit, configure -validation.max-label-names-per-series")
+	f(400, "received a sample whose timestamp is too far in the future (err-mimir-too-far-in-future). To adjust the related per-tenant limit, configure -validation.create-grace-period")
+	f(409, "store locally for endpoint thanos-0: conflict")
 }
 
 // engine is a transport that answers with the next status, 204 in the end.
@@ -326,7 +395,7 @@ func TestWriter(t *testing.T) {
 		for i := 1; i < len(e.at); i++ {
 			waits = append(waits, e.at[i].Sub(e.at[i-1]))
 		}
-		want := []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 34 * time.Second, 0, 0}
+		want := []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 34 * time.Second, 0, 0, 0} // the one that is refused brings one without series
 		if !slices.Equal(waits, want) {
 			t.Errorf("waits %v, want %v", waits, want)
 		}

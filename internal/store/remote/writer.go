@@ -169,19 +169,21 @@ func (w *Writer) failed(err error, attempt int) time.Duration {
 		se = &SendError{Class: Transient, err: err}
 	}
 	message := se.Error()
-	if fix := w.opts.Flags.Fix(se.Status, se.Unwrap()); fix != "" {
+	switch fix := w.opts.Flags.Fix(se.Status, se.Unwrap()); {
+	case fix != "":
 		message += ": " + fix
+	case se.Class == Limited:
+		message += ": raise the engine's limit of series, or delete some; what was collected stays queued"
+	case se.Class == TooLarge:
+		message += ": one series alone is too much for the engine, or for a proxy before it: raise the limit of a request's body"
 	}
 	w.met.failures.WithLabelValues(se.Class.String()).Inc()
 	backoff := min(firstWait<<min(attempt, 10), longestWait)
 	wait := time.Duration(w.opts.random() * float64(backoff))
-	if se.Class == Configuration {
+	if se.Class != Transient {
 		wait = mendWait + wait/2
 	}
-	reason := ReasonUnreachable
-	if se.Class == Configuration {
-		reason = ReasonRefusesUs
-	}
+	reason := [...]string{Transient: ReasonUnreachable, Configuration: ReasonRefusesUs, Limited: ReasonLimit, TooLarge: ReasonTooLarge, Refused: ReasonRefusesUs}[se.Class]
 	w.mu.Lock()
 	was, since := w.failing, w.ill.Since
 	if was == nil {
@@ -209,6 +211,8 @@ func (w *Writer) recovered() {
 const (
 	ReasonUnreachable = "RemoteUnreachable"
 	ReasonRefusesUs   = "RemoteRefusesUs"
+	ReasonLimit       = "RemoteLimitReached"
+	ReasonTooLarge    = "RemoteSeriesTooLarge"
 )
 
 // Health says whether what is appended is kept until it is sent.

@@ -245,6 +245,14 @@ func (s *Server) Start() {
 	s.t.Fatalf("cannot start InfluxDB again: %v\n%s", err, s.Log())
 }
 
+// Again restarts a server in an orderly way with more in its environment, as after a change of its configuration.
+func (s *Server) Again(env ...string) {
+	s.t.Helper()
+	s.Stop()
+	s.env = append(s.env, env...)
+	s.Start()
+}
+
 // setUp makes the first user, organization and bucket of 2.x.
 func (s *Server) setUp() {
 	s.t.Helper()
