@@ -56,14 +56,15 @@ func (a *app) influxCommand() *cobra.Command {
 func (a *app) influxSetupCommand() *cobra.Command {
 	var o influxOptions
 	var out output
-	var dryRun, tokens bool
+	var dryRun, tokens, force bool
 	var timeout time.Duration
 	retention := 15 * 24 * time.Hour
 	cmd := &cobra.Command{
 		Use: "setup", Short: "Create database or bucket, retention, roll-ups, mappings, tokens",
 		Long: `Create what Plimsoll needs on an InfluxDB server and check that it took: the database or bucket with the retention asked
 for, roll-ups of an hour and a day, the mapping by which InfluxQL finds a bucket (2.x), tokens that can do no more than their part
-(--tokens, 2.x). What is there already is left alone or brought to the retention asked for; running it again changes nothing.`,
+(--tokens, 2.x). What is there already is left alone, and running it again changes nothing. Only --retention changes how long an existing
+database or bucket keeps data; a shorter time than it has deletes data, and asks for --force with what would be lost.`,
 		Example: "  plimsoll influx setup --influx-url http://127.0.0.1:8086 --influx-bucket plimsoll --dry-run",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -80,7 +81,7 @@ for, roll-ups of an hour and a day, the mapping by which InfluxQL finds a bucket
 				return wrongUsage(err)
 			}
 			defer conn.Close()
-			setup, err := influx.NewSetup(influx.SetupOptions{Conn: conn, Retention: retention, Tokens: tokens})
+			setup, err := influx.NewSetup(influx.SetupOptions{Conn: conn, Retention: retention, ChangeRetention: cmd.Flags().Changed("retention"), Force: force, Tokens: tokens})
 			if err != nil {
 				return wrongUsage(err)
 			}
@@ -89,7 +90,8 @@ for, roll-ups of an hour and a day, the mapping by which InfluxQL finds a bucket
 	}
 	f := cmd.Flags()
 	o.flags(f)
-	f.Var(days(&retention), "retention", "how long raw data is kept; 0 for ever")
+	f.Var(days(&retention), "retention", "how long raw data is kept; 0 for ever. What exists is changed only when this is given")
+	f.BoolVar(&force, "force", false, "do also what deletes data (a shorter --retention), or takes an InfluxQL name from another bucket")
 	f.BoolVar(&dryRun, "dry-run", false, "say what would be done, and do nothing")
 	f.BoolVar(&tokens, "tokens", false, "make tokens with least rights for collectors and servers (2.x), and print them")
 	durationVar(f, &timeout, "timeout", time.Minute, "how long to wait for the server")
@@ -100,7 +102,7 @@ for, roll-ups of an hour and a day, the mapping by which InfluxQL finds a bucket
 // setupStep is a step as it is printed.
 type setupStep struct {
 	What    string `json:"what"`
-	State   string `json:"state"` // done, pending, failed
+	State   string `json:"state"` // done, pending, refused, failed
 	Change  string `json:"change,omitempty"`
 	Request string `json:"request,omitempty"`
 	Error   string `json:"error,omitempty"`
@@ -130,6 +132,8 @@ func (a *app) influxSetup(ctx context.Context, setup *influx.Setup, out output, 
 	for _, s := range plan.Steps {
 		step := setupStep{What: s.What, State: "pending", Change: s.Change, Request: s.Request}
 		switch {
+		case s.Refusal != nil:
+			step.State, step.Error = "refused", s.Refusal.Error()
 		case s.Err != nil:
 			step.State, step.Error = "failed", s.Err.Error()
 		case s.Done:
@@ -149,8 +153,8 @@ func (a *app) influxSetup(ctx context.Context, setup *influx.Setup, out output, 
 				t.Add("", "  "+shorten(s.Request, 120), "")
 			}
 		}
-		for role, value := range doc.Tokens {
-			t.Add("token", role, value)
+		for _, token := range result.Tokens {
+			t.Add("token", token.Role, token.Value)
 		}
 		return t
 	})

@@ -146,7 +146,7 @@ func TestTokenMended(t *testing.T) {
 			t.Fatal(err)
 		}
 		conn := s.Conn("mended")
-		set := newSetup(t, influx.SetupOptions{Conn: conn, KeepExisting: true})
+		set := newSetup(t, influx.SetupOptions{Conn: conn})
 		p.until("the database is set up", func() error {
 			plan, err := set.Plan(t.Context())
 			if err == nil && len(plan.Pending()) > 0 {

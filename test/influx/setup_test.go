@@ -3,6 +3,7 @@ package influx_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -71,18 +72,136 @@ func TestSetup(t *testing.T) {
 		if s.Major == 2 && (len(result.Tokens) != 2 || result.Tokens[0].Value == "") {
 			t.Errorf("got tokens %v", result.Tokens)
 		}
-		// A retention that is asked for anew is changed, unless what exists is to be left alone.
-		for _, keep := range []bool{true, false} {
-			set := newSetup(t, influx.SetupOptions{Conn: s.Conn("plimsoll"), Retention: 7 * 24 * time.Hour, KeepExisting: keep})
-			p, err := set.Plan(ctx)
-			if want := map[bool]int{true: 0, false: 1}[keep]; err != nil || len(p.Pending()) != want {
-				t.Errorf("keep %v: %v\n%s", keep, err, tell(p))
-			}
-			if p, _, err = set.Apply(ctx); err != nil || len(p.Pending()) != 0 {
-				t.Errorf("keep %v: %v\n%s", keep, err, tell(p))
+	})
+}
+
+// state is all that set-up may make or change on a server, as text.
+func state(s *influxtest.Server) string {
+	var b strings.Builder
+	if s.Major == 1 {
+		for _, q := range []string{"SHOW DATABASES", `SHOW RETENTION POLICIES ON hand`, "SHOW CONTINUOUS QUERIES"} {
+			fmt.Fprintln(&b, s.Query("", q))
+		}
+		return b.String()
+	}
+	for _, path := range []string{"buckets?limit=100", "dbrps?org=" + s.Org, "tasks?limit=100", "authorizations"} {
+		var a map[string]any
+		s.JSON("GET", "/api/v2/"+path, nil, &a)
+		for _, list := range a {
+			items, _ := list.([]any)
+			for _, x := range items {
+				m := x.(map[string]any)
+				if m["name"] == "_monitoring" || m["name"] == "_tasks" {
+					continue
+				}
+				for _, k := range []string{"updatedAt", "latestCompleted", "latestScheduled", "lastRunStatus", "links", "createdAt"} {
+					delete(m, k)
+				}
+				fmt.Fprintln(&b, m)
 			}
 		}
+	}
+	return b.String()
+}
+
+// byHand makes what somebody could have set up by hand: a database that keeps data for 90 days and has some of 75 days ago.
+func byHand(t *testing.T, s *influxtest.Server) (old time.Time) {
+	t.Helper()
+	old = time.Now().Add(-75 * 24 * time.Hour)
+	if s.Major == 1 {
+		s.Query("", `CREATE DATABASE hand WITH DURATION 90d REPLICATION 1 NAME "mine"`)
+		s.Query("", `CREATE RETENTION POLICY "plimsoll_1h" ON hand DURATION 2000h REPLICATION 1`)
+	} else {
+		var orgs struct{ Orgs []struct{ ID string } }
+		s.JSON("GET", "/api/v2/orgs?org="+s.Org, nil, &orgs)
+		for name, seconds := range map[string]int{"hand": 90 * 86400, "hand_1h": 2000 * 3600} {
+			s.JSON("POST", "/api/v2/buckets", map[string]any{"name": name, "orgID": orgs.Orgs[0].ID, "retentionRules": []any{map[string]any{"type": "expire", "everySeconds": seconds}}}, nil)
+		}
+	}
+	q := newQueue(fmt.Sprintf("sea level=1 %d\nsea level=2 %d\n", old.UnixMilli(), time.Now().UnixMilli()))
+	stop := runWriter(t, s.Conn("hand"), q)
+	defer stop()
+	q.wait(t, time.Minute)
+	return old
+}
+
+// TestSetupByHand: of what somebody has set up nothing is changed that is not asked for, and nothing is deleted that is not forced. Each
+// command runs twice.
+func TestSetupByHand(t *testing.T) {
+	both(t, func(t *testing.T, s *influxtest.Server) {
+		old := byHand(t, s)
+		args := []string{"--influx-url", s.URL, "--influx-bucket", "hand"}
+		if s.Major == 2 {
+			args = append(args, "--influx-org", s.Org, "--influx-token-file", s.TokenFile(s.Token))
+		}
+		run := func(changes bool, code int, flags []string, words ...string) {
+			t.Helper()
+			before := state(s)
+			setupSays(t, append(slices.Clone(args), flags...), code, words...)
+			once := state(s)
+			if once != before && !changes {
+				t.Errorf("%q changed\n%s\nto\n%s", flags, before, once)
+			}
+			setupSays(t, append(slices.Clone(args), flags...), code)
+			if twice := state(s); twice != once {
+				t.Errorf("%q changed the second time\n%s\nto\n%s", flags, once, twice)
+			}
+		}
+		lost := "days of data, from " + old.UTC().Format(time.DateOnly) + " on"
+		run(false, 0, []string{"--dry-run"}, "left as it is: it keeps data for 90 days", "pending")
+		run(false, 0, []string{"--dry-run", "--retention", "30d"}, "it keeps data for 90 days", "45.0 "+lost, "refused", "--force")
+		run(false, 0, []string{"--dry-run", "--retention", "30d", "--force"}, "it keeps data for 90 days", "45.0 "+lost, "pending")
+		run(false, 0, []string{"--dry-run", "--retention", "0"}, "keeps data for ever", "it keeps data for 90 days", "pending")
+		run(false, 0, []string{"--dry-run", "--force", "--tokens"}, "left as it is: it keeps data for 90 days")
+		run(true, 0, nil, "left as it is: it keeps data for 90 days") // makes the roll-ups
+		for _, flags := range [][]string{nil, {"--force"}, {"--dry-run"}, {"--retention", "90d"}, {"--retention", "90d", "--force"}} {
+			run(false, 0, flags)
+		}
+		run(false, 1, []string{"--retention", "30d"}, "45.0 "+lost, "--force")
+		if got := stored(s, "hand", "SELECT level FROM sea"); got != 2 {
+			t.Errorf("%d points are there, want 2", got)
+		}
+		run(true, 0, []string{"--retention", "100d"}, "keeps data for 100 days")
+		if st := state(s); !strings.Contains(st, map[int]string{1: "2000h0m0s", 2: "everySeconds:7.2e+06"}[s.Major]) {
+			t.Errorf("the retention of roll-ups was changed:\n%s", st)
+		}
+		run(true, 0, []string{"--retention", "30d", "--force"}, "keeps data for 30 days")
+		run(false, 0, []string{"--dry-run", "--retention", "30d"}, "keeps data for 30 days")
 	})
+}
+
+// TestMappingByHand: an InfluxQL name that somebody has given to another bucket is theirs.
+func TestMappingByHand(t *testing.T) {
+	s := influxtest.Start2(t)
+	var bucket, other struct{ ID, OrgID string }
+	var orgs struct{ Orgs []struct{ ID string } }
+	s.JSON("GET", "/api/v2/orgs?org="+s.Org, nil, &orgs)
+	s.JSON("POST", "/api/v2/buckets", map[string]any{"name": "hand/autogen", "orgID": orgs.Orgs[0].ID}, &other)
+	s.JSON("POST", "/api/v2/dbrps", map[string]any{"database": "hand", "retention_policy": "autogen", "bucketID": other.ID, "orgID": orgs.Orgs[0].ID, "default": true}, nil)
+	s.JSON("POST", "/api/v2/buckets", map[string]any{"name": "hand", "orgID": orgs.Orgs[0].ID}, &bucket)
+	args := []string{"--influx-url", s.URL, "--influx-bucket", "hand", "--influx-org", s.Org, "--influx-token-file", s.TokenFile(s.Token)}
+	mapped := func() string {
+		var a struct {
+			Content []struct{ BucketID, Retention_policy string }
+		}
+		s.JSON("GET", "/api/v2/dbrps?db=hand&org="+s.Org, nil, &a)
+		for _, m := range a.Content {
+			if m.Retention_policy == "autogen" {
+				return m.BucketID
+			}
+		}
+		return ""
+	}
+	setupSays(t, args, 1, "refused", other.ID, "--force")
+	setupSays(t, args, 1, "refused", other.ID, "--force")
+	if got := mapped(); got != other.ID {
+		t.Errorf("the name is of bucket %q, want %q", got, other.ID)
+	}
+	setupSays(t, append(args, "--force"), 0)
+	if got := mapped(); got != bucket.ID {
+		t.Errorf("forced: the name is of bucket %q, want %q", got, bucket.ID)
+	}
+	setupSays(t, args, 0)
 }
 
 // TestSetupWithoutRights: what the token may not do is said, what it may is done or told.

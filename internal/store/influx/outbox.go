@@ -56,7 +56,7 @@ func (h *Outbox) Run(ctx context.Context) error { return h.writer.Run(ctx) }
 // SetUp asks the server what it is and sets it up, until that has worked or is not allowed; then it rolls up what comes late.
 func (h *Outbox) SetUp(ctx context.Context) error {
 	began := time.Now()
-	setup, err := NewSetup(SetupOptions{Conn: h.opts.Conn, Retention: h.opts.Retention, KeepExisting: true})
+	setup, err := NewSetup(SetupOptions{Conn: h.opts.Conn, Retention: h.opts.Retention})
 	if err != nil {
 		return err
 	}

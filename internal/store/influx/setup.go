@@ -11,10 +11,13 @@ import (
 // SetupOptions say what a server should have.
 type SetupOptions struct {
 	Conn *Conn
-	// Retention is how long raw data is kept; zero for ever. 1.x keeps an hour at least.
+	// Retention is how long raw data is kept in what is made; zero for ever. 1.x keeps an hour at least.
 	Retention time.Duration
-	// KeepExisting leaves the retention of what exists already as it is: what run, collector and server do by themselves.
-	KeepExisting bool
+	// ChangeRetention gives it also to what exists already, whose retention is left as it is else.
+	ChangeRetention bool
+	// Force allows what deletes data, or takes a name from another bucket: a retention shorter than that of what exists, an InfluxQL name
+	// that somebody has given. Else such a step is refused.
+	Force bool
 	// Tokens makes tokens on 2.x that can do no more than their part.
 	Tokens bool
 }
@@ -66,6 +69,8 @@ type Step struct {
 	Change string
 	// Request is the statement or request that makes it, for a dry run.
 	Request string
+	// Refusal is why it is not made without Force; nil if it may be.
+	Refusal error
 	// Err is why it could not be made.
 	Err error
 
@@ -79,6 +84,8 @@ func (s *Step) String() string {
 		return fmt.Sprintf("failed  %s: %v", s.What, s.Err)
 	case s.Done:
 		return "ok      " + s.What
+	case s.Refusal != nil:
+		return fmt.Sprintf("refused %s: %v", s.What, s.Refusal)
 	case s.Change != "":
 		return fmt.Sprintf("change  %s (now %s)", s.What, s.Change)
 	}
@@ -141,6 +148,9 @@ func (s *Setup) survey(ctx context.Context) (*Plan, planner, error) {
 	return p, pl, nil
 }
 
+// ErrRefused is a step that would delete data or take a name from another bucket, and is not forced.
+var ErrRefused = errors.New("it is not done without --force")
+
 // errNotYet is a step that needs what an earlier one makes.
 var errNotYet = errors.New("its bucket is not there")
 
@@ -156,6 +166,9 @@ func (s *Setup) Apply(ctx context.Context) (*Plan, Result, error) {
 		}
 		progress := false
 		for _, step := range p.Pending() {
+			if step.Refusal != nil {
+				failed[step.What] = fmt.Errorf("cannot make %s: %w", step.What, step.Refusal)
+			}
 			if failed[step.What] == nil && pass < 4 {
 				switch err := step.apply(ctx); {
 				case errors.Is(err, errNotYet): // perhaps in the next pass
@@ -208,6 +221,64 @@ func brief(errs []error) error {
 		i += n
 	}
 	return errors.Join(out...)
+}
+
+// existing plans the retention of what exists: thing keeps data for got, and oldest says of when its first data is. It is left as it is
+// unless another is asked for; a shorter one is refused unless it is forced, and says what would be lost.
+func (s *Setup) existing(ctx context.Context, thing string, r RollUp, got time.Duration, from string) *Step {
+	want := s.retention(r)
+	switch shorter := want > 0 && (got == 0 || want < got); {
+	case got == want:
+		return &Step{What: fmt.Sprintf("%s that keeps data %s", thing, keeps(got)), Done: true}
+	case r != Raw || !s.opts.ChangeRetention:
+		return &Step{What: fmt.Sprintf("%s, left as it is: it keeps data %s", thing, keeps(got)), Done: true}
+	case shorter:
+		step := &Step{What: fmt.Sprintf("%s that keeps data %s", thing, keeps(want)), Change: "it keeps data " + keeps(got) + "; " + s.loss(ctx, time.Now().Add(-want), from)}
+		if !s.opts.Force {
+			step.Refusal = fmt.Errorf("%s: %w", step.Change, ErrRefused)
+		}
+		return step
+	}
+	return &Step{What: fmt.Sprintf("%s that keeps data %s", thing, keeps(want)), Change: "it keeps data " + keeps(got)}
+}
+
+// lossTimeout bounds the question for the oldest data.
+const lossTimeout = 20 * time.Second
+
+// loss says what is older than a time, and would be deleted.
+func (s *Setup) loss(ctx context.Context, before time.Time, from string) string {
+	ctx, cancel := context.WithTimeout(ctx, lossTimeout)
+	defer cancel()
+	oldest, err := s.oldest(ctx, from)
+	day := func(t time.Time) string { return t.UTC().Format(time.DateOnly) }
+	switch {
+	case err != nil:
+		return fmt.Sprintf("what is older than %s is deleted, and of when that is cannot be said: %v", day(before), err)
+	case oldest.IsZero() || !oldest.Before(before):
+		return fmt.Sprintf("what is older than %s is deleted, and nothing that is there is so old", day(before))
+	}
+	return fmt.Sprintf("what is older than %s is deleted: %.1f days of data, from %s on", day(before), before.Sub(oldest).Hours()/24, day(oldest))
+}
+
+// oldest is the time of the first data; zero if there is none.
+func (s *Setup) oldest(ctx context.Context, from string) (time.Time, error) {
+	ts, err := s.conn.influxQL(ctx, fmt.Sprintf("SELECT * FROM %s./.*/ ORDER BY time LIMIT 1", from))
+	if err != nil {
+		return time.Time{}, err
+	}
+	var first time.Time
+	for i := range ts {
+		for _, row := range ts[i].Values {
+			at, err := time.Parse(time.RFC3339, ts[i].col(row, "time"))
+			if err != nil {
+				return time.Time{}, fmt.Errorf("cannot read the time of the oldest data: %w", err)
+			}
+			if first.IsZero() || at.Before(first) {
+				first = at
+			}
+		}
+	}
+	return first, nil
 }
 
 // retention is how long a resolution is kept; zero for ever.

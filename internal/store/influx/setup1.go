@@ -18,10 +18,16 @@ type setup1 struct {
 func (s *setup1) result() Result { return Result{} }
 
 func (s *setup1) step(what string, done bool, change, statement string) {
-	s.p.Steps = append(s.p.Steps, &Step{What: what, Done: done, Change: change, Request: statement, apply: func(ctx context.Context) error {
+	s.does(&Step{What: what, Done: done, Change: change}, statement)
+}
+
+// does plans a step that a statement makes.
+func (s *setup1) does(step *Step, statement string) {
+	step.Request, step.apply = statement, func(ctx context.Context) error {
 		_, err := s.conn.influxQL(ctx, statement)
 		return err
-	}})
+	}
+	s.p.Steps = append(s.p.Steps, step)
 }
 
 func (s *setup1) plan(ctx context.Context) error {
@@ -51,7 +57,7 @@ func (s *setup1) plan(ctx context.Context) error {
 		if name == "" {
 			name = policy
 		}
-		s.policy(name, r, policies, exists)
+		s.policy(ctx, name, r, policies, exists)
 	}
 	return s.queries(ctx, exists)
 }
@@ -84,7 +90,7 @@ func (s *setup1) database(exists bool, policy string) {
 		fmt.Sprintf("CREATE DATABASE %s WITH DURATION %s REPLICATION 1 NAME %s", ident(s.p.Place.Database), qlDuration(s.opts.Retention), ident(policy)))
 }
 
-func (s *setup1) policy(name string, r RollUp, have map[string]time.Duration, exists bool) {
+func (s *setup1) policy(ctx context.Context, name string, r RollUp, have map[string]time.Duration, exists bool) {
 	want := s.retention(r)
 	what := fmt.Sprintf("retention policy %q that keeps data %s", name, keeps(want))
 	on := fmt.Sprintf("RETENTION POLICY %s ON %s DURATION %s", ident(name), ident(s.p.Place.Database), qlDuration(want))
@@ -98,12 +104,9 @@ func (s *setup1) policy(name string, r RollUp, have map[string]time.Duration, ex
 			statement += " DEFAULT"
 		}
 		s.step(what, false, "", statement)
-	case got == want:
-		s.step(what, true, "", "")
-	case s.opts.KeepExisting:
-		s.step(fmt.Sprintf("retention policy %q, left as it is: it keeps data %s", name, keeps(got)), true, "", "")
 	default:
-		s.step(what, false, keeps(got), "ALTER "+on+" SHARD DURATION "+qlDuration(shard(want)))
+		step := s.existing(ctx, fmt.Sprintf("retention policy %q", name), r, got, ident(s.p.Place.Database)+"."+ident(name))
+		s.does(step, "ALTER "+on+" SHARD DURATION "+qlDuration(shard(want)))
 	}
 }
 

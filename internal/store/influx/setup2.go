@@ -142,16 +142,11 @@ func (s *setup2) bucket(ctx context.Context, r RollUp) error {
 	if len(b.RetentionRules) > 0 {
 		got = time.Duration(b.RetentionRules[0].EverySeconds) * time.Second
 	}
-	switch {
-	case got == want:
-		s.step(what, true, "", "", nil)
-	case s.opts.KeepExisting:
-		s.step(fmt.Sprintf("bucket %q, left as it is: it keeps data %s", name, keeps(got)), true, "", "", nil)
-	default:
-		s.step(what, false, keeps(got), "PATCH /api/v2/buckets/"+b.ID, func(ctx context.Context) error {
-			return s.change(ctx, http.MethodPatch, "api/v2/buckets/"+b.ID, map[string]any{"retentionRules": rules}, "write the bucket")
-		})
+	step := s.existing(ctx, fmt.Sprintf("bucket %q", name), r, got, ident(name)+"."+ident("autogen"))
+	step.Request, step.apply = "PATCH /api/v2/buckets/"+b.ID, func(ctx context.Context) error {
+		return s.change(ctx, http.MethodPatch, "api/v2/buckets/"+b.ID, map[string]any{"retentionRules": rules}, "write the bucket")
 	}
+	s.p.Steps = append(s.p.Steps, step)
 	return nil
 }
 
@@ -172,15 +167,20 @@ func (s *setup2) mappings(ctx context.Context) error {
 			}
 		}
 		switch {
-		case there != nil && there.BucketID == id && (r != Raw || there.Default):
+		case there != nil && there.BucketID == id: // perhaps not the default: what asks names the policy
 			s.step(what, true, "", "", nil)
 		case there != nil:
-			s.step(what, false, "of another bucket, or not the default", "DELETE and POST /api/v2/dbrps", func(ctx context.Context) error {
-				if err := s.change(ctx, http.MethodDelete, "api/v2/dbrps/"+there.ID+"?orgID="+s.org, nil, "write dbrp"); err != nil {
-					return err
-				}
-				return s.mapTo(ctx, id, policy, r == Raw)
-			})
+			step := &Step{What: what, Change: fmt.Sprintf("it is that of the bucket with the ID %q, which InfluxQL would not find under it any more", there.BucketID),
+				Request: "DELETE and POST /api/v2/dbrps", apply: func(ctx context.Context) error {
+					if err := s.change(ctx, http.MethodDelete, "api/v2/dbrps/"+there.ID+"?orgID="+s.org, nil, "write dbrp"); err != nil {
+						return err
+					}
+					return s.mapTo(ctx, id, policy, r == Raw)
+				}}
+			if !s.opts.Force {
+				step.Refusal = fmt.Errorf("%s: %w", step.Change, ErrRefused)
+			}
+			s.p.Steps = append(s.p.Steps, step)
 		default:
 			s.step(what, false, "", "POST /api/v2/dbrps database="+s.p.Place.Database+" retention_policy="+policy, func(ctx context.Context) error {
 				return s.mapTo(ctx, id, policy, r == Raw)

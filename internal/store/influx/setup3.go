@@ -32,7 +32,11 @@ func (s *setup3) plan(ctx context.Context) error {
 	if s.opts.Retention > 0 {
 		body["retention_period"] = fmt.Sprintf("%dh", int64(s.opts.Retention.Hours()))
 	}
-	s.step(fmt.Sprintf("database %q that keeps data %s", db, keeps(s.opts.Retention)), exists, "POST /api/v3/configure/database", "api/v3/configure/database", body)
+	what := fmt.Sprintf("database %q that keeps data %s", db, keeps(s.opts.Retention))
+	if exists {
+		what = fmt.Sprintf("database %q, whose retention is left as it is", db)
+	}
+	s.step(what, exists, "POST /api/v3/configure/database", "api/v3/configure/database", body)
 	tables := map[string]bool{}
 	if exists {
 		ts, err := s.conn.influxQL3(ctx, db, "SHOW MEASUREMENTS")
