@@ -29,9 +29,9 @@ type Options struct {
 	// max(factor × current, minimum).
 	ScaleUpLimitFactor  float64 `json:"scaleUpLimitFactor"`
 	ScaleUpLimitMinimum float64 `json:"scaleUpLimitMinimum"`
-	// MaxLookAge is how old a sample of a look may be before it counts as missing (switch DropStale).
+	// MaxLookAge is how old a sample of a look may be before it counts as missing (switch DropStale). 0: none is too old.
 	MaxLookAge time.Duration `json:"maxLookAge"`
-	// MaxUsageAge is the same for samples of the metrics API, which are older by nature.
+	// MaxUsageAge is the same for samples of the metrics APIs, which are older by nature. 0: none is too old.
 	MaxUsageAge time.Duration `json:"maxUsageAge"`
 	// Off are the switches that are turned off; the zero value leaves all on.
 	Off Switches `json:"off"`

@@ -41,7 +41,7 @@ func (p *pass) fillCustom(m *metric) (problem string) {
 	}
 	p.table.reset(len(p.in.Pods))
 	for i, v := range values {
-		old := !p.off.DropStale && p.in.Now.Sub(v.Timestamp) > p.in.Options.MaxUsageAge
+		old := !p.off.DropStale && p.in.Options.MaxUsageAge > 0 && p.in.Now.Sub(v.Timestamp) > p.in.Options.MaxUsageAge
 		p.place(sample{value: v.Value, at: v.Timestamp, window: v.Window, ok: true}, v.Pod, i, old)
 	}
 	return p.fillPods(false)
