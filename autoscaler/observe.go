@@ -78,17 +78,19 @@ func (l *Loop) windows(in *policy.Input, t *target, name corev1.ResourceName, po
 	for i := range in.Pods {
 		ready[in.Pods[i].Name] = in.Pods[i].ReadyTransition
 	}
-	whole := map[string]cluster.PodUsage{}
-	wholes(whole, ready, second)
+	after := map[string]cluster.PodUsage{}
+	sinceReady(after, ready, second)
 	for i, w := range windows {
 		usage := l.opts.Observer.Usage(now, pods, name, w)
 		if i > 0 && longest(usage) < w-1500*time.Millisecond {
 			break
 		}
-		wholes(whole, ready, usage)
+		sinceReady(after, ready, usage)
 		for k, u := range usage {
-			seen[u.Pod] = true
-			if mine, ok := whole[u.Pod]; ok {
+			if whole(u) {
+				seen[u.Pod] = true
+			}
+			if mine, ok := after[u.Pod]; ok {
 				usage[k] = mine
 				if mine.Timestamp.Sub(ready[u.Pod]) < w-time.Second {
 					usage[k] = scaled(mine, min(1, mine.Window.Seconds()/w.Seconds()))
@@ -129,7 +131,10 @@ func (l *Loop) second(ctx context.Context, in *policy.Input, t *target, pods []*
 	for _, u := range usage {
 		seen[u.Pod] = true
 	}
-	in.Usage, in.Looks = append(joined(in.Looks), usage...), nil
+	known := slices.DeleteFunc(joined(in.Looks), func(u cluster.PodUsage) bool { // what lacks a part gives way to what may not
+		return slices.ContainsFunc(usage, func(x cluster.PodUsage) bool { return x.Pod == u.Pod })
+	})
+	in.Usage, in.Looks = append(known, usage...), nil
 	return ""
 }
 
@@ -158,13 +163,13 @@ func joined(looks []policy.Look) (out []cluster.PodUsage) {
 	return out
 }
 
-// wholes notes of each pod the longest sample, of windows that come from the shortest to the longest, that lies wholly
+// sinceReady notes of each pod the longest sample, of windows that come from the shortest to the longest, that lies wholly
 // after the pod turned ready. In a window that reaches back further that one stands for the pod, with the part of the window
 // that it covers: so the pods' sum is the mean of their total over the window, as the rule wants it (evidence).
 // Otherwise a pod that carries load would count as one that still starts, and be left out of the longest window, on which
 // shrinking is decided, for its first minute; or, with its full usage, what moved to it from others would count
 // twice.
-func wholes(longest map[string]cluster.PodUsage, ready map[string]time.Time, usage []cluster.PodUsage) {
+func sinceReady(longest map[string]cluster.PodUsage, ready map[string]time.Time, usage []cluster.PodUsage) {
 	for _, u := range usage {
 		if !u.Timestamp.Add(-u.Window).Before(ready[u.Pod]) {
 			longest[u.Pod] = u
@@ -172,16 +177,23 @@ func wholes(longest map[string]cluster.PodUsage, ready map[string]time.Time, usa
 	}
 }
 
+// whole says whether a pod's usage lacks no container's part.
+func whole(u cluster.PodUsage) bool {
+	return !slices.ContainsFunc(u.Containers, func(c cluster.ContainerUsage) bool { return len(c.Usage) == 0 })
+}
+
 // historyGap is how long a target may be unseen before what was seen earlier no longer counts as seen.
 const historyGap = 15 * time.Second
 
-// add notes the total of one second. While a pod that should be seen is not, the total is not known.
+// add notes the total of one second. While a pod that should be seen is not, or only in part, the total is not known.
 func (h *history) add(at time.Time, usage []cluster.PodUsage, pods []cluster.Pod) {
 	seen, total := map[string]bool{}, 0.0
 	for _, u := range usage {
-		seen[u.Pod] = true
+		seen[u.Pod] = whole(u)
 		for _, c := range u.Containers {
-			total += c.Usage[0].Milli.Float()
+			for _, r := range c.Usage {
+				total += r.Milli.Float()
+			}
 		}
 	}
 	if len(usage) == 0 {
@@ -219,9 +231,10 @@ func scaled(u cluster.PodUsage, part float64) cluster.PodUsage {
 	all := u.Containers
 	u.Containers = make([]cluster.ContainerUsage, len(all))
 	for i, c := range all {
-		used := c.Usage[0]
-		used.Milli = cluster.Milli(math.Ceil(float64(used.Milli) * part))
-		u.Containers[i] = cluster.ContainerUsage{Name: c.Name, Usage: cluster.Resources{used}}
+		u.Containers[i] = cluster.ContainerUsage{Name: c.Name, Usage: slices.Clone(c.Usage)}
+		for k, used := range c.Usage {
+			u.Containers[i].Usage[k].Milli = cluster.Milli(math.Ceil(float64(used.Milli) * part))
+		}
 	}
 	return u
 }

@@ -1,7 +1,9 @@
 package autoscaler
 
 import (
+	"context"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -85,4 +87,76 @@ func TestHistoryOfAGap(t *testing.T) {
 	if want := at.Add(time.Minute); !h.since.Equal(want) {
 		t.Errorf("after a long gap seen since %v, want %v", h.since, want)
 	}
+}
+
+// partial is an observer that does not know the container "b" of a pod.
+type partial struct{ of string }
+
+func (x partial) Usage(now time.Time, pods []*cluster.Pod, name cluster.ResourceName, w time.Duration) (out []cluster.PodUsage) {
+	for _, p := range pods {
+		u := cluster.PodUsage{Pod: p.Name, Timestamp: now, Window: w, Containers: []cluster.ContainerUsage{
+			{Name: "a", Usage: cluster.Resources{{Name: name, Milli: 500}}}, {Name: "b", Usage: cluster.Resources{{Name: name, Milli: 2000}}}}}
+		if p.Name == x.of {
+			u.Containers[1].Usage = nil
+		}
+		out = append(out, u)
+	}
+	return out
+}
+
+func (partial) Gap(time.Time, *cluster.Pod) (string, time.Time) {
+	return "one sample so far, a rate needs two", time.Time{}
+}
+
+// A pod one of whose containers has no rate is missing for what asks for the whole pod, with the reason, and is there for what asks for the other
+// container. The target's total is not known meanwhile.
+func TestPodLacksAPart(t *testing.T) {
+	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	request := cluster.Resources{{Name: "cpu", Milli: 1000}}
+	var pods []*cluster.Pod
+	for _, name := range []string{"p1", "p2"} {
+		pods = append(pods, &cluster.Pod{Name: name, Namespace: "demo", Phase: corev1.PodRunning, Ready: corev1.ConditionTrue, ReadyTransition: now.Add(-time.Hour), StartTime: now.Add(-time.Hour),
+			Containers: []cluster.Container{{Name: "a", Requests: request}, {Name: "b", Requests: request}}})
+	}
+	inv := fixed(pods)
+	for _, f := range []struct {
+		metrics string
+		missing int
+		load    float64
+	}{
+		{"[{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 100}}}]", 1, 1.25},
+		{"[{type: ContainerResource, containerResource: {name: cpu, container: a, target: {type: Utilization, averageUtilization: 100}}}]", 0, 0.5},
+		{"[{type: ContainerResource, containerResource: {name: cpu, container: b, target: {type: Utilization, averageUtilization: 100}}}]", 1, 2},
+	} {
+		p := compiled(t, "{minReplicas: 1, maxReplicas: 10, metrics: "+f.metrics+"}")
+		l, err := New(Options{Observer: partial{"p2"}, Inventory: inv, Scaler: inv})
+		if err != nil {
+			t.Fatal(err)
+		}
+		to := newTarget("n1", web)
+		in := l.observe(t.Context(), to, p.Compiled, now, now)
+		d := policy.Decide(in)
+		m := d.Metrics[0]
+		if len(m.Pods.Missing) != f.missing || math.Abs(m.Load-f.load) > 1e-9 {
+			t.Errorf("%s: %d missing, load %g; want %d, %g (%s)", f.metrics, len(m.Pods.Missing), m.Load, f.missing, f.load, d.Message)
+		}
+		if in.Pods[1].Gap == "" || in.Pods[0].Gap != "" {
+			t.Errorf("%s: gaps %q, %q", f.metrics, in.Pods[0].Gap, in.Pods[1].Gap)
+		}
+		if h := to.histories["cpu"].Series(); slices.ContainsFunc(h, func(v float64) bool { return !math.IsNaN(v) }) {
+			t.Errorf("%s: the total is %v", f.metrics, h)
+		}
+	}
+}
+
+// fixed are pods that do not change.
+type fixed []*cluster.Pod
+
+func (f fixed) All() []*cluster.Pod                         { return f }
+func (f fixed) Pods(cluster.Target) ([]*cluster.Pod, error) { return f, nil }
+func (f fixed) Scale(context.Context, cluster.Target) (Scale, error) {
+	return Scale{Desired: cluster.DesiredReplicas(len(f)), Observed: cluster.ObservedReplicas(len(f))}, nil
+}
+func (f fixed) SetScale(context.Context, cluster.Target, cluster.DesiredReplicas, cluster.DesiredReplicas) error {
+	return nil
 }

@@ -31,7 +31,7 @@ type Policy struct {
 // Observer tells what pods use.
 type Observer interface {
 	// Usage returns what each of the pods used of a resource over the newest w, in their order: the mean rate of a counter, the mean
-	// of a gauge. A pod without a current value is left out.
+	// of a gauge. A pod without a current value is left out; a container without one is there without usage.
 	Usage(now time.Time, pods []*cluster.Pod, name corev1.ResourceName, w time.Duration) []cluster.PodUsage
 	// Gap says since when and why (a clause for people) a pod has no current value; "" if it does not know.
 	Gap(now time.Time, pod *cluster.Pod) (why string, since time.Time)

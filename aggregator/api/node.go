@@ -28,7 +28,8 @@ func nodeOf(it *live.Item) Node {
 		NetTransmit:    netRate(it, decBytes, metric.NetworkTransmit),
 		NetErrors: netRate(it, decCount, metric.NetworkReceiveErrors, metric.NetworkTransmitErrors,
 			metric.NetworkReceiveDropped, metric.NetworkTransmitDropped),
-		Gap: gapOf(it.Gap),
+		Partial: partial(it),
+		Gap:     gapOf(it.Gap),
 	}
 	n.DiskFree, n.DiskSize, n.DiskDevice = fullest(it)
 	return n
@@ -146,6 +147,15 @@ func together(nodes []Node) Node {
 			all.DiskFree, all.DiskSize, all.DiskDevice = n.DiskFree, n.DiskSize, n.Name+" "+n.DiskDevice
 		}
 		all.Containers += n.Containers
+	}
+	for _, f := range [...]struct {
+		name string
+		of   func(*Node) *float64
+	}{{"cpu", func(n *Node) *float64 { return n.CPU }}, {"workingSet", func(n *Node) *float64 { return n.WorkingSet }}} {
+		lacks := func(n Node) bool { return f.of(&n) == nil || slices.Contains(n.Partial, f.name) }
+		if f.of(&all) != nil && slices.ContainsFunc(nodes, lacks) {
+			all.Partial = append(all.Partial, f.name)
+		}
 	}
 	return all
 }

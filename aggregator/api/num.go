@@ -46,6 +46,19 @@ func share(it *live.Item, id metric.ID) *float64 {
 	return num(min(max(v, 0), 1), ok, decShare)
 }
 
+// partial names those of a row's sums that are shown and lack a part.
+func partial(it *live.Item) (out []string) {
+	for _, f := range [...]struct {
+		id   metric.ID
+		name string
+	}{{metric.CPUUsage, "cpu"}, {metric.MemoryWorkingSet, "workingSet"}} {
+		if v, ok := it.Get(f.id); ok && (v.Window > 0 || metric.Get(f.id).Kind == metric.Gauge) && it.Lacks.Has(f.id) {
+			out = append(out, f.name)
+		}
+	}
+	return out
+}
+
 // join makes one number of what is known of several; it is nil where nothing is.
 func join(how metric.Join, parts ...*float64) (out *float64) {
 	for _, p := range parts {

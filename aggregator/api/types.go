@@ -50,6 +50,7 @@ type Node struct {
 	NetErrors      *float64     `json:"netErrors"`   // errors and drops a second
 	Busiest        string       `json:"busiest"`     // the name of the container that uses most CPU
 	Containers     int          `json:"containers"`
+	Partial        []string     `json:"partial,omitempty"` // of cpu and workingSet those that are sums and lack a part; gap says why
 	Gap            *cluster.Gap `json:"gap"`
 }
 
@@ -108,6 +109,7 @@ type Workload struct {
 	Scaled     *cluster.Scaled    `json:"scaled"`
 	Containers []Container        `json:"containers,omitempty"`
 	Decisions  []cluster.Decision `json:"decisions,omitempty"` // changes of the last 24 hours and the newest hold, newest first
+	Partial    []string           `json:"partial,omitempty"`   // of cpu and workingSet those that lack a pod's part; gap says why
 	Gap        *cluster.Gap       `json:"gap"`
 }
 

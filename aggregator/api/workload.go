@@ -87,6 +87,7 @@ func (p *picture) sums(it *live.Item, k workloadKey, s *cluster.Scaled) Workload
 		w.CPU = rate(it, metric.CPUUsage, decCores)
 		w.WorkingSet = gauge(it, metric.MemoryWorkingSet, decBytes)
 		w.Pods = living(it)
+		w.Partial = partial(it)
 		w.Gap = gapOf(it.Gap)
 	}
 	return w

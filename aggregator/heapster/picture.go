@@ -186,6 +186,9 @@ func (p picture) values(s *model.Metric, in scope) map[string]point {
 	if s.Since {
 		return p.uptime(s, items)
 	}
+	if in.level == pod && slices.ContainsFunc(items, func(it *live.Item) bool { return it.Lacks.Has(s.row) }) {
+		return nil // the rest of a pod is not the pod
+	}
 	over := 1.0
 	if len(s.Over) > 0 {
 		if over = in.whole(s.Over); over <= 0 {

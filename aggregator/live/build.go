@@ -13,6 +13,7 @@ import (
 // values come from few large slices: thousands of small ones would cost the garbage collector more than the work itself.
 type builder struct {
 	plan   *plan
+	known  *levelRows
 	now    int64
 	items  []Item // by spot
 	notes  []note // by spot
@@ -28,6 +29,8 @@ type note struct {
 	begun   bool  // some sender says when it began
 	newest  int64 // its newest sample
 	counts  bool  // its restarts are counted here alone
+	torn    bool  // its counters, or some of its members', have begun anew since the last roll-up
+	tears   int32 // members whose growth is not whole in this pass, beside those that are missing
 }
 
 // read fills a unit's item with its own samples. The lock is held.
@@ -45,6 +48,7 @@ func (b *builder) read(t *tree, i int, s *spot) {
 	if n.sent && (!n.valued || it.Gap != nil) {
 		it.Ended = t.ended(u)
 	}
+	it.Lacks = st.lacks
 }
 
 // reserve makes room for some values and returns where they begin.
@@ -68,11 +72,13 @@ func (b *builder) snapshot(now time.Time) *Snapshot {
 			from := b.reserve(sum.size(it.Values))
 			b.values = sum.append(b.values, it.Values)
 			it.Values = b.values[from:len(b.values):len(b.values)]
+			lacks := sum.lacks.And(&b.known[it.Entity.Level])
+			it.Lacks.AddAll(&lacks)
+			b.missing(it, n)
 		}
-		if it.Gap == nil && !(it.Entity.Level == metric.Node && n.valued) { // a node's values are its own
-			it.Gap = b.memberGap(it)
+		if it.Ended = it.Gap != nil && (it.Gap.Reason == metric.GapGone || it.Gap.Reason == metric.GapStale && b.ended(it, n)); it.Ended {
+			it.Lacks = metric.Set{}
 		}
-		it.Ended = it.Gap != nil && (it.Gap.Reason == metric.GapGone || it.Gap.Reason == metric.GapStale && b.ended(it, n))
 	}
 	s := &Snapshot{Time: now, Cluster: &b.items[len(b.items)-1]}
 	for l, list := range [...]*[]*Item{metric.Container: &s.Containers, metric.Pod: &s.Pods, metric.Workload: &s.Workloads,
@@ -176,42 +182,58 @@ func (b *builder) ended(it *Item, n *note) bool {
 	return !slices.ContainsFunc(it.Items, func(m *Item) bool { return !m.Ended })
 }
 
-// memberGap speaks of members whose values are missing from the sum: not of those that end or begin.
-func (b *builder) memberGap(it *Item) *cluster.Gap {
-	missing, counted, silent := 0, 0, 0
+// missing counts the members that the sums lack, in whole or in part, and says why as the item's gap if it has none itself. What has ended
+// is not missing, nor is what lacks only rows that the item has of its own.
+func (b *builder) missing(it *Item, n *note) {
+	own := essential.Less(&n.rows)
+	if it.Entity.Level == metric.Node && n.valued && it.Lacks.And(&own) == (metric.Set{}) {
+		return // a node's values are its own
+	}
+	counted, silent, starting := 0, 0, 0
 	var worst, last *Item
-	nodes := len(b.plan.level(metric.Node)) > 0
+	nodes := it.Entity.Level == metric.Cluster && len(b.plan.level(metric.Node)) > 0
 	for _, m := range it.Items {
-		if it.Entity.Level == metric.Cluster && m.Entity.Level != metric.Node && nodes {
+		if nodes && m.Entity.Level != metric.Node {
 			continue // the cluster's values are its nodes'
 		}
 		counted++
-		g := m.Gap
-		if g == nil {
-			continue
-		}
-		if last == nil || g.Since.After(last.Gap.Since) {
+		if m.Gap != nil && (last == nil || m.Gap.Since.After(last.Gap.Since)) {
 			last = m
 		}
-		if m.Ended || g.Reason == metric.GapStarting && len(m.Values) > 0 {
+		begins := m.Gap == nil || m.Gap.Reason == metric.GapStarting && len(m.Values) > 0
+		if m.Ended || begins && m.Lacks.And(&own) == (metric.Set{}) {
 			continue
 		}
-		missing++
+		it.Missing++
 		if m.Silent() {
 			silent++
 		}
-		if worst == nil || g.Since.Before(worst.Gap.Since) {
+		if begins {
+			starting++
+		}
+		if worst == nil || b.since(m).Before(b.since(worst)) {
 			worst = m
 		}
 	}
 	switch {
-	case silent > 0 && silent == missing && len(it.Values) == 0:
-		return worst.Gap
-	case worst != nil:
-		return &cluster.Gap{Since: worst.Gap.Since, Reason: metric.GapMember,
-			Detail: fmt.Sprintf("%d of %d: %s: %s", missing, counted, worst.Entity, worst.Gap.Reason)}
-	case len(it.Values) > 0 || last == nil:
-		return nil
+	case it.Gap != nil:
+	case it.Missing > 0 && worst.Gap != nil && (silent == it.Missing && len(it.Values) == 0 || starting == counted):
+		it.Gap = worst.Gap
+	case it.Missing > 0:
+		why := metric.GapStarting
+		if worst.Gap != nil {
+			why = worst.Gap.Reason
+		}
+		it.Gap = &cluster.Gap{Since: b.since(worst), Reason: metric.GapMember, Detail: fmt.Sprintf("%d of %d: %s: %s", it.Missing, counted, worst.Entity, why)}
+	case len(it.Values) == 0 && last != nil:
+		it.Gap = &cluster.Gap{Since: last.Gap.Since, Reason: last.Gap.Reason, Detail: "no member has values; the last was " + last.Entity.String()}
 	}
-	return &cluster.Gap{Since: last.Gap.Since, Reason: last.Gap.Reason, Detail: "no member has values; the last was " + last.Entity.String()}
+}
+
+// since is when a member's gap began; a counter that has begun anew beside others has none of its own.
+func (b *builder) since(m *Item) time.Time {
+	if m.Gap == nil {
+		return millis(b.now)
+	}
+	return m.Gap.Since
 }

@@ -12,6 +12,8 @@ import (
 type state struct {
 	current, old, fastOld int // series with a current value; with none; those of the fast lane among them
 	counters, rates       int // current counters; those with a rate
+	// lacks are the rows that have no value now and will again: not those that the sender goes on without.
+	lacks metric.Set
 }
 
 // values appends the values of the unit's own series that are current at now.
@@ -23,11 +25,16 @@ func (u *unit) values(out []Value, l *limits, now int64) ([]Value, state) {
 	for i := range u.series {
 		x := &u.series[i]
 		if !u.current(x, l, now) {
+			began := u.restarted
 			if x.n > 0 {
 				st.old++
 				if x.lane == fast {
 					st.fastOld++
 				}
+				began = u.base + int64(x.newest().t) + u.limit(l, x.lane)/2
+			}
+			if u.last[x.lane] <= began {
+				st.lacks.Add(x.id)
 			}
 			continue
 		}
@@ -40,14 +47,26 @@ func (u *unit) values(out []Value, l *limits, now int64) ([]Value, state) {
 				st.counters++
 				if window > 0 {
 					st.rates++
+				} else {
+					st.lacks.Add(x.id)
 				}
 			}
 			val.Rate, val.Window = rate, time.Duration(window)*time.Millisecond
 		}
 		out = append(out, val)
 	}
+	if len(u.series) == 0 && u.sent() && u.key.Level <= metric.Pod && u.count == 0 {
+		st.lacks = essential
+	}
 	return out, st
 }
+
+// essential are the rows that everything has which runs.
+var essential = func() (s metric.Set) {
+	s.Add(metric.CPUUsage)
+	s.Add(metric.MemoryWorkingSet)
+	return s
+}()
 
 // gapOf says why a unit has no current values of its own; nil if it has, or has nothing to have.
 func (t *tree) gapOf(u *unit, st state, now int64) *cluster.Gap {

@@ -34,7 +34,8 @@ type count struct {
 // before its first sample, or between the last sample before a restart and the first after it, is not counted. A counter's point has
 // the time of the newest sample in it; where no member brought a newer sample there is no point. Group.Start is when
 // Plimsoll began to count. The entities' pointers stay the same for as long as the names do. What cannot be added joins as the
-// catalogue says. Of containers there are the restarts that nobody else counts.
+// catalogue says. Of containers there are the restarts that nobody else counts. A sum that lacks a part of a member, now or because
+// the member's counters have begun anew since the pass before, says of how many (MissingParts).
 //
 // One caller calls it at the pace of the history (every 10 s): what a pass has counted is not in the next.
 func (p *Picture) RollUp(now time.Time) *metric.Batch {
@@ -43,6 +44,7 @@ func (p *Picture) RollUp(now time.Time) *metric.Batch {
 	c := counter{plan: &p.plan, known: &p.known}
 	b := p.build(now, c.unit)
 	c.members(b.notes)
+	c.tears(b)
 	out := &metric.Batch{Time: now}
 	for i := range p.plan.from[metric.Pod] {
 		if v, ok := b.items[i].Get(metric.Restarts); ok && b.notes[i].counts && !b.items[i].Silent() {
@@ -62,12 +64,17 @@ func (p *Picture) RollUp(now time.Time) *metric.Batch {
 type counter struct {
 	plan  *plan
 	known *levelRows
+	torn  []*spot // units whose counters have begun anew
 	// others is what the cluster's members have grown by that are no nodes; it counts in the rows that no node has.
 	others rollup
 }
 
 // unit counts what a unit's own counters have grown by. The lock is held.
 func (c *counter) unit(s *spot) {
+	if s.u.torn {
+		s.u.torn = false
+		c.torn = append(c.torn, s)
+	}
 	for i := range s.u.series {
 		x := &s.u.series[i]
 		if metric.Get(x.id).Kind != metric.Counter {
@@ -95,6 +102,32 @@ func (c *counter) members(notes []note) {
 				if x := &s.u.sum.cells[k]; !notes[i].rows.Has(x.id) {
 					c.grow(s, x.id, x.sub, x.inc, x.at)
 				}
+			}
+		}
+	}
+}
+
+// tears counts what has begun anew among the missing parts of all that it is summed up in, where it is not counted already.
+func (c *counter) tears(b *builder) {
+	if len(c.torn) == 0 {
+		return
+	}
+	for _, s := range c.torn {
+		b.notes[s.u.spot].torn = true
+	}
+	nodes := len(c.plan.level(metric.Node)) > 0
+	for i := range c.plan.spots {
+		s, it := &c.plan.spots[i], &b.items[i]
+		if !b.notes[i].torn || it.Ended || it.Lacks.And(&essential) != (metric.Set{}) {
+			continue
+		}
+		for _, to := range [...]*unit{s.parent, s.node} {
+			if to == nil || s.entity.Level != metric.Node && nodes && to.key.Level == metric.Cluster {
+				continue // the cluster's values are its nodes'
+			}
+			if n := &b.notes[to.spot]; essential.Less(&n.rows) != (metric.Set{}) {
+				n.torn = true
+				n.tears++
 			}
 		}
 	}
@@ -146,6 +179,10 @@ func (c *counter) given(it *Item, n *note, s *spot, rolled, now int64) metric.Gr
 		if metric.Get(v.ID).Kind == metric.Gauge && !n.rows.Has(v.ID) {
 			g.Points = append(g.Points, metric.Point{ID: v.ID, Sub: v.Sub, T: now, V: v.V})
 		}
+	}
+	if missing := it.Missing + int(n.tears); (missing > 0 || s.u.lacked) && len(it.Values) > 0 && !it.Silent() && !n.rows.Has(metric.MissingParts) {
+		s.u.lacked = missing > 0
+		g.Points = append(g.Points, metric.Point{ID: metric.MissingParts, T: now, V: float64(missing)})
 	}
 	sum := s.u.sum
 	if sum == nil {

@@ -26,6 +26,7 @@ type samples struct {
 	// A clock that went back is told by samples that are older than the newest, yet advance: how many, and the newest of them.
 	steps [numLanes]uint8
 	told  bool // some sender counts the restarts
+	torn  bool // since the last roll-up something was used that no counter shows: it began anew
 	step  [numLanes]int64
 }
 
@@ -61,7 +62,7 @@ func (s *samples) advance(in *intake, g *metric.Group, t int64) bool {
 		for i := range s.series {
 			s.series[i].n = 0
 		}
-		s.last, s.interval, s.restarted, s.first = [numLanes]int64{}, [numLanes]int32{}, 0, t
+		s.last, s.interval, s.restarted, s.first, s.torn = [numLanes]int64{}, [numLanes]int32{}, 0, t, true
 	}
 	if t <= s.restarted {
 		return false
@@ -114,6 +115,7 @@ func (s *samples) restart(in *intake, t int64) {
 		}
 	}
 	s.restarts++
+	s.torn = true
 	s.restarted = min(s.newest(), t-1)
 	s.start = [numLanes]int64{}
 	in.restarts++
@@ -158,7 +160,7 @@ func (s *samples) add(in *intake, pt *metric.Point, hint int) (next int, why rea
 		}
 		if metric.Get(pt.ID).Kind == metric.Counter {
 			if x.n > 0 && pt.V < x.newest().v() {
-				x.n = 0
+				x.n, s.torn = 0, s.torn || pt.ID == metric.CPUUsage
 			}
 			// What it grew by while nothing was heard of it, and sums were given out without it, would be a leap of theirs.
 			if gap := s.limit(in.limits, in.lane); ahead <= gap || s.base+t >= in.rolled-gap {

@@ -32,6 +32,11 @@ type Item struct {
 	Values []Value
 	// Gap says why the entity (or one of its members) has no current values; nil when it has.
 	Gap *cluster.Gap
+	// Lacks are the rows that are not whole: of a sum, those that lack a member's part, which is silent, stale or, of a counter, has no
+	// rate yet; of a row of its own, those that have no value now, or no rate. What has ended lacks nothing.
+	Lacks metric.Set
+	// Missing is how many of the members lack CPU or memory, in whole or in part, that the sums would have.
+	Missing int
 	// Ended says that the entity is no more: a batch said so, or it is silent while its node's batches go on. A roll-up has ended when
 	// all its members have.
 	Ended bool
@@ -89,7 +94,7 @@ func (p *Picture) build(now time.Time, also func(*spot)) *builder {
 		p.snapOf = p.plan.update(p)
 	}
 	n := len(p.plan.spots)
-	b := &builder{plan: &p.plan, now: ms, items: make([]Item, n), notes: make([]note, n)}
+	b := &builder{plan: &p.plan, known: &p.known, now: ms, items: make([]Item, n), notes: make([]note, n)}
 	p.plan.each(p, func(i int, s *spot) {
 		b.read(&p.tree, i, s)
 		if also != nil {

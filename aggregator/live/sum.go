@@ -12,6 +12,7 @@ type summer struct {
 	cells []Value // by row, for values without a sub
 	used  []metric.ID
 	subs  []Value // pods keep interfaces and devices apart
+	lacks metric.Set
 }
 
 func newSummer() *summer { return &summer{cells: make([]Value, len(metric.Rows()))} }
@@ -19,7 +20,7 @@ func newSummer() *summer { return &summer{cells: make([]Value, len(metric.Rows()
 // members adds up the values of an item's members, but for rows that are its own. The cluster's rows are its nodes', those in nodes and
 // those that they have values of; the others are its namespaces'.
 func (s *summer) members(it *Item, own, nodes metric.Set) {
-	s.used, s.subs = s.used[:0], s.subs[:0]
+	s.used, s.subs, s.lacks = s.used[:0], s.subs[:0], metric.Set{}
 	level := it.Entity.Level
 	if level == metric.Cluster {
 		for _, m := range it.Items {
@@ -39,17 +40,21 @@ func (s *summer) members(it *Item, own, nodes metric.Set) {
 	}
 }
 
-// item adds a member's values, but for the rows in but.
+// item adds a member's values, but for the rows in but, and notes what the sums lack of it.
 func (s *summer) item(m *Item, level metric.Level, but *metric.Set) {
-	if m.Silent() && level != metric.Pod { // a silent pod shows what it was, and is in no sum itself
-		return
-	}
+	lacks := m.Lacks
+	silent := m.Silent() && level != metric.Pod // a silent pod shows what it was, and is in no sum itself
 	for i := range m.Values {
 		v := &m.Values[i]
-		if row := metric.Get(v.ID); !but.Has(v.ID) && row.Has(level) {
+		switch row := metric.Get(v.ID); {
+		case silent:
+			lacks.Add(v.ID)
+		case !but.Has(v.ID) && row.Has(level):
 			s.value(v, level == metric.Pod, row)
 		}
 	}
+	lacks = lacks.Less(but)
+	s.lacks.AddAll(&lacks)
 }
 
 // value adds one member's value.

@@ -47,9 +47,10 @@ type unit struct {
 	planned bool // some plan has it
 
 	// These belong to the walks, not to the lock.
-	moved bool  // the plan is about to show it anew
-	spot  int32 // its place in the plan
-	sum   *rollup
+	moved  bool  // the plan is about to show it anew
+	lacked bool  // the last roll-up had to say that members are missing
+	spot   int32 // its place in the plan
+	sum    *rollup
 }
 
 // sent says whether some sender knows the unit, that is, whether it is more than a roll-up.

@@ -67,21 +67,23 @@ func (t *tree) usage(u *unit, name cluster.ResourceName, id metric.ID, now, w in
 	if len(containers) == 0 {
 		containers = []*unit{u}
 	}
+	any := false
 	for _, c := range containers {
 		x, ok := c.window(t.limits, id, now, w)
 		if !ok {
-			if t.ended(c) && now > c.newest() && !c.anyCurrent(t.limits, now) {
-				continue
+			if !t.ended(c) || now <= c.newest() || c.anyCurrent(t.limits, now) {
+				out.Containers = append(out.Containers, cluster.ContainerUsage{Name: c.entity.Container})
 			}
-			return cluster.PodUsage{}, false
+			continue
 		}
+		any = true
 		out.Containers = append(out.Containers, cluster.ContainerUsage{Name: c.entity.Container, Usage: cluster.Resources{{Name: name, Milli: cluster.MilliOfFloat(x.mean)}}})
 		if at := millis(x.newest); out.Timestamp.IsZero() || at.Before(out.Timestamp) {
 			out.Timestamp, out.Window = at, time.Duration(x.covers)*time.Millisecond
 		}
 	}
 	slices.SortFunc(out.Containers, func(a, b cluster.ContainerUsage) int { return cmp.Compare(a.Name, b.Name) })
-	return out, len(out.Containers) > 0
+	return out, any
 }
 
 // anyCurrent says whether the unit has any current value.

@@ -129,6 +129,8 @@ type pod struct {
 	CPU        *float64 `json:"cpu"`
 	WorkingSet *float64 `json:"workingSet"`
 	Containers int      `json:"containers"`
+	// Gap says why there is no value: which of the containers has none. One of them has no value where a sum would be without it.
+	Gap *cluster.Gap `json:"gap"`
 }
 
 func pods(ctx context.Context, from Source, o Options) (List, error) {
@@ -140,9 +142,9 @@ func pods(ctx context.Context, from Source, o Options) (List, error) {
 		Time   time.Time `json:"time"`
 		Items  []*pod    `json:"items"`
 	}{"plimsoll.dev/pods/v1", list.Time, sums}
-	t := table.New("NAMESPACE", "NAME", "CPU(cores)", "MEMORY(bytes)", "CONTAINERS", "+NODE")
+	t := table.New("NAMESPACE", "NAME", "CPU(cores)", "MEMORY(bytes)", "CONTAINERS", "+NODE", "STATE")
 	for _, p := range sums {
-		t.Add(p.Namespace, p.Name, cores(p.CPU), mebibytes(p.WorkingSet), fmt.Sprint(p.Containers), p.Node)
+		t.Add(p.Namespace, p.Name, cores(p.CPU), mebibytes(p.WorkingSet), fmt.Sprint(p.Containers), p.Node, stateOf(p.Gap))
 	}
 	return List{doc, t}, err
 }
@@ -168,6 +170,9 @@ func sumPods(cs []api.Container) []*pod {
 		}
 		p.CPU, p.WorkingSet = sum(p.CPU, c.CPU), sum(p.WorkingSet, c.WorkingSet)
 		p.Containers++
+		if c.Gap != nil && p.Gap == nil {
+			p.Gap = &cluster.Gap{Since: c.Gap.Since, Reason: c.Gap.Reason, Detail: c.Name + ": " + c.Gap.Detail}
+		}
 	}
 	return out
 }
@@ -179,9 +184,9 @@ func workloads(ctx context.Context, from Source, o Options) (List, error) {
 	}
 	list.Items = slices.DeleteFunc(list.Items, func(w api.Workload) bool { return o.Namespace != "" && w.Namespace != o.Namespace })
 	order(list.Items, o.SortBy, func(w api.Workload) *float64 { return w.CPU }, func(w api.Workload) *float64 { return w.WorkingSet }, func(w api.Workload) string { return w.Namespace + "/" + w.Name })
-	t := table.New("NAMESPACE", "KIND", "NAME", "CPU(cores)", "MEMORY(bytes)", "PODS", "SCALED")
+	t := table.New("NAMESPACE", "KIND", "NAME", "CPU(cores)", "MEMORY(bytes)", "PODS", "SCALED", "STATE")
 	for _, w := range list.Items {
-		t.Add(w.Namespace, w.Kind, w.Name, cores(w.CPU), mebibytes(w.WorkingSet), fmt.Sprint(w.Pods), scaledCell(w.Scaled))
+		t.Add(w.Namespace, w.Kind, w.Name, cores(w.CPU), mebibytes(w.WorkingSet), fmt.Sprint(w.Pods), scaledCell(w.Scaled), stateOf(w.Gap))
 	}
 	return List{list, t}, nil
 }

@@ -74,5 +74,5 @@ type PodUsage struct {
 // ContainerUsage is what one container used.
 type ContainerUsage struct {
 	Name  string
-	Usage Resources
+	Usage Resources // without what is not known of it: the pod lacks that part
 }

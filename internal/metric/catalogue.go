@@ -105,6 +105,22 @@ func (s *Set) AddAll(more *Set) {
 	}
 }
 
+// Less returns the rows of the set that are not in another.
+func (s Set) Less(but *Set) Set {
+	for i := range s {
+		s[i] &^= but[i]
+	}
+	return s
+}
+
+// And returns the rows that both sets have.
+func (s Set) And(with *Set) Set {
+	for i := range s {
+		s[i] &= with[i]
+	}
+	return s
+}
+
 // Has says whether a row is in the set.
 func (s *Set) Has(id ID) bool { return id < numRows && s[id/64]&(1<<(id%64)) != 0 }
 

@@ -59,6 +59,7 @@ const (
 	ReplicasMax
 	ScaleLoad
 	ScaleTarget
+	MissingParts
 	numRows
 )
 
@@ -262,4 +263,7 @@ var rows = [numRows]Row{
 	ScaleTarget: {ID: ScaleTarget, Name: "workload_scale_target_ratio", Sub: "metric", Kind: Gauge, Unit: Ratio, Join: Largest,
 		Help:   "load per replica that the policy asks for, in the same measure",
 		Levels: []Level{Workload}, Field: "scale_target_ratio"},
+	MissingParts: {ID: MissingParts, Name: "pod_missing_parts", Kind: Gauge, Unit: Count,
+		Help:   "members whose CPU or memory is not in the sums, in whole or in part; there is a value while there are some, and a 0 after it",
+		Levels: []Level{Pod, Workload, Namespace, Node, Cluster}, Field: "missing_parts"},
 }
