@@ -32,7 +32,9 @@ func (a *API) getStream(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	first, err := a.frame(pic, now, v, func() ([]cluster.Decision, error) { return a.workloadDecisions(r.Context(), now, v.workload, decisionsMax) })
+	first, err := a.frame(pic, now, v, func() ([]cluster.Decision, error) {
+		return a.workloadDecisions(r.Context(), now, v.workload, decisionsMax)
+	})
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 
 	"plimsoll.dev/plimsoll/aggregator/live"
 	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/model"
 )
 
 // A pod one of whose containers has begun anew has no CPU rate until that one has one: the rest of a pod is not the pod. Its memory is whole.
@@ -30,11 +31,11 @@ func TestPodLacksAPart(t *testing.T) {
 			t.Fatal(err)
 		}
 		pic := newPicture(p.Snapshot(at))
-		in := pic.scope(target{level: pod, namespace: "demo", pod: "web-1"})
+		in := pic.scope(target{level: model.Pod, namespace: "demo", pod: "web-1"})
 		got := map[string]float64{}
-		for _, s := range newSpecs() {
+		for _, s := range model.New() {
 			if v, ok := pic.values(&s, in)[""]; ok {
-				got[s.name] = v.v
+				got[s.Name] = v.v
 			}
 		}
 		rate, ok := got["cpu/usage_rate"]

@@ -186,7 +186,7 @@ func (p picture) values(s *model.Metric, in scope) map[string]point {
 	if s.Since {
 		return p.uptime(s, items)
 	}
-	if in.level == pod && slices.ContainsFunc(items, func(it *live.Item) bool { return it.Lacks.Has(s.row) }) {
+	if in.level == model.Pod && slices.ContainsFunc(items, func(it *live.Item) bool { return it.Lacks.Has(s.Row) }) {
 		return nil // the rest of a pod is not the pod
 	}
 	over := 1.0
