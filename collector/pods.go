@@ -7,6 +7,8 @@ import (
 
 	"github.com/prometheus/procfs"
 
+	"plimsoll.dev/plimsoll/collector/cgroup"
+	"plimsoll.dev/plimsoll/collector/host"
 	"plimsoll.dev/plimsoll/collector/process"
 	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
@@ -15,6 +17,8 @@ import (
 // Namer names cgroups by their path below the mount point.
 type Namer interface {
 	Name(path string) (*metric.Entity, bool)
+	// Waits says whether a cgroup that has no name yet is measured as soon as it has one.
+	Waits(path string) bool
 }
 
 // Pods tells what an inventory knows and the cgroups alone do not: what containers ask for and how often they were restarted,
@@ -28,14 +32,16 @@ type Pods struct {
 
 	mu   sync.Mutex                 // both lanes ask
 	bare map[bareKey]*metric.Entity // containers without a cgroup
+
+	where func() string // the cgroup that holds this process, where it is called otherwise in here than on the machine; "" if not
 }
 
 // bareKey names a container of one pod for as long as that pod lives.
 type bareKey struct{ uid, container string }
 
-// NewPods makes a Pods for the process pid of the machine called node; inventory may be nil.
-func NewPods(node string, pid int, names Namer, inventory cluster.Inventory) *Pods {
-	return &Pods{node: node, pid: pid, names: names, inventory: inventory,
+// NewPods makes a Pods for the process pid of the machine h called node; inventory may be nil.
+func NewPods(node string, h host.Host, pid int, names Namer, inventory cluster.Inventory) *Pods {
+	return &Pods{node: node, pid: pid, names: names, inventory: inventory, where: sync.OnceValue(func() string { return h.Holder(pid, cgroup.Mounts(h)) }),
 		self: &metric.Entity{Level: metric.Container, Node: node, Namespace: "plimsoll", WorkloadKind: "Process", Workload: "plimsoll", Pod: "plimsoll", Container: "plimsoll", ID: "/proc/self", Runtime: "self"}}
 }
 
@@ -89,7 +95,20 @@ func (p *Pods) inContainer() bool {
 	if err != nil {
 		return false
 	}
-	return slices.ContainsFunc(all, p.measured)
+	if slices.ContainsFunc(all, p.measured) {
+		return true
+	}
+	path := p.where()
+	if path == "" || path == "/" {
+		return false
+	}
+	return p.named(path)
+}
+
+// named says whether a cgroup is measured, or will be once its name is known.
+func (p *Pods) named(path string) bool {
+	_, ok := p.names.Name(path)
+	return ok || p.names.Waits(path)
 }
 
 // measured says whether a cgroup is measured and CPU time is accounted in it: on version 1 a process has one of each hierarchy.
@@ -98,8 +117,7 @@ func (p *Pods) measured(c procfs.Cgroup) bool {
 	if !cpu || c.Path == "/" {
 		return false
 	}
-	_, ok := p.names.Name(c.Path)
-	return ok
+	return p.named(c.Path)
 }
 
 // Read implements Extra: it gives the requests and restarts of the containers.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/prometheus/procfs"
 
+	"plimsoll.dev/plimsoll/collector/host"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -14,10 +15,11 @@ import (
 type namerFunc func(path string) (*metric.Entity, bool)
 
 func (f namerFunc) Name(path string) (*metric.Entity, bool) { return f(path) }
+func (f namerFunc) Waits(path string) bool                  { return path == "/docker/nameless" }
 
 func TestMeasured(t *testing.T) {
-	p := NewPods("n1", 1, namerFunc(func(path string) (*metric.Entity, bool) {
-		return nil, path == "/" || strings.HasPrefix(path, "/docker/")
+	p := NewPods("n1", host.Host{}, 1, namerFunc(func(path string) (*metric.Entity, bool) {
+		return nil, path == "/" || strings.HasPrefix(path, "/docker/") && path != "/docker/nameless"
 	}), nil)
 	f := func(path string, want bool, controllers ...string) {
 		t.Helper()
@@ -30,6 +32,7 @@ func TestMeasured(t *testing.T) {
 	f("/docker/1", true, "cpuacct")
 	f("/docker/1", false, "cpuset")
 	f("/docker/1", false, "name=systemd")
+	f("/docker/nameless", true) // its runtime has not answered yet
 	f("/", false)
 	f("/", false, "cpu")
 	f("/user.slice", false)
@@ -47,7 +50,7 @@ func TestSelf(t *testing.T) {
 	}
 	var p *Pods
 	for _, every := range []bool{false, true} {
-		p = NewPods("n1", os.Getpid(), namerFunc(func(string) (*metric.Entity, bool) { return nil, every }), nil)
+		p = NewPods("n1", host.Host{}, os.Getpid(), namerFunc(func(string) (*metric.Entity, bool) { return nil, every }), nil)
 		held := false
 		for _, c := range all {
 			held = held || p.measured(c)
@@ -56,7 +59,7 @@ func TestSelf(t *testing.T) {
 			t.Errorf("with every cgroup measured %v: %d processes, and its cgroups are %+v", every, len(got), all)
 		}
 	}
-	gone := NewPods("n1", 1<<30, p.names, nil)
+	gone := NewPods("n1", host.Host{}, 1<<30, p.names, nil)
 	if gone.inContainer() {
 		t.Error("a process that there is not is in a container")
 	}

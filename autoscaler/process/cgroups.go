@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -21,7 +20,7 @@ const topPrefix = "plimsoll-"
 type cgroups struct {
 	v2     bool
 	mounts []string // the root of each hierarchy: one for v2; cpu, cpuacct, memory and pids, as far as they differ, for v1
-	top    string   // "plimsoll-PID"
+	top    string   // "plimsoll-NUMBER"
 	lock   *os.File
 }
 
@@ -61,12 +60,12 @@ func findHierarchies(root string) (mounts []string, v2 bool, err error) {
 }
 
 // openCgroups makes and locks the top of our tree. Leftovers under the same name are cleared first.
-func openCgroups(root string, pid int) (*cgroups, error) {
+func openCgroups(root, top string) (*cgroups, error) {
 	mounts, v2, err := findHierarchies(root)
 	if err != nil {
 		return nil, err
 	}
-	c := &cgroups{v2: v2, mounts: mounts, top: topPrefix + strconv.Itoa(pid)}
+	c := &cgroups{v2: v2, mounts: mounts, top: top}
 	if c.lock, err = lockTop(mounts[0], c.top); err != nil {
 		return nil, err
 	}
@@ -79,15 +78,20 @@ func openCgroups(root string, pid int) (*cgroups, error) {
 	return c, nil
 }
 
-// lockTop makes the directory and locks it; another Plimsoll that is clearing leftovers may remove it in between.
+// lockTop makes the directory and locks it; another Plimsoll that is clearing leftovers may lock and remove it in between.
 func lockTop(mount, top string) (*os.File, error) {
 	dir := filepath.Join(mount, top)
+	var err error
 	for range 10 {
 		if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 			return nil, fmt.Errorf("cannot make a cgroup: %w", err)
 		}
-		f, err := tryLock(dir)
-		if errors.Is(err, fs.ErrNotExist) {
+		var f *os.File
+		f, err = tryLock(dir)
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			time.Sleep(50 * time.Millisecond)
+		}
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.EWOULDBLOCK) {
 			continue
 		}
 		if err != nil {
@@ -99,6 +103,9 @@ func lockTop(mount, top string) (*os.File, error) {
 			return f, nil
 		}
 		f.Close()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot lock cgroup %q: another Plimsoll holds it: %w", dir, err)
 	}
 	return nil, fmt.Errorf("cannot keep cgroup %q: it is removed again and again", dir)
 }
@@ -176,8 +183,8 @@ func (c *cgroups) removeParents(k Key) {
 	}
 }
 
-// clearLeftovers clears the trees of Plimsolls that died together with their guards: nobody holds the lock
-// and the process of that number is gone. It returns the names of what it cleared.
+// clearLeftovers clears the trees of Plimsolls that died together with their guards: nobody holds the lock. Whether a process of that
+// number lives says nothing: the first process of every container is 1. It returns the names of what it cleared.
 func clearLeftovers(root string) (cleared []string, err error) {
 	mounts, _, err := findHierarchies(root)
 	if err != nil {
@@ -192,15 +199,17 @@ func clearLeftovers(root string) (cleared []string, err error) {
 	}
 	var errs []error
 	for name := range names {
-		pid, err := strconv.Atoi(strings.TrimPrefix(name, topPrefix))
-		if err != nil || unix.Kill(pid, 0) != unix.ESRCH {
+		if strings.Trim(strings.TrimPrefix(name, topPrefix), "0123456789") != "" {
 			continue
 		}
+		ours := &cgroups{mounts: mounts, top: name}
 		lock, err := tryLock(filepath.Join(mounts[0], name))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			continue // a guard is at work, or it is not ours to touch
+			continue // a Plimsoll or its guard is at work, or it is not ours to touch
 		}
-		if err := clearTree((&cgroups{mounts: mounts}).dirs(name), true); err != nil {
+		if ours.odd() {
+			// no tree of replicas: somebody else called a cgroup so
+		} else if err := clearTree(ours.dirs(name), true); err != nil {
 			errs = append(errs, err)
 		} else {
 			cleared = append(cleared, name)
@@ -210,6 +219,18 @@ func clearLeftovers(root string) (cleared []string, err error) {
 		}
 	}
 	return cleared, errors.Join(errs...)
+}
+
+// odd says whether processes are where no replica is: above namespace, service and replica.
+func (c *cgroups) odd() bool {
+	above := c.dirs(c.top)
+	for _, d := range c.dirs(c.top) {
+		for _, pattern := range []string{"*", "*/*"} {
+			dirs, _ := filepath.Glob(filepath.Join(d, pattern))
+			above = append(above, dirs...)
+		}
+	}
+	return len(procsIn(above)) > 0
 }
 
 // clearTimeout is how long killing and removing a tree of cgroups may take.

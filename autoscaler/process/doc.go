@@ -6,7 +6,7 @@
 // process group does), and what is left of it after the service's drain time gets SIGKILL.
 //
 // Where the host lets us, each replica lives in a cgroup of its own,
-// /plimsoll-PID/NAMESPACE/SERVICE/REPLICA, which carries its requests and limits and from whose path the
+// /plimsoll-NUMBER/NAMESPACE/SERVICE/REPLICA, which carries its requests and limits and from whose path the
 // collector names it. Elsewhere a replica is its process group and whatever carries its mark in the
 // environment, and has no limits.
 //

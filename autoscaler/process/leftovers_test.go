@@ -116,3 +116,39 @@ func ownRoot(t *testing.T) string {
 	}
 	return root
 }
+
+// A process of the same number tells nothing: the first process of every container is 1. What is no tree of replicas is spared.
+func TestLeftoversOfAContainer(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs root: to make cgroups")
+	}
+	root := ownRoot(t)
+	mounts, v2, err := findHierarchies(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &cgroups{v2: v2, mounts: mounts}
+	start := func(sub string) {
+		t.Helper()
+		if err := c.mkdirs(sub); err != nil {
+			t.Fatal(err)
+		}
+		p := exec.Command("sleep", "600")
+		if err := p.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = p.Process.Kill(); _ = p.Wait() })
+		if err := (&cgroup{dirs: c.dirs(sub)}).attach(p.Process.Pid); err != nil {
+			t.Fatal(err)
+		}
+	}
+	start("plimsoll-1/test/web/web-1")
+	start("plimsoll-2/other")
+	if err := c.mkdirs("plimsoll-3x/test/web/web-1"); err != nil {
+		t.Fatal(err)
+	}
+	cleared, err := clearLeftovers(root)
+	if diff := cmp.Diff([]string{"plimsoll-1"}, cleared); diff != "" || err != nil {
+		t.Error(diff, err)
+	}
+}

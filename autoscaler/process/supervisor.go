@@ -11,6 +11,7 @@ import (
 	mrand "math/rand/v2"
 	"os"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -31,6 +32,8 @@ type Options struct {
 	Node     string // this machine's name, which every pod carries
 	// CgroupRoot is where the cgroup file system is mounted; empty: /sys/fs/cgroup. "none": replicas get no cgroups.
 	CgroupRoot string
+	// Number tells this Plimsoll from all others on the machine, in decimal digits; empty: the number of this process.
+	Number string
 	// Env is the environment of every replica, to which its service adds; usually os.Environ().
 	Env []string
 	// guard is the program of the guard process, which must call GuardMain at its very beginning; empty: this program.
@@ -91,6 +94,7 @@ func New(o Options) (*Supervisor, error) {
 		return nil, err
 	}
 	o.CgroupRoot, o.Logger = cmp.Or(o.CgroupRoot, "/sys/fs/cgroup"), cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
+	o.Number = cmp.Or(o.Number, strconv.Itoa(os.Getpid()))
 	if o.jitter == nil {
 		o.jitter = mrand.Float64
 	}
@@ -151,11 +155,14 @@ func (s *Supervisor) prepareCgroups() {
 	if err != nil {
 		s.log.Warn("cannot clear the cgroups of a Plimsoll that is gone", "err", err)
 	}
-	if s.cgroups, err = openCgroups(s.opts.CgroupRoot, os.Getpid()); err != nil {
+	if s.cgroups, err = openCgroups(s.opts.CgroupRoot, s.Folder()); err != nil {
 		s.cgroups = nil
 		s.log.Warn("replicas get no cgroups: they have no limits and are measured by process", "err", err)
 	}
 }
+
+// Folder is the cgroup, below the mount point, that holds all replicas, where they have cgroups.
+func (s *Supervisor) Folder() string { return topPrefix + s.opts.Number }
 
 // Apply makes these the services: new ones are started, missing ones drained, and the replicas of changed ones
 // are renewed one after the other, each when the one before is ready. A service that stays keeps its number of

@@ -21,7 +21,7 @@ func TestInVM(t *testing.T) {
 	}{
 		{"ScaleUpAndDown", TestScaleUpAndDown}, {"CrashBacksOff", TestCrashBacksOff}, {"DeafReplicaIsKilled", TestDeafReplicaIsKilled},
 		{"FamilyEndsWithReplica", TestFamilyEndsWithReplica}, {"Limits", TestLimits}, {"OutOfMemory", TestOutOfMemory},
-		{"FiftyReplicas", TestFiftyReplicas}, {"KilledPlimsoll", TestKilledPlimsoll}, {"Leftovers", TestLeftovers},
+		{"FiftyReplicas", TestFiftyReplicas}, {"KilledPlimsoll", TestKilledPlimsoll}, {"Leftovers", TestLeftovers}, {"LeftoversOfAContainer", TestLeftoversOfAContainer},
 	} {
 		t.Run(c.name, c.f)
 	}

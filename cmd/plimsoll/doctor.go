@@ -18,13 +18,15 @@ import (
 	"golang.org/x/sys/unix"
 
 	"plimsoll.dev/plimsoll/collector/doctor"
+	"plimsoll.dev/plimsoll/collector/host"
 	"plimsoll.dev/plimsoll/internal/disk"
 	"plimsoll.dev/plimsoll/internal/table"
 )
 
 // doctorOptions say what to look at.
 type doctorOptions struct {
-	data, listen, cgroupRoot string
+	data, listen string
+	host         host.Host
 }
 
 func (a *app) doctorCommand() *cobra.Command {
@@ -34,6 +36,9 @@ func (a *app) doctorCommand() *cobra.Command {
 		Use: "doctor", Short: "Check what this machine allows, each finding with its fix",
 		Long: "Check cgroups, pressure, permissions, runtime sockets, the data folder, the port and the clock.\n\nExits 1 when a finding would keep 'plimsoll run' from working.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := validHost(o.host); err != nil {
+				return err
+			}
 			found := examine(cmd.Context(), o)
 			doc := struct {
 				Schema   string           `json:"schema"` // plimsoll.dev/doctor/v1
@@ -61,14 +66,14 @@ func (a *app) doctorCommand() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&o.data, "data", "./plimsoll-data", "the data folder that 'run' would use")
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8082", "the address that 'run' would use")
-	f.StringVar(&o.cgroupRoot, "cgroup-root", "/sys/fs/cgroup", "where cgroups are mounted")
+	hostFlags(f, &o.host)
 	out.flags(cmd, "table", "json", "yaml")
 	return cmd
 }
 
 // examine looks at everything; each check stands alone.
 func examine(ctx context.Context, o doctorOptions) []doctor.Finding {
-	return append(doctor.Examine(ctx, o.cgroupRoot), examineData(o.data), examineServer(ctx, o.listen), doctor.Clock(), doctor.User())
+	return append(doctor.Examine(ctx, o.host), examineData(o.data), examineServer(ctx, o.listen), doctor.Clock(), doctor.User())
 }
 
 func examineData(dir string) doctor.Finding {

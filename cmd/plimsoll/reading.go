@@ -7,23 +7,36 @@ import (
 	"github.com/spf13/pflag"
 
 	"plimsoll.dev/plimsoll/cmd/plimsoll/wiring"
+	"plimsoll.dev/plimsoll/collector/host"
 )
 
 // readingOptions say how this machine is read, by run and by collector.
 type readingOptions struct{ node wiring.Node }
 
 func (o *readingOptions) flags(f *pflag.FlagSet) {
-	host, err := os.Hostname()
+	name, err := os.Hostname()
 	if err != nil {
-		host = "localhost"
+		name = "localhost"
 	}
-	f.StringVar(&o.node.Name, "node", host, "this machine's name in labels")
-	f.StringVar(&o.node.CgroupRoot, "cgroup-root", "/sys/fs/cgroup", "where cgroups are mounted")
+	f.StringVar(&o.node.Name, "node", name, "this machine's name in labels")
+	hostFlags(f, &o.node.Host)
 	durationVar(f, &o.node.Interval, "interval", 10*time.Second, "time between full readings, which go to the history")
 	durationVar(f, &o.node.Fast, "fast-interval", time.Second, "time between fast readings of CPU and memory")
 }
 
+// hostFlags are the flags by which the machine's files are found.
+func hostFlags(f *pflag.FlagSet, h *host.Host) {
+	f.StringVar(&h.Root, "host-root", "/", "where the machine's / is mounted, in a container such as /host")
+	f.StringVar(&h.Cgroups, "cgroup-root", "", "where its cgroups are mounted; sys/fs/cgroup below --host-root if empty")
+	f.StringVar(&h.Proc, "proc-root", "", "where its /proc is mounted; proc below --host-root if empty")
+}
+
+func validHost(h host.Host) error { return wrongUsage(h.Validate()) }
+
 func (o *readingOptions) validate() error {
+	if err := validHost(o.node.Host); err != nil {
+		return err
+	}
 	if err := validInterval(o.node.Interval); err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"plimsoll.dev/plimsoll/aggregator/top"
 	"plimsoll.dev/plimsoll/cmd/plimsoll/terminal"
 	"plimsoll.dev/plimsoll/cmd/plimsoll/wiring"
+	"plimsoll.dev/plimsoll/collector/host"
 	"plimsoll.dev/plimsoll/internal/table"
 )
 
@@ -21,6 +22,7 @@ type topOptions struct {
 	top.Options
 	out   output
 	local bool
+	host  host.Host // of local
 	watch bool
 }
 
@@ -48,7 +50,7 @@ func (a *app) topOf(kind top.Kind) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var from top.Source = &o.client
 			if o.local {
-				l, err := wiring.OpenLocal(cmd.Context())
+				l, err := wiring.OpenLocal(cmd.Context(), o.host)
 				if err != nil {
 					return err
 				}
@@ -75,6 +77,7 @@ func (a *app) topOf(kind top.Kind) *cobra.Command {
 	o.client.flags(f, 10*time.Second)
 	o.client.otherwise = ", or --local to read this machine"
 	f.BoolVar(&o.local, "local", false, "read this machine's cgroups now instead of asking a server")
+	hostFlags(f, &o.host)
 	f.StringVar(&o.SortBy, "sort-by", "", "cpu, memory or name (containers: what hurts, by default)")
 	f.BoolVarP(&o.watch, "watch", "w", false, "show again every 2 seconds")
 	f.Var(days(&o.Over), "over", "mean CPU and highest memory over so much of the history, such as 1h, instead of now")
@@ -90,7 +93,7 @@ func (a *app) topOf(kind top.Kind) *cobra.Command {
 		if !slices.Contains([]string{"", "cpu", "memory", "name"}, o.SortBy) {
 			return usagef("--sort-by %q: want cpu, memory or name", o.SortBy)
 		}
-		return nil
+		return validHost(o.host)
 	})
 	return cmd
 }

@@ -21,7 +21,7 @@ var errGone = errors.New("the cgroup was removed while it was read")
 func (r *Reader) container(e *metric.Entity, t *target) (metric.Group, error) {
 	pids := r.proc.of(t)
 	pid := r.network(t, pids)
-	s, err := libcontainer.NewHandler(t.manager, hostRoot, pid, r.kinds).GetStats()
+	s, err := libcontainer.NewHandler(t.manager, "/", 0, r.kinds).GetStats() // no process: the network is read here
 	if !t.still() {
 		return metric.Group{}, fmt.Errorf("cannot read %q: %w", t.path, errGone)
 	}
@@ -32,10 +32,12 @@ func (r *Reader) container(e *metric.Entity, t *target) (metric.Group, error) {
 	b.at(s.Timestamp)
 	r.resources(b, t, s)
 	b.limits(&t.spec)
-	if pid > 0 && s.Network != nil {
-		b.network(s.Network.Interfaces)
+	if pid > 0 {
+		b.network(ownProc, pid)
 	}
-	r.proc.add(b, t, pids)
+	if r.proc.add(b, t, pids) {
+		r.unseen++
+	}
 	start := r.began(t)
 	if !start.IsZero() {
 		b.add(metric.StartTime, "", float64(start.UnixMilli())/1e3)

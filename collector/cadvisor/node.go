@@ -7,9 +7,12 @@ import (
 
 	"github.com/google/cadvisor/lib/container/common"
 	"github.com/google/cadvisor/lib/container/libcontainer"
+	"github.com/opencontainers/cgroups"
+	"github.com/opencontainers/cgroups/fs2"
 	"github.com/prometheus/procfs"
 	"github.com/prometheus/procfs/blockdevice"
 
+	"plimsoll.dev/plimsoll/collector/host"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -26,35 +29,43 @@ func (r *Reader) readNode(b *metric.Batch) {
 	b.Groups = append(b.Groups, metric.Group{Entity: r.node, Start: m.booted, Points: g.points})
 }
 
-// hostRoot is where the library finds the host's files.
-const hostRoot = "/"
-
 // rootCgroup reads what the root container, which is the whole machine, tells of network and disks. Its CPU and
 // memory are not taken: on v1 they leave out kernel memory and most page faults, and the fast reader reads the
 // same rows from /proc, as usage does here; two sources of one counter would look like resets.
 func (r *Reader) rootCgroup(b *builder) error {
 	if r.root == nil {
-		m, err := newManager("/", r.tree.mounts)
+		m, err := r.rootManager()
 		if err != nil {
 			return fmt.Errorf("cannot read the root cgroup: %w", err)
 		}
 		r.root = m
 	}
-	s, err := libcontainer.NewHandler(r.root, hostRoot, 1, r.kinds).GetStats()
+	s, err := libcontainer.NewHandler(r.root, "/", 0, r.kinds).GetStats()
 	if err != nil {
 		return fmt.Errorf("cannot read the root cgroup: %w", err)
 	}
 	b.at(s.Timestamp)
-	if s.Network != nil {
-		b.network(s.Network.Interfaces)
-	}
+	b.network(r.opt.Host.Proc, 1)
 	if s.DiskIo != nil && len(s.DiskIo.IoServiceBytes) > 0 {
 		common.AssignDeviceNamesToDiskStats(r.machine.Load(), s.DiskIo)
 		b.disk(s.DiskIo)
 	} else {
-		b.diskstats()
+		all, err := diskstats(r.opt.Host)
+		if err != nil {
+			b.drop(reasonOf(err))
+		}
+		b.diskstats(all, r.opt.Host.Path("/sys/block"))
 	}
 	return nil
+}
+
+// rootManager is the library's reader of the root cgroup. On v2 the root lacks most files, which the library overlooks only at the usual
+// place of the mount, and anywhere for a cgroup of who is not root.
+func (r *Reader) rootManager() (cgroups.Manager, error) {
+	if r.tree.v2 {
+		return fs2.NewManager(&cgroups.Cgroup{Name: "/", Rootless: true, Resources: &cgroups.Resources{}}, r.tree.mounts[""])
+	}
+	return newManager("/", r.tree.mounts)
 }
 
 // rest adds what no cgroup tells.
@@ -69,8 +80,8 @@ func (r *Reader) rest(b *builder, m *machineState) {
 	if !m.booted.IsZero() {
 		b.add(metric.StartTime, "", float64(m.booted.Unix()))
 	}
-	b.usage(r.host)
-	b.load(r.host)
+	b.usage(r.host, r.opt.Host.Proc)
+	b.load(r.host, r.opt.Host.Proc)
 	for _, x := range [...]struct {
 		name             string
 		waiting, stalled metric.ID
@@ -91,8 +102,8 @@ func (r *Reader) rest(b *builder, m *machineState) {
 }
 
 // load adds the load average and the numbers of processes and threads.
-func (b *builder) load(host procfs.FS) {
-	data, err := os.ReadFile("/proc/loadavg")
+func (b *builder) load(host procfs.FS, proc string) {
+	data, err := os.ReadFile(proc + "/loadavg")
 	if err != nil {
 		b.drop(reasonOf(err))
 		return
@@ -117,21 +128,21 @@ func parseLoad(s string) (load1 float64, threads uint64, ok bool) {
 	return load1, threads, err == nil
 }
 
+// diskstats asks the kernel for the block devices.
+func diskstats(h host.Host) ([]blockdevice.Diskstats, error) {
+	devices, err := blockdevice.NewFS(h.Proc, h.Path("/sys"))
+	if err != nil {
+		return nil, err
+	}
+	return devices.ProcDiskstats()
+}
+
 // diskstats adds the node's disks where the root cgroup does not tell of them (it does not on v1). Parts of
 // disks, and disks that live in memory or in files, are left out.
-func (b *builder) diskstats() {
-	host, err := blockdevice.NewDefaultFS()
-	if err != nil {
-		b.drop(reasonOf(err))
-		return
-	}
-	all, err := host.ProcDiskstats()
-	if err != nil {
-		b.drop(reasonOf(err))
-	}
+func (b *builder) diskstats(all []blockdevice.Diskstats, sys string) {
 	for i := range all {
 		d := &all[i]
-		if _, err := os.Stat("/sys/block/" + d.DeviceName + "/device"); err != nil {
+		if _, err := os.Stat(sys + "/" + d.DeviceName + "/device"); err != nil {
 			continue
 		}
 		name := "/dev/" + d.DeviceName
@@ -155,12 +166,12 @@ func (r *Reader) filesystems(b *builder) {
 	b.at(d.at)
 	for i := range d.all {
 		f := &d.all[i]
-		b.count(metric.FilesystemUsage, f.Device, f.Capacity-f.Free)
-		b.count(metric.FilesystemLimit, f.Device, f.Capacity)
-		b.count(metric.FilesystemAvailable, f.Device, f.Available)
+		b.count(metric.FilesystemUsage, f.device, f.Capacity-f.Free)
+		b.count(metric.FilesystemLimit, f.device, f.Capacity)
+		b.count(metric.FilesystemAvailable, f.device, f.Available)
 		if f.Inodes != nil && f.InodesFree != nil {
-			b.count(metric.FilesystemInodes, f.Device, *f.Inodes)
-			b.count(metric.FilesystemInodesFree, f.Device, *f.InodesFree)
+			b.count(metric.FilesystemInodes, f.device, *f.Inodes)
+			b.count(metric.FilesystemInodesFree, f.device, *f.InodesFree)
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // usage adds the machine's CPU and memory from /proc. Of vmstat there is no reader in procfs.
-func (b *builder) usage(host procfs.FS) {
+func (b *builder) usage(host procfs.FS, proc string) {
 	if s, err := host.Stat(); err != nil {
 		b.drop(reasonOf(err))
 	} else if len(s.CPU) == 0 {
@@ -23,7 +23,7 @@ func (b *builder) usage(host procfs.FS) {
 	} else {
 		b.meminfo(&m)
 	}
-	if data, err := os.ReadFile("/proc/vmstat"); err == nil {
+	if data, err := os.ReadFile(proc + "/vmstat"); err == nil {
 		b.vmstat(data)
 	}
 }

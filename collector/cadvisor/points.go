@@ -1,11 +1,15 @@
 package cadvisor
 
 import (
+	"maps"
 	"math"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/cadvisor/lib/model"
+	"github.com/prometheus/procfs"
 
 	"plimsoll.dev/plimsoll/internal/metric"
 )
@@ -115,17 +119,40 @@ func (b *builder) device(read, write metric.ID, d model.PerDiskStats) {
 	b.count(write, name, d.Stats["Write"])
 }
 
-// network adds each interface's rows.
-func (b *builder) network(all []model.InterfaceStats) {
-	for i := range all {
-		n := &all[i]
-		b.count(metric.NetworkReceive, n.Name, n.RxBytes)
-		b.count(metric.NetworkTransmit, n.Name, n.TxBytes)
-		b.count(metric.NetworkReceiveErrors, n.Name, n.RxErrors)
-		b.count(metric.NetworkTransmitErrors, n.Name, n.TxErrors)
-		b.count(metric.NetworkReceiveDropped, n.Name, n.RxDropped)
-		b.count(metric.NetworkTransmitDropped, n.Name, n.TxDropped)
+// passedOver are interfaces that carry the traffic of others, by how their names begin: cAdvisor leaves them out too.
+var passedOver = [...]string{"lo", "veth", "docker", "nerdctl"}
+
+// network adds the interfaces of a process, as the /proc at a path tells of them.
+func (b *builder) network(proc string, pid int) {
+	all, err := interfaces(proc, pid)
+	if err != nil {
+		b.drop(reasonOf(err))
+		return
 	}
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if slices.ContainsFunc(passedOver[:], func(prefix string) bool { return strings.HasPrefix(strings.ToLower(name), prefix) }) {
+			continue
+		}
+		n := all[name]
+		b.count(metric.NetworkReceive, name, n.RxBytes)
+		b.count(metric.NetworkTransmit, name, n.TxBytes)
+		b.count(metric.NetworkReceiveErrors, name, n.RxErrors)
+		b.count(metric.NetworkTransmitErrors, name, n.TxErrors)
+		b.count(metric.NetworkReceiveDropped, name, n.RxDropped)
+		b.count(metric.NetworkTransmitDropped, name, n.TxDropped)
+	}
+}
+
+func interfaces(proc string, pid int) (procfs.NetDev, error) {
+	all, err := procfs.NewFS(proc)
+	if err != nil {
+		return nil, err
+	}
+	p, err := all.Proc(pid)
+	if err != nil {
+		return nil, err
+	}
+	return p.NetDev()
 }
 
 // unlimited is from where on a memory limit means none: cgroup v1 says so with nearly 2^63, v2 with "max".

@@ -3,9 +3,11 @@ package cadvisor
 import (
 	"bytes"
 	"os"
+	"slices"
 	"strconv"
 	"syscall"
 
+	"plimsoll.dev/plimsoll/collector/host"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -14,10 +16,12 @@ type procs struct {
 	netOwn uint64 // the host's network namespace, 0 if it cannot be told
 	// sized says that this kernel gives the number of open files as the size of /proc/PID/fd (Linux 6.2).
 	sized bool
+	// contained says that this process is told of its own container's processes only.
+	contained bool
 }
 
-func newProcs() procs {
-	p := procs{netOwn: netns(1)}
+func newProcs(h host.Host) procs {
+	p := procs{netOwn: inode(h.Proc + "/1/net/dev"), contained: host.Contained()}
 	var st syscall.Stat_t
 	p.sized = syscall.Stat("/proc/self/fd", &st) == nil && st.Size > 0
 	return p
@@ -29,6 +33,9 @@ const (
 	maxProcs  = 1024
 	maxListed = 32
 )
+
+// unseen is the number that v2 gives for a process which has none for the one that asks, being outside of its container; v1 leaves it out.
+const unseen = 0
 
 // of lists the processes of a cgroup and of those below it; nil if the kernel does not tell (it does not of a
 // threaded cgroup), empty if there are none.
@@ -45,7 +52,7 @@ func (p procs) of(t *target) []int {
 // gather takes in what a cgroup.procs holds, and those of the cgroups below.
 func gather(out *[]int, dir string, data []byte, depth int) {
 	for line := range bytes.Lines(data) {
-		if pid, err := strconv.Atoi(string(bytes.TrimSpace(line))); err == nil && pid > 0 {
+		if pid, err := strconv.Atoi(string(bytes.TrimSpace(line))); err == nil && pid >= unseen {
 			*out = append(*out, pid)
 		}
 	}
@@ -65,19 +72,25 @@ func gather(out *[]int, dir string, data []byte, depth int) {
 	}
 }
 
-// add adds the processes' rows.
-func (p procs) add(b *builder, t *target, pids []int) {
-	if pids != nil {
-		b.count(metric.Processes, "", uint64(len(pids)))
-	}
+// add adds the processes' rows, and says whether the cgroup holds processes that this process cannot see.
+func (p procs) add(b *builder, t *target, pids []int) (hidden bool) {
+	n, counted := uint64(0), false
 	if d := t.in("pids"); d != "" {
-		if n, ok := number(d + "/pids.current"); ok {
+		if n, counted = number(d + "/pids.current"); counted {
 			b.count(metric.Threads, "", n)
 		}
 	}
-	if n, ok := p.files(pids); ok {
-		b.count(metric.FileDescriptors, "", n)
+	none := pids != nil && len(pids) == 0
+	if none && (n > 0 || !counted && p.contained) || slices.Contains(pids, unseen) {
+		return true
 	}
+	if pids != nil {
+		b.count(metric.Processes, "", uint64(len(pids)))
+	}
+	if files, ok := p.files(pids); ok {
+		b.count(metric.FileDescriptors, "", files)
+	}
+	return false
 }
 
 // files counts the open files of processes; false if that cannot be told cheaply or at all.
@@ -105,7 +118,10 @@ func (p procs) files(pids []int) (uint64, bool) {
 	return sum, true
 }
 
-func procPath(pid int, file string) string { return "/proc/" + strconv.Itoa(pid) + "/" + file }
+// ownProc is where processes are by the numbers that a cgroup tells: those that this process knows them by, wherever the machine's /proc is.
+const ownProc = "/proc"
+
+func procPath(pid int, file string) string { return ownProc + "/" + strconv.Itoa(pid) + "/" + file }
 
 // netns tells network namespaces apart by the inode of net/dev, of which each namespace has its own
 // (fs/proc/generic.c numbers every entry): unlike /proc/PID/ns/net anyone may stat it.
@@ -114,7 +130,7 @@ func netns(pid int) uint64 { return inode(procPath(pid, "net/dev")) }
 // network picks the process whose network is the container's: 0 if that is the host's, or already told by
 // another container that shares it (the containers of a pod do), else sums would count it twice.
 func (r *Reader) network(t *target, pids []int) int {
-	if len(pids) == 0 || r.proc.netOwn == 0 {
+	if len(pids) == 0 || pids[0] == unseen || r.proc.netOwn == 0 {
 		return 0
 	}
 	ns := netns(pids[0])

@@ -102,7 +102,7 @@ func TestReasons(t *testing.T) {
 func TestCPUTime(t *testing.T) {
 	f := func(stat string, all, user, system float64, dropped ...string) {
 		t.Helper()
-		got, reasons := rowsOf(t, map[string]string{"stat": stat}, func(b *builder, host procfs.FS) { b.usage(host) })
+		got, reasons := rowsOf(t, map[string]string{"stat": stat}, func(b *builder, host procfs.FS) { b.usage(host, t.TempDir()) })
 		want := map[metric.ID]float64{metric.CPUUsage: all / 100, metric.CPUUser: user / 100, metric.CPUSystem: system / 100}
 		for id, v := range want {
 			if got[id] != v && len(dropped) == 0 {

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/procfs"
 	"k8s.io/klog/v2"
 
+	"plimsoll.dev/plimsoll/collector/host"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -37,6 +38,8 @@ type Options struct {
 	Interval time.Duration
 	// Node is the name of this machine.
 	Node string
+	// Host is where its files are.
+	Host host.Host
 	// Namer names cgroups; it is required.
 	Namer Namer
 	// Starts, if set, tells when a cgroup began instead of the library: both readers must say the same.
@@ -55,17 +58,16 @@ func (o *Options) Validate() error {
 	case o.Interval < 0:
 		return fmt.Errorf("cannot read containers every %q: the interval is negative", o.Interval)
 	}
-	return nil
+	return o.Host.Validate()
 }
 
 // kinds are the library's kinds of metrics that are read; CPU and memory always are.
 func kinds() container.MetricSet {
 	return container.MetricSet{
-		container.CpuUsageMetrics:     {},
-		container.MemoryUsageMetrics:  {},
-		container.DiskIOMetrics:       {},
-		container.NetworkUsageMetrics: {},
-		container.PressureMetrics:     {},
+		container.CpuUsageMetrics:    {},
+		container.MemoryUsageMetrics: {},
+		container.DiskIOMetrics:      {},
+		container.PressureMetrics:    {},
 	}
 }
 
@@ -87,6 +89,7 @@ type Reader struct {
 	targets  map[string]*target
 	netOwner map[uint64]string // network namespace -> the path of the container whose network it is
 	reads    uint64
+	unseen   int  // cgroups of the last Read whose processes cannot be seen
 	denied   bool // a directory that may not be read has been logged
 }
 
@@ -98,22 +101,23 @@ func New(opt Options) (*Reader, error) {
 	if opt.Interval == 0 {
 		opt.Interval = 10 * time.Second
 	}
+	opt.Host = opt.Host.Settled()
 	r := &Reader{opt: opt, log: opt.Logger, kinds: kinds(), targets: map[string]*target{}, netOwner: map[uint64]string{}}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}
 	var err error
-	if r.tree, err = newTree(); err != nil {
+	if r.tree, err = newTree(opt.Host); err != nil {
 		return nil, err
 	}
-	if r.host, err = procfs.NewDefaultFS(); err != nil {
+	if r.host, err = procfs.NewFS(opt.Host.Proc); err != nil {
 		return nil, fmt.Errorf("cannot read the machine: %w", err)
 	}
 	if r.node, _ = opt.Namer.Name("/"); r.node == nil || r.node.Level != metric.Node {
 		r.node = &metric.Entity{Level: metric.Node, Node: opt.Node, ID: "/"}
 	}
-	r.proc = newProcs()
-	m, err := readMachine(r.host)
+	r.proc = newProcs(opt.Host)
+	m, err := readMachine(r.opt.Host)
 	if err != nil {
 		r.log.Warn("cannot learn all about the machine", "err", err)
 	}
@@ -167,14 +171,16 @@ func (r *Reader) renew(ctx context.Context) {
 	defer tick.Stop()
 	looked := time.Now()
 	for {
-		if d, err := readDisks(); err != nil {
-			r.log.Debug("cannot read the file systems", "err", err)
-		} else {
+		d, err := readDisks(r.opt.Host)
+		if err != nil {
+			r.log.Debug("cannot read all file systems", "err", err)
+		}
+		if len(d.all) > 0 {
 			r.disks.Store(d)
 		}
 		if time.Since(looked) > machineEvery {
 			looked = time.Now()
-			if m, err := readMachine(r.host); err == nil {
+			if m, err := readMachine(r.opt.Host); err == nil {
 				r.machine.Store(m)
 			}
 		}
@@ -191,6 +197,7 @@ func (r *Reader) Read(now time.Time) *metric.Batch {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.reads++
+	r.unseen = 0
 	found := r.find()
 	b := &metric.Batch{Node: r.opt.Node, Time: now, Groups: make([]metric.Group, 0, len(found)+1)}
 	live := make(map[string]*target, len(found))
@@ -204,6 +211,14 @@ func (r *Reader) Read(now time.Time) *metric.Batch {
 	r.targets = live
 	r.readNode(b)
 	return b
+}
+
+// Unseen is how many of the cgroups that were last read hold processes that this process cannot see, being in a container that has
+// processes of its own: of those cgroups nobody here knows the network, the number of processes and the open files.
+func (r *Reader) Unseen() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.unseen
 }
 
 // gather reads one cgroup into the batch: a group, or a gap.

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"plimsoll.dev/plimsoll/collector/host"
 )
 
 // These are what the tests on real cgroups share: on this machine's own (v1, or v2 where it has that) and in the
@@ -28,7 +30,7 @@ func newCgroup(t testing.TB, name string) cg {
 	if os.Getuid() != 0 {
 		t.Skip("needs root: the test makes cgroups")
 	}
-	tr, err := newTree()
+	tr, err := newTree(host.Host{})
 	if err != nil {
 		t.Skipf("needs cgroups: %v", err)
 	}

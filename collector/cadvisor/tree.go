@@ -7,9 +7,10 @@ import (
 	"os"
 	"slices"
 
-	"github.com/google/cadvisor/lib/container/libcontainer"
 	"github.com/opencontainers/cgroups"
 
+	"plimsoll.dev/plimsoll/collector/cgroup"
+	"plimsoll.dev/plimsoll/collector/host"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -23,14 +24,11 @@ type tree struct {
 // v1Controllers are those that are read on cgroup v1.
 var v1Controllers = [...]string{"cpuacct", "cpu", "memory", "blkio", "pids"}
 
-// newTree finds the hierarchies. On v1 a cgroup counts if it has CPU accounting or memory.
-func newTree() (*tree, error) {
-	all, err := libcontainer.GetCgroupSubsystems(nil)
-	if err != nil {
-		return nil, fmt.Errorf("cannot find the cgroup file systems: %w", err)
-	}
-	if cgroups.IsCgroup2UnifiedMode() {
-		return &tree{v2: true, mounts: all, walk: []string{all[""]}}, nil
+// newTree finds the hierarchies of a machine. On v1 a cgroup counts if it has CPU accounting or memory.
+func newTree(h host.Host) (*tree, error) {
+	all := cgroup.Hierarchies(h)
+	if root, ok := all[""]; ok {
+		return agrees(&tree{v2: true, mounts: map[string]string{"": root}, walk: []string{root}})
 	}
 	t := &tree{mounts: map[string]string{}}
 	for _, c := range v1Controllers {
@@ -44,7 +42,15 @@ func newTree() (*tree, error) {
 		}
 	}
 	if len(t.walk) == 0 {
-		return nil, errors.New("cannot read containers: neither cgroup v2 nor the v1 controllers cpuacct and memory are mounted")
+		return nil, fmt.Errorf("cannot read containers: neither cgroup v2 nor the v1 controllers cpuacct and memory are mounted at %q", h.Settled().Cgroups)
+	}
+	return agrees(t)
+}
+
+// agrees sees to it that the library reads the version that is there: it goes by what is mounted at its own /sys/fs/cgroup.
+func agrees(t *tree) (*tree, error) {
+	if cgroups.IsCgroup2UnifiedMode() != t.v2 {
+		return nil, fmt.Errorf("cannot read containers at %q: what is mounted at /sys/fs/cgroup in this container is another version of cgroups, or nothing; mount the machine's there too", t.walk[0])
 	}
 	return t, nil
 }

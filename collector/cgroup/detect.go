@@ -1,7 +1,6 @@
 package cgroup
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -12,6 +11,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"plimsoll.dev/plimsoll/collector/host"
 )
 
 // The values of Info.Version.
@@ -51,10 +52,9 @@ func (i Info) String() string {
 		i.Version, i.Root, or(i.CPU), or(i.Throttling), or(i.Memory), psi, strings.Join(i.Controllers, " "))
 }
 
-// Detect finds out how the cgroups below root ("" means /sys/fs/cgroup) are laid out.
-func Detect(root string) (Info, error) {
-	o := Options{Root: root}.withDefaults()
-	l, err := detect(o.Root, o.proc)
+// Detect finds out how the cgroups of a machine are laid out.
+func Detect(h host.Host) (Info, error) {
+	l, err := detect(h.Settled())
 	if err != nil {
 		return Info{}, err
 	}
@@ -80,14 +80,10 @@ type mount struct {
 	controllers []string
 }
 
-func detect(root, proc string) (layout, error) {
-	text, _ := os.ReadFile(path.Join(proc, "self/mountinfo"))
-	mounts := parseMountinfo(text, root)
+func detect(h host.Host) (layout, error) {
+	mounts := mountsOf(h)
 	if len(mounts) == 0 {
-		mounts = guessMounts(root)
-	}
-	if len(mounts) == 0 {
-		return layout{}, fmt.Errorf("cannot read cgroups at %q: %w", root, ErrNoCgroups)
+		return layout{}, fmt.Errorf("cannot read cgroups at %q: %w", h.Cgroups, ErrNoCgroups)
 	}
 	for i := range mounts {
 		if m := &mounts[i]; m.v2 {
@@ -96,20 +92,44 @@ func detect(root, proc string) (layout, error) {
 		}
 	}
 	l := assign(mounts)
-	l.info.Root = root
-	l.info.PSI, l.info.PSIReason = detectPSI(proc)
+	l.info.Root = h.Cgroups
+	l.info.PSI, l.info.PSIReason = detectPSI(h.Proc)
 	if len(l.hierarchies) == 0 {
-		return l, fmt.Errorf("cannot read cgroups at %q: neither the cpu nor the memory controller is mounted there", root)
+		return l, fmt.Errorf("cannot read cgroups at %q: neither the cpu nor the memory controller is mounted there", h.Cgroups)
 	}
 	return l, nil
 }
 
-// Mounts lists the mount points of the file systems that account CPU time or memory, wherever they are: those of version 1,
-// or of version 2 if there are none.
-func Mounts() []string {
-	text, _ := os.ReadFile("/proc/self/mountinfo")
-	return accounting(parseMountinfo(text, ""))
+// mountsOf finds a machine's cgroup file systems.
+func mountsOf(h host.Host) []mount {
+	if found := below(h.Mounts(), h.Cgroups); len(found) > 0 {
+		return found
+	}
+	return guessMounts(h.Cgroups)
 }
+
+// Hierarchies says where the controllers of a machine's cgroups are. Where version 1 accounts neither CPU time nor memory there is one
+// place, of version 2, under "".
+func Hierarchies(h host.Host) map[string]string {
+	h = h.Settled()
+	v1, v2 := map[string]string{}, map[string]string{}
+	for _, m := range slices.Backward(mountsOf(h)) { // of two mounts of one the first counts
+		if m.v2 {
+			v2[""] = m.dir
+		}
+		for _, c := range m.controllers {
+			v1[c] = m.dir
+		}
+	}
+	if v1["cpuacct"] == "" && v1["memory"] == "" {
+		return v2
+	}
+	return v1
+}
+
+// Mounts lists the mount points of the file systems that account CPU time or memory: those of version 1, or of version 2 if there
+// are none.
+func Mounts(h host.Host) []string { return accounting(mountsOf(h.Settled())) }
 
 func accounting(all []mount) []string {
 	var v1, v2 []string
@@ -176,30 +196,19 @@ func assign(mounts []mount) layout {
 	return l
 }
 
-// parseMountinfo finds the cgroup mounts at and below root in /proc/self/mountinfo (proc(5)), all of them if root is "". procfs
-// refuses the whole file for one line that it cannot read, and there are such lines: Docker's integration into WSL 2 mounts
-// with unescaped blanks among the options.
-func parseMountinfo(text []byte, root string) []mount {
+// below takes the cgroup file systems at and below root out of all that are mounted.
+func below(all []host.Mount, root string) []mount {
 	var out []mount
-	for line := range bytes.Lines(text) {
-		before, after, ok := strings.Cut(strings.TrimSuffix(string(line), "\n"), " - ")
-		pre, post := strings.Fields(before), strings.Fields(after)
-		if !ok || len(pre) < 5 || len(post) < 3 {
+	for _, m := range all {
+		if m.Dir != root && !strings.HasPrefix(m.Dir, root+"/") {
 			continue
 		}
-		dir := unescape(pre[4])
-		if dir != root && !strings.HasPrefix(dir, root+"/") {
-			continue
-		}
-		m := mount{dir: dir, v2: post[0] == "cgroup2"}
-		switch post[0] {
+		switch m.Type {
 		case "cgroup2":
+			out = append(out, mount{dir: m.Dir, v2: true})
 		case "cgroup":
-			m.controllers = slices.DeleteFunc(strings.Split(post[len(post)-1], ","), mountOption)
-		default:
-			continue
+			out = append(out, mount{dir: m.Dir, controllers: slices.DeleteFunc(m.Options, mountOption)})
 		}
-		out = append(out, m)
 	}
 	return out
 }
@@ -213,18 +222,13 @@ func mountOption(o string) bool {
 	return strings.Contains(o, "=")
 }
 
-// unescape turns back what the kernel writes for a blank, a tab, a newline, a backslash and a number sign.
-func unescape(s string) string {
-	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`, `\043`, "#").Replace(s)
-}
-
 // guessMounts goes by the usual names where mountinfo knows nothing: a tree brought in from elsewhere.
 func guessMounts(root string) []mount {
 	if _, err := os.Stat(path.Join(root, "cgroup.controllers")); err == nil {
 		return []mount{{dir: root, v2: true}}
 	}
 	var out []mount
-	for _, name := range []string{"cpuacct", "cpu", "memory"} {
+	for _, name := range []string{"cpuacct", "cpu", "memory", "blkio", "pids"} {
 		dir, err := filepath.EvalSymlinks(path.Join(root, name))
 		if err != nil {
 			continue

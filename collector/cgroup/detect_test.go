@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"plimsoll.dev/plimsoll/collector/host"
 )
 
 const mountinfoHybrid = `24 1 0:22 / /sys/fs/cgroup ro - tmpfs cgroup rw
@@ -22,7 +24,7 @@ torn line -
 `
 
 func TestParseMountinfo(t *testing.T) {
-	got := parseMountinfo([]byte(mountinfoHybrid), "/sys/fs/cgroup")
+	got := below(host.ParseMounts([]byte(mountinfoHybrid)), "/sys/fs/cgroup")
 	want := []mount{
 		{dir: "/sys/fs/cgroup/cpu,cpuacct", controllers: []string{"cpu", "cpuacct"}},
 		{dir: "/sys/fs/cgroup/memory", controllers: []string{"memory"}},
@@ -37,12 +39,12 @@ func TestParseMountinfo(t *testing.T) {
 func TestAccounting(t *testing.T) {
 	f := func(text string, want ...string) {
 		t.Helper()
-		if d := cmp.Diff(want, accounting(parseMountinfo([]byte(text), ""))); d != "" {
+		if d := cmp.Diff(want, accounting(below(host.ParseMounts([]byte(text)), "/sys/fs/cgroup"))); d != "" {
 			t.Errorf("%q: %s", text, d)
 		}
 	}
 	const v2 = "33 24 0:34 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"
-	f(mountinfoHybrid, "/sys/fs/cgroup/cpu,cpuacct", "/sys/fs/cgroup/memory", "/elsewhere/memory", "/sys/fs/cgroupx")
+	f(mountinfoHybrid, "/sys/fs/cgroup/cpu,cpuacct", "/sys/fs/cgroup/memory")
 	f(v2, "/sys/fs/cgroup")
 	f("32 24 0:33 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,xattr,name=systemd\n"+v2, "/sys/fs/cgroup")
 	f("")
@@ -75,7 +77,7 @@ func TestAssign(t *testing.T) {
 }
 
 func TestDetectNothing(t *testing.T) {
-	if _, err := Detect(t.TempDir()); !errors.Is(err, ErrNoCgroups) {
+	if _, err := Detect(host.Host{Cgroups: t.TempDir()}); !errors.Is(err, ErrNoCgroups) {
 		t.Errorf("got %v, want ErrNoCgroups", err)
 	}
 }
@@ -91,7 +93,7 @@ func TestGuessMountsFollowsLinks(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	l, err := detect(root, root)
+	l, err := detect(host.Host{Cgroups: root, Proc: root}.Settled())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +103,7 @@ func TestGuessMountsFollowsLinks(t *testing.T) {
 }
 
 func TestDetectReal(t *testing.T) {
-	info, err := Detect("")
+	info, err := Detect(host.Host{})
 	if errors.Is(err, ErrNoCgroups) {
 		t.Skip("needs cgroups: none are mounted on /sys/fs/cgroup")
 	}

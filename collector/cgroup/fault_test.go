@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"plimsoll.dev/plimsoll/collector/host"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -58,7 +59,7 @@ func (f fake) write(t *testing.T, dir, name, text string) {
 
 func (f fake) reader(t *testing.T) *Reader {
 	t.Helper()
-	return newReader(t, "/app", func(o *Options) { o.Root, o.proc = f.root, f.proc })
+	return newReader(t, "/app", func(o *Options) { o.Host.Cgroups, o.Host.Proc = f.root, f.proc })
 }
 
 func v2Tree() map[string]string {
@@ -278,11 +279,11 @@ func TestOptions(t *testing.T) {
 	}
 	n := newNamer("/")
 	f(Options{}, "without a namer")
-	f(Options{Namer: n, Root: "sys"}, `"sys"`)
-	f(Options{Namer: n, Root: "/nowhere"}, `"/nowhere"`)
+	f(Options{Namer: n, Host: host.Host{Cgroups: "sys"}}, `"sys"`)
+	f(Options{Namer: n, Host: host.Host{Cgroups: "/nowhere"}}, `"/nowhere"`)
 	reg := prometheus.NewRegistry()
 	fk := newFake(t, v2Tree())
-	o := Options{Namer: n, Root: fk.root, Registerer: reg}
+	o := Options{Namer: n, Host: host.Host{Cgroups: fk.root}, Registerer: reg}
 	if _, err := New(o); err != nil {
 		t.Fatal(err)
 	}

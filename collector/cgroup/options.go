@@ -2,13 +2,12 @@ package cgroup
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
-	"path"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"plimsoll.dev/plimsoll/collector/host"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -23,8 +22,8 @@ type Namer interface {
 
 // Options says what a Reader reads.
 type Options struct {
-	// Root is where the cgroup file systems are mounted. Default /sys/fs/cgroup.
-	Root string
+	// Host is where the machine's files are.
+	Host host.Host
 	// Node is the name of this machine.
 	Node string
 	// Namer names the containers. Required.
@@ -35,9 +34,8 @@ type Options struct {
 	Registerer prometheus.Registerer
 
 	// Only tests set what follows.
-	proc           string // where the proc file system is mounted: /proc
-	maxCgroups     int    // how many cgroups are followed at most; those beyond are counted and left out: 10000
-	maxDescriptors int    // how many files are kept open at most; those beyond are opened for each read: what descriptorBudget says
+	maxCgroups     int // how many cgroups are followed at most; those beyond are counted and left out: 10000
+	maxDescriptors int // how many files are kept open at most; those beyond are opened for each read: what descriptorBudget says
 }
 
 // rescan is how often all directories are compared with what is known, names are asked for again, and files that could not be
@@ -49,20 +47,11 @@ func (o Options) Validate() error {
 	if o.Namer == nil {
 		return errors.New("cannot read cgroups without a namer")
 	}
-	if o.Root != "" && !path.IsAbs(o.Root) {
-		return fmt.Errorf("cannot read cgroups at %q: the path must be absolute", o.Root)
-	}
-	return nil
+	return o.Host.Validate()
 }
 
 func (o Options) withDefaults() Options {
-	if o.Root == "" {
-		o.Root = "/sys/fs/cgroup"
-	}
-	o.Root = path.Clean(o.Root)
-	if o.proc == "" {
-		o.proc = "/proc"
-	}
+	o.Host = o.Host.Settled()
 	if o.maxCgroups == 0 {
 		o.maxCgroups = 10000
 	}

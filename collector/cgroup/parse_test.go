@@ -3,6 +3,8 @@ package cgroup
 import (
 	"strings"
 	"testing"
+
+	"plimsoll.dev/plimsoll/collector/host"
 )
 
 // memoryStatV1 is what Linux 6.18 writes for a busy cgroup.
@@ -222,7 +224,7 @@ func FuzzEntries(f *testing.F) {
 				t.Fatal("no progress")
 			}
 		}
-		for _, m := range parseMountinfo(b, "/sys/fs/cgroup") {
+		for _, m := range below(host.ParseMounts(b), "/sys/fs/cgroup") {
 			if !strings.HasPrefix(m.dir, "/sys/fs/cgroup") {
 				t.Errorf("mount %q is elsewhere", m.dir)
 			}

@@ -36,7 +36,7 @@ func New(o Options) (*Reader, error) {
 		return nil, err
 	}
 	o = o.withDefaults()
-	l, err := detect(o.Root, o.proc)
+	l, err := detect(o.Host)
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +47,7 @@ func New(o Options) (*Reader, error) {
 	op := &opener{max: o.maxDescriptors, reopened: m.reopened.Inc}
 	return &Reader{
 		opt: o, log: o.Logger, own: m, info: l.info, hier: l.hierarchies,
-		members: newMembers(append(slices.Clone(l.hierarchies), machine(o.proc)), o.Namer, o.maxCgroups, op, m.drop),
+		members: newMembers(append(slices.Clone(l.hierarchies), machine(o.Host.Proc)), o.Namer, o.maxCgroups, op, m.drop),
 		node:    &member{at: -1, entity: &metric.Entity{Level: metric.Node, Node: o.Node, ID: "/"}},
 		sampler: sampler{opener: op, drop: m.drop, buf: make([]byte, 1<<14)},
 	}, nil

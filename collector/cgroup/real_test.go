@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"plimsoll.dev/plimsoll/collector/host"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -45,7 +46,7 @@ func realLayout(t testing.TB) layout {
 	if os.Getuid() != 0 {
 		t.Skip("needs root: the test makes cgroups")
 	}
-	l, err := detect("/sys/fs/cgroup", "/proc")
+	l, err := detect(host.Host{}.Settled())
 	if errors.Is(err, ErrNoCgroups) {
 		t.Skip("needs cgroups: none are mounted on /sys/fs/cgroup")
 	}

@@ -4,6 +4,7 @@ import (
 	"os"
 	"testing"
 
+	"plimsoll.dev/plimsoll/collector/host"
 	"plimsoll.dev/plimsoll/internal/vmtest"
 )
 
@@ -48,7 +49,7 @@ func TestVM1(t *testing.T) {
 
 func TestInVMReal(t *testing.T) {
 	vmtest.Inside(t)
-	if info, err := Detect(""); err != nil || !info.PSI || info.Version == Hybrid {
+	if info, err := Detect(host.Host{}); err != nil || !info.PSI || info.Version == Hybrid {
 		t.Errorf("got %v, %v, want pressure and one version", info, err)
 	}
 	runReal(t)

@@ -4,13 +4,17 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"runtime"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"plimsoll.dev/plimsoll/collector/cadvisor"
 	"plimsoll.dev/plimsoll/collector/cgroup"
+	"plimsoll.dev/plimsoll/collector/host"
 	"plimsoll.dev/plimsoll/collector/names"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
@@ -30,13 +34,22 @@ const (
 	Fail = "fail"
 )
 
-// Examine looks at what a collector reads, with cgroups mounted at root; each check stands alone.
-func Examine(ctx context.Context, root string) []Finding {
-	return append(append(cgroups(root), reading(root)...), sockets(ctx)...)
+// Examine looks at what a collector reads of a machine; each check stands alone.
+func Examine(ctx context.Context, h host.Host) []Finding {
+	return slices.Concat(cgroups(h), reading(h), here(h), sockets(ctx, h))
 }
 
-func cgroups(root string) []Finding {
-	info, err := cgroup.Detect(root)
+// here says what is taken from the container in which this runs instead of the machine.
+func here(h host.Host) []Finding {
+	var out []Finding
+	for _, l := range h.Lacks() {
+		out = append(out, Finding{"container", Warn, l.What, l.Fix})
+	}
+	return out
+}
+
+func cgroups(h host.Host) []Finding {
+	info, err := cgroup.Detect(h)
 	if err != nil {
 		return []Finding{{"cgroups", Fail, err.Error(), "mount the cgroup file system, or say where it is with --cgroup-root"}}
 	}
@@ -51,18 +64,22 @@ func cgroups(root string) []Finding {
 }
 
 // reading reads everything once, as the collector does.
-func reading(root string) []Finding {
-	n, err := names.New(names.Options{})
+func reading(h host.Host) []Finding {
+	n, err := names.New(names.Options{Host: h})
 	if err != nil {
 		return []Finding{{"reading", Fail, err.Error(), ""}}
 	}
-	r, err := cgroup.New(cgroup.Options{Root: root, Namer: n})
+	return append(fast(h, n), full(h, n)...)
+}
+
+func fast(h host.Host, n *names.Names) []Finding {
+	r, err := cgroup.New(cgroup.Options{Host: h, Namer: n})
 	if err != nil {
 		return []Finding{{"reading", Fail, err.Error(), "see the finding about cgroups"}}
 	}
 	defer r.Close()
 	batch := r.Read(time.Now())
-	out := []Finding{{"reading", OK, fmt.Sprintf("%d containers, services and cgroups, %d values in %v", len(batch.Groups), batch.Samples(), time.Since(batch.Time).Round(time.Millisecond)), ""}}
+	out := []Finding{{"reading", OK, counted(batch), ""}}
 	for _, u := range r.Unreadable() {
 		f := Finding{"reading", Warn, fmt.Sprintf("%s of %d cgroups: %s (such as %q)", u.File, u.Count, u.Reason, u.Example), ""}
 		if u.Reason == metric.GapPermission {
@@ -73,8 +90,48 @@ func reading(root string) []Finding {
 	return out
 }
 
-func sockets(ctx context.Context) []Finding {
-	n, err := names.New(names.Options{Sockets: names.DefaultSockets()})
+// full reads with cAdvisor's readers too: limits, network, disks, kills.
+func full(h host.Host, n *names.Names) []Finding {
+	const check = "full reading"
+	r, err := cadvisor.New(cadvisor.Options{Host: h, Namer: n})
+	if err != nil {
+		return []Finding{{check, Fail, err.Error(), "see the findings before this one"}}
+	}
+	batch := r.Read(time.Now())
+	out := []Finding{{check, OK, counted(batch), ""}}
+	if u := r.Unseen(); u > 0 {
+		out = append(out, Finding{check, Warn, Hidden(u), HiddenFix})
+	}
+	missed := map[string][]metric.Gap{}
+	for _, g := range batch.Gaps {
+		if g.Reason != metric.GapGone {
+			missed[g.Reason] = append(missed[g.Reason], g)
+		}
+	}
+	for _, reason := range slices.Sorted(maps.Keys(missed)) {
+		all := missed[reason]
+		out = append(out, Finding{check, Warn, fmt.Sprintf("%d cgroups: %s (such as %s)", len(all), reason, all[0].Detail), ""})
+	}
+	if err := r.Filesystems(); err != nil {
+		out = append(out, Finding{check, Warn, err.Error(), "mount the machine's / with all that is mounted below it, and say where with --host-root"})
+	}
+	return out
+}
+
+// Hidden says that a container has processes of its own.
+func Hidden(cgroups int) string {
+	return fmt.Sprintf("the processes of %d cgroups cannot be seen from this container: nobody knows their network, their number and their open files", cgroups)
+}
+
+// HiddenFix is what shows them.
+const HiddenFix = "give the container the machine's processes: --pid host in Docker, hostPID: true in Kubernetes"
+
+func counted(b *metric.Batch) string {
+	return fmt.Sprintf("%d containers, services and cgroups, %d values in %v", len(b.Groups), b.Samples(), time.Since(b.Time).Round(time.Millisecond))
+}
+
+func sockets(ctx context.Context, h host.Host) []Finding {
+	n, err := names.New(names.Options{Sockets: names.DefaultSockets(h)})
 	if err != nil {
 		return []Finding{{"runtime sockets", Warn, err.Error(), ""}}
 	}

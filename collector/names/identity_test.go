@@ -41,7 +41,7 @@ func (i *inventory) add(p *cluster.Pod) {
 // TestReplicasAreNamedByTheInventory: what lies in our folder is a replica once the inventory has it, and is not measured before.
 func TestReplicasAreNamedByTheInventory(t *testing.T) {
 	inv := &inventory{}
-	n := childless(t, Options{Inventory: inv, Own: 4711})
+	n := childless(t, Options{Inventory: inv, Own: "plimsoll-4711"})
 	path := "/plimsoll-4711/demo/web/web-1"
 	if e, ok := n.Name(path); ok {
 		t.Errorf("measured as %+v before the inventory has it", *e)

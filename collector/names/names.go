@@ -7,13 +7,13 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"plimsoll.dev/plimsoll/collector/cgroup"
+	"plimsoll.dev/plimsoll/collector/host"
 	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
@@ -22,15 +22,17 @@ import (
 type Options struct {
 	// Node is the name of this machine, which every entity carries.
 	Node string
+	// Host is where the machine's files are.
+	Host host.Host
 	// Sockets are the paths of the sockets of Docker and podman to ask; those that do not exist are tried
 	// again later. DefaultSockets lists the usual ones. Empty: no names but ids.
 	Sockets []string
 	// Inventory knows the pods of this machine and their containers; nil where nobody does. What it says are a replica's names; those of
 	// another Plimsoll on this machine are in a namespace of its own, "plimsoll-<pid>", and pods that nobody knows keep their UIDs.
 	Inventory cluster.Inventory
-	// Own is the process id of the Plimsoll whose replicas the inventory knows: a cgroup in its folder that the inventory does not know is
-	// not measured until it does.
-	Own int
+	// Own is the folder of the Plimsoll whose replicas the inventory knows, "plimsoll-<pid>": a cgroup in it that the inventory does not know
+	// is not measured until it does.
+	Own string
 	// Logger gets changes of the sockets' states; nil discards.
 	Logger *slog.Logger
 }
@@ -42,7 +44,7 @@ func (o *Options) Validate() error {
 			return fmt.Errorf("cannot ask for names at socket %q: the path must be absolute", p)
 		}
 	}
-	return nil
+	return o.Host.Validate()
 }
 
 // Names gives cgroups their names. It is safe for use by several goroutines.
@@ -94,7 +96,7 @@ func New(opt Options) (*Names, error) {
 	if err := opt.Validate(); err != nil {
 		return nil, err
 	}
-	m := mounts(cgroup.Mounts())
+	m := mounts(cgroup.Mounts(opt.Host))
 	n := &Names{opt: opt, log: cmp.Or(opt.Logger, slog.New(slog.DiscardHandler)), hasKids: m.hasChildren, inUse: m.hasProcesses,
 		limit: maxPaths, byID: map[string][]*entry{}, infos: map[string]*known{}}
 	for _, p := range opt.Sockets {
@@ -135,10 +137,16 @@ func (n *Names) Name(path string) (*metric.Entity, bool) {
 	return ent, true
 }
 
+// Waits says whether the cgroup at a path is measured as soon as somebody tells its name.
+func (n *Names) Waits(path string) bool {
+	v, ok := n.paths.Load(path)
+	return ok && v.(*entry).waiting.Load()
+}
+
 // intern makes the entry of a path seen for the first time.
 func (n *Names) intern(path string) *entry {
 	e := &entry{path: path, place: classify(path), born: time.Now()}
-	e.own = e.place.kind == replica && n.opt.Inventory != nil && e.place.space == ownPrefix+strconv.Itoa(n.opt.Own)
+	e.own = e.place.kind == replica && n.opt.Inventory != nil && e.place.space == n.opt.Own
 	e.round.Store(n.round.Load())
 	n.mu.Lock()
 	defer n.mu.Unlock()

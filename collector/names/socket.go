@@ -11,23 +11,11 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
 )
-
-// DefaultSockets are the usual paths of Docker's and podman's sockets: the system's, and those of users
-// who run a rootless one.
-func DefaultSockets() []string {
-	out := []string{"/run/docker.sock", "/run/podman/podman.sock"}
-	for _, pattern := range []string{"/run/user/*/docker.sock", "/run/user/*/podman/podman.sock"} {
-		found, _ := filepath.Glob(pattern) // the pattern is well formed
-		out = append(out, found...)
-	}
-	return out
-}
 
 // SocketState tells how a runtime's socket is doing.
 type SocketState struct {

@@ -9,6 +9,7 @@ import (
 	"plimsoll.dev/plimsoll/autoscaler/demo"
 	"plimsoll.dev/plimsoll/autoscaler/policyfile"
 	services "plimsoll.dev/plimsoll/autoscaler/process"
+	"plimsoll.dev/plimsoll/collector/host"
 	"plimsoll.dev/plimsoll/internal/serve"
 )
 
@@ -36,7 +37,7 @@ func newServices(ctx context.Context, e *environment, o Scaling, n Node, h histo
 		return nil, nil, err
 	}
 	policies.Tell(e.log)
-	replicas, err := services.New(services.Options{Services: policies.Services(ctx, h, e.began), Node: n.Name, CgroupRoot: n.CgroupRoot, Env: os.Environ(),
+	replicas, err := services.New(services.Options{Services: policies.Services(ctx, h, e.began), Node: n.Name, CgroupRoot: n.Host.Settled().Cgroups, Number: host.Number(), Env: os.Environ(),
 		Logger: e.named("services"), Registerer: e.registry})
 	if err != nil {
 		return nil, nil, err

@@ -13,6 +13,7 @@ import (
 
 	"plimsoll.dev/plimsoll/aggregator/api"
 	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/collector/host"
 	"plimsoll.dev/plimsoll/internal/serve"
 )
 
@@ -25,11 +26,11 @@ type Local struct {
 	read    bool
 }
 
-// OpenLocal wires the shortest flow: readers, picture, API.
-func OpenLocal(ctx context.Context) (l *Local, err error) {
-	host, err := os.Hostname()
+// OpenLocal wires the shortest flow: readers of the machine h, picture, API.
+func OpenLocal(ctx context.Context, h host.Host) (l *Local, err error) {
+	name, err := os.Hostname()
 	if err != nil {
-		host = "localhost"
+		name = "localhost"
 	}
 	e := newEnvironment(slog.New(slog.DiscardHandler), "")
 	defer func() {
@@ -38,7 +39,7 @@ func OpenLocal(ctx context.Context) (l *Local, err error) {
 		}
 	}()
 	l = &Local{}
-	if l.readers, err = newReaders(e, Node{Name: host}, 0, nil); err != nil {
+	if l.readers, err = newReaders(e, Node{Name: name, Host: h}, "", nil); err != nil {
 		return nil, fmt.Errorf("cannot read this machine ('plimsoll doctor' says more): %w", err)
 	}
 	if l.picture, err = live.New(live.Options{}); err != nil {

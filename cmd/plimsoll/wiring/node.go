@@ -2,11 +2,15 @@ package wiring
 
 import (
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"plimsoll.dev/plimsoll/collector"
 	"plimsoll.dev/plimsoll/collector/cadvisor"
 	"plimsoll.dev/plimsoll/collector/cgroup"
+	"plimsoll.dev/plimsoll/collector/doctor"
+	"plimsoll.dev/plimsoll/collector/host"
 	"plimsoll.dev/plimsoll/collector/names"
 	processes "plimsoll.dev/plimsoll/collector/process"
 	"plimsoll.dev/plimsoll/internal/cluster"
@@ -16,7 +20,9 @@ import (
 
 // Node says how this machine is read.
 type Node struct {
-	Name, CgroupRoot string
+	Name string
+	// Host is where the machine's files are.
+	Host host.Host
 	// Interval is between full readings, Fast between those of CPU and memory.
 	Interval, Fast time.Duration
 }
@@ -28,30 +34,30 @@ type readers struct {
 	full  *cadvisor.Reader
 }
 
-// newReaders makes them; the names are kept, and nothing is read yet. replicas are those that the process own runs here; nil: none.
-func newReaders(e *environment, o Node, own int, replicas cluster.Inventory) (r readers, err error) {
-	if r.names, err = names.New(names.Options{Node: o.Name, Inventory: replicas, Own: own, Sockets: names.DefaultSockets(), Logger: e.named("names")}); err != nil {
+// newReaders makes them; the names are kept, and nothing is read yet. replicas are those that run here in the folder own; nil: none.
+func newReaders(e *environment, o Node, own string, replicas cluster.Inventory) (r readers, err error) {
+	if r.names, err = names.New(names.Options{Node: o.Name, Host: o.Host, Inventory: replicas, Own: own, Sockets: names.DefaultSockets(o.Host), Logger: e.named("names")}); err != nil {
 		return r, err
 	}
 	e.life.Runs("names", r.names.Run)
 	log := e.named("collector")
-	if r.fast, err = cgroup.New(cgroup.Options{Root: o.CgroupRoot, Node: o.Name, Namer: r.names, Logger: log, Registerer: e.registry}); err != nil {
+	if r.fast, err = cgroup.New(cgroup.Options{Host: o.Host, Node: o.Name, Namer: r.names, Logger: log, Registerer: e.registry}); err != nil {
 		return r, err
 	}
 	e.life.Opened("the fast reader", r.fast.Close)
-	r.full, err = cadvisor.New(cadvisor.Options{Interval: o.Interval, Node: o.Name, Namer: r.names, Starts: r.fast, Logger: log, Registerer: e.registry})
+	r.full, err = cadvisor.New(cadvisor.Options{Host: o.Host, Interval: o.Interval, Node: o.Name, Namer: r.names, Starts: r.fast, Logger: log, Registerer: e.registry})
 	return r, err
 }
 
-// newNode makes the collector with its two lanes, of which one may be nil. replicas are those that the process own runs here; nil: none.
-func newNode(e *environment, o Node, own int, replicas cluster.Inventory, live, history collector.Sink) error {
+// newNode makes the collector with its two lanes, of which one may be nil. replicas are those that run here in the folder own; nil: none.
+func newNode(e *environment, o Node, own string, replicas cluster.Inventory, live, history collector.Sink) error {
 	r, err := newReaders(e, o, own, replicas)
 	if err != nil {
 		return err
 	}
 	e.life.Runs("cadvisor", r.full.Run)
 	log := e.named("collector")
-	pods := collector.NewPods(o.Name, os.Getpid(), r.names, replicas)
+	pods := collector.NewPods(o.Name, o.Host, os.Getpid(), r.names, replicas)
 	byProcess, err := processes.New(processes.Options{List: pods.Processes, Registerer: e.registry})
 	if err != nil {
 		return err
@@ -69,5 +75,25 @@ func newNode(e *environment, o Node, own int, replicas cluster.Inventory, live, 
 		}
 		return nil
 	})
+	e.conditions = append(e.conditions, unseen(o.Host, r.full.Unseen, e.began))
 	return nil
+}
+
+// unseen says what of the machine cannot be read where somebody said that it is.
+func unseen(h host.Host, hidden func() int, since time.Time) func(time.Time) []condition.Condition {
+	var fixed []condition.Condition
+	if lacks := h.Lacks(); h.Told() && len(lacks) > 0 {
+		var said []string
+		for _, l := range lacks {
+			said = append(said, l.What+": "+l.Fix)
+		}
+		fixed = append(fixed, condition.Ill("MachineSeen", "ContainersOwn", strings.Join(said, "; "), since))
+	}
+	return func(time.Time) []condition.Condition {
+		n := hidden()
+		if n == 0 {
+			return fixed
+		}
+		return append(slices.Clip(fixed), condition.Ill("MachineSeen", "ProcessesHidden", doctor.Hidden(n)+": "+doctor.HiddenFix, since))
+	}
 }

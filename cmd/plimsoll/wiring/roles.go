@@ -3,7 +3,6 @@ package wiring
 import (
 	"context"
 	"net"
-	"os"
 	"time"
 
 	"plimsoll.dev/plimsoll/collector"
@@ -32,7 +31,7 @@ func (o Machine) wire(ctx context.Context, e *environment) error {
 	if err != nil {
 		return err
 	}
-	return newNode(e, o.Node, os.Getpid(), replicas, toPicture(picture), collector.SinkFunc(h.Append))
+	return newNode(e, o.Node, replicas.Folder(), replicas, toPicture(picture), collector.SinkFunc(h.Append))
 }
 
 // Server serves what collectors send to it.
@@ -82,5 +81,5 @@ func (o Collector) wire(_ context.Context, e *environment) error {
 	if err != nil {
 		return err
 	}
-	return newNode(e, o.Node, 0, nil, live, history)
+	return newNode(e, o.Node, "", nil, live, history)
 }

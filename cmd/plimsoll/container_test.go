@@ -1,0 +1,98 @@
+package main
+
+import (
+	"encoding/json"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"plimsoll.dev/plimsoll/internal/dockertest"
+)
+
+// inContainer is a Plimsoll that runs in a container of an image that holds nothing else, and is asked over the machine's loopback.
+type inContainer struct {
+	running
+	d    *dockertest.Daemon
+	name string
+}
+
+// startIn runs a command of Plimsoll in a container; options are those of docker run.
+func startIn(t *testing.T, d *dockertest.Daemon, name string, options []string, args ...string) *inContainer {
+	t.Helper()
+	run := append([]string{"run", "-d", "--name", name, "--network", "host", "--read-only", "--tmpfs", "/data:mode=1777", "--log-driver", "json-file"}, options...)
+	d.Docker(append(append(run, "plimsoll:1", "/plimsoll"), args...)...)
+	c := &inContainer{d: d, name: name}
+	until(t, "it says where it is: "+name, 2*time.Minute, func() bool {
+		for line := range strings.Lines(c.logs()) {
+			var said struct{ Page string }
+			if json.Unmarshal([]byte(line), &said) == nil && said.Page != "" {
+				c.url = said.Page
+				return true
+			}
+		}
+		return false
+	})
+	return c
+}
+
+func (c *inContainer) logs() string { return c.d.Docker("logs", c.name) }
+
+// has says whether a query gives a series with all of these texts in it.
+func (c *inContainer) has(t *testing.T, query string, texts ...string) bool {
+	t.Helper()
+	_, body := c.get(t, "/api/v1/query?query="+url.QueryEscape(query))
+	for _, x := range texts {
+		if !strings.Contains(body, x) {
+			return false
+		}
+	}
+	return strings.Contains(body, `"metric":{`)
+}
+
+// In a container every reader reads the machine where it is told that it is: cgroups, /proc and file systems; what cannot be seen from
+// there is said.
+func TestInContainer(t *testing.T) {
+	d := dockertest.New(t)
+	d.Start()
+	d.Import("plimsoll:1", "plimsoll", ".")
+	d.Import("app:1", "app", "../../collector/testdata/load")
+	d.Docker("run", "-d", "--name", "web", "--network", "none", "--memory", "64m", "--cpus", "0.05", "app:1", "/app", "burn")
+	socket := []string{"-v", d.Sock + ":/var/run/docker.sock"}
+	args := []string{"run", "--data", "/data/p", "--listen", "127.0.0.1:0", "--interval", "1s"}
+
+	t.Run("all of the machine", func(t *testing.T) {
+		c := startIn(t, d, "whole", append(socket, "-v", "/:/host:ro", "--pid", "host"), append(args, "--host-root", "/host")...)
+		until(t, "limits, throttling and processes of web under its name", time.Minute, func() bool {
+			return c.has(t, "kube_pod_container_resource_limits", `"container":"web"`, `"67108864"`) && c.has(t, "container_cpu_cfs_throttled_periods_total", `"container":"web"`) &&
+				c.has(t, "container_processes", `"container":"web"`, `"1"]`)
+		})
+		until(t, "the machine's network and file systems", time.Minute, func() bool {
+			return c.has(t, "node_fs_limit_bytes", "device") && c.has(t, "node_network_receive_bytes_total")
+		})
+		if c.has(t, "container_cpu_usage_seconds_total", `"container":"plimsoll"`) {
+			t.Error("Plimsoll is measured twice: as its container and by itself")
+		}
+		if _, body := c.get(t, "/plimsoll/v1/overview"); strings.Contains(body, "MachineSeen") {
+			t.Errorf("something is not seen: %s", body)
+		}
+		if out := d.Docker("exec", "whole", "/plimsoll", "doctor", "--data", "/data/p", "--listen", "127.0.0.1:0", "--host-root", "/host"); strings.Contains(out, "cannot be seen") || strings.Contains(out, "of this container") {
+			t.Errorf("doctor: %s", out)
+		}
+	})
+	t.Run("cgroups alone, not root", func(t *testing.T) {
+		c := startIn(t, d, "part", []string{"-v", "/sys/fs/cgroup:/host/sys/fs/cgroup:ro", "--user", "65534:65534", "--cap-drop", "ALL"}, append(args, "--cgroup-root", "/host/sys/fs/cgroup")...)
+		until(t, "limits of web by its id", time.Minute, func() bool { return c.has(t, "kube_pod_container_resource_limits", `"67108864"`) })
+		var body string
+		until(t, "it says what it cannot see", time.Minute, func() bool {
+			_, body = c.get(t, "/plimsoll/v1/overview")
+			return strings.Contains(body, "ProcessesHidden") && strings.Contains(body, "--host-root")
+		})
+		if c.has(t, `container_processes{namespace="docker"} == 0`) {
+			t.Error("containers of 0 processes")
+		}
+		if out := d.Docker("exec", "part", "/plimsoll", "doctor", "--data", "/data/p", "--listen", "127.0.0.1:0", "--cgroup-root", "/host/sys/fs/cgroup"); !strings.Contains(out, "--pid host") || !strings.Contains(out, "--host-root") {
+			t.Errorf("doctor is silent about it: %s", out)
+		}
+	})
+}
