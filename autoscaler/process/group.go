@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -14,8 +15,9 @@ import (
 
 // group is all that one replica consists of, its children and theirs included.
 type group interface {
-	// path is the cgroup's path below the mount point, "" if there is none.
+	// path is the cgroup's path below the mount point, "" if there is none; name tells processes of the group that have no cgroup.
 	path() string
+	name() string
 	// attr adds what must be set before the replica starts; attach puts it in while it is stopped at its
 	// first instruction, if attr asked for that with Ptrace.
 	attr(*syscall.SysProcAttr)
@@ -102,6 +104,7 @@ func (g *cgroup) write(file, value string) error {
 }
 
 func (g *cgroup) path() string { return "/" + g.sub }
+func (g *cgroup) name() string { return "" }
 
 func (g *cgroup) attr(a *syscall.SysProcAttr) {
 	if g.v2 {
@@ -154,14 +157,23 @@ func (g *cgroup) remove() error {
 // markVar is the environment variable by which processes are known that have no cgroup: TOKEN/NAMESPACE/SERVICE/REPLICA.
 const markVar = "PLIMSOLL_REPLICA"
 
-// marked is a group without a cgroup: the processes whose environment carries a mark. A process that cleans its
-// environment and leaves its process group escapes; that is the price of running without cgroups.
-type marked struct{ mark string }
+// marked is a group without a cgroup: the processes whose environment carries a mark, and what descends from those that were started under
+// it, as far as this process adopts. A process that cleans its environment, leaves its process group and loses its parent within a moment is
+// nobody's until Plimsoll ends; if that is killed it escapes. That is the price of running without cgroups.
+type marked struct {
+	mark     string
+	children *Children
+}
 
 func (m marked) path() string                { return "" }
+func (m marked) name() string                { return m.mark }
 func (m marked) attr(a *syscall.SysProcAttr) {}
 func (m marked) attach(int) error            { return nil }
-func (m marked) procs() []int                { return procsMarked(m.mark) }
+func (m marked) procs() []int {
+	pids := append(procsMarked(m.mark), m.children.of(m.mark)...)
+	slices.Sort(pids)
+	return slices.Compact(pids)
+}
 func (m marked) kill() error {
 	return killAll(m.procs, time.Now().Add(clearTimeout))
 }

@@ -90,13 +90,18 @@ func (s *Supervisor) startGuard() (*guarding, error) {
 	}
 	defer r.Close()
 	cmd.Stdout = w
-	err = cmd.Start()
+	_, done, err := s.children.start("", func() (int, error) {
+		if err := cmd.Start(); err != nil {
+			return 0, err
+		}
+		return cmd.Process.Pid, nil
+	})
 	w.Close()
 	if err != nil {
 		return nil, fmt.Errorf("cannot start a guard: %w", err)
 	}
 	g := &guarding{cmd: cmd, in: in, exited: make(chan struct{})}
-	go func() { defer close(g.exited); _ = cmd.Wait() }()
+	go func() { defer close(g.exited); _ = cmd.Wait(); done() }()
 	line, err := json.Marshal(order)
 	if err == nil {
 		_, err = in.Write(append(line, '\n'))

@@ -89,6 +89,19 @@ var actors = map[string]func(){
 		}
 		time.Sleep(10 * time.Minute)
 	},
+	"escape": func() { // leaves children that nothing ties to it: no mark, no group, no session, no parent
+		leave("leave")
+		time.Sleep(10 * time.Minute)
+	},
+	"leave": func() {
+		leave("deaf")
+		time.Sleep(3 * time.Second) // long enough for somebody who looks each second to see whose they are
+	},
+	"vanish": func() { // as escape, but too fast to be seen
+		leave("vanished")
+		time.Sleep(10 * time.Minute)
+	},
+	"vanished": func() { leave("deaf") },
 	"plimsoll": func() { // supervises one service until it is killed
 		s, err := New(Options{CgroupRoot: os.Getenv("CGROUPS"), Env: os.Environ(), Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 			Services: []Service{{Namespace: "test", Name: "web", Command: []string{os.Args[0]}, Replicas: 3, Drain: time.Second,
@@ -102,4 +115,14 @@ var actors = map[string]func(){
 			panic(err)
 		}
 	},
+}
+
+// leave starts a child that has nothing of this process but a tag.
+func leave(act string) {
+	c := exec.Command("/proc/self/exe")
+	c.Env = []string{"TEST_ACT=" + act, "TEST_TAG=" + os.Getenv("TEST_TAG")}
+	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := c.Start(); err != nil {
+		fmt.Println(err)
+	}
 }

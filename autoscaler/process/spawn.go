@@ -27,9 +27,12 @@ type command struct {
 
 // spawner starts processes from one operating system thread: the kernel's death signal for children is sent
 // when the thread that started them ends, and only a thread of our own is sure to last as long as Plimsoll.
-type spawner struct{ work chan func() }
+type spawner struct {
+	work     chan func()
+	children *Children
+}
 
-func newSpawner() *spawner { return &spawner{work: make(chan func())} }
+func newSpawner(c *Children) *spawner { return &spawner{work: make(chan func()), children: c} }
 
 // run serves start requests until stop is closed, which must be after the last child was reaped.
 func (s *spawner) run(stop <-chan struct{}) {
@@ -49,14 +52,14 @@ func (s *spawner) run(stop <-chan struct{}) {
 func (s *spawner) start(c command) (p *proc, err error) {
 	done := make(chan struct{})
 	s.work <- func() {
-		p, err = c.start()
+		p, err = c.start(s.children)
 		close(done)
 	}
 	<-done
 	return p, err
 }
 
-func (c *command) start() (*proc, error) {
+func (c *command) start(children *Children) (*proc, error) {
 	path, err := c.lookPath()
 	if err != nil {
 		return nil, err
@@ -69,17 +72,20 @@ func (c *command) start() (*proc, error) {
 	sys := &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	c.group.attr(sys)
 	attr := &syscall.ProcAttr{Dir: c.dir, Env: c.env, Files: []uintptr{null.Fd(), c.out.Fd(), c.out.Fd()}, Sys: sys}
-	pid, err := syscall.ForkExec(path, c.argv, attr)
 	traced := sys.Ptrace
-	if err != nil && traced && errors.Is(err, syscall.EPERM) {
-		// Tracing is forbidden here: the process is put into its group a moment after it began.
-		sys.Ptrace, traced = false, false
-		pid, err = syscall.ForkExec(path, c.argv, attr)
-	}
+	pid, done, err := children.start(c.group.name(), func() (int, error) {
+		pid, err := syscall.ForkExec(path, c.argv, attr)
+		if err != nil && traced && errors.Is(err, syscall.EPERM) {
+			// Tracing is forbidden here: the process is put into its group a moment after it began.
+			sys.Ptrace, traced = false, false
+			pid, err = syscall.ForkExec(path, c.argv, attr)
+		}
+		return pid, err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("cannot start %q: %w", path, err)
 	}
-	p := &proc{pid: pid, started: time.Now(), exited: make(chan struct{})}
+	p := &proc{pid: pid, started: time.Now(), exited: make(chan struct{}), done: done}
 	err = c.settle(pid, traced)
 	go p.watch()
 	if err != nil {
@@ -142,6 +148,7 @@ type proc struct {
 	pid     int
 	started time.Time
 	exited  chan struct{} // closed when it has ended
+	done    func()        // says that it was waited for
 
 	mu     sync.Mutex
 	reaped bool
@@ -175,6 +182,7 @@ func (p *proc) reap() (ws syscall.WaitStatus) {
 	_ = syscall.Kill(-p.pid, syscall.SIGKILL)
 	_ = wait(p.pid, &ws, 0)
 	p.reaped = true
+	p.done()
 	return ws
 }
 

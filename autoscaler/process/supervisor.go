@@ -65,12 +65,14 @@ func validateServices(services []Service) error {
 
 // Supervisor runs services. All methods are safe for concurrent use.
 type Supervisor struct {
-	opts    Options
-	log     *slog.Logger
-	spawn   *spawner
-	metrics *metrics
-	token   string // what our marks begin with
-	cgroups *cgroups
+	opts  Options
+	log   *slog.Logger
+	spawn *spawner
+	// children are all processes that are waited for here.
+	children *Children
+	metrics  *metrics
+	token    string // what our marks begin with
+	cgroups  *cgroups
 
 	mu       sync.Mutex // everything below, and what replica says is under it
 	services map[Key]*service
@@ -98,8 +100,8 @@ func New(o Options) (*Supervisor, error) {
 	if o.jitter == nil {
 		o.jitter = mrand.Float64
 	}
-	s := &Supervisor{opts: o, log: o.Logger, spawn: newSpawner(), services: map[Key]*service{}, token: rand.Text()}
-	s.metrics = newMetrics(s)
+	s := &Supervisor{opts: o, log: o.Logger, children: NewChildren(), services: map[Key]*service{}, token: rand.Text()}
+	s.spawn, s.metrics = newSpawner(s.children), newMetrics(s)
 	if o.Registerer != nil {
 		if err := s.metrics.register(o.Registerer); err != nil {
 			return nil, err
@@ -120,6 +122,8 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	s.mu.Unlock()
 
 	s.prepareCgroups()
+	stopTending := s.tend()
+	defer stopTending()
 	g, err := s.startGuard()
 	if err != nil {
 		s.log.Warn("replicas' children may outlive a killed Plimsoll", "err", err)
@@ -138,9 +142,23 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	s.reconcile()
 	s.mu.Unlock()
 	s.wg.Wait()
+	lost := killAll(func() []int { return s.children.of("") }, time.Now().Add(clearTimeout))
 	close(stopSpawner)
 	<-spawnerDone
-	return errors.Join(s.cgroups.close(), g.end())
+	return errors.Join(lost, s.cgroups.close(), g.end())
+}
+
+// tend waits for orphans until it is told to stop. Without cgroups those of the replicas are adopted.
+func (s *Supervisor) tend() (stop func()) {
+	if s.cgroups == nil {
+		if err := s.children.Adopt(); err != nil {
+			s.log.Warn("what a replica leaves behind may escape", "err", err)
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background()) // beyond Run's: replicas that drain have children too
+	done := make(chan struct{})
+	go func() { defer close(done); _ = s.children.Run(ctx) }()
+	return func() { cancel(); <-done; s.children.tend() }
 }
 
 // prepareCgroups finds out whether replicas can have cgroups, and says why not.
@@ -286,7 +304,7 @@ func (s *Supervisor) mark(k Key, replica string) string {
 // group makes the group of a replica.
 func (s *Supervisor) group(k Key, replica string, spec *Service) (group, error) {
 	if s.cgroups == nil {
-		return marked{s.mark(k, replica)}, nil
+		return marked{s.mark(k, replica), s.children}, nil
 	}
 	return s.cgroups.group(k, replica, spec)
 }

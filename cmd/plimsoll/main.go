@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // schedules name time zones, and an empty image has none
 
 	services "plimsoll.dev/plimsoll/autoscaler/process"
 )

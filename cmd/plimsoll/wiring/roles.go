@@ -5,6 +5,7 @@ import (
 	"net"
 	"time"
 
+	services "plimsoll.dev/plimsoll/autoscaler/process"
 	"plimsoll.dev/plimsoll/collector"
 	"plimsoll.dev/plimsoll/collector/fanout"
 	"plimsoll.dev/plimsoll/internal/dial"
@@ -46,6 +47,7 @@ func (o Server) wire(_ context.Context, e *environment) error {
 	if err != nil {
 		return err
 	}
+	e.life.Runs("orphans", services.NewChildren().Run)
 	_, err = newServer(e, h, o.Interval, o.Fast)
 	return err
 }
@@ -81,5 +83,6 @@ func (o Collector) wire(_ context.Context, e *environment) error {
 	if err != nil {
 		return err
 	}
+	e.life.Runs("orphans", services.NewChildren().Run)
 	return newNode(e, o.Node, "", nil, live, history)
 }
