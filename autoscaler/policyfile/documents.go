@@ -40,6 +40,8 @@ type serviceSpec struct {
 	Resources                     resources `json:"resources"`
 	TerminationGracePeriodSeconds *int64    `json:"terminationGracePeriodSeconds"`
 	Readiness                     readiness `json:"readiness"`
+	MaxProcesses                  int64     `json:"maxProcesses"`
+	AllowPrivilegeEscalation      bool      `json:"allowPrivilegeEscalation"`
 }
 
 type envVar struct {
@@ -128,7 +130,7 @@ func (r *read) processService() error {
 	}
 	s := process.Service{
 		Namespace: d.Metadata.Namespace, Name: d.Metadata.Name, Command: d.Spec.Command, Env: map[string]string{}, Dir: d.Spec.Dir, Port: d.Spec.Port, Replicas: unsaid,
-		ReadyWhen: process.Readiness(d.Spec.Readiness),
+		ReadyWhen: process.Readiness(d.Spec.Readiness), Processes: d.Spec.MaxProcesses, GainRights: d.Spec.AllowPrivilegeEscalation,
 	}
 	if len(s.Command) == 0 || s.Command[0] == "" {
 		return r.doc.At("spec.command", errors.New("must be there: the program and its arguments, as a list"))

@@ -23,7 +23,7 @@ func TestExample(t *testing.T) {
 	want := []process.Service{{
 		Namespace: "shop", Name: "thumbnails", Command: []string{"python3", "-m", "http.server", "--bind", "127.0.0.1", "$(PORT)"},
 		Env: map[string]string{"CACHE": "/tmp/thumbnails/$(REPLICA)"}, Dir: "/tmp", Port: 9001, Replicas: 2, Drain: 10 * time.Second,
-		Requests: process.Resources{CPU: 250, Memory: 64 << 20}, Limits: process.Resources{CPU: 1000, Memory: 256 << 20},
+		Requests: process.Resources{CPU: 250, Memory: 64 << 20}, Processes: 4096, Limits: process.Resources{CPU: 1000, Memory: 256 << 20},
 		ReadyWhen: process.Readiness{Connect: "127.0.0.1:$(PORT)", After: time.Second},
 	}}
 	if diff := cmp.Diff(want, f.Services); diff != "" {

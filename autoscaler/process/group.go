@@ -2,6 +2,7 @@ package process
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -61,6 +62,9 @@ const cfsPeriod = 100_000
 
 // limit writes requests and limits the way the kubelet does: 1024 shares for a core, quota over 100 ms.
 func (g *cgroup) limit(s *Service) error {
+	if err := g.write("pids.max", strconv.FormatInt(cmp.Or(s.Processes, DefaultProcesses), 10)); err != nil && s.Processes > 0 {
+		return err // else the kernel does not count them, and nobody asked
+	}
 	shares := max(2, s.Requests.CPU*1024/1000)
 	quota, memory := int64(-1), int64(-1)
 	if s.Limits.CPU > 0 {

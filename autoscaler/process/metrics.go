@@ -12,6 +12,7 @@ type metrics struct {
 	replicas *prometheus.Desc
 	restarts *prometheus.CounterVec
 	killed   *prometheus.CounterVec
+	lost     *prometheus.CounterVec
 }
 
 func newMetrics(s *Supervisor) *metrics {
@@ -24,11 +25,13 @@ func newMetrics(s *Supervisor) *metrics {
 			Help: "Replicas that ended by themselves or could not be started."}, labels),
 		killed: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "plimsoll_autoscaler_process_killed_total",
 			Help: "Replicas that had to be killed because they did not end within their drain time."}, labels),
+		lost: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "plimsoll_autoscaler_process_output_dropped_bytes_total",
+			Help: "Bytes that replicas wrote faster than their output is read."}, labels),
 	}
 }
 
 func (m *metrics) register(r prometheus.Registerer) error {
-	return errors.Join(r.Register(m), r.Register(m.restarts), r.Register(m.killed))
+	return errors.Join(r.Register(m), r.Register(m.restarts), r.Register(m.killed), r.Register(m.lost))
 }
 
 // Describe implements prometheus.Collector.

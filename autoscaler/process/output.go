@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -26,7 +27,8 @@ type output struct {
 
 // follow starts to read and returns the end to write to and a function that ends the reading; what was
 // written before that is still read, unless somebody holds the pipe open.
-func (o *output) follow(log *slog.Logger) (w *os.File, stop func(), err error) {
+// lost is told of bytes that were dropped.
+func (o *output) follow(log *slog.Logger, lost func(bytes int)) (w *os.File, stop func(), err error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, nil, err
@@ -34,7 +36,7 @@ func (o *output) follow(log *slog.Logger) (w *os.File, stop func(), err error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		o.read(r, log)
+		o.read(r, log, lost)
 	}()
 	return w, func() {
 		_ = r.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
@@ -43,8 +45,17 @@ func (o *output) follow(log *slog.Logger) (w *os.File, stop func(), err error) {
 	}, nil
 }
 
-func (o *output) read(r io.Reader, log *slog.Logger) {
+// A replica may write as fast as it can. Of each second so many bytes are read as lines; the rest is dropped in pieces with a pause after
+// each, so that a flood costs next to nothing here, and beyond some 30 MB a second the writer waits.
+const (
+	readEachSecond = 1 << 20
+	dropPiece      = 64 << 10
+	dropPause      = 2 * time.Millisecond
+)
+
+func (o *output) read(r io.Reader, log *slog.Logger, lost func(bytes int)) {
 	br := bufio.NewReaderSize(r, maxLine)
+	begun, read := time.Now(), 0
 	for {
 		b, err := br.ReadSlice('\n')
 		if line := strings.ToValidUTF8(strings.TrimRight(string(b), "\r\n"), "?"); line != "" {
@@ -56,7 +67,34 @@ func (o *output) read(r io.Reader, log *slog.Logger) {
 		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			return
 		}
+		if read += len(b); read < readEachSecond {
+			continue
+		}
+		if left := time.Second - time.Since(begun); left > 0 {
+			n, err := drop(br, left)
+			o.add(fmt.Sprintf("(%d bytes came too fast and were dropped)", n))
+			lost(n)
+			if err != nil {
+				return
+			}
+		}
+		begun, read = time.Now(), 0
 	}
+}
+
+// drop reads for so long without looking at it.
+func drop(r *bufio.Reader, long time.Duration) (n int, err error) {
+	end := time.Now().Add(long)
+	piece := make([]byte, dropPiece)
+	for time.Now().Before(end) {
+		m, err := r.Read(piece)
+		n += m
+		if err != nil {
+			return n, err
+		}
+		time.Sleep(dropPause)
+	}
+	return n, nil
 }
 
 func (o *output) add(line string) {

@@ -59,7 +59,7 @@ func (r *replica) try(ctx context.Context, g group) error {
 		}
 		conn.Close()
 	case len(rd.Exec) > 0:
-		w, stop, err := r.out.follow(r.log)
+		w, stop, err := r.out.follow(r.log, r.lost)
 		if err != nil {
 			return err
 		}

@@ -151,7 +151,7 @@ func (r *replica) once() (err error) {
 	if err != nil {
 		return err
 	}
-	w, stopOutput, err := r.out.follow(r.log)
+	w, stopOutput, err := r.out.follow(r.log, r.lost)
 	if err != nil {
 		return errors.Join(fmt.Errorf("cannot read the output of %q: %w", r.now.Name, err), g.remove())
 	}
@@ -188,6 +188,11 @@ func (r *replica) once() (err error) {
 		return err
 	}
 	return why
+}
+
+// lost counts output that came too fast to be read.
+func (r *replica) lost(bytes int) {
+	r.sup.metrics.lost.WithLabelValues(r.key.Namespace, r.key.Name).Add(float64(bytes))
 }
 
 // adopt takes over the newest description of the service.
@@ -262,7 +267,7 @@ func (r *replica) drain(p *proc, g group) {
 // command is a command line of the service as this replica runs it.
 func (r *replica) command(line []string, g group, out *os.File) command {
 	x := r.spec.expander(r.ordinal)
-	c := command{env: r.spec.environ(r.sup.opts.Env, r.ordinal, r.sup.mark(r.key, r.now.Name)), dir: r.spec.Dir, group: g, out: out}
+	c := command{env: r.spec.environ(r.sup.opts.Env, r.ordinal, r.sup.mark(r.key, r.now.Name)), dir: r.spec.Dir, group: g, out: out, rights: r.spec.GainRights}
 	for _, a := range line {
 		c.argv = append(c.argv, x.Replace(a))
 	}

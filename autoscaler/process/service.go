@@ -20,6 +20,9 @@ const MaxReplicas = 1000
 // DefaultDrain is how long a replica has between SIGTERM and SIGKILL when its service does not say.
 const DefaultDrain = 10 * time.Second
 
+// DefaultProcesses is how many processes and threads a replica may have at a time when its service does not say.
+const DefaultProcesses = 4096
+
 // Key names a service.
 type Key struct{ Namespace, Name string }
 
@@ -58,6 +61,10 @@ type Service struct {
 	Dir             string            // working directory; empty: Plimsoll's own
 	Requests        Resources         // a share of the CPU when it is scarce; what utilization is measured against
 	Limits          Resources         // enforced where there are cgroups
+	// Processes is how many processes and threads a replica may have at a time, enforced where there are cgroups; zero: DefaultProcesses.
+	Processes int64
+	// GainRights lets a replica's programs have more rights than who starts them: those that are set-user-ID, or have capabilities of their own.
+	GainRights bool
 	// Port is the port of the replica with the number 1; number n has Port+n-1. Zero: no ports.
 	Port      int
 	Drain     time.Duration // from SIGTERM to SIGKILL; zero: DefaultDrain
@@ -103,6 +110,9 @@ func (s *Service) Validate() error {
 	if s.Limits.Memory > 0 && s.Requests.Memory > s.Limits.Memory {
 		bad("the memory request of %d bytes is over the limit of %d bytes", s.Requests.Memory, s.Limits.Memory)
 	}
+	if s.Processes < 0 {
+		bad("maxProcesses %d is below 0", s.Processes)
+	}
 	if s.Drain < 0 || s.ReadyWhen.After < 0 {
 		bad("durations cannot be negative")
 	}
@@ -124,7 +134,7 @@ func (s *Service) Validate() error {
 // same says whether a running replica of one can go on as a replica of the other.
 func (s *Service) same(o *Service) bool {
 	return slices.Equal(s.Command, o.Command) && maps.Equal(s.Env, o.Env) && s.Dir == o.Dir && s.Port == o.Port &&
-		s.Requests == o.Requests && s.Limits == o.Limits
+		s.Requests == o.Requests && s.Limits == o.Limits && s.Processes == o.Processes && s.GainRights == o.GainRights
 }
 
 func (s *Service) drain() time.Duration {

@@ -23,24 +23,40 @@ type command struct {
 	dir       string
 	group     group
 	out       *os.File
+	rights    bool // its programs may gain rights
 }
 
 // spawner starts processes from one operating system thread: the kernel's death signal for children is sent
 // when the thread that started them ends, and only a thread of our own is sure to last as long as Plimsoll.
 type spawner struct {
-	work     chan func()
+	work     chan func() // of a thread that may gain no rights, as what it starts then may not
+	free     chan func() // of one that may
 	children *Children
 }
 
-func newSpawner(c *Children) *spawner { return &spawner{work: make(chan func()), children: c} }
+func newSpawner(c *Children) *spawner {
+	return &spawner{work: make(chan func()), free: make(chan func()), children: c}
+}
 
 // run serves start requests until stop is closed, which must be after the last child was reaped.
 func (s *spawner) run(stop <-chan struct{}) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		serve(s.free, stop)
+	}()
+	runtime.LockOSThread()                               // for good: the thread ends with this function, since it is no use to others any more
+	_ = unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) // every Linux that this runs on has it
+	serve(s.work, stop)
+	<-done
+}
+
+func serve(work <-chan func(), stop <-chan struct{}) {
 	for {
 		select {
-		case f := <-s.work:
+		case f := <-work:
 			f()
 		case <-stop:
 			return
@@ -51,7 +67,11 @@ func (s *spawner) run(stop <-chan struct{}) {
 // start starts a process and returns once it runs in its group. The process is not reaped before reap is called.
 func (s *spawner) start(c command) (p *proc, err error) {
 	done := make(chan struct{})
-	s.work <- func() {
+	work := s.work
+	if c.rights {
+		work = s.free
+	}
+	work <- func() {
 		p, err = c.start(s.children)
 		close(done)
 	}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	mrand "math/rand/v2"
 	"os"
 	"slices"
@@ -80,14 +79,6 @@ type Supervisor struct {
 	ended    bool // ending or ended
 	guardErr error
 	wg       sync.WaitGroup // the replicas
-}
-
-// service is a service with its replicas.
-type service struct {
-	spec     Service
-	desired  int32
-	gone     bool // removed; forgotten when its last replica is
-	replicas map[int]*replica
 }
 
 // New checks the options and builds a Supervisor. It starts nothing.
@@ -338,16 +329,6 @@ func (s *Supervisor) reconcile() {
 	}
 }
 
-// ordered returns all replicas by number.
-func (svc *service) ordered() []*replica {
-	return slices.SortedFunc(maps.Values(svc.replicas), func(a, b *replica) int { return a.ordinal - b.ordinal })
-}
-
-// active returns the replicas that are not on their way out, by number.
-func (svc *service) active() []*replica {
-	return slices.DeleteFunc(svc.ordered(), func(r *replica) bool { return r.stopped })
-}
-
 // halt tells a replica to end.
 func (r *replica) halt() {
 	r.stopped = true
@@ -379,28 +360,4 @@ func (s *Supervisor) launch(k Key, svc *service) {
 		delete(svc.replicas, ordinal)
 		s.reconcile()
 	})
-}
-
-// roll renews replicas whose service has changed since they were started, one at a time: the next one when all
-// that were renewed are ready. One that is not ready has nothing to lose and is renewed at once.
-func (svc *service) roll() {
-	active := svc.active()
-	busy := slices.ContainsFunc(active, func(r *replica) bool {
-		return r.renewed || r.want.same(&svc.spec) && !r.now.Ready
-	})
-	for _, r := range active {
-		if r.want.same(&svc.spec) {
-			r.want = svc.spec // drain and readiness may have changed: they count from the next start on
-			continue
-		}
-		if busy && r.now.Ready {
-			continue
-		}
-		busy = true
-		r.want, r.renewed = svc.spec, true
-		select {
-		case r.renew <- struct{}{}:
-		default: // told already, and not begun: it will begin with this
-		}
-	}
 }

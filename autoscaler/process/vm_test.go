@@ -21,7 +21,7 @@ func TestInVM(t *testing.T) {
 	}{
 		{"ScaleUpAndDown", TestScaleUpAndDown}, {"CrashBacksOff", TestCrashBacksOff}, {"DeafReplicaIsKilled", TestDeafReplicaIsKilled},
 		{"FamilyEndsWithReplica", TestFamilyEndsWithReplica}, {"Limits", TestLimits}, {"OutOfMemory", TestOutOfMemory},
-		{"FiftyReplicas", TestFiftyReplicas}, {"KilledPlimsoll", TestKilledPlimsoll}, {"Leftovers", TestLeftovers}, {"LeftoversOfAContainer", TestLeftoversOfAContainer},
+		{"FiftyReplicas", TestFiftyReplicas}, {"KilledPlimsoll", TestKilledPlimsoll}, {"Leftovers", TestLeftovers}, {"LeftoversOfAContainer", TestLeftoversOfAContainer}, {"RightsAndProcesses", TestRightsAndProcesses}, {"OrphansEndToo", TestOrphansEndToo},
 	} {
 		t.Run(c.name, c.f)
 	}
