@@ -60,8 +60,8 @@ type Names struct {
 	round atomic.Int64 // of sweeping; an entry not asked for in two rounds is forgotten
 
 	mu    sync.Mutex
-	byID  map[string][]*entry // container id -> its cgroups
-	infos map[string]*known   // container id -> what its runtime told
+	byID  map[string][]*entry          // container id -> its cgroups
+	infos map[string]map[string]*known // whose runtime, "" for the machine's -> container id -> what it told
 
 	sockets []*socket
 }
@@ -98,7 +98,7 @@ func New(opt Options) (*Names, error) {
 	}
 	m := mounts(cgroup.Mounts(opt.Host))
 	n := &Names{opt: opt, log: cmp.Or(opt.Logger, slog.New(slog.DiscardHandler)), hasKids: m.hasChildren, inUse: m.hasProcesses,
-		limit: maxPaths, byID: map[string][]*entry{}, infos: map[string]*known{}}
+		limit: maxPaths, byID: map[string][]*entry{}, infos: map[string]map[string]*known{}}
 	for _, p := range opt.Sockets {
 		n.sockets = append(n.sockets, newSocket(p))
 	}
@@ -204,9 +204,9 @@ func (n *Names) describe(e *entry) (*metric.Entity, bool) {
 			pl.name = strings.TrimPrefix(e.path, "/")
 			break
 		}
-		k, ok := n.infos[pl.id]
-		if !ok {
-			if time.Since(e.born) < wait && n.mayTell(pl.kind) {
+		k := n.told(pl)
+		if k == nil {
+			if time.Since(e.born) < wait && n.mayTell(pl) {
 				return nil, false
 			}
 			break
@@ -217,6 +217,14 @@ func (n *Names) describe(e *entry) (*metric.Entity, bool) {
 		return entity(n.opt.Node, e.path, pl, k.info), true
 	}
 	return entity(n.opt.Node, e.path, pl, info{}), true
+}
+
+// told is what a runtime said of a container: a user's only of that user's, the machine's of any. The caller holds mu.
+func (n *Names) told(pl place) *known {
+	if k := n.infos[pl.owner][pl.id]; k != nil {
+		return k
+	}
+	return n.infos[""][pl.id]
 }
 
 // find looks up an entry in the inventory: a replica by its cgroup, a container of a pod by the pod's UID and the container's id. The pod
@@ -257,9 +265,10 @@ func (n *Names) genuine(e *entry) bool {
 }
 
 // mayTell says whether a socket that has not failed may still tell a container's name.
-func (n *Names) mayTell(k kind) bool {
+func (n *Names) mayTell(pl place) bool {
+	k := pl.kind
 	for _, s := range n.sockets {
-		if s.open() && (k == containerd || k != crio && (s.runtime() == "podman") == (k == podman)) {
+		if s.open() && (s.owner == "" || s.owner == pl.owner) && (k == containerd || k != crio && (s.runtime() == "podman") == (k == podman)) {
 			return true
 		}
 	}

@@ -43,6 +43,7 @@ const (
 // socket is one runtime's socket.
 type socket struct {
 	path   string
+	owner  string // whose runtime it is: "user-1000", "" for the machine's
 	client *http.Client
 	most   int64 // bytes of a list: maxList, or less in a test
 
@@ -52,7 +53,7 @@ type socket struct {
 }
 
 func newSocket(path string) *socket {
-	s := &socket{path: path, most: maxList}
+	s := &socket{path: path, owner: ownerOf(path), most: maxList}
 	s.state = SocketState{Path: path, Runtime: s.runtime()}
 	dialer := net.Dialer{Timeout: answerDeadline}
 	s.client = &http.Client{
@@ -68,6 +69,16 @@ func newSocket(path string) *socket {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return s
+}
+
+// ownerOf says whose a socket is, from where it lies: the folder /run/user/1000 is that user's alone.
+func ownerOf(path string) string {
+	_, below, ok := strings.Cut(path, "/run/user/")
+	id, _, _ := strings.Cut(below, "/")
+	if !ok || !digits(id) {
+		return ""
+	}
+	return userPrefix + id
 }
 
 // runtime guesses from the path who is behind the socket; podman speaks Docker's API.

@@ -144,7 +144,7 @@ func TestNamesFollowTheSocket(t *testing.T) {
 	}
 
 	f.out <- `{"Type":"container","Action":"destroy","Actor":{"ID":"` + idB + `"}}`
-	until(t, "the container is forgotten", func() bool { n.mu.Lock(); defer n.mu.Unlock(); return len(n.infos) == 1 })
+	until(t, "the container is forgotten", func() bool { n.mu.Lock(); defer n.mu.Unlock(); return len(n.infos[""]) == 1 })
 
 	// The daemon restarts: what it lists then is the whole truth.
 	f.mu.Lock()
@@ -156,8 +156,8 @@ func TestNamesFollowTheSocket(t *testing.T) {
 	until(t, "the new list is known", func() bool { return nameOf(n, b) == "docker/new/new" })
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if len(n.infos) != 1 {
-		t.Errorf("%d containers are known, want 1", len(n.infos))
+	if len(n.infos[""]) != 1 {
+		t.Errorf("%d containers are known, want 1", len(n.infos[""]))
 	}
 }
 
@@ -270,6 +270,33 @@ func TestNamesWhileEventsCome(t *testing.T) {
 		}
 	}
 	wg.Wait()
+}
+
+// A user's runtime names that user's containers and nobody else's, whatever ids it lists.
+func TestUsersSocketNamesOnlyTheirs(t *testing.T) {
+	n := childless(t, Options{Node: "n1"})
+	theirs, machine := newSocket("/run/user/1000/docker.sock"), newSocket("/run/docker.sock")
+	mine, other := "/user.slice/user-1000.slice/user@1000.service/user.slice/docker-"+idA+".scope", "/user.slice/user-1001.slice/user@1001.service/user.slice/docker-"+idA+".scope"
+	n.replace(theirs, map[string]info{idA: {name: "web", project: "shop"}, idB: {name: "bank"}})
+	f := func(path, want string) {
+		t.Helper()
+		if got := nameOf(n, path); got != want {
+			t.Errorf("%q is %q, want %q", path, got, want)
+		}
+	}
+	f(mine, "shop@docker@user-1000/web/web")
+	f(other, "docker@user-1001/"+idA[:12]+"/"+idA[:12])
+	f("/docker/"+idB, "docker/"+idB[:12]+"/"+idB[:12])
+	n.replace(machine, map[string]info{idB: {name: "db"}})
+	f("/docker/"+idB, "docker/db/db")
+	n.apply(theirs, change{id: idB, info: info{name: "bank"}})
+	n.apply(theirs, change{id: idB, removed: true})
+	f("/docker/"+idB, "docker/db/db")
+	for path, want := range map[string]string{"/run/user/1000/podman/podman.sock": "user-1000", "/host/run/user/7/docker.sock": "user-7", "/run/user/x/docker.sock": "", "/run/docker.sock": ""} {
+		if got := ownerOf(path); got != want {
+			t.Errorf("%q is of %q, want %q", path, got, want)
+		}
+	}
 }
 
 func FuzzDecodeEvents(f *testing.F) {

@@ -116,9 +116,9 @@ func (n *Names) note(s *socket, err error, containers int) {
 func (n *Names) replace(s *socket, all map[string]info) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for id, k := range n.infos {
+	for id, k := range n.infos[s.owner] {
 		if _, still := all[id]; k.from == s && !still {
-			delete(n.infos, id)
+			delete(n.infos[s.owner], id)
 		}
 	}
 	for id, in := range all {
@@ -131,22 +131,25 @@ func (n *Names) apply(s *socket, c change) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if c.removed {
-		if k, ok := n.infos[c.id]; ok && k.from == s {
+		if k, ok := n.infos[s.owner][c.id]; ok && k.from == s {
 			// The cgroup, if it still stands for a moment, keeps its name; the entry goes when no one asks for it any more.
-			delete(n.infos, c.id)
+			delete(n.infos[s.owner], c.id)
 		}
 		return
 	}
-	if len(n.infos) < maxContainers {
+	if len(n.infos[s.owner]) < maxContainers {
 		n.learn(s, c.id, c.info)
 	}
 }
 
 // learn notes what a runtime told and renames the container's cgroups. The caller holds mu.
 func (n *Names) learn(s *socket, id string, in info) {
-	if k, ok := n.infos[id]; ok && k.info == in {
+	if k, ok := n.infos[s.owner][id]; ok && k.info == in {
 		return
 	}
-	n.infos[id] = &known{info: in, from: s}
+	if n.infos[s.owner] == nil {
+		n.infos[s.owner] = map[string]*known{}
+	}
+	n.infos[s.owner][id] = &known{info: in, from: s}
 	n.renameAll(id)
 }
