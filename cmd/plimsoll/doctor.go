@@ -73,7 +73,7 @@ func (a *app) doctorCommand() *cobra.Command {
 
 // examine looks at everything; each check stands alone.
 func examine(ctx context.Context, o doctorOptions) []doctor.Finding {
-	return append(doctor.Examine(ctx, o.host), examineData(o.data), examineServer(ctx, o.listen), doctor.Clock(), doctor.User())
+	return append(doctor.Examine(ctx, o.host), examineData(o.data), examineServer(ctx, o.listen), doctor.Files(), doctor.Clock(), doctor.User())
 }
 
 func examineData(dir string) doctor.Finding {

@@ -88,6 +88,8 @@ func reasonOf(err error) string {
 		return metric.GapGone
 	case errors.Is(err, fs.ErrPermission), strings.Contains(text, "permission denied"):
 		return metric.GapPermission
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), strings.Contains(text, "too many open files"):
+		return "descriptors"
 	case strings.Contains(text, "pars"), strings.Contains(text, "malformed"), strings.Contains(text, "invalid"):
 		return "parse"
 	}

@@ -96,6 +96,8 @@ func TestReasons(t *testing.T) {
 	f(errors.New("error while statting cgroup v2: [open x: no such device]"), "gone")
 	f(&fs.PathError{Op: "open", Path: "x", Err: syscall.EACCES}, "permission")
 	f(errors.New(`unable to parse "a": malformed line`), "parse")
+	f(&fs.PathError{Op: "open", Path: "x", Err: syscall.EMFILE}, "descriptors")
+	f(errors.New("error while statting cgroup v2: [open x: too many open files]"), "descriptors")
 	f(syscall.EIO, "io")
 }
 

@@ -269,6 +269,20 @@ func TestClose(t *testing.T) {
 	}
 }
 
+// Where the process may open few files, the reader opens its own for each read, and leaves them to the rest.
+func TestBudgetLeavesSomeToTheRest(t *testing.T) {
+	f := func(limit uint64, want int) {
+		t.Helper()
+		if got := budgetOf(limit); got != want {
+			t.Errorf("of %d: got %d, want %d", limit, got, want)
+		}
+	}
+	f(64, 0)
+	f(256, 128)
+	f(1024, 768)
+	f(1<<63, 786432)
+}
+
 func TestOptions(t *testing.T) {
 	f := func(o Options, want string) {
 		t.Helper()

@@ -99,11 +99,19 @@ func pread(fd int, buf []byte) (int, reason) {
 	}
 }
 
-// descriptorBudget is three quarters of what the process may open.
+// spared is how many of the files that the process may open are left to the rest of it: its door, its store, its sockets.
+const spared = 128
+
+// descriptorBudget is three quarters of what the process may open, and less where that would leave too few to all else.
 func descriptorBudget() int {
 	var l unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l); err != nil {
 		return 768
 	}
-	return int(min(l.Cur, 1<<20) * 3 / 4)
+	return budgetOf(l.Cur)
+}
+
+func budgetOf(limit uint64) int {
+	most := int(min(limit, 1<<20))
+	return max(0, min(most*3/4, most-spared))
 }

@@ -142,6 +142,8 @@ func sockets(ctx context.Context, h host.Host) []Finding {
 		switch {
 		case s.Reachable:
 			out = append(out, Finding{s.Runtime + " socket", OK, fmt.Sprintf("%s names %d containers", s.Path, s.Containers), ""})
+		case s.Crowded:
+			out = append(out, Finding{s.Runtime + " socket", Warn, fmt.Sprintf("%s could not be asked: %s", s.Path, s.Error), s.Fix})
 		case s.Exists:
 			out = append(out, Finding{s.Runtime + " socket", Warn, fmt.Sprintf("%s does not answer: %s; its containers are shown by their ids", s.Path, s.Error), s.Fix})
 		}
@@ -172,4 +174,20 @@ func User() Finding {
 		return Finding{"user", OK, "root: reads everything, and gives each replica a cgroup; Linux, " + runtime.GOARCH, ""}
 	}
 	return Finding{"user", OK, fmt.Sprintf("uid %d: reads what is open to all; replicas of process services are measured by process, without a cgroup each", os.Geteuid()), ""}
+}
+
+// enough is how many open files a Plimsoll on a small machine comes by with.
+const enough = 1024
+
+// Files says how many files this process may open.
+func Files() Finding {
+	var l unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l); err != nil {
+		return Finding{"open files", Warn, fmt.Sprintf("cannot ask the kernel: %v", err), ""}
+	}
+	if l.Cur < enough {
+		return Finding{"open files", Warn, fmt.Sprintf("%d at most: the store, the page and the readers may run out of them", l.Cur),
+			"raise it to 1024 or more: LimitNOFILE= of a systemd unit, --ulimit nofile= of a container, ulimit -n of a shell"}
+	}
+	return Finding{"open files", OK, fmt.Sprintf("%d at most", l.Cur), ""}
 }

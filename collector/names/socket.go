@@ -25,8 +25,10 @@ type SocketState struct {
 	Reachable bool   // it answered the last time it was asked
 	// Denied says that this user may not open it.
 	Denied bool
-	Error  string // what went wrong the last time, ""
-	Fix    string // what a person can do about it, ""
+	// Crowded says that it could not be asked, because this process may open no more files: nothing is known of the socket.
+	Crowded bool
+	Error   string // what went wrong the last time, ""
+	Fix     string // what a person can do about it, ""
 	// Containers is how many containers it has told about.
 	Containers int
 }
@@ -190,18 +192,24 @@ func (s *socket) outcome(err error, containers int) (now SocketState, changed bo
 	if err != nil {
 		next.Error = err.Error()
 		next.Exists = !errors.Is(err, os.ErrNotExist)
+		next.Crowded = crowded(err)
 		next.Denied = errors.Is(err, os.ErrPermission)
 		next.Fix = s.fix(err)
 	}
 	was := s.state
 	s.state, s.asked = next, true
-	return next, was.Reachable != next.Reachable || was.Exists != next.Exists || was.Denied != next.Denied
+	return next, was.Reachable != next.Reachable || was.Exists != next.Exists || was.Denied != next.Denied || was.Crowded != next.Crowded
 }
+
+// crowded says that an error is none of the socket's: this process, or the whole machine, may open no more files.
+func crowded(err error) bool { return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) }
 
 func (s *socket) fix(err error) string {
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		return ""
+	case crowded(err):
+		return "raise the number of files that Plimsoll may open: LimitNOFILE= of a systemd unit, --ulimit nofile= of a container, ulimit -n of a shell"
 	case errors.Is(err, os.ErrPermission):
 		return fmt.Sprintf("run as root, or add this user to the group that owns %q (usually %q)", s.path, s.state.Runtime)
 	case errors.Is(err, syscall.ECONNREFUSED):

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -212,6 +213,11 @@ func TestSocketMissingOrDenied(t *testing.T) {
 	}
 	if _, err := New(Options{Sockets: []string{"docker.sock"}}); err == nil {
 		t.Error("a relative path passes")
+	}
+	few := newSocket("/run/docker.sock")
+	few.outcome(fmt.Errorf("dial: %w", syscall.EMFILE), 0)
+	if got := few.snapshot(); !got.Crowded || !got.Exists || !strings.Contains(got.Fix, "LimitNOFILE") {
+		t.Errorf("no more descriptors: %+v", got)
 	}
 	s := newSocket("/run/x/podman.sock")
 	s.outcome(fmt.Errorf("dial: %w", os.ErrPermission), 0)

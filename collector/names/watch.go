@@ -105,6 +105,8 @@ func (n *Names) note(s *socket, err error, containers int) {
 		n.log.Info("container names come from a runtime's socket", "socket", s.path, "containers", containers)
 	case !now.Exists:
 		n.log.Info("a container runtime's socket is gone", "socket", s.path)
+	case now.Crowded:
+		n.log.Warn("cannot ask a container runtime: this process may open no more files", "socket", s.path, "err", err, "fix", now.Fix)
 	case errors.Is(err, os.ErrPermission):
 		n.log.Warn("cannot open a container runtime's socket: containers keep their ids for names", "socket", s.path, "fix", now.Fix)
 	default:
