@@ -353,6 +353,7 @@ func (s *Supervisor) launch(k Key, svc *service) {
 		now: Replica{Name: name, Ordinal: ordinal, State: Starting, Since: at, Created: at},
 	}
 	svc.replicas[ordinal] = r
+	s.metrics.lost.WithLabelValues(k.Namespace, k.Name) // there before anything is lost
 	s.wg.Go(func() {
 		r.run()
 		s.mu.Lock()

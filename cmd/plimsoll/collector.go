@@ -127,9 +127,13 @@ func (a *app) collect(ctx context.Context, o collectorOptions) error {
 	if err != nil {
 		return err
 	}
+	ran := false // a start that is refused has nothing to end
 	err = wiring.Run(ctx, wiring.Options{Role: o.settled(), Listen: o.listen, WebConfig: o.webConfig, Version: thisBuild().Version, Logger: log, Listening: func(at net.Addr) {
+		ran = true
 		log.Info("collecting", "version", thisBuild().Version, "node", o.node.Name, "servers", strings.Join(o.role.Servers, " "), "metrics", "http://"+at.String()+"/metrics")
 	}})
-	log.Info("collector has ended")
+	if ran {
+		log.Info("collector has ended")
+	}
 	return err
 }

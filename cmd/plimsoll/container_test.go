@@ -3,7 +3,12 @@ package main
 import (
 	"encoding/json"
 	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -80,6 +85,13 @@ func TestInContainer(t *testing.T) {
 			t.Errorf("doctor: %s", out)
 		}
 	})
+	t.Run("time zones", func(t *testing.T) {
+		cmd := exec.Command("docker", "-H", "unix://"+d.Sock, "run", "--rm", "-i", "--network", "none", "plimsoll:1", "/plimsoll", "decide", "-f", "-")
+		cmd.Stdin = strings.NewReader(`{now: 2026-01-01T00:10:00Z, policy: {minReplicas: 1, maxReplicas: 10, schedules: [{start: "0 0 * * *", end: "0 6 * * *", timeZone: Europe/Berlin, minReplicas: 2}]}, target: {specReplicas: 3, statusReplicas: 3}}`)
+		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "Europe/Berlin: 2 to 10") {
+			t.Errorf("%v: %s", err, out)
+		}
+	})
 	t.Run("cgroups alone, not root", func(t *testing.T) {
 		c := startIn(t, d, "part", []string{"-v", "/sys/fs/cgroup:/host/sys/fs/cgroup:ro", "--user", "65534:65534", "--cap-drop", "ALL"}, append(args, "--cgroup-root", "/host/sys/fs/cgroup")...)
 		until(t, "limits of web by its id", time.Minute, func() bool { return c.has(t, "kube_pod_container_resource_limits", `"67108864"`) })
@@ -91,8 +103,39 @@ func TestInContainer(t *testing.T) {
 		if c.has(t, `container_processes{namespace="docker"} == 0`) {
 			t.Error("containers of 0 processes")
 		}
+		d.Docker("exec", "-d", "part", "/plimsoll", "run", "--demo", "--data", "/data/q", "--listen", "127.0.0.1:0", "--cgroup-root", "/host/sys/fs/cgroup")
+		first := d.Docker("inspect", "-f", "{{.State.Pid}}", "part")
+		until(t, "a second one runs in there, with replicas", time.Minute, func() bool { return len(within(t, first, "/data/q")) > 0 && len(within(t, first, "")) > 4 })
+		for _, pid := range within(t, first, "/data/q") {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+		until(t, "its orphans are waited for by process 1", time.Minute, func() bool { return len(within(t, first, "")) == 2 })
 		if out := d.Docker("exec", "part", "/plimsoll", "doctor", "--data", "/data/p", "--listen", "127.0.0.1:0", "--cgroup-root", "/host/sys/fs/cgroup"); !strings.Contains(out, "--pid host") || !strings.Contains(out, "--host-root") {
 			t.Errorf("doctor is silent about it: %s", out)
 		}
 	})
+}
+
+// within lists the processes in the process namespace of one, zombies too, whose command lines hold a text.
+func within(t *testing.T, first, text string) (out []int) {
+	t.Helper()
+	here, err := os.Readlink("/proc/" + first + "/ns/pid")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, _ := filepath.Glob("/proc/[0-9]*")
+	for _, dir := range all {
+		// A zombie has no namespaces, but its parent's cgroup and no command line.
+		line, _ := os.ReadFile(dir + "/cmdline")
+		ns, err := os.Readlink(dir + "/ns/pid")
+		status, _ := os.ReadFile(dir + "/status")
+		zombie := err != nil && strings.Contains(string(status), "PPid:\t"+first+"\n")
+		if ns != here && !zombie || !strings.Contains(string(line), text) {
+			continue
+		}
+		if pid, err := strconv.Atoi(filepath.Base(dir)); err == nil {
+			out = append(out, pid)
+		}
+	}
+	return out
 }

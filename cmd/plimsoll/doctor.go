@@ -12,10 +12,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"plimsoll.dev/plimsoll/collector/doctor"
 	"plimsoll.dev/plimsoll/collector/host"
@@ -89,7 +89,7 @@ func examineData(dir string) doctor.Finding {
 		probe = filepath.Dir(probe) // not made yet: ask where it would be made
 	}
 	if err == nil {
-		err = unix.Access(probe, unix.W_OK|unix.X_OK)
+		err = tryFolder(probe)
 	}
 	if err != nil {
 		return say(doctor.Fail, fmt.Sprintf("cannot write to %q: %v", probe, err), "choose another folder with --data, or give this user the right to write there")
@@ -105,6 +105,15 @@ func examineData(dir string) doctor.Finding {
 	return say(doctor.OK, found, "")
 }
 
+// tryFolder makes a folder in there and removes it again: rights alone do not tell, as in /proc or on a disk that is read-only.
+func tryFolder(dir string) error {
+	made, err := os.MkdirTemp(dir, ".plimsoll-doctor-")
+	if err != nil {
+		return errors.Unwrap(err)
+	}
+	return os.Remove(made)
+}
+
 // examineServer asks a running Plimsoll for its health, or whether the port is free for one.
 func examineServer(ctx context.Context, listen string) doctor.Finding {
 	say := func(status, found, fix string) doctor.Finding {
@@ -117,6 +126,9 @@ func examineServer(ctx context.Context, listen string) doctor.Finding {
 	if err == nil {
 		l.Close()
 		return say(doctor.OK, listen+" is free", "")
+	}
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		return say(doctor.Fail, fmt.Sprintf("cannot listen on %q: %v", listen, err), "give host:port of this machine with --listen, such as 127.0.0.1:8082")
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+listen+"/readyz?verbose", nil)
 	if err != nil {

@@ -136,7 +136,7 @@ func (a *app) logger() (*slog.Logger, error) {
 	if err := level.UnmarshalText([]byte(a.logLevel)); err != nil {
 		return nil, usagef("--log-level %q: want debug, info, warn or error", a.logLevel)
 	}
-	o := &slog.HandlerOptions{Level: level}
+	o := &slog.HandlerOptions{Level: level, ReplaceAttr: durations}
 	switch format := a.logFormat; {
 	case format == "text", format == "auto" && terminal.Is(a.err):
 		return slog.New(slog.NewTextHandler(a.err, o)), nil
@@ -144,6 +144,14 @@ func (a *app) logger() (*slog.Logger, error) {
 		return slog.New(slog.NewJSONHandler(a.err, o)), nil
 	}
 	return nil, usagef("--log-format %q: want text, json or auto", a.logFormat)
+}
+
+// durations writes them as people do, in every format: JSON's handler gives bare nanoseconds.
+func durations(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().String())
+	}
+	return a
 }
 
 // envName is the variable that stands for a flag: --web.config.file is PLIMSOLL_WEB_CONFIG_FILE.

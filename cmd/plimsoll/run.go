@@ -63,7 +63,9 @@ func (a *app) serve(ctx context.Context, role wiring.Role, o doorOptions, node, 
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
+	ran := false // a start that is refused has nothing to end
 	err = wiring.Run(ctx, wiring.Options{Role: role, Listen: o.listen, WebConfig: o.webConfig, Version: thisBuild().Version, Logger: log, Reload: hup, Listening: func(at net.Addr) {
+		ran = true
 		url := "http://" + at.String()
 		if o.webConfig != "" {
 			url = "address " + at.String() + " (scheme as in the web configuration)"
@@ -73,6 +75,8 @@ func (a *app) serve(ctx context.Context, role wiring.Role, o doorOptions, node, 
 			fmt.Fprintf(a.err, "\n  Open %s\n\n", url)
 		}
 	}})
-	log.Info("Plimsoll has ended")
+	if ran {
+		log.Info("Plimsoll has ended")
+	}
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -240,11 +241,20 @@ func TestRunRefusesWhatCannotWork(t *testing.T) {
 		}
 	}
 	addr := strings.TrimPrefix(r.url, "http://")
-	f(addr, "--listen", addr, "--data", t.TempDir())
-	f("not a loopback address", "--listen", "0.0.0.0:0", "--data", t.TempDir())
+	none := filepath.Join(t.TempDir(), "none") // a start that is refused makes no folder
+	f("another process is there", "--listen", addr, "--data", none)
+	f("want host:port", "--listen", "127.0.0.1:99999", "--data", none)
+	f("not a loopback address", "--listen", "0.0.0.0:0", "--data", none)
 	f(file, "--listen", "127.0.0.1:0", "--data", filepath.Join(file, "below"))
-	f("absent.yaml", "--listen", "127.0.0.1:0", "--data", t.TempDir(), "--policies", "absent.yaml")
-	f(`"/absent"`, "--listen", "127.0.0.1:0", "--data", t.TempDir(), "--cgroup-root", "/absent")
+	f("absent.yaml", "--listen", "127.0.0.1:0", "--data", none, "--policies", "absent.yaml")
+	f(`"/absent"`, "--listen", "127.0.0.1:0", "--data", none, "--cgroup-root", "/absent")
+	f(`"sys"`, "--listen", "127.0.0.1:0", "--data", none, "--proc-root", "sys")
+	if _, err := os.Stat(none); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a refused start left its data folder: %v", err)
+	}
+	if got := call(t, nil, "", "run", "--listen", addr, "--data", none, "--log-format", "json"); strings.Contains(got.err, "has ended") {
+		t.Errorf("what never began has ended: %s", got.err)
+	}
 	r.terminate(t)
 }
 
@@ -258,9 +268,15 @@ func TestDoctorFindsAnythingAtAll(t *testing.T) {
 	for _, f := range doc.Findings {
 		seen[f.Check] = f.Status
 	}
-	for _, check := range []string{"cgroups", "pressure (PSI)", "reading", "data folder", "server", "clock", "user"} {
+	for _, check := range []string{"cgroups", "pressure (PSI)", "reading", "full reading", "open files", "data folder", "server", "clock", "user"} {
 		if seen[check] == "" {
 			t.Errorf("doctor did not look at %q: %s", check, got.out)
+		}
+	}
+	for _, args := range [][]string{{"--data", "/proc", "--listen", "127.0.0.1:0"}, {"--data", t.TempDir(), "--listen", "127.0.0.1:99999"}} {
+		got := call(t, nil, "", append([]string{"doctor"}, args...)...)
+		if got.code != exitFailed || strings.Contains(got.out, "is taken") {
+			t.Errorf("%q: got exit %d, %s; want 1", args, got.code, got.out)
 		}
 	}
 	if got := call(t, nil, "", "doctor", "--cgroup-root", "/absent"); got.code != exitFailed || !strings.Contains(got.out, "FAIL") {

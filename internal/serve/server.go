@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -25,6 +26,8 @@ type Options struct {
 	Listen string
 	// WebConfig is the path of an exporter-toolkit web configuration file (TLS, login); "" for none.
 	WebConfig string
+	// Listener is the port that Take has taken; nil: Listen takes it.
+	Listener net.Listener
 	// Authenticator says who asks; nil: the web configuration's login, without one whoever is on this machine.
 	Authenticator Authenticator
 	// Authorizer says whether a caller may; nil: everybody who is let in may everything.
@@ -109,15 +112,34 @@ func Handler(o Options) (http.Handler, error) {
 	return s.http.Handler, nil
 }
 
+// Take takes the port of a Server that is made later, if it may be opened at all: who finds it taken has touched nothing else yet.
+func Take(ctx context.Context, o Options) (net.Listener, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", o.Listen)
+	switch {
+	case err == nil:
+		return l, nil
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("cannot listen on %q: another process is there; choose another address with --listen: %w", o.Listen, err)
+	case errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("cannot listen on %q: only root may take a port below 1024: %w", o.Listen, err)
+	}
+	return nil, fmt.Errorf("cannot listen on %q: want host:port of this machine, such as 127.0.0.1:8082: %w", o.Listen, err)
+}
+
 // Listen takes the port, so that a caller can say the address (with port 0 the real one) before Run.
 func (s *Server) Listen(ctx context.Context) (net.Addr, error) {
-	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp", s.opts.Listen)
-	if err != nil {
-		return nil, fmt.Errorf("cannot listen on %q (is another process there? choose another address with --listen): %w", s.opts.Listen, err)
+	if s.listener = s.opts.Listener; s.listener == nil {
+		l, err := Take(ctx, s.opts)
+		if err != nil {
+			return nil, err
+		}
+		s.listener = l
 	}
-	s.listener = l
-	return l.Addr(), nil
+	return s.listener.Addr(), nil
 }
 
 // Run serves until ctx ends, then lets requests end within the drain time. It calls Listen if nobody has.

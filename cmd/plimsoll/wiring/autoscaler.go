@@ -20,6 +20,15 @@ type Scaling struct {
 	Data     string // folder that is this process's own
 }
 
+// check says what is plainly wrong, before anything is opened that would have to be cleared up.
+func (o Scaling) check() error {
+	if st, err := os.Stat(o.Policies); o.Policies == "" || err == nil && !st.Mode().IsRegular() { // a pipe can be read once
+		return nil
+	}
+	_, err := policyfile.Load(o.Policies)
+	return err
+}
+
 // newServices reads the policies and makes the supervisor of the services that they scale.
 func newServices(ctx context.Context, e *environment, o Scaling, n Node, h history) (*policyfile.InForce, *services.Supervisor, error) {
 	var show *demo.Demo

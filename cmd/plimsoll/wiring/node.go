@@ -27,6 +27,12 @@ type Node struct {
 	Interval, Fast time.Duration
 }
 
+// check says what is plainly wrong, before anything is opened that would have to be cleared up.
+func (o Node) check() error {
+	_, err := cgroup.Detect(o.Host)
+	return err
+}
+
 // readers read the machine's cgroups, under their names.
 type readers struct {
 	names *names.Names

@@ -1,6 +1,7 @@
 package wiring
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"time"
@@ -20,6 +21,9 @@ type Machine struct {
 }
 
 func (o Machine) wire(ctx context.Context, e *environment) error {
+	if err := cmp.Or(o.Scaling.check(), o.Node.check()); err != nil {
+		return err
+	}
 	h, err := o.History.open(e)
 	if err != nil {
 		return err
@@ -63,6 +67,9 @@ type Collector struct {
 }
 
 func (o Collector) wire(_ context.Context, e *environment) error {
+	if err := o.Node.check(); err != nil {
+		return err
+	}
 	login, err := e.login(o.Login)
 	if err != nil {
 		return err

@@ -44,13 +44,24 @@ func (e *UsageError) Unwrap() error { return e.Err }
 func Run(ctx context.Context, o Options) (err error) {
 	e := newEnvironment(o.Logger, o.Version)
 	defer func() { err = errors.Join(err, e.life.Close()) }()
+	// The port comes first: a start that is refused leaves no folder behind.
+	port, err := serve.Take(ctx, serve.Options{Listen: o.Listen, WebConfig: o.WebConfig})
+	if err != nil {
+		return err
+	}
+	e.life.Opened("the port", func() error {
+		if err := port.Close(); !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	})
 	if err := o.Role.wire(ctx, e); err != nil {
 		return err
 	}
 	var door *serve.Server
 	e.checks = append(e.checks, serve.Check{Name: "door", Test: func() error { return door.Health() }})
 	routes := slices.Concat(e.routes, []serve.Route{e.metricsRoute()}, serve.Health(e.checks))
-	if door, err = serve.New(serve.Options{Listen: o.Listen, WebConfig: o.WebConfig, Routes: routes, Logger: e.named("http"), Registerer: e.registry}); err != nil {
+	if door, err = serve.New(serve.Options{Listen: o.Listen, WebConfig: o.WebConfig, Listener: port, Routes: routes, Logger: e.named("http"), Registerer: e.registry}); err != nil {
 		return err
 	}
 	e.life.Opened("the listener", door.Close)
