@@ -210,24 +210,26 @@ func (s *sender) blocked(a answer) {
 	}
 }
 
-// hold notes what keeps a lane from going on, "" if nothing does, and ends the conditions that keep no lane any more: those that did end
-// are returned.
+// hold notes what keeps a lane from going on, "" if nothing does, and ends the conditions that hold no more: those that did end are returned. What
+// is about the server is over when another lane hears something else of it; what is about a lane's lines is not.
 func (w *Writer) hold(lane, reason string) []string {
 	w.heldMu.Lock()
 	defer w.heldMu.Unlock()
-	w.held[lane] = reason
+	for l, r := range w.held {
+		if r != ReasonLimit && r != ReasonTooLarge && r != ReasonRefused {
+			delete(w.held, l)
+		}
+	}
+	if w.held[lane] = reason; reason == "" {
+		delete(w.held, lane)
+	}
 	var over []string
 	for _, r := range reasons {
 		if !slices.Contains(slices.Collect(maps.Values(w.held)), r) {
 			over = append(over, r)
 		}
 	}
-	w.met.blocked.Set(0)
-	for _, r := range w.held {
-		if r != "" {
-			w.met.blocked.Set(1)
-		}
-	}
+	w.met.blocked.Set(float64(min(len(w.held), 1)))
 	return w.cond.Clear(over...)
 }
 

@@ -377,6 +377,12 @@ func TestOneLaneBlocked(t *testing.T) {
 			t.Errorf("%d stored, %+v", len(h.stored), c)
 		}
 	})
+	synctest.Test(t, func(t *testing.T) { // what is about the server is over when the other lane gets through
+		h := send(t, 20*time.Second, after(1, reply{code: 404, message: `database not found: "b"`}), func(o *WriterOptions, _ *harness) {
+			o.Lanes = append(o.Lanes, Lane{"other", &slowly{batches{lines: []string{numbered(1, 2)}}}})
+		}, numbered(0, 1))
+		h.want(t, 2, 0, "")
+	})
 }
 
 func TestTooLarge(t *testing.T) {
