@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"plimsoll.dev/plimsoll/aggregator/heapster"
 	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/condition"
 	"plimsoll.dev/plimsoll/internal/dial"
@@ -33,6 +34,7 @@ type environment struct {
 	conditions []func(now time.Time) []condition.Condition
 	scaled     []func(now time.Time) []cluster.Scaled
 	reloads    []func()
+	heapster   heapster.Sink // the history, where it has Heapster's names; else nil
 }
 
 func newEnvironment(log *slog.Logger, version string) *environment {

@@ -50,6 +50,9 @@ func (o Influx) open(e *environment) (history, error) {
 	}
 	e.life.Opened("the reader of InfluxDB", reader.Close)
 	e.keepsElsewhere(h)
+	if h.HasModel() {
+		e.heapster = h
+	}
 	return struct {
 		*influx.Outbox
 		*influx.Reader

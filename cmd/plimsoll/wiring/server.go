@@ -41,6 +41,9 @@ func newServer(e *environment, h history, interval, fast time.Duration) (*live.P
 	if err != nil {
 		return nil, err
 	}
+	if e.heapster != nil {
+		e.life.Runs("Heapster's totals", heapster.Totals{Pictures: picture, To: e.heapster, Gate: e.gate, Every: interval}.Run)
+	}
 	in, err := ingest.New(ingest.Options{Live: toPicture(picture), History: collector.SinkFunc(h.Append), Logger: e.named("ingest"), Registerer: e.registry})
 	if err != nil {
 		return nil, err

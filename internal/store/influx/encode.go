@@ -9,6 +9,7 @@ import (
 
 	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/model"
 )
 
 const (
@@ -69,6 +70,7 @@ type Encoder struct {
 	sum    Encoded
 	now    int64
 	heap   heapster
+	sums   bool // the batch being encoded is of sums, not of a machine
 }
 
 // value is a row's in the line being made.
@@ -137,7 +139,7 @@ func NewEncoder(o EncoderOptions) (*Encoder, error) {
 // Encode appends a batch's lines to dst, each ending in a line break, and says what became of its points. now is the time of
 // the host's clock, against which samples from the future are seen.
 func (e *Encoder) Encode(dst []byte, b *metric.Batch, now time.Time) ([]byte, Encoded) {
-	e.sum, e.now = Encoded{}, now.UnixMilli()
+	e.sum, e.now, e.sums = Encoded{}, now.UnixMilli(), b.Node == ""
 	e.entries.tidy(e.now)
 	for i := range b.Groups {
 		dst = e.group(dst, &b.Groups[i])
@@ -154,6 +156,9 @@ func (e *Encoder) group(dst []byte, g *metric.Group) []byte {
 		return dst
 	}
 	if len(g.Points) == 0 {
+		return dst
+	}
+	if e.heap.on && !e.heap.written(g.Entity, e.sums) {
 		return dst
 	}
 	s := e.entry(g.Entity)
@@ -210,6 +215,10 @@ func (e *Encoder) entry(p *metric.Entity) *entry {
 	s := &entry{}
 	s.key, s.cut = e.key(p)
 	s.hash = hash(string(s.key))
+	if thing, ok := model.ThingOf(p); ok && e.heap.on {
+		s.heap = e.heap.tags(thing)
+		s.hash = hash(string(s.heap))
+	}
 	e.entries.byPtr[p] = s
 	return s
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/model"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files in testdata")
@@ -293,9 +294,48 @@ func TestEntriesAreBounded(t *testing.T) {
 func TestHeapsterSchema(t *testing.T) {
 	for _, schema := range []Schema{SchemaHeapster, SchemaHeapsterFields} {
 		e := newEncoder(t, EncoderOptions{Schema: schema})
-		encode(e, base, every(0)...)
-		lines, _ := encode(e, base+10_000, every(1)...)
-		golden(t, string(schema)+".txt", []byte(lines))
+		unit := &metric.Entity{Level: metric.Container, Node: "n1", Namespace: "system", WorkloadKind: "Unit", Workload: "ssh.service", Pod: "ssh.service", Container: "ssh.service", Runtime: "systemd"}
+		add := func(tick int64) []metric.Group {
+			return append(every(tick), metric.Group{Entity: unit, Points: []metric.Point{{ID: metric.MemoryUsage, T: base + tick*10_000, V: 5}, {ID: metric.MemoryLimit, T: base + tick*10_000, V: 9}}})
+		}
+		encode(e, base, add(0)...)
+		lines, n := encode(e, base+10_000, add(1)...)
+		if n.Dropped != [numDrops]int{} {
+			t.Errorf("%s: got %+v", schema, n)
+		}
+		all := model.New()
+		made, n := e.EncodeModel([]byte(lines), []model.Value{
+			{Thing: model.Thing{Kind: model.Pod, Node: "n1", Namespace: "shop", Pod: "web-1"}, Metric: all.Find("cpu/usage_rate"), Time: time.UnixMilli(base), V: 249.9},
+			{Thing: model.Thing{Kind: model.Pod, Node: "n1", Namespace: "shop", Pod: "web-1"}, Metric: all.Find("disk/io_read_bytes_rate"), Resource: "8:0", Time: time.UnixMilli(base), V: 1.5},
+			{Thing: model.Thing{Kind: model.Namespace, Namespace: "shop"}, Metric: all.Find("memory/usage"), Time: time.UnixMilli(base), V: 7},
+			{Thing: model.Thing{Kind: model.Node, Node: "n1"}, Metric: all.Find("cpu/node_reservation"), Time: time.UnixMilli(base), V: .25},
+			{Thing: model.Thing{Kind: model.Cluster}, Metric: all.Find("cpu/limit"), Time: time.UnixMilli(base), V: 0},
+			{Thing: model.Thing{Kind: model.Cluster}, Metric: all.Find("cpu/limit"), Time: time.UnixMilli(base + 3600_000), V: 0},
+			{Thing: model.Thing{Kind: model.Cluster}, Metric: all.Find("cpu/limit"), Time: time.UnixMilli(base), V: math.NaN()},
+		}, time.UnixMilli(base))
+		if want := (Encoded{Lines: 5, Points: 6, Dropped: [numDrops]int{DropTime: 1, DropNotFinite: 1}}); n != want {
+			t.Errorf("%s: got %+v, want %+v", schema, n, want)
+		}
+		golden(t, string(schema)+".txt", made)
+	}
+	// Interfaces whose traffic passes another one too are not counted of a machine; sums come by EncodeModel.
+	e := newEncoder(t, EncoderOptions{Schema: SchemaHeapster})
+	nets := func(tick int64) metric.Group {
+		g := metric.Group{Entity: entities[metric.Node]}
+		for i, sub := range []string{"docker0", "eth0", "eth1", "lo"} {
+			g.Points = append(g.Points, metric.Point{ID: metric.NetworkReceive, Sub: sub, T: base + tick*10_000, V: float64(100*(i+1)) * float64(tick+1)})
+		}
+		return g
+	}
+	encode(e, base, nets(0))
+	got, _ := encode(e, base+10_000, nets(1))
+	want := "network/rx,cluster_name=default,nodename=n1,type=node value=1000i 1700000010000\nnetwork/rx_rate,cluster_name=default,nodename=n1,type=node value=50 1700000010000\n"
+	if got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+	sums := &metric.Batch{Groups: every(2), Time: time.UnixMilli(base)}
+	if lines, _ := e.Encode(nil, sums, time.UnixMilli(base+20_000)); strings.Contains(string(lines), "type=node") || !strings.Contains(string(lines), "type=pod_container") {
+		t.Errorf("of a batch of sums: %s", lines)
 	}
 }
 

@@ -1,184 +1,179 @@
 package influx
 
 import (
+	"context"
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
+	"time"
 
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/model"
 )
 
 // heapster is what the encoder needs to write Heapster's measurements and tags, so that boards made for Heapster work
-// unchanged. Integers are written where Heapster wrote them, for a database that it has begun. Workloads, which Heapster did
-// not know, and rows that it had no name for are left out; each metric is a line of its own.
+// unchanged. Integers are written where Heapster wrote them, for a database that it has begun. Each metric is a line. Batches
+// give what containers and machines say of themselves; what is made of pods comes by EncodeModel, from the table that the model API serves.
 type heapster struct {
 	on      bool
 	cluster string
-	value   []heapsterName // by row
-	rate    []heapsterName
+	byRow   [][]heapsterName // those of a row: its own and its rate
+	share   []heapsterName   // those of a machine that are made of two rows
 	uptime  heapsterName
-	shares  []heapsterShare // metrics made of two others
+	names   map[string]heapsterName
 }
 
-// heapsterName is a metric's measurement and field.
+// heapsterName is a metric with its measurement and field.
 type heapsterName struct {
-	measurement, field string // "" : Heapster has no such metric
-	scale              float64
-	integer, labeled   bool // labeled: one line for each resource, with the tag resource_id
-}
-
-type heapsterShare struct {
 	*model.Metric
-	name heapsterName
+	measurement, field string
 }
 
 func newHeapster(o EncoderOptions) heapster {
-	h := heapster{on: true, cluster: o.Cluster, value: make([]heapsterName, len(metric.Rows())), rate: make([]heapsterName, len(metric.Rows()))}
+	h := heapster{on: true, cluster: o.Cluster, byRow: make([][]heapsterName, len(metric.Rows())), names: map[string]heapsterName{}}
 	if h.cluster == "" {
 		h.cluster = "default"
 	}
-	name := func(n string, scale float64, integer bool) heapsterName {
-		out := heapsterName{measurement: n, field: "value", scale: scale, integer: integer}
-		if scale == 0 {
-			out.scale = 1
-		}
-		if m, f, ok := strings.Cut(n, "/"); ok && o.Schema == SchemaHeapsterFields {
-			out.measurement, out.field = m, f
-		}
-		out.labeled = strings.HasPrefix(n, "filesystem/") || strings.HasPrefix(n, "disk/")
-		return out
-	}
-	for i := range metric.Rows() {
-		r := metric.Get(metric.ID(i))
-		if r.Heapster != "" {
-			h.value[i] = name(r.Heapster, r.Scale, !strings.Contains(r.Heapster, "/node_"))
-		}
-		if r.HeapsterRate != "" {
-			h.rate[i] = name(r.HeapsterRate, r.RateScale, r.ID == metric.CPUUsage)
-		}
-	}
-	h.uptime = name("uptime", 1, true)
 	all := model.New()
 	for i := range all {
-		if m := &all[i]; len(m.Over) > 0 {
-			h.shares = append(h.shares, heapsterShare{m, name(m.Name, 1, false)})
+		n := heapsterName{&all[i], all[i].Name, "value"}
+		if m, f, ok := strings.Cut(n.Name, "/"); ok && o.Schema == SchemaHeapsterFields {
+			n.measurement, n.field = m, f
+		}
+		h.names[n.Name] = n
+		switch {
+		case n.Since:
+			h.uptime = n
+		case len(n.Over) > 0 && !n.OfPods:
+			h.share = append(h.share, n)
+		case len(n.Over) == 0:
+			h.byRow[n.Row] = append(h.byRow[n.Row], n)
 		}
 	}
 	return h
 }
 
-// tags makes an entity's tags, each with a comma before it; nil at a level that Heapster does not have.
-func (h *heapster) tags(e *metric.Entity) []byte {
-	var out []byte
-	add := func(name, v string) {
-		if v != "" {
-			out = appendTag(append(append(append(out, ','), name...), '='), TagValue(v))
-		}
+// written says whether an entity of a batch is written: a container, or a machine that says it itself, in a batch that is of one.
+func (h *heapster) written(p *metric.Entity, sums bool) bool {
+	thing, ok := model.ThingOf(p)
+	return ok && (thing.Kind != model.Node || !sums)
+}
+
+// tags makes a thing's tags, each with a comma before it.
+func (h *heapster) tags(t model.Thing) []byte {
+	out := appendTag([]byte(",cluster_name="), TagValue(h.cluster))
+	for _, l := range t.Labels() {
+		out = appendTag(append(append(append(out, ','), l.Name...), '='), TagValue(l.Value))
 	}
-	add("cluster_name", h.cluster)
-	var kind string
-	switch e.Level {
-	case metric.Container:
-		kind = "sys_container"
-		add("container_name", e.Container)
-		if e.Pod != "" {
-			kind = "pod_container"
-			add("namespace_name", e.Namespace)
-		}
-		add("nodename", e.Node)
-		add("pod_name", e.Pod)
-	case metric.Pod:
-		kind = "pod"
-		add("namespace_name", e.Namespace)
-		add("nodename", e.Node)
-		add("pod_name", e.Pod)
-	case metric.Namespace:
-		kind = "ns"
-		add("namespace_name", e.Namespace)
-	case metric.Node:
-		kind = "node"
-		add("nodename", e.Node)
-	case metric.Cluster:
-		kind = "cluster"
-	default:
-		return nil
-	}
-	add("type", kind)
 	return out
 }
 
 // heapsterLines appends the lines of an entity's points of one time.
 func (e *Encoder) heapsterLines(dst []byte, p *metric.Entity, s *entry, points []metric.Point) []byte {
-	h := &e.heap
-	if s.heap == nil {
-		if s.heap = h.tags(p); s.heap == nil {
-			return dst
-		}
-	}
+	thing, _ := model.ThingOf(p)
 	t := points[0].T
 	for _, id := range e.order {
-		v := &e.values[id]
-		if n := &h.value[id]; n.measurement != "" && !n.labeled {
-			dst = e.heapsterLine(dst, n, s, "", v.v, t)
-		}
-		if n := &h.rate[id]; n.measurement != "" && !n.labeled && v.rated {
-			dst = e.heapsterLine(dst, n, s, "", v.rate, t)
-		}
-	}
-	if v := &e.values[metric.StartTime]; v.on {
-		if up := float64(t) - v.v*1000; up >= 0 {
-			dst = e.heapsterLine(dst, &h.uptime, s, "", up, t)
+		for i := range e.heap.byRow[id] {
+			n := &e.heap.byRow[id][i]
+			if n.Labelled || !n.Has(thing.Kind) || n.OfPods && thing.Kind == model.Node {
+				continue
+			}
+			if v, ok := e.heapsterValue(n, s, points, thing.Kind); ok {
+				dst = e.heapsterLine(dst, n, s.heap, "", n.Value(v), t)
+			}
 		}
 	}
-	for i := range points {
-		x := &points[i]
-		if !finite(x.V) || int(x.ID) >= len(h.value) || !h.value[x.ID].labeled || !e.values[x.ID].on {
-			continue
-		}
-		dst = e.heapsterLine(dst, &h.value[x.ID], s, x.Sub, x.V, t)
-		if last := s.find(x.ID, x.Sub); h.rate[x.ID].measurement != "" && last.line == e.line && finite(last.rate) {
-			dst = e.heapsterLine(dst, &h.rate[x.ID], s, x.Sub, last.rate, t)
+	if v := &e.values[metric.StartTime]; v.on && e.heap.uptime.Has(thing.Kind) {
+		if up := float64(t)/1000 - v.v; up >= 0 {
+			dst = e.heapsterLine(dst, &e.heap.uptime, s.heap, "", e.heap.uptime.Value(up), t)
 		}
 	}
-	if p.Level == metric.Node {
+	dst = e.heapsterResources(dst, s, points, thing.Kind)
+	if thing.Kind == model.Node {
 		dst = e.heapsterShares(dst, s, t)
 	}
 	return dst
 }
 
-// heapsterShares appends how much of a node is used and reserved.
-func (e *Encoder) heapsterShares(dst []byte, s *entry, t int64) []byte {
-	for i := range e.heap.shares {
-		x := &e.heap.shares[i]
-		part, whole := &e.values[x.Row], &e.values[x.Over[0]]
-		if !whole.on {
-			whole = &e.values[x.Over[1]]
+// heapsterValue is a metric's value in the line being made; interfaces that Heapster did not count are left out of it.
+func (e *Encoder) heapsterValue(n *heapsterName, s *entry, points []metric.Point, k model.Kind) (sum float64, ok bool) {
+	v := &e.values[n.Row]
+	if metric.Get(n.Row).Sub == "" {
+		if n.Rate {
+			return v.rate, v.rated
 		}
-		if !part.on || x.Rate && !part.rated || !whole.on || whole.v <= 0 {
+		return v.v, v.on
+	}
+	for i := range points {
+		x := &points[i]
+		if x.ID != n.Row || !finite(x.V) || model.Inner(x.Sub, k) {
 			continue
 		}
-		v := part.v
-		if x.Rate {
-			v = part.rate
+		switch last := s.find(x.ID, x.Sub); {
+		case !n.Rate:
+			sum, ok = sum+x.V, true
+		case last.line == e.line && finite(last.rate):
+			sum, ok = sum+last.rate, true
 		}
-		dst = e.heapsterLine(dst, &x.name, s, "", v/whole.v, t)
+	}
+	return sum, ok
+}
+
+// heapsterResources appends the lines of metrics that have one for each device.
+func (e *Encoder) heapsterResources(dst []byte, s *entry, points []metric.Point, k model.Kind) []byte {
+	for i := range points {
+		x := &points[i]
+		if !finite(x.V) || int(x.ID) >= len(e.heap.byRow) || !e.values[x.ID].on {
+			continue
+		}
+		for j := range e.heap.byRow[x.ID] {
+			n := &e.heap.byRow[x.ID][j]
+			if !n.Labelled || !n.Has(k) {
+				continue
+			}
+			if !n.Rate {
+				dst = e.heapsterLine(dst, n, s.heap, x.Sub, n.Value(x.V), x.T)
+			} else if last := s.find(x.ID, x.Sub); last.line == e.line && finite(last.rate) {
+				dst = e.heapsterLine(dst, n, s.heap, x.Sub, n.Value(last.rate), x.T)
+			}
+		}
 	}
 	return dst
 }
 
-func (e *Encoder) heapsterLine(dst []byte, n *heapsterName, s *entry, resource string, v float64, t int64) []byte {
-	v *= n.scale
+// heapsterShares appends how much of a machine is used.
+func (e *Encoder) heapsterShares(dst []byte, s *entry, t int64) []byte {
+	for i := range e.heap.share {
+		n := &e.heap.share[i]
+		part, whole := &e.values[n.Row], &e.values[n.Over[0]]
+		if !whole.on {
+			whole = &e.values[n.Over[1]]
+		}
+		if !part.on || n.Rate && !part.rated || !whole.on || whole.v <= 0 {
+			continue
+		}
+		v := part.v
+		if n.Rate {
+			v = part.rate
+		}
+		dst = e.heapsterLine(dst, n, s.heap, "", n.Value(v/whole.v), t)
+	}
+	return dst
+}
+
+// heapsterLine appends a line of a value in the metric's unit.
+func (e *Encoder) heapsterLine(dst []byte, n *heapsterName, tags []byte, resource string, v float64, t int64) []byte {
 	if !finite(v) {
 		e.sum.Dropped[DropNotFinite]++
 		return dst
 	}
-	dst = append(append(dst, n.measurement...), s.heap...)
-	if n.labeled && resource != "" {
+	dst = append(append(dst, n.measurement...), tags...)
+	if n.Labelled && resource != "" {
 		dst = appendTag(append(dst, ",resource_id="...), TagValue(resource))
 	}
 	dst = append(append(append(dst, ' '), n.field...), '=')
-	if n.integer {
+	if n.Whole {
 		dst = append(strconv.AppendInt(dst, toInt(v), 10), 'i')
 	} else {
 		dst = appendFloat(dst, v)
@@ -197,3 +192,42 @@ func toInt(v float64) int64 {
 	}
 	return int64(v)
 }
+
+// EncodeModel appends the lines of values that were made of pods, and says what became of them. Another schema has none.
+func (e *Encoder) EncodeModel(dst []byte, values []model.Value, now time.Time) ([]byte, Encoded) {
+	e.sum, e.now = Encoded{}, now.UnixMilli()
+	if !e.heap.on {
+		return dst, e.sum
+	}
+	var tags []byte
+	for i := range values {
+		v := &values[i]
+		n, known := e.heap.names[v.Metric.Name]
+		if i == 0 || v.Thing != values[i-1].Thing {
+			tags = e.heap.tags(v.Thing)
+		}
+		switch t := v.Time.UnixMilli(); {
+		case !known:
+			e.sum.Dropped[DropUnknown]++
+		case t <= 0 || t > e.now+ahead.Milliseconds():
+			e.sum.Dropped[DropTime]++
+		case !e.budgets.admit(v.Thing.Namespace, hash(string(tags)), e.now):
+			e.sum.Dropped[DropSeriesBudget]++
+		default:
+			e.sum.Points++
+			dst = e.heapsterLine(dst, &n, tags, v.Resource, v.V, t)
+		}
+	}
+	return dst, e.sum
+}
+
+// AppendModel queues values that were made of pods, in a history that has Heapster's names. When it returns nil they survive kill -9.
+func (s *Sink) AppendModel(ctx context.Context, values []model.Value) error {
+	return s.append(ctx, "Heapster's values", func(dst []byte) ([]byte, Encoded) { return s.encoder.EncodeModel(dst, values, s.opts.now()) })
+}
+
+// HasModel says whether the history has Heapster's names.
+func (s *Sink) HasModel() bool { return s.encoder.heap.on }
+
+// what names a batch in errors.
+func what(b *metric.Batch) string { return fmt.Sprintf("batch of node %q", b.Node) }

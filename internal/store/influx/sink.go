@@ -75,16 +75,21 @@ func NewSink(o SinkOptions) (*Sink, error) {
 // Append encodes a batch and queues its lines. When it returns nil they survive kill -9. Points that can never be stored are
 // left out and counted. Batches are queued in the order in which they were encoded.
 func (s *Sink) Append(ctx context.Context, b *metric.Batch) error {
+	return s.append(ctx, what(b), func(dst []byte) ([]byte, Encoded) { return s.encoder.Encode(dst, b, s.opts.now()) })
+}
+
+// append queues what encode makes of what is named.
+func (s *Sink) append(ctx context.Context, name string, encode func(dst []byte) ([]byte, Encoded)) error {
 	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("cannot append batch of node %q: %w", b.Node, err)
+		return fmt.Errorf("cannot append %s: %w", name, err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var n Encoded
-	s.buf, n = s.encoder.Encode(s.buf[:0], b, s.opts.now())
+	s.buf, n = encode(s.buf[:0])
 	s.note(n)
 	if err := s.queue(ctx, s.buf); err != nil {
-		return fmt.Errorf("cannot append batch of node %q: %w", b.Node, err)
+		return fmt.Errorf("cannot append %s: %w", name, err)
 	}
 	if cap(s.buf) > 16<<20 { // a rare, huge batch does not stay
 		s.buf = nil
