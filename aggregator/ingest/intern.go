@@ -1,7 +1,6 @@
 package ingest
 
 import (
-	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -25,11 +24,14 @@ type table struct {
 	entities map[metric.Entity]*named
 	labels   int64               // bytes of the keys of series
 	names    map[string]rowLevel // at most the catalogue's
+	by       map[string]*held    // what senders have of the table
+	sender   string              // of the request being converted
 	swept    int64
 	round    uint64 // the request being converted
 	key      []byte
 	batches  []*metric.Batch
-	groups   int            // groups of the last batch: a good guess for the next
+	nodes    map[string]int // of the batches
+	groups   int            // groups of the last request's last batch: a good guess for the next one's first
 	points   []metric.Point // room for the groups to come
 }
 
@@ -40,6 +42,7 @@ type known struct {
 	id   metric.ID
 	sub  string
 	used int64 // Unix milliseconds
+	by   *held // whose it is
 }
 
 // named is an entity that is being sent.
@@ -51,10 +54,11 @@ type named struct {
 	batch, group int
 	gap          bool // it had a stale marker in this round
 	size         int  // samples in the round before
+	by           *held
 }
 
 func newTable(most limits) *table {
-	return &table{most: most, series: map[string]*known{}, entities: map[metric.Entity]*named{}, names: map[string]rowLevel{}}
+	return &table{most: most, series: map[string]*known{}, entities: map[metric.Entity]*named{}, names: map[string]rowLevel{}, nodes: map[string]int{}, by: map[string]*held{}}
 }
 
 // maxLabelBytes is the most bytes in the names and values of a series' labels.
@@ -82,20 +86,19 @@ func (t *table) lookup(s *series, now int64) (*known, reason) {
 	if !t.space() && !t.sweep(now, forget.Milliseconds()) {
 		return nil, rejectLimit
 	}
-	k := &known{used: now}
+	k := &known{used: now, by: t.holds()}
 	if k.of, k.why = t.understand(s, k); k.why == rejectLimit {
 		return nil, k.why // may be room next time
 	}
 	t.series[string(t.key)] = k
 	t.labels += int64(len(t.key))
+	k.by.series++
+	k.by.labels += int64(len(t.key))
 	if k.of == nil {
 		return nil, k.why
 	}
 	return k, numReasons
 }
-
-// space says whether there is room for another series.
-func (t *table) space() bool { return len(t.series) < t.most.series && t.labels < t.most.labels }
 
 // understand finds the series' row and entity.
 func (t *table) understand(s *series, k *known) (*named, reason) {
@@ -104,14 +107,7 @@ func (t *table) understand(s *series, k *known) (*named, reason) {
 			return nil, rejectLabels
 		}
 	}
-	get := func(name string) string {
-		for i := 0; i < len(s.labels); i += 2 {
-			if string(s.text(s.labels[i])) == name {
-				return string(s.text(s.labels[i+1]))
-			}
-		}
-		return ""
-	}
+	get := s.value
 	name := get("__name__")
 	if name == "" {
 		return nil, rejectLabels
@@ -131,13 +127,24 @@ func (t *table) understand(s *series, k *known) (*named, reason) {
 	if n := t.entities[e]; n != nil {
 		return n, numReasons
 	}
-	if len(t.entities) >= t.most.entities {
+	if k.by.entities >= shareOf*(t.most.entities-len(t.entities)) {
 		return nil, rejectLimit
 	}
-	n := &named{entity: &e}
+	n := &named{entity: &e, by: k.by}
 	t.entities[e] = n
+	k.by.entities++
 	n.used = k.used
 	return n, numReasons
+}
+
+// value returns the value of a label, "" where there is none.
+func (s *series) value(name string) string {
+	for i := 0; i+1 < len(s.labels); i += 2 {
+		if string(s.text(s.labels[i])) == name {
+			return string(s.text(s.labels[i+1]))
+		}
+	}
+	return ""
 }
 
 // rowLevel is what a metric name stands for by itself.
@@ -186,36 +193,21 @@ func place(e *metric.Entity, row *metric.Row, instance string) reason {
 	return numReasons
 }
 
-// sweep forgets what has not been sent for age milliseconds; it says whether that made room for another series.
-func (t *table) sweep(now, age int64) bool {
-	if now-t.swept < 1000 && now >= t.swept {
-		return t.space()
-	}
-	t.swept = now
-	for key, k := range t.series {
-		if now-k.used > age {
-			delete(t.series, key)
-			t.labels -= int64(len(key))
-		}
-	}
-	maps.DeleteFunc(t.entities, func(_ metric.Entity, n *named) bool { return now-n.used > age })
-	return t.space()
-}
-
 func isStale(v float64) bool { return math.Float64bits(v) == remotewrite.StaleBits }
 
 // converted is what one request holds.
 type converted struct {
 	batches []*metric.Batch
 	written int // samples in the batches, and stale markers
+	unseen  int // of them those that the live picture has no room for
 	tally   tally
 	lag     float64 // seconds between the newest sample and now; NaN without one
 	node    string  // of the first series that is known
 	newest  int64   // the time of the newest sample, of those that are from the future too
 }
 
-// convert turns a decoded request into batches, one for each node.
-func (t *table) convert(decode func(func(*series) error) error, now time.Time, skew time.Duration, fast bool) (converted, error) {
+// convert turns a sender's decoded request into batches, one for each node.
+func (t *table) convert(decode func(func(*series) error) error, sender string, now time.Time, skew time.Duration, fast bool) (converted, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	ms := now.UnixMilli()
@@ -223,7 +215,9 @@ func (t *table) convert(decode func(func(*series) error) error, now time.Time, s
 		t.sweep(ms, forget.Milliseconds())
 	}
 	t.round++
+	t.sender = sender
 	t.batches = nil
+	clear(t.nodes)
 	c := converted{lag: math.NaN()}
 	var newest int64
 	err := decode(func(s *series) error {
@@ -235,6 +229,9 @@ func (t *table) convert(decode func(func(*series) error) error, now time.Time, s
 		k, why := t.lookup(s, ms)
 		if k == nil {
 			c.tally[why] += len(s.samples)
+			if why == rejectLimit && c.node == "" {
+				c.node = s.value("node") // who is told
+			}
 			return nil
 		}
 		newest = max(newest, t.samples(k, s, now, ms+skew.Milliseconds(), fast, &c))
@@ -301,14 +298,17 @@ func later(t time.Time, ms int64) time.Time {
 
 // batch returns the index of the node's batch of this round.
 func (t *table) batch(n *named, now time.Time, fast bool) int {
-	node := n.entity.Node
-	for i := len(t.batches) - 1; i >= 0; i-- {
-		if t.batches[i].Node == node {
-			return i
+	i, ok := t.nodes[n.entity.Node]
+	if !ok {
+		i, room := len(t.batches), 1
+		if i == 0 {
+			room = max(t.groups, 1)
 		}
+		t.nodes[n.entity.Node] = i
+		t.batches = append(t.batches, &metric.Batch{Node: n.entity.Node, Sender: t.sender, Time: now, Fast: fast, Groups: make([]metric.Group, 0, room)})
+		return i
 	}
-	t.batches = append(t.batches, &metric.Batch{Node: node, Time: now, Fast: fast, Groups: make([]metric.Group, 0, max(t.groups, 1))})
-	return len(t.batches) - 1
+	return i
 }
 
 // enter makes the entity part of this round.

@@ -19,6 +19,7 @@ import (
 	"github.com/klauspost/compress/snappy"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/remotewrite"
 	"plimsoll.dev/plimsoll/internal/serve"
 )
@@ -178,6 +179,13 @@ func (r *Receiver) store(req *http.Request, version remotewrite.Version) (writte
 	if err := r.hand(req.Context(), &c, refused == nil, !liveOnly); err != nil {
 		return 0, interrupted(req, fmt.Errorf("cannot write: %w", err))
 	}
+	if c.unseen > 0 {
+		r.senders.limited(c.node, c.unseen, now)
+		if liveOnly {
+			c.tally[rejectLimit] += c.unseen
+			c.written -= c.unseen
+		}
+	}
 	r.metrics.count(&c, lane)
 	if bad := c.tally.rejected(); bad != "" {
 		return c.written, serve.BadRequest("wrote %d samples and rejected %s", c.written, bad)
@@ -208,11 +216,20 @@ func (r *Receiver) unpack(req *http.Request, version remotewrite.Version, fast b
 	if version == remotewrite.V1 {
 		decode = decodeV1
 	}
-	c, err := r.table.convert(func(each func(*series) error) error { return decode(body, each) }, time.Now(), skew, fast)
+	c, err := r.table.convert(func(each func(*series) error) error { return decode(body, each) }, senderOf(req), time.Now(), skew, fast)
 	if err != nil {
 		return c, serve.BadRequest("cannot read the request as %s: %w", version, err)
 	}
 	return c, nil
+}
+
+// senderOf is who has sent a request, as far as it was proven.
+func senderOf(req *http.Request) string {
+	from := host(req.RemoteAddr)
+	if name := serve.CallerOf(req.Context()).Name; name != "" {
+		return name + " at " + from
+	}
+	return from
 }
 
 // host is an address without its port.
@@ -233,7 +250,10 @@ func (r *Receiver) hand(ctx context.Context, c *converted, live, history bool) e
 		if r.opts.Live == nil || !live {
 			break
 		}
-		if err := r.opts.Live.Take(ctx, b); err != nil {
+		var many *metric.TooMany
+		if err := r.opts.Live.Take(ctx, b); errors.As(err, &many) {
+			c.unseen += many.Samples // the history takes them all the same
+		} else if err != nil {
 			errs = append(errs, fmt.Errorf("cannot show the batch of node %q: %w", b.Node, err))
 		}
 	}

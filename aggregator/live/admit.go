@@ -35,14 +35,20 @@ func (t *tree) admit(in *intake, g *metric.Group, at int64) (*unit, reason) {
 		return t.contend(u, in, g, at)
 	case u == nil || !u.sent():
 		if t.sent >= t.limits.entities {
-			return nil, dropLimit
+			from := t.shares.yields(in.sender, in.node, in.sender == "")
+			if from == nil {
+				return nil, dropLimit
+			}
+			in.evicted++
+			t.drop(from)
+			u = t.named(e) // it may have gone with its last member
 		}
 		if u == nil {
 			u = t.place(identity.KeyOf(e), e)
 		}
 		u.base, u.first = at-3600_000, at
 	}
-	t.know(u, e, at)
+	t.know(in, u, e, at)
 	return u, 0
 }
 
@@ -77,7 +83,7 @@ func (t *tree) contend(u *unit, in *intake, g *metric.Group, at int64) (*unit, r
 	}
 	rival, had := u.entity, u.newest() != 0
 	t.unknow(u, func(ptr *metric.Entity) bool { return ptr.ID == e.ID })
-	t.know(u, e, at)
+	t.know(in, u, e, at)
 	if had {
 		u.restart(in, at)
 		u.restarted = 0
@@ -90,9 +96,12 @@ func (t *tree) contend(u *unit, in *intake, g *metric.Group, at int64) (*unit, r
 // know remembers a pointer under which a unit is known, dropping the oldest of more than three, and shows the unit under the newest
 // names, where they put it. What e does not say and is known of the same thing stays: the readers of the two lanes, or of a pod and its
 // containers, do not all know its workload or its image.
-func (t *tree) know(u *unit, e *metric.Entity, at int64) {
+func (t *tree) know(in *intake, u *unit, e *metric.Entity, at int64) {
 	if !u.sent() {
 		t.sent++
+		if in.sender != "" {
+			t.shares.part(in.sender).part(in.node).enter(u)
+		}
 		if u.first == 0 {
 			u.first = at
 		}
@@ -156,6 +165,7 @@ func (t *tree) unknow(u *unit, but func(*metric.Entity) bool) {
 	}
 	if !u.sent() {
 		t.sent--
+		u.leave()
 	}
 }
 

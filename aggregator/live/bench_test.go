@@ -49,7 +49,7 @@ func cpuTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-func heap() uint64 {
+func heapBytes() uint64 {
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
@@ -213,7 +213,7 @@ func BenchmarkBytes(b *testing.B) {
 		b.Run(fmt.Sprintf("every=%ds", every), func(b *testing.B) {
 			for b.Loop() {
 				f := fleet(1000, 30)
-				before := heap()
+				before := heapBytes()
 				p := newPicture(b, Options{})
 				for i := 0; i < 150; i += every {
 					set(f, i)
@@ -223,7 +223,7 @@ func BenchmarkBytes(b *testing.B) {
 					}
 				}
 				s := p.Snapshot(sec(149))
-				b.ReportMetric(float64(heap()-before)/30000, "B/container")
+				b.ReportMetric(float64(heapBytes()-before)/30000, "B/container")
 				runtime.KeepAlive(p)
 				runtime.KeepAlive(s)
 				runtime.KeepAlive(f)
@@ -236,7 +236,7 @@ func BenchmarkBytes(b *testing.B) {
 func BenchmarkBytesFull(b *testing.B) {
 	for b.Loop() {
 		f := fleet(1, 450)
-		before := heap()
+		before := heapBytes()
 		p := newPicture(b, Options{})
 		for i := range 150 {
 			set(f, i)
@@ -247,7 +247,7 @@ func BenchmarkBytesFull(b *testing.B) {
 			}
 		}
 		s := p.Snapshot(sec(149))
-		b.ReportMetric(float64(heap()-before)/450, "B/container")
+		b.ReportMetric(float64(heapBytes()-before)/450, "B/container")
 		b.ReportMetric(float64(len(s.Containers[0].Values)), "rows")
 		runtime.KeepAlive(p)
 		runtime.KeepAlive(s)

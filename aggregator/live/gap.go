@@ -128,6 +128,11 @@ func (t *tree) forget(u *unit, now int64) {
 	if u.dead || !u.sent() || age <= t.patience(u) && -age <= t.limits.forget {
 		return
 	}
+	t.drop(u)
+}
+
+// drop takes a unit out of the picture, all but the roll-up that it is of its members.
+func (t *tree) drop(u *unit) {
 	if u.count == 0 && u != t.root {
 		t.remove(u)
 		return

@@ -35,6 +35,7 @@ type meters struct {
 	entities [len(levelCounts{})]prometheus.Gauge
 	restarts prometheus.Counter
 	steps    prometheus.Counter
+	evicted  prometheus.Counter
 	newest   prometheus.Gauge
 	snapshot prometheus.Histogram
 }
@@ -54,6 +55,8 @@ func newMeters(r prometheus.Registerer) (*meters, error) {
 			Help: "Times an entity's counters began anew under the same names."}),
 		steps: prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_live_clock_steps_total",
 			Help: "Times an entity's samples went on at an earlier time."}),
+		evicted: prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_live_entities_evicted_total",
+			Help: "Entities of whoever sent the most that gave their place to others' when the picture was full."}),
 		newest: prometheus.NewGauge(prometheus.GaugeOpts{Name: "plimsoll_live_newest_sample_timestamp_seconds",
 			Help: "Time of the newest sample of the last batch, Unix time: the picture's lag is now less this."}),
 		snapshot: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "plimsoll_live_snapshot_duration_seconds",
@@ -69,7 +72,7 @@ func newMeters(r prometheus.Registerer) (*meters, error) {
 		return m, nil
 	}
 	var errs []error
-	for _, c := range []prometheus.Collector{m.applied, dropped, entities, m.restarts, m.steps, m.newest, m.snapshot} {
+	for _, c := range []prometheus.Collector{m.applied, dropped, entities, m.restarts, m.steps, m.evicted, m.newest, m.snapshot} {
 		errs = append(errs, r.Register(c))
 	}
 	return m, errors.Join(errs...)
@@ -83,6 +86,7 @@ func (m *meters) count(in *intake) {
 	}
 	m.restarts.Add(float64(in.restarts))
 	m.steps.Add(float64(in.steps))
+	m.evicted.Add(float64(in.evicted))
 	for i, n := range in.drops {
 		m.dropped[i].Add(float64(n))
 	}

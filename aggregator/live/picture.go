@@ -2,11 +2,13 @@ package live
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"plimsoll.dev/plimsoll/internal/condition"
 	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
@@ -30,6 +32,7 @@ type Picture struct {
 	meters *meters
 	limits limits
 	known  levelRows
+	full   condition.Set
 
 	mu      turns
 	tree    tree
@@ -62,7 +65,7 @@ func New(o Options) (*Picture, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Picture{meters: m, limits: usual}
+	p := &Picture{meters: m, limits: usual, full: condition.Set{Type: "PictureWhole", Tells: []string{Full}, Now: time.Now}}
 	p.tree = newTree(&p.limits, m)
 	for _, l := range metric.Levels() {
 		p.known[l] = metric.At(l)
@@ -72,7 +75,8 @@ func New(o Options) (*Picture, error) {
 
 // Apply puts what a batch holds into the picture and keeps pointers to the batch's entities. Samples that
 // cannot be used are left out and counted by reason (future, old, not_finite, unknown_row, entity, limit,
-// duplicate, fast_lane); they are no error, and the rest of the batch is applied.
+// duplicate, fast_lane), and the rest of the batch is applied. They are no error, but for those of another sender for which there is no
+// room: metric.TooMany.
 func (p *Picture) Apply(b *metric.Batch) error {
 	if b == nil {
 		return errNilBatch
@@ -97,7 +101,19 @@ func (p *Picture) Apply(b *metric.Batch) error {
 	}
 	p.mu.Unlock()
 	p.meters.count(&in)
-	return nil
+	if in.left == 0 {
+		return nil
+	}
+	by := "read here"
+	if in.sender != "" {
+		by = fmt.Sprintf("sent by %q", in.sender)
+	}
+	p.full.SayFor(time.Minute, Full, fmt.Sprintf("the live picture has the %d containers and machines that it has room for: %d samples of machine %q, %s, are not shown; "+
+		"look for names that change all the time", p.limits.entities, in.left, in.node, by))
+	if in.sender == "" {
+		return nil
+	}
+	return &metric.TooMany{Samples: in.left}
 }
 
 // group applies one entity's samples.
@@ -119,6 +135,9 @@ func (p *Picture) group(in *intake, g *metric.Group) {
 		var why reason
 		if u, why = p.tree.admit(in, g, newest); u == nil {
 			in.drops[why] += good
+			if why == dropLimit {
+				in.left += good
+			}
 			return
 		}
 	}
@@ -159,6 +178,8 @@ func (p *Picture) group(in *intake, g *metric.Group) {
 type intake struct {
 	*limits
 	lane    lane
+	sender  string
+	node    string
 	at      int64 // the batch's time
 	rolled  int64 // when the roll-ups were last given out
 	horizon int64 // the latest time that a sample may have
@@ -168,11 +189,13 @@ type intake struct {
 	applied         int
 	heard           int64 // the newest sample of the groups that were taken
 	restarts, steps int
+	evicted         int // units that gave their place to one of this batch
+	left            int // samples for whose units there was no place
 	drops           drops
 }
 
 func newIntake(b *metric.Batch, l *limits) intake {
-	in := intake{limits: l, at: unixMilli(b.Time), horizon: endOfTime}
+	in := intake{limits: l, sender: b.Sender, node: b.Node, at: unixMilli(b.Time), horizon: endOfTime}
 	if b.Fast {
 		in.lane = fast
 	}
@@ -194,6 +217,12 @@ func (in *intake) refuses(pt *metric.Point) reason {
 	}
 	return numReasons
 }
+
+// Full is the reason of a condition: there is no room for all that is sent.
+const Full = "PictureFull"
+
+// Conditions returns what is wrong with the picture: that there was no room for somebody in the last minute.
+func (p *Picture) Conditions(time.Time) []condition.Condition { return p.full.List() }
 
 // Changed returns a channel that is closed by the next Apply that changes the picture. Whoever waits asks for
 // a new one each time, before looking at the snapshot, so that nothing is missed.

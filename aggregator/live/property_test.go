@@ -121,6 +121,7 @@ func checkIndexes(t rapid.TB, p *Picture) {
 	if all := p.tree.alive; alive != all[0]+all[1]+all[2]+all[3]+all[4]+all[5] || own != p.tree.sent || p.tree.sent > p.limits.entities+1 || len(p.tree.byPtr) > 3*own || len(p.tree.byID) > own {
 		t.Fatalf("%d units of which %d have samples, %d keys, own %d, %d pointers, %d cgroups", alive, own, len(p.tree.byKey), p.tree.sent, len(p.tree.byPtr), len(p.tree.byID))
 	}
+	checkShares(t, p, &p.tree.shares)
 	for ptr, u := range p.tree.byPtr {
 		if u.dead || !slices.Contains(u.ptrs[:], ptr) {
 			t.Fatalf("a pointer leads to %v, which does not know it", u.entity)
@@ -130,6 +131,38 @@ func checkIndexes(t rapid.TB, p *Picture) {
 		if u.dead || u.entity.ID != id.id || u.entity.Node != id.node {
 			t.Fatalf("cgroup %v leads to %+v", id, u.entity)
 		}
+	}
+}
+
+// checkShares compares the shares of the table with its units.
+func checkShares(t rapid.TB, p *Picture, root *share) {
+	t.Helper()
+	homes := map[*share]int{}
+	for _, u := range p.tree.byKey {
+		if u.home == nil {
+			continue
+		}
+		homes[u.home]++
+		if !u.sent() || u.home.units[u.seat] != u {
+			t.Fatalf("%v has a place that is not its", u.entity)
+		}
+	}
+	sum := 0
+	for _, sender := range root.parts {
+		machines := 0
+		for _, m := range sender.parts {
+			if m.count != homes[m] || m.count == 0 || m.count > sender.heap[0].count {
+				t.Fatalf("machine %q of %q has %d places and %d units, the largest has %d", m.name, sender.name, m.count, homes[m], sender.heap[0].count)
+			}
+			machines += m.count
+		}
+		if sender.count != machines || sender.count > root.heap[0].count || len(sender.heap) != len(sender.parts) {
+			t.Fatalf("%q has %d places, its machines %d, the largest %d", sender.name, sender.count, machines, root.heap[0].count)
+		}
+		sum += machines
+	}
+	if root.count != sum || len(root.heap) != len(root.parts) {
+		t.Fatalf("%d places are in shares, of %d senders", root.count, len(root.parts))
 	}
 }
 

@@ -13,12 +13,13 @@ type tree struct {
 	limits *limits
 	meters *meters
 
-	byPtr map[*metric.Entity]*unit
-	byKey map[identity.Key]*unit
-	byID  map[idKey]*unit
-	alive [len(levelCounts{})]int
-	sent  int // units that some sender knows
-	root  *unit
+	byPtr  map[*metric.Entity]*unit
+	byKey  map[identity.Key]*unit
+	byID   map[idKey]*unit
+	alive  [len(levelCounts{})]int
+	sent   int // units that some sender knows
+	shares share
+	root   *unit
 
 	changes uint64  // counts what changes the picture
 	dirty   []*unit // those that the plan does not show as they are
@@ -40,6 +41,9 @@ type unit struct {
 	node    *unit   // where a pod, or a container without a pod, runs
 	members []*unit // a pod's containers, in no order; other units' are in the plan
 	count   int32   // how many units have it as their parent or node
+
+	home *share // whose place in the table it has; nil of this machine's own
+	seat int32
 
 	sure    bool // its key's scope is known: some cgroup told it
 	dead    bool // not in the picture any more

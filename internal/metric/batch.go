@@ -1,6 +1,9 @@
 package metric
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Point is one measured value of one catalogue row.
 type Point struct {
@@ -22,6 +25,7 @@ type Group struct {
 // Batch is what one tick of one node found out. The receiver may keep it: the sender does not touch it again.
 type Batch struct {
 	Node   string
+	Sender string    // who sent it, as far as it was proven: a login, an address; "" of what this machine has read itself
 	Time   time.Time // when the tick began
 	Fast   bool      // the live lane's batch: CPU and memory only
 	Groups []Group
@@ -46,6 +50,16 @@ const (
 	GapMember     = "member"     // a part of it has a gap
 	GapSilent     = "silent"     // nothing is heard of the machine that it is on
 )
+
+// TooMany is the error of a receiver of batches that has no room for all that a batch is about. The rest of the batch was taken.
+type TooMany struct {
+	Samples int // that were left out
+}
+
+// Error implements error.
+func (e *TooMany) Error() string {
+	return fmt.Sprintf("%d samples were left out: too many containers and machines are being sent", e.Samples)
+}
 
 // Samples returns the number of points in the batch.
 func (b *Batch) Samples() int {

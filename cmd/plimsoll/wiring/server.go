@@ -48,7 +48,7 @@ func newServer(e *environment, h history, interval, fast time.Duration) (*live.P
 	if err != nil {
 		return nil, err
 	}
-	e.conditions = append(e.conditions, in.Conditions)
+	e.conditions = append(e.conditions, in.Conditions, picture.Conditions)
 	page := web.Handler()
 	e.routes = append(e.routes, serve.Route{Pattern: "/{$}", Handler: page}, serve.Route{Pattern: "/{file}", Handler: page},
 		serve.Route{Method: "POST", Pattern: "/api/v1/write", Handler: in, InFlight: 96, MaxBody: 32 << 20})

@@ -1,0 +1,130 @@
+package ingest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"plimsoll.dev/plimsoll/internal/identity"
+	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/remotewrite"
+)
+
+// sendFrom posts a batch by a lane from an address.
+func sendFrom(t testing.TB, r *Receiver, from, lane string, b *metric.Batch) (code int, text string) {
+	t.Helper()
+	body, err := remotewrite.Encode(b, identity.Wire)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req := httptest.NewRequest(http.MethodPost, "/api/v1/write", bytes.NewReader(body))
+	req.RemoteAddr = from + ":1234"
+	remotewrite.SetHeader(req.Header, remotewrite.V2)
+	if lane != "" {
+		req.Header.Set(remotewrite.LaneHeader, lane)
+	}
+	w := httptest.NewRecorder()
+	r.ServeHTTP(w, req)
+	return w.Code, w.Body.String()
+}
+
+// crowd is a machine's fast batch of n containers.
+func crowd(node string, from, n int, at time.Time) *metric.Batch {
+	b := &metric.Batch{Node: node, Time: at, Fast: true}
+	for i := from; i < from+n; i++ {
+		e := &metric.Entity{Level: metric.Container, Node: node, Namespace: "x", WorkloadKind: "Docker", Workload: "x", Pod: fmt.Sprint("p", i), Container: "c", ID: fmt.Sprint("/docker/", node, i), Runtime: "docker"}
+		b.Groups = append(b.Groups, metric.Group{Entity: e, Points: []metric.Point{{ID: metric.MemoryWorkingSet, T: at.UnixMilli(), V: 100}}})
+	}
+	return b
+}
+
+// TestNoRoomIsTold lets the live picture have no room for a machine: its sender is refused by the live lane, with a condition; by the
+// history lane, which keeps all of it, there is the condition alone. Others' samples are none of that.
+func TestNoRoomIsTold(t *testing.T) {
+	history := &keeper{}
+	full := sinkFunc(func(_ context.Context, b *metric.Batch) error {
+		if b.Sender != "10.0.0.66" {
+			return nil
+		}
+		return &metric.TooMany{Samples: 3}
+	})
+	for lane, want := range map[string]int{remotewrite.LiveLane: 400, remotewrite.LiveFullLane: 400, "": 204} {
+		r := receiver(t, Options{Live: full, History: history})
+		history.batches = nil
+		for from, code := range map[string]int{"10.0.0.66": want, "10.0.0.1": 204} {
+			got, text := sendFrom(t, r, from, lane, crowd("n"+from, 0, 5, time.Now()))
+			if got != code || code == 400 && !strings.Contains(text, "wrote 2 samples and rejected 3 (limit)") {
+				t.Errorf("lane %q from %s: got %d %s, want %d", lane, from, got, text, code)
+			}
+		}
+		all := r.Conditions(time.Now())
+		if len(all) != 1 || all[0].Type != "CollectorSound/n10.0.0.66" || all[0].Reason != TooManySeries || lane == "" && len(history.batches) != 2 {
+			t.Errorf("lane %q: %d batches kept, conditions %+v", lane, len(history.batches), all)
+		}
+	}
+}
+
+// TestOneSenderLeavesRoom fills the receiver's own table from one address: it takes what is nearly all, and another still comes in.
+func TestOneSenderLeavesRoom(t *testing.T) {
+	live := &keeper{}
+	r := small(t, Options{Live: live}, func(l *limits) { l.entities = 900 })
+	code, _ := sendFrom(t, r, "10.0.0.66", remotewrite.LiveLane, crowd("forged", 0, 2000, time.Now()))
+	if n := len(r.table.entities); code != 400 || n != 800 {
+		t.Errorf("got %d and %d of 900 entities, want 400 and 800", code, n)
+	}
+	for i := range 8 { // smaller and smaller shares, and never nothing
+		if code, text := sendFrom(t, r, fmt.Sprint("10.0.1.", i), remotewrite.LiveLane, crowd(fmt.Sprint("n", i), 0, 10, time.Now())); code != 204 {
+			t.Errorf("another: %d %s", code, text)
+		}
+	}
+}
+
+// TestOneSeriesANode converts a request with one series of each of 140,000 nodes, after one with many groups: the time that it takes under
+// the lock, and its memory, grow with the series alone.
+func TestOneSeriesANode(t *testing.T) {
+	table := newTable(usual)
+	convert := func(n, groups int) (converted, time.Duration) {
+		began, used := time.Now(), cpuTime()
+		c, err := table.convert(func(each func(*series) error) error {
+			for i := range n {
+				for k := range groups {
+					text := fmt.Sprintf("__name__container_memory_rssnodenode-%06dpodp%04dcontainercid/x", i, k)
+					s := series{message: []byte(text), samples: []sample{{t: began.UnixMilli(), v: 1}}}
+					for at, l := range []int{8, 20, 4, 11, 3, 5, 9, 1, 2, 2} {
+						from := uint32(0)
+						if at > 0 {
+							from = s.labels[at-1].from + s.labels[at-1].n
+						}
+						s.labels = append(s.labels, span{from, uint32(l)})
+					}
+					if err := each(&s); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		}, "10.0.0.66", began, skew, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c, cpuTime() - used
+	}
+	convert(1, 1000)
+	var c converted
+	var took time.Duration
+	c, took = convert(140_000, 1)
+	if len(c.batches) != 140_000 || took > 10*time.Second {
+		t.Errorf("%d batches in %s", len(c.batches), took)
+	}
+	for _, b := range c.batches[1:] {
+		if cap(b.Groups) > 1 {
+			t.Fatalf("a batch of one group has room for %d", cap(b.Groups))
+		}
+	}
+	t.Logf("%d nodes in %s", len(c.batches), took)
+}
