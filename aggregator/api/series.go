@@ -85,7 +85,7 @@ func seriesQuery(r *http.Request) (store.Query, error) {
 	if row.Kind == metric.Counter {
 		first = string(store.Rate)
 	}
-	all := []string{string(store.Last), string(store.Avg), string(store.Max), string(store.Min), string(store.Sum), string(store.Count), string(store.Rate), string(store.Quantile)}
+	all := []string{string(store.Last), string(store.Avg), string(store.Max), string(store.Min), string(store.Sum), string(store.Count), string(store.Rate), string(store.Increase), string(store.Quantile)}
 	q.Func = store.Func(p.OneOf("func", slices.Concat([]string{first}, all)...))
 	q.Join = store.Func(p.OneOfOr("join", string(store.JoinOf(row.ID)), string(store.Sum), string(store.Avg), string(store.Max), string(store.Min), string(store.Count)))
 	q.Q = p.Share("q")

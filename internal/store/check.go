@@ -84,12 +84,12 @@ func outside(t time.Time) bool { return t.Year() < 1900 || t.Year() > 2100 }
 
 func (q Query) checkFunc(row *metric.Row, window time.Duration) error {
 	switch q.Func {
-	case Rate:
+	case Rate, Increase:
 		if row.Kind != metric.Counter {
-			return bad("metric %q is a gauge and has no rate", row.Name)
+			return bad("metric %q is a gauge and has no %s", row.Name, q.Func)
 		}
 		if q.RateOver != 0 {
-			return bad("rate of a rate")
+			return bad("%s of a rate", q.Func)
 		}
 	case Quantile:
 		if math.IsNaN(q.Q) || q.Q < 0 || q.Q > 1 {

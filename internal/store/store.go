@@ -53,7 +53,14 @@ type Store interface {
 // Func is the function over time that a query applies to each series.
 type Func string
 
-// The functions. Last is the newest value of the window; Rate is per second and knows counter resets.
+// The functions. Last is the newest value of the window.
+//
+// Rate and Increase are about a counter's intervals between two samples that follow one another. An interval belongs to the window
+// in which its later sample lies, whole; it does not count if it is longer than MaxInterval, or if the counter fell in it: that is another
+// one that began again. Increase is by how much the counter grew in the window's intervals. Rate is that by the intervals' own time, not by
+// the window's: a container that used one core since it was made 20 s ago has a rate of one core over any window, and where there are
+// no two samples there is no rate. Where rates are joined by Sum, members count for as long as they were there, of the
+// time that any of them was: two one after the other are not two at a time.
 const (
 	Last     Func = "last"
 	Avg      Func = "avg"
@@ -62,8 +69,12 @@ const (
 	Sum      Func = "sum"
 	Count    Func = "count"
 	Rate     Func = "rate"
+	Increase Func = "increase"
 	Quantile Func = "quantile"
 )
+
+// MaxInterval is the longest distance between two samples of a counter that still gives a rate.
+const MaxInterval = 5 * time.Minute
 
 // MatchOp is how a matcher compares; the regular expressions are RE2 and match the whole value.
 type MatchOp string
@@ -110,6 +121,24 @@ type Query struct {
 	Join Func // Sum (the default), Avg, Max, Min or Count
 	// Limit is the most points in the answer; zero means the backend's.
 	Limit int
+}
+
+// Grid returns the times of the answer's points, Unix milliseconds.
+func (q *Query) Grid() (first, last, step int64) {
+	last = q.End.UnixMilli()
+	if q.Step == 0 {
+		return last, last, 1
+	}
+	first, step = q.Start.UnixMilli(), q.Step.Milliseconds()
+	return first, first + (last-first)/step*step, step
+}
+
+// MeetSlots is into how many parts a window is cut to see which members of a sum of rates were there at the same time. One: they were all.
+func (c *Checked) MeetSlots() int {
+	if c.By == nil || c.Func != Rate || c.Join != "" && c.Join != Sum {
+		return 1
+	}
+	return int(min(max(c.Back/MaxInterval, 1), 60))
 }
 
 // JoinOf is how a row's series make one, as the catalogue says: Sum, Max or Min.

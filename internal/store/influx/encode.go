@@ -10,14 +10,11 @@ import (
 	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/model"
+	"plimsoll.dev/plimsoll/internal/store"
 )
 
-const (
-	// ahead is how far a sample's time may be in the future: one from next year would make shards that stay.
-	ahead = 10 * time.Minute
-	// rateGap is the longest distance between two samples that still gives a rate.
-	rateGap = 5 * time.Minute
-)
+// ahead is how far a sample's time may be in the future: one from next year would make shards that stay.
+const ahead = 10 * time.Minute
 
 // EncoderOptions say how batches become lines.
 type EncoderOptions struct {
@@ -310,7 +307,7 @@ func (e *Encoder) point(s *entry, x *metric.Point) bool {
 		}
 	}
 	rate := math.NaN()
-	if r.counter && last.line != 0 && x.T > last.t && x.T-last.t <= rateGap.Milliseconds() && x.V >= last.v {
+	if r.counter && last.line != 0 && x.T > last.t && x.T-last.t <= store.MaxInterval.Milliseconds() && x.V >= last.v {
 		rate = (x.V - last.v) * 1000 / float64(x.T-last.t)
 		v.rate += rate
 		v.rated = true

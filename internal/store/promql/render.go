@@ -14,35 +14,29 @@ import (
 // Render writes a structured query in PromQL. It is to be evaluated at q.Start, q.Start+q.Step and so on up to
 // q.End, or, with Step zero, at q.End alone. Every point reaches back over q.Back, its left end excluded.
 func Render(q store.Checked) string {
-	var b strings.Builder
-	join := q.Join
-	if join == "" {
-		join = store.Sum
-	}
-	if q.By != nil {
-		b.WriteString(string(join))
-		if len(q.By) > 0 {
-			b.WriteString(" by (" + strings.Join(q.By, ", ") + ") ")
-		}
-		b.WriteByte('(')
-	}
 	selector := Selector(q.Metric, q.Level, q.Matchers)
-	of := selector + "[" + Duration(q.Back) + "]"
+	if q.Func == store.Rate {
+		return rate(&q, selector)
+	}
+	of := ranged(selector, q.Back)
 	if q.RateOver > 0 {
-		of = "rate(" + selector + "[" + Duration(q.RateOver) + "])[" + Duration(q.Back) + ":" + Duration(q.RateOver) + "]"
+		of = "(" + full(selector, q.RateOver) + " or irate(" + ranged(selector, q.RateOver) + "))[" + Duration(q.Back) + ":" + Duration(q.RateOver) + "]"
 	}
-	b.WriteString(OverTime(q.Func, q.Q, of))
-	if q.By != nil {
-		b.WriteByte(')')
-	}
-	return b.String()
+	return join(&q, OverTime(q.Func, q.Q, of))
+}
+
+// RateWhileThere writes the rate over a window that was there for the whole of it, and else that of its newest interval: of something that was
+// made within the window, rate() tells too little. A window may be a variable of Grafana's.
+func RateWhileThere(selector, window string) string {
+	of := selector + "[" + window + "]"
+	return "irate(" + of + ") and " + selector + " unless " + selector + " offset " + window + " or rate(" + of + ")"
 }
 
 // OverTime writes a function over time, applied to a range such as `m[5m]`; q is the quantile's.
 func OverTime(f store.Func, q float64, of string) string {
 	switch f {
-	case store.Rate:
-		return "rate(" + of + ")"
+	case store.Rate, store.Increase:
+		return string(f) + "(" + of + ")"
 	case store.Quantile:
 		return "quantile_over_time(" + strconv.FormatFloat(q, 'g', -1, 64) + ", " + of + ")"
 	}

@@ -155,5 +155,5 @@ func TestAcceptance(t *testing.T) {
 		d := &direct{Reader: r, sender: s, t: t}
 		t.Cleanup(func() { _ = d.Close() })
 		return d
-	}, storetest.Options{NoDecisions: true})
+	}, storetest.Options{NoDecisions: true, Multiples: true, Increase: 0.5, Bridged: 30 * time.Second})
 }

@@ -19,8 +19,14 @@ type Options struct {
 	Settle func(t *testing.T)
 	// Rate is the relative error that rates may have: engines differ in how they treat a window's ends. Zero: 0.05.
 	Rate float64
+	// Increase is the relative error that a growth may have. Zero: none.
+	Increase float64
 	// NoLate, NoDecisions and NoRateOver leave out what a backend cannot do.
 	NoLate, NoDecisions, NoRateOver bool
+	// Bridged is how long an interval of a counter may count as the newest after its end. Zero: it counts where it ends.
+	Bridged time.Duration
+	// Multiples says that RateOver's rates end on whole multiples of it in Unix time, and not of the query's grid.
+	Multiples bool
 	// SubSummed says that a backend keeps of a row with a label of its own (interface, device) the sum over it, without the label.
 	SubSummed bool
 	// Base is the time of the first sample. Zero: three hours ago, in whole minutes. A backend with a retention of its
@@ -51,6 +57,10 @@ func Run(t *testing.T, open func(t *testing.T) store.Store, o Options) {
 		{"gap", false, (*suite).gap},
 		{"rate and reset", false, (*suite).rate},
 		{"function of a rate", o.NoRateOver, (*suite).rateOver},
+		{"rate of lives", false, (*suite).rateLives},
+		{"rate of the young", false, (*suite).rateYoung},
+		{"rate joined", false, (*suite).rateJoined},
+		{"increase", false, (*suite).increase},
 		{"made anew", false, (*suite).anew},
 		{"late", o.NoLate, (*suite).late},
 		{"duplicates", false, (*suite).duplicates},

@@ -1,10 +1,10 @@
 package tsdb
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -27,15 +27,15 @@ func (db *DB) Query(ctx context.Context, q store.Query) ([]store.Series, error) 
 	if err != nil {
 		return nil, err
 	}
+	if checked.Func == store.Rate || checked.Func == store.Increase || checked.RateOver > 0 {
+		return db.rates(ctx, checked)
+	}
 	expr := render.Render(checked)
 	e := evaluation{expr: expr, end: q.End, step: q.Step, kind: "structured"}
 	if q.Step > 0 {
 		e.start = q.Start
 	}
-	limit := q.Limit
-	if limit == 0 {
-		limit = maxPoints
-	}
+	limit := cmp.Or(q.Limit, maxPoints)
 	var out []store.Series
 	err = db.evaluate(ctx, e, func(r *promql.Result) error {
 		out, err = convert(r.Value, limit)
@@ -190,14 +190,7 @@ func convert(v parser.Value, limit int) ([]store.Series, error) {
 	if points > limit {
 		return nil, fmt.Errorf("%w: %d points, limit %d", store.ErrTooLarge, points, limit)
 	}
-	slices.SortFunc(out, func(a, b store.Series) int {
-		return slices.CompareFunc(a.Labels, b.Labels, func(x, y metric.Label) int {
-			if c := strings.Compare(x.Name, y.Name); c != 0 {
-				return c
-			}
-			return strings.Compare(x.Value, y.Value)
-		})
-	})
+	store.SortSeries(out)
 	return out, nil
 }
 

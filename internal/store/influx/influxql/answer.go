@@ -98,8 +98,8 @@ func (l *Series) Row(s *Statement, t int64, v, w float64) error {
 	if math.IsNaN(v) && p.kind == points {
 		v = w
 	}
-	first, last, _ := grid(&p.query)
-	if math.IsNaN(v) || p.kind == points && (t < first || t > last) {
+	first, last, _ := p.query.Grid()
+	if math.IsNaN(v) || p.kind == points && (t < first || t > last) || p.kind != values && !s.single && t <= s.after {
 		return nil
 	}
 	if l.answer.rows++; l.answer.rows > l.answer.most {
@@ -116,7 +116,7 @@ func (a *Answer) Series() ([]store.Series, error) {
 		slices.SortStableFunc(l.cells, func(x, y cell) int { return cmp.Compare(x.t, y.t) })
 		all = append(all, l)
 	}
-	slices.SortFunc(all, func(x, y *Series) int { return compareLabels(x.labels, y.labels) })
+	slices.SortFunc(all, func(x, y *Series) int { return store.CompareLabels(x.labels, y.labels) })
 	var out []store.Series
 	n := 0
 	for _, l := range all {
@@ -133,19 +133,12 @@ func (a *Answer) Series() ([]store.Series, error) {
 	if !a.plan.join {
 		return out, nil
 	}
-	out = join(&a.plan.query, out)
-	n = 0
+	j := store.NewJoiner(&a.plan.query)
 	for i := range out {
-		n += len(out[i].Samples)
+		j.Add(out[i].Label, out[i].Samples, nil)
 	}
-	if n > a.limit {
-		return nil, fmt.Errorf("%w: %d points, limit %d", store.ErrTooLarge, n, a.limit)
+	if j.Points() > a.limit {
+		return nil, fmt.Errorf("%w: %d points, limit %d", store.ErrTooLarge, j.Points(), a.limit)
 	}
-	return out, nil
-}
-
-func compareLabels(x, y []metric.Label) int {
-	return slices.CompareFunc(x, y, func(a, b metric.Label) int {
-		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Value, b.Value))
-	})
+	return j.Series(), nil
 }

@@ -12,18 +12,21 @@
 //   - Other windows (a mean over 5 m every 1 m) are asked for in pieces of their common divisor, one row for each piece and
 //     series; the answer puts the pieces together and joins the series. No raw points are pulled.
 //   - Rates are means of the rate field that schema v1 keeps beside each counter. A counter without one is derived by
-//     NON_NEGATIVE_DERIVATIVE.
+//     NON_NEGATIVE_DERIVATIVE, and growth by NON_NEGATIVE_DIFFERENCE.
+//   - Rates that are summed over a window of ten minutes or more are summed in each five minutes of it first (in each sixtieth of a window of
+//     over five hours), and the mean of that is taken: members that were there one after the other are never added up. Not where windows overlap.
 //   - Ranges of more than two days at an hour or coarser are read from the hourly roll-ups, of more than 60 days at a day or
 //     coarser from the daily ones, as far as they reach; what is newer or older is read raw.
 //   - Where one query may cover a limited time (InfluxDB 3 Core), each statement stays below it. A quantile over
 //     a longer window than that is the one thing for which raw points are pulled.
 //
-// # Where it differs from PromQL
+// # Where it differs from the embedded store
 //
 //   - PERCENTILE is the nearest rank and does not interpolate between two samples.
-//   - A counter's reset loses what was counted between the last sample before it and the first after it.
+//   - A rate weighs its intervals alike, however long they are; so one over a hole counts as one. Growth is counted over holes of any length.
 //   - Labels that schema v1 has no tag for (id, image, interface, device) are those of no series: they match "" only.
 //   - From roll-ups, a quantile of 0.9 or more is that of the hours' 95th percentiles (an upper estimate), a lower one that of
 //     the hours' means; a mean over them weighs each hour by its samples where windows are put together, and alike where the engine does it.
+//     Growth is the mean rate by the number of samples, each for ten seconds, and of a counter without a rate the difference of the last values.
 //     An hour belongs to the window that holds its middle.
 package influxql

@@ -48,6 +48,7 @@ type Statement struct {
 	Text   string
 	single bool  // the point's time is t, whatever the row says
 	t      int64 // Unix milliseconds; if not single, what is to be added to the row's time
+	after  int64 // rows that end up at or before it are what a difference begins with
 }
 
 // Plan is how a query is answered.
@@ -95,16 +96,6 @@ func keyOfTags(tags map[string]string) string {
 		b.WriteString(name + "\x00" + tags[name] + "\x00")
 	}
 	return b.String()
-}
-
-// grid returns the times of the answer's points, Unix milliseconds.
-func grid(q *store.Query) (first, last, step int64) {
-	last = q.End.UnixMilli()
-	if q.Step == 0 {
-		return last, last, 1
-	}
-	first, step = q.Start.UnixMilli(), q.Step.Milliseconds()
-	return first, first + (last-first)/step*step, step
 }
 
 // isTag says whether schema v1 has a tag at a level.

@@ -1,6 +1,7 @@
 package influxql
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -29,7 +30,7 @@ func Render(q store.Checked, o Options) (*Plan, error) {
 	if never {
 		return p, nil
 	}
-	w := &writer{Plan: p, opts: o, reading: newReading(&p.query, q.Metric, conds, o.Database)}
+	w := &writer{Plan: p, opts: o, slots: q.MeetSlots(), reading: newReading(&p.query, q.Metric, conds, o.Database)}
 	if err := w.write(); err != nil {
 		return nil, err
 	}
@@ -49,13 +50,14 @@ func (p *Plan) constant(name string) string {
 // writer writes a plan's statements.
 type writer struct {
 	*Plan
-	opts Options
+	opts  Options
+	slots int // of a window
 	*reading
 }
 
 func (w *writer) write() error {
 	q := &w.query
-	first, last, step := grid(q)
+	first, last, step := q.Grid()
 	whole := q.Step == 0
 	lo, piece := first-w.window, w.opts.Piece.Milliseconds()
 	small := piece == 0 || w.window <= piece
@@ -94,6 +96,10 @@ func (w *writer) point(s *source, t int64) {
 // only writes the statement of the only point.
 func (w *writer) only(t int64) {
 	s := w.best(t)
+	if w.derivative() != "" { // what was before the window is a group by itself, which the answer drops
+		w.add(&s, w.window, t)
+		return
+	}
 	w.each([]source{s}, func(s *source) { w.point(s, t) })
 }
 
@@ -185,17 +191,42 @@ func (w *writer) add(s *source, group, end int64) {
 		}
 		return " GROUP BY " + strings.Join(dims, ", ") + fill
 	}
-	text := "SELECT " + w.columns(s, w.kind, lo, hi, group > 0) + by("*")
-	if field, ok := w.single(s, group); ok && w.query.By != nil && !w.join { // nothing is left to do before the join
-		text = "SELECT " + joins(w.query.Join) + "(" + Ident(field) + ") AS v FROM " + w.from(s, lo, hi) + by(w.tagsOf(w.query.By)...)
-	} else if w.query.By != nil && !w.join {
-		text = "SELECT " + joins(w.query.Join) + "(v) AS v FROM (" + text + ") WHERE " + until(hi) + by(w.tagsOf(w.query.By)...)
+	columns := "SELECT " + w.columns(s, w.kind, lo, hi)
+	text, tags, joined := columns+by("*"), w.tagsOf(w.query.By), w.query.By != nil && !w.join
+	field, one := w.single(s, group)
+	slot := w.slot(s, group)
+	switch {
+	case !joined:
+	case one: // nothing is left to do before the join
+		text = "SELECT " + joins(w.query.Join) + "(" + Ident(field) + ") AS v FROM " + w.from(s, lo, hi) + by(tags...)
+	case slot > 0:
+		part := " GROUP BY " + every(time.Duration(slot)*time.Millisecond, end-shift) + ", "
+		text = "SELECT SUM(v) AS v FROM (" + columns + part + "* fill(none)) WHERE " + until(hi) +
+			strings.TrimSuffix(part+strings.Join(tags, ", "), ", ") + " fill(none)"
+		text = "SELECT MEAN(v) AS v FROM (" + text + ") WHERE " + until(hi) + by(tags...)
+	default:
+		text = "SELECT " + joins(w.query.Join) + "(v) AS v FROM (" + text + ") WHERE " + until(hi) + by(tags...)
 	}
-	st := Statement{Text: text, t: shift + group}
+	st := Statement{Text: text, t: shift + group, after: s.lo}
 	if group == 0 {
 		st.t = end
 	}
 	w.Statements = append(w.Statements, st)
+}
+
+// slot is how many milliseconds long the parts of a window are in which the members of a sum of rates are added up first, so that only those
+// that were there at the same time are; 0: they are added up over the whole window.
+func (w *writer) slot(s *source, group int64) int64 {
+	window, n := cmp.Or(group, w.window), int64(w.slots)
+	if s.rollup != nil {
+		n = min(n, window/s.rollup.Every.Milliseconds())
+	}
+	for ; n > 1; n-- {
+		if group == 0 || window%n == 0 {
+			return (window + n - 1) / n
+		}
+	}
+	return 0
 }
 
 // tagsOf returns the labels that are tags, as names, sorted and each once.

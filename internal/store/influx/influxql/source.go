@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/store"
@@ -24,9 +23,6 @@ func (s *source) shift() int64 {
 	return s.rollup.Every.Milliseconds() / 2
 }
 
-// rateLookback is how far before a range a counter's derivative begins.
-const rateLookback = 5 * time.Minute
-
 // reading is what a query reads of a row.
 type reading struct {
 	q          *store.Query
@@ -40,11 +36,11 @@ type reading struct {
 }
 
 func newReading(q *store.Query, row *metric.Row, conditions []string, database string) *reading {
-	r := &reading{q: q, row: row, rate: q.Func == store.Rate || q.RateOver > 0, field: row.Field, conditions: conditions, database: database}
+	r := &reading{q: q, row: row, rate: q.Func == store.Rate || q.Func == store.Increase || q.RateOver > 0, field: row.Field, conditions: conditions, database: database}
 	if r.rate {
 		r.field = row.Rate
 	}
-	r.first, _, _ = grid(q)
+	r.first, _, _ = q.Grid()
 	return r
 }
 
@@ -58,16 +54,11 @@ func (r *reading) from(s *source, lo, hi int64) string {
 }
 
 // raw renders what a statement reads from when it is not a roll-up: the column that has the value, and what follows FROM.
-func (r *reading) raw(s *source, lo, hi int64, grouped bool) (column, from string) {
+func (r *reading) raw(s *source, lo, hi int64) (column, from string) {
 	column, from = Ident(r.field), r.from(s, lo, hi)
 	nested := func(sub string) string { return "(" + sub + ") WHERE " + until(hi) }
-	if r.rate && r.field == "" {
-		before := lo // the answer drops the groups before the first
-		if grouped {
-			before -= rateLookback.Milliseconds()
-		}
-		column, from = Ident("r"), nested("SELECT NON_NEGATIVE_DERIVATIVE("+Ident(r.row.Field)+", 1s) AS r FROM "+
-			r.from(s, before, hi)+" GROUP BY *")
+	if f := r.derivative(); f != "" { // the answer drops the groups before the first
+		column, from = Ident("r"), nested("SELECT "+f+" AS r FROM "+r.from(s, lo-store.MaxInterval.Milliseconds(), hi)+" GROUP BY *")
 	}
 	if r.q.RateOver > 0 {
 		column, from = Ident("r"), nested("SELECT MEAN("+column+") AS r FROM "+from+" GROUP BY "+every(r.q.RateOver, r.first)+", * fill(none)")
@@ -75,11 +66,24 @@ func (r *reading) raw(s *source, lo, hi int64, grouped bool) (column, from strin
 	return column, from
 }
 
+// derivative renders what is made of a counter's samples where no field has it; "" where one has.
+func (r *reading) derivative() string {
+	switch {
+	case r.q.Func == store.Increase:
+		return "NON_NEGATIVE_DIFFERENCE(" + Ident(r.row.Field) + ")"
+	case r.rate && r.field == "":
+		return "NON_NEGATIVE_DERIVATIVE(" + Ident(r.row.Field) + ", 1s)"
+	}
+	return ""
+}
+
 // rolled says whether roll-ups have what the query asks for.
 func (r *reading) rolled() bool {
 	switch r.q.Func {
 	case store.Last:
 		return !r.rate && r.row.Kind == metric.Counter
+	case store.Increase:
+		return true
 	case store.Sum, store.Count:
 		return r.q.RateOver == 0 && (r.row.Kind == metric.Gauge)
 	case store.Max, store.Min, store.Avg, store.Rate, store.Quantile:
@@ -89,11 +93,11 @@ func (r *reading) rolled() bool {
 }
 
 // columns renders what is selected, and from where.
-func (r *reading) columns(s *source, k kind, lo, hi int64, grouped bool) string {
+func (r *reading) columns(s *source, k kind, lo, hi int64) string {
 	if s.rollup != nil {
 		return r.rolledColumns(s, k, lo, hi)
 	}
-	c, from := r.raw(s, lo, hi, grouped)
+	c, from := r.raw(s, lo, hi)
 	call := func(f string) string { return f + "(" + c + ")" }
 	if k == values {
 		return c + " AS v FROM " + from
@@ -106,13 +110,22 @@ func (r *reading) columns(s *source, k kind, lo, hi int64, grouped bool) string 
 		return call("MEAN") + " AS v FROM " + from
 	case store.Quantile:
 		return r.quantile(c, c, c) + " FROM " + from
+	case store.Increase:
+		return call("SUM") + " AS v FROM " + from
 	default:
 		return call(strings.ToUpper(string(fn))) + " AS v FROM " + from
 	}
 }
 
+// tick is how often history has a sample, in seconds: what a roll-up's rates are multiplied with to be growth.
+const tick = 10
+
 // rolledColumns is columns for a roll-up.
 func (r *reading) rolledColumns(s *source, k kind, lo, hi int64) string {
+	if r.q.Func == store.Increase && r.field == "" {
+		return "SUM(r) AS v FROM (SELECT NON_NEGATIVE_DIFFERENCE(" + Ident("last_"+r.row.Field) + ") AS r FROM " +
+			r.from(s, lo-s.rollup.Every.Milliseconds(), hi) + " GROUP BY *) WHERE " + until(hi)
+	}
 	from, name := r.from(s, lo, hi), func(f string) string { return Ident(f + "_" + r.field) }
 	greatest, least := "max", "min"
 	if r.q.RateOver >= s.rollup.Every {
@@ -131,6 +144,8 @@ func (r *reading) rolledColumns(s *source, k kind, lo, hi int64) string {
 		return "SUM(" + name("count") + ") AS v FROM " + from
 	case store.Sum:
 		return "SUM(s) AS v FROM " + products
+	case store.Increase:
+		return "SUM(s) * " + strconv.Itoa(tick) + " AS v FROM " + products
 	case store.Quantile:
 		c := name("mean")
 		if r.q.Q >= 0.9 && r.q.RateOver < s.rollup.Every {

@@ -1,0 +1,145 @@
+package store
+
+import (
+	"cmp"
+	"math/bits"
+	"slices"
+	"strings"
+
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+// Joiner joins series that agree in a query's By, for backends whose engine does not. It has one user at a time.
+type Joiner struct {
+	by     []string
+	join   Func
+	first  int64
+	step   int64
+	groups map[string]*group
+	points int
+}
+
+// group is what series with the same labels are together.
+type group struct {
+	labels []metric.Label
+	from   int // the step that cells[0] is
+	cells  []cell
+}
+
+// cell is what the members are at one step.
+type cell struct {
+	v     float64
+	n     int
+	there uint64 // the slots of the window in which a member was there
+}
+
+// NewJoiner returns a joiner that has no series yet.
+func NewJoiner(q *Query) *Joiner {
+	by := slices.Clone(q.By)
+	slices.Sort(by)
+	first, _, step := q.Grid()
+	return &Joiner{by: slices.Compact(by), join: cmp.Or(q.Join, Sum), first: first, step: step, groups: map[string]*group{}}
+}
+
+// Add joins a series with those that came before. value gives the values of its labels. Samples lie on the query's grid. there, if not nil,
+// has a set of the window's slots for each sample: a sum then is the mean of the slots' sums.
+func (j *Joiner) Add(value func(label string) string, samples []Sample, there []uint64) {
+	if len(samples) == 0 {
+		return
+	}
+	g := j.group(value)
+	for i, x := range samples {
+		c := g.cell(int((x.T - j.first) / j.step))
+		v := x.V
+		if there != nil {
+			v *= float64(bits.OnesCount64(there[i]))
+			c.there |= there[i]
+		}
+		switch {
+		case c.n == 0:
+			c.v = v
+			j.points++
+		case j.join == Max:
+			c.v = max(c.v, v)
+		case j.join == Min:
+			c.v = min(c.v, v)
+		default:
+			c.v += v
+		}
+		c.n++
+	}
+}
+
+// Points is how many points the answer has so far.
+func (j *Joiner) Points() int { return j.points }
+
+func (j *Joiner) group(value func(string) string) *group {
+	var key strings.Builder
+	for _, name := range j.by {
+		key.WriteString(value(name))
+		key.WriteByte(0)
+	}
+	g := j.groups[key.String()]
+	if g == nil {
+		g = &group{}
+		for _, name := range j.by {
+			if v := value(name); v != "" {
+				g.labels = append(g.labels, metric.Label{Name: name, Value: strings.Clone(v)})
+			}
+		}
+		j.groups[key.String()] = g
+	}
+	return g
+}
+
+// cell returns the cell of a step. The pointer holds until the next one.
+func (g *group) cell(step int) *cell {
+	switch {
+	case len(g.cells) == 0:
+		g.from = step
+	case step < g.from:
+		g.cells = append(make([]cell, g.from-step), g.cells...)
+		g.from = step
+	}
+	for step >= g.from+len(g.cells) {
+		g.cells = append(g.cells, cell{})
+	}
+	return &g.cells[step-g.from]
+}
+
+// Series returns the answer, sorted by labels.
+func (j *Joiner) Series() []Series {
+	out := make([]Series, 0, len(j.groups))
+	for _, g := range j.groups {
+		s := Series{Labels: g.labels}
+		for i, c := range g.cells {
+			if c.n == 0 {
+				continue
+			}
+			switch {
+			case j.join == Count:
+				c.v = float64(c.n)
+			case j.join == Avg:
+				c.v /= float64(c.n)
+			case c.there != 0:
+				c.v /= float64(bits.OnesCount64(c.there))
+			}
+			s.Samples = append(s.Samples, Sample{T: j.first + int64(g.from+i)*j.step, V: c.v})
+		}
+		out = append(out, s)
+	}
+	SortSeries(out)
+	return out
+}
+
+// SortSeries sorts series by their labels.
+func SortSeries(in []Series) {
+	slices.SortFunc(in, func(a, b Series) int { return CompareLabels(a.Labels, b.Labels) })
+}
+
+// CompareLabels is the order of series.
+func CompareLabels(a, b []metric.Label) int {
+	return slices.CompareFunc(a, b, func(x, y metric.Label) int {
+		return cmp.Or(strings.Compare(x.Name, y.Name), strings.Compare(x.Value, y.Value))
+	})
+}

@@ -1,0 +1,101 @@
+package tsdb
+
+import (
+	"sort"
+
+	"plimsoll.dev/plimsoll/internal/store"
+)
+
+// lives are one counter's samples, as the intervals between them: what it grew by, and for how long. Of an interval in which it fell, or that
+// is too long, there is neither.
+type lives struct {
+	at     []int64   // Unix milliseconds of each sample
+	grown  []float64 // up to each sample, since the first
+	length []float64 // milliseconds of intervals up to each sample
+	last   float64   // value
+	whole  bool      // the last interval counted
+	runs   []run     // stretches without a break, in time order
+}
+
+// run is a stretch of intervals that follow one another. Its end is when the next sample would have come.
+type run struct{ from, to int64 }
+
+func (l *lives) reset() {
+	*l = lives{at: l.at[:0], grown: l.grown[:0], length: l.length[:0], runs: l.runs[:0]}
+}
+
+// sample adds a later sample.
+func (l *lives) sample(t int64, v float64) {
+	n := len(l.at)
+	grown, length := 0.0, 0.0
+	if n > 0 {
+		grown, length = l.grown[n-1], l.length[n-1]
+		d := t - l.at[n-1]
+		whole := d <= store.MaxInterval.Milliseconds() && v >= l.last
+		switch {
+		case !whole:
+		case l.whole:
+			l.runs[len(l.runs)-1].to = t + d
+		default:
+			l.runs = append(l.runs, run{l.at[n-1], t + d})
+		}
+		if l.whole = whole; whole {
+			grown, length = grown+v-l.last, length+float64(d)
+		}
+	}
+	l.at, l.grown, l.length, l.last = append(l.at, t), append(l.grown, grown), append(l.length, length), v
+}
+
+// upTo returns how many samples are at or before a time.
+func (l *lives) upTo(t int64) int {
+	return sort.Search(len(l.at), func(i int) bool { return l.at[i] > t })
+}
+
+// within returns the growth in the intervals that end in (lo, hi], and their length in milliseconds, 0 if there are none.
+func (l *lives) within(lo, hi int64) (grown, length float64) {
+	return l.between(l.upTo(lo), l.upTo(hi))
+}
+
+// between is within, by the numbers of samples before either end.
+func (l *lives) between(from, to int) (grown, length float64) {
+	if from == to {
+		return 0, 0
+	}
+	grown, length = l.grown[to-1], l.length[to-1]
+	if from > 0 {
+		grown, length = grown-l.grown[from-1], length-l.length[from-1]
+	}
+	return grown, length
+}
+
+// slots returns the set of those of n equal parts of (lo, lo+back] in which the counter was there.
+func (l *lives) slots(lo, back, n int64) uint64 {
+	set := uint64(0)
+	i := sort.Search(len(l.runs), func(i int) bool { return l.runs[i].to > lo })
+	for ; i < len(l.runs) && l.runs[i].from < lo+back; i++ {
+		a, b := max(l.runs[i].from-lo, 0), min(l.runs[i].to-lo, back)
+		for k := a * n / back; k <= (b-1)*n/back; k++ {
+			set |= 1 << k
+		}
+	}
+	return set
+}
+
+// rates appends the rates over every over milliseconds in which an interval ends. Their ends are whole multiples of it away from end.
+func (l *lives) rates(out []store.Sample, over, end int64) []store.Sample {
+	for from := 0; from < len(l.at); {
+		at := l.at[from] + mod(end-l.at[from], over)
+		to := from
+		for to < len(l.at) && l.at[to] <= at {
+			to++
+		}
+		if grown, length := l.between(from, to); length > 0 {
+			out = append(out, store.Sample{T: at, V: grown * 1000 / length})
+		}
+		from = to
+	}
+	return out
+}
+
+// mod is the remainder that is not negative.
+func mod(a, b int64) int64 { return (a%b + b) % b }

@@ -1,0 +1,265 @@
+package tsdb
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"sort"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/value"
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/storage"
+	"github.com/prometheus/prometheus/tsdb/chunkenc"
+
+	"plimsoll.dev/plimsoll/internal/store"
+	render "plimsoll.dev/plimsoll/internal/store/promql"
+)
+
+// rates answers queries about a counter's growth from its samples. PromQL's rate() does not say the same: it divides by the window, of
+// which it only guesses how much the counter was there for, and leaves out what was between two windows.
+func (db *DB) rates(ctx context.Context, q store.Checked) (out []store.Series, err error) {
+	began := time.Now()
+	defer func() { db.met.query.WithLabelValues("structured").Observe(time.Since(began).Seconds()) }()
+	err = db.use(ctx, db.opts.queryTimeout, func(ctx context.Context, gen *generation) error {
+		err := guard(func() (err error) {
+			r := &rater{ctx: ctx, q: &q, limit: cmp.Or(q.Limit, maxPoints), max: db.opts.maxSamples}
+			if q.By != nil {
+				r.join = store.NewJoiner(&q.Query)
+			}
+			out, err = r.answer(gen)
+			return err
+		})
+		if err != nil {
+			return db.classify(gen, err)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cannot query the rates of %s: %w", render.Selector(q.Metric, q.Level, q.Matchers), err)
+	}
+	return out, nil
+}
+
+// rater makes one answer.
+type rater struct {
+	ctx        context.Context
+	q          *store.Checked
+	limit, max int // points of the answer, samples in memory
+
+	join   *store.Joiner // nil: series stay by themselves
+	lives  lives
+	inner  []store.Sample
+	out    []store.Series
+	points int
+	at     []store.Sample // one series' points
+	there  []uint64
+	sort   []float64
+}
+
+func (r *rater) answer(gen *generation) ([]store.Series, error) {
+	first, last, _ := r.q.Grid()
+	from := first - (r.q.Back + r.q.RateOver + store.MaxInterval).Milliseconds()
+	matchers, err := matchersOf(r.q)
+	if err != nil {
+		return nil, err
+	}
+	querier, err := gen.tsdb.Querier(from, last)
+	if err != nil {
+		return nil, promql.ErrStorage{Err: err}
+	}
+	defer func() { _ = querier.Close() }() // it only read
+	set := querier.Select(r.ctx, false, &storage.SelectHints{Start: from, End: last, Func: "rate"}, matchers...)
+	var it chunkenc.Iterator
+	for set.Next() {
+		if err := r.ctx.Err(); err != nil {
+			return nil, err
+		}
+		s := set.At()
+		it = s.Iterator(it)
+		if err := r.read(it); err != nil {
+			return nil, err
+		}
+		if err := r.windows(); err != nil {
+			return nil, err
+		}
+		if err := r.add(s.Labels()); err != nil {
+			return nil, err
+		}
+	}
+	if err := set.Err(); err != nil {
+		return nil, promql.ErrStorage{Err: err}
+	}
+	if r.join != nil {
+		return r.join.Series(), nil
+	}
+	store.SortSeries(r.out)
+	return r.out, nil
+}
+
+// matchersOf are the engine's matchers of a query.
+func matchersOf(q *store.Checked) ([]*labels.Matcher, error) {
+	var out []*labels.Matcher
+	add := func(t labels.MatchType, name, value string) error {
+		m, err := labels.NewMatcher(t, name, value)
+		out = append(out, m)
+		return err
+	}
+	err := add(labels.MatchEqual, metricName, q.Metric.At(q.Level))
+	if q.Level == q.Metric.Levels[0] {
+		for _, f := range q.Metric.Fixed {
+			err = cmp.Or(err, add(labels.MatchEqual, f.Name, f.Value))
+		}
+	}
+	types := map[store.MatchOp]labels.MatchType{store.Equal: labels.MatchEqual, store.NotEqual: labels.MatchNotEqual,
+		store.Regexp: labels.MatchRegexp, store.NotRegexp: labels.MatchNotRegexp}
+	for _, m := range q.Matchers {
+		err = cmp.Or(err, add(types[m.Op], m.Name, m.Value))
+	}
+	if err != nil {
+		return nil, &queryError{err, store.ErrBadQuery}
+	}
+	return out, nil
+}
+
+// read reads a series' samples. Staleness markers are none: a counter that was not seen for a while, and did not fall, went on.
+func (r *rater) read(it chunkenc.Iterator) error {
+	r.lives.reset()
+	for n := 0; ; n++ {
+		switch it.Next() {
+		case chunkenc.ValNone:
+			if err := it.Err(); err != nil {
+				return promql.ErrStorage{Err: err}
+			}
+			return nil
+		case chunkenc.ValFloat:
+			if t, v := it.At(); !value.IsStaleNaN(v) {
+				r.lives.sample(t, v)
+			}
+		}
+		if len(r.lives.at) > r.max {
+			return fmt.Errorf("%w: more than %d samples of one series", store.ErrTooLarge, r.max)
+		}
+		if n%(1<<16) == 0 && r.ctx.Err() != nil {
+			return r.ctx.Err()
+		}
+	}
+}
+
+// windows makes the points of the series that was read.
+func (r *rater) windows() error {
+	r.at, r.there = r.at[:0], r.there[:0]
+	if r.q.RateOver > 0 {
+		return r.overTime()
+	}
+	slots := r.q.MeetSlots()
+	back := r.q.Back.Milliseconds()
+	first, last, step := r.q.Grid()
+	for t := first; t <= last; t += step {
+		grown, length := r.lives.within(t-back, t)
+		if length == 0 {
+			continue
+		}
+		v := grown
+		if r.q.Func == store.Rate {
+			v = grown * 1000 / length
+		}
+		r.at = append(r.at, store.Sample{T: t, V: v})
+		if slots > 1 {
+			r.there = append(r.there, r.lives.slots(t-back, back, int64(slots)))
+		}
+	}
+	return nil
+}
+
+// overTime makes points of rates that are each over a while.
+func (r *rater) overTime() error {
+	first, last, step := r.q.Grid()
+	r.inner = r.lives.rates(r.inner[:0], r.q.RateOver.Milliseconds(), first)
+	back := r.q.Back.Milliseconds()
+	lo, hi := 0, 0
+	for t := first; t <= last; t += step {
+		for hi < len(r.inner) && r.inner[hi].T <= t {
+			hi++
+		}
+		for lo < hi && r.inner[lo].T <= t-back {
+			lo++
+		}
+		if lo == hi {
+			continue
+		}
+		if err := r.ctx.Err(); err != nil {
+			return err
+		}
+		r.at = append(r.at, store.Sample{T: t, V: r.apply(r.inner[lo:hi])})
+	}
+	return nil
+}
+
+// apply is the query's function of some rates.
+func (r *rater) apply(in []store.Sample) float64 {
+	v := in[0].V
+	switch r.q.Func {
+	case store.Last:
+		return in[len(in)-1].V
+	case store.Count:
+		return float64(len(in))
+	case store.Max:
+		for _, x := range in[1:] {
+			v = max(v, x.V)
+		}
+	case store.Min:
+		for _, x := range in[1:] {
+			v = min(v, x.V)
+		}
+	case store.Quantile:
+		r.sort = r.sort[:0]
+		for _, x := range in {
+			r.sort = append(r.sort, x.V)
+		}
+		return quantile(r.sort, r.q.Q)
+	default:
+		for _, x := range in[1:] {
+			v += x.V
+		}
+		if r.q.Func == store.Avg {
+			v /= float64(len(in))
+		}
+	}
+	return v
+}
+
+// quantile interpolates between ranks, as PromQL does. It sorts.
+func quantile(in []float64, q float64) float64 {
+	sort.Float64s(in)
+	rank := q * float64(len(in)-1)
+	lower := math.Floor(rank)
+	upper := min(int(lower)+1, len(in)-1)
+	w := rank - lower
+	return in[int(lower)]*(1-w) + in[upper]*w
+}
+
+// add puts the points of a series into the answer.
+func (r *rater) add(ls labels.Labels) error {
+	switch {
+	case len(r.at) == 0:
+		return nil
+	case r.join == nil:
+		r.out = append(r.out, store.Series{Labels: plain(ls), Samples: slices.Clone(r.at)})
+		r.points += len(r.at)
+	default:
+		there := r.there
+		if len(there) == 0 {
+			there = nil
+		}
+		r.join.Add(ls.Get, r.at, there)
+		r.points = r.join.Points()
+	}
+	if r.points > r.limit {
+		return fmt.Errorf("%w: more than %d points", store.ErrTooLarge, r.limit)
+	}
+	return nil
+}
