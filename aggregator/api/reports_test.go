@@ -88,10 +88,8 @@ func toldAt(q store.Query, i int, t time.Time) float64 {
 		return 4
 	case q.Func == store.Count:
 		return 360
-	case q.Row == metric.OOMKills && q.Level == metric.Namespace, q.Row == metric.OOMKills && i == 1 && q.Step == 0:
-		return 1 / q.Window.Seconds()
-	case q.Row == metric.OOMKills && i == 1 && t.Equal(noon.Add(-48*time.Hour)):
-		return 1.0 / 86400
+	case q.Row == metric.OOMKills && (q.Level == metric.Namespace || i == 1 && t.Equal(noon.Add(-48*time.Hour))):
+		return 1
 	case q.Row == metric.CPUUsage && q.Level == metric.Container:
 		return factor * .25 * float64(1+i)
 	case q.Row == metric.CPUUsage:

@@ -39,7 +39,7 @@ func TestAdvice(t *testing.T) {
 	f("scaled", size{cpu: 0.2}, used(g, 336, 0.14, 100*mi), goal{cpu: at(0.7)}, 0.2, 115*mi,
 		"Keep CPU at 200m: p95 of a replica 140m at its target of 70 %. Set memory to 115Mi: max 100Mi + 15 %.")
 	oom := used(g, 336, 0.1, 100*mi)
-	oom.killed, oom.kills = true, 1
+	oom.kills = 1
 	f("killed", size{memory: 100 * mi, memoryLimit: 128 * mi}, oom, goal{}, 0.1, 160*mi,
 		"Set CPU to 100m: p95 100m. Raise memory from 100Mi to 160Mi: killed for memory once, and a quarter above the limit it hit (128Mi); its limit of 128Mi should be 160Mi.")
 	f("killed without a limit", size{}, oom, goal{}, 0.1, 125*mi,
@@ -86,7 +86,7 @@ func TestAdviceIsEnough(t *testing.T) {
 		}
 		u := used(g, rapid.IntRange(1, 336).Draw(t, "hours"), rapid.Float64Range(0, 64).Draw(t, "cpu"), rapid.Float64Range(0, 512*gi).Draw(t, "memory"))
 		if rapid.Bool().Draw(t, "killed") {
-			u.killed = true
+			u.kills = 1
 		}
 		u.throttled, u.periods = rapid.Float64Range(0, 20).Draw(t, "throttled"), rapid.Float64Range(0, 10).Draw(t, "periods")
 		now := &running{replicas: rapid.IntRange(0, 50).Draw(t, "replicas"), cpuRequest: number("CPU request", 64), cpuLimit: number("CPU limit", 64),

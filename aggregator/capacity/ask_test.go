@@ -122,8 +122,8 @@ func TestFewQuestions(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := len(c.asked)
-	if n != 12 {
-		t.Errorf("rightsize asks %d times, want 12", n)
+	if n != 11 {
+		t.Errorf("rightsize asks %d times, want 11", n)
 	}
 	for range n {
 		if q := <-c.asked; len(q.Matchers) == 0 || q.Matchers[0] != (store.Matcher{Name: "namespace", Op: store.Equal, Value: "ns"}) || len(q.By) != 4 && q.Level == metric.Container {

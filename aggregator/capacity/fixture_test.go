@@ -130,7 +130,7 @@ func fixtureRightsize() *RightsizeReport {
 	add(key("checkout", "Deployment", "payments", "api"), 12, size{1, 2, gi, 2 * gi}, used(g, 336, 0.21, 590*mi))
 	add(key("search", "StatefulSet", "index", "index"), 3, size{2, 4, 24 * gi, 32 * gi}, used(g, 330, 1.87, 27*gi))
 	oom := add(key("search", "Deployment", "suggest", "suggest"), 2, size{0.25, 0, 256 * mi, 256 * mi}, used(g, 300, 0.24, 251*mi))
-	oom.killed, oom.kills = true, 3
+	oom.kills = 3
 	slow := add(key("checkout", "Deployment", "pdf", "render"), 2, size{0.5, 0.5, 512 * mi, 0}, used(g, 200, 0.49, 444*mi))
 	slow.throttled, slow.periods = 2, 5
 	add(key("checkout", "Deployment", "web", "web"), 6, size{cpu: 0.2, memory: 128 * mi}, used(g, 336, 0.14, 108*mi))

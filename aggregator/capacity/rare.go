@@ -22,7 +22,7 @@ type rare struct {
 // ask makes the question.
 func (r *rare) ask(l *learner) func(context.Context) error {
 	return func(ctx context.Context) error {
-		q := store.Query{Row: r.row, Level: r.level, Func: store.Rate, By: []string{r.label}, Matchers: l.narrow}
+		q := store.Query{Row: r.row, Level: r.level, Func: store.Increase, By: []string{r.label}, Matchers: l.narrow}
 		found, err := l.asker.ask(ctx, q, 0)
 		if err != nil {
 			return err
@@ -76,22 +76,13 @@ func named(of []id) []store.Matcher {
 // rares are the questions about kills, restarts and throttling.
 func (l *learner) rares() []func(context.Context) error {
 	g := l.asker.g
-	window := g.end.Sub(g.start).Seconds()
 	kills := &rare{metric.OOMKills, metric.Namespace, "namespace", func(only []store.Matcher) []func(context.Context) error {
-		q := store.Query{Row: metric.OOMKills, Func: store.Rate}
-		// A step's rate leaves out what happened between two steps, the whole window's does not; where rates are means, the whole window's is
-		// too high for those that were not there all the time.
-		return []func(context.Context) error{
-			l.question(q, store.Sum, only, 0, func(u *usage, x store.Sample) { u.killed = u.killed || count(x.V*window) > 0 }),
-			l.question(q, store.Sum, only, g.step, func(u *usage, x store.Sample) { u.kills += x.V * g.step.Seconds() }),
-		}
+		return []func(context.Context) error{l.question(store.Query{Row: metric.OOMKills, Func: store.Increase}, store.Sum, only, g.step,
+			func(u *usage, x store.Sample) { u.kills += x.V })}
 	}}
 	restarts := &rare{metric.Restarts, metric.Namespace, "namespace", func(only []store.Matcher) []func(context.Context) error {
-		return []func(context.Context) error{l.question(store.Query{Row: metric.Restarts, Func: store.Rate}, store.Sum, only, g.step,
-			func(u *usage, x store.Sample) {
-				n := x.V * g.step.Seconds()
-				u.restarts = plus(u.restarts, &n)
-			})}
+		return []func(context.Context) error{l.question(store.Query{Row: metric.Restarts, Func: store.Increase}, store.Sum, only, g.step,
+			func(u *usage, x store.Sample) { u.restarts = plus(u.restarts, &x.V) })}
 	}}
 	throttled := &rare{metric.CPUThrottled, metric.Workload, "workload", func(only []store.Matcher) []func(context.Context) error {
 		return []func(context.Context) error{

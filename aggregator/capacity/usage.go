@@ -24,8 +24,7 @@ type usage struct {
 	peak       *float64          // most memory of any replica
 	meanMemory map[int64]float64 // as mean
 
-	killed    bool    // for memory, at any time
-	kills     float64 // and about how often
+	kills     float64 // for memory
 	restarts  *float64
 	throttled float64 // CFS periods a second, and those that were throttled
 	periods   float64
@@ -158,12 +157,7 @@ func (l *learner) question(q store.Query, join store.Func, only []store.Matcher,
 }
 
 // oomKills is how often it was killed for memory.
-func (u *usage) oomKills() int {
-	if !u.killed {
-		return count(u.kills)
-	}
-	return max(1, count(u.kills))
-}
+func (u *usage) oomKills() int { return count(u.kills) }
 
 // p95 of the steps' 95th percentiles; nil where there are none.
 func p95(at map[int64]float64) *float64 {
@@ -174,7 +168,7 @@ func p95(at map[int64]float64) *float64 {
 	return &v
 }
 
-// count is a whole number of events of a rate's integral, which is a little less or more.
+// count is a whole number of events of a counter's growth, which in some engines is a little less or more.
 func count(v float64) int {
 	if v < 0.05 {
 		return 0
