@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/store"
 	"plimsoll.dev/plimsoll/internal/store/promql"
 )
 
@@ -29,10 +30,14 @@ func promQL(q Query, now bool) string {
 const nowWindow = "1m"
 
 func promJoin(q Query, window string) string {
-	of := promql.Selector(metric.Get(q.Row), q.Level, q.Matchers) + "[" + window + "]"
-	expr := "increase(" + of + ")"
-	if !q.Total {
-		expr = promql.OverTime(q.Func, q.Q, of)
+	selector := promql.Selector(metric.Get(q.Row), q.Level, q.Matchers)
+	of := selector + "[" + window + "]"
+	expr := promql.OverTime(q.Func, q.Q, of)
+	switch {
+	case q.Total:
+		expr = promql.OverTime(store.Increase, 0, of)
+	case q.Func == store.Rate:
+		expr = promql.RateOfAnyAge(selector, window)
 	}
 	if len(q.By) == 0 {
 		return string(q.Join) + "(" + expr + ")"

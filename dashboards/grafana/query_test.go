@@ -24,7 +24,7 @@ func TestRender(t *testing.T) {
 	}
 	where := func(q Query, ms ...store.Matcher) Query { q.Matchers = ms; return q }
 	f(rate(metric.CPUUsage, metric.Node, "node"), false,
-		`sum by (node) (rate(node_cpu_usage_seconds_total[$__rate_interval]))`,
+		`sum by (node) (irate(node_cpu_usage_seconds_total[$__rate_interval]) and node_cpu_usage_seconds_total unless node_cpu_usage_seconds_total offset $__rate_interval or rate(node_cpu_usage_seconds_total[$__rate_interval]))`,
 		`SELECT sum("v") FROM (SELECT mean("cpu_usage_cores") AS "v" FROM "node" WHERE $timeFilter GROUP BY time($__interval), * fill(none)) WHERE $timeFilter GROUP BY time($__interval), "node" fill(none)`)
 	f(last(metric.MemoryLimit, metric.Container), true,
 		`sum(last_over_time(kube_pod_container_resource_limits{resource="memory", unit="byte"}[1m]))`,
@@ -33,7 +33,7 @@ func TestRender(t *testing.T) {
 		`sum by (pod) (increase(pod_restarts_total[$__range]))`,
 		`SELECT sum("v") FROM (SELECT non_negative_difference(last("restarts_total")) AS "v" FROM "pod" WHERE $timeFilter GROUP BY time($__interval), * fill(none)) WHERE $timeFilter GROUP BY "pod"`)
 	f(rate(metric.Restarts, metric.Namespace, "namespace"), false,
-		`sum by (namespace) (rate(namespace_restarts_total[$__rate_interval]))`,
+		`sum by (namespace) (irate(namespace_restarts_total[$__rate_interval]) and namespace_restarts_total unless namespace_restarts_total offset $__rate_interval or rate(namespace_restarts_total[$__rate_interval]))`,
 		`SELECT sum("v") FROM (SELECT non_negative_derivative(last("restarts_total"), 1s) AS "v" FROM "namespace" WHERE $timeFilter GROUP BY time($__interval), * fill(none)) WHERE $timeFilter GROUP BY time($__interval), "namespace" fill(none)`)
 	f(avg(metric.ScaleLoad, metric.Workload, "workload").over(metric.ScaleTarget), false,
 		`max by (workload) (avg_over_time(workload_scale_load_ratio[$__rate_interval])) / max by (workload) (last_over_time(workload_scale_target_ratio[$__rate_interval]))`,

@@ -40,6 +40,36 @@ func TestEmbeddedStore(t *testing.T) {
 	}
 }
 
+// TestYoung asks about what is twenty seconds old: its rates are what it uses, as they are later on.
+func TestYoung(t *testing.T) {
+	end := time.Date(2026, 3, 4, 5, 0, 0, 0, time.UTC)
+	day := boardtest.NewDay(end, 20*time.Second, 10*time.Second)
+	db, err := tsdb.Open(tsdb.Options{Dir: t.TempDir(), Now: func() time.Time { return end }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := day.Fill(t.Context(), db); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []time.Duration{10 * time.Second, 10 * time.Minute} {
+		for _, b := range grafana.Boards() {
+			asks, err := day.Asks(b, grafana.Prometheus, boardtest.View{Range: 10 * time.Second, Step: step})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, a := range asks {
+				if !strings.Contains(a.Text, "rate(") {
+					continue
+				}
+				for _, wrong := range a.Check(get(t, db, a)) {
+					t.Error(step, wrong)
+				}
+			}
+		}
+	}
+}
+
 // TestVariablesAndAnnotations asks for the choices at the boards' tops, and for the decisions.
 func TestVariablesAndAnnotations(t *testing.T) {
 	end := time.Date(2026, 3, 4, 5, 0, 0, 0, time.UTC)

@@ -25,9 +25,9 @@ func Render(q store.Checked) string {
 	return join(&q, OverTime(q.Func, q.Q, of))
 }
 
-// RateWhileThere writes the rate over a window that was there for the whole of it, and else that of its newest interval: of something that was
-// made within the window, rate() tells too little. A window may be a variable of Grafana's.
-func RateWhileThere(selector, window string) string {
+// RateOfAnyAge writes rate(), and for what is there and younger than the window the rate of its newest interval: rate() would tell too
+// little of it. The window may be a variable of Grafana's.
+func RateOfAnyAge(selector, window string) string {
 	of := selector + "[" + window + "]"
 	return "irate(" + of + ") and " + selector + " unless " + selector + " offset " + window + " or rate(" + of + ")"
 }
