@@ -52,9 +52,7 @@ func capacityOf(g grid, now *picture, then *history, kept bool) *CapacityReport 
 		var parts []*story
 		for _, i := range byPool[name] {
 			members, scopes = append(members, now.nodes[i]), append(scopes, nodes[i])
-			if s := then.nodes[now.nodes[i].name]; s != nil {
-				parts = append(parts, s)
-			}
+			parts = c.with(parts, &now.nodes[i])
 		}
 		r.Scopes = append(r.Scopes, c.group(PoolLevel, name, members, scopes, merged(parts)))
 	}
@@ -72,6 +70,7 @@ type composer struct {
 	g      grid
 	then   *history
 	summed bool // the cluster's history is the sum of its nodes'
+	silent bool // because the cluster's own has machines that are silent
 	odd    int  // steps at which more CPU seems to have been used than there was
 }
 
@@ -88,19 +87,29 @@ func (c *composer) doubt() {
 	}
 }
 
-// clusterStory is the cluster's own history, or where there is none (nobody rolls up) the sum of its nodes'.
+// clusterStory is the cluster's own history, or where that is not of the same machines as the room (nobody rolls up, one is silent) the
+// sum of its nodes'.
 func (c *composer) clusterStory(now *picture) *story {
 	if s := c.then.clusters[""]; s != nil && len(s.seen) > 0 {
-		return s
+		c.silent = slices.ContainsFunc(now.nodes, func(n scopeNow) bool { return n.gap != "" })
+		if !c.silent {
+			return s
+		}
 	}
 	var parts []*story
 	for i := range now.nodes {
-		if s := c.then.nodes[now.nodes[i].name]; s != nil {
-			parts = append(parts, s)
-		}
+		parts = c.with(parts, &now.nodes[i])
 	}
 	c.summed = len(parts) > 1
 	return merged(parts)
+}
+
+// with adds a node's history, unless it is silent: what it has is no room, so what it used is taken from none.
+func (c *composer) with(parts []*story, n *scopeNow) []*story {
+	if s := c.then.nodes[n.name]; s != nil && n.gap == "" {
+		parts = append(parts, s)
+	}
+	return parts
 }
 
 // scope makes one scope; past may be nil.
@@ -125,7 +134,8 @@ func (c *composer) scope(level, name string, nodes int, cpu, memory amounts, pas
 // room makes one resource of a scope.
 func (c *composer) room(now amounts, past *past, enough func(int64) bool, u unit) Room {
 	r := Room{Capacity: now.capacity, Allocatable: now.allocatable, Requests: now.requests, Limits: now.limits, Used: now.used,
-		P50: past.p50, P95: past.p95, Max: past.max(), Points: past.points()}
+		Max: past.max(), Points: past.points()}
+	r.P50, r.P95 = least(past.p50, r.Max), least(past.p95, r.Max)
 	if r.Allocatable == nil {
 		r.Allocatable, r.AllocatableIsCapacity = r.Capacity, r.Capacity != nil
 	}
@@ -195,7 +205,7 @@ func (c *composer) notes(now *picture, kept, pools bool, cluster Scope) []string
 		}
 	}
 	if len(gaps) > 0 {
-		add("No current values of %s: what they have is not counted as room.", listed("node", gaps))
+		add("No current values of %s: neither what they have nor what they used is counted.", listed("node", gaps))
 	}
 	var left []string
 	for _, name := range sortedKeys(c.then.nodes) {
@@ -208,9 +218,12 @@ func (c *composer) notes(now *picture, kept, pools bool, cluster Scope) []string
 	}
 	out = append(out, roomNotes(&cluster, len(now.nodes))...)
 	if c.odd > 0 {
-		add("At %s more CPU seems to have been used than there was, which is left out: a machine's clock was set back.", plural(float64(c.odd), c.g.noun()))
+		add("At %s more CPU seems to have been used than there was, which cannot be and is left out: a counter leapt, or a clock was set.", plural(float64(c.odd), c.g.noun()))
 	}
-	if c.summed {
+	switch {
+	case c.summed && c.silent:
+		add("Of the past too only the other machines count; their percentiles and maxima were added up, which is an upper estimate.")
+	case c.summed:
 		add("The history has no sums of the cluster; percentiles and maxima of the nodes were added up, which is an upper estimate.")
 	}
 	if pools {

@@ -56,8 +56,8 @@ type story struct {
 
 func newStory() *story { return &story{cpu: newPast(), memory: newPast(), cores: map[int64]float64{}} }
 
-// believable drops what no machine can have used, by the cores that there were at the time: a clock that is set back makes a counter seem
-// to begin again, and its rate as large as the counter. It returns at how many steps there was such.
+// believable drops what no machine can have used, by the cores that there were at the time: a counter leaps, or a clock is set. What is left
+// bounds the percentiles. It returns at how many steps there was such.
 func (s *story) believable(cores map[int64]float64) (dropped int) {
 	const slack = 1.1 // rates are taken over times that are not exact
 	for t, p := range s.cpu.at {
@@ -74,6 +74,9 @@ func (s *story) believable(cores map[int64]float64) (dropped int) {
 		if some {
 			dropped++
 		}
+	}
+	if dropped > 0 && s.cpu.max() == nil {
+		s.cpu.p50, s.cpu.p95 = nil, nil
 	}
 	return dropped
 }
@@ -163,6 +166,14 @@ func plus(a, b *float64) *float64 {
 	}
 	v := *a + *b
 	return &v
+}
+
+// least is v, or the bound if v is above it.
+func least(v, bound *float64) *float64 {
+	if v == nil || bound == nil || *v <= *bound {
+		return v
+	}
+	return bound
 }
 
 // minus is a - b; nil where either is not known.

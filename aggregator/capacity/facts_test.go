@@ -1,6 +1,7 @@
 package capacity
 
 import (
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -43,10 +44,61 @@ func TestNoRollUps(t *testing.T) {
 	if got := value(c.CPU.Allocatable); got != 8 || c.Gap != "no current values of node c" {
 		t.Errorf("allocatable %g, gap %q; want 8, for c is silent", got, c.Gap)
 	}
-	for _, want := range []string{"The history has no sums of the cluster", `No current values of node "c" (silent for 3 min)`} {
+	for _, want := range []string{"The history has no sums of the cluster", `No current values of node "c" (silent for 3 min): neither`} {
 		if !strings.Contains(strings.Join(r.Notes, "\n"), want) {
 			t.Errorf("notes %q, want %q", r.Notes, want)
 		}
+	}
+}
+
+// TestSilentMachine: what a machine that is silent has is not counted as room, and what it used is not taken off the room of the others.
+func TestSilentMachine(t *testing.T) {
+	g := fixtureGrid()
+	always := func(int) bool { return false }
+	then := &history{clusters: stories{"": told(g, 1, 7, 0, gi, 0, always)}, namespaces: stories{},
+		nodes: stories{"a": told(g, 1, 1, 0, gi, 0, always), "b": told(g, 2, 1, 0, gi, 0, always), "c": told(g, 3, 5, 0, gi, 0, always)}}
+	now := &picture{nodes: []scopeNow{{name: "a", pool: "p", cpu: amounts{capacity: at(3)}}, {name: "b", cpu: amounts{capacity: at(3)}}, {name: "c", pool: "p", gap: "silent for 3 min"}}}
+	r := capacityOf(g, now, then, true)
+	a, b := scope(r, NodeLevel, "a"), scope(r, NodeLevel, "b")
+	for name, x := range map[string]struct{ got, want *float64 }{
+		"cluster's P95":  {r.Scopes[0].CPU.P95, plus(a.CPU.P95, b.CPU.P95)},
+		"cluster's room": {r.Scopes[0].CPU.FreeByUse, plus(a.CPU.FreeByUse, b.CPU.FreeByUse)},
+		"pool's P95":     {scope(r, PoolLevel, "p").CPU.P95, a.CPU.P95},
+		"pool's room":    {scope(r, PoolLevel, "p").CPU.FreeByUse, a.CPU.FreeByUse},
+	} {
+		if math.Abs(value(x.got)-value(x.want)) > 1e-9 {
+			t.Errorf("%s is %g, want %g", name, value(x.got), value(x.want))
+		}
+	}
+}
+
+// TestNeverAboveTheMaximum: neither an outlier that is left out nor the sum of machines that were busy one after the other makes a percentile that
+// is above the maximum.
+func TestNeverAboveTheMaximum(t *testing.T) {
+	g := fixtureGrid()
+	outlier, a, b := newStory(), newStory(), newStory()
+	for i := range g.steps(g.step) {
+		end := g.start.Add(time.Duration(i+1) * g.step)
+		outlier.cores[end.Unix()] = 4
+		outlier.cpu.point(end.UnixMilli()).Max = at([]float64{2, 3348}[i%2])
+		a.cpu.point(end.UnixMilli()).Max = at([]float64{1, 3}[i%2])
+		b.cpu.point(end.UnixMilli()).Max = at([]float64{3, 1}[i%2])
+	}
+	outlier.cpu.p50, outlier.cpu.p95 = at(1), at(16.35)
+	a.cpu.p50, a.cpu.p95, b.cpu.p50, b.cpu.p95 = at(1), at(3), at(1), at(3)
+	now := &picture{nodes: []scopeNow{{name: "a", cpu: amounts{capacity: at(4)}}, {name: "b", cpu: amounts{capacity: at(4)}}, {name: "o", cpu: amounts{capacity: at(4)}}}}
+	r := capacityOf(g, now, &history{clusters: stories{}, nodes: stories{"a": a, "b": b, "o": outlier}, namespaces: stories{}}, true)
+	if c := scope(r, NodeLevel, "o").CPU; value(c.P95) != 2 || value(c.FreeByUse) != 2 {
+		t.Errorf("with an outlier: p95 %g, free %g, want 2 and 2", value(c.P95), value(c.FreeByUse))
+	}
+	if c := r.Scopes[0].CPU; value(c.P95) > value(c.Max) {
+		t.Errorf("of several: p95 %g above max %g", value(c.P95), value(c.Max))
+	}
+	alone := newStory()
+	alone.cpu.point(g.end.UnixMilli()).Max, alone.cores[g.end.Unix()], alone.cpu.p95 = at(99), 4, at(99)
+	r = capacityOf(g, &picture{nodes: now.nodes[:1]}, &history{nodes: stories{"a": alone}}, true)
+	if c := scope(r, NodeLevel, "a").CPU; c.P95 != nil || c.FreeByUse != nil {
+		t.Errorf("with nothing but an outlier: p95 %g, free %g, want none", value(c.P95), value(c.FreeByUse))
 	}
 }
 

@@ -41,7 +41,7 @@ func Fit(r *CapacityReport, n Need) (*FitReport, error) {
 		out.Notes = append(out.Notes, roomNotes(&r.Scopes[0], len(out.Nodes))...)
 	}
 	if n.By == ByUse && out.Known > 0 {
-		out.Notes = append(out.Notes, "Free by use is allocatable less the 95th percentile of what was used: one hour in twenty is busier.")
+		out.Notes = append(out.Notes, "Free by use is allocatable less the 95th percentile of what was used: one moment in twenty is busier.")
 		if text := r.Scopes[0].Data.Text; text != "" {
 			out.Notes = append(out.Notes, text)
 		}

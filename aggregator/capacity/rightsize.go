@@ -49,18 +49,11 @@ func remember(ctx context.Context, a *asker, o *RightsizeOptions, now map[id]*ru
 	if err != nil {
 		return nil, err
 	}
-	var old, brief []id
+	var old []id
 	for k, u := range then {
-		ended := now[k] == nil && recent(u, a.g)
-		if ended || u.oomKills() > 0 {
+		if now[k] == nil && recent(u, a.g) || u.oomKills() > 0 {
 			old = append(old, k.owner())
 		}
-		if ended || k.kind == "Job" || k.kind == "CronJob" {
-			brief = append(brief, k.owner())
-		}
-	}
-	if err := closely(ctx, a, narrow, brief, then); err != nil {
-		return nil, err
 	}
 	return then, amountsOfOld(ctx, a, narrow, old, then)
 }

@@ -89,17 +89,6 @@ func learn(ctx context.Context, a *asker, narrow []store.Matcher, cpuScaled, mem
 	return l.out, nil
 }
 
-// closely asks again for the CPU of containers that may live for minutes only, with shorter rates: a rate over five minutes, of which a
-// pod lived three, is too low by two fifths.
-func closely(ctx context.Context, a *asker, narrow []store.Matcher, of []id, out usages) error {
-	if len(of) == 0 || a.g.rate <= time.Minute {
-		return nil
-	}
-	l := &learner{asker: a, narrow: narrow, out: out}
-	q := store.Query{Row: metric.CPUUsage, Func: store.Quantile, Q: 0.95, RateOver: time.Minute}
-	return l.question(q, store.Max, named(of), a.g.cpuStep(), func(u *usage, x store.Sample) { u.busy[x.T] = max(u.busy[x.T], x.V) })(ctx)
-}
-
 // joined takes the greater where Compose replicas, which the store cannot join, meet.
 func joined(at map[int64]float64, x store.Sample) float64 { return max(at[x.T], x.V) }
 
