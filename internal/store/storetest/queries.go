@@ -277,8 +277,26 @@ func (s *suite) anew() {
 		s.Fatalf("rate: got %v, want one line over the whole hour", got)
 	}
 	for _, x := range got[0].Samples {
-		if x.V < 0.5*0.8 || x.V > 0.5*(1+s.o.Rate) {
-			s.Errorf("rate at %g s: got %g, want about 0.5", float64(x.T-s.base.UnixMilli())/1000, x.V)
+		if math.Abs(x.V-0.5) > 0.5*s.o.Rate {
+			s.Errorf("rate at %g s: got %g, want 0.5", float64(x.T-s.base.UnixMilli())/1000, x.V)
+		}
+	}
+	// 25 s, an hour and a week that end with the last sample, and with the bucket in which that lies.
+	for _, back := range []time.Duration{25 * time.Second, time.Hour, 7 * 24 * time.Hour} {
+		for _, to := range []float64{end, end + 15} {
+			for _, by := range [][]string{nil, {"pod"}, {"workload"}, {"namespace"}, {}} {
+				for fn, want := range map[store.Func]float64{store.Avg: 1e8, store.Max: 1e8, store.Min: 1e8, store.Last: 1e8, store.Rate: 0.5} {
+					got := s.query(func(q *store.Query) {
+						q.Start, q.End, q.Func, q.By = s.at(to).Add(-back), s.at(to), fn, by
+						if fn == store.Rate {
+							q.Row = metric.CPUUsage
+						}
+					})
+					if len(got) != 1 || len(got[0].Samples) != 1 || math.Abs(got[0].Samples[0].V-want) > want*s.o.Rate*1e-3 {
+						s.Errorf("%s by %q over %s up to %g s: got %v, want one point of %g", fn, by, back, to, got, want)
+					}
+				}
+			}
 		}
 	}
 }
