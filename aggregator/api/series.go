@@ -20,10 +20,12 @@ type History interface {
 	Query(ctx context.Context, q store.Query) ([]store.Series, error)
 }
 
-// SeriesList is GET /plimsoll/v1/series?metric=&start=&end=&step=&window=&func=&q=&by=&join=&sub= with labels as further
+// SeriesList is GET /plimsoll/v1/series?metric=&start=&end=&step=&points=&window=&func=&q=&by=&join=&sub= with labels as further
 // parameters (node=n1, namespace=demo): the store's structured query.
 type SeriesList struct {
-	Schema string   `json:"schema"` // plimsoll.dev/series/v1
+	Schema string   `json:"schema"`          // plimsoll.dev/series/v1
+	Start  float64  `json:"start,omitempty"` // Unix seconds of the first point that there may be, and the seconds between two, where the step was chosen
+	Step   float64  `json:"step,omitempty"`
 	Series []Series `json:"series"`
 }
 
@@ -42,15 +44,23 @@ func (a *API) getSeries(w http.ResponseWriter, r *http.Request) error {
 	if a.opts.History == nil {
 		return serve.NotFound("there is no history: this process keeps none")
 	}
-	q, err := seriesQuery(r)
+	q, points, err := seriesQuery(r)
 	if err != nil {
 		return err
+	}
+	if points > 0 {
+		if q, err = a.withStep(r.Context(), q, points); err != nil {
+			return serve.ReadError("the history", err)
+		}
 	}
 	found, err := a.opts.History.Query(r.Context(), q)
 	if err != nil {
 		return serve.ReadError("the history", err)
 	}
 	out := SeriesList{Schema: "plimsoll.dev/series/v1", Series: make([]Series, 0, len(found))}
+	if points > 0 {
+		out.Start, out.Step = float64(q.Start.Unix()), q.Step.Seconds()
+	}
 	for i := range found {
 		s := Series{Labels: make(map[string]string, len(found[i].Labels)), Points: make([][2]float64, 0, len(found[i].Samples))}
 		for _, l := range found[i].Labels {
@@ -66,17 +76,20 @@ func (a *API) getSeries(w http.ResponseWriter, r *http.Request) error {
 	return serve.WriteJSON(w, out)
 }
 
-// seriesQuery reads the structured query off a request.
-func seriesQuery(r *http.Request) (store.Query, error) {
-	p := params.Read(r, append([]string{"metric", "start", "end", "step", "window", "func", "q", "by", "join", "sub", "failure_type", "scope", "resource", "unit"}, selectable...)...)
-	q := store.Query{Limit: maxSeriesPoints}
+// maxPoints is the most points of one series for which a step is chosen.
+const maxPoints = 10_000
+
+// seriesQuery reads the structured query off a request. points is how many a series may have where the step is to be chosen, else 0.
+func seriesQuery(r *http.Request) (q store.Query, points int, err error) {
+	p := params.Read(r, append([]string{"metric", "start", "end", "step", "points", "window", "func", "q", "by", "join", "sub", "failure_type", "scope", "resource", "unit"}, selectable...)...)
+	q = store.Query{Limit: maxSeriesPoints}
 	name := p.Text("metric")
 	row, level, err := metric.Lookup(name, p.Text)
 	if err != nil && p.Err == nil {
 		p.Fail("metric %q is not in the catalogue (docs/metrics.md lists them)", name)
 	}
 	if p.Err != nil {
-		return q, p.Err
+		return q, 0, p.Err
 	}
 	q.Row, q.Level = row.ID, level
 	q.Start, q.End = p.Instant("start"), p.Instant("end")
@@ -96,7 +109,12 @@ func seriesQuery(r *http.Request) (store.Query, error) {
 		}
 	}
 	q.Matchers = append(matchers(p.Values), part(p, row, level)...)
-	return q, p.Err
+	if p.Values.Has("points") {
+		if points = p.Whole("points", 0, maxPoints); q.Step > 0 {
+			p.Fail("points choose the step, which is given too: %q", p.Text("step"))
+		}
+	}
+	return q, points, p.Err
 }
 
 // part is the condition on the label that a row has of its own: an interface, a device, the metric that is scaled by.

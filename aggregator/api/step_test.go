@@ -1,0 +1,52 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/store/tsdb"
+)
+
+// A week of which there are forty minutes of data is asked for as forty minutes; a step that is given is kept.
+func TestStepFollowsTheData(t *testing.T) {
+	db, err := tsdb.Open(tsdb.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	a := newAPI(t, func(o *Options) { o.History = db })
+	end := time.Now().Truncate(time.Minute)
+	e := &metric.Entity{Level: metric.Container, Node: "n1", Namespace: "d", Pod: "p", Container: "c"}
+	for at := end.Add(-40 * time.Minute); !at.After(end); at = at.Add(10 * time.Second) {
+		if err := db.Append(t.Context(), &metric.Batch{Node: "n1", Time: at, Groups: []metric.Group{{Entity: e, Points: []metric.Point{
+			{ID: metric.CPUUsage, T: at.UnixMilli(), V: at.Sub(end).Seconds() + 1e6}}}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := func(back time.Duration, more string, wantStep float64, wantAtLeast int) {
+		t.Helper()
+		var got SeriesList
+		path := fmt.Sprintf("/plimsoll/v1/series?metric=container_cpu_usage_seconds_total&start=%d&end=%d&%s", end.Add(-back).Unix(), end.Unix(), more)
+		if err := json.Unmarshal(get(served(a), path).Body.Bytes(), &got); err != nil {
+			t.Fatal(err)
+		}
+		if len(got.Series) != 1 || len(got.Series[0].Points) < wantAtLeast || got.Step != wantStep {
+			t.Errorf("%s of %s: %d series, step %g, %+v; want a step of %g and %d points at least", more, back, len(got.Series), got.Step, got.Series, wantStep, wantAtLeast)
+			return
+		}
+		for i, p := range got.Series[0].Points {
+			if p[1] < 0.999 || p[1] > 1.001 || got.Step > 0 && i > 0 && p[0]-got.Series[0].Points[i-1][0] != got.Step {
+				t.Errorf("%s of %s: point %v, want 1 each %g s", more, back, p, got.Step)
+			}
+		}
+	}
+	f(7*24*time.Hour, "points=360", 10, 239)
+	f(24*time.Hour, "points=360", 10, 239)
+	f(30*24*time.Hour, "points=100", 30, 79)
+	f(time.Hour, "points=360", 10, 239)
+	f(20*time.Minute, "points=360", 10, 119)
+	f(7*24*time.Hour, "step=1800", 0, 2)
+}
