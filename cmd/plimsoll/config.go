@@ -26,7 +26,9 @@ func (a *app) settle(cmd *cobra.Command) error {
 		return err
 	}
 	var bad error
+	a.typed = map[string]bool{}
 	flags.VisitAll(func(f *pflag.Flag) {
+		a.typed[f.Name] = f.Changed
 		if f.Changed || f.Name == "config" || bad != nil {
 			return
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -9,6 +10,7 @@ import (
 
 	"plimsoll.dev/plimsoll/dashboards/grafana"
 	"plimsoll.dev/plimsoll/internal/dial"
+	"plimsoll.dev/plimsoll/internal/table"
 )
 
 func (a *app) dashboardsCommand() *cobra.Command {
@@ -42,6 +44,7 @@ func sourceFlag(cmd *cobra.Command, source *grafana.Source) {
 
 func (a *app) dashboardsExport() *cobra.Command {
 	var o grafana.ExportOptions
+	var out output
 	cmd := &cobra.Command{
 		Use: "export DIR", Short: "Write the boards and provisioning files",
 		Long: `Write the boards to DIR/dashboards, and beside them in DIR/provisioning the files that tell Grafana of them. A datasource
@@ -56,19 +59,48 @@ file that exists already is left as it is.`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			o.Dir = args[0]
 			paths, err := grafana.Export(o)
-			for _, p := range paths {
-				fmt.Fprintln(a.out, p)
+			if len(paths) == 0 {
+				return err
 			}
-			return err
+			doc := exported{Schema: "plimsoll.dev/dashboards-export/v1", Files: paths}
+			return cmp.Or(out.print(a.out, doc, func() *table.Table { return &table.Table{Lines: paths} }), err)
 		},
 	}
 	sourceFlag(cmd, &o.Source)
+	out.flags(cmd, "table", "json", "yaml")
 	cmd.Flags().StringVar(&o.SeenAt, "seen-at", "", "the path of DIR/dashboards for Grafana, if it sees the folder elsewhere (in a container)")
 	return cmd
 }
 
+// exported are the files that were written.
+type exported struct {
+	Schema string   `json:"schema"` // plimsoll.dev/dashboards-export/v1
+	Files  []string `json:"files"`
+}
+
+// pushed is what became of each board.
+type pushed struct {
+	Schema string        `json:"schema"` // plimsoll.dev/dashboards-push/v1
+	Boards []pushedBoard `json:"boards"`
+}
+
+type pushedBoard struct {
+	Title string `json:"title"`
+	UID   string `json:"uid"`
+	Done  string `json:"done"`
+}
+
+func (p pushed) table() *table.Table {
+	t := &table.Table{}
+	for _, b := range p.Boards {
+		t.Say(fmt.Sprintf("%-9s  %s  (%s)", b.Done, b.Title, b.UID))
+	}
+	return t
+}
+
 func (a *app) dashboardsPush() *cobra.Command {
 	var o grafana.PushOptions
+	var out output
 	var tokenFile, caFile string
 	cmd := &cobra.Command{
 		Use: "push", Short: "Bring the boards to a running Grafana",
@@ -89,16 +121,22 @@ earlier version); boards that are the same are left alone.`,
 			}
 			o.Client = dial.Client(transport)
 			done, err := grafana.Push(cmd.Context(), o)
+			doc := pushed{Schema: "plimsoll.dev/dashboards-push/v1", Boards: []pushedBoard{}}
 			for _, r := range done {
-				fmt.Fprintf(a.out, "%-9s  %s  (%s)\n", r.Done, r.Title, r.UID)
+				doc.Boards = append(doc.Boards, pushedBoard{r.Title, r.UID, r.Done})
+			}
+			var printed error
+			if len(done) > 0 {
+				printed = out.print(a.out, doc, doc.table)
 			}
 			if errors.Is(err, grafana.ErrRefused) && tokenFile == "" {
 				err = fmt.Errorf("%w; no token was given: --token-file", err)
 			}
-			return err
+			return cmp.Or(printed, err)
 		},
 	}
 	sourceFlag(cmd, &o.Source)
+	out.flags(cmd, "table", "json", "yaml")
 	f := cmd.Flags()
 	f.StringVar(&o.URL, "url", "", "Grafana's address, such as https://grafana.example.org")
 	f.StringVar(&tokenFile, "token-file", "", "file with a service account's token, or user:password")

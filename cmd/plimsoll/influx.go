@@ -63,7 +63,7 @@ func (a *app) influxSetupCommand() *cobra.Command {
 		Use: "setup", Short: "Create database or bucket, retention, roll-ups, mappings, tokens",
 		Long: `Create what Plimsoll needs on an InfluxDB server and check that it took: the database or bucket with the retention asked
 for, roll-ups of an hour and a day, the mapping by which InfluxQL finds a bucket (2.x), tokens that can do no more than their part
-(--tokens, 2.x). What is there already is left alone, and running it again changes nothing. Only --retention changes how long an existing
+(--tokens, 2.x). What is there already is left alone, and running it again changes nothing. Only --retention on the command line changes how long an existing
 database or bucket keeps data; a shorter time than it has deletes data, and asks for --force with what would be lost.`,
 		Example: "  plimsoll influx setup --influx-url http://127.0.0.1:8086 --influx-bucket plimsoll --dry-run",
 		Args:    noArgs,
@@ -74,6 +74,9 @@ database or bucket keeps data; a shorter time than it has deletes data, and asks
 			if err := o.validate(); err != nil {
 				return err
 			}
+			if force && !a.typed["force"] {
+				return usagef("--force counts on the command line only, not in a variable or the file given by --config")
+			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 			defer cancel()
 			conn, err := influx.NewConn(o.Conn)
@@ -81,7 +84,7 @@ database or bucket keeps data; a shorter time than it has deletes data, and asks
 				return wrongUsage(err)
 			}
 			defer conn.Close()
-			setup, err := influx.NewSetup(influx.SetupOptions{Conn: conn, Retention: retention, ChangeRetention: cmd.Flags().Changed("retention"), Force: force, Tokens: tokens})
+			setup, err := influx.NewSetup(influx.SetupOptions{Conn: conn, Retention: retention, ChangeRetention: a.typed["retention"], Force: force, Tokens: tokens})
 			if err != nil {
 				return wrongUsage(err)
 			}
@@ -90,7 +93,7 @@ database or bucket keeps data; a shorter time than it has deletes data, and asks
 	}
 	f := cmd.Flags()
 	o.flags(f)
-	f.Var(days(&retention), "retention", "how long raw data is kept; 0 for ever. What exists is changed only when this is given")
+	f.Var(days(&retention), "retention", "how long raw data is kept; 0 for ever. What exists is changed only when this is on the command line")
 	f.BoolVar(&force, "force", false, "do also what deletes data (a shorter --retention), or takes an InfluxQL name from another bucket")
 	f.BoolVar(&dryRun, "dry-run", false, "say what would be done, and do nothing")
 	f.BoolVar(&tokens, "tokens", false, "make tokens with least rights for collectors and servers (2.x), and print them")

@@ -46,6 +46,7 @@ type app struct {
 	logLevel  string
 	logFormat string
 	config    string
+	typed     map[string]bool // flags that are on the command line, not from a variable or a file
 }
 
 // execute runs one command line and returns the exit code.
