@@ -158,9 +158,10 @@ func TestThirtyDays(t *testing.T) {
 // newest hours, which are not rolled up yet, taken from the raw points.
 func TestRollups(t *testing.T) {
 	both(t, func(t *testing.T, s *influxtest.Server) {
-		now := time.Now().Truncate(time.Hour)
-		h := newHistory(t, s, "rolled")
-		start := now.Add(-72 * time.Hour)
+		now := time.Now().Truncate(time.Minute)
+		h, raw := newHistory(t, s, "rolled"), bare(t, s, "raw")
+		end := now.Truncate(time.Hour).Add(time.Hour)
+		start := end.Add(-73 * time.Hour)
 		var lines []byte
 		for at := start.Add(30 * time.Second); at.Before(now); at = at.Add(time.Minute) {
 			for c := range 3 {
@@ -168,31 +169,23 @@ func TestRollups(t *testing.T) {
 					c, (at.Unix()/60*int64(c+1))%97, float64((at.Unix()/60)%89)/100, at.Unix()-start.Unix(), at.UnixMilli())
 			}
 		}
-		if err := h.write(t.Context(), lines); err != nil {
-			t.Fatal(err)
+		for _, to := range []*history{h, raw} {
+			if err := to.write(t.Context(), lines); err != nil {
+				t.Fatal(err)
+			}
 		}
-		set := newSetup(t, influx.SetupOptions{Conn: h.conn})
-		if err := set.Backfill(t.Context(), start, now.Add(-3*time.Hour)); err != nil {
-			t.Fatal(err)
-		}
-		raw, err := influx.NewReader(influx.ReaderOptions{Conn: h.conn, NoRollups: true, Timeout: 5 * time.Minute})
-		if err != nil {
-			t.Fatal(err)
-		}
-		// The last hours are not rolled up: the reader believes that everything is up to now-35m, so it gets a clock that is late.
-		late, err := influx.NewReader(influx.ReaderOptions{Conn: h.conn, Timeout: 5 * time.Minute, Now: func() time.Time { return now.Add(-3*time.Hour + 40*time.Minute) }})
-		if err != nil {
+		if err := newSetup(t, influx.SetupOptions{Conn: h.conn}).Backfill(t.Context(), start, now); err != nil {
 			t.Fatal(err)
 		}
 		f := func(name string, tolerance float64, change func(q *store.Query)) {
 			t.Helper()
-			q := store.Query{Row: metric.MemoryWorkingSet, Level: metric.Container, Start: start, End: now, Func: store.Max}
+			q := store.Query{Row: metric.MemoryWorkingSet, Level: metric.Container, Start: start, End: end, Func: store.Max}
 			change(&q)
 			want, err := raw.Query(t.Context(), q)
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := late.Query(t.Context(), q)
+			got, err := h.Query(t.Context(), q)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -35,10 +35,29 @@ type history struct {
 // newHistory sets an own bucket up.
 func newHistory(t *testing.T, s *influxtest.Server, bucket string) *history {
 	t.Helper()
-	conn := s.Conn(bucket)
-	if _, _, err := newSetup(t, influx.SetupOptions{Conn: conn}).Apply(t.Context()); err != nil {
+	if _, _, err := newSetup(t, influx.SetupOptions{Conn: s.Conn(bucket)}).Apply(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	return historyIn(t, s, bucket)
+}
+
+// bare is a history without roll-ups.
+func bare(t *testing.T, s *influxtest.Server, bucket string) *history {
+	t.Helper()
+	if s.Major == 1 {
+		s.Query("", "CREATE DATABASE "+bucket)
+		return historyIn(t, s, bucket)
+	}
+	var orgs struct{ Orgs []struct{ ID string } }
+	s.JSON("GET", "/api/v2/orgs?org="+s.Org, nil, &orgs)
+	s.JSON("POST", "/api/v2/buckets", map[string]any{"name": bucket, "orgID": orgs.Orgs[0].ID}, nil)
+	return historyIn(t, s, bucket)
+}
+
+// historyIn is a history in a bucket that is there.
+func historyIn(t *testing.T, s *influxtest.Server, bucket string) *history {
+	t.Helper()
+	conn := s.Conn(bucket)
 	r, err := influx.NewReader(influx.ReaderOptions{Conn: conn, Timeout: 5 * time.Minute}) // on a machine that is busy with other things
 	if err != nil {
 		t.Fatal(err)

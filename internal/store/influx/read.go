@@ -22,15 +22,12 @@ import (
 type ReaderOptions struct {
 	// Conn is the way to the server; the reader does not close it.
 	Conn *Conn
-	// NoRollups leaves the roll-ups alone.
-	NoRollups bool
 	// Piece is the longest time that a query covers. Zero: six hours on InfluxDB 3, whose Core allows no more, and any time on the others.
 	Piece time.Duration
 
 	// Timeout is a query's deadline. Default 30 s.
 	Timeout time.Duration
 
-	Now        func() time.Time      // nil: time.Now
 	Logger     *slog.Logger          // nil: nothing is logged
 	Registerer prometheus.Registerer // nil: its metrics are not registered
 
@@ -74,9 +71,6 @@ func NewReader(o ReaderOptions) (*Reader, error) {
 	}
 	if o.maxPoints == 0 {
 		o.maxPoints = 2_000_000
-	}
-	if o.Now == nil {
-		o.Now = time.Now
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

@@ -46,7 +46,7 @@ func (r *Reader) decisionRanges(p Place, q store.DecisionQuery, f func(lo, hi ti
 	}
 	hi := q.End
 	if hi.IsZero() {
-		hi = r.opts.Now().Add(time.Minute)
+		hi = time.Now().Add(time.Minute)
 	}
 	for range decisionPieces {
 		lo := hi.Add(-r.piece(p))

@@ -42,7 +42,7 @@ const rollupMemory = 10 * time.Minute
 
 // usable returns the roll-ups that a query may be answered from. An error leaves them out: the raw points are there too.
 func (r *Reader) usable(ctx context.Context, p Place, q store.Checked) []influxql.Rollup {
-	if r.opts.NoRollups || p.Major == 3 {
+	if p.Major == 3 {
 		return nil
 	}
 	span := max(q.End.Sub(q.Start), q.Window)
@@ -59,7 +59,7 @@ func (r *Reader) usable(ctx context.Context, p Place, q store.Checked) []influxq
 		if from == 0 {
 			continue
 		}
-		k.From, k.Until = time.UnixMilli(from), r.opts.Now().Add(-rollupDelay).Truncate(k.Every)
+		k.From, k.Until = time.UnixMilli(from), time.Now().Add(-rollupDelay).Truncate(k.Every)
 		out = append(out, k)
 	}
 	return out
@@ -75,7 +75,7 @@ func (r *Reader) rolledSince(ctx context.Context, p Place, k *influxql.Rollup, q
 	case row.Kind == metric.Counter:
 		field = PrefixLast + row.Field
 	}
-	key, now := rollupField{q.Level.String() + k.Suffix, field}, r.opts.Now()
+	key, now := rollupField{q.Level.String() + k.Suffix, field}, time.Now()
 	r.rollups.mu.Lock()
 	known, some := r.rollups.since[key]
 	r.rollups.mu.Unlock()
