@@ -57,10 +57,11 @@ func missing(s *live.Snapshot) []MissingItem {
 				continue
 			}
 			gap := *gapOf(it.Gap)
-			if m, silent := machines[it.Entity.Node]; silent {
-				if it.Entity.Level != metric.Node {
-					continue
-				}
+			m, silent := machines[it.Entity.Node]
+			if it.Entity.Level != metric.Node && (silent || it.Silent()) {
+				continue
+			}
+			if silent {
 				gap = m
 			}
 			out = append(out, MissingItem{Level: it.Entity.Level.String(), Title: TitleOf(it.Entity), ID: idOf(it.Entity), Node: it.Entity.Node, Gap: gap})

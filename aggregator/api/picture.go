@@ -35,6 +35,9 @@ func (a *API) picture(now time.Time) *picture {
 	}
 	a.ooms.feed(snap)
 	a.last = newPicture(snap, a.ooms, members)
+	if len(snap.Nodes) == 0 {
+		a.last.node = emptyPicture(now, a.opts.Since).node
+	}
 	return a.last
 }
 
@@ -101,9 +104,6 @@ func newPicture(snap *live.Snapshot, k *kills, members map[identity.Key]*cluster
 		p.nodes = append(p.nodes, n)
 	}
 	p.count(ended)
-	if len(snap.Nodes) == 0 {
-		p.node = emptyPicture(snap.Time, time.Time{}).node
-	}
 	return p
 }
 

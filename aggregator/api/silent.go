@@ -26,11 +26,19 @@ func silences(s *live.Snapshot) map[string]cluster.Gap {
 		}
 		g := *gapOf(n.Gap)
 		if k := folded[n.Entity.Node]; k > 0 {
-			g.Detail += fmt.Sprintf("; with it %d containers", k)
+			g.Detail += "; with it " + counted(k, "container")
 		}
 		out[n.Entity.Node] = g
 	}
 	return out
+}
+
+// counted writes a count with its noun.
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // silent says as conditions which machines are silent.

@@ -46,6 +46,9 @@ func TestSilentMachineIsOneCondition(t *testing.T) {
 		all = append(all, it)
 	}
 	s := snapshotOf([]*live.Item{alive, dead}, all)
+	for _, w := range s.Workloads { // which are on the machine as a whole
+		w.Gap = all[0].Gap
+	}
 	p := newPicture(s, newKills(), nil)
 	if p.node.Cores == nil || *p.node.Cores != 4 || *p.node.CPU != 1 || p.node.Gap == nil || p.node.Containers != 0 {
 		t.Errorf("together they are %+v", p.node)

@@ -12,6 +12,7 @@ import (
 
 	"plimsoll.dev/plimsoll/aggregator/api"
 	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/table"
 )
 
@@ -114,11 +115,39 @@ func allContainers(ctx context.Context, from Source, o Options) (list api.Contai
 func containers(ctx context.Context, from Source, o Options) (List, error) {
 	list, err := allContainers(ctx, from, o)
 	t := table.New("NAMESPACE", "POD", "NAME", "CPU(cores)", "MEMORY(bytes)", "MEMORY(%)", "THROTTLED", "CPU PRESSURE", "OOM KILLS", "+RUNTIME", "+READ", "+WRITTEN", "+RECEIVED", "+SENT", "+ID", "WHY")
+	f := folder{Table: t}
 	for _, c := range list.Items {
-		t.Add(c.Namespace, c.Pod, c.Name, cores(c.CPU), mebibytes(c.WorkingSet), share(c.WorkingSet, c.MemoryLimit), percent(c.Throttled), percent(c.CPUPressure), count(c.OOMKills),
+		f.add(c.Gap, c.Namespace, c.Pod, c.Name, cores(c.CPU), mebibytes(c.WorkingSet), share(c.WorkingSet, c.MemoryLimit), percent(c.Throttled), percent(c.CPUPressure), count(c.OOMKills),
 			c.Runtime, perSecond(c.DiskRead), perSecond(c.DiskWrite), perSecond(c.NetReceive), perSecond(c.NetTransmit), c.ID, c.Why)
 	}
+	f.tell("container")
 	return List{list, t}, err
+}
+
+// folder adds rows to a table. Those on silent machines, which have no values, are folded into one sentence.
+type folder struct {
+	*table.Table
+	silent int
+}
+
+func (f *folder) add(g *cluster.Gap, cells ...string) {
+	if g != nil && g.Reason == metric.GapSilent {
+		f.silent++
+		f.Fold(cells...)
+		return
+	}
+	f.Add(cells...)
+}
+
+// tell says how many rows are folded.
+func (f *folder) tell(noun string) {
+	switch f.silent {
+	case 0:
+	case 1:
+		f.Say("1 "+noun+" on a silent machine is not shown: 'plimsoll top nodes' says since when, -o wide shows it.", "")
+	default:
+		f.Say(fmt.Sprintf("%d %ss on silent machines are not shown: 'plimsoll top nodes' says since when, -o wide shows them.", f.silent, noun), "")
+	}
 }
 
 // pod is one line of pods: the sum of a pod's containers.
@@ -143,9 +172,11 @@ func pods(ctx context.Context, from Source, o Options) (List, error) {
 		Items  []*pod    `json:"items"`
 	}{"plimsoll.dev/pods/v1", list.Time, sums}
 	t := table.New("NAMESPACE", "NAME", "CPU(cores)", "MEMORY(bytes)", "CONTAINERS", "+NODE", "STATE")
+	f := folder{Table: t}
 	for _, p := range sums {
-		t.Add(p.Namespace, p.Name, cores(p.CPU), mebibytes(p.WorkingSet), fmt.Sprint(p.Containers), p.Node, stateOf(p.Gap))
+		f.add(p.Gap, p.Namespace, p.Name, cores(p.CPU), mebibytes(p.WorkingSet), fmt.Sprint(p.Containers), p.Node, stateOf(p.Gap))
 	}
+	f.tell("pod")
 	return List{doc, t}, err
 }
 
@@ -185,9 +216,11 @@ func workloads(ctx context.Context, from Source, o Options) (List, error) {
 	list.Items = slices.DeleteFunc(list.Items, func(w api.Workload) bool { return o.Namespace != "" && w.Namespace != o.Namespace })
 	order(list.Items, o.SortBy, func(w api.Workload) *float64 { return w.CPU }, func(w api.Workload) *float64 { return w.WorkingSet }, func(w api.Workload) string { return w.Namespace + "/" + w.Name })
 	t := table.New("NAMESPACE", "KIND", "NAME", "CPU(cores)", "MEMORY(bytes)", "PODS", "SCALED", "STATE")
+	f := folder{Table: t}
 	for _, w := range list.Items {
-		t.Add(w.Namespace, w.Kind, w.Name, cores(w.CPU), mebibytes(w.WorkingSet), fmt.Sprint(w.Pods), scaledCell(w.Scaled), stateOf(w.Gap))
+		f.add(w.Gap, w.Namespace, w.Kind, w.Name, cores(w.CPU), mebibytes(w.WorkingSet), fmt.Sprint(w.Pods), scaledCell(w.Scaled), stateOf(w.Gap))
 	}
+	f.tell("workload")
 	return List{list, t}, nil
 }
 

@@ -3,10 +3,13 @@ package top
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 
 	"plimsoll.dev/plimsoll/aggregator/api"
+	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/metric"
 )
 
 // answers is a Source that has one answer.
@@ -46,4 +49,26 @@ func TestPodsAreSums(t *testing.T) {
 	f("", "dark - 2Mi 2, large 1500m 4Mi 2, small 100m 1Mi 1")
 	f("cpu", "large 1500m 4Mi 2, small 100m 1Mi 1, dark - 2Mi 2")
 	f("memory", "large 1500m 4Mi 2, dark - 2Mi 2, small 100m 1Mi 1")
+}
+
+// What is on silent machines is one sentence, and rows only where everything is wanted.
+func TestSilentRowsAreFolded(t *testing.T) {
+	half, silent := 0.5, &cluster.Gap{Reason: metric.GapSilent}
+	for i, from := range []answers{{}, {api.ContainerList{Items: []api.Container{{Namespace: "d", Pod: "alive", Name: "a", CPU: &half}, {Namespace: "d", Pod: "x", Name: "x", Gap: silent}, {Namespace: "d", Pod: "y", Name: "y", Gap: silent}}}}, {}, {api.WorkloadList{Items: []api.Workload{{Namespace: "d", Name: "alive"}, {Namespace: "d", Name: "x", Gap: silent}}}}} {
+		if from.v == nil {
+			continue
+		}
+		l, err := Kinds[i].Show(t.Context(), from, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var narrow, wide strings.Builder
+		if err := errors.Join(l.Table.Write(&narrow, false, false), l.Table.Write(&wide, true, false)); err != nil {
+			t.Fatal(err)
+		}
+		want := map[int]string{1: "2 pods on silent machines are not shown", 3: "1 workload on a silent machine is not shown"}[i]
+		if !strings.HasPrefix(narrow.String(), want) || !strings.Contains(narrow.String(), "alive") || strings.Contains(narrow.String(), "   x") || !strings.Contains(wide.String(), "   x") {
+			t.Errorf("%s: got %q, wide %q; want %q", Kinds[i].Name, narrow.String(), wide.String(), want)
+		}
+	}
 }

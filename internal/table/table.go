@@ -14,6 +14,7 @@ import (
 type Table struct {
 	Columns []Column
 	Rows    [][]string // as many cells each as there are columns
+	Folded  [][]string // rows that follow them in the wide table and CSV only
 	Lines   []string
 }
 
@@ -36,6 +37,9 @@ func New(names ...string) *Table {
 // Add appends a row.
 func (t *Table) Add(cells ...string) { t.Rows = append(t.Rows, cells) }
 
+// Fold appends a row that only the wide table and CSV have: something else tells of it in the narrow one.
+func (t *Table) Fold(cells ...string) { t.Folded = append(t.Folded, cells) }
+
 // Say appends sentences.
 func (t *Table) Say(lines ...string) { t.Lines = append(t.Lines, lines...) }
 
@@ -47,7 +51,7 @@ func (t *Table) Write(w io.Writer, wide, header bool) error {
 		}
 	}
 	tw := tabwriter.NewWriter(w, 0, 8, 3, ' ', 0)
-	for _, cells := range t.all(header) {
+	for _, cells := range t.all(header, wide) {
 		var seen []string
 		for i, c := range cells {
 			if wide || !t.Columns[i].Wide {
@@ -61,7 +65,7 @@ func (t *Table) Write(w io.Writer, wide, header bool) error {
 
 // CSV writes all columns of the rows.
 func (t *Table) CSV(w io.Writer, header bool) error {
-	rows := t.all(header)
+	rows := t.all(header, true)
 	out := make([][]string, len(rows))
 	for i, cells := range rows {
 		for _, c := range cells {
@@ -71,14 +75,19 @@ func (t *Table) CSV(w io.Writer, header bool) error {
 	return csv.NewWriter(w).WriteAll(out)
 }
 
-// all are the header, if there is one and it is asked for, and the rows.
-func (t *Table) all(header bool) [][]string {
-	if !header || len(t.Columns) == 0 {
-		return t.Rows
+// all are the header, if there is one and it is asked for, and the rows, with those that are folded or without.
+func (t *Table) all(header, folded bool) [][]string {
+	var out [][]string
+	if header && len(t.Columns) > 0 {
+		names := make([]string, len(t.Columns))
+		for i, c := range t.Columns {
+			names[i] = c.Name
+		}
+		out = append(out, names)
 	}
-	names := make([]string, len(t.Columns))
-	for i, c := range t.Columns {
-		names[i] = c.Name
+	out = append(out, t.Rows...)
+	if folded {
+		out = append(out, t.Folded...)
 	}
-	return append([][]string{names}, t.Rows...)
+	return out
 }

@@ -26,6 +26,10 @@ func TestTable(t *testing.T) {
 	f("no header", "Two rows.\na           250m\nlong-name   2\n", func(b *strings.Builder) error { return x.Write(b, false, false) })
 	f("CSV", "NAME,NODE,CPU\na,n1,250m\nlong-name,n2,2\n", func(b *strings.Builder) error { return x.CSV(b, true) })
 	f("CSV, no header", "a,n1,250m\nlong-name,n2,2\n", func(b *strings.Builder) error { return x.CSV(b, false) })
+	x.Fold("dark", "n3", "-")
+	f("narrow, folded", "Two rows.\nNAME        CPU\na           250m\nlong-name   2\n", func(b *strings.Builder) error { return x.Write(b, false, true) })
+	f("wide, folded", "Two rows.\nNAME        NODE   CPU\na           n1     250m\nlong-name   n2     2\ndark        n3     -\n", func(b *strings.Builder) error { return x.Write(b, true, true) })
+	f("CSV, folded", "a,n1,250m\nlong-name,n2,2\ndark,n3,-\n", func(b *strings.Builder) error { return x.CSV(b, false) })
 	only := &Table{}
 	only.Say("Only this.")
 	f("sentences alone", "Only this.\n", func(b *strings.Builder) error { return only.Write(b, false, true) })
