@@ -148,9 +148,9 @@ func digits(s string) string { return s[:len(s)-len(strings.TrimLeft(s, "0123456
 // down compares so that larger comes first and nil last.
 func down(a, b *float64) int { return cmp.Compare(or(b, math.Inf(-1)), or(a, math.Inf(-1))) }
 
-// matches says whether every word is in one of the names of the row.
+// matches says whether every word is in one of the names of the row, or in what hurts.
 func matches(c *Container, words string) bool {
-	all := strings.ToLower(strings.Join([]string{c.Title, c.Namespace, c.Workload, c.Pod, c.Name, c.Runtime, c.Image, c.ID, c.Node}, "\n"))
+	all := strings.ToLower(strings.Join([]string{c.Title, c.Namespace, c.Workload, c.Pod, c.Name, c.Runtime, c.Image, c.ID, c.Node, c.Why}, "\n"))
 	return !slices.ContainsFunc(strings.Fields(words), func(w string) bool { return !strings.Contains(all, w) })
 }
 

@@ -19,6 +19,7 @@ const { outputFiles } = await build({
   target: ["chrome123", "firefox121", "safari17.5"],
   jsx: "automatic",
   jsxImportSource: "preact",
+  loader: { ".yaml": "text" },
   legalComments: "none",
   banner: { js: "/* Code generated from src/ by npm run build. DO NOT EDIT. Contains Preact, (c) 2015-present Jason Miller, and uPlot, (c) 2022 Leon Sorokin, MIT licence: see NOTICE. */" },
 });

@@ -1,11 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
 	"net/http"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,6 +22,25 @@ func answer(rw http.ResponseWriter, v any) {
 func (w *world) serveOverview(rw http.ResponseWriter, r *http.Request) {
 	answer(rw, w.overview(w.now(), r.URL.Query().Get("q"), limit(r)))
 }
+
+func (w *world) serveContainers(rw http.ResponseWriter, r *http.Request) {
+	t, q := w.now(), r.URL.Query()
+	rows, total := w.rows(t, q.Get("q"), q.Get("sort"))
+	answer(rw, map[string]any{"schema": "plimsoll.dev/containers/v1", "time": stamp(t), "total": total, "found": len(rows), "items": rows[:min(len(rows), limit(r))]})
+}
+
+func (w *world) serveDecisions(rw http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	start, err := time.Parse(time.RFC3339, q.Get("start"))
+	end, err2 := time.Parse(time.RFC3339, q.Get("end"))
+	out := []map[string]any{}
+	if from := max(unix(start), float64(w.oldest())); err == nil && err2 == nil && q.Get("name") == "web" && w.boxes != nil {
+		out = append(out, decisions(from, min(unix(end), w.now()))...)
+	}
+	answer(rw, map[string]any{"schema": "plimsoll.dev/decisions/v1", "items": out[:min(len(out), limit(r))]})
+}
+
+func unix(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 
 func (w *world) serveWorkload(rw http.ResponseWriter, r *http.Request) {
 	v := w.workloadOf(r.PathValue("ns"), r.PathValue("kind"), r.PathValue("name"), w.now())
@@ -69,14 +89,8 @@ func limit(r *http.Request) int {
 }
 
 func (w *world) overview(t float64, q string, most int) map[string]any {
-	rows := []map[string]any{}
 	all := w.all(t)
-	for _, b := range all {
-		if q == "" || strings.Contains(b.title+b.image, q) {
-			rows = append(rows, w.row(b, t))
-		}
-	}
-	sort.SliceStable(rows, func(i, j int) bool { return rows[i]["score"].(float64) > rows[j]["score"].(float64) })
+	rows, _ := w.rows(t, q, "")
 	node := w.node(t, all)
 	scaled := []any{}
 	if w.boxes != nil {
@@ -84,8 +98,29 @@ func (w *world) overview(t float64, q string, most int) map[string]any {
 	}
 	return map[string]any{
 		"schema": "plimsoll.dev/overview/v1", "time": stamp(t), "version": "0.1.0", "since": stamp(float64(w.since.UnixMilli()) / 1000),
-		"interval": 1, "node": node, "nodes": []any{node}, "scaled": scaled, "containers": rows[:min(len(rows), most)], "total": len(all), "conditions": w.conditions(),
+		"interval": 1, "node": node, "nodes": []any{node}, "scaled": scaled, "containers": rows[:min(len(rows), most)], "total": len(all), "found": len(rows), "conditions": w.conditions(),
 	}
+}
+
+// rows are the containers that a search finds, by name or with the largest of something first.
+func (w *world) rows(t float64, q, by string) (rows []map[string]any, total int) {
+	rows = []map[string]any{}
+	all := w.all(t)
+	for _, b := range all {
+		text := b.title + " " + b.image + " " + b.ns + " " + b.pod + " " + b.name + " node-7"
+		if !slices.ContainsFunc(strings.Fields(q), func(word string) bool { return !strings.Contains(text, word) }) {
+			rows = append(rows, w.row(b, t))
+		}
+	}
+	key := cmp.Or(map[string]string{"memory": "workingSet", "oom": "oomKills"}[by], by, "score")
+	value := func(r map[string]any) float64 { v, _ := r[key].(float64); return v }
+	slices.SortStableFunc(rows, func(a, b map[string]any) int {
+		if by == "name" {
+			return strings.Compare(a["title"].(string), b["title"].(string))
+		}
+		return cmp.Compare(value(b), value(a))
+	})
+	return rows, len(all)
 }
 
 func (w *world) conditions() []any {

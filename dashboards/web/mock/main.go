@@ -54,6 +54,8 @@ func routes(w *world) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", web.Handler())
 	mux.HandleFunc("GET /plimsoll/v1/overview", w.serveOverview)
+	mux.HandleFunc("GET /plimsoll/v1/containers", w.serveContainers)
+	mux.HandleFunc("GET /plimsoll/v1/decisions", w.serveDecisions)
 	mux.HandleFunc("GET /plimsoll/v1/stream", w.serveStream)
 	mux.HandleFunc("GET /plimsoll/v1/workloads/{ns}/{kind}/{name}", w.serveWorkload)
 	mux.HandleFunc("GET /plimsoll/v1/series", w.serveSeries)

@@ -33,7 +33,29 @@ func (w *world) serveSeries(rw http.ResponseWriter, r *http.Request) {
 			want[label] = q.Get(label)
 		}
 	}
-	answer(rw, map[string]any{"schema": "plimsoll.dev/series/v1", "series": w.series(name, want, q.Get("by") != "", start, end, step)})
+	lines := w.series(name, want, q.Get("by") != "", start, end, step)
+	if level == "workload" {
+		window, _ := strconv.ParseFloat(q.Get("window"), 64)
+		w.over(lines, q.Get("func"), window, func(t float64) float64 { return w.value(name, want, t) })
+	}
+	answer(rw, map[string]any{"schema": "plimsoll.dev/series/v1", "series": lines})
+}
+
+// over makes each point what a function says of the time before it.
+func (w *world) over(lines []line, name string, window float64, at func(t float64) float64) {
+	const looks = 24
+	for _, l := range lines {
+		for i, p := range l.Points {
+			sum, most, least := p[1], p[1], p[1]
+			for k := range looks {
+				v := at(p[0] - window*float64(k+1)/(looks+1))
+				sum, most, least = sum+v, max(most, v), min(least, v)
+			}
+			if v, ok := map[string]float64{"avg": sum / (looks + 1), "max": most, "min": least}[name]; ok && !math.IsInf(v, 0) {
+				l.Points[i][1] = v
+			}
+		}
+	}
 }
 
 // series evaluates one metric: one line for each container where they are to stay apart, else one of all.

@@ -100,7 +100,7 @@ func (w *world) workloadOf(ns, kind, name string, t float64) map[string]any {
 	switch name {
 	case "web":
 		v["scaled"] = w.web(t)
-		v["decisions"] = decisions(t-86400, t)
+		v["decisions"] = decisions(t-period, t)[:1]
 	case "checkout":
 		v["scaled"] = w.checkout(t)
 	case "resize":

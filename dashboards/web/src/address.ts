@@ -38,9 +38,12 @@ function view(path: string): View {
   return { at, ...Object.fromEntries(names[at]!.map((k, i) => [k, text(raw[i])])) } as View;
 }
 
+/** latest is the end of the year 9999: later moments have no date. */
+const latest = 253402300799;
+
 function moment(s: string | null): number | null {
   const n = s ? Number(s) : NaN;
-  return Number.isFinite(n) && n > 0 ? n : null;
+  return n > 0 && n <= latest ? n : null;
 }
 
 /** parse reads an address; whatever it does not know falls back to the overview. */

@@ -2,7 +2,7 @@
 import { useEffect } from "preact/hooks";
 import type { View } from "./address.ts";
 import { home, link } from "./address.ts";
-import { useBeyond } from "./beyond.ts";
+import { beyond as isBeyond, useBeyond } from "./beyond.ts";
 import { Charts } from "./charts.tsx";
 import type { Container } from "./contract.ts";
 import { containerLines } from "./lines.ts";
@@ -22,11 +22,12 @@ const unknown = { cpuLimit: null, cpuRequest: null, memoryLimit: null } as Conta
 export function ContainerPage({ live, data, address, go, view: v }: Props) {
   const key = containerKey(v);
   const here = data.containers.find((x) => containerKey(x) === key);
-  const beyond = useBeyond(data, here ? "" : v.pod || v.name);
-  const c = here ?? beyond?.containers.find((x) => containerKey(x) === key) ?? null;
+  const beyond = useBeyond(data, here ? null : { q: [v.pod, v.name, v.namespace, v.node].join(" "), sort: "", most: 10000 });
+  const c = here ?? beyond?.items.find((x) => containerKey(x) === key) ?? null;
   useEffect(() => {
     if (beyond && c) live.trails.push(key, seconds(beyond.time)!, containerLines.map((l) => l.now(c)));
   }, [beyond]);
+  const elsewhere = !here && isBeyond(data);
   const sel = { namespace: v.namespace, pod: v.pod, container: v.name, ...(v.node && { node: v.node }) };
   const since = seconds(data.since)!;
   const picture = usePicture({ lines: containerLines, sel, trail: live.trails.get(key, containerLines.length), address, live });
@@ -35,8 +36,8 @@ export function ContainerPage({ live, data, address, go, view: v }: Props) {
     <>
       <Crumbs address={address} several={data.nodes.length > 1} namespace={v.namespace} middle={c?.workload && c.workloadKind !== "Unit" ? { text: c.workload, view: workloadView({ namespace: c.namespace, kind: c.workloadKind, name: c.workload }) } : null} name={v.pod || v.name} />
       <div class="head">
-        <h1>{title}</h1>
-        <p>{c ? <Facts c={c} now={live.now()} /> : `Not running now. ${picture.frame.t.length ? "Below is what is known of it." : ""}`}</p>
+        <h1 title={title}>{title}</h1>
+        <p>{c ? <Facts c={c} now={live.now()} /> : elsewhere && !beyond ? "Looking for it…" : `Not running now. ${picture.frame.t.length ? "Below is what is known of it." : ""}`}</p>
       </div>
       {c?.why && !c.gap && (
         <p class={c.score > 0 ? "note hurt" : "note"}>

@@ -3,26 +3,27 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { link, rangeNames, ranges, type Address } from "./address.ts";
 import type { Container, Node, Num, Overview } from "./contract.ts";
 import { empty, grid, join, thin, type Frame } from "./frame.ts";
-import { read, step } from "./history.ts";
+import { around, follow, read, step } from "./history.ts";
 import { containerCPU, containerLines } from "./lines.ts";
-import { containerKey, type Live } from "./live.ts";
+import { containerKey, most, type Live } from "./live.ts";
 import { Meter, Section, Spark } from "./marks.tsx";
 import { Order, type Placed } from "./order.ts";
-import { useBeyond } from "./beyond.ts";
+import { beyond, useBeyond } from "./beyond.ts";
 import { matches } from "./overview.tsx";
 import type { ViewProps } from "./page.tsx";
 import { containerView } from "./tiles.tsx";
-import { cores, count, gapSays, memoryOf, seconds, share, span, tight, whole } from "./units.ts";
+import { cores, count as counted, gapSays, memoryOf, seconds, share, silent, span, tight, whole } from "./units.ts";
 
 const first = 100; // rows at most until all are asked for
 
-const sorts: Record<string, [string, (c: Container) => Num | string]> = {
-  name: ["Name", (c) => c.title],
-  cpu: ["CPU, cores", (c) => c.cpu],
-  memory: ["Memory", (c) => c.workingSet],
-  throttled: ["Throttled", (c) => c.throttled],
-  pressure: ["CPU pressure", (c) => c.cpuPressure],
-  oom: ["OOM kills", (c) => c.oomKills],
+/** sorts are the columns that rows can be sorted by: the name, the value, and what the server calls that order. */
+const sorts: Record<string, [string, (c: Container) => Num | string, string]> = {
+  name: ["Name", (c) => c.title, "name"],
+  cpu: ["CPU, cores", (c) => c.cpu, "cpu"],
+  memory: ["Memory", (c) => c.workingSet, "memory"],
+  throttled: ["Throttled", (c) => c.throttled, "throttled"],
+  pressure: ["CPU pressure", (c) => c.cpuPressure, "cpuPressure"],
+  oom: ["OOM kills", (c) => c.oomKills, "oom"],
 };
 
 /** sorted puts containers in the desired order; without one, in that of what hurts. */
@@ -39,17 +40,23 @@ export function Containers({ live, data, address, go }: ViewProps) {
   const order = useRef(new Order<Container>(containerKey));
   const [held, setHeld] = useState(false);
   const [all, setAll] = useState(false);
-  const beyond = useBeyond(data, address.q)?.containers;
-  const pool = address.q && beyond ? beyond : data.containers;
-  const found = pool.filter((c) => !address.q || matches(address.q, c.title, c.namespace, c.workload, c.runtime, c.image, c.id, c.node, c.why));
-  const placed = order.current.place(sorted(found, address.sort), live.now(), held, `${address.sort}?${address.q}`);
+  const { q } = address;
+  const by = Object.hasOwn(sorts, address.sort) ? sorts[address.sort]! : null;
+  const told = useBeyond(data, q || by ? { q, sort: by?.[2] ?? "", most } : null);
+  const asking = (q || by) && beyond(data) && !told; // of what the stream brings not all can be told
+  const listed = told?.items ?? sorted(data.containers.filter((c) => finds(q, c)), address.sort);
+  const found = q ? listed : listed.filter((c) => !silent(c.gap)); // they are told with their machine
+  const folded = q ? 0 : data.nodes.reduce((n, m) => n + (silent(m.gap) ? m.containers : 0), 0);
+  const count = (told?.found ?? (q ? found.length : data.total)) - folded;
+  const placed = order.current.place(found, live.now(), held, `${address.sort}?${q}?${told ? "all" : ""}`);
   const shown = all ? placed : placed.slice(0, first);
-  const what = address.sort ? `by ${sorts[address.sort]?.[0] ?? "what hurts"}` : "what hurts first";
-  const sub = address.q ? `${found.length} of ${data.total} match “${address.q}”` : `${data.total}, ${what}`;
+  const what = by ? `by ${word(by[0])}` : "what hurts first";
+  const part = (found.length < count ? `, the first ${found.length} below` : "") + (folded ? `; ${folded} more on silent machines` : "");
+  const sub = asking ? "asking the server…" : q ? `${count} of ${data.total} match “${q}”${by ? ", " + what : ""}${part}` : `${count}, ${what}${part}`;
   const sort = (k: string) => go({ sort: k === address.sort ? "" : k }, true);
   return (
     <Section id="containers" title="Containers" sub={sub}>
-      {!found.length ? (
+      {!found.length && asking ? null : !found.length ? (
         <Nothing q={address.q} live={live} data={data} />
       ) : (
         <div class="card" onMouseEnter={() => setHeld(true)} onMouseLeave={() => setHeld(false)} onFocusCapture={() => setHeld(true)} onBlurCapture={() => setHeld(false)}>
@@ -58,12 +65,18 @@ export function Containers({ live, data, address, go }: ViewProps) {
       )}
       {shown.length < placed.length && (
         <button type="button" class="more" onClick={() => setAll(true)}>
-          Show all {placed.length}
+          Show {found.length < count ? "the first" : "all"} {placed.length}
         </button>
       )}
     </Section>
   );
 }
+
+/** word is a column's name within a sentence: "memory", "CPU". */
+const word = (name: string) => name.replace(/,.*/, "").replace(/^[A-Z](?=[a-z])/, (c) => c.toLowerCase());
+
+/** finds says whether a search finds a container, as the server does. */
+export const finds = (q: string, c: Container) => !q || matches(q, c.title, c.namespace, c.workload, c.pod, c.name, c.runtime, c.image, c.id, c.node, c.why);
 
 function Nothing({ q, live, data }: { q: string; live: Live; data: Overview }) {
   if (q)
@@ -90,7 +103,7 @@ interface TableProps {
 
 export function Table({ rows, live, data, address, onSort, say }: TableProps) {
   const sparks = useSparks(live, address);
-  const lost = data.total > data.containers.length ? `no longer among the first ${data.containers.length}` : "gone";
+  const lost = beyond(data) ? `no longer among the first ${most}` : "gone";
   return (
     <table class="rows containers">
       <thead>
@@ -107,7 +120,7 @@ export function Table({ rows, live, data, address, onSort, say }: TableProps) {
               )}
             </th>
           ))}
-          <th scope="col">CPU, {rangeNames[address.range]}</th>
+          <th scope="col">{data.total > mostSparks ? "CPU" : `CPU, ${rangeNames[address.range]}`}</th>
         </tr>
       </thead>
       <tbody>
@@ -134,7 +147,7 @@ function Row({ p: { row: c }, gone, node, several, address, spark, say, now }: R
   return (
     <tr class={gone ? "gone" : ""}>
       <td>
-        <a class="name" data-row href={link(address, containerView(c))}>
+        <a class="name" data-row href={link(address, containerView(c))} title={c.title.length > 80 ? c.title : undefined}>
           {c.title}
         </a>
         <small>
@@ -150,7 +163,7 @@ function Row({ p: { row: c }, gone, node, several, address, spark, say, now }: R
       <Meter label="Memory" value={c.workingSet} line={c.memoryLimit} whole={node.memory} ink="b" text={memoryOf(c.workingSet, c.memoryLimit)} bare={c.workingSet === null && !c.gap} />
       <Figure label="Throttled" v={c.throttled} loud={0.05} text={share} />
       <Figure label="CPU pressure" v={c.cpuPressure} loud={0.1} text={share} />
-      <Figure label="OOM kills" v={c.oomKills} loud={1} text={count} />
+      <Figure label="OOM kills" v={c.oomKills} loud={1} text={counted} />
       <td class="trend">{spark}</td>
     </tr>
   );
@@ -172,22 +185,24 @@ export function shortImage(image: string): string {
   return s.slice(s.lastIndexOf("/") + 1) || image;
 }
 
+const sparkPoints = 90; // of a sparkline, at most
+const mostSparks = 1000; // containers whose past is read for a line each: beyond, the lines grow from now on
+
 /** useSparks reads the CPU of all containers over the range, and draws each with its live rows. */
 function useSparks(live: Live, address: Address) {
   const span = ranges[address.range]!;
-  const by = step(span, 90);
-  const [past, setPast] = useState<Map<string, Frame>>(new Map());
+  const [past, setPast] = useState({ by: step(span, sparkPoints), all: new Map<string, Frame>() });
+  const { by } = past;
   const now = live.now();
-  const ready = live.overview !== null;
+  const ready = live.overview !== null && live.overview.total <= mostSparks;
   useEffect(() => {
     if (!ready) return;
     const stop = new AbortController();
-    const end = Math.floor(live.now() / by) * by;
-    const start = end - span;
     const ask = { ...containerCPU, by: ["node", "namespace", "pod", "container"] };
-    read(ask, {}, { start, end, step: by }, stop.signal).then((all) => {
+    const w = around(live.now() - span, live.now(), sparkPoints);
+    follow((w) => read(ask, {}, w, stop.signal), (all) => all.map((s) => s.points), w, sparkPoints).then(([all, at]) => {
       const key = (l: Record<string, string>) => containerKey({ node: l.node ?? "", namespace: l.namespace ?? "", pod: l.pod ?? "", name: l.container ?? "" });
-      setPast(new Map(all.map((s) => [key(s.labels), grid([s.points], start, end, by)])));
+      setPast({ by: at.step, all: new Map(all.map((s) => [key(s.labels), grid([s.points], at.start, at.end, at.step)])) });
     }, () => {});
     return () => stop.abort();
   }, [address.range, ready, Math.floor(now / Math.max(60, by))]);
@@ -197,7 +212,7 @@ function useSparks(live: Live, address: Address) {
   if (drawn.current.turn !== turn) drawn.current = { turn, all: new Map() };
   const draw = (key: string, c: Container) => {
     const trail = live.trails.get(key, containerLines.length).frame;
-    const f = join(past.get(key) ?? empty(1), thin({ t: trail.t, cols: [trail.cols[0]!] }, by), by);
+    const f = join(past.all.get(key) ?? empty(1), thin({ t: trail.t, cols: [trail.cols[0]!] }, by), by);
     const col = f.cols[0]!;
     const top = Math.max(c.cpuLimit ?? 0, 0.1, ...col.filter((v): v is number => typeof v === "number").map((v) => v * 1.1));
     const from = Math.max(now - span, Math.min(f.t[0] ?? now, now - 60));

@@ -14,6 +14,7 @@ export interface Overview {
   scaled: Scaled[];
   containers: Container[];
   total: number;
+  found: number;
   conditions: Condition[];
 }
 

@@ -4,16 +4,20 @@ import type { Ask, Labels, Line } from "./lines.ts";
 
 /** finest is how far apart the history's points are, in seconds. */
 export const finest = 10;
-const steps = [10, 20, 30, 60, 120, 240, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400];
+const day = 86400;
+const steps = [10, 20, 30, 60, 120, 240, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, day];
 
 /** step chooses how far apart points are asked for, so that a chart has at most so many. */
-export const step = (span: number, points = 360) => steps.find((s) => span / s <= points) ?? 86400;
+export const step = (span: number, points = 360) => steps.find((s) => span / s <= points) ?? Math.ceil(span / points / day) * day;
 
 /** lookback is how far back each point looks: far enough for what func needs, two points for a rate and else one, if one is missing. */
 export const lookback = (step: number, func: Ask["func"]) => Math.max(step, (func === "rate" ? 3 : 2) * finest);
 
 /** further is how far back a rate looks where lookback finds too little: a few late points are no gap. */
 const further = 45;
+
+/** coarse is the largest step at which each point of the history is still seen. */
+const coarse = 2 * finest;
 
 /** When is the time that a series is asked for: Unix seconds, and how far apart its points are. */
 export interface When {
@@ -34,7 +38,7 @@ interface Answer {
 
 /** read asks for the series of a structured query, in which each point looks back over a window of so many seconds. */
 export async function read(ask: Ask, sel: Labels, w: When, signal: AbortSignal, window = lookback(w.step, ask.func)): Promise<Series[]> {
-  const func = w.step > 2 * finest ? (ask.wide ?? ask.func) : ask.func;
+  const func = w.step > coarse ? (ask.wide ?? ask.func) : ask.func;
   const p = new URLSearchParams({ ...sel, metric: ask.metric, start: String(w.start), end: String(w.end), step: String(w.step), window: String(window), func, by: (ask.by ?? []).join() });
   if (ask.join) p.set("join", ask.join);
   if (ask.sub !== undefined) p.set("sub", ask.sub);
@@ -47,8 +51,30 @@ export async function read(ask: Ask, sel: Labels, w: When, signal: AbortSignal, 
 /** readLines asks for one series for each line. */
 export const readLines = <T>(lines: Line<T>[], sel: Labels, w: When, signal: AbortSignal): Promise<Points[]> => Promise.all(lines.map((l) => readLine(l, sel, w, signal)));
 
+/** around is the time to ask for, so that it covers a span and its points fall on round moments. */
+export function around(from: number, to: number, points?: number): When {
+  const by = step(to - from, points);
+  return { start: Math.floor(from / by) * by, end: Math.ceil(to / by) * by, step: by };
+}
+
+/** closer is the time to ask for instead where the data began so late in what was asked for that its points are too far apart; else null. */
+export function closer(found: Points[], w: When, points?: number): When | null {
+  const first = Math.min(...found.map((p) => p[0]?.[0] ?? Infinity));
+  if (first === Infinity) return null;
+  const near = around(first - w.step, w.end, points); // the first point tells of the step before it
+  return near.step < w.step ? near : null;
+}
+
+/** follow asks for a time, and for less of it and closer points where there is only so much. */
+export async function follow<T>(ask: (w: When) => Promise<T>, points: (found: T) => Points[], w: When, most?: number): Promise<[T, When]> {
+  let found = await ask(w);
+  for (let near = closer(points(found), w, most); near; near = closer(points(found), w, most)) found = await ask((w = near));
+  return [found, w];
+}
+
 async function readLine<T>(line: Line<T>, sel: Labels, w: When, signal: AbortSignal): Promise<Points> {
   for (const ask of line.asks) {
+    if (ask.coarse && w.step <= coarse) continue;
     const window = lookback(w.step, ask.func);
     const points = await readPoints(ask, sel, w, signal, window);
     if (!points.length) continue;

@@ -11,7 +11,9 @@ export interface Ask {
   /** func is what is done over time; "rate" of a counter needs two points. */
   func: "rate" | "last" | "max" | "avg";
   /** wide is done instead where the chart's points are further apart than the history's. */
-  wide?: "max" | "avg" | "last";
+  wide?: "max" | "min" | "avg" | "last";
+  /** coarse: asked only where the chart's points are further apart than the history's. */
+  coarse?: true;
   join?: "max"; // where it is otherwise than the catalogue has it: of what is the same thing twice
   by?: string[]; // labels that stay; none: all is joined into one line
   sub?: string; // the interface, device or scaling metric
@@ -29,7 +31,7 @@ export interface Line<T> {
 
 const rate = (metric: string): Ask => ({ metric, func: "rate" });
 /** gauge takes each point as it was where the history's own points are asked for, else wide's choice of them. */
-const gauge = (wide: Ask["wide"], metric: string, more: Pick<Ask, "join" | "sub"> = {}): Ask => ({ metric, func: "last", wide, ...more });
+const gauge = (wide: Ask["wide"], metric: string, more: Pick<Ask, "join" | "sub" | "coarse"> = {}): Ask => ({ metric, func: "last", wide, ...more });
 
 /** containerCPU is also asked for all containers at once. */
 export const containerCPU = rate("container_cpu_usage_seconds_total");
@@ -88,12 +90,18 @@ export const groupLines: Line<Group>[] = [
 
 const worst = (v: Num[]) => v.reduce((a, b) => (b === null ? a : a === null ? b : Math.max(a, b)), null);
 
-/** scaledLines are the further lines of a scaled workload: replicas, and load and target of each metric. */
+/**
+ * scaledLines are the further lines of a scaled workload: replicas, and load and target of each metric. Where the count changes more often
+ * than a chart has points, the last of it in each is any; the most, the least and the mean are what was so.
+ */
 export function scaledLines(metrics: string[]): Line<Group>[] {
   const sub = (m: string) => (metrics.length > 1 ? { sub: m } : {});
   return [
     { key: "desired", now: (g) => g.scaled?.desired ?? null, asks: [gauge("last", "workload_replicas_desired", { join: "max" })] },
     { key: "ready", now: (g) => g.scaled?.ready ?? null, asks: [gauge("last", "workload_replicas_ready", { join: "max" })] },
+    { key: "most", now: (g) => g.scaled?.desired ?? null, asks: [gauge("max", "workload_replicas_desired", { join: "max", coarse: true })] },
+    { key: "least", now: (g) => g.scaled?.desired ?? null, asks: [gauge("min", "workload_replicas_desired", { join: "max", coarse: true })] },
+    { key: "mean", now: (g) => g.scaled?.ready ?? null, asks: [gauge("avg", "workload_replicas_ready", { join: "max", coarse: true })] },
     ...metrics.flatMap((m): Line<Group>[] => [
       { key: "load:" + m, now: (g) => load(g, m)?.load ?? null, asks: [gauge("avg", "workload_scale_load_ratio", sub(m))] },
       { key: "target:" + m, now: (g) => load(g, m)?.target ?? null, asks: [gauge("last", "workload_scale_target_ratio", sub(m))] },

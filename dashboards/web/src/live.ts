@@ -16,9 +16,13 @@ export const containerKey = (c: Pick<Container, "node" | "namespace" | "pod" | "
 export const workloadKey = (w: Name) => ["w", ...names(w)].join("\u0000");
 export const nodeKey = (name: string) => "n\u0000" + name;
 
+const mostTold = 1000;
+
 export class Live {
   overview: Overview | null = null;
   workload: Workload | null = null; // of the workload's page that is open
+  unknown = false; // the server has no such workload
+  told: Decision[] = []; // the changes of that workload since its page was opened, oldest first
   state: State = "connecting";
   away = 0; // since when the server is away, in Unix seconds of this browser
   epoch = 0; // grows each time the server comes back: what was missed is to be read
@@ -59,23 +63,27 @@ export class Live {
 
   private asking = 0;
   /**
-   * watch reads one workload with its decisions too, at once and every few seconds; null ends that. A browser opens
-   * few streams to one server, so a page has one, and what changes slowly is asked for.
+   * watch reads one workload too, at once and every few seconds; null ends that. A browser opens few streams to one
+   * server, so a page has one, and what changes slowly is asked for.
    */
   watch(w: Name | null) {
     if (w === this.watched || (w && this.watched && workloadKey(w) === workloadKey(this.watched))) return;
     clearInterval(this.asking);
     this.watched = w;
     this.workload = null;
+    this.unknown = false;
+    this.told = [];
     if (!w) return;
     void this.fetchWorkload(w);
     this.asking = window.setInterval(() => this.state === "live" && void this.fetchWorkload(w), 5000);
   }
 
   private async fetchWorkload(w: Name) {
-    const r = await fetch("plimsoll/v1/workloads/" + names(w).map(encodeURIComponent).join("/")).catch(() => null);
-    if (!r?.ok || w !== this.watched) return;
-    this.workload = (await r.json()) as Workload;
+    const r = await fetch("plimsoll/v1/workloads/" + names(w).map(encodeURIComponent).join("/") + "?limit=1").catch(() => null);
+    const found = r?.ok ? ((await r.json()) as Workload) : null;
+    if (w !== this.watched || (!found && r?.status !== 404)) return;
+    this.workload = found;
+    this.unknown = !found;
     this.tell();
   }
 
@@ -86,10 +94,8 @@ export class Live {
   }
 
   private decided(d: Decision) {
-    const w = this.workload;
-    if (!w || workloadKey(d) !== workloadKey(w) || d.from === d.to) return;
-    const older = (w.decisions ?? []).filter((x) => x.time !== d.time);
-    this.workload = { ...w, decisions: [d, ...older] };
+    const w = this.watched;
+    if (w && workloadKey(d) === workloadKey(w) && d.from !== d.to) this.told = [...this.told, d].slice(-mostTold);
   }
 
   private picture(o: Overview) {

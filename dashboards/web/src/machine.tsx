@@ -7,7 +7,7 @@ import { nodeKey } from "./live.ts";
 import type { ViewProps } from "./page.tsx";
 import { usePicture } from "./picture.ts";
 import { nodeLabels } from "./tiles.tsx";
-import { disk, gapSays, memory, seconds, whole } from "./units.ts";
+import { disk, gapSays, many, memory, seconds, sold } from "./units.ts";
 import { machineCharts } from "./views.ts";
 
 type Props = ViewProps & { view: Extract<View, { at: "machine" }> };
@@ -18,7 +18,7 @@ export function MachinePage({ live, data, address, go, view }: Props) {
   const n = view.node ? data.nodes.find((x) => x.name === view.node) : data.node;
   const since = seconds(data.since)!;
   const picture = usePicture({ lines: nodeLines, sel: nodeLabels(view.node), trail: live.trails.get(nodeKey(view.node), nodeLines.length), address, live });
-  const facts = n && [n.cores !== null && `${whole(n.cores)} cores`, n.memory !== null && memory(n.memory), n.diskFree !== null && `${disk(n.diskFree)} free${n.diskDevice ? ` on ${n.diskDevice}` : ""}`, n.load1 !== null && `load ${n.load1.toFixed(2)}`, `${n.containers} containers`];
+  const facts = n && [n.cores !== null && sold(n.cores), n.memory !== null && memory(n.memory), n.diskFree !== null && `${disk(n.diskFree)} free${n.diskDevice ? ` on ${n.diskDevice}` : ""}`, n.load1 !== null && `load ${n.load1.toFixed(2)}`, many(n.containers, "container")];
   return (
     <>
       <Crumbs address={address} several={data.nodes.length > 1} name={view.node || "all machines"} />

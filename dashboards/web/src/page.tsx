@@ -10,7 +10,7 @@ import { MachinePage } from "./machine.tsx";
 import { Logo } from "./marks.tsx";
 import { Overview } from "./overview.tsx";
 import { apply, choose, chosen, themes, type Theme } from "./theme.ts";
-import { ago, clock, memory, seconds, span, whole } from "./units.ts";
+import { ago, clock, memory, moment, seconds, sold, span, tight } from "./units.ts";
 import { WorkloadPage } from "./workload.tsx";
 
 export interface ViewProps {
@@ -97,7 +97,7 @@ function Header({ address, data, go }: { address: Address; data: Data | null; go
       </a>
       {n && (
         <span class="machine">
-          {[several ? `${data!.nodes.length} machines` : n.name, n.cores !== null && `${whole(n.cores)} cores`, n.memory !== null && memory(n.memory)].filter(Boolean).join(" · ")}
+          {[several ? `${data!.nodes.length} machines` : n.name, n.cores !== null && sold(n.cores), n.memory !== null && memory(n.memory)].filter(Boolean).join(" · ")}
         </span>
       )}
       <span class="grow" />
@@ -136,7 +136,7 @@ function Conditions({ data }: { data: Data }) {
     <ul class="conditions">
       {bad.map((c) => (
         <li key={c.type}>
-          <b>{c.reason || c.type}</b> {c.message} {seconds(c.since) !== null && <span>{ago(seconds(c.since)!, live.now())}</span>}
+          <b>{c.reason || c.type}</b> {tight(c.message)} {seconds(c.since) !== null && <span>since {moment(seconds(c.since)!, live.now())}</span>}
         </li>
       ))}
     </ul>

@@ -3,7 +3,7 @@ import uPlot from "uplot";
 import { holes, ticks, type Frame } from "./frame.ts";
 import { inks, type Ink } from "./theme.ts";
 import { follow as fingers, past, type Window } from "./touch.ts";
-import { clock, day } from "./units.ts";
+import { clock, day, month } from "./units.ts";
 
 export interface Stroke {
   label: string;
@@ -326,6 +326,7 @@ function inside(u: uPlot, t: number): boolean {
 
 /** label names a moment on the axis as closely as the axis is divided. */
 function label(t: number, incr: number): string {
+  if (incr >= 28 * 86400) return month(t);
   if (incr >= 86400) return day(t);
   const s = clock(t);
   if (incr < 60) return s;

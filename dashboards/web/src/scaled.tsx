@@ -2,6 +2,7 @@
 import { link, type Address } from "./address.ts";
 import type { Load, Scaled as Row } from "./contract.ts";
 import { news, Say } from "./decision.tsx";
+import example from "./example.yaml";
 import { workloadKey } from "./live.ts";
 import { Bar, Dots, Head, scaledAt, Section } from "./marks.tsx";
 import { matches } from "./overview.tsx";
@@ -87,18 +88,16 @@ function ScaledRow({ s, address, now }: { s: Row; address: Address; now: number 
   );
 }
 
-/** policyExample is the smallest policy that does something, to start from. */
-export const policyExample = `# policies.yaml
-apiVersion: plimsoll.dev/v1alpha1
-kind: ScalePolicy
-metadata: {name: web, namespace: shop}
-spec:
-  scaleTargetRef: {kind: ProcessService, name: web}
-  minReplicas: 2
-  maxReplicas: 10
-  metrics:
-    - type: Resource
-      resource: {name: cpu, target: {type: Utilization, averageUtilization: 70}}`;
+/** policyExample is the smallest file that does something as it stands, to start from. */
+export const policyExample = example.trimEnd();
+
+const label = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+
+/** scalable says whether a workload can be given a policy: a process service, unless it is another Plimsoll's, whose name has a slash. */
+export const scalable = (w: { namespace: string; kind: string; name: string }) => w.kind === "ProcessService" && label.test(w.namespace) && label.test(w.name);
+
+/** policyFor is the policy in it, for a process service that there is. */
+export const policyFor = ({ namespace, name }: { namespace: string; name: string }) => policyExample.split("---\n")[1]!.replaceAll("name: web", "name: " + name).replaceAll("namespace: shop", "namespace: " + namespace);
 
 function HowToScale({ several }: { several: boolean }) {
   const example = (
@@ -109,7 +108,7 @@ function HowToScale({ several }: { several: boolean }) {
   return (
     <div class="card empty">
       <p>
-        Nothing is scaled here yet. {several ? "Each machine scales its own: there, write" : "Write"} a policy and start <code>plimsoll run --policies policies.yaml</code>, or see it work first with <code>plimsoll run --demo</code>.
+        Nothing is scaled here yet. What can be is a process service: a command that Plimsoll runs as replicas. {several ? "Each machine scales its own: there, write" : "Write"} it into a file with its policy and start <code>plimsoll run --policies policies.yaml</code>, or see it work first with <code>plimsoll run --demo</code>.
       </p>
       {several ? (
         <details>

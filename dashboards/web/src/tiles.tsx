@@ -7,7 +7,7 @@ import { nodeKey } from "./live.ts";
 import { Head, Meter, Section, Spark } from "./marks.tsx";
 import type { ViewProps } from "./page.tsx";
 import { usePicture } from "./picture.ts";
-import { cores, disk, gapSays, memory, memoryOf, rate, rateParts, ratesIn, share, span, whole } from "./units.ts";
+import { cores, disk, gapSays, memory, memoryOf, rate, none, rateParts, ratesIn, share, silent, sold, span } from "./units.ts";
 
 const key = (k: string) => nodeLines.findIndex((l) => l.key === k);
 
@@ -54,9 +54,9 @@ export function Tiles({ live, data, address }: ViewProps) {
   const young = age < ranges[address.range]! - 60;
   return (
     <section aria-label={`The machine, ${rangeNames[address.range]}`}>
-      {n.gap && <p class="note">{gapSays(n.gap, live.now())}.</p>}
+      {n.gap && !data.nodes.some((m) => silent(m.gap)) && <p class="note">{gapSays(n.gap, live.now())}.</p>}
       <div class="tiles">
-        <Tile name="CPU" big={cores(n.cpu)} unit={n.cores === null ? "cores" : `of ${whole(n.cores)} cores`} spark={spark("a", col("cpu"), n.cores)} who={who(busy, (c) => c.cpu, cores)}>
+        <Tile name="CPU" big={cores(n.cpu)} unit={n.cores === null ? "cores" : `of ${sold(n.cores)}`} spark={spark("a", col("cpu"), n.cores)} who={who(busy, (c) => c.cpu, cores)}>
           {n.cpu !== null && n.cores !== null && `${cores(Math.max(0, n.cores - n.cpu))} cores free`}
           {n.load1 !== null && `load ${n.load1.toFixed(2)}`}
         </Tile>
@@ -65,14 +65,14 @@ export function Tiles({ live, data, address }: ViewProps) {
           {n.swap === null ? "" : n.swap ? `${memory(n.swap)} swapped out` : "no swap used"}
         </Tile>
         <Tile name="Pressure" big={share(worst[1]).replace(/\s%$/, "")} unit={worst[1] === null ? "not measured" : `% waited for ${worst[0]}`} spark={spark("c", col1, Math.max(0.2, high(col1) * 1.1), false)} who={most((c) => c.cpuPressure, share)}>
-          {pressures.filter((x) => x !== worst).map(([name, v]) => `${share(v)} for ${name}`)}
+          {pressures.filter((x) => x !== worst && x[1] !== null).map(([name, v]) => `${share(v)} for ${name}`)}
         </Tile>
-        <Tile name="Disk" big={io} unit={ioUnit} spark={spark("b", col("diskRead", "diskWrite"), null)} who={most(ioOf, rate)}>
-          {`${read} read, ${written} written`}
+        <Tile name="Disk" big={io} unit={ioUnit || "not measured"} spark={spark("b", col("diskRead", "diskWrite"), null)} who={most(ioOf, rate)}>
+          {io === none ? "" : `${read} read, ${written} written`}
           {n.diskFree !== null && `${disk(n.diskFree)}${n.diskSize === null ? "" : ` of ${disk(n.diskSize)}`} free`}
         </Tile>
-        <Tile name="Network" big={net} unit={netUnit} spark={spark("a", col("netReceive", "netTransmit"), null)} who={most(netOf, rate)}>
-          {`${received} in, ${sent} out`}
+        <Tile name="Network" big={net} unit={netUnit || "not measured"} spark={spark("a", col("netReceive", "netTransmit"), null)} who={most(netOf, rate)}>
+          {net === none ? "" : `${received} in, ${sent} out`}
           {n.netErrors ? <em>{n.netErrors.toFixed(1)} errors or drops a second</em> : n.netErrors === 0 ? "no errors" : ""}
         </Tile>
       </div>
@@ -148,7 +148,7 @@ export function Machines({ live, data, address }: ViewProps) {
                   </a>
                   {n.gap && <small>{gapSays(n.gap, live.now())}</small>}
                 </td>
-                <Meter label="CPU" value={n.cpu} line={n.cores} whole={n.cores} text={[cores(n.cpu), n.cores === null ? "" : `of ${whole(n.cores)} cores`]} />
+                <Meter label="CPU" value={n.cpu} line={n.cores} whole={n.cores} text={[cores(n.cpu), n.cores === null ? "" : `of ${sold(n.cores)}`]} />
                 <Meter label="Memory" value={n.workingSet} line={n.memory} whole={n.memory} ink="b" text={memoryOf(n.workingSet, n.memory)} />
                 <td data-label="CPU pressure">{share(n.cpuPressure)}</td>
                 <td data-label="Containers">{n.containers}</td>

@@ -19,10 +19,10 @@ export function pinch([from, to]: Window, was: Pair, is: Pair, width: number): W
   return [start, start + span];
 }
 
-/** past moves a window that reaches beyond now back to it: nothing is there yet. */
+/** past moves a window that reaches beyond now back to it: nothing is there yet. Nor is there anything before the clocks began. */
 export function past([from, to]: Window, now: number): Window {
   const over = Math.max(0, to - now);
-  return [from - over, to - over];
+  return [Math.max(1, from - over), to - over];
 }
 
 export interface Fingers {

@@ -69,6 +69,11 @@ export function cores(v: Num): string {
 /** whole gives a count of cores as it was sold: "2", "0.5". */
 export const whole = (v: Num) => (v === null ? none : String(Math.round(v * 100) / 100));
 
+/** many writes a count with its noun: "1 core", "0.5 cores", "3 containers". */
+export const many = (n: string | number, noun: string, nouns = noun + "s") => `${n}${nb}${String(n) === "1" ? noun : nouns}`;
+/** sold gives a count of cores with the word: "1 core", "2 cores". */
+export const sold = (v: Num) => (v === null ? none : many(whole(v), "core"));
+
 /** share gives a ratio as a percentage: "31 %", "7.4 %", "0 %". */
 export function share(v: Num): string {
   if (v === null) return none;
@@ -88,6 +93,7 @@ export function span(s: number): string {
   if (m < 60) return m + nb + "min";
   const h = Math.floor(m / 60);
   if (h < 48) return h + nb + "h" + (h < 10 && m % 60 ? " " + (m % 60) + nb + "min" : "");
+  if (h >= 2 * 8766) return Math.floor(h / 8766) + nb + "years";
   return Math.floor(h / 24) + nb + "d" + (h < 240 && h % 24 ? " " + (h % 24) + nb + "h" : "");
 }
 
@@ -104,15 +110,18 @@ export function clock(t: number): string {
   return `${two(d.getHours())}:${two(d.getMinutes())}:${two(d.getSeconds())}`;
 }
 
-/** moment is clock with the date before it unless it is today's. */
+/** moment is clock with the date before it unless it is today's, and the year unless it is this one's. */
 export function moment(t: number, now: number): string {
-  const d = new Date(t * 1000);
-  return new Date(now * 1000).toDateString() === d.toDateString() ? clock(t) : `${day(t)} ${clock(t)}`;
+  const [d, n] = [new Date(t * 1000), new Date(now * 1000)];
+  if (n.toDateString() === d.toDateString()) return clock(t);
+  return `${day(t)}${n.getFullYear() === d.getFullYear() ? "" : " " + d.getFullYear()} ${clock(t)}`;
 }
 
 const months = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
 /** day gives the local date of Unix seconds: "24 Nov". */
 export const day = (t: number) => `${new Date(t * 1000).getDate()} ${months[new Date(t * 1000).getMonth()]}`;
+/** month gives the month of Unix seconds: "Nov 2026". */
+export const month = (t: number) => `${months[new Date(t * 1000).getMonth()]} ${new Date(t * 1000).getFullYear()}`;
 
 /** seconds reads RFC 3339 into Unix seconds; null and zero times are null. */
 export function seconds(s: string | null | undefined): Num {
@@ -123,6 +132,9 @@ export function seconds(s: string | null | undefined): Num {
 
 /** tight keeps the units in a sentence of the server's on the lines of their numbers. */
 export const tight = (s: string) => s.replace(/(\d) (?=(%|s|min|h|d|[kMGT]i?B|cores?)(?![\w]))/g, "$1" + nb);
+
+/** silent says whether a gap is that of a whole machine. */
+export const silent = (g: Gap | null) => g?.reason === "silent";
 
 /** gapSays tells since when there is no sample, and why, once. */
 export function gapSays(g: Gap, now: number): string {

@@ -2,7 +2,7 @@
 import type { ChartSpec } from "./charts.tsx";
 import type { Container, Node, Num } from "./contract.ts";
 import type { Limit, Stroke } from "./plot.ts";
-import { cores, count, memory, rate, share, size, whole } from "./units.ts";
+import { cores, count, memory, rate, share, size, sold, whole } from "./units.ts";
 
 const coresOf = (v: Num) => (v === null ? cores(v) : cores(v) + "\u00a0cores");
 const dashed = [6, 4];
@@ -41,17 +41,17 @@ const traffic = [flow("network", "Network", ["netReceive", "received"], ["netTra
 const limit = (v: Num, text: (v: Num) => string, what: string, soft?: boolean): Limit[] => (v === null ? [] : [{ label: `${what} ${text(v)}`, value: v, ...(soft && { soft }) }]);
 
 export const containerCharts = (c: Container): ChartSpec[] => [
-  cpu(c.cpuLimit === null ? "used; there is no limit" : "used, below its limit", {
-    limits: [...limit(c.cpuRequest !== c.cpuLimit ? c.cpuRequest : null, (v) => whole(v) + " cores", "request", true), ...limit(c.cpuLimit, (v) => whole(v) + " cores", "limit")],
+  cpu(c.cpuLimit === null ? "used; there is no limit" : "used, and its limit", {
+    limits: [...limit(c.cpuRequest !== c.cpuLimit ? c.cpuRequest : null, sold, "request", true), ...limit(c.cpuLimit, sold, "limit")],
     floor: 0.05,
   }),
-  workingSet(c.memoryLimit === null ? "working set; there is no limit" : "working set, below its limit", { limits: limit(c.memoryLimit, size, "limit"), floor: 1 << 20 }),
+  workingSet(c.memoryLimit === null ? "working set; there is no limit" : "working set, and its limit", { limits: limit(c.memoryLimit, size, "limit"), floor: 1 << 20 }),
   waiting("Waiting", "share of time", [...pressureStrokes, throttled]),
   ...traffic,
 ];
 
 export const machineCharts = (n: Node): ChartSpec[] => [
-  cpu("used", { limits: limit(n.cores, (v) => whole(v) + " cores", "all") }),
+  cpu("used", { limits: limit(n.cores, sold, "all") }),
   workingSet("working set", { limits: limit(n.memory, size, "all") }),
   waiting("Pressure", "share of time something waited", pressureStrokes),
   ...traffic,
@@ -74,6 +74,19 @@ export const loadChart = (name: string, of: string, target: Num, alone: boolean)
   unit: share,
   height: 220,
   wide: true,
+});
+
+/** replicasBand is replicasChart over a time in which the count changed more often than can be drawn. */
+export const replicasBand = (min: number, max: number): ChartSpec => ({
+  ...replicasChart(min, max),
+  sub: "most and least asked for in each step, and ready on average",
+  strokes: [
+    { key: "mean", label: "ready", ink: "b", fill: true },
+    { key: "most", label: "most", ink: "ink" },
+    { key: "least", label: "least", ink: "ink", dash: dashed },
+  ],
+  unit: (v) => (v === null ? count(v) : String(Math.round(v * 10) / 10)),
+  scale: count,
 });
 
 const few = 20; // up to so many allowed replicas their number is drawn as a line

@@ -12,9 +12,10 @@ import { containerKey, workloadKey } from "./live.ts";
 import { Dots, Section } from "./marks.tsx";
 import type { ViewProps } from "./page.tsx";
 import { usePicture } from "./picture.ts";
-import { policyExample, workloadTitle } from "./scaled.tsx";
-import { ago, gapSays, seconds, share, span } from "./units.ts";
-import { groupCharts, loadChart, replicasChart } from "./views.ts";
+import { useChanges, type Changes } from "./log.ts";
+import { policyFor, scalable, workloadTitle } from "./scaled.tsx";
+import { ago, gapSays, many, seconds, share, span } from "./units.ts";
+import { groupCharts, loadChart, replicasBand, replicasChart } from "./views.ts";
 
 type Props = ViewProps & { view: Extract<View, { at: "workload" }> };
 
@@ -31,18 +32,20 @@ export function WorkloadPage({ live, data, address, go, view: v }: Props) {
   const now = live.now();
   const picture = usePicture({ lines, sel, trail: live.trails.get(key, lines.length), address, live });
   const keys = lines.map((l) => l.key);
-  const decisions = known?.decisions ?? [s?.last, s?.change].filter((d): d is Decision => !!d);
-  const changes = decisions.filter((d) => d.from !== d.to).map((d): [number, number] => [seconds(d.time)!, d.to]);
-  const told = { ...picture, frame: exact(picture.frame, keys.indexOf("desired"), changes.sort((a, b) => a[0] - b[0])) };
-  const own = s ? [...s.metrics.map((m) => loadChart(m.name, m.of, m.target, s.metrics.length === 1)), replicasChart(s.min, s.max)] : [];
-  const drawn = (charts: ChartSpec[]) => <Charts picture={told} keys={keys} charts={charts} marks={marks(decisions)} gap={s?.gap ?? null} since={since} now={now} cursor={cursor} onZoom={(from, to) => go({ from, to })} />;
+  const changes = useChanges(live, v, address);
+  const dense = changes.more || changes.list.length > mostDrawn;
+  const coarse = dense && picture.frame.cols[keys.indexOf("most")]?.some((x) => typeof x === "number");
+  const moments = changes.list.map((d): [number, number] => [seconds(d.time)!, d.to]).reverse();
+  const told = dense ? picture : { ...picture, frame: exact(picture.frame, keys.indexOf("desired"), moments) };
+  const own = s ? [...s.metrics.map((m) => loadChart(m.name, m.of, m.target, s.metrics.length === 1)), (coarse ? replicasBand : replicasChart)(s.min, s.max)] : [];
+  const drawn = (charts: ChartSpec[]) => <Charts picture={told} keys={keys} charts={charts} marks={changes.more ? [] : marks(changes.list)} gap={s?.gap ?? null} since={since} now={now} cursor={cursor} onZoom={(from, to) => go({ from, to })} />;
   return (
     <>
       <Crumbs address={address} several={data.nodes.length > 1} namespace={v.namespace} name={v.name} />
       <div class="head">
         <h1>{workloadTitle(v)}</h1>
         {s && <Dots s={s} />}
-        <p>{s ? <ScaledFacts s={s} /> : `${v.kind}, ${containers.length} ${containers.length === 1 ? "container" : "containers"}, not scaled`}</p>
+        <p>{s ? <ScaledFacts s={s} /> : live.unknown ? "There is no such workload now." : `${v.kind}, ${many(containers.length, "container")}, not scaled`}</p>
       </div>
       {s?.gap && (
         <p class="note">
@@ -56,8 +59,8 @@ export function WorkloadPage({ live, data, address, go, view: v }: Props) {
       )}
       <Zoom address={address} go={go} />
       {drawn(own)}
-      {s && <Decisions decisions={decisions.filter((d) => (seconds(d.time) ?? 0) >= picture.from && (seconds(d.time) ?? 0) <= picture.to)} last={s.change} now={now} onPoint={cursor[1]} />}
-      <Section id="containers" title={s ? "Replicas" : "Containers"} sub={String(s ? s.replicas : containers.length)}>
+      {(s || changes.list.length > 0) && <Decisions changes={changes} last={s?.change ?? null} now={now} onPoint={cursor[1]} />}
+      {(containers.length > 0 || !live.unknown) && <Section id="containers" title={s ? "Replicas" : "Containers"} sub={String(s ? s.replicas : containers.length)}>
         {s && <Absent s={s} present={new Set(containers.map((c) => c.pod))} now={now} />}
         {containers.length ? (
           <div class="card">
@@ -66,14 +69,16 @@ export function WorkloadPage({ live, data, address, go, view: v }: Props) {
         ) : (
           <p class="card empty">None of its containers is there now.</p>
         )}
-      </Section>
+      </Section>}
       {drawn(groupCharts)}
-      <Policy s={s} />
+      <Policy s={s} v={v} />
     </>
   );
 }
 
-const marks = (all: Decision[]): NamedMark[] => all.filter((d) => d.from !== d.to).map((d) => ({ t: seconds(d.time)!, up: d.to > d.from, text: `${head(d)} ${d.message}` }));
+const mostDrawn = 150; // changes of the count that a chart draws at their moments: more of them are a black block
+
+const marks = (all: Decision[]): NamedMark[] => all.map((d) => ({ t: seconds(d.time)!, up: d.to > d.from, text: `${head(d)} ${d.message}` }));
 
 function ScaledFacts({ s }: { s: Scaled }) {
   const starting = s.desired - s.ready;
@@ -83,19 +88,22 @@ function ScaledFacts({ s }: { s: Scaled }) {
 }
 
 interface DecisionsProps {
-  decisions: Decision[]; // of the window that is looked at
+  changes: Changes; // of the window that is looked at
   last: Decision | null;
   now: number;
   onPoint: (t: number | null) => void;
 }
 
-function Decisions({ decisions, last, now, onPoint }: DecisionsProps) {
+function Decisions({ changes: { list: changes, more, error, loading }, last, now, onPoint }: DecisionsProps) {
   const [all, setAll] = useState(false);
-  const changes = decisions.filter((d) => d.from !== d.to);
   const shown = all ? changes : changes.slice(0, 5);
+  const sub = more ? `more than ${changes.length} in this time, newest first; a shorter time has them all, and marks them in the charts` : `${changes.length} in this time, newest first`;
   return (
-    <Section id="decisions" title="Decisions" sub={changes.length ? `${changes.length} in this time, newest first` : ""}>
-      {changes.length ? (
+    <Section id="decisions" title="Decisions" sub={changes.length ? sub : ""}>
+      {error && <p class="note">The decisions cannot be read: {error}</p>}
+      {loading && !changes.length ? (
+        <p class="card empty">Reading the decisions…</p>
+      ) : error && !changes.length ? null : changes.length ? (
         <Log decisions={shown} now={now} onPoint={onPoint} />
       ) : (
         <p class="card empty">
@@ -104,7 +112,7 @@ function Decisions({ decisions, last, now, onPoint }: DecisionsProps) {
       )}
       {shown.length < changes.length && (
         <button type="button" class="more" onClick={() => setAll(true)}>
-          Show all {changes.length}
+          Show {more ? "the newest" : "all"} {changes.length}
         </button>
       )}
     </Section>
@@ -136,12 +144,14 @@ function inState(m: Member | undefined, now: number): string {
   return `${m.state}${since === null ? "" : ` for ${span(now - since)}`}${restarts}${m.detail ? `: ${m.detail}` : ""}`;
 }
 
-function Policy({ s }: { s: Scaled | null }) {
-  if (s && !s.policy) return null;
+/** Policy shows what it is scaled by; of what could be scaled and is not, how. */
+function Policy({ s, v }: { s: Scaled | null; v: Props["view"] }) {
+  const text = s ? s.policy : scalable(v) ? policyFor(v) : "";
+  if (!text) return null;
   return (
     <details class="policy">
       <summary>{s ? "Policy" : "How to scale it"}</summary>
-      <pre tabIndex={0} aria-label="Policy">{s?.policy || policyExample}</pre>
+      <pre tabIndex={0} aria-label="Policy">{text}</pre>
     </details>
   );
 }

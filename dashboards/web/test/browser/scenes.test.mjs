@@ -87,7 +87,8 @@ staged("many", "of many containers the first hundred are drawn, and the search f
   const { page, wrong, close } = await open(browser, server.url);
   await page.waitForSelector(".containers tbody tr");
   assert.equal(await page.$$eval(".containers tbody tr", (all) => all.length), 100);
-  await page.click("text=Show all 500");
+  await page.waitForSelector("#containers >> text=/^\\d+, what hurts first, the first 500 below$/");
+  await page.click("text=Show the first 500");
   await page.waitForFunction(() => document.querySelectorAll(".containers tbody tr").length >= 500);
   const busy = await page.evaluate(async () => {
     let longest = 0;
@@ -103,6 +104,60 @@ staged("many", "of many containers the first hundred are drawn, and the search f
   await page.waitForSelector("h1:has-text('c0899')");
   await page.waitForSelector("text=cgroup · started");
   assert.deepEqual(wrong, []);
+  await close();
+});
+
+staged("many", "over more containers than the stream brings the server sorts and searches", async (server) => {
+  const { page, wrong, close } = await open(browser, server.url, "#/?sort=memory");
+  await page.waitForSelector(".containers tbody tr:first-child:has-text('c0899')");
+  await page.goto(server.url + "#/?q=bench&sort=memory");
+  await page.waitForSelector("text=/900 of \\d+ match “bench”, by memory, the first 500 below/");
+  await page.waitForSelector(".containers tbody tr:first-child:has-text('c0899')");
+  assert.deepEqual(wrong, []);
+  await close();
+});
+
+staged("full", "a window of the past has its own decisions", async (server) => {
+  const from = Math.floor(Date.now() / 1000 / 600) * 600 - 3 * 86400;
+  const { page, wrong, close } = await open(browser, server.url, `#/workload/demo/ProcessService/web?from=${from + 100}&to=${from + 560}`);
+  await page.waitForSelector("text=4 in this time, newest first");
+  assert.equal(await page.locator(".log > li").count(), 4);
+  await page.goto(server.url + `#/workload/demo/ProcessService/web?from=${from + 10}&to=${from + 100}`);
+  await page.waitForSelector("text=No change of the count in this time");
+  assert.deepEqual(wrong, []);
+  await close();
+});
+
+staged("full", "more changes than can be drawn are the most and the least, and are not counted short", async (server) => {
+  const { page, wrong, close } = await open(browser, server.url, "#/workload/demo/ProcessService/web?range=7d");
+  await page.waitForSelector("text=/^more than 1000 in this time/");
+  await page.waitForSelector(".chart:has(#replicas) .legend:has-text('least')");
+  await page.goto(server.url + "#/workload/demo/ProcessService/web?range=24h");
+  await page.waitForSelector("text=/^57\\d in this time, newest first/");
+  await page.goto(server.url + "#/workload/demo/ProcessService/web?range=1h");
+  await page.waitForSelector(".chart:has(#replicas) .legend:has-text('asked for')");
+  assert.deepEqual(wrong, []);
+  await close();
+});
+
+staged("full", "a window as long as time is drawn, and one that cannot be is not", async (server) => {
+  for (const to of ["253402300799", "1e300"]) {
+    const { page, wrong, close } = await open(browser, server.url, "#/machine/node-7?from=1&to=" + to);
+    await page.waitForSelector(".charts");
+    const text = await page.textContent("main");
+    assert.doesNotMatch(text, /NaN|undefined|Invalid/);
+    assert.equal(/Looking at 1 Jan 1970.*31 Dec 9999/.test(text), to !== "1e300", text.slice(0, 200));
+    assert.deepEqual(wrong, []);
+    await close();
+  }
+});
+
+staged("full", "only what can be scaled is offered scaling", async (server) => {
+  const { page, close } = await open(browser, server.url, "#/workload/docker/Docker/nginx");
+  await page.waitForSelector("text=Docker, 1 container, not scaled");
+  assert.equal(await page.locator(".policy").count(), 0);
+  await page.goto(server.url + "#/workload/batch/ProcessService/mail");
+  await page.waitForSelector(".policy >> text=How to scale it");
   await close();
 });
 
@@ -136,6 +191,7 @@ test("a server that goes away is told of, and comes back by itself", { skip }, a
 
 staged("full", "what is not there is told in one line, not in empty charts", async (server) => {
   const { page, close } = await open(browser, server.url, "#/workload/no/Deployment/such");
+  await page.waitForSelector("text=There is no such workload now.");
   await page.waitForSelector("text=There is no value of it in this time");
   assert.equal(await page.locator("canvas").count(), 0);
   await close();

@@ -6,6 +6,7 @@ const same = (a: Address) => assert.deepEqual(parse(format(a)), a);
 
 test("what is written is read again", () => {
   same(home);
+  same({ ...home, from: 1, to: 253402300799 });
   same({ ...home, range: "24h", q: "a b/c?d#e&f=é", sort: "cpu" });
   same({ ...home, view: { at: "machine", node: "" } });
   same({ ...home, view: { at: "workload", namespace: "demo", kind: "ProcessService", name: "a/b c" }, from: 1_700_000_000, to: 1_700_000_900 });
@@ -19,6 +20,6 @@ test("addresses are short", () => {
 });
 
 test("what is not known falls back", () => {
-  for (const s of ["", "#", "#/", "#/nothing/here", "#?range=9y", "#/?from=5", "#/?from=x&to=y", "#/?from=9&to=3", "#/?range=constructor"]) assert.deepEqual(parse(s), home, s);
+  for (const s of ["", "#", "#/", "#/nothing/here", "#?range=9y", "#/?from=5", "#/?from=x&to=y", "#/?from=9&to=3", "#/?from=1&to=1e300", "#/?from=1&to=253402300800", "#/?from=1&to=Infinity", "#/?from=-5&to=9", "#/?from=NaN&to=9", "#/?range=constructor"]) assert.deepEqual(parse(s), home, s);
   assert.deepEqual(parse("#/workload/%zz").view, { at: "workload", namespace: "%zz", kind: "", name: "" });
 });

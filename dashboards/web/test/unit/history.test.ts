@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 import type { Points } from "../../src/frame.ts";
-import { fill, ratio, readLines, whole } from "../../src/history.ts";
+import { around, closer, fill, follow, ratio, readLines, whole, type When } from "../../src/history.ts";
 import { containerLines, groupLines, scaledLines, type Ask } from "../../src/lines.ts";
 
 const real = globalThis.fetch;
@@ -73,6 +73,35 @@ test("the error of the server is told", async () => {
   await assert.rejects(go(find(containerLines, "cpu")), /^Error: there is no history$/);
   globalThis.fetch = (async () => new Response("bad gateway", { status: 502 })) as typeof fetch;
   await assert.rejects(go(find(containerLines, "cpu")), /history answered 502/);
+});
+
+test("where there is little of a long time, its points are closer", async () => {
+  const end = 1_700_000_000;
+  const f = (begin: number, span: number) => {
+    const asked: number[] = [];
+    const ask = async (w: When): Promise<Points[]> => {
+      asked.push(w.step);
+      const t = Array.from({ length: (w.end - w.start) / w.step + 1 }, (_, i) => w.start + i * w.step).filter((t) => t >= begin);
+      return [[], t.map((t): [number, number] => [t, 1])];
+    };
+    return follow(ask, (p) => p, around(end - span, end)).then(([p, w]) => ({ n: p[1]!.length, step: w.step, asked }));
+  };
+  const forty = await f(end - 2400, 7 * 86400);
+  assert.ok(forty.n >= 100 && forty.n <= 360 && forty.asked.length === 2, JSON.stringify(forty));
+  const ages = await f(end - 2400, end - 1); // since 1970
+  assert.ok(ages.n >= 100 && ages.n <= 360 && ages.asked.length <= 5, JSON.stringify(ages));
+  assert.deepEqual((await f(0, 7 * 86400)).asked, [1800], "the whole time is asked for once");
+  assert.deepEqual((await f(Infinity, 7 * 86400)).asked, [1800], "and nothing is nothing");
+  assert.deepEqual((await f(end - 60, 900)).asked, [10]);
+  assert.equal(closer([[]], around(0, 900)), null);
+});
+
+test("the most and the least are asked for only where points are far apart", async () => {
+  const asked = store(() => full);
+  const lines = ["most", "least", "mean"].flatMap((k) => find(scaledLines(["cpu"]), k));
+  assert.deepEqual(await go(lines), [[], [], []]);
+  await go(lines, { start: 0, end: 600, step: 60 });
+  assert.deepEqual(asked.map((p) => [p.get("metric"), p.get("func")].join()), ["workload_replicas_desired,max", "workload_replicas_desired,min", "workload_replicas_ready,avg"]);
 });
 
 test("holes are between points and at the end, not before the first", () => {

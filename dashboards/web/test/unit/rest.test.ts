@@ -1,23 +1,28 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { ask } from "../../src/beyond.ts";
 import { fold, type ChartSpec } from "../../src/charts.tsx";
 import { sorted, shortImage } from "../../src/containers.tsx";
 import type { Container, Decision, Scaled } from "../../src/contract.ts";
 import { head, news } from "../../src/decision.tsx";
 import { lookback, step } from "../../src/history.ts";
 import { containerLines, groupLines, nodeLines, scaledLines } from "../../src/lines.ts";
+import { within } from "../../src/log.ts";
 import { paths } from "../../src/marks.tsx";
 import { csv } from "../../src/numbers.tsx";
 import { matches } from "../../src/overview.tsx";
-import { tightest } from "../../src/scaled.tsx";
+import { begin } from "../../src/picture.ts";
+import { policyExample, policyFor, scalable, tightest } from "../../src/scaled.tsx";
+import { containerCharts } from "../../src/views.ts";
 import { ended } from "../../src/workload.tsx";
 
 declare const ROOT: string;
 
 test("steps keep a chart's points few, and never finer than the history", () => {
   assert.deepEqual([60, 900, 3600, 21600, 86400, 604800].map((s) => step(s)), [10, 10, 10, 60, 240, 1800]);
-  assert.equal(step(1e12), 86400);
+  assert.equal(step(57 * 365 * 86400), 58 * 86400, "since 1970");
+  assert.ok((253402300799 - 1) / step(253402300799) <= 360, "to the end of the year 9999");
   assert.deepEqual([lookback(10, "rate"), lookback(10, "last"), lookback(20, "rate"), lookback(240, "rate")], [30, 20, 30, 240]);
 });
 
@@ -28,8 +33,9 @@ test("every line asks for a metric of the catalogue, joined into one line", () =
     for (const a of l.asks)
       for (const m of [a.metric, a.over ?? a.metric]) assert.ok(rows.includes(`"${m.replace(/^(node|pod)_/, "container_")}"`), m);
   }
-  assert.equal(scaledLines(["cpu", "rps"])[4]!.asks[0]!.sub, "rps");
-  assert.equal(scaledLines(["cpu"])[2]!.asks[0]!.sub, undefined);
+  const sub = (metrics: string[], key: string) => scaledLines(metrics).find((l) => l.key === key)!.asks[0]!.sub;
+  assert.equal(sub(["cpu", "rps"], "load:rps"), "rps");
+  assert.equal(sub(["cpu"], "load:cpu"), undefined);
 });
 
 test("rows are sorted by what hurts, or by a column; what is not known goes last", () => {
@@ -53,6 +59,41 @@ test("images are shortened to what tells them apart", () => {
 test("a search wants all its words", () => {
   assert.ok(matches("WEB demo", "demo/web-3", "process"));
   assert.ok(!matches("web shop", "demo/web-3"));
+});
+
+test("a search over more containers than the stream brings is the server's, in as many bytes as it takes", () => {
+  assert.equal(ask({ q: "", sort: "memory", most: 500 }), "plimsoll/v1/containers?limit=500&sort=memory");
+  assert.equal(ask({ q: "a b&c", sort: "", most: 9 }), "plimsoll/v1/containers?limit=9&q=a+b%26c");
+  const q = new URLSearchParams(ask({ q: "é".repeat(70_000), sort: "", most: 9 }).split("?")[1]).get("q")!;
+  assert.equal(q, "é".repeat(100));
+  assert.equal(new URLSearchParams(ask({ q: "日".repeat(99), sort: "", most: 9 }).split("?")[1]).get("q"), "日".repeat(66));
+});
+
+test("the changes of a window are those of the log and those told since, each once", () => {
+  const d = (s: number, from = 1, to = 2) => ({ time: new Date(s * 1000).toISOString(), from, to }) as Decision;
+  const times = within([d(50), d(40), d(10)], [d(50), d(60), d(70, 3, 3), d(99)], 20, 80).map((x) => Date.parse(x.time) / 1000);
+  assert.deepEqual(times, [60, 50, 40]);
+});
+
+test("a window begins where its data do, when they would be a stroke at its end", () => {
+  const f = { t: [930, 950, 1000], cols: [] };
+  assert.deepEqual(begin([0, 1000], f), [930, 1000]);
+  assert.deepEqual(begin([500, 1000], f), [500, 1000]);
+  assert.deepEqual(begin([0, 1000], { t: [], cols: [] }), [0, 1000]);
+  assert.deepEqual(begin([2000, 3000], f), [2000, 3000]);
+});
+
+test("captions are true whatever the value", () => {
+  const captions = (c: object) => containerCharts({ cpuLimit: null, cpuRequest: null, memoryLimit: null, ...c } as Container).slice(0, 2).map((x) => [x.sub, ...(x.limits ?? []).map((l) => l.label.replaceAll("\u00a0", " "))].join("; "));
+  assert.deepEqual(captions({}), ["used; there is no limit", "working set; there is no limit"]);
+  assert.deepEqual(captions({ cpuLimit: 1, cpuRequest: 0.5, memoryLimit: 2 ** 20 }), ["used, and its limit; request 0.5 cores; limit 1 core", "working set, and its limit; limit 1 MiB"]);
+});
+
+test("a policy to copy names what it is about", () => {
+  assert.match(policyExample, /^kind: ProcessService\nmetadata: \{name: web, namespace: shop\}\nspec:\n  command: /m);
+  const can = (namespace: string, kind: string, name: string) => scalable({ namespace, kind, name });
+  assert.deepEqual([can("shop", "ProcessService", "web"), can("docker", "Docker", "web"), can("system", "Unit", "ssh.service"), can("plimsoll-7", "ProcessService", "demo/web")], [true, false, false, false]);
+  assert.match(policyFor({ namespace: "n", name: "x" }), /metadata: \{name: x, namespace: n\}\nspec:\n  scaleTargetRef: \{kind: ProcessService, name: x\}/);
 });
 
 test("a change is the news for a minute, then the hold is", () => {

@@ -22,4 +22,5 @@ test("no pinch is finer than twenty seconds or wider than eight days", () => {
 test("a window does not reach beyond now", () => {
   assert.deepEqual(past([900, 1100], 1000), [800, 1000]);
   assert.deepEqual(past([800, 900], 1000), [800, 900]);
+  assert.deepEqual(past([-5000, 900], 1000), [1, 900], "nor before the clocks began");
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ago, clock, cores, count, day, disk, gapSays, memory, memoryOf, moment, none, rate, ratesIn, seconds, share, size, span, tight, whole } from "../../src/units.ts";
+import { ago, clock, cores, count, day, disk, gapSays, many, memory, memoryOf, moment, month, none, rate, ratesIn, seconds, share, size, sold, span, tight, whole } from "../../src/units.ts";
 
 const plain = (s: string) => s.replaceAll("\u00a0", " ");
 const eq = (got: string, want: string) => assert.equal(plain(got), want);
@@ -53,6 +53,8 @@ test("cores", () => {
   eq(cores(128.3), "128");
   eq(whole(2), "2");
   eq(whole(0.25), "0.25");
+  assert.deepEqual([1, 2, 0.5, 0.999, null].map((v) => plain(sold(v))), ["1 core", "2 cores", "0.5 cores", "1 core", none]);
+  assert.deepEqual([0, 1, 21].map((n) => plain(many(n, "container"))), ["0 containers", "1 container", "21 containers"]);
 });
 
 test("shares", () => {
@@ -73,6 +75,8 @@ test("spans of time", () => {
   eq(span(3600 * 11 + 60), "11 h");
   eq(span(86400 * 2 + 3 * 3600), "2 d 3 h");
   eq(span(-3), "0 s");
+  eq(span(86400 * 700), "700 d");
+  eq(span(1.8e9), "57 years");
   eq(ago(100, 101), "now");
   eq(ago(100, 103), "3 s ago");
 });
@@ -83,6 +87,8 @@ test("moments", () => {
   eq(day(t), "24 Nov");
   eq(moment(t, t + 60), "14:02:04");
   eq(moment(t, t + 86400), "24 Nov 14:02:04");
+  eq(moment(1, t), "1 Jan 1970 00:00:01");
+  eq(month(t), "Nov 2026");
   assert.equal(seconds("2026-11-24T14:02:04.5Z"), t + 0.5);
   assert.equal(seconds("0001-01-01T00:00:00Z"), null);
   assert.equal(seconds(null), null);

@@ -1,0 +1,5 @@
+// A YAML file is its text.
+declare module "*.yaml" {
+  const text: string;
+  export default text;
+}
