@@ -126,6 +126,8 @@ func TestSeriesRefuses(t *testing.T) {
 	}
 	const good = "metric=node_memory_working_set_bytes&start=1&end=2"
 	f(good, nil, 200, "series")
+	f("metric=node_memory_working_set_bytes&start=1&end=253402300799", nil, 200, "series")
+	f("metric=node_memory_working_set_bytes&start=1&end=253402300800", nil, 400, `end "253402300800" is not a time`)
 	f("start=1&end=2", nil, 400, `metric ""`)
 	f("metric=nonsense&start=1&end=2", nil, 400, `"nonsense"`)
 	f("metric=container_memory_failures_total&start=1&end=2", nil, 400, "container_memory_failures_total")

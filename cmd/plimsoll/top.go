@@ -13,6 +13,7 @@ import (
 	"plimsoll.dev/plimsoll/cmd/plimsoll/terminal"
 	"plimsoll.dev/plimsoll/cmd/plimsoll/wiring"
 	"plimsoll.dev/plimsoll/collector/host"
+	"plimsoll.dev/plimsoll/internal/duration"
 	"plimsoll.dev/plimsoll/internal/table"
 )
 
@@ -112,6 +113,10 @@ func (a *app) showTop(ctx context.Context, kind top.Kind, o *topOptions, from to
 	if err != nil {
 		return err
 	}
-	a.nothingIn(o.Namespace, len(list.Table.Rows))
+	if rows := len(list.Table.Rows) + len(list.Table.Folded); o.Namespace != "" {
+		a.nothingIn(o.Namespace, rows)
+	} else if rows == 0 && o.Over > 0 {
+		fmt.Fprintf(a.err, "plimsoll: the history has nothing of the last %s\n", duration.Format(o.Over))
+	}
 	return o.out.print(a.out, list.Document, func() *table.Table { return list.Table })
 }

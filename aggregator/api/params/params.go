@@ -160,7 +160,8 @@ func (p *Params) WantsPage(r *http.Request) bool {
 // Instant returns a time in RFC 3339 or in Unix seconds; it must be there.
 func (p *Params) Instant(name string) time.Time {
 	s := p.Values.Get(name)
-	if v, err := strconv.ParseFloat(s, 64); err == nil && math.Abs(v) < 1e11 {
+	const latest = 253402300799 // the end of the year 9999: later moments are not written in RFC 3339
+	if v, err := strconv.ParseFloat(s, 64); err == nil && math.Abs(v) <= latest {
 		return time.UnixMilli(int64(math.Round(v * 1000))).UTC()
 	}
 	t, err := time.Parse(time.RFC3339, s)
