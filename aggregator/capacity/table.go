@@ -142,6 +142,10 @@ func (r *CapacityReport) Table(style Style) *table.Table {
 
 // sentence says what the cluster has, what is asked for, and what is used.
 func (s *Scope) sentence() string {
+	cores := "cores"
+	if a := s.CPU.Allocatable; a != nil && coresText(*a) == "1" {
+		cores = "core"
+	}
 	of := func(r *Room, u unit, what string) string {
 		text := func(v *float64, none string) string {
 			if v == nil {
@@ -151,7 +155,7 @@ func (s *Scope) sentence() string {
 		}
 		return fmt.Sprintf("%s of %s %s requested, p95 of use %s", text(r.Requests, "none"), text(r.Allocatable, "unknown"), what, text(r.P95, "unknown"))
 	}
-	return "Cluster: " + of(&s.CPU, coresUnit, "cores") + "; " + of(&s.Memory, bytesUnit, "memory") + "."
+	return "Cluster: " + of(&s.CPU, coresUnit, cores) + "; " + of(&s.Memory, bytesUnit, "memory") + "."
 }
 
 // clear says whether the slope stands clear of none.

@@ -100,3 +100,16 @@ func TestTotals(t *testing.T) {
 		t.Errorf("%q\nwant %q", got, want)
 	}
 }
+
+func TestOneCoreIsOneCore(t *testing.T) {
+	f := func(allocatable float64, want string) {
+		t.Helper()
+		s := Scope{CPU: Room{Allocatable: &allocatable}}
+		if got := s.sentence(); !strings.Contains(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	f(1, "none of 1 core requested")
+	f(2, "none of 2 cores requested")
+	f(0.5, "none of 500m cores requested")
+}

@@ -60,6 +60,9 @@ export function Charts(p: Props) {
 
 const young = 120; // seconds after the start in which a chart without a value still waits for its first
 
+/** waits says whether first values may still be to come: soon after the start, of what nothing is known from before it. */
+const waits = ({ picture: { frame, to, step }, since, now }: Pick<Props, "picture" | "since" | "now">) => now - since < young && to >= since && !(frame.t[0]! < since - step);
+
 /** columns are a chart's own, in the order of its strokes. */
 const columns = (p: Pick<Props, "picture" | "keys">, c: ChartSpec) => c.strokes.map((s) => p.picture.frame.cols[p.keys.indexOf(s.key)] ?? []);
 const blank = (cols: Frame["cols"]) => cols.every((col) => col.every((v) => typeof v !== "number"));
@@ -67,7 +70,7 @@ const blank = (cols: Frame["cols"]) => cols.every((col) => col.every((v) => type
 /** fold parts the charts that have something to draw, or are still waiting for it, from those that one line is enough for. */
 export function fold(p: Pick<Props, "picture" | "keys" | "charts" | "gap" | "since" | "now">): [ChartSpec[], ChartSpec[]] {
   const bare = p.charts.filter((c) => blank(columns(p, c)));
-  const waiting = p.picture.loading || p.picture.error || p.gap || p.now - p.since < young;
+  const waiting = p.picture.loading || p.picture.error || p.gap || waits(p);
   if (waiting) return [p.charts, []];
   return [p.charts.filter((c) => !bare.includes(c)), bare];
 }
@@ -160,12 +163,12 @@ function usePlot(box: { current: HTMLDivElement | null }, spec: Spec, p: ChartPr
 }
 
 /** why says why a chart has nothing to draw. */
-function why({ picture, gap, since, now }: Props): string {
+function why(p: Props): string {
+  const { picture, gap, since, now } = p;
   if (picture.error) return `No history: ${picture.error}`;
   if (picture.loading) return "Reading the history…";
   if (gap) return gapSays(gap, now) + ".";
-  const age = now - since;
-  if (age < young) return `Collecting for ${span(age)}.`;
+  if (waits(p)) return `Collecting for ${span(now - since)}.`;
   return "No value in this time: it is not measured here, or the thing was not there.";
 }
 

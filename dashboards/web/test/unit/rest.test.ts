@@ -124,13 +124,16 @@ test("copied numbers are CSV in base units, a gap an empty cell", () => {
 test("charts without a value fold into one line, once there was time for one", () => {
   const charts = ["cpu", "disk"].map((key) => ({ id: key, title: key, sub: "", strokes: [{ key, label: key, ink: "a" }], unit: String })) as ChartSpec[];
   const f = (disk: number | null, how: object = {}) => {
-    const picture = { frame: { t: [1], cols: [[1], [disk]] }, from: 0, to: 1, step: 1, error: "", loading: false };
+    const picture = { frame: { t: [11], cols: [[1], [disk]] }, from: 0, to: 60, step: 10, error: "", loading: false };
     return fold({ picture: { ...picture, ...how }, keys: ["cpu", "disk"], charts, gap: null, since: 0, now: 1000, ...how })[1].map((c) => c.id);
   };
   assert.deepEqual(f(null), ["disk"]);
   assert.deepEqual(f(0), []);
   assert.deepEqual(f(null, { loading: true }), []);
   assert.deepEqual(f(null, { now: 60 }), [], "still collecting");
+  assert.deepEqual(f(null, { now: 160, since: 100 }), ["disk"], "a time before the start");
+  assert.deepEqual(f(null, { now: 160, since: 100, to: 160 }), ["disk"], "what is known from before the start has no such value");
+  assert.deepEqual(f(null, { now: 160, since: 20, to: 160, frame: { t: [30], cols: [[1], [null]] } }), ["disk"]);
   assert.deepEqual(f(null, { gap: { since: "", reason: "stale", detail: "" } }), [], "the chart says why");
   assert.deepEqual(f(null, { frame: { t: [], cols: [[], []] } }), ["cpu", "disk"], "nothing at all: one line says so");
 });
