@@ -50,6 +50,11 @@ type metric struct {
 // resource is the metric's name as a resource's.
 func (m *metric) resource() corev1.ResourceName { return corev1.ResourceName(m.name) }
 
+// byPod says whether the metric is of what pods use of a resource.
+func (m *metric) byPod() bool {
+	return m.source == autoscalingv2.ResourceMetricSourceType || m.source == autoscalingv2.ContainerResourceMetricSourceType
+}
+
 // behavior is spec.behavior with its defaults.
 type behavior struct{ up, down rules }
 
@@ -106,9 +111,9 @@ func (p *Policy) Utilizations() []cluster.Utilization {
 // Resources are the resources that the policy's metrics need usage for, each once.
 func (p *Policy) Resources() []corev1.ResourceName {
 	var out []corev1.ResourceName
-	for _, m := range p.metrics {
-		known := m.source == autoscalingv2.ResourceMetricSourceType || m.source == autoscalingv2.ContainerResourceMetricSourceType
-		if known && !slices.Contains(out, m.resource()) {
+	for i := range p.metrics {
+		m := &p.metrics[i]
+		if m.byPod() && !slices.Contains(out, m.resource()) {
 			out = append(out, m.resource())
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
 
 	"plimsoll.dev/plimsoll/internal/cluster"
 )
@@ -29,7 +30,35 @@ func (m *metric) share(x float64) string {
 	if m.target == autoscalingv2.UtilizationMetricType {
 		return strconv.FormatFloat(math.Round(x*100), 'f', -1, 64) + " %"
 	}
-	return (cluster.Milli(saturate64(math.Round(x * float64(m.milli))))).String()
+	return m.amount(x * m.milli.Float())
+}
+
+// amount writes an amount of the metric's unit: cores as Kubernetes does, bytes as "1.84Mi", all else as a number of four digits.
+func (m *metric) amount(x float64) string {
+	switch {
+	case !m.byPod():
+		return scaled(x, 1000, 4, "", "k", "M", "G", "T", "P", "E")
+	case m.resource() == corev1.ResourceCPU || strings.Contains(m.name, "/"):
+		return cluster.Milli(saturate64(math.Round(x * 1000))).String()
+	}
+	return scaled(x, 1024, 3, "", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
+}
+
+// scaled writes a number of so many digits with the suffix that makes it short. Numbers below a million need none.
+func scaled(x, base float64, digits int, suffixes ...string) string {
+	i := 0
+	if base == 1024 || math.Abs(x) >= 1e6 {
+		for ; math.Abs(x) >= base && i < len(suffixes)-1; i++ {
+			x /= base
+		}
+	}
+	if x != 0 {
+		unit := max(1, math.Pow10(digits-1-int(math.Floor(math.Log10(math.Abs(x)))))) // whole ones are not cut off
+		if x = math.Round(x*unit) / unit; math.Abs(x) >= base && i > 0 && i < len(suffixes)-1 {
+			x, i = x/base, i+1
+		}
+	}
+	return strconv.FormatFloat(x, 'f', -1, 64) + suffixes[i]
 }
 
 // goal is the metric's target in words.
@@ -37,7 +66,7 @@ func (m *metric) goal() string {
 	if m.target == autoscalingv2.UtilizationMetricType {
 		return strconv.Itoa(int(m.percent)) + " %"
 	}
-	return m.milli.String()
+	return m.amount(m.milli.Float())
 }
 
 // subject is what a sentence about a metric begins with.
@@ -85,7 +114,7 @@ func (p *pass) metricText(i int) string {
 	}
 	s := name + " " + m.share(r.share) + " of " + m.goal()
 	if math.IsNaN(r.share) {
-		s = name + " " + r.total.String() + " in all, " + m.goal() + " for each"
+		s = name + " " + m.amount(r.total.Float()) + " in all, " + m.goal() + " for each"
 	}
 	if r.look != nil {
 		s += ", looked at " + seconds(r.look.Window)
@@ -142,7 +171,7 @@ func (p *pass) upText() string {
 	s := m.subject() + " is at " + m.share(r.share) + m.of()
 	switch {
 	case math.IsNaN(r.share): // nothing runs yet that it could be shared among
-		return m.subject() + " is at " + r.total.String() + ", with " + m.goal() + " for each replica; " + carry(p.draft, "carry") + " it."
+		return m.subject() + " is at " + m.amount(r.total.Float()) + ", with " + m.goal() + " for each replica; " + carry(p.draft, "carry") + " it."
 	case r.look != nil && !r.plain && p.refining():
 		s = m.subject() + " stood at " + m.share(r.share) + m.of() + " for " + seconds(r.look.Window) + " after the last raise"
 	case r.look != nil && !r.plain:

@@ -119,7 +119,7 @@ func (p *pass) fresh(m *metric, rep *MetricReport, load, each, noise float64, wi
 	if name == "cpu" {
 		name = "CPU"
 	}
-	rep.Of = cluster.Milli(saturate64(math.Round(each/rep.Target*1000))).String() + " " + name
+	rep.Of = m.amount(each/rep.Target) + " " + name
 }
 
 // asShare is the target as a share: of the request, or 1 where the target is an amount.
