@@ -42,18 +42,21 @@ type metric struct {
 	source    autoscalingv2.MetricSourceType
 	name      string
 	container string
+	selector  string // of the metric's series; "" for all
+	object    string // that an Object metric describes, as objectOf has it
+	broken    string // why it can never be evaluated, although the API server accepts it; "" if it can
 	target    autoscalingv2.MetricTargetType
 	percent   int32         // Utilization
 	milli     cluster.Milli // Value, AverageValue
 }
 
-// resource is the metric's name as a resource's.
-func (m *metric) resource() corev1.ResourceName { return corev1.ResourceName(m.name) }
-
 // byPod says whether the metric is of what pods use of a resource.
 func (m *metric) byPod() bool {
 	return m.source == autoscalingv2.ResourceMetricSourceType || m.source == autoscalingv2.ContainerResourceMetricSourceType
 }
+
+// resource is the metric's name as a resource's.
+func (m *metric) resource() corev1.ResourceName { return corev1.ResourceName(m.name) }
 
 // behavior is spec.behavior with its defaults.
 type behavior struct{ up, down rules }

@@ -8,6 +8,7 @@ import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"plimsoll.dev/plimsoll/internal/cluster"
 )
@@ -47,116 +48,239 @@ func hasWhole(ms []metric) bool {
 	})
 }
 
-// compile fills m from its specification.
+// compile fills m from its specification. It refuses what the API server refuses in an HPA, and accepts what that accepts.
 func (m *metric) compile(path string, s *autoscalingv2.MetricSpec) error {
 	m.source = s.Type
-	var target *autoscalingv2.MetricTarget
-	var field string
-	allowed := []autoscalingv2.MetricTargetType{autoscalingv2.ValueMetricType, autoscalingv2.AverageValueMetricType}
+	section, err := sectionOf(path, s)
+	if err != nil {
+		return err
+	}
+	path += "." + section
+	switch s.Type {
+	case autoscalingv2.ResourceMetricSourceType:
+		if m.name = string(s.Resource.Name); m.name == "" {
+			return fieldErr(path+".name", "", "must name the resource")
+		}
+		return m.compileByPod(path+".target", &s.Resource.Target)
+	case autoscalingv2.ContainerResourceMetricSourceType:
+		c := s.ContainerResource
+		m.name, m.container = string(c.Name), c.Container
+		switch {
+		case !containerResource(m.name):
+			return fieldErr(path+".name", m.name, "must be a resource of containers, such as cpu or memory")
+		case m.container == "":
+			return fieldErr(path+".container", "", "must name a container")
+		case len(validation.IsDNS1123Label(m.container)) > 0:
+			return fieldErr(path+".container", m.container, "is not the name of a container (a DNS label: lower case letters, digits and hyphens, at most 63)")
+		}
+		return m.compileByPod(path+".target", &c.Target)
+	case autoscalingv2.PodsMetricSourceType:
+		if err := m.identify(path+".metric", &s.Pods.Metric); err != nil {
+			return err
+		}
+		return m.compileCustom(path+".target", &s.Pods.Target)
+	case autoscalingv2.ObjectMetricSourceType:
+		if err := m.identify(path+".metric", &s.Object.Metric); err != nil {
+			return err
+		}
+		if err := checkObject(path+".describedObject", &s.Object.DescribedObject); err != nil {
+			return err
+		}
+		m.object = objectOf(&s.Object.DescribedObject)
+		return m.compileObject(path+".target", &s.Object.Target)
+	}
+	if err := m.identify(path+".metric", &s.External.Metric); err != nil {
+		return err
+	}
+	return m.compileExternal(path+".target", &s.External.Target)
+}
+
+// sectionOf is the section of a metric that its type needs; it must be there, and no other.
+func sectionOf(path string, s *autoscalingv2.MetricSpec) (needed string, err error) {
+	sections := []struct {
+		source autoscalingv2.MetricSourceType
+		name   string
+		given  bool
+	}{
+		{autoscalingv2.ResourceMetricSourceType, "resource", s.Resource != nil}, {autoscalingv2.ContainerResourceMetricSourceType, "containerResource", s.ContainerResource != nil},
+		{autoscalingv2.PodsMetricSourceType, "pods", s.Pods != nil}, {autoscalingv2.ObjectMetricSourceType, "object", s.Object != nil},
+		{autoscalingv2.ExternalMetricSourceType, "external", s.External != nil},
+	}
+	found := false
+	for _, c := range sections {
+		if c.source == s.Type {
+			needed, found = c.name, c.given
+		}
+	}
 	switch {
-	case s.Type == autoscalingv2.ResourceMetricSourceType && s.Resource != nil:
-		field, m.name, target = "resource", string(s.Resource.Name), &s.Resource.Target
-		allowed[0] = autoscalingv2.UtilizationMetricType
-	case s.Type == autoscalingv2.ContainerResourceMetricSourceType && s.ContainerResource != nil:
-		field, m.name, target = "containerResource", string(s.ContainerResource.Name), &s.ContainerResource.Target
-		m.container = s.ContainerResource.Container
-		if m.container == "" {
-			return fieldErr(path+".containerResource.container", "", "must name a container")
+	case needed == "":
+		return "", fieldErr(path+".type", s.Type, "must be Resource, ContainerResource, Pods, Object or External")
+	case !found:
+		return "", fieldErr(path+".type", s.Type, "needs the section %q, which is missing", needed)
+	}
+	for _, c := range sections {
+		if c.given && c.name != needed {
+			return "", fieldErr(path+"."+c.name, "", "does not go with the type %s: give one metric an entry of its own", s.Type)
 		}
-		allowed[0] = autoscalingv2.UtilizationMetricType
-	case s.Type == autoscalingv2.PodsMetricSourceType && s.Pods != nil:
-		field, m.name, target = "pods", s.Pods.Metric.Name, &s.Pods.Target
-		allowed = allowed[1:]
-	case s.Type == autoscalingv2.ObjectMetricSourceType && s.Object != nil:
-		field, m.name, target = "object", s.Object.Metric.Name, &s.Object.Target
-	case s.Type == autoscalingv2.ExternalMetricSourceType && s.External != nil:
-		field, m.name, target = "external", s.External.Metric.Name, &s.External.Target
+	}
+	return needed, nil
+}
+
+// identify sets the name and the selector of a metric of the custom or external API.
+func (m *metric) identify(path string, id *autoscalingv2.MetricIdentifier) error {
+	if id.Name == "" {
+		return fieldErr(path+".name", "", "must name the metric")
+	}
+	if why := pathSegment(id.Name); why != "" {
+		return fieldErr(path+".name", id.Name, "%s", why)
+	}
+	m.name = id.Name
+	selector, err := selectorText(id.Selector)
+	if err != nil {
+		m.broken = err.Error() // the API server accepts it; the HPA says so at each pass
+	}
+	m.selector = selector
+	return nil
+}
+
+// checkObject checks the object that a metric describes.
+func checkObject(path string, o *autoscalingv2.CrossVersionObjectReference) error {
+	for _, f := range []struct{ name, value string }{{"kind", o.Kind}, {"name", o.Name}} {
+		if f.value == "" {
+			return fieldErr(path+"."+f.name, "", "must be there")
+		}
+		if why := pathSegment(f.value); why != "" {
+			return fieldErr(path+"."+f.name, f.value, "%s", why)
+		}
+	}
+	if strings.Count(o.APIVersion, "/") > 1 {
+		return fieldErr(path+".apiVersion", o.APIVersion, "must be a version, or a group and a version, such as apps/v1")
+	}
+	return nil
+}
+
+// pathSegment says why a name cannot stand in the path of a URL, "" if it can.
+func pathSegment(name string) string {
+	switch {
+	case name == "." || name == "..":
+		return "must not be . or .."
+	case strings.ContainsAny(name, "/%"):
+		return "must not contain / or %"
+	}
+	return ""
+}
+
+// containerResource says whether a container can ask for a resource of this name.
+func containerResource(name string) bool {
+	domain, _, qualified := strings.Cut(name, "/")
+	switch {
+	case len(validation.IsQualifiedName(name)) > 0:
+		return false
+	case !qualified:
+		return podLevelResource(corev1.ResourceName(name)) || name == string(corev1.ResourceEphemeralStorage)
+	case domain == "kubernetes.io" || strings.HasSuffix(domain, ".kubernetes.io"):
+		return true
+	}
+	return !strings.HasPrefix(name, corev1.DefaultResourceRequestsPrefix) && len(validation.IsQualifiedName(corev1.DefaultResourceRequestsPrefix+name)) == 0
+}
+
+// checkTarget checks what every target must have: a type, and no value that is not positive. A value that the type or the
+// source does not ask for is not used.
+func checkTarget(path string, t *autoscalingv2.MetricTarget) error {
+	switch t.Type {
+	case autoscalingv2.UtilizationMetricType, autoscalingv2.ValueMetricType, autoscalingv2.AverageValueMetricType:
 	default:
-		return compileSource(path, s.Type)
+		return fieldErr(path+".type", t.Type, "must be Utilization, Value or AverageValue")
 	}
-	if m.name == "" {
-		return fieldErr(path+"."+field+nameField(field), "", "must name the metric")
-	}
-	return m.compileTarget(path+"."+field+".target", target, allowed)
-}
-
-// nameField is where a source's name is written.
-func nameField(source string) string {
-	if source == "resource" || source == "containerResource" {
-		return ".name"
-	}
-	return ".metric.name"
-}
-
-// compileSource says what is wrong with a metric whose type has no section.
-func compileSource(path string, t autoscalingv2.MetricSourceType) error {
-	known := map[autoscalingv2.MetricSourceType]string{
-		autoscalingv2.ResourceMetricSourceType: "resource", autoscalingv2.ContainerResourceMetricSourceType: "containerResource",
-		autoscalingv2.PodsMetricSourceType: "pods", autoscalingv2.ObjectMetricSourceType: "object", autoscalingv2.ExternalMetricSourceType: "external",
-	}
-	if section, ok := known[t]; ok {
-		return fieldErr(path+".type", t, "needs the section %q, which is missing", section)
-	}
-	return fieldErr(path+".type", t, "must be Resource, ContainerResource, Pods, Object or External")
-}
-
-// compileTarget checks a target: one value, of an allowed type. A type that is left out is that of the value given.
-func (m *metric) compileTarget(path string, t *autoscalingv2.MetricTarget, allowed []autoscalingv2.MetricTargetType) error {
-	given := map[autoscalingv2.MetricTargetType]bool{
-		autoscalingv2.UtilizationMetricType:  t.AverageUtilization != nil,
-		autoscalingv2.ValueMetricType:        t.Value != nil,
-		autoscalingv2.AverageValueMetricType: t.AverageValue != nil,
-	}
-	m.target = t.Type
-	var names []string
-	for _, a := range allowed {
-		names = append(names, string(a))
-		if t.Type == "" && given[a] && m.target == "" {
-			m.target = a
+	for _, v := range []struct {
+		field string
+		q     *resource.Quantity
+	}{{".value", t.Value}, {".averageValue", t.AverageValue}} {
+		if v.q != nil && v.q.Sign() <= 0 {
+			return fieldErr(path+v.field, v.q.String(), "must be more than 0")
 		}
 	}
-	for _, a := range allowed {
-		if m.target != a {
-			continue
-		}
-		if !given[a] {
-			return fieldErr(path+"."+valueField(a), "", "is needed by a target of type %s", a)
-		}
-		for other, yes := range given {
-			if yes && other != a {
-				return fieldErr(path+"."+valueField(other), "", "does not go with a target of type %s", a)
-			}
-		}
-		return m.compileValue(path+"."+valueField(a), t)
+	if u := t.AverageUtilization; u != nil && *u < 1 {
+		return fieldErr(path+".averageUtilization", *u, "must be at least 1 (percent of request)")
 	}
-	return fieldErr(path+".type", t.Type, "must be %s", strings.Join(names, " or "))
+	return nil
 }
 
-// valueField is the field that holds the value of a target type.
-func valueField(t autoscalingv2.MetricTargetType) string {
-	switch t {
-	case autoscalingv2.UtilizationMetricType:
-		return "averageUtilization"
-	case autoscalingv2.AverageValueMetricType:
-		return "averageValue"
-	}
-	return "value"
+// use makes a value the target.
+func (m *metric) use(kind autoscalingv2.MetricTargetType, q *resource.Quantity) {
+	m.target, m.milli = kind, cluster.MilliOf(*q)
 }
 
-func (m *metric) compileValue(path string, t *autoscalingv2.MetricTarget) error {
-	if m.target == autoscalingv2.UtilizationMetricType {
-		m.percent = *t.AverageUtilization
-		if m.percent < 1 {
-			return fieldErr(path, m.percent, "must be at least 1 (percent of request)")
+// compileByPod checks the target of a resource: a utilization or an average, whatever its type says.
+func (m *metric) compileByPod(path string, t *autoscalingv2.MetricTarget) error {
+	if err := checkTarget(path, t); err != nil {
+		return err
+	}
+	switch {
+	case t.AverageUtilization != nil && t.AverageValue != nil:
+		return fieldErr(path+".averageValue", t.AverageValue.String(), "does not go with averageUtilization: give one of the two")
+	case t.AverageValue != nil:
+		m.use(autoscalingv2.AverageValueMetricType, t.AverageValue)
+	case t.AverageUtilization != nil:
+		m.target, m.percent = autoscalingv2.UtilizationMetricType, *t.AverageUtilization
+	case t.Type == autoscalingv2.AverageValueMetricType:
+		return fieldErr(path+".averageValue", "", "is needed")
+	default:
+		return fieldErr(path+".averageUtilization", "", "is needed, or averageValue")
+	}
+	return nil
+}
+
+// compileCustom checks the target of a Pods metric: an average, whatever its type says.
+func (m *metric) compileCustom(path string, t *autoscalingv2.MetricTarget) error {
+	if err := checkTarget(path, t); err != nil {
+		return err
+	}
+	if t.AverageValue == nil {
+		return fieldErr(path+".averageValue", "", "is needed")
+	}
+	m.use(autoscalingv2.AverageValueMetricType, t.AverageValue)
+	return nil
+}
+
+// compileObject checks the target of an Object metric: of two values the one that the type names. The API server accepts a type
+// whose value is missing; the HPA then says at each pass that there is none.
+func (m *metric) compileObject(path string, t *autoscalingv2.MetricTarget) error {
+	if err := checkTarget(path, t); err != nil {
+		return err
+	}
+	switch {
+	case t.Value == nil && t.AverageValue == nil:
+		return fieldErr(path+".averageValue", "", "is needed, or value")
+	case t.Type == autoscalingv2.ValueMetricType && t.Value != nil:
+		m.use(autoscalingv2.ValueMetricType, t.Value)
+	case t.Type == autoscalingv2.AverageValueMetricType && t.AverageValue != nil:
+		m.use(autoscalingv2.AverageValueMetricType, t.AverageValue)
+	default:
+		m.broken = fmt.Sprintf("invalid object metric source: a target of type %s has no such value", t.Type)
+		if q := t.Value; q != nil {
+			m.use(autoscalingv2.ValueMetricType, q)
+		} else {
+			m.use(autoscalingv2.AverageValueMetricType, t.AverageValue)
 		}
-		return nil
 	}
-	var q *resource.Quantity
-	if q = t.Value; m.target == autoscalingv2.AverageValueMetricType {
-		q = t.AverageValue
+	return nil
+}
+
+// compileExternal checks the target of an External metric: one of two values, whatever its type says.
+func (m *metric) compileExternal(path string, t *autoscalingv2.MetricTarget) error {
+	if err := checkTarget(path, t); err != nil {
+		return err
 	}
-	if m.milli = cluster.MilliOf(*q); m.milli < 1 {
-		return fieldErr(path, q.String(), "must be more than 0")
+	switch {
+	case t.Value == nil && t.AverageValue == nil:
+		return fieldErr(path+".averageValue", "", "is needed, or value")
+	case t.Value != nil && t.AverageValue != nil:
+		return fieldErr(path+".value", t.Value.String(), "does not go with averageValue: give one of the two")
+	case t.Value != nil:
+		m.use(autoscalingv2.ValueMetricType, t.Value)
+	default:
+		m.use(autoscalingv2.AverageValueMetricType, t.AverageValue)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -44,10 +45,20 @@ func TestCompileErrors(t *testing.T) {
 	f(`{maxReplicas: 3, forecast: {}}`, `forecast "" is reserved`)
 	f(resource(`{type: Utilization, averageUtilization: 0}`), `metrics[0].resource.target.averageUtilization "0" must be at least 1`)
 	f(resource(`{type: Utilization}`), `metrics[0].resource.target.averageUtilization "" is needed`)
-	f(resource(`{type: Value, value: 3}`), `metrics[0].resource.target.type "Value" must be Utilization or AverageValue`)
+	f(resource(`{type: Value, value: 3}`), `metrics[0].resource.target.averageUtilization "" is needed, or averageValue`)
 	f(resource(`{type: AverageValue, averageValue: 0}`), `metrics[0].resource.target.averageValue "0" must be more than 0`)
-	f(resource(`{type: AverageValue, averageValue: 1, averageUtilization: 3}`), `metrics[0].resource.target.averageUtilization "" does not go with`)
-	f(resource(`{}`), `metrics[0].resource.target.type "" must be Utilization or AverageValue`)
+	f(resource(`{type: AverageValue, averageValue: 1, averageUtilization: 3}`), `metrics[0].resource.target.averageValue "1" does not go with averageUtilization`)
+	f(resource(`{averageUtilization: 70}`), `metrics[0].resource.target.type "" must be Utilization, Value or AverageValue`)
+	f(resource(`{type: Utilization, averageUtilization: 70, value: 0}`), `metrics[0].resource.target.value "0" must be more than 0`)
+	f(`{maxReplicas: 3, metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 70}}, pods: {metric: {name: qps}, target: {type: AverageValue, averageValue: 1}}}]}`, `metrics[0].pods "" does not go with the type Resource`)
+	f(`{maxReplicas: 3, metrics: [{type: External, external: {metric: {name: a/b}, target: {type: Value, value: 1}}}]}`, `metrics[0].external.metric.name "a/b" must not contain / or %`)
+	f(`{maxReplicas: 3, metrics: [{type: External, external: {metric: {name: ..}, target: {type: Value, value: 1}}}]}`, `metrics[0].external.metric.name ".." must not be . or ..`)
+	f(`{maxReplicas: 3, metrics: [{type: External, external: {metric: {name: a}, target: {type: Value, value: 1, averageValue: 1}}}]}`, `external.target.value "1" does not go with averageValue`)
+	f(`{maxReplicas: 3, metrics: [{type: Pods, pods: {metric: {name: a}, target: {type: Value, value: 1}}}]}`, `pods.target.averageValue "" is needed`)
+	f(`{maxReplicas: 3, metrics: [{type: Object, object: {metric: {name: a}, describedObject: {kind: Service}, target: {type: Value, value: 1}}}]}`, `object.describedObject.name "" must be there`)
+	f(`{maxReplicas: 3, metrics: [{type: Object, object: {metric: {name: a}, describedObject: {kind: Service, name: web, apiVersion: a/b/c}, target: {type: Value, value: 1}}}]}`, `object.describedObject.apiVersion "a/b/c" must be`)
+	f(`{maxReplicas: 3, metrics: [{type: ContainerResource, containerResource: {name: cpu, container: Web, target: {type: Utilization, averageUtilization: 3}}}]}`, `containerResource.container "Web" is not the name of a container`)
+	f(`{maxReplicas: 3, metrics: [{type: ContainerResource, containerResource: {name: CPU, container: web, target: {type: Utilization, averageUtilization: 3}}}]}`, `containerResource.name "CPU" must be a resource of containers`)
 	f(`{maxReplicas: 3, metrics: [{type: Resource}]}`, `metrics[0].type "Resource" needs the section "resource"`)
 	f(`{maxReplicas: 3, metrics: [{type: Weather}]}`, `metrics[0].type "Weather" must be Resource,`)
 	f(`{maxReplicas: 3, metrics: [{type: Pods, pods: {metric: {name: ""}, target: {type: AverageValue, averageValue: 1}}}]}`, `metrics[0].pods.metric.name "" must name the metric`)
@@ -62,6 +73,49 @@ func TestCompileErrors(t *testing.T) {
 	f(`{maxReplicas: 3, schedules: [{start: "0 8 * * *", end: "0 9 * * *", timeZone: Mars, minReplicas: 2}]}`, `schedules[0].timeZone "Mars" is not a known time zone`)
 	f(`{maxReplicas: 3, schedules: [{start: "0 8 * * *", end: "0 9 * * *"}]}`, `schedules[0] "" must set minReplicas, maxReplicas, or both`)
 	f(`{maxReplicas: 3, schedules: [{start: "0 8 * * *", end: "0 9 * * *", minReplicas: 4, maxReplicas: 2}]}`, `schedules[0].maxReplicas "2" must be at least minReplicas, which is 4`)
+}
+
+// TestCompileTargets: the API server accepts a target of any type with the value that its source needs, and the controller uses that
+// value; of both values of an Object metric it uses the one that the type names. What is written is read back as "kind value".
+func TestCompileTargets(t *testing.T) {
+	f := func(metric, want string) {
+		t.Helper()
+		var s Spec
+		if err := yaml.UnmarshalStrict([]byte("{maxReplicas: 5, metrics: ["+metric+"]}"), &s); err != nil {
+			t.Fatal(err)
+		}
+		p, err := Compile(s)
+		if err != nil {
+			t.Errorf("Compile(%s): %v", metric, err)
+			return
+		}
+		m := &p.metrics[0]
+		got := string(m.target) + " " + m.goal()
+		if m.broken != "" {
+			got = m.broken
+		}
+		if got != want {
+			t.Errorf("Compile(%s) keeps %s, want %s", metric, got, want)
+		}
+	}
+	for _, kind := range []string{"Utilization", "Value", "AverageValue"} {
+		target := func(values string) string { return "{type: " + kind + ", " + values + "}" }
+		for _, source := range []string{"{type: Resource, resource: {name: cpu, target: %s}}", "{type: ContainerResource, containerResource: {name: cpu, container: c, target: %s}}"} {
+			f(fmt.Sprintf(source, target("averageUtilization: 70")), "Utilization 70 %")
+			f(fmt.Sprintf(source, target(`averageUtilization: 70, value: "3"`)), "Utilization 70 %")
+			f(fmt.Sprintf(source, target(`averageValue: 100m`)), "AverageValue 100m")
+		}
+		f("{type: Pods, pods: {metric: {name: qps}, target: "+target(`averageValue: "20"`)+"}}", "AverageValue 20")
+		f("{type: Pods, pods: {metric: {name: qps}, target: "+target(`averageValue: "20", value: "3", averageUtilization: 5`)+"}}", "AverageValue 20")
+		f("{type: External, external: {metric: {name: qps}, target: "+target(`averageValue: "20"`)+"}}", "AverageValue 20")
+		f("{type: External, external: {metric: {name: qps}, target: "+target(`value: "20", averageUtilization: 5`)+"}}", "Value 20")
+	}
+	object := func(target string) string {
+		return "{type: Object, object: {metric: {name: qps}, describedObject: {kind: Service, name: web}, target: " + target + "}}"
+	}
+	f(object(`{type: Value, value: "20", averageValue: "5"}`), "Value 20")
+	f(object(`{type: AverageValue, value: "20", averageValue: "5"}`), "AverageValue 5")
+	f(object(`{type: Value, averageValue: "5"}`), "invalid object metric source: a target of type Value has no such value")
 }
 
 // TestCompileDefaults: what is left out is filled in.

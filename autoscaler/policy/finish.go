@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"slices"
+
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 )
@@ -118,15 +120,19 @@ func (p *pass) zeroCondition() {
 	}
 }
 
-// remember adds a change to a list of events. The HPA reuses the last slot that is older than the longest period of that
-// direction, although the periods of the other may still count it; with CompactHistory all that neither direction counts
-// any more are forgotten, and only those.
+// remember adds a change to a list of events. The HPA marks what is older than the longest period of that direction, although the
+// periods of the other may still count it, and reuses the last slot that has a mark, although a longer period may count it again;
+// with CompactHistory all that neither direction counts any more are forgotten, and only those.
 func (p *pass) remember(events []ScaleEvent, change int32, r *rules, b *behavior) []ScaleEvent {
-	longest := r.longest
+	now := ScaleEvent{At: p.in.Now, Change: change}
 	if !p.off.CompactHistory {
-		longest = max(b.up.longest, b.down.longest)
+		cutoff := p.in.Now.Add(-max(b.up.longest, b.down.longest))
+		gone := func(i int) bool { return events[i].At.Before(cutoff) }
+		return enter(events, now, gone, gone)
 	}
-	cutoff := p.in.Now.Add(-longest)
-	gone := func(i int) bool { return events[i].At.Before(cutoff) }
-	return enter(events, ScaleEvent{At: p.in.Now, Change: change}, gone, func(i int) bool { return !p.off.CompactHistory && gone(i) })
+	marked, cutoff := slices.Clone(events), p.in.Now.Add(-r.longest)
+	for i := range marked {
+		marked[i].Outdated = marked[i].Outdated || marked[i].At.Before(cutoff)
+	}
+	return enter(marked, now, func(i int) bool { return marked[i].Outdated }, func(int) bool { return false })
 }

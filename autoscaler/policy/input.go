@@ -3,7 +3,9 @@ package policy
 import (
 	"time"
 
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"plimsoll.dev/plimsoll/internal/cluster"
 )
@@ -27,7 +29,7 @@ type Input struct {
 	ExternalMetrics []ExternalMetric
 	Errors          Errors
 
-	// State is the State of the decision before; nil if the target was never seen before.
+	// State is the State of the decision before; nil if there was none. A target whose Recommendations are nil was never seen.
 	State *State
 }
 
@@ -58,8 +60,9 @@ type Look struct {
 
 // PodsMetric is a custom metric of type Pods: one value for each pod.
 type PodsMetric struct {
-	Metric string
-	Pods   []PodValue
+	Metric   string
+	Selector *metav1.LabelSelector // of the series that were asked for; nil: what the policy selects
+	Pods     []PodValue
 }
 
 // PodValue is one pod's value of a custom metric.
@@ -72,14 +75,17 @@ type PodValue struct {
 
 // ObjectMetric is a custom metric of one object.
 type ObjectMetric struct {
-	Metric string
-	Value  cluster.Milli
+	Metric          string
+	Selector        *metav1.LabelSelector                      // as in PodsMetric
+	DescribedObject *autoscalingv2.CrossVersionObjectReference // nil: what the policy describes
+	Value           cluster.Milli
 }
 
 // ExternalMetric is an external metric: one value for each matched series.
 type ExternalMetric struct {
-	Metric string
-	Values []cluster.Milli
+	Metric   string
+	Selector *metav1.LabelSelector // as in PodsMetric
+	Values   []cluster.Milli
 }
 
 // Errors are the texts with which the metrics APIs failed; "" where one did not.

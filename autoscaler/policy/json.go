@@ -35,7 +35,8 @@ func (l LookReport) MarshalJSON() ([]byte, error) {
 	}{window, l.Noise})
 }
 
-// MarshalJSON writes the decision as plimsoll.dev/decision/v1. Lists are never null.
+// MarshalJSON writes the decision as plimsoll.dev/decision/v1. Lists are never null, but for the
+// recommendations of a target that was never seen: none is not the same as none yet.
 func (d Decision) MarshalJSON() ([]byte, error) {
 	type fields Decision // without this method
 	d.Metrics = slices.Clone(list(d.Metrics))
@@ -43,7 +44,7 @@ func (d Decision) MarshalJSON() ([]byte, error) {
 		g := &d.Metrics[i].Pods
 		g.Unready, g.Missing, g.Ignored = list(g.Unready), list(g.Missing), list(g.Ignored)
 	}
-	d.Steps, d.Conditions, d.State.Recommendations = list(d.Steps), list(d.Conditions), list(d.State.Recommendations)
+	d.Steps, d.Conditions = list(d.Steps), list(d.Conditions)
 	d.State.ScaleUps, d.State.ScaleDowns = list(d.State.ScaleUps), list(d.State.ScaleDowns)
 	return json.Marshal(struct {
 		Schema string `json:"schema"`

@@ -31,7 +31,7 @@ func (p *pass) limit() {
 	to, why, text := p.draft, DesiredWithinRange, ""
 	switch {
 	case b == nil:
-		if most := cluster.DesiredReplicas(saturate32(math.Max(o.ScaleUpLimitFactor*float64(p.current), o.ScaleUpLimitMinimum))); most < p.max {
+		if most := cluster.DesiredReplicas(p.num.count(math.Max(o.ScaleUpLimitFactor*float64(p.current), o.ScaleUpLimitMinimum))); most < p.max {
 			ceiling = bound{most, ScaleUpLimit, "at most ", " in one go"}
 		}
 	case p.draft > p.current:
@@ -71,7 +71,7 @@ func (p *pass) rateLimit(r *rules, up bool) (limit cluster.DesiredReplicas, by s
 	least := r.choose == autoscalingv2.MinChangePolicySelect
 	for i, rp := range r.policies {
 		base := int64(p.current) - changes(p.d.State.ScaleUps, p.in.Now, rp.period) + changes(p.d.State.ScaleDowns, p.in.Now, rp.period)
-		proposed := cluster.DesiredReplicas(rp.from(base, up))
+		proposed := cluster.DesiredReplicas(p.num.from(&rp, base, up))
 		// the largest move is the highest on the way up and the lowest on the way down
 		if i == 0 || (proposed > limit) == (up != least) && proposed != limit {
 			limit, by = proposed, " within "+seconds(rp.period)
@@ -81,17 +81,20 @@ func (p *pass) rateLimit(r *rules, up bool) (limit cluster.DesiredReplicas, by s
 }
 
 // from is where one policy lets a count go that was base when its period began.
-func (rp *ratePolicy) from(base int64, up bool) int32 {
+func (x numbers) from(rp *ratePolicy, base int64, up bool) int32 {
+	if x.wrap {
+		base = int64(int32(base))
+	}
 	b, v := float64(base), float64(rp.value)
 	switch {
 	case rp.percent && up:
-		return saturate32(math.Ceil(b * (1 + v/100)))
+		return x.count(math.Ceil(b * (1 + v/100)))
 	case rp.percent:
-		return saturate32(math.Trunc(b * (1 - v/100)))
+		return x.count(math.Trunc(b * (1 - v/100)))
 	case up:
-		return saturate32(b + v)
+		return x.whole(base + int64(rp.value))
 	}
-	return saturate32(b - v)
+	return x.whole(base - int64(rp.value))
 }
 
 // changes sums the changes that are strictly younger than a period.

@@ -2,7 +2,6 @@ package policy
 
 import (
 	"math"
-	"slices"
 	"time"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -39,19 +38,29 @@ func (p *pass) ask(m *metric, rep *MetricReport, r *result) {
 		p.askResource(m, rep, r)
 	case autoscalingv2.PodsMetricSourceType:
 		r.failure = FailedPodsMetric
-		r.err = p.fillCustom(m)
+		if r.err = m.broken; r.err == "" {
+			r.err = p.fillCustom(m)
+		}
 		p.askTable(m, rep, r, p.tol)
 	case autoscalingv2.ObjectMetricSourceType:
 		r.failure = FailedObjectMetric
 		var values []cluster.Milli
-		if i := slices.IndexFunc(p.in.ObjectMetrics, func(o ObjectMetric) bool { return o.Metric == m.name }); i >= 0 {
+		i := p.answer(m, len(p.in.ObjectMetrics), func(i int) series {
+			o := &p.in.ObjectMetrics[i]
+			return series{o.Metric, o.Selector, o.DescribedObject}
+		})
+		if i >= 0 {
 			values = []cluster.Milli{p.in.ObjectMetrics[i].Value}
 		}
 		p.askWhole(m, rep, r, values, "metric ", "custom", p.in.Errors.ObjectMetrics)
 	case autoscalingv2.ExternalMetricSourceType:
 		r.failure = FailedExternalMetric
 		var values []cluster.Milli
-		if i := slices.IndexFunc(p.in.ExternalMetrics, func(e ExternalMetric) bool { return e.Metric == m.name && len(e.Values) > 0 }); i >= 0 {
+		i := p.answer(m, len(p.in.ExternalMetrics), func(i int) series {
+			o := &p.in.ExternalMetrics[i]
+			return series{metric: o.Metric, selector: o.Selector}
+		})
+		if i >= 0 {
 			values = p.in.ExternalMetrics[i].Values
 		}
 		p.askWhole(m, rep, r, values, "external metric ", "external", p.in.Errors.ExternalMetrics)
@@ -141,12 +150,20 @@ func (m *metric) each(noise float64, t *table, each float64) float64 {
 
 // askWhole evaluates an Object or External metric: the sum of its values.
 func (p *pass) askWhole(m *metric, rep *MetricReport, r *result, values []cluster.Milli, what, api, failed string) {
+	if m.broken != "" {
+		r.err = m.broken
+		return
+	}
 	if failed != "" || len(values) == 0 {
 		r.err = absent(what+m.name, api, failed)
 		return
 	}
-	for _, v := range values {
-		r.total = addMilli(r.total, v)
+	r.total = values[0]
+	if m.source == autoscalingv2.ExternalMetricSourceType {
+		average := m.target == autoscalingv2.AverageValueMetricType
+		if r.total = p.num.total(values, average); r.total < 0 && average {
+			p.note("exactNumbers: the values of %s add up to less than zero; the HPA would take that for a sum beyond its range", m.name)
+		}
 	}
 	r.proposal, r.hold, r.err = p.whole(m, r.total, rep)
 	r.need, r.share = r.proposal, rep.Load

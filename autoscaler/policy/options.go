@@ -57,6 +57,9 @@ type Switches struct {
 	// CompactHistory forgets recommendations and changes that can no longer matter, and none that can: the HPA lets its
 	// list grow, and overwrites changes of one direction that longer periods of the other still count.
 	CompactHistory bool `json:"compactHistory,omitempty"`
+	// ExactNumbers computes sums, counts and times exactly and holds them at the ends of their range. The HPA's wrap round, a sum of external
+	// values below zero is one that ran over to it, and a behavior knows whole seconds of downscaleStabilization only.
+	ExactNumbers bool `json:"exactNumbers,omitempty"`
 	// RecomputeOnConflict decides anew at once when somebody else changed the count in between; the HPA does so in its next
 	// pass. It is for whoever carries decisions out: see Options.RecomputesOnConflict.
 	RecomputeOnConflict bool `json:"recomputeOnConflict,omitempty"`
@@ -64,7 +67,7 @@ type Switches struct {
 
 // AllSwitches returns the set with every switch in it, which as Options.Off turns every deviation off.
 func AllSwitches() Switches {
-	return Switches{true, true, true, true, true, true, true, true}
+	return Switches{true, true, true, true, true, true, true, true, true}
 }
 
 // DefaultOptions returns the defaults of the HPA controller, with all switches on.

@@ -12,6 +12,7 @@ type pass struct {
 	in      *Input
 	policy  *Policy
 	off     Switches
+	num     numbers
 	d       Decision
 	current cluster.DesiredReplicas
 	min     cluster.DesiredReplicas // the limits that hold now, schedules applied
@@ -42,6 +43,8 @@ type stages struct {
 // decision, and the input is only read.
 func Decide(in Input) Decision {
 	p := pass{in: &in, policy: in.Policy, off: in.Options.off(), current: in.Target.SpecReplicas}
+	p.num = numbers{wrap: p.off.ExactNumbers}
+	p.table.num = p.num
 	p.run()
 	return p.d
 }
@@ -60,6 +63,7 @@ func (p *pass) run() {
 	if t := p.in.Target.Problem; t != nil && t.Reason == FailedGetScale {
 		p.condition(autoscalingv2.AbleToScale, corev1.ConditionFalse, FailedGetScale)
 		p.problem(t)
+		p.zeroCondition()
 		return
 	}
 	p.begin()
@@ -81,7 +85,7 @@ func (p *pass) run() {
 // begin sets what every pass has: the first condition, the memory of a target never seen before, limits, tolerance.
 func (p *pass) begin() {
 	p.condition(autoscalingv2.AbleToScale, corev1.ConditionTrue, SucceededGetScale)
-	if p.in.State == nil {
+	if p.d.State.Recommendations == nil {
 		p.d.State.Recommendations = []Recommendation{{At: p.in.Now, Replicas: p.current}}
 	}
 	p.min, p.max = p.policy.min, p.policy.max

@@ -74,7 +74,7 @@ func drawInput(t *rapid.T) Input {
 		}
 	}
 	if rapid.Bool().Draw(t, "jobs") {
-		in.ExternalMetrics = []ExternalMetric{{"jobs", rapid.SliceOfN(rapid.Custom(func(t *rapid.T) cluster.Milli { return cluster.Milli(rapid.Int64().Draw(t, "job")) }), 0, 3).Draw(t, "values")}}
+		in.ExternalMetrics = []ExternalMetric{{Metric: "jobs", Values: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) cluster.Milli { return cluster.Milli(rapid.Int64().Draw(t, "job")) }), 0, 3).Draw(t, "values")}}
 	}
 	if rapid.IntRange(0, 9).Draw(t, "failing") == 0 {
 		in.Errors.Usage = "refused"
@@ -116,10 +116,10 @@ func drawState(t *rapid.T) *State {
 		s.Recommendations = append(s.Recommendations, Recommendation{ago(), cluster.DesiredReplicas(rapid.Int32Range(0, 40).Draw(t, "replicas"))})
 	}
 	for range rapid.IntRange(0, 3).Draw(t, "ups") {
-		s.ScaleUps = append(s.ScaleUps, ScaleEvent{ago(), rapid.Int32Range(0, 5).Draw(t, "up")})
+		s.ScaleUps = append(s.ScaleUps, ScaleEvent{At: ago(), Change: rapid.Int32Range(0, 5).Draw(t, "up")})
 	}
 	for range rapid.IntRange(0, 3).Draw(t, "downs") {
-		s.ScaleDowns = append(s.ScaleDowns, ScaleEvent{ago(), rapid.Int32Range(0, 5).Draw(t, "down")})
+		s.ScaleDowns = append(s.ScaleDowns, ScaleEvent{At: ago(), Change: rapid.Int32Range(0, 5).Draw(t, "down")})
 	}
 	if rapid.Bool().Draw(t, "raised") {
 		s.RaisedAt = ago()

@@ -64,7 +64,7 @@ func (p *pass) propose(m *metric, tol tolerance) (n int32, hold Reason, problem 
 		if tol.within(ratio) {
 			return current, WithinTolerance, ""
 		}
-		return saturate32(math.Ceil(ratio * float64(t.groups[counted]))), "", ""
+		return p.num.count(math.Ceil(ratio * float64(t.groups[counted]))), "", ""
 	}
 	f := fill{missing: t.groups[missing] > 0 && ratio != 1, full: ratio < 1, unready: fillUp}
 	ratio2, _, _, size, ok := t.measure(m, f)
@@ -76,7 +76,7 @@ func (p *pass) propose(m *metric, tol tolerance) (n int32, hold Reason, problem 
 	case tol.within(ratio2), ratio < 1 && ratio2 > 1, ratio > 1 && ratio2 < 1:
 		return current, GapsInTheWay, ""
 	}
-	n = saturate32(math.Ceil(ratio2 * float64(size)))
+	n = p.num.count(math.Ceil(ratio2 * float64(size)))
 	if (ratio2 < 1 && n > current) || (ratio2 > 1 && n < current) {
 		return current, GapsInTheWay, ""
 	}
@@ -92,7 +92,7 @@ func (p *pass) whole(m *metric, value cluster.Milli, rep *MetricReport) (n int32
 	ratio := float64(value) / float64(m.milli)
 	rep.Value, rep.Load, rep.Target = known(value), ratio, 1
 	if p.current == 0 {
-		return saturate32(math.Ceil(ratio)), "", ""
+		return p.num.count(math.Ceil(ratio)), "", ""
 	}
 	if p.tol.within(ratio) {
 		return int32(p.current), WithinTolerance, ""
@@ -100,20 +100,29 @@ func (p *pass) whole(m *metric, value cluster.Milli, rep *MetricReport) (n int32
 	if len(p.in.Pods) == 0 {
 		return 0, "", "unable to calculate ready pods: no pods returned by selector while calculating replica count"
 	}
-	return saturate32(math.Ceil(ratio * float64(p.readyPods()))), "", ""
+	return p.num.count(math.Ceil(min(ratio*float64(p.readyPods()), math.MaxInt32))), "", ""
 }
 
 // wholeAverage is whole for a target of type AverageValue. "No change" is the observed count in the HPA, which during a
 // rollout is not the desired one; the switch SpecOnRollout answers the desired one.
 func (p *pass) wholeAverage(m *metric, value cluster.Milli, rep *MetricReport) (n int32, hold Reason) {
-	observed := int32(p.in.Target.StatusReplicas)
+	observed, external := int32(p.in.Target.StatusReplicas), m.source == autoscalingv2.ExternalMetricSourceType
+	switch {
+	case p.num.wrap && external && value == math.MaxInt64:
+		rep.AverageValue = known(value) // the HPA does not share out a sum that ran over
+	case observed > 0: // over none the HPA's average is no number; it is left out
+		rep.AverageValue = known(p.num.amount(math.Ceil(float64(value) / float64(observed))))
+	}
 	if observed > 0 {
-		rep.AverageValue = known(cluster.Milli(saturate64(math.Ceil(float64(value) / float64(observed)))))
 		rep.Load, rep.Target = rep.AverageValue.Milli.Float()/m.milli.Float(), 1
 	}
 	ratio := float64(value) / (float64(m.milli) * float64(observed))
 	if !p.tol.within(ratio) {
-		return saturate32(math.Ceil(float64(value) / float64(m.milli))), ""
+		asked := math.Ceil(float64(value) / float64(m.milli))
+		if external {
+			asked = min(asked, math.MaxInt32)
+		}
+		return p.num.count(asked), ""
 	}
 	if observed != int32(p.current) && !p.off.SpecOnRollout {
 		p.note("specOnRollout: %s is within tolerance for the %d replicas observed; the HPA would ask for these, the desired %d are kept", m.name, observed, p.current)

@@ -20,7 +20,7 @@ func (p *pass) fillRequests(m *metric) (problem string) {
 			continue
 		}
 		pod := &p.in.Pods[r.pod]
-		request, lack := requestOf(m, pod)
+		request, lack := p.requestOf(m, pod)
 		switch {
 		case lack == "":
 			r.request = request
@@ -34,7 +34,7 @@ func (p *pass) fillRequests(m *metric) (problem string) {
 }
 
 // requestOf is a pod's request of a resource, or that of its named container; lack is "" or what is missing.
-func requestOf(m *metric, pod *cluster.Pod) (request cluster.Milli, lack string) {
+func (p *pass) requestOf(m *metric, pod *cluster.Pod) (request cluster.Milli, lack string) {
 	name := m.resource()
 	if m.container == "" && podLevel(pod) {
 		return podRequest(pod, name)
@@ -50,7 +50,7 @@ func requestOf(m *metric, pod *cluster.Pod) (request cluster.Milli, lack string)
 		if m.container != "" {
 			return v, ""
 		}
-		request = addMilli(request, v)
+		request = p.num.add(request, v)
 	}
 	if m.container != "" {
 		return 0, fmt.Sprintf("container %s not found in Pod %s", m.container, pod.Name)
@@ -85,14 +85,14 @@ func podLevelResource(name corev1.ResourceName) bool {
 }
 
 // podRequest is the request of a pod that has pod-level requests: its own of this resource, else what its containers add
-// up to, which is never below what its start needs.
+// up to, which is never below what its start needs; and its overhead.
 func podRequest(pod *cluster.Pod, name corev1.ResourceName) (request cluster.Milli, lack string) {
+	overhead, found := pod.Overhead.Get(name)
 	if podLevelResource(name) {
 		if v, ok := pod.Requests.Get(name); ok {
-			return v, ""
+			return addMilli(v, overhead), ""
 		}
 	}
-	found := false
 	add := func(c *cluster.Container, sum *cluster.Milli) {
 		if v, ok := c.Requests.Get(name); ok {
 			*sum, found = addMilli(*sum, v), true
@@ -117,5 +117,5 @@ func podRequest(pod *cluster.Pod, name corev1.ResourceName) (request cluster.Mil
 	if !found {
 		return 0, fmt.Sprintf("missing pod-level request for %s in Pod %s", name, pod.Name)
 	}
-	return max(request, start), ""
+	return addMilli(max(request, start), overhead), ""
 }

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"slices"
 	"time"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -18,7 +17,7 @@ func (p *pass) fillResource(m *metric, usage []cluster.PodUsage, maxAge time.Dur
 	}
 	p.table.reset(len(p.in.Pods))
 	for i := range usage {
-		s := sampleOf(m, &usage[i])
+		s := p.sampleOf(m, &usage[i])
 		p.place(s, usage[i].Pod, i, maxAge > 0 && p.in.Now.Sub(s.at) > maxAge)
 	}
 	if problem := p.fillPods(m.resource() == corev1.ResourceCPU); problem != "" {
@@ -33,7 +32,11 @@ func (p *pass) fillResource(m *metric, usage []cluster.PodUsage, maxAge time.Dur
 // fillCustom fills the table for a Pods metric.
 func (p *pass) fillCustom(m *metric) (problem string) {
 	var values []PodValue
-	if i := slices.IndexFunc(p.in.PodsMetrics, func(pm PodsMetric) bool { return pm.Metric == m.name }); i >= 0 {
+	i := p.answer(m, len(p.in.PodsMetrics), func(i int) series {
+		o := &p.in.PodsMetrics[i]
+		return series{metric: o.Metric, selector: o.Selector}
+	})
+	if i >= 0 {
 		values = p.in.PodsMetrics[i].Pods
 	}
 	if failed := p.in.Errors.PodsMetrics; failed != "" || len(values) == 0 {
@@ -77,7 +80,7 @@ func (p *pass) fillPods(cpu bool) (problem string) {
 
 // sampleOf reads a pod's value of a resource: of the named container, or the sum over all. It is not ok when the container
 // is not there, or any container lacks the resource.
-func sampleOf(m *metric, u *cluster.PodUsage) sample {
+func (p *pass) sampleOf(m *metric, u *cluster.PodUsage) sample {
 	s := sample{at: u.Timestamp, window: u.Window}
 	name := m.resource()
 	if m.container != "" {
@@ -94,7 +97,7 @@ func sampleOf(m *metric, u *cluster.PodUsage) sample {
 		if !ok {
 			return s
 		}
-		s.value = addMilli(s.value, v)
+		s.value = p.num.add(s.value, v)
 	}
 	s.ok = len(u.Containers) > 0
 	return s

@@ -78,7 +78,7 @@ func (p *pass) stabilizeBoth(b *behavior) {
 // downWindow is the down window that holds.
 func (p *pass) downWindow(b *behavior) time.Duration {
 	if b.down.window < 0 {
-		return p.in.Options.DownscaleStabilization
+		return p.num.window(p.in.Options.DownscaleStabilization)
 	}
 	return b.down.window
 }

@@ -8,7 +8,7 @@ import (
 
 // State is what one pass leaves behind for the next. It belongs to whoever holds it; Decide copies what it changes.
 type State struct {
-	// Recommendations are what earlier passes wanted before stabilisation and limits.
+	// Recommendations are what earlier passes wanted before stabilisation and limits; nil until the scale was read for the first time.
 	Recommendations []Recommendation `json:"recommendations"`
 	// ScaleUps and ScaleDowns are the changes made, kept only while the policy has a behavior.
 	ScaleUps   []ScaleEvent `json:"scaleUps"`
@@ -29,4 +29,7 @@ type Recommendation struct {
 type ScaleEvent struct {
 	At     time.Time `json:"at"`
 	Change int32     `json:"change"`
+	// Outdated is true for an event that was too old for every policy when a later one was noted. The HPA gives its place away, even
+	// when a policy was changed meanwhile and counts it again (compat only).
+	Outdated bool `json:"outdated,omitempty"`
 }

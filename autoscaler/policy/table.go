@@ -44,6 +44,7 @@ type table struct {
 	samples []sample // by pod
 	groups  [5]int   // rows by class
 	stale   int      // samples dropped for their age
+	num     numbers
 }
 
 // reset makes room for n pods.
@@ -106,7 +107,7 @@ func (t *table) measure(m *metric, f fill) (ratio float64, percent int32, averag
 			if !f.missing {
 				continue
 			}
-			v = f.missingValue(m, r)
+			v = t.missingValue(m, r, f.full)
 		case unready:
 			if !f.unready {
 				continue
@@ -118,7 +119,7 @@ func (t *table) measure(m *metric, f fill) (ratio float64, percent int32, averag
 			continue
 		}
 		n++
-		usage, request = addMilli(usage, v), addMilli(request, r.request)
+		usage, request = t.num.add(usage, v), t.num.add(request, r.request)
 	}
 	if n == 0 || (byRequest && request == 0) {
 		return 0, 0, 0, size, false
@@ -127,7 +128,7 @@ func (t *table) measure(m *metric, f fill) (ratio float64, percent int32, averag
 	if !byRequest {
 		return float64(average) / float64(m.milli), 0, average, size, true
 	}
-	percent = saturate32(float64(mulDiv(int64(usage), 100, int64(request))))
+	percent = t.num.whole(t.num.mulDiv(int64(usage), 100, int64(request)))
 	return float64(percent) / float64(m.percent), percent, average, size, true
 }
 
@@ -137,12 +138,13 @@ type fill struct {
 	full             bool // missing pods count as full (on the way down), otherwise as idle
 }
 
-func (f *fill) missingValue(m *metric, r *row) cluster.Milli {
+// missingValue is what stands in for a pod without a sample.
+func (t *table) missingValue(m *metric, r *row, full bool) cluster.Milli {
 	switch {
-	case !f.full:
+	case !full:
 		return 0
 	case m.target == autoscalingv2.UtilizationMetricType:
-		return cluster.Milli(mulDiv(int64(r.request), int64(max(100, m.percent)), 100))
+		return cluster.Milli(t.num.mulDiv(int64(r.request), int64(max(100, m.percent)), 100))
 	}
 	return m.milli
 }

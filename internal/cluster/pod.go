@@ -30,6 +30,7 @@ type Pod struct {
 	StartTime       time.Time // zero: unset
 	Deleting        bool
 	Requests        Resources // pod-level requests
+	Overhead        Resources // of running the pod, beside what its containers use
 	Containers      []Container
 	InitContainers  []Container
 

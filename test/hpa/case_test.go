@@ -3,6 +3,7 @@ package hpa
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -24,7 +25,7 @@ func (w *world) fromCase(t *testing.T, now time.Time, state *policy.State) polic
 			"initialReadinessDelay": w.flags.InitialReadinessDelay.String(), "downscaleStabilization": w.flags.DownscaleStabilization.String()},
 		"pods": w.casePods(), "usage": w.caseUsage(),
 		"podsMetrics": w.casePodsMetrics(), "objectMetrics": w.caseObjects(), "externalMetrics": w.caseExternal(),
-		"errors": object{"usage": w.errs.Usage, "podsMetrics": w.errs.PodsMetrics, "objectMetrics": w.errs.ObjectMetrics, "externalMetrics": w.errs.ExternalMetrics},
+		"errors": object{"scale": w.hiddenText(), "usage": w.errs.Usage, "podsMetrics": w.errs.PodsMetrics, "objectMetrics": w.errs.ObjectMetrics, "externalMetrics": w.errs.ExternalMetrics},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -45,6 +46,9 @@ func (w *world) casePods() (out []object) {
 		}
 		if p.Spec.Resources != nil {
 			o["requests"] = p.Spec.Resources.Requests
+		}
+		if p.Spec.Overhead != nil {
+			o["overhead"] = p.Spec.Overhead
 		}
 		out = append(out, o)
 	}
@@ -75,14 +79,16 @@ func (w *world) casePodsMetrics() (out []object) {
 		for _, v := range values {
 			pods = append(pods, object{"pod": v.DescribedObject.Name, "value": v.Value, "timestamp": v.Timestamp})
 		}
-		out = append(out, object{"metric": id, "pods": pods})
+		out = append(out, object{"metric": id.metric, "selector": id.labels(), "pods": pods})
 	}
 	return out
 }
 
 func (w *world) caseObjects() (out []object) {
 	for id, v := range w.object {
-		out = append(out, object{"metric": id, "value": v.Value})
+		kind, name, _ := strings.Cut(id.object, "/")
+		out = append(out, object{"metric": id.metric, "selector": id.labels(), "value": v.Value,
+			"describedObject": object{"apiVersion": "apps/v1", "kind": kind, "name": name}})
 	}
 	return out
 }
@@ -93,9 +99,16 @@ func (w *world) caseExternal() (out []object) {
 		for _, v := range values {
 			vs = append(vs, v.Value)
 		}
-		out = append(out, object{"metric": id, "values": vs})
+		out = append(out, object{"metric": id.metric, "selector": id.labels(), "values": vs})
 	}
 	return out
+}
+
+func (w *world) hiddenText() string {
+	if w.hidden {
+		return hiddenScale
+	}
+	return ""
 }
 
 // checkCase writes the world down as a case, and holds what is decided on that against d.

@@ -38,6 +38,9 @@ import (
 
 const namespace, name = "ns", "web"
 
+// hiddenScale is the error of a scale that cannot be read.
+const hiddenScale = "the scale is behind a curtain"
+
 // TestMain takes away what the controller does with an error that it only logs: to wait a millisecond, by a clock that all
 // bubbles share.
 func TestMain(m *testing.M) {
@@ -110,6 +113,9 @@ type scales struct {
 func (s scales) Scales(string) scaleclient.ScaleInterface { return s }
 
 func (s scales) Get(context.Context, schema.GroupResource, string, metav1.GetOptions) (*autoscalingv1.Scale, error) {
+	if s.c.w.hidden {
+		return nil, fault(hiddenScale)
+	}
 	return s.c.w.scale.DeepCopy(), nil
 }
 
@@ -206,23 +212,23 @@ type customMetrics struct{ w *world }
 func (c customMetrics) RootScopedMetrics() customclient.MetricsInterface       { return c }
 func (c customMetrics) NamespacedMetrics(string) customclient.MetricsInterface { return c }
 
-func (c customMetrics) GetForObject(_ schema.GroupKind, _, metric string, _ labels.Selector) (*custom.MetricValue, error) {
-	v, ok := c.w.object[metric]
+func (c customMetrics) GetForObject(kind schema.GroupKind, name, metric string, selector labels.Selector) (*custom.MetricValue, error) {
+	v, ok := c.w.object[series{metric, selector.String(), kind.Kind + "/" + name}]
 	if !ok {
 		return nil, errors.New("not found")
 	}
 	return &v, fault(c.w.errs.ObjectMetrics)
 }
 
-func (c customMetrics) GetForObjects(_ schema.GroupKind, _ labels.Selector, metric string, _ labels.Selector) (*custom.MetricValueList, error) {
-	return &custom.MetricValueList{Items: c.w.custom[metric]}, fault(c.w.errs.PodsMetrics)
+func (c customMetrics) GetForObjects(_ schema.GroupKind, _ labels.Selector, metric string, selector labels.Selector) (*custom.MetricValueList, error) {
+	return &custom.MetricValueList{Items: c.w.custom[series{metric: metric, selector: selector.String()}]}, fault(c.w.errs.PodsMetrics)
 }
 
 type externalMetrics struct{ w *world }
 
 func (e externalMetrics) NamespacedMetrics(string) externalclient.MetricsInterface { return e }
-func (e externalMetrics) List(metric string, _ labels.Selector) (*external.ExternalMetricValueList, error) {
-	return &external.ExternalMetricValueList{Items: e.w.external[metric]}, fault(e.w.errs.ExternalMetrics)
+func (e externalMetrics) List(metric string, selector labels.Selector) (*external.ExternalMetricValueList, error) {
+	return &external.ExternalMetricValueList{Items: e.w.external[series{metric: metric, selector: selector.String()}]}, fault(e.w.errs.ExternalMetrics)
 }
 
 // fault is the error of an API that fails with a text.

@@ -3,6 +3,7 @@
 package hpa
 
 import (
+	"math"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -35,15 +36,20 @@ func TestSameAsController(t *testing.T) {
 	seen := map[string]int{}
 	for i := range worlds {
 		synctest.Test(t, func(t *testing.T) {
-			follow(t, rand.New(rand.NewPCG(uint64(seed), uint64(i))), seen)
+			defer func() {
+				if t.Failed() {
+					t.Logf("seed %d, world %d", seed, i) // the first shows enough
+				}
+			}()
+			r := rand.New(rand.NewPCG(uint64(seed), uint64(i)))
+			w := newWorld(r)
+			sync := time.Duration(pick(r, 0.7, 1, 5, 15, 15, 15, 60, 299, 300) * float64(time.Second))
+			follow(t, w, sync, passes, func(_ int, at time.Time) { w.change(at) }, seen)
 		})
-		if t.Failed() {
-			t.Fatalf("seed %d, world %d", seed, i) // the first shows enough
-		}
 	}
 	t.Log(seen)
 	// A generator that has gone lame compares nothing.
-	for _, word := range []string{"Up CPUAboveTarget", "Up FromZero", "Up CurrentBelowMin", "Down AllMetricsBelowTarget", "Down CurrentAboveMax", "Hold ScalingDisabled", "Hold ScaleUpStabilized", "Hold ScaleDownStabilized",
+	for _, word := range []string{"Up CPUAboveTarget", "Up FromZero", "Up CurrentBelowMin", "Down AllMetricsBelowTarget", "Down CurrentAboveMax", "Hold ScalingDisabled", "Hold FailedGetScale", "Hold ScaleUpStabilized", "Hold ScaleDownStabilized",
 		"Hold WithinTolerance", "Hold GapsInTheWay", "Hold FailedGetResourceMetric", "Hold FailedGetContainerResourceMetric", "Hold FailedGetPodsMetric", "Hold FailedGetObjectMetric", "Hold FailedGetExternalMetric"} {
 		if worlds >= 3000 && seen[word] == 0 {
 			t.Errorf("no pass ended with %s", word)
@@ -51,12 +57,10 @@ func TestSameAsController(t *testing.T) {
 	}
 }
 
-// follow takes one world through the controller and the brain.
-func follow(t *testing.T, r *rand.Rand, seen map[string]int) {
-	w := newWorld(r)
-	sync := time.Duration(pick(r, 5, 15, 15, 15, 60, 299, 300)) * time.Second
+// follow takes one world through the controller and the brain, and changes it before each pass.
+func follow(t *testing.T, w *world, sync time.Duration, passes int, change func(pass int, at time.Time), seen map[string]int) {
 	at := time.Now()
-	w.change(at)
+	change(0, at)
 	var state *policy.State
 	var c *controller
 	defer func() {
@@ -85,9 +89,10 @@ func follow(t *testing.T, r *rand.Rand, seen map[string]int) {
 			return
 		}
 		seen[string(d.Action)+" "+string(d.Reason)]++
+		w.counts = append(w.counts, w.scale.Spec.Replicas)
 		state = &d.State
 		at = at.Add(sync)
-		w.change(at)
+		change(pass+1, at)
 	}
 }
 
@@ -97,8 +102,11 @@ func (c *controller) outcome(before int32) outcome {
 	for _, k := range c.w.hpa.Status.Conditions {
 		o.Conditions[string(k.Type)] = string(k.Status) + " " + k.Reason
 	}
+	if c.w.hidden {
+		return o // the metrics in the status are those of an earlier pass
+	}
 	for _, m := range c.w.hpa.Status.CurrentMetrics {
-		o.Metrics = append(o.Metrics, currentOf(m))
+		o.Metrics = append(o.Metrics, currentOf(m, c.w.scale.Status.Replicas))
 	}
 	switch rose := o.Replicas > before; {
 	case before == 0 && (o.Rescale == "" && rose || o.Rescale == "Current number of replicas below Spec.MinReplicas"):
@@ -112,7 +120,7 @@ func (c *controller) outcome(before int32) outcome {
 }
 
 // currentOf is what the status says of one metric, "failed" for one of which it says nothing.
-func currentOf(m autoscalingv2.MetricStatus) string {
+func currentOf(m autoscalingv2.MetricStatus, replicas int32) string {
 	var v autoscalingv2.MetricValueStatus
 	switch {
 	case m.Resource != nil:
@@ -133,12 +141,13 @@ func currentOf(m autoscalingv2.MetricStatus) string {
 		utilization = strconv.Itoa(int(*v.AverageUtilization))
 	}
 	// An average over no replicas is not a number in the controller's status; the brain leaves it out.
+	none := (m.Object != nil || m.External != nil) && replicas == 0 && v.AverageValue != nil && v.AverageValue.MilliValue() == math.MinInt64
 	var average, value policy.Amount
-	if v.AverageValue != nil && cluster.MilliOf(*v.AverageValue) > -1<<60 {
-		average = policy.Amount{Milli: cluster.MilliOf(*v.AverageValue), Known: true}
+	if v.AverageValue != nil && !none {
+		average = policy.Amount{Milli: cluster.Milli(v.AverageValue.MilliValue()), Known: true}
 	}
 	if v.Value != nil {
-		value = policy.Amount{Milli: cluster.MilliOf(*v.Value), Known: true}
+		value = policy.Amount{Milli: cluster.Milli(v.Value.MilliValue()), Known: true}
 	}
 	return reading(utilization, average, value)
 }

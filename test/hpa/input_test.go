@@ -3,11 +3,13 @@ package hpa
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"plimsoll.dev/plimsoll/autoscaler/policy"
 	"plimsoll.dev/plimsoll/internal/cluster"
@@ -22,6 +24,9 @@ func (w *world) input(t *testing.T, now time.Time, state *policy.State) policy.I
 	}
 	in := policy.Input{Now: now, Policy: p, Options: w.flags, Errors: w.errs, State: state}
 	in.Target = policy.Target{SpecReplicas: cluster.DesiredReplicas(w.scale.Spec.Replicas), StatusReplicas: cluster.ObservedReplicas(w.scale.Status.Replicas)}
+	if w.hidden {
+		in.Target.Problem = &policy.Problem{Reason: policy.FailedGetScale, Message: hiddenScale}
+	}
 	for _, p := range w.pods {
 		in.Pods = append(in.Pods, podOf(p))
 	}
@@ -34,23 +39,34 @@ func (w *world) input(t *testing.T, now time.Time, state *policy.State) policy.I
 		in.Usage = append(in.Usage, to)
 	}
 	for id, values := range w.custom {
-		m := policy.PodsMetric{Metric: id}
+		m := policy.PodsMetric{Metric: id.metric, Selector: id.labels()}
 		for _, v := range values {
 			m.Pods = append(m.Pods, policy.PodValue{Pod: v.DescribedObject.Name, Value: cluster.MilliOf(v.Value), Timestamp: v.Timestamp.Time, Window: time.Minute})
 		}
 		in.PodsMetrics = append(in.PodsMetrics, m)
 	}
 	for id, v := range w.object {
-		in.ObjectMetrics = append(in.ObjectMetrics, policy.ObjectMetric{Metric: id, Value: cluster.MilliOf(v.Value)})
+		kind, name, _ := strings.Cut(id.object, "/")
+		in.ObjectMetrics = append(in.ObjectMetrics, policy.ObjectMetric{Metric: id.metric, Selector: id.labels(), Value: cluster.MilliOf(v.Value),
+			DescribedObject: &autoscalingv2.CrossVersionObjectReference{APIVersion: "apps/v1", Kind: kind, Name: name}})
 	}
 	for id, values := range w.external {
-		m := policy.ExternalMetric{Metric: id}
+		m := policy.ExternalMetric{Metric: id.metric, Selector: id.labels()}
 		for _, v := range values {
 			m.Values = append(m.Values, cluster.MilliOf(v.Value))
 		}
 		in.ExternalMetrics = append(in.ExternalMetrics, m)
 	}
 	return in
+}
+
+// labels is the selector of a series as a specification has it.
+func (s series) labels() *metav1.LabelSelector {
+	parsed, err := metav1.ParseToLabelSelector(s.selector)
+	if err != nil {
+		panic(err) // this test wrote it
+	}
+	return parsed
 }
 
 func podOf(p *corev1.Pod) cluster.Pod {
@@ -64,6 +80,7 @@ func podOf(p *corev1.Pod) cluster.Pod {
 	if p.Spec.Resources != nil {
 		to.Requests = resourcesOf(p.Spec.Resources.Requests)
 	}
+	to.Overhead = resourcesOf(p.Spec.Overhead)
 	to.Containers, to.InitContainers = containersOf(p.Spec.Containers), containersOf(p.Spec.InitContainers)
 	return to
 }

@@ -22,16 +22,35 @@ type world struct {
 	r        *rand.Rand
 	weird    bool           // its pods are in every state there is, else well
 	exact    bool           // its loads lie on the edges of the tolerance
+	edited   bool           // somebody edits its behavior all the time
+	edge     bool           // its numbers lie on the edges of integers
+	begin    time.Time      // of the first pass
 	flags    policy.Options // of the controller
 	written  autoscalingv2.HorizontalPodAutoscalerSpec
 	hpa      *autoscalingv2.HorizontalPodAutoscaler // what was written, with defaults, and the controller's status
 	scale    *autoscalingv1.Scale
 	pods     []*corev1.Pod
 	usage    []metrics.PodMetrics
-	custom   map[string][]custom.MetricValue
-	object   map[string]custom.MetricValue
-	external map[string][]external.ExternalMetricValue
+	custom   map[series][]custom.MetricValue
+	object   map[series]custom.MetricValue
+	external map[series][]external.ExternalMetricValue
 	errs     policy.Errors
+	hidden   bool    // its scale cannot be read
+	counts   []int32 // that the controller left after each pass
+}
+
+// series is what the custom and external APIs are asked for.
+type series struct{ metric, selector, object string }
+
+func seriesOf(id autoscalingv2.MetricIdentifier, of *autoscalingv2.CrossVersionObjectReference) series {
+	s := series{metric: id.Name}
+	if id.Selector != nil {
+		s.selector = metav1.FormatLabelSelector(id.Selector)
+	}
+	if of != nil {
+		s.object = of.Kind + "/" + of.Name
+	}
+	return s
 }
 
 func pick[T any](r *rand.Rand, of ...T) T { return of[r.IntN(len(of))] }
@@ -39,12 +58,12 @@ func (w *world) one(in int) bool          { return w.r.IntN(in) == 0 }
 
 // newWorld draws an HPA and a target; draw fills in the rest.
 func newWorld(r *rand.Rand) *world {
-	w := &world{r: r, weird: r.IntN(3) == 0, exact: r.IntN(4) == 0}
+	w := &world{r: r, weird: r.IntN(3) == 0, exact: r.IntN(4) == 0, edge: r.IntN(6) == 0, edited: r.IntN(6) == 0, begin: time.Now()}
 	w.flags = policy.DefaultOptions()
 	w.flags.Compat = policy.CompatHPA
-	if w.one(4) {
+	if w.one(3) {
 		w.flags.Tolerance = pick(r, 0, 0.05, 0.25)
-		w.flags.DownscaleStabilization = pick(r, 0, time.Second, time.Minute)
+		w.flags.DownscaleStabilization = pick(r, 0, 500*time.Millisecond, time.Second, 1500*time.Millisecond, 15400*time.Millisecond, time.Minute)
 		w.flags.CPUInitializationPeriod = pick(r, 0, 30*time.Second, time.Minute)
 		w.flags.InitialReadinessDelay = pick(r, 0, 10*time.Second, time.Minute)
 	}
@@ -67,20 +86,24 @@ func (w *world) change(at time.Time) {
 	if w.one(20) || w.scale.Spec.Replicas == 0 && w.one(4) {
 		w.limits()
 	}
+	if w.one(10) || w.edited && w.one(2) {
+		w.behave()
+	}
+	w.hidden = w.one(25) || at.Equal(w.begin) && w.one(5)
 	w.errs = policy.Errors{}
 	for _, e := range []*string{&w.errs.Usage, &w.errs.PodsMetrics, &w.errs.ObjectMetrics, &w.errs.ExternalMetrics} {
 		if w.one(15) {
 			*e = "the server is on fire"
 		}
 	}
-	w.drawPods(at)
-	w.drawMetrics(at)
+	w.drawPods(at.Truncate(time.Second)) // what is written down knows whole seconds
+	w.drawMetrics(at.Truncate(time.Second))
 }
 
 // drawPods draws the pods and their usage.
 func (w *world) drawPods(at time.Time) {
 	w.pods, w.usage = nil, nil
-	n := int(w.scale.Spec.Replicas)
+	n := int(min(w.scale.Spec.Replicas, 300))
 	if w.one(5) {
 		n = w.r.IntN(14)
 	}
@@ -152,6 +175,12 @@ func (w *world) drawRequests(p *corev1.Pod) {
 		return
 	}
 	if w.one(4) {
+		p.Spec.Overhead = amounts("120m", "20Mi")
+		if w.one(3) {
+			p.Spec.Overhead = corev1.ResourceList{"cpu": resource.MustParse("50m")}
+		}
+	}
+	if w.one(4) {
 		p.Spec.Containers = append(p.Spec.Containers, container("d", amounts("30m", "7Mi")))
 	}
 	if w.one(5) {
@@ -192,27 +221,32 @@ func (w *world) drawUsage(p *corev1.Pod, hot float64, at time.Time) metrics.PodM
 		u.Containers = nil
 	case w.one(100):
 		u.Containers[0].Usage = amounts("1k", "1Gi")
+	case w.edge && w.one(6): // beyond what a count, a percentage or a sum has room for
+		u.Containers[0].Usage = amounts(pick(w.r, "1", "3G", "90T"), pick(w.r, "30T", "100T", "5000T"))
 	}
 	return u
 }
 
 // drawMetrics draws the values of the metrics that are not resources.
 func (w *world) drawMetrics(at time.Time) {
-	w.custom, w.object, w.external = map[string][]custom.MetricValue{}, map[string]custom.MetricValue{}, map[string][]external.ExternalMetricValue{}
+	w.custom, w.object, w.external = map[series][]custom.MetricValue{}, map[series]custom.MetricValue{}, map[series][]external.ExternalMetricValue{}
 	hot := pick(w.r, 0, 0.1, 0.45, 0.5, 0.55, 0.9, 1, 1.1, 1.2, 3)
-	whole := func(capped bool) resource.Quantity {
+	whole := func() resource.Quantity {
 		switch {
-		case w.one(60) && capped:
-			return resource.MustParse("1e15")
-		case w.one(60): // more, and where it has no cap the controller's count wraps round
+		case w.edge && w.one(3): // the controller's count wraps round, and its sums
+			return resource.MustParse(pick(w.r, "1e15", "9e15", "3e9", "65e9", "-9e15", "-3e9"))
+		case w.one(60):
 			return resource.MustParse(pick(w.r, "1e9", "1e-9"))
+		case w.one(12):
+			return milli(-30000 * hot * w.r.Float64())
 		}
 		return milli(pick(w.r, 0, 30000*hot, 10000*hot*float64(w.scale.Spec.Replicas), 60000*hot*w.r.Float64()))
 	}
 	for _, m := range w.hpa.Spec.Metrics {
 		switch {
 		case m.Pods != nil:
-			id := m.Pods.Metric.Name
+			id := seriesOf(m.Pods.Metric, nil)
+			w.custom[id] = nil
 			for _, p := range w.pods {
 				if w.one(6) {
 					continue
@@ -221,16 +255,21 @@ func (w *world) drawMetrics(at time.Time) {
 				if !w.exact {
 					value = milli(20000 * hot * (0.7 + 0.6*w.r.Float64()))
 				}
+				if w.edge && w.one(4) {
+					value = whole()
+				}
 				w.custom[id] = append(w.custom[id], custom.MetricValue{DescribedObject: corev1.ObjectReference{Name: p.Name}, Timestamp: metav1.Time{Time: at}, Value: value})
 			}
 			if w.one(20) {
 				w.custom[id] = append(w.custom[id], custom.MetricValue{DescribedObject: corev1.ObjectReference{Name: "stranger"}, Timestamp: metav1.Time{Time: at}, Value: milli(77000)})
 			}
 		case m.Object != nil && !w.one(15):
-			w.object[m.Object.Metric.Name] = custom.MetricValue{Timestamp: metav1.Time{Time: at}, Value: whole(false)}
+			w.object[seriesOf(m.Object.Metric, &m.Object.DescribedObject)] = custom.MetricValue{Timestamp: metav1.Time{Time: at}, Value: whole()}
 		case m.External != nil:
+			id := seriesOf(m.External.Metric, nil)
+			w.external[id] = nil
 			for range w.r.IntN(4) {
-				w.external[m.External.Metric.Name] = append(w.external[m.External.Metric.Name], external.ExternalMetricValue{Value: whole(m.External.Target.AverageValue != nil)})
+				w.external[id] = append(w.external[id], external.ExternalMetricValue{Value: whole()})
 			}
 		}
 	}

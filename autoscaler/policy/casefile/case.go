@@ -5,8 +5,10 @@ package casefile
 import (
 	"time"
 
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"plimsoll.dev/plimsoll/autoscaler/policy"
 )
@@ -23,8 +25,14 @@ type Case struct {
 	PodsMetrics     []podsMetric     `json:"podsMetrics"`
 	ObjectMetrics   []objectMetric   `json:"objectMetrics"`
 	ExternalMetrics []externalMetric `json:"externalMetrics"`
-	Errors          policy.Errors    `json:"errors"`
+	Errors          failures         `json:"errors"`
 	State           *policy.State    `json:"state"` // left out: a target never seen before
+}
+
+// failures are the texts with which APIs failed; "" where one did not.
+type failures struct {
+	Scale         string `json:"scale"` // the scale subresource: the counts are as last seen
+	policy.Errors        // of metrics
 }
 
 type target struct {
@@ -42,6 +50,7 @@ type pod struct {
 	StartTime       time.Time              `json:"startTime"`
 	Deleting        bool                   `json:"deleting"`
 	Requests        resources              `json:"requests"`
+	Overhead        resources              `json:"overhead"`
 	Containers      []container            `json:"containers"`
 	InitContainers  []container            `json:"initContainers"`
 }
@@ -72,8 +81,9 @@ type look struct {
 }
 
 type podsMetric struct {
-	Metric string     `json:"metric"`
-	Pods   []podValue `json:"pods"`
+	Metric   string                `json:"metric"`
+	Selector *metav1.LabelSelector `json:"selector"` // left out: of whatever the policy selects
+	Pods     []podValue            `json:"pods"`
 }
 
 type podValue struct {
@@ -84,11 +94,14 @@ type podValue struct {
 }
 
 type objectMetric struct {
-	Metric string            `json:"metric"`
-	Value  resource.Quantity `json:"value"`
+	Metric          string                                     `json:"metric"`
+	Selector        *metav1.LabelSelector                      `json:"selector"`
+	DescribedObject *autoscalingv2.CrossVersionObjectReference `json:"describedObject"` // left out: of whatever the policy describes
+	Value           resource.Quantity                          `json:"value"`
 }
 
 type externalMetric struct {
-	Metric string              `json:"metric"`
-	Values []resource.Quantity `json:"values"`
+	Metric   string                `json:"metric"`
+	Selector *metav1.LabelSelector `json:"selector"`
+	Values   []resource.Quantity   `json:"values"`
 }

@@ -47,6 +47,7 @@ pods:
   startTime: 2026-01-01T00:00:00Z
   deleting: false
   requests: {cpu: 200m}
+  overhead: {memory: 10Mi}
   containers: [{name: c, requests: {cpu: 100m, memory: 64Mi}}]
   initContainers: [{name: s, restartPolicy: Always, requests: {cpu: 10m}}]
 usage:
@@ -54,12 +55,12 @@ usage:
 looks:
 - {metric: cpu, window: 3s, noise: 40m, usage: [{pod: p1, timestamp: 2026-01-01T00:09:59Z, window: 3s, containers: [{name: c, usage: {cpu: 180m}}]}]}
 podsMetrics:     [{metric: qps, pods: [{pod: p1, value: "20", timestamp: 2026-01-01T00:09:55Z, window: 60s}]}]
-objectMetrics:   [{metric: qps, value: "20"}]
-externalMetrics: [{metric: qps, values: ["20"]}]
-errors: {usage: "", podsMetrics: "", objectMetrics: "", externalMetrics: ""}
+objectMetrics:   [{metric: qps, describedObject: {kind: Service, name: web}, value: "20"}]
+externalMetrics: [{metric: qps, selector: {matchLabels: {a: b}}, values: ["20"]}]
+errors: {scale: "", usage: "", podsMetrics: "", objectMetrics: "", externalMetrics: ""}
 state:
   recommendations: [{at: 2026-01-01T00:09:00Z, replicas: 5}]
-  scaleUps:   [{at: 2026-01-01T00:09:00Z, change: 2}]
+  scaleUps:   [{at: 2026-01-01T00:09:00Z, change: 2, outdated: true}]
   scaleDowns: []
   scaledToZero: false
 `
@@ -183,6 +184,8 @@ func TestRunErrors(t *testing.T) {
 	f(with("{specReplicas: 1}", "[1]"), `target: must be a mapping, not a list`, 0)
 	f(with("usage: [{pod: p1", "usage: [{pod: p1}, {pod: p1"), `usage[1].pod: "p1" is given twice`, 0)
 	f(small+"looks: [{metric: cpu, window: 5s}, {metric: memory, window: 5s}, {metric: cpu, window: 3s}]\n", `looks[2].window: "3s" does not come after "5s"`, 0)
+	f(small+"externalMetrics: [{metric: q, selector: {matchExpressions: [{key: a, operator: Near}]}, values: []}]\n", `externalMetrics[0].selector: cannot be used`, 0)
+	f(small+"objectMetrics: [{metric: q, labels: {a: b}, value: 1}]\n", `objectMetrics[0]: unknown field "labels"`, 0)
 	f("now: [\n", `cannot be read as YAML`, 0)
 	f(small+"---\nnow: {\n", `document 2, line `, 1)
 	f("a: &a [x]\n"+small, `unknown field "a"`, 0)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"plimsoll.dev/plimsoll/autoscaler/policy"
 	"plimsoll.dev/plimsoll/internal/cluster"
@@ -26,7 +27,7 @@ func wrong(field, format string, args ...any) error {
 
 // Input checks a case and turns it into the input of the brain.
 func (c *Case) Input() (policy.Input, error) {
-	in := policy.Input{Now: c.Now, Options: c.Options, Errors: c.Errors, State: c.State}
+	in := policy.Input{Now: c.Now, Options: c.Options, Errors: c.Errors.Errors, State: c.State}
 	if err := c.check(); err != nil {
 		return in, err
 	}
@@ -46,6 +47,9 @@ func (c *Case) Input() (policy.Input, error) {
 	in.Target.StatusReplicas = cluster.ObservedReplicas(*c.Target.SpecReplicas)
 	if s := c.Target.StatusReplicas; s != nil {
 		in.Target.StatusReplicas = cluster.ObservedReplicas(*s)
+	}
+	if c.Errors.Scale != "" {
+		in.Target.Problem = &policy.Problem{Reason: policy.FailedGetScale, Message: c.Errors.Scale}
 	}
 	if in.Pods, err = convertPods(c.Pods); err != nil {
 		return in, err
@@ -106,7 +110,10 @@ func (c *Case) measurements(in *policy.Input) (err error) {
 func (c *Case) customMetrics(in *policy.Input) error {
 	for i, m := range c.PodsMetrics {
 		at := fmt.Sprintf("podsMetrics[%d]", i)
-		out := policy.PodsMetric{Metric: m.Metric}
+		if err := checkSelector(at, m.Selector); err != nil {
+			return err
+		}
+		out := policy.PodsMetric{Metric: m.Metric, Selector: m.Selector}
 		seen := map[string]bool{}
 		for j, v := range m.Pods {
 			if err := once(seen, fmt.Sprintf("%s.pods[%d].pod", at, j), v.Pod); err != nil {
@@ -120,15 +127,29 @@ func (c *Case) customMetrics(in *policy.Input) error {
 		}
 		in.PodsMetrics = append(in.PodsMetrics, out)
 	}
-	for _, m := range c.ObjectMetrics {
-		in.ObjectMetrics = append(in.ObjectMetrics, policy.ObjectMetric{Metric: m.Metric, Value: cluster.MilliOf(m.Value)})
+	for i, m := range c.ObjectMetrics {
+		if err := checkSelector(fmt.Sprintf("objectMetrics[%d]", i), m.Selector); err != nil {
+			return err
+		}
+		in.ObjectMetrics = append(in.ObjectMetrics, policy.ObjectMetric{Metric: m.Metric, Selector: m.Selector, DescribedObject: m.DescribedObject, Value: cluster.MilliOf(m.Value)})
 	}
-	for _, m := range c.ExternalMetrics {
-		out := policy.ExternalMetric{Metric: m.Metric}
+	for i, m := range c.ExternalMetrics {
+		if err := checkSelector(fmt.Sprintf("externalMetrics[%d]", i), m.Selector); err != nil {
+			return err
+		}
+		out := policy.ExternalMetric{Metric: m.Metric, Selector: m.Selector}
 		for _, v := range m.Values {
 			out.Values = append(out.Values, cluster.MilliOf(v))
 		}
 		in.ExternalMetrics = append(in.ExternalMetrics, out)
+	}
+	return nil
+}
+
+// checkSelector refuses a selector that selects nothing for its mistakes.
+func checkSelector(at string, s *metav1.LabelSelector) error {
+	if _, err := metav1.LabelSelectorAsSelector(s); err != nil {
+		return wrong(at+".selector", "cannot be used: %w", err)
 	}
 	return nil
 }

@@ -34,6 +34,9 @@ func convertPods(pods []pod) (out []cluster.Pod, err error) {
 		if to.Requests, err = p.Requests.convert(at + ".requests"); err != nil {
 			return nil, err
 		}
+		if to.Overhead, err = p.Overhead.convert(at + ".overhead"); err != nil {
+			return nil, err
+		}
 		if to.Containers, err = convertContainers(at+".containers", p.Containers); err != nil {
 			return nil, err
 		}
