@@ -51,7 +51,7 @@ func missing(s *live.Snapshot) []MissingItem {
 		for _, it := range list {
 			if unaccounted(it, s.Time) {
 				out = append(out, MissingItem{Level: it.Entity.Level.String(), Title: TitleOf(it.Entity), ID: idOf(it.Entity), Node: it.Entity.Node,
-					Gap: cluster.Gap{Since: it.First.UTC(), Reason: "unaccounted", Detail: noCPU}})
+					Gap: cluster.Gap{Since: it.First.UTC(), Reason: metric.GapUnaccounted, Detail: noCPU}})
 			}
 			if it.Gap == nil || it.Gap.Reason == metric.GapMember || it.Ended && len(it.Items) > 0 {
 				continue

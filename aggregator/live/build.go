@@ -49,6 +49,11 @@ func (b *builder) read(t *tree, i int, s *spot) {
 		it.Ended = t.ended(u)
 	}
 	it.Lacks = st.lacks
+	if n.sent && it.Entity.Level == metric.Container && !u.rows.Has(metric.CPUUsage) {
+		if _, measured := it.Get(metric.MemoryWorkingSet); measured {
+			it.Lacks.Add(metric.CPUUsage) // the kernel does not account for it
+		}
+	}
 }
 
 // reserve makes room for some values and returns where they begin.
@@ -191,6 +196,7 @@ func (b *builder) missing(it *Item, n *note) {
 	}
 	counted, silent, starting := 0, 0, 0
 	var worst, last *Item
+	var from time.Time
 	nodes := it.Entity.Level == metric.Cluster && len(b.plan.level(metric.Node)) > 0
 	for _, m := range it.Items {
 		if nodes && m.Entity.Level != metric.Node {
@@ -211,8 +217,8 @@ func (b *builder) missing(it *Item, n *note) {
 		if begins {
 			starting++
 		}
-		if worst == nil || b.since(m).Before(b.since(worst)) {
-			worst = m
+		if _, since := b.why(m); worst == nil || since.Before(from) {
+			worst, from = m, since
 		}
 	}
 	switch {
@@ -220,20 +226,20 @@ func (b *builder) missing(it *Item, n *note) {
 	case it.Missing > 0 && worst.Gap != nil && (silent == it.Missing && len(it.Values) == 0 || starting == counted):
 		it.Gap = worst.Gap
 	case it.Missing > 0:
-		why := metric.GapStarting
-		if worst.Gap != nil {
-			why = worst.Gap.Reason
-		}
-		it.Gap = &cluster.Gap{Since: b.since(worst), Reason: metric.GapMember, Detail: fmt.Sprintf("%d of %d: %s: %s", it.Missing, counted, worst.Entity, why)}
+		why, since := b.why(worst)
+		it.Gap = &cluster.Gap{Since: since, Reason: metric.GapMember, Detail: fmt.Sprintf("%d of %d: %s: %s", it.Missing, counted, worst.Entity, why)}
 	case len(it.Values) == 0 && last != nil:
 		it.Gap = &cluster.Gap{Since: last.Gap.Since, Reason: last.Gap.Reason, Detail: "no member has values; the last was " + last.Entity.String()}
 	}
 }
 
-// since is when a member's gap began; a counter that has begun anew beside others has none of its own.
-func (b *builder) since(m *Item) time.Time {
-	if m.Gap == nil {
-		return millis(b.now)
+// why says for what reason a member's part is missing, and since when. What has no gap of its own has no rate yet, or never will.
+func (b *builder) why(m *Item) (reason string, since time.Time) {
+	if m.Gap != nil {
+		return m.Gap.Reason, m.Gap.Since
 	}
-	return m.Gap.Since
+	if _, ok := m.Get(metric.CPUUsage); !ok && m.Lacks.Has(metric.CPUUsage) {
+		return metric.GapUnaccounted, m.First
+	}
+	return metric.GapStarting, millis(b.now)
 }

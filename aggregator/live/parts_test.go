@@ -67,6 +67,28 @@ func TestSumLacksAPart(t *testing.T) {
 	}
 }
 
+// TestUnaccounted is a pod of two containers of which the kernel counts the CPU of one only: no sum says that this is the whole.
+func TestUnaccounted(t *testing.T) {
+	p := newPicture(t, Options{})
+	a, b := web(1), web(1)
+	a.Container, a.ID, b.Container, b.ID = "a", "/plimsoll/web-1/a", "b", "/plimsoll/web-1/b"
+	for i := range 20 {
+		s := float64(i)
+		half := cpu(b, sec(s), 0, 100)
+		half.Points = half.Points[1:]
+		apply(t, p, tick(sec(s), cpu(a, sec(s), s/2, 100), half))
+	}
+	s := p.Snapshot(sec(19))
+	for _, it := range []*Item{only(t, s.Pods), only(t, s.Workloads), only(t, s.Namespaces), only(t, s.Nodes), s.Cluster} {
+		if !it.Lacks.Has(metric.CPUUsage) || it.Lacks.Has(metric.MemoryWorkingSet) || it.Gap == nil || it.Gap.Reason != metric.GapMember {
+			t.Errorf("%v lacks %v, gap %+v", it.Entity, it.Lacks, it.Gap)
+		}
+	}
+	if got := only(t, s.Pods).Gap.Detail; got != "1 of 2: container demo/web-1/b: unaccounted" {
+		t.Errorf("the pod says %q", got)
+	}
+}
+
 // TestTornBetweenRollUps begins a container anew between two roll-ups: when the second is made it has a rate again, but what it used
 // meanwhile is in no sum.
 func TestTornBetweenRollUps(t *testing.T) {

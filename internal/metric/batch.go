@@ -43,12 +43,13 @@ type Gap struct {
 // The reasons that somebody compares. The first two are those of readers, which have some more that are only shown; the others come of
 // what is not there.
 const (
-	GapGone       = "gone"       // it does not exist any more
-	GapPermission = "permission" // the reader was refused
-	GapStale      = "stale"      // there was a sample, too long ago
-	GapStarting   = "starting"   // there is no sample yet, or one where a rate needs two
-	GapMember     = "member"     // a part of it has a gap
-	GapSilent     = "silent"     // nothing is heard of the machine that it is on
+	GapGone        = "gone"        // it does not exist any more
+	GapPermission  = "permission"  // the reader was refused
+	GapStale       = "stale"       // there was a sample, too long ago
+	GapStarting    = "starting"    // there is no sample yet, or one where a rate needs two
+	GapMember      = "member"      // a part of it has a gap
+	GapUnaccounted = "unaccounted" // the kernel does not account for its CPU
+	GapSilent      = "silent"      // nothing is heard of the machine that it is on
 )
 
 // TooMany is the error of a receiver of batches that has no room for all that a batch is about. The rest of the batch was taken.
