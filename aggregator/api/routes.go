@@ -16,28 +16,34 @@ func (a *API) Routes() []serve.Route {
 	}
 	stream := get("/stream", a.getStream)
 	stream.Stream, stream.InFlight = true, 1000 // the hub has its own, lower limit, with a clearer answer
+	// large has as much as the picture has.
+	large := func(path string, h func(http.ResponseWriter, *http.Request) error) serve.Route {
+		r := get(path, h)
+		r.Large = true
+		return r
+	}
 	report := func(path string, h func(http.ResponseWriter, *http.Request) error) serve.Route {
 		r := get(path, h)
 		r.Timeout, r.InFlight = reportTime, reportsAtOnce
 		return r
 	}
 	return []serve.Route{
-		get("/overview", a.shows(func(p *picture, now time.Time, sel selection) any {
+		large("/overview", a.shows(func(p *picture, now time.Time, sel selection) any {
 			return a.overview(p, now, sel)
 		}, "limit", "q", "sort")),
-		get("/containers", a.shows(func(p *picture, _ time.Time, sel selection) any {
+		large("/containers", a.shows(func(p *picture, _ time.Time, sel selection) any {
 			rows, found := sel.of(p.containers)
 			return ContainerList{Schema: "plimsoll.dev/containers/v1", Time: p.time, Total: len(p.containers), Found: found, Items: rows}
 		}, "limit", "q", "sort")),
-		get("/workloads", a.shows(func(p *picture, now time.Time, _ selection) any {
+		large("/workloads", a.shows(func(p *picture, now time.Time, _ selection) any {
 			return WorkloadList{Schema: "plimsoll.dev/workloads/v1", Time: p.time, Items: p.workloads(a.scaled(now))}
 		})),
 		get("/workloads/{namespace}/{kind}/{name...}", a.getWorkload),
-		get("/nodes", a.shows(func(p *picture, _ time.Time, _ selection) any {
+		large("/nodes", a.shows(func(p *picture, _ time.Time, _ selection) any {
 			return NodeList{Schema: "plimsoll.dev/nodes/v1", Time: p.time, Items: p.nodes}
 		})),
 		get("/decisions", a.getDecisions),
-		get("/missing", a.shows(func(p *picture, _ time.Time, _ selection) any {
+		large("/missing", a.shows(func(p *picture, _ time.Time, _ selection) any {
 			return Missing{Schema: "plimsoll.dev/missing/v1", Time: p.time, Items: missing(p.snap)}
 		})),
 		get("/series", a.getSeries),

@@ -14,6 +14,8 @@ import (
 const (
 	modelMemory = 15 * time.Minute // how far back the model reaches, as Heapster's did
 	listMemory  = 24 * time.Hour   // how far back the history's lists look without a start
+	// historicalAtOnce is how many requests of the past are worked on at once: a part of those that the history answers.
+	historicalAtOnce = 4
 )
 
 const (
@@ -25,9 +27,9 @@ const (
 // hold slashes and every path may end with one.
 func (a *API) Routes() []serve.Route {
 	return []serve.Route{
-		{Method: http.MethodGet, Pattern: modelBase + "{path...}", Handle: a.getModel},
-		{Method: http.MethodGet, Pattern: historyBase + "{path...}", Handle: a.getHistorical},
-		{Method: http.MethodGet, Pattern: "/api/v1/metric-export", Handle: a.getExport},
+		{Method: http.MethodGet, Pattern: modelBase + "{path...}", Handle: a.getModel, Large: true},
+		{Method: http.MethodGet, Pattern: historyBase + "{path...}", Handle: a.getHistorical, InFlight: historicalAtOnce},
+		{Method: http.MethodGet, Pattern: "/api/v1/metric-export", Handle: a.getExport, Large: true},
 		{Method: http.MethodGet, Pattern: "/api/v1/metric-export-schema", Handle: a.getSchema},
 	}
 }

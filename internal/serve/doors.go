@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/prometheus/exporter-toolkit/web"
 	"go.yaml.in/yaml/v3"
@@ -75,3 +76,24 @@ func hostCheck(listen string, next http.Handler) http.Handler {
 		next.ServeHTTP(w, r)
 	})
 }
+
+// sameSite refuses what a page of another site asks for: by any method, as an image that such a page shows costs what it asks for; only a
+// person may follow a link to here. Browsers say where a request comes from, and others need not be kept from what they can do themselves.
+func sameSite(next http.Handler) http.Handler {
+	cross := http.NewCrossOriginProtection()
+	cross.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		writeProblem(w, http.StatusForbidden, fmt.Sprintf("a page of %q may not write here", r.Header.Get("Origin")))
+	}))
+	ours := cross.Handler(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		page := r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document" && isPage(r.URL.Path)
+		if site := r.Header.Get("Sec-Fetch-Site"); (site == "cross-site" || site == "same-site") && !page {
+			writeProblem(w, http.StatusForbidden, "a page of another site may not ask for this")
+			return
+		}
+		ours.ServeHTTP(w, r)
+	})
+}
+
+// isPage says whether a path is of what people look at, not of an API: a link to there may be anywhere.
+func isPage(path string) bool { return strings.Count(path, "/") == 1 }

@@ -33,6 +33,8 @@ type Route struct {
 	InFlight int           // the most requests that are worked on at once; 64 if zero
 	MaxBody  int64         // the largest request body in bytes; 1 MiB if zero
 	Timeout  time.Duration // bounds the work on one request; 30 s if zero
+	// Large marks a handler whose answer may be as large as the picture: few are made at once.
+	Large bool
 
 	open bool // whoever asks is answered
 }
@@ -43,6 +45,7 @@ type ours struct{ http.Handler }
 // handler builds the chain that every request passes: doors, the route, who asks and may they, the route's limits.
 func handler(o Options, m *metrics, g *guard) http.Handler {
 	mux := http.NewServeMux()
+	bytes := newAnswers(o)
 	in := newLogin(o, g)
 	for _, r := range o.Routes {
 		h := r.Handler
@@ -53,13 +56,9 @@ func handler(o Options, m *metrics, g *guard) http.Handler {
 		if r.Method != "" {
 			pattern = r.Method + " " + pattern
 		}
-		mux.Handle(pattern, ours{m.measure(r.Pattern, in.before(r, limit(r, m, h)))})
+		mux.Handle(pattern, ours{m.measure(r.Pattern, in.before(r, limit(r, m, bytes, h)))})
 	}
-	cross := http.NewCrossOriginProtection()
-	cross.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		writeProblem(w, http.StatusForbidden, fmt.Sprintf("a page of %q may not write here", r.Header.Get("Origin")))
-	}))
-	return hostCheck(o.Listen, recovered(o, cross.Handler(matched(mux, m, in))))
+	return hostCheck(o.Listen, recovered(o, sameSite(matched(mux, m, in))))
 }
 
 // matched answers what no route is for, as every other error is answered.
@@ -92,8 +91,8 @@ func unmatched(own http.Handler) http.Handler {
 }
 
 // limit bounds the work of one route: requests in flight, body, time.
-func limit(r Route, m *metrics, next http.Handler) http.Handler {
-	slots := make(chan struct{}, cmp.Or(r.InFlight, usualInFlight))
+func limit(r Route, m *metrics, bytes *answers, next http.Handler) http.Handler {
+	slots, making := make(chan struct{}, cmp.Or(r.InFlight, usualInFlight)), make(places, makers)
 	body := cmp.Or(r.MaxBody, usualMaxBody)
 	timeout := cmp.Or(r.Timeout, usualTimeout)
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -101,6 +100,7 @@ func limit(r Route, m *metrics, next http.Handler) http.Handler {
 		case slots <- struct{}{}:
 			defer func() { <-slots }()
 		default:
+			bytes.displace(r.Pattern)
 			m.refused.WithLabelValues(r.Pattern).Inc()
 			writeProblem(w, http.StatusServiceUnavailable, fmt.Sprintf("%d requests for %q are being answered already; try again", cap(slots), r.Pattern))
 			return
@@ -119,6 +119,16 @@ func limit(r Route, m *metrics, next http.Handler) http.Handler {
 			req = req.WithContext(ctx)
 			// The handler gives up at its deadline; a client that does not read is cut a little later.
 			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(timeout + 5*time.Second)) // not supported by test recorders
+			made := func() {}
+			if r.Large {
+				var err error
+				if made, err = making.wait(); err != nil {
+					writeProblem(w, statusOf(err), err.Error())
+					return
+				}
+				defer made()
+			}
+			w = &counted{ResponseWriter: w, of: bytes, route: r.Pattern, made: made}
 		}
 		next.ServeHTTP(w, req)
 	})

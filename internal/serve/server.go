@@ -3,6 +3,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,7 +38,9 @@ type Options struct {
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 
-	maxConns int // the most connections at once, of which one host has half at most; tests make it small
+	maxConns   int // the most connections at once, of which one host has half at most; tests make it small
+	maxWaiting int // bytes of answers that wait to be read; tests make it small
+	readTime   time.Duration
 }
 
 // Validate fills defaults in and reports what cannot be served.
@@ -48,6 +51,7 @@ func (o *Options) Validate() error {
 	if o.maxConns == 0 {
 		o.maxConns = defaultConns()
 	}
+	o.maxWaiting, o.readTime = cmp.Or(o.maxWaiting, waitingBytes), cmp.Or(o.readTime, usualReadTime)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}

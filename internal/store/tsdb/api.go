@@ -25,15 +25,15 @@ const maxForm = 1 << 20
 func (db *DB) API() http.Handler {
 	mux := http.NewServeMux()
 	both := func(path string, h apiHandler) {
-		mux.Handle("GET /api/v1/"+path, h)
-		mux.Handle("POST /api/v1/"+path, h)
+		mux.Handle("GET /api/v1/"+path, db.inTurn(h))
+		mux.Handle("POST /api/v1/"+path, db.inTurn(h))
 	}
 	both("query", db.apiQuery)
 	both("query_range", db.apiQueryRange)
 	both("format_query", db.apiFormat)
 	both("labels", db.apiLabels)
 	both("series", db.apiSeries)
-	mux.Handle("GET /api/v1/label/{name}/values", apiHandler(db.apiLabelValues))
+	mux.Handle("GET /api/v1/label/{name}/values", db.inTurn(db.apiLabelValues))
 	mux.Handle("GET /api/v1/metadata", apiHandler(apiMetadata))
 	mux.Handle("GET /api/v1/status/buildinfo", apiHandler(apiBuildInfo))
 	mux.Handle("/", apiHandler(func(r *http.Request) (*answer, error) {
@@ -54,6 +54,21 @@ const truncated = "results truncated due to limit"
 // apiHandler is a handler that returns its error.
 type apiHandler func(*http.Request) (*answer, error)
 
+// inTurn is a handler that has one of the API's places from before it looks at an expression until it has made the answer.
+func (db *DB) inTurn(h apiHandler) apiHandler {
+	return func(r *http.Request) (*answer, error) {
+		ctx, cancel := context.WithTimeout(r.Context(), db.opts.queryTimeout)
+		defer cancel()
+		select {
+		case db.asked <- struct{}{}:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("waited for %d other requests: %w", cap(db.asked), ctx.Err())
+		}
+		defer func() { <-db.asked }()
+		return h(r)
+	}
+}
+
 // ServeHTTP reads the form, runs the handler and writes Prometheus' envelope.
 func (h apiHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
@@ -65,6 +80,14 @@ func (h apiHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		err = badData(fmt.Errorf("error parsing form values: %w", perr))
 	} else {
 		a, err = h(r)
+	}
+	if bounded, ok := w.(reserver); ok && err == nil {
+		var release func()
+		if release, err = bounded.Reserve(len(a.data)); err == nil {
+			defer release()
+		} else {
+			err = &apiError{"unavailable", http.StatusServiceUnavailable, err}
+		}
 	}
 	w.Header().Set("Content-Type", "application/json")
 	if err != nil {
@@ -80,6 +103,11 @@ func (h apiHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	tail := appendList(nil, "warnings", a.warnings)
 	tail = appendList(tail, "infos", a.infos)
 	_, _ = w.Write(append(tail, '}'))
+}
+
+// reserver is a writer that finds a place in memory for what waits to be read.
+type reserver interface {
+	Reserve(bytes int) (release func(), err error)
 }
 
 func appendList(b []byte, name string, list []string) []byte {

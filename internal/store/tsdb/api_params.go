@@ -131,7 +131,7 @@ func hint(limit int) int {
 
 // matcherParam reads the match[] parameters. Each must have a matcher that does not match the empty value.
 func (db *DB) matcherParam(r *http.Request) ([][]*labels.Matcher, error) {
-	sets, err := db.parser.ParseMetricSelectors(r.Form["match[]"])
+	sets, err := db.selectors(r.Form["match[]"])
 	if err != nil {
 		return nil, badParam("match[]", err)
 	}

@@ -2,7 +2,6 @@ package tsdb
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"time"
@@ -66,9 +65,6 @@ func (db *DB) apiEvaluate(r *http.Request, e evaluation) (*answer, error) {
 		return nil, err
 	}
 	e.expr = r.FormValue("query")
-	if _, err := db.parser.ParseExpr(e.expr); err != nil {
-		return nil, badParam("query", err)
-	}
 	a := &answer{}
 	err = db.evaluate(r.Context(), e, func(res *promql.Result) error {
 		cut := truncate(res, limit)
@@ -81,6 +77,9 @@ func (db *DB) apiEvaluate(r *http.Request, e evaluation) (*answer, error) {
 		a.data, err = appendResult(nil, res.Value)
 		return err
 	})
+	if wrong := (parseError{}); errors.As(err, &wrong) {
+		return nil, badParam("query", wrong.error)
+	}
 	return a, err
 }
 
@@ -102,13 +101,9 @@ func truncate(res *promql.Result, limit int) bool {
 
 // apiFormat writes a query prettily.
 func (db *DB) apiFormat(r *http.Request) (*answer, error) {
-	expr, err := db.parser.ParseExpr(r.FormValue("query"))
+	expr, err := db.parse(r.FormValue("query"), maxPretty)
 	if err != nil {
 		return nil, badParam("query", err)
 	}
-	pretty := expr.Pretty(0)
-	if len(pretty) > 16*maxForm {
-		return nil, badData(fmt.Errorf("the formatted query is longer than %d bytes", 16*maxForm))
-	}
-	return &answer{data: appendString(nil, pretty)}, nil
+	return &answer{data: appendString(nil, expr.Pretty(0))}, nil
 }

@@ -99,7 +99,7 @@ func (db *DB) newEngine() *promql.Engine {
 		EnableAtModifier:     true,
 		EnableNegativeOffset: true,
 		NoStepSubqueryIntervalFn: func(int64) int64 {
-			return (10 * time.Second).Milliseconds()
+			return subqueryStep.Milliseconds()
 		},
 		Parser: db.parser,
 	})

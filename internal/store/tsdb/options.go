@@ -17,8 +17,12 @@ const (
 	defaultRetention = 15 * 24 * time.Hour
 	// lookback is how far back a PromQL selector finds a series' newest sample: two missed ticks are bridged, more is a gap.
 	lookback = 30 * time.Second
-	// maxQueries is how many queries run at once; others wait.
+	// maxQueries is how many queries run at once; others wait. Those of the API have half of the places at most, so that whoever asks
+	// expensive things there keeps neither the page nor the reports waiting.
 	maxQueries = 8
+	maxAsked   = maxQueries / 2
+	// subqueryStep is the step of a subquery that gives none.
+	subqueryStep = 10 * time.Second
 )
 
 // Options say where the store is and how much it keeps. The zero value of every field but Dir means its default.

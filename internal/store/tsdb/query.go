@@ -66,6 +66,13 @@ func (db *DB) evaluate(ctx context.Context, e evaluation, use func(*promql.Resul
 		timeout = min(timeout, e.timeout)
 	}
 	return db.use(ctx, timeout, func(ctx context.Context, gen *generation) error {
+		expr, err := db.parse(e.expr, maxNesting)
+		if err != nil {
+			return err
+		}
+		if err := judge(expr, e.length()); err != nil {
+			return err
+		}
 		query, err := e.query(ctx, gen)
 		if err != nil {
 			return &queryError{err, store.ErrBadQuery}
@@ -107,6 +114,14 @@ func (db *DB) use(ctx context.Context, timeout time.Duration, f func(context.Con
 	}
 	defer context.AfterFunc(db.gen.ctx, cancel)()
 	return f(ctx, db.gen)
+}
+
+// length is the time that a query is evaluated over.
+func (e *evaluation) length() time.Duration {
+	if e.step == 0 {
+		return 0
+	}
+	return e.end.Sub(e.start)
 }
 
 func (e *evaluation) query(ctx context.Context, gen *generation) (promql.Query, error) {
