@@ -42,7 +42,7 @@ func (l *Loop) pass(ctx context.Context, t *target, now, at time.Time) {
 		d := policy.Decide(in)
 		d.Steps = append(anew, d.Steps...)
 		l.metrics.computed(&d, time.Since(now))
-		if d.Action == policy.Down {
+		if d.Action == policy.Down && d.Reason != policy.CurrentAboveMax { // limits do not rest on the load
 			if why := t.tooEarly(p.Compiled, now); why != "" {
 				hold(&d, in.State, policy.AwaitingLook, why)
 			}
@@ -184,6 +184,7 @@ func (l *Loop) tell(t *target, in *policy.Input, d *policy.Decision, now time.Ti
 	entry := cluster.Decision{Time: now, Target: t.key,
 		Action: string(d.Action), From: int32(d.Current), To: int32(d.Desired), Reason: string(d.Reason), Message: d.Message}
 	since := now.Sub(t.logged.at)
+	was := t.logged.reason
 	write := d.Action != policy.Hold || broke(d.Reason) || entry.To != t.logged.desired || since >= holdEvery || entry.Reason != t.logged.reason && since >= holdAfter
 	if write {
 		if detail, err := json.Marshal(d); err == nil {
@@ -197,7 +198,7 @@ func (l *Loop) tell(t *target, in *policy.Input, d *policy.Decision, now time.Ti
 		l.log.Info("scaled", "target", t.key.String(), "from", d.Current, "to", d.Desired, "reason", d.Reason, "message", d.Message)
 	case d.Reason == failedUpdateScale:
 		l.log.Warn("cannot scale", "target", t.key.String(), "err", d.Error, "next", t.retry)
-	case vanished && write && (t.shown.Last == nil || t.shown.Last.Reason != entry.Reason):
+	case vanished && write && was != entry.Reason:
 		l.log.Warn("cannot see target", "target", t.key.String(), "err", d.Error)
 	default:
 		l.log.Debug("held", "target", t.key.String(), "replicas", d.Current, "reason", d.Reason, "message", d.Message)

@@ -33,6 +33,11 @@ func (l *Loop) restore(ctx context.Context, t *target, now time.Time) {
 		l.log.Warn("cannot read earlier decisions: a count is not lowered for a while", "target", t.key.String(), "err", err)
 		return
 	}
+	if len(entries) > 0 {
+		l.mu.Lock()
+		t.shown.Desired = entries[0].To // until it is seen
+		l.mu.Unlock()
+	}
 	if len(entries) == 0 || now.Sub(entries[0].Time) > time.Hour || entries[0].Time.After(now) {
 		return
 	}
