@@ -2,7 +2,6 @@ package store
 
 import (
 	"cmp"
-	"math/bits"
 	"slices"
 	"strings"
 
@@ -30,7 +29,18 @@ type group struct {
 type cell struct {
 	v     float64
 	n     int
-	there uint64 // the slots of the window in which a member was there
+	there []Span // when a member was there, in time order, apart from one another
+}
+
+// Span is a stretch of time, Unix milliseconds.
+type Span struct{ From, To int64 }
+
+// Length is how long spans are that do not overlap.
+func Length(spans []Span) (ms int64) {
+	for _, s := range spans {
+		ms += s.To - s.From
+	}
+	return ms
 }
 
 // NewJoiner returns a joiner that has no series yet.
@@ -42,8 +52,8 @@ func NewJoiner(q *Query) *Joiner {
 }
 
 // Add joins a series with those that came before. value gives the values of its labels. Samples lie on the query's grid. there, if not nil,
-// has a set of the window's slots for each sample: a sum then is the mean of the slots' sums.
-func (j *Joiner) Add(value func(label string) string, samples []Sample, there []uint64) {
+// says for each sample when in its window the series was there: a sum then counts each for as long, of the time that any was.
+func (j *Joiner) Add(value func(label string) string, samples []Sample, there [][]Span) {
 	if len(samples) == 0 {
 		return
 	}
@@ -52,8 +62,8 @@ func (j *Joiner) Add(value func(label string) string, samples []Sample, there []
 		c := g.cell(int((x.T - j.first) / j.step))
 		v := x.V
 		if there != nil {
-			v *= float64(bits.OnesCount64(there[i]))
-			c.there |= there[i]
+			v *= float64(Length(there[i]))
+			c.there = union(c.there, there[i])
 		}
 		switch {
 		case c.n == 0:
@@ -68,6 +78,24 @@ func (j *Joiner) Add(value func(label string) string, samples []Sample, there []
 		}
 		c.n++
 	}
+}
+
+// union adds spans to others. It keeps none of the second slice.
+func union(a, b []Span) []Span {
+	if len(a) == 1 && len(b) == 1 && a[0].From <= b[0].From && a[0].To >= b[0].To {
+		return a
+	}
+	all := slices.Concat(a, b)
+	slices.SortFunc(all, func(x, y Span) int { return cmp.Compare(x.From, y.From) })
+	out := all[:0]
+	for _, s := range all {
+		if k := len(out); k > 0 && s.From <= out[k-1].To {
+			out[k-1].To = max(out[k-1].To, s.To)
+		} else {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // Points is how many points the answer has so far.
@@ -121,8 +149,8 @@ func (j *Joiner) Series() []Series {
 				c.v = float64(c.n)
 			case j.join == Avg:
 				c.v /= float64(c.n)
-			case c.there != 0:
-				c.v /= float64(bits.OnesCount64(c.there))
+			case len(c.there) > 0:
+				c.v /= float64(Length(c.there))
 			}
 			s.Samples = append(s.Samples, Sample{T: j.first + int64(g.from+i)*j.step, V: c.v})
 		}

@@ -5,6 +5,7 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"plimsoll.dev/plimsoll/internal/cluster"
@@ -133,12 +134,13 @@ func (q *Query) Grid() (first, last, step int64) {
 	return first, first + (last-first)/step*step, step
 }
 
-// MeetSlots is into how many parts a window is cut to see which members of a sum of rates were there at the same time. One: they were all.
-func (c *Checked) MeetSlots() int {
-	if c.By == nil || c.Func != Rate || c.Join != "" && c.Join != Sum {
-		return 1
+// Meets says whether the answer is a sum of rates over so long a time that it matters which members were there at once.
+func (c *Checked) Meets() bool {
+	if c.By == nil || c.Func != Rate || c.Join != "" && c.Join != Sum || c.Back < 2*MaxInterval {
+		return false
 	}
-	return int(min(max(c.Back/MaxInterval, 1), 60))
+	alone := c.Level == metric.Cluster || (c.Level == metric.Namespace || c.Level == metric.Node) && slices.Contains(c.By, c.Level.String())
+	return !alone
 }
 
 // JoinOf is how a row's series make one, as the catalogue says: Sum, Max or Min.

@@ -55,12 +55,12 @@ func rate(q *store.Checked, selector string) string {
 	over := "[" + Duration(q.Back) + ":" + Duration(at) + "]"
 	known := "last_over_time(" + ranged(selector, q.Back) + ")"
 	expr := "avg_over_time((" + interval(selector) + ")" + over + ") and " + known
-	if at == tick && q.MeetSlots() == 1 {
+	if at == tick && !q.Meets() {
 		return join(q, expr)
 	}
 	newest := "irate(" + ranged(selector, q.Back) + ")" // of what was there between two moments
 	switch {
-	case q.MeetSlots() > 1 && (q.Step == 0 || at == tick): // joined first
+	case q.Meets() && (q.Step == 0 || at == tick): // joined first
 		expr = "avg_over_time((" + join(q, interval(selector)) + ")" + over + ") and " + join(q, known)
 		if at > tick {
 			expr += " or " + join(q, newest)

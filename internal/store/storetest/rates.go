@@ -117,24 +117,34 @@ func (s *suite) rateJoined() {
 		e.Workload, e.WorkloadKind = workload, "Deployment"
 		return e
 	}
-	s.core(of("both", "a"), 0, 3600)
-	s.core(of("both", "b"), 3, 3600)
-	for i := range 6 {
-		s.core(of("chain", fmt.Sprint("c", i)), float64(i)*600, float64(i)*600+590)
+	s.core(of("both", "a"), 0, 3300)
+	s.core(of("both", "b"), 3, 3300)
+	for i := range 5 {
+		s.core(of("chain", fmt.Sprint("c", i)), float64(i)*660, float64(i)*660+650)
 	}
-	got := s.query(func(q *store.Query) {
-		q.Row, q.Func, q.By, q.End = metric.CPUUsage, store.Rate, []string{"workload"}, s.at(3600)
-	})
 	want := map[string]float64{"both": 2, "chain": 1}
-	for i := range got {
-		w := got[i].Label("workload")
-		if v := got[i].Samples[0].V; math.Abs(v-want[w]) > want[w]*s.o.Rate {
-			s.Errorf("workload %s: got %g, want about %g", w, v, want[w])
+	f := func(name string, f func(*store.Query)) {
+		s.Helper()
+		got := s.query(func(q *store.Query) {
+			q.Row, q.Func, q.By, q.End = metric.CPUUsage, store.Rate, []string{"workload"}, s.at(3300)
+			f(q)
+		})
+		for i := range got {
+			w := got[i].Label("workload")
+			for _, x := range got[i].Samples {
+				if math.Abs(x.V-want[w]) > want[w]*s.o.Rate {
+					s.Errorf("%s of workload %s at %g s: got %g, want about %g", name, w, float64(x.T-s.base.UnixMilli())/1000, x.V, want[w])
+				}
+			}
+		}
+		if len(got) != 2 || len(got[0].Samples) == 0 || len(got[0].Samples) != len(got[1].Samples) {
+			s.Errorf("%s: got %v, want two series", name, got)
 		}
 	}
-	if len(got) != 2 {
-		s.Errorf("got %v, want two series", got)
-	}
+	f("an hour", func(*store.Query) {})
+	f("a week", func(q *store.Query) { q.Start = s.at(3300 - 7*24*3600) })
+	f("every half hour", func(q *store.Query) { q.Start, q.Step = s.at(1500), 30*time.Minute })
+	f("half an hour every ten minutes", func(q *store.Query) { q.Start, q.Step, q.Window = s.at(1500), 10*time.Minute, 30*time.Minute })
 }
 
 // increase tests that a counter's growth is what it grew by between samples, also over a window that it lived for a part of, and that windows

@@ -14,11 +14,9 @@ type lives struct {
 	length []float64 // milliseconds of intervals up to each sample
 	last   float64   // value
 	whole  bool      // the last interval counted
-	runs   []run     // stretches without a break, in time order
+	// runs are stretches of intervals that follow one another, in time order. Each ends when the next sample would have come.
+	runs []store.Span
 }
-
-// run is a stretch of intervals that follow one another. Its end is when the next sample would have come.
-type run struct{ from, to int64 }
 
 func (l *lives) reset() {
 	*l = lives{at: l.at[:0], grown: l.grown[:0], length: l.length[:0], runs: l.runs[:0]}
@@ -35,9 +33,9 @@ func (l *lives) sample(t int64, v float64) {
 		switch {
 		case !whole:
 		case l.whole:
-			l.runs[len(l.runs)-1].to = t + d
+			l.runs[len(l.runs)-1].To = t + d
 		default:
-			l.runs = append(l.runs, run{l.at[n-1], t + d})
+			l.runs = append(l.runs, store.Span{From: l.at[n-1], To: t + d})
 		}
 		if l.whole = whole; whole {
 			grown, length = grown+v-l.last, length+float64(d)
@@ -68,17 +66,13 @@ func (l *lives) between(from, to int) (grown, length float64) {
 	return grown, length
 }
 
-// slots returns the set of those of n equal parts of (lo, lo+back] in which the counter was there.
-func (l *lives) slots(lo, back, n int64) uint64 {
-	set := uint64(0)
-	i := sort.Search(len(l.runs), func(i int) bool { return l.runs[i].to > lo })
-	for ; i < len(l.runs) && l.runs[i].from < lo+back; i++ {
-		a, b := max(l.runs[i].from-lo, 0), min(l.runs[i].to-lo, back)
-		for k := a * n / back; k <= (b-1)*n/back; k++ {
-			set |= 1 << k
-		}
+// there appends when in (lo, hi] the counter was there.
+func (l *lives) there(out []store.Span, lo, hi int64) []store.Span {
+	i := sort.Search(len(l.runs), func(i int) bool { return l.runs[i].To > lo })
+	for ; i < len(l.runs) && l.runs[i].From < hi; i++ {
+		out = append(out, store.Span{From: max(l.runs[i].From, lo), To: min(l.runs[i].To, hi)})
 	}
-	return set
+	return out
 }
 
 // rates appends the rates over every over milliseconds in which an interval ends. Their ends are whole multiples of it away from end.

@@ -56,7 +56,7 @@ type rater struct {
 	out    []store.Series
 	points int
 	at     []store.Sample // one series' points
-	there  []uint64
+	there  [][]store.Span
 	sort   []float64
 }
 
@@ -155,7 +155,7 @@ func (r *rater) windows() error {
 	if r.q.RateOver > 0 {
 		return r.overTime()
 	}
-	slots := r.q.MeetSlots()
+	meets := r.q.Meets()
 	back := r.q.Back.Milliseconds()
 	first, last, step := r.q.Grid()
 	for t := first; t <= last; t += step {
@@ -168,8 +168,8 @@ func (r *rater) windows() error {
 			v = grown * 1000 / length
 		}
 		r.at = append(r.at, store.Sample{T: t, V: v})
-		if slots > 1 {
-			r.there = append(r.there, r.lives.slots(t-back, back, int64(slots)))
+		if meets {
+			r.there = append(r.there, r.lives.there(nil, t-back, t))
 		}
 	}
 	return nil

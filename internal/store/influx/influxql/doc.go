@@ -13,8 +13,8 @@
 //     series; the answer puts the pieces together and joins the series. No raw points are pulled.
 //   - Rates are means of the rate field that schema v1 keeps beside each counter. A counter without one is derived by
 //     NON_NEGATIVE_DERIVATIVE, and growth by NON_NEGATIVE_DIFFERENCE.
-//   - Rates that are summed over a window of ten minutes or more are summed in each five minutes of it first (in each sixtieth of a window of
-//     over five hours), and the mean of that is taken: members that were there one after the other are never added up. Not where windows overlap.
+//   - Rates that are summed over ten minutes or more are summed in pieces of some five minutes, with how many samples there were, so that
+//     members that were there one after the other are not added up.
 //   - Ranges of more than two days at an hour or coarser are read from the hourly roll-ups, of more than 60 days at a day or
 //     coarser from the daily ones, as far as they reach; what is newer or older is read raw.
 //   - Where one query may cover a limited time (InfluxDB 3 Core), each statement stays below it. A quantile over

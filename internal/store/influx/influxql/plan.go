@@ -38,12 +38,13 @@ type Rollup struct {
 type kind uint8
 
 const (
-	points kind = iota // a row is a point of the answer
-	pieces             // a row is a piece of a series' windows, to be put together
-	values             // a row is a sample
+	points   kind = iota // a row is a point of the answer
+	pieces               // a row is a piece of a series' windows, to be put together
+	meetings             // a row is a piece of what series are together
+	values               // a row is a sample
 )
 
-// Statement is one InfluxQL statement. Its columns are time, v and in some plans w.
+// Statement is one InfluxQL statement. Its columns are time, v and in some plans w and x.
 type Statement struct {
 	Text   string
 	single bool  // the point's time is t, whatever the row says

@@ -1,7 +1,6 @@
 package influxql
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -30,8 +29,12 @@ func Render(q store.Checked, o Options) (*Plan, error) {
 	if never {
 		return p, nil
 	}
-	w := &writer{Plan: p, opts: o, slots: q.MeetSlots(), reading: newReading(&p.query, q.Metric, conds, o.Database)}
-	if err := w.write(); err != nil {
+	w := &writer{Plan: p, opts: o, reading: newReading(&p.query, q.Metric, conds, o.Database)}
+	write := w.write
+	if q.Meets() {
+		write = w.meet
+	}
+	if err := write(); err != nil {
 		return nil, err
 	}
 	return p, nil
@@ -50,8 +53,7 @@ func (p *Plan) constant(name string) string {
 // writer writes a plan's statements.
 type writer struct {
 	*Plan
-	opts  Options
-	slots int // of a window
+	opts Options
 	*reading
 }
 
@@ -153,8 +155,7 @@ func (w *writer) pieces(lo, hi, step int64) error {
 		g = min(g, piece)
 	}
 	if (hi-lo)/g > maxPieces {
-		return fmt.Errorf("%w: more than %d pieces a series; choose a window %q and a step %q that have a longer common divisor",
-			store.ErrTooLarge, maxPieces, time.Duration(w.window)*time.Millisecond, w.query.Step)
+		return tooMany(w)
 	}
 	for _, s := range w.sources(lo, hi, g, 0) {
 		n := s.hi - s.lo
@@ -164,6 +165,48 @@ func (w *writer) pieces(lo, hi, step int64) error {
 		w.cut(s, n, func(s *source) { w.add(s, g, hi) })
 	}
 	return nil
+}
+
+// meet writes statements whose rows are what the members of a sum were together in some minutes: so much, by so many samples, and how many of
+// them one member had.
+func (w *writer) meet() error {
+	w.kind = meetings
+	first, last, step := w.query.Grid()
+	lo, part, target := first-w.window, w.window, store.MaxInterval.Milliseconds()
+	if w.query.Step > 0 {
+		part = gcd(w.window, step)
+	}
+	if w.rolled() {
+		for _, r := range w.opts.Rollups {
+			if e := r.Every.Milliseconds(); last-lo > r.Beyond.Milliseconds() && part >= e {
+				target = e
+			}
+		}
+	}
+	if p := w.opts.Piece.Milliseconds(); p > 0 {
+		target = min(target, p)
+	}
+	n := max(part/target, 1)
+	for w.query.Step > 0 && part%n != 0 {
+		n--
+	}
+	g := (part + n - 1) / n
+	if (last-lo)/g > maxPieces {
+		return tooMany(w)
+	}
+	for _, s := range w.sources(lo, last, g, 0) {
+		all := s.hi - s.lo
+		if p := w.opts.Piece.Milliseconds(); p > 0 {
+			all = max(p/g, 1) * g
+		}
+		w.cut(s, all, func(s *source) { w.add(s, g, last) })
+	}
+	return nil
+}
+
+func tooMany(w *writer) error {
+	return fmt.Errorf("%w: more than %d pieces a series; use a window %q and a step %q that have a longer common divisor",
+		store.ErrTooLarge, maxPieces, time.Duration(w.window)*time.Millisecond, w.query.Step)
 }
 
 // cut gives a source in parts of n milliseconds, the last one shorter.
@@ -194,16 +237,12 @@ func (w *writer) add(s *source, group, end int64) {
 	columns := "SELECT " + w.columns(s, w.kind, lo, hi)
 	text, tags, joined := columns+by("*"), w.tagsOf(w.query.By), w.query.By != nil && !w.join
 	field, one := w.single(s, group)
-	slot := w.slot(s, group)
 	switch {
 	case !joined:
+	case w.kind == meetings:
+		text = "SELECT SUM(v) AS v, SUM(w) AS w, MAX(w) AS x FROM (" + text + ") WHERE " + until(hi) + by(tags...)
 	case one: // nothing is left to do before the join
 		text = "SELECT " + joins(w.query.Join) + "(" + Ident(field) + ") AS v FROM " + w.from(s, lo, hi) + by(tags...)
-	case slot > 0:
-		part := " GROUP BY " + every(time.Duration(slot)*time.Millisecond, end-shift) + ", "
-		text = "SELECT SUM(v) AS v FROM (" + columns + part + "* fill(none)) WHERE " + until(hi) +
-			strings.TrimSuffix(part+strings.Join(tags, ", "), ", ") + " fill(none)"
-		text = "SELECT MEAN(v) AS v FROM (" + text + ") WHERE " + until(hi) + by(tags...)
 	default:
 		text = "SELECT " + joins(w.query.Join) + "(v) AS v FROM (" + text + ") WHERE " + until(hi) + by(tags...)
 	}
@@ -212,21 +251,6 @@ func (w *writer) add(s *source, group, end int64) {
 		st.t = end
 	}
 	w.Statements = append(w.Statements, st)
-}
-
-// slot is how many milliseconds long the parts of a window are in which the members of a sum of rates are added up first, so that only those
-// that were there at the same time are; 0: they are added up over the whole window.
-func (w *writer) slot(s *source, group int64) int64 {
-	window, n := cmp.Or(group, w.window), int64(w.slots)
-	if s.rollup != nil {
-		n = min(n, window/s.rollup.Every.Milliseconds())
-	}
-	for ; n > 1; n-- {
-		if group == 0 || window%n == 0 {
-			return (window + n - 1) / n
-		}
-	}
-	return 0
 }
 
 // tagsOf returns the labels that are tags, as names, sorted and each once.

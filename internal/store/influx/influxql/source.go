@@ -104,7 +104,7 @@ func (r *reading) columns(s *source, k kind, lo, hi int64) string {
 	}
 	switch fn := r.q.Func; fn {
 	case store.Avg, store.Rate:
-		if k == pieces {
+		if k == pieces || k == meetings {
 			return call("SUM") + " AS v, " + call("COUNT") + " AS w FROM " + from
 		}
 		return call("MEAN") + " AS v FROM " + from
@@ -153,7 +153,7 @@ func (r *reading) rolledColumns(s *source, k kind, lo, hi int64) string {
 		}
 		return r.quantile(c, name(greatest), name(least)) + " FROM " + from
 	}
-	if k == pieces {
+	if k == pieces || k == meetings {
 		return "SUM(s) AS v, SUM(n) AS w FROM " + products
 	}
 	return "MEAN(" + name("mean") + ") AS v FROM " + from

@@ -42,8 +42,11 @@ func (l *Series) samples() []store.Sample {
 
 // combine is the function over one window's rows.
 func combine(q *store.Query, k kind, cells []cell) float64 {
-	if k == values {
+	switch k {
+	case values:
 		return rank(cells, q.Q)
+	case meetings:
+		return met(cells)
 	}
 	v, n := cells[0].v, cells[0].w
 	for _, c := range cells[1:] {
@@ -62,6 +65,19 @@ func combine(q *store.Query, k kind, cells []cell) float64 {
 		return v / n
 	}
 	return v
+}
+
+// met is what members were together, of the time that any was there. One that is there for a whole piece has as many samples in it as any has
+// in any; where all have fewer than that together, they were there for that part of it.
+func met(cells []cell) float64 {
+	whole, v, n := 0.0, 0.0, 0.0
+	for _, c := range cells {
+		whole = max(whole, c.x)
+	}
+	for _, c := range cells {
+		v, n = v+c.v, n+min(c.w, whole)
+	}
+	return v / n
 }
 
 // rank is the quantile of samples by the nearest rank, as InfluxQL's PERCENTILE has it.
