@@ -46,6 +46,7 @@ export interface Node {
   netTransmit: Num;
   netErrors: Num;
   busiest: string;
+  partial?: string[];
   containers: number;
   gap: Gap | null;
 }
@@ -159,6 +160,7 @@ export interface Workload {
   workingSet: Num;
   pods: number;
   scaled: Scaled | null;
+  partial?: string[];
   containers?: Container[];
   decisions?: Decision[];
   gap: Gap | null;

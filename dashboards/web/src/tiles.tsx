@@ -57,10 +57,12 @@ export function Tiles({ live, data, address }: ViewProps) {
       {n.gap && !data.nodes.some((m) => silent(m.gap)) && <p class="note">{gapSays(n.gap, live.now())}.</p>}
       <div class="tiles">
         <Tile name="CPU" big={cores(n.cpu)} unit={n.cores === null ? "cores" : `of ${sold(n.cores)}`} spark={spark("a", col("cpu"), n.cores)} who={who(busy, (c) => c.cpu, cores)}>
+          {n.partial?.includes("cpu") && lacking}
           {n.cpu !== null && n.cores !== null && `${cores(Math.max(0, n.cores - n.cpu))} cores free`}
           {n.load1 !== null && `load ${n.load1.toFixed(2)}`}
         </Tile>
         <Tile name="Memory" big={used} unit={ofMemory} spark={spark("b", col("memory"), n.memory)} who={most((c) => c.workingSet, memory)}>
+          {n.partial?.includes("workingSet") && lacking}
           {n.workingSet !== null && n.memory !== null && `${memory(n.memory - n.workingSet)} free`}
           {n.swap === null ? "" : n.swap ? `${memory(n.swap)} swapped out` : "no swap used"}
         </Tile>
@@ -96,6 +98,8 @@ const Report = ({ path, children }: { path: string; children: string }) => (
     {children}
   </a>
 );
+
+const lacking = "a part of it is not known";
 
 interface TileProps {
   name: string;

@@ -52,6 +52,11 @@ export function WorkloadPage({ live, data, address, go, view: v }: Props) {
           {gapSays(s.gap, now)}. Nothing is scaled on missing data.
         </p>
       )}
+      {!s?.gap && known?.gap && (
+        <p class="note">
+          {gapSays(known.gap, now)}. {known.partial?.length ? "The sums of now lack that part." : ""}
+        </p>
+      )}
       {s?.last && s.last.from === s.last.to && (
         <p class="note last">
           <Say d={s.last} /> <small>{ago(seconds(s.last.time)!, now)}</small>
