@@ -11,7 +11,8 @@
 //  1. What cannot be used whatever it is of (no number, from the future, long past) is left out: intake.refuses.
 //  2. Whose is it? Senders keep their pointers, so nearly always tree.byPtr knows the unit. Only under a new pointer does tree.admit
 //     (admit.go) ask names, cgroup and start: is it a unit that is known otherwise, its successor, or a new one? That one is given
-//     its place in the tree (tree.go), below its pod or its workload, which are made as they are needed.
+//     its place in the tree (tree.go), below its pod or its workload, which are made as they are needed. When the table is full somebody
+//     who sends more has to give a place up for it (share.go).
 //  3. Is it news? samples.advance (samples.go) refuses what is older than what the lane has brought, tells a restart and a clock that was
 //     set back, and follows the sampling interval.
 //  4. samples.add finds the row's series, weighs the lanes against one another, notes what a counter has grown by for the next roll-up, and

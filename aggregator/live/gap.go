@@ -131,18 +131,6 @@ func (t *tree) forget(u *unit, now int64) {
 	t.drop(u)
 }
 
-// drop takes a unit out of the picture, all but the roll-up that it is of its members.
-func (t *tree) drop(u *unit) {
-	if u.count == 0 && u != t.root {
-		t.remove(u)
-		return
-	}
-	t.unknow(u, nil)
-	u.samples.forget()
-	u.gap = nil
-	t.changes++
-}
-
 // patience is how long a unit without samples is kept, in milliseconds.
 func (t *tree) patience(u *unit) int64 {
 	ln, forget := full, t.limits.forget

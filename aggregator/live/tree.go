@@ -186,3 +186,15 @@ func (t *tree) remove(u *unit) {
 	t.meters.entities[u.key.Level].Dec()
 	t.hang(u, nil, nil)
 }
+
+// drop takes a unit out of the picture, all but the roll-up that it is of its members.
+func (t *tree) drop(u *unit) {
+	if u.count == 0 && u != t.root {
+		t.remove(u)
+		return
+	}
+	t.unknow(u, nil)
+	u.samples.forget()
+	u.gap = nil
+	t.changes++
+}
