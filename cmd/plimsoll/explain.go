@@ -88,24 +88,36 @@ func selectWorkload(q url.Values, parts []string) bool {
 
 func (a *app) explainTarget(cmd *cobra.Command, c *client, out *output, target string, limit int, changes bool) error {
 	q := url.Values{"limit": {fmt.Sprint(limit)}}
-	what := "decision"
 	if changes {
 		q.Set("action", "Up,Down")
-		what = "change"
 	}
 	if parts := strings.Split(target, "/"); !selectWorkload(q, parts) {
 		return usagef("target %q: want namespace/name or namespace/kind/name", target)
 	}
 	var list api.DecisionList
-	if err := c.Get(cmd.Context(), "/plimsoll/v1/decisions?"+q.Encode(), &list); err != nil {
+	get := func(list *api.DecisionList) error {
+		return c.Get(cmd.Context(), "/plimsoll/v1/decisions?"+q.Encode(), list)
+	}
+	if err := get(&list); err != nil {
 		return err
 	}
-	if len(list.Items) == 0 {
-		return fmt.Errorf("there is no %s for %q: no policy names it, or it is too new ('plimsoll top workloads' lists what is scaled)", what, target)
+	told := list // where nothing was changed, the newest decision says why
+	if len(list.Items) == 0 && changes {
+		q.Del("action")
+		q.Set("limit", "1")
+		if err := get(&told); err != nil {
+			return err
+		}
+	}
+	if len(told.Items) == 0 {
+		return fmt.Errorf("there is no decision for %q: no policy names it, or it is too new ('plimsoll top workloads' lists what is scaled)", target)
 	}
 	return out.print(a.out, list, func() *table.Table {
 		t := table.New()
-		for _, d := range list.Items {
+		if len(list.Items) == 0 {
+			t.Say(fmt.Sprintf("No decision that is kept changed the number of replicas of %s. The newest:", target), "")
+		}
+		for _, d := range told.Items {
 			head := fmt.Sprintf("%s  %s/%s", d.Time.Local().Format(time.DateTime), d.Namespace, d.Name)
 			t.Say(append(policy.Logged(d).Lines(head), "")...)
 		}

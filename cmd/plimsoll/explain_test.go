@@ -31,9 +31,29 @@ func TestExplainAsksForWhatIsDesired(t *testing.T) {
 	f("decisions?action=Up%2CDown&limit=2&name=web&namespace=demo", "2 -> 5", "demo/web", "--changes", "--limit", "2")
 	f("decisions?kind=ProcessService&limit=5&name=web&namespace=demo", "2 -> 5", "demo/ProcessService/web")
 	answer = `{"items": []}`
-	f("decisions?action=Up%2CDown&limit=5&name=web&namespace=demo", `no change for "demo/web"`, "demo/web", "--changes")
+	f("decisions?limit=1&name=web&namespace=demo", `no decision for "demo/web": no policy names it`, "demo/web", "--changes")
 	answer = `{"items": [{"namespace": "demo", "kind": "ProcessService", "name": "web", "scaled": {}}, {"namespace": "demo", "name": "idle"}]}`
 	if got := call(t, nil, "", "__complete", "explain", "--server", srv.URL, ""); !strings.HasPrefix(got.out, "demo/web\n:4") || asked != "/plimsoll/v1/workloads" {
 		t.Errorf("completing: asked for %q, got %q; want what is scaled alone", asked, got.out)
+	}
+}
+
+// Where decisions are kept and none changed the count, that is said, with the newest.
+func TestExplainOfNoChanges(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer := `{"items": []}`
+		if r.URL.Query().Get("action") == "" {
+			answer = `{"items": [{"time": "2026-01-01T00:10:00Z", "namespace": "demo", "name": "web", "action": "Hold", "reason": "WithinTolerance", "from": 2, "to": 2, "message": "Load is near its line."}]}`
+		}
+		_, _ = io.WriteString(w, answer)
+	}))
+	t.Cleanup(srv.Close)
+	got := call(t, nil, "", "explain", "--server", srv.URL, "demo/web", "--changes")
+	const want = "No decision that is kept changed the number of replicas of demo/web. The newest:\n\n"
+	if got.code != 0 || !strings.HasPrefix(got.out, want) || !strings.Contains(got.out, "2, held  (WithinTolerance)\n  Load is near its line.\n") {
+		t.Errorf("got exit %d, %q %q", got.code, got.out, got.err)
+	}
+	if got := call(t, nil, "", "explain", "--server", srv.URL, "demo/web", "--changes", "-o", "json"); got.code != 0 || !strings.Contains(got.out, `"items": []`) {
+		t.Errorf("as JSON: got exit %d, %q %q", got.code, got.out, got.err)
 	}
 }
