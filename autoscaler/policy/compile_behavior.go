@@ -108,6 +108,9 @@ func compileSchedule(path string, s *Schedule, toZero bool) (c schedule, err err
 	if c.end, err = cron.Parse(s.End); err != nil {
 		return c, fieldErr(path+".end", s.End, "cannot be read: %v", err)
 	}
+	if c.start.Within(&c.end) {
+		return c, fieldErr(path+".end", s.End, "comes whenever the start does, which is %q: the schedule would never hold", s.Start)
+	}
 	if s.TimeZone == "Local" { // the machine's own zone would make one policy mean two things
 		return c, fieldErr(path+".timeZone", s.TimeZone, "must be an IANA name such as Europe/Berlin")
 	}

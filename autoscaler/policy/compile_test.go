@@ -71,6 +71,9 @@ func TestCompileErrors(t *testing.T) {
 	f(`{maxReplicas: 3, behavior: {scaleDown: {tolerance: "-1"}}}`, `behavior.scaleDown.tolerance "-1" must be a ratio`)
 	f(`{maxReplicas: 3, schedules: [{start: "0 8 * *", end: "0 9 * * *", minReplicas: 2}]}`, `schedules[0].start "0 8 * *" cannot be read`)
 	f(`{maxReplicas: 3, schedules: [{start: "0 8 * * *", end: "0 9 * * *", timeZone: Mars, minReplicas: 2}]}`, `schedules[0].timeZone "Mars" is not a known time zone`)
+	f(`{maxReplicas: 3, schedules: [{start: "0 8 * * *", end: "0 8 * * *", minReplicas: 2}]}`, `schedules[0].end "0 8 * * *" comes whenever the start does, which is "0 8 * * *"`)
+	f(`{maxReplicas: 3, schedules: [{start: "0 8 * * 1-5", end: "0 8 * * MON,tue-fri", minReplicas: 2}]}`, `schedules[0].end "0 8 * * MON,tue-fri" comes whenever the start does`)
+	f(`{maxReplicas: 3, schedules: [{start: "0 8 * * 1", end: "0 8 * * *", minReplicas: 2}]}`, `schedules[0].end "0 8 * * *" comes whenever the start does`)
 	f(`{maxReplicas: 3, schedules: [{start: "0 8 * * *", end: "0 9 * * *"}]}`, `schedules[0] "" must set minReplicas, maxReplicas, or both`)
 	f(`{maxReplicas: 3, schedules: [{start: "0 8 * * *", end: "0 9 * * *", minReplicas: 4, maxReplicas: 2}]}`, `schedules[0].maxReplicas "2" must be at least minReplicas, which is 4`)
 }

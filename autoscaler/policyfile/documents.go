@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
@@ -15,6 +16,7 @@ import (
 	"plimsoll.dev/plimsoll/autoscaler/policy"
 	"plimsoll.dev/plimsoll/autoscaler/process"
 	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/metric"
 )
 
 type metadata struct {
@@ -113,6 +115,9 @@ func (r *read) scalePolicy() error {
 	case err != nil:
 		return r.doc.At("spec", err)
 	}
+	if err := r.measured(d.Spec.Metrics, ref.Name); err != nil {
+		return err
+	}
 	r.policy = &autoscaler.Policy{
 		Name:     d.Metadata.Name,
 		Target:   cluster.Target{APIVersion: cluster.APIVersion, Kind: ref.Kind, Namespace: d.Metadata.Namespace, Name: ref.Name},
@@ -122,7 +127,43 @@ func (r *read) scalePolicy() error {
 	return nil
 }
 
-// service reads a ProcessService.
+// need is a request that a policy's utilization is a share of, and the field that asks for it.
+type need struct {
+	resource corev1.ResourceName
+	field    string
+}
+
+// measured checks that each metric is one that a process service has, and notes the requests that they need.
+func (r *read) measured(ms []autoscalingv2.MetricSpec, service string) error {
+	if len(ms) == 0 {
+		r.needs = []need{{corev1.ResourceCPU, "spec"}}
+	}
+	for i := range ms {
+		at := fmt.Sprintf("spec.metrics[%d]", i)
+		var name corev1.ResourceName
+		var target *autoscalingv2.MetricTarget
+		switch m := &ms[i]; m.Type {
+		case autoscalingv2.ResourceMetricSourceType:
+			at, name, target = at+".resource", m.Resource.Name, &m.Resource.Target
+		case autoscalingv2.ContainerResourceMetricSourceType:
+			at, name, target = at+".containerResource", m.ContainerResource.Name, &m.ContainerResource.Target
+			if c := m.ContainerResource.Container; c != service {
+				return r.doc.At(at+".container", fmt.Errorf("%q is not there: the only container of a %s is called like it, %q", c, cluster.ProcessService, service))
+			}
+		default:
+			return r.doc.At(at+".type", fmt.Errorf("%q is not measured of a %s: Resource and ContainerResource are", m.Type, cluster.ProcessService))
+		}
+		if _, ok := metric.OfResource(string(name)); !ok {
+			return r.doc.At(at+".name", fmt.Errorf("%q is not measured: cpu and memory are", name))
+		}
+		if target.AverageUtilization != nil {
+			r.needs = append(r.needs, need{name, at + ".target.averageUtilization"})
+		}
+	}
+	return nil
+}
+
+// processService reads a ProcessService.
 func (r *read) processService() error {
 	d, err := decode[serviceSpec](r)
 	if err != nil {

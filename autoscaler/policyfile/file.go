@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+	corev1 "k8s.io/api/core/v1"
 
 	"plimsoll.dev/plimsoll/autoscaler"
 	"plimsoll.dev/plimsoll/autoscaler/policy"
@@ -99,6 +100,7 @@ type read struct {
 	doc     *strict.Document
 	text    string
 	policy  *autoscaler.Policy
+	needs   []need // of the policy
 	service *process.Service
 }
 
@@ -193,6 +195,11 @@ func (p *parser) cross() {
 		if s == nil {
 			p.note(r.doc.At("spec.scaleTargetRef.name", fmt.Errorf("there is no ProcessService %q in this file", k)))
 			continue
+		}
+		for _, n := range r.needs {
+			if has := map[corev1.ResourceName]int64{corev1.ResourceCPU: s.Requests.CPU, corev1.ResourceMemory: s.Requests.Memory}; has[n.resource] == 0 {
+				p.note(r.doc.At(n.field, fmt.Errorf("a utilization is a share of the request, and ProcessService %q has none of %s: give it resources.requests.%s, or the metric an averageValue", k, n.resource, n.resource)))
+			}
 		}
 		if most := int(pol.Compiled.Max()); s.Port > 0 && s.Port+most-1 > maxPort {
 			p.note(r.doc.At("spec.maxReplicas", fmt.Errorf("%d replicas of ProcessService %q would need the ports %d to %d: %d is the last", most, k, s.Port, s.Port+most-1, maxPort)))

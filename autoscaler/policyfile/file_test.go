@@ -47,7 +47,8 @@ func TestExample(t *testing.T) {
 // service and scale are the shortest documents.
 const (
 	service = "apiVersion: plimsoll.dev/v1alpha1\nkind: ProcessService\nmetadata: {name: web}\nspec:\n  command: [sleep, \"1\"]\n"
-	scale   = "---\napiVersion: plimsoll.dev/v1alpha1\nkind: ScalePolicy\nmetadata: {name: web}\nspec:\n  scaleTargetRef: {kind: ProcessService, name: web}\n  maxReplicas: 3\n"
+	scale   = "---\napiVersion: plimsoll.dev/v1alpha1\nkind: ScalePolicy\nmetadata: {name: web}\nspec:\n  scaleTargetRef: {kind: ProcessService, name: web}\n  maxReplicas: 3\n" + used
+	used    = "  metrics: [{type: Resource, resource: {name: cpu, target: {type: AverageValue, averageValue: 100m}}}]\n"
 )
 
 func TestShortest(t *testing.T) {
@@ -129,6 +130,14 @@ func TestMistakes(t *testing.T) {
 		{service + replace(scale, "maxReplicas: 3", "maxReplicas: 3\n  window: -3s"), `f:13:11: spec.window: "-3s" must be at least 1s`},
 		{service + replace(scale, "maxReplicas: 3", "maxReplicas: 3\n  mode: Off"), `f:13:9: spec.mode: "Off" must be Auto, DryRun or Paused`},
 		{service + replace(scale, "kind: ProcessService, name", "kind: Deployment, name"), `spec.scaleTargetRef.kind: "Deployment" cannot be scaled on one machine`},
+		{service + replace(scale, used, ""), `f:11:3: spec: a utilization is a share of the request, and ProcessService "default/web" has none of cpu: give it resources.requests.cpu, or the metric an averageValue`},
+		{service + replace(scale, "cpu, target: {type: AverageValue, averageValue: 100m}", "memory, target: {type: Utilization, averageUtilization: 70}"), `f:13:103: spec.metrics[0].resource.target.averageUtilization: a utilization is a share of the request, and ProcessService "default/web" has none of memory`},
+		{service + replace(scale, "name: cpu", "name: CPU"), `f:13:47: spec.metrics[0].resource.name: "CPU" is not measured: cpu and memory are`},
+		{service + replace(scale, "Resource, resource: {name: cpu", "ContainerResource, containerResource: {name: cpu, container: app"), `spec.metrics[0].containerResource.container: "app" is not there: the only container of a ProcessService is called like it, "web"`},
+		{service + replace(scale, "Resource, resource: {name: cpu", "External, external: {metric: {name: jobs}"), `f:13:20: spec.metrics[0].type: "External" is not measured of a ProcessService: Resource and ContainerResource are`},
+		{service + replace(scale, "Resource, resource: {name: cpu", "Pods, pods: {metric: {name: jobs}"), `f:13:20: spec.metrics[0].type: "Pods" is not measured of a ProcessService`},
+		{service + replace(scale, "Resource, resource: {name: cpu", "Object, object: {describedObject: {kind: Service, name: web}, metric: {name: jobs}"), `f:13:20: spec.metrics[0].type: "Object" is not measured of a ProcessService`},
+		{service + replace(scale, "maxReplicas: 3", "maxReplicas: 3\n  schedules: [{start: 0 8 * * *, end: 0 8 * * *, minReplicas: 2}]"), `f:13:39: spec.schedules[0].end: "0 8 * * *" comes whenever the start does`},
 		{service + scale + replace(scale, "metadata: {name: web}", "metadata: {name: again}"), `spec.scaleTargetRef: ProcessService "web" is scaled by ScalePolicy "web" already`},
 		{service + scale + scale, `ScalePolicy "default/web" is there twice`},
 	} {
@@ -201,20 +210,10 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// The policy that the page shows to be copied is one, of a service that the same file has.
+// The file that the page shows to be copied is one that runs as it stands.
 func TestExampleOfThePage(t *testing.T) {
-	page, err := os.ReadFile("../../dashboards/web/src/scaled.tsx")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(page), "policyExample = `")
-	example, _, ok := strings.Cut(rest, "`")
-	if !ok {
-		t.Fatal("the page has no example")
-	}
-	const shop = "apiVersion: plimsoll.dev/v1alpha1\nkind: ProcessService\nmetadata: {name: web, namespace: shop}\nspec:\n  command: [sleep, \"1\"]\n---\n"
-	f, err := Parse("page", []byte(shop+example))
-	if err != nil || len(f.Policies) != 1 {
+	f, err := Load("../../dashboards/web/src/example.yaml")
+	if err != nil || len(f.Policies) != 1 || len(f.Services) != 1 {
 		t.Errorf("got %+v, %v", f, err)
 	}
 }

@@ -133,6 +133,19 @@ func (l *Line) possible() bool {
 	return false
 }
 
+// Within says whether the line fires only at times at which the other one does, in every year there is.
+func (l *Line) Within(other *Line) bool {
+	if l.minute&^other.minute != 0 || l.hour&^other.hour != 0 {
+		return false
+	}
+	for d := time.Date(2000, 1, 1, 12, 0, 0, 0, time.UTC); d.Year() < 2028; d = d.AddDate(0, 0, 1) { // then the weekdays begin again
+		if l.day(d) && !other.day(d) {
+			return false
+		}
+	}
+	return true
+}
+
 // day says whether the line fires on a date. As in cron, a date is right when either day field is, if both are given.
 func (l *Line) day(t time.Time) bool {
 	if l.month&(1<<int(t.Month())) == 0 {

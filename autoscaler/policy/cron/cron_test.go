@@ -84,3 +84,30 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestWithin: a line that fires only when another one does is within it.
+func TestWithin(t *testing.T) {
+	f := func(line, other string, want bool) {
+		t.Helper()
+		a, err := Parse(line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := Parse(other)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := a.Within(&b); got != want {
+			t.Errorf("%q within %q: %v, want %v", line, other, got, want)
+		}
+	}
+	f("0 8 * * *", "0 8 * * *", true)
+	f("0 8 * * 1-5", "0 8 * * mon,tue,wed,thu,fri", true)
+	f("0 8 * * 1", "0,30 6-9 * * *", true)
+	f("0 8 * * *", "0 8 * * 1", false)
+	f("0 8 * * *", "0 18 * * *", false)
+	f("0 8 29 2 *", "0 8 * * 0-6", true)
+	f("0 8 13 * *", "0 8 13 * 5", true) // either day
+	f("0 8 13 * 5", "0 8 13 * *", false)
+	f("0 8 29 2 *", "0 8 * 2 1-6", false) // a 29th of February is a Sunday once in 28 years
+}
