@@ -134,7 +134,7 @@ func (l *Loop) second(ctx context.Context, in *policy.Input, t *target, pods []*
 	known := slices.DeleteFunc(joined(in.Looks), func(u cluster.PodUsage) bool { // what lacks a part gives way to what may not
 		return slices.ContainsFunc(usage, func(x cluster.PodUsage) bool { return x.Pod == u.Pod })
 	})
-	in.Usage, in.Looks = append(known, usage...), nil
+	in.Usage, in.Looks = slices.Concat(known, usage), nil
 	return ""
 }
 
