@@ -16,6 +16,7 @@ type Joiner struct {
 	step   int64
 	groups map[string]*group
 	points int
+	cells  int
 }
 
 // group is what series with the same labels are together.
@@ -23,13 +24,13 @@ type group struct {
 	labels []metric.Label
 	from   int // the step that cells[0] is
 	cells  []cell
+	there  map[int][]Span // by step, when a member was there, in time order, apart from one another; nil where that is not asked
 }
 
 // cell is what the members are at one step.
 type cell struct {
-	v     float64
-	n     int
-	there []Span // when a member was there, in time order, apart from one another
+	v float64
+	n int
 }
 
 // Span is a stretch of time, Unix milliseconds.
@@ -59,11 +60,15 @@ func (j *Joiner) Add(value func(label string) string, samples []Sample, there []
 	}
 	g := j.group(value)
 	for i, x := range samples {
-		c := g.cell(int((x.T - j.first) / j.step))
+		step := int((x.T - j.first) / j.step)
+		c := j.cell(g, step)
 		v := x.V
 		if there != nil {
 			v *= float64(Length(there[i]))
-			c.there = union(c.there, there[i])
+			if g.there == nil {
+				g.there = map[int][]Span{}
+			}
+			g.there[step] = union(g.there[step], there[i])
 		}
 		switch {
 		case c.n == 0:
@@ -101,6 +106,9 @@ func union(a, b []Span) []Span {
 // Points is how many points the answer has so far.
 func (j *Joiner) Points() int { return j.points }
 
+// Cells is how many there are in memory, those without a value between others included.
+func (j *Joiner) Cells() int { return j.cells }
+
 func (j *Joiner) group(value func(string) string) *group {
 	var key strings.Builder
 	for _, name := range j.by {
@@ -120,10 +128,11 @@ func (j *Joiner) group(value func(string) string) *group {
 	return g
 }
 
-// cell returns the cell of a step. The pointer holds until the next one.
-func (g *group) cell(step int) *cell {
+// cell returns a group's cell of a step. The pointer holds until the next one.
+func (j *Joiner) cell(g *group, step int) *cell {
+	before := len(g.cells)
 	switch {
-	case len(g.cells) == 0:
+	case before == 0:
 		g.from = step
 	case step < g.from:
 		g.cells = append(make([]cell, g.from-step), g.cells...)
@@ -132,6 +141,7 @@ func (g *group) cell(step int) *cell {
 	for step >= g.from+len(g.cells) {
 		g.cells = append(g.cells, cell{})
 	}
+	j.cells += len(g.cells) - before
 	return &g.cells[step-g.from]
 }
 
@@ -149,8 +159,8 @@ func (j *Joiner) Series() []Series {
 				c.v = float64(c.n)
 			case j.join == Avg:
 				c.v /= float64(c.n)
-			case len(c.there) > 0:
-				c.v /= float64(Length(c.there))
+			case g.there != nil:
+				c.v /= float64(Length(g.there[g.from+i]))
 			}
 			s.Samples = append(s.Samples, Sample{T: j.first + int64(g.from+i)*j.step, V: c.v})
 		}

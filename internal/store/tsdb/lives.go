@@ -44,17 +44,16 @@ func (l *lives) sample(t int64, v float64) {
 	l.at, l.grown, l.length, l.last = append(l.at, t), append(l.grown, grown), append(l.length, length), v
 }
 
-// upTo returns how many samples are at or before a time.
-func (l *lives) upTo(t int64) int {
-	return sort.Search(len(l.at), func(i int) bool { return l.at[i] > t })
+// upTo returns how many samples are at or before a time, which are no fewer than some.
+func (l *lives) upTo(some int, t int64) int {
+	for some < len(l.at) && l.at[some] <= t {
+		some++
+	}
+	return some
 }
 
-// within returns the growth in the intervals that end in (lo, hi], and their length in milliseconds, 0 if there are none.
-func (l *lives) within(lo, hi int64) (grown, length float64) {
-	return l.between(l.upTo(lo), l.upTo(hi))
-}
-
-// between is within, by the numbers of samples before either end.
+// between returns the growth in the intervals that end in samples from one number up to another, and their length in milliseconds, 0 if there
+// are none.
 func (l *lives) between(from, to int) (grown, length float64) {
 	if from == to {
 		return 0, 0

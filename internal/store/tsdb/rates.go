@@ -158,8 +158,10 @@ func (r *rater) windows() error {
 	meets := r.q.Meets()
 	back := r.q.Back.Milliseconds()
 	first, last, step := r.q.Grid()
+	from, to := 0, 0
 	for t := first; t <= last; t += step {
-		grown, length := r.lives.within(t-back, t)
+		from, to = r.lives.upTo(from, t-back), r.lives.upTo(to, t)
+		grown, length := r.lives.between(from, to)
 		if length == 0 {
 			continue
 		}
@@ -257,6 +259,9 @@ func (r *rater) add(ls labels.Labels) error {
 		}
 		r.join.Add(ls.Get, r.at, there)
 		r.points = r.join.Points()
+		if r.join.Cells() > r.max {
+			return fmt.Errorf("%w: more than %d moments in memory", store.ErrTooLarge, r.max)
+		}
 	}
 	if r.points > r.limit {
 		return fmt.Errorf("%w: more than %d points", store.ErrTooLarge, r.limit)
