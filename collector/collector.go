@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,7 +29,7 @@ func New(opt Options) (*Collector, error) {
 		return nil, err
 	}
 	c := &Collector{opt: opt, own: o}
-	full := &lane{name: "full", every: opt.Interval, early: opt.Interval / 2, read: opt.Full.Read}
+	full := &lane{name: "full", every: opt.Interval, early: opt.Interval / 2, read: opt.Full.Read, extra: slices.Concat(opt.Extra, opt.Slow)}
 	if opt.Live != nil {
 		full.sinks = append(full.sinks, &sender{name: "live", sink: opt.Live})
 	}
@@ -37,7 +38,7 @@ func New(opt Options) (*Collector, error) {
 	}
 	c.lanes = append(c.lanes, full)
 	if opt.Fast != nil && opt.Live != nil {
-		c.lanes = append(c.lanes, &lane{name: "fast", every: opt.FastInterval, early: opt.FastInterval / 4, read: opt.Fast.Read,
+		c.lanes = append(c.lanes, &lane{name: "fast", every: opt.FastInterval, early: opt.FastInterval / 4, read: opt.Fast.Read, extra: opt.Extra,
 			sinks: []*sender{{name: "live", sink: opt.Live}}})
 	}
 	for _, l := range c.lanes {
@@ -98,7 +99,7 @@ func (c *Collector) gather(l *lane, now time.Time) (b *metric.Batch, err error) 
 	if b == nil {
 		return nil, fmt.Errorf("the %s reader gave no batch", l.name)
 	}
-	for _, x := range c.opt.Extra {
+	for _, x := range l.extra {
 		c.extra(b, x, now)
 	}
 	return b, nil

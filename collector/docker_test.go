@@ -71,6 +71,12 @@ func value(g *metric.Group, id metric.ID) float64 {
 	return -1
 }
 
+// restartsOf is how often a runtime says that a container was restarted, -1 if it is not in sight.
+func restartsOf(r *room, name string) float64 {
+	groups, _ := r.names.Read(time.Now())
+	return value(find(&metric.Batch{Groups: groups}, name), metric.Restarts)
+}
+
 func until(t *testing.T, within time.Duration, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(within); !ok(); time.Sleep(20 * time.Millisecond) {
@@ -124,6 +130,17 @@ func TestDocker(t *testing.T) {
 		g = find(r.full.Read(time.Now()), "docker/hold/hold")
 		return value(g, metric.MemoryWorkingSet) > 50e6 && value(g, metric.MemoryWorkingSet) < 80e6
 	})
+
+	// A crash loop: whatever moment it is looked at, it is in sight, and its restarts are Docker's.
+	d.Docker("run", "-d", "--name", "loop", "--restart", "always", "--network", "none", "app:1", "/app")
+	until(t, 2*time.Minute, "three restarts", func() bool { return restartsOf(r, "docker/loop/loop") >= 3 })
+	for range 20 {
+		if restartsOf(r, "docker/loop/loop") < 3 {
+			t.Error("out of sight between two lives")
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	d.Docker("rm", "-f", "loop")
 
 	s := r.names.Sockets()[0]
 	if !s.Reachable || s.Error != "" {

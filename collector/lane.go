@@ -18,6 +18,7 @@ type lane struct {
 	// early is how far ticks are apart within the first interval: rates need two, and nobody likes to wait for the first.
 	early time.Duration
 	read  func(time.Time) *metric.Batch
+	extra []Extra
 	sinks []*sender
 
 	c   *Collector

@@ -43,6 +43,8 @@ type Options struct {
 	Full, Fast Reader
 	// Extra adds to what each reader found.
 	Extra []Extra
+	// Slow adds to what the full reader found, and is asked in the full lane only.
+	Slow []Extra
 	// Live gets every batch, History every full one. One of them may be nil.
 	Live, History Sink
 	// Logger gets what a person may have to act on; nil discards.

@@ -3,6 +3,7 @@ package cgroup
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -41,7 +42,7 @@ func churn(t *testing.T) *Reader {
 			g.remove(t)
 		}
 		b = r.Read(time.Now())
-		if len(b.Groups) != 2 || find(b, stay.path) == nil || len(b.Gaps) != 0 { // the node and the one that stays
+		if len(b.Groups) != 2 || find(b, stay.path) == nil || len(b.Gaps) != len(wave) || slices.ContainsFunc(b.Gaps, func(g metric.Gap) bool { return g.Reason != metric.GapGone }) { // the node and the one that stays
 			t.Fatalf("after the wave: got %d groups, gaps %v", len(b.Groups), b.Gaps)
 		}
 	}
@@ -129,7 +130,9 @@ func TestRealStorm(t *testing.T) {
 			t.Fatalf("tick %d has not the one that stays: %v", ticks, b.Gaps)
 		}
 		for _, g := range b.Gaps {
-			t.Errorf("gap %v", g)
+			if g.Reason != metric.GapGone || g.Entity.Container == "stay" {
+				t.Errorf("gap %v", g)
+			}
 		}
 		ticks++
 		seen += len(b.Groups) - 2
@@ -195,12 +198,15 @@ func testPolled(t *testing.T) {
 	ino := r.members.byPath[g.path].dirs[0].ino
 	g.remove(t)
 	g = top.leaf(t, "g")
-	if b := r.Read(time.Now()); find(b, g.path) == nil || r.members.byPath[g.path].dirs[0].ino == ino {
+	if b := r.Read(time.Now()); find(b, g.path) == nil || r.members.byPath[g.path].dirs[0].ino == ino || len(b.Gaps) != 0 {
 		t.Error("a cgroup made again is not seen as another")
 	}
 	g.remove(t)
-	if b := r.Read(time.Now()); find(b, g.path) != nil || len(b.Gaps) != 0 {
+	if b := r.Read(time.Now()); find(b, g.path) != nil || !saidGone(b, "g") {
 		t.Error("a removed cgroup is still there")
+	}
+	if b := r.Read(time.Now()); len(b.Gaps) != 0 {
+		t.Errorf("it is gone for the second time: %v", b.Gaps)
 	}
 	// One goes and one comes: the link count stays.
 	a := top.leaf(t, "a")
@@ -214,6 +220,11 @@ func testPolled(t *testing.T) {
 	}
 }
 
+// saidGone says whether the one thing that a batch lacks is a cgroup that ended.
+func saidGone(b *metric.Batch, name string) bool {
+	return len(b.Gaps) == 1 && b.Gaps[0].Reason == metric.GapGone && b.Gaps[0].Entity.Container == name
+}
+
 // testMidRead removes a cgroup between the look for changes and the reading.
 func testMidRead(t *testing.T) {
 	top := newGroup(t, realLayout(t), "midread")
@@ -223,7 +234,7 @@ func testMidRead(t *testing.T) {
 	g.remove(t)
 	b := &metric.Batch{}
 	r.readAll(b)
-	if find(b, g.path) != nil || find(b, stay.path) == nil || len(b.Gaps) != 0 {
+	if find(b, g.path) != nil || find(b, stay.path) == nil || !saidGone(b, "g") {
 		t.Errorf("got %+v, gaps %v", b.Groups, b.Gaps)
 	}
 	if got := counted(t, r, gone); got == 0 {

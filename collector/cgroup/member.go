@@ -30,8 +30,9 @@ type members struct {
 	now     time.Time // of the tick
 	byPath  map[string]*member
 	active  []*member
-	asked   map[*member]bool  // whose names are asked for at this tick
-	refusal map[string]reason // directories that could not be looked at, by full path
+	asked   map[*member]bool          // whose names are asked for at this tick
+	ended   map[string]*metric.Entity // were read and are gone, by path, since that was last said
+	refusal map[string]reason         // directories that could not be looked at, by full path
 	drop    func(reason)
 }
 
@@ -40,7 +41,7 @@ const maxRefusals = 1000
 
 func newMembers(hier []hierarchy, namer Namer, max int, o *opener, drop func(reason)) *members {
 	return &members{hier: hier, namer: namer, max: max, opener: o, drop: drop, byPath: map[string]*member{},
-		asked: map[*member]bool{}, refusal: map[string]reason{}}
+		asked: map[*member]bool{}, refusal: map[string]reason{}, ended: map[string]*metric.Entity{}}
 }
 
 // admit says whether there is room for a cgroup; one that is known in another hierarchy always has it.
@@ -80,6 +81,9 @@ func (ms *members) vanish(d *dir) {
 	})
 	if slices.ContainsFunc(m.dirs, func(other *dir) bool { return other != nil }) {
 		return
+	}
+	if m.entity != nil {
+		ms.ended[m.path] = m.entity
 	}
 	ms.stop(m)
 	delete(ms.byPath, m.path)

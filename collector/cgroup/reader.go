@@ -157,6 +157,12 @@ func (r *Reader) readAll(b *metric.Batch) {
 	for _, d := range r.suspect {
 		r.tree.check(d)
 	}
+	for path, e := range r.members.ended { // else what it used last would be shown until that is stale
+		if r.members.byPath[path] == nil { // not made anew meanwhile
+			b.Gaps = append(b.Gaps, gone.gap(e, "its cgroup"))
+		}
+	}
+	clear(r.members.ended)
 	r.points, s.points = len(s.points), nil // the array is the batch's
 }
 

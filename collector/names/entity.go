@@ -13,6 +13,7 @@ type info struct {
 	image   string
 	project string // Compose project
 	service string // Compose service
+	lives   bool   // it runs, or is about to again; told by lists alone
 }
 
 // shortID is the length to which Docker and podman shorten ids for people.

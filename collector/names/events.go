@@ -24,6 +24,7 @@ type change struct {
 	id      string
 	info    info
 	removed bool
+	turn    bool // it began or ended: how often it was restarted, and whether it will be, may be another
 }
 
 // asChange says what an event means; false if nothing.
@@ -33,8 +34,9 @@ func (ev *event) asChange() (change, bool) {
 	}
 	c := change{id: ev.Actor.ID}
 	switch ev.Action {
-	case "create", "start", "rename", "init", "update":
+	case "create", "start", "rename", "init", "update", "die", "died":
 		a := ev.Actor.Attributes
+		c.turn = ev.Action == "start" || ev.Action == "die" || ev.Action == "died"
 		c.info = infoOf(a["name"], a["image"], a)
 		return c, c.info.name != ""
 	case "destroy", "remove":

@@ -31,3 +31,14 @@ func (m mounts) hasProcesses(path string) bool {
 	}
 	return false
 }
+
+// exists says whether there is such a cgroup.
+func (m mounts) exists(path string) bool {
+	var st syscall.Stat_t
+	for _, root := range m {
+		if syscall.Stat(root+path, &st) == nil {
+			return true
+		}
+	}
+	return false
+}

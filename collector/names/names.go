@@ -53,6 +53,7 @@ type Names struct {
 	log     *slog.Logger
 	hasKids func(path string) bool // whether the cgroup has child cgroups
 	inUse   func(path string) bool // whether a process is in it
+	exists  func(path string) bool // whether there is such a cgroup
 
 	paths sync.Map // cgroup path -> *entry
 	count atomic.Int64
@@ -70,6 +71,7 @@ type Names struct {
 type known struct {
 	info
 	from *socket
+	life
 }
 
 // entry is what is kept of one cgroup path.
@@ -97,7 +99,7 @@ func New(opt Options) (*Names, error) {
 		return nil, err
 	}
 	m := mounts(cgroup.Mounts(opt.Host))
-	n := &Names{opt: opt, log: cmp.Or(opt.Logger, slog.New(slog.DiscardHandler)), hasKids: m.hasChildren, inUse: m.hasProcesses,
+	n := &Names{opt: opt, log: cmp.Or(opt.Logger, slog.New(slog.DiscardHandler)), hasKids: m.hasChildren, inUse: m.hasProcesses, exists: m.exists,
 		limit: maxPaths, byID: map[string][]*entry{}, infos: map[string]map[string]*known{}}
 	for _, p := range opt.Sockets {
 		n.sockets = append(n.sockets, newSocket(p))

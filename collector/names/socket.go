@@ -115,6 +115,7 @@ type listed struct {
 	ID     string            `json:"Id"`
 	Names  []string          `json:"Names"`
 	Image  string            `json:"Image"`
+	State  string            `json:"State"`
 	Labels map[string]string `json:"Labels"`
 }
 
@@ -158,7 +159,9 @@ func decodeList(r io.Reader, most int64) (map[string]info, error) {
 		if len(out) >= maxContainers {
 			return nil, fmt.Errorf("it has more than %d containers", maxContainers)
 		}
-		out[c.ID] = infoOf(ownName(c.Names), c.Image, c.Labels)
+		in := infoOf(ownName(c.Names), c.Image, c.Labels)
+		in.lives = c.State == "running" || c.State == "restarting"
+		out[c.ID] = in
 	}
 	return out, nil
 }

@@ -26,7 +26,9 @@ import (
 type runtimeFake struct {
 	mu   sync.Mutex
 	list []listed
-	out  chan string // lines of the event stream; closing it ends the stream
+	// lives are the answers for single containers, by id.
+	lives map[string]string
+	out   chan string // lines of the event stream; closing it ends the stream
 }
 
 func (f *runtimeFake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -54,7 +56,9 @@ func (f *runtimeFake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 	default:
-		http.NotFound(w, r)
+		if !f.life(w, r) {
+			http.NotFound(w, r)
+		}
 	}
 }
 

@@ -83,7 +83,13 @@ func (n *Names) session(ctx context.Context, s *socket) error {
 	}
 	n.replace(s, all)
 	n.note(s, nil, len(all))
-	bad, err := decodeEvents(resp.Body, func(c change) { n.apply(s, c) })
+	n.lookAll(sctx, s, all)
+	bad, err := decodeEvents(resp.Body, func(c change) {
+		n.apply(s, c)
+		if c.turn {
+			n.look(sctx, s, c.id)
+		}
+	})
 	if bad > 0 {
 		n.log.Warn("a container runtime sent lines that are no events", "socket", s.path, "lines", bad)
 	}
@@ -152,6 +158,10 @@ func (n *Names) learn(s *socket, id string, in info) {
 	if n.infos[s.owner] == nil {
 		n.infos[s.owner] = map[string]*known{}
 	}
-	n.infos[s.owner][id] = &known{info: in, from: s}
+	k := &known{info: in, from: s}
+	if was := n.infos[s.owner][id]; was != nil {
+		k.life = was.life
+	}
+	n.infos[s.owner][id] = k
 	n.renameAll(id)
 }

@@ -1,7 +1,9 @@
-// Package dockertest gives a test a Docker of its own, with real containers, and leaves nothing of it behind.
+// Package dockertest gives a test a Docker of its own, with real containers, and leaves nothing of it behind. What it runs outlives the test's
+// context, since clearing up comes after that.
 package dockertest
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -49,14 +51,14 @@ func (d *Daemon) Start() {
 		d.t.Fatal(err)
 	}
 	defer log.Close()
-	d.cmd = exec.Command("dockerd", "--data-root", d.Dir+"/data", "--exec-root", d.Dir+"/exec", "--pidfile", d.Dir+"/pid",
+	d.cmd = exec.CommandContext(context.Background(), "dockerd", "--data-root", d.Dir+"/data", "--exec-root", d.Dir+"/exec", "--pidfile", d.Dir+"/pid",
 		"-H", "unix://"+d.Sock, "--iptables=false", "--ip6tables=false", "--bridge=none", "--storage-driver=vfs", "--live-restore")
 	d.cmd.Stdout, d.cmd.Stderr = log, log
 	if err := d.cmd.Start(); err != nil {
 		d.t.Fatal(err)
 	}
 	d.t.Cleanup(d.Stop)
-	for end := time.Now().Add(3 * time.Minute); exec.Command("docker", "-H", "unix://"+d.Sock, "info").Run() != nil; time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(3 * time.Minute); exec.CommandContext(context.Background(), "docker", "-H", "unix://"+d.Sock, "info").Run() != nil; time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(end) {
 			d.t.Fatal("dockerd does not answer")
 		}
@@ -68,9 +70,9 @@ func (d *Daemon) Stop() {
 	if d.cmd == nil {
 		return
 	}
-	ids, _ := exec.Command("docker", "-H", "unix://"+d.Sock, "ps", "-aq").Output()
+	ids, _ := exec.CommandContext(context.Background(), "docker", "-H", "unix://"+d.Sock, "ps", "-aq").Output()
 	if all := strings.Fields(string(ids)); len(all) > 0 {
-		_ = exec.Command("docker", append([]string{"-H", "unix://" + d.Sock, "rm", "-f"}, all...)...).Run()
+		_ = exec.CommandContext(context.Background(), "docker", append([]string{"-H", "unix://" + d.Sock, "rm", "-f"}, all...)...).Run()
 	}
 	d.Halt()
 }
@@ -89,7 +91,7 @@ func (d *Daemon) Halt() {
 // Docker runs a docker command and returns its output.
 func (d *Daemon) Docker(args ...string) string {
 	d.t.Helper()
-	out, err := exec.Command("docker", append([]string{"-H", "unix://" + d.Sock}, args...)...).CombinedOutput()
+	out, err := exec.CommandContext(context.Background(), "docker", append([]string{"-H", "unix://" + d.Sock}, args...)...).CombinedOutput()
 	if err != nil {
 		log, _ := os.ReadFile(filepath.Join(d.Dir, "log"))
 		d.t.Fatalf("docker %s: %v\n%s\n%s", strings.Join(args, " "), err, out, log[max(0, len(log)-4000):])
@@ -101,12 +103,12 @@ func (d *Daemon) Docker(args ...string) string {
 func (d *Daemon) Import(image, program, pkg string) {
 	d.t.Helper()
 	app := filepath.Join(d.Dir, program)
-	build := exec.Command("go", "build", "-o", app, pkg)
+	build := exec.CommandContext(context.Background(), "go", "build", "-o", app, pkg)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		d.t.Fatalf("cannot build %q: %v\n%s", pkg, err, out)
 	}
-	sh := exec.Command("sh", "-c", fmt.Sprintf("tar c -C %s %s | docker -H unix://%s import - %s", d.Dir, program, d.Sock, image))
+	sh := exec.CommandContext(context.Background(), "sh", "-c", fmt.Sprintf("tar c -C %s %s | docker -H unix://%s import - %s", d.Dir, program, d.Sock, image))
 	if out, err := sh.CombinedOutput(); err != nil {
 		d.t.Fatalf("cannot import the image: %v\n%s", err, out)
 	}

@@ -69,7 +69,7 @@ func newNode(e *environment, o Node, own string, replicas cluster.Inventory, liv
 		return err
 	}
 	c, err := collector.New(collector.Options{Interval: o.Interval, FastInterval: o.Fast, Full: r.full, Fast: r.fast,
-		Extra: []collector.Extra{byProcess, pods}, Live: live, History: history, Logger: log, Registerer: e.registry})
+		Extra: []collector.Extra{byProcess, pods}, Slow: []collector.Extra{r.names}, Live: live, History: history, Logger: log, Registerer: e.registry})
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,122 @@
+package names
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+// life is what a runtime tells of a container's restarts.
+type life struct {
+	counted  bool // the runtime was asked
+	restarts int  // how often it has started the container again by itself
+	resting  bool // it does not run, and the runtime will start it again
+	last     *metric.Entity
+}
+
+// maxLooks is of how many containers a runtime is asked one by one when its list is read.
+const maxLooks = 2000
+
+// inspected is what is read of the answer to /containers/ID/json.
+type inspected struct {
+	RestartCount int `json:"RestartCount"`
+	State        struct {
+		Restarting bool `json:"Restarting"`
+	} `json:"State"`
+}
+
+// decodeLife reads the answer to /containers/ID/json.
+func decodeLife(r io.Reader) (l life, err error) {
+	var c inspected
+	if err := json.NewDecoder(io.LimitReader(r, maxEvent)).Decode(&c); err != nil {
+		return l, err
+	}
+	if c.RestartCount < 0 || c.RestartCount > 1<<31 {
+		return l, fmt.Errorf("it was restarted %d times", c.RestartCount)
+	}
+	return life{counted: true, restarts: c.RestartCount, resting: c.State.Restarting}, nil
+}
+
+// life asks how often a container was restarted, and whether it will be again.
+func (s *socket) life(ctx context.Context, id string) (life, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerDeadline)
+	defer cancel()
+	resp, err := s.get(ctx, "/containers/"+id+"/json", nil)
+	if err != nil {
+		return life{}, err
+	}
+	defer resp.Body.Close()
+	return decodeLife(resp.Body)
+}
+
+// lookAll asks for the lives of all containers of a list that run or are about to.
+func (n *Names) lookAll(ctx context.Context, s *socket, all map[string]info) {
+	left := maxLooks
+	for id, in := range all {
+		if in.lives && left > 0 && ctx.Err() == nil {
+			left--
+			n.look(ctx, s, id)
+		}
+	}
+}
+
+// look takes in the life of one container; what a runtime does not tell stays as it was known.
+func (n *Names) look(ctx context.Context, s *socket, id string) {
+	l, err := s.life(ctx, id)
+	if err != nil {
+		n.log.Debug("a container runtime does not tell how often it restarted a container", "socket", s.path, "id", id, "err", err)
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if k := n.infos[s.owner][id]; k != nil {
+		l.last = k.last
+		k.life = l
+	}
+}
+
+// Read implements collector.Extra: it gives the restarts that runtimes count. By them a container that crashes again and again stays in sight
+// between its lives, when it has no cgroup.
+func (n *Names) Read(now time.Time) ([]metric.Group, []metric.Gap) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var out []metric.Group
+	for owner, all := range n.infos {
+		for id, k := range all {
+			if !k.counted {
+				continue
+			}
+			for _, e := range n.byID[id] {
+				if ent := e.entity.Load(); ent != nil && (e.place.owner == owner || owner == "" && n.told(e.place) == k) {
+					k.last = ent
+				}
+			}
+			if k.last == nil && k.resting {
+				k.last = n.guess(k, id)
+			}
+			if k.last != nil && (k.resting || n.stands(k.last)) {
+				out = append(out, metric.Group{Entity: k.last, Points: []metric.Point{{ID: metric.Restarts, T: now.UnixMilli(), V: float64(k.restarts)}}})
+			}
+		}
+	}
+	return out, nil
+}
+
+// stands says whether the cgroup of an entity is still asked for. The caller holds mu.
+func (n *Names) stands(e *metric.Entity) bool {
+	v, ok := n.paths.Load(e.ID)
+	return ok && n.exists(e.ID) && v.(*entry).entity.Load() == e
+}
+
+// guess names a container that has not had a cgroup since this process looks. The caller holds mu.
+func (n *Names) guess(k *known, id string) *metric.Entity {
+	pl := place{kind: docker, runtime: k.from.runtime(), id: id, owner: k.from.owner}
+	if pl.runtime == "podman" {
+		pl.kind = podman
+	}
+	return entity(n.opt.Node, "/docker/"+id, pl, k.info)
+}

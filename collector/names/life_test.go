@@ -1,0 +1,74 @@
+package names
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+// restarts reads of all that Read gives "container: restarts".
+func restarts(n *Names) map[string]float64 {
+	out := map[string]float64{}
+	groups, _ := n.Read(time.Now())
+	for _, g := range groups {
+		out[g.Entity.Container] = g.Points[0].V
+		if g.Points[0].ID != metric.Restarts {
+			out["another row"] = 1
+		}
+	}
+	return out
+}
+
+// A container that its runtime will start again stays in sight while it has no cgroup, with the restarts that the runtime counts.
+func TestRestartsComeFromTheRuntime(t *testing.T) {
+	f := &runtimeFake{out: make(chan string), lives: map[string]string{
+		idA: `{"RestartCount":13,"State":{"Restarting":true}}`, idB: `{"RestartCount":0,"State":{}}`, strings.Repeat("c", 64): `{"RestartCount":-1}`}}
+	f.list = []listed{{ID: idA, Names: []string{"/loop"}, State: "restarting"}, {ID: idB, Names: []string{"/calm"}, State: "running"},
+		{ID: strings.Repeat("c", 64), Names: []string{"/odd"}, State: "running"}}
+	n := start(t, serve(t, f))
+	standing := "/docker/" + idB
+	n.exists = func(p string) bool { return p == standing }
+	until(t, "13 restarts of one without a cgroup", func() bool { n.Name(standing); got := restarts(n); return got["loop"] == 13 && len(got) == 2 })
+	if got := restarts(n); got["calm"] != 0 {
+		t.Errorf("got %v", got)
+	}
+	f.mu.Lock()
+	f.lives[idA] = `{"RestartCount":14,"State":{"Restarting":false}}` // it is given up
+	f.mu.Unlock()
+	f.out <- `{"Type":"container","Action":"die","Actor":{"ID":"` + idA + `","Attributes":{"name":"loop","image":"x"}}}`
+	until(t, "one that will not come again is out of sight", func() bool { _, there := restarts(n)["loop"]; return !there })
+	f.mu.Lock()
+	f.lives[idB] = `{"RestartCount":1,"State":{"Restarting":true}}`
+	f.mu.Unlock()
+	f.out <- `{"Type":"container","Action":"die","Actor":{"ID":"` + idB + `","Attributes":{"name":"calm"}}}`
+	standing = ""
+	until(t, "one whose cgroup has just ended keeps its entity", func() bool { return restarts(n)["calm"] == 1 })
+	f.out <- `{"Type":"container","Action":"destroy","Actor":{"ID":"` + idB + `"}}`
+	until(t, "one that was removed is gone", func() bool { return len(restarts(n)) == 0 })
+}
+
+func FuzzDecodeLife(f *testing.F) {
+	f.Add(`{"RestartCount":13,"State":{"Restarting":true}}`)
+	f.Add(`{"RestartCount":1e99}`)
+	f.Fuzz(func(t *testing.T, in string) {
+		if l, err := decodeLife(strings.NewReader(in)); err == nil && (l.restarts < 0 || !l.counted) {
+			t.Errorf("%q: %+v", in, l)
+		}
+	})
+}
+
+// life answers /containers/ID/json.
+func (f *runtimeFake) life(w http.ResponseWriter, r *http.Request) bool {
+	id, ok := strings.CutSuffix(strings.TrimPrefix(r.URL.Path, "/containers/"), "/json")
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	text, known := f.lives[id]
+	if ok && known {
+		fmt.Fprint(w, text)
+	}
+	return ok && known
+}
