@@ -225,9 +225,9 @@ func (l *Loop) show(t *target, in *policy.Input, d *policy.Decision, entry clust
 	gap := ""
 	if in.Target.Problem != nil {
 		gap = d.Message
-		s.Replicas, s.Ready, s.Members, s.Metrics = 0, 0, nil, nil
+		s.Replicas, s.Ready, s.Metrics = 0, 0, nil
 	} else {
-		s.Replicas, s.Desired, s.Members = int32(in.Target.StatusReplicas), int32(d.Desired), members(in.Pods)
+		s.Replicas, s.Desired = int32(in.Target.StatusReplicas), int32(d.Desired)
 		s.Ready = readyOf(in.Pods)
 		s.Metrics = loads(d)
 		if d.Error != "" && d.Reason != failedUpdateScale {
@@ -256,22 +256,6 @@ func loads(d *policy.Decision) []cluster.Load {
 		out[i] = cluster.Load{Name: m.Name, Type: m.Type, Load: known(m.Load), Target: known(m.Target), Noise: known(m.Noise), Of: m.Of}
 		if d.Look != nil {
 			out[i].Window = d.Look.Window.Seconds()
-		}
-	}
-	return out
-}
-
-// members are the pods as people see them.
-func members(pods []cluster.Pod) []cluster.Member {
-	out := make([]cluster.Member, len(pods))
-	for i := range pods {
-		p := &pods[i]
-		out[i] = cluster.Member{Name: p.Name, State: p.Status.State, Ready: p.Ready == corev1.ConditionTrue, Detail: p.Status.Detail}
-		if !p.Status.Since.IsZero() {
-			out[i].Since = &p.Status.Since
-		}
-		for _, c := range p.Containers {
-			out[i].Restarts += c.Restarts
 		}
 	}
 	return out

@@ -134,12 +134,10 @@ func (p *Pods) Read(now time.Time) ([]metric.Group, []metric.Gap) {
 			return
 		}
 		g := metric.Group{Entity: e, Points: []metric.Point{{ID: metric.Restarts, T: now.UnixMilli(), V: float64(c.Restarts)}}}
-		for _, q := range c.Requests {
-			id := metric.CPURequest
-			if q.Name == "memory" {
-				id = metric.MemoryRequest
+		for name, id := range map[cluster.ResourceName]metric.ID{"cpu": metric.CPURequest, "memory": metric.MemoryRequest} {
+			if amount, ok := c.Requests.Get(name); ok { // of no other resource is there a row
+				g.Points = append(g.Points, metric.Point{ID: id, T: now.UnixMilli(), V: amount.Float()})
 			}
-			g.Points = append(g.Points, metric.Point{ID: id, T: now.UnixMilli(), V: q.Milli.Float()})
 		}
 		out = append(out, g)
 	})

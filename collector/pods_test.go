@@ -4,10 +4,12 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/procfs"
 
 	"plimsoll.dev/plimsoll/collector/host"
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -62,5 +64,29 @@ func TestSelf(t *testing.T) {
 	gone := NewPods("n1", host.Host{}, 1<<30, p.names, nil)
 	if gone.inContainer() {
 		t.Error("a process that there is not is in a container")
+	}
+}
+
+// pods is an Inventory of a list.
+type pods []*cluster.Pod
+
+func (p pods) All() []*cluster.Pod                         { return p }
+func (p pods) Pods(cluster.Target) ([]*cluster.Pod, error) { return p, nil }
+
+// What a container asks for of other resources is no memory.
+func TestRequestsOfOtherResources(t *testing.T) {
+	e := &metric.Entity{Level: metric.Container, Namespace: "demo", Pod: "web-1", Container: "web"}
+	known := pods{{Namespace: "demo", Name: "web-1", Containers: []cluster.Container{{Name: "web", Cgroup: "/x", PID: 7, Restarts: 2, Requests: cluster.Resources{
+		{Name: "memory", Milli: 64e3}, {Name: "ephemeral-storage", Milli: 1e9}, {Name: "cpu", Milli: 250}, {Name: "nvidia.com/gpu", Milli: 1000}}}}}}
+	got, gaps := NewPods("n1", host.Host{}, 1, namerFunc(func(string) (*metric.Entity, bool) { return e, true }), known).Read(time.Now())
+	if len(got) != 1 || len(gaps) != 0 {
+		t.Fatalf("got %+v, %+v", got, gaps)
+	}
+	values := map[metric.ID]float64{}
+	for _, p := range got[0].Points {
+		values[p.ID] = p.V
+	}
+	if len(got[0].Points) != 3 || values[metric.CPURequest] != .25 || values[metric.MemoryRequest] != 64 || values[metric.Restarts] != 2 {
+		t.Errorf("got %v", got[0].Points)
 	}
 }

@@ -283,7 +283,7 @@ func TestUnaccounted(t *testing.T) {
 		t.Errorf("missing (-want +got):\n%s", d)
 	}
 	why := map[string]string{}
-	for _, c := range newPicture(s, newKills(), nil).containers {
+	for _, c := range newPicture(s, newKills()).containers {
 		why[c.Name] = c.Why
 	}
 	if d := cmp.Diff(map[string]string{"a": "", "b": "its CPU is not accounted for", "c": ""}, why); d != "" {

@@ -76,8 +76,11 @@ func throttled(it *live.Item) *float64 {
 	return num(min(max(bad/all, 0), 1), true, decShare)
 }
 
-// restarts is the runtime's count where there is one, else what Plimsoll has seen; nil of what only seems to restart.
+// restarts is the count of whoever runs it where there is one, else what Plimsoll has seen; nil of what only seems to restart.
 func restarts(it *live.Item) *float64 {
+	if _, c := known(it); c != nil {
+		return num(float64(c.Restarts), true, decCount)
+	}
 	if v, ok := it.Gauge(metric.Restarts); ok {
 		return num(v, true, decCount)
 	}

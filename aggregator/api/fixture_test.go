@@ -60,6 +60,7 @@ func snapshotOf(nodes, containers []*live.Item) *live.Snapshot {
 		if p == nil {
 			p = item(metric.Entity{Level: metric.Pod, Namespace: e.Namespace, WorkloadKind: e.WorkloadKind, Workload: e.Workload, Pod: e.Pod})
 			p.Parent, pods[pk] = w, p
+			p.Entity.Node = e.Node
 			w.Items = append(w.Items, p)
 			s.Pods = append(s.Pods, p)
 		}
@@ -68,6 +69,9 @@ func snapshotOf(nodes, containers []*live.Item) *live.Snapshot {
 		ws, _ := c.Gauge(metric.MemoryWorkingSet)
 		w.Values[0].Rate += cpu
 		w.Values[1].V += ws
+		if len(p.Items) == 1 && c.Gap == nil { // of one container
+			p.Values = c.Values
+		}
 		if c.Gap != nil {
 			w.Gap = &cluster.Gap{Since: c.Gap.Since, Reason: "member", Detail: c.Entity.String()}
 		}
@@ -102,14 +106,14 @@ func machine() *live.Snapshot {
 			val{metric.CPUPeriods, "", 1000, 10}, val{metric.CPUThrottledPeriods, "", 100, 10 * throttled},
 			val{metric.OOMKills, "", 0, 0}, val{metric.Processes, "", 1, 0})
 	}
-	pg := container("docker", "Container", "postgres", "postgres", "docker", "/docker/3f2a",
+	pg := container("docker", "Docker", "postgres", "postgres", "docker", "/docker/3f2a",
 		val{metric.CPUUsage, "", 40, .34}, val{metric.MemoryWorkingSet, "", 1212 * mib, 0}, val{metric.MemoryLimit, "", 2048 * mib, 0},
 		val{metric.CPUWaiting, "", 4, .01}, val{metric.NetworkReceive, "eth0", 1e6, 1000}, val{metric.DiskWrite, "sda", 1e6, 4096.4})
 	pg.Entity.Image = "postgres:16"
 	batch := container("cgroup", "Cgroup", "batch", "batch", "cgroup", "/my/batch")
 	batch.Gap = &cluster.Gap{Since: noon.Add(-12 * time.Second), Reason: "permission", Detail: "reader was refused (permission)"}
 	batch.Start = time.Time{}
-	return snapshotOf([]*live.Item{node}, []*live.Item{
+	s := snapshotOf([]*live.Item{node}, []*live.Item{
 		batch,
 		web("1", .88, 49, .27), web("2", .81, 50, .24), web("3", .94, 60, .31),
 		pg,
@@ -117,6 +121,12 @@ func machine() *live.Snapshot {
 		container("system", "Unit", "plimsoll", "plimsoll", "self", "/plimsoll", val{metric.CPUUsage, "", 4, .04}, val{metric.MemoryWorkingSet, "", 96 * mib, 0}),
 		container("system", "Unit", "ssh.service", "ssh.service", "systemd", "/system.slice/ssh.service", val{metric.CPUUsage, "", 1, .02}, val{metric.MemoryWorkingSet, "", 14 * mib, 0}),
 	})
+	hour := noon.Add(-time.Hour)
+	late := replica("web-4", noon.Add(-30*time.Second), 2)
+	late.Ready, late.Status = "False", cluster.Status{State: "backing-off", Since: noon.Add(-8 * time.Second), Detail: "exit status 1; started again in 12 s"}
+	late.Gap, late.GapSince = late.Status.Detail, late.Status.Since
+	know(s, replica("web-1", hour, 0), replica("web-2", hour, 1), replica("web-3", hour, 0), late)
+	return s
 }
 
 // pictures is a Pictures of a function.
@@ -165,8 +175,26 @@ func webScaled() cluster.Scaled {
 	return cluster.Scaled{Target: cluster.Target{APIVersion: cluster.APIVersion, Kind: cluster.ProcessService, Namespace: "demo", Name: "web"}, Mode: "Auto", Min: 2, Max: 10, Replicas: 3, Ready: 3, Desired: 5,
 		Metrics: []cluster.Load{{Name: "cpu", Type: "Resource", Load: ptr(1.04), Target: ptr(.7), Of: "250m CPU", Noise: ptr(.06), Window: 3}},
 		Last:    ptr(grow()), Change: ptr(grow()),
-		Members: []cluster.Member{{Name: "web-1", State: "ready", CPU: ptr(.88), Memory: ptr(49.0 * mib), Since: ptr(noon.Add(-time.Hour))}},
-		Policy:  "minReplicas: 2\nmaxReplicas: 10\n", Updated: ptr(noon)}
+		Policy: "minReplicas: 2\nmaxReplicas: 10\n", Updated: ptr(noon)}
+}
+
+// replica is a pod of demo/web.
+func replica(name string, since time.Time, restarts int) *cluster.Pod {
+	return &cluster.Pod{Namespace: "demo", Name: name, Node: "n1", Owner: webScaled().Target, Phase: "Running", Ready: "True",
+		Status: cluster.Status{State: "ready", Since: since}, Containers: []cluster.Container{{Name: name, Restarts: restarts}}}
+}
+
+// know lets the inventory know pods, after the snapshot's own.
+func know(s *live.Snapshot, pods ...*cluster.Pod) {
+	for _, pod := range pods {
+		k := live.Known{Pod: pod}
+		for _, it := range s.Pods {
+			if it.Entity.Namespace == pod.Namespace && it.Entity.Pod == pod.Name {
+				it.Pod, k.Item = pod, it
+			}
+		}
+		s.Known = append(s.Known, k)
+	}
 }
 
 func grow() cluster.Decision {

@@ -34,7 +34,7 @@ func TestPartialSumsSaySo(t *testing.T) {
 		if err := p.Apply(b); err != nil {
 			t.Fatal(err)
 		}
-		pic := newPicture(p.Snapshot(at), newKills(), nil)
+		pic := newPicture(p.Snapshot(at), newKills())
 		w, n := pic.workloads(nil)[0], pic.nodes[0]
 		var want []string
 		if i == 3 {

@@ -19,12 +19,12 @@ type picture struct {
 	node       Node         // all machines together
 	nodes      []Node
 	byKey      map[identity.Key]*Container
+	pods       map[workloadKey][]live.Known // those that the inventory knows, in its order
 }
 
 // picture returns the rows of the newest snapshot.
 func (a *API) picture(now time.Time) *picture {
 	snap := a.opts.Pictures.Snapshot(now)
-	members := replicas(a.scaled(now))
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if snap == nil {
@@ -34,7 +34,7 @@ func (a *API) picture(now time.Time) *picture {
 		return a.last
 	}
 	a.ooms.feed(snap)
-	a.last = newPicture(snap, a.ooms, members)
+	a.last = newPicture(snap, a.ooms)
 	if len(snap.Nodes) == 0 {
 		a.last.node = emptyPicture(now, a.opts.Since).node
 	}
@@ -61,12 +61,17 @@ func emptyPicture(now, since time.Time) *picture {
 	}
 }
 
-func newPicture(snap *live.Snapshot, k *kills, members map[identity.Key]*cluster.Member) *picture {
+func newPicture(snap *live.Snapshot, k *kills) *picture {
 	p := &picture{
 		snap: snap, time: snap.Time.UTC(),
 		containers: make([]*Container, 0, len(snap.Containers)),
 		nodes:      make([]Node, 0, len(snap.Nodes)),
 		byKey:      make(map[identity.Key]*Container, len(snap.Containers)),
+		pods:       map[workloadKey][]live.Known{},
+	}
+	for _, pod := range snap.Known {
+		k := keyOf(pod.Pod.Owner)
+		p.pods[k] = append(p.pods[k], pod)
 	}
 	ended := map[*Container]bool{}
 	for _, it := range snap.Containers {
@@ -74,12 +79,7 @@ func newPicture(snap *live.Snapshot, k *kills, members map[identity.Key]*cluster
 		if it.Silent() {
 			c.mute()
 		}
-		m := members[identity.PodKey("", c.Namespace, c.Pod)]
-		if m != nil {
-			c.Restarts = num(float64(m.Restarts), true, decCount)
-			m.CPU, m.Memory = c.CPU, c.WorkingSet
-		}
-		a := eventsOf(it, m, k, snap.Time)
+		a := eventsOf(it, k, snap.Time)
 		if a.ended = it.Ended; a.ended {
 			ended[&c] = true
 			if snap.Time.Sub(it.Gap.Since) > linger {
@@ -107,31 +107,19 @@ func newPicture(snap *live.Snapshot, k *kills, members map[identity.Key]*cluster
 	return p
 }
 
-// replicas are the members of all scaled workloads, by their names.
-func replicas(scaled []cluster.Scaled) map[identity.Key]*cluster.Member {
-	out := map[identity.Key]*cluster.Member{}
-	for i := range scaled {
-		for j := range scaled[i].Members {
-			m := &scaled[i].Members[j]
-			out[identity.PodKey("", scaled[i].Namespace, m.Name)] = m
-		}
-	}
-	return out
-}
-
 // linger is how long a row is shown after its container has ended: long enough to see it go.
 const linger = 10 * time.Second
 
 // eventsOf looks up what the row does not show. A replica that comes back under its name after the workload had
 // been scaled down was not restarted; whoever runs it knows. Nor was a plain cgroup that somebody made anew.
-func eventsOf(it *live.Item, m *cluster.Member, k *kills, now time.Time) events {
+func eventsOf(it *live.Item, k *kills, now time.Time) events {
 	var a events
 	a.killed, a.wasKill = k.age(it.Entity, now)
 	var since time.Time
-	switch {
-	case m != nil && m.Restarts > 0 && m.Since != nil:
-		since = *m.Since
-	case m == nil && it.Restarts > 0 && identity.Restarts(it.Entity):
+	switch pod, c := known(it); {
+	case c != nil && c.Restarts > 0:
+		since = pod.Status.Since
+	case c == nil && it.Restarts > 0 && identity.Restarts(it.Entity):
 		since = it.Start
 	}
 	if !since.IsZero() {

@@ -83,7 +83,7 @@ func TestSeveralMachines(t *testing.T) {
 	one := container("demo", "ProcessService", "web", "web-1", "process", "/x", val{metric.CPUUsage, "", 1, .4})
 	two := container("demo", "ProcessService", "web", "web-2", "process", "/y", val{metric.CPUUsage, "", 1, .6})
 	two.Entity.Node = "n2"
-	p := newPicture(snapshotOf(nodes, []*live.Item{one, two}), newKills(), nil)
+	p := newPicture(snapshotOf(nodes, []*live.Item{one, two}), newKills())
 	n := p.node
 	if n.Name != "2 machines" || or(n.Cores, 0) != 4 || or(n.CPU, 0) != 1 || or(n.CPUPressure, 0) != .2 || or(n.DiskFree, 0) != 40 ||
 		n.DiskDevice != "n2 /dev/vda" || n.Busiest != "demo/web-2" || n.Containers != 2 || n.Gap == nil || n.Memory != nil {

@@ -182,15 +182,13 @@ func TestKillsAreBounded(t *testing.T) {
 }
 
 func TestRestartScores(t *testing.T) {
-	f := func(runtime string, member *cluster.Member, want string, restarts float64) {
+	f := func(runtime string, pod *cluster.Pod, want string, restarts float64) {
 		t.Helper()
 		it := container("demo", "ProcessService", "web", "web-1", runtime, "/x")
 		it.Restarts, it.Start = 2, noon.Add(-time.Minute)
-		var scaled []cluster.Scaled
-		if member != nil {
-			scaled = []cluster.Scaled{{Target: cluster.Target{Namespace: "demo", Name: "web"}, Members: []cluster.Member{*member}}}
-		}
-		got := newPicture(snapshotOf(nil, []*live.Item{it}), newKills(), replicas(scaled)).containers[0]
+		s := snapshotOf(nil, []*live.Item{it})
+		s.Pods[0].Pod = pod
+		got := newPicture(s, newKills()).containers[0]
 		if got.Why != want || or(got.Restarts, 0) != restarts {
 			t.Errorf("%s: got %q, %v restarts, want %q, %v", runtime, got.Why, or(got.Restarts, 0), want, restarts)
 		}
@@ -198,8 +196,8 @@ func TestRestartScores(t *testing.T) {
 	f("docker", nil, "restarted 1 min ago", 2)
 	f("cgroup", nil, "", 0) // not known: made anew, it may be another one
 	f("process", nil, "", 0)
-	f("process", &cluster.Member{Name: "web-1", Since: ptr(noon.Add(-time.Minute))}, "", 0) // scaled down and up again
-	f("process", &cluster.Member{Name: "web-1", Since: ptr(noon.Add(-5 * time.Second)), Restarts: 3}, "restarted 5 s ago", 3)
+	f("process", replica("web-1", noon.Add(-time.Minute), 0), "", 0) // scaled down and up again
+	f("process", replica("web-1", noon.Add(-5*time.Second), 3), "restarted 5 s ago", 3)
 }
 
 // What has ended is shown for a moment, but it neither hurts nor counts.
@@ -209,7 +207,7 @@ func TestEnded(t *testing.T) {
 	over := container("demo", "ProcessService", "web", "web-2", "process", "/y")
 	over.Gap, over.Ended = &cluster.Gap{Since: noon.Add(-6 * time.Second), Reason: "stale"}, true
 	s := snapshotOf([]*live.Item{node}, []*live.Item{alive, over})
-	p := newPicture(s, newKills(), nil)
+	p := newPicture(s, newKills())
 	if c := p.containers[1]; c.Title != "demo/web-2" || c.Score != 0 || c.Gap == nil || p.node.Containers != 1 {
 		t.Errorf("got %+v on a node with %d containers", c, p.node.Containers)
 	}
@@ -217,11 +215,11 @@ func TestEnded(t *testing.T) {
 		t.Errorf("got %d pods, want 1", w.Pods)
 	}
 	over.Gap = &cluster.Gap{Since: noon.Add(-20 * time.Second), Reason: "stale"}
-	if n := len(newPicture(s, newKills(), nil).containers); n != 1 {
+	if n := len(newPicture(s, newKills()).containers); n != 1 {
 		t.Errorf("20 s after it has ended there are %d rows, want 1", n)
 	}
 	over.Ended = false // the machine itself is silent
-	if c := newPicture(s, newKills(), nil).containers[0]; c.Why != "no data: stale" {
+	if c := newPicture(s, newKills()).containers[0]; c.Why != "no data: stale" {
 		t.Errorf("got %q", c.Why)
 	}
 }

@@ -20,7 +20,7 @@ func TestSilentMachineHasNoPresentValues(t *testing.T) {
 		n := item(metric.Entity{Level: metric.Node, Node: "n1"}, val{metric.CPUCapacity, "", 4, 0}, val{metric.LoadAverage1m, "", 2, 0}, val{metric.DiskWrite, "", 0, 100})
 		web := container("demo", "ProcessService", "web", "web-1", "process", "/web-1", val{metric.DiskWrite, "", 0, 100}, val{metric.MemoryLimit, "", 100, 0})
 		n.Gap, web.Gap = gap, gap
-		pic := newPicture(snapshotOf([]*live.Item{n}, []*live.Item{web}), newKills(), nil)
+		pic := newPicture(snapshotOf([]*live.Item{n}, []*live.Item{web}), newKills())
 		row, box := pic.nodes[0], pic.containers[0]
 		if (row.Load1 != nil) != c.want || (row.DiskWrite != nil) != c.want || (box.DiskWrite != nil) != c.want {
 			t.Errorf("silent for %s: load %v, disk %v and %v; want present %v", c.silent, row.Load1, row.DiskWrite, box.DiskWrite, c.want)
@@ -49,7 +49,7 @@ func TestSilentMachineIsOneCondition(t *testing.T) {
 	for _, w := range s.Workloads { // which are on the machine as a whole
 		w.Gap = all[0].Gap
 	}
-	p := newPicture(s, newKills(), nil)
+	p := newPicture(s, newKills())
 	if p.node.Cores == nil || *p.node.Cores != 4 || *p.node.CPU != 1 || p.node.Gap == nil || p.node.Containers != 0 {
 		t.Errorf("together they are %+v", p.node)
 	}

@@ -196,7 +196,7 @@ func TestStreamOfAWorkload(t *testing.T) {
 			o.Pictures = pictures(func(now time.Time) *live.Snapshot {
 				s := moving(now)
 				if gone.Load() > 0 {
-					s.Workloads = nil
+					s.Workloads, s.Known = nil, nil
 				}
 				return s
 			})

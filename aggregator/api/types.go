@@ -20,7 +20,7 @@ type Overview struct {
 	Interval   float64               `json:"interval"` // seconds between fast samples
 	Node       Node                  `json:"node"`     // the machine; with several, the sum
 	Nodes      []Node                `json:"nodes"`
-	Scaled     []cluster.Scaled      `json:"scaled"`     // by namespace and name
+	Scaled     []Scaled              `json:"scaled"`     // by namespace and name
 	Containers []Container           `json:"containers"` // what hurts first
 	Total      int                   `json:"total"`      // how many containers there are before ?limit= and ?q=
 	Found      int                   `json:"found"`      // how many of them ?q= finds, before ?limit=
@@ -106,7 +106,7 @@ type Workload struct {
 	CPU        *float64           `json:"cpu"`
 	WorkingSet *float64           `json:"workingSet"`
 	Pods       int                `json:"pods"`
-	Scaled     *cluster.Scaled    `json:"scaled"`
+	Scaled     *Scaled            `json:"scaled"`
 	Containers []Container        `json:"containers,omitempty"`
 	Decisions  []cluster.Decision `json:"decisions,omitempty"` // changes of the last 24 hours and the newest hold, newest first
 	Partial    []string           `json:"partial,omitempty"`   // of cpu and workingSet those that lack a pod's part; gap says why

@@ -24,6 +24,8 @@ const (
 // workloadKey names a workload.
 type workloadKey struct{ namespace, kind, name string }
 
+func keyOf(t cluster.Target) workloadKey { return workloadKey{t.Namespace, t.Kind, t.Name} }
+
 func (k workloadKey) String() string { return slashed(slashed(k.namespace, k.kind), k.name) }
 
 func (a *API) getWorkload(w http.ResponseWriter, r *http.Request) error {
@@ -50,8 +52,10 @@ func (a *API) scaled(now time.Time) []cluster.Scaled {
 	if a.opts.Scaled != nil {
 		out = append(out, a.opts.Scaled(now)...)
 	}
-	for i := range out { // lists of our own, never null: what members use is written into them
-		out[i].Metrics, out[i].Members = slices.Concat([]cluster.Load{}, out[i].Metrics), slices.Concat([]cluster.Member{}, out[i].Members)
+	for i := range out {
+		if out[i].Metrics == nil {
+			out[i].Metrics = []cluster.Load{}
+		}
 	}
 	slices.SortStableFunc(out, func(x, y cluster.Scaled) int {
 		return cmp.Or(cmp.Compare(x.Namespace, y.Namespace), cmp.Compare(x.Name, y.Name), cmp.Compare(x.Kind, y.Kind))
@@ -59,12 +63,18 @@ func (a *API) scaled(now time.Time) []cluster.Scaled {
 	return out
 }
 
-// workloads lists all workloads with their sums, those that are scaled but have nothing running included.
+// workloads lists all workloads with their sums, those that are scaled or have pods but have nothing running included.
 func (p *picture) workloads(scaled []cluster.Scaled) []Workload {
 	out := make([]Workload, 0, len(p.snap.Workloads))
-	left := make(map[workloadKey]*cluster.Scaled, len(scaled))
-	for i := range scaled {
-		left[workloadKey{scaled[i].Namespace, scaled[i].Kind, scaled[i].Name}] = &scaled[i]
+	left := make(map[workloadKey]*Scaled, len(scaled))
+	for owner := range p.pods {
+		if owner.name != "" {
+			left[owner] = nil
+		}
+	}
+	with := p.withMembers(scaled)
+	for i := range with {
+		left[keyOf(with[i].Target)] = &with[i]
 	}
 	for _, it := range p.snap.Workloads {
 		k := workloadKey{it.Entity.Namespace, it.Entity.WorkloadKind, it.Entity.Workload}
@@ -81,22 +91,33 @@ func (p *picture) workloads(scaled []cluster.Scaled) []Workload {
 }
 
 // sums makes a workload's row; it is nil where the workload has nothing running.
-func (p *picture) sums(it *live.Item, k workloadKey, s *cluster.Scaled) Workload {
-	w := Workload{Time: p.time, Namespace: k.namespace, Kind: k.kind, Name: k.name, Scaled: s}
+func (p *picture) sums(it *live.Item, k workloadKey, s *Scaled) Workload {
+	w := Workload{Time: p.time, Namespace: k.namespace, Kind: k.kind, Name: k.name, Scaled: s, Pods: p.living(it, k)}
 	if it != nil {
 		w.CPU = rate(it, metric.CPUUsage, decCores)
 		w.WorkingSet = gauge(it, metric.MemoryWorkingSet, decBytes)
-		w.Pods = living(it)
 		w.Partial = partial(it)
 		w.Gap = gapOf(it.Gap)
 	}
 	return w
 }
 
-// living counts the pods of a workload that have not ended.
-func living(w *live.Item) int {
+// living counts the pods of a workload that exist: those that the inventory says it has, and of those that it does not know those that
+// have not ended. w is nil where the workload has nothing running.
+func (p *picture) living(w *live.Item, k workloadKey) int {
 	n := 0
+	for _, pod := range p.pods[k] {
+		if !pod.Pod.Finished() {
+			n++
+		}
+	}
+	if w == nil {
+		return n
+	}
 	for _, pod := range w.Items {
+		if pod.Pod != nil {
+			continue
+		}
 		if len(pod.Items) == 0 || slices.ContainsFunc(pod.Items, func(it *live.Item) bool { return !it.Ended }) {
 			n++
 		}
@@ -107,14 +128,12 @@ func living(w *live.Item) int {
 // workload makes the answer about one workload, all but its decisions.
 func (a *API) workload(p *picture, now time.Time, k workloadKey) (Workload, error) {
 	it := p.workload(k.namespace, k.kind, k.name)
-	var s *cluster.Scaled
-	for _, x := range a.scaled(now) {
-		if (workloadKey{x.Namespace, x.Kind, x.Name}) == k {
-			s = &x
-			break
-		}
+	var s *Scaled
+	all := a.scaled(now)
+	if i := slices.IndexFunc(all, func(x cluster.Scaled) bool { return keyOf(x.Target) == k }); i >= 0 {
+		s = &p.withMembers(all[i : i+1])[0]
 	}
-	if it == nil && s == nil {
+	if it == nil && s == nil && len(p.pods[k]) == 0 {
 		return Workload{}, serve.NotFound("there is no workload %q (namespace/kind/name); /plimsoll/v1/workloads lists them", k)
 	}
 	w := p.sums(it, k, s)

@@ -36,7 +36,7 @@ type note struct {
 // read fills a unit's item with its own samples. The lock is held.
 func (b *builder) read(t *tree, i int, s *spot) {
 	u, it, n := s.u, &b.items[i], &b.notes[i]
-	*it = Item{Entity: s.entity, Start: millis(u.began()), First: millis(u.first), Restarts: int(u.restarts)}
+	*it = Item{Entity: s.entity, Start: millis(u.began()), First: millis(u.first), Restarts: int(u.restarts), Own: u.rows}
 	from := b.reserve(len(u.series))
 	var st state
 	b.values, st = u.values(b.values, t.limits, b.now)

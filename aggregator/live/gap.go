@@ -86,11 +86,10 @@ func (t *tree) gapOf(u *unit, st state, now int64) *cluster.Gap {
 	if last == 0 || st.current+st.old == 0 {
 		return &cluster.Gap{Since: millis(max(u.first, last)), Reason: metric.GapStarting, Detail: "no sample that can be used so far"}
 	}
-	detail := "no sample for " + (time.Duration(now-last) * time.Millisecond).Round(time.Second).String()
 	if t.ended(u) {
-		detail += ", though its node is read"
+		return &cluster.Gap{Since: millis(last), Reason: metric.GapGone, Detail: "it has ended: its machine is read, and does not have it any more"}
 	}
-	return &cluster.Gap{Since: millis(last), Reason: metric.GapStale, Detail: detail}
+	return &cluster.Gap{Since: millis(last), Reason: metric.GapStale, Detail: "no sample for " + (time.Duration(now-last) * time.Millisecond).Round(time.Second).String()}
 }
 
 // ended says whether a silent unit seems to be no more: a batch said so, or its node's later batches leave it out.

@@ -226,8 +226,8 @@ func TestScaledDown(t *testing.T) {
 		}
 	}
 	s := p.Snapshot(sec(19))
-	wantGap(t, s.Containers[1], "stale")
-	wantGap(t, s.Pods[1], "stale")
+	wantGap(t, s.Containers[1], "gone")
+	wantGap(t, s.Pods[1], "gone")
 	wantGap(t, only(t, s.Workloads), "")
 	wantRate(t, s.Workloads[0], metric.CPUUsage, 1)
 	if !s.Containers[1].Ended || !s.Pods[1].Ended || s.Containers[0].Ended || s.Workloads[0].Ended {

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 const (
@@ -18,6 +20,8 @@ const (
 
 // Options are what a Picture needs.
 type Options struct {
+	// Inventory says which pods there are, for snapshots to tell; nil: nobody knows.
+	Inventory  cluster.Inventory
 	Registerer prometheus.Registerer // nil: the own metrics are not registered
 }
 

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/condition"
 	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/metric"
@@ -29,10 +30,11 @@ var errNilBatch = errors.New("live: cannot apply a batch that is nil")
 // There are two locks. mu owns the tree and the samples, and nobody who goes through more than a batch keeps it while others wait. walk owns
 // what goes through everything: the plan, the snapshot and the counts of roll-ups. Whoever wants both takes walk first.
 type Picture struct {
-	meters *meters
-	limits limits
-	known  levelRows
-	full   condition.Set
+	meters    *meters
+	limits    limits
+	known     levelRows
+	inventory cluster.Inventory
+	full      condition.Set
 
 	mu      turns
 	tree    tree
@@ -65,7 +67,7 @@ func New(o Options) (*Picture, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Picture{meters: m, limits: usual, full: condition.Set{Type: "PictureWhole", Tells: []string{Full}, Now: time.Now}}
+	p := &Picture{meters: m, limits: usual, inventory: o.Inventory, full: condition.Set{Type: "PictureWhole", Tells: []string{Full}, Now: time.Now}}
 	p.tree = newTree(&p.limits, m)
 	for _, l := range metric.Levels() {
 		p.known[l] = metric.At(l)

@@ -17,6 +17,9 @@ type Snapshot struct {
 	Workloads  []*Item
 	Pods       []*Item
 	Containers []*Item
+
+	// Known are the pods of the inventory, in its order; none where there is no inventory.
+	Known []Known
 }
 
 // Item is one entity at that moment, with its newest values.
@@ -30,6 +33,10 @@ type Item struct {
 	First time.Time
 	// Values are sorted by row, then Sub. A row that is absent has no current value.
 	Values []Value
+	// Own are the rows that some sender says of the entity itself; all others are made from its members.
+	Own metric.Set
+	// Pod is the pod as the inventory knows it; nil where it does not, and of what is no pod.
+	Pod *cluster.Pod
 	// Gap says why the entity (or one of its members) has no current values; nil when it has.
 	Gap *cluster.Gap
 	// Lacks are the rows that are not whole: of a sum, those that lack a member's part, which is silent, stale or, of a counter, has no
@@ -102,6 +109,9 @@ func (p *Picture) build(now time.Time, also func(*spot)) *builder {
 		}
 	})
 	p.snap = b.snapshot(now)
+	if p.inventory != nil {
+		p.snap.Known = knownPods(p.inventory.All(), p.snap.Pods)
+	}
 	return b
 }
 

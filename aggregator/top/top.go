@@ -225,7 +225,7 @@ func workloads(ctx context.Context, from Source, o Options) (List, error) {
 }
 
 // scaledCell says how a workload stands to its line: "cpu 41%/70%, 3 (1-10)".
-func scaledCell(s *cluster.Scaled) string {
+func scaledCell(s *api.Scaled) string {
 	if s == nil {
 		return "-"
 	}

@@ -24,7 +24,7 @@ func hostileServer(t *testing.T) string {
 	answers := map[string]any{
 		"/plimsoll/v1/nodes":      api.NodeList{Items: []api.Node{{Name: hostile, CPU: &half, Gap: gap}}},
 		"/plimsoll/v1/containers": api.ContainerList{Items: []api.Container{{Namespace: hostile, Pod: hostile, Name: hostile, Node: hostile, ID: hostile, Runtime: hostile, Why: hostile}}},
-		"/plimsoll/v1/workloads":  api.WorkloadList{Items: []api.Workload{{Namespace: hostile, Kind: hostile, Name: hostile, Scaled: &cluster.Scaled{Metrics: []cluster.Load{{Name: hostile}}}}}},
+		"/plimsoll/v1/workloads":  api.WorkloadList{Items: []api.Workload{{Namespace: hostile, Kind: hostile, Name: hostile, Scaled: &api.Scaled{Scaled: cluster.Scaled{Metrics: []cluster.Load{{Name: hostile}}}}}}},
 		"/plimsoll/v1/decisions":  api.DecisionList{Items: []cluster.Decision{{Target: cluster.Target{Namespace: hostile, Name: hostile}, Action: "Up", From: 1, To: 2, Reason: hostile, Message: hostile}}},
 		"/plimsoll/v1/missing":    api.Missing{Items: []api.MissingItem{{Level: hostile, Title: hostile, Node: hostile, Gap: *gap}}},
 		"/plimsoll/v1/series":     api.SeriesList{Series: []api.Series{{Labels: map[string]string{"node": hostile, "namespace": hostile, "pod": hostile, "container": hostile, "workload": hostile, "workload_kind": hostile}, Points: [][2]float64{{1, 1}}}}},

@@ -20,7 +20,6 @@ import (
 
 	"plimsoll.dev/plimsoll/aggregator/api"
 	"plimsoll.dev/plimsoll/collector/doctor"
-	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 // running is a real `plimsoll run`: this test binary in that role.
@@ -410,10 +409,10 @@ spec:
 	}
 	write(policy("3"))
 	r := startRun(t, "--policies", file, "--data", t.TempDir())
-	scaled := func() cluster.Scaled {
+	scaled := func() api.Scaled {
 		o := r.overview(t)
 		if len(o.Scaled) != 1 {
-			return cluster.Scaled{}
+			return api.Scaled{}
 		}
 		return o.Scaled[0]
 	}

@@ -8,7 +8,8 @@ import (
 
 // Inventory knows which pods there are. It is safe for concurrent use.
 type Inventory interface {
-	// All returns every pod, those included that are being deleted.
+	// All returns every pod, those included that are being deleted, in a steady order; an inventory of thousands in order of namespace and
+	// name, which is the live picture's.
 	All() []*Pod
 	// Pods returns those of one target, in a steady order. The error wraps ErrNoTarget where there is no such target.
 	Pods(t Target) ([]*Pod, error)
@@ -39,6 +40,21 @@ type Pod struct {
 	Gap string
 	// GapSince is when the gap began; zero if not known.
 	GapSince time.Time
+}
+
+// Finished says whether a pod has done what it was for, or given up, and is there by name only.
+func (p *Pod) Finished() bool { return p.Phase == corev1.PodSucceeded || p.Phase == corev1.PodFailed }
+
+// Container returns the container of a name; nil if the pod has none.
+func (p *Pod) Container(name string) *Container {
+	for _, list := range [...][]Container{p.Containers, p.InitContainers} {
+		for i := range list {
+			if list[i].Name == name {
+				return &list[i]
+			}
+		}
+	}
+	return nil
 }
 
 // Status is how a pod is doing, in the words that people see.

@@ -16,7 +16,6 @@ type Scaled struct {
 	Utilizations []Utilization `json:"-"`
 	Last         *Decision     `json:"last"`   // the newest decision, holds included
 	Change       *Decision     `json:"change"` // the newest that changed the count
-	Members      []Member      `json:"members"`
 	// Gap says since when and why the target is not seen; nil when it is.
 	Gap     *Gap       `json:"gap"`
 	Policy  string     `json:"policy"` // as YAML, for reading
@@ -40,18 +39,6 @@ type Utilization struct {
 	Resource  ResourceName
 	Container string // "" for the whole pod
 	Share     float64
-}
-
-// Member is one pod of a target as people see it.
-type Member struct {
-	Name     string     `json:"name"`
-	State    string     `json:"state"` // as Status.State
-	Ready    bool       `json:"-"`
-	CPU      *float64   `json:"cpu"`    // cores
-	Memory   *float64   `json:"memory"` // bytes
-	Since    *time.Time `json:"since"`
-	Restarts int        `json:"restarts"`
-	Detail   string     `json:"detail"`
 }
 
 // Gap says since when and why there is no value.

@@ -50,6 +50,10 @@ const (
 	GapMember      = "member"      // a part of it has a gap
 	GapUnaccounted = "unaccounted" // the kernel does not account for its CPU
 	GapSilent      = "silent"      // nothing is heard of the machine that it is on
+
+	GapWaiting     = "waiting"     // it does not run at present, as whoever runs it says
+	GapUnscheduled = "unscheduled" // it has no machine yet
+	GapUnread      = "unread"      // it runs where nobody reads
 )
 
 // TooMany is the error of a receiver of batches that has no room for all that a batch is about. The rest of the batch was taken.

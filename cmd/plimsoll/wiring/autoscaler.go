@@ -59,18 +59,13 @@ func newServices(ctx context.Context, e *environment, o Scaling, n Node, h histo
 	return policies, replicas, nil
 }
 
-// newAutoscaler makes the services and the loop over their policies; without any it has nothing to do until a reload brings some. It
-// returns the replicas.
-func newAutoscaler(ctx context.Context, e *environment, o Scaling, n Node, picture *live.Picture, h history) (*services.Supervisor, error) {
-	policies, replicas, err := newServices(ctx, e, o, n, h)
-	if err != nil {
-		return nil, err
-	}
+// newAutoscaler makes the loop over the policies of services; without any it has nothing to do until a reload brings some.
+func newAutoscaler(e *environment, policies *policyfile.InForce, replicas *services.Supervisor, n Node, picture *live.Picture, h history) error {
 	loop, err := autoscaler.New(autoscaler.Options{Node: n.Name, Policies: policies.File().Policies, Observer: picture, Inventory: replicas, Gate: e.gate,
 		Scaler: services.Scaler{Supervisor: replicas}, Log: h, Live: picture, History: h, KeepEvery: n.Interval,
 		Logger: e.named("autoscaler"), Registerer: e.registry})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	e.life.Runs("autoscaler", loop.Run)
 	e.checks = append(e.checks, serve.Check{Name: "autoscaler", Live: true, Test: loop.Health})
@@ -81,5 +76,5 @@ func newAutoscaler(ctx context.Context, e *environment, o Scaling, n Node, pictu
 			e.log.Warn("kept the old policies", "err", err)
 		}
 	})
-	return replicas, nil
+	return nil
 }

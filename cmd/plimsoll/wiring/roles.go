@@ -28,12 +28,15 @@ func (o Machine) wire(ctx context.Context, e *environment) error {
 	if err != nil {
 		return err
 	}
-	picture, err := newServer(e, h, o.Node.Interval, o.Node.Fast)
+	policies, replicas, err := newServices(ctx, e, o.Scaling, o.Node, h)
 	if err != nil {
 		return err
 	}
-	replicas, err := newAutoscaler(ctx, e, o.Scaling, o.Node, picture, h)
+	picture, err := newServer(e, h, replicas, o.Node.Interval, o.Node.Fast)
 	if err != nil {
+		return err
+	}
+	if err := newAutoscaler(e, policies, replicas, o.Node, picture, h); err != nil {
 		return err
 	}
 	return newNode(e, o.Node, replicas.Folder(), replicas, toPicture(picture), collector.SinkFunc(h.Append))
@@ -52,7 +55,7 @@ func (o Server) wire(_ context.Context, e *environment) error {
 		return err
 	}
 	e.life.Runs("orphans", services.NewChildren().Run)
-	_, err = newServer(e, h, o.Interval, o.Fast)
+	_, err = newServer(e, h, nil, o.Interval, o.Fast)
 	return err
 }
 

@@ -22,9 +22,9 @@ func toPicture(p *live.Picture) collector.SinkFunc {
 }
 
 // newServer makes the live picture and what is served of it and of the history: the page, our own API, Heapster's, and the way in. The
-// history gets sums every interval; the live picture has samples at a pace of fast.
-func newServer(e *environment, h history, interval, fast time.Duration) (*live.Picture, error) {
-	picture, err := live.New(live.Options{Registerer: e.registry})
+// history gets sums every interval; the live picture has samples at a pace of fast. pods says which pods there are; nil: nobody knows.
+func newServer(e *environment, h history, pods cluster.Inventory, interval, fast time.Duration) (*live.Picture, error) {
+	picture, err := live.New(live.Options{Inventory: pods, Registerer: e.registry})
 	if err != nil {
 		return nil, err
 	}

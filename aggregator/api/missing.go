@@ -1,0 +1,101 @@
+package api
+
+import (
+	"slices"
+	"time"
+
+	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+// missing lists gaps where they are: a roll-up that lacks a member, or has ended with it, is told by the member's own entry, and what is on a silent machine by
+// that machine's. Of a pod that exists and does not run, or of which nothing was heard, the inventory says why. The largest things come first, then the oldest gaps.
+func missing(s *live.Snapshot) []MissingItem {
+	machines := silences(s)
+	pods, told := absent(s)
+	out := []MissingItem{}
+	for _, level := range [...]struct {
+		items  []*live.Item
+		beside []MissingItem
+	}{{s.Nodes, nil}, {s.Namespaces, nil}, {s.Workloads, nil}, {s.Pods, pods}, {s.Containers, nil}} {
+		from := len(out)
+		out = append(out, level.beside...)
+		for _, it := range level.items {
+			if told[it] || told[it.Parent] {
+				continue
+			}
+			if gap := lacks(it, machines, s.Time); gap != nil {
+				out = append(out, MissingItem{Level: it.Entity.Level.String(), Title: TitleOf(it.Entity), ID: idOf(it.Entity), Node: it.Entity.Node, Gap: *gap})
+			}
+		}
+		slices.SortStableFunc(out[from:], func(a, b MissingItem) int { return a.Since.Compare(b.Since) })
+	}
+	return out
+}
+
+// absent lists the pods of which the inventory says why they have no values, and which items those are.
+func absent(s *live.Snapshot) (out []MissingItem, told map[*live.Item]bool) {
+	if len(s.Known) == 0 {
+		return nil, nil
+	}
+	machines := make(map[string]*live.Item, len(s.Nodes))
+	for _, it := range s.Nodes {
+		machines[it.Entity.Node] = it
+	}
+	told = map[*live.Item]bool{}
+	for _, k := range s.Known {
+		if gap, ok := absence(k, machines, s.Time); ok {
+			name := slashed(k.Pod.Namespace, k.Pod.Name)
+			out = append(out, MissingItem{Level: metric.Pod.String(), Title: name, ID: name, Node: k.Pod.Node, Gap: gap})
+			if k.Item != nil {
+				told[k.Item] = true
+			}
+		}
+	}
+	return out, told
+}
+
+// lacks says why an item itself has no values at present; nil if it has, or another entry tells.
+func lacks(it *live.Item, machines map[string]cluster.Gap, now time.Time) *cluster.Gap {
+	const noCPU = "no sample of its CPU: the kernel does not account for it (on cgroup v1: the cgroup is in no cpuacct hierarchy)"
+	switch {
+	case unaccounted(it, now):
+		return &cluster.Gap{Since: it.First.UTC(), Reason: metric.GapUnaccounted, Detail: noCPU}
+	case it.Gap == nil || it.Gap.Reason == metric.GapMember || it.Ended && len(it.Items) > 0:
+		return nil
+	}
+	gap, silent := machines[it.Entity.Node]
+	switch {
+	case it.Entity.Level != metric.Node && (silent || it.Silent()):
+		return nil
+	case silent:
+		return &gap
+	}
+	return gapOf(it.Gap)
+}
+
+// unaccounted says whether a container is measured, but its CPU is not and will not be: that would have come by now.
+func unaccounted(it *live.Item, now time.Time) bool {
+	const soon = 15 * time.Second
+	if it.Entity.Level != metric.Container || it.Gap != nil || now.Sub(it.First) < soon {
+		return false
+	}
+	_, cpu := it.Get(metric.CPUUsage)
+	_, memory := it.Get(metric.MemoryWorkingSet)
+	return memory && !cpu
+}
+
+// idOf is the cgroup path, or the names where there is none.
+func idOf(e *metric.Entity) string {
+	if e.ID != "" {
+		return e.ID
+	}
+	switch e.Level {
+	case metric.Pod:
+		return slashed(e.Namespace, e.Pod)
+	case metric.Workload:
+		return slashed(slashed(e.Namespace, e.WorkloadKind), e.Workload)
+	}
+	return TitleOf(e)
+}

@@ -1,0 +1,95 @@
+package api
+
+import (
+	"fmt"
+	"time"
+
+	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+// Scaled is a workload that the autoscaler looks after, with the pods that the inventory says it has.
+type Scaled struct {
+	cluster.Scaled
+	Members []Member `json:"members"` // in the inventory's order
+}
+
+// Member is one pod of a workload: how whoever runs it says it is doing, and what it uses.
+type Member struct {
+	Name     string     `json:"name"`
+	State    string     `json:"state"`  // as cluster.Status has it
+	CPU      *float64   `json:"cpu"`    // cores
+	Memory   *float64   `json:"memory"` // bytes
+	Since    *time.Time `json:"since"`
+	Restarts int        `json:"restarts"`
+	Detail   string     `json:"detail"`
+}
+
+func memberOf(k live.Known) Member {
+	m := Member{Name: k.Pod.Name, State: k.Pod.Status.State, Detail: k.Pod.Status.Detail}
+	if at := k.Pod.Status.Since; !at.IsZero() {
+		m.Since = &at
+	}
+	for i := range k.Pod.Containers {
+		m.Restarts += k.Pod.Containers[i].Restarts
+	}
+	if k.Item != nil && !k.Item.Silent() {
+		m.CPU, m.Memory = rate(k.Item, metric.CPUUsage, decCores), gauge(k.Item, metric.MemoryWorkingSet, decBytes)
+	}
+	return m
+}
+
+// withMembers adds the pods of each.
+func (p *picture) withMembers(scaled []cluster.Scaled) []Scaled {
+	out := make([]Scaled, len(scaled))
+	for i, s := range scaled {
+		out[i] = Scaled{s, []Member{}}
+		for _, k := range p.pods[keyOf(s.Target)] {
+			if k.Pod.Owner == s.Target { // which another API group may have, too
+				out[i].Members = append(out[i].Members, memberOf(k))
+			}
+		}
+	}
+	return out
+}
+
+// known are the pod of a container, and the container, as whoever runs them counts and describes them; nil where nobody does.
+func known(it *live.Item) (*cluster.Pod, *cluster.Container) {
+	if it.Parent == nil || it.Parent.Pod == nil {
+		return nil, nil
+	}
+	return it.Parent.Pod, it.Parent.Pod.Container(it.Entity.Container)
+}
+
+// absence says why a pod that exists has no values, where the inventory knows it or nothing was ever heard of the pod. ok is false
+// where the picture has values, or the better reason.
+func absence(k live.Known, machines map[string]*live.Item, now time.Time) (gap cluster.Gap, ok bool) {
+	pod := k.Pod
+	if pod.Deleting || pod.Finished() || k.Item != nil && (k.Item.Gap == nil || pod.Gap == "") {
+		return gap, false
+	}
+	gap.Since = now
+	for _, t := range []time.Time{pod.GapSince, pod.StartTime, pod.Status.Since} {
+		if !t.IsZero() {
+			gap.Since = t
+			break
+		}
+	}
+	gap.Since = gap.Since.UTC()
+	switch machine := machines[pod.Node]; {
+	case pod.Gap != "":
+		gap.Reason, gap.Detail = metric.GapWaiting, pod.Gap
+	case pod.Node == "":
+		gap.Reason, gap.Detail = metric.GapUnscheduled, "no machine was found for it yet"
+	case pod.Phase == "Pending":
+		gap.Reason, gap.Detail = metric.GapStarting, fmt.Sprintf("its containers have not started on %q yet", pod.Node)
+	case machine == nil:
+		gap.Reason, gap.Detail = metric.GapUnread, fmt.Sprintf("it runs on %q, of which nothing was ever heard", pod.Node)
+	case machine.Silent():
+		return gap, false // which is told once, with the machine
+	default:
+		gap.Reason, gap.Detail = metric.GapStarting, fmt.Sprintf("it runs on %q, but no sample of it came yet", pod.Node)
+	}
+	return gap, true
+}

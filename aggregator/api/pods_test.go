@@ -1,0 +1,97 @@
+package api
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+// TestMembersAreTheInventorys: a scaled workload has the pods that exist, with what they use, and no other target's of its name.
+func TestMembersAreTheInventorys(t *testing.T) {
+	s := machine()
+	other := replica("web-9", noon, 0)
+	other.Owner.APIVersion = "example.org/v1"
+	know(s, other)
+	h := served(newAPI(t, func(o *Options) { o.Pictures = pictures(func(time.Time) *live.Snapshot { return s }) }))
+	var o Overview
+	if err := json.Unmarshal(get(h, "/plimsoll/v1/overview").Body.Bytes(), &o); err != nil {
+		t.Fatal(err)
+	}
+	got := o.Scaled[0].Members
+	if len(got) != 4 || got[0].Name != "web-1" || or(got[0].CPU, 0) != .88 || or(got[0].Memory, 0) != 49*mib || got[1].Restarts != 1 || got[3].State != "backing-off" || got[3].CPU != nil {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// TestWorkloadsOfTheInventory: pods that exist count, and who owns some is a workload, before anything was heard of them.
+func TestWorkloadsOfTheInventory(t *testing.T) {
+	s := machine()
+	owner := cluster.Target{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "shop", Name: "front"}
+	over := &cluster.Pod{Namespace: "shop", Name: "front-0", Owner: owner, Phase: "Succeeded"}
+	know(s, &cluster.Pod{Namespace: "shop", Name: "front-1", Owner: owner, Phase: "Pending"}, over, &cluster.Pod{Namespace: "shop", Name: "alone", Phase: "Pending"})
+	a := newAPI(t, func(o *Options) { o.Pictures = pictures(func(time.Time) *live.Snapshot { return s }) })
+	rows := map[string]Workload{}
+	for _, w := range newPicture(s, newKills()).workloads(nil) {
+		rows[w.Namespace+"/"+w.Name] = w
+	}
+	if w, ok := rows["shop/front"]; !ok || w.Kind != "Deployment" || w.Pods != 1 || w.CPU != nil {
+		t.Errorf("got %v %+v", ok, w)
+	}
+	if w := rows["demo/web"]; w.Pods != 4 {
+		t.Errorf("demo/web has %d pods, want 4", w.Pods)
+	}
+	if _, ok := rows["shop/"]; ok || len(rows) != 7 {
+		t.Errorf("got %d rows: %v", len(rows), rows)
+	}
+	if rec := get(served(a), "/plimsoll/v1/workloads/shop/Deployment/front"); rec.Code != 200 || !strings.Contains(rec.Body.String(), `"pods":1`) {
+		t.Errorf("got %d %s", rec.Code, rec.Body)
+	}
+}
+
+// TestMissingPods: a pod that exists and has no values is missing, and the inventory says why; what has done its work is not, nor what is
+// on a machine that is silent, which is told once.
+func TestMissingPods(t *testing.T) {
+	node := func(name string) *live.Item { return item(metric.Entity{Level: metric.Node, Node: name}) }
+	dead := node("dead")
+	dead.Gap = &cluster.Gap{Since: noon.Add(-time.Minute), Reason: metric.GapSilent, Detail: "no sample for 1m0s"}
+	crashed := container("shop", "Deployment", "front", "crashed", "containerd", "/kubepods/x")
+	crashed.Gap, crashed.Ended = &cluster.Gap{Since: noon.Add(-9 * time.Second), Reason: metric.GapStale, Detail: "no sample for 9s"}, true
+	fine := container("shop", "Deployment", "front", "fine", "containerd", "/kubepods/y", val{metric.CPUUsage, "", 1, 1})
+	s := snapshotOf([]*live.Item{node("n1"), dead}, []*live.Item{crashed, fine})
+	s.Pods[0].Gap, s.Pods[0].Ended = crashed.Gap, true
+	pod := func(name, machine, phase, gap string) *cluster.Pod {
+		p := &cluster.Pod{Namespace: "shop", Name: name, Node: machine, Phase: "Running", StartTime: noon.Add(-20 * time.Second), Gap: gap}
+		switch phase {
+		case "Pending":
+			p.Phase = "Pending"
+		case "Succeeded":
+			p.Phase = "Succeeded"
+		}
+		return p
+	}
+	leaving := pod("leaving", "n1", "Running", "")
+	leaving.Deleting = true
+	know(s, pod("crashed", "n1", "Running", "exit status 1"), pod("fine", "n1", "Running", "was away"), pod("homeless", "", "Pending", ""),
+		pod("new", "n1", "Pending", ""), pod("started", "n1", "Running", ""), pod("unread", "n7", "Running", ""),
+		pod("lost", "dead", "Running", ""), pod("done", "n1", "Succeeded", ""), leaving)
+	var got []string
+	for _, m := range missing(s) {
+		got = append(got, strings.Join([]string{m.Level, m.Title, m.Node, m.Reason, m.Detail}, "|"))
+	}
+	want := []string{
+		"node|dead|dead|silent|no sample for 1m0s",
+		"pod|shop/crashed|n1|waiting|exit status 1",
+		"pod|shop/homeless||unscheduled|no machine was found for it yet",
+		`pod|shop/new|n1|starting|its containers have not started on "n1" yet`,
+		`pod|shop/started|n1|starting|it runs on "n1", but no sample of it came yet`,
+		`pod|shop/unread|n7|unread|it runs on "n7", of which nothing was ever heard`,
+	}
+	if g, w := strings.Join(got, "\n"), strings.Join(want, "\n"); g != w {
+		t.Errorf("got\n%s\nwant\n%s", g, w)
+	}
+}

@@ -1,0 +1,29 @@
+package live
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Heard says why the picture shows nothing of the present, as a clause for people; nil where it does.
+func (p *Picture) Heard(now time.Time) error {
+	s := p.Snapshot(now)
+	fresh := func(it *Item) bool { return len(it.Values) > 0 && !it.Silent() && !it.Ended }
+	var last time.Time
+	for _, list := range [][]*Item{s.Nodes, s.Containers, s.Pods} {
+		if slices.ContainsFunc(list, fresh) {
+			return nil
+		}
+		for _, it := range list {
+			if it.Gap != nil && it.Gap.Since.After(last) {
+				last = it.Gap.Since
+			}
+		}
+	}
+	if last.IsZero() {
+		return errors.New("no machine has sent a sample yet")
+	}
+	return fmt.Errorf("nothing has been heard of any machine since %s", last.UTC().Format(time.RFC3339))
+}
