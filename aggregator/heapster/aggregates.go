@@ -36,7 +36,6 @@ func (h history) answerAggregates(ctx context.Context, w http.ResponseWriter, q 
 // against a bucket, and puts the steps together. A sum of several containers is added up first, step by step: the
 // most that a pod used is not the sum of the most that each container did.
 func (h history) aggregate(ctx context.Context, s *model.Metric, t target, p params, aggs []string, width time.Duration) ([]Bucket, error) {
-	g := h.stepsOf(p.start, p.end, width)
 	looks := map[store.Func][]sum{}
 	at := map[int64]*Bucket{}
 	for _, agg := range aggs {
@@ -46,7 +45,11 @@ func (h history) aggregate(ctx context.Context, s *model.Metric, t target, p par
 		}
 		sums, ok := looks[how]
 		if !ok {
-			points, err := h.points(ctx, s, t, p.labels["resource_id"], g, how)
+			points, err := h.cut(p.start, p.end, func(start time.Time) (span, []point, error) {
+				g := h.stepsOf(start, p.end, width)
+				points, err := h.points(ctx, s, t, p.labels["resource_id"], g, how)
+				return g, points, err
+			})
 			if err != nil {
 				return nil, err
 			}

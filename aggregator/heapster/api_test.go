@@ -138,6 +138,7 @@ func TestBadRequests(t *testing.T) {
 			{"model/metrics/cpu/usage_rate?start=now", 400, `start "now" is not a time as in RFC 3339`},
 			{"model/metrics/cpu/usage_rate?end=1h", 400, `end "1h" is not a time`},
 			{"model/nodes/n1/metrics/filesystem/usage?labels=resource_id", 400, `label "resource_id" is not of the form key:value`},
+			{"model/nodes/n1/metrics/filesystem/usage?labels=abc:", 400, `label "abc:" is not of the form key:value`},
 			{"model/nodes/n1/metrics/filesystem/usage?labels=a:b,", 400, `label "" is not of the form`},
 			{"model/nodes/n1/metrics/filesystem/usage?labels=a:b,a:c", 400, `label "a" is given twice`},
 			{"model/metrics?a=%zz", 400, "cannot read the query"},

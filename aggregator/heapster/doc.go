@@ -10,6 +10,10 @@
 // both included; the model reaches 15 minutes back. A path that Heapster did not have is 404; a bad time,
 // label, bucket or aggregation is 400.
 //
+// What a pod says of itself is the pod's, the rest is the sum of its containers; a request or limit that is not set is 0; what a machine does not
+// say of itself it does not have, and one that is only named by what runs on it is on no list; the export's schema leaves out the units of counts,
+// millicores and rates.
+//
 // What is better: name lists are sorted and hold the labelled metrics (filesystem, disk); node lists hold node names; a
 // counter that was reset gives no negative rate; the newest point carries its sample's own time. A point's "value"
 // is the number without its fraction, never below zero, which is what clients that read a uint64 can take; where
@@ -17,5 +21,6 @@
 // and 250 is {"value":250}. One missing series of several is empty and does not fail the others.
 //
 // Older points come from the store and lie on a grid of the resolution (10 s): each is the newest value of the step
-// that ends there. Ranges of more than 10,000 steps get longer steps, and averages of them.
+// that ends there. Ranges of more than 10,000 steps get longer steps, and averages of them; one that begins long before the
+// data is cut to where the data begins.
 package heapster

@@ -42,7 +42,7 @@ type MetricDescriptor struct {
 	Labels      []LabelDescriptor `json:"labels,omitempty"`
 	Type        string            `json:"type"`
 	ValueType   string            `json:"value_type"`
-	Units       string            `json:"units"`
+	Units       string            `json:"units,omitempty"` // bytes, ms, ns; Heapster left out those of counts, millicores and rates
 }
 
 // LabelDescriptor describes a label of the export.
@@ -80,12 +80,15 @@ func (p picture) export(all model.Metrics) []Exported {
 			continue
 		}
 		t := target{level: model.Pod, namespace: e.Namespace, pod: e.Pod}
-		if i == 0 || !t.holds(items[i-1].Entity) {
+		if i == 0 || !t.holds(items[i-1]) {
 			n := i + 1
-			for n < len(items) && t.holds(items[n].Entity) {
+			for n < len(items) && t.holds(items[n]) {
 				n++
 			}
 			out = p.exported(out, all, scope{target: t, items: items[i:n]}, it)
+		}
+		if e.Container == "" {
+			continue
 		}
 		t.level, t.container = model.PodContainer, e.Container
 		out = p.exported(out, all, scope{target: t, items: items[i : i+1]}, it)
@@ -95,7 +98,7 @@ func (p picture) export(all model.Metrics) []Exported {
 
 // exported appends a target's values, if it has any.
 func (p picture) exported(out []Exported, all model.Metrics, in scope, it *live.Item) []Exported {
-	x := Exported{Metrics: map[string][]ExportedPoint{}, Labels: exportLabels(in.target, it.Entity)}
+	x := Exported{Metrics: map[string][]ExportedPoint{}, Labels: exportLabels(in.target, it)}
 	for i := range all {
 		s := &all[i]
 		if !s.Export || !s.Has(in.level) {
@@ -123,7 +126,8 @@ func (p picture) exported(out []Exported, all model.Metrics, in scope, it *live.
 }
 
 // exportLabels are Heapster's labels, and the namespace's name, which it left out.
-func exportLabels(t target, e *metric.Entity) map[string]string {
+func exportLabels(t target, it *live.Item) map[string]string {
+	e := it.Entity
 	out := map[string]string{"nodename": e.Node, "hostname": e.Node}
 	switch t.level {
 	case model.Node:
@@ -139,7 +143,7 @@ func exportLabels(t target, e *metric.Entity) map[string]string {
 		}
 	}
 	if t.level == model.Pod || t.level == model.PodContainer {
-		out["namespace_name"], out["pod_name"], out["pod_id"] = e.Namespace, e.Pod, podID(e)
+		out["namespace_name"], out["pod_name"], out["pod_id"] = e.Namespace, e.Pod, podID(it)
 	}
 	return out
 }

@@ -2,7 +2,6 @@ package heapster
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,7 +10,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/store/tsdb"
 )
@@ -77,39 +76,31 @@ func machine() []thing {
 	}
 }
 
-func kindOf(w ware) metric.Kind { return metric.Get(w.id).Kind }
-
 // at is a row's value at a moment: a counter has grown since its entity's start.
 func (t thing) at(w ware, start, when time.Time) float64 {
-	if w.id == metric.Restarts || kindOf(w) == metric.Gauge {
+	if w.id == metric.Restarts || metric.Get(w.id).Kind == metric.Gauge {
 		return w.v
 	}
 	return w.v * when.Sub(start).Seconds()
 }
 
-// snapshotOf is what package live would show of the things at a moment.
+// snapshotOf is what the live picture shows of the things at a moment.
 func snapshotOf(things []thing, began, now time.Time) *live.Snapshot {
-	s := &live.Snapshot{Time: now}
-	for _, th := range things {
-		e := th.e
-		start := began.Add(-th.age)
-		it := &live.Item{Entity: &e, Start: start, First: began}
-		for _, w := range th.wares {
-			at := now.Add(-300 * time.Millisecond)
-			v := live.Value{ID: w.id, Sub: w.sub, T: at, V: th.at(w, start, at)}
-			if kindOf(w) == metric.Counter {
-				v.Rate, v.Window = w.v, time.Second
-			}
-			it.Values = append(it.Values, v)
-		}
-		slices.SortStableFunc(it.Values, func(a, b live.Value) int { return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Sub, b.Sub)) })
-		if e.Level == metric.Node {
-			s.Nodes = append(s.Nodes, it)
-		} else {
-			s.Containers = append(s.Containers, it)
+	return shown(nil, now, batchOf(things, began, now.Add(-1300*time.Millisecond)), batchOf(things, began, now.Add(-300*time.Millisecond)))
+}
+
+// shown is what a live picture shows of batches.
+func shown(pods cluster.Inventory, now time.Time, batches ...*metric.Batch) *live.Snapshot {
+	p, err := live.New(live.Options{Inventory: pods})
+	if err != nil {
+		panic(err)
+	}
+	for _, b := range batches {
+		if err := p.Apply(b); err != nil {
+			panic(err)
 		}
 	}
-	return s
+	return p.Snapshot(now)
 }
 
 // batchOf is what the collector would send at a moment.

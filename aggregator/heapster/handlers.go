@@ -30,7 +30,9 @@ func (a *API) Routes() []serve.Route {
 		{Method: http.MethodGet, Pattern: modelBase + "{path...}", Handle: a.getModel, Large: true},
 		{Method: http.MethodGet, Pattern: historyBase + "{path...}", Handle: a.getHistorical, InFlight: historicalAtOnce},
 		{Method: http.MethodGet, Pattern: "/api/v1/metric-export", Handle: a.getExport, Large: true},
+		{Method: http.MethodGet, Pattern: "/api/v1/metric-export/{$}", Handle: a.getExport, Large: true},
 		{Method: http.MethodGet, Pattern: "/api/v1/metric-export-schema", Handle: a.getSchema},
+		{Method: http.MethodGet, Pattern: "/api/v1/metric-export-schema/{$}", Handle: a.getSchema},
 	}
 }
 
@@ -193,15 +195,18 @@ func (h history) series(ctx context.Context, s *model.Metric, t target, p params
 	if err := p.needStart(); err != nil {
 		return nil, err
 	}
-	g, some := h.grid(p.start, p.end)
-	if !some {
-		return nil, nil
-	}
-	how := store.Last
-	if g.step > h.resolution && !s.Cumulative && !s.Since { // an average of a counter says nothing
-		how = store.Avg
-	}
-	return h.points(ctx, s, t, p.labels["resource_id"], g, how)
+	return h.cut(p.start, p.end, func(start time.Time) (span, []point, error) {
+		g, some := h.grid(start, p.end)
+		if !some {
+			return g, nil, nil
+		}
+		how := store.Last
+		if g.step > h.resolution && !s.Cumulative && !s.Since { // an average of a counter says nothing
+			how = store.Avg
+		}
+		points, err := h.points(ctx, s, t, p.labels["resource_id"], g, how)
+		return g, points, err
+	})
 }
 
 func (p params) needStart() error {

@@ -49,20 +49,38 @@ func (h history) grid(start, end time.Time) (span, bool) {
 	return s, !s.end.Before(s.start)
 }
 
-// query begins a query of a row for a target: which series, and how they are joined.
-func (h history) query(s *model.Metric, row metric.ID, t target, device string) store.Query {
-	q := store.Query{Row: row, Level: metric.Container, By: []string{}, Join: store.JoinOf(row)}
+// cut asks for the points between start and end, and if the data begins long after start, asks again from where it does: the steps of a
+// long range are long, and would miss what little there is.
+func (h history) cut(start, end time.Time, ask func(start time.Time) (span, []point, error)) ([]point, error) {
+	for {
+		g, points, err := ask(start)
+		if err != nil || g.step <= h.resolution {
+			return points, err
+		}
+		from := g.end.Add(-g.step)
+		if len(points) > 0 {
+			from = points[0].t.Add(-g.step)
+		}
+		if from.Before(start.Add(end.Sub(start) / 2)) {
+			return points, nil
+		}
+		start = from
+	}
+}
+
+// query begins a query of a row for a target: which series, and how they are joined. What is in pods is asked of the pods or of their containers.
+func (h history) query(s *model.Metric, row metric.ID, t target, device string, level metric.Level) store.Query {
+	q := store.Query{Row: row, Level: level, By: []string{}, Join: store.JoinOf(row)}
 	add := func(name string, op store.MatchOp, value string) {
 		q.Matchers = append(q.Matchers, store.Matcher{Name: name, Op: op, Value: value})
 	}
-	own := !s.OfPods || row != s.Row // the machine's own value
 	container := "container"
 	switch {
-	case t.level == model.Node && own:
+	case t.level == model.Node && !inPods(s, row, t):
 		q.Level = metric.Node
 	case t.level == model.SystemContainer:
 		add("workload_kind", store.Regexp, model.SystemKinds)
-		container = "pod" // which has its name, see freeName
+		container = "pod" // which has its name
 	default:
 		add("workload_kind", store.NotRegexp, model.SystemKinds)
 	}
@@ -73,7 +91,9 @@ func (h history) query(s *model.Metric, row metric.ID, t target, device string) 
 	}
 	if t.level == model.Pod || t.level == model.PodContainer || t.level == model.SystemContainer {
 		// A container that was made anew has two series for a moment; their sum would be a spike.
-		q.By = []string{"pod", "container"}
+		if q.By = []string{"pod"}; q.Level == metric.Container {
+			q.By = []string{"pod", "container"}
+		}
 	}
 	if same := q.Level == metric.Node || len(q.By) > 0; same && q.Join == store.Sum {
 		q.Join = store.Max
@@ -94,18 +114,77 @@ func (h history) query(s *model.Metric, row metric.ID, t target, device string) 
 	return q
 }
 
-// points returns a metric's values on the grid, each being how over the step that ends there: Last, Avg, Max, Min
-// or Count.
-func (h history) points(ctx context.Context, s *model.Metric, t target, device string, g span, how store.Func) ([]point, error) {
-	q := h.query(s, s.Row, t, device)
-	h.setWindow(&q, s.Rate, g, how)
-	join := metric.Get(s.Row).Join
+// inPods says whether a target's values of a row are those of pods: all but a node's own, a container's and a system container's.
+func inPods(s *model.Metric, row metric.ID, t target) bool {
+	switch t.level {
+	case model.PodContainer, model.SystemContainer:
+		return false
+	case model.Node:
+		return s.OfPods && row == s.Row
+	}
+	return true
+}
+
+// levels are where the history has a target's values of a row, the better one first. Of pods there are their own, or sums that were made of
+// their containers; counters of such sums begin with the process that made them, so there the containers' own come first.
+func levels(s *model.Metric, row metric.ID, t target) []metric.Level {
+	switch {
+	case !inPods(s, row, t) || !metric.Get(row).Has(metric.Pod):
+		return []metric.Level{metric.Container}
+	case s.Cumulative:
+		return []metric.Level{metric.Container, metric.Pod}
+	}
+	return []metric.Level{metric.Pod, metric.Container}
+}
+
+// row returns a row's values on the grid from where the history has them: the second place is asked for what the first lacks, of counters only where that
+// has nothing, since two counters are not one.
+func (h history) row(ctx context.Context, s *model.Metric, row metric.ID, t target, device string, g span, rate bool, how store.Func) ([]point, error) {
+	join := metric.Get(row).Join
 	if how == store.Count {
 		join = metric.Smallest
 	}
-	out, err := h.run(ctx, q, join)
+	var out []point
+	for i, level := range levels(s, row, t) {
+		if i > 0 && len(out) > 0 && (s.Cumulative || len(out) > int(g.end.Sub(g.start)/g.step)) {
+			break
+		}
+		q := h.query(s, row, t, device, level)
+		h.setWindow(&q, rate, g, how)
+		more, err := h.run(ctx, q, join)
+		if err != nil {
+			return nil, err
+		}
+		out = merged(out, more)
+	}
+	return out, nil
+}
+
+// merged adds to points those of times that have none. Both are in order of time.
+func merged(points, more []point) []point {
+	have := points
+	for _, p := range more {
+		if _, ok := slices.BinarySearchFunc(have, p.t, byTime); !ok {
+			points = append(points, p)
+		}
+	}
+	slices.SortFunc(points, func(a, b point) int { return a.t.Compare(b.t) })
+	return points
+}
+
+func byTime(p point, t time.Time) int { return p.t.Compare(t) }
+
+// points returns a metric's values on the grid, each being how over the step that ends there: Last, Avg, Max, Min
+// or Count.
+func (h history) points(ctx context.Context, s *model.Metric, t target, device string, g span, how store.Func) ([]point, error) {
+	out, err := h.row(ctx, s, s.Row, t, device, g, s.Rate, how)
 	if err != nil {
 		return nil, err
+	}
+	if s.OfPods {
+		if out, err = h.zeros(ctx, s, t, g, how, out); err != nil {
+			return nil, err
+		}
 	}
 	if how == store.Count {
 		return out, nil
@@ -124,13 +203,29 @@ func (h history) points(ctx context.Context, s *model.Metric, t target, device s
 	return out, nil
 }
 
+// zeros adds what is not set: 0 wherever the target's pods used CPU.
+func (h history) zeros(ctx context.Context, s *model.Metric, t target, g span, how store.Func, points []point) ([]point, error) {
+	there := *s
+	there.Row, there.Over = metric.CPUUsage, nil
+	if how != store.Count {
+		how = store.Last
+	}
+	alive, err := h.row(ctx, &there, there.Row, t, "", g, false, how)
+	if err != nil {
+		return nil, err
+	}
+	if how != store.Count {
+		for i := range alive {
+			alive[i].v = 0
+		}
+	}
+	return merged(points, alive), nil
+}
+
 // setWindow sets what each point of the grid looks back at.
 func (h history) setWindow(q *store.Query, rate bool, g span, how store.Func) {
 	q.Start, q.End, q.Step, q.Window, q.Func = g.start, g.end, g.step, g.step, how
-	switch {
-	case how == store.Last:
-		q.Window += g.step / 2 // samples come a little late now and then
-	case how == store.Count:
+	if how == store.Count {
 		q.Join = store.Max
 	}
 	if over := rateSteps * h.resolution; rate && how != store.Count {
@@ -146,8 +241,9 @@ func (h history) setWindow(q *store.Query, rate bool, g span, how store.Func) {
 // divide turns values into shares of the first row of s.Over that has values.
 func (h history) divide(ctx context.Context, s *model.Metric, t target, g span, of []point) ([]point, error) {
 	for _, id := range s.Over {
-		q := h.query(s, id, t, "")
+		q := h.query(s, id, t, "", metric.Node)
 		h.setWindow(&q, false, g, store.Last)
+		q.Window += g.step / 2 // its samples come a little late now and then
 		whole, err := h.run(ctx, q, metric.Sum)
 		if err != nil {
 			return nil, err
@@ -157,7 +253,7 @@ func (h history) divide(ctx context.Context, s *model.Metric, t target, g span, 
 		}
 		out := of[:0]
 		for _, p := range of {
-			i, ok := slices.BinarySearchFunc(whole, p.t, func(w point, t time.Time) int { return w.t.Compare(t) })
+			i, ok := slices.BinarySearchFunc(whole, p.t, byTime)
 			if ok && whole[i].v > 0 {
 				out = append(out, point{p.t, p.v / whole[i].v})
 			}
@@ -202,7 +298,7 @@ func (h history) ask(ctx context.Context, q store.Query) ([]store.Series, error)
 
 // list returns the names of things that were there between start and end, sorted.
 func (h history) list(ctx context.Context, w what, t target, start, end time.Time) ([]string, error) {
-	q := h.query(&model.Metric{}, metric.CPUUsage, t, "")
+	q := h.query(&model.Metric{}, metric.CPUUsage, t, "", metric.Container)
 	q.Start, q.End, q.Func, q.Join = start, end, store.Last, store.Max
 	switch w {
 	case listNodes:
@@ -233,10 +329,6 @@ func (h history) list(ctx context.Context, w what, t target, start, end time.Tim
 
 // metrics returns the names of the metrics of which a target had values between start and end.
 func (h history) metrics(ctx context.Context, t target, start, end time.Time) ([]string, error) {
-	type source struct {
-		row    metric.ID
-		ofPods bool
-	}
 	known := map[source]bool{}
 	out := []string{}
 	for i := range h.specs {
@@ -244,23 +336,45 @@ func (h history) metrics(ctx context.Context, t target, start, end time.Time) ([
 		if !s.Has(t.level) {
 			continue
 		}
-		has, asked := known[source{s.Row, s.OfPods}]
+		from := source{s.Row, s.OfPods}
+		if s.OfPods { // what is not set is 0 wherever there are pods
+			from.row = metric.CPUUsage
+		}
+		has, asked := known[from]
 		if !asked {
-			q := h.query(s, s.Row, t, "")
-			if s.Labelled { // of any device
-				q.Matchers = q.Matchers[:len(q.Matchers)-1]
-			}
-			q.Start, q.End, q.Func, q.Join = start, end, store.Last, store.Max
-			series, err := h.ask(ctx, q)
-			if err != nil {
+			var err error
+			if has, err = h.has(ctx, s, from.row, t, start, end); err != nil {
 				return nil, err
 			}
-			has = len(series) > 0
-			known[source{s.Row, s.OfPods}] = has
+			known[from] = has
 		}
 		if has {
 			out = append(out, s.Name)
 		}
 	}
 	return out, nil
+}
+
+// source is where values come from: a row, of the thing itself or of its pods.
+type source struct {
+	row    metric.ID
+	ofPods bool
+}
+
+// has says whether a target had values of a row.
+func (h history) has(ctx context.Context, s *model.Metric, row metric.ID, t target, start, end time.Time) (bool, error) {
+	of := *s
+	of.Row = row
+	for _, level := range levels(&of, row, t) {
+		q := h.query(&of, row, t, "", level)
+		if s.Labelled { // of any device
+			q.Matchers = q.Matchers[:len(q.Matchers)-1]
+		}
+		q.Start, q.End, q.Func, q.Join = start, end, store.Last, store.Max
+		series, err := h.ask(ctx, q)
+		if err != nil || len(series) > 0 {
+			return len(series) > 0, err
+		}
+	}
+	return false, nil
 }

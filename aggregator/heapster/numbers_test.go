@@ -185,7 +185,7 @@ func TestSilentMachineIsNotExported(t *testing.T) {
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	s := &live.Snapshot{Time: at}
 	for _, name := range []string{"alive", "dead"} {
-		n := &live.Item{Entity: &metric.Entity{Level: metric.Node, Node: name}, Start: at.Add(-time.Hour), Values: []live.Value{{ID: metric.MemoryWorkingSet, T: at, V: 1}}}
+		n := &live.Item{Entity: &metric.Entity{Level: metric.Node, Node: name}, Start: at.Add(-time.Hour), Own: metric.At(metric.Node), Values: []live.Value{{ID: metric.MemoryWorkingSet, T: at, V: 1}}}
 		c := &live.Item{Entity: &metric.Entity{Level: metric.Container, Node: name, Namespace: "shop", WorkloadKind: "Docker", Workload: name, Pod: name, Container: name}, Values: n.Values}
 		if name == "dead" {
 			n.Gap = &words.Gap{Since: at.Add(-time.Minute), Reason: metric.GapSilent}

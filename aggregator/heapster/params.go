@@ -61,7 +61,7 @@ func parseLabels(s string) (map[string]string, error) {
 	out := map[string]string{}
 	for _, pair := range strings.Split(s, ",") {
 		key, value, ok := strings.Cut(pair, ":")
-		if !ok || key == "" {
+		if !ok || key == "" || value == "" {
 			return nil, serve.BadRequest("label %q is not of the form key:value", pair)
 		}
 		if _, twice := out[key]; twice {

@@ -17,9 +17,16 @@ type point struct {
 	v float64
 }
 
-// podID is what stands for a pod's UID: the UID in Kubernetes, else the runtime's id of its container, else
-// namespace.pod.
-func podID(e *metric.Entity) string {
+// podID is what a pod, or a container of one, has as its pod's UID: that of the inventory; what the kubelet calls the cgroup by, where only the cgroup is
+// known; else the runtime's id of its container, else namespace.pod.
+func podID(it *live.Item) string {
+	pod, e := it.Pod, it.Entity
+	if pod == nil && it.Parent != nil {
+		pod = it.Parent.Pod
+	}
+	if pod != nil && pod.UID != "" {
+		return pod.UID
+	}
 	if e.WorkloadKind == "Pod" {
 		return e.Pod
 	}
@@ -35,8 +42,9 @@ func podID(e *metric.Entity) string {
 
 // picture is a snapshot, seen as Heapster would: what has ended, or is on a machine that nothing is heard of, is not in its newest batch.
 type picture struct {
-	time       time.Time // zero where there is no snapshot
-	nodes      []*live.Item
+	time  time.Time    // zero where there is no snapshot
+	nodes []*live.Item // that somebody reads; one that is only named by what runs on it was in no batch
+	// containers are all there are, and the pods of which no container is read, which stand for themselves.
 	containers []*live.Item
 }
 
@@ -45,7 +53,15 @@ func newPicture(s *live.Snapshot) picture {
 		return picture{}
 	}
 	over := func(it *live.Item) bool { return it.Ended || it.Silent() }
-	return picture{s.Time, slices.DeleteFunc(slices.Clone(s.Nodes), over), slices.DeleteFunc(slices.Clone(s.Containers), over)}
+	p := picture{time: s.Time.Truncate(time.Millisecond),
+		nodes:      slices.DeleteFunc(slices.Clone(s.Nodes), func(it *live.Item) bool { return over(it) || it.Own == metric.Set{} }),
+		containers: slices.DeleteFunc(slices.Clone(s.Containers), over)}
+	for _, it := range s.Pods {
+		if len(it.Items) == 0 && !over(it) {
+			p.containers = append(p.containers, it)
+		}
+	}
+	return p
 }
 
 // scope is a target with the items whose values make its own: its containers, or the node itself.
@@ -58,22 +74,22 @@ type scope struct {
 func (p picture) scope(t target) scope {
 	s := scope{target: t, items: p.members(t)}
 	if t.level == model.Node {
-		s.pods = which(p.containers, func(e *metric.Entity) bool { return e.Node == t.node && !model.System(e) })
+		s.pods = which(p.containers, func(it *live.Item) bool { return it.Entity.Node == t.node && !model.System(it.Entity) })
 	}
 	return s
 }
 
 func (p picture) members(t target) []*live.Item {
 	if t.level == model.Node {
-		return which(p.nodes, func(e *metric.Entity) bool { return e.Node == t.node })
+		return which(p.nodes, func(it *live.Item) bool { return it.Entity.Node == t.node })
 	}
 	return which(p.containers, t.holds)
 }
 
-func which(items []*live.Item, is func(*metric.Entity) bool) []*live.Item {
+func which(items []*live.Item, is func(*live.Item) bool) []*live.Item {
 	var out []*live.Item
 	for _, it := range items {
-		if is(it.Entity) {
+		if is(it) {
 			out = append(out, it)
 		}
 	}
@@ -81,7 +97,8 @@ func which(items []*live.Item, is func(*metric.Entity) bool) []*live.Item {
 }
 
 // holds says whether a container is the target or part of it.
-func (t target) holds(e *metric.Entity) bool {
+func (t target) holds(it *live.Item) bool {
+	e := it.Entity
 	if t.level == model.SystemContainer {
 		return model.System(e) && e.Node == t.node && model.SystemName(e) == t.container
 	}
@@ -99,7 +116,7 @@ func (t target) holds(e *metric.Entity) bool {
 		}
 	}
 	if t.podID != "" {
-		return podID(e) == t.podID
+		return podID(it) == t.podID
 	}
 	return e.Namespace == t.namespace && e.Pod == t.pod
 }
@@ -113,7 +130,7 @@ func (p picture) list(w what, t target) []string {
 		}
 	} else {
 		for _, it := range p.containers {
-			if name, ok := listed(w, t, it.Entity); ok {
+			if name, ok := listed(w, t, it); ok {
 				out = append(out, name)
 			}
 		}
@@ -123,7 +140,8 @@ func (p picture) list(w what, t target) []string {
 }
 
 // listed says under which name a container puts something on the list.
-func listed(w what, t target, e *metric.Entity) (string, bool) {
+func listed(w what, t target, it *live.Item) (string, bool) {
+	e := it.Entity
 	switch {
 	case w == listFree:
 		return model.SystemName(e), model.System(e) && e.Node == t.node
@@ -134,7 +152,7 @@ func listed(w what, t target, e *metric.Entity) (string, bool) {
 	case w == listPods:
 		return e.Pod, e.Namespace == t.namespace && e.Pod != ""
 	case w == listContainers:
-		return e.Container, t.holds(e)
+		return e.Container, e.Container != "" && t.holds(it)
 	}
 	return "", false
 }
@@ -156,7 +174,10 @@ func (p picture) keys() []string {
 			continue
 		}
 		ns := "namespace:" + e.Namespace
-		out = append(out, ns, ns+"/pod:"+e.Pod, ns+"/pod:"+e.Pod+"/container:"+e.Container)
+		out = append(out, ns, ns+"/pod:"+e.Pod)
+		if e.Container != "" {
+			out = append(out, ns+"/pod:"+e.Pod+"/container:"+e.Container)
+		}
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
@@ -196,19 +217,57 @@ func (p picture) values(s *model.Metric, in scope) map[string]point {
 		}
 	}
 	out := sums(s, items, in.level)
+	if s.OfPods && len(out) == 0 {
+		out[""] = point{t: p.oldest(items)} // what is not set is 0
+	}
 	for sub, pt := range out {
 		out[sub] = point{pt.t, s.Value(pt.v / over)}
 	}
 	return out
 }
 
-// sums joins the items' values in the base unit; a sum is as old as its oldest part.
-func sums(s *model.Metric, items []*live.Item, l model.Kind) map[string]point {
-	out := map[string]point{}
+// oldest is the time of the newest sample of the item whose newest is oldest.
+func (p picture) oldest(items []*live.Item) time.Time {
+	out := p.time
 	for _, it := range items {
+		var last time.Time
+		for i := range it.Values {
+			if t := it.Values[i].T; t.After(last) {
+				last = t
+			}
+		}
+		if !last.IsZero() && last.Before(out) {
+			out = last
+		}
+	}
+	return out
+}
+
+// ownerOf is the item whose own the row is: the pod of a container where it has the row itself. ok is false for what a node does not say of itself, which
+// would be made of its containers.
+func ownerOf(it *live.Item, row metric.ID, k model.Kind) (from *live.Item, ok bool) {
+	if k == model.PodContainer || k == model.SystemContainer {
+		return it, true
+	}
+	if p := it.Parent; p != nil && p.Entity.Level == metric.Pod && p.Own.Has(row) {
+		return p, true
+	}
+	return it, it.Entity.Level != metric.Node || it.Own.Has(row)
+}
+
+// sums joins the items' values in the base unit; a sum is as old as its oldest part.
+func sums(s *model.Metric, items []*live.Item, k model.Kind) map[string]point {
+	out := map[string]point{}
+	var last *live.Item
+	for _, it := range items {
+		it, ok := ownerOf(it, s.Row, k)
+		if !ok || it == last { // a pod's containers come one after the other
+			continue
+		}
+		last = it
 		for i := range it.Values {
 			v := &it.Values[i]
-			if v.ID != s.Row || s.Rate && v.Window <= 0 || !s.Labelled && model.Inner(v.Sub, l) {
+			if v.ID != s.Row || s.Rate && v.Window <= 0 || !s.Labelled && model.Inner(v.Sub, k) {
 				continue
 			}
 			sub, x := "", v.V
@@ -238,7 +297,7 @@ func sums(s *model.Metric, items []*live.Item, l model.Kind) map[string]point {
 func (in scope) whole(rows []metric.ID) float64 {
 	for _, id := range rows {
 		for _, it := range in.items {
-			if v, ok := it.Gauge(id); ok && v > 0 {
+			if v, ok := it.Gauge(id); ok {
 				return v
 			}
 		}

@@ -18,7 +18,7 @@ type Metric struct {
 	Kinds      []Kind
 	Cumulative bool
 	Whole      bool    // int64 in Heapster, else double
-	Units      string  // as the schema names them
+	Units      string  // as the schema names them; "" of counts, millicores and rates
 	Scale      float64 // from the base unit
 	Labelled   bool    // has the label resource_id: a device
 	Export     bool    // part of metric-export
@@ -82,7 +82,7 @@ func New() Metrics {
 		{Name: "cpu/node_reservation", Help: "CPU requests over allocatable CPU", Row: metric.CPURequest, Over: cpu, OfPods: true},
 		{Name: "memory/node_reservation", Help: "memory requests over allocatable memory", Row: metric.MemoryRequest, Over: memory, OfPods: true},
 	} {
-		m.Kinds, m.Units, m.Scale = []Kind{Node}, "count", 1
+		m.Kinds, m.Scale = []Kind{Node}, 1
 		out = append(out, m)
 	}
 	slices.SortFunc(out, func(a, b Metric) int { return strings.Compare(a.Name, b.Name) })
@@ -92,7 +92,7 @@ func New() Metrics {
 func ofRow(r *metric.Row) Metric {
 	ofNode := strings.Contains(r.Heapster, "/node_")
 	m := Metric{Name: r.Heapster, Help: r.Help, Kinds: kindsOf(r.Heapster), Row: r.ID, Scale: cmp.Or(r.Scale, 1),
-		Cumulative: r.Kind == metric.Counter, Whole: !ofNode, Units: "count"}
+		Cumulative: r.Kind == metric.Counter, Whole: !ofNode}
 	group, _, _ := strings.Cut(r.Heapster, "/")
 	m.Labelled = group == "filesystem" || group == "disk"
 	m.OfPods = setAside(r.Heapster)
@@ -109,12 +109,12 @@ func ofRow(r *metric.Row) Metric {
 // ofRate is the metric of a counter's rate.
 func ofRate(r *metric.Row) Metric {
 	m := ofRow(r)
-	m.Name, m.Kinds, m.Rate, m.Cumulative = r.HeapsterRate, kindsOf(r.HeapsterRate), true, false
+	m.Name, m.Kinds, m.Rate, m.Cumulative, m.Units = r.HeapsterRate, kindsOf(r.HeapsterRate), true, false, ""
 	m.Help += ", per second"
 	m.Scale, m.Export = cmp.Or(r.RateScale, 1), m.Labelled
 	m.Whole = m.Name == "cpu/usage_rate"
 	if m.Whole {
-		m.Help, m.Units = "CPU usage in millicores", "count"
+		m.Help = "CPU usage in millicores"
 	}
 	return m
 }
