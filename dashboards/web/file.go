@@ -10,6 +10,8 @@ import (
 	"path"
 	"strconv"
 	"strings"
+
+	"plimsoll.dev/plimsoll/internal/serve"
 )
 
 const index = "index.html"
@@ -54,7 +56,7 @@ func (f file) serve(w http.ResponseWriter, r *http.Request) {
 		h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	}
 	body, etag := f.plain, `"`+f.etag+`"`
-	if takesGzip(r.Header.Get("Accept-Encoding")) {
+	if serve.TakesGzip(r.Header.Get("Accept-Encoding")) {
 		body, etag = f.zip, `"`+f.etag+`-gzip"`
 		h.Set("Content-Encoding", "gzip")
 	}
@@ -78,24 +80,6 @@ func known(header, etag string) bool {
 		if t == etag || t == "*" {
 			return true
 		}
-	}
-	return false
-}
-
-// takesGzip reads an Accept-Encoding header: gzip or * is named, and not with q=0.
-func takesGzip(header string) bool {
-	for part := range strings.SplitSeq(header, ",") {
-		name, q, _ := strings.Cut(part, ";")
-		name = strings.ToLower(strings.TrimSpace(name))
-		if name != "gzip" && name != "*" {
-			continue
-		}
-		v, has := strings.CutPrefix(strings.ReplaceAll(strings.ToLower(q), " ", ""), "q=")
-		if !has {
-			return true
-		}
-		f, err := strconv.ParseFloat(v, 64)
-		return err == nil && f > 0
 	}
 	return false
 }

@@ -11,6 +11,9 @@ import (
 	"plimsoll.dev/plimsoll/internal/store"
 )
 
+// clientGone is the status of a request whose client went away; nobody reads it but the metrics.
+const clientGone = 499
+
 // StatusError is an error that knows its HTTP status. An error of another type may tell its own by an HTTPStatus method.
 type StatusError struct {
 	Status int
@@ -56,8 +59,8 @@ func ReadError(what string, err error) error {
 		status = http.StatusUnprocessableEntity
 	case errors.Is(err, store.ErrClosed), errors.Is(err, store.ErrReadOnly):
 		status = http.StatusServiceUnavailable
-	case errors.Is(err, context.DeadlineExceeded):
-		status = http.StatusGatewayTimeout
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		status = statusOf(err)
 	}
 	return Errorf(status, "cannot read %s: %w", what, err)
 }
@@ -74,7 +77,7 @@ func statusOf(err error) int {
 	case errors.Is(err, context.DeadlineExceeded):
 		return http.StatusGatewayTimeout
 	case errors.Is(err, context.Canceled):
-		return 499 // the client went away; nobody reads this
+		return clientGone
 	}
 	return http.StatusInternalServerError
 }

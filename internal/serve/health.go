@@ -12,6 +12,8 @@ type Check struct {
 	Name string
 	// Live marks a part whose standstill only a restart can mend; the others only make the process not ready.
 	Live bool
+	// Fed marks a check of what others send: without it there is nothing to show, but the process can still take it, so it is ready.
+	Fed  bool
 	Test func() error
 }
 
@@ -20,8 +22,9 @@ type Check struct {
 // They need no login, except where a web configuration file asks for one before all routes.
 func Health(checks []Check) []Route {
 	live := slices.DeleteFunc(slices.Clone(checks), func(c Check) bool { return !c.Live })
+	ready := slices.DeleteFunc(slices.Clone(checks), func(c Check) bool { return c.Fed })
 	var out []Route
-	for path, cs := range map[string][]Check{"/livez": live, "/readyz": checks, "/healthz": checks} {
+	for path, cs := range map[string][]Check{"/livez": live, "/readyz": ready, "/healthz": checks} {
 		for _, pattern := range []string{path, path + "/{check}"} {
 			out = append(out, Route{Method: "GET", Pattern: pattern, Handler: healthHandler(path, cs), open: true})
 		}

@@ -52,6 +52,9 @@ func handler(o Options, m *metrics, g *guard) http.Handler {
 		if h == nil {
 			h = answer(r.Handle, o.Logger)
 		}
+		if !r.Stream {
+			h = packed(h)
+		}
 		pattern := r.Pattern
 		if r.Method != "" {
 			pattern = r.Method + " " + pattern

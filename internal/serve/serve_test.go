@@ -16,6 +16,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"plimsoll.dev/plimsoll/internal/store"
 )
 
 func try(t *testing.T, o Options, r *http.Request) *http.Response {
@@ -269,6 +271,7 @@ func TestHealth(t *testing.T) {
 	routes := Health([]Check{
 		{Name: "collector", Live: true, Test: func() error { return nil }},
 		{Name: "store", Test: func() error { return errors.New("disk full") }},
+		{Name: "samples", Fed: true, Test: func() error { return errors.New("none yet") }},
 	})
 	f := func(path string, want int, text string) {
 		t.Helper()
@@ -284,4 +287,15 @@ func TestHealth(t *testing.T) {
 	f("/readyz/collector", 200, "ok")
 	f("/readyz/store", 503, "disk full")
 	f("/readyz/nobody", 404, `"nobody"`)
+	f("/readyz/samples", 404, `"samples"`) // it can take them
+	f("/healthz?exclude=store", 503, "[-]samples failed: none yet")
+}
+
+// What cannot be read because nobody waits for it any more, or for too long, is told like that.
+func TestReadErrorOfAClient(t *testing.T) {
+	for err, want := range map[error]int{context.Canceled: 499, context.DeadlineExceeded: 504, store.ErrClosed: 503, errors.New("disk"): 500} {
+		if got := statusOf(ReadError("the history", fmt.Errorf("sorry: %w", err))); got != want {
+			t.Errorf("%v: got %d, want %d", err, got, want)
+		}
+	}
 }
