@@ -47,6 +47,16 @@ func TestAgentUsage(t *testing.T) {
 // when it falls silent the server says since when.
 func TestCollectorAndServer(t *testing.T) {
 	server := startRole(t, "server", "--data", t.TempDir(), "--interval", "2s")
+	healthy := func(want int, says string) {
+		t.Helper()
+		if status, body := server.get(t, "/healthz?verbose"); status != want || !strings.Contains(body, says) {
+			t.Errorf("the server's /healthz: got %d %s, want %d and %q", status, body, want, says)
+		}
+		if status, body := server.get(t, "/readyz?verbose"); status != 200 {
+			t.Errorf("the server takes samples, and is not ready: %s", body)
+		}
+	}
+	healthy(503, "[-]samples failed: no machine has sent a sample yet")
 	queue := t.TempDir()
 	agent := startRole(t, "collector", "--server", server.url, "--node", "edge-1", "--queue", queue, "--interval", "2s", "--queue-sync", "0")
 	until(t, "the server shows the machine", 2*time.Minute, func() bool {
@@ -57,6 +67,7 @@ func TestCollectorAndServer(t *testing.T) {
 		_, body := server.get(t, "/api/v1/query?query=node_memory_usage_bytes")
 		return strings.Contains(body, `"node":"edge-1"`)
 	})
+	healthy(200, "[+]samples ok")
 	if status, body := agent.get(t, "/readyz?verbose"); status != 200 || !strings.Contains(body, "[+]queue ok") {
 		t.Errorf("the collector's health: %d %s", status, body)
 	}
@@ -71,6 +82,10 @@ func TestCollectorAndServer(t *testing.T) {
 	if got := call(t, map[string]string{"PLIMSOLL_SERVER": server.url}, "", "top", "nodes"); !strings.Contains(got.out, "stale since 20") || !strings.Contains(got.out, "no sample for") {
 		t.Errorf("top nodes does not say since when and why: %s %s", got.out, got.err)
 	}
+	until(t, "the server says that nothing is heard", time.Minute, func() bool {
+		status, body := server.get(t, "/healthz")
+		return status == 503 && strings.Contains(body, "nothing has been heard of any machine since 20")
+	})
 	// A long expression by POST is refused: see routes.
 	resp, err := http.Post(server.url+"/api/v1/query", "application/x-www-form-urlencoded", strings.NewReader("query="+strings.Repeat("-", 900_000)+"1"))
 	if err != nil {

@@ -28,6 +28,7 @@ func newServer(e *environment, h history, pods cluster.Inventory, interval, fast
 	if err != nil {
 		return nil, err
 	}
+	e.checks = append(e.checks, serve.Check{Name: "samples", Fed: true, Test: func() error { return picture.Heard(time.Now()) }})
 	e.life.Runs("roll-ups", live.RollUps{Picture: picture, History: h, Gate: e.gate, Every: interval}.Run)
 	ours, err := api.New(api.Options{Pictures: picture, Decisions: h, History: h,
 		Scaled:     func(now time.Time) []cluster.Scaled { return every(e.scaled, now) },
