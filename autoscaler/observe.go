@@ -55,10 +55,8 @@ func (l *Loop) observe(ctx context.Context, t *target, p *policy.Policy, now, at
 	}
 	problem := l.second(ctx, &in, t, pods, at, seen)
 	for i := range in.Pods {
-		if pod := &in.Pods[i]; !seen[pod.Name] && !pod.Deleting {
-			if why, since := l.opts.Observer.Gap(now, pod); why != "" {
-				pod.Gap, pod.GapSince = why, since
-			} else if pod.Gap == "" {
+		if pod := &in.Pods[i]; !seen[pod.Name] && !pod.Deleting && pod.Gap == "" { // whoever runs the pod knows best why it does not run
+			if pod.Gap, pod.GapSince = l.opts.Observer.Gap(now, pod); pod.Gap == "" {
 				pod.Gap = problem
 			}
 		}

@@ -160,3 +160,32 @@ func (f fixed) Scale(context.Context, cluster.Target) (Scale, error) {
 func (f fixed) SetScale(context.Context, cluster.Target, cluster.DesiredReplicas, cluster.DesiredReplicas) error {
 	return nil
 }
+
+// crashed is a world whose pods of even numbers do not run, as whoever runs them says; the observer only knows that nothing comes of them.
+type crashed struct{ half }
+
+func (c crashed) Pods(t cluster.Target) ([]*cluster.Pod, error) {
+	pods, err := c.world.Pods(t)
+	for _, p := range pods {
+		if (p.Name[len(p.Name)-1]-'0')%2 == 0 {
+			p.Gap, p.GapSince = "exited with status 3", time.Now()
+		}
+	}
+	return pods, err
+}
+
+func (c crashed) Gap(now time.Time, _ *cluster.Pod) (string, time.Time) { return "it has ended", now }
+
+// Why a pod has no sample is what the inventory says, where it knows.
+func TestGapOfTheInventory(t *testing.T) {
+	c := crashed{half{newWorld(2, steps(map[time.Duration]float64{0: 1}))}}
+	l, err := New(Options{Node: "n1", Observer: c, Inventory: c, Scaler: c, Policies: []Policy{compiled(t, plain)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	in := l.observe(t.Context(), newTarget("n1", web), compiled(t, plain).Compiled, now, now)
+	if got := in.Pods[0].Gap + ", " + in.Pods[1].Gap; got != "it has ended, exited with status 3" {
+		t.Errorf("got %q", got)
+	}
+}

@@ -303,7 +303,8 @@ func TestDemoIsScaledAndEndsWithPlimsoll(t *testing.T) {
 		var pids []int
 		until(t, "the demo's replica is measured and decided on", 2*time.Minute, func() bool {
 			o := r.overview(t)
-			if len(o.Scaled) != 1 || o.Scaled[0].Ready < 1 || o.Scaled[0].Last == nil || len(o.Scaled[0].Metrics) != 1 || o.Scaled[0].Metrics[0].Load == nil {
+			if len(o.Scaled) != 1 || o.Scaled[0].Ready < 1 || o.Scaled[0].Last == nil || len(o.Scaled[0].Metrics) != 1 || o.Scaled[0].Metrics[0].Load == nil ||
+				len(o.Scaled[0].Members) < 1 || o.Scaled[0].Members[0].CPU == nil || o.Scaled[0].Members[0].Memory == nil {
 				return false
 			}
 			for _, c := range o.Containers {
