@@ -203,10 +203,10 @@ func (h history) points(ctx context.Context, s *model.Metric, t target, device s
 	return out, nil
 }
 
-// zeros adds what is not set: 0 wherever the target's pods used CPU.
+// zeros adds what is not set: 0 wherever full readings, which say when things began, are there of the target's pods.
 func (h history) zeros(ctx context.Context, s *model.Metric, t target, g span, how store.Func, points []point) ([]point, error) {
 	there := *s
-	there.Row, there.Over = metric.CPUUsage, nil
+	there.Row, there.Over = metric.StartTime, nil
 	if how != store.Count {
 		how = store.Last
 	}
@@ -338,7 +338,7 @@ func (h history) metrics(ctx context.Context, t target, start, end time.Time) ([
 		}
 		from := source{s.Row, s.OfPods}
 		if s.OfPods { // what is not set is 0 wherever there are pods
-			from.row = metric.CPUUsage
+			from.row = metric.StartTime
 		}
 		has, asked := known[from]
 		if !asked {

@@ -205,9 +205,12 @@ func (p picture) values(s *model.Metric, in scope) map[string]point {
 		return nil
 	}
 	if s.Since {
-		return p.uptime(s, items)
+		return p.uptime(s, items, in.level)
 	}
-	if in.level == model.Pod && slices.ContainsFunc(items, func(it *live.Item) bool { return it.Lacks.Has(s.Row) }) {
+	if in.level == model.Pod && slices.ContainsFunc(items, func(it *live.Item) bool {
+		of, _ := ownerOf(it, s.Row, in.level)
+		return of.Lacks.Has(s.Row)
+	}) {
 		return nil // the rest of a pod is not the pod
 	}
 	over := 1.0
@@ -217,28 +220,13 @@ func (p picture) values(s *model.Metric, in scope) map[string]point {
 		}
 	}
 	out := sums(s, items, in.level)
-	if s.OfPods && len(out) == 0 {
-		out[""] = point{t: p.oldest(items)} // what is not set is 0
+	if s.OfPods && len(out) == 0 { // what is not set is 0; before a first full reading, which says when things began, it is not known
+		if began, ok := sums(&model.Metric{Row: metric.StartTime}, items, in.level)[""]; ok {
+			out[""] = point{t: began.t}
+		}
 	}
 	for sub, pt := range out {
 		out[sub] = point{pt.t, s.Value(pt.v / over)}
-	}
-	return out
-}
-
-// oldest is the time of the newest sample of the item whose newest is oldest.
-func (p picture) oldest(items []*live.Item) time.Time {
-	out := p.time
-	for _, it := range items {
-		var last time.Time
-		for i := range it.Values {
-			if t := it.Values[i].T; t.After(last) {
-				last = t
-			}
-		}
-		if !last.IsZero() && last.Before(out) {
-			out = last
-		}
 	}
 	return out
 }
@@ -306,12 +294,14 @@ func (in scope) whole(rows []metric.ID) float64 {
 }
 
 // uptime counts from the oldest start.
-func (p picture) uptime(s *model.Metric, items []*live.Item) map[string]point {
+func (p picture) uptime(s *model.Metric, items []*live.Item, k model.Kind) map[string]point {
 	var start time.Time
 	for _, it := range items {
 		t := it.Start
-		if v, ok := it.Gauge(metric.StartTime); t.IsZero() && ok {
-			t = time.UnixMilli(int64(v * 1000))
+		if of, own := ownerOf(it, s.Row, k); t.IsZero() && own {
+			if v, ok := of.Gauge(s.Row); ok {
+				t = time.UnixMilli(int64(v * 1000))
+			}
 		}
 		if !t.IsZero() && (start.IsZero() || t.Before(start)) {
 			start = t

@@ -124,6 +124,7 @@ func TestPodOfItsOwnInThePast(t *testing.T) {
 				at := now.Add(time.Duration(i-12) * 10 * time.Second)
 				add(c, at, metric.MemoryUsage, 100)
 				add(c, at, metric.CPUUsage, float64(i)*2.5)
+				add(c, at, metric.StartTime, 1)
 				if i != 6 { // which the reader of pods missed
 					add(pod, at, metric.MemoryUsage, 130)
 				}
@@ -166,7 +167,9 @@ func TestNoLimitIsZero(t *testing.T) {
 		c, _ := kubelet()
 		unit := &metric.Entity{Level: metric.Container, Node: "n1", Namespace: "system", WorkloadKind: "Unit", Workload: "ssh", Pod: "ssh", Container: "ssh", ID: "/ssh"}
 		n1, n2 := &metric.Entity{Level: metric.Node, Node: "n1", ID: "/"}, &metric.Entity{Level: metric.Node, Node: "n2", ID: "/"}
-		batches := append(twice(now, "n1", map[*metric.Entity]said{n1: {metric.CPUUsage: 1, metric.CPUAllocatable: 4}, c: {metric.CPUUsage: .25, metric.MemoryLimit: 64}, unit: {metric.CPUUsage: .1}}),
+		fresh := *c // of which no full reading came yet
+		fresh.Namespace, fresh.Pod, fresh.ID = "new", "new-1", "/kubepods/new"
+		batches := append(twice(now, "n1", map[*metric.Entity]said{n1: {metric.CPUUsage: 1, metric.CPUAllocatable: 4}, c: {metric.CPUUsage: .25, metric.MemoryLimit: 64, metric.StartTime: 1}, unit: {metric.CPUUsage: .1, metric.StartTime: 1}, &fresh: {metric.CPUUsage: .1}}),
 			twice(now, "n2", map[*metric.Entity]said{n2: {metric.CPUUsage: 1, metric.CPUAllocatable: 4}})...)
 		wantNewest(t, modelOf(t, nil, now, batches...), map[string]string{
 			"namespaces/shop/pods/front-1/containers/app/metrics/cpu/limit":    "0",
@@ -179,12 +182,13 @@ func TestNoLimitIsZero(t *testing.T) {
 			"nodes/n2/metrics/cpu/request":                                     "-",
 			"nodes/n1/freecontainers/ssh/metrics/cpu/limit":                    "-",
 			"namespaces/nope/metrics/cpu/limit":                                "-",
+			"namespaces/new/pods/new-1/metrics/cpu/limit":                      "-",
 			"namespaces/shop/pods/nope/metrics/cpu/limit":                      "-",
 		})
 		r := moved(t, now, func(add func(*metric.Entity, time.Time, metric.ID, float64)) {
 			for i := range 7 {
 				at := now.Add(time.Duration(i-6) * 10 * time.Second)
-				add(c, at, metric.CPUUsage, float64(i))
+				add(c, at, metric.StartTime, 1)
 				if i > 3 {
 					add(c, at, metric.CPULimit, 2)
 				}
@@ -227,7 +231,7 @@ func TestNodeThatIsOnlyNamed(t *testing.T) {
 	other := *c
 	other.Node, other.Pod, other.ID = "n2", "front-9", "/kubepods/pod9/c"
 	batches := append(twice(now, "n1", map[*metric.Entity]said{c: {metric.CPUUsage: .25, metric.MemoryUsage: 100}}),
-		twice(now, "n2", map[*metric.Entity]said{n2: {metric.CPUUsage: 1, metric.CPUCapacity: 4}, &other: {metric.CPUUsage: .5, metric.MemoryUsage: 3, metric.DiskWrite: 9}})...)
+		twice(now, "n2", map[*metric.Entity]said{n2: {metric.CPUUsage: 1, metric.CPUCapacity: 4}, &other: {metric.CPUUsage: .5, metric.MemoryUsage: 3, metric.DiskWrite: 9, metric.StartTime: 1}})...)
 	a := modelOf(t, nil, now, batches...)
 	for path, want := range map[string]string{"nodes": `["n2"]`, "nodes/n1/metrics": "[]", "nodes/n2/metrics/memory/usage": `{"metrics":[],"latestTimestamp":"0001-01-01T00:00:00Z"}`,
 		"nodes/n2/metrics": `["cpu/limit","cpu/node_capacity","cpu/node_reservation","cpu/node_utilization","cpu/request","cpu/usage","cpu/usage_rate","memory/limit","memory/request"]`,
