@@ -109,6 +109,7 @@ type counted struct {
 	route string
 	made  func() // called when the answer is made
 	held  *place // nil: each write finds its own
+	gzip  bool   // whoever asks takes it packed
 }
 
 // Unwrap returns the writer below.

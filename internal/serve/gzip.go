@@ -11,53 +11,24 @@ import (
 // packFrom is the smallest answer that is worth packing.
 const packFrom = 1 << 10
 
-// packed sends answers gzipped to who takes them so: those that are written whole, with their length, and not packed already. What
-// comes in pieces stays as it is.
-func packed(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		next.ServeHTTP(&packer{ResponseWriter: w, takes: TakesGzip(r.Header.Get("Accept-Encoding"))}, r)
-	})
-}
-
-// packer is the writer of one answer.
-type packer struct {
-	http.ResponseWriter
-	takes bool
-	begun bool
-}
-
-// WriteHeader notes that the answer has begun: its length has been told.
-func (p *packer) WriteHeader(status int) {
-	p.begun = true
-	p.ResponseWriter.WriteHeader(status)
-}
-
-// Write packs a body that is whole.
-func (p *packer) Write(body []byte) (int, error) {
-	h := p.Header()
-	whole := !p.begun && h.Get("Content-Length") == strconv.Itoa(len(body)) && h.Get("Content-Encoding") == ""
-	p.begun = true
-	if !whole || len(body) < packFrom {
-		return p.ResponseWriter.Write(body)
+// pack returns a whole answer gzipped, and says so in the header, if it is worth it and whoever asks takes it so; else it returns nil.
+func pack(w http.ResponseWriter, parts ...[]byte) []byte {
+	if len(parts[0]) < packFrom {
+		return nil
 	}
-	h.Add("Vary", "Accept-Encoding")
-	if !p.takes {
-		return p.ResponseWriter.Write(body)
+	w.Header().Add("Vary", "Accept-Encoding")
+	if c, ok := w.(*counted); !ok || !c.gzip {
+		return nil
 	}
+	w.Header().Set("Content-Encoding", "gzip")
 	var b bytes.Buffer
 	z, _ := gzip.NewWriterLevel(&b, gzip.BestSpeed) // the level is valid
-	_, _ = z.Write(body)                            // a Buffer takes everything
-	_ = z.Close()
-	h.Set("Content-Encoding", "gzip")
-	h.Set("Content-Length", strconv.Itoa(b.Len()))
-	if _, err := p.ResponseWriter.Write(b.Bytes()); err != nil {
-		return 0, err
+	for _, part := range parts {
+		_, _ = z.Write(part) // a Buffer takes everything
 	}
-	return len(body), nil
+	_ = z.Close()
+	return b.Bytes()
 }
-
-// Unwrap returns the writer below.
-func (p *packer) Unwrap() http.ResponseWriter { return p.ResponseWriter }
 
 // TakesGzip reads an Accept-Encoding header: gzip or * is named, and not with q=0.
 func TakesGzip(header string) bool {

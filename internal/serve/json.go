@@ -13,9 +13,14 @@ func WriteJSON(w http.ResponseWriter, v any) error {
 	if err != nil {
 		return fmt.Errorf("cannot write the answer as JSON: %w", err)
 	}
+	end := []byte{'\n'}
+	if packed := pack(w, body, end); packed != nil {
+		body, end = packed, nil
+	}
 	if bounded, ok := w.(*counted); ok {
 		release, err := bounded.Reserve(len(body))
 		if err != nil {
+			w.Header().Del("Content-Encoding")
 			return err
 		}
 		defer release()
@@ -23,8 +28,8 @@ func WriteJSON(w http.ResponseWriter, v any) error {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Length", strconv.Itoa(len(body)+1))
+	h.Set("Content-Length", strconv.Itoa(len(body)+len(end)))
 	_, _ = w.Write(body) // a client that has gone has nobody to tell
-	_, _ = w.Write([]byte{'\n'})
+	_, _ = w.Write(end)
 	return nil
 }

@@ -52,9 +52,6 @@ func handler(o Options, m *metrics, g *guard) http.Handler {
 		if h == nil {
 			h = answer(r.Handle, o.Logger)
 		}
-		if !r.Stream {
-			h = packed(h)
-		}
 		pattern := r.Pattern
 		if r.Method != "" {
 			pattern = r.Method + " " + pattern
@@ -131,7 +128,7 @@ func limit(r Route, m *metrics, bytes *answers, next http.Handler) http.Handler 
 				}
 				defer made()
 			}
-			w = &counted{ResponseWriter: w, of: bytes, route: r.Pattern, made: made}
+			w = &counted{ResponseWriter: w, of: bytes, route: r.Pattern, made: made, gzip: TakesGzip(req.Header.Get("Accept-Encoding"))}
 		}
 		next.ServeHTTP(w, req)
 	})
