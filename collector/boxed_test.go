@@ -103,9 +103,10 @@ func enterBox(t *testing.T) {
 	mount("/sys/fs/cgroup", "/host/sys/fs/cgroup", "", syscall.MS_BIND|syscall.MS_REC)
 	mount("/proc", "/host/proc", "", syscall.MS_BIND|syscall.MS_REC)
 	mount("proc", "/proc", "proc", 0)
-	mount("/sys/fs/cgroup", "/sys/fs/cgroup", "", syscall.MS_BIND|syscall.MS_REC)
 	if exists("/sys/fs/cgroup/cgroup.controllers") {
-		mount("cgroup2", "/sys/fs/cgroup", "cgroup2", 0)
+		mount("cgroup2", "/sys/fs/cgroup", "cgroup2", 0) // whose root is the box's
+	} else {
+		mount("/sys/fs/cgroup", "/sys/fs/cgroup", "", syscall.MS_BIND|syscall.MS_REC)
 	}
 	if err := syscall.Chroot(root); err != nil {
 		t.Fatal(err)
