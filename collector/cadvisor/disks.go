@@ -50,7 +50,7 @@ func readDisks(h host.Host) (*disks, error) {
 		}
 	}
 	d.at = time.Now()
-	if len(d.all) == 0 && errs == nil {
+	if len(d.all) == 0 && errs == nil && h.Root != "/" { // a machine may have none, but not one that was mounted
 		errs = fmt.Errorf("cannot read the file systems: none of the machine's is mounted at %q", h.Root)
 	}
 	return d, errs

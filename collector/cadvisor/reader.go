@@ -175,7 +175,7 @@ func (r *Reader) renew(ctx context.Context) {
 		if err != nil {
 			r.log.Debug("cannot read all file systems", "err", err)
 		}
-		if len(d.all) > 0 {
+		if err == nil || len(d.all) > 0 {
 			r.disks.Store(d)
 		}
 		if time.Since(looked) > machineEvery {
