@@ -28,6 +28,8 @@ type series struct {
 	start      int64 // when the counter began, Unix milliseconds; 0: not said
 	histograms int
 	exemplars  int
+	labelled   int  // labels that there would be, of which not all are kept
+	left       *int // samples and series that the request may still have
 }
 
 type sample struct {
@@ -35,10 +37,14 @@ type sample struct {
 	v float64
 }
 
-// maxLabels is the most labels of a series; more is not a series that anyone made on purpose.
+// maxLabels is the most labels of a series.
 const maxLabels = 128
 
+// maxSymbols is how many different names and values a request may have beyond those of its series.
+const maxSymbols = 100_000
+
 var (
+	errTooMany   = errors.New("more samples and series than a request may have")
 	errTruncated = errors.New("the message ends in the middle of a field")
 	errWireType  = errors.New("a field has the wrong wire type")
 )
@@ -80,21 +86,23 @@ func fields(data []byte, f func(num protowire.Number, typ protowire.Type, v []by
 }
 
 // decodeV2 reads an io.prometheus.write.v2.Request.
-func decodeV2(data []byte, each func(*series) error) error {
+func decodeV2(data []byte, most int, each func(*series) error) error {
 	var symbols []span
 	err := fields(data, func(num protowire.Number, typ protowire.Type, v []byte, _ uint64) error {
 		if num == 4 {
 			if typ != protowire.BytesType {
 				return fmt.Errorf("symbols: %w", errWireType)
 			}
-			symbols = append(symbols, spanOf(data, v))
+			if symbols = append(symbols, spanOf(data, v)); len(symbols) > maxSymbols+most {
+				return errTooMany
+			}
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	s := series{message: data}
+	s := series{message: data, left: &most}
 	if len(symbols) > 0 && symbols[0].n != 0 {
 		return fmt.Errorf("the first symbol is %.64q, it must be empty", s.text(symbols[0]))
 	}
@@ -110,12 +118,23 @@ func (s *series) all(field protowire.Number, decode func(v []byte) error, each f
 		if typ != protowire.BytesType {
 			return fmt.Errorf("timeseries: %w", errWireType)
 		}
-		*s = series{message: s.message, labels: s.labels[:0], samples: s.samples[:0]}
+		*s = series{message: s.message, labels: s.labels[:0], samples: s.samples[:0], left: s.left}
+		if err := s.spend(); err != nil {
+			return err
+		}
 		if err := decode(v); err != nil {
 			return err
 		}
 		return each(s)
 	})
+}
+
+// spend takes one of the samples and series that the request may have.
+func (s *series) spend() error {
+	if *s.left--; *s.left < 0 {
+		return errTooMany
+	}
+	return nil
 }
 
 func (s *series) text(l span) []byte { return s.message[l.from : l.from+l.n] }
@@ -138,7 +157,7 @@ func (s *series) decodeV2(data []byte, symbols []span) error {
 		}
 		return nil
 	})
-	if err == nil && len(s.labels)%2 != 0 {
+	if err == nil && s.labelled%2 != 0 {
 		return errors.New("a series has an odd number of label references")
 	}
 	return err
@@ -173,10 +192,9 @@ func (s *series) ref(n uint64, symbols []span) error {
 	if n >= uint64(len(symbols)) {
 		return fmt.Errorf("a label refers to symbol %d of %d", n, len(symbols))
 	}
-	if len(s.labels) >= 2*maxLabels {
-		return fmt.Errorf("a series has more than %d labels", maxLabels)
+	if s.labelled++; s.labelled <= 2*maxLabels { // more is not a series that anyone made on purpose: see lookup
+		s.labels = append(s.labels, symbols[n])
 	}
-	s.labels = append(s.labels, symbols[n])
 	return nil
 }
 
@@ -184,6 +202,9 @@ func (s *series) ref(n uint64, symbols []span) error {
 func (s *series) sample(typ protowire.Type, data []byte) error {
 	if typ != protowire.BytesType {
 		return fmt.Errorf("samples: %w", errWireType)
+	}
+	if err := s.spend(); err != nil {
+		return err
 	}
 	var x sample
 	err := fields(data, func(num protowire.Number, typ protowire.Type, _ []byte, n uint64) error {
@@ -204,8 +225,8 @@ func (s *series) sample(typ protowire.Type, data []byte) error {
 }
 
 // decodeV1 reads a prometheus.WriteRequest.
-func decodeV1(data []byte, each func(*series) error) error {
-	s := series{message: data}
+func decodeV1(data []byte, most int, each func(*series) error) error {
+	s := series{message: data, left: &most}
 	return s.all(1, s.decodeV1, each)
 }
 
@@ -229,9 +250,6 @@ func (s *series) label(typ protowire.Type, data []byte) error {
 	if typ != protowire.BytesType {
 		return fmt.Errorf("labels: %w", errWireType)
 	}
-	if len(s.labels) >= 2*maxLabels {
-		return fmt.Errorf("a series has more than %d labels", maxLabels)
-	}
 	var name, value span
 	err := fields(data, func(num protowire.Number, typ protowire.Type, v []byte, _ uint64) error {
 		switch {
@@ -246,6 +264,8 @@ func (s *series) label(typ protowire.Type, data []byte) error {
 		}
 		return nil
 	})
-	s.labels = append(s.labels, name, value)
+	if s.labelled += 2; s.labelled <= 2*maxLabels {
+		s.labels = append(s.labels, name, value)
+	}
 	return err
 }

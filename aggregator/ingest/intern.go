@@ -67,6 +67,9 @@ const maxLabelBytes = 16 << 10
 // lookup returns what a series means. The caller holds the lock.
 func (t *table) lookup(s *series, now int64) (*known, reason) {
 	t.key = t.key[:0]
+	if s.labelled > 2*maxLabels {
+		return nil, rejectLabels
+	}
 	size := 0
 	for _, l := range s.labels {
 		if size += int(l.n); size > maxLabelBytes { // before it is copied: a symbol may be large, and be referred to often

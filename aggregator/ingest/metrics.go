@@ -22,10 +22,11 @@ const (
 	rejectTime                  // no time, or before 1970
 	rejectLabels                // without a name, or without the labels that name its entity
 	rejectLimit                 // too many series or entities
+	rejectNode                  // of a node that the sender may not speak for, or that another speaks for
 	numReasons
 )
 
-var reasonNames = [numReasons]string{"unknown_metric", "histogram", "exemplar", "not_finite", "future", "time", "labels", "limit"}
+var reasonNames = [numReasons]string{"unknown_metric", "histogram", "exemplar", "not_finite", "future", "time", "labels", "limit", "node"}
 
 // tally counts samples by reason.
 type tally [numReasons]int
@@ -71,7 +72,7 @@ func newMetrics(r prometheus.Registerer, of *Receiver) (*metrics, error) {
 	series := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "plimsoll_ingest_series",
 		Help: "Series that are known from the last minutes."}, func() float64 { return float64(of.table.size()) })
 	troubles := make([]prometheus.Collector, 0, 4)
-	for _, why := range []string{NameTaken, ClockAhead, ClockBehind, TooManySeries} {
+	for _, why := range []string{NameTaken, NotItsNode, ClockAhead, ClockBehind, TooManySeries} {
 		troubles = append(troubles, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "plimsoll_ingest_troubled_senders", ConstLabels: prometheus.Labels{"reason": why},
 			Help: "Nodes whose collector a person has to mend, by reason."}, func() float64 { return float64(of.troubled(why)) }))
 	}

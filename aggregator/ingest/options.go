@@ -29,6 +29,9 @@ type Options struct {
 	Live    Sink // takes every batch
 	History Sink // takes the batches that did not come by the live lane; nil: there is no history
 
+	// Own are the nodes that this process reads itself: what others say of them is refused.
+	Own []string
+
 	Logger     *slog.Logger          // nil: nothing is logged
 	Registerer prometheus.Registerer // nil: the own metrics are not registered
 }
@@ -47,14 +50,21 @@ type limits struct {
 	series, entities int           // known at one time
 	labels           int64         // bytes that the labels of all known series have together
 	inFlight, live   int           // requests that are worked on at once, of the history lane and of the live lane; further ones get 429
-	liveBody         time.Duration // for the body of a request of the live lane to arrive
+	samples, nodes   int           // of one request
+	waiting          int64         // samples of each lane that wait for the sinks
+	bodies           int64         // bytes of all bodies that are being read, beyond the first of each
+	bodyTime         time.Duration // for a body to arrive, and a second more for each bodyPace bytes
 }
 
 // usual are the limits of the product.
 var usual = limits{body: 4 << 20, decoded: 32 << 20, series: 4_000_000, entities: 250_000, labels: 512 << 20,
-	inFlight: 16, live: 64, liveBody: 5 * time.Second}
+	inFlight: 16, live: 64, samples: 500_000, nodes: 2_000, waiting: 2_000_000, bodies: 64 << 20, bodyTime: 5 * time.Second}
 
 const (
+	// bodyPace is how many bytes of a body must come in a second.
+	bodyPace = 256 << 10
+	// firstBytes are what each request may read of its body whatever others do.
+	firstBytes = 64 << 10
 	// timeout is how long the sinks may take for one request.
 	timeout = 10 * time.Second
 	// skew is how far ahead of this machine's clock a sample may be: as far as the stores take them.

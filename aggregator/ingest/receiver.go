@@ -33,6 +33,8 @@ type Receiver struct {
 	history chan struct{} // requests in flight of each lane: neither takes the other's places
 	live    chan struct{}
 	work    chan struct{} // requests that are being unpacked, which bounds their memory
+	bodies  budget        // bytes of bodies that are being read
+	waiting [2]budget     // samples that wait for the sinks, of the history lane and of the live lane
 	senders senders
 	told    atomic.Int64 // when it was last told that nothing can be taken, Unix milliseconds; 0: it can
 	buffers sync.Pool    // *bytes.Buffer: bodies as sent
@@ -49,7 +51,10 @@ func newReceiver(o Options, most limits) (*Receiver, error) {
 	}
 	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
 	r := &Receiver{opts: o, most: most, table: newTable(most), history: make(chan struct{}, most.inFlight), live: make(chan struct{}, most.live),
-		work: make(chan struct{}, 4), senders: senders{log: o.Logger, by: map[string]*sender{}}}
+		work: make(chan struct{}, 4), senders: senders{log: o.Logger, own: o.Own, by: map[string]*sender{}, share: map[string]int{}}}
+	r.bodies.left.Store(most.bodies)
+	r.waiting[0].left.Store(most.waiting)
+	r.waiting[1].left.Store(most.waiting)
 	m, err := newMetrics(o.Registerer, r)
 	if err != nil {
 		return nil, err
@@ -92,22 +97,51 @@ func (r *Receiver) door(next http.Handler) http.Handler {
 			}
 			req.Header.Set("Content-Type", media)
 		}
+		// The body is read before a place is asked for: one that comes slowly keeps nobody from its lane.
+		raw := r.buffers.Get().(*bytes.Buffer)
+		defer r.buffers.Put(raw)
+		release, err := r.body(w, req, raw)
+		defer release()
+		if err != nil {
+			refuse(w, err)
+			return
+		}
 		slots := r.history
 		if fast, full := lanesOf(req.Header); fast || full {
 			slots = r.live
-			// An old sample is worthless here: who cannot send a second's in five gives its place to others.
-			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(r.most.liveBody)) // not supported by test recorders
 		}
 		select {
 		case slots <- struct{}{}:
 			defer func() { <-slots }()
 		default:
-			w.Header().Set("Retry-After", "1")
-			http.Error(w, fmt.Sprintf("%d requests of this lane are in flight already, try again in a second", cap(slots)), http.StatusTooManyRequests)
+			refuse(w, serve.Errorf(http.StatusTooManyRequests, "%d requests of this lane are in flight already, try again in a second", cap(slots)))
 			return
 		}
+		req.Body = whole{raw}
 		next.ServeHTTP(w, req)
 	})
+}
+
+// whole is a body that was read.
+type whole struct{ *bytes.Buffer }
+
+// Close does nothing: the buffer is the door's.
+func (whole) Close() error { return nil }
+
+// refuse answers with an error that knows its status.
+func refuse(w http.ResponseWriter, err error) {
+	status := statusOf(err)
+	if status == http.StatusTooManyRequests {
+		w.Header().Set("Retry-After", "1")
+	}
+	http.Error(w, err.Error(), status)
+}
+
+func statusOf(err error) int {
+	if se := (*serve.StatusError)(nil); errors.As(err, &se) {
+		return se.Status
+	}
+	return http.StatusInternalServerError
 }
 
 // tellEvery is how often it is told that nothing can be taken: thousands of collectors ask every few seconds.
@@ -126,9 +160,9 @@ func (r *Receiver) receive(req *http.Request, version remotewrite.Version) (remo
 		}
 		return answer, nil
 	}
-	answer.Status = http.StatusInternalServerError
-	if se := (*serve.StatusError)(nil); errors.As(err, &se) {
-		answer.Status = se.Status
+	answer.Status = statusOf(err)
+	if answer.Status == http.StatusTooManyRequests {
+		answer.RetryAfter = 1
 	}
 	if answer.Status == http.StatusServiceUnavailable {
 		answer.RetryAfter = 5
@@ -158,25 +192,36 @@ func lanesOf(h http.Header) (fast, full bool) {
 func (r *Receiver) store(req *http.Request, version remotewrite.Version) (written int, err error) {
 	now := time.Now()
 	fast, full := lanesOf(req.Header)
-	liveOnly, lane := fast || full, "history"
+	liveOnly, lane, waiting := fast || full, "history", &r.waiting[0]
 	if liveOnly {
-		lane = remotewrite.LiveLane
+		lane, waiting = remotewrite.LiveLane, &r.waiting[1]
 	}
 	c, err := r.unpack(req, version, fast)
 	if err != nil {
 		return 0, err
 	}
-	refused := r.senders.claim(c.node, req.Header.Get(remotewrite.SourceHeader), host(req.RemoteAddr), now)
-	if refused != nil && liveOnly {
-		return 0, serve.Errorf(http.StatusConflict, "%w", refused)
+	who := speakerOf(req)
+	refused := r.screen(&c, &who, now)
+	if len(c.batches) == 0 && refused != nil {
+		r.metrics.count(&c, lane)
+		if statusOf(refused) == http.StatusConflict && !liveOnly && who.source != "" {
+			// A collector keeps what it has until it is heard, as it is when the other falls silent; others would send it for ever.
+			return 0, &serve.StatusError{Status: http.StatusServiceUnavailable, Err: refused}
+		}
+		return 0, refused
 	}
-	if fast && c.newest > 0 {
+	if fast && c.newest > 0 && refused == nil {
 		r.senders.clock(c.node, time.UnixMilli(c.newest).Sub(now), now)
 	}
 	if n := c.tally[rejectLimit]; n > 0 {
 		r.senders.limited(c.node, n, now)
 	}
-	if err := r.hand(req.Context(), &c, refused == nil, !liveOnly); err != nil {
+	n := int64(c.written)
+	if !waiting.take(n) {
+		return 0, serve.Errorf(http.StatusTooManyRequests, "too many samples of this lane wait to be written, try again in a second")
+	}
+	defer waiting.give(n)
+	if err := r.hand(req.Context(), &c, !liveOnly); err != nil {
 		return 0, interrupted(req, fmt.Errorf("cannot write: %w", err))
 	}
 	if c.unseen > 0 {
@@ -193,13 +238,44 @@ func (r *Receiver) store(req *http.Request, version remotewrite.Version) (writte
 	return c.written, nil
 }
 
+// screen leaves out the batches of nodes that the sender does not speak for, and says why not of the last.
+func (r *Receiver) screen(c *converted, who *speaker, now time.Time) (refused error) {
+	kept := c.batches[:0]
+	for i, b := range c.batches {
+		err := error(nil)
+		if i >= r.most.nodes {
+			err = serve.Errorf(http.StatusRequestEntityTooLarge, "the request has samples of more than %d nodes", r.most.nodes)
+		} else {
+			err = r.senders.admit(b.Node, who, now)
+		}
+		if err == nil {
+			kept = append(kept, b)
+			continue
+		}
+		refused = err
+		n := samplesOf(b)
+		c.written -= n
+		c.tally[rejectNode] += n
+	}
+	if len(c.batches) == 0 && c.node != "" { // nothing of what it says can be used, which a person has to know of
+		refused = r.senders.admit(c.node, who, now)
+	}
+	clear(c.batches[len(kept):])
+	c.batches = kept
+	return refused
+}
+
+// samplesOf counts what a batch holds as convert does: its samples, and the series that ended.
+func samplesOf(b *metric.Batch) int {
+	n := len(b.Gaps)
+	for i := range b.Groups {
+		n += len(b.Groups[i].Points)
+	}
+	return n
+}
+
 // unpack reads a request. Few are unpacked at a time, as one that is small on the wire may be large in memory.
 func (r *Receiver) unpack(req *http.Request, version remotewrite.Version, fast bool) (converted, error) {
-	raw := r.buffers.Get().(*bytes.Buffer)
-	defer r.buffers.Put(raw)
-	if err := r.body(req, raw); err != nil {
-		return converted{}, err
-	}
 	select {
 	case r.work <- struct{}{}:
 		defer func() { <-r.work }()
@@ -208,7 +284,7 @@ func (r *Receiver) unpack(req *http.Request, version remotewrite.Version, fast b
 	}
 	buf := r.plain.Get().(*[]byte)
 	defer r.plain.Put(buf)
-	body, err := r.decompress(raw.Bytes(), buf)
+	body, err := r.decompress(req.Body.(whole).Bytes(), buf)
 	if err != nil {
 		return converted{}, err
 	}
@@ -216,7 +292,10 @@ func (r *Receiver) unpack(req *http.Request, version remotewrite.Version, fast b
 	if version == remotewrite.V1 {
 		decode = decodeV1
 	}
-	c, err := r.table.convert(func(each func(*series) error) error { return decode(body, each) }, senderOf(req), time.Now(), skew, fast)
+	c, err := r.table.convert(func(each func(*series) error) error { return decode(body, r.most.samples, each) }, senderOf(req), time.Now(), skew, fast)
+	if errors.Is(err, errTooMany) {
+		return c, serve.Errorf(http.StatusRequestEntityTooLarge, "the request has more than %d samples and series: send fewer at once", r.most.samples)
+	}
 	if err != nil {
 		return c, serve.BadRequest("cannot read the request as %s: %w", version, err)
 	}
@@ -242,12 +321,12 @@ func host(addr string) string {
 
 // hand gives the batches to the sinks. The live picture comes first: it is shown what is true even while the history
 // takes nothing, and drops what it gets a second time when the request is sent again.
-func (r *Receiver) hand(ctx context.Context, c *converted, live, history bool) error {
+func (r *Receiver) hand(ctx context.Context, c *converted, history bool) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	var errs []error
 	for _, b := range c.batches {
-		if r.opts.Live == nil || !live {
+		if r.opts.Live == nil {
 			break
 		}
 		var many *metric.TooMany
@@ -268,23 +347,50 @@ func (r *Receiver) hand(ctx context.Context, c *converted, live, history bool) e
 	return errors.Join(errs...)
 }
 
-// body reads the request's body.
-func (r *Receiver) body(req *http.Request, raw *bytes.Buffer) error {
+// body reads the request's body, which must come at a pace and find its place in memory; release gives that back.
+func (r *Receiver) body(w http.ResponseWriter, req *http.Request, raw *bytes.Buffer) (release func(), err error) {
 	raw.Reset()
+	taken := int64(0)
+	release = func() { r.bodies.give(taken) }
 	if req.ContentLength > r.most.body {
-		return serve.Errorf(http.StatusRequestEntityTooLarge, "the body has %d bytes, the limit is %d", req.ContentLength, r.most.body)
+		return release, serve.Errorf(http.StatusRequestEntityTooLarge, "the body has %d bytes, the limit is %d", req.ContentLength, r.most.body)
 	}
-	_, err := raw.ReadFrom(io.LimitReader(req.Body, r.most.body+1))
-	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return serve.Errorf(http.StatusRequestTimeout, "the body came too slowly: %w", err)
-	case err != nil:
-		return serve.BadRequest("cannot read the body: %w", err)
-	case int64(raw.Len()) > r.most.body:
-		return serve.Errorf(http.StatusRequestEntityTooLarge, "the body has more than %d bytes", r.most.body)
+	rc, began := http.NewResponseController(w), time.Now()
+	for from := io.LimitReader(req.Body, r.most.body+1); ; {
+		n := int64(raw.Len())
+		_ = rc.SetReadDeadline(began.Add(r.most.bodyTime + time.Duration(n)*time.Second/bodyPace)) // not supported by test recorders
+		if n >= firstBytes {
+			if !r.bodies.take(firstBytes) {
+				return release, serve.Errorf(http.StatusTooManyRequests, "too many requests are being read, try again in a second")
+			}
+			taken += firstBytes
+		}
+		more, err := io.CopyN(raw, from, firstBytes)
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return release, serve.Errorf(http.StatusRequestTimeout, "the body came too slowly: %w", err)
+		case err != nil && !errors.Is(err, io.EOF):
+			return release, serve.BadRequest("cannot read the body: %w", err)
+		case int64(raw.Len()) > r.most.body:
+			return release, serve.Errorf(http.StatusRequestEntityTooLarge, "the body has more than %d bytes", r.most.body)
+		case more < firstBytes:
+			return release, nil
+		}
 	}
-	return nil
 }
+
+// budget is an amount of which everybody takes a part, or none where too little is left.
+type budget struct{ left atomic.Int64 }
+
+func (b *budget) take(n int64) bool {
+	if b.left.Add(-n) >= 0 {
+		return true
+	}
+	b.left.Add(n)
+	return false
+}
+
+func (b *budget) give(n int64) { b.left.Add(n) }
 
 // decompress unpacks a body into *into.
 func (r *Receiver) decompress(raw []byte, into *[]byte) ([]byte, error) {

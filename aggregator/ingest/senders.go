@@ -4,18 +4,21 @@ import (
 	"cmp"
 	"fmt"
 	"log/slog"
-	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"plimsoll.dev/plimsoll/internal/condition"
+	"plimsoll.dev/plimsoll/internal/remotewrite"
+	"plimsoll.dev/plimsoll/internal/serve"
 )
 
 // Reasons of a condition.
 const (
 	NameTaken     = "NodeNameTaken"
+	NotItsNode    = "NotItsNode"
 	ClockAhead    = "ClockAhead"
 	ClockBehind   = "ClockBehind"
 	TooManySeries = "TooManySeries"
@@ -30,15 +33,21 @@ const (
 	silentAfter = 15 * time.Second // then another process may have a node's name
 	clockOff    = 4 * time.Second  // about where the live picture takes a sample for old or for one from the future
 	clockTimes  = 3                // live requests in a row, before a clock is said to be off
-	maxSenders  = 20_000
-	maxPushed   = 8
+	maxSenders  = 20_000           // nodes that are sent for
+	maxShare    = maxSenders / 2   // of them, those that one process sends for
+	maxNodeName = 253              // bytes, as in Kubernetes
 )
 
 // senders are the processes that send, by the node that they send for.
 type senders struct {
 	log *slog.Logger
-	mu  sync.Mutex
-	by  map[string]*sender
+	own []string // nodes that nobody else may send for
+
+	mu    sync.Mutex
+	by    map[string]*sender
+	share map[string]int // how many nodes each process sends for
+	swept time.Time      // when those that are silent were last forgotten
+	told  time.Time      // when it was last told that somebody may not speak for a node that nobody has
 }
 
 // tell says once that there is a trouble.
@@ -47,14 +56,15 @@ func (s *senders) tell(node string, t condition.Condition) {
 }
 
 type sender struct {
-	source, from string
-	heard        time.Time
-	pushed       []string      // processes that had the name before
-	rival        lasting       // of one that still sends
-	off          time.Duration // the newest sample's time less ours
-	offTimes     int
-	offSince     time.Time
-	limit        lasting
+	id       string // the speaker's
+	from     string
+	heard    time.Time
+	rival    lasting       // of another who sends for the node too
+	stranger lasting       // of one who may not
+	off      time.Duration // the newest sample's time less ours
+	offTimes int
+	offSince time.Time
+	limit    lasting
 }
 
 // lasting is a trouble that lasts as long as it is heard of.
@@ -75,56 +85,107 @@ func (s *senders) hear(l *lasting, node, reason, message string, quiet time.Dura
 	}
 }
 
-// of returns what is known of a node's sender; the caller has mu. It is nil when there are too many.
-func (s *senders) of(node string, now time.Time) *sender {
-	if x := s.by[node]; x != nil {
-		return x
-	}
-	if len(s.by) >= maxSenders {
-		maps.DeleteFunc(s.by, func(_ string, old *sender) bool { return now.Sub(old.heard) > silentAfter })
-		if len(s.by) >= maxSenders {
-			return nil
-		}
-	}
-	x := &sender{}
-	s.by[strings.Clone(node)] = x
-	return x
+// speaker is who sends a request: what it proved to be, and which process it says that it is.
+type speaker struct {
+	serve.Caller
+	source string // "" if it does not say
+	from   string // the address
 }
 
-// claim notes that a process sends for a node, and says whether it may: the one that came last has the name until it is silent.
-// That is a collector that was started again; one that had the name before and goes on sending is refused.
-func (s *senders) claim(node, source, from string, now time.Time) error {
-	if source == "" || len(source) > 64 || node == "" {
-		return nil
+// speakerOf is who sends a request. One that does not say which process it is, is told apart by its address.
+func speakerOf(req *http.Request) speaker {
+	out := speaker{Caller: serve.CallerOf(req.Context()), source: req.Header.Get(remotewrite.SourceHeader), from: host(req.RemoteAddr)}
+	if len(out.source) > 64 {
+		out.source = ""
 	}
+	return out
+}
+
+// id is the same for all requests of one process, and of no other that has another login.
+func (x *speaker) id() string {
+	if x.source != "" {
+		return x.Proof + "/" + x.Name + "/" + x.source
+	}
+	return x.Proof + "/" + x.Name + "@" + x.from
+}
+
+// admit says whether who sends may speak for a node: the node must be one that its login names, if that names any, must not be this machine's
+// own, and nobody else may be speaking for it. Who came first has the name until it is silent, so that nobody can push another out. A
+// collector that is started again says that it is the same.
+func (s *senders) admit(node string, who *speaker, now time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	x := s.of(node, now)
 	switch {
-	case x == nil:
-		return nil
-	case x.source == source:
-	case now.Sub(x.heard) > silentAfter:
-		*x = sender{source: source}
-	case slices.Contains(x.pushed, source):
-		s.hear(&x.rival, node, NameTaken, fmt.Sprintf("two collectors send as node %q, from %s and from %s: give each its own name with --node", node, x.from, from), silentAfter, now)
-		return fmt.Errorf("another collector, at %s, sends as node %q: give each its own name with --node", x.from, node)
-	default:
-		x.pushed = append(x.pushed, x.source)
-		if len(x.pushed) > maxPushed {
-			x.pushed = x.pushed[1:]
-		}
-		x.source = source
+	case len(node) > maxNodeName:
+		return serve.BadRequest("the name of node %.64q... is longer than %d bytes", node, maxNodeName)
+	case slices.Contains(s.own, node):
+		return s.refuse(node, who, "node %q is read by this process itself: give the other machine its own name with --node", now)
+	case !who.SpeaksFor(node):
+		return s.refuse(node, who, "the login does not speak for node %q", now)
 	}
-	x.from, x.heard = from, now
+	id := who.id()
+	x := s.by[node]
+	switch {
+	case x != nil && x.id == id:
+	case x != nil && now.Sub(x.heard) <= silentAfter:
+		s.hear(&x.rival, node, NameTaken, fmt.Sprintf("two collectors send as node %q, from %s and from %s, which is refused: give each its own name with --node", node, x.from, who.from), silentAfter, now)
+		return serve.Errorf(http.StatusConflict, "another collector, at %s, sends as node %q: give each its own name with --node", x.from, node)
+	default:
+		if !s.room(id, x != nil, now) {
+			return serve.Errorf(http.StatusTooManyRequests, "cannot take node %q: there are too many nodes already", node)
+		}
+		if x != nil {
+			s.leave(x)
+		}
+		x = &sender{id: id}
+		s.by[strings.Clone(node)] = x
+		s.share[id]++
+	}
+	x.from, x.heard = who.from, now
 	return nil
+}
+
+// room says whether a process may send for one more node. The caller has mu.
+func (s *senders) room(id string, replaces bool, now time.Time) bool {
+	free := func() bool { return s.share[id] < maxShare && (replaces || len(s.by) < maxSenders) }
+	if free() || now.Sub(s.swept).Abs() < time.Second {
+		return free()
+	}
+	s.swept = now
+	for node, old := range s.by {
+		if now.Sub(old.heard) > silentAfter {
+			s.leave(old)
+			delete(s.by, node)
+		}
+	}
+	return free()
+}
+
+// leave counts a node less for who sent for it. The caller has mu.
+func (s *senders) leave(x *sender) {
+	if s.share[x.id]--; s.share[x.id] <= 0 {
+		delete(s.share, x.id)
+	}
+}
+
+// refuse tells that somebody may not speak for a node. The caller has mu.
+func (s *senders) refuse(node string, who *speaker, format string, now time.Time) error {
+	err := serve.Errorf(http.StatusForbidden, format, node)
+	text := fmt.Sprintf("%s, at %s, was refused: %v", who.Caller, who.from, err)
+	if x := s.by[node]; x != nil {
+		s.hear(&x.stranger, node, NotItsNode, text, silentAfter, now)
+	} else if now.Sub(s.told) > tellEvery {
+		s.told = now
+		s.log.Warn("a sender may not speak for a node", "node", node, "message", text)
+	}
+	return err
 }
 
 // clock notes how far the newest sample of a live request is from our time.
 func (s *senders) clock(node string, off time.Duration, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	x := s.of(node, now)
+	x := s.by[node]
 	if x == nil {
 		return
 	}
@@ -136,7 +197,7 @@ func (s *senders) clock(node string, off time.Duration, now time.Time) {
 	default:
 		x.offTimes++
 	}
-	x.off, x.heard = off, now
+	x.off = off
 	if x.offTimes == clockTimes {
 		s.tell(node, x.clock(node))
 	}
@@ -157,11 +218,10 @@ func (x *sender) clock(node string) condition.Condition {
 func (s *senders) limited(node string, n int, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	x := s.of(node, now)
+	x := s.by[node]
 	if x == nil {
 		return
 	}
-	x.heard = now
 	s.hear(&x.limit, node, TooManySeries, fmt.Sprintf("%d samples of node %q were left out: too many series are being sent; look for labels that change all the time", n, node), time.Minute, now)
 }
 
@@ -177,6 +237,9 @@ func (r *Receiver) Conditions(now time.Time) []condition.Condition {
 		}
 		if now.Sub(x.rival.heard) <= silentAfter {
 			out = append(out, x.rival.Condition)
+		}
+		if now.Sub(x.stranger.heard) <= silentAfter {
+			out = append(out, x.stranger.Condition)
 		}
 		if now.Sub(x.limit.heard) <= time.Minute {
 			out = append(out, x.limit.Condition)

@@ -10,14 +10,17 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"plimsoll.dev/plimsoll/internal/condition"
 	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/remotewrite"
+	"plimsoll.dev/plimsoll/internal/serve"
 )
 
 // send posts a batch of a second's readings as a process does, taken so far ahead of the present.
@@ -44,38 +47,138 @@ func wantTroubles(t *testing.T, r *Receiver, word string, want ...string) {
 	}
 }
 
-// Of two collectors with one name the later has it; the other is refused on the live lane, and its full batches are kept but not shown.
-// A collector that was started again is not refused.
+// Of two collectors with one name the first has it until it is silent; the other is refused, keeps its history, and cannot push the first out.
+// A collector that was started again says that it is the same, and is not refused.
 func TestTwoCollectorsOfOneName(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		live, history := &keeper{}, &keeper{}
 		r := receiver(t, Options{Live: live, History: history})
-		for _, s := range []string{"a", "a", "b", "b"} { // b is a started again
-			if code, text := send(t, r, s, remotewrite.LiveLane, 0); code != 204 {
-				t.Fatal(s, code, text)
+		for range 20 {
+			if code, text := send(t, r, "a", remotewrite.LiveLane, 0); code != 204 {
+				t.Fatal(code, text)
 			}
+			wantTroubles(t, r, "two collectors send as node", reasons(len(live.batches) > 1)...)
+			for _, ahead := range []time.Duration{0, 4 * time.Second} {
+				if code, text := send(t, r, "b", remotewrite.LiveLane, ahead); code != 409 || !strings.Contains(text, "--node") || !strings.Contains(text, `"n1"`) {
+					t.Errorf("got %d %q", code, text)
+				}
+			}
+			if code, _ := send(t, r, "b", "", 0); code != 503 { // it keeps it
+				t.Errorf("history: got %d", code)
+			}
+			if code, _ := send(t, r, "", "", 0); code != 409 { // who does not say which process it is, would send it for ever
+				t.Errorf("history without a source: got %d", code)
+			}
+			time.Sleep(time.Second)
 		}
-		wantTroubles(t, r, "")
-		shown := len(live.batches)
-		if code, text := send(t, r, "a", remotewrite.LiveLane, 0); code != 409 || !strings.Contains(text, "--node") || !strings.Contains(text, `"n1"`) {
-			t.Errorf("got %d %q", code, text)
+		if len(live.batches) != 20 || len(history.batches) != 0 {
+			t.Errorf("%d batches shown, %d kept, want 20 and none of the one that is refused", len(live.batches), len(history.batches))
 		}
-		if code, _ := send(t, r, "a", "", 0); code != 204 || len(history.batches) != 1 {
-			t.Errorf("history: got %d and %d batches kept", code, len(history.batches))
-		}
-		if len(live.batches) != shown {
-			t.Errorf("%d batches of the one that is refused are shown", len(live.batches)-shown)
-		}
-		if code, _ := send(t, r, "b", remotewrite.LiveLane, 0); code != 204 {
-			t.Errorf("the one that came last got %d", code)
-		}
-		wantTroubles(t, r, "--node", NameTaken)
 		time.Sleep(silentAfter + time.Second)
 		wantTroubles(t, r, "")
-		if code, text := send(t, r, "a", remotewrite.LiveLane, 0); code != 204 { // b was silent
+		if code, text := send(t, r, "b", remotewrite.LiveLane, 0); code != 204 { // a was silent
 			t.Error(code, text)
 		}
-		wantTroubles(t, r, "")
+		if code, _ := send(t, r, "a", remotewrite.LiveLane, 0); code != 409 {
+			t.Errorf("the first, after its silence: got %d", code)
+		}
+	})
+}
+
+func reasons(taken bool) []string {
+	if taken {
+		return []string{NameTaken}
+	}
+	return nil
+}
+
+// postAs posts a batch of nodes as a caller.
+func postAs(t *testing.T, r *Receiver, as serve.Caller, from string, nodes ...string) (code int, text string) {
+	t.Helper()
+	b := &metric.Batch{}
+	for _, n := range nodes {
+		one := sampleBatch(time.Now())
+		for _, g := range one.Groups {
+			e := *g.Entity
+			e.Node = n
+			g.Entity = &e
+			b.Groups = append(b.Groups, g)
+		}
+	}
+	body, err := remotewrite.Encode(b, identity.Wire)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req := httptest.NewRequest(http.MethodPost, "/api/v1/write", bytes.NewReader(body))
+	req.RemoteAddr = from + ":1234"
+	remotewrite.SetLiveHeader(req.Header, true)
+	w := httptest.NewRecorder()
+	r.ServeHTTP(w, req.WithContext(serve.WithCaller(req.Context(), as)))
+	return w.Code, w.Body.String()
+}
+
+// A sender speaks for what its login names, and nobody for the machine that this process reads itself.
+func TestWhoMaySpeakForWhichNode(t *testing.T) {
+	live := &keeper{}
+	var logs bytes.Buffer
+	r := receiver(t, Options{Live: live, Own: []string{"me"}, Logger: slog.New(slog.NewTextHandler(&logs, nil))})
+	any := serve.Caller{Name: "ann", Proof: "password"}
+	n1 := serve.Caller{Name: "n1", Proof: "certificate", Nodes: []string{"n1"}}
+	none := serve.Caller{Name: "bob", Proof: "password", Nodes: []string{}}
+	f := func(as serve.Caller, from string, code, shown int, text string, nodes ...string) {
+		t.Helper()
+		live.batches = nil
+		got, body := postAs(t, r, as, from, nodes...)
+		if got != code || len(live.batches) != shown || !strings.Contains(body, text) {
+			t.Errorf("%v of %v: got %d, %d batches, %q; want %d, %d, %q", as, nodes, got, len(live.batches), body, code, shown, text)
+		}
+	}
+	f(any, "10.0.0.1", 403, 0, `node "me" is read by this process itself`, "me")
+	f(any, "10.0.0.1", 400, 1, "rejected 12 (node)", "me", "n7")
+	f(none, "10.0.0.1", 403, 0, `the login does not speak for node "n2"`, "n2")
+	f(n1, "10.0.0.1", 204, 1, "", "n1")
+	f(n1, "10.0.0.1", 403, 0, `does not speak for node "n2"`, "n2")
+	f(n1, "10.0.0.1", 403, 0, `node "me" is read by this process itself`, "me")
+	f(n1, "10.0.0.1", 400, 1, "rejected 12 (node)", "n1", "n2")
+	f(any, "10.0.0.1", 409, 0, "another collector", "n1") // another login, from the same address
+	f(any, "10.0.0.2", 204, 1, "", "n2")                  // nobody's
+	f(any, "10.0.0.3", 409, 0, "another collector", "n2") // the same login from elsewhere
+	f(any, "10.0.0.2", 400, 0, "longer than 253 bytes", strings.Repeat("n", 300))
+	if got := strings.Count(logs.String(), "may not speak for a node"); got != 1 {
+		t.Errorf("%d lines in the log, want one for all strangers: %s", got, &logs)
+	}
+	for _, c := range r.Conditions(time.Now()) {
+		if c.Reason != NameTaken {
+			t.Errorf("got %v, want only that names are taken", c)
+		}
+	}
+	f(none, "10.0.0.9", 403, 0, "", "n2")
+	if c := r.Conditions(time.Now()); !slices.ContainsFunc(c, func(c condition.Condition) bool {
+		return c.Type == "CollectorSound/n2" && c.Reason == NotItsNode && strings.Contains(c.Message, `"bob", at 10.0.0.9`)
+	}) {
+		t.Errorf("got %v, want that bob is named", c)
+	}
+}
+
+// Who makes nodes up fills its share of the table, and keeps nobody from coming in; names that are forgotten make room.
+func TestNodesThatAreMadeUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := receiver(t, Options{Live: &keeper{}})
+		s := &r.senders
+		mallory, ann := &speaker{from: "10.0.0.66"}, &speaker{from: "10.0.0.1"}
+		for i := range 2 * maxSenders {
+			_ = s.admit(fmt.Sprint("made-up-", i), mallory, time.Now())
+		}
+		if len(s.by) != maxShare || s.share[mallory.id()] != maxShare {
+			t.Errorf("%d nodes, want the share of one: %d", len(s.by), maxShare)
+		}
+		if err := s.admit("n1", ann, time.Now()); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(silentAfter + time.Second)
+		if err := s.admit("n2", mallory, time.Now()); err != nil || len(s.by) != 1 || len(s.share) != 1 {
+			t.Errorf("%v, %d nodes, %v", err, len(s.by), s.share)
+		}
 	})
 }
 
@@ -133,7 +236,7 @@ func (s stuck) Take(ctx context.Context, _ *metric.Batch) error {
 // A history lane that is full, and peers that send a byte now and then, leave the live lane its places.
 func TestLanesDoNotTakeEachOthersPlaces(t *testing.T) {
 	history := stuck{make(chan struct{})}
-	r := small(t, Options{Live: &keeper{}, History: history}, func(l *limits) { l.inFlight, l.live, l.liveBody = 2, 2, 50*time.Millisecond })
+	r := small(t, Options{Live: &keeper{}, History: history}, func(l *limits) { l.inFlight, l.live, l.bodyTime = 2, 2, 50*time.Millisecond })
 	server := httptest.NewServer(r)
 	defer server.Close()
 	done := make(chan struct{})

@@ -100,7 +100,7 @@ func (o *collectorOptions) toServer(address string) bool {
 // settled is the role with its history. The servers' login is for the servers alone.
 func (o *collectorOptions) settled() wiring.Collector {
 	out, to := o.role, o.history
-	out.Node, to.Queue = o.node, o.queue
+	out.Node, to.Queue, out.State = o.node, o.queue, o.queue.Dir
 	if to.URL == "" && o.influx.Conn.URL == "" {
 		to.URL = strings.TrimSuffix(out.Servers[0], "/") + "/api/v1/write"
 	}

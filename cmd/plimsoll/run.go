@@ -14,6 +14,7 @@ import (
 
 	"plimsoll.dev/plimsoll/cmd/plimsoll/terminal"
 	"plimsoll.dev/plimsoll/cmd/plimsoll/wiring"
+	"plimsoll.dev/plimsoll/internal/serve"
 )
 
 func (a *app) runCommand() *cobra.Command {
@@ -21,6 +22,7 @@ func (a *app) runCommand() *cobra.Command {
 	var reading readingOptions
 	var door doorOptions
 	var scaling wiring.Scaling
+	var receive bool
 	cmd := &cobra.Command{
 		Use: "run", Short: "Collect, keep, show and scale on this machine, in one process",
 		Long: `Collect every container's metrics, keep their history, serve the page and the APIs, and scale the services of
@@ -33,7 +35,7 @@ SIGHUP reads the policies file again; SIGTERM ends everything, replicas included
 				return err
 			}
 			scaling.Data = o.data
-			role := wiring.Machine{History: o.store(), Scaling: scaling, Node: reading.node}
+			role := wiring.Machine{History: o.store(), Scaling: scaling, Node: reading.node, Receive: receive}
 			return a.serve(cmd.Context(), role, door, reading.node.Name, o.data)
 		},
 	}
@@ -41,17 +43,19 @@ SIGHUP reads the policies file again; SIGTERM ends everything, replicas included
 	o.flags(f)
 	reading.flags(f)
 	door.flags(f)
+	f.BoolVar(&receive, "receive", false, "take what collectors and others send by remote write too; of this machine they may say nothing")
 	f.StringVar(&scaling.Policies, "policies", "", "YAML file with services and scaling policies")
 	f.BoolVar(&scaling.Demo, "demo", false, "also run a demo service under a changing load, and scale it")
 	return cmd
 }
 
 // doorOptions say where the page and the APIs are found.
-type doorOptions struct{ listen, webConfig string }
+type doorOptions struct{ listen, webConfig, senders string }
 
 func (o *doorOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8082", "address of the page and the APIs; others than loopback need --web.config.file")
 	f.StringVar(&o.webConfig, "web.config.file", "", "TLS and login, in exporter-toolkit's format")
+	f.StringVar(&o.senders, "senders", serve.AnyNode, "which nodes each login may send for: any, named (the node of its name), or a YAML file")
 }
 
 // serve runs a role that has a page, says where that is, and reads its files again at SIGHUP.
@@ -64,7 +68,7 @@ func (a *app) serve(ctx context.Context, role wiring.Role, o doorOptions, node, 
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
 	ran := false // a start that is refused has nothing to end
-	err = wiring.Run(ctx, wiring.Options{Role: role, Listen: o.listen, WebConfig: o.webConfig, Version: thisBuild().Version, Logger: log, Reload: hup, Listening: func(at net.Addr) {
+	err = wiring.Run(ctx, wiring.Options{Role: role, Listen: o.listen, WebConfig: o.webConfig, Senders: o.senders, Version: thisBuild().Version, Logger: log, Reload: hup, Listening: func(at net.Addr) {
 		ran = true
 		url := "http://" + at.String()
 		if o.webConfig != "" {

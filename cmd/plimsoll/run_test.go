@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,6 +21,9 @@ import (
 
 	"plimsoll.dev/plimsoll/aggregator/api"
 	"plimsoll.dev/plimsoll/collector/doctor"
+	"plimsoll.dev/plimsoll/internal/identity"
+	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/remotewrite"
 )
 
 // running is a real `plimsoll run`: this test binary in that role.
@@ -299,7 +303,7 @@ func cgroupsOf(t *testing.T, pid int) []string {
 
 func TestDemoIsScaledAndEndsWithPlimsoll(t *testing.T) {
 	for _, how := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
-		r := startRun(t, "--demo", "--data", t.TempDir(), "--node", "n1")
+		r := startRun(t, "--demo", "--receive", "--data", t.TempDir(), "--node", "n1")
 		var pids []int
 		until(t, "the demo's replica is measured and decided on", 2*time.Minute, func() bool {
 			o := r.overview(t)
@@ -438,4 +442,47 @@ spec:
 	hup()
 	until(t, "the new policy is in force", 2*time.Minute, func() bool { return scaled().Max == 5 && len(r.overview(t).Conditions) == 0 })
 	r.terminate(t)
+}
+
+// What others send is taken only where that was asked for, and of the machine itself nothing is believed even there: nobody on it steers what
+// is scaled by samples of its own.
+func TestOthersMaySayNothingOfThisMachine(t *testing.T) {
+	for _, receive := range []bool{false, true} {
+		args := []string{"--data", t.TempDir(), "--node", "n1"}
+		if receive {
+			args = append(args, "--receive")
+		}
+		r := startRun(t, args...)
+		for _, node := range []string{"n1", "n2"} {
+			status, want := http.StatusForbidden, `node "n1" is read by this process itself`
+			switch {
+			case !receive:
+				status, want = http.StatusNotFound, "--receive"
+			case node == "n2":
+				status, want = http.StatusNoContent, ""
+			}
+			at := time.Now().Add(4 * time.Second) // ahead of what there is
+			body, err := remotewrite.Encode(&metric.Batch{Node: node, Groups: []metric.Group{{
+				Entity: &metric.Entity{Level: metric.Container, Node: node, Namespace: "demo", Pod: "web-1", Container: "web"},
+				Points: []metric.Point{{ID: metric.CPUUsage, T: at.UnixMilli(), V: 1e6}}}}}, identity.Wire)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.url+"/api/v1/write", bytes.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			remotewrite.SetLiveHeader(req.Header, true)
+			resp, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, _ := io.ReadAll(resp.Body)
+			_ = resp.Body.Close()
+			if resp.StatusCode != status || !strings.Contains(string(text), want) {
+				t.Errorf("receive %v, node %q: got %s %s, want %d %q", receive, node, resp.Status, text, status, want)
+			}
+		}
+		r.terminate(t)
+	}
 }

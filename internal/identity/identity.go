@@ -81,8 +81,10 @@ func Restarts(e *metric.Entity) bool {
 	return e.Level == metric.Container
 }
 
-// Same says whether two entities of one key have the same cgroup, as far as it is known of both.
-func Same(a, b *metric.Entity) bool { return a.ID == b.ID || a.ID == "" || b.ID == "" }
+// Same says whether two entities of one key have the same cgroup, as far as it is known of both. A cgroup is on one machine.
+func Same(a, b *metric.Entity) bool {
+	return (a.ID == b.ID || a.ID == "" || b.ID == "") && (a.Node == b.Node || a.Node == "" || b.Node == "")
+}
 
 // startSlack is how far apart two readings of one start may be: the readers take it from clocks of different grain.
 const startSlack = time.Second

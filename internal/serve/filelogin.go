@@ -11,6 +11,9 @@ import (
 	"github.com/prometheus/exporter-toolkit/web"
 )
 
+// dnsNames is where a caller has the names in its certificate, besides its own.
+const dnsNames = "dns"
+
 // fileLogin is the Authenticator of the web configuration file. Passwords and certificates were checked before: exporter-toolkit's handler
 // stands before all others and lets nobody in whose password is wrong, TLS nobody whose certificate is. What is left to say is who came in.
 type fileLogin struct {
@@ -34,8 +37,12 @@ func (f *fileLogin) Authenticate(_ context.Context, r *http.Request) (Caller, er
 		}
 	}
 	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
-		subject := r.TLS.VerifiedChains[0][0].Subject
-		return Caller{Name: cmp.Or(subject.CommonName, subject.String()), Groups: subject.Organization, Proof: "certificate"}, nil
+		cert := r.TLS.VerifiedChains[0][0]
+		out := Caller{Name: cmp.Or(cert.Subject.CommonName, cert.Subject.String()), Groups: cert.Subject.Organization, Proof: "certificate"}
+		if len(cert.DNSNames) > 0 {
+			out.Extra = map[string][]string{dnsNames: cert.DNSNames}
+		}
+		return out, nil
 	}
 	if !f.local {
 		return Caller{}, fmt.Errorf("web configuration %q asks for no login any more, and others reach this address: give it basic_auth_users or client certificates", f.path)

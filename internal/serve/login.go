@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -30,9 +31,9 @@ type Caller struct {
 	Groups []string
 	Proof  string // how it was proven: "password", "certificate", "local", or another Authenticator's word
 
-	// Nodes and Pod are what a sender's login is bound to: it speaks for nothing else. Empty: not bound.
+	// Nodes are those that a sender's login is bound to: it speaks for no others. nil: it is not bound; empty: it speaks for none.
 	Nodes []string
-	Pod   string
+	Pod   string              // that it is bound to; "": not bound
 	Extra map[string][]string // what else an Authenticator has to tell its Authorizer
 }
 
@@ -43,6 +44,9 @@ func (c Caller) String() string {
 	}
 	return strconv.Quote(c.Name)
 }
+
+// SpeaksFor says whether the caller may send what is said of a node.
+func (c Caller) SpeaksFor(node string) bool { return c.Nodes == nil || slices.Contains(c.Nodes, node) }
 
 // Access is what a caller wants.
 type Access struct {
@@ -72,9 +76,15 @@ func CallerOf(ctx context.Context) Caller {
 	return c
 }
 
+// WithCaller returns a context for which CallerOf returns c.
+func WithCaller(ctx context.Context, c Caller) context.Context {
+	return context.WithValue(ctx, callerKey{}, c)
+}
+
 // login stands before every route.
 type login struct {
 	who   Authenticator
+	nodes *Senders
 	may   Authorizer // nil: everybody who is known may everything
 	open  bool       // who is not asked about open routes
 	guard *guard
@@ -83,7 +93,7 @@ type login struct {
 }
 
 func newLogin(o Options, g *guard) *login {
-	l := &login{who: o.Authenticator, may: o.Authorizer, open: true, guard: g, log: o.Logger}
+	l := &login{who: o.Authenticator, nodes: o.Senders, may: o.Authorizer, open: true, guard: g, log: o.Logger}
 	if l.who == nil {
 		host, _, _ := net.SplitHostPort(o.Listen)
 		l.who, l.open = &fileLogin{path: o.WebConfig, local: dial.Loopback(host)}, false
@@ -102,7 +112,7 @@ func (l *login) before(route Route, next http.Handler) http.Handler {
 			writeProblem(w, statusOf(err), err.Error())
 			return
 		}
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, caller)))
+		next.ServeHTTP(w, r.WithContext(WithCaller(r.Context(), caller)))
 	})
 }
 
@@ -118,6 +128,7 @@ func (l *login) ask(r *http.Request, route Route) (Caller, error) {
 	case err != nil:
 		return Caller{}, l.unsure(r, "who you are", err)
 	}
+	l.nodes.bind(&caller)
 	l.guard.passed(r)
 	if l.may == nil || route.open {
 		return caller, nil

@@ -33,6 +33,8 @@ type Options struct {
 	Authenticator Authenticator
 	// Authorizer says whether a caller may; nil: everybody who is let in may everything.
 	Authorizer Authorizer
+	// Senders say which nodes a caller speaks for whom the Authenticator has bound to none; nil: to all.
+	Senders *Senders
 	// Routes are all that is served.
 	Routes     []Route
 	Logger     *slog.Logger

@@ -18,6 +18,8 @@ type Machine struct {
 	History History
 	Scaling Scaling
 	Node    Node
+	// Receive lets others send too; of this machine they may say nothing.
+	Receive bool
 }
 
 func (o Machine) wire(ctx context.Context, e *environment) error {
@@ -33,6 +35,14 @@ func (o Machine) wire(ctx context.Context, e *environment) error {
 		return err
 	}
 	picture, err := newServer(e, h, replicas, o.Node.Interval, o.Node.Fast)
+	if err != nil {
+		return err
+	}
+	if o.Receive {
+		err = newReceiver(e, h, picture, o.Node.Name)
+	} else {
+		e.routes = append(e.routes, serve.Route{Method: "POST", Pattern: writePath, Handle: takesNothing})
+	}
 	if err != nil {
 		return err
 	}
@@ -55,8 +65,11 @@ func (o Server) wire(_ context.Context, e *environment) error {
 		return err
 	}
 	e.life.Runs("orphans", services.NewChildren().Run)
-	_, err = newServer(e, h, nil, o.Interval, o.Fast)
-	return err
+	picture, err := newServer(e, h, nil, o.Interval, o.Fast)
+	if err != nil {
+		return err
+	}
+	return newReceiver(e, h, picture)
 }
 
 // Collector reads its machine and sends what it reads on.
@@ -65,6 +78,8 @@ type Collector struct {
 	// Servers get the live lane, with the login at hand; none: nobody does.
 	Servers []string
 	Login   dial.Options
+	// State is a folder in which this collector is known again when it is started again; "": it is not.
+	State string
 	// Writing is where the history goes.
 	Writing Writing
 }
@@ -75,6 +90,9 @@ func (o Collector) wire(_ context.Context, e *environment) error {
 	}
 	login, err := e.login(o.Login)
 	if err != nil {
+		return err
+	}
+	if e.source, err = sourceIn(o.State, o.Node.Name); err != nil {
 		return err
 	}
 	var live collector.Sink

@@ -2,6 +2,7 @@ package wiring
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"plimsoll.dev/plimsoll/aggregator/api"
@@ -21,7 +22,7 @@ func toPicture(p *live.Picture) collector.SinkFunc {
 	return func(_ context.Context, b *metric.Batch) error { return p.Apply(b) }
 }
 
-// newServer makes the live picture and what is served of it and of the history: the page, our own API, Heapster's, and the way in. The
+// newServer makes the live picture and what is served of it and of the history: the page, our own API and Heapster's. The
 // history gets sums every interval; the live picture has samples at a pace of fast. pods says which pods there are; nil: nobody knows.
 func newServer(e *environment, h history, pods cluster.Inventory, interval, fast time.Duration) (*live.Picture, error) {
 	picture, err := live.New(live.Options{Inventory: pods, Registerer: e.registry})
@@ -45,14 +46,30 @@ func newServer(e *environment, h history, pods cluster.Inventory, interval, fast
 	if e.heapster != nil {
 		e.life.Runs("Heapster's totals", heapster.Totals{Pictures: picture, To: e.heapster, Gate: e.gate, Every: interval}.Run)
 	}
-	in, err := ingest.New(ingest.Options{Live: toPicture(picture), History: collector.SinkFunc(h.Append), Logger: e.named("ingest"), Registerer: e.registry})
-	if err != nil {
-		return nil, err
-	}
-	e.conditions = append(e.conditions, in.Conditions, picture.Conditions)
+	e.conditions = append(e.conditions, picture.Conditions)
 	page := web.Handler()
-	e.routes = append(e.routes, serve.Route{Pattern: "/{$}", Handler: page}, serve.Route{Pattern: "/{file}", Handler: page},
-		serve.Route{Method: "POST", Pattern: "/api/v1/write", Handler: in, InFlight: 96, MaxBody: 32 << 20})
+	e.routes = append(e.routes, serve.Route{Method: "GET", Pattern: "/{$}", Handler: page}, serve.Route{Method: "GET", Pattern: "/{file}", Handler: page})
 	e.routes = append(append(e.routes, ours.Routes()...), model.Routes()...)
 	return picture, nil
+}
+
+// writePath is where remote write is taken.
+const writePath = "/api/v1/write"
+
+// newReceiver makes the way in for what others send to the live picture and the history. Nobody else may speak for the nodes that are this
+// process's own.
+func newReceiver(e *environment, h history, picture *live.Picture, own ...string) error {
+	in, err := ingest.New(ingest.Options{Live: toPicture(picture), History: collector.SinkFunc(h.Append), Own: own, Logger: e.named("ingest"), Registerer: e.registry})
+	if err != nil {
+		return err
+	}
+	e.conditions = append(e.conditions, in.Conditions)
+	// The receiver bounds what it works on itself, lane by lane; one that sends slowly costs little here.
+	e.routes = append(e.routes, serve.Route{Method: "POST", Pattern: writePath, Handler: in, InFlight: 2048, MaxBody: 5 << 20})
+	return nil
+}
+
+// takesNothing is the door of a machine that takes nothing from others.
+func takesNothing(http.ResponseWriter, *http.Request) error {
+	return serve.NotFound("nothing is taken from others here: start Plimsoll with --receive if they are to send to it")
 }

@@ -19,6 +19,8 @@ type Options struct {
 	Role Role
 	// Listen is the address of its door, WebConfig the file with its TLS and login; see serve.Options.
 	Listen, WebConfig string
+	// Senders is the rule by which logins speak for nodes; see serve.NewSenders.
+	Senders string
 	// Version is the program's.
 	Version string
 	Logger  *slog.Logger
@@ -44,6 +46,15 @@ func (e *UsageError) Unwrap() error { return e.Err }
 func Run(ctx context.Context, o Options) (err error) {
 	e := newEnvironment(o.Logger, o.Version)
 	defer func() { err = errors.Join(err, e.life.Close()) }()
+	senders, err := serve.NewSenders(o.Senders)
+	if err != nil {
+		return &UsageError{err}
+	}
+	e.reloads = append(e.reloads, func() {
+		if err := senders.Read(); err != nil {
+			e.log.Warn("kept the old senders", "err", err)
+		}
+	})
 	// The port comes first: a start that is refused leaves no folder behind.
 	port, err := serve.Take(ctx, serve.Options{Listen: o.Listen, WebConfig: o.WebConfig})
 	if err != nil {
@@ -61,7 +72,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	var door *serve.Server
 	e.checks = append(e.checks, serve.Check{Name: "door", Test: func() error { return door.Health() }})
 	routes := slices.Concat(e.routes, []serve.Route{e.metricsRoute()}, serve.Health(e.checks))
-	if door, err = serve.New(serve.Options{Listen: o.Listen, WebConfig: o.WebConfig, Listener: port, Routes: routes, Logger: e.named("http"), Registerer: e.registry}); err != nil {
+	if door, err = serve.New(serve.Options{Listen: o.Listen, WebConfig: o.WebConfig, Listener: port, Senders: senders, Routes: routes, Logger: e.named("http"), Registerer: e.registry}); err != nil {
 		return err
 	}
 	e.life.Opened("the listener", door.Close)
