@@ -22,17 +22,22 @@ func (a *API) shows(answer func(p *picture, now time.Time, sel selection) any, a
 	}
 }
 
+// maxConditions is how many silent machines an overview tells of, and how many conditions of other kinds: nobody reads more.
+const maxConditions = 500
+
 func (a *API) overview(p *picture, now time.Time, sel selection) Overview {
 	rows, found := sel.of(p.containers)
 	o := Overview{
 		Schema: "plimsoll.dev/overview/v1", Time: p.time, Version: a.opts.Version,
 		Since: a.opts.Since.UTC(), Interval: a.opts.Interval.Seconds(),
-		Node: p.node, Nodes: p.nodes, Scaled: p.withMembers(a.scaled(now)),
+		Node: p.node, Nodes: first(p.nodes, sel.limit), TotalNodes: len(p.nodes), Scaled: p.withMembers(a.scaled(now)),
 		Containers: rows, Total: len(p.containers), Found: found,
-		Conditions: append([]condition.Condition{}, silent(p.snap)...),
+		Conditions: append([]condition.Condition{}, first(silent(p.snap), maxConditions)...),
 	}
 	if a.opts.Conditions != nil {
-		o.Conditions = append(o.Conditions, a.opts.Conditions(now)...)
+		o.Conditions = append(o.Conditions, first(a.opts.Conditions(now), maxConditions)...)
 	}
 	return o
 }
+
+func first[T any](list []T, n int) []T { return list[:min(len(list), n)] }

@@ -16,9 +16,10 @@ import (
 
 const (
 	tickEvery      = time.Second
-	startUp        = 2 * time.Second  // in which events come faster
-	decisionWindow = 10 * time.Second // how late an entry may appear in the log and still be told
-	refetchEvery   = 10 * time.Second // a workload's decisions, when no new one was seen
+	tickWork       = 300 * time.Millisecond // how long frames are made in a tick: views that come later miss one
+	startUp        = 2 * time.Second        // in which events come faster
+	decisionWindow = 10 * time.Second       // how late an entry may appear in the log and still be told
+	refetchEvery   = 10 * time.Second       // a workload's decisions, when no new one was seen
 )
 
 // Run makes the events of every second until ctx ends, then ends all streams. It is called once.
@@ -29,7 +30,7 @@ func (a *API) Run(ctx context.Context) error {
 	defer wg.Wait()
 	wg.Go(func() { a.follow(ctx, news) })
 
-	p := publisher{api: a, recent: map[workloadKey]recent{}}
+	p := newPublisher(a)
 	t := time.NewTicker(tickEvery)
 	defer t.Stop()
 	soon := time.NewTicker(tickEvery / 4)
@@ -74,6 +75,11 @@ func (a *API) moving(now time.Time) bool {
 type publisher struct {
 	api    *API
 	recent map[workloadKey]recent
+	sizes  map[view]int // of the last frames
+}
+
+func newPublisher(a *API) publisher {
+	return publisher{api: a, recent: map[workloadKey]recent{}, sizes: map[view]int{}}
 }
 
 // recent is what the log said of a workload not long ago.
@@ -91,13 +97,32 @@ func (p *publisher) publish(ctx context.Context, now time.Time) {
 		return
 	}
 	pic := a.picture(now)
-	for v := range views {
+	maps.DeleteFunc(p.sizes, func(v view, _ int) bool { _, open := views[v]; return !open })
+	// The smallest come first: who asks for much keeps nobody waiting who does not.
+	bySize := slices.SortedFunc(maps.Keys(views), func(x, y view) int { return p.sizes[x] - p.sizes[y] })
+	for i, v := range bySize {
+		if i > 0 && time.Since(now) > tickWork {
+			a.metrics.dropped.Add(float64(len(bySize) - i))
+			break
+		}
+		if int64(p.sizes[v]) > a.hub.room.Load() {
+			a.hub.cutSlowest(now)
+			a.metrics.dropped.Inc()
+			continue
+		}
 		f, err := a.frame(pic, now, v, func() ([]cluster.Decision, error) { return p.decisions(ctx, now, v.workload) })
 		if err != nil {
 			a.log.Error("cannot make an event", "workload", v.workload.String(), "err", err)
 			continue
 		}
+		p.sizes[v] = len(f.bytes)
+		f, ok := a.hub.count(f)
+		if !ok {
+			a.metrics.dropped.Inc()
+			continue
+		}
 		a.hub.send(f, func(x view) bool { return x == v })
+		f.letGo()
 	}
 	a.metrics.tick.Observe(time.Since(now).Seconds())
 }
@@ -210,6 +235,12 @@ func (a *API) tell(d cluster.Decision) {
 		a.log.Error("cannot make an event", "err", err)
 		return
 	}
+	f, ok := a.hub.count(f)
+	if !ok {
+		a.metrics.dropped.Inc()
+		return
+	}
+	defer f.letGo()
 	k := workloadKey{d.Namespace, d.Kind, d.Name}
 	a.hub.send(f, func(v view) bool { return !v.isWorkload() || v.workload == k })
 }

@@ -3,12 +3,14 @@ package api
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"time"
 
 	"plimsoll.dev/plimsoll/aggregator/api/params"
 	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/serve"
 )
 
 const (
@@ -32,18 +34,24 @@ func (a *API) getStream(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
+	rc := http.NewResponseController(w)
+	sub, err := a.hub.add(v, clientOf(r), func() { _ = rc.SetWriteDeadline(time.Now()) }) // not supported by test recorders
+	if err != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(int(retryAfter.Seconds())))
+		return err
+	}
+	defer a.hub.remove(sub)
 	first, err := a.frame(pic, now, v, func() ([]cluster.Decision, error) {
 		return a.workloadDecisions(r.Context(), now, v.workload, decisionsMax)
 	})
 	if err != nil {
 		return err
 	}
-	sub, err := a.hub.add(v)
-	if err != nil {
+	first, ok := a.hub.count(first)
+	if !ok {
 		w.Header().Set("Retry-After", fmt.Sprint(int(retryAfter.Seconds())))
-		return err
+		return serve.Unavailable("cannot open a stream: others that are read too slowly take up the memory; try again")
 	}
-	defer a.hub.remove(sub)
 
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
@@ -51,9 +59,10 @@ func (a *API) getStream(w http.ResponseWriter, r *http.Request) error {
 	h.Set("X-Accel-Buffering", "no") // a proxy must not wait for more
 	w.WriteHeader(http.StatusOK)
 	if r.Method == http.MethodHead {
+		first.letGo()
 		return nil
 	}
-	out := streamWriter{w: w, rc: http.NewResponseController(w), metrics: a.metrics}
+	out := streamWriter{w: w, rc: rc, sub: sub, metrics: a.metrics}
 	err = out.write(fmt.Appendf(nil, "retry: %d\n\n", reconnectIn.Milliseconds()), first)
 	if err == nil {
 		err = a.pump(&out, r, sub)
@@ -75,6 +84,8 @@ func (a *API) pump(out *streamWriter, r *http.Request, sub *subscriber) error {
 			return nil
 		case <-a.hub.done:
 			return nil
+		case <-sub.end:
+			return nil
 		case <-idle.C:
 			err = out.write([]byte(": still here\n\n"))
 		case <-sub.wake:
@@ -85,6 +96,15 @@ func (a *API) pump(out *streamWriter, r *http.Request, sub *subscriber) error {
 		}
 		idle.Reset(heartbeat)
 	}
+}
+
+// clientOf is whose stream a request opens: streams are shared out by it.
+func clientOf(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		host = r.RemoteAddr
+	}
+	return serve.CallerOf(r.Context()).Name + "@" + host
 }
 
 // streamView reads what a stream is to show.
@@ -112,10 +132,19 @@ func streamView(r *http.Request) (view, error) {
 type streamWriter struct {
 	w       http.ResponseWriter
 	rc      *http.ResponseController
+	sub     *subscriber
 	metrics *metrics
 }
 
+// write writes the frames, and lets them go.
 func (s *streamWriter) write(head []byte, frames ...frame) error {
+	defer func() {
+		s.sub.writing.Store(0)
+		for _, f := range frames {
+			f.letGo()
+		}
+	}()
+	s.sub.writing.Store(time.Now().UnixMilli())
 	err := s.rc.SetWriteDeadline(time.Now().Add(writeDeadline))
 	if err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return fmt.Errorf("cannot set the stream's write deadline: %w", err)

@@ -274,8 +274,10 @@ func TestStreamTellsDecisions(t *testing.T) {
 
 func TestStreamsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, func(o *Options) { o.MaxStreams = 2 })
-		r.open("")
+		r := newRig(t, func(o *Options) { o.MaxStreams = 2 }) // of which one client has half
+		if _, err := r.api.hub.add(view{}, "another", func() {}); err != nil {
+			t.Fatal(err)
+		}
 		_, leave := r.open("")
 		synctest.Wait()
 		rec := get(served(r.api), "/plimsoll/v1/stream")
@@ -346,9 +348,9 @@ func TestHeartbeat(t *testing.T) {
 func TestFramesAreShared(t *testing.T) {
 	a := newAPI(t, nil)
 	v := view{sel: selection{sort: "score", limit: 1}}
-	one, _ := a.hub.add(v)
-	two, _ := a.hub.add(v)
-	p := publisher{api: a, recent: map[workloadKey]recent{}}
+	one, _ := a.hub.add(v, "", func() {})
+	two, _ := a.hub.add(v, "", func() {})
+	p := newPublisher(a)
 	p.publish(t.Context(), noon)
 	x, y := one.drain(), two.drain()
 	if len(x) != 1 || len(y) != 1 || &x[0].bytes[0] != &y[0].bytes[0] {
@@ -360,10 +362,10 @@ func TestManyDecisionsForASlowStream(t *testing.T) {
 	s := subscriber{wake: make(chan struct{}, 1)}
 	displaced := 0
 	for i := range decisionsWaiting + 10 {
-		displaced += s.put(frame{"decision", []byte{byte(i)}})
+		displaced += s.put(frame{event: "decision", bytes: []byte{byte(i)}})
 	}
-	displaced += s.put(frame{"overview", []byte("a")})
-	displaced += s.put(frame{"overview", []byte("b")})
+	displaced += s.put(frame{event: "overview", bytes: []byte("a")})
+	displaced += s.put(frame{event: "overview", bytes: []byte("b")})
 	got := s.drain()
 	if displaced != 11 || len(got) != decisionsWaiting+1 || got[0].bytes[0] != 10 || string(got[len(got)-1].bytes) != "b" {
 		t.Errorf("displaced %d, kept %d, first %v", displaced, len(got), got[0].bytes)
@@ -387,10 +389,12 @@ func BenchmarkTick(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	s, _ := a.hub.add(view{sel: selection{sort: "score", limit: maxLimit}})
-	p := publisher{api: a, recent: map[workloadKey]recent{}}
+	s, _ := a.hub.add(view{sel: selection{sort: "score", limit: maxLimit}}, "", func() {})
+	p := newPublisher(a)
 	for b.Loop() {
 		p.publish(context.Background(), time.Now())
-		s.drain()
+		for _, f := range s.drain() {
+			f.letGo()
+		}
 	}
 }

@@ -20,6 +20,7 @@ type Overview struct {
 	Interval   float64               `json:"interval"` // seconds between fast samples
 	Node       Node                  `json:"node"`     // the machine; with several, the sum
 	Nodes      []Node                `json:"nodes"`
+	TotalNodes int                   `json:"totalNodes"` // how many machines there are before ?limit=
 	Scaled     []Scaled              `json:"scaled"`     // by namespace and name
 	Containers []Container           `json:"containers"` // what hurts first
 	Total      int                   `json:"total"`      // how many containers there are before ?limit= and ?q=
