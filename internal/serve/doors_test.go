@@ -42,12 +42,19 @@ func running(t *testing.T, o Options) (addr string, s *Server) {
 	return a.String(), s
 }
 
-// One host has half of the connections, all together have no more than the limit, and a place that is given up is there for others.
+// One host has half of the connections, all together have no more than the limit, and those that do nothing give way: never to another host
+// that has its half, never those that are answered.
 func TestConnectionsAreBounded(t *testing.T) {
 	reg := prometheus.NewPedanticRegistry()
-	addr, _ := running(t, Options{maxConns: 4, Registerer: reg,
-		Routes: []Route{{Pattern: "/", Handle: func(http.ResponseWriter, *http.Request) error { return nil }}}})
-	dial := func(from string, taken bool) net.Conn {
+	leave := make(chan struct{})
+	addr, _ := running(t, Options{maxConns: 6, Registerer: reg, Routes: []Route{
+		{Pattern: "/", Handle: func(http.ResponseWriter, *http.Request) error { return nil }},
+		{Pattern: "/stay", Handle: func(w http.ResponseWriter, _ *http.Request) error {
+			_ = http.NewResponseController(w).Flush()
+			<-leave
+			return nil
+		}}}})
+	dial := func(from, send string, taken bool) net.Conn {
 		t.Helper()
 		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
 		c, err := d.DialContext(t.Context(), "tcp", addr)
@@ -55,27 +62,48 @@ func TestConnectionsAreBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = c.Close() })
-		_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n") // refused: the answer tells
+		_, _ = io.WriteString(c, send) // refused: the answer tells
+		if !strings.HasSuffix(send, "\r\n\r\n") {
+			return c
+		}
 		n, err := c.Read(make([]byte, 12))
 		if (err == nil && n == 12) != taken {
 			t.Errorf("from %s: got %d bytes and %v, want taken %v", from, n, err, taken)
 		}
 		return c
 	}
-	c := dial("127.0.0.1", true)
-	dial("127.0.0.1", true)
-	dial("127.0.0.1", false)
-	dial("127.0.0.2", true)
-	dial("127.0.0.2", true)
-	dial("127.0.0.3", false)
-	if got := metricValue(t, reg, "plimsoll_http_connections_refused_total"); got != 2 {
-		t.Errorf("refused: got %v, want 2", got)
+	const ask, stay = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", "GET /stay HTTP/1.1\r\nHost: localhost\r\n\r\n"
+	open := func(want float64) {
+		t.Helper()
+		for metricValue(t, reg, "plimsoll_http_connections") != want {
+			time.Sleep(time.Millisecond)
+		}
 	}
-	_ = c.Close()
-	for metricValue(t, reg, "plimsoll_http_connections") != 3 {
-		time.Sleep(time.Millisecond)
+	dial("127.0.0.1", stay, true)
+	for range 50 {
+		dial("127.0.0.1", "GET / HT", true) // it never ends
+		dial("127.0.0.1", "", true)
 	}
-	dial("127.0.0.3", true)
+	open(3)
+	dial("127.0.0.1", ask, true) // none of them keeps the host out
+	dial("127.0.0.1", stay, true)
+	dial("127.0.0.1", stay, true)
+	dial("127.0.0.1", ask, false) // all of its half is at work
+	open(3)
+	other := dial("127.0.0.2", ask, true)
+	dial("127.0.0.2", ask, true)
+	dial("127.0.0.3", stay, true)
+	dial("127.0.0.4", ask, true) // of those that are idle one gives way
+	_ = other.Close()
+	dial("127.0.0.4", stay, true)
+	dial("127.0.0.5", stay, true)
+	dial("127.0.0.6", ask, false) // all are at work
+	open(6)
+	if got := metricValue(t, reg, "plimsoll_http_connections_refused_total"); got < 100 {
+		t.Errorf("refused: got %v, want each that gave way and each that was not taken", got)
+	}
+	close(leave)
+	dial("127.0.0.6", ask, true)
 }
 
 func metricValue(t *testing.T, reg *prometheus.Registry, name string) float64 {

@@ -156,7 +156,9 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 	}
 	// The login is put before the handler by web.Serve, and the guard before the login when all is ready.
-	listener := newBounded(s.listener, s.opts, s.metrics, func() { s.http.Handler = s.guard.before(s.http.Handler) })
+	var listener *bounded
+	listener = newBounded(s.listener, s.opts, s.metrics, func() { s.http.Handler = listener.atWork(s.guard.before(s.http.Handler)) })
+	s.http.ConnContext = listener.known
 	var watching sync.WaitGroup
 	defer watching.Wait()
 	watch, end := context.WithCancel(ctx)
