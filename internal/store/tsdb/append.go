@@ -151,7 +151,7 @@ func (w *writer) sample(e *entry, s *series, t int64, v float64) bool {
 			w.drop(err)
 			return false
 		}
-		s.ref = 0 // the head forgot the series
+		w.db.cache.forget(e, s) // the head forgot it
 	}
 	ls, ok := w.labels(e.entity, s.id, s.sub)
 	if !ok || t <= 0 {
@@ -163,13 +163,18 @@ func (w *writer) sample(e *entry, s *series, t int64, v float64) bool {
 		w.db.cond.Say(ReasonSeriesLimit, fmt.Sprintf("there are %d series, the most that are kept: samples of new ones are left out", w.db.opts.maxSeries))
 		return false
 	}
+	if node := e.entity.Node; w.db.cache.of[node] >= w.db.opts.maxOfNode && node != "" {
+		w.dropped[iSeriesLimit]++
+		w.db.cond.Say(ReasonSeriesLimit, fmt.Sprintf("node %q has %d series, the most that are kept of one: samples of new ones are left out", node, w.db.opts.maxOfNode))
+		return false
+	}
 	ref, err := w.app.Append(0, ls, t, v)
 	if err != nil {
 		w.drop(err)
 		return false
 	}
 	w.count++
-	s.ref = ref
+	w.db.cache.opened(e, s, ref)
 	return true
 }
 

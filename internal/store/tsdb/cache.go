@@ -17,6 +17,7 @@ type cache struct {
 	max    int
 	byPtr  map[*metric.Entity]*entry
 	byLine map[identity.Line]*entry
+	of     map[string]int // series that the engine knows, by node
 }
 
 // entry is what is remembered of one entity.
@@ -48,7 +49,7 @@ type key struct {
 const indexFrom = 48
 
 func newCache(max int) *cache {
-	return &cache{max: max, byPtr: map[*metric.Entity]*entry{}, byLine: map[identity.Line]*entry{}}
+	return &cache{max: max, byPtr: map[*metric.Entity]*entry{}, byLine: map[identity.Line]*entry{}, of: map[string]int{}}
 }
 
 // get returns the entity's entry, made if it is new.
@@ -90,6 +91,26 @@ func (c *cache) drop(e *entry) {
 		delete(c.byPtr, p)
 	}
 	delete(c.byLine, identity.LineOf(e.entity))
+	for i := range e.series {
+		c.forget(e, &e.series[i])
+	}
+}
+
+// opened notes that the engine knows a series.
+func (c *cache) opened(e *entry, s *series, ref storage.SeriesRef) {
+	s.ref = ref
+	c.of[e.entity.Node]++
+}
+
+// forget notes that the engine's series is not remembered any more.
+func (c *cache) forget(e *entry, s *series) {
+	if s.ref == 0 {
+		return
+	}
+	s.ref = 0
+	if c.of[e.entity.Node]--; c.of[e.entity.Node] <= 0 {
+		delete(c.of, e.entity.Node)
+	}
 }
 
 // shrink forgets the eighth of the entities that was not seen for longest.

@@ -82,9 +82,10 @@ func (db *DB) engineOptions(gen *generation) *promtsdb.Options {
 	o.FloatChunkEncoding = chunkenc.EncXOR
 	o.BlockReloadInterval = math.MaxInt64 // the maintenance goroutine does what this would
 	// A block of late samples that reaches into the head's time must not be merged with one of timely samples: the
-	// engine counts the end of such a block for the end of all that left the log, and drops the rest at the next replay.
+	// engine counts the end of such a block for the end of all that left the log, and drops the rest at the next replay. So it is with a block
+	// of what has ended.
 	o.BlockCompactionExcludeFunc = func(m *promtsdb.BlockMeta) bool {
-		return m.Compaction.FromOutOfOrder() && (gen.tsdb == nil || m.MaxTime > gen.tsdb.Head().MinTime())
+		return (m.Compaction.FromOutOfOrder() || m.Compaction.FromStaleSeries()) && (gen.tsdb == nil || m.MaxTime > gen.tsdb.Head().MinTime())
 	}
 	return o
 }

@@ -73,6 +73,9 @@ func (db *DB) compact(ctx context.Context) {
 		return
 	}
 	err = errors.Join(err, guard(func() error { return gen.tsdb.Compact(ctx) }))
+	if err == nil && db.manyEnded(gen) {
+		err = guard(gen.tsdb.CompactStaleHead)
+	}
 	switch {
 	case err == nil:
 		db.cond.Clear(ReasonMaintenance)
@@ -82,6 +85,14 @@ func (db *DB) compact(ctx context.Context) {
 			db.log.Warn("store maintenance failed", "dir", db.opts.Dir, "err", err)
 		}
 	}
+}
+
+// manyEnded says whether so much of what the head holds has ended that it is worth a block of its own: who makes things and lets them go all
+// the time would fill the memory for the hours that the head keeps.
+func (db *DB) manyEnded(gen *generation) bool {
+	h := gen.tsdb.Head()
+	ended := int(h.NumStaleSeries())
+	return ended >= db.opts.maxEnded && ended*3 >= int(h.NumSeries())
 }
 
 // failedOutside is failed for the maintenance goroutine, which has no turn. A panic of the head chunk writer

@@ -54,6 +54,8 @@ type Options struct {
 	queryTimeout time.Duration // ends a query that takes longer: 30 s
 	maxSamples   int           // how many a query may hold in memory at once: 5,000,000 (80 MB)
 	maxSeries    int           // in the head; samples of further ones are left out and counted: 1,000,000
+	maxOfNode    int           // of them, those of one node: 500,000
+	maxEnded     int           // series in the head that have ended, before they are written out early: 10,000
 	// maxEntities is how many entities' series are remembered between batches: 65,536. Past that the ones not seen for longest are
 	// forgotten, which costs a search when they come again.
 	maxEntities int
@@ -89,6 +91,8 @@ func (o Options) withDefaults() Options {
 	o.queryTimeout = or(o.queryTimeout, 30*time.Second)
 	o.maxSamples = or(o.maxSamples, 5_000_000)
 	o.maxSeries = or(o.maxSeries, 1_000_000)
+	o.maxOfNode = or(o.maxOfNode, min(o.maxSeries, 500_000))
+	o.maxEnded = or(o.maxEnded, 10_000)
 	o.maxEntities = or(o.maxEntities, 65_536)
 	o.minFree = or(o.minFree, 32<<20)
 	if o.Logger == nil {

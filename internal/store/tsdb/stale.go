@@ -101,6 +101,7 @@ func (w *writer) markSeries(e *entry) {
 			continue
 		}
 		w.mark(&s, s.last+max(s.interval, 1)+1)
+		w.db.cache.forget(e, &s)
 	}
 	if len(kept) == len(e.series) {
 		return
