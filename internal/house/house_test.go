@@ -20,6 +20,7 @@ var doors = map[string]string{
 	"github.com/prometheus/procfs":                       "collector",
 	"github.com/prometheus/client_golang/exp/api/remote": "internal/remotewrite",
 	"github.com/prometheus/exporter-toolkit":             "internal/serve",
+	"golang.org/x/crypto":                                "internal/serve",
 	"github.com/spf13/cobra":                             "cmd",
 	"github.com/influxdata/influxdb-client-go":           "internal/store/influx",
 	"github.com/grafana-tools/sdk":                       "dashboards/grafana",

@@ -4,57 +4,40 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/prometheus/exporter-toolkit/web"
-	"go.yaml.in/yaml/v3"
 
 	"plimsoll.dev/plimsoll/internal/dial"
 )
 
-// readWebConfig reads exporter-toolkit's file as it is now.
-func readWebConfig(path string) (c web.Config, err error) {
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		return c, err
-	}
-	err = yaml.Unmarshal(raw, &c)
-	c.TLSConfig.SetDirectory(filepath.Dir(path))
-	return c, err
-}
-
-// checkDoor refuses an address that others can reach unless there is TLS, and a login or a client certificate is asked for.
-func (o *Options) checkDoor() error {
+// openDoor reads the web configuration, if there is one. It refuses an address that others can reach unless there is TLS, and a login or a client
+// certificate is asked for.
+func (o *Options) openDoor() (*webFile, error) {
 	listen, path := o.Listen, o.WebConfig
 	host, _, err := net.SplitHostPort(listen)
 	if err != nil {
-		return fmt.Errorf("cannot listen on %q: %w; give host:port, such as 127.0.0.1:8082", listen, err)
+		return nil, fmt.Errorf("cannot listen on %q: %w; give host:port, such as 127.0.0.1:8082", listen, err)
 	}
 	loopback := dial.Loopback(host)
 	if path == "" {
 		if loopback {
-			return nil
+			return nil, nil
 		}
-		return fmt.Errorf("cannot listen on %q without TLS and a login: it is not a loopback address; give --web.config.file, or listen on 127.0.0.1", listen)
+		return nil, fmt.Errorf("cannot listen on %q without TLS and a login: it is not a loopback address; give --web.config.file, or listen on 127.0.0.1", listen)
 	}
-	if err := web.Validate(path); err != nil {
-		return fmt.Errorf("cannot use web configuration %q: %w", path, err)
-	}
-	c, err := readWebConfig(path)
-	switch {
-	case err != nil:
-		return fmt.Errorf("cannot read web configuration %q: %w", path, err)
-	case o.Authenticator != nil && len(c.Users) > 0:
-		return fmt.Errorf("cannot use web configuration %q: it has basic_auth_users, and logins are checked elsewhere already; take them out", path)
-	case loopback:
-	case c.TLSConfig.TLSCertPath == "" && c.TLSConfig.TLSCert == "":
-		return fmt.Errorf("cannot listen on %q: web configuration %q has no tls_server_config, which an address that others can reach needs", listen, path)
-	case o.Authenticator == nil && len(c.Users) == 0 && c.TLSConfig.ClientAuth != "RequireAndVerifyClientCert":
-		return fmt.Errorf("cannot listen on %q: web configuration %q has neither basic_auth_users nor client_auth_type: RequireAndVerifyClientCert, one of which an address that others can reach needs", listen, path)
-	}
-	return nil
+	return openWebFile(path, func(c *web.Config) error {
+		switch {
+		case o.Authenticator != nil && len(c.Users) > 0:
+			return fmt.Errorf("cannot use web configuration %q: it has basic_auth_users, and logins are checked elsewhere already; take them out", path)
+		case loopback:
+		case c.TLSConfig.TLSCertPath == "" && c.TLSConfig.TLSCert == "":
+			return fmt.Errorf("cannot listen on %q: web configuration %q has no tls_server_config, which an address that others can reach needs", listen, path)
+		case o.Authenticator == nil && len(c.Users) == 0 && c.TLSConfig.ClientAuth != "RequireAndVerifyClientCert":
+			return fmt.Errorf("cannot listen on %q: web configuration %q has neither basic_auth_users nor client_auth_type: RequireAndVerifyClientCert, one of which an address that others can reach needs", listen, path)
+		}
+		return nil
+	})
 }
 
 // hostCheck refuses, on a loopback listener, requests for any other host name: a page of another site whose name

@@ -3,6 +3,7 @@ package serve
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -11,7 +12,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -121,53 +124,89 @@ func metricValue(t *testing.T, reg *prometheus.Registry, name string) float64 {
 	return 0
 }
 
-// While as many unknown logins are checked as may be, further ones are turned away and those that have passed before are not.
-func TestUnknownLoginsDoNotHoldUpKnownOnes(t *testing.T) {
-	m := newMetrics(nil)
-	g := newGuard(m)
-	wait, waiting := make(chan struct{}), make(chan struct{})
-	h := g.before(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch r.Header.Get("Authorization") {
-		case "good", "":
-			g.passed(r)
-			w.WriteHeader(http.StatusNoContent)
-		default:
-			waiting <- struct{}{}
-			<-wait
+// A flood of wrong logins, of one name and of many, neither holds up those that have passed before nor keeps a new one out: of another host, or
+// of another name from the same one.
+func TestFloodOfLogins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMetrics(nil)
+		g := newGuard(m)
+		checks, most := 0, 0
+		turn := make(chan struct{}, 1)
+		h := g.before(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if checks++; checks > most {
+				most = checks
+			}
+			defer func() { checks-- }()
+			name, password, _ := r.BasicAuth()
+			if password == "right" {
+				g.passed(r)
+				w.WriteHeader(http.StatusNoContent)
+				return
+			}
+			if name == "ann" { // as a password is checked: one at a time
+				turn <- struct{}{}
+				time.Sleep(100 * time.Millisecond)
+				<-turn
+			} else {
+				time.Sleep(100 * time.Millisecond)
+			}
 			w.WriteHeader(http.StatusUnauthorized)
+		}))
+		ask := func(host, name, password string) (int, time.Duration) {
+			began := time.Now()
+			r := httptest.NewRequest("GET", "http://localhost/", nil)
+			r.RemoteAddr = host + ":1"
+			r.SetBasicAuth(name, password)
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			return w.Code, time.Since(began)
 		}
-	}))
-	ask := func(auth string) int {
-		r := httptest.NewRequest(http.MethodGet, "/", nil)
-		if auth != "" {
-			r.Header.Set("Authorization", auth)
+		if code, _ := ask("10.0.0.1", "bob", "right"); code != 204 {
+			t.Fatal(code)
 		}
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, r)
-		return w.Code
-	}
-	if got := ask("good"); got != 204 {
-		t.Fatalf("a good login: got %d", got)
-	}
-	codes := make(chan int, strangers)
-	for range strangers {
-		go func() { codes <- ask("bad") }()
-		<-waiting
-	}
-	for auth, want := range map[string]int{"bad": 429, "new": 429, "good": 204, "": 204} {
-		if got := ask(auth); got != want {
-			t.Errorf("login %q meanwhile: got %d, want %d", auth, got, want)
+		stop := make(chan struct{})
+		var flood sync.WaitGroup
+		for i := range 120 {
+			flood.Go(func() {
+				for n := 0; ; n++ {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					name := "ann"
+					if i%2 == 1 {
+						name = fmt.Sprint("made-up-", i, n)
+					}
+					ask("10.0.0.66", name, fmt.Sprint("wrong", i, n))
+					time.Sleep(100 * time.Millisecond)
+				}
+			})
 		}
-	}
-	close(wait)
-	for range strangers {
-		if got := <-codes; got != 401 {
-			t.Errorf("a bad login: got %d", got)
+		time.Sleep(time.Second)
+		for i := range 5 {
+			for _, x := range [][2]string{{"10.0.0.1", "ann"}, {"10.0.0.2", fmt.Sprint("eve", i)}} {
+				if code, took := ask(x[0], x[1], "right"); code != 204 || took > loginTime {
+					t.Errorf("a new login of %q from %s: got %d after %v", x[1], x[0], code, took)
+				}
+				g.mu.Lock()
+				clear(g.good)
+				g.mu.Unlock()
+			}
+			ask("10.0.0.1", "bob", "right")
+			if code, took := ask("10.0.0.1", "bob", "right"); code != 204 || took != 0 {
+				t.Errorf("one that has passed before: got %d after %v", code, took)
+			}
 		}
-	}
-	if got := testutil.ToFloat64(m.strangers); got != 2 {
-		t.Errorf("refused: got %v, want 2", got)
-	}
+		close(stop)
+		flood.Wait()
+		if most > strangers+1 {
+			t.Errorf("%d logins were checked at once, want at most %d", most, strangers)
+		}
+		if testutil.ToFloat64(m.strangers) == 0 || g.waiting != 0 || len(g.hosts)+len(g.names) != 0 {
+			t.Errorf("nobody was turned away, or %d, %v, %v are left", g.waiting, g.hosts, g.names)
+		}
+	})
 }
 
 // A login in force is behind the guard, and what holds a request after it passed does not hold up others' logins.
@@ -194,9 +233,9 @@ func TestGuardStandsBeforeTheLogin(t *testing.T) {
 	if a, b, n := ask("hunter2"), ask("wrong"), len(s.guard.good); a != 200 || b != 401 || n != 1 {
 		t.Errorf("got %d and %d, %d logins are known; want 200, 401 and 1", a, b, n)
 	}
-	for range strangers {
-		s.guard.slots <- struct{}{}
-	}
+	s.guard.mu.Lock()
+	s.guard.waiting = waiters
+	s.guard.mu.Unlock()
 	if a, b := ask("hunter2"), ask("wrong"); a != 200 || b != 429 {
 		t.Errorf("with no place for strangers: got %d and %d, want 200 and 429", a, b)
 	}
@@ -245,7 +284,40 @@ func TestDoorIsWatched(t *testing.T) {
 	certified(t, dir, time.Now().Add(30*24*time.Hour))
 	look("", "", true)
 	write("basic_auth_users: {}\n")
-	look("", "", true) // without TLS there is no certificate
+	look("broken", "none where it had", false)
 	write("nonsense")
 	look("broken", "web.yaml", false)
+	write(good)
+	look("", "", true)
+}
+
+// A login that is wrong is counted and told of, once for many.
+func TestFailedLoginsAreTold(t *testing.T) {
+	config := filepath.Join(t.TempDir(), "web.yaml")
+	if err := os.WriteFile(config, []byte(annOnly), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var logs bytes.Buffer
+	reg := prometheus.NewPedanticRegistry()
+	s, err := New(Options{Listen: "127.0.0.1:0", WebConfig: config, Registerer: reg, Logger: slog.New(slog.NewTextHandler(&logs, nil)), Routes: Health(nil)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 5 {
+		r := httptest.NewRequest("GET", "http://localhost/livez", nil)
+		if i > 0 {
+			r.SetBasicAuth("ann", fmt.Sprint("wrong", i))
+		}
+		w := httptest.NewRecorder()
+		s.http.Handler.ServeHTTP(w, r)
+		if w.Code != 401 || !strings.HasPrefix(w.Header().Get("WWW-Authenticate"), "Basic") {
+			t.Errorf("got %d, %v", w.Code, w.Header())
+		}
+	}
+	if got := metricValue(t, reg, "plimsoll_http_logins_failed_total"); got != 4 {
+		t.Errorf("counted %v, want 4: a request without a login is none", got)
+	}
+	if got := logs.String(); strings.Count(got, "a login was refused") != 1 || !strings.Contains(got, "user=ann") || strings.Contains(got, "wrong1") {
+		t.Errorf("got %s", got)
+	}
 }

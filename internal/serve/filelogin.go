@@ -3,38 +3,52 @@ package serve
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"sync"
+	"time"
 
-	"github.com/prometheus/exporter-toolkit/web"
+	"golang.org/x/crypto/bcrypt"
 )
 
 // dnsNames is where a caller has the names in its certificate, besides its own.
 const dnsNames = "dns"
 
-// fileLogin is the Authenticator of the web configuration file. Passwords and certificates were checked before: exporter-toolkit's handler
-// stands before all others and lets nobody in whose password is wrong, TLS nobody whose certificate is. What is left to say is who came in.
-type fileLogin struct {
-	path  string // "" for none
-	local bool   // only this machine reaches the address
+// maxChecked is how many passwords' results are remembered.
+const maxChecked = 1000
 
-	mu   sync.Mutex
-	file os.FileInfo // the file that the configuration is from
-	read web.Config
+// fileLogin is the Authenticator of the web configuration file: its users' passwords, and client certificates that TLS has verified.
+type fileLogin struct {
+	file  *webFile // nil: none
+	local bool     // only this machine reaches the address
+
+	turn sync.Mutex // one password is checked at a time, as it takes a tenth of a second of a core
+	took time.Duration
+
+	mu      sync.Mutex
+	checked map[[sha256.Size]byte]bool
 }
 
 // Authenticate returns who came in.
-func (f *fileLogin) Authenticate(_ context.Context, r *http.Request) (Caller, error) {
-	if name, _, ok := r.BasicAuth(); ok && f.path != "" {
-		known, err := f.known(name)
-		if err != nil {
-			return Caller{}, fmt.Errorf("cannot read web configuration %q: %w", f.path, err)
+func (f *fileLogin) Authenticate(ctx context.Context, r *http.Request) (Caller, error) {
+	users := map[string]string{}
+	if f.file != nil {
+		for name, hash := range f.file.current().Users {
+			users[name] = string(hash)
 		}
-		if known { // otherwise no password was asked for, and anything may stand there
-			return Caller{Name: name, Proof: "password"}, nil
+	}
+	if len(users) > 0 {
+		name, password, ok := r.BasicAuth()
+		if !ok {
+			return Caller{}, fmt.Errorf("%w: give a user and a password", ErrLogin)
 		}
+		hash, known := users[name]
+		if right, err := f.right(ctx, name, hash, password, known); !right {
+			return Caller{}, cmp.Or(err, fmt.Errorf("%w: the user or the password is wrong", ErrLogin))
+		}
+		return Caller{Name: name, Proof: "password"}, nil
 	}
 	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
 		cert := r.TLS.VerifiedChains[0][0]
@@ -45,26 +59,42 @@ func (f *fileLogin) Authenticate(_ context.Context, r *http.Request) (Caller, er
 		return out, nil
 	}
 	if !f.local {
-		return Caller{}, fmt.Errorf("web configuration %q asks for no login any more, and others reach this address: give it basic_auth_users or client certificates", f.path)
+		return Caller{}, errors.New("the web configuration asks for no login, and others reach this address")
 	}
 	return Caller{Proof: "local"}, nil
 }
 
-// known says whether the file as it is now has a user of that name.
-func (f *fileLogin) known(name string) (bool, error) {
+// right checks a password. For a user that is not there it takes as long, and costs nothing.
+func (f *fileLogin) right(ctx context.Context, name, hash, password string, known bool) (right bool, err error) {
+	key := sha256.Sum256(fmt.Appendf(nil, "%q %q %q", name, hash, password))
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	now, err := os.Stat(f.path)
-	if err != nil {
+	right, checked := f.checked[key]
+	took := f.took
+	f.mu.Unlock()
+	if checked {
+		return right, nil
+	}
+	if !known {
+		select {
+		case <-time.After(cmp.Or(took, 50*time.Millisecond)):
+			return false, nil
+		case <-ctx.Done():
+			return false, ctx.Err()
+		}
+	}
+	f.turn.Lock()
+	defer f.turn.Unlock()
+	if err := ctx.Err(); err != nil {
 		return false, err
 	}
-	if was := f.file; was == nil || !os.SameFile(was, now) || was.Size() != now.Size() || !was.ModTime().Equal(now.ModTime()) {
-		c, err := readWebConfig(f.path)
-		if err != nil {
-			return false, err
-		}
-		f.file, f.read = now, c
+	began := time.Now()
+	right = bcrypt.CompareHashAndPassword([]byte(hash), []byte(password)) == nil
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.took = time.Since(began)
+	if f.checked == nil || len(f.checked) >= maxChecked {
+		f.checked = map[[sha256.Size]byte]bool{}
 	}
-	_, ok := f.read.Users[name]
-	return ok, nil
+	f.checked[key] = right
+	return right, nil
 }

@@ -9,9 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 // annOnly has one user, "ann"; the hash is bcrypt's of "hunter2" with cost 4.
@@ -106,36 +105,90 @@ func TestFileLoginStandsBeforeHealth(t *testing.T) {
 	}
 }
 
-// Where others reach the address, a file that lost its login while the server runs lets nobody in.
-func TestFileLoginIsLost(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "web.yaml")
-	write := func(text string) {
-		t.Helper()
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	login := &fileLogin{path: path}
+// Where others reach the address, what nobody has checked lets nobody in.
+func TestFileLoginWithoutOne(t *testing.T) {
+	login := &fileLogin{}
 	r := httptest.NewRequest("GET", "https://plimsoll.example/", nil)
 	r.SetBasicAuth("ann", "hunter2")
-	write(annOnly)
-	got, err := login.Authenticate(t.Context(), r)
-	if diff := cmp.Diff(Caller{Name: "ann", Proof: "password"}, got); diff != "" || err != nil {
-		t.Errorf("got %v (-want +got):\n%s", err, diff)
-	}
-	write("{}\n")
-	if got, err := login.Authenticate(t.Context(), r); err == nil || !strings.Contains(err.Error(), "asks for no login any more") {
-		t.Errorf("without users: got %v and %v, want an error", got, err)
+	if got, err := login.Authenticate(t.Context(), r); err == nil || !strings.Contains(err.Error(), "asks for no login") {
+		t.Errorf("without a file: got %v and %v, want an error", got, err)
 	}
 	r.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{{}}} // asked for and not verified
 	if got, err := login.Authenticate(t.Context(), r); err == nil {
 		t.Errorf("with a certificate that nobody verified: got %v", got)
 	}
-	if err := os.Remove(path); err != nil {
-		t.Fatal(err)
+}
+
+// While the server runs, a file that loses its logins, its TLS or its certificates, that is cut off anywhere, is no file any more or is gone, changes
+// nothing and is told of; one that can be used is in force at once.
+func TestWebConfigKeepsItsRules(t *testing.T) {
+	dir := t.TempDir()
+	selfSigned(t, dir)
+	path := filepath.Join(dir, "web.yaml")
+	write := func(text string) {
+		t.Helper()
+		if err := os.RemoveAll(path); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if got, err := login.Authenticate(t.Context(), r); err == nil {
-		t.Errorf("without a file: got %v", got)
+	const door = "tls_server_config: {cert_file: cert.pem, key_file: key.pem}\n"
+	const mutual = "tls_server_config: {cert_file: cert.pem, key_file: key.pem, client_auth_type: RequireAndVerifyClientCert, client_ca_file: cert.pem}\n"
+	const bob = "  bob: $2b$04$ptl5S3wpm4qaS0Rcb2ZcaOnLE3A9UhxiQyPPYoeMEJn3v0Ttpr4t2\n"
+	for _, listen := range []string{"127.0.0.1:0", "0.0.0.0:0"} {
+		write(mutual + annOnly)
+		o := Options{Listen: listen, WebConfig: path}
+		file, err := o.openDoor()
+		if err != nil {
+			t.Fatal(err)
+		}
+		login := &fileLogin{file: file, local: listen == "127.0.0.1:0"}
+		in := func(user, password string) bool {
+			r := httptest.NewRequest("GET", "https://plimsoll.example/", nil)
+			if user != "" {
+				r.SetBasicAuth(user, password)
+			}
+			_, err := login.Authenticate(t.Context(), r)
+			return err == nil
+		}
+		kept := func(what string) {
+			t.Helper()
+			err := file.problem()
+			conf, _ := file.forClient(nil)
+			if err == nil || !strings.Contains(err.Error(), "web.yaml") || !in("ann", "hunter2") || in("", "") || in("ann", "wrong") || in("bob", "hunter2") ||
+				conf == nil || conf.ClientAuth != tls.RequireAndVerifyClientCert {
+				t.Errorf("%s, on %s: %v is not told, or the rules are others", what, listen, err)
+			}
+		}
+		whole := mutual + annOnly
+		for _, text := range []string{"", "{}\n", door, mutual, annOnly, door + annOnly, "nonsense", mutual + "basic_auth_users: {}\n", mutual + "basic_auth_users:\n  ann: clear\n"} {
+			write(text)
+			kept(fmt.Sprintf("%q", text))
+		}
+		for n := range len(whole) - 1 { // the last byte is the end of the line
+			write(whole[:n])
+			if file.problem() == nil {
+				t.Errorf("cut after %d bytes, %q is in force", n, whole[:n])
+			}
+		}
+		kept("cut off")
+		for _, spoil := range []func() error{func() error { return os.Remove(path) }, func() error { return os.Mkdir(path, 0o700) }, func() error { return os.Remove(path) },
+			func() error { return syscall.Mkfifo(path, 0o600) }} {
+			if err := spoil(); err != nil {
+				t.Fatal(err)
+			}
+			kept("no file")
+		}
+		write(whole + bob)
+		if err := file.problem(); err != nil || !in("bob", "hunter2") || !in("ann", "hunter2") {
+			t.Errorf("another user: %v, or one of them does not come in", err)
+		}
+		write(mutual + strings.ReplaceAll(annOnly, "ann", "bob"))
+		if err := file.problem(); err != nil || !in("bob", "hunter2") || in("ann", "hunter2") {
+			t.Errorf("a user who left: %v, or still comes in", err)
+		}
 	}
 }
 

@@ -28,7 +28,6 @@ type bounded struct {
 	net.Listener
 	opts    Options
 	metrics *metrics
-	first   func() // called once, before the first connection is taken
 
 	mu   sync.Mutex
 	n    int
@@ -42,13 +41,12 @@ type clients struct {
 	idle list.List // of *conn, those that have been idle for longest first
 }
 
-func newBounded(l net.Listener, o Options, m *metrics, first func()) *bounded {
-	return &bounded{Listener: l, opts: o, metrics: m, first: sync.OnceFunc(first), by: map[string]*clients{}}
+func newBounded(l net.Listener, o Options, m *metrics) *bounded {
+	return &bounded{Listener: l, opts: o, metrics: m, by: map[string]*clients{}}
 }
 
 // Accept waits for a connection that there is a place for.
 func (b *bounded) Accept() (net.Conn, error) {
-	b.first()
 	for {
 		c, err := b.Listener.Accept()
 		if err != nil {

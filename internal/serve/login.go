@@ -83,20 +83,23 @@ func WithCaller(ctx context.Context, c Caller) context.Context {
 
 // login stands before every route.
 type login struct {
-	who   Authenticator
-	nodes *Senders
-	may   Authorizer // nil: everybody who is known may everything
-	open  bool       // who is not asked about open routes
-	guard *guard
-	log   *slog.Logger
-	told  atomic.Int64 // when it was last told that nobody could be asked, Unix seconds
+	who      Authenticator
+	nodes    *Senders
+	may      Authorizer // nil: everybody who is known may everything
+	open     bool       // who is not asked about open routes
+	basic    bool       // a login is a user and a password
+	guard    *guard
+	log      *slog.Logger
+	fails    atomic.Int64 // logins that were refused since the last line in the log
+	failTold atomic.Int64 // when that was, Unix seconds
+	told     atomic.Int64 // when it was last told that nobody could be asked, Unix seconds
 }
 
-func newLogin(o Options, g *guard) *login {
+func newLogin(o Options, file *webFile, g *guard) *login {
 	l := &login{who: o.Authenticator, nodes: o.Senders, may: o.Authorizer, open: true, guard: g, log: o.Logger}
 	if l.who == nil {
 		host, _, _ := net.SplitHostPort(o.Listen)
-		l.who, l.open = &fileLogin{path: o.WebConfig, local: dial.Loopback(host)}, false
+		l.who, l.open, l.basic = &fileLogin{file: file, local: dial.Loopback(host)}, false, true
 	}
 	return l
 }
@@ -109,7 +112,11 @@ func (l *login) before(route Route, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		caller, err := l.ask(r, route)
 		if err != nil {
-			writeProblem(w, statusOf(err), err.Error())
+			status := statusOf(err)
+			if status == http.StatusUnauthorized && l.basic {
+				w.Header().Set("WWW-Authenticate", `Basic realm="plimsoll"`)
+			}
+			writeProblem(w, status, err.Error())
 			return
 		}
 		next.ServeHTTP(w, r.WithContext(WithCaller(r.Context(), caller)))
@@ -124,6 +131,7 @@ func (l *login) ask(r *http.Request, route Route) (Caller, error) {
 	switch {
 	case errors.Is(err, ErrLogin):
 		l.guard.forget(r)
+		l.failed(r, err)
 		return Caller{}, &StatusError{http.StatusUnauthorized, err}
 	case err != nil:
 		return Caller{}, l.unsure(r, "who you are", err)
@@ -142,6 +150,20 @@ func (l *login) ask(r *http.Request, route Route) (Caller, error) {
 		return Caller{}, l.unsure(r, "what you may do", err)
 	}
 	return caller, nil
+}
+
+// failed counts a login that was not let in, and tells of it now and then.
+func (l *login) failed(r *http.Request, err error) {
+	if r.Header.Get("Authorization") == "" && (r.TLS == nil || len(r.TLS.PeerCertificates) == 0) {
+		return // a browser asks first
+	}
+	l.guard.failed.Inc()
+	n := l.fails.Add(1)
+	if now, was := time.Now().Unix(), l.failTold.Load(); now-was >= 60 && l.failTold.CompareAndSwap(was, now) {
+		name, _, _ := r.BasicAuth()
+		l.log.Warn("a login was refused", "user", name, "from", r.RemoteAddr, "path", r.URL.Path, "err", err, "since_the_last_line", n)
+		l.fails.Store(0)
+	}
 }
 
 // unsure is the answer where nobody could be asked. Why is for the log: a stranger is not told of what stands behind.

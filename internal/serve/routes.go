@@ -43,10 +43,10 @@ type Route struct {
 type ours struct{ http.Handler }
 
 // handler builds the chain that every request passes: doors, the route, who asks and may they, the route's limits.
-func handler(o Options, m *metrics, g *guard) http.Handler {
+func handler(o Options, file *webFile, m *metrics, g *guard) http.Handler {
 	mux := http.NewServeMux()
 	bytes := newAnswers(o)
-	in := newLogin(o, g)
+	in := newLogin(o, file, g)
 	for _, r := range o.Routes {
 		h := r.Handler
 		if h == nil {
@@ -58,7 +58,7 @@ func handler(o Options, m *metrics, g *guard) http.Handler {
 		}
 		mux.Handle(pattern, ours{m.measure(r.Pattern, in.before(r, limit(r, m, bytes, h)))})
 	}
-	return hostCheck(o.Listen, recovered(o, sameSite(matched(mux, m, in))))
+	return file.before(hostCheck(o.Listen, recovered(o, sameSite(matched(mux, m, in)))))
 }
 
 // matched answers what no route is for, as every other error is answered.
@@ -162,6 +162,7 @@ type metrics struct {
 	conns        prometheus.Gauge
 	connsRefused prometheus.Counter
 	strangers    prometheus.Counter
+	failed       prometheus.Counter
 	certificate  prometheus.Gauge
 }
 
@@ -177,6 +178,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		conns:        f.NewGauge(prometheus.GaugeOpts{Name: "plimsoll_http_connections", Help: "Connections that are open."}),
 		connsRefused: f.NewCounter(prometheus.CounterOpts{Name: "plimsoll_http_connections_refused_total", Help: "Connections closed at once because too many were open."}),
 		strangers:    f.NewCounter(prometheus.CounterOpts{Name: "plimsoll_http_logins_refused_total", Help: "Requests refused because too many unknown logins were being checked."}),
+		failed:       f.NewCounter(prometheus.CounterOpts{Name: "plimsoll_http_logins_failed_total", Help: "Logins that were wrong."}),
 		certificate:  f.NewGauge(prometheus.GaugeOpts{Name: "plimsoll_http_certificate_end_timestamp_seconds", Help: "When the certificate of the web configuration ends; 0 without one."}),
 	}
 }

@@ -27,7 +27,7 @@ func try(t *testing.T, o Options, r *http.Request) *http.Response {
 	}
 	w := httptest.NewRecorder()
 	m := newMetrics(nil)
-	handler(o, m, newGuard(m)).ServeHTTP(w, r)
+	handler(o, nil, m, newGuard(m)).ServeHTTP(w, r)
 	return w.Result()
 }
 
@@ -140,7 +140,7 @@ func TestLimits(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := newMetrics(o.Registerer)
-	h := handler(o, m, newGuard(m))
+	h := handler(o, nil, m, newGuard(m))
 	done := make(chan bool)
 	go func() {
 		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "http://localhost/x", nil))

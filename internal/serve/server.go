@@ -5,6 +5,7 @@ package serve
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,7 +16,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/exporter-toolkit/web"
 )
 
 // drain is how long requests may take to end at shutdown.
@@ -57,7 +57,7 @@ func (o *Options) Validate() error {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if err := o.checkDoor(); err != nil {
+	if _, err := o.openDoor(); err != nil {
 		return err
 	}
 	seen := map[string]bool{}
@@ -73,6 +73,7 @@ func (o *Options) Validate() error {
 // Server serves the routes. New builds it, Listen takes the port, Run serves until its context ends.
 type Server struct {
 	opts     Options
+	file     *webFile // nil: none
 	http     *http.Server
 	metrics  *metrics
 	guard    *guard
@@ -80,8 +81,9 @@ type Server struct {
 	base     context.Context
 	stop     context.CancelFunc
 
-	mu   sync.Mutex
-	door error // what keeps clients out
+	mu    sync.Mutex
+	door  error // what is wrong with it
+	since time.Time
 }
 
 // New checks the options and builds the handler chain. It starts nothing.
@@ -89,11 +91,15 @@ func New(o Options) (*Server, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{opts: o, metrics: newMetrics(o.Registerer)}
+	file, err := o.openDoor()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{opts: o, file: file, metrics: newMetrics(o.Registerer)}
 	s.guard = newGuard(s.metrics)
 	s.base, s.stop = context.WithCancel(context.Background())
 	s.http = &http.Server{
-		Handler:           handler(o, s.metrics, s.guard),
+		Handler:           handler(o, file, s.metrics, s.guard),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       usualTimeout,
 		IdleTimeout:       2 * time.Minute,
@@ -155,9 +161,8 @@ func (s *Server) Run(ctx context.Context) error {
 			return err
 		}
 	}
-	// The login is put before the handler by web.Serve, and the guard before the login when all is ready.
-	var listener *bounded
-	listener = newBounded(s.listener, s.opts, s.metrics, func() { s.http.Handler = listener.atWork(s.guard.before(s.http.Handler)) })
+	listener := newBounded(s.listener, s.opts, s.metrics)
+	s.http.Handler = listener.atWork(s.guard.before(s.http.Handler))
 	s.http.ConnContext = listener.known
 	var watching sync.WaitGroup
 	defer watching.Wait()
@@ -165,11 +170,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer end()
 	watching.Go(func() { s.watchDoor(watch) })
 	failed := make(chan error, 1)
-	go func() {
-		failed <- web.Serve(listener, s.http, &web.FlagConfig{
-			WebListenAddresses: &[]string{s.opts.Listen}, WebConfigFile: &s.opts.WebConfig,
-		}, slog.New(slog.DiscardHandler))
-	}()
+	go func() { failed <- s.serve(listener) }()
 	select {
 	case err := <-failed:
 		return fmt.Errorf("cannot serve on %q: %w", s.opts.Listen, err)
@@ -186,6 +187,18 @@ func (s *Server) Run(ctx context.Context) error {
 		return fmt.Errorf("cannot serve on %q: %w", s.opts.Listen, err)
 	}
 	return nil
+}
+
+// serve answers on a listener, by TLS where the web configuration says so.
+func (s *Server) serve(l net.Listener) error {
+	if s.file == nil || s.file.current().tls == nil {
+		return s.http.Serve(l)
+	}
+	if !s.file.current().HTTPConfig.HTTP2 {
+		s.http.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){}
+	}
+	s.http.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: s.file.forClient}
+	return s.http.ServeTLS(l, "", "")
 }
 
 // Close releases the port; Run does so too when it ends.

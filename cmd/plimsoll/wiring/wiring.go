@@ -10,7 +10,9 @@ import (
 	"net"
 	"os"
 	"slices"
+	"time"
 
+	"plimsoll.dev/plimsoll/internal/condition"
 	"plimsoll.dev/plimsoll/internal/serve"
 )
 
@@ -75,6 +77,12 @@ func Run(ctx context.Context, o Options) (err error) {
 	if door, err = serve.New(serve.Options{Listen: o.Listen, WebConfig: o.WebConfig, Listener: port, Senders: senders, Routes: routes, Logger: e.named("http"), Registerer: e.registry}); err != nil {
 		return err
 	}
+	e.conditions = append(e.conditions, func(time.Time) []condition.Condition {
+		if err, since := door.Problem(); err != nil {
+			return []condition.Condition{condition.Ill("DoorSound", "WebConfigNotInForce", err.Error(), since)}
+		}
+		return nil
+	})
 	e.life.Opened("the listener", door.Close)
 	addr, err := door.Listen(ctx)
 	if err != nil {
