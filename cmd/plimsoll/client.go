@@ -44,9 +44,8 @@ func (c *client) open() error {
 	if strings.Contains(c.server, ",") {
 		return usagef("--server %q: a command asks one server: give one address", c.name())
 	}
-	u, err := url.Parse(c.server)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-		return usagef("--server %q: want an address such as http://127.0.0.1:8082", c.name())
+	if err := serverFlags.Check(c.server, c.login.Plain); err != nil {
+		return wrongUsage(err)
 	}
 	c.login.Patience = c.timeout
 	transport, err := dial.New(c.login)

@@ -66,7 +66,7 @@ func (o *collectorOptions) validate() error {
 		return usagef("say where to send: --server, --history or --influx-url")
 	}
 	for _, s := range o.role.Servers {
-		if err := serverFlags.Check(s); err != nil {
+		if err := serverFlags.Check(s, o.role.Login.Plain); err != nil {
 			return wrongUsage(err)
 		}
 	}
@@ -74,13 +74,13 @@ func (o *collectorOptions) validate() error {
 		if o.influx.Conn.URL != "" {
 			return usagef("--history and --influx-url both say where the history goes: give one")
 		}
-		if err := historyFlags.Check(to); err != nil {
+		if err := historyFlags.Check(to, o.history.Login.Plain || o.toServer(to) && o.role.Login.Plain); err != nil {
 			return wrongUsage(err)
 		}
 	}
-	if o.history.Login.CAFile+o.history.Login.TokenFile != "" {
+	if l := o.history.Login; l.CAFile+l.TokenFile+l.CertFile+l.KeyFile != "" {
 		if to == "" || to == "none" {
-			return usagef("--history-ca-file and --history-token-file need --history")
+			return usagef("--history-ca-file, --history-token-file, --history-cert-file and --history-key-file need --history")
 		}
 		if o.toServer(to) {
 			return usagef("--history %q is a --server: give --server-ca-file and --server-token-file", to)

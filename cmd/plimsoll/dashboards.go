@@ -98,10 +98,13 @@ func (p pushed) table() *table.Table {
 	return t
 }
 
+// grafanaFlags are the flags by which Grafana is found.
+var grafanaFlags = dial.Flags{Address: "--url", CAFile: "--ca-file", TokenFile: "--token-file"}
+
 func (a *app) dashboardsPush() *cobra.Command {
 	var o grafana.PushOptions
 	var out output
-	var tokenFile, caFile string
+	var login dial.Options
 	cmd := &cobra.Command{
 		Use: "push", Short: "Bring the boards to a running Grafana",
 		Long: `Bring the boards to a running Grafana through its API. Boards that differ from those there replace them (Grafana keeps the
@@ -114,8 +117,11 @@ earlier version); boards that are the same are left alone.`,
 			if err := o.Validate(); err != nil {
 				return wrongUsage(err)
 			}
-			flags := dial.Flags{Address: "--url", CAFile: "--ca-file", TokenFile: "--token-file"}
-			transport, err := dial.New(dial.Options{Flags: flags, CAFile: caFile, TokenFile: tokenFile, Patience: o.Timeout})
+			if err := grafanaFlags.Check(o.URL, login.Plain); err != nil {
+				return wrongUsage(err)
+			}
+			login.Patience = o.Timeout
+			transport, err := dial.New(login)
 			if err != nil {
 				return wrongUsage(err)
 			}
@@ -129,7 +135,7 @@ earlier version); boards that are the same are left alone.`,
 			if len(done) > 0 {
 				printed = out.print(a.out, doc, doc.table)
 			}
-			if errors.Is(err, grafana.ErrRefused) && tokenFile == "" {
+			if errors.Is(err, grafana.ErrRefused) && login.TokenFile == "" {
 				err = fmt.Errorf("%w; no token was given: --token-file", err)
 			}
 			return cmp.Or(printed, err)
@@ -139,10 +145,9 @@ earlier version); boards that are the same are left alone.`,
 	out.flags(cmd, "table", "json", "yaml")
 	f := cmd.Flags()
 	f.StringVar(&o.URL, "url", "", "Grafana's address, such as https://grafana.example.org")
-	f.StringVar(&tokenFile, "token-file", "", "file with a service account's token, or user:password")
+	loginFlags(f, &login, grafanaFlags, "Grafana")
 	f.StringVar(&o.Folder, "folder", "", "UID of the folder for the boards, which must exist; none: where they are, or the topmost")
 	f.StringVar(&o.Namespace, "grafana-namespace", "default", "tenant in Grafana's new API: default, org-N, stacks-N")
-	f.StringVar(&caFile, "ca-file", "", "PEM file with the certificate authority of Grafana")
 	durationVar(f, &o.Timeout, "timeout", 15*time.Second, "how long to wait for each answer")
 	return cmd
 }

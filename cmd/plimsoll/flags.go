@@ -12,11 +12,19 @@ import (
 	"plimsoll.dev/plimsoll/internal/duration"
 )
 
-// loginFlags adds the two flags of a login to another server, or several.
+// loginFlags adds the flags of a login to another server, or several.
 func loginFlags(f *pflag.FlagSet, login *dial.Options, names dial.Flags, whose string) {
 	login.Flags = names
 	f.StringVar(&login.CAFile, strings.TrimPrefix(names.CAFile, "--"), "", "PEM file with the certificate authority of "+whose)
 	f.StringVar(&login.TokenFile, strings.TrimPrefix(names.TokenFile, "--"), "", "file with user:password, or a bearer token, for "+whose)
+	f.StringVar(&login.CertFile, strings.TrimPrefix(names.Other("cert-file"), "--"), "", "PEM file with the certificate that is shown to "+whose)
+	f.StringVar(&login.KeyFile, strings.TrimPrefix(names.Other("key-file"), "--"), "", "PEM file with that certificate's key")
+	plainFlag(f, &login.Plain, names)
+}
+
+// plainFlag adds the flag that lets plain HTTP leave this machine.
+func plainFlag(f *pflag.FlagSet, to *bool, names dial.Flags) {
+	f.BoolVar(to, strings.TrimPrefix(names.Other("plain-http"), "--"), false, "let plain HTTP leave this machine: whoever is on the way reads and changes what passes")
 }
 
 // value is a flag whose text is read and written by two functions.

@@ -63,14 +63,14 @@ func (o *historyOptions) validate() error {
 
 func (o *historyOptions) validateRemote() error {
 	if o.remote.URL == "" {
-		if o.remote.QueryURL+o.remote.Login.TokenFile+o.remote.Login.CAFile != "" {
+		if l := o.remote.Login; o.remote.QueryURL+l.TokenFile+l.CAFile+l.CertFile+l.KeyFile != "" {
 			return usagef("--remote-query-url, --remote-token-file and --remote-ca-file need --remote-url")
 		}
 		return nil
 	}
-	err := remoteFlags.Check(o.remote.URL)
+	err := remoteFlags.Check(o.remote.URL, o.remote.Login.Plain)
 	if err == nil && o.remote.QueryURL != "" {
-		err = dial.Flags{Address: "--remote-query-url", TokenFile: remoteFlags.TokenFile}.Check(o.remote.QueryURL)
+		err = dial.Flags{Address: "--remote-query-url", TokenFile: remoteFlags.TokenFile}.Check(o.remote.QueryURL, o.remote.Login.Plain)
 	}
 	return wrongUsage(err)
 }

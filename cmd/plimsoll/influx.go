@@ -24,6 +24,7 @@ func (o *influxOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.Conn.Org, "influx-org", "", "organization (2.x)")
 	f.StringVar(&o.Conn.Bucket, "influx-bucket", "plimsoll", "bucket; on 1.x the database, or database/policy")
 	f.StringVar(&o.Conn.TokenFile, "influx-token-file", "", "file with the token; on 1.x user:password")
+	plainFlag(f, &o.Conn.Plain, o.Conn.Flags)
 	f.StringVar((*string)(&o.Outbox.Encoder.Schema), "influx-schema", string(influx.SchemaV1), "v1; heapster or heapster-fields write Heapster's names, for boards made for it")
 	f.StringVar(&o.Outbox.Encoder.Cluster, "cluster", "", "value of the tag cluster")
 	f.IntVar(&o.Outbox.Encoder.SeriesPerNamespace, "influx-series-per-namespace", 10_000, "most entities of one namespace within a day; those beyond are left out, counted and named")
@@ -37,7 +38,7 @@ func (o *influxOptions) validate() error {
 		}
 		return nil
 	}
-	if err := cmp.Or(o.Conn.Validate(), o.Outbox.Encoder.Validate()); err != nil {
+	if err := cmp.Or(o.Conn.Validate(), o.Conn.Flags.Check(o.Conn.URL, o.Conn.Plain), o.Outbox.Encoder.Validate()); err != nil {
 		return wrongUsage(err)
 	}
 	if o.Outbox.LateQuiet < time.Second {

@@ -72,6 +72,20 @@ func TestUsageErrors(t *testing.T) {
 	f("say what to show", "top")
 	f(`--over "1m0s"`, "top", "nodes", "--over", "1m", "--local")
 	f(`--server "ftp://x"`, "top", "nodes", "--server", "ftp://x")
+	for _, args := range [][]string{{"top", "nodes"}, {"explain", "a/b"}, {"capacity"}, {"fit", "--cpu", "1"}, {"rightsize"}, {"collector"}} {
+		f("give the login in --server-token-file, not in the address", append(args, "--server", "http://u:hunter2@127.0.0.1:8082")...)
+		f("--server-plain-http", append(args, "--server", "http://10.0.0.1:8082")...)
+		for _, address := range []string{"http://u:hunter2@127.0.0.1:8082", "http://u:hunter2@127.0.0.1:80 82", "http://u:hunter2@10.0.0.1"} {
+			if got := call(t, nil, "", append(args, "--server", address)...); strings.Contains(got.out+got.err, "hunter2") {
+				t.Errorf("%q shows the password: %s%s", args, got.out, got.err)
+			}
+		}
+	}
+	f("--influx-plain-http", "run", "--influx-url", "http://10.0.0.1:8086")
+	f("--remote-plain-http", "run", "--remote-url", "http://10.0.0.1:9090/api/v1/write")
+	f("--history-plain-http", "collector", "--history", "http://10.0.0.1:9090/api/v1/write")
+	f("--plain-http", "dashboards", "push", "--url", "http://10.0.0.1:3000")
+	f("--server-key-file", "top", "nodes", "--server-cert-file", "cert.pem")
 	f("name one target", "explain")
 	f(`target "web"`, "explain", "web")
 	f("--missing takes no target", "explain", "--missing", "demo/web")

@@ -18,16 +18,19 @@ import (
 // Flags name the flags that say where a server is and who we are: what is wrong is told by the name of the flag that mends it.
 type Flags struct{ Address, CAFile, TokenFile string }
 
-// Check says what in an address cannot be.
-func (f Flags) Check(address string) error {
+// Other is the name of another flag beside the one for the login's file: of "cert-file" beside "--server-token-file" it is "--server-cert-file".
+func (f Flags) Other(name string) string { return strings.TrimSuffix(f.TokenFile, "token-file") + name }
+
+// Check says what in an address cannot be. plain says that the person who gave it wants plain HTTP to leave this machine.
+func (f Flags) Check(address string, plain bool) error {
 	u, err := url.Parse(address)
 	switch {
 	case err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "":
 		return fmt.Errorf("%s %q: want an address such as https://host:8082", f.Address, Redact(address))
 	case u.User != nil:
 		return fmt.Errorf("%s %q: give the login in %s, not in the address", f.Address, Redact(address), f.TokenFile)
-	case u.Scheme == "http" && !Loopback(u.Hostname()):
-		return fmt.Errorf("%s %q: only https may leave this machine", f.Address, address)
+	case u.Scheme == "http" && !Loopback(u.Hostname()) && !plain:
+		return fmt.Errorf("%s %q: only https may leave this machine; %s if nobody on the way is to be feared", f.Address, address, f.Other("plain-http"))
 	}
 	return nil
 }

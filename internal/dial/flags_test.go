@@ -42,7 +42,7 @@ func TestFix(t *testing.T) {
 func TestCheck(t *testing.T) {
 	f := func(address, want string) {
 		t.Helper()
-		err := flags.Check(address)
+		err := flags.Check(address, false)
 		if (err == nil) != (want == "") || err != nil && (!strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret")) {
 			t.Errorf("%q: got %v, want %q", address, err, want)
 		}

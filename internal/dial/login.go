@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -17,7 +18,7 @@ import (
 // lookEvery is how often the files of a login are looked at again.
 const lookEvery = 5 * time.Second
 
-// login is what the two files hold. Both are read again when they change, as tokens do that are handed out for an hour; what cannot
+// login is what the files hold. All are read again when they change, as tokens do that are handed out for an hour; what cannot
 // be read leaves the last one in force.
 type login struct {
 	opts Options
@@ -26,13 +27,13 @@ type login struct {
 	looked time.Time
 	seen   string // what the files looked like when they were last read, or could not be
 	auth   string
-	pem    []byte      // the authority
-	config *tls.Config // another one when the authority is
+	pem    []byte      // the authority, and our own certificate
+	config *tls.Config // another one when they are
 }
 
 // describe tells the files apart without reading them.
 func (l *login) describe() (stamp string) {
-	for _, f := range []string{l.opts.CAFile, l.opts.TokenFile} {
+	for _, f := range []string{l.opts.CAFile, l.opts.TokenFile, l.opts.CertFile, l.opts.KeyFile} {
 		if f == "" {
 			continue
 		}
@@ -80,20 +81,39 @@ func (l *login) current() (auth string, config *tls.Config) {
 	return l.auth, l.config
 }
 
-// tls trusts the authority in the file, or the system's if none is named.
+// tls trusts the authority in the file, or the system's if none is named, and shows the certificate if there is one. pem is what the files hold.
 func (o *Options) tls() (config *tls.Config, pem []byte, err error) {
 	config = &tls.Config{MinVersion: tls.VersionTLS12}
-	if o.CAFile == "" {
-		return config, nil, nil
+	if o.CAFile != "" {
+		if pem, err = os.ReadFile(o.CAFile); err != nil {
+			return nil, nil, fmt.Errorf("cannot read %s: %w", o.Flags.CAFile, err)
+		}
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, nil, fmt.Errorf("%s %q holds no PEM certificate", o.Flags.CAFile, o.CAFile)
+		}
 	}
-	if pem, err = os.ReadFile(o.CAFile); err != nil {
-		return nil, nil, fmt.Errorf("cannot read %s: %w", o.Flags.CAFile, err)
+	cert, key := o.Flags.Other("cert-file"), o.Flags.Other("key-file")
+	switch {
+	case o.CertFile == "" && o.KeyFile == "":
+		return config, pem, nil
+	case o.CertFile == "" || o.KeyFile == "":
+		return nil, nil, fmt.Errorf("%s and %s go together: give both", cert, key)
 	}
-	config.RootCAs = x509.NewCertPool()
-	if !config.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, nil, fmt.Errorf("%s %q holds no PEM certificate", o.Flags.CAFile, o.CAFile)
+	own, err := os.ReadFile(o.CertFile)
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot read %s: %w", cert, err)
 	}
-	return config, pem, nil
+	secret, err := os.ReadFile(o.KeyFile)
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot read %s: %w", key, err)
+	}
+	pair, err := tls.X509KeyPair(own, secret)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s %q and %s %q are no certificate with its key: %w", cert, o.CertFile, key, o.KeyFile, err)
+	}
+	config.Certificates = []tls.Certificate{pair}
+	return config, slices.Concat(pem, own, secret), nil
 }
 
 // auth is the Authorization header for what the file holds; "" without a file.

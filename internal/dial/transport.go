@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -19,6 +21,10 @@ type Options struct {
 	CAFile string
 	// TokenFile holds user:password or a token, in one line; empty: no login.
 	TokenFile string
+	// CertFile and KeyFile are PEM files with our certificate and its key, for servers that ask for one; empty: none.
+	CertFile, KeyFile string
+	// Plain lets plain HTTP leave this machine with a login.
+	Plain bool
 	// Authorize makes the Authorization header of what TokenFile holds; nil: as Authorize does.
 	Authorize func(text string) string
 	// Patience is how long a connection may take to come about, and its TLS after that; zero: 5 s.
@@ -111,10 +117,19 @@ func (t *Transport) connections(config *tls.Config) *http.Transport {
 	return out
 }
 
-// RoundTrip sends a request.
+// ErrPlain is wrapped by the error of a request whose login would have left this machine in clear.
+var ErrPlain = errors.New("the login is not sent to")
+
+// RoundTrip sends a request. With a login it does so by https, or on this machine, or where that was asked for.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	auth, next := t.current()
 	if auth != "" {
+		if o := &t.login.opts; r.URL.Scheme != "https" && !Loopback(r.URL.Hostname()) && !o.Plain {
+			if r.Body != nil {
+				_ = r.Body.Close() // as a RoundTripper has to
+			}
+			return nil, fmt.Errorf("%w %q by plain HTTP: give its address with https, or %s if nobody on the way is to be feared", ErrPlain, r.URL.Host, o.Flags.Other("plain-http"))
+		}
 		r = r.Clone(r.Context())
 		r.Header.Set("Authorization", auth)
 	}

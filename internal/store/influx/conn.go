@@ -22,6 +22,8 @@ type ConnOptions struct {
 	Bucket string
 	// TokenFile holds the token, on 1.x "user:password". It is read again when it changes and when the server refuses the token. Empty: none.
 	TokenFile string
+	// Plain lets plain HTTP leave this machine with the token.
+	Plain bool
 	// Flags are how errors name where these options come from.
 	Flags dial.Flags
 	// Logger hears of tokens that were read again; nil: nobody does.
@@ -40,7 +42,10 @@ func (o *ConnOptions) Validate() error {
 	case !strings.Contains(o.URL, "://"):
 		return fmt.Errorf("InfluxDB URL %q: want it to begin with http:// or https://", o.URL)
 	case err != nil:
-		return fmt.Errorf("InfluxDB URL %q: %w", o.URL, err)
+		if asked := (*url.Error)(nil); errors.As(err, &asked) {
+			err = asked.Err // without the address, which may hold a login
+		}
+		return fmt.Errorf("InfluxDB URL %q: %w", dial.Redact(o.URL), err)
 	case u.Scheme != "http" && u.Scheme != "https":
 		return fmt.Errorf("InfluxDB URL %q: want it to begin with http:// or https://", o.URL)
 	case u.Host == "":
@@ -77,7 +82,7 @@ func NewConn(o ConnOptions) (*Conn, error) {
 		return nil, fmt.Errorf("InfluxDB URL %q: %w", o.URL, err)
 	}
 	c := &Conn{opts: o, url: u}
-	c.login, err = dial.New(dial.Options{Flags: o.Flags, TokenFile: o.TokenFile, Authorize: authorize, Next: o.transport, Logger: o.Logger})
+	c.login, err = dial.New(dial.Options{Flags: o.Flags, TokenFile: o.TokenFile, Plain: o.Plain, Authorize: authorize, Next: o.transport, Logger: o.Logger})
 	if err != nil {
 		return nil, err
 	}
