@@ -185,3 +185,22 @@ func TestNodesOfOneRequest(t *testing.T) {
 		t.Errorf("got %d %s and %d batches", w.Code, w.Body, len(live.batches))
 	}
 }
+
+// Names are cleaned as those that are read on a machine are: none steers a terminal, breaks a line, or looks like another's.
+func TestNamesAreCleaned(t *testing.T) {
+	live := &keeper{}
+	r := receiver(t, Options{Live: live, Own: []string{"me"}})
+	now := time.Now().UnixMilli()
+	const evil = "\x1b[2J\n\u202e"
+	body := v1(1, now, "__name__", "container_cpu_usage_seconds_total", "node", "me"+evil, "namespace", "a"+evil, "pod", "b"+evil, "container", "c"+evil, "id", "/d"+evil, "image", "e"+evil,
+		"workload", "f"+evil, "workload_kind", "g"+evil, "runtime", "h"+evil)
+	if w := post(r, snappy.Encode(nil, body), map[string]string{"Content-Type": v1Type}); w.Code != 204 {
+		t.Fatalf("got %d %s", w.Code, w.Body)
+	}
+	e := live.one(t).Groups[0].Entity
+	for i, got := range []string{e.Node, e.Namespace, e.Pod, e.Container, e.ID, e.Image, e.Workload, e.WorkloadKind, e.Runtime} {
+		if strings.ContainsAny(got, evil) && strings.ContainsAny(got, "\x1b\n\u202e") || got == "me" || got == "" {
+			t.Errorf("name %d: got %q", i, got)
+		}
+	}
+}

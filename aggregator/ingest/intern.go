@@ -110,7 +110,7 @@ func (t *table) understand(s *series, k *known) (*named, reason) {
 			return nil, rejectLabels
 		}
 	}
-	get := s.value
+	get := func(name string) string { return identity.Clean(s.value(name)) } // as names that are read on a machine are
 	name := get("__name__")
 	if name == "" {
 		return nil, rejectLabels

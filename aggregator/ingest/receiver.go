@@ -6,17 +6,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"mime"
 	"net"
 	"net/http"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/klauspost/compress/snappy"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"plimsoll.dev/plimsoll/internal/metric"
@@ -121,12 +118,6 @@ func (r *Receiver) door(next http.Handler) http.Handler {
 		next.ServeHTTP(w, req)
 	})
 }
-
-// whole is a body that was read.
-type whole struct{ *bytes.Buffer }
-
-// Close does nothing: the buffer is the door's.
-func (whole) Close() error { return nil }
 
 // refuse answers with an error that knows its status.
 func refuse(w http.ResponseWriter, err error) {
@@ -238,42 +229,6 @@ func (r *Receiver) store(req *http.Request, version remotewrite.Version) (writte
 	return c.written, nil
 }
 
-// screen leaves out the batches of nodes that the sender does not speak for, and says why not of the last.
-func (r *Receiver) screen(c *converted, who *speaker, now time.Time) (refused error) {
-	kept := c.batches[:0]
-	for i, b := range c.batches {
-		err := error(nil)
-		if i >= r.most.nodes {
-			err = serve.Errorf(http.StatusRequestEntityTooLarge, "the request has samples of more than %d nodes", r.most.nodes)
-		} else {
-			err = r.senders.admit(b.Node, who, now)
-		}
-		if err == nil {
-			kept = append(kept, b)
-			continue
-		}
-		refused = err
-		n := samplesOf(b)
-		c.written -= n
-		c.tally[rejectNode] += n
-	}
-	if len(c.batches) == 0 && c.node != "" { // nothing of what it says can be used, which a person has to know of
-		refused = r.senders.admit(c.node, who, now)
-	}
-	clear(c.batches[len(kept):])
-	c.batches = kept
-	return refused
-}
-
-// samplesOf counts what a batch holds as convert does: its samples, and the series that ended.
-func samplesOf(b *metric.Batch) int {
-	n := len(b.Gaps)
-	for i := range b.Groups {
-		n += len(b.Groups[i].Points)
-	}
-	return n
-}
-
 // unpack reads a request. Few are unpacked at a time, as one that is small on the wire may be large in memory.
 func (r *Receiver) unpack(req *http.Request, version remotewrite.Version, fast bool) (converted, error) {
 	select {
@@ -345,71 +300,4 @@ func (r *Receiver) hand(ctx context.Context, c *converted, history bool) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// body reads the request's body, which must come at a pace and find its place in memory; release gives that back.
-func (r *Receiver) body(w http.ResponseWriter, req *http.Request, raw *bytes.Buffer) (release func(), err error) {
-	raw.Reset()
-	taken := int64(0)
-	release = func() { r.bodies.give(taken) }
-	if req.ContentLength > r.most.body {
-		return release, serve.Errorf(http.StatusRequestEntityTooLarge, "the body has %d bytes, the limit is %d", req.ContentLength, r.most.body)
-	}
-	rc, began := http.NewResponseController(w), time.Now()
-	for from := io.LimitReader(req.Body, r.most.body+1); ; {
-		n := int64(raw.Len())
-		_ = rc.SetReadDeadline(began.Add(r.most.bodyTime + time.Duration(n)*time.Second/bodyPace)) // not supported by test recorders
-		if n >= firstBytes {
-			if !r.bodies.take(firstBytes) {
-				return release, serve.Errorf(http.StatusTooManyRequests, "too many requests are being read, try again in a second")
-			}
-			taken += firstBytes
-		}
-		more, err := io.CopyN(raw, from, firstBytes)
-		switch {
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			return release, serve.Errorf(http.StatusRequestTimeout, "the body came too slowly: %w", err)
-		case err != nil && !errors.Is(err, io.EOF):
-			return release, serve.BadRequest("cannot read the body: %w", err)
-		case int64(raw.Len()) > r.most.body:
-			return release, serve.Errorf(http.StatusRequestEntityTooLarge, "the body has more than %d bytes", r.most.body)
-		case more < firstBytes:
-			return release, nil
-		}
-	}
-}
-
-// budget is an amount of which everybody takes a part, or none where too little is left.
-type budget struct{ left atomic.Int64 }
-
-func (b *budget) take(n int64) bool {
-	if b.left.Add(-n) >= 0 {
-		return true
-	}
-	b.left.Add(n)
-	return false
-}
-
-func (b *budget) give(n int64) { b.left.Add(n) }
-
-// decompress unpacks a body into *into.
-func (r *Receiver) decompress(raw []byte, into *[]byte) ([]byte, error) {
-	size, err := snappy.DecodedLen(raw)
-	if err != nil {
-		return nil, serve.BadRequest("the body is not snappy: %w", err)
-	}
-	if int64(size) > r.most.decoded {
-		return nil, serve.Errorf(http.StatusRequestEntityTooLarge, "the body has %d bytes when decompressed, the limit is %d", size, r.most.decoded)
-	}
-	if size > 64*len(raw)+64 {
-		return nil, serve.BadRequest("the body is not snappy: %d bytes cannot hold %d", len(raw), size)
-	}
-	if cap(*into) < size {
-		*into = make([]byte, size)
-	}
-	out, err := snappy.Decode((*into)[:size], raw)
-	if err != nil {
-		return nil, serve.BadRequest("the body is not snappy: %w", err)
-	}
-	return out, nil
 }

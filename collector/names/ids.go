@@ -4,7 +4,8 @@ import (
 	"fmt"
 	"hash/fnv"
 	"strings"
-	"unicode"
+
+	"plimsoll.dev/plimsoll/internal/identity"
 )
 
 // idPrefixes are the prefixes that runtimes give a container's cgroup, with the systemd driver (followed
@@ -79,13 +80,7 @@ const maxName = 256
 // clip makes a name from outside fit to be shown: valid UTF-8 without control characters, those that steer a terminal and those
 // that turn the direction of writing around, of at most maxName bytes.
 func clip(s string) string {
-	s = strings.ToValidUTF8(s, "�")
-	s = strings.Map(func(r rune) rune {
-		if unicode.In(r, unicode.Cc, unicode.Bidi_Control) {
-			return -1
-		}
-		return r
-	}, s)
+	s = identity.Plain(s)
 	if len(s) > maxName {
 		s = strings.ToValidUTF8(s[:maxName], "")
 	}
