@@ -134,9 +134,18 @@ func (q *Query) Grid() (first, last, step int64) {
 	return first, first + (last-first)/step*step, step
 }
 
-// Meets says whether the answer is a sum of rates over so long a time that it matters which members were there at once.
+// Meets says whether the answer is a sum of rates, or of a gauge's values, over so long a time that it matters which members were there at once.
 func (c *Checked) Meets() bool {
-	if c.By == nil || c.Func != Rate || c.Join != "" && c.Join != Sum || c.Back < 2*MaxInterval {
+	if c.By == nil || c.Join != "" && c.Join != Sum || c.Back < 2*MaxInterval {
+		return false
+	}
+	switch c.Func {
+	case Rate:
+	case Avg, Max, Min:
+		if c.Metric.Kind != metric.Gauge {
+			return false
+		}
+	default:
 		return false
 	}
 	alone := c.Level == metric.Cluster || (c.Level == metric.Namespace || c.Level == metric.Node) && slices.Contains(c.By, c.Level.String())

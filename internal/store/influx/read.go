@@ -192,12 +192,12 @@ func (r *Reader) statements(ctx context.Context, p Place, batch []influxql.State
 		mu.Lock()
 		defer mu.Unlock()
 		series := a.Of(s.Tags)
-		t, v, w, x := s.column("time"), s.column("v"), s.column("w"), s.column("x")
+		t, v, w, x, y := s.column("time"), s.column("v"), s.column("w"), s.column("x"), s.column("y")
 		if t < 0 || v < 0 {
 			return fmt.Errorf("answer with columns %q", s.Columns)
 		}
 		for _, row := range s.Values {
-			if err := series.Row(&batch[id], int64(row.at(t)), float64(row.at(v)), float64(row.at(w)), float64(row.at(x))); err != nil {
+			if err := series.Row(&batch[id], int64(row.at(t)), float64(row.at(v)), float64(row.at(w)), float64(row.at(x)), float64(row.at(y))); err != nil {
 				return err
 			}
 		}

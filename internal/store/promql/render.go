@@ -18,6 +18,9 @@ func Render(q store.Checked) string {
 	if q.Func == store.Rate {
 		return rate(&q, selector)
 	}
+	if q.Meets() {
+		return sums(&q, selector)
+	}
 	of := ranged(selector, q.Back)
 	if q.RateOver > 0 {
 		of = "(" + full(selector, q.RateOver) + " or irate(" + ranged(selector, q.RateOver) + "))[" + Duration(q.Back) + ":" + Duration(q.RateOver) + "]"

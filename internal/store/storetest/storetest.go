@@ -60,6 +60,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store, o Options) {
 		{"rate of lives", false, (*suite).rateLives},
 		{"rate of the young", false, (*suite).rateYoung},
 		{"rate joined", false, (*suite).rateJoined},
+		{"gauge joined", false, (*suite).gaugeJoined},
 		{"increase", false, (*suite).increase},
 		{"made anew", false, (*suite).anew},
 		{"late", o.NoLate, (*suite).late},

@@ -67,6 +67,12 @@ func TestRender(t *testing.T) {
 		add("joined by "+string(join), func(q *store.Query) { q.By, q.Join = []string{}, join })
 	}
 	add("grouped", func(q *store.Query) { q.By = []string{"namespace", "workload"} })
+	for _, fn := range []store.Func{store.Max, store.Avg} {
+		add(string(fn)+" of a sum", func(q *store.Query) { q.Func, q.By, q.Step = fn, []string{"workload"}, 0 })
+		add(string(fn)+" of a sum over a week", func(q *store.Query) {
+			q.Func, q.By, q.Step, q.Window = fn, []string{"workload"}, 0, 7*24*time.Hour
+		})
+	}
 	add("matched", func(q *store.Query) {
 		q.Matchers = []store.Matcher{{Name: "namespace", Op: store.Equal, Value: `d"e\f` + "\n"}, {Name: "pod", Op: store.Regexp, Value: `web-\d+`}, {Name: "container", Op: store.NotRegexp, Value: "a|b"}, {Name: "node", Op: store.NotEqual, Value: "größe"}}
 	})

@@ -30,8 +30,8 @@ type Series struct {
 
 // cell is a row: a point, or a piece of windows that ends at t.
 type cell struct {
-	t       int64
-	v, w, x float64
+	t          int64
+	v, w, x, y float64
 }
 
 // Answer returns an empty answer. It accepts rows until there are more than the query's limit, or limit where it has none; of
@@ -86,9 +86,9 @@ func keyOf(labels []metric.Label) string {
 	return b.String()
 }
 
-// Row adds a row of a statement: its time in Unix milliseconds, and its columns v, w and x, NaN where they are null or not there.
+// Row adds a row of a statement: its time in Unix milliseconds, and its columns v, w, x and y, NaN where they are null or not there.
 // The error wraps store.ErrTooLarge.
-func (l *Series) Row(s *Statement, t int64, v, w, x float64) error {
+func (l *Series) Row(s *Statement, t int64, v, w, x, y float64) error {
 	p := l.answer.plan
 	if s.single {
 		t = s.t
@@ -105,7 +105,7 @@ func (l *Series) Row(s *Statement, t int64, v, w, x float64) error {
 	if l.answer.rows++; l.answer.rows > l.answer.most {
 		return fmt.Errorf("%w: more than %d points", store.ErrTooLarge, l.answer.most)
 	}
-	l.cells = append(l.cells, cell{t, v, w, x})
+	l.cells = append(l.cells, cell{t, v, w, x, y})
 	return nil
 }
 

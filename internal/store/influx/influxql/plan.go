@@ -44,7 +44,7 @@ const (
 	values               // a row is a sample
 )
 
-// Statement is one InfluxQL statement. Its columns are time, v and in some plans w and x.
+// Statement is one InfluxQL statement. Its columns are time, v and in some plans w, x and y.
 type Statement struct {
 	Text   string
 	single bool  // the point's time is t, whatever the row says

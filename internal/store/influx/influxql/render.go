@@ -14,6 +14,8 @@ const (
 	together = 100
 	// maxPieces is the most pieces of one series.
 	maxPieces = 200_000
+	// moment is how often history has a sample, and mostMoments the longest time in which the greatest sum is looked for at every one.
+	moment, mostMoments = 10 * time.Second, 6 * time.Hour
 )
 
 // Render plans how a query is answered. The error wraps store.ErrTooLarge.
@@ -32,7 +34,10 @@ func Render(q store.Checked, o Options) (*Plan, error) {
 	w := &writer{Plan: p, opts: o, reading: newReading(&p.query, q.Metric, conds, o.Database)}
 	write := w.write
 	if q.Meets() {
-		write = w.meet
+		first, last, _ := q.Grid()
+		if w.fine = q.Func == store.Max && last-first+w.window <= mostMoments.Milliseconds()+1; !w.fine {
+			write = w.meet
+		}
 	}
 	if err := write(); err != nil {
 		return nil, err
@@ -54,6 +59,7 @@ func (p *Plan) constant(name string) string {
 type writer struct {
 	*Plan
 	opts Options
+	fine bool // what is looked for is the greatest of the sums of all moments
 	*reading
 }
 
@@ -64,7 +70,7 @@ func (w *writer) write() error {
 	lo, piece := first-w.window, w.opts.Piece.Milliseconds()
 	small := piece == 0 || w.window <= piece
 	composable := q.Func != store.Quantile
-	w.join = q.By != nil
+	w.join = q.By != nil && !w.fine
 	switch {
 	case !whole && w.window == step && small:
 		w.join = w.join && w.low()
@@ -167,8 +173,8 @@ func (w *writer) pieces(lo, hi, step int64) error {
 	return nil
 }
 
-// meet writes statements whose rows are what the members of a sum were together in some minutes: so much, by so many samples, and how many of
-// them one member had.
+// meet writes statements whose rows are what the members of a sum were together in some minutes: so much, by so many samples, how many of
+// them one member had, and where it is the greatest that is asked for, the greatest of one.
 func (w *writer) meet() error {
 	w.kind = meetings
 	first, last, step := w.query.Grid()
@@ -239,6 +245,12 @@ func (w *writer) add(s *source, group, end int64) {
 	field, one := w.single(s, group)
 	switch {
 	case !joined:
+	case w.fine:
+		at := " GROUP BY " + every(moment, end-shift) + ", "
+		text = "SELECT SUM(v) AS v FROM (" + columns + at + "* fill(none)) WHERE " + until(hi) + at + strings.Join(tags, ", ")
+		text = "SELECT MAX(v) AS v FROM (" + strings.TrimSuffix(text, ", ") + " fill(none)) WHERE " + until(hi) + by(tags...)
+	case w.kind == meetings && w.query.Func == store.Max:
+		text = "SELECT SUM(v) AS v, SUM(w) AS w, MAX(w) AS x, MAX(y) AS y FROM (" + text + ") WHERE " + until(hi) + by(tags...)
 	case w.kind == meetings:
 		text = "SELECT SUM(v) AS v, SUM(w) AS w, MAX(w) AS x FROM (" + text + ") WHERE " + until(hi) + by(tags...)
 	case one: // nothing is left to do before the join

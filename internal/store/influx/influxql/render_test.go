@@ -101,6 +101,12 @@ func TestRender(t *testing.T) {
 	}
 	add("grouped", func(q *store.Query) { q.By = []string{"workload", "namespace", "image", "workload"} })
 	add("grouped, one point", func(q *store.Query) { q.By, q.Step = []string{"namespace"}, 0 })
+	for _, fn := range []store.Func{store.Max, store.Min} {
+		add(string(fn)+" of a sum", func(q *store.Query) { q.Func, q.By, q.Step = fn, []string{"workload"}, 0 })
+		add(string(fn)+" of a sum over a day", func(q *store.Query) {
+			q.Func, q.By, q.Step, q.Window = fn, []string{"workload"}, 0, 24*time.Hour
+		})
+	}
 	match := func(ops ...any) func(*store.Query) {
 		return func(q *store.Query) {
 			for i := 0; i < len(ops); i += 3 {

@@ -102,6 +102,9 @@ func (r *reading) columns(s *source, k kind, lo, hi int64) string {
 	if k == values {
 		return c + " AS v FROM " + from
 	}
+	if fn := strings.ToUpper(string(r.q.Func)); k == meetings && (r.q.Func == store.Max || r.q.Func == store.Min) {
+		return call(fn) + " * " + call("COUNT") + " AS v, " + call("COUNT") + " AS w, " + call(fn) + " AS y FROM " + from
+	}
 	switch fn := r.q.Func; fn {
 	case store.Avg, store.Rate:
 		if k == pieces || k == meetings {
@@ -133,6 +136,10 @@ func (r *reading) rolledColumns(s *source, k kind, lo, hi int64) string {
 	}
 	// products gives each hour's sum and count.
 	products := "(SELECT " + name("mean") + " * " + name("count") + " AS s, " + name("count") + " AS n FROM " + from + " GROUP BY *) WHERE " + until(hi)
+	if f := string(r.q.Func); k == meetings && (r.q.Func == store.Max || r.q.Func == store.Min) {
+		return "SUM(s) AS v, SUM(n) AS w, " + strings.ToUpper(f) + "(m) AS y FROM (SELECT " + name(f) + " * " + name("count") + " AS s, " +
+			name("count") + " AS n, " + name(f) + " AS m FROM " + from + " GROUP BY *) WHERE " + until(hi)
+	}
 	switch r.q.Func {
 	case store.Max:
 		return "MAX(" + name(greatest) + ") AS v FROM " + from

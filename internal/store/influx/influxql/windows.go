@@ -46,7 +46,7 @@ func combine(q *store.Query, k kind, cells []cell) float64 {
 	case values:
 		return rank(cells, q.Q)
 	case meetings:
-		return met(cells)
+		return met(q.Func, cells)
 	}
 	v, n := cells[0].v, cells[0].w
 	for _, c := range cells[1:] {
@@ -69,13 +69,24 @@ func combine(q *store.Query, k kind, cells []cell) float64 {
 
 // met is what members were together, of the time that any was there. One that is there for a whole piece has as many samples in it as any has
 // in any; where all have fewer than that together, they were there for that part of it.
-func met(cells []cell) float64 {
+func met(f store.Func, cells []cell) float64 {
 	whole, v, n := 0.0, 0.0, 0.0
 	for _, c := range cells {
 		whole = max(whole, c.x)
 	}
-	for _, c := range cells {
-		v, n = v+c.v, n+min(c.w, whole)
+	for i, c := range cells {
+		switch there := min(c.w, whole); {
+		case f == store.Max && i > 0:
+			v = max(v, c.v/there, c.y)
+		case f == store.Max:
+			v, n = max(c.v/there, c.y), 1
+		case f == store.Min && i > 0:
+			v = min(v, c.v/there)
+		case f == store.Min:
+			v, n = c.v/there, 1
+		default:
+			v, n = v+c.v, n+there
+		}
 	}
 	return v / n
 }

@@ -1,0 +1,94 @@
+package storetest
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/store"
+)
+
+// level gives a container's working set, with a sample every ten seconds from one moment to another, both included.
+func (s *suite) level(e *metric.Entity, from, to float64, v func(t float64) float64) {
+	var ps []point
+	for t := from; t <= to; t += 10 {
+		ps = append(ps, point{t, v(t)})
+	}
+	s.put(e, metric.MemoryWorkingSet, ps...)
+}
+
+// gaugeJoined tests that the greatest, the mean and the least of a sum are those of the sum over time, and not the sum of what each member had
+// at some time: pods that came one after the other, pods that were there together, and two of which one was high while the other was low.
+func (s *suite) gaugeJoined() {
+	of := func(workload, pod string) *metric.Entity {
+		e := container("d", pod, "c")
+		e.Workload, e.WorkloadKind = workload, "Deployment"
+		return e
+	}
+	same := func(v float64) func(float64) float64 { return func(float64) float64 { return v } }
+	const end = 3590
+	for i := range 6 {
+		s.level(of("chain", fmt.Sprint("c", i)), float64(i)*600, float64(i)*600+590, same(100))
+	}
+	s.level(of("peak", "p1"), 0, 1790, func(t float64) float64 { return 100 + t/10 }) // killed at its highest
+	s.level(of("peak", "p2"), 1800, end, same(100))
+	s.level(of("both", "a"), 0, end, same(100))
+	s.level(of("both", "b"), 0, end, same(50))
+	high := func(from, to float64) func(float64) float64 {
+		return func(t float64) float64 {
+			if t >= from && t < to {
+				return 100
+			}
+			return 10
+		}
+	}
+	s.level(of("turns", "a"), 0, end, high(0, 1200))
+	s.level(of("turns", "b"), 0, end, high(2400, 3600))
+	s.level(of("half", "a"), 0, end, same(100))
+	s.level(of("half", "b"), 1800, end, same(100))
+	wants := map[store.Func]map[string]float64{
+		store.Max: {"chain": 100, "peak": 279, "both": 150, "turns": 110, "half": 200},
+		store.Avg: {"chain": 100, "peak": 144.75, "both": 150, "turns": 80, "half": 150},
+		store.Min: {"chain": 100, "peak": 100, "both": 150, "turns": 20, "half": 100},
+	}
+	f := func(name string, near float64, f func(*store.Query)) {
+		s.Helper()
+		for fn, want := range wants {
+			got := s.query(func(q *store.Query) {
+				q.Func, q.By, q.End = fn, []string{"workload"}, s.at(end)
+				f(q)
+			})
+			if len(got) != len(want) {
+				s.Errorf("%s over %s: got %d series, want %d", fn, name, len(got), len(want))
+			}
+			for i := range got {
+				w := got[i].Label("workload")
+				if n := len(got[i].Samples); n != 1 {
+					s.Errorf("%s over %s of workload %s: got %d points, want one", fn, name, w, n)
+					continue
+				}
+				if v := got[i].Samples[0].V; math.Abs(v-want[w]) > want[w]*near {
+					s.Errorf("%s over %s of workload %s: got %g, want about %g", fn, name, w, v, want[w])
+				}
+			}
+		}
+	}
+	f("an hour", s.o.Rate, func(*store.Query) {})
+	f("a day", 2*s.o.Rate, func(q *store.Query) { q.Start = s.at(end - 24*3600) })
+	f("a week", 2*s.o.Rate, func(q *store.Query) { q.Start = s.at(end - 7*24*3600) })
+	for fn, want := range map[store.Func]float64{store.Max: 100, store.Avg: 100, store.Min: 100} {
+		got := s.query(func(q *store.Query) {
+			q.Func, q.By, q.Start, q.End, q.Step, q.Window = fn, []string{"workload"}, s.at(1790), s.at(end), 10*time.Minute, 30*time.Minute
+			q.Matchers = []store.Matcher{{Name: "workload", Op: store.Equal, Value: "chain"}}
+		})
+		if len(got) != 1 || len(got[0].Samples) != 4 {
+			s.Fatalf("%s every ten minutes: got %v, want one series of four points", fn, got)
+		}
+		for _, x := range got[0].Samples {
+			if math.Abs(x.V-want) > want*s.o.Rate {
+				s.Errorf("%s over half an hour up to %g s: got %g, want about %g", fn, float64(x.T-s.base.UnixMilli())/1000, x.V, want)
+			}
+		}
+	}
+}
