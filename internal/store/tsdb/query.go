@@ -20,14 +20,14 @@ import (
 // maxPoints is the most points in an answer to a query without a limit.
 const maxPoints = 2_000_000
 
-// Query answers a structured query, rendered to PromQL and evaluated in the engine. Series are sorted by their
+// Query answers a structured query: from samples where PromQL does not say the same, else rendered to PromQL and evaluated in the engine. Series are sorted by their
 // labels. Besides the contract's errors it may return context.DeadlineExceeded (the query took too long).
 func (db *DB) Query(ctx context.Context, q store.Query) ([]store.Series, error) {
 	checked, err := q.Check()
 	if err != nil {
 		return nil, err
 	}
-	if checked.Func == store.Rate || checked.Func == store.Increase || checked.RateOver > 0 {
+	if checked.Func == store.Rate || checked.Func == store.Increase || checked.RateOver > 0 || newSummer(&rater{q: &checked}) != nil {
 		return db.rates(ctx, checked)
 	}
 	expr := render.Render(checked)

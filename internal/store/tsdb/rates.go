@@ -19,7 +19,7 @@ import (
 	render "plimsoll.dev/plimsoll/internal/store/promql"
 )
 
-// rates answers queries about a counter's growth from its samples. PromQL's rate() does not say the same: it divides by the window, of
+// rates answers queries about a counter's growth, and about sums of a gauge, from the samples. PromQL's rate() does not say the same: it divides by the window, of
 // which it only guesses how much the counter was there for, and leaves out what was between two windows.
 func (db *DB) rates(ctx context.Context, q store.Checked) (out []store.Series, err error) {
 	began := time.Now()
@@ -39,7 +39,7 @@ func (db *DB) rates(ctx context.Context, q store.Checked) (out []store.Series, e
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("cannot query the rates of %s: %w", render.Selector(q.Metric, q.Level, q.Matchers), err)
+		return nil, fmt.Errorf("cannot query the samples of %s: %w", render.Selector(q.Metric, q.Level, q.Matchers), err)
 	}
 	return out, nil
 }
@@ -73,6 +73,12 @@ func (r *rater) answer(gen *generation) ([]store.Series, error) {
 	}
 	defer func() { _ = querier.Close() }() // it only read
 	set := querier.Select(r.ctx, false, &storage.SelectHints{Start: from, End: last, Func: "rate"}, matchers...)
+	if s := newSummer(r); s != nil {
+		if err := s.sums(set); err != nil {
+			return nil, err
+		}
+		return r.join.Series(), nil
+	}
 	var it chunkenc.Iterator
 	for set.Next() {
 		if err := r.ctx.Err(); err != nil {

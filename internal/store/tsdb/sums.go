@@ -1,0 +1,214 @@
+package tsdb
+
+import (
+	"strings"
+	"time"
+
+	"github.com/prometheus/prometheus/model/value"
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/storage"
+	"github.com/prometheus/prometheus/tsdb/chunkenc"
+
+	"plimsoll.dev/plimsoll/internal/store"
+)
+
+const (
+	// moment is how often history has a sample.
+	moment = 10 * time.Second
+	// maxMoments is the most moments of a group's sum in memory, and maxLooks how many are looked at for all its points. PromQL does more, less exactly.
+	maxMoments, maxLooks = 1_000_000, 4_000_000
+)
+
+// summer makes the sums of a gauge at every moment, group by group, and from these the points.
+type summer struct {
+	*rater
+	base, every int64 // moment k is (base+k*every, base+(k+1)*every], Unix milliseconds
+	cut         int64 // samples up to it are before the first window
+	n           int64 // moments
+	at          []together
+}
+
+// together is what members are together at a moment. Whoever ended in it did not meet whoever began in it.
+type together struct {
+	stay, ended, begun      float64
+	stays, ends, beginnings int32
+}
+
+// newSummer returns nil where a query is not about sums of a gauge, or where there would be too many moments.
+func newSummer(r *rater) *summer {
+	q := r.q
+	if !q.Meets() || q.Func == store.Rate {
+		return nil
+	}
+	every, back := moment.Milliseconds(), q.Back.Milliseconds()
+	first, last, step := q.Grid()
+	if q.Step > 0 {
+		every = gcd(every, step)
+	}
+	n := (back + every - 1) / every
+	if every < 1000 || n+(last-first)/every > maxMoments || n*((last-first)/step+1) > maxLooks {
+		return nil
+	}
+	return &summer{rater: r, base: first - n*every, every: every, cut: first - back, n: n + (last-first)/every}
+}
+
+func gcd(a, b int64) int64 {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
+}
+
+// sums makes the answer of all series. They are held group by group, as the engine does, and their samples are not.
+func (s *summer) sums(set storage.SeriesSet) error {
+	s.at = make([]together, s.n)
+	groups := map[string][]storage.Series{}
+	for set.Next() {
+		var key strings.Builder
+		for _, name := range s.q.By {
+			key.WriteString(set.At().Labels().Get(name) + "\x00")
+		}
+		groups[key.String()] = append(groups[key.String()], set.At())
+	}
+	if err := set.Err(); err != nil {
+		return promql.ErrStorage{Err: err}
+	}
+	var it chunkenc.Iterator
+	for _, members := range groups {
+		clear(s.at)
+		for _, m := range members {
+			if err := s.ctx.Err(); err != nil {
+				return err
+			}
+			it = m.Iterator(it)
+			if err := s.member(it); err != nil {
+				return err
+			}
+		}
+		s.windows()
+		if err := s.add(members[0].Labels()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// member adds a series' samples. One stands until the next, if that comes within MaxInterval.
+func (s *summer) member(it chunkenc.Iterator) error {
+	var (
+		k     = int64(-1) // the moment of the sample before, whose value is v, and whose time t
+		t     int64
+		v     float64
+		some  bool
+		begun bool // in that moment
+	)
+	for {
+		switch it.Next() {
+		case chunkenc.ValNone:
+			if some && k >= 0 {
+				s.put(k, v, begun, true)
+			}
+			if err := it.Err(); err != nil {
+				return promql.ErrStorage{Err: err}
+			}
+			return nil
+		case chunkenc.ValFloat:
+		default:
+			continue
+		}
+		t2, v2 := it.At()
+		if value.IsStaleNaN(v2) {
+			continue
+		}
+		k2 := int64(-1)
+		if t2 > s.cut {
+			k2 = min((t2-1-s.base)/s.every, int64(len(s.at))-1)
+		}
+		goesOn := some && t2-t <= store.MaxInterval.Milliseconds()
+		switch {
+		case some && k == k2:
+			v2 = s.both(v, v2)
+		default:
+			if some && k >= 0 {
+				s.put(k, v, begun, !goesOn)
+			}
+			for i := k + 1; goesOn && i < k2; i++ {
+				s.put(i, v, false, false)
+			}
+			begun = !goesOn
+		}
+		k, t, v, some = k2, t2, v2, true
+	}
+}
+
+// both is what two samples of one moment are.
+func (s *summer) both(a, b float64) float64 {
+	switch s.q.Func {
+	case store.Max:
+		return max(a, b)
+	case store.Min:
+		return min(a, b)
+	}
+	return b
+}
+
+// put adds a member to a moment.
+func (s *summer) put(k int64, v float64, begun, ended bool) {
+	switch m := &s.at[k]; {
+	case begun == ended:
+		m.stay, m.stays = m.stay+v, m.stays+1
+	case begun:
+		m.begun, m.beginnings = m.begun+v, m.beginnings+1
+	default:
+		m.ended, m.ends = m.ended+v, m.ends+1
+	}
+}
+
+// sum is what members are together at a moment, if any was there.
+func (s *summer) sum(m *together) (v float64, ok bool) {
+	before, after := m.stay+m.ended, m.stay+m.begun
+	switch {
+	case m.beginnings == 0:
+		return before, m.stays+m.ends > 0
+	case m.ends == 0:
+		return after, true
+	case s.q.Func == store.Avg:
+		return (before + after) / 2, true
+	}
+	return s.both(before, after), true
+}
+
+// windows makes a group's points.
+func (s *summer) windows() {
+	s.rater.at, s.there = s.rater.at[:0], s.there[:0]
+	first, last, step := s.q.Grid()
+	back := s.q.Back.Milliseconds() / s.every
+	if s.q.Step == 0 {
+		back = int64(len(s.at))
+	}
+	for t := first; t <= last; t += step {
+		to := (t - s.base) / s.every
+		total, n := 0.0, 0
+		for k := to - back; k < to; k++ {
+			v, ok := s.sum(&s.at[k])
+			switch {
+			case !ok:
+				continue
+			case s.q.Func == store.Avg:
+				total += v
+			case n == 0:
+				total = v
+			default:
+				total = s.both(total, v)
+			}
+			n++
+		}
+		if n == 0 {
+			continue
+		}
+		if s.q.Func == store.Avg {
+			total /= float64(n)
+		}
+		s.rater.at = append(s.rater.at, store.Sample{T: t, V: total})
+	}
+}
