@@ -10,8 +10,10 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
+	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 
 	"plimsoll.dev/plimsoll/autoscaler"
@@ -36,19 +38,49 @@ type File struct {
 	Services []process.Service
 }
 
+// readTime is how long a file may take to be read: one on a mount that is dead takes for ever.
+const readTime = 5 * time.Second
+
 // Load reads a file. The error tells of up to ten mistakes, each with its place: `policies.yaml:14:3: spec.maxReplicas: "x" is not a
 // whole number`.
 func Load(path string) (*File, error) {
-	f, err := os.Open(path)
+	type result struct {
+		text []byte
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() { // which nothing can end where the mount is dead
+		text, err := text(path)
+		done <- result{text, err}
+	}()
+	patience := time.NewTimer(readTime)
+	defer patience.Stop()
+	select {
+	case r := <-done:
+		if r.err != nil {
+			return nil, fmt.Errorf("cannot read policies: %w", r.err)
+		}
+		return Parse(path, r.text)
+	case <-patience.C:
+		return nil, fmt.Errorf("cannot read policies: %q was not read within %v: is its disk or mount there?", path, readTime)
+	}
+}
+
+// text reads a file that is one: a pipe would be waited for.
+func text(path string) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, fmt.Errorf("cannot read policies: %w", err)
+		return nil, err
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
+	st, err := f.Stat()
 	if err != nil {
-		return nil, fmt.Errorf("cannot read policies: %w", err)
+		return nil, err
 	}
-	return Parse(path, text)
+	if !st.Mode().IsRegular() {
+		return nil, fmt.Errorf("%q is no regular file", path)
+	}
+	return io.ReadAll(io.LimitReader(f, maxBytes+1))
 }
 
 // Parse reads the text of a file of the given name.

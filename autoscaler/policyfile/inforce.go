@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -60,6 +61,9 @@ func (p *InForce) File() *File {
 func (p *InForce) Tell(log *slog.Logger) {
 	f := p.File()
 	n, m := len(f.Policies), len(f.Services)
+	if st, err := os.Stat(p.path); err == nil && st.Mode().Perm()&0o002 != 0 {
+		log.Warn("everybody on this machine may write the policies, and so say what Plimsoll runs: take that right away with 'chmod o-w'", "file", p.path)
+	}
 	switch {
 	case n > 0 || m > 0:
 		log.Info("policies are in force", "policies", n, "services", m, "file", p.path)

@@ -453,6 +453,20 @@ func TestOthersMaySayNothingOfThisMachine(t *testing.T) {
 			args = append(args, "--receive")
 		}
 		r := startRun(t, args...)
+		for _, path := range []string{"/metrics", "/plimsoll/v1/overview", "/", "/readyz"} {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, r.url+path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = resp.Body.Close()
+			if resp.StatusCode != http.StatusMethodNotAllowed || !strings.Contains(resp.Header.Get("Allow"), "GET") {
+				t.Errorf("PUT %s: got %s, allowed %q", path, resp.Status, resp.Header.Get("Allow"))
+			}
+		}
 		for _, node := range []string{"n1", "n2"} {
 			status, want := http.StatusForbidden, `node "n1" is read by this process itself`
 			switch {

@@ -231,6 +231,21 @@ func TestAddressesComeAndGo(t *testing.T) {
 	})
 }
 
+// A login that is wrong is told of at once: only a person can mend it.
+func TestWrongLoginIsToldAtOnce(t *testing.T) {
+	for _, status := range []int{401, 403} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, Options{}, "192.0.2.1")
+			r.change(func() { r.status[""] = status })
+			r.running()
+			r.after(2)
+			if err := r.Health(); err == nil || !strings.Contains(err.Error(), "--server-token-file") {
+				t.Errorf("after two seconds of %d: %v", status, err)
+			}
+		})
+	}
+}
+
 // What has no second address is not split: IPv6 beside IPv4, an address, this machine, no resolver. The first may be away at the start.
 func TestOneAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -156,9 +156,9 @@ func (x *sender) settle(ctx context.Context, f *failure) {
 	}
 }
 
-// health says whether the server has not been reached for a while.
+// health says whether the server has not been reached for a while, or does not let us in, which only a person can mend.
 func (x *sender) health() error {
-	if f := x.failing.Load(); f != nil && time.Since(f.since) > 10*time.Second {
+	if f := x.failing.Load(); f != nil && (f.status == http.StatusUnauthorized || f.status == http.StatusForbidden || time.Since(f.since) > 10*time.Second) {
 		return fmt.Errorf("%s has not taken the live lane for %s: %w", x.label, time.Since(f.since).Round(time.Second), f.err)
 	}
 	return nil

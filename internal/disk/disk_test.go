@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -87,4 +88,32 @@ func TestSize(t *testing.T) {
 	f(0, "0 KiB")
 	f(1<<20, "1.0 MiB")
 	f(20<<30, "20 GiB")
+}
+
+// The lock is a file of our own: a link is not followed, a pipe not waited for, and what a link leads to stays as it is.
+func TestClaimFollowsNoLink(t *testing.T) {
+	elsewhere := filepath.Join(t.TempDir(), "precious")
+	if err := os.WriteFile(elsewhere, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for what, spoil := range map[string]func(path string) error{
+		"link":       func(path string) error { return os.Symlink(elsewhere, path) },
+		"loose link": func(path string) error { return os.Symlink(elsewhere+"-not-there", path) },
+		"pipe":       func(path string) error { return unix.Mkfifo(path, 0o600) },
+		"folder":     func(path string) error { return os.Mkdir(path, 0o700) },
+	} {
+		dir := t.TempDir()
+		if err := spoil(filepath.Join(dir, "lock")); err != nil {
+			t.Fatal(err)
+		}
+		if f, err := Claim("data folder", dir); err == nil || !strings.Contains(err.Error(), "lock") {
+			t.Errorf("%s: got %v, %v", what, f, err)
+		}
+	}
+	if got, err := os.ReadFile(elsewhere); err != nil || string(got) != "precious" {
+		t.Errorf("got %q, %v", got, err)
+	}
+	if _, err := os.Lstat(elsewhere + "-not-there"); err == nil {
+		t.Error("a file was made where a link leads to")
+	}
 }

@@ -14,6 +14,18 @@ import (
 // ErrInUse is a folder that another process has.
 var ErrInUse = errors.New("is in use")
 
+// ErrLink is something that is a link to elsewhere, where a file or folder of our own is to be.
+var ErrLink = errors.New("is a symbolic link")
+
+// NoLink says whether a path is a link. That there is nothing yet is well.
+func NoLink(path string) error {
+	st, err := os.Lstat(path)
+	if err == nil && st.Mode()&os.ModeSymlink != 0 {
+		return fmt.Errorf("%q %w: move the whole folder, or mount the disk there", path, ErrLink)
+	}
+	return nil
+}
+
 // Folder is a folder that this process has for itself. The kernel gives it up when the process ends, however it ends, and when
 // nothing refers to the Folder any more.
 type Folder struct {
@@ -28,7 +40,16 @@ func Claim(what, dir string) (*Folder, error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, fmt.Errorf("cannot make %s %q: %w", what, dir, err)
 	}
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o640)
+	// Whoever may make a link in the folder must not have another file emptied by it, nor the start hang on a pipe.
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o640)
+	if errors.Is(err, unix.ELOOP) {
+		err = fmt.Errorf("%q %w: remove it", filepath.Join(dir, "lock"), ErrLink)
+	}
+	if err == nil {
+		if st, serr := f.Stat(); serr != nil || !st.Mode().IsRegular() {
+			err = errors.Join(fmt.Errorf("%q is no file: remove it", f.Name()), serr, f.Close())
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot lock %s %q: %w", what, dir, err)
 	}

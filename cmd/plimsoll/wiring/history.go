@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"plimsoll.dev/plimsoll/collector"
@@ -11,6 +12,8 @@ import (
 	"plimsoll.dev/plimsoll/internal/queue"
 	"plimsoll.dev/plimsoll/internal/serve"
 	"plimsoll.dev/plimsoll/internal/store"
+	"plimsoll.dev/plimsoll/internal/store/influx"
+	"plimsoll.dev/plimsoll/internal/store/remote"
 	"plimsoll.dev/plimsoll/internal/store/tsdb"
 )
 
@@ -125,11 +128,12 @@ func (e *environment) sends(h kept, err error) (collector.Sink, error) {
 	return collector.SinkFunc(h.Append), nil
 }
 
-// unsent says what has kept the history from being sent for a while.
+// unsent says what has kept the history from being sent for a while, or is for a person to mend.
 func unsent(all []condition.Condition, now time.Time) error {
 	var errs []error
 	for _, c := range all {
-		if c.Type == "HistorySent" && now.Sub(c.Since) > 10*time.Second {
+		person := slices.Contains([]string{remote.ReasonRefusesUs, influx.ReasonUnauthorized, influx.ReasonForbidden}, c.Reason)
+		if c.Type == "HistorySent" && (person || now.Sub(c.Since) > 10*time.Second) {
 			errs = append(errs, fmt.Errorf("%s for %s: %s", c.Reason, now.Sub(c.Since).Round(time.Second), c.Message))
 		}
 	}

@@ -315,6 +315,55 @@ func checkDamaged(t *testing.T, dir string, start time.Time, checkpoint bool) {
 	_, _ = db.Query(context.Background(), store.Query{Row: fleetRow, Func: store.Count, Start: start, End: start.Add(12 * time.Hour)}) // no panic
 }
 
+// A segment of the log that somebody removed, whichever, costs what was in it and no more: the store opens, says so, and takes data. What else the
+// engine does not start over pauses the history, and not the program.
+func TestMissingSegment(t *testing.T) {
+	const containers = 40
+	dir := t.TempDir()
+	db, err := Open(Options{Dir: dir, MaxBytes: 32 << 20}) // segments of 256 KiB
+	must(t, err)
+	k := newTicker(t, containers)
+	var names []string
+	for len(names) < 6 {
+		must(t, k.tick(db))
+		names, _ = segments(filepath.Join(dir, "tsdb", "wal"))
+	}
+	killed := copyDir(t, dir)
+	must(t, db.Close())
+	for i := range names {
+		again := copyDir(t, killed)
+		must(t, os.Remove(filepath.Join(again, "tsdb", "wal", filepath.Base(names[i]))))
+		db, err := Open(Options{Dir: again, MaxBytes: 32 << 20})
+		if err != nil {
+			t.Errorf("without segment %d: %v", i, err)
+			continue
+		}
+		h := db.Health()
+		last := i == len(names)-1 // whose end nobody knows
+		if !h.OK() || !last && (h.Reason != ReasonRepaired || !strings.Contains(h.Message, "missing")) {
+			t.Errorf("without segment %d: got %+v", i, h)
+		}
+		if err := k.again(db); err != nil {
+			t.Errorf("without segment %d, the next tick: %v", i, err)
+		}
+		must(t, db.Close())
+	}
+
+	spoiled := copyDir(t, killed)
+	wal := filepath.Join(spoiled, "tsdb", "wal")
+	must(t, os.Rename(wal, wal+"-away"))
+	must(t, os.WriteFile(wal, []byte("no folder"), 0o600))
+	paused, err := Open(Options{Dir: spoiled, MaxBytes: 32 << 20})
+	must(t, err)
+	defer paused.Close()
+	if h := paused.Health(); h.OK() || h.Reason != ReasonWriteFailed {
+		t.Errorf("a log that is no folder: got %+v, want the history paused", h)
+	}
+	must(t, os.Remove(wal))
+	must(t, os.Rename(wal+"-away", wal))
+	until(t, "the history goes on once somebody has mended it", func() bool { return paused.Health().OK() })
+}
+
 // TestBrokenIsTrimmed: what was set aside goes when data of its time would.
 func TestBrokenIsTrimmed(t *testing.T) {
 	db := mustOpen(t, Options{Retention: 24 * time.Hour})

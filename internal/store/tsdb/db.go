@@ -117,10 +117,14 @@ func (db *DB) acquire() (err error) {
 	}
 	undo = append(undo, db.decisions.Close)
 	db.gen, err = db.openEngine()
-	if disk.CauseOf(err) == disk.Full {
-		// The live picture goes on; the maintenance goroutine opens the engine when there is room.
-		db.log.Error("store accepts no data: disk is full", "dir", dir, "err", err)
-		db.met.errors.WithLabelValues(classFull).Inc()
+	if cause := disk.CauseOf(err); err != nil && cause != disk.Denied && cause != disk.ReadOnly && !errors.Is(err, disk.ErrLink) {
+		// The live picture goes on; the maintenance goroutine opens the engine when it can: when there is room, or somebody has mended it.
+		class, what := classRead, "the history cannot be opened"
+		if cause == disk.Full {
+			class, what = classFull, "disk is full"
+		}
+		db.log.Error("store accepts no data", "why", what, "dir", dir, "err", err)
+		db.met.errors.WithLabelValues(class).Inc()
 		db.cond.Say(ReasonWriteFailed, fmt.Sprintf("cannot open %q: %v", dir, disk.Explain(err)))
 		err = nil
 	}

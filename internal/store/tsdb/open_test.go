@@ -174,3 +174,17 @@ func TestConcurrentClose(t *testing.T) {
 	must(t, db.Close())
 	<-done
 }
+
+// A link in the place of a folder of the store's own is refused: what is there is not ours to change.
+func TestFolderThatIsALink(t *testing.T) {
+	for _, name := range []string{"tsdb", "broken"} {
+		dir, elsewhere := t.TempDir(), t.TempDir()
+		must(t, os.Symlink(elsewhere, filepath.Join(dir, name)))
+		if db, err := Open(Options{Dir: dir}); err == nil || !strings.Contains(err.Error(), "is a symbolic link") {
+			t.Errorf("%s: got %v, %v", name, db, err)
+		}
+		if left, _ := os.ReadDir(elsewhere); len(left) != 0 {
+			t.Errorf("%s: %v was written where the link leads to", name, left)
+		}
+	}
+}

@@ -45,7 +45,11 @@ func (r *repairer) logs() error {
 		if err != nil {
 			return err
 		}
-		damaged = damaged || did
+		lacks, err := r.gaps(d)
+		if err != nil {
+			return err
+		}
+		damaged = damaged || did || lacks
 	}
 	if !damaged {
 		return nil
@@ -99,6 +103,47 @@ func (r *repairer) log(dir string) (bool, error) {
 		}
 	}
 	return damaged, nil
+}
+
+// mostGaps is how many segments may be missing before somebody has to look.
+const mostGaps = 10_000
+
+// gaps puts an empty segment where one is missing, which the engine would not start over, and says whether one was. What was in it is lost.
+func (r *repairer) gaps(dir string) (bool, error) {
+	names, err := segments(dir)
+	if err != nil || len(names) == 0 {
+		return false, err
+	}
+	number := func(name string) int {
+		n, _ := strconv.Atoi(filepath.Base(name)) // segments are those that have one
+		return n
+	}
+	next, last := number(names[0]), number(names[len(names)-1])
+	if filepath.Base(dir) == "wal" {
+		next = 0
+		if _, at, err := wlog.LastCheckpoint(dir); err == nil {
+			next = at + 1
+		}
+	}
+	missing := 0
+	for ; next <= last && missing < mostGaps; next++ {
+		name := wlog.SegmentName(dir, next)
+		f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o640)
+		if errors.Is(err, os.ErrExist) {
+			continue
+		}
+		if err != nil {
+			return false, fmt.Errorf("cannot put a segment in the place of one that is missing: %w", err)
+		}
+		if err := f.Close(); err != nil {
+			return false, err
+		}
+		missing++
+	}
+	if missing > 0 {
+		r.report(fmt.Sprintf("%d segments of %q are missing, what was in them is lost", missing, dir))
+	}
+	return missing > 0, nil
 }
 
 // cut truncates a segment behind its last good record. It needs no room on the disk.
