@@ -12,7 +12,7 @@ import (
 func (r *Receiver) screen(c *converted, who *speaker, now time.Time) (refused error) {
 	kept := c.batches[:0]
 	for i, b := range c.batches {
-		err := error(nil)
+		var err error
 		if i >= r.most.nodes {
 			err = serve.Errorf(http.StatusRequestEntityTooLarge, "the request has samples of more than %d nodes", r.most.nodes)
 		} else {

@@ -70,13 +70,13 @@ func (s *Server) inspectDoor(now time.Time) (kind string, err error) {
 
 // Health says what is wrong with the door: a web configuration that cannot be put in force, or a certificate that is over.
 func (s *Server) Health() error {
-	err, _ := s.Problem()
+	_, err := s.Problem()
 	return err
 }
 
 // Problem is what Health says, and since when.
-func (s *Server) Problem() (problem error, since time.Time) { //nolint:revive // the error is what is asked for
+func (s *Server) Problem() (since time.Time, problem error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.door, s.since
+	return s.since, s.door
 }

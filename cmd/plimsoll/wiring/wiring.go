@@ -78,7 +78,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	e.conditions = append(e.conditions, func(time.Time) []condition.Condition {
-		if err, since := door.Problem(); err != nil {
+		if since, err := door.Problem(); err != nil {
 			return []condition.Condition{condition.Ill("DoorSound", "WebConfigNotInForce", err.Error(), since)}
 		}
 		return nil
