@@ -228,9 +228,14 @@ func (b *builder) missing(it *Item, n *note) {
 	case it.Missing > 0:
 		why, since := b.why(worst)
 		it.Gap = &cluster.Gap{Since: since, Reason: metric.GapMember, Detail: fmt.Sprintf("%d of %d: %s: %s", it.Missing, counted, worst.Entity, why)}
-	case len(it.Values) == 0 && last != nil:
+	case last != nil && !it.measured():
 		it.Gap = &cluster.Gap{Since: last.Gap.Since, Reason: last.Gap.Reason, Detail: "no member has values; the last was " + last.Entity.String()}
 	}
+}
+
+// measured says whether an item has a value of its CPU or memory.
+func (it *Item) measured() bool {
+	return slices.ContainsFunc(it.Values, func(v Value) bool { return essential.Has(v.ID) })
 }
 
 // why says for what reason a member's part is missing, and since when. What has no gap of its own has no rate yet, or never will.
