@@ -39,10 +39,7 @@ func absent(s *live.Snapshot) (out []MissingItem, told map[*live.Item]bool) {
 	if len(s.Known) == 0 {
 		return nil, nil
 	}
-	machines := make(map[string]*live.Item, len(s.Nodes))
-	for _, it := range s.Nodes {
-		machines[it.Entity.Node] = it
-	}
+	machines := machinesOf(s)
 	told = map[*live.Item]bool{}
 	for _, k := range s.Known {
 		if gap, ok := absence(k, machines, s.Time); ok {
@@ -56,13 +53,31 @@ func absent(s *live.Snapshot) (out []MissingItem, told map[*live.Item]bool) {
 	return out, told
 }
 
+// machinesOf finds machines by name.
+func machinesOf(s *live.Snapshot) map[string]*live.Item {
+	out := make(map[string]*live.Item, len(s.Nodes))
+	for _, it := range s.Nodes {
+		out[it.Entity.Node] = it
+	}
+	return out
+}
+
+// summed says whether an item is no more than its members are together, so that they tell why it has no values.
+func summed(it *live.Item) bool {
+	switch it.Entity.Level {
+	case metric.Pod, metric.Workload, metric.Namespace:
+		return len(it.Items) > 0 && !it.Own.Has(metric.CPUUsage) && !it.Own.Has(metric.MemoryWorkingSet)
+	}
+	return false
+}
+
 // lacks says why an item itself has no values at present; nil if it has, or another entry tells.
 func lacks(it *live.Item, machines map[string]cluster.Gap, now time.Time) *cluster.Gap {
 	const noCPU = "no sample of its CPU: the kernel does not account for it (on cgroup v1: the cgroup is in no cpuacct hierarchy)"
 	switch {
 	case unaccounted(it, now):
 		return &cluster.Gap{Since: it.First.UTC(), Reason: metric.GapUnaccounted, Detail: noCPU}
-	case it.Gap == nil || it.Gap.Reason == metric.GapMember || it.Ended && len(it.Items) > 0:
+	case it.Gap == nil || it.Gap.Reason == metric.GapMember || it.Ended && len(it.Items) > 0, summed(it):
 		return nil
 	}
 	gap, silent := machines[it.Entity.Node]

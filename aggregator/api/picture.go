@@ -20,6 +20,8 @@ type picture struct {
 	nodes      []Node
 	byKey      map[identity.Key]*Container
 	pods       map[workloadKey][]live.Known // those that the inventory knows, in its order
+	waits      map[workloadKey]*cluster.Gap // of those that the inventory says why they have no values, the one that has had none for longest
+	unheard    map[workloadKey][]*Container // containers that wait, of which the picture has nothing any more
 }
 
 // picture returns the rows of the newest snapshot.
@@ -68,11 +70,10 @@ func newPicture(snap *live.Snapshot, k *kills) *picture {
 		nodes:      make([]Node, 0, len(snap.Nodes)),
 		byKey:      make(map[identity.Key]*Container, len(snap.Containers)),
 		pods:       map[workloadKey][]live.Known{},
+		waits:      map[workloadKey]*cluster.Gap{},
+		unheard:    map[workloadKey][]*Container{},
 	}
-	for _, pod := range snap.Known {
-		k := keyOf(pod.Pod.Owner)
-		p.pods[k] = append(p.pods[k], pod)
-	}
+	waiting := p.know()
 	ended := map[*Container]bool{}
 	for _, it := range snap.Containers {
 		c := containerOf(it)
@@ -82,6 +83,11 @@ func newPicture(snap *live.Snapshot, k *kills) *picture {
 		a := eventsOf(it, k, snap.Time)
 		if a.ended = it.Ended; a.ended {
 			ended[&c] = true
+		}
+		if gap := waiting[it.Parent]; gap != nil && it.Gap != nil {
+			c.Gap, a.ended, a.wasStart = gap, false, false // it is between its lives
+		}
+		if a.ended {
 			if snap.Time.Sub(it.Gap.Since) > linger {
 				continue
 			}
@@ -94,6 +100,13 @@ func newPicture(snap *live.Snapshot, k *kills) *picture {
 		}
 		p.containers = append(p.containers, &c)
 		p.byKey[identity.KeyOf(it.Entity)] = &c
+	}
+	for _, rows := range p.unheard {
+		for _, c := range rows {
+			ended[c] = true
+			c.Score, c.Why = scoreOf(c, events{})
+			p.containers = append(p.containers, c)
+		}
 	}
 	sortContainers(p.containers, "score")
 	for _, it := range snap.Nodes {
@@ -171,9 +184,12 @@ func (p *picture) workload(namespace, kind, name string) *live.Item {
 	return p.snap.Workloads[i]
 }
 
-// members returns the rows of a workload's containers, what hurts first.
-func (p *picture) members(w *live.Item) []Container {
-	var out []*Container
+// members returns the rows of a workload's containers, what hurts first; w is nil where it has nothing running.
+func (p *picture) members(w *live.Item, k workloadKey) []Container {
+	out := slices.Clone(p.unheard[k])
+	if w == nil {
+		return copies(out)
+	}
 	for _, pod := range w.Items {
 		for _, it := range pod.Items {
 			if c := p.byKey[identity.KeyOf(it.Entity)]; c != nil {

@@ -62,6 +62,44 @@ func known(it *live.Item) (*cluster.Pod, *cluster.Container) {
 	return it.Parent.Pod, it.Parent.Pod.Container(it.Entity.Container)
 }
 
+// know takes what the inventory knows, and returns the gaps of the pods that wait though the picture has them.
+func (p *picture) know() map[*live.Item]*cluster.Gap {
+	machines, out := machinesOf(p.snap), map[*live.Item]*cluster.Gap{}
+	for _, pod := range p.snap.Known {
+		k := keyOf(pod.Pod.Owner)
+		p.pods[k] = append(p.pods[k], pod)
+		gap, ok := absence(pod, machines, p.snap.Time)
+		if !ok {
+			continue
+		}
+		if was := p.waits[k]; was == nil || gap.Since.Before(was.Since) {
+			p.waits[k] = &cluster.Gap{Since: gap.Since, Reason: gap.Reason, Detail: pod.Pod.Name + ": " + gap.Detail}
+		}
+		switch {
+		case pod.Item != nil:
+			out[pod.Item] = &gap
+		case gap.Reason == metric.GapWaiting:
+			p.unheard[k] = append(p.unheard[k], unheard(pod.Pod, &gap)...)
+		}
+	}
+	return out
+}
+
+// unheard makes the rows of a pod's containers of which the picture has nothing: it remembers what does not run for a while only.
+func unheard(pod *cluster.Pod, gap *cluster.Gap) []*Container {
+	out := make([]*Container, len(pod.Containers))
+	for i := range pod.Containers {
+		e := metric.Entity{Level: metric.Container, Node: pod.Node, Namespace: pod.Namespace, WorkloadKind: pod.Owner.Kind, Workload: pod.Owner.Name,
+			Pod: pod.Name, Container: pod.Containers[i].Name, Image: pod.Containers[i].Image}
+		if pod.Owner.Kind == cluster.ProcessService {
+			e.Runtime = "process"
+		}
+		c := containerOf(&live.Item{Entity: &e, Parent: &live.Item{Pod: pod}, Gap: gap})
+		out[i] = &c
+	}
+	return out
+}
+
 // absence says why a pod that exists has no values, where the inventory knows it or nothing was ever heard of the pod. ok is false
 // where the picture has values, or the better reason.
 func absence(k live.Known, machines map[string]*live.Item, now time.Time) (gap cluster.Gap, ok bool) {

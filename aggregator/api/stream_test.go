@@ -168,7 +168,7 @@ func TestStreamComesAtOnceAndEachSecond(t *testing.T) {
 		}
 		e := <-events
 		var o Overview
-		if err := json.Unmarshal([]byte(e.data), &o); err != nil || len(o.Containers) != 1 || o.Total != 8 {
+		if err := json.Unmarshal([]byte(e.data), &o); err != nil || len(o.Containers) != 1 || o.Total != 9 {
 			t.Errorf("got %v, %d of %d containers", err, len(o.Containers), o.Total)
 		}
 		if want := fmt.Sprint(o.Time.UnixMilli()); e.id != want || e.name != "overview" || e.at != 0 {
@@ -215,7 +215,7 @@ func TestStreamOfAWorkload(t *testing.T) {
 		<-events
 		e := <-events
 		var w Workload
-		if err := json.Unmarshal([]byte(e.data), &w); err != nil || w.Name != "web" || len(w.Containers) != 3 {
+		if err := json.Unmarshal([]byte(e.data), &w); err != nil || w.Name != "web" || len(w.Containers) != 4 {
 			t.Errorf("got %v, %+v", err, w)
 		}
 		if got, want := names(events), "1s workload, 2s workload, 3s workload, 4s workload, 5s gone"; got != want {

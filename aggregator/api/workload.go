@@ -99,6 +99,9 @@ func (p *picture) sums(it *live.Item, k workloadKey, s *Scaled) Workload {
 		w.Partial = partial(it)
 		w.Gap = gapOf(it.Gap)
 	}
+	if gap := p.waits[k]; gap != nil && w.CPU == nil && w.WorkingSet == nil {
+		w.Gap = gap
+	}
 	return w
 }
 
@@ -138,10 +141,7 @@ func (a *API) workload(p *picture, now time.Time, k workloadKey) (Workload, erro
 	}
 	w := p.sums(it, k, s)
 	w.Schema = "plimsoll.dev/workload/v1"
-	w.Containers = []Container{}
-	if it != nil {
-		w.Containers = p.members(it)
-	}
+	w.Containers = p.members(it, k)
 	return w, nil
 }
 
