@@ -1,6 +1,7 @@
 package capacity
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -62,7 +63,46 @@ func run(s *live.Snapshot, o *RightsizeOptions, start time.Time) map[id]*running
 			r.killed += count(*v)
 		}
 	}
+	await(out, s, o)
 	return out
+}
+
+// await adds the containers of pods that exist and have nothing running, such as a replica between its lives, as the inventory knows them.
+func await(out map[id]*running, s *live.Snapshot, o *RightsizeOptions) {
+	waiting := map[id]*running{}
+	for _, known := range s.Known {
+		pod := known.Pod
+		if pod.Deleting || pod.Finished() {
+			continue
+		}
+		for i := range pod.Containers {
+			c := &pod.Containers[i]
+			k := idOf(pod.Namespace, pod.Owner.Kind, pod.Owner.Name, c.Name)
+			if out[k] != nil || !o.wants(k) {
+				continue
+			}
+			r := waiting[k]
+			if r == nil {
+				r = &running{restarts: new(int)}
+				waiting[k] = r
+			}
+			r.replicas++
+			*r.restarts += c.Restarts
+			r.cpuRequest, r.cpuLimit = greater(r.cpuRequest, amountOf(c.Requests, "cpu")), greater(r.cpuLimit, amountOf(c.Limits, "cpu"))
+			r.memoryRequest, r.memoryLimit = greater(r.memoryRequest, amountOf(c.Requests, "memory")), greater(r.memoryLimit, amountOf(c.Limits, "memory"))
+		}
+	}
+	maps.Copy(out, waiting)
+}
+
+// amountOf is an amount in cores or bytes; nil where there is none.
+func amountOf(all cluster.Resources, name cluster.ResourceName) *float64 {
+	for i := range all {
+		if v := float64(all[i].Milli) / 1000; all[i].Name == name && v > 0 {
+			return &v
+		}
+	}
+	return nil
 }
 
 // wants says whether a container is in the report.
