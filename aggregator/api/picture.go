@@ -134,6 +134,7 @@ func eventsOf(it *live.Item, k *kills, now time.Time) events {
 		since = pod.Status.Since
 	case c == nil && it.Restarts > 0 && identity.Restarts(it.Entity):
 		since = it.Start
+		a.anew = or(restarts(it), 0) == 0
 	}
 	if !since.IsZero() {
 		a.restart = max(now.Sub(since), 0)

@@ -23,6 +23,7 @@ type events struct {
 	wasKill  bool
 	restart  time.Duration // since the last restart while Plimsoll watched
 	wasStart bool
+	anew     bool // whoever runs it does not count that as a restart: it is another one of that name
 	ended    bool // it is no more, and shown for a little while
 }
 
@@ -73,7 +74,11 @@ func causesOf(c *Container, a events) []cause {
 		add(1-0.3*a.killed.Seconds()/killMemory.Seconds(), "OOM kill %s", ago(a.killed))
 	}
 	if a.wasStart {
-		add(0.55-0.25*a.restart.Seconds()/restartMemory.Seconds(), "restarted %s", ago(a.restart))
+		word := "restarted"
+		if a.anew {
+			word = "made anew"
+		}
+		add(0.55-0.25*a.restart.Seconds()/restartMemory.Seconds(), "%s %s", word, ago(a.restart))
 	}
 	if c.Gap != nil && c.Gap.Reason != metric.GapStarting && !a.ended {
 		add(0.32, "no data: %s", c.Gap.Reason)
@@ -88,7 +93,11 @@ func causesOf(c *Container, a events) []cause {
 	add(ramp(or(c.CPUPressure, 0), 0.05, 0.8, 0.15, 0.65), "CPU pressure %s", percent(or(c.CPUPressure, 0)))
 	if c.CPULimit != nil && *c.CPULimit > 0 && c.CPU != nil {
 		u := *c.CPU / *c.CPULimit
-		add(ramp(u, 0.85, 1, 0.15, 0.3), "CPU %s of limit", percent(u))
+		if math.Round(u*100) >= 100 { // a burst may go beyond it for a moment
+			add(ramp(u, 0.85, 1, 0.15, 0.3), "CPU at its limit")
+		} else {
+			add(ramp(u, 0.85, 1, 0.15, 0.3), "CPU %s of limit", percent(u))
+		}
 	}
 	return out
 }

@@ -223,3 +223,24 @@ func TestEnded(t *testing.T) {
 		t.Errorf("got %q", c.Why)
 	}
 }
+
+// A container that is made anew under its name has a runtime's count of 0, and is not "restarted" beside it.
+func TestMadeAnewIsNotRestarted(t *testing.T) {
+	for count, want := range map[float64]string{0: "made anew 3 s ago", 2: "restarted 3 s ago"} {
+		it := container("docker", "Docker", "burn", "burn", "docker", "/docker/b", val{metric.Restarts, "", count, 0})
+		it.Restarts, it.Start = 1, noon.Add(-3*time.Second)
+		p := newPicture(snapshotOf(nil, []*live.Item{it}), newKills())
+		if c := p.containers[0]; c.Why != want || or(c.Restarts, -1) != count {
+			t.Errorf("got %q with %v restarts, want %q with %g", c.Why, or(c.Restarts, -1), want, count)
+		}
+	}
+}
+
+// A burst beyond a limit is at it, whatever the arithmetic of two samples says.
+func TestCPUIsAtItsLimit(t *testing.T) {
+	for use, want := range map[float64]string{0.9: "CPU 90 % of limit", 1.03: "CPU at its limit"} {
+		if _, why := scoreOf(&Container{CPU: ptr(use), CPULimit: ptr(1.)}, events{}); why != want {
+			t.Errorf("use %g: got %q, want %q", use, why, want)
+		}
+	}
+}
