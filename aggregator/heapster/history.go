@@ -15,7 +15,7 @@ import (
 const (
 	maxSteps      = 10000 // points of one series
 	queryDeadline = 10 * time.Second
-	// rateSteps is how many samples a rate looks back over: two would miss a rate for each late sample.
+	// rateSteps is over how many samples a rate is whose greatest or least in a long step is asked for.
 	rateSteps = 4
 )
 
@@ -232,8 +232,8 @@ func (h history) setWindow(q *store.Query, rate bool, g span, how store.Func) {
 		switch {
 		case how != store.Avg && how != store.Last && g.step >= 2*over:
 			q.RateOver = over
-		default:
-			q.Func, q.Window = store.Rate, max(g.step, over)
+		default: // of the samples that lie in the step, each with the one before it
+			q.Func = store.Rate
 		}
 	}
 }

@@ -198,3 +198,36 @@ func TestSilentMachineIsNotExported(t *testing.T) {
 		t.Errorf("got %d nodes and %d containers of %v", len(p.nodes), len(p.containers), p.keys())
 	}
 }
+
+// A rate is there where there are samples, and ends with them: of what was killed there is none after its last sample, and what has an average has a count.
+func TestRatesEndWithTheSamples(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		now := time.Now()
+		last := now.Add(-116 * time.Second) // 23:58:04
+		r := moved(t, now, func(add func(*metric.Entity, time.Time, metric.ID, float64)) {
+			for i := range 31 {
+				at := last.Add(time.Duration(i-30) * 10 * time.Second)
+				add(web("web", "/a"), at, metric.MemoryWorkingSet, 40)
+				add(web("web", "/a"), at, metric.CPUUsage, float64(i)*5)
+			}
+		})
+		defer r.close(t)
+		want := time.Date(1999, 12, 31, 23, 58, 10, 0, time.UTC)
+		for _, base := range []string{modelBase, historyBase} {
+			for _, name := range []string{"memory/working_set", "cpu/usage", "cpu/usage_rate"} {
+				s := ask1[Series](t, r, base+"namespaces/demo/pods/web-1/metrics/"+name+"?start=1999-12-31T23:57:00Z")
+				if !s.LatestTimestamp.Equal(want) || len(s.Metrics) != 8 {
+					t.Errorf("%s: %s has %d points up to %s, want 8 up to %s", base, name, len(s.Metrics), s.LatestTimestamp, want)
+				}
+			}
+		}
+		for _, bucket := range []string{"10s", "30s", "1m", "2m"} {
+			got := ask1[Aggregate](t, r, historyBase+"namespaces/demo/pods/web-1/metrics-aggregated/average,max,count/cpu/usage_rate?start=1999-12-31T23:57:00Z&bucket="+bucket)
+			for _, b := range got.Buckets {
+				if b.Count == nil || b.Average == nil || b.Maximum == nil || num(*b.Average) != 500 {
+					t.Errorf("by %s: %+v is not whole", bucket, b)
+				}
+			}
+		}
+	})
+}
