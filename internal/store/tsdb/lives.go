@@ -14,8 +14,13 @@ type lives struct {
 	length []float64 // milliseconds of intervals up to each sample
 	last   float64   // value
 	whole  bool      // the last interval counted
-	// runs are stretches of intervals that follow one another, in time order. Each ends when the next sample would have come.
-	runs []store.Span
+	runs   []run     // in time order
+}
+
+// run is a stretch of intervals that follow one another.
+type run struct {
+	store.Span
+	due int64 // by when the next sample must have come, half an interval late at most
 }
 
 func (l *lives) reset() {
@@ -33,9 +38,10 @@ func (l *lives) sample(t int64, v float64) {
 		switch {
 		case !whole:
 		case l.whole:
-			l.runs[len(l.runs)-1].To = t + d
+			last := &l.runs[len(l.runs)-1]
+			last.To, last.due = t, t+d+d/2
 		default:
-			l.runs = append(l.runs, store.Span{From: l.at[n-1], To: t + d})
+			l.runs = append(l.runs, run{store.Span{From: l.at[n-1], To: t}, t + d + d/2})
 		}
 		if l.whole = whole; whole {
 			grown, length = grown+v-l.last, length+float64(d)
@@ -65,11 +71,15 @@ func (l *lives) between(from, to int) (grown, length float64) {
 	return grown, length
 }
 
-// there appends when in (lo, hi] the counter was there.
+// there appends when in (lo, hi] the counter was there: in its intervals, and after the last of them up to hi while the next sample may still come.
 func (l *lives) there(out []store.Span, lo, hi int64) []store.Span {
 	i := sort.Search(len(l.runs), func(i int) bool { return l.runs[i].To > lo })
 	for ; i < len(l.runs) && l.runs[i].From < hi; i++ {
-		out = append(out, store.Span{From: max(l.runs[i].From, lo), To: min(l.runs[i].To, hi)})
+		to := min(l.runs[i].To, hi)
+		if l.runs[i].due > hi {
+			to = hi
+		}
+		out = append(out, store.Span{From: max(l.runs[i].From, lo), To: to})
 	}
 	return out
 }
