@@ -70,6 +70,7 @@ func TestUsageErrors(t *testing.T) {
 	f(`--sort-by "age"`, "top", "pods", "--sort-by", "age")
 	f(`cannot show "volumes"`, "top", "volumes")
 	f("say what to show", "top")
+	f(`--over "0s"`, "top", "nodes", "--over", "0s")
 	f(`--over "1m0s"`, "top", "nodes", "--over", "1m", "--local")
 	f(`--server "ftp://x"`, "top", "nodes", "--server", "ftp://x")
 	for _, args := range [][]string{{"top", "nodes"}, {"explain", "a/b"}, {"capacity"}, {"fit", "--cpu", "1"}, {"rightsize"}, {"collector"}} {

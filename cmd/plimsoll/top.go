@@ -88,7 +88,7 @@ func (a *app) topOf(kind top.Kind) *cobra.Command {
 	complete(cmd, "sort-by", "cpu", "memory", "name")
 	o.out.flags(cmd, "table", "wide", "json", "yaml", "csv")
 	before(cmd, func() error {
-		if o.Over < 0 || o.Over > 0 && o.local {
+		if o.Over < 0 || f.Changed("over") && (o.Over == 0 || o.local) {
 			return usagef("--over %q: want such as 1h, and a server (--local keeps no history)", o.Over)
 		}
 		if !slices.Contains([]string{"", "cpu", "memory", "name"}, o.SortBy) {
