@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"net/http"
 	"net/url"
@@ -85,8 +86,8 @@ func seriesQuery(r *http.Request) (q store.Query, points int, err error) {
 	q = store.Query{Limit: maxSeriesPoints}
 	name := p.Text("metric")
 	row, level, err := metric.Lookup(name, p.Text)
-	if err != nil && p.Err == nil {
-		p.Fail("metric %q is not in the catalogue (docs/metrics.md lists them)", name)
+	if err != nil {
+		p.Fail("%s", unknown(name, p.Text))
 	}
 	if p.Err != nil {
 		return q, 0, p.Err
@@ -101,11 +102,13 @@ func seriesQuery(r *http.Request) (q store.Query, points int, err error) {
 	all := []string{string(store.Last), string(store.Avg), string(store.Max), string(store.Min), string(store.Sum), string(store.Count), string(store.Rate), string(store.Increase), string(store.Quantile)}
 	q.Func = store.Func(p.OneOf("func", slices.Concat([]string{first}, all)...))
 	q.Join = store.Func(p.OneOfOr("join", string(store.JoinOf(row.ID)), string(store.Sum), string(store.Avg), string(store.Max), string(store.Min), string(store.Count)))
-	q.Q = p.Share("q")
+	if q.Q = p.Share("q"); q.Func == store.Quantile && p.Text("q") == "" {
+		p.Fail("func %q needs q, from 0 to 1: the 95th percentile is q=0.95", q.Func)
+	}
 	if p.Values.Has("by") {
 		q.By = []string{}
-		if by := p.Text("by"); by != "" {
-			q.By = strings.Split(by, ",")
+		if p.Text("by") != "" {
+			q.By = p.SomeOf("by", labelsOf(row, level)...)
 		}
 	}
 	q.Matchers = append(matchers(p.Values), part(p, row, level)...)
@@ -115,6 +118,44 @@ func seriesQuery(r *http.Request) (q store.Query, points int, err error) {
 		}
 	}
 	return q, points, p.Err
+}
+
+// unknown says what is wrong with a metric that is not found: its name, or the labels that tell it from others of that name.
+func unknown(name string, label func(string) string) string {
+	var need, say []string
+	values := map[string][]string{}
+	for _, l := range metric.Parts(name) {
+		if values[l.Name] == nil {
+			need = append(need, l.Name)
+		}
+		values[l.Name] = append(values[l.Name], l.Value)
+	}
+	for _, n := range need {
+		if !slices.Contains(values[n], label(n)) {
+			say = append(say, n+" ("+strings.Join(values[n], " or ")+")")
+		}
+	}
+	switch {
+	case len(need) == 0:
+		return fmt.Sprintf("metric %q is not in the catalogue (docs/metrics.md lists them)", name)
+	case len(say) == 0:
+		return fmt.Sprintf("metric %q has nothing with this %s (docs/metrics.md lists what there is)", name, strings.Join(need, " and "))
+	}
+	return fmt.Sprintf("metric %q is several: give %s", name, strings.Join(say, " and "))
+}
+
+// labelsOf are the labels that a row's series of a level can have.
+func labelsOf(row *metric.Row, level metric.Level) []string {
+	out := append([]string{"cluster"}, identity.Names(level)...)
+	if row.Sub != "" {
+		out = append(out, row.Sub)
+	}
+	for _, f := range row.Fixed {
+		if level == row.Levels[0] {
+			out = append(out, f.Name)
+		}
+	}
+	return out
 }
 
 // part is the condition on the label that a row has of its own: an interface, a device, the metric that is scaled by.

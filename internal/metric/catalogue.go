@@ -175,6 +175,21 @@ func Lookup(name string, label func(string) string) (*Row, Level, error) {
 	return nil, 0, fmt.Errorf("metric %q is not in the catalogue", name)
 }
 
+// Parts are the labels that tell apart the rows of one name, with the values that there are, such as failure_type and scope; nil where the name alone tells.
+func Parts(name string) []Label {
+	var out []Label
+	for _, p := range byName()[name] {
+		if r := &rows[p.id]; p.level == r.Levels[0] {
+			for _, f := range r.Fixed {
+				if !slices.Contains(out, f) {
+					out = append(out, f)
+				}
+			}
+		}
+	}
+	return out
+}
+
 func (r *Row) matches(label func(string) string) bool {
 	for _, f := range r.Fixed {
 		if label == nil || label(f.Name) != f.Value {
