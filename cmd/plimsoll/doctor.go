@@ -34,7 +34,7 @@ func (a *app) doctorCommand() *cobra.Command {
 	var out output
 	cmd := &cobra.Command{
 		Use: "doctor", Short: "Check what this machine allows, each finding with its fix",
-		Long: "Check cgroups, pressure, permissions, runtime sockets, the data folder, the port and the clock.\n\nExits 1 when a finding would keep 'plimsoll run' from working.",
+		Long: "Check cgroups, pressure, permissions, runtime sockets, the data folder, the port and the clock.\n\nExits 1 when a finding would keep 'plimsoll run' from working. A Plimsoll that already runs at the address, with the folder, is not one.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := validHost(o.host); err != nil {
 				return err
@@ -73,7 +73,8 @@ func (a *app) doctorCommand() *cobra.Command {
 
 // examine looks at everything; each check stands alone.
 func examine(ctx context.Context, o doctorOptions) []doctor.Finding {
-	return append(doctor.Examine(ctx, o.host), examineData(o.data), examineServer(ctx, o.listen), doctor.Files(), doctor.Clock(), doctor.User())
+	data, server := examineStart(ctx, o.data, o.listen)
+	return append(doctor.Examine(ctx, o.host), data, server, doctor.Files(), doctor.Clock(), doctor.User())
 }
 
 func examineData(dir string) doctor.Finding {
@@ -115,7 +116,7 @@ func tryFolder(dir string) error {
 }
 
 // examineServer asks a running Plimsoll for its health, or whether the port is free for one.
-func examineServer(ctx context.Context, listen string) doctor.Finding {
+func examineServer(ctx context.Context, listen string) (found doctor.Finding, runs bool) {
 	say := func(status, found, fix string) doctor.Finding {
 		return doctor.Finding{Check: "server", Status: status, Found: found, Fix: fix}
 	}
@@ -125,27 +126,27 @@ func examineServer(ctx context.Context, listen string) doctor.Finding {
 	l, err := lc.Listen(ctx, "tcp", listen)
 	if err == nil {
 		l.Close()
-		return say(doctor.OK, listen+" is free", "")
+		return say(doctor.OK, listen+" is free", ""), false
 	}
 	if !errors.Is(err, syscall.EADDRINUSE) {
-		return say(doctor.Fail, fmt.Sprintf("cannot listen on %q: %v", listen, err), "give host:port of this machine with --listen, such as 127.0.0.1:8082")
+		return say(doctor.Fail, fmt.Sprintf("cannot listen on %q: %v", listen, err), "give host:port of this machine with --listen, such as 127.0.0.1:8082"), false
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+listen+"/readyz?verbose", nil)
 	if err != nil {
-		return say(doctor.Fail, fmt.Sprintf("%q is no address: %v", listen, err), "give host:port with --listen")
+		return say(doctor.Fail, fmt.Sprintf("%q is no address: %v", listen, err), "give host:port with --listen"), false
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return say(doctor.Fail, fmt.Sprintf("%s is taken, and what is there does not answer: %v", listen, err), "end it, or choose another address with --listen")
+		return say(doctor.Fail, fmt.Sprintf("%s is taken, and what is there does not answer: %v", listen, err), "end it, or choose another address with --listen"), false
 	}
 	defer resp.Body.Close()
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 4096)) // an empty answer says enough
 	text := strings.Join(strings.Fields(string(body)), " ")
 	switch {
 	case strings.Contains(text, "readyz check passed"):
-		return say(doctor.OK, "Plimsoll is running at "+listen+" and well", "")
+		return say(doctor.OK, "Plimsoll is running at "+listen+" and well", ""), true
 	case strings.Contains(text, "readyz check failed"):
-		return say(doctor.Warn, "Plimsoll is running at "+listen+" but not well: "+text, "see docs/operations.md, 'When things break'")
+		return say(doctor.Warn, "Plimsoll is running at "+listen+" but not well: "+text, "see docs/operations.md, 'When things break'"), true
 	}
-	return say(doctor.Fail, "something else than Plimsoll answers at "+listen, "end it, or choose another address with --listen")
+	return say(doctor.Fail, "something else than Plimsoll answers at "+listen, "end it, or choose another address with --listen"), false
 }

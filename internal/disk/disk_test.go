@@ -66,8 +66,16 @@ func TestClaim(t *testing.T) {
 	if want := fmt.Sprintf("queue folder %q is in use by process %d", dir, os.Getpid()); !errors.Is(err, ErrInUse) || !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("got error %v, want %q", err, want)
 	}
+	if pid, held := Holder("queue folder", dir); pid != os.Getpid() || !errors.Is(held, ErrInUse) || held.Error() != err.Error() {
+		t.Errorf("the holder: got %d, %v", pid, held)
+	}
 	if err := first.Release(); err != nil {
 		t.Fatal(err)
+	}
+	for _, free := range []string{dir, dir + "/none"} {
+		if pid, err := Holder("data folder", free); pid != 0 || err != nil {
+			t.Errorf("nobody has %q: got %d, %v", free, pid, err)
+		}
 	}
 	again, err := Claim("data folder", dir)
 	if err != nil {

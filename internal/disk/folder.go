@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -53,22 +55,46 @@ func Claim(what, dir string) (*Folder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot lock %s %q: %w", what, dir, err)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		pid, _ := io.ReadAll(io.LimitReader(f, 64))
+	if _, err := lock(f, unix.LOCK_EX, what, dir); err != nil {
 		_ = f.Close()
-		if !errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, fmt.Errorf("cannot lock %s %q: %w", what, dir, err)
-		}
-		holder := "another process"
-		if p := strings.TrimSpace(string(pid)); p != "" {
-			holder = "process " + p
-		}
-		return nil, fmt.Errorf("%s %q %w by %s: stop it, or choose another folder", what, dir, ErrInUse, holder)
+		return nil, err
 	}
 	// The pid is for people. On a full disk it may be missing; the lock holds all the same.
 	_ = f.Truncate(0)
 	_, _ = f.WriteAt(fmt.Appendf(nil, "%d\n", os.Getpid()), 0)
 	return &Folder{Dir: dir, lock: f}, nil
+}
+
+// Holder returns the error with which Claim would refuse a folder, and the pid of the process that has it, as far as they are
+// known. It makes nothing, and lets others look at the same time.
+func Holder(what, dir string) (pid int, err error) {
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("cannot lock %s %q: %w", what, dir, err)
+	}
+	defer f.Close()
+	return lock(f, unix.LOCK_SH, what, dir)
+}
+
+// lock locks the file of a folder, or says who has it.
+func lock(f *os.File, how int, what, dir string) (pid int, err error) {
+	err = unix.Flock(int(f.Fd()), how|unix.LOCK_NB)
+	if err == nil {
+		return 0, nil
+	}
+	if !errors.Is(err, unix.EWOULDBLOCK) {
+		return 0, fmt.Errorf("cannot lock %s %q: %w", what, dir, err)
+	}
+	text, _ := io.ReadAll(io.LimitReader(f, 64))
+	holder := "another process"
+	if p := strings.TrimSpace(string(text)); p != "" {
+		holder = "process " + p
+		pid, _ = strconv.Atoi(p)
+	}
+	return pid, fmt.Errorf("%s %q %w by %s: stop it, or choose another folder", what, dir, ErrInUse, holder)
 }
 
 // Release gives the folder up.
