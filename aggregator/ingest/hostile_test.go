@@ -4,15 +4,19 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/klauspost/compress/snappy"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"plimsoll.dev/plimsoll/internal/identity"
@@ -203,4 +207,38 @@ func TestNamesAreCleaned(t *testing.T) {
 			t.Errorf("name %d: got %q", i, got)
 		}
 	}
+}
+
+// What is wrong in itself is refused, and counted by its reason, whatever else its request holds; what is only of no use here is not refused.
+func TestWrongValuesAndLabels(t *testing.T) {
+	now := time.Now()
+	memory := []string{"__name__", "container_memory_working_set_bytes", "container", "c", "id", "/x", "namespace", "a", "node", "n1", "pod", "p"}
+	f := func(why string, code int, v float64, at time.Time, labels ...string) {
+		t.Helper()
+		reg, live := prometheus.NewPedanticRegistry(), &keeper{}
+		r := receiver(t, Options{Live: live, Registerer: reg})
+		good := v1(7, now.UnixMilli(), memory...)
+		w := post(r, snappy.Encode(nil, append(v1(v, at.UnixMilli(), labels...), good...)), map[string]string{"Content-Type": v1Type})
+		if w.Code != code || code == 400 && !strings.Contains(w.Body.String(), "wrote 1 samples and rejected 1 ("+why+")") {
+			t.Errorf("%s: got %d %s, want %d", why, w.Code, w.Body, code)
+		}
+		if got := live.one(t); got.Samples() != 1 || got.Groups[0].Points[0].V != 7 {
+			t.Errorf("%s: got %+v", why, got.Groups)
+		}
+		for i, c := range r.metrics.dropped {
+			if n := testutil.ToFloat64(c); n != 0 && reasonNames[i] != why || n != 1 && reasonNames[i] == why {
+				t.Errorf("%s: got %v for %s", why, n, reasonNames[i])
+			}
+		}
+	}
+	f("value", 400, -5e8, now, memory...)
+	f("value", 400, 1e300, now, memory...)
+	f("value", 400, -1, now, "__name__", "node_cpu_usage_seconds_total", "node", "n1")
+	f("not_finite", 400, math.NaN(), now, memory...)
+	f("not_finite", 400, math.Inf(1), now, memory...)
+	f("future", 400, 1, now.Add(time.Hour), memory...)
+	f("duplicate_label", 400, 1, now, append(slices.Clone(memory), "node", "n2")...)
+	f("duplicate_label", 400, 1, now, append([]string{"node", "n1"}, memory...)...)
+	f("duplicate_label", 400, 1, now, append([]string{"__name__", "x"}, memory...)...)
+	f("unknown_metric", 204, 1, now, "__name__", "go_goroutines", "job", "x")
 }

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"bytes"
 	"math"
 	"slices"
 	"strings"
@@ -110,6 +111,9 @@ func (t *table) understand(s *series, k *known) (*named, reason) {
 			return nil, rejectLabels
 		}
 	}
+	if s.repeats() {
+		return nil, rejectDuplicate
+	}
 	get := func(name string) string { return identity.Clean(s.value(name)) } // as names that are read on a machine are
 	name := get("__name__")
 	if name == "" {
@@ -138,6 +142,17 @@ func (t *table) understand(s *series, k *known) (*named, reason) {
 	k.by.entities++
 	n.used = k.used
 	return n, numReasons
+}
+
+// repeats says whether a label name occurs twice. Names come in order, as the protocol asks; others are put in order first.
+func (s *series) repeats() bool {
+	names := make([]span, 0, maxLabels)
+	for i := 0; i < len(s.labels); i += 2 {
+		names = append(names, s.labels[i])
+	}
+	order := func(a, b span) int { return bytes.Compare(s.text(a), s.text(b)) }
+	slices.SortFunc(names, order)
+	return len(slices.CompactFunc(names, func(a, b span) bool { return order(a, b) == 0 })) < len(s.labels)/2
 }
 
 // value returns the value of a label, "" where there is none.
@@ -269,7 +284,10 @@ func (t *table) samples(k *known, s *series, now time.Time, horizon int64, fast 
 			c.written++
 			continue
 		case math.IsNaN(x.v) || math.IsInf(x.v, 0):
-			c.tally[skipNotFinite]++
+			c.tally[rejectNotFinite]++
+			continue
+		case !k.id.Can(x.v):
+			c.tally[rejectValue]++
 			continue
 		case x.t > horizon:
 			c.tally[rejectFuture]++

@@ -14,19 +14,21 @@ import (
 type reason uint8
 
 const (
-	skipUnknown   reason = iota // not in the catalogue
-	skipHistogram               // native histograms are not kept
-	skipExemplar                // nor are exemplars
-	skipNotFinite               // NaN or infinite
-	rejectFuture                // ahead of this machine's clock
-	rejectTime                  // no time, or before 1970
-	rejectLabels                // without a name, or without the labels that name its entity
-	rejectLimit                 // too many series or entities
-	rejectNode                  // of a node that the sender may not speak for, or that another speaks for
+	skipUnknown     reason = iota // not in the catalogue
+	skipHistogram                 // native histograms are not kept
+	skipExemplar                  // nor are exemplars
+	rejectNotFinite               // NaN or infinite
+	rejectValue                   // what the row cannot have: memory below zero, more than a machine can hold
+	rejectFuture                  // ahead of this machine's clock
+	rejectTime                    // no time, or before 1970
+	rejectLabels                  // without a name, or without the labels that name its entity
+	rejectLimit                   // too many series or entities
+	rejectDuplicate               // a label name twice: which of the two values it has, nobody knows
+	rejectNode                    // of a node that the sender may not speak for, or that another speaks for
 	numReasons
 )
 
-var reasonNames = [numReasons]string{"unknown_metric", "histogram", "exemplar", "not_finite", "future", "time", "labels", "limit", "node"}
+var reasonNames = [numReasons]string{"unknown_metric", "histogram", "exemplar", "not_finite", "value", "future", "time", "labels", "limit", "duplicate_label", "node"}
 
 // tally counts samples by reason.
 type tally [numReasons]int
@@ -34,7 +36,7 @@ type tally [numReasons]int
 // rejected describes the samples that were the sender's mistake; "" if there is none.
 func (t *tally) rejected() string {
 	var parts []string
-	for r := rejectFuture; r < numReasons; r++ {
+	for r := rejectNotFinite; r < numReasons; r++ {
 		if t[r] > 0 {
 			parts = append(parts, fmt.Sprintf("%d (%s)", t[r], reasonNames[r]))
 		}

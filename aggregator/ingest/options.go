@@ -4,8 +4,8 @@
 //
 // Series are told apart by the labels of internal/metric; other labels are not looked at. What the catalogue does
 // not have (other metrics, histograms, exemplars) is left out and counted, as a sender's relabelling would: that is no
-// error. Samples that are wrong (from the future, without the labels that name their entity, over the
-// limits) are rejected: the others are written, and the answer is 400 with the numbers, as remote write 2.0 asks.
+// error. Samples that are wrong (no number, or one that their row cannot have, from the future, without the labels that name
+// their entity or with one twice, over the limits) are rejected: the others are written, and the answer is 400 with the numbers, as remote write 2.0 asks.
 package ingest
 
 import (

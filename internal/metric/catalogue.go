@@ -92,6 +92,35 @@ func (r *Row) At(l Level) string {
 // Has says whether the row exists at the level.
 func (r *Row) Has(l Level) bool { return slices.Contains(r.Levels, l) }
 
+// Can says whether a row can have a value at all: finite, not below zero where it is an amount, and no more than anything that is
+// measured could hold.
+func (id ID) Can(v float64) bool { return v >= ranges[id].least && v <= ranges[id].most }
+
+// ranges are the least and the greatest value of each row.
+var ranges = func() (out [numRows]struct{ least, most float64 }) {
+	for i := range rows {
+		out[i].least, out[i].most = rows[i].bounds()
+	}
+	return out
+}()
+
+func (r *Row) bounds() (least, most float64) {
+	const word = 1 << 64 // what a counter of the kernel, or of a network's disk that says it has no end, can hold
+	switch {
+	case r.Unit == Bytes && r.Kind == Gauge && r.Sub == "":
+		return 0, 1 << 60 // memory; no machine can address as much
+	case r.Unit == Cores:
+		return 0, 1e9
+	case r.Unit == Seconds:
+		return 0, 1e15 // a million CPUs for thirty years
+	case r.Unit == Time:
+		return -62135596800, 253402300800 // the years 1, which stands for a time that is not known, to 9999
+	case r.Unit == Ratio:
+		return -word, word // of amounts that a person's own metric may have
+	}
+	return 0, word
+}
+
 // Set is a set of rows.
 type Set [(numRows + 63) / 64]uint64
 

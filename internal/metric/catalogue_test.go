@@ -225,3 +225,29 @@ func TestSet(t *testing.T) {
 		t.Error("a set and another one are not both")
 	}
 }
+
+// Each row takes nothing that is no number, and no amount below zero or beyond what there can be.
+func TestCan(t *testing.T) {
+	for i := range Rows() {
+		for _, v := range []float64{math.NaN(), math.Inf(1), math.Inf(-1), 1e300, -1e300} {
+			if ID(i).Can(v) {
+				t.Errorf("%s takes %v", rows[i].Name, v)
+			}
+		}
+		if u := rows[i].Unit; !ID(i).Can(0) || !ID(i).Can(1) || ID(i).Can(-1) != (u == Ratio || u == Time) {
+			t.Errorf("%s: 0 %v, 1 %v, -1 %v", rows[i].Name, ID(i).Can(0), ID(i).Can(1), ID(i).Can(-1))
+		}
+	}
+	f := func(id ID, v float64, want bool) {
+		t.Helper()
+		if got := id.Can(v); got != want {
+			t.Errorf("%s of %v: got %v, want %v", Get(id).Name, v, got, want)
+		}
+	}
+	f(MemoryWorkingSet, -5e8, false)
+	f(MemoryWorkingSet, 64<<40, true)
+	f(MemoryWorkingSet, 1<<61, false)
+	f(FilesystemLimit, 1<<63, true) // as a network's file system says that has no end
+	f(NetworkReceive, 1<<64-1, true)
+	f(StartTime, 1.8e9, true)
+}
