@@ -67,11 +67,19 @@ func bytesText(v float64) string {
 	if math.Abs(v) < 9.95 && i >= 3 {
 		return trim(v, 1) + units[i]
 	}
-	return unminus(fmt.Sprintf("%.0f", v)) + units[i]
+	return trim(v, 0) + units[i]
 }
 
-// trim writes a number with at most so many decimals.
+// trim writes a number with at most so many decimals, and with no more digits than it can mean.
 func trim(v float64, decimals int) string {
+	if math.Abs(v) >= 1e15 {
+		return fmt.Sprintf("%.3g", v)
+	}
+	return decimal(v, decimals)
+}
+
+// decimal writes a number with at most so many decimals.
+func decimal(v float64, decimals int) string {
 	s := strconv.FormatFloat(v, 'f', decimals, 64)
 	if strings.Contains(s, ".") {
 		s = strings.TrimSuffix(strings.TrimRight(s, "0"), ".")
@@ -88,7 +96,7 @@ func unminus(s string) string {
 }
 
 // raw writes a number in base units, without what arithmetic leaves behind the ninth decimal.
-func raw(v float64) string { return trim(v, 9) }
+func raw(v float64) string { return decimal(v, 9) }
 
 // share writes a ratio as a percentage. It is 100 % only when nothing is missing.
 func share(v float64) string {
@@ -99,7 +107,7 @@ func share(v float64) string {
 	case p > 0 && p < 9.95:
 		return trim(p, 1) + " %"
 	}
-	return fmt.Sprintf("%.0f %%", p)
+	return trim(p, 0) + " %"
 }
 
 // span writes how long something is.
