@@ -383,7 +383,7 @@ func (s *Server) TokenFile(token string) string {
 // SetUp sets the server up for a bucket (on 1.x a database) as "plimsoll influx setup" does.
 func (s *Server) SetUp(bucket string, retention time.Duration) *influx.Plan {
 	s.t.Helper()
-	set, err := influx.NewSetup(influx.SetupOptions{Conn: s.Conn(bucket), Retention: retention})
+	set, err := influx.NewSetup(influx.SetupOptions{Conn: s.Conn(bucket), Retention: retention, ChangeRetention: true, Force: true})
 	if err != nil {
 		s.t.Fatal(err)
 	}
