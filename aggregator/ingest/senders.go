@@ -33,6 +33,7 @@ const (
 	silentAfter = 15 * time.Second // then another process may have a node's name
 	clockOff    = 4 * time.Second  // about where the live picture takes a sample for old or for one from the future
 	clockTimes  = 3                // live requests in a row, before a clock is said to be off
+	clockApart  = time.Second / 2  // between those that count: what waited while this process was held up comes all at once
 	maxSenders  = 20_000           // nodes that are sent for
 	maxShare    = maxSenders / 2   // of them, those that one process sends for
 	maxNodeName = 253              // bytes, as in Kubernetes
@@ -64,6 +65,7 @@ type sender struct {
 	off      time.Duration // the newest sample's time less ours
 	offTimes int
 	offSince time.Time
+	offHeard time.Time // the last request that counted in offTimes
 	limit    lasting
 }
 
@@ -128,7 +130,11 @@ func (s *senders) admit(node string, who *speaker, now time.Time) error {
 	switch {
 	case x != nil && x.id == id:
 	case x != nil && now.Sub(x.heard) <= silentAfter:
-		s.hear(&x.rival, node, NameTaken, fmt.Sprintf("two collectors send as node %q, from %s and from %s, which is refused: give each its own name with --node", node, x.from, who.from), silentAfter, now)
+		from := fmt.Sprintf("from %s and from %s, which is refused", x.from, who.from)
+		if x.from == who.from {
+			from = fmt.Sprintf("both from %s, and one is refused", x.from)
+		}
+		s.hear(&x.rival, node, NameTaken, fmt.Sprintf("two collectors send as node %q, %s: give each its own name with --node", node, from), silentAfter, now)
 		return serve.Errorf(http.StatusConflict, "another collector, at %s, sends as node %q: give each its own name with --node", x.from, node)
 	default:
 		if !s.room(id, x != nil, now) {
@@ -193,8 +199,11 @@ func (s *senders) clock(node string, off time.Duration, now time.Time) {
 	case off.Abs() < clockOff, x.offTimes > 0 && (off > 0) != (x.off > 0):
 		x.offTimes = 0
 	case x.offTimes == 0:
-		x.offSince, x.offTimes = now, 1
+		x.offSince, x.offHeard, x.offTimes = now, now, 1
+	case now.Sub(x.offHeard) < clockApart:
+		return
 	default:
+		x.offHeard = now
 		x.offTimes++
 	}
 	x.off = off

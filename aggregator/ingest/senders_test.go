@@ -205,6 +205,31 @@ func TestClockOff(t *testing.T) {
 	}
 }
 
+// What waited in the socket while this process was held up comes late and all at once: that is no clock that is off.
+func TestHeldUpIsNoClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := receiver(t, Options{Live: &keeper{}})
+		send(t, r, "a", remotewrite.LiveLane, 0)
+		for i := range 10 {
+			send(t, r, "a", remotewrite.LiveLane, time.Duration(i-14)*time.Second)
+			time.Sleep(10 * time.Millisecond)
+		}
+		wantTroubles(t, r, "")
+		time.Sleep(time.Second)
+		send(t, r, "a", remotewrite.LiveLane, 0)
+		wantTroubles(t, r, "")
+	})
+}
+
+// Two collectors at one address are not told as if they were at two.
+func TestNameTakenAtOneAddress(t *testing.T) {
+	r := receiver(t, Options{Live: &keeper{}})
+	for _, source := range []string{"x", "y"} {
+		_ = r.senders.admit("n1", &speaker{source: source, from: "127.0.0.1"}, time.Now())
+	}
+	wantTroubles(t, r, `two collectors send as node "n1", both from 127.0.0.1, and one is refused`, NameTaken)
+}
+
 // The labels of known series are bounded in bytes, and the node that sends more is named.
 func TestLabelsAreBounded(t *testing.T) {
 	r := small(t, Options{Live: &keeper{}}, func(l *limits) { l.labels = 10_000 })
