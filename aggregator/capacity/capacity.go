@@ -216,7 +216,7 @@ func (c *composer) notes(now *picture, kept, pools bool, cluster Scope) []string
 	if len(left) > 0 {
 		add("In this window there was data of %s, which %s not here now: what ran there is in the cluster's past use.", listed("node", left), numbered(len(left), "is", "are"))
 	}
-	out = append(out, roomNotes(&cluster, len(now.nodes))...)
+	out = append(out, roomNotes(&cluster, len(now.nodes)-len(gaps))...)
 	if c.odd > 0 {
 		add("At %s more CPU seems to have been used than there was, which cannot be and is left out: a counter leapt, or a clock was set.", plural(float64(c.odd), c.g.noun()))
 	}
@@ -232,7 +232,7 @@ func (c *composer) notes(now *picture, kept, pools bool, cluster Scope) []string
 	return out
 }
 
-// roomNotes say what the allocatable and the requests of so many nodes rest on.
+// roomNotes say what the allocatable and the requests of so many nodes rest on, which are those that have current values: of others nothing is known.
 func roomNotes(cluster *Scope, nodes int) []string {
 	var out []string
 	if cluster.CPU.AllocatableIsCapacity || cluster.Memory.AllocatableIsCapacity {

@@ -23,6 +23,7 @@ func Fit(r *CapacityReport, n Need) (*FitReport, error) {
 		return nil, fmt.Errorf("cannot say what fits: %w", err)
 	}
 	out := &FitReport{Schema: FitSchema, Time: r.Time, Start: r.Start, End: r.End, Need: n, Nodes: []NodeFit{}, Notes: []string{}}
+	heard := 0
 	for i := range r.Scopes {
 		s := &r.Scopes[i]
 		if s.Level != NodeLevel {
@@ -33,12 +34,15 @@ func Fit(r *CapacityReport, n Need) (*FitReport, error) {
 			out.Known++
 			out.Total += *f.Count
 		}
+		if s.Gap == "" {
+			heard++
+		}
 		out.Nodes = append(out.Nodes, f)
 	}
 	slices.SortStableFunc(out.Nodes, func(a, b NodeFit) int { return countOf(&b) - countOf(&a) })
 	out.Text = out.sentence()
 	if len(r.Scopes) > 0 {
-		out.Notes = append(out.Notes, roomNotes(&r.Scopes[0], len(out.Nodes))...)
+		out.Notes = append(out.Notes, roomNotes(&r.Scopes[0], heard)...)
 	}
 	if n.By == ByUse && out.Known > 0 {
 		out.Notes = append(out.Notes, "Free by use is allocatable less the 95th percentile of what was used: one moment in twenty is busier.")

@@ -53,6 +53,15 @@ func TestFitOfNothingRequested(t *testing.T) {
 	}
 }
 
+// TestFitOfASilentMachine: of a machine that is not heard nobody says that nothing is requested there.
+func TestFitOfASilentMachine(t *testing.T) {
+	r := &CapacityReport{Scopes: []Scope{{Level: ClusterLevel}, {Level: NodeLevel, Name: "vm", Gap: "silent"}}}
+	f, err := Fit(r, Need{CPU: at(1), By: ByRequest})
+	if err != nil || f.Known != 0 || len(f.Notes) != 0 {
+		t.Errorf("got %v, %+v", err, f)
+	}
+}
+
 func TestFitRefuses(t *testing.T) {
 	for _, n := range []Need{{}, {CPU: at(0)}, {CPU: at(-1)}, {CPU: at(0.0009)}, {Memory: at(0.5)}, {CPU: at(math.NaN())}, {Memory: at(math.Inf(1))}, {CPU: at(1), By: "guess"}} {
 		if _, err := Fit(free(), n); !errors.Is(err, ErrBadOptions) {
