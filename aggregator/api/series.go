@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"plimsoll.dev/plimsoll/aggregator/api/params"
 	"plimsoll.dev/plimsoll/internal/identity"
@@ -49,7 +50,7 @@ func (a *API) getSeries(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if points > 0 {
+	if q = inTime(q, time.Now()); points > 0 {
 		if q, err = a.withStep(r.Context(), q, points); err != nil {
 			return serve.ReadError("the history", err)
 		}

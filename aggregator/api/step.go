@@ -12,6 +12,8 @@ var steps = [...]time.Duration{10 * time.Second, 20 * time.Second, 30 * time.Sec
 	15 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour, 4 * time.Hour, 12 * time.Hour, 24 * time.Hour}
 
 const (
+	// clocks is how far ahead of this machine's clock another's may be.
+	clocks = time.Hour
 	// probes is into how many parts a range is cut to see where data begins.
 	probes = 64
 	// probesAgain is how often the part in which it begins is cut again.
@@ -37,7 +39,8 @@ func (a *API) withStep(ctx context.Context, q store.Query, points int) (store.Qu
 			break
 		}
 	}
-	q.Step = steps[len(steps)-1]
+	longest := steps[len(steps)-1]
+	q.Step = (q.End.Sub(q.Start)/longest/time.Duration(points) + 1) * longest
 	for _, s := range steps {
 		if int(q.End.Sub(q.Start)/s) < points {
 			q.Step = s
@@ -46,6 +49,17 @@ func (a *API) withStep(ctx context.Context, q store.Query, points int) (store.Qu
 	}
 	q.Start = q.Start.Truncate(q.Step)
 	return q, nil
+}
+
+// inTime cuts a query to the times of which there can be data: from the beginning of Unix time up to now. What lies wholly outside is left as it is.
+func inTime(q store.Query, now time.Time) store.Query {
+	if first := time.Unix(0, 0).UTC(); q.Start.Before(first) && q.End.After(first) {
+		q.Start = first
+	}
+	if q.End.After(now.Add(clocks)) && q.Start.Before(now) {
+		q.End = now.UTC().Truncate(time.Second)
+	}
+	return q
 }
 
 // begins returns a time shortly before a query's first data; its start if there is none.

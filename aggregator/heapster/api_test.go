@@ -158,7 +158,7 @@ func TestBadRequests(t *testing.T) {
 			{"historical/pod-id/x/containers", 404, "there is nothing"},
 			{"historical/metrics/cpu/usage_rate", 400, "start is missing"},
 			{"historical/metrics/cpu/usage_rate?start=2000-01-01T00:00:00Z&end=1999-01-01T00:00:00Z", 400, `end "1999-01-01T00:00:00Z" is before start`},
-			{"historical/metrics/cpu/usage_rate?start=1000-01-01T00:00:00Z", 400, "cannot read the history"},
+			{"historical/metrics/cpu/usage_rate?start=1000-01-01T00:00:00Z&end=1001-01-01T00:00:00Z", 400, "cannot read the history"},
 			{"historical/metrics-aggregated/max/cpu/usage_rate", 400, "start is missing"},
 			{"historical/metrics-aggregated/mean/cpu/usage_rate?start=1999-12-31T00:00:00Z", 400, `aggregation "mean" is not known: allowed are average, max,`},
 			{agg + "&bucket=5", 400, `bucket "5" is not a whole number with one of the units`},

@@ -39,7 +39,19 @@ func readParams(r *http.Request, now time.Time) (params, error) {
 		return p, err
 	}
 	p.bucket, err = parseBucket(q.Get("bucket"))
-	return p, err
+	return p.inTime(now), err
+}
+
+// inTime cuts a range to the times of which there can be data: from the beginning of Unix time up to now, or an hour later by another machine's clock. What lies
+// wholly outside is left as it is.
+func (p params) inTime(now time.Time) params {
+	if first := time.Unix(0, 0).UTC(); !p.start.IsZero() && p.start.Before(first) && p.end.After(first) {
+		p.start = first
+	}
+	if p.end.After(now.Add(time.Hour)) && p.start.Before(now) {
+		p.end = now
+	}
+	return p
 }
 
 func moment(name, s string, def time.Time) (time.Time, error) {

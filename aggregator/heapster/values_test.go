@@ -275,7 +275,7 @@ func TestStartBeforeTheData(t *testing.T) {
 			}
 		})
 		defer r.close(t)
-		for _, start := range []string{"1970-01-01T00:00:00Z", "1999-12-20T00:00:00Z", "1999-12-31T23:00:00Z"} {
+		for _, start := range []string{"1970-01-01T00:00:00Z", "1999-12-20T00:00:00Z", "1999-12-31T23:00:00Z", "1970-01-01T00:00:00Z&end=9999-12-31T23:59:59Z", "0001-01-02T00:00:00Z&end=2000-01-01T00:00:00Z"} {
 			pod := historyBase + "namespaces/demo/pods/web-1/"
 			if s := ask1[Series](t, r, pod+"metrics/memory/usage?start="+start); len(s.Metrics) != 241 || s.Metrics[0].Value != 100 || s.Metrics[240].Value != 340 {
 				t.Errorf("from %s: %d points, %s", start, len(s.Metrics), values(s))
