@@ -5,9 +5,9 @@ COMMIT  := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 WEB     := dashboards/web
 LINT    := bin/golangci-lint
-MODULES := bench hpa influx
+MODULES := bench hpa influx cluster
 
-.PHONY: help run build test test-go test-web test-influx test-influx2 test-hpa lint verify update bench clean
+.PHONY: help run build test test-go test-web test-influx test-influx2 test-hpa e2e lint verify update bench clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -37,6 +37,10 @@ test-influx2: ## Build InfluxDB 2.7 (about four minutes, needs cargo), then run 
 
 test-hpa: bin/testreport ## The brain beside the HPA controller of Kubernetes, which takes three minutes of CPU to build the first time
 	set -o pipefail; cd test/hpa && go test -json -timeout 30m ./... | ../../bin/testreport
+
+e2e: bin/testreport ## The tests on a real Kubernetes of two nodes, which they build (eight minutes the first time) and start; needs root
+	./test/setup.sh cluster
+	set -o pipefail; cd test/cluster && go test -json -timeout 40m ./... | ../../bin/testreport
 
 bin/testreport: $(wildcard internal/house/testreport/*.go)
 	@mkdir -p bin && go build -o bin/testreport ./internal/house/testreport

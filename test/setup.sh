@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs what the tests need from Debian: a browser, Docker, and a kernel with its emulator for cgroup v2.
+# Installs what the tests need from Debian: a browser, Docker, and a kernel with its emulator for cgroup v2; with "cluster" what the
+# nodes of a Kubernetes need.
 # Without root it installs nothing and says what is missing; the tests that need it then say that they did not run.
 # With root it ends well only if everything is there.
 set -eu
@@ -16,6 +17,13 @@ qemu-system-x86_64 qemu-system-x86
 /boot/vmlinuz-*-cloud-amd64 linux-image-cloud-amd64
 busybox busybox-static busybox
 cpio cpio
+'
+[ "${1:-}" != cluster ] || wants='
+runc runc
+/usr/lib/cni/bridge containernetworking-plugins
+conntrack conntrack
+iptables iptables
+ip iproute2
 '
 
 have() { # have COMMAND-OR-FILES

@@ -18,6 +18,7 @@ type Inventory interface {
 // Pod is one pod, or one replica of a process service. Pods that an Inventory hands out are shared: nobody changes them.
 type Pod struct {
 	UID             string // another pod of the same name has another one
+	CgroupUID       string // the UID in the names of its cgroups where that is another one, as of a static pod; or ""
 	Namespace, Name string
 	// Owner is what the pod belongs to in the end, through any number of owners; zero for a pod of its own.
 	Owner Target
@@ -34,6 +35,8 @@ type Pod struct {
 	Overhead        Resources // of running the pod, beside what its containers use
 	Containers      []Container
 	InitContainers  []Container
+	Ephemeral       []Container // added to a running pod, to look into it
+	Labels          map[string]string
 
 	Status Status
 	// Gap is a clause for people that says why there is no sample ("reader was refused (permission)"), or "".
@@ -47,7 +50,7 @@ func (p *Pod) Finished() bool { return p.Phase == corev1.PodSucceeded || p.Phase
 
 // Container returns the container of a name; nil if the pod has none.
 func (p *Pod) Container(name string) *Container {
-	for _, list := range [...][]Container{p.Containers, p.InitContainers} {
+	for _, list := range [...][]Container{p.Containers, p.InitContainers, p.Ephemeral} {
 		for i := range list {
 			if list[i].Name == name {
 				return &list[i]
@@ -56,6 +59,26 @@ func (p *Pod) Container(name string) *Container {
 	}
 	return nil
 }
+
+// Node is one machine of a cluster. Nodes that an inventory hands out are shared: nobody changes them.
+type Node struct {
+	UID, Name             string
+	Pool                  string // the group of like nodes that it is of, or ""
+	Labels                map[string]string
+	Capacity, Allocatable Resources
+	MaxPods               int // 0: not known
+	Unschedulable         bool
+	// Ready is the status of the Ready condition, "" if the node has none.
+	Ready           corev1.ConditionStatus
+	ReadyTransition time.Time
+	Pressure        []string  // the other conditions that are true: MemoryPressure, DiskPressure, ...
+	Since           time.Time // when it was made known
+	Addresses       []Address
+	KubeletPort     int // 0: not known
+}
+
+// Address is one address of a node; its type is InternalIP, Hostname and so on.
+type Address struct{ Type, Address string }
 
 // Status is how a pod is doing, in the words that people see.
 type Status struct {

@@ -1,0 +1,37 @@
+package kube
+
+import (
+	"errors"
+	"fmt"
+
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+// Config says how to reach the API server: as a kubeconfig file says, or with "" as the service account of the pod that this runs in.
+func Config(kubeconfig, agent string) (*rest.Config, error) {
+	c, err := load(kubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	c.UserAgent, c.QPS, c.Burst = agent, 50, 100
+	return c, nil
+}
+
+func load(kubeconfig string) (*rest.Config, error) {
+	if kubeconfig != "" {
+		c, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+		if err != nil {
+			return nil, fmt.Errorf("cannot use kubeconfig %q: %w", kubeconfig, err)
+		}
+		return c, nil
+	}
+	c, err := rest.InClusterConfig()
+	if errors.Is(err, rest.ErrNotInCluster) {
+		return nil, errors.New("this is no pod of a cluster: give a kubeconfig in --kubeconfig")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot use the service account of this pod: %w", err)
+	}
+	return c, nil
+}

@@ -1,0 +1,158 @@
+package kube
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
+	"pgregory.net/rapid"
+
+	"plimsoll.dev/plimsoll/internal/cluster"
+)
+
+// TestAnyOrder tells an inventory of pods and controllers in any order, with updates, deletions and lists anew, and compares it with what is so.
+func TestAnyOrder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		v, err := New(Options{Config: &rest.Config{Host: "http://127.0.0.1:1"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		pods, sets := v.watches[0], v.watches[1]
+		must := func(err error) {
+			t.Helper()
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		truth, owned := map[types.UID]*corev1.Pod{}, map[types.UID]*metav1.PartialObjectMetadata{}
+		for range rapid.IntRange(1, 60).Draw(t, "steps") {
+			n := rapid.IntRange(0, 5).Draw(t, "which")
+			switch rapid.IntRange(0, 5).Draw(t, "step") {
+			case 0: // a pod, perhaps anew under its name
+				p := somePod(n, types.UID(fmt.Sprint("pod-", n, "-", rapid.IntRange(0, 1).Draw(t, "again"))), rapid.IntRange(-1, 2).Draw(t, "set"))
+				for id, old := range truth {
+					if old.Name == p.Name && id != p.UID {
+						delete(truth, id)
+					}
+				}
+				truth[p.UID] = p
+				must(pods.Add(p))
+			case 1:
+				for id, p := range truth {
+					if p.Name == fmt.Sprint("web-", n) {
+						delete(truth, id)
+						must(pods.Delete(p))
+					}
+				}
+			case 2, 3:
+				m := someSet(n%3, rapid.IntRange(-1, 1).Draw(t, "deployment"))
+				owned[m.UID] = m
+				must(sets.Add(m))
+			case 4:
+				var list []any
+				for _, p := range truth {
+					list = append(list, p)
+				}
+				must(pods.Replace(list, "1"))
+			case 5:
+				var list []any
+				for _, m := range owned {
+					list = append(list, m)
+				}
+				must(sets.Replace(list, "1"))
+			}
+		}
+		want := map[string]cluster.Target{}
+		for id, p := range truth {
+			want[string(id)] = ownerIn(p, owned)
+		}
+		got := map[string]cluster.Target{}
+		for _, p := range v.All() {
+			got[p.UID] = p.Owner
+			if v.Pod(p.UID) != p {
+				t.Fatalf("pod %s is another one by its UID", p.UID)
+			}
+			if p.Owner.Kind == "" {
+				continue
+			}
+			of, err := v.Pods(p.Owner)
+			must(err)
+			if !slices.Contains(of, p) {
+				t.Fatalf("pod %s is not among those of its owner %v", p.UID, p.Owner)
+			}
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Fatalf("pods and their owners: %s", d)
+		}
+		must(pods.Replace(nil, "2"))
+		must(sets.Replace(nil, "2"))
+		if len(v.pods)+len(v.names)+len(v.below)+len(v.targets)+len(v.owners) != 0 {
+			t.Fatalf("of nothing there is left: %d pods, %d names, below %v, targets %v, owners %v", len(v.pods), len(v.names), v.below, v.targets, v.owners)
+		}
+	})
+}
+
+func somePod(n int, uid types.UID, set int) *corev1.Pod {
+	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: fmt.Sprint("web-", n), UID: uid, ResourceVersion: fmt.Sprint(rand.Int())}}
+	if set >= 0 {
+		p.OwnerReferences = []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "ReplicaSet", Name: fmt.Sprint("rs-", set), UID: types.UID(fmt.Sprint("rs-", set)), Controller: new(true)}}
+	}
+	return p
+}
+
+func someSet(n, deployment int) *metav1.PartialObjectMetadata {
+	m := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: fmt.Sprint("rs-", n), UID: types.UID(fmt.Sprint("rs-", n))}}
+	if deployment >= 0 {
+		m.OwnerReferences = []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "Deployment", Name: fmt.Sprint("d-", deployment), UID: types.UID(fmt.Sprint("d-", deployment)), Controller: new(true)}}
+	}
+	return m
+}
+
+func ownerIn(p *corev1.Pod, owned map[types.UID]*metav1.PartialObjectMetadata) cluster.Target {
+	var out cluster.Target
+	for ref := metav1.GetControllerOf(p); ref != nil; {
+		out = cluster.Target{APIVersion: ref.APIVersion, Kind: ref.Kind, Namespace: "shop", Name: ref.Name}
+		m := owned[ref.UID]
+		if m == nil {
+			break
+		}
+		ref = metav1.GetControllerOf(m)
+	}
+	return out
+}
+
+// TestStatus says in one word what kubectl says.
+func TestStatus(t *testing.T) {
+	waiting := func(reason string) corev1.ContainerStatus {
+		return corev1.ContainerStatus{Name: "c", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason}}}
+	}
+	running := corev1.ContainerStatus{Name: "c", Ready: true, Started: new(true), State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}
+	done := func(code int32, reason string) corev1.ContainerStatus {
+		return corev1.ContainerStatus{Name: "c", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: code, Reason: reason}}}
+	}
+	for want, p := range map[string]*corev1.Pod{
+		"Pending":               {Status: corev1.PodStatus{Phase: corev1.PodPending}},
+		"ContainerCreating":     {Status: corev1.PodStatus{Phase: corev1.PodPending, ContainerStatuses: []corev1.ContainerStatus{waiting("ContainerCreating")}}},
+		"CrashLoopBackOff":      {Status: corev1.PodStatus{Phase: corev1.PodRunning, ContainerStatuses: []corev1.ContainerStatus{waiting("CrashLoopBackOff")}}},
+		"Running":               {Status: corev1.PodStatus{Phase: corev1.PodRunning, ContainerStatuses: []corev1.ContainerStatus{running}}},
+		"NotReady":              {Status: corev1.PodStatus{Phase: corev1.PodRunning, ContainerStatuses: []corev1.ContainerStatus{done(0, "Completed"), running}}},
+		"OOMKilled":             {Status: corev1.PodStatus{Phase: corev1.PodRunning, ContainerStatuses: []corev1.ContainerStatus{done(137, "OOMKilled")}}},
+		"ExitCode:3":            {Status: corev1.PodStatus{Phase: corev1.PodFailed, ContainerStatuses: []corev1.ContainerStatus{done(3, "")}}},
+		"Evicted":               {Status: corev1.PodStatus{Phase: corev1.PodFailed, Reason: "Evicted"}},
+		"Init:0/2":              {Spec: corev1.PodSpec{InitContainers: make([]corev1.Container, 2)}, Status: corev1.PodStatus{Phase: corev1.PodPending, InitContainerStatuses: []corev1.ContainerStatus{running, waiting("PodInitializing")}}},
+		"Init:CrashLoopBackOff": {Spec: corev1.PodSpec{InitContainers: make([]corev1.Container, 1)}, Status: corev1.PodStatus{Phase: corev1.PodPending, InitContainerStatuses: []corev1.ContainerStatus{waiting("CrashLoopBackOff")}}},
+		"SchedulingGated":       {Status: corev1.PodStatus{Phase: corev1.PodPending, Conditions: []corev1.PodCondition{{Type: corev1.PodScheduled, Status: "False", Reason: "SchedulingGated"}}}},
+		"Terminating":           {ObjectMeta: metav1.ObjectMeta{DeletionTimestamp: &metav1.Time{}}, Status: corev1.PodStatus{Phase: corev1.PodRunning}},
+		"Unknown":               {ObjectMeta: metav1.ObjectMeta{DeletionTimestamp: &metav1.Time{}}, Status: corev1.PodStatus{Phase: corev1.PodRunning, Reason: "NodeLost"}},
+	} {
+		if got := statusOf(p).State; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
