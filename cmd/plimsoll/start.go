@@ -32,7 +32,7 @@ func examineStart(ctx context.Context, dir, listen string) (data, server doctor.
 	}
 	its, unknown := false, error(nil)
 	if runs {
-		its, unknown = holds(pid, listen)
+		its, unknown = holds(ctx, pid, listen)
 	}
 	switch {
 	case its:
@@ -52,12 +52,12 @@ func examineStart(ctx context.Context, dir, listen string) (data, server doctor.
 }
 
 // holds says whether a process is the one that listens at an address.
-func holds(pid int, listen string) (bool, error) {
+func holds(ctx context.Context, pid int, listen string) (bool, error) {
 	_, text, err := net.SplitHostPort(listen)
 	if err != nil {
 		return false, err
 	}
-	port, err := net.LookupPort("tcp", text)
+	port, err := net.DefaultResolver.LookupPort(ctx, "tcp", text)
 	if err != nil {
 		return false, err
 	}
