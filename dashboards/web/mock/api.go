@@ -98,7 +98,7 @@ func (w *world) overview(t float64, q string, most int) map[string]any {
 	}
 	return map[string]any{
 		"schema": "plimsoll.dev/overview/v1", "time": stamp(t), "version": "0.1.0", "since": stamp(float64(w.since.UnixMilli()) / 1000),
-		"interval": 1, "node": node, "nodes": []any{node}, "scaled": scaled, "containers": rows[:min(len(rows), most)], "total": len(all), "found": len(rows), "conditions": w.conditions(),
+		"interval": 1, "node": node, "nodes": []any{node}, "totalNodes": 1, "scaled": scaled, "containers": rows[:min(len(rows), most)], "total": len(all), "found": len(rows), "conditions": w.conditions(),
 	}
 }
 

@@ -10,7 +10,8 @@ export interface Overview {
   since: string;
   interval: number;
   node: Node;
-  nodes: Node[];
+  nodes: Node[]; // the first of them by name
+  totalNodes: number;
   scaled: Scaled[];
   containers: Container[];
   total: number;

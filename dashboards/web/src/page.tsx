@@ -97,7 +97,7 @@ function Header({ address, data, go }: { address: Address; data: Data | null; go
       </a>
       {n && (
         <span class="machine">
-          {[several ? `${data!.nodes.length} machines` : n.name, n.cores !== null && sold(n.cores), n.memory !== null && memory(n.memory)].filter(Boolean).join(" · ")}
+          {[several ? `${data!.totalNodes} machines` : n.name, n.cores !== null && sold(n.cores), n.memory !== null && memory(n.memory)].filter(Boolean).join(" · ")}
         </span>
       )}
       <span class="grow" />

@@ -139,7 +139,7 @@ const Busiest = ({ c, figure, address }: { c: Container; figure: string; address
 export function Machines({ live, data, address }: ViewProps) {
   if (data.nodes.length < 2) return null;
   return (
-    <Section id="machines" title="Machines" sub={String(data.nodes.length)}>
+    <Section id="machines" title="Machines" sub={data.totalNodes > data.nodes.length ? `the first ${data.nodes.length} of ${data.totalNodes}` : String(data.nodes.length)}>
       <div class="card">
         <table class="rows nodes">
           <Head columns={["Name", "CPU", "Memory", "CPU pressure", "Containers"]} />
