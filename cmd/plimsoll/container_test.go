@@ -81,7 +81,7 @@ func TestInContainer(t *testing.T) {
 		if _, body := c.get(t, "/plimsoll/v1/overview"); strings.Contains(body, "MachineSeen") {
 			t.Errorf("something is not seen: %s", body)
 		}
-		if out := d.Docker("exec", "whole", "/plimsoll", "doctor", "--data", "/data/p", "--listen", "127.0.0.1:0", "--host-root", "/host"); strings.Contains(out, "cannot be seen") || strings.Contains(out, "of this container") {
+		if out := d.Docker("exec", "whole", "/plimsoll", "doctor", "--data", "/data/d", "--listen", "127.0.0.1:0", "--host-root", "/host"); strings.Contains(out, "cannot be seen") || strings.Contains(out, "of this container") {
 			t.Errorf("doctor: %s", out)
 		}
 	})
@@ -110,7 +110,7 @@ func TestInContainer(t *testing.T) {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
 		until(t, "its orphans are waited for by process 1", time.Minute, func() bool { return len(within(t, first, "")) == 2 })
-		if out := d.Docker("exec", "part", "/plimsoll", "doctor", "--data", "/data/p", "--listen", "127.0.0.1:0", "--cgroup-root", "/host/sys/fs/cgroup"); !strings.Contains(out, "--pid host") || !strings.Contains(out, "--host-root") {
+		if out := d.Docker("exec", "part", "/plimsoll", "doctor", "--data", "/data/d", "--listen", "127.0.0.1:0", "--cgroup-root", "/host/sys/fs/cgroup"); !strings.Contains(out, "--pid host") || !strings.Contains(out, "--host-root") {
 			t.Errorf("doctor is silent about it: %s", out)
 		}
 	})
