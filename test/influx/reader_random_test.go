@@ -56,8 +56,8 @@ func (m made) over(q *store.Query, container string, lo, hi int64) (float64, boo
 	return last, true
 }
 
-// answer is what a query must give, by label value and time.
-func (m made) answer(q *store.Query, window time.Duration) map[string]map[int64]float64 {
+// answer is what a query must give, by label value and time, were each window wider at both ends.
+func (m made) answer(q *store.Query, window, wider time.Duration) map[string]map[int64]float64 {
 	out := map[string]map[int64]float64{}
 	last := q.End.UnixMilli()
 	first, step := last, int64(1)
@@ -67,7 +67,7 @@ func (m made) answer(q *store.Query, window time.Duration) map[string]map[int64]
 	for t := first; t <= last; t += step {
 		groups := map[string][]float64{}
 		for c := range m {
-			if v, ok := m.over(q, c, t-window.Milliseconds(), t); ok {
+			if v, ok := m.over(q, c, t-(window+wider).Milliseconds(), t+wider.Milliseconds()); ok {
 				key := c
 				if q.By != nil {
 					key = c[:1]
@@ -147,16 +147,49 @@ func TestRandomQueries(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := data.answer(&q, c.Back)
+			want := data.answer(&q, c.Back, 0)
 			for name, r := range map[string]*influx.Reader{"whole": h.Reader, "pieces": pieces} {
 				got, err := r.Query(t.Context(), q)
 				if err != nil {
 					t.Fatalf("%s: %+v: %v", name, q, err)
 				}
+				if c.Meets() { // the sum of a moment, of which a part of the window stands for one: ten seconds at its ends
+					least, most, edge := q, q, 10*time.Second
+					least.Func, least.Join, most.Func = store.Min, store.Min, store.Max
+					low := data.answer(&least, c.Back, edge)
+					if q.Func == store.Max {
+						least.Func, least.Join = store.Max, store.Max
+						low = data.answer(&least, c.Back, -edge)
+					}
+					between(t, name, &q, got, want, low, data.answer(&most, c.Back, edge))
+					continue
+				}
 				compare(t, name, &q, got, want)
 			}
 		}
 	})
+}
+
+// between holds an answer to the points that it must have, and to the least and the most that they can be.
+func between(t *testing.T, name string, q *store.Query, got []store.Series, want, least, most map[string]map[int64]float64) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Errorf("%s: %+v: got %d series, want %d", name, *q, len(got), len(want))
+		return
+	}
+	for i := range got {
+		namespace := got[i].Label("namespace")
+		low, high := least[namespace], most[namespace]
+		if n := len(want[namespace]); len(got[i].Samples) != n {
+			t.Errorf("%s: %+v: %v: got %d points, want %d", name, *q, got[i].Labels, len(got[i].Samples), n)
+		}
+		for _, x := range got[i].Samples {
+			if h, ok := high[x.T]; !ok || x.V > h*(1+1e-9) || x.V < low[x.T]*(1-1e-9) {
+				t.Errorf("%s: %+v: %v: got %g at %d, want %g to %g", name, *q, got[i].Labels, x.V, x.T, low[x.T], h)
+				break
+			}
+		}
+	}
 }
 
 func compare(t *testing.T, name string, q *store.Query, got []store.Series, want map[string]map[int64]float64) {
