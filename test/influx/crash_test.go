@@ -41,7 +41,7 @@ func crashes(rounds int) []crash {
 		{name: "s413", done: "413 for requests over 1 KiB for 2 s, after 1.5 s away", run: tooLarge},
 		{name: "s429", done: "429 with Retry-After for 2 s", run: status(http.StatusTooManyRequests, "slow down")},
 		{name: "s500", done: "500 for 2 s", run: status(http.StatusInternalServerError, "engine is closed")},
-		{name: "diskfull", done: "a disk of 1 MiB under the queue runs full while the server is away", ours: true, run: diskFull},
+		{name: "diskfull", done: "a disk with 1 MiB to spare under the queue runs full while the server is away", ours: true, run: diskFull},
 	}
 }
 
@@ -99,7 +99,7 @@ func diskFull(r *rig) {
 		r.t.Skip("needs root: a small disk is mounted")
 	}
 	disk := r.t.TempDir()
-	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=1m"); err != nil {
+	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=33m"); err != nil {
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(func() { _ = syscall.Unmount(disk, syscall.MNT_DETACH) })
