@@ -140,7 +140,7 @@ func (v *Inventory) makeWatches() {
 	if v.opts.Node != "" {
 		selector = fields.OneTermEqualSelector("spec.nodeName", v.opts.Node)
 	}
-	v.watches = []*watch{{name: "pods", log: v.log, source: typed(v.client.CoreV1().RESTClient(), "pods", selector), expect: &corev1.Pod{}, convert: v.convertPod, put: v.putPod, drop: v.dropPod, keep: v.keepPods}}
+	v.watches = []*watch{{name: "pods", log: v.log, source: typed(v.client.CoreV1().RESTClient(), "pods", selector), expect: &corev1.Pod{}, convert: convertPod, put: v.putPod, drop: v.dropPod, keep: v.keepPods}}
 	for _, r := range v.opts.Owners {
 		if v.opts.Node != "" {
 			break // one node's pods have few owners: each is asked for
@@ -231,14 +231,4 @@ func (v *Inventory) Nodes() []*cluster.Node {
 	}
 	slices.SortFunc(out, func(a, b *cluster.Node) int { return cmp.Compare(a.Name, b.Name) })
 	return out
-}
-
-// Named returns the pod of a name; nil if there is none.
-func (v *Inventory) Named(namespace, name string) *cluster.Pod {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	if h := v.pods[v.names[namespace+"/"+name]]; h != nil && !h.unnamed {
-		return h.pod
-	}
-	return nil
 }

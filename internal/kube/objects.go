@@ -36,7 +36,7 @@ func controller(m metav1.Object) *metav1.OwnerReference {
 	return &metav1.OwnerReference{APIVersion: once(ref.APIVersion), Kind: once(ref.Kind), Name: once(ref.Name), UID: types.UID(once(string(ref.UID)))}
 }
 
-func (v *Inventory) convertPod(o any) *object {
+func convertPod(o any) *object {
 	p, ok := o.(*corev1.Pod)
 	if !ok {
 		return nil

@@ -15,7 +15,7 @@ const mirrorOf = "kubernetes.io/config.mirror"
 // podOf keeps of a pod what is asked for. Its owner is resolved by the caller.
 func podOf(p *corev1.Pod) *cluster.Pod {
 	out := &cluster.Pod{UID: string(p.UID), CgroupUID: p.Annotations[mirrorOf], Namespace: p.Namespace, Name: p.Name, Node: p.Spec.NodeName,
-		Phase: p.Status.Phase, Deleting: p.DeletionTimestamp != nil, Labels: p.Labels}
+		Phase: p.Status.Phase, Deleting: p.DeletionTimestamp != nil}
 	if p.Status.StartTime != nil {
 		out.StartTime = p.Status.StartTime.Time
 	}

@@ -131,4 +131,4 @@ func (c *Cluster) poll(ctx context.Context, what string, done func(context.Conte
 }
 
 // End kills a part, as log names it ("kube-apiserver", "kubelet-node1"), and returns when it has ended.
-func (c *Cluster) End(log string) error { return c.state.end(log, true) }
+func (c *Cluster) End(log string) error { return c.state.end(log) }

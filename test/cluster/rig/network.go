@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -87,42 +86,4 @@ func dialIn(ctx context.Context, ns, network, address string) (conn net.Conn, er
 		return err
 	})
 	return conn, err
-}
-
-// Forward passes connections to an address on this machine's loopback on to one in the cluster, until ctx ends. It returns the address.
-func (c *Cluster) Forward(ctx context.Context, listen, to string) (string, error) {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", listen)
-	if err != nil {
-		return "", err
-	}
-	context.AfterFunc(ctx, func() { _ = l.Close() })
-	go func() {
-		for {
-			in, err := l.Accept()
-			if errors.Is(err, net.ErrClosed) {
-				return
-			}
-			if err != nil {
-				continue
-			}
-			go c.pass(ctx, in, to)
-		}
-	}()
-	return l.Addr().String(), nil
-}
-
-func (c *Cluster) pass(ctx context.Context, in net.Conn, to string) {
-	defer in.Close()
-	out, err := c.Dial(ctx, "tcp", to)
-	if err != nil {
-		return
-	}
-	defer out.Close()
-	stop := context.AfterFunc(ctx, func() { _, _ = in.Close(), out.Close() })
-	defer stop()
-	go func() {
-		_, _ = io.Copy(out, in)
-		_ = out.(*net.TCPConn).CloseWrite()
-	}()
-	_, _ = io.Copy(in, out)
 }

@@ -40,7 +40,7 @@ func (n *Node) Namespace() string { return netns(n.cluster.state.node(n.index)) 
 // CgroupRoot is the cgroup below which the node's kubelet puts its pods, "/plimsoll-e2e/node1".
 func (n *Node) CgroupRoot() string { return "/" + n.cluster.state.cgroup() + "/" + n.Name }
 
-// Start starts the node's three parts, at the start or after Kill.
+// Start starts the node's three parts, with its configuration.
 func (n *Node) Start(ctx context.Context) error {
 	if err := n.configure(); err != nil {
 		return err
@@ -65,12 +65,6 @@ func (n *Node) Start(ctx context.Context) error {
 func (n *Node) StartKubelet() error {
 	return n.cluster.part(n.Namespace(), "kubelet", "kubelet-"+n.Name, "--config="+n.dir+"/kubelet.json", "--kubeconfig="+filepath.Join(n.cluster.state.Dir, "kubelet"+n.Name+".kubeconfig"),
 		"--hostname-override="+n.Name, "--node-ip="+n.ip(), "--root-dir="+n.dir+"/kubelet")
-}
-
-// Kill ends the node's kubelet, containerd and kube-proxy at once, as if its power had been cut; its containers go on as orphans.
-func (n *Node) Kill() error {
-	c := n.cluster
-	return errors.Join(c.End("kubelet-"+n.Name), c.End("containerd-"+n.Name), c.End("kube-proxy-"+n.Name))
 }
 
 // pauseImage holds a pod's network namespace.
@@ -143,11 +137,6 @@ func (n *Node) Import(ctx context.Context, name, binary string) error {
 	if err := writeImage(tar, name, binary); err != nil {
 		return err
 	}
-	return n.ctr(ctx, "images", "import", "--local", tar)
-}
-
-// ImportArchive gives the node the images of an archive.
-func (n *Node) ImportArchive(ctx context.Context, tar string) error {
 	return n.ctr(ctx, "images", "import", "--local", tar)
 }
 

@@ -5,7 +5,6 @@ package rig
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -134,9 +133,6 @@ func (c *Cluster) Config() *rest.Config { return rest.CopyConfig(c.api) }
 
 // Client is a client with Config.
 func (c *Cluster) Client() *kubernetes.Clientset { return kubernetes.NewForConfigOrDie(c.Config()) }
-
-// CA is the authority that signed all of the cluster's certificates.
-func (c *Cluster) CA() *x509.Certificate { return c.ca.cert }
 
 // Kubeconfig is the path of the administrator's file, for commands that run in the cluster's network (Command).
 func (c *Cluster) Kubeconfig() string { return filepath.Join(c.state.Dir, "admin.kubeconfig") }

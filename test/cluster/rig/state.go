@@ -81,8 +81,8 @@ func (s *State) note(part string, pid int) error {
 	return errors.Join(os.MkdirAll(s.pids(), 0o700), os.WriteFile(filepath.Join(s.pids(), part), fmt.Appendf(nil, "%d %s", pid, started(pid)), 0o600))
 }
 
-// end ends a part, kindly or not, and waits for its end.
-func (s *State) end(part string, atOnce bool) error {
+// end kills a part and waits for its end.
+func (s *State) end(part string) error {
 	data, err := os.ReadFile(filepath.Join(s.pids(), part))
 	if err != nil {
 		return fmt.Errorf("part %q is not known: %w", part, err)
@@ -92,19 +92,12 @@ func (s *State) end(part string, atOnce bool) error {
 	if err != nil {
 		return fmt.Errorf("pid %q of part %q: %w", id, part, err)
 	}
-	sig := syscall.SIGTERM
-	if atOnce {
-		sig = syscall.SIGKILL
-	}
 	for try := range 200 {
 		if since == "" || started(pid) != since {
 			return os.Remove(filepath.Join(s.pids(), part))
 		}
-		if try == 100 {
-			sig = syscall.SIGKILL
-		}
-		if try%100 == 0 {
-			_ = syscall.Kill(pid, sig)
+		if try == 0 {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
@@ -119,7 +112,7 @@ func (s *State) Clean() error {
 		errs = append(errs, err)
 	}
 	for _, p := range parts {
-		errs = append(errs, s.end(p.Name(), true))
+		errs = append(errs, s.end(p.Name()))
 	}
 	sockets := s.shimSockets()
 	errs = append(errs, s.killRest(), s.unmount(), s.removeNamespaces(), s.removeCgroups())
