@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	strangers = 4    // logins that are checked at a time, of those that have not passed before
-	maxGood   = 1000 // logins that are remembered
+	strangers = 4       // logins that are checked at a time, of those that have not passed before
+	maxGood   = 1 << 14 // logins that are remembered
 	// waiters are how many logins wait to be checked, of all, of one host, and of one name from one host.
 	waiters, waitersOfHost, waitersOfName = 256, 64, 4
 	loginTime                             = 5 * time.Second // how long one waits

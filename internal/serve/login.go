@@ -28,6 +28,7 @@ var (
 // Caller is who sends a request.
 type Caller struct {
 	Name   string // "" for whoever is on this machine
+	UID    string // that tells the caller from a later one of the name; "" where there is none
 	Groups []string
 	Proof  string // how it was proven: "password", "certificate", "local", or another Authenticator's word
 
@@ -52,6 +53,7 @@ func (c Caller) SpeaksFor(node string) bool { return c.Nodes == nil || slices.Co
 type Access struct {
 	Verb  string // the method in small letters
 	Path  string // as asked for
+	Query string // as asked for, without the question mark
 	Route string // the pattern that it matches; "" where there is nothing
 }
 
@@ -141,7 +143,7 @@ func (l *login) ask(r *http.Request, route Route) (Caller, error) {
 	if l.may == nil || route.open {
 		return caller, nil
 	}
-	a := Access{Verb: strings.ToLower(r.Method), Path: r.URL.Path, Route: route.Pattern}
+	a := Access{Verb: strings.ToLower(r.Method), Path: r.URL.Path, Query: r.URL.RawQuery, Route: route.Pattern}
 	err = l.may.Authorize(ctx, caller, a)
 	switch {
 	case errors.Is(err, ErrDenied):
