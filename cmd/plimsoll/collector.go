@@ -20,6 +20,7 @@ type collectorOptions struct {
 	historyOptions
 	readingOptions
 	doorOptions
+	kubernetesOptions
 	role    wiring.Collector
 	history wiring.Remote // where its URL is not a --server's
 }
@@ -40,7 +41,12 @@ engine (--history).
 
 What the queue has taken survives kill -9 and arrives, until --queue-max-bytes or --queue-max-age drops the oldest, which is counted.`,
 		Example: "  plimsoll collector --server https://plimsoll.example:8082 --server-ca-file ca.crt --server-token-file token\n  plimsoll collector --server http://127.0.0.1:8082 --influx-url http://127.0.0.1:8086 --influx-bucket plimsoll",
-		RunE:    func(cmd *cobra.Command, _ []string) error { return a.collect(cmd.Context(), o) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.cluster() != nil && !cmd.Flags().Changed("node") {
+				o.node.Name, _ = a.env("NODE_NAME") // a machine may call itself otherwise than its cluster does
+			}
+			return a.collect(cmd.Context(), o)
+		},
 	}
 	o.flags(cmd.Flags())
 	return cmd
@@ -56,6 +62,7 @@ func (o *collectorOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.queue.Dir, "queue", "./plimsoll-queue", "folder of the durable queue")
 	o.embedded.Retention = 15 * 24 * time.Hour // of a database that is made because there is none
 	o.readingOptions.flags(f)
+	o.kubernetesOptions.flags(f)
 	o.influx.flags(f)
 	o.queueFlags(f)
 }
@@ -64,6 +71,9 @@ func (o *collectorOptions) validate() error {
 	to := o.history.URL
 	if len(o.role.Servers) == 0 && to == "" && o.influx.Conn.URL == "" {
 		return usagef("say where to send: --server, --history or --influx-url")
+	}
+	if o.cluster() != nil && o.node.Name == "" {
+		return usagef("--kubernetes: say which node of the cluster this machine is, with --node or NODE_NAME (in a pod from spec.nodeName)")
 	}
 	for _, s := range o.role.Servers {
 		if err := serverFlags.Check(s, o.role.Login.Plain); err != nil {
@@ -100,7 +110,7 @@ func (o *collectorOptions) toServer(address string) bool {
 // settled is the role with its history. The servers' login is for the servers alone.
 func (o *collectorOptions) settled() wiring.Collector {
 	out, to := o.role, o.history
-	out.Node, to.Queue, out.State = o.node, o.queue, o.queue.Dir
+	out.Node, out.Kubernetes, to.Queue, out.State = o.node, o.cluster(), o.queue, o.queue.Dir
 	if to.URL == "" && o.influx.Conn.URL == "" {
 		to.URL = strings.TrimSuffix(out.Servers[0], "/") + "/api/v1/write"
 	}

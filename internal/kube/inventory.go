@@ -30,7 +30,7 @@ import (
 type Options struct {
 	// Config says how to reach the API server, see Config.
 	Config *rest.Config
-	// Node makes it the inventory of one node: its pods alone, and no nodes. "": the whole cluster.
+	// Node makes it the inventory of one node: its pods alone, and itself. "": the whole cluster.
 	Node string
 	// Owners are the kinds of controllers that may belong to another one, and are followed; nil means ReplicaSets and Jobs.
 	Owners []schema.GroupVersionResource
@@ -136,11 +136,11 @@ func (v *Inventory) Run(ctx context.Context) error {
 
 // makeWatches says what is watched.
 func (v *Inventory) makeWatches() {
-	selector := fields.Everything()
+	pods, nodes := fields.Everything(), fields.Everything()
 	if v.opts.Node != "" {
-		selector = fields.OneTermEqualSelector("spec.nodeName", v.opts.Node)
+		pods, nodes = fields.OneTermEqualSelector("spec.nodeName", v.opts.Node), fields.OneTermEqualSelector("metadata.name", v.opts.Node)
 	}
-	v.watches = []*watch{{name: "pods", log: v.log, source: typed(v.client.CoreV1().RESTClient(), "pods", selector), expect: &corev1.Pod{}, convert: convertPod, put: v.putPod, drop: v.dropPod, keep: v.keepPods}}
+	v.watches = []*watch{{name: "pods", log: v.log, source: typed(v.client.CoreV1().RESTClient(), "pods", pods), expect: &corev1.Pod{}, convert: convertPod, put: v.putPod, drop: v.dropPod, keep: v.keepPods}}
 	for _, r := range v.opts.Owners {
 		if v.opts.Node != "" {
 			break // one node's pods have few owners: each is asked for
@@ -148,10 +148,8 @@ func (v *Inventory) makeWatches() {
 		v.watches = append(v.watches, &watch{name: r.Resource, log: v.log, source: metadataOf(v.meta, r), expect: &metav1.PartialObjectMetadata{}, convert: convertOwner, put: v.putOwner(r.Resource), drop: v.dropOwner,
 			keep: v.keepOwners(r.Resource)})
 	}
-	if v.opts.Node == "" {
-		v.watches = append(v.watches, &watch{name: "nodes", log: v.log, source: typed(v.client.CoreV1().RESTClient(), "nodes", fields.Everything()), expect: &corev1.Node{}, convert: convertNode,
-			put: v.putNode, drop: v.dropNode, keep: v.keepNodes})
-	}
+	v.watches = append(v.watches, &watch{name: "nodes", log: v.log, source: typed(v.client.CoreV1().RESTClient(), "nodes", nodes), expect: &corev1.Node{}, convert: convertNode,
+		put: v.putNode, drop: v.dropNode, keep: v.keepNodes})
 	for _, w := range v.watches {
 		w.lock = &v.mu
 	}
@@ -221,7 +219,7 @@ func (v *Inventory) Pod(uid string) *cluster.Pod {
 	return h.pod
 }
 
-// Nodes returns every node, by name.
+// Nodes returns every node, by name; of an inventory of one node that one, once it is known.
 func (v *Inventory) Nodes() []*cluster.Node {
 	v.mu.RLock()
 	defer v.mu.RUnlock()

@@ -39,7 +39,7 @@ func OpenLocal(ctx context.Context, h host.Host) (l *Local, err error) {
 		}
 	}()
 	l = &Local{}
-	if l.readers, err = newReaders(e, Node{Name: name, Host: h}, "", nil); err != nil {
+	if l.readers, err = newReaders(e, Node{Name: name, Host: h}, inventories{}); err != nil {
 		return nil, fmt.Errorf("cannot read this machine ('plimsoll doctor' says more): %w", err)
 	}
 	if l.picture, err = live.New(live.Options{}); err != nil {

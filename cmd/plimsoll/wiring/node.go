@@ -15,6 +15,7 @@ import (
 	processes "plimsoll.dev/plimsoll/collector/process"
 	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/condition"
+	"plimsoll.dev/plimsoll/internal/kube"
 	"plimsoll.dev/plimsoll/internal/serve"
 )
 
@@ -33,6 +34,15 @@ func (o Node) check() error {
 	return err
 }
 
+// inventories know what runs on this machine.
+type inventories struct {
+	// replicas are the replicas of process services, in the folder own; nil: there are none.
+	replicas cluster.Inventory
+	own      string
+	// cluster has the pods of the node that this machine is; nil: it is none.
+	cluster *kube.Inventory
+}
+
 // readers read the machine's cgroups, under their names.
 type readers struct {
 	names *names.Names
@@ -40,9 +50,9 @@ type readers struct {
 	full  *cadvisor.Reader
 }
 
-// newReaders makes them; the names are kept, and nothing is read yet. replicas are those that run here in the folder own; nil: none.
-func newReaders(e *environment, o Node, own string, replicas cluster.Inventory) (r readers, err error) {
-	if r.names, err = names.New(names.Options{Node: o.Name, Host: o.Host, Inventory: replicas, Own: own, Sockets: names.DefaultSockets(o.Host), Logger: e.named("names")}); err != nil {
+// newReaders makes them; the names are kept, and nothing is read yet.
+func newReaders(e *environment, o Node, known inventories) (r readers, err error) {
+	if r.names, err = names.New(names.Options{Node: o.Name, Host: o.Host, Inventory: known.replicas, Own: known.own, Sockets: names.DefaultSockets(o.Host), Logger: e.named("names")}); err != nil {
 		return r, err
 	}
 	e.life.Runs("names", r.names.Run)
@@ -55,15 +65,15 @@ func newReaders(e *environment, o Node, own string, replicas cluster.Inventory) 
 	return r, err
 }
 
-// newNode makes the collector with its two lanes, of which one may be nil. replicas are those that run here in the folder own; nil: none.
-func newNode(e *environment, o Node, own string, replicas cluster.Inventory, live, history collector.Sink) error {
-	r, err := newReaders(e, o, own, replicas)
+// newNode makes the collector with its two lanes, of which one may be nil.
+func newNode(e *environment, o Node, known inventories, live, history collector.Sink) error {
+	r, err := newReaders(e, o, known)
 	if err != nil {
 		return err
 	}
 	e.life.Runs("cadvisor", r.full.Run)
 	log := e.named("collector")
-	pods := collector.NewPods(o.Name, o.Host, os.Getpid(), r.names, replicas)
+	pods := collector.NewPods(o.Name, o.Host, os.Getpid(), r.names, known.replicas)
 	byProcess, err := processes.New(processes.Options{List: pods.Processes, Registerer: e.registry})
 	if err != nil {
 		return err

@@ -49,7 +49,7 @@ func (o Machine) wire(ctx context.Context, e *environment) error {
 	if err := newAutoscaler(e, policies, replicas, o.Node, picture, h); err != nil {
 		return err
 	}
-	return newNode(e, o.Node, replicas.Folder(), replicas, toPicture(picture), collector.SinkFunc(h.Append))
+	return newNode(e, o.Node, inventories{replicas: replicas, own: replicas.Folder()}, toPicture(picture), collector.SinkFunc(h.Append))
 }
 
 // Server serves what collectors send to it.
@@ -75,6 +75,8 @@ func (o Server) wire(_ context.Context, e *environment) error {
 // Collector reads its machine and sends what it reads on.
 type Collector struct {
 	Node Node
+	// Kubernetes is the cluster that the machine is a node of; nil: none.
+	Kubernetes *Kubernetes
 	// Servers get the live lane, with the login at hand; none: nobody does.
 	Servers []string
 	Login   dial.Options
@@ -112,5 +114,11 @@ func (o Collector) wire(_ context.Context, e *environment) error {
 		return err
 	}
 	e.life.Runs("orphans", services.NewChildren().Run)
-	return newNode(e, o.Node, "", nil, live, history)
+	known := inventories{}
+	if o.Kubernetes != nil {
+		if known.cluster, err = o.Kubernetes.inventory(e, "plimsoll-collector", o.Node.Name); err != nil {
+			return err
+		}
+	}
+	return newNode(e, o.Node, known, live, history)
 }

@@ -1,0 +1,59 @@
+package wiring
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"plimsoll.dev/plimsoll/internal/condition"
+	"plimsoll.dev/plimsoll/internal/kube"
+	"plimsoll.dev/plimsoll/internal/serve"
+)
+
+// Kubernetes says which cluster a process is part of, or looks at.
+type Kubernetes struct {
+	// Kubeconfig says how to reach the API server; "": as the service account of the pod that this runs in.
+	Kubeconfig string
+}
+
+// inventory makes the inventory of the cluster, or of one node of it, which runs as a part of the process; agent is who asks, for the API server's
+// log. That the API server is away is told and no reason to stop.
+func (o *Kubernetes) inventory(e *environment, agent, node string) (*kube.Inventory, error) {
+	config, err := kube.Config(o.Kubeconfig, agent+"/"+e.version)
+	if err != nil {
+		return nil, &UsageError{err}
+	}
+	v, err := kube.New(kube.Options{Config: config, Node: node, Logger: e.named("cluster")})
+	if err != nil {
+		return nil, err
+	}
+	e.life.Runs("cluster", v.Run)
+	e.checks = append(e.checks, serve.Check{Name: "cluster", Test: func() error {
+		if c := clusterKnown(v, node, e.began); !c.OK() {
+			return errors.New(c.Message)
+		}
+		return nil
+	}})
+	e.conditions = append(e.conditions, func(time.Time) []condition.Condition {
+		if c := clusterKnown(v, node, e.began); !c.OK() {
+			return []condition.Condition{c}
+		}
+		return nil
+	})
+	return v, nil
+}
+
+// clusterKnown says since when and why less than all is known of the cluster, or of one node of it.
+func clusterKnown(v *kube.Inventory, node string, began time.Time) condition.Condition {
+	const kind = "ClusterKnown"
+	since, err := v.Since()
+	switch {
+	case errors.Is(err, kube.ErrNotSynced):
+		return condition.Ill(kind, "NotSynced", err.Error(), began)
+	case err != nil:
+		return condition.Ill(kind, "APIServerAway", fmt.Sprintf("%v; what was known stays", err), since)
+	case node != "" && len(v.Nodes()) == 0:
+		return condition.Ill(kind, "NoSuchNode", fmt.Sprintf("the cluster has no node %q: give the name that 'kubectl get nodes' shows in --node, or in NODE_NAME", node), began)
+	}
+	return condition.Well(kind)
+}
