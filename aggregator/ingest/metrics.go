@@ -17,6 +17,7 @@ const (
 	skipUnknown     reason = iota // not in the catalogue
 	skipHistogram                 // native histograms are not kept
 	skipExemplar                  // nor are exemplars
+	skipPod                       // of a pod that the cluster does not have, or not yet
 	rejectNotFinite               // NaN or infinite
 	rejectValue                   // what the row cannot have: memory below zero, more than a machine can hold
 	rejectFuture                  // ahead of this machine's clock
@@ -25,10 +26,11 @@ const (
 	rejectLimit                   // too many series or entities
 	rejectDuplicate               // a label name twice: which of the two values it has, nobody knows
 	rejectNode                    // of a node that the sender may not speak for, or that another speaks for
+	rejectPod                     // of a pod that is on another node
 	numReasons
 )
 
-var reasonNames = [numReasons]string{"unknown_metric", "histogram", "exemplar", "not_finite", "value", "future", "time", "labels", "limit", "duplicate_label", "node"}
+var reasonNames = [numReasons]string{"unknown_metric", "histogram", "exemplar", "unknown_pod", "not_finite", "value", "future", "time", "labels", "limit", "duplicate_label", "node", "pod"}
 
 // tally counts samples by reason.
 type tally [numReasons]int
@@ -73,8 +75,8 @@ func newMetrics(r prometheus.Registerer, of *Receiver) (*metrics, error) {
 	}
 	series := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "plimsoll_ingest_series",
 		Help: "Series that are known from the last minutes."}, func() float64 { return float64(of.table.size()) })
-	troubles := make([]prometheus.Collector, 0, 4)
-	for _, why := range []string{NameTaken, NotItsNode, ClockAhead, ClockBehind, TooManySeries} {
+	troubles := make([]prometheus.Collector, 0, 6)
+	for _, why := range []string{NameTaken, NotItsNode, NotItsPod, ClockAhead, ClockBehind, TooManySeries} {
 		troubles = append(troubles, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "plimsoll_ingest_troubled_senders", ConstLabels: prometheus.Labels{"reason": why},
 			Help: "Nodes whose collector a person has to mend, by reason."}, func() float64 { return float64(of.troubled(why)) }))
 	}

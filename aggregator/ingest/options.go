@@ -24,6 +24,13 @@ type Sink interface {
 	Take(ctx context.Context, b *metric.Batch) error
 }
 
+// Pods knows where the pods of a cluster are. It is asked once for each container and request.
+type Pods interface {
+	// Place says on which node a pod is at present, "" before it is scheduled, and since when there is this pod of the name. known is false where
+	// there is no such pod; inside says that one of that namespace would be known.
+	Place(namespace, pod string) (node string, since time.Time, known, inside bool)
+}
+
 // Options says where received batches go.
 type Options struct {
 	Live    Sink // takes every batch
@@ -31,6 +38,8 @@ type Options struct {
 
 	// Own are the nodes that this process reads itself: what others say of them is refused.
 	Own []string
+	// Pods says where pods are: what a node's collector says of another node's is refused. nil: nobody knows.
+	Pods Pods
 
 	Logger     *slog.Logger          // nil: nothing is logged
 	Registerer prometheus.Registerer // nil: the own metrics are not registered

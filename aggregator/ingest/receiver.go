@@ -201,6 +201,7 @@ func (r *Receiver) store(req *http.Request, version remotewrite.Version) (writte
 		}
 		return 0, refused
 	}
+	r.place(&c, liveOnly, now)
 	if fast && c.newest > 0 && refused == nil {
 		r.senders.clock(c.node, time.UnixMilli(c.newest).Sub(now), now)
 	}

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"fmt"
 	"net/http"
 	"time"
 
@@ -42,4 +43,59 @@ func samplesOf(b *metric.Batch) int {
 		n += len(b.Groups[i].Points)
 	}
 	return n
+}
+
+// place leaves out what a node says of pods that are on another one. Of the live lane it leaves out pods that nobody knows, too: what is scaled rests on it.
+// The history's may be of the past: a pod of the name may have been on the node before.
+func (r *Receiver) place(c *converted, live bool, now time.Time) {
+	if r.opts.Pods == nil {
+		return
+	}
+	stray := func(b *metric.Batch, e *metric.Entity, at int64) (reason, bool) {
+		if e.Level > metric.Pod || e.Pod == "" {
+			return 0, false
+		}
+		switch node, since, known, inside := r.opts.Pods.Place(e.Namespace, e.Pod); {
+		case known && node != b.Node:
+			return rejectPod, live || !since.IsZero() && at > since.UnixMilli()
+		case !known && inside:
+			return skipPod, live
+		}
+		return 0, false
+	}
+	for _, b := range c.batches {
+		var other *metric.Entity
+		groups, gaps := b.Groups[:0], b.Gaps[:0]
+		leave := func(e *metric.Entity, why reason, n int) {
+			c.written -= n
+			c.tally[why] += n
+			if why == rejectPod {
+				other = e
+			}
+		}
+		for _, g := range b.Groups {
+			at := now.UnixMilli()
+			if len(g.Points) > 0 {
+				at = g.Points[0].T
+			}
+			if why, out := stray(b, g.Entity, at); out {
+				leave(g.Entity, why, len(g.Points))
+				continue
+			}
+			groups = append(groups, g)
+		}
+		for _, g := range b.Gaps {
+			if why, out := stray(b, g.Entity, now.UnixMilli()); out {
+				leave(g.Entity, why, 1)
+				continue
+			}
+			gaps = append(gaps, g)
+		}
+		clear(b.Groups[len(groups):])
+		clear(b.Gaps[len(gaps):])
+		b.Groups, b.Gaps = groups, gaps
+		if other != nil {
+			r.senders.elsewhere(b.Node, fmt.Sprintf("the collector of node %q sends of pod \"%s/%s\", which is on another node: none of that is taken", b.Node, other.Namespace, other.Pod), now)
+		}
+	}
 }

@@ -19,6 +19,7 @@ import (
 const (
 	NameTaken     = "NodeNameTaken"
 	NotItsNode    = "NotItsNode"
+	NotItsPod     = "NotItsPod"
 	ClockAhead    = "ClockAhead"
 	ClockBehind   = "ClockBehind"
 	TooManySeries = "TooManySeries"
@@ -67,6 +68,7 @@ type sender struct {
 	offSince time.Time
 	offHeard time.Time // the last request that counted in offTimes
 	limit    lasting
+	stray    lasting // of pods that are on other nodes
 }
 
 // lasting is a trouble that lasts as long as it is heard of.
@@ -234,6 +236,15 @@ func (s *senders) limited(node string, n int, now time.Time) {
 	s.hear(&x.limit, node, TooManySeries, fmt.Sprintf("%d samples of node %q were left out: too many series are being sent; look for labels that change all the time", n, node), time.Minute, now)
 }
 
+// elsewhere notes that the sender of a node speaks of pods that are on others.
+func (s *senders) elsewhere(node, message string, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if x := s.by[node]; x != nil {
+		s.hear(&x.stray, node, NotItsPod, message, time.Minute, now)
+	}
+}
+
 // Conditions returns what is wrong with those who send at present, by node.
 func (r *Receiver) Conditions(now time.Time) []condition.Condition {
 	s := &r.senders
@@ -252,6 +263,9 @@ func (r *Receiver) Conditions(now time.Time) []condition.Condition {
 		}
 		if now.Sub(x.limit.heard) <= time.Minute {
 			out = append(out, x.limit.Condition)
+		}
+		if now.Sub(x.stray.heard) <= time.Minute {
+			out = append(out, x.stray.Condition)
 		}
 		if x.offTimes >= clockTimes {
 			out = append(out, x.clock(node))

@@ -12,26 +12,31 @@ import (
 func (a *app) serverCommand() *cobra.Command {
 	var o historyOptions
 	var door doorOptions
+	var of kubernetesOptions
 	var interval time.Duration
+	var lease string
 	cmd := &cobra.Command{
 		Use: "server", Short: "Serve the page and the APIs over what collectors send",
 		Long: `Take what collectors send by remote write, keep the live picture and the history, serve the page and the APIs. Collectors
 that keep their history in InfluxDB send only the live lane here; give the same --influx-url so that the past is read from there.
 
 On any address but loopback --web.config.file must give TLS and a login or client certificates; collectors present theirs with
---server-token-file.`,
+--server-token-file. With --kubernetes the cluster's API server says who comes in and what they may do (TokenReview, SubjectAccessReview),
+and --web.config.file has the TLS alone; of several servers the one that holds --lease writes sums to the history.`,
 		Example: "  plimsoll server --listen 0.0.0.0:8082 --web.config.file web.yaml --data /var/lib/plimsoll",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := cmp.Or(validInterval(interval), o.validate()); err != nil {
 				return err
 			}
-			role := wiring.Server{History: o.store(), Interval: interval, Fast: time.Second}
+			role := wiring.Server{History: o.store(), Interval: interval, Fast: time.Second, Kubernetes: of.cluster(), Lease: lease}
 			return a.serve(cmd.Context(), role, door, "server", o.data)
 		},
 	}
 	f := cmd.Flags()
 	o.flags(f)
 	door.flags(f)
+	of.flags(f)
+	f.StringVar(&lease, "lease", "plimsoll", "with --kubernetes: NAMESPACE/NAME of the servers' lease, or NAME in this pod's namespace")
 	durationVar(f, &interval, "interval", 10*time.Second, "time between sums that go to the history")
 	return cmd
 }

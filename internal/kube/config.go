@@ -3,6 +3,8 @@ package kube
 import (
 	"errors"
 	"fmt"
+	"os"
+	"strings"
 
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -34,4 +36,10 @@ func load(kubeconfig string) (*rest.Config, error) {
 		return nil, fmt.Errorf("cannot use the service account of this pod: %w", err)
 	}
 	return c, nil
+}
+
+// Namespace is the namespace of the pod that this runs in; "" where it is none.
+func Namespace() string {
+	raw, _ := os.ReadFile("/var/run/secrets/kubernetes.io/serviceaccount/namespace") // outside of a pod there is none
+	return strings.TrimSpace(string(raw))
 }

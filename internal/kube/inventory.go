@@ -50,6 +50,7 @@ type Inventory struct {
 	mu      sync.RWMutex
 	pods    map[types.UID]*held
 	names   map[string]types.UID             // "namespace/name" -> the pod of that name
+	spaces  map[string]int                   // namespace -> how many names it has
 	cgroups map[string]types.UID             // a static pod's UID in its cgroups -> its mirror's
 	owners  map[types.UID]owned              // what may have an owner
 	below   map[types.UID]map[types.UID]bool // controller -> what it controls directly
@@ -114,7 +115,7 @@ func New(o Options) (*Inventory, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a client of the API server: %w", err)
 	}
-	v := &Inventory{opts: o, log: cmp.Or(o.Logger, slog.New(slog.DiscardHandler)), client: client, meta: meta, pods: map[types.UID]*held{}, names: map[string]types.UID{}, cgroups: map[string]types.UID{},
+	v := &Inventory{opts: o, log: cmp.Or(o.Logger, slog.New(slog.DiscardHandler)), client: client, meta: meta, pods: map[types.UID]*held{}, names: map[string]types.UID{}, spaces: map[string]int{}, cgroups: map[string]types.UID{},
 		owners: map[types.UID]owned{}, below: map[types.UID]map[types.UID]bool{}, targets: map[group]map[types.UID]bool{}, nodes: map[string]*cluster.Node{},
 		asked: workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[question](250*time.Millisecond, 30*time.Second))}
 	v.all.Store(&snapshot{})
@@ -217,6 +218,17 @@ func (v *Inventory) Pod(uid string) *cluster.Pod {
 		return nil
 	}
 	return h.pod
+}
+
+// Place says on which node the pod of a name is at present, "" before it is scheduled, and since when there is this pod. known is false where there
+// is no such pod; inside says that there are pods in that namespace, so that this one would be known too.
+func (v *Inventory) Place(namespace, pod string) (node string, since time.Time, known, inside bool) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	if h := v.pods[v.names[namespace+"/"+pod]]; h != nil {
+		return h.pod.Node, h.pod.StartTime, true, true
+	}
+	return "", time.Time{}, false, v.spaces[namespace] > 0
 }
 
 // Nodes returns every node, by name; of an inventory of one node that one, once it is known.

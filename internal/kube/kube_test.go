@@ -92,7 +92,7 @@ func TestAnyOrder(t *testing.T) {
 		}
 		must(pods.Replace(nil, "2"))
 		must(sets.Replace(nil, "2"))
-		if len(v.pods)+len(v.names)+len(v.below)+len(v.targets)+len(v.owners) != 0 {
+		if len(v.pods)+len(v.names)+len(v.spaces)+len(v.below)+len(v.targets)+len(v.owners) != 0 {
 			t.Fatalf("of nothing there is left: %d pods, %d names, below %v, targets %v, owners %v", len(v.pods), len(v.names), v.below, v.targets, v.owners)
 		}
 	})

@@ -73,6 +73,7 @@ func (v *Inventory) putPod(o *object) {
 	}
 	h := &held{pod: o.pod, owner: o.owner}
 	v.pods[o.UID], v.names[key] = h, o.UID
+	v.spaces[o.Namespace]++
 	if o.pod.CgroupUID != "" {
 		v.cgroups[o.pod.CgroupUID] = o.UID
 	}
@@ -112,6 +113,9 @@ func sameOwner(a, b *metav1.OwnerReference) bool {
 func (v *Inventory) unlist(id types.UID, h *held) {
 	if key := h.pod.Namespace + "/" + h.pod.Name; v.names[key] == id {
 		delete(v.names, key)
+		if v.spaces[h.pod.Namespace]--; v.spaces[h.pod.Namespace] == 0 {
+			delete(v.spaces, h.pod.Namespace)
+		}
 	}
 	if v.cgroups[h.pod.CgroupUID] == id {
 		delete(v.cgroups, h.pod.CgroupUID)

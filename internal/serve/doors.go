@@ -26,7 +26,7 @@ func (o *Options) openDoor() (*webFile, error) {
 		}
 		return nil, fmt.Errorf("cannot listen on %q without TLS and a login: it is not a loopback address; give --web.config.file, or listen on 127.0.0.1", listen)
 	}
-	return openWebFile(path, func(c *web.Config) error {
+	return openWebFile(path, o.Authenticator != nil, func(c *web.Config) error {
 		switch {
 		case o.Authenticator != nil && len(c.Users) > 0:
 			return fmt.Errorf("cannot use web configuration %q: it has basic_auth_users, and logins are checked elsewhere already; take them out", path)

@@ -32,6 +32,7 @@ const bcryptLength = 60
 type webFile struct {
 	path  string
 	check func(*web.Config) error // what the address needs
+	asks  bool                    // clients are asked for certificates, which an Authenticator looks at
 
 	now atomic.Pointer[rules]
 
@@ -50,8 +51,8 @@ type rules struct {
 }
 
 // openWebFile reads the file for the first time.
-func openWebFile(path string, check func(*web.Config) error) (*webFile, error) {
-	f := &webFile{path: path, check: check}
+func openWebFile(path string, asks bool, check func(*web.Config) error) (*webFile, error) {
+	f := &webFile{path: path, check: check, asks: asks}
 	f.seen = f.describe(nil)
 	r, err := f.load(nil)
 	if err != nil {
@@ -160,6 +161,9 @@ func (f *webFile) load(was *rules) (*rules, error) {
 	if r.TLSConfig.IsEnabled() {
 		if r.tls, err = r.door(); err != nil {
 			return nil, fmt.Errorf("cannot use web configuration %q: %w", f.path, err)
+		}
+		if f.asks && r.tls.ClientAuth == tls.NoClientCert {
+			r.tls.ClientAuth = tls.RequestClientCert
 		}
 	}
 	return r, nil

@@ -28,6 +28,9 @@ type environment struct {
 	version  string
 	gate     cluster.Gate
 	source   string // names this process to the servers that it sends to
+	// who says who comes in, may what they may do; nil: the web configuration, and everything.
+	who serve.Authenticator
+	may serve.Authorizer
 
 	checks     []serve.Check
 	routes     []serve.Route

@@ -9,7 +9,9 @@ import (
 	services "plimsoll.dev/plimsoll/autoscaler/process"
 	"plimsoll.dev/plimsoll/collector"
 	"plimsoll.dev/plimsoll/collector/fanout"
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/dial"
+	"plimsoll.dev/plimsoll/internal/kube"
 	"plimsoll.dev/plimsoll/internal/serve"
 )
 
@@ -39,7 +41,7 @@ func (o Machine) wire(ctx context.Context, e *environment) error {
 		return err
 	}
 	if o.Receive {
-		err = newReceiver(e, h, picture, o.Node.Name)
+		err = newReceiver(e, h, picture, nil, o.Node.Name)
 	} else {
 		e.routes = append(e.routes, serve.Route{Method: "POST", Pattern: writePath, Handle: takesNothing})
 	}
@@ -57,6 +59,17 @@ type Server struct {
 	History History
 	// Interval is between sums that go to the history, Fast between samples of the live picture.
 	Interval, Fast time.Duration
+	// Kubernetes is the cluster that is served, whose API server says who comes in; nil: none.
+	Kubernetes *Kubernetes
+	// Lease is that of the servers of which one writes sums of the whole cluster; NAMESPACE/NAME, or NAME in this pod's namespace.
+	Lease string
+}
+
+func (o Server) guard(e *environment) error {
+	if o.Kubernetes == nil {
+		return nil
+	}
+	return o.Kubernetes.guard(e)
 }
 
 func (o Server) wire(_ context.Context, e *environment) error {
@@ -65,11 +78,22 @@ func (o Server) wire(_ context.Context, e *environment) error {
 		return err
 	}
 	e.life.Runs("orphans", services.NewChildren().Run)
-	picture, err := newServer(e, h, nil, o.Interval, o.Fast)
+	var known *kube.Inventory
+	var pods cluster.Inventory
+	if o.Kubernetes != nil {
+		if known, err = o.Kubernetes.inventory(e, "plimsoll-server", ""); err != nil {
+			return err
+		}
+		if err := o.Kubernetes.lease(e, o.Lease); err != nil {
+			return err
+		}
+		pods = known
+	}
+	picture, err := newServer(e, h, pods, o.Interval, o.Fast)
 	if err != nil {
 		return err
 	}
-	return newReceiver(e, h, picture)
+	return newReceiver(e, h, picture, known)
 }
 
 // Collector reads its machine and sends what it reads on.

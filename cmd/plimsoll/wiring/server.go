@@ -13,6 +13,7 @@ import (
 	"plimsoll.dev/plimsoll/dashboards/web"
 	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/condition"
+	"plimsoll.dev/plimsoll/internal/kube"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/serve"
 )
@@ -57,9 +58,13 @@ func newServer(e *environment, h history, pods cluster.Inventory, interval, fast
 const writePath = "/api/v1/write"
 
 // newReceiver makes the way in for what others send to the live picture and the history. Nobody else may speak for the nodes that are this
-// process's own.
-func newReceiver(e *environment, h history, picture *live.Picture, own ...string) error {
-	in, err := ingest.New(ingest.Options{Live: toPicture(picture), History: collector.SinkFunc(h.Append), Own: own, Logger: e.named("ingest"), Registerer: e.registry})
+// process's own. known says where the pods of a cluster are; nil: there is none.
+func newReceiver(e *environment, h history, picture *live.Picture, known *kube.Inventory, own ...string) error {
+	o := ingest.Options{Live: toPicture(picture), History: collector.SinkFunc(h.Append), Own: own, Logger: e.named("ingest"), Registerer: e.registry}
+	if known != nil {
+		o.Pods = known
+	}
+	in, err := ingest.New(o)
 	if err != nil {
 		return err
 	}

@@ -38,6 +38,12 @@ type Role interface {
 	wire(ctx context.Context, e *environment) error
 }
 
+// guarded is a role whose callers somebody else knows than the web configuration.
+type guarded interface {
+	// guard sets who is asked in the environment.
+	guard(e *environment) error
+}
+
 // UsageError is something in the options that cannot be, as whoever gave them can tell from the message.
 type UsageError struct{ Err error }
 
@@ -57,8 +63,13 @@ func Run(ctx context.Context, o Options) (err error) {
 			e.log.Warn("kept the old senders", "err", err)
 		}
 	})
+	if r, ok := o.Role.(guarded); ok {
+		if err := r.guard(e); err != nil {
+			return err
+		}
+	}
 	// The port comes first: a start that is refused leaves no folder behind.
-	port, err := serve.Take(ctx, serve.Options{Listen: o.Listen, WebConfig: o.WebConfig})
+	port, err := serve.Take(ctx, serve.Options{Listen: o.Listen, WebConfig: o.WebConfig, Authenticator: e.who})
 	if err != nil {
 		return err
 	}
@@ -74,7 +85,8 @@ func Run(ctx context.Context, o Options) (err error) {
 	var door *serve.Server
 	e.checks = append(e.checks, serve.Check{Name: "door", Test: func() error { return door.Health() }})
 	routes := slices.Concat(e.routes, []serve.Route{e.metricsRoute()}, serve.Health(e.checks))
-	if door, err = serve.New(serve.Options{Listen: o.Listen, WebConfig: o.WebConfig, Listener: port, Senders: senders, Routes: routes, Logger: e.named("http"), Registerer: e.registry}); err != nil {
+	if door, err = serve.New(serve.Options{Listen: o.Listen, WebConfig: o.WebConfig, Listener: port, Authenticator: e.who, Authorizer: e.may, Senders: senders, Routes: routes,
+		Logger: e.named("http"), Registerer: e.registry}); err != nil {
 		return err
 	}
 	e.conditions = append(e.conditions, func(time.Time) []condition.Condition {

@@ -57,8 +57,8 @@ type Authenticator struct {
 	run             []func(context.Context, int)
 }
 
-// NewAuthenticator makes an Authenticator; it asks nothing yet.
-func NewAuthenticator(client kubernetes.Interface) (*Authenticator, error) {
+// newAuthenticator makes an Authenticator; it asks nothing yet.
+func newAuthenticator(client kubernetes.Interface) (*Authenticator, error) {
 	frontCA, err := dynamiccertificates.NewDynamicCAFromConfigMapController("front-proxy", configNamespace, configName, "requestheader-client-ca-file", client)
 	if err != nil {
 		return nil, fmt.Errorf("cannot watch the API server's certificates: %w", err)

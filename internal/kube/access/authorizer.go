@@ -33,8 +33,8 @@ type Authorizer struct {
 	paths  request.RequestInfoFactory
 }
 
-// NewAuthorizer makes an Authorizer.
-func NewAuthorizer(client kubernetes.Interface) (*Authorizer, error) {
+// newAuthorizer makes an Authorizer.
+func newAuthorizer(client kubernetes.Interface) (*Authorizer, error) {
 	server, err := authorizerfactory.DelegatingAuthorizerConfig{SubjectAccessReviewClient: client.AuthorizationV1(), AllowCacheTTL: allowedFor, DenyCacheTTL: deniedFor,
 		WebhookRetryBackoff: &wait.Backoff{Duration: 100 * time.Millisecond, Factor: 2, Jitter: .2, Steps: 4}}.New()
 	if err != nil {

@@ -1,0 +1,48 @@
+package wiring
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"plimsoll.dev/plimsoll/internal/kube"
+	"plimsoll.dev/plimsoll/internal/kube/access"
+)
+
+// guard has the API server asked who comes in and what they may do.
+func (o *Kubernetes) guard(e *environment) error {
+	config, err := kube.Config(o.Kubeconfig, "plimsoll-access/"+e.version)
+	if err != nil {
+		return &UsageError{err}
+	}
+	who, may, err := access.New(config)
+	if err != nil {
+		return err
+	}
+	e.who, e.may = who, may
+	e.life.Runs("access", who.Run)
+	return nil
+}
+
+// lease has this process ask for the lease of those that may write, NAMESPACE/NAME, or NAME in the namespace of this pod.
+func (o *Kubernetes) lease(e *environment, lease string) error {
+	namespace, name, both := strings.Cut(lease, "/")
+	if !both {
+		namespace, name = kube.Namespace(), lease
+	}
+	if namespace == "" || name == "" {
+		return &UsageError{fmt.Errorf("cannot tell the namespace of the lease %q, as this is no pod: give --lease NAMESPACE/NAME", lease)}
+	}
+	config, err := kube.Config(o.Kubeconfig, "plimsoll-lease/"+e.version)
+	if err != nil {
+		return &UsageError{err}
+	}
+	host, _ := os.Hostname()
+	l, err := kube.NewLease(kube.LeaseOptions{Config: config, Namespace: namespace, Name: name, Identity: host + "_" + e.source[:8], Logger: e.named("lease"), Registerer: e.registry})
+	if err != nil {
+		return err
+	}
+	e.life.Runs("lease", l.Run)
+	e.gate = l
+	return nil
+}
