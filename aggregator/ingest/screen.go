@@ -56,9 +56,9 @@ func (r *Receiver) place(c *converted, live bool, now time.Time) {
 			return 0, false
 		}
 		switch node, since, known, inside := r.opts.Pods.Place(e.Namespace, e.Pod); {
-		case known && node != b.Node:
+		case known && node != "" && node != b.Node:
 			return rejectPod, live || !since.IsZero() && at > since.UnixMilli()
-		case !known && inside:
+		case known && node == "", !known && inside: // the node may know it a moment sooner
 			return skipPod, live
 		}
 		return 0, false

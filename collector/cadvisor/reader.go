@@ -14,10 +14,10 @@ import (
 	"github.com/opencontainers/cgroups"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/procfs"
-	"k8s.io/klog/v2"
 
 	"plimsoll.dev/plimsoll/collector/host"
 	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/quiet"
 )
 
 // Namer says what a cgroup is: its entity, and whether it is measured by itself. Below one that is measured
@@ -149,8 +149,7 @@ const machineEvery = 5 * time.Minute
 // is one logger for the whole process, goes to Options.Logger. Nothing is left running when it returns,
 // unless the kernel holds a file system's answer back: the error says so then.
 func (r *Reader) Run(ctx context.Context) error {
-	klog.SetSlogLogger(slog.New(quiet{r.log.Handler()}))
-	defer klog.ClearLogger()
+	quiet.Klog(r.log)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

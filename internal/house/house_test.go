@@ -25,6 +25,7 @@ var doors = map[string]string{
 	"github.com/influxdata/influxdb-client-go":           "internal/store/influx",
 	"github.com/grafana-tools/sdk":                       "dashboards/grafana",
 	"k8s.io/client-go":                                   "internal/kube",
+	"k8s.io/klog":                                        "internal/quiet",
 	"k8s.io/apiserver":                                   "internal/kube aggregator/metricsapi",
 	"k8s.io/api":                                         "autoscaler internal/cluster internal/kube",
 	"pgregory.net/rapid":                                 "", // tests only

@@ -10,8 +10,11 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
+// API is how to reach an API server.
+type API = rest.Config
+
 // Config says how to reach the API server: as a kubeconfig file says, or with "" as the service account of the pod that this runs in.
-func Config(kubeconfig, agent string) (*rest.Config, error) {
+func Config(kubeconfig, agent string) (*API, error) {
 	c, err := load(kubeconfig)
 	if err != nil {
 		return nil, err
@@ -20,7 +23,7 @@ func Config(kubeconfig, agent string) (*rest.Config, error) {
 	return c, nil
 }
 
-func load(kubeconfig string) (*rest.Config, error) {
+func load(kubeconfig string) (*API, error) {
 	if kubeconfig != "" {
 		c, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 		if err != nil {

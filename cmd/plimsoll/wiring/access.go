@@ -11,9 +11,9 @@ import (
 
 // guard has the API server asked who comes in and what they may do.
 func (o *Kubernetes) guard(e *environment) error {
-	config, err := kube.Config(o.Kubeconfig, "plimsoll-access/"+e.version)
+	config, err := o.config(e, "plimsoll-access")
 	if err != nil {
-		return &UsageError{err}
+		return err
 	}
 	who, may, err := access.New(config)
 	if err != nil {
@@ -33,9 +33,9 @@ func (o *Kubernetes) lease(e *environment, lease string) error {
 	if namespace == "" || name == "" {
 		return &UsageError{fmt.Errorf("cannot tell the namespace of the lease %q, as this is no pod: give --lease NAMESPACE/NAME", lease)}
 	}
-	config, err := kube.Config(o.Kubeconfig, "plimsoll-lease/"+e.version)
+	config, err := o.config(e, "plimsoll-lease")
 	if err != nil {
-		return &UsageError{err}
+		return err
 	}
 	host, _ := os.Hostname()
 	l, err := kube.NewLease(kube.LeaseOptions{Config: config, Namespace: namespace, Name: name, Identity: host + "_" + e.source[:8], Logger: e.named("lease"), Registerer: e.registry})

@@ -7,6 +7,7 @@ import (
 
 	"plimsoll.dev/plimsoll/internal/condition"
 	"plimsoll.dev/plimsoll/internal/kube"
+	"plimsoll.dev/plimsoll/internal/quiet"
 	"plimsoll.dev/plimsoll/internal/serve"
 )
 
@@ -16,12 +17,22 @@ type Kubernetes struct {
 	Kubeconfig string
 }
 
-// inventory makes the inventory of the cluster, or of one node of it, which runs as a part of the process; agent is who asks, for the API server's
-// log. That the API server is away is told and no reason to stop.
-func (o *Kubernetes) inventory(e *environment, agent, node string) (*kube.Inventory, error) {
+// config says how to reach the API server; agent is who asks, for its log.
+func (o *Kubernetes) config(e *environment, agent string) (*kube.API, error) {
+	quiet.Klog(e.named("client-go"))
 	config, err := kube.Config(o.Kubeconfig, agent+"/"+e.version)
 	if err != nil {
 		return nil, &UsageError{err}
+	}
+	return config, nil
+}
+
+// inventory makes the inventory of the cluster, or of one node of it, which runs as a part of the process; agent is who asks, for the API server's
+// log. That the API server is away is told and no reason to stop.
+func (o *Kubernetes) inventory(e *environment, agent, node string) (*kube.Inventory, error) {
+	config, err := o.config(e, agent)
+	if err != nil {
+		return nil, err
 	}
 	v, err := kube.New(kube.Options{Config: config, Node: node, Logger: e.named("cluster")})
 	if err != nil {

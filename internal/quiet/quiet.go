@@ -1,12 +1,18 @@
-package cadvisor
+// Package quiet leads what libraries log through klog, which is one logger for the whole process, into ours.
+package quiet
 
 import (
 	"context"
 	"log/slog"
+
+	"k8s.io/klog/v2"
 )
 
-// quiet makes everything a debugging message: the library warns of every cgroup that vanishes while it is
-// read, which is normal, and what it returns as an error becomes a gap with a reason.
+// Klog leads klog into a log, all of it as debugging messages: cAdvisor warns of every cgroup that vanishes while it is read, client-go of every
+// API server that is away, and what they return as errors is told by who called them.
+func Klog(log *slog.Logger) { klog.SetSlogLogger(slog.New(quiet{log.Handler()})) }
+
+// quiet makes everything a debugging message.
 type quiet struct{ slog.Handler }
 
 // Enabled says whether debugging messages are logged.

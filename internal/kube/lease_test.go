@@ -1,0 +1,67 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
+)
+
+// lock is an API server that answers as told: the faults of a real one are not to be had at will.
+type lock struct {
+	resourcelock.Interface
+	err  error
+	wait time.Duration
+}
+
+func (l *lock) Identity() string { return "us" }
+
+func (l *lock) Update(context.Context, resourcelock.LeaderElectionRecord) error {
+	time.Sleep(l.wait)
+	return l.err
+}
+
+// Who holds the lease may write for some time after each renewal was asked for, and not a moment longer, whatever became of its calls.
+func TestLeaseIsOverInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := &lock{}
+		l := &Lease{opts: LeaseOptions{Identity: "us"}, lock: &renewals{Interface: api}}
+		may := func(what string, want string) {
+			t.Helper()
+			if err := l.MayWrite(); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: got %v, want %q", what, err, want)
+			}
+		}
+		renew := func(holder string) {
+			_ = l.lock.Update(t.Context(), resourcelock.LeaderElectionRecord{HolderIdentity: holder})
+		}
+		may("before all", "nobody holds")
+		renew("us")
+		may("held", "")
+		time.Sleep(believed - 1)
+		may("still held", "")
+		api.err = errors.New("the API server is away")
+		renew("us")
+		l.holder = "us"
+		time.Sleep(1)
+		may("not renewed", "could not be renewed in time")
+		api.err, api.wait = nil, 3*time.Second
+		renew("us") // it counts from when it was asked for
+		time.Sleep(believed - 3*time.Second)
+		may("renewed late", "could not be renewed")
+		api.wait = 0
+		renew("us")
+		may("again", "")
+		renew("")
+		may("given back", "could not be renewed")
+		l.holder = "them"
+		may("another's", "them holds the lease")
+		if leaseFor-believed < 2*time.Second || believed <= renewUntil {
+			t.Errorf("a lease of %s that is believed for %s and renewed until %s", leaseFor, believed, renewUntil)
+		}
+	})
+}
