@@ -127,7 +127,7 @@ func (r *Reader) Query(ctx context.Context, q store.Query) ([]store.Series, erro
 }
 
 func (r *Reader) answer(ctx context.Context, p Place, q store.Checked) ([]store.Series, error) {
-	plan, err := influxql.Render(q, influxql.Options{Database: p.Database, Value: TagValue, Piece: r.piece(p), Rollups: r.usable(ctx, p, q)})
+	plan, err := influxql.Render(q, influxql.Options{Database: p.Database, Value: TagValue, Piece: r.piece(p), Now: time.Now(), Rollups: r.usable(ctx, p, q)})
 	if err != nil {
 		return nil, err
 	}

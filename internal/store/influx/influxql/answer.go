@@ -32,6 +32,8 @@ type Series struct {
 type cell struct {
 	t          int64
 	v, w, x, y float64
+	length     int64
+	moment     bool
 }
 
 // Answer returns an empty answer. It accepts rows until there are more than the query's limit, or limit where it has none; of
@@ -105,7 +107,7 @@ func (l *Series) Row(s *Statement, t int64, v, w, x, y float64) error {
 	if l.answer.rows++; l.answer.rows > l.answer.most {
 		return fmt.Errorf("%w: more than %d points", store.ErrTooLarge, l.answer.most)
 	}
-	l.cells = append(l.cells, cell{t, v, w, x, y})
+	l.cells = append(l.cells, cell{t, v, w, x, y, s.length, s.moments})
 	return nil
 }
 

@@ -14,7 +14,8 @@
 //   - Rates are means of the rate field that schema v1 keeps beside each counter. A counter without one is derived by
 //     NON_NEGATIVE_DERIVATIVE, and growth by NON_NEGATIVE_DIFFERENCE.
 //   - Rates that are summed over ten minutes or more are summed in pieces of some five minutes, with how many samples there were, so that
-//     members that were there one after the other are not added up. So are the mean, the greatest and the least of a sum of a gauge; the
+//     members that were there one after the other are not added up. So are the mean, the greatest and the least of a sum of a gauge. The piece that goes on,
+//     in which nobody has as many samples as in a whole one, is read at every ten seconds. The
 //     greatest over up to six hours is that of the sums of every ten seconds.
 //   - Ranges of more than two days at an hour or coarser are read from the hourly roll-ups, of more than 60 days at a day or
 //     coarser from the daily ones, as far as they reach; what is newer or older is read raw.

@@ -18,6 +18,8 @@ type Options struct {
 	Value func(string) string
 	// Piece is the longest time that a statement may cover; zero: any.
 	Piece time.Duration
+	// Now is when the query is asked; zero: long after its end.
+	Now time.Time
 	// Rollups are the roll-ups that there are, the finest first.
 	Rollups []Rollup
 }
@@ -50,6 +52,9 @@ type Statement struct {
 	single bool  // the point's time is t, whatever the row says
 	t      int64 // Unix milliseconds; if not single, what is to be added to the row's time
 	after  int64 // rows that end up at or before it are what a difference begins with
+	length int64 // of a row's piece, milliseconds
+	// moments says that the rows are the moments of a piece that goes on.
+	moments bool
 }
 
 // Plan is how a query is answered.

@@ -60,6 +60,8 @@ type writer struct {
 	*Plan
 	opts Options
 	fine bool // what is looked for is the greatest of the sums of all moments
+	// moments says that the statements that are written have a row for every moment.
+	moments bool
 	*reading
 }
 
@@ -178,36 +180,72 @@ func (w *writer) pieces(lo, hi, step int64) error {
 func (w *writer) meet() error {
 	w.kind = meetings
 	first, last, step := w.query.Grid()
-	lo, part, target := first-w.window, w.window, store.MaxInterval.Milliseconds()
+	lo, part := first-w.window, w.window
 	if w.query.Step > 0 {
 		part = gcd(w.window, step)
 	}
-	if w.rolled() {
-		for _, r := range w.opts.Rollups {
-			if e := r.Every.Milliseconds(); last-lo > r.Beyond.Milliseconds() && part >= e {
-				target = e
-			}
-		}
-	}
-	if p := w.opts.Piece.Milliseconds(); p > 0 {
-		target = min(target, p)
-	}
-	n := max(part/target, 1)
-	for w.query.Step > 0 && part%n != 0 {
-		n--
-	}
-	g := (part + n - 1) / n
-	if (last-lo)/g > maxPieces {
-		return tooMany(w)
-	}
-	for _, s := range w.sources(lo, last, g, 0) {
-		all := s.hi - s.lo
+	group := func(target int64) int64 {
 		if p := w.opts.Piece.Milliseconds(); p > 0 {
-			all = max(p/g, 1) * g
+			target = min(target, p)
 		}
-		w.cut(s, all, func(s *source) { w.add(s, g, last) })
+		n := max(part/target, 1)
+		for w.query.Step > 0 && part%n != 0 {
+			n--
+		}
+		return (part + n - 1) / n
+	}
+	short := group(store.MaxInterval.Milliseconds())
+	long := short
+	sources := w.sources(lo, last, part, short)
+	for _, s := range sources {
+		if s.rollup != nil {
+			long = max(long, group(s.rollup.Every.Milliseconds()))
+		}
+	}
+	pieces := int64(0)
+	for _, s := range sources {
+		g := long
+		if s.rollup == nil && s.hi == last { // the newest, which is not rolled up yet
+			g = short
+		}
+		if pieces += (s.hi - s.lo) / g; pieces > maxPieces {
+			return tooMany(w)
+		}
+		from, to := s.hi, s.hi
+		if s.rollup == nil {
+			from, to = w.going(&s, g)
+		}
+		w.cutMeetings(source{s.rollup, s.lo, from}, g)
+		w.moments = true
+		w.cutMeetings(source{s.rollup, from, to}, min(g, moment.Milliseconds()))
+		w.moments = false
+		w.cutMeetings(source{s.rollup, to, s.hi}, g)
 	}
 	return nil
+}
+
+// arriving is how long after its time a sample may come without being late.
+const arriving = time.Minute
+
+// going returns the pieces of g milliseconds, (from, to], that go on: all members have fewer samples in them than in others, and have not taken
+// turns for that.
+func (w *writer) going(s *source, g int64) (from, to int64) {
+	if w.opts.Now.IsZero() {
+		return s.hi, s.hi
+	}
+	early, late := w.opts.Now.Add(-arriving).UnixMilli(), w.opts.Now.Add(arriving).UnixMilli()
+	from = max(s.hi-(max(s.hi-early, 0)+g-1)/g*g, s.lo)
+	return from, max(s.hi-max(s.hi-late, 0)/g*g, from)
+}
+
+// cutMeetings writes statements in groups of g milliseconds.
+func (w *writer) cutMeetings(s source, g int64) {
+	n := s.hi - s.lo
+	if p := w.opts.Piece.Milliseconds(); p > 0 {
+		n = max(p/g, 1) * g
+	}
+	_, last, _ := w.query.Grid()
+	w.cut(s, n, func(s *source) { w.add(s, g, last) })
 }
 
 func tooMany(w *writer) error {
@@ -258,7 +296,7 @@ func (w *writer) add(s *source, group, end int64) {
 	default:
 		text = "SELECT " + joins(w.query.Join) + "(v) AS v FROM (" + text + ") WHERE " + until(hi) + by(tags...)
 	}
-	st := Statement{Text: text, t: shift + group, after: s.lo}
+	st := Statement{Text: text, t: shift + group, after: s.lo, length: group, moments: w.moments}
 	if group == 0 {
 		st.t = end
 	}

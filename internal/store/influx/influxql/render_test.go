@@ -147,6 +147,9 @@ func TestRender(t *testing.T) {
 	})
 	write("hourly means of three days", rollups, func(q *store.Query) { days(3)(q); q.Step = time.Hour })
 	write("hourly means of three days, joined", rollups, func(q *store.Query) { days(3)(q); q.Step, q.By = time.Hour, []string{"namespace"} })
+	going := rollups
+	going.Now = end.Add(-2 * time.Minute)
+	write("hourly means of three days, joined, the last of which go on", going, func(q *store.Query) { days(3)(q); q.Step, q.By = time.Hour, []string{"namespace"} })
 	write("means of minutes of three days: raw", rollups, func(q *store.Query) { days(3)(q); q.Step = time.Minute })
 	write("hourly means of one day: raw", rollups, func(q *store.Query) { days(1)(q); q.Step = time.Hour })
 	write("daily highest of 100 days", rollups, func(q *store.Query) { days(100)(q); q.Step, q.Func = 24*time.Hour, store.Max })

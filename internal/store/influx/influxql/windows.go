@@ -68,27 +68,50 @@ func combine(q *store.Query, k kind, cells []cell) float64 {
 }
 
 // met is what members were together, of the time that any was there. One that is there for a whole piece has as many samples in it as any has
-// in any; where all have fewer than that together, they were there for that part of it.
+// in any of its length; where all have fewer than that together, they were there for that part of it. Of the piece that goes on there are the
+// moments, each of which says what was there.
 func met(f store.Func, cells []cell) float64 {
-	whole, v, n := 0.0, 0.0, 0.0
-	for _, c := range cells {
-		whole = max(whole, c.x)
-	}
-	for i, c := range cells {
-		switch there := min(c.w, whole); {
-		case f == store.Max && i > 0:
-			v = max(v, c.v/there, c.y)
+	v, n := math.NaN(), 0.0
+	add := func(c cell, there float64) {
+		switch {
 		case f == store.Max:
-			v, n = max(c.v/there, c.y), 1
-		case f == store.Min && i > 0:
-			v = min(v, c.v/there)
+			v, n = larger(v, max(c.v/there, c.y)), 1
 		case f == store.Min:
-			v, n = c.v/there, 1
+			v, n = -larger(-v, -c.v/there), 1
+		case n == 0:
+			v, n = c.v, there
 		default:
 			v, n = v+c.v, n+there
 		}
 	}
+	var going cell
+	for len(cells) > 0 {
+		run, whole := 0, 0.0
+		for run < len(cells) && cells[run].length == cells[0].length && cells[run].moment == cells[0].moment {
+			whole = max(whole, cells[run].x)
+			run++
+		}
+		for _, c := range cells[:run] {
+			if c.moment {
+				going.v, going.w, going.y = going.v+c.v, going.w+1, max(going.y, c.y)
+			} else {
+				add(c, min(c.w, whole))
+			}
+		}
+		cells = cells[run:]
+	}
+	if going.w > 0 {
+		add(going, going.w)
+	}
 	return v / n
+}
+
+// larger is the larger of two, a NaN being nothing.
+func larger(a, b float64) float64 {
+	if math.IsNaN(a) {
+		return b
+	}
+	return max(a, b)
 }
 
 // rank is the quantile of samples by the nearest rank, as InfluxQL's PERCENTILE has it.
