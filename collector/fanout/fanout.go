@@ -63,6 +63,7 @@ type Fanout struct {
 	servers []*server
 	sent    *prometheus.CounterVec
 	dropped *prometheus.CounterVec // by reason: replaced, refused, unreachable
+	lost    *prometheus.CounterVec // look-ups
 }
 
 // New makes a sender for each server; they send in Run.
@@ -76,7 +77,8 @@ func New(o Options) (*Fanout, error) {
 	own := promauto.With(o.Registerer)
 	f := &Fanout{opts: o,
 		sent:    own.NewCounterVec(prometheus.CounterOpts{Name: "plimsoll_collector_live_sent_total", Help: "Batches of the live lane that a server took."}, []string{"server"}),
-		dropped: own.NewCounterVec(prometheus.CounterOpts{Name: "plimsoll_collector_live_dropped_total", Help: "Batches of the live lane that a server did not get, by reason: a newer one replaced it, the server refused it, or was not reached."}, []string{"server", "reason"})}
+		dropped: own.NewCounterVec(prometheus.CounterOpts{Name: "plimsoll_collector_live_dropped_total", Help: "Batches of the live lane that a server did not get, by reason: a newer one replaced it, the server refused it, or was not reached."}, []string{"server", "reason"}),
+		lost:    own.NewCounterVec(prometheus.CounterOpts{Name: "plimsoll_collector_live_lookups_failed_total", Help: "Look-ups of a server's name that failed; its addresses stay as they were."}, []string{"server"})}
 	for _, address := range o.Servers {
 		u, err := url.Parse(address)
 		if err != nil {
@@ -114,7 +116,7 @@ func (f *Fanout) Run(ctx context.Context) error {
 func (f *Fanout) Health() error {
 	var errs []error
 	for _, s := range f.servers {
-		s.each(func(x *sender) { errs = append(errs, x.health()) })
+		errs = append(errs, s.health())
 	}
 	return errors.Join(errs...)
 }

@@ -3,6 +3,7 @@ package fanout
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -24,6 +25,23 @@ type server struct {
 
 	mu      sync.Mutex
 	senders map[string]*sender // by address; "" is where the name leads
+	found   []string           // the newest addresses
+	unknown error              // why the name cannot be looked up now
+}
+
+// health says what is wrong with any of the server's addresses. That its name is not known now hurts nobody while all of them are well.
+func (s *server) health() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var errs []error
+	for _, address := range slices.Sorted(maps.Keys(s.senders)) {
+		errs = append(errs, s.senders[address].health())
+	}
+	err := errors.Join(errs...)
+	if err != nil && s.unknown != nil {
+		return fmt.Errorf("%w; and its name cannot be looked up: %w", err, s.unknown)
+	}
+	return err
 }
 
 // each calls f with the senders in the order of their addresses.
@@ -45,18 +63,13 @@ func (s *server) run(ctx context.Context) {
 	}
 	t := time.NewTicker(lookUpEvery)
 	defer t.Stop()
-	failing := false
+	s.fanout.lost.WithLabelValues(s.name)
 	for {
 		addresses, err := s.lookUp(ctx)
-		switch {
-		case ctx.Err() != nil:
+		if ctx.Err() != nil {
 			return
-		case err == nil:
-			s.set(ctx, &wg, addresses)
-		case !failing:
-			s.log.Warn("cannot look the server's name up; its addresses stay as they were", "err", err)
 		}
-		failing = err != nil
+		s.settle(ctx, &wg, addresses, err)
 		select {
 		case <-ctx.Done():
 			return
@@ -82,14 +95,29 @@ func (s *server) lookUp(ctx context.Context) ([]string, error) {
 	return slices.Compact(slices.Sorted(slices.Values(found))), nil
 }
 
-// set starts and ends senders, so that each of several addresses has one.
-func (s *server) set(ctx context.Context, wg *sync.WaitGroup, found []string) {
+// settle takes a look-up's answer.
+func (s *server) settle(ctx context.Context, wg *sync.WaitGroup, found []string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	want := found
-	if len(found) == 1 {
-		want = []string{""}
+	was := s.unknown
+	if s.unknown = err; err == nil {
+		if s.found = found; len(found) == 1 {
+			found = []string{""}
+		}
+		s.set(ctx, wg, found)
+		return
 	}
+	s.fanout.lost.WithLabelValues(s.name).Inc()
+	if was == nil {
+		s.log.Warn("cannot look the server's name up; its addresses stay as they were", "err", err)
+	}
+	if x := s.senders[""]; len(s.found) == 1 && x != nil && x.failing.Load() != nil { // it would look the name up to connect again
+		s.set(ctx, wg, s.found)
+	}
+}
+
+// set starts and ends senders, so that each address that is wanted has one. It needs the lock.
+func (s *server) set(ctx context.Context, wg *sync.WaitGroup, want []string) {
 	if slices.Equal(slices.Sorted(maps.Keys(s.senders)), want) {
 		return
 	}
@@ -105,5 +133,5 @@ func (s *server) set(ctx context.Context, wg *sync.WaitGroup, found []string) {
 			s.senders[address].start(ctx, wg)
 		}
 	}
-	s.log.Info("the server's name leads elsewhere", "addresses", strings.Join(found, " "))
+	s.log.Info("the server's name leads elsewhere", "addresses", strings.Join(s.found, " "))
 }
