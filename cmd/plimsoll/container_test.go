@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"plimsoll.dev/plimsoll/aggregator/api"
 	"plimsoll.dev/plimsoll/internal/dockertest"
 )
 
@@ -62,7 +63,9 @@ func TestInContainer(t *testing.T) {
 	d.Start()
 	d.Import("plimsoll:1", "plimsoll", ".")
 	d.Import("app:1", "app", "../../collector/testdata/load")
+	d.Docker("tag", "app:1", "localhost:5000/shop/app:1.2")
 	d.Docker("run", "-d", "--name", "web", "--network", "none", "--memory", "64m", "--cpus", "0.05", "app:1", "/app", "burn")
+	d.Docker("run", "-d", "--name", "cache", "--network", "none", "localhost:5000/shop/app:1.2", "/app", "idle")
 	socket := []string{"-v", d.Sock + ":/var/run/docker.sock"}
 	args := []string{"run", "--data", "/data/p", "--listen", "127.0.0.1:0", "--interval", "1s"}
 
@@ -75,6 +78,7 @@ func TestInContainer(t *testing.T) {
 		until(t, "the machine's network and file systems", time.Minute, func() bool {
 			return c.has(t, "node_fs_limit_bytes", "device") && c.has(t, "node_network_receive_bytes_total")
 		})
+		until(t, "what containers run, and in what", time.Minute, func() bool { return images(t, &c.running) })
 		if c.has(t, "container_cpu_usage_seconds_total", `"container":"plimsoll"`) {
 			t.Error("Plimsoll is measured twice: as its container and by itself")
 		}
@@ -84,6 +88,12 @@ func TestInContainer(t *testing.T) {
 		if out := d.Docker("exec", "whole", "/plimsoll", "doctor", "--data", "/data/d", "--listen", "127.0.0.1:0", "--host-root", "/host"); strings.Contains(out, "cannot be seen") || strings.Contains(out, "of this container") {
 			t.Errorf("doctor: %s", out)
 		}
+	})
+	t.Run("through a collector", func(t *testing.T) {
+		server := startRole(t, "server", "--data", t.TempDir(), "--interval", "1s")
+		d.Docker(append(append([]string{"run", "-d", "--name", "agent", "--network", "host", "--read-only", "--tmpfs", "/data:mode=1777", "-v", "/:/host:ro", "--pid", "host"}, socket...),
+			"plimsoll:1", "/plimsoll", "collector", "--server", server.url, "--host-root", "/host", "--queue", "/data/q", "--listen", "127.0.0.1:0", "--node", "edge-1", "--interval", "1s")...)
+		until(t, "what containers run, and in what", time.Minute, func() bool { return images(t, server) })
 	})
 	t.Run("time zones", func(t *testing.T) {
 		cmd := exec.Command("docker", "-H", "unix://"+d.Sock, "run", "--rm", "-i", "--network", "none", "plimsoll:1", "/plimsoll", "decide", "-f", "-")
@@ -114,6 +124,23 @@ func TestInContainer(t *testing.T) {
 			t.Errorf("doctor is silent about it: %s", out)
 		}
 	})
+}
+
+// images says whether the two containers are listed with their runtime and the image that Docker has for them.
+func images(t *testing.T, r *running) bool {
+	t.Helper()
+	_, body := r.get(t, "/plimsoll/v1/containers?limit=1000")
+	var l api.ContainerList
+	if err := json.Unmarshal([]byte(body), &l); err != nil {
+		t.Fatalf("%v: %s", err, body)
+	}
+	got := map[string]string{}
+	for _, c := range l.Items {
+		if c.Runtime == "docker" {
+			got[c.Name] = c.Image
+		}
+	}
+	return got["web"] == "app:1" && got["cache"] == "localhost:5000/shop/app:1.2"
 }
 
 // within lists the processes in the process namespace of one, zombies too, whose command lines hold a text.
