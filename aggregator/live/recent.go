@@ -63,7 +63,10 @@ func (p *Picture) NodeUsed(now time.Time, node string, w time.Duration) (Used, b
 
 // podUsed appends what the containers of a pod used.
 func (t *tree) podUsed(out []Used, pod *cluster.Pod, now, w int64) []Used {
-	u := t.pod(pod)
+	u := t.byKey[identity.PodKey("", pod.Namespace, pod.Name)] // as nearly all are known
+	if u == nil {
+		u = t.pod(pod)
+	}
 	if u == nil {
 		return out
 	}

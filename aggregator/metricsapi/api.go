@@ -1,0 +1,126 @@
+package metricsapi
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/serve"
+)
+
+// usualWindow is how much of the past a value covers where there is as much: what metrics-server's usual manifests give, and the pace at which
+// the HPA controller asks, so that each time it is told of other seconds.
+const usualWindow = 15 * time.Second
+
+// Picture has the values.
+type Picture interface {
+	PodsUsed(now time.Time, pods []*cluster.Pod, w time.Duration, each func(i int, containers []live.Used))
+	NodeUsed(now time.Time, node string, w time.Duration) (live.Used, bool)
+	// Gap says why a pod has none.
+	Gap(now time.Time, pod *cluster.Pod) (why string, since time.Time)
+}
+
+// Inventory knows which pods and nodes there are: the pods in order of namespace and name, the nodes in order of name.
+type Inventory interface {
+	All() []*cluster.Pod
+	Nodes() []*cluster.Node
+}
+
+// Options are what an API needs.
+type Options struct {
+	Picture   Picture
+	Inventory Inventory
+	// Synced says why the inventory is not whole yet; nil once it is.
+	Synced func() error
+	// Window is how much of the past a value covers; 15 s if zero.
+	Window     time.Duration
+	Logger     *slog.Logger // nil discards
+	Registerer prometheus.Registerer
+}
+
+// Validate fills defaults in and reports what is missing.
+func (o *Options) Validate() error {
+	if o.Picture == nil || o.Inventory == nil || o.Synced == nil || o.Registerer == nil {
+		return errors.New("metrics.k8s.io needs a picture, an inventory and where its own metrics go")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Window == 0 {
+		o.Window = usualWindow
+	}
+	if o.Window < time.Second || o.Window > time.Minute {
+		return fmt.Errorf("metrics.k8s.io cannot serve a window of %v: the picture keeps a minute, want 1s to 1m", o.Window)
+	}
+	return nil
+}
+
+// API serves the group. It is safe for concurrent use.
+type API struct {
+	opts    Options
+	meters  *meters
+	handler http.Handler
+	filled  atomic.Bool // there was a value of a node and of a pod
+}
+
+// New makes an API. It starts nothing.
+func New(o Options) (*API, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	a := &API{opts: o, meters: newMeters(o.Registerer)}
+	defer a.lead()()
+	var err error
+	if a.handler, err = newHandler(a); err != nil {
+		return nil, fmt.Errorf("cannot make the API metrics.k8s.io: %w", err)
+	}
+	return a, nil
+}
+
+// Routes returns what the API answers. Lists of all pods are large, and few of them are made at once.
+func (a *API) Routes() []serve.Route {
+	route := func(method, pattern string) serve.Route {
+		return serve.Route{Method: method, Pattern: pattern, Handler: a.handler, InFlight: 400}
+	}
+	out := []serve.Route{route("GET", "/apis"), route("", "/apis/metrics.k8s.io"), route("", "/apis/metrics.k8s.io/"), route("GET", "/openapi/v2"), route("GET", "/openapi/v3"), route("GET", "/openapi/v3/")}
+	for _, version := range []string{"v1", "v1beta1"} {
+		all := route("GET", "/apis/metrics.k8s.io/"+version+"/pods")
+		all.Large = true
+		out = append(out, all)
+	}
+	return out
+}
+
+// Checks are the API's checks, by the names that metrics-server's have.
+func (a *API) Checks() []serve.Check {
+	return []serve.Check{
+		{Name: "metric-storage-ready", Test: a.ready},
+		{Name: "metric-informer-sync", Test: a.opts.Synced},
+		{Name: "metadata-informer-sync", Test: a.opts.Synced},
+	}
+}
+
+// ready says that there is nothing to serve yet. Once there was, a cluster that falls silent is told by what is missing, and not by a server
+// that nobody reaches any more.
+func (a *API) ready() error {
+	if a.filled.Load() {
+		return nil
+	}
+	now := time.Now()
+	nodes := a.nodes(now, everyNode)
+	if len(nodes) == 0 {
+		return errors.New("there is no value of a node yet")
+	}
+	if list := a.pods(now, a.opts.Inventory.All()); len(list.rows) == 0 {
+		return errors.New("there is no value of a pod yet")
+	}
+	a.filled.Store(true)
+	return nil
+}
