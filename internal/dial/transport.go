@@ -12,12 +12,14 @@ import (
 	"net/url"
 	"sync"
 	"time"
+
+	_ "golang.org/x/crypto/x509roots/fallback" // the authorities of the web, for where the system has none, such as our own image
 )
 
 // Options say who we are and what is kept. All may be left out.
 type Options struct {
 	Flags Flags
-	// CAFile is a PEM file with the certificate authority; empty: the system's.
+	// CAFile is a PEM file with the certificate authority; empty: the system's, or where it has none those that are in the binary.
 	CAFile string
 	// TokenFile holds user:password or a token, in one line; empty: no login.
 	TokenFile string
