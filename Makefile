@@ -2,12 +2,13 @@
 SHELL   := /bin/bash
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 COMMIT  := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+CREATED := $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 WEB     := dashboards/web
 LINT    := bin/golangci-lint
 MODULES := bench hpa influx cluster
 
-.PHONY: help run build test test-go test-web test-influx test-influx2 test-hpa e2e lint verify update bench clean
+.PHONY: help run build image test test-go test-web test-influx test-influx2 test-hpa e2e lint verify update bench clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -20,6 +21,9 @@ build: ## Build bin/plimsoll
 	@mkdir -p bin
 	@echo "Building bin/plimsoll; the first time takes a minute or two"
 	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/plimsoll ./cmd/plimsoll
+
+image: build ## Make the container image bin/plimsoll-image.tar, without Docker; two builds of a commit are the same to the byte
+	@go run ./internal/image/imagetar -name plimsoll:$(VERSION) -version $(VERSION) -revision $(COMMIT) -created $(CREATED)
 
 test: test-go test-influx test-hpa test-web ## Install what the tests need, then run them all
 

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"plimsoll.dev/plimsoll/internal/image"
 )
 
 // Node is one real node: a kubelet, a containerd and a kube-proxy. All nodes share the machine's kernel.
@@ -55,7 +57,7 @@ func (n *Node) Start(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	if err := n.Import(ctx, pauseImage, filepath.Join(c.Bin, "pause")); err != nil {
+	if err := n.Load(ctx, image.Options{Name: pauseImage, Binary: filepath.Join(c.Bin, "pause")}); err != nil {
 		return err
 	}
 	return errors.Join(n.StartKubelet(), c.part(n.Namespace(), "kube-proxy", "kube-proxy-"+n.Name, "--config="+n.dir+"/proxy.json"))
@@ -130,22 +132,31 @@ func (n *Node) ctr(ctx context.Context, args ...string) error {
 	return nil
 }
 
-// Import gives the node an image of one static binary, which is its entry point. Pods that use it set imagePullPolicy Never.
-func (n *Node) Import(ctx context.Context, name, binary string) error {
-	tar := filepath.Join(n.dir, "image.tar")
-	defer os.Remove(tar)
-	if err := writeImage(tar, name, binary); err != nil {
+// Load gives the node an image. Pods that use it set imagePullPolicy Never.
+func (n *Node) Load(ctx context.Context, o image.Options) (err error) {
+	tar, err := os.Create(filepath.Join(n.dir, "image.tar"))
+	if err != nil {
 		return err
 	}
-	return n.ctr(ctx, "images", "import", "--local", tar)
+	defer os.Remove(tar.Name())
+	_, err = image.Write(tar, o)
+	if err := errors.Join(err, tar.Close()); err != nil {
+		return err
+	}
+	return n.ctr(ctx, "images", "import", "--local", tar.Name())
 }
 
-// Import gives every node an image of one static binary.
-func (c *Cluster) Import(ctx context.Context, name, binary string) error {
+// Load gives every node an image.
+func (c *Cluster) Load(ctx context.Context, o image.Options) error {
 	for _, n := range c.nodes {
-		if err := n.Import(ctx, name, binary); err != nil {
+		if err := n.Load(ctx, o); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// Import gives every node an image of one static binary, which is its entry point.
+func (c *Cluster) Import(ctx context.Context, name, binary string) error {
+	return c.Load(ctx, image.Options{Name: name, Binary: binary})
 }
