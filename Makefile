@@ -6,9 +6,9 @@ CREATED := $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 WEB     := dashboards/web
 LINT    := bin/golangci-lint
-MODULES := bench hpa influx cluster
+MODULES := bench hpa influx chart cluster
 
-.PHONY: help run build image test test-go test-web test-influx test-influx2 test-hpa e2e lint verify update bench clean
+.PHONY: help run build image chart cluster test test-go test-web test-influx test-influx2 test-hpa test-chart e2e lint verify update bench clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -25,7 +25,11 @@ build: ## Build bin/plimsoll
 image: build ## Make the container image bin/plimsoll-image.tar, without Docker; two builds of a commit are the same to the byte
 	@go run ./internal/image/imagetar -name plimsoll:$(VERSION) -version $(VERSION) -revision $(COMMIT) -created $(CREATED)
 
-test: test-go test-influx test-hpa test-web ## Install what the tests need, then run them all
+chart: build ## Pack the Helm chart with Grafana's boards, as bin/plimsoll-*.tgz
+	@rm -rf bin/boards && ./bin/plimsoll dashboards export bin/boards >/dev/null
+	@cd test/chart && go run ./pack -boards ../../bin/boards/dashboards -out ../../bin
+
+test: test-go test-influx test-hpa test-chart test-web ## Install what the tests need, then run them all
 
 test-go: bin/testreport
 	./test/setup.sh
@@ -41,6 +45,9 @@ test-influx2: ## Build InfluxDB 2.7 (about four minutes, needs cargo), then run 
 
 test-hpa: bin/testreport ## The brain beside the HPA controller of Kubernetes, which takes three minutes of CPU to build the first time
 	set -o pipefail; cd test/hpa && go test -json -timeout 30m ./... | ../../bin/testreport
+
+test-chart: bin/testreport ## The Helm chart, rendered for many values by Helm's own library
+	set -o pipefail; cd test/chart && go test -json -timeout 20m ./... | ../../bin/testreport
 
 e2e: bin/testreport ## The tests on a real Kubernetes of two nodes, which they build (eight minutes the first time) and start; needs root
 	./test/setup.sh cluster

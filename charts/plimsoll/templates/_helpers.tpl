@@ -1,0 +1,110 @@
+{{- define "plimsoll.name" -}}
+{{- default (ternary .Release.Name (printf "%s-%s" .Release.Name (default .Chart.Name .Values.nameOverride)) (contains (default .Chart.Name .Values.nameOverride) .Release.Name)) .Values.fullnameOverride | trunc 46 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "plimsoll.image" -}}
+{{- if .Values.image.digest }}{{ .Values.image.repository }}@{{ .Values.image.digest }}{{ else }}{{ .Values.image.repository }}:{{ default .Chart.AppVersion .Values.image.tag }}{{ end }}
+{{- end }}
+
+{{- /* The labels by which pods are selected: never changed. */}}
+{{- define "plimsoll.selector" -}}
+app.kubernetes.io/name: plimsoll
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end }}
+
+{{- define "plimsoll.labels" -}}
+{{- if .component }}
+{{- include "plimsoll.selector" . }}
+{{- else -}}
+app.kubernetes.io/name: plimsoll
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+{{- end }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
+{{- with .root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- /* What every pod of ours may: nothing that the "restricted" standard of PodSecurity forbids. */}}
+{{- define "plimsoll.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 65534
+runAsGroup: 65534
+fsGroup: 65534
+seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
+{{- define "plimsoll.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end }}
+
+{{- define "plimsoll.scheduling" -}}
+{{- with .priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .nodeSelector }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .tolerations }}
+tolerations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .affinity }}
+affinity: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- define "plimsoll.tlsSecret" -}}
+{{- if eq .Values.tls.source "secret" }}{{ required "tls.existingSecret: name the Secret, since tls.source is secret" .Values.tls.existingSecret }}{{ else }}{{ include "plimsoll.name" . }}-tls{{ end }}
+{{- end }}
+
+{{- /* The authority of the server's certificate as a part of a projected volume: a ConfigMap where it is ours, so that no node is given the Secret with the key. */}}
+{{- define "plimsoll.caSource" -}}
+{{- if or (eq .Values.tls.source "helm") .Values.tls.caBundle -}}
+configMap: {name: {{ include "plimsoll.name" . }}-ca, items: [{key: ca.crt, path: ca.crt}]}
+{{- else -}}
+secret: {name: {{ include "plimsoll.tlsSecret" . }}, items: [{key: ca.crt, path: ca.crt}]}
+{{- end }}
+{{- end }}
+
+{{- define "plimsoll.dnsNames" -}}
+{{- $name := include "plimsoll.name" . }}
+{{- range $n := list $name (printf "%s-live" $name) }}
+{{- range list "" (printf ".%s" $.Release.Namespace) (printf ".%s.svc" $.Release.Namespace) (printf ".%s.svc.cluster.local" $.Release.Namespace) }}
+- {{ $n }}{{ . }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* "foreign" where an APIService of metrics.k8s.io is there that this release did not make. 'helm template' sees no cluster, and so none. */}}
+{{- define "plimsoll.foreignAPI" -}}
+{{- range list "v1beta1.metrics.k8s.io" "v1.metrics.k8s.io" }}
+{{- with lookup "apiregistration.k8s.io/v1" "APIService" "" . }}
+{{- $by := default dict .metadata.annotations }}
+{{- if or (ne (get $by "meta.helm.sh/release-name") $.Release.Name) (ne (get $by "meta.helm.sh/release-namespace") $.Release.Namespace) }}
+{{- .metadata.name }} of {{ with .spec.service }}Service {{ .namespace }}/{{ .name }}{{ else }}the API server itself{{ end }} {{ end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "plimsoll.makesAPI" -}}
+{{- $foreign := include "plimsoll.foreignAPI" . | trim }}
+{{- $create := .Values.metricsAPI.create | toString }}
+{{- if and (eq $create "true") $foreign }}
+{{- fail (printf "metricsAPI.create is true, and there is already %s: uninstall that first, or let metricsAPI.create be auto or false" $foreign) }}
+{{- end }}
+{{- if or (eq $create "true") (and (eq $create "auto") (not $foreign)) }}yes{{ end }}
+{{- end }}
+
+{{- /* What the schema cannot say. */}}
+{{- define "plimsoll.check" -}}
+{{- if and (gt (int .Values.server.replicas) 1) (eq .Values.history.kind "embedded") .Values.collector.enabled }}
+{{- fail "server.replicas is more than 1, and history.kind is embedded: collectors send their history to one server, so that each would have a part. Let history.kind be influx or remote, or server.replicas 1" }}
+{{- end }}
+{{- if eq .Values.history.kind "influx" }}{{ $_ := required "history.influx.url: say where InfluxDB is, since history.kind is influx" .Values.history.influx.url }}{{ end }}
+{{- if eq .Values.history.kind "remote" }}{{ $_ := required "history.remote.url: say where the engine is, since history.kind is remote" .Values.history.remote.url }}{{ end }}
+{{- end }}

@@ -1,0 +1,30 @@
+{{- /* Arguments, mount and volume by which a part reaches a history outside of the cluster; "token" and "influx" are its own Secret of InfluxDB. */}}
+{{- define "plimsoll.influxArgs" -}}
+{{- $i := .root.Values.history.influx -}}
+- --influx-url={{ $i.url }}
+- --influx-bucket={{ $i.bucket }}
+{{- with $i.org }}
+- --influx-org={{ . }}
+{{- end }}
+{{- if .token.secret }}
+- --influx-token-file=/var/run/secrets/history/token
+{{- end }}
+{{- end }}
+
+{{- define "plimsoll.historyToken" -}}
+{{- $kind := .root.Values.history.kind }}
+{{- if eq $kind "influx" }}{{ .influx | toJson }}{{ else if eq $kind "remote" }}{{ .root.Values.history.remote.token | toJson }}{{ else }}{}{{ end }}
+{{- end }}
+
+{{- define "plimsoll.historyMount" -}}
+{{- if get (include "plimsoll.historyToken" . | fromJson) "secret" -}}
+- {name: history-token, mountPath: /var/run/secrets/history, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{- define "plimsoll.historyVolume" -}}
+{{- $token := include "plimsoll.historyToken" . | fromJson }}
+{{- if get $token "secret" -}}
+- {name: history-token, secret: {secretName: {{ $token.secret }}, items: [{key: {{ $token.key }}, path: token}]}}
+{{- end }}
+{{- end }}

@@ -1,0 +1,224 @@
+package chart
+
+import (
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	sigs "sigs.k8s.io/yaml"
+)
+
+// Nonsense is refused with a sentence that names it.
+func TestNonsenseIsRefused(t *testing.T) {
+	f := func(values, want string) {
+		t.Helper()
+		_, err := render(t, values)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", values, err, want)
+		}
+	}
+	f("{sever: {replicas: 2}}", "additional properties 'sever' not allowed")
+	f("{server: {replicas: 0}}", "at '/server/replicas': minimum: got 0, want 1")
+	f("{server: {replicas: two}}", "at '/server/replicas': got string, want integer")
+	f("{history: {kind: mysql}}", "value must be one of 'embedded', 'influx', 'remote'")
+	f("{collector: {interval: 10}}", "at '/collector/interval': got number, want string")
+	f("{collector: {interval: soon}}", "at '/collector/interval': 'soon' does not match pattern")
+	f("{image: {digest: latest}}", "at '/image/digest'")
+	f("{metricsAPI: {create: maybe}}", "at '/metricsAPI/create'")
+	f("{tls: {caBundle: x}}", "at '/tls/caBundle'")
+	f("{server: {resources: {limits: {memory: [1]}}}}", "at '/server/resources/limits/memory'")
+	f("{history: {kind: influx}}", "history.influx.url: say where InfluxDB is")
+	f("{history: {kind: remote}}", "history.remote.url: say where the engine is")
+	f("{server: {replicas: 2}}", "collectors send their history to one server")
+	f("{tls: {source: secret}}", "tls.existingSecret: name the Secret")
+	f("{tls: {source: secret, existingSecret: mine}}", `the Secret "mine" has no ca.crt that can be read from here`)
+}
+
+// Every value of values.yaml is in the schema, and every one of the schema is there.
+func TestSchemaHasAllValues(t *testing.T) {
+	read := func(name string) (out map[string]any) {
+		text, err := os.ReadFile(filepath.Join(Dir(), name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := sigs.Unmarshal(text, &out); err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	var compare func(path string, schema, values map[string]any)
+	compare = func(path string, schema, values map[string]any) {
+		known, _ := schema["properties"].(map[string]any)
+		if known == nil {
+			return
+		}
+		for k := range known {
+			if _, ok := values[k]; !ok && path+k != "/global" && !strings.HasPrefix(path, "/tls/issuerRef") && !strings.Contains(path, "/resources/") {
+				t.Errorf("values.yaml has no %s%s", path, k)
+			}
+		}
+		for k, v := range values {
+			s, ok := known[k].(map[string]any)
+			if !ok {
+				t.Errorf("the schema has no %s%s", path, k)
+			} else if m, ok := v.(map[string]any); ok {
+				compare(path+k+"/", s, m)
+			}
+		}
+	}
+	compare("/", read("values.schema.json"), read("values.yaml"))
+}
+
+const apiService = `{apiVersion: apiregistration.k8s.io/v1, kind: APIService, metadata: {name: v1beta1.metrics.k8s.io%s}, spec: {service: {namespace: kube-system, name: metrics-server}}}`
+
+// metrics.k8s.io that is somebody else's is left to them; NOTES say whose it is. One that this release made stays ours.
+func TestForeignAPIService(t *testing.T) {
+	ours := fmt.Sprintf(apiService, ", annotations: {meta.helm.sh/release-name: plimsoll, meta.helm.sh/release-namespace: monitoring}")
+	other := fmt.Sprintf(apiService, ", annotations: {meta.helm.sh/release-name: plimsoll, meta.helm.sh/release-namespace: default}")
+	foreign := fmt.Sprintf(apiService, "")
+	f := func(create, there string, want int, says string) {
+		t.Helper()
+		texts, err := render(t, "{metricsAPI: {create: "+create+"}}", strings.Split(there, "\n")...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Count(texts["certificates.yaml"], "kind: APIService"); got != want || !strings.Contains(texts["NOTES.txt"], says) {
+			t.Errorf("%s beside %s: %d APIServices, want %d, and notes:\n%s", create, there, got, want, texts["NOTES.txt"])
+		}
+	}
+	nothing := "{apiVersion: v1, kind: ConfigMap, metadata: {name: x, namespace: x}}"
+	f("auto", nothing, 2, "kubectl top nodes")
+	f("true", nothing, 2, "kubectl top nodes")
+	f("false", nothing, 0, "")
+	f("auto", ours, 2, "kubectl top nodes")
+	f("auto", foreign, 0, "'kubectl top' still asks v1beta1.metrics.k8s.io of Service kube-system/metrics-server: uninstall that")
+	f("auto", other, 0, "still asks")
+	if _, err := render(t, "{metricsAPI: {create: true}}", foreign); err == nil || !strings.Contains(err.Error(), "there is already v1beta1.metrics.k8s.io of Service kube-system/metrics-server") {
+		t.Errorf("true beside another's: %v", err)
+	}
+}
+
+// certificate reads the one of a Secret.
+func certificate(t *testing.T, data string) *x509.Certificate {
+	t.Helper()
+	text, err := base64.StdEncoding.DecodeString(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(text)
+	if block == nil {
+		t.Fatalf("no PEM: %q", text)
+	}
+	c, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// secrets gives the Secrets of a rendering, and the bundle by which the API server knows us.
+func secrets(t *testing.T, docs []string) (byName map[string]map[string]string, text map[string]string, bundle string) {
+	t.Helper()
+	byName, text = map[string]map[string]string{}, map[string]string{}
+	for _, d := range docs {
+		var o struct {
+			Kind     string
+			Metadata struct{ Name string }
+			Data     map[string]string
+			Spec     struct{ CABundle string }
+		}
+		_ = sigs.Unmarshal([]byte(d), &o)
+		switch o.Kind {
+		case "Secret":
+			byName[o.Metadata.Name], text[o.Metadata.Name] = o.Data, d
+		case "APIService":
+			bundle = o.Spec.CABundle
+		}
+	}
+	return byName, text, bundle
+}
+
+// The authority is kept over upgrades, the server's certificate until half of its time is over or its names change.
+func TestCertificatesAreKept(t *testing.T) {
+	made, kept, bundle := secrets(t, must(t, ""))
+	c, ca := certificate(t, made["plimsoll-tls"]["tls.crt"]), certificate(t, made["plimsoll-ca"]["tls.crt"])
+	for _, host := range []string{"plimsoll.monitoring.svc", "plimsoll-live.monitoring.svc", "plimsoll-live.monitoring.svc.cluster.local"} {
+		pool := x509.NewCertPool()
+		pool.AddCert(ca)
+		if _, err := c.Verify(x509.VerifyOptions{Roots: pool, DNSName: host}); err != nil {
+			t.Errorf("%s: %v", host, err)
+		}
+	}
+	if bundle != made["plimsoll-ca"]["tls.crt"] {
+		t.Error("the API server is given another authority")
+	}
+	if left := time.Until(c.NotAfter); left < 720*24*time.Hour || left > 731*24*time.Hour {
+		t.Errorf("the certificate ends at %s", c.NotAfter)
+	}
+	f := func(what, values string, change func(string) string, sameAuthority, sameCertificate bool) {
+		t.Helper()
+		again, _, bundle := secrets(t, must(t, values, kept["plimsoll-ca"], change(kept["plimsoll-tls"])))
+		if got := again["plimsoll-ca"]["tls.crt"] == made["plimsoll-ca"]["tls.crt"] && again["plimsoll-ca"]["tls.key"] == made["plimsoll-ca"]["tls.key"]; got != sameAuthority {
+			t.Errorf("%s: the same authority: %v", what, got)
+		}
+		if got := again["plimsoll-tls"]["tls.crt"] == made["plimsoll-tls"]["tls.crt"]; got != sameCertificate {
+			t.Errorf("%s: the same certificate: %v", what, got)
+		}
+		if err := certificate(t, again["plimsoll-tls"]["tls.crt"]).CheckSignatureFrom(ca); err != nil || bundle != made["plimsoll-ca"]["tls.crt"] {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	same := func(s string) string { return s }
+	f("an upgrade", "", same, true, true)
+	f("after half of its time", "", func(s string) string {
+		return regexp.MustCompile(`renew-after: "[0-9]+"`).ReplaceAllString(s, `renew-after: "1000000000"`)
+	}, true, false)
+	f("other names", "", func(s string) string { return strings.ReplaceAll(s, "plimsoll-live.monitoring.svc ", "x ") }, true, false)
+	f("without what we noted", "", func(s string) string { return strings.ReplaceAll(s, "plimsoll.dev/", "x/") }, true, false)
+}
+
+// Boards reach Grafana as they are, their own braces untouched; a chart without boards says so.
+func TestBoards(t *testing.T) {
+	all := strings.Join(must(t, "{boards: {enabled: true}}"), "\n---\n")
+	if !strings.Contains(all, `name: plimsoll-board-cluster`) || !strings.Contains(all, `{{instance}}`) || !strings.Contains(all, `grafana_dashboard: "1"`) {
+		t.Errorf("got %s", all)
+	}
+	v, _ := Parse("{boards: {enabled: true}}")
+	if _, err := Render(Release{Name: "p", Namespace: "n", Cluster: newCluster(t)}, v); err == nil || !strings.Contains(err.Error(), "'make chart' packs it with them") {
+		t.Errorf("without boards: %v", err)
+	}
+}
+
+// Every argument of every rendering is a flag of the command.
+func TestArgumentsAreFlags(t *testing.T) {
+	known := map[string]string{}
+	for _, command := range []string{"collector", "server", "top nodes"} {
+		cmd := exec.CommandContext(t.Context(), "go", append([]string{"run", "./cmd/plimsoll"}, append(strings.Fields(command), "--help")...)...)
+		cmd.Dir = "../.."
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		known[strings.Fields(command)[0]] = string(out)
+	}
+	for name, values := range matrix(t) {
+		for pod, s := range pods(t, must(t, values)) {
+			for _, c := range s.Containers {
+				for _, a := range c.Args[1:] {
+					flag, _, _ := strings.Cut(a, "=")
+					if strings.HasPrefix(flag, "--") && !regexp.MustCompile(`\s`+regexp.QuoteMeta(flag)+`\s`).MatchString(known[c.Args[0]]) {
+						t.Errorf("%s: %s: 'plimsoll %s' has no %s", name, pod, c.Args[0], flag)
+					}
+				}
+			}
+		}
+	}
+}
