@@ -387,6 +387,20 @@ func testRenamed(t *testing.T) {
 	if got := find(r.Read(time.Now().Add(time.Minute)), g.path); got.Entity != first {
 		t.Errorf("after the rescan: got %v", got)
 	}
+	// One that waits for its name is asked about for as long as it takes.
+	h := top.leaf(t, "h")
+	n.waits = h.path
+	at := time.Now().Add(time.Minute)
+	for range 3 {
+		if got := find(r.Read(at), h.path); got != nil {
+			t.Errorf("it waits: got %v", got)
+		}
+		r.members.byPath[h.path].seen = at.Add(-time.Hour)
+	}
+	n.waits = ""
+	if got := find(r.Read(at), h.path); got == nil {
+		t.Error("it has a name and is not read at the next tick")
+	}
 }
 
 // testNested makes a folder with a whole tree in it in one go.

@@ -129,7 +129,7 @@ func (ms *members) rename(all bool) {
 		if !all {
 			ms.name(m)
 		}
-		if age := ms.now.Sub(m.seen); age > young || age < 0 {
+		if age := ms.now.Sub(m.seen); (age > young || age < 0) && (m.entity != nil || !ms.namer.Waits(m.path)) {
 			delete(ms.asked, m)
 		}
 	}

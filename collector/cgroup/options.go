@@ -16,8 +16,10 @@ type Namer interface {
 	// Name returns the entity of the cgroup at a path below the mount point ("/docker/3f.."), and false if it is not
 	// a container and is not to be read. The pointer stays the same while the container lives and its
 	// names stay. The path "/" may have the node's entity. Name is asked when a cgroup appears, each tick while
-	// it is young, when a child of it comes or goes, and every 10 s.
+	// it is young or waits, when a child of it comes or goes, and every 10 s.
 	Name(path string) (*metric.Entity, bool)
+	// Waits says whether a cgroup that Name did not name is read as soon as somebody tells who it is.
+	Waits(path string) bool
 }
 
 // Options says what a Reader reads.

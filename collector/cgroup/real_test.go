@@ -22,6 +22,7 @@ import (
 
 // namer gives every cgroup below a folder a name, always the same pointer.
 type namer struct {
+	waits string // the path of a cgroup that waits for its name
 	below string
 	known map[string]*metric.Entity
 }
@@ -29,7 +30,7 @@ type namer struct {
 func newNamer(below string) *namer { return &namer{below: below, known: map[string]*metric.Entity{}} }
 
 func (n *namer) Name(path string) (*metric.Entity, bool) {
-	if !strings.HasPrefix(path, n.below+"/") {
+	if !strings.HasPrefix(path, n.below+"/") || path == n.waits {
 		return nil, false
 	}
 	e := n.known[path]
@@ -39,6 +40,8 @@ func (n *namer) Name(path string) (*metric.Entity, bool) {
 	}
 	return e, true
 }
+
+func (n *namer) Waits(path string) bool { return path == n.waits }
 
 // realLayout finds the machine's cgroups and skips where the test may not make any.
 func realLayout(t testing.TB) layout {

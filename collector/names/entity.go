@@ -51,7 +51,7 @@ func entity(node, path string, pl place, in info) *metric.Entity {
 // ofPod makes the entity of a container that an inventory knows.
 func ofPod(node, path, runtime string, p *cluster.Pod, c *cluster.Container) *metric.Entity {
 	return &metric.Entity{Level: metric.Container, Node: node, ID: path, Runtime: runtime, Namespace: p.Namespace,
-		WorkloadKind: p.Owner.Kind, Workload: p.Owner.Name, Pod: p.Name, Container: c.Name, Image: c.Image}
+		WorkloadKind: distinct(p.Owner.Kind), Workload: distinct(p.Owner.Name), Pod: p.Name, Container: c.Name, Image: clip(c.Image)}
 }
 
 // workloadKinds are the kinds of workload of containers that belong to no Compose project, by their runtime.

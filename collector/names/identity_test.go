@@ -73,27 +73,6 @@ func TestReplicasAreNamedByTheInventory(t *testing.T) {
 	}
 }
 
-// TestPodsAreNamedByTheInventory: by the pod's UID and the container's id; the pause container is in no list.
-func TestPodsAreNamedByTheInventory(t *testing.T) {
-	inv := &inventory{}
-	n := childless(t, Options{Inventory: inv})
-	path, pause := "/kubepods/pod"+uid+"/"+idA, "/kubepods/pod"+uid+"/"+idB
-	inv.add(&cluster.Pod{UID: uid, Namespace: "shop", Name: "web-1", Owner: cluster.Target{Kind: "Deployment", Name: "web"},
-		Containers: []cluster.Container{{Name: "app", ID: idA, Image: "web:2"}}})
-	got, ok := n.Name(path)
-	if !ok {
-		t.Fatal("not measured")
-	}
-	want := named("shop", "Deployment", "web", "web-1", "app", "containerd")
-	want.ID, want.Image = path, "web:2"
-	if d := cmp.Diff(*got, want); d != "" {
-		t.Errorf("entity (-got +want):\n%s", d)
-	}
-	if _, ok := n.Name(pause); ok {
-		t.Error("the pause container is measured")
-	}
-}
-
 // TestNamesComeBeforeSamples: a container is not measured until its runtime has told its name, its socket has failed, or two seconds.
 func TestNamesComeBeforeSamples(t *testing.T) {
 	a, b := "/docker/"+idA, "/system.slice/docker-"+idB+".scope"

@@ -15,6 +15,7 @@ import (
 	"plimsoll.dev/plimsoll/collector/cgroup"
 	"plimsoll.dev/plimsoll/collector/host"
 	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -27,9 +28,11 @@ type Options struct {
 	// Sockets are the paths of the sockets of Docker and podman to ask; those that do not exist are tried
 	// again later. DefaultSockets lists the usual ones. Empty: no names but ids.
 	Sockets []string
-	// Inventory knows the pods of this machine and their containers; nil where nobody does. What it says are a replica's names; those of
-	// another Plimsoll on this machine are in a namespace of its own, "plimsoll-<pid>", and pods that nobody knows keep their UIDs.
+	// Inventory knows the replicas of process services on this machine; nil where nobody does. What it says are a replica's names; those of
+	// another Plimsoll on this machine are in a namespace of its own, "plimsoll-<pid>".
 	Inventory cluster.Inventory
+	// Pods knows the pods of the node that this machine is: what it does not know is not measured. nil: nobody does, and pods keep their UIDs.
+	Pods Pods
 	// Own is the folder of the Plimsoll whose replicas the inventory knows, "plimsoll-<pid>": a cgroup in it that the inventory does not know
 	// is not measured until it does.
 	Own string
@@ -63,6 +66,7 @@ type Names struct {
 	mu    sync.Mutex
 	byID  map[string][]*entry          // container id -> its cgroups
 	infos map[string]map[string]*known // whose runtime, "" for the machine's -> container id -> what it told
+	bears map[identity.Key]*entry      // the names of a pod's container -> the cgroup that has them
 
 	sockets []*socket
 }
@@ -82,6 +86,8 @@ type entry struct {
 	born    time.Time                     // when it was first asked for
 	entity  atomic.Pointer[metric.Entity] // nil: not measured
 	waiting atomic.Bool                   // not measured until somebody tells who it is
+	pod     atomic.Pointer[cluster.Pod]   // of a pod's container: what it was last named by; nil: the pod was not known
+	over    bool                          // another cgroup has its names
 	parent  atomic.Bool                   // has or had child cgroups
 	round   atomic.Int64
 }
@@ -100,7 +106,7 @@ func New(opt Options) (*Names, error) {
 	}
 	m := mounts(cgroup.Mounts(opt.Host))
 	n := &Names{opt: opt, log: cmp.Or(opt.Logger, slog.New(slog.DiscardHandler)), hasKids: m.hasChildren, inUse: m.hasProcesses, exists: m.exists,
-		limit: maxPaths, byID: map[string][]*entry{}, infos: map[string]map[string]*known{}}
+		limit: maxPaths, byID: map[string][]*entry{}, infos: map[string]map[string]*known{}, bears: map[identity.Key]*entry{}}
 	for _, p := range opt.Sockets {
 		n.sockets = append(n.sockets, newSocket(p))
 	}
@@ -121,7 +127,7 @@ func (n *Names) Name(path string) (*metric.Entity, bool) {
 		e.round.Store(r)
 	}
 	ent := e.entity.Load()
-	if ent == nil && e.waiting.Load() {
+	if n.ofCluster(e) && n.outdated(e) || !n.ofCluster(e) && ent == nil && e.waiting.Load() {
 		n.mu.Lock()
 		n.rename(e)
 		n.mu.Unlock()
@@ -195,12 +201,14 @@ func (n *Names) rename(e *entry) {
 func (n *Names) describe(e *entry) (*metric.Entity, bool) {
 	pl := e.place
 	switch {
-	case e.own, pl.kind == pod && n.opt.Inventory != nil:
-		if p, c := n.find(e); c != nil {
-			return ofPod(n.opt.Node, e.path, pl.runtime, p, c), true
-		} else if p != nil || e.own { // of the pod's containers its pause container is none
+	case e.own:
+		p, c := n.replica(e)
+		if c == nil {
 			return nil, false
 		}
+		return ofPod(n.opt.Node, e.path, pl.runtime, p, c), true
+	case n.ofCluster(e):
+		return n.container(e)
 	case pl.id != "" && pl.kind != pod:
 		if !n.genuine(e) { // named as what it is not
 			pl.name = strings.TrimPrefix(e.path, "/")
@@ -229,20 +237,13 @@ func (n *Names) told(pl place) *known {
 	return n.infos[""][pl.id]
 }
 
-// find looks up an entry in the inventory: a replica by its cgroup, a container of a pod by the pod's UID and the container's id. The pod
-// alone is returned if it is known and the container is not.
-func (n *Names) find(e *entry) (*cluster.Pod, *cluster.Container) {
+// replica looks up one of ours in the inventory, by its cgroup.
+func (n *Names) replica(e *entry) (*cluster.Pod, *cluster.Container) {
 	for _, p := range n.opt.Inventory.All() {
-		if !e.own && p.UID != e.place.podUID {
-			continue
-		}
 		for i := range p.Containers {
-			if c := &p.Containers[i]; e.own && path.Clean("/"+c.Cgroup) == e.path || !e.own && c.ID == e.place.id {
+			if c := &p.Containers[i]; path.Clean("/"+c.Cgroup) == e.path {
 				return p, c
 			}
-		}
-		if !e.own {
-			return p, nil
 		}
 	}
 	return nil, nil
@@ -300,6 +301,7 @@ func (n *Names) sweepLocked() {
 
 // unlink takes an entry out of the index by id. The caller holds mu.
 func (n *Names) unlink(e *entry) {
+	n.release(e)
 	id := e.place.id
 	if id == "" {
 		return

@@ -52,7 +52,13 @@ type readers struct {
 
 // newReaders makes them; the names are kept, and nothing is read yet.
 func newReaders(e *environment, o Node, known inventories) (r readers, err error) {
-	if r.names, err = names.New(names.Options{Node: o.Name, Host: o.Host, Inventory: known.replicas, Own: known.own, Sockets: names.DefaultSockets(o.Host), Logger: e.named("names")}); err != nil {
+	naming := names.Options{Node: o.Name, Host: o.Host, Inventory: known.replicas, Own: known.own, Logger: e.named("names")}
+	if known.cluster != nil {
+		naming.Pods = known.cluster // and no socket of a runtime, which would be worth as much as root
+	} else {
+		naming.Sockets = names.DefaultSockets(o.Host)
+	}
+	if r.names, err = names.New(naming); err != nil {
 		return r, err
 	}
 	e.life.Runs("names", r.names.Run)
