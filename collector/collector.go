@@ -118,7 +118,7 @@ func (c *Collector) extra(b *metric.Batch, x Extra, now time.Time) {
 	b.Gaps = append(b.Gaps, gaps...)
 }
 
-// merge adds groups to those of a batch, which has one group for each entity.
+// merge adds groups to those of a batch, which has one group for each entity. What they say of a row goes before what the batch has of it.
 func merge(to, more []metric.Group) []metric.Group {
 	if len(more) == 0 {
 		return to
@@ -134,7 +134,9 @@ func merge(to, more []metric.Group) []metric.Group {
 			to = append(to, g)
 			continue
 		}
-		to[i].Points = append(to[i].Points, g.Points...)
+		to[i].Points = append(slices.DeleteFunc(to[i].Points, func(p metric.Point) bool {
+			return slices.ContainsFunc(g.Points, func(q metric.Point) bool { return q.ID == p.ID && q.Sub == p.Sub })
+		}), g.Points...)
 		if to[i].Start.IsZero() {
 			to[i].Start = g.Start
 		}

@@ -83,3 +83,8 @@ func (n *Names) Container(id string) *metric.Entity {
 	}
 	return nil
 }
+
+// Absent names a container of a pod that has no cgroup.
+func (n *Names) Absent(p *cluster.Pod, c *cluster.Container) *metric.Entity {
+	return ofPod(n.opt.Node, "", "", p, c)
+}

@@ -105,6 +105,10 @@ func TestEveryKindOfContainer(t *testing.T) {
 			t.Errorf("got %+v, by its id %+v, want %s", e, n.Container(idOf(i+1)), want)
 		}
 	}
+	app, _ := n.Name("/kubepods/pod" + uid + "/" + idOf(1))
+	if absent := n.Absent(p, &p.Containers[0]); !identity.Same(absent, app) || identity.KeyOf(absent) != identity.KeyOf(app) {
+		t.Errorf("without a cgroup it is %+v, not %+v", absent, app)
+	}
 	if e := n.Container(idOf(6)); e != nil {
 		t.Errorf("nobody's id is %+v", e)
 	}

@@ -32,6 +32,7 @@ type Pod struct {
 	StartTime       time.Time // zero: unset
 	Deleting        bool
 	Requests        Resources // pod-level requests
+	Limits          Resources // pod-level limits
 	Overhead        Resources // of running the pod, beside what its containers use
 	Containers      []Container
 	InitContainers  []Container
@@ -95,6 +96,7 @@ type Container struct {
 	Requests, Limits Resources
 	ID, Image        string // the runtime's id and the image, "" where it has none or they are not known
 	Restarts         int    // as whoever runs it counts them
+	Waiting          string // why it does not run and will, "CrashLoopBackOff"; "" otherwise
 	Cgroup           string // path below the mount point; "" where it has none or it is not known
 	PID              int    // of its first process, where it has no cgroup; 0 if it does not run
 	// Started is when that process was started; it tells it from a later one of the same number.

@@ -20,7 +20,7 @@ func podOf(p *corev1.Pod) *cluster.Pod {
 		out.StartTime = p.Status.StartTime.Time
 	}
 	if p.Spec.Resources != nil {
-		out.Requests = resources(p.Spec.Resources.Requests)
+		out.Requests, out.Limits = resources(p.Spec.Resources.Requests), resources(p.Spec.Resources.Limits)
 	}
 	out.Overhead = resources(p.Spec.Overhead)
 	ready := condition(p, corev1.PodReady)
@@ -66,6 +66,9 @@ func container(spec *corev1.Container, statuses []corev1.ContainerStatus) cluste
 		c.Restarts = int(s.RestartCount)
 		if s.State.Running != nil {
 			c.Started = s.State.Running.StartedAt.Time
+		}
+		if s.State.Waiting != nil {
+			c.Waiting = once(s.State.Waiting.Reason)
 		}
 		if s.Resources != nil { // as they are in force, which a resize changes
 			c.Requests, c.Limits = resources(s.Resources.Requests), resources(s.Resources.Limits)

@@ -84,8 +84,13 @@ func newNode(e *environment, o Node, known inventories, live, history collector.
 	if err != nil {
 		return err
 	}
+	slow := []collector.Extra{r.names}
+	if known.cluster != nil {
+		node, _ := r.names.Name("/")
+		slow = append(slow, collector.NewClaims(node, known.cluster, r.names))
+	}
 	c, err := collector.New(collector.Options{Interval: o.Interval, FastInterval: o.Fast, Full: r.full, Fast: r.fast,
-		Extra: []collector.Extra{byProcess, pods}, Slow: []collector.Extra{r.names}, Live: live, History: history, Logger: log, Registerer: e.registry})
+		Extra: []collector.Extra{byProcess, pods}, Slow: slow, Live: live, History: history, Logger: log, Registerer: e.registry})
 	if err != nil {
 		return err
 	}
