@@ -10,15 +10,16 @@ import (
 )
 
 // missing lists gaps where they are: a roll-up that lacks a member, or has ended with it, is told by the member's own entry, and what is on a silent machine by
-// that machine's. Of a pod that exists and does not run, or of which nothing was heard, the inventory says why. The largest things come first, then the oldest gaps.
-func missing(s *live.Snapshot) []MissingItem {
+// that machine's. Of a pod that exists and does not run, or of which nothing was heard, the inventory says why; unread are the machines of which nothing was heard, with all
+// that is on them. The largest things come first, then the oldest gaps.
+func missing(s *live.Snapshot, unread ...MissingItem) []MissingItem {
 	machines := silences(s)
-	pods, told := absent(s)
+	pods, told := absent(s, unread)
 	out := []MissingItem{}
 	for _, level := range [...]struct {
 		items  []*live.Item
 		beside []MissingItem
-	}{{s.Nodes, nil}, {s.Namespaces, nil}, {s.Workloads, nil}, {s.Pods, pods}, {s.Containers, nil}} {
+	}{{s.Nodes, unread}, {s.Namespaces, nil}, {s.Workloads, nil}, {s.Pods, pods}, {s.Containers, nil}} {
 		from := len(out)
 		out = append(out, level.beside...)
 		for _, it := range level.items {
@@ -34,15 +35,29 @@ func missing(s *live.Snapshot) []MissingItem {
 	return out
 }
 
+// unread lists the machines of which nothing was ever heard.
+func (p *picture) unread() (out []MissingItem) {
+	for i := range p.nodes {
+		if n := &p.nodes[i]; n.Gap != nil && n.Gap.Reason == metric.GapUnread {
+			out = append(out, MissingItem{Level: metric.Node.String(), Title: n.Name, ID: n.Name, Node: n.Name, Gap: *n.Gap})
+		}
+	}
+	return out
+}
+
 // absent lists the pods of which the inventory says why they have no values, and which items those are.
-func absent(s *live.Snapshot) (out []MissingItem, told map[*live.Item]bool) {
+func absent(s *live.Snapshot, unread []MissingItem) (out []MissingItem, told map[*live.Item]bool) {
 	if len(s.Known) == 0 {
 		return nil, nil
 	}
 	machines := machinesOf(s)
 	told = map[*live.Item]bool{}
 	for _, k := range s.Known {
-		if gap, ok := absence(k, machines, s.Time); ok {
+		gap, ok := absence(k, machines, s.Time)
+		if ok && gap.Reason == metric.GapUnread && slices.ContainsFunc(unread, func(m MissingItem) bool { return m.Node == k.Pod.Node }) {
+			continue
+		}
+		if ok {
 			name := slashed(k.Pod.Namespace, k.Pod.Name)
 			out = append(out, MissingItem{Level: metric.Pod.String(), Title: name, ID: name, Node: k.Pod.Node, Gap: gap})
 			if k.Item != nil {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -33,6 +34,34 @@ func nodeOf(it *live.Item) Node {
 	}
 	n.DiskFree, n.DiskSize, n.DiskDevice = fullest(it)
 	return n
+}
+
+// have tells the rows of machines what the cluster says of them, and adds those of which nothing was ever heard.
+func (p *picture) have(nodes []*cluster.Node) {
+	for _, n := range nodes {
+		i, found := slices.BinarySearchFunc(p.nodes, n.Name, func(row Node, name string) int { return strings.Compare(row.Name, name) })
+		if !found {
+			p.nodes = slices.Insert(p.nodes, i, Node{Name: n.Name, Gap: nobodyReads(n)})
+		}
+		p.nodes[i].Pool, p.nodes[i].Status = n.Pool, statusOf(n)
+	}
+}
+
+// nobodyReads is the gap of a machine of which nothing was ever heard.
+func nobodyReads(n *cluster.Node) *cluster.Gap {
+	return &cluster.Gap{Since: n.Since.UTC(), Reason: metric.GapUnread, Detail: "no collector on it was ever heard"}
+}
+
+// statusOf says how a machine is as kubectl does, and what presses it.
+func statusOf(n *cluster.Node) string {
+	out := []string{"NotReady"}
+	if n.Ready == "True" {
+		out[0] = "Ready"
+	}
+	if n.Unschedulable {
+		out = append(out, "SchedulingDisabled")
+	}
+	return strings.Join(append(out, n.Pressure...), ",")
 }
 
 // netRate sums counters over the machine's outward interfaces. What passes a bridge, a tunnel, a bond or a

@@ -32,7 +32,9 @@ type Options struct {
 	Pictures  Pictures  // required
 	Decisions Decisions // nil: there is no decision log, all its answers are empty
 	// Scaled tells what the autoscaler looks after at a moment; the list belongs to the caller. nil: nothing is scaled.
-	Scaled     func(now time.Time) []cluster.Scaled
+	Scaled func(now time.Time) []cluster.Scaled
+	// Nodes tells which machines the cluster has, in order of name, and how it says that they are. nil: nobody knows.
+	Nodes      func() []*cluster.Node
 	History    History                                   // nil: there is no past to ask for
 	Conditions func(now time.Time) []condition.Condition // what is wrong with Plimsoll itself; nil: nothing ever is
 

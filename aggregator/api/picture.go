@@ -36,11 +36,19 @@ func (a *API) picture(now time.Time) *picture {
 		return a.last
 	}
 	a.ooms.feed(snap)
-	a.last = newPicture(snap, a.ooms)
-	if len(snap.Nodes) == 0 {
+	a.last = newPicture(snap, a.ooms, a.nodes()...)
+	if len(a.last.nodes) == 0 {
 		a.last.node = emptyPicture(now, a.opts.Since).node
 	}
 	return a.last
+}
+
+// nodes are the machines that the cluster says it has.
+func (a *API) nodes() []*cluster.Node {
+	if a.opts.Nodes == nil {
+		return nil
+	}
+	return a.opts.Nodes()
 }
 
 // watch feeds the memory of OOM kills without making rows that nobody asked for.
@@ -63,7 +71,8 @@ func emptyPicture(now, since time.Time) *picture {
 	}
 }
 
-func newPicture(snap *live.Snapshot, k *kills) *picture {
+// newPicture makes the rows of a snapshot, and of the machines that the cluster has.
+func newPicture(snap *live.Snapshot, k *kills, nodes ...*cluster.Node) *picture {
 	p := &picture{
 		snap: snap, time: snap.Time.UTC(),
 		containers: make([]*Container, 0, len(snap.Containers)),
@@ -116,6 +125,7 @@ func newPicture(snap *live.Snapshot, k *kills) *picture {
 		}
 		p.nodes = append(p.nodes, n)
 	}
+	p.have(nodes)
 	p.count(ended)
 	return p
 }

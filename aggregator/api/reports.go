@@ -118,14 +118,14 @@ func (a *API) capacity(ctx context.Context, window time.Duration, asked bool) (r
 	if err != nil {
 		return nil, nil, err
 	}
-	r, err = capacity.Capacity(ctx, a.opts.History, snap, capacity.CapacityOptions{Window: window})
+	r, err = capacity.Capacity(ctx, a.opts.History, snap, capacity.CapacityOptions{Window: window, Pools: a.pools()})
 	if err != nil {
 		return nil, nil, reportError(err)
 	}
 	if asked || a.opts.History == nil || !empty(r) {
 		return r, []string{}, nil
 	}
-	first, err := capacity.Capacity(ctx, a.opts.History, snap, capacity.CapacityOptions{Window: capacity.MinWindow})
+	first, err := capacity.Capacity(ctx, a.opts.History, snap, capacity.CapacityOptions{Window: capacity.MinWindow, Pools: a.pools()})
 	if err != nil {
 		return nil, nil, reportError(err)
 	}
@@ -133,6 +133,17 @@ func (a *API) capacity(ctx context.Context, window time.Duration, asked bool) (r
 		return r, []string{}, nil
 	}
 	return first, []string{"There is no whole hour of history yet, so this looks at the newest hour alone."}, nil
+}
+
+// pools are the pools of the machines that the cluster's labels say are in one.
+func (a *API) pools() map[string]string {
+	out := map[string]string{}
+	for _, n := range a.nodes() {
+		if n.Pool != "" {
+			out[n.Name] = n.Pool
+		}
+	}
+	return out
 }
 
 // empty says whether the history had nothing.

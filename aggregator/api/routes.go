@@ -44,7 +44,7 @@ func (a *API) Routes() []serve.Route {
 		})),
 		get("/decisions", a.getDecisions),
 		large("/missing", a.shows(func(p *picture, _ time.Time, _ selection) any {
-			return Missing{Schema: "plimsoll.dev/missing/v1", Time: p.time, Items: missing(p.snap)}
+			return Missing{Schema: "plimsoll.dev/missing/v1", Time: p.time, Items: missing(p.snap, p.unread()...)}
 		})),
 		get("/series", a.getSeries),
 		report("/capacity", a.getCapacity),

@@ -31,6 +31,8 @@ type Overview struct {
 // Node is one machine.
 type Node struct {
 	Name       string   `json:"name"`
+	Pool       string   `json:"pool,omitempty"`   // the group of like machines that the cluster's labels say it is of
+	Status     string   `json:"status,omitempty"` // how the cluster says that it is, as kubectl does, with what presses it: "Ready,MemoryPressure"
 	Cores      *float64 `json:"cores"`
 	Memory     *float64 `json:"memory"`
 	CPU        *float64 `json:"cpu"` // cores used

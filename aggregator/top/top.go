@@ -86,12 +86,20 @@ func nodes(ctx context.Context, from Source, o Options) (List, error) {
 		return List{}, err
 	}
 	order(list.Items, o.SortBy, func(n api.Node) *float64 { return n.CPU }, func(n api.Node) *float64 { return n.WorkingSet }, func(n api.Node) string { return n.Name })
-	t := table.New("NAME", "CPU(cores)", "CPU(%)", "MEMORY(bytes)", "MEMORY(%)", "CPU PRESSURE", "+LOAD1", "+MEMORY PRESSURE", "+IO PRESSURE", "+DISK FREE", "CONTAINERS", "STATE")
+	t := table.New("NAME", "CPU(cores)", "CPU(%)", "MEMORY(bytes)", "MEMORY(%)", "CPU PRESSURE", "+LOAD1", "+MEMORY PRESSURE", "+IO PRESSURE", "+DISK FREE", "CONTAINERS", "+POOL", "STATE")
 	for _, n := range list.Items {
 		t.Add(n.Name, cores(n.CPU), share(n.CPU, n.Cores), mebibytes(n.WorkingSet), share(n.WorkingSet, n.Memory), percent(n.CPUPressure),
-			count(n.Load1), percent(n.MemoryPressure), percent(n.IOPressure), mebibytes(n.DiskFree), fmt.Sprint(n.Containers), stateOf(n.Gap))
+			count(n.Load1), percent(n.MemoryPressure), percent(n.IOPressure), mebibytes(n.DiskFree), fmt.Sprint(n.Containers), cmp.Or(n.Pool, "-"), stateOfNode(&n))
 	}
 	return List{list, t}, nil
+}
+
+// stateOfNode says how a machine is: since when and why there are no values, else what the cluster says.
+func stateOfNode(n *api.Node) string {
+	if n.Gap == nil && n.Status != "" {
+		return n.Status
+	}
+	return stateOf(n.Gap)
 }
 
 // stateOf says since when and why there are no values.

@@ -36,7 +36,7 @@ func (o Machine) wire(ctx context.Context, e *environment) error {
 	if err != nil {
 		return err
 	}
-	picture, err := newServer(e, h, replicas, o.Node.Interval, o.Node.Fast)
+	picture, err := newServer(e, h, replicas, nil, o.Node.Interval, o.Node.Fast)
 	if err != nil {
 		return err
 	}
@@ -80,6 +80,7 @@ func (o Server) wire(_ context.Context, e *environment) error {
 	e.life.Runs("orphans", services.NewChildren().Run)
 	var known *kube.Inventory
 	var pods cluster.Inventory
+	var nodes func() []*cluster.Node
 	if o.Kubernetes != nil {
 		if known, err = o.Kubernetes.inventory(e, "plimsoll-server", ""); err != nil {
 			return err
@@ -87,9 +88,9 @@ func (o Server) wire(_ context.Context, e *environment) error {
 		if err := o.Kubernetes.lease(e, o.Lease); err != nil {
 			return err
 		}
-		pods = known
+		pods, nodes = known, known.Nodes
 	}
-	picture, err := newServer(e, h, pods, o.Interval, o.Fast)
+	picture, err := newServer(e, h, pods, nodes, o.Interval, o.Fast)
 	if err != nil {
 		return err
 	}

@@ -24,15 +24,16 @@ func toPicture(p *live.Picture) collector.SinkFunc {
 }
 
 // newServer makes the live picture and what is served of it and of the history: the page, our own API and Heapster's. The
-// history gets sums every interval; the live picture has samples at a pace of fast. pods says which pods there are; nil: nobody knows.
-func newServer(e *environment, h history, pods cluster.Inventory, interval, fast time.Duration) (*live.Picture, error) {
+// history gets sums every interval; the live picture has samples at a pace of fast. pods says which pods there are, nodes which
+// machines; nil: nobody knows.
+func newServer(e *environment, h history, pods cluster.Inventory, nodes func() []*cluster.Node, interval, fast time.Duration) (*live.Picture, error) {
 	picture, err := live.New(live.Options{Inventory: pods, Registerer: e.registry})
 	if err != nil {
 		return nil, err
 	}
 	e.checks = append(e.checks, serve.Check{Name: "samples", Fed: true, Test: func() error { return picture.Heard(time.Now()) }})
 	e.life.Runs("roll-ups", live.RollUps{Picture: picture, History: h, Gate: e.gate, Every: interval}.Run)
-	ours, err := api.New(api.Options{Pictures: picture, Decisions: h, History: h,
+	ours, err := api.New(api.Options{Pictures: picture, Nodes: nodes, Decisions: h, History: h,
 		Scaled:     func(now time.Time) []cluster.Scaled { return every(e.scaled, now) },
 		Conditions: func(now time.Time) []condition.Condition { return every(e.conditions, now) },
 		Version:    e.version, Since: e.began, Interval: fast, Logger: e.log, Registerer: e.registry})
