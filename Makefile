@@ -5,6 +5,7 @@ COMMIT  := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 CREATED := $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 WEB     := dashboards/web
+OPENAPI := aggregator/metricsapi/openapi
 LINT    := bin/golangci-lint
 MODULES := bench hpa influx chart cluster
 
@@ -75,7 +76,7 @@ verify: lint ## Check formatting, modules and everything generated; fails on a d
 	go mod tidy -diff
 	for m in $(MODULES); do (cd test/$$m && go mod tidy -diff) || exit 1; done
 	@$(MAKE) --no-print-directory generated
-	@git diff --exit-code --stat -- docs/metrics.md $(WEB)/dist || { echo "generated files differ: run 'make update' and commit"; exit 1; }
+	@git diff --exit-code --stat -- docs/metrics.md $(OPENAPI) $(WEB)/dist || { echo "generated files differ: run 'make update' and commit"; exit 1; }
 
 update: ## Bring formatting, modules and everything generated up to date
 	gofmt -w $$(git ls-files '*.go')
@@ -86,6 +87,10 @@ update: ## Bring formatting, modules and everything generated up to date
 .PHONY: generated
 generated: $(WEB)/node_modules/.package-lock.json
 	go run ./internal/metric/docgen > docs/metrics.md
+	cd $(OPENAPI) && go run k8s.io/kube-openapi/cmd/openapi-gen@$$(go list -m -f '{{.Version}}' k8s.io/kube-openapi) \
+		--go-header-file /dev/null --report-filename /dev/null --output-dir . --output-pkg plimsoll.dev/plimsoll/$(OPENAPI) --output-file openapi.go \
+		k8s.io/metrics/pkg/apis/metrics/v1 k8s.io/metrics/pkg/apis/metrics/v1beta1 k8s.io/apimachinery/pkg/apis/meta/v1 \
+		k8s.io/apimachinery/pkg/api/resource k8s.io/apimachinery/pkg/version k8s.io/apimachinery/pkg/runtime
 	cd $(WEB) && npm run --silent build
 
 bench: build ## Measure Plimsoll beside its peers; prints figure, bar and ratio

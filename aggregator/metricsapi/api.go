@@ -12,6 +12,7 @@ import (
 
 	"plimsoll.dev/plimsoll/aggregator/live"
 	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/quiet"
 	"plimsoll.dev/plimsoll/internal/serve"
 )
 
@@ -76,7 +77,7 @@ func New(o Options) (*API, error) {
 		return nil, err
 	}
 	a := &API{opts: o, meters: newMeters(o.Registerer)}
-	defer a.lead()()
+	quiet.Klog(o.Logger)
 	var err error
 	if a.handler, err = newHandler(a); err != nil {
 		return nil, fmt.Errorf("cannot make the API metrics.k8s.io: %w", err)

@@ -36,10 +36,13 @@ func TestWhatEachRoleLinks(t *testing.T) {
 	stores := []string{"github.com/prometheus/prometheus", "github.com/influxdata", module + "/internal/store/tsdb", module + "/internal/store/influx"}
 	none("collector", slices.Concat(kubernetes, clouds, stores)...)
 	none("autoscaler", slices.Concat(kubernetes, clouds, stores)...)
-	none("aggregator", slices.Concat(clouds, stores)...)
+	none("aggregator", stores...)
 	none("dashboards", slices.Concat(kubernetes, clouds, stores)...)
 	for pkg, deps := range links {
-		if slices.Contains(deps, module+"/internal/store/tsdb") || pkg == "internal/store/tsdb" || under(pkg, "internal/kube") { // the door to Kubernetes
+		if under(pkg, "aggregator") && !under(pkg, "aggregator/metricsapi") {
+			none(pkg, slices.Concat(kubernetes, clouds)...)
+		}
+		if slices.Contains(deps, module+"/internal/store/tsdb") || pkg == "internal/store/tsdb" || under(pkg, "internal/kube") || under(pkg, "aggregator/metricsapi") { // the doors to Kubernetes
 			continue
 		}
 		for _, d := range deps {

@@ -94,6 +94,11 @@ func (o Server) wire(_ context.Context, e *environment) error {
 	if err != nil {
 		return err
 	}
+	if known != nil {
+		if err := newMetricsAPI(e, picture, known); err != nil {
+			return err
+		}
+	}
 	return newReceiver(e, h, picture, known)
 }
 

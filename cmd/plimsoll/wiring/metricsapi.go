@@ -1,0 +1,27 @@
+package wiring
+
+import (
+	"errors"
+
+	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/aggregator/metricsapi"
+	"plimsoll.dev/plimsoll/internal/kube"
+)
+
+// newMetricsAPI serves metrics.k8s.io: of the pods and nodes that the inventory knows, what the picture has.
+func newMetricsAPI(e *environment, picture *live.Picture, known *kube.Inventory) error {
+	api, err := metricsapi.New(metricsapi.Options{Picture: picture, Inventory: known, Logger: e.named("metrics.k8s.io"), Registerer: e.registry,
+		Synced: func() error {
+			// What was known stays while the API server is away, and is served.
+			if _, err := known.Since(); errors.Is(err, kube.ErrNotSynced) {
+				return err
+			}
+			return nil
+		}})
+	if err != nil {
+		return err
+	}
+	e.checks = append(e.checks, api.Checks()...)
+	e.routes = append(e.routes, api.Routes()...)
+	return nil
+}
