@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"net/url"
 	"slices"
 	"time"
 
@@ -110,18 +111,28 @@ func stateOf(g *cluster.Gap) string {
 	return fmt.Sprintf("%s since %s: %s", g.Reason, g.Since.Local().Format(time.DateTime), g.Detail)
 }
 
-// allContainers asks for all of them, in the order of what hurts.
-func allContainers(ctx context.Context, from Source, o Options) (list api.ContainerList, err error) {
-	if err := from.Get(ctx, "/plimsoll/v1/containers?limit=10000", &list); err != nil {
-		return list, err
+// allContainers asks for all of them, in the order of what hurts. left says that there are more than an answer has; "" if not.
+func allContainers(ctx context.Context, from Source, o Options) (list api.ContainerList, left string, err error) {
+	path := "/plimsoll/v1/containers?limit=10000"
+	if n := len(o.Namespace); n > 0 && n <= maxWords {
+		path += "&q=" + url.QueryEscape(o.Namespace)
+	}
+	if err := from.Get(ctx, path, &list); err != nil {
+		return list, "", err
+	}
+	if n := len(list.Items); list.Found > n {
+		left = fmt.Sprintf("%d of %d containers were read, what hurts most first", n, list.Found)
 	}
 	list.Items = slices.DeleteFunc(list.Items, func(c api.Container) bool { return o.Namespace != "" && c.Namespace != o.Namespace })
 	order(list.Items, o.SortBy, func(c api.Container) *float64 { return c.CPU }, func(c api.Container) *float64 { return c.WorkingSet }, func(c api.Container) string { return c.Title })
-	return list, nil
+	return list, left, nil
 }
 
+// maxWords is how long a search may be.
+const maxWords = 200
+
 func containers(ctx context.Context, from Source, o Options) (List, error) {
-	list, err := allContainers(ctx, from, o)
+	list, left, err := allContainers(ctx, from, o)
 	t := table.New("NAMESPACE", "POD", "NAME", "CPU(cores)", "MEMORY(bytes)", "MEMORY(%)", "THROTTLED", "CPU PRESSURE", "OOM KILLS", "+RUNTIME", "+READ", "+WRITTEN", "+RECEIVED", "+SENT", "+ID", "WHY")
 	f := folder{Table: t}
 	for _, c := range list.Items {
@@ -129,6 +140,9 @@ func containers(ctx context.Context, from Source, o Options) (List, error) {
 			c.Runtime, perSecond(c.DiskRead), perSecond(c.DiskWrite), perSecond(c.NetReceive), perSecond(c.NetTransmit), c.ID, c.Why)
 	}
 	f.tell("container")
+	if left != "" {
+		t.Say(left+": the others are not shown; -n shows those of a namespace.", "")
+	}
 	return List{list, t}, err
 }
 
@@ -171,20 +185,27 @@ type pod struct {
 }
 
 func pods(ctx context.Context, from Source, o Options) (List, error) {
-	list, err := allContainers(ctx, from, o)
+	list, left, err := allContainers(ctx, from, o)
 	sums := sumPods(list.Items)
 	order(sums, cmp.Or(o.SortBy, "name"), func(p *pod) *float64 { return p.CPU }, func(p *pod) *float64 { return p.WorkingSet }, func(p *pod) string { return p.Namespace + "/" + p.Name })
+	if left != "" {
+		left += ": pods of the others are not shown, or lack them; -n shows those of a namespace."
+	}
 	doc := struct {
 		Schema string    `json:"schema"` // plimsoll.dev/pods/v1
 		Time   time.Time `json:"time"`
+		Note   string    `json:"note,omitempty"` // what is not here
 		Items  []*pod    `json:"items"`
-	}{"plimsoll.dev/pods/v1", list.Time, sums}
+	}{"plimsoll.dev/pods/v1", list.Time, left, sums}
 	t := table.New("NAMESPACE", "NAME", "CPU(cores)", "MEMORY(bytes)", "CONTAINERS", "+NODE", "STATE")
 	f := folder{Table: t}
 	for _, p := range sums {
 		f.add(p.Gap, p.Namespace, p.Name, cores(p.CPU), mebibytes(p.WorkingSet), fmt.Sprint(p.Containers), p.Node, stateOf(p.Gap))
 	}
 	f.tell("pod")
+	if left != "" {
+		t.Say(left, "")
+	}
 	return List{doc, t}, err
 }
 

@@ -72,3 +72,22 @@ func TestSilentRowsAreFolded(t *testing.T) {
 		}
 	}
 }
+
+// A list that was cut says so, and of how many.
+func TestCutListsSaySo(t *testing.T) {
+	for i, want := range map[int]string{1: "2 of 31000 containers were read, what hurts most first: pods of the others", 2: "2 of 31000 containers were read, what hurts most first: the others are not shown"} {
+		list := api.ContainerList{Total: 40000, Found: 31000, Items: []api.Container{{Namespace: "d", Pod: "x", Name: "x"}, {Namespace: "d", Pod: "y", Name: "y"}}}
+		for _, left := range []bool{true, false} {
+			if !left {
+				list.Found = 2
+			}
+			l, err := Kinds[i].Show(t.Context(), answers{list}, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.Join(l.Table.Lines, "\n"); strings.HasPrefix(got, want) != left || !left && got != "" {
+				t.Errorf("%s: got %q, want %q: %v", Kinds[i].Name, got, want, left)
+			}
+		}
+	}
+}
