@@ -85,7 +85,11 @@ func causesOf(c *Container, a events) []cause {
 	}
 	if c.MemoryLimit != nil && *c.MemoryLimit > 0 && c.WorkingSet != nil {
 		m := *c.WorkingSet / *c.MemoryLimit
-		add(ramp(m, 0.8, 1, 0.35, 0.9), "memory %s of limit", percent(m))
+		if math.Round(m*100) >= 100 { // more is a limit that was lowered, or two readings a moment apart
+			add(ramp(m, 0.8, 1, 0.35, 0.9), "memory at its limit")
+		} else {
+			add(ramp(m, 0.8, 1, 0.35, 0.9), "memory %s of limit", percent(m))
+		}
 	}
 	add(ramp(or(c.MemoryPressure, 0), 0.01, 0.2, 0.25, 0.9), "memory pressure %s", percent(or(c.MemoryPressure, 0)))
 	add(ramp(or(c.Throttled, 0), 0.02, 0.5, 0.2, 0.85), "throttled %s", percent(or(c.Throttled, 0)))

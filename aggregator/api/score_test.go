@@ -30,6 +30,7 @@ func TestScoreWords(t *testing.T) {
 	f(Container{Throttled: ptr(.31)}, events{}, "throttled 31 %")
 	f(Container{Throttled: ptr(.019)}, events{}, "")
 	f(Container{WorkingSet: ptr(92.0), MemoryLimit: ptr(100.0)}, events{}, "memory 92 % of limit")
+	f(Container{WorkingSet: ptr(109.0), MemoryLimit: ptr(100.0)}, events{}, "memory at its limit")
 	f(Container{WorkingSet: ptr(79.0), MemoryLimit: ptr(100.0)}, events{}, "")
 	f(Container{WorkingSet: ptr(79.0), MemoryLimit: ptr(0.0)}, events{}, "")
 	f(Container{CPU: ptr(.97), CPULimit: ptr(1.0)}, events{}, "CPU 97 % of limit")
