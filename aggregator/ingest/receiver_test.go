@@ -230,6 +230,8 @@ func TestRefused(t *testing.T) {
 		{"a bomb", "", "", []byte{0x80, 0x40, 0, 0}, 400, "cannot hold 8192"},
 		{"future", "", "", futureBody, 400, "rejected 12 (future)"},
 		{"long labels", "Content-Type", v1Type, snappy.Encode(nil, v1(1, now.UnixMilli(), "__name__", "node_load1", "node", strings.Repeat("x", 17000))), 400, "rejected 1 (labels)"},
+		{"names that the live picture does not take", "Content-Type", v1Type, snappy.Encode(nil, v1(1, now.UnixMilli(), "__name__", "container_memory_working_set_bytes", "node", "n", "namespace", "d",
+			"pod", strings.Repeat("x", 1900), "container", strings.Repeat("x", 1900), "id", "/"+strings.Repeat("x", 1900))), 400, "rejected 1 (labels)"},
 		{"no entity", "Content-Type", v1Type, noLabels, 400, "rejected 1 (labels)"},
 	} {
 		live := &keeper{}

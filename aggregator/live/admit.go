@@ -16,7 +16,7 @@ type idKey struct{ node, id string }
 // newest sample is of time at, is not to be used.
 func (t *tree) admit(in *intake, g *metric.Group, at int64) (*unit, reason) {
 	e := g.Entity
-	if e == nil || !usable(e) {
+	if e == nil || !identity.Usable(e) {
 		return nil, dropEntity
 	}
 	u, same := t.named(e), (*unit)(nil)
@@ -171,7 +171,7 @@ func (t *tree) unknow(u *unit, but func(*metric.Entity) bool) {
 
 // note keeps what a batch says of an entity that could not be read.
 func (t *tree) note(in *intake, g *metric.Gap, at time.Time) {
-	if g.Entity == nil || at.Year() < 1970 || at.Year() > 2285 || !usable(g.Entity) || len(g.Reason) > 64 || len(g.Detail) > 1024 {
+	if g.Entity == nil || at.Year() < 1970 || at.Year() > 2285 || !identity.Usable(g.Entity) || len(g.Reason) > 64 || len(g.Detail) > 1024 {
 		return
 	}
 	u := t.byPtr[g.Entity]
@@ -195,15 +195,6 @@ func (t *tree) note(in *intake, g *metric.Gap, at time.Time) {
 	}
 	u.gap = &cluster.Gap{Since: since, Reason: g.Reason, Detail: g.Detail}
 	t.changes++
-}
-
-// usable says whether the entity has the names that its level needs, and not too long ones.
-func usable(e *metric.Entity) bool {
-	const limit = 4096
-	if len(e.Node)+len(e.Namespace)+len(e.WorkloadKind)+len(e.Workload)+len(e.Pod)+len(e.Container)+len(e.ID)+len(e.Runtime)+len(e.Image) > limit {
-		return false
-	}
-	return identity.Usable(e)
 }
 
 // filled returns e, or a copy of it in which fields that are empty are taken from was.

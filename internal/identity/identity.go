@@ -54,8 +54,14 @@ func scope(e *metric.Entity) string {
 	return e.Node
 }
 
-// Usable says whether the entity has the names that its level needs.
+// maxNames is the most bytes in all names of an entity.
+const maxNames = 4096
+
+// Usable says whether the entity has the names that its level needs, and not too long ones.
 func Usable(e *metric.Entity) bool {
+	if len(e.Node)+len(e.Namespace)+len(e.WorkloadKind)+len(e.Workload)+len(e.Pod)+len(e.Container)+len(e.ID)+len(e.Runtime)+len(e.Image) > maxNames {
+		return false
+	}
 	switch e.Level {
 	case metric.Container:
 		return e.Container != "" && (e.Pod != "" || e.ID != "")
