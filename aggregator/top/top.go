@@ -47,8 +47,8 @@ type Kind struct {
 // Kinds are all there are.
 var Kinds = [...]Kind{
 	{"nodes", "Machines: CPU, memory, pressure", nodes, past{"node", []string{"node"}, []string{"NAME"}}},
-	{"pods", "Pods, units and replicas", pods, past{"container", []string{"namespace", "pod"}, []string{"NAMESPACE", "NAME"}}},
-	{"containers", "Containers, what hurts first", containers, past{"container", []string{"namespace", "pod", "container"}, []string{"NAMESPACE", "POD", "NAME"}}},
+	{"pods", "Pods, units and replicas", pods, past{"container", []string{"namespace", "pod", "node"}, []string{"NAMESPACE", "NAME", "+NODE"}}},
+	{"containers", "Containers, what hurts first", containers, past{"container", []string{"namespace", "pod", "container", "node"}, []string{"NAMESPACE", "POD", "NAME", "+NODE"}}},
 	{"workloads", "Deployments, services and other owners of pods", workloads, past{"container", []string{"namespace", "workload_kind", "workload"}, []string{"NAMESPACE", "KIND", "NAME"}}},
 }
 
@@ -133,11 +133,11 @@ const maxWords = 200
 
 func containers(ctx context.Context, from Source, o Options) (List, error) {
 	list, left, err := allContainers(ctx, from, o)
-	t := table.New("NAMESPACE", "POD", "NAME", "CPU(cores)", "MEMORY(bytes)", "MEMORY(%)", "THROTTLED", "CPU PRESSURE", "OOM KILLS", "+RUNTIME", "+READ", "+WRITTEN", "+RECEIVED", "+SENT", "+ID", "WHY")
+	t := table.New("NAMESPACE", "POD", "NAME", "CPU(cores)", "MEMORY(bytes)", "MEMORY(%)", "THROTTLED", "CPU PRESSURE", "OOM KILLS", "+NODE", "+RUNTIME", "+READ", "+WRITTEN", "+RECEIVED", "+SENT", "+ID", "WHY")
 	f := folder{Table: t}
 	for _, c := range list.Items {
 		f.add(c.Gap, c.Namespace, c.Pod, c.Name, cores(c.CPU), mebibytes(c.WorkingSet), share(c.WorkingSet, c.MemoryLimit), percent(c.Throttled), percent(c.CPUPressure), count(c.OOMKills),
-			c.Runtime, perSecond(c.DiskRead), perSecond(c.DiskWrite), perSecond(c.NetReceive), perSecond(c.NetTransmit), c.ID, c.Why)
+			c.Node, c.Runtime, perSecond(c.DiskRead), perSecond(c.DiskWrite), perSecond(c.NetReceive), perSecond(c.NetTransmit), c.ID, c.Why)
 	}
 	f.tell("container")
 	if left != "" {

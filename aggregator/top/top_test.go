@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"plimsoll.dev/plimsoll/aggregator/api"
 	"plimsoll.dev/plimsoll/internal/cluster"
@@ -87,6 +88,30 @@ func TestCutListsSaySo(t *testing.T) {
 			}
 			if got := strings.Join(l.Table.Lines, "\n"); strings.HasPrefix(got, want) != left || !left && got != "" {
 				t.Errorf("%s: got %q, want %q: %v", Kinds[i].Name, got, want, left)
+			}
+		}
+	}
+}
+
+// Things of one name on two machines are two rows, which say where they are, now and over the past.
+func TestTwoMachines(t *testing.T) {
+	on := func(node string) map[string]string {
+		return map[string]string{"namespace": "d", "pod": "x", "container": "x", "node": node}
+	}
+	past := answers{api.SeriesList{Series: []api.Series{{Labels: on("n1"), Points: [][2]float64{{1, 0.5}}}, {Labels: on("n2"), Points: [][2]float64{{1, 0.25}}}}}}
+	now := answers{api.ContainerList{Items: []api.Container{{Namespace: "d", Pod: "x", Name: "x", Node: "n1"}, {Namespace: "d", Pod: "x", Name: "x", Node: "n2"}}}}
+	for i := 1; i <= 2; i++ {
+		for over, from := range map[time.Duration]answers{0: now, time.Hour: past} {
+			l, err := Kinds[i].Show(t.Context(), from, Options{Over: over})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var wide strings.Builder
+			if err := l.Table.Write(&wide, true, false); err != nil {
+				t.Fatal(err)
+			}
+			if got := wide.String(); len(l.Table.Rows) != 2 || !strings.Contains(got, "n1") || !strings.Contains(got, "n2") {
+				t.Errorf("%s over %v: got %q", Kinds[i].Name, over, got)
 			}
 		}
 	}
