@@ -70,12 +70,18 @@ func (p *part) start(t *testing.T, args ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.launch(t, args[0], append([]string{path}, args...)...)
+}
+
+// launch is start of a command that becomes Plimsoll in the given role.
+func (p *part) launch(t *testing.T, role string, command ...string) {
+	t.Helper()
 	log, err := os.Create(filepath.Join(p.dir, "log"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	p.Cmd = shared.Command(context.Background(), path, args...)
+	p.Cmd = shared.Command(context.Background(), command[0], command[1:]...)
 	p.Stdout, p.Stderr, p.ended = log, log, make(chan error, 1)
 	p.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // nsenter becomes the command
 	if err := p.Start(); err != nil {
@@ -87,15 +93,15 @@ func (p *part) start(t *testing.T, args ...string) {
 		select {
 		case err := <-p.ended:
 			if err != nil && p.ProcessState.ExitCode() > 0 {
-				t.Errorf("plimsoll %s: %v", args[0], err)
+				t.Errorf("plimsoll %s: %v", role, err)
 			}
 		case <-time.After(20 * time.Second):
-			t.Errorf("plimsoll %s does not end", args[0])
+			t.Errorf("plimsoll %s does not end", role)
 			_ = p.Process.Kill()
 		}
 		if t.Failed() {
 			raw, _ := os.ReadFile(log.Name())
-			t.Logf("plimsoll %s said:\n%s", args[0], tail(string(raw), 60))
+			t.Logf("plimsoll %s said:\n%s", role, tail(string(raw), 60))
 		}
 	})
 }

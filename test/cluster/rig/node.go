@@ -42,6 +42,9 @@ func (n *Node) Namespace() string { return netns(n.cluster.state.node(n.index)) 
 // CgroupRoot is the cgroup below which the node's kubelet puts its pods, "/plimsoll-e2e/node1".
 func (n *Node) CgroupRoot() string { return "/" + n.cluster.state.cgroup() + "/" + n.Name }
 
+// StaticPods is the folder of the node's static pods.
+func (n *Node) StaticPods() string { return filepath.Join(n.dir, "static-pods") }
+
 // Start starts the node's three parts, with its configuration.
 func (n *Node) Start(ctx context.Context) error {
 	if err := n.configure(); err != nil {
@@ -82,7 +85,7 @@ func (n *Node) configure() error {
 				"ranges": []any{[]any{map[string]any{"subnet": n.podNet()}}}, "routes": []any{map[string]any{"dst": "0.0.0.0/0"}}}},
 			map[string]any{"type": "portmap", "capabilities": map[string]any{"portMappings": true}}}},
 		"kubelet.json": map[string]any{"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration",
-			"cgroupDriver": "cgroupfs", "cgroupRoot": n.CgroupRoot(), "failCgroupV1": false, "failSwapOn": false,
+			"cgroupDriver": "cgroupfs", "cgroupRoot": n.CgroupRoot(), "staticPodPath": n.StaticPods(), "fileCheckFrequency": "1s", "failCgroupV1": false, "failSwapOn": false,
 			"authentication": map[string]any{"anonymous": map[string]any{"enabled": false}, "webhook": map[string]any{"enabled": true}, "x509": map[string]any{"clientCAFile": filepath.Join(c.ca.dir, "ca.crt")}},
 			"authorization":  map[string]any{"mode": "Webhook"}, "tlsCertFile": pki(".crt"), "tlsPrivateKeyFile": pki(".key"),
 			"containerRuntimeEndpoint": "unix://" + n.socket(), "clusterDomain": "cluster.local", "clusterDNS": []string{controlIP}, "podLogsDir": n.dir + "/pod-logs",
@@ -118,7 +121,7 @@ state = %q
   bin_dirs = ["/usr/lib/cni", "/opt/cni/bin"]
   conf_dir = %q
 `, n.dir+"/containerd", n.cluster.state.run()+"/"+n.Name, n.socket(), n.socket()+".ttrpc", pauseImage, n.dir+"/cni")
-	return errors.Join(os.WriteFile(n.dir+"/containerd.toml", []byte(toml), 0o600), os.MkdirAll(n.cluster.state.run(), 0o711), makeCgroup(n.CgroupRoot()))
+	return errors.Join(os.WriteFile(n.dir+"/containerd.toml", []byte(toml), 0o600), os.MkdirAll(n.cluster.state.run(), 0o711), os.MkdirAll(n.StaticPods(), 0o755), makeCgroup(n.CgroupRoot()))
 }
 
 // ctr runs containerd's own client in the namespace of Kubernetes.

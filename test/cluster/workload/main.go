@@ -1,4 +1,5 @@
-// Command workload is what the pods of the tests run: it uses a given part of a processor and given memory, and serves HTTP on port 8080.
+// Command workload is what the pods of the tests run: it uses a given part of a processor and given memory, serves HTTP on port 8080, and
+// ends when it is told to.
 package main
 
 import (
@@ -16,9 +17,14 @@ import (
 func main() {
 	milli := flag.Int("cpu", 0, "millicores to use, at most 1000")
 	mega := flag.Int("memory", 0, "megabytes to hold")
+	after := flag.Duration("for", 0, "how long to run before it ends by itself, 0: for ever")
+	code := flag.Int("exit", 0, "with what to end then")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if *after > 0 {
+		time.AfterFunc(*after, func() { os.Exit(*code) })
+	}
 	held := make([]byte, *mega*1_000_000)
 	for i := 0; i < len(held); i += 4096 {
 		held[i] = 1
