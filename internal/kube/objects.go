@@ -74,15 +74,21 @@ func (v *Inventory) putPod(o *object) {
 	h := &held{pod: o.pod, owner: o.owner}
 	v.pods[o.UID], v.names[key] = h, o.UID
 	v.spaces[o.Namespace]++
-	if o.pod.CgroupUID != "" {
-		v.cgroups[o.pod.CgroupUID] = o.UID
-	}
+	v.mirror(o.UID)
 	if o.owner != nil {
 		add(v.below, o.owner.UID, o.UID)
 		h.unnamed = v.ask(o.Namespace, o.owner)
 	}
 	v.nameOwner(o.UID)
 	v.changes.Add(1)
+}
+
+// mirror finds a pod by the UID in the names of its cgroups, if that is another one. Anybody may write on a pod that it mirrors another's: who has
+// the UID keeps it.
+func (v *Inventory) mirror(id types.UID) {
+	if of := v.pods[id].pod.CgroupUID; of != "" && v.pods[v.cgroups[of]] == nil {
+		v.cgroups[of] = id
+	}
 }
 
 func add[K comparable](m map[K]map[types.UID]bool, k K, id types.UID) {
@@ -129,6 +135,13 @@ func (v *Inventory) forget(id types.UID) {
 	h := v.pods[id]
 	v.unlist(id, h)
 	delete(v.pods, id)
+	if of := h.pod.CgroupUID; of != "" && v.cgroups[of] == "" {
+		for other := range v.pods {
+			if v.pods[other].pod.CgroupUID == of {
+				v.mirror(other)
+			}
+		}
+	}
 	if h.owner == nil {
 		return
 	}

@@ -6,6 +6,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
 )
 
 // TestPodOf keeps what a pod asks for as a whole, and why a container of it waits.
@@ -25,5 +27,40 @@ func TestPodOf(t *testing.T) {
 	}
 	if c := p.Containers[1]; c.ID != "22" || c.Waiting != "" || c.Started.Unix() != 7 {
 		t.Errorf("got %+v", c)
+	}
+}
+
+// TestMirrors: a static pod is found by the UID of its cgroups, whatever others write on theirs, also once those are gone.
+func TestMirrors(t *testing.T) {
+	v, err := New(Options{Config: &rest.Config{Host: "http://127.0.0.1:1"}, Node: "n1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pod := func(uid types.UID, of string) *corev1.Pod {
+		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "kube-system", Name: "p-" + string(uid), UID: uid, Annotations: map[string]string{mirrorOf: of}}}
+	}
+	f := func(step error, want string) {
+		t.Helper()
+		got := ""
+		if p := v.Pod("0a1b"); p != nil {
+			got = p.UID
+		}
+		if step != nil || got != want {
+			t.Errorf("got %q, %v, want %q", got, step, want)
+		}
+	}
+	w := v.watches[0]
+	f(w.Add(pod("etcd", "0a1b")), "etcd")
+	f(w.Add(pod("forged", "0a1b")), "etcd")
+	f(w.Update(pod("etcd", "0a1b")), "etcd")
+	f(w.Update(pod("forged", "0a1b")), "etcd")
+	f(w.Delete(pod("forged", "0a1b")), "etcd")
+	f(w.Add(pod("forged", "0a1b")), "etcd")
+	f(w.Delete(pod("etcd", "0a1b")), "forged")
+	f(w.Add(pod("anew", "0a1b")), "forged")
+	f(w.Delete(pod("forged", "0a1b")), "anew")
+	f(w.Replace(nil, "1"), "")
+	if len(v.cgroups) != 0 {
+		t.Errorf("of nothing there is left %v", v.cgroups)
 	}
 }
