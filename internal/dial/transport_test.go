@@ -3,6 +3,7 @@ package dial
 import (
 	"bytes"
 	"encoding/pem"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -83,6 +84,49 @@ func TestLoginIsReadAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		ask("", "Bearer seven", 0)
+	})
+}
+
+// A token in a projected volume is replaced by another folder behind a link; it has the same size.
+func TestProjectedToken(t *testing.T) {
+	dir := t.TempDir()
+	link := func(to string) {
+		t.Helper()
+		made := filepath.Join(dir, "..data_tmp")
+		if err := errors.Join(os.Symlink(to, made), os.Rename(made, filepath.Join(dir, "..data"))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n, text := range []string{"one", "two"} {
+		if err := os.Mkdir(filepath.Join(dir, text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(dir, text, "token"), text, int64(n+1))
+	}
+	link("one")
+	if err := os.Symlink("..data/token", filepath.Join(dir, "token")); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		got := ""
+		tr, err := New(Options{Flags: flags, TokenFile: filepath.Join(dir, "token"), Next: next(func(r *http.Request) (*http.Response, error) {
+			got = r.Header.Get("Authorization")
+			return &http.Response{StatusCode: 204, Body: http.NoBody}, nil
+		})})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{"one", "two"} {
+			link(want)
+			time.Sleep(lookEvery)
+			resp, err := Client(tr).Get("https://plimsoll.example")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _ = resp.Body.Close(); got != "Bearer "+want {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		}
 	})
 }
 
