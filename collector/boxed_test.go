@@ -148,7 +148,7 @@ func lookFromBox(t *testing.T, h host.Host) {
 	if got := h.Holder(os.Getpid(), cgroup.Mounts(h)); got != "/box" {
 		t.Errorf("the box is %q", got)
 	}
-	if got := collector.NewPods("n1", h, os.Getpid(), n, nil).Processes(); len(got) != 0 {
+	if got := collector.NewPods("n1", "plimsoll", h, os.Getpid(), n, nil).Processes(); len(got) != 0 {
 		t.Errorf("what /box holds is measured again: %+v", got)
 	}
 	node := g.Groups[len(g.Groups)-1]

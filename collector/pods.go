@@ -39,10 +39,10 @@ type Pods struct {
 // bareKey names a container of one pod for as long as that pod lives.
 type bareKey struct{ uid, container string }
 
-// NewPods makes a Pods for the process pid of the machine h called node; inventory may be nil.
-func NewPods(node string, h host.Host, pid int, names Namer, inventory cluster.Inventory) *Pods {
+// NewPods makes a Pods for the process pid of the machine h called node, which is shown in the namespace space; inventory may be nil.
+func NewPods(node, space string, h host.Host, pid int, names Namer, inventory cluster.Inventory) *Pods {
 	return &Pods{node: node, pid: pid, names: names, inventory: inventory, where: sync.OnceValue(func() string { return h.Holder(pid, cgroup.Mounts(h)) }),
-		self: &metric.Entity{Level: metric.Container, Node: node, Namespace: "plimsoll", WorkloadKind: "Process", Workload: "plimsoll", Pod: "plimsoll", Container: "plimsoll", ID: "/proc/self", Runtime: "self"}}
+		self: &metric.Entity{Level: metric.Container, Node: node, Namespace: space, WorkloadKind: "Process", Workload: "plimsoll", Pod: "plimsoll", Container: "plimsoll", ID: "/proc/self", Runtime: "self"}}
 }
 
 // each calls f for every container that runs.

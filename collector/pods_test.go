@@ -20,7 +20,7 @@ func (f namerFunc) Name(path string) (*metric.Entity, bool) { return f(path) }
 func (f namerFunc) Waits(path string) bool                  { return path == "/docker/nameless" }
 
 func TestMeasured(t *testing.T) {
-	p := NewPods("n1", host.Host{}, 1, namerFunc(func(path string) (*metric.Entity, bool) {
+	p := NewPods("n1", "plimsoll", host.Host{}, 1, namerFunc(func(path string) (*metric.Entity, bool) {
 		return nil, path == "/" || strings.HasPrefix(path, "/docker/") && path != "/docker/nameless"
 	}), nil)
 	f := func(path string, want bool, controllers ...string) {
@@ -52,7 +52,7 @@ func TestSelf(t *testing.T) {
 	}
 	var p *Pods
 	for _, every := range []bool{false, true} {
-		p = NewPods("n1", host.Host{}, os.Getpid(), namerFunc(func(string) (*metric.Entity, bool) { return nil, every }), nil)
+		p = NewPods("n1", "plimsoll", host.Host{}, os.Getpid(), namerFunc(func(string) (*metric.Entity, bool) { return nil, every }), nil)
 		held := false
 		for _, c := range all {
 			held = held || p.measured(c)
@@ -61,7 +61,7 @@ func TestSelf(t *testing.T) {
 			t.Errorf("with every cgroup measured %v: %d processes, and its cgroups are %+v", every, len(got), all)
 		}
 	}
-	gone := NewPods("n1", host.Host{}, 1<<30, p.names, nil)
+	gone := NewPods("n1", "plimsoll", host.Host{}, 1<<30, p.names, nil)
 	if gone.inContainer() {
 		t.Error("a process that there is not is in a container")
 	}
@@ -78,7 +78,7 @@ func TestRequestsOfOtherResources(t *testing.T) {
 	e := &metric.Entity{Level: metric.Container, Namespace: "demo", Pod: "web-1", Container: "web"}
 	known := pods{{Namespace: "demo", Name: "web-1", Containers: []cluster.Container{{Name: "web", Cgroup: "/x", PID: 7, Restarts: 2, Requests: cluster.Resources{
 		{Name: "memory", Milli: 64e3}, {Name: "ephemeral-storage", Milli: 1e9}, {Name: "cpu", Milli: 250}, {Name: "nvidia.com/gpu", Milli: 1000}}}}}}
-	got, gaps := NewPods("n1", host.Host{}, 1, namerFunc(func(string) (*metric.Entity, bool) { return e, true }), known).Read(time.Now())
+	got, gaps := NewPods("n1", "plimsoll", host.Host{}, 1, namerFunc(func(string) (*metric.Entity, bool) { return e, true }), known).Read(time.Now())
 	if len(got) != 1 || len(gaps) != 0 {
 		t.Fatalf("got %+v, %+v", got, gaps)
 	}

@@ -9,7 +9,7 @@ import (
 
 // TitleOf names an entity as a person would: "demo/web-3" for a replica of a process service, Docker's name
 // for a container of its own, "project/service-1" for one of Compose, the unit of systemd, the path of a
-// plain cgroup; a user's own with the user before it.
+// plain cgroup; a user's own with the user before it. On a node of a cluster the namespaces of what is no pod's end in "@node".
 func TitleOf(e *metric.Entity) string {
 	switch e.Level {
 	case metric.Container, metric.Pod:
@@ -32,7 +32,7 @@ func memberTitle(e *metric.Entity) string {
 	case "process":
 		return slashed(e.Namespace, own)
 	case "systemd":
-		if e.Namespace != "system" {
+		if e.Namespace != "system" && e.Namespace != "system@node" {
 			return slashed(e.Namespace, own)
 		}
 		return own
@@ -43,7 +43,7 @@ func memberTitle(e *metric.Entity) string {
 			project, _, _ := strings.Cut(e.Namespace, "@")
 			return slashed(e.Namespace, composeName(project, own))
 		}
-		if e.Namespace != e.Runtime {
+		if strings.TrimSuffix(e.Namespace, "@node") != e.Runtime {
 			return slashed(e.Namespace, own)
 		}
 		return own

@@ -224,9 +224,27 @@ func (n *Names) describe(e *entry) (*metric.Entity, bool) {
 		if pl.kind == containerd { // an id below a parent of the user's choice: the socket knows whose it is
 			pl.kind, pl.runtime, pl.space = docker, k.from.runtime(), ""
 		}
-		return entity(n.opt.Node, e.path, pl, k.info), true
+		return n.entity(e.path, pl, k.info), true
 	}
-	return entity(n.opt.Node, e.path, pl, info{}), true
+	return n.entity(e.path, pl, info{}), true
+}
+
+// entity makes the entity of what is no pod's. On a node of a cluster its namespace says so, with a sign that no namespace of Kubernetes has: of
+// "system" there may be one.
+func (n *Names) entity(path string, pl place, in info) *metric.Entity {
+	e := entity(n.opt.Node, path, pl, in)
+	if e.Level == metric.Container {
+		e.Namespace = n.Space(e.Namespace)
+	}
+	return e
+}
+
+// Space is the namespace of what is the machine's own, and no pod's.
+func (n *Names) Space(of string) string {
+	if n.opt.Pods == nil {
+		return of
+	}
+	return of + "@node"
 }
 
 // told is what a runtime said of a container: a user's only of that user's, the machine's of any. The caller holds mu.

@@ -87,10 +87,10 @@ func TestPodPaths(t *testing.T) {
 	f("/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod"+static+".slice/cri-containerd-"+idB+".scope", etcd)
 	f("/kubepods/pod"+uid+"/"+idB, none) // the pause container, as far as the pod goes
 	f("/kubepods/pod"+strings.Replace(uid, "1", "2", 1)+"/"+idA, none)
-	// What is not of Kubernetes stays as it was.
-	f("/docker/"+idB, named("docker", "Docker", idB[:12], idB[:12], idB[:12], "docker"))
-	f("/system.slice/kubelet.service", named("system", "Unit", "kubelet.service", "kubelet.service", "kubelet.service", "systemd"))
-	f("/node2/x", named("cgroup", "Cgroup", "node2", "node2/x", "x", "cgroup"))
+	// What is not of Kubernetes has its name, in a namespace that Kubernetes cannot have.
+	f("/docker/"+idB, named("docker@node", "Docker", idB[:12], idB[:12], idB[:12], "docker"))
+	f("/system.slice/kubelet.service", named("system@node", "Unit", "kubelet.service", "kubelet.service", "kubelet.service", "systemd"))
+	f("/node2/x", named("cgroup@node", "Cgroup", "node2", "node2/x", "x", "cgroup"))
 }
 
 // TestEveryKindOfContainer: init containers, sidecars and ephemeral ones have their names as the others do.

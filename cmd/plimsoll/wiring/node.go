@@ -79,7 +79,7 @@ func newNode(e *environment, o Node, known inventories, live, history collector.
 	}
 	e.life.Runs("cadvisor", r.full.Run)
 	log := e.named("collector")
-	pods := collector.NewPods(o.Name, o.Host, os.Getpid(), r.names, known.replicas)
+	pods := collector.NewPods(o.Name, r.names.Space("plimsoll"), o.Host, os.Getpid(), r.names, known.replicas)
 	byProcess, err := processes.New(processes.Options{List: pods.Processes, Registerer: e.registry})
 	if err != nil {
 		return err
