@@ -57,7 +57,7 @@ func server(t *testing.T, port int, args ...string) *part {
 		"--data", filepath.Join(p.dir, "data")}, args...)...)
 	p.client = clientTo(t, filepath.Join(p.dir, "ca.crt"))
 	until(t, "the server is not ready", func() error {
-		_, err := p.get("/readyz?exclude=samples", "")
+		_, err := p.get("/readyz?exclude=samples&exclude=metric-storage-ready", "")
 		return err
 	})
 	return p
