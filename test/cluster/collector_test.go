@@ -108,6 +108,7 @@ type seen struct {
 	Namespace, Pod, Name, Node, Workload, WorkloadKind, Runtime, Image, ID string
 	CPU, WorkingSet, CPURequest, MemoryLimit, CPULimit, Restarts           *float64
 	Gap                                                                    *struct{ Reason string }
+	Started                                                                *time.Time
 }
 
 // containers are those that the server shows of a namespace, "pod/container".
@@ -213,6 +214,8 @@ func TestCollectors(t *testing.T) {
 			}
 		}
 	})
+	t.Run("fresh", func(t *testing.T) { fresh(t, s, ns, admin) })
+	t.Run("made anew", func(t *testing.T) { anew(t, s, ns, admin) })
 	t.Run("API server away", func(t *testing.T) { apiServerAway(t, s, one, ns, admin) })
 }
 
@@ -220,9 +223,9 @@ func TestCollectors(t *testing.T) {
 func values(t *testing.T, s *part, ns, admin string) {
 	for _, pod := range []string{"guaranteed", "burstable"} {
 		until(t, "50 millicores of "+pod, func() error {
-			of := fmt.Sprintf(`(container_cpu_usage_seconds_total{namespace=%q,pod=%q,container="app"}[30s])`, ns, pod)
-			if n, err := s.value(admin, "count_over_time"+of); err != nil || n < 14 {
-				return fmt.Errorf("%v samples of half a minute, %w", n, errors.Join(err))
+			of := fmt.Sprintf(`(container_cpu_usage_seconds_total{namespace=%q,pod=%q,container="app"}[1m])`, ns, pod)
+			if n, err := s.value(admin, "count_over_time"+of); err != nil || n < 29 {
+				return fmt.Errorf("%v samples of a minute, %w", n, errors.Join(err))
 			}
 			v, err := s.value(admin, "rate"+of)
 			if err == nil && (v < 0.047 || v > 0.053) {
@@ -279,6 +282,51 @@ func claims(t *testing.T, s *part, ns, admin string) {
 				t.Errorf("%s of %s: got %v, %v, want %s", query, name, v, err, want)
 			}
 		}
+	}
+}
+
+// fresh looks how soon after a container began what it uses is served.
+func fresh(t *testing.T, s *part, ns, admin string) {
+	var took []time.Duration
+	for i := range 5 {
+		name := fmt.Sprint("fresh-", i)
+		create(t, ns, name, fmt.Sprint("node", i%2+1), corev1.PodSpec{Containers: []corev1.Container{container("app", "10m 16Mi", "", "-cpu=20")}})
+		until(t, name, func() error {
+			c := s.containers(t, admin, ns)[name+"/app"]
+			if c.CPU == nil || c.WorkingSet == nil || c.Started == nil {
+				return fmt.Errorf("%+v", c)
+			}
+			took = append(took, time.Since(*c.Started))
+			return nil
+		})
+	}
+	if slices.Sort(took); took[len(took)-1] > 3*time.Second {
+		t.Errorf("a fresh container is served after %v, want 3s", took)
+	}
+	t.Logf("a fresh container is served after %v", took)
+}
+
+// anew makes a pod anew under its name, on the other node: nothing that the old one used is on it.
+func anew(t *testing.T, s *part, ns, admin string) {
+	create(t, ns, "anew", "node1", corev1.PodSpec{Containers: []corev1.Container{container("app", "10m 16Mi", "", "-memory=90")}})
+	shows := func(node string, least, most float64) error {
+		c := s.containers(t, admin, ns)["anew/app"]
+		if c.Node != node || c.WorkingSet == nil || *c.WorkingSet < least || *c.WorkingSet > most || c.Restarts == nil || *c.Restarts != 0 {
+			return fmt.Errorf("%+v", c)
+		}
+		return nil
+	}
+	until(t, "the first", func() error { return shows("node1", 85e6, 120e6) })
+	if err := shared.Client().CoreV1().Pods(ns).Delete(t.Context(), "anew", metav1.DeleteOptions{GracePeriodSeconds: new(int64(0))}); err != nil {
+		t.Fatal(err)
+	}
+	create(t, ns, "anew", "node2", corev1.PodSpec{Containers: []corev1.Container{container("app", "10m 16Mi", "", "-memory=10")}})
+	until(t, "the second", func() error { return shows("node2", 5e6, 40e6) })
+	for range 20 {
+		if err := shows("node2", 5e6, 40e6); err != nil {
+			t.Errorf("the old one is on the new: %v", err)
+		}
+		time.Sleep(200 * time.Millisecond)
 	}
 }
 
