@@ -397,9 +397,39 @@ func testRenamed(t *testing.T) {
 		}
 		r.members.byPath[h.path].seen = at.Add(-time.Hour)
 	}
+	if kept := len(r.members.byPath[h.path].files); kept != 0 {
+		t.Errorf("it waits for long and is read: %d files", kept)
+	}
 	n.waits = ""
 	if got := find(r.Read(at), h.path); got == nil {
 		t.Error("it has a name and is not read at the next tick")
+	}
+	// What it used while it waited, just made, comes with its name: two samples are a rate.
+	young := top.leaf(t, "young")
+	n.waits = young.path
+	at = time.Now()
+	r.members.now = at
+	for range 2 {
+		at = at.Add(time.Second)
+		if got := find(r.Read(at), young.path); got != nil {
+			t.Errorf("it waits: got %v", got)
+		}
+	}
+	n.waits = ""
+	for want := 2; want > 0; want-- {
+		at = at.Add(time.Second)
+		got, usage := find(r.Read(at), young.path), 0
+		if got == nil {
+			t.Fatal("it has a name and is not read")
+		}
+		for _, p := range got.Points {
+			if p.ID == metric.CPUUsage {
+				usage++
+			}
+		}
+		if usage != want {
+			t.Errorf("got %d samples, want %d: %v", usage, want, got.Points)
+		}
 	}
 }
 

@@ -11,7 +11,8 @@ import (
 // member is one cgroup, whichever hierarchies it is in, or the machine.
 type member struct {
 	path   string
-	entity *metric.Entity // nil: not a container, not read
+	entity *metric.Entity // nil: not a container, or one that waits for its name
+	held   []metric.Point // of one that waits, the newest, so that a rate is there with the name
 	seen   time.Time      // when it was first seen
 	dirs   []*dir         // by hierarchy; nil where it does not exist
 	files  []file         // sorted by kind; empty if it is not read
@@ -57,7 +58,7 @@ func (ms *members) appear(d *dir) {
 		ms.byPath[d.path] = m
 	}
 	m.dirs[d.hier] = d
-	if m.entity != nil {
+	if m.at >= 0 {
 		ms.open(m, d.hier)
 	}
 	ms.asked[m] = true
@@ -129,28 +130,43 @@ func (ms *members) rename(all bool) {
 		if !all {
 			ms.name(m)
 		}
-		if age := ms.now.Sub(m.seen); (age > young || age < 0) && (m.entity != nil || !ms.namer.Waits(m.path)) {
+		if !m.young(ms.now) && (m.entity != nil || !ms.namer.Waits(m.path)) {
 			delete(ms.asked, m)
 		}
 	}
 }
 
-// name asks for one name, and begins or ends reading the cgroup by it.
+// young says whether a cgroup has just come.
+func (m *member) young(now time.Time) bool {
+	age := now.Sub(m.seen)
+	return age >= 0 && age <= young
+}
+
+// name asks for one name, and begins or ends reading the cgroup by it. One that has just come is read while it waits.
 func (ms *members) name(m *member) {
 	e, ok := ms.namer.Name(m.path)
 	switch {
-	case !ok || e == nil:
-		ms.stop(m)
-	case m.entity == nil:
-		m.entity, m.at = e, len(ms.active)
-		ms.active = append(ms.active, m)
-		for h, d := range m.dirs {
-			if d != nil {
-				ms.open(m, h)
-			}
-		}
-	default:
+	case ok && e != nil:
 		m.entity = e
+		ms.start(m)
+	case m.entity == nil && m.young(ms.now) && ms.namer.Waits(m.path):
+		ms.start(m)
+	default:
+		ms.stop(m)
+	}
+}
+
+// start begins reading a cgroup.
+func (ms *members) start(m *member) {
+	if m.at >= 0 {
+		return
+	}
+	m.at = len(ms.active)
+	ms.active = append(ms.active, m)
+	for h, d := range m.dirs {
+		if d != nil {
+			ms.open(m, h)
+		}
 	}
 }
 
@@ -182,7 +198,7 @@ func (ms *members) stop(m *member) {
 	for i := range m.files {
 		ms.opener.close(&m.files[i])
 	}
-	m.files, m.entity = nil, nil
+	m.files, m.entity, m.held = nil, nil, nil
 	if m.at < 0 {
 		return
 	}

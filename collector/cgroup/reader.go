@@ -145,12 +145,21 @@ func (r *Reader) readAll(b *metric.Batch) {
 	r.suspect = r.suspect[:0]
 	for _, m := range active {
 		from := len(s.points)
+		if m.entity != nil && m.held != nil {
+			s.points, m.held = append(s.points, m.held...), nil
+		}
+		first := len(s.points)
 		dead, why, which := s.read(r.members, m)
 		if dead {
 			r.suspects(m)
-			if len(s.points) == from {
+			if len(s.points) == first {
+				s.points = s.points[:from]
 				continue // it does not exist any more
 			}
+		}
+		if m.entity == nil {
+			m.held, s.points = slices.Clone(s.points[from:]), s.points[:from]
+			continue
 		}
 		r.put(b, m.entity, m.start(), from, why, which)
 	}
@@ -193,13 +202,17 @@ func (r *Reader) suspects(m *member) {
 	}
 }
 
-// measured are the machine and the cgroups that are read.
+// measured are the machine and the cgroups that are read under a name.
 func (r *Reader) measured() []*member {
-	return slices.Insert(slices.Clone(r.members.active), 0, r.node)
+	named := slices.DeleteFunc(slices.Clone(r.members.active), func(m *member) bool { return m.entity == nil })
+	return slices.Insert(named, 0, r.node)
 }
 
 // dropAll gives every entity a gap: the clock was stepped.
 func (r *Reader) dropAll(b *metric.Batch) {
+	for _, m := range r.members.active {
+		m.held = nil
+	}
 	for _, m := range r.measured() {
 		b.Gaps = append(b.Gaps, clock.gap(m.entity, ""))
 		r.own.drop(clock)
