@@ -37,6 +37,9 @@ func TestAgentUsage(t *testing.T) {
 	f(`--queue-max-bytes "1Mi"`, "collector", "--server", "http://127.0.0.1:1", "--queue-max-bytes", "1Mi")
 	f("say which node of the cluster", "collector", "--server", "http://127.0.0.1:1", "--kubernetes")
 	f("give a kubeconfig in --kubeconfig", "collector", "--server", "http://127.0.0.1:1", "--kubernetes", "--node", "n1", "--queue", t.TempDir(), "--listen", "127.0.0.1:0")
+	if got := call(t, map[string]string{"NODE_NAME": "n1"}, "", "collector", "--server", "http://127.0.0.1:1", "--kubernetes", "--queue", t.TempDir(), "--listen", "127.0.0.1:0"); !strings.Contains(got.err, "give a kubeconfig") {
+		t.Errorf("the node's name in NODE_NAME: got %q", got.err)
+	}
 	f("/nowhere", "collector", "--server", "http://127.0.0.1:1", "--kubeconfig", "/nowhere", "--node", "n1", "--queue", t.TempDir(), "--listen", "127.0.0.1:0")
 	f("need --influx-url", "run", "--influx-org", "ops")
 	f("give one", "run", "--influx-url", "http://127.0.0.1:8086", "--remote-url", "http://127.0.0.1:9090/api/v1/write")
