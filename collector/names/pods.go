@@ -72,12 +72,12 @@ func withID(p *cluster.Pod, id string) *cluster.Container {
 	return nil
 }
 
-// Container returns the entity of the container of a pod that has an id, as its runtime gave it; nil if it is not measured.
+// Container returns the entity of the container of a pod that has an id, as its runtime gave it; nil if it is not measured, or has ended.
 func (n *Names) Container(id string) *metric.Entity {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, e := range n.byID[id] {
-		if ent := e.entity.Load(); ent != nil && n.ofCluster(e) {
+		if ent := e.entity.Load(); ent != nil && n.ofCluster(e) && n.exists(e.path) {
 			return ent
 		}
 	}

@@ -98,7 +98,8 @@ func TestEveryKindOfContainer(t *testing.T) {
 	p := podOf(uid, "web-1", web, cluster.Container{Name: "app", ID: idOf(1)}, cluster.Container{Name: "log", ID: idOf(2)})
 	p.InitContainers = []cluster.Container{{Name: "init", ID: idOf(3)}, {Name: "mesh", ID: idOf(4), Always: true}}
 	p.Ephemeral = []cluster.Container{{Name: "debugger", ID: idOf(5)}}
-	n := childless(t, Options{Pods: node{uid: p}})
+	n, ended := childless(t, Options{Pods: node{uid: p}}), ""
+	n.exists = func(path string) bool { return path != ended }
 	for i, want := range []string{"app", "log", "init", "mesh", "debugger"} {
 		e, ok := n.Name("/kubepods/pod" + uid + "/" + idOf(i+1))
 		if !ok || e.Container != want || n.Container(idOf(i+1)) != e {
@@ -106,6 +107,9 @@ func TestEveryKindOfContainer(t *testing.T) {
 		}
 	}
 	app, _ := n.Name("/kubepods/pod" + uid + "/" + idOf(1))
+	if ended = app.ID; n.Container(idOf(1)) != nil {
+		t.Error("a container that has ended is spoken of because its pod has")
+	}
 	if absent := n.Absent(p, &p.Containers[0]); !identity.Same(absent, app) || identity.KeyOf(absent) != identity.KeyOf(app) {
 		t.Errorf("without a cgroup it is %+v, not %+v", absent, app)
 	}
