@@ -53,7 +53,8 @@ func containerOf(it *live.Item) Container {
 		NetReceive:  rate(it, metric.NetworkReceive, decBytes),
 		NetTransmit: rate(it, metric.NetworkTransmit, decBytes),
 
-		Gap: gapOf(it.Gap),
+		Source: it.Source,
+		Gap:    gapOf(it.Gap),
 	}
 	if !it.Start.IsZero() {
 		s := it.Start.UTC().Format(time.RFC3339)

@@ -30,6 +30,7 @@ func nodeOf(it *live.Item) Node {
 		NetErrors: netRate(it, decCount, metric.NetworkReceiveErrors, metric.NetworkTransmitErrors,
 			metric.NetworkReceiveDropped, metric.NetworkTransmitDropped),
 		Partial: partial(it),
+		Source:  it.Source,
 		Gap:     gapOf(it.Gap),
 	}
 	n.DiskFree, n.DiskSize, n.DiskDevice = fullest(it)

@@ -54,6 +54,7 @@ type Node struct {
 	Busiest        string       `json:"busiest"`     // the name of the container that uses most CPU
 	Containers     int          `json:"containers"`
 	Partial        []string     `json:"partial,omitempty"` // of cpu and workingSet those that are sums and lack a part; gap says why
+	Source         string       `json:"source,omitempty"`  // "kubelet": there is no collector, its kubelet was asked
 	Gap            *cluster.Gap `json:"gap"`
 }
 
@@ -86,8 +87,9 @@ type Container struct {
 	DiskWrite      *float64     `json:"diskWrite"`
 	NetReceive     *float64     `json:"netReceive"`
 	NetTransmit    *float64     `json:"netTransmit"`
-	Score          float64      `json:"score"` // 0 to 1: the order of the list
-	Why            string       `json:"why"`   // what hurts, in a few words: "throttled 31 %"; "" when nothing does
+	Score          float64      `json:"score"`            // 0 to 1: the order of the list
+	Why            string       `json:"why"`              // what hurts, in a few words: "throttled 31 %"; "" when nothing does
+	Source         string       `json:"source,omitempty"` // "kubelet": of its machine there is no collector, the kubelet was asked
 	Gap            *cluster.Gap `json:"gap"`
 }
 

@@ -1,6 +1,7 @@
 package live
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -36,7 +37,7 @@ type note struct {
 // read fills a unit's item with its own samples. The lock is held.
 func (b *builder) read(t *tree, i int, s *spot) {
 	u, it, n := s.u, &b.items[i], &b.notes[i]
-	*it = Item{Entity: s.entity, Start: millis(u.began()), First: millis(u.first), Restarts: int(u.restarts), Own: u.rows}
+	*it = Item{Entity: s.entity, Start: millis(u.began()), First: millis(u.first), Restarts: int(u.restarts), Own: u.rows, Source: u.source}
 	from := b.reserve(len(u.series))
 	var st state
 	b.values, st = u.values(b.values, t.limits, b.now)
@@ -155,6 +156,9 @@ func (b *builder) inherit(it *Item, n *note) {
 			continue // their containers are counted in the namespaces
 		}
 		it.Restarts += m.Restarts
+		if it.Entity.Level == metric.Pod {
+			it.Source = cmp.Or(it.Source, m.Source)
+		}
 	}
 	if n.sent {
 		return

@@ -93,6 +93,9 @@ func (p *Picture) Apply(b *metric.Batch) error {
 	}
 	if node != nil && in.heard > 0 {
 		node.heard[in.lane] = in.heard
+		if in.source == "" {
+			node.collected = max(node.collected, in.heard)
+		}
 	}
 	for i := range b.Gaps {
 		p.tree.note(&in, &b.Gaps[i], b.Time)
@@ -143,6 +146,7 @@ func (p *Picture) group(in *intake, g *metric.Group) {
 			return
 		}
 	}
+	u.from(in, newest)
 	if !u.advance(in, g, newest) {
 		in.drops[dropOld] += good
 		return
@@ -181,6 +185,7 @@ type intake struct {
 	*limits
 	lane    lane
 	sender  string
+	source  string
 	node    string
 	at      int64 // the batch's time
 	rolled  int64 // when the roll-ups were last given out
@@ -197,7 +202,7 @@ type intake struct {
 }
 
 func newIntake(b *metric.Batch, l *limits) intake {
-	in := intake{limits: l, sender: b.Sender, node: b.Node, at: unixMilli(b.Time), horizon: endOfTime}
+	in := intake{limits: l, sender: b.Sender, source: b.Source, node: b.Node, at: unixMilli(b.Time), horizon: endOfTime}
 	if b.Fast {
 		in.lane = fast
 	}

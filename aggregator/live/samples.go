@@ -24,10 +24,11 @@ type samples struct {
 	restarted int64 // no sample up to this time belongs to the present container
 	restarts  int32
 	// A clock that went back is told by samples that are older than the newest, yet advance: how many, and the newest of them.
-	steps [numLanes]uint8
-	told  bool // some sender counts the restarts
-	torn  bool // since the last roll-up something was used that no counter shows: it began anew
-	step  [numLanes]int64
+	steps  [numLanes]uint8
+	source string // whose figures the newest are, as batches say
+	told   bool   // some sender counts the restarts
+	torn   bool   // since the last roll-up something was used that no counter shows: it began anew
+	step   [numLanes]int64
 }
 
 // newest returns the time of the newest sample of either lane, 0 if there is none.
@@ -42,6 +43,13 @@ func (s *samples) limit(l *limits, ln lane) int64 { return max(3*int64(s.interva
 // current says whether a series has a value at now.
 func (s *samples) current(x *series, l *limits, now int64) bool {
 	return x.n > 0 && now-(s.base+int64(x.newest().t)) <= s.limit(l, x.lane)
+}
+
+// from notes whose figures come from now on. When somebody else's do, they may have the start from elsewhere, and that is no restart.
+func (s *samples) from(in *intake, t int64) {
+	if s.source != in.source && t > s.newest() {
+		s.source, s.start = in.source, [numLanes]int64{}
+	}
 }
 
 // advance takes a group's start and the time of its newest point. It is false for a group that is not newer than what

@@ -35,6 +35,8 @@ type Item struct {
 	Values []Value
 	// Own are the rows that some sender says of the entity itself; all others are made from its members.
 	Own metric.Set
+	// Source says whose figures these are where no collector has read them: metric.FromKubelet; of a pod, some of its containers'.
+	Source string
 	// Pod is the pod as the inventory knows it; nil where it does not, and of what is no pod.
 	Pod *cluster.Pod
 	// Gap says why the entity (or one of its members) has no current values; nil when it has.

@@ -36,6 +36,8 @@ type unit struct {
 	rival  *metric.Entity // the other container of these names that was superseded
 	key    identity.Key
 	heard  [numLanes]int64 // for a node: the time of the newest sample in its newest batch
+	// collected is, for a node, the time of the newest sample that a collector has sent.
+	collected int64
 
 	parent  *unit   // nil for the cluster
 	node    *unit   // where a pod, or a container without a pod, runs

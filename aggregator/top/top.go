@@ -90,7 +90,7 @@ func nodes(ctx context.Context, from Source, o Options) (List, error) {
 	t := table.New("NAME", "CPU(cores)", "CPU(%)", "MEMORY(bytes)", "MEMORY(%)", "CPU PRESSURE", "+LOAD1", "+MEMORY PRESSURE", "+IO PRESSURE", "+DISK FREE", "CONTAINERS", "+POOL", "STATE")
 	for _, n := range list.Items {
 		t.Add(n.Name, cores(n.CPU), share(n.CPU, n.Cores), mebibytes(n.WorkingSet), share(n.WorkingSet, n.Memory), percent(n.CPUPressure),
-			count(n.Load1), percent(n.MemoryPressure), percent(n.IOPressure), mebibytes(n.DiskFree), fmt.Sprint(n.Containers), cmp.Or(n.Pool, "-"), stateOfNode(&n))
+			count(n.Load1), percent(n.MemoryPressure), percent(n.IOPressure), mebibytes(n.DiskFree), fmt.Sprint(n.Containers), cmp.Or(n.Pool, "-"), saidBy(stateOfNode(&n), n.Source))
 	}
 	return List{list, t}, nil
 }
@@ -109,6 +109,14 @@ func stateOf(g *cluster.Gap) string {
 		return "ok"
 	}
 	return fmt.Sprintf("%s since %s: %s", g.Reason, g.Since.Local().Format(time.DateTime), g.Detail)
+}
+
+// saidBy adds to a state whose figures are shown where no collector has read them.
+func saidBy(state, source string) string {
+	if source == "" {
+		return state
+	}
+	return state + ", read from the " + source
 }
 
 // allContainers asks for all of them, in the order of what hurts. left says that there are more than an answer has; "" if not.
@@ -133,11 +141,11 @@ const maxWords = 200
 
 func containers(ctx context.Context, from Source, o Options) (List, error) {
 	list, left, err := allContainers(ctx, from, o)
-	t := table.New("NAMESPACE", "POD", "NAME", "CPU(cores)", "MEMORY(bytes)", "MEMORY(%)", "THROTTLED", "CPU PRESSURE", "OOM KILLS", "+NODE", "+RUNTIME", "+READ", "+WRITTEN", "+RECEIVED", "+SENT", "+ID", "WHY")
+	t := table.New("NAMESPACE", "POD", "NAME", "CPU(cores)", "MEMORY(bytes)", "MEMORY(%)", "THROTTLED", "CPU PRESSURE", "OOM KILLS", "+NODE", "+SOURCE", "+RUNTIME", "+READ", "+WRITTEN", "+RECEIVED", "+SENT", "+ID", "WHY")
 	f := folder{Table: t}
 	for _, c := range list.Items {
 		f.add(c.Gap, c.Namespace, c.Pod, c.Name, cores(c.CPU), mebibytes(c.WorkingSet), share(c.WorkingSet, c.MemoryLimit), percent(c.Throttled), percent(c.CPUPressure), count(c.OOMKills),
-			c.Node, c.Runtime, perSecond(c.DiskRead), perSecond(c.DiskWrite), perSecond(c.NetReceive), perSecond(c.NetTransmit), c.ID, c.Why)
+			c.Node, cmp.Or(c.Source, "collector"), c.Runtime, perSecond(c.DiskRead), perSecond(c.DiskWrite), perSecond(c.NetReceive), perSecond(c.NetTransmit), c.ID, c.Why)
 	}
 	f.tell("container")
 	if left != "" {

@@ -75,7 +75,8 @@ type Node struct {
 	Pressure        []string  // the other conditions that are true: MemoryPressure, DiskPressure, ...
 	Since           time.Time // when it was made known
 	Addresses       []Address
-	KubeletPort     int // 0: not known
+	KubeletPort     int    // 0: not known
+	MetricsPath     string // where its kubelet serves /metrics/resource, if elsewhere
 }
 
 // Address is one address of a node; its type is InternalIP, Hostname and so on.

@@ -19,6 +19,7 @@ var doors = map[string]string{
 	"github.com/prometheus/prometheus":                   "internal/store/tsdb",
 	"github.com/prometheus/procfs":                       "collector",
 	"github.com/prometheus/client_golang/exp/api/remote": "internal/remotewrite",
+	"github.com/prometheus/common":                       "aggregator/kubelet",
 	"github.com/prometheus/exporter-toolkit":             "internal/serve",
 	"golang.org/x/crypto/bcrypt":                         "internal/serve",
 	"golang.org/x/crypto/x509roots":                      "internal/dial",

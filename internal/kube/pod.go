@@ -12,6 +12,9 @@ import (
 // mirrorOf is the annotation of a static pod's mirror: the UID by which its kubelet names the pod's cgroups.
 const mirrorOf = "kubernetes.io/config.mirror"
 
+// metricsPath is the annotation of a node whose resource metrics are elsewhere, as metrics-server has it: many simulated nodes share an address.
+const metricsPath = "metrics.k8s.io/resource-metrics-path"
+
 // podOf keeps of a pod what is asked for. Its owner is resolved by the caller.
 func podOf(p *corev1.Pod) *cluster.Pod {
 	out := &cluster.Pod{UID: string(p.UID), CgroupUID: p.Annotations[mirrorOf], Namespace: p.Namespace, Name: p.Name, Node: p.Spec.NodeName,
@@ -189,6 +192,9 @@ func nodeOf(n *corev1.Node) *cluster.Node {
 	}
 	for _, a := range n.Status.Addresses {
 		out.Addresses = append(out.Addresses, cluster.Address{Type: string(a.Type), Address: a.Address})
+	}
+	if path := n.Annotations[metricsPath]; strings.HasPrefix(path, "/") {
+		out.MetricsPath = path
 	}
 	out.KubeletPort = int(n.Status.DaemonEndpoints.KubeletEndpoint.Port)
 	return out

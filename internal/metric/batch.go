@@ -26,12 +26,16 @@ type Group struct {
 type Batch struct {
 	Node   string
 	Sender string    // who sent it, as far as it was proven: a login, an address; "" of what this machine has read itself
+	Source string    // whose figures these are; "" a collector's own, else another's that somebody has asked for them: FromKubelet
 	Time   time.Time // when the tick began
 	Fast   bool      // the live lane's batch: CPU and memory only
 	Groups []Group
 	// Gaps are the entities that exist but could not be read this time, with the reason.
 	Gaps []Gap
 }
+
+// FromKubelet is the Source of what a kubelet has said of its node.
+const FromKubelet = "kubelet"
 
 // Gap says why an entity has no sample in a batch.
 type Gap struct {
@@ -50,6 +54,7 @@ const (
 	GapMember      = "member"      // a part of it has a gap
 	GapUnaccounted = "unaccounted" // the kernel does not account for its CPU
 	GapSilent      = "silent"      // nothing is heard of the machine that it is on
+	GapKubelet     = "kubelet"     // a machine has no collector, and its kubelet does not answer
 
 	GapWaiting     = "waiting"     // it does not run at present, as whoever runs it says
 	GapUnscheduled = "unscheduled" // it has no machine yet

@@ -10,18 +10,21 @@ import (
 
 // newMetricsAPI serves metrics.k8s.io: of the pods and nodes that the inventory knows, what the picture has.
 func newMetricsAPI(e *environment, picture *live.Picture, known *kube.Inventory) error {
-	api, err := metricsapi.New(metricsapi.Options{Picture: picture, Inventory: known, Logger: e.named("metrics.k8s.io"), Registerer: e.registry,
-		Synced: func() error {
-			// What was known stays while the API server is away, and is served.
-			if _, err := known.Since(); errors.Is(err, kube.ErrNotSynced) {
-				return err
-			}
-			return nil
-		}})
+	api, err := metricsapi.New(metricsapi.Options{Picture: picture, Inventory: known, Synced: synced(known), Logger: e.named("metrics.k8s.io"), Registerer: e.registry})
 	if err != nil {
 		return err
 	}
 	e.checks = append(e.checks, api.Checks()...)
 	e.routes = append(e.routes, api.Routes()...)
 	return nil
+}
+
+// synced says why an inventory is not whole yet. What was known stays while the API server is away, and does.
+func synced(known *kube.Inventory) func() error {
+	return func() error {
+		if _, err := known.Since(); errors.Is(err, kube.ErrNotSynced) {
+			return err
+		}
+		return nil
+	}
 }

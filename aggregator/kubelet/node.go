@@ -1,0 +1,198 @@
+package kubelet
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+const (
+	usualPort = 10250
+	usualPath = "/metrics/resource"
+	// maxPage is the largest page in bytes: a node of 500 pods has some hundred thousand.
+	maxPage = 8 << 20
+	// young is how old a container has to be whose first value is its mean since it began: less would be mostly its start.
+	young = 10 * time.Second
+	// startSlack is how much before its pod a container may have begun: the two times are rounded.
+	startSlack = time.Second
+)
+
+// node is what is remembered of one that is asked. It belongs to whoever asks it, one at a time.
+type node struct {
+	entity     *metric.Entity
+	containers map[key]*container
+	failed     error // what came of it last
+	since      time.Time
+	read       bool // it has answered at some time
+}
+
+// key names a container of one pod for as long as that pod lives.
+type key struct{ uid, container string }
+
+type container struct {
+	entity *metric.Entity
+	start  float64 // as it was last seen
+	seen   bool    // some value of it was taken
+}
+
+// address is where a node's kubelet is.
+func (o *Options) address(n *cluster.Node) (*url.URL, error) {
+	for _, kind := range o.Addresses {
+		for _, a := range n.Addresses {
+			if a.Type == kind && a.Address != "" {
+				port := cmp.Or(o.Port, n.KubeletPort, usualPort)
+				return &url.URL{Scheme: "https", Host: net.JoinHostPort(a.Address, strconv.Itoa(port)), Path: cmp.Or(n.MetricsPath, usualPath)}, nil
+			}
+		}
+	}
+	return nil, fmt.Errorf("it has no address of the types %s", strings.Join(o.Addresses, ", "))
+}
+
+// get asks a node's kubelet.
+func (s *Source) get(ctx context.Context, n *cluster.Node) ([]byte, error) {
+	at, err := s.opts.address(n)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeout)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, at.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("Accept", "text/plain;version=0.0.4")
+	answer, err := s.client.Do(r)
+	var badly *tls.CertificateVerificationError
+	switch {
+	case errors.As(err, &badly):
+		return nil, fmt.Errorf("%w; --kubelet-certificate-authority says who signs kubelets' certificates, --kubelet-preferred-address-types which address is in them, --kubelet-insecure-tls takes any", err)
+	case err != nil:
+		return nil, err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return nil, refused(answer.StatusCode)
+	}
+	body, err := io.ReadAll(io.LimitReader(answer.Body, maxPage+1))
+	if err == nil && len(body) > maxPage {
+		err = fmt.Errorf("its page has more than %d bytes", maxPage)
+	}
+	return body, err
+}
+
+// refused says what a status means here.
+func refused(status int) error {
+	switch status {
+	case http.StatusUnauthorized:
+		return errors.New("it answered 401: it does not take the login; its webhook authentication has to be on")
+	case http.StatusForbidden:
+		return errors.New(`it answered 403: the right "get" on "nodes/metrics" is missing`)
+	}
+	return fmt.Errorf("it answered %d", status)
+}
+
+// batch makes of a page what the picture takes: of the pods that are on the node.
+func (x *node) batch(n *cluster.Node, pods map[podName]*cluster.Pod, p *page, asked time.Time, resolution time.Duration) *metric.Batch {
+	b := &metric.Batch{Node: n.Name, Source: metric.FromKubelet, Time: time.Now()}
+	at := asked.UnixMilli()
+	if x.entity == nil {
+		x.entity = &metric.Entity{Level: metric.Node, Node: n.Name, ID: "/"}
+	}
+	node := metric.Group{Entity: x.entity, Points: p.node.points(nil, at)}
+	node.Points = amounts(node.Points, at, n.Capacity, metric.CPUCapacity, metric.MemoryCapacity)
+	node.Points = amounts(node.Points, at, n.Allocatable, metric.CPUAllocatable, metric.MemoryAllocatable)
+	b.Groups = append(b.Groups, node)
+	known := make(map[key]*container, len(x.containers))
+	for of, u := range p.containers {
+		pod := pods[podName{of.namespace, of.pod}]
+		if pod == nil || !u.of(pod) {
+			continue
+		}
+		c := pod.Container(of.container)
+		if c == nil {
+			continue
+		}
+		k := key{pod.UID, c.Name}
+		known[k] = x.containers[k].named(n.Name, pod, c)
+		if g := known[k].group(u, at, b.Time, resolution); len(g.Points) > 0 {
+			g.Points = append(g.Points, metric.Point{ID: metric.Restarts, T: at, V: float64(c.Restarts)})
+			g.Points = amounts(g.Points, at, c.Requests, metric.CPURequest, metric.MemoryRequest)
+			g.Points = amounts(g.Points, at, c.Limits, metric.CPULimit, metric.MemoryLimit)
+			b.Groups = append(b.Groups, g)
+		}
+	}
+	x.containers = known
+	return b
+}
+
+// of says whether a container belongs to this pod, and not to one that had its name before. The mirror of a static pod may be younger than it.
+func (u *usage) of(pod *cluster.Pod) bool {
+	return pod.CgroupUID != "" || !u.start.ok || pod.StartTime.IsZero() || seconds(u.start.v).After(pod.StartTime.Add(-startSlack))
+}
+
+// named is the container under its present names.
+func (c *container) named(node string, pod *cluster.Pod, of *cluster.Container) *container {
+	e := metric.Entity{Level: metric.Container, Node: node, Namespace: pod.Namespace, WorkloadKind: pod.Owner.Kind, Workload: pod.Owner.Name, Pod: pod.Name, Container: of.Name, Image: of.Image}
+	switch {
+	case c == nil:
+		return &container{entity: &e}
+	case *c.entity != e:
+		c.entity = &e
+	}
+	return c
+}
+
+// group is what a page says of a container. The first value of one that has just begun is its mean since then.
+func (c *container) group(u *usage, asked int64, now time.Time, resolution time.Duration) metric.Group {
+	g := metric.Group{Entity: c.entity}
+	fresh := !c.seen || u.start.ok && u.start.v != c.start
+	if u.start.ok {
+		g.Start = seconds(u.start.v)
+	}
+	if u.cpu.ok && u.start.ok && fresh {
+		at := time.UnixMilli(cmp.Or(u.cpu.t, asked))
+		if age := at.Sub(g.Start); age >= young && age < 2*resolution && !at.After(now.Add(time.Second)) {
+			g.Points = append(g.Points, metric.Point{ID: metric.CPUUsage, T: g.Start.UnixMilli(), V: 0})
+		}
+	}
+	g.Points = u.points(g.Points, asked)
+	c.seen, c.start = c.seen || u.cpu.ok, u.start.v
+	return g
+}
+
+// points appends what there is.
+func (u *usage) points(out []metric.Point, asked int64) []metric.Point {
+	if u.cpu.ok {
+		out = append(out, metric.Point{ID: metric.CPUUsage, T: cmp.Or(u.cpu.t, asked), V: u.cpu.v})
+	}
+	if u.memory.ok {
+		out = append(out, metric.Point{ID: metric.MemoryWorkingSet, T: cmp.Or(u.memory.t, asked), V: u.memory.v})
+	}
+	return out
+}
+
+// amounts appends those of CPU and memory, as far as they are known.
+func amounts(out []metric.Point, t int64, of cluster.Resources, cpu, memory metric.ID) []metric.Point {
+	if v, ok := of.Get("cpu"); ok {
+		out = append(out, metric.Point{ID: cpu, T: t, V: v.Float()})
+	}
+	if v, ok := of.Get("memory"); ok {
+		out = append(out, metric.Point{ID: memory, T: t, V: v.Float()})
+	}
+	return out
+}
+
+// seconds is a time in Unix seconds.
+func seconds(s float64) time.Time { return time.UnixMilli(int64(s * 1000)) }

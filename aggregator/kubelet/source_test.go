@@ -1,0 +1,395 @@
+package kubelet
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+// fleet is some nodes with their kubelets and pods.
+type fleet struct {
+	t       *testing.T
+	pods    []*cluster.Pod
+	nodes   []*cluster.Node
+	unknown atomic.Bool // which pods there are
+	picture *live.Picture
+	source  *Source
+
+	mu    sync.Mutex
+	asked map[string][]time.Time // by address
+	// answer is what a kubelet answers; nil hangs.
+	answer map[string]func() (int, string)
+}
+
+func (f *fleet) All() []*cluster.Pod    { return f.pods }
+func (f *fleet) Nodes() []*cluster.Node { return f.nodes }
+
+func (f *fleet) synced() error {
+	if f.unknown.Load() {
+		return errors.New("not yet")
+	}
+	return nil
+}
+
+// RoundTrip implements http.RoundTripper.
+func (f *fleet) RoundTrip(r *http.Request) (*http.Response, error) {
+	f.mu.Lock()
+	f.asked[r.URL.Host] = append(f.asked[r.URL.Host], time.Now())
+	answer := f.answer[r.URL.Host]
+	f.mu.Unlock()
+	if answer == nil {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	}
+	status, body := answer()
+	return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(body)), Header: http.Header{}}, nil
+}
+
+func (f *fleet) times(host string) []time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.asked[host]
+}
+
+func newFleet(t *testing.T, nodes int) *fleet {
+	t.Helper()
+	p, err := live.New(live.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fleet{t: t, picture: p, asked: map[string][]time.Time{}, answer: map[string]func() (int, string){}}
+	for i := range nodes {
+		f.nodes = append(f.nodes, &cluster.Node{Name: fmt.Sprint("n", i), Addresses: []cluster.Address{{Type: "Hostname", Address: "name"}, {Type: "InternalIP", Address: fmt.Sprint("10.0.0.", i)}},
+			Capacity: cluster.Resources{{Name: "cpu", Milli: 4000}, {Name: "memory", Milli: 8e12}}})
+	}
+	if f.source, err = New(Options{Inventory: f, Picture: p, Synced: f.synced, Transport: f, Resolution: 15 * time.Second, Timeout: 10 * time.Second,
+		Addresses: []string{"InternalIP", "Hostname"}, Registerer: prometheus.NewRegistry()}); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func (f *fleet) pod(node, name string, start time.Time) *cluster.Pod {
+	p := &cluster.Pod{UID: name + start.String(), Namespace: "shop", Name: name, Node: node, Phase: "Running", StartTime: start, Owner: cluster.Target{Kind: "Deployment", Name: "web"},
+		Containers: []cluster.Container{{Name: "app", Started: start, Requests: cluster.Resources{{Name: "cpu", Milli: 250}}, Restarts: 3}}}
+	f.pods = append(f.pods, p)
+	return p
+}
+
+// uses makes a kubelet whose containers use so many cores since they began, as read every ten seconds.
+func (f *fleet) uses(host string, cores float64, starts map[string]time.Time) {
+	f.answer[host] = func() (int, string) {
+		at := time.Now().Truncate(10 * time.Second)
+		var b strings.Builder
+		fmt.Fprintf(&b, "node_cpu_usage_seconds_total %f %d\nnode_memory_working_set_bytes 1e9 %d\n", 2*float64(at.UnixMilli()%1e9)/1000, at.UnixMilli(), at.UnixMilli())
+		for pod, start := range starts {
+			if at.Before(start) {
+				continue
+			}
+			l := fmt.Sprintf(`{container="app",namespace="shop",pod=%q}`, pod)
+			fmt.Fprintf(&b, "container_cpu_usage_seconds_total%s %f %d\ncontainer_memory_working_set_bytes%s 5e7 %d\ncontainer_start_time_seconds%s %f\n",
+				l, cores*at.Sub(start).Seconds(), at.UnixMilli(), l, at.UnixMilli(), l, float64(start.UnixMilli())/1000)
+		}
+		return http.StatusOK, b.String()
+	}
+}
+
+// run runs the source until the test ends.
+func (f *fleet) run() (stop func()) {
+	ctx, cancel := context.WithCancel(f.t.Context())
+	done := make(chan error)
+	go func() { done <- f.source.Run(ctx) }()
+	return func() {
+		cancel()
+		if err := <-done; err != nil {
+			f.t.Error(err)
+		}
+	}
+}
+
+// used is what the picture has of a pod.
+func (f *fleet) used(p *cluster.Pod) (out []live.Used) {
+	f.picture.PodsUsed(time.Now(), []*cluster.Pod{p}, 15*time.Second, func(_ int, c []live.Used) { out = append(out, c...) })
+	return out
+}
+
+// TestRatesOfSlowReadings: a node that is asked every 15 s has rates, marked with where they come from, for as long as it answers.
+func TestRatesOfSlowReadings(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 1)
+		began := time.Now().Add(-time.Hour)
+		p := f.pod("n0", "web", began)
+		f.uses("10.0.0.0:10250", 0.5, map[string]time.Time{"web": began, "stranger": began})
+		defer f.run()()
+		time.Sleep(patience + 16*time.Second)
+		for range 20 {
+			got := f.used(p)
+			if len(got) != 1 || got[0].CPU < 0.4999 || got[0].CPU > 0.5001 || got[0].Memory != 5e7 || got[0].Window < 10*time.Second || got[0].Window > 20*time.Second {
+				t.Fatalf("got %+v", got)
+			}
+			n, ok := f.picture.NodeUsed(time.Now(), "n0", 15*time.Second)
+			if !ok || n.CPU < 1.999 || n.CPU > 2.001 {
+				t.Fatalf("node: %+v %v", n, ok)
+			}
+			time.Sleep(7 * time.Second)
+		}
+		s := f.picture.Snapshot(time.Now())
+		if len(s.Containers) != 1 || s.Containers[0].Source != metric.FromKubelet || s.Pods[0].Source != metric.FromKubelet || s.Nodes[0].Source != metric.FromKubelet {
+			t.Errorf("%d containers: a value has lost where it came from", len(s.Containers))
+		}
+		for id, want := range map[metric.ID]float64{metric.CPURequest: 0.25, metric.Restarts: 3} {
+			if v, ok := s.Containers[0].Gauge(id); !ok || v != want {
+				t.Errorf("%s: got %v %v, want %v", metric.Get(id).Name, v, ok, want)
+			}
+		}
+		if v, _ := s.Nodes[0].Gauge(metric.CPUCapacity); v != 4 || s.Containers[0].Entity.Workload != "web" {
+			t.Errorf("node of %v cores, container %+v", v, s.Containers[0].Entity)
+		}
+		// It stops answering: the last values stay with their time, and go.
+		f.mu.Lock()
+		f.answer["10.0.0.0:10250"] = func() (int, string) { return http.StatusInternalServerError, "" }
+		f.mu.Unlock()
+		time.Sleep(25 * time.Second)
+		if got := f.used(p); len(got) != 1 || time.Since(got[0].Time) < 20*time.Second {
+			t.Errorf("after a missed reading: %+v", got)
+		}
+		if c := f.source.Conditions(time.Now()); len(c) != 1 || !strings.Contains(c[0].Message, `1 of the 1 nodes without a collector cannot be read: "n0": it answered 500`) {
+			t.Errorf("conditions: %+v", c)
+		}
+		time.Sleep(60 * time.Second)
+		if got := f.used(p); len(got) != 0 {
+			t.Errorf("long after: %+v", got)
+		}
+	})
+}
+
+// TestFirstValue: a container that is at least ten seconds old when it is first read has its mean since it began.
+func TestFirstValue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 1)
+		start := time.Now().Add(-12 * time.Second)
+		p := f.pod("n0", "web", start)
+		f.uses("10.0.0.0:10250", 0.5, map[string]time.Time{"web": start})
+		f.source.round(t.Context(), time.Now())
+		if got := f.used(p); len(got) != 1 || got[0].CPU < 0.499 || got[0].CPU > 0.501 || got[0].Window != 12*time.Second {
+			t.Errorf("got %+v, want half a core over its 12 s", got)
+		}
+		old := f.pod("n0", "old", start.Add(-time.Hour))
+		f.uses("10.0.0.0:10250", 0.5, map[string]time.Time{"old": start.Add(-time.Hour)})
+		f.source.round(t.Context(), time.Now())
+		if got := f.used(old); len(got) != 0 {
+			t.Errorf("the mean of an hour is taken for the present: %+v", got)
+		}
+	})
+}
+
+// TestPodMadeAnew: nothing of the old pod of a name is the new one's.
+func TestPodMadeAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 1)
+		began := time.Now().Add(-time.Hour)
+		old := f.pod("n0", "db-0", began)
+		f.uses("10.0.0.0:10250", 2, map[string]time.Time{"db-0": began})
+		for range 3 {
+			f.source.round(t.Context(), time.Now())
+			time.Sleep(15 * time.Second)
+		}
+		if got := f.used(old); len(got) != 1 || got[0].CPU < 1.99 {
+			t.Fatalf("old: %+v", got)
+		}
+		f.pods = nil
+		start := time.Now()
+		made := f.pod("n0", "db-0", start)
+		if got := f.used(made); len(got) != 0 {
+			t.Errorf("the new pod has the old one's values: %+v", got)
+		}
+		f.source.round(t.Context(), time.Now()) // the kubelet still tells of the old one
+		if got := f.used(made); len(got) != 0 {
+			t.Errorf("the new pod has the old one's values: %+v", got)
+		}
+		f.uses("10.0.0.0:10250", 0.1, map[string]time.Time{"db-0": start})
+		for range 3 {
+			time.Sleep(15 * time.Second)
+			f.source.round(t.Context(), time.Now())
+			if got := f.used(made); len(got) == 1 && (got[0].CPU < 0.099 || got[0].CPU > 0.101) || len(got) > 1 {
+				t.Errorf("got %+v, want a tenth of a core", got)
+			}
+		}
+		if got := f.used(made); len(got) != 1 {
+			t.Errorf("the new pod has no values: %+v", got)
+		}
+	})
+}
+
+// TestOnlyWithoutCollector: a kubelet is asked when no collector is heard, and not any more when one is.
+func TestOnlyWithoutCollector(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 2)
+		began := time.Now().Add(-time.Hour)
+		p := f.pod("n0", "web", began)
+		f.uses("10.0.0.0:10250", 0.5, map[string]time.Time{"web": began})
+		f.uses("10.0.0.1:10250", 0.5, nil)
+		f.unknown.Store(true)
+		e := &metric.Entity{Level: metric.Container, Node: "n0", Namespace: "shop", Pod: "web", Container: "app", ID: "/kubepods/pod" + p.UID + "/x"}
+		collect := func(seconds int) {
+			for range seconds {
+				now := time.Now()
+				err := f.picture.Apply(&metric.Batch{Node: "n0", Fast: true, Time: now, Groups: []metric.Group{{Entity: e, Start: began.Add(-2 * time.Second), Points: []metric.Point{
+					{ID: metric.CPUUsage, T: now.UnixMilli(), V: 0.5 * now.Sub(began).Seconds()}, {ID: metric.MemoryWorkingSet, T: now.UnixMilli(), V: 1}}}}})
+				if err != nil {
+					t.Error(err)
+				}
+				time.Sleep(time.Second)
+			}
+		}
+		defer f.run()()
+		collect(10)
+		if len(f.times("10.0.0.1:10250")) != 0 {
+			t.Error("a kubelet is asked before it is known which pods there are")
+		}
+		f.unknown.Store(false)
+		collect(20)
+		if len(f.times("10.0.0.0:10250")) != 0 || len(f.times("10.0.0.1:10250")) == 0 {
+			t.Errorf("asked n0 %d times and n1 %d times, want n1 alone", len(f.times("10.0.0.0:10250")), len(f.times("10.0.0.1:10250")))
+		}
+		time.Sleep(80 * time.Second) // its collector is gone
+		if got := f.used(p); len(got) != 1 || got[0].CPU < 0.49 || got[0].CPU > 0.51 || got[0].Memory != 5e7 {
+			t.Errorf("from the kubelet: %+v", got)
+		}
+		if it := f.picture.Snapshot(time.Now()).Containers[0]; it.Restarts != 0 || it.Source != metric.FromKubelet {
+			t.Errorf("restarts %d, from %q", it.Restarts, it.Source)
+		}
+		collect(20) // and back
+		n := len(f.times("10.0.0.0:10250"))
+		collect(40)
+		if again := len(f.times("10.0.0.0:10250")); again != n {
+			t.Errorf("asked %d times more though its collector is back", again-n)
+		}
+		if it := f.picture.Snapshot(time.Now()).Containers[0]; it.Restarts != 0 || it.Source != "" {
+			t.Errorf("restarts %d, from %q", it.Restarts, it.Source)
+		}
+	})
+}
+
+// TestOneHangs: kubelets that hang delay no other.
+func TestOneHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 200)
+		for i := 150; i < 200; i++ {
+			f.uses(fmt.Sprintf("10.0.0.%d:10250", i), 1, nil)
+		}
+		defer f.run()()
+		time.Sleep(5 * time.Minute)
+		for i := 150; i < 200; i++ {
+			at := f.times(fmt.Sprintf("10.0.0.%d:10250", i))
+			for k := 2; k < len(at); k++ {
+				if d := at[k].Sub(at[k-1]); d > 22*time.Second {
+					t.Fatalf("node %d was asked after %v", i, d)
+				}
+			}
+			if len(at) < 18 {
+				t.Fatalf("node %d was asked %d times in five minutes", i, len(at))
+			}
+		}
+		gaps := 0
+		for _, it := range f.picture.Snapshot(time.Now()).Nodes {
+			if it.Gap != nil && it.Gap.Reason == metric.GapKubelet && strings.Contains(it.Gap.Detail, "deadline") {
+				gaps++
+			}
+		}
+		if gaps != 150 {
+			t.Errorf("%d nodes say that their kubelet does not answer, want 150", gaps)
+		}
+		if err := f.source.Check().Test(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestHostileKubelets: over real TLS.
+func TestHostileKubelets(t *testing.T) {
+	var handler http.HandlerFunc
+	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler(w, r) }))
+	defer s.Close()
+	_, port, _ := strings.Cut(strings.TrimPrefix(s.URL, "https://"), ":")
+	f := newFleet(t, 0)
+	n := &cluster.Node{Name: "n", Addresses: []cluster.Address{{Type: "InternalIP", Address: "127.0.0.1"}}}
+	fmt.Sscan(port, &n.KubeletPort)
+	ask := func(rt http.RoundTripper) error {
+		o := f.source.opts
+		o.Transport, o.Registerer, o.Timeout = rt, prometheus.NewRegistry(), 2*time.Second
+		src, err := New(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = src.get(t.Context(), n)
+		return err
+	}
+	want := func(rt http.RoundTripper, h http.HandlerFunc, text string) {
+		t.Helper()
+		handler = h
+		if err := ask(rt); err == nil && text != "" || err != nil && (text == "" || !strings.Contains(err.Error(), text)) {
+			t.Errorf("got %v, want %q", err, text)
+		}
+	}
+	trusting := s.Client().Transport
+	want(trusting, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/metrics/resource" {
+			t.Errorf("asked for %s", r.URL)
+		}
+	}, "")
+	want(http.DefaultTransport, func(http.ResponseWriter, *http.Request) {}, "--kubelet-certificate-authority")
+	want(trusting, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) }, "does not take the login")
+	want(trusting, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403) }, `"get" on "nodes/metrics"`)
+	want(trusting, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusFound)
+	}, "it answered 302")
+	want(trusting, func(w http.ResponseWriter, _ *http.Request) { w.Write(bytes.Repeat([]byte("x"), maxPage+1)) }, "more than")
+	n.MetricsPath = "/nodes/n/metrics"
+	want(trusting, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != n.MetricsPath {
+			w.WriteHeader(404)
+		}
+	}, "")
+	n.Addresses[0].Type = "ExternalDNS"
+	want(trusting, nil, "no address of the types InternalIP, Hostname")
+}
+
+func TestOptions(t *testing.T) {
+	good := newFleet(t, 0).source.opts
+	f := func(want string, change func(*Options)) {
+		t.Helper()
+		o := good
+		o.Registerer = prometheus.NewRegistry()
+		change(&o)
+		if _, err := New(o); err == nil && want != "" || err != nil && (want == "" || !strings.Contains(err.Error(), want)) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+	f("", func(*Options) {})
+	f("", func(o *Options) { o.Resolution, o.Timeout = 10*time.Second, 9*time.Second })
+	f("nine tenths", func(o *Options) { o.Resolution, o.Timeout = 10*time.Second, 10*time.Second })
+	f("every 5s", func(o *Options) { o.Resolution = 5 * time.Second })
+	f("every 2m0s", func(o *Options) { o.Resolution = 2 * time.Minute })
+	f("port 70000", func(o *Options) { o.Port = 70000 })
+	f("no type of address", func(o *Options) { o.Addresses = []string{"Ip"} })
+	f("without a type", func(o *Options) { o.Addresses = nil })
+	f("choose nodes", func(o *Options) { o.NodeSelector = "a===b" })
+	f("way to them", func(o *Options) { o.Transport = nil })
+}
