@@ -13,6 +13,7 @@ func (a *app) serverCommand() *cobra.Command {
 	var o historyOptions
 	var door doorOptions
 	var of kubernetesOptions
+	var kubelets kubeletOptions
 	var interval time.Duration
 	var lease string
 	cmd := &cobra.Command{
@@ -28,7 +29,7 @@ and --web.config.file has the TLS alone; of several servers the one that holds -
 			if err := cmp.Or(validInterval(interval), o.validate()); err != nil {
 				return err
 			}
-			role := wiring.Server{History: o.store(), Interval: interval, Fast: time.Second, Kubernetes: of.cluster(), Lease: lease}
+			role := wiring.Server{History: o.store(), Interval: interval, Fast: time.Second, Kubernetes: of.cluster(), Kubelet: kubelets.settled(), Lease: lease}
 			return a.serve(cmd.Context(), role, door, "server", o.data)
 		},
 	}
@@ -36,6 +37,7 @@ and --web.config.file has the TLS alone; of several servers the one that holds -
 	o.flags(f)
 	door.flags(f)
 	of.flags(f)
+	kubelets.flags(f)
 	f.StringVar(&lease, "lease", "plimsoll", "with --kubernetes: NAMESPACE/NAME of the servers' lease, or NAME in this pod's namespace")
 	durationVar(f, &interval, "interval", 10*time.Second, "time between sums that go to the history")
 	return cmd
