@@ -68,6 +68,7 @@ type API struct {
 	opts    Options
 	meters  *meters
 	handler http.Handler
+	made    time.Time
 	filled  atomic.Bool // there was a value of a node and of a pod
 }
 
@@ -76,7 +77,7 @@ func New(o Options) (*API, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	a := &API{opts: o, meters: newMeters(o.Registerer)}
+	a := &API{opts: o, meters: newMeters(o.Registerer), made: time.Now()}
 	quiet.Klog(o.Logger)
 	var err error
 	if a.handler, err = newHandler(a); err != nil {
@@ -108,13 +109,16 @@ func (a *API) Checks() []serve.Check {
 	}
 }
 
-// ready says that there is nothing to serve yet. Once there was, a cluster that falls silent is told by what is missing, and not by a server
-// that nobody reaches any more.
+// fills is how long after the start it may take until there is something to serve: kubelets are read twice in that time.
+const fills = 30 * time.Second
+
+// ready says that there is nothing to serve yet, so that a server that was started again gets no questions before it can answer them. Once there
+// was, or when nothing comes at all, that is told by what is missing, and not by a server that nobody reaches.
 func (a *API) ready() error {
-	if a.filled.Load() {
+	now := time.Now()
+	if a.filled.Load() || now.Sub(a.made) > fills {
 		return nil
 	}
-	now := time.Now()
 	nodes := a.nodes(now, everyNode)
 	if len(nodes) == 0 {
 		return errors.New("there is no value of a node yet")

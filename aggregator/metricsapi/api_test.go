@@ -222,6 +222,14 @@ func TestChecks(t *testing.T) {
 	if err := ready(); err != nil {
 		t.Errorf("what was ready once: %v", err)
 	}
+	empty := newWorld(t)
+	if err := empty.api.ready(); err == nil {
+		t.Error("an empty server is ready at once")
+	}
+	empty.api.made = empty.api.made.Add(-fills)
+	if err := empty.api.ready(); err != nil {
+		t.Errorf("a server to which nothing comes: %v", err)
+	}
 	w.unknown = errors.New("not all are known yet")
 	if checks["metadata-informer-sync"]() == nil || checks["metric-informer-sync"]() == nil {
 		t.Error("an inventory that is not whole is synced")

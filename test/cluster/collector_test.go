@@ -105,10 +105,10 @@ func create(t *testing.T, ns, name, node string, spec corev1.PodSpec) {
 
 // seen is a container as the server shows it.
 type seen struct {
-	Namespace, Pod, Name, Node, Workload, WorkloadKind, Runtime, Image, ID string
-	CPU, WorkingSet, CPURequest, MemoryLimit, CPULimit, Restarts           *float64
-	Gap                                                                    *struct{ Reason string }
-	Started                                                                *time.Time
+	Namespace, Pod, Name, Node, Workload, WorkloadKind, Runtime, Image, ID, Source string
+	CPU, WorkingSet, CPURequest, MemoryLimit, CPULimit, Restarts                   *float64
+	Gap                                                                            *struct{ Reason string }
+	Started                                                                        *time.Time
 }
 
 // containers are those that the server shows of a namespace, "pod/container".

@@ -102,7 +102,7 @@ func TestMetricsAPI(t *testing.T) {
 		return nil
 	})
 	t.Run("kubectl", func(t *testing.T) { throughKubectl(t, ns) })
-	t.Run("fresh", func(t *testing.T) { fresh(t, ns, used) })
+	t.Run("fresh", func(t *testing.T) { freshPods(t, ns, used) })
 	t.Run("made anew", func(t *testing.T) { madeAnew(t, ns, used) })
 	t.Run("HPA", func(t *testing.T) { hpa(t, ns) })
 	t.Run("no pod", func(t *testing.T) {
@@ -136,8 +136,8 @@ func throughKubectl(t *testing.T, ns string) {
 	}
 }
 
-// fresh starts pods and measures how long after its container began to run a pod's values are served: at most three seconds.
-func fresh(t *testing.T, ns string, used func(string) (*metricsv1beta1.PodMetrics, error)) {
+// freshPods starts pods and measures how long after its container began to run a pod's values are served: at most three seconds.
+func freshPods(t *testing.T, ns string, used func(string) (*metricsv1beta1.PodMetrics, error)) {
 	var took []time.Duration
 	for i := range 5 {
 		name, began := fmt.Sprint("fresh-", i), time.Time{}
