@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"time"
 
 	"helm.sh/helm/v4/pkg/action"
@@ -25,7 +26,8 @@ type Helm struct {
 // NewHelm makes a Helm for a namespace. kubeconfig is the file that says which cluster; reach changes how it is reached, or is nil.
 func NewHelm(kubeconfig, namespace string, reach func(*rest.Config) *rest.Config, log slog.Handler) (*Helm, error) {
 	flags := genericclioptions.NewConfigFlags(true)
-	flags.KubeConfig, flags.Namespace, flags.WrapConfigFn = &kubeconfig, &namespace, reach
+	cache := filepath.Join(filepath.Dir(kubeconfig), "cache")
+	flags.KubeConfig, flags.Namespace, flags.WrapConfigFn, flags.CacheDir = &kubeconfig, &namespace, reach, &cache
 	config := action.NewConfiguration(action.ConfigurationSetLogger(log))
 	if err := config.Init(flags, namespace, "secret"); err != nil {
 		return nil, fmt.Errorf("cannot reach the cluster of %q: %w", kubeconfig, err)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"math"
 	"net"
 	"net/http"
 	"os"
@@ -16,6 +17,7 @@ import (
 
 func main() {
 	milli := flag.Int("cpu", 0, "millicores to use, at most 1000")
+	period := flag.Duration("period", 0, "time in which the use of the processor goes from nothing to all of -cpu and back; 0: it stays")
 	mega := flag.Int("memory", 0, "megabytes to hold")
 	after := flag.Duration("for", 0, "how long to run before it ends by itself, 0: for ever")
 	code := flag.Int("exit", 0, "with what to end then")
@@ -38,14 +40,19 @@ func main() {
 		fmt.Fprintln(w, all, err)
 	})
 	go func() { fmt.Fprintln(os.Stderr, http.ListenAndServe(":8080", nil)) }()
-	burn(ctx, time.Duration(*milli)*10*time.Microsecond)
+	burn(ctx, float64(*milli)/1000, *period)
 }
 
-// burn uses the processor for so much of every 10 ms, by the process's own CPU time.
-func burn(ctx context.Context, part time.Duration) {
-	began, used := time.Now(), cpu()
+// burn uses so much of a processor, by the process's own CPU time.
+func burn(ctx context.Context, cores float64, period time.Duration) {
+	last, want := time.Now(), cpu()
 	for ctx.Err() == nil {
-		want := used + time.Duration(float64(time.Since(began))*float64(part)/float64(10*time.Millisecond))
+		now, part := time.Now(), cores
+		if period > 0 {
+			part *= (1 - math.Cos(2*math.Pi*float64(now.UnixNano()%int64(period))/float64(period))) / 2
+		}
+		want += time.Duration(float64(now.Sub(last)) * part)
+		last = now
 		for cpu() < want && ctx.Err() == nil {
 			for i := range 20_000 {
 				_ = i
