@@ -77,6 +77,9 @@ func (o only) Name(path string) (*metric.Entity, bool) {
 	return o.names.Name(path)
 }
 
+// Waits is names' own.
+func (o only) Waits(path string) bool { return o.names.Waits(path) }
+
 // bareFiles are descriptors of the files that the fast reader reads each second.
 type bareFiles struct {
 	files []*os.File
