@@ -54,6 +54,10 @@ e2e: bin/testreport ## The tests on a real Kubernetes of two nodes, which they b
 	./test/setup.sh cluster
 	set -o pipefail; cd test/cluster && go test -json -timeout 40m ./... | ../../bin/testreport
 
+cluster: ## Bring up a real Kubernetes of two nodes with Plimsoll and a workload on it, until Ctrl-C; needs root
+	./test/setup.sh cluster
+	cd test/cluster && go run ./cluster up
+
 bin/testreport: $(wildcard internal/house/testreport/*.go)
 	@mkdir -p bin && go build -o bin/testreport ./internal/house/testreport
 

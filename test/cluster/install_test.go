@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"log/slog"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -33,7 +32,7 @@ func helm(t *testing.T) *chart.Helm {
 // built is the product, with its image on all nodes.
 func built(t *testing.T) *product.Product {
 	t.Helper()
-	p, err := product.Build(t.Context(), "../..", bin, os.Stderr)
+	p, err := checkout()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,18 +23,23 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"plimsoll.dev/plimsoll/test/cluster/product"
 )
 
-// plimsoll builds the command from this checkout, once.
-var plimsoll = sync.OnceValues(func() (string, error) {
-	out := filepath.Join(bin, "plimsoll")
-	cmd := exec.Command("go", "build", "-trimpath", "-o", out, "./cmd/plimsoll")
-	cmd.Dir, cmd.Env = "../..", append(os.Environ(), "CGO_ENABLED=0")
-	if said, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w: %s", err, said)
-	}
-	return out, nil
+// checkout is Plimsoll of this checkout, built once.
+var checkout = sync.OnceValues(func() (*product.Product, error) {
+	return product.Build(context.Background(), "../..", bin, os.Stderr)
 })
+
+// plimsoll is its command.
+func plimsoll() (string, error) {
+	p, err := checkout()
+	if err != nil {
+		return "", err
+	}
+	return p.Binary(), nil
+}
 
 // part is a Plimsoll process in the cluster's network.
 type part struct {

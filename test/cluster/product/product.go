@@ -51,6 +51,9 @@ func Build(ctx context.Context, root, bin string, out io.Writer) (*Product, erro
 	return &Product{Boards: boards, image: image.Options{Binary: binary, Name: Name + ":" + tag, Dir: image.Dir, Labels: image.Labels(tag, "checkout")}}, err
 }
 
+// Binary is the path of the command.
+func (p *Product) Binary() string { return p.image.Binary }
+
 // Load gives every node the image.
 func (p *Product) Load(ctx context.Context, c *rig.Cluster) error { return c.Load(ctx, p.image) }
 

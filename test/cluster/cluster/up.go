@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"plimsoll.dev/plimsoll/test/cluster/product"
+	"plimsoll.dev/plimsoll/test/cluster/rig"
+)
+
+// demo is the workload's namespace and name, and workload its image.
+const (
+	demo     = "demo"
+	workload = "plimsoll.dev/workload:1"
+)
+
+// up brings a cluster up for a person, and takes it away when ctx ends.
+func up(ctx context.Context) error {
+	bin, err := rig.Build(ctx, os.Stderr)
+	if err != nil {
+		return err
+	}
+	p, err := product.Build(ctx, filepath.Join(bin, "../../.."), bin, os.Stderr)
+	if err != nil {
+		return err
+	}
+	c, err := rig.Start(ctx, rig.Options{Name: "up", Bin: bin, Logs: filepath.Join(filepath.Dir(bin), "logs-up"), Out: os.Stderr})
+	if err != nil {
+		return err
+	}
+	err = show(ctx, c, p)
+	fmt.Fprintln(os.Stderr, "Taking the cluster away")
+	return errors.Join(err, c.Stop())
+}
+
+// show installs Plimsoll and the workload, says how to look at them, and serves the page until ctx ends.
+func show(ctx context.Context, c *rig.Cluster, p *product.Product) error {
+	began := time.Now()
+	for _, step := range []struct {
+		what string
+		do   func() error
+	}{
+		{"give the nodes the images", func() error {
+			return errors.Join(p.Load(ctx, c), c.Import(ctx, workload, filepath.Join(c.Bin, "workload")))
+		}},
+		{"deploy a workload under a changing load", func() error { return deploy(ctx, c) }},
+		{"install Plimsoll by its chart", func() error { return install(ctx, c, p) }},
+	} {
+		if err := step.do(); err != nil {
+			return fmt.Errorf("cannot %s: %w", step.what, err)
+		}
+		fmt.Fprintf(os.Stderr, "%6.1fs  %s\n", time.Since(began).Seconds(), step.what)
+	}
+	door, err := openPage(ctx, c)
+	if err != nil {
+		return fmt.Errorf("cannot serve the page: %w", err)
+	}
+	fmt.Printf(`
+The page:            %s
+In the cluster:      nsenter --net=%s env PATH="%s:$PATH" bash
+                     export KUBECONFIG=%s
+Then for instance:   kubectl top nodes
+                     kubectl top pods -A --containers
+                     kubectl -n %s scale deployment/web --replicas=6
+Ctrl-C ends it and leaves nothing.
+`, door.url, c.Namespace(), c.Bin, c.Kubeconfig(), demo)
+	return door.run(ctx)
+}
+
+// install installs the chart and tells every few seconds what is still awaited.
+func install(ctx context.Context, c *rig.Cluster, p *product.Product) error {
+	h, err := product.Helm(c, slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	if err != nil {
+		return err
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := h.Install(ctx, product.Name, p.Boards, product.Values(nil))
+		done <- err
+	}()
+	tick := time.NewTicker(3 * time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-done:
+			return err
+		case <-tick.C:
+			if list, err := c.Client().CoreV1().Pods(product.Namespace).List(ctx, metav1.ListOptions{}); err == nil {
+				fmt.Fprintf(os.Stderr, "         %d of %d pods of Plimsoll are ready\n", ready(list.Items), len(list.Items))
+			}
+		}
+	}
+}
+
+func ready(pods []corev1.Pod) (n int) {
+	for _, p := range pods {
+		for _, c := range p.Status.Conditions {
+			if c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// deploy makes the workload: three pods whose use of the processor rises and falls within two minutes.
+func deploy(ctx context.Context, c *rig.Cluster) error {
+	_, err := c.Client().CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: demo}}, metav1.CreateOptions{})
+	if err != nil {
+		return err
+	}
+	labels := map[string]string{"app": "web"}
+	d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: "web"}, Spec: appsv1.DeploymentSpec{Replicas: new(int32(3)), Selector: &metav1.LabelSelector{MatchLabels: labels},
+		Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: corev1.PodSpec{TerminationGracePeriodSeconds: new(int64(1)),
+			Containers: []corev1.Container{{Name: "web", Image: workload, ImagePullPolicy: corev1.PullNever, Args: []string{"-cpu=150", "-memory=20", "-period=2m"},
+				Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("100m"), corev1.ResourceMemory: resource.MustParse("32Mi")}}}}}}}}
+	_, err = c.Client().AppsV1().Deployments(demo).Create(ctx, d, metav1.CreateOptions{})
+	return err
+}
