@@ -38,6 +38,7 @@ func TestNonsenseIsRefused(t *testing.T) {
 	f("{history: {kind: influx}}", "history.influx.url: say where InfluxDB is")
 	f("{history: {kind: remote}}", "history.remote.url: say where the engine is")
 	f("{server: {replicas: 2}}", "collectors send their history to one server")
+	f("{collector: {enabled: false}, server: {kubeletFallback: false}}", "nothing would be measured")
 	f("{tls: {source: secret}}", "tls.existingSecret: name the Secret")
 	f("{tls: {source: secret, existingSecret: mine}}", `the Secret "mine" has no ca.crt that can be read from here`)
 }

@@ -105,6 +105,9 @@ secret: {name: {{ include "plimsoll.tlsSecret" . }}, items: [{key: ca.crt, path:
 {{- if and (gt (int .Values.server.replicas) 1) (eq .Values.history.kind "embedded") .Values.collector.enabled }}
 {{- fail "server.replicas is more than 1, and history.kind is embedded: collectors send their history to one server, so that each would have a part. Let history.kind be influx or remote, or server.replicas 1" }}
 {{- end }}
+{{- if not (or .Values.collector.enabled .Values.server.kubeletFallback) }}
+{{- fail "collector.enabled and server.kubeletFallback are both false: nothing would be measured" }}
+{{- end }}
 {{- if eq .Values.history.kind "influx" }}{{ $_ := required "history.influx.url: say where InfluxDB is, since history.kind is influx" .Values.history.influx.url }}{{ end }}
 {{- if eq .Values.history.kind "remote" }}{{ $_ := required "history.remote.url: say where the engine is, since history.kind is remote" .Values.history.remote.url }}{{ end }}
 {{- end }}
