@@ -49,13 +49,8 @@ func nodeFields(label, value string) (string, string, error) {
 	return label, value, nil
 }
 
-// newHandler makes the library's server, of which only the handler is used: it listens nowhere, knows no login and writes no log of its own.
-func newHandler(a *API) (http.Handler, error) {
-	scheme, err := newScheme()
-	if err != nil {
-		return nil, err
-	}
-	codecs := serializer.NewCodecFactory(scheme)
+// Library configures the API server's library such that only its handler is of use: it listens nowhere, knows no login and writes no log of its own.
+func Library(codecs serializer.CodecFactory) *server.Config {
 	c := server.NewConfig(codecs)
 	c.EffectiveVersion = compatibility.DefaultBuildEffectiveVersion()
 	c.ExternalAddress = "plimsoll:443" // it has to have one; discovery gives it to nobody who asks by a name of its own
@@ -66,6 +61,17 @@ func newHandler(a *API) (http.Handler, error) {
 		h = filters.WithRequestInfo(h, c.RequestInfoResolver)
 		return filters.WithRequestReceivedTimestamp(h)
 	}
+	return c
+}
+
+// newHandler makes the library's handler of the group.
+func newHandler(a *API) (http.Handler, error) {
+	scheme, err := newScheme()
+	if err != nil {
+		return nil, err
+	}
+	codecs := serializer.NewCodecFactory(scheme)
+	c := Library(codecs)
 	namer := openapi.NewDefinitionNamer(scheme)
 	c.OpenAPIConfig = server.DefaultOpenAPIConfig(definitions.GetOpenAPIDefinitions, namer)
 	c.OpenAPIV3Config = server.DefaultOpenAPIV3Config(definitions.GetOpenAPIDefinitions, namer)

@@ -14,6 +14,7 @@ func (a *app) serverCommand() *cobra.Command {
 	var door doorOptions
 	var of kubernetesOptions
 	var kubelets kubeletOptions
+	var custom wiring.CustomMetrics
 	var interval time.Duration
 	var lease string
 	cmd := &cobra.Command{
@@ -29,7 +30,7 @@ and --web.config.file has the TLS alone; of several servers the one that holds -
 			if err := cmp.Or(validInterval(interval), o.validate()); err != nil {
 				return err
 			}
-			role := wiring.Server{History: o.store(), Interval: interval, Fast: time.Second, Kubernetes: of.cluster(), Kubelet: kubelets.settled(), Lease: lease}
+			role := wiring.Server{History: o.store(), Interval: interval, Fast: time.Second, Kubernetes: of.cluster(), CustomMetrics: custom, Kubelet: kubelets.settled(), Lease: lease}
 			return a.serve(cmd.Context(), role, door, "server", o.data)
 		},
 	}
@@ -38,6 +39,8 @@ and --web.config.file has the TLS alone; of several servers the one that holds -
 	door.flags(f)
 	of.flags(f)
 	kubelets.flags(f)
+	f.BoolVar(&custom.Custom, "custom-metrics", true, "with --kubernetes: serve custom.metrics.k8s.io")
+	f.BoolVar(&custom.External, "external-metrics", true, "with --kubernetes: serve external.metrics.k8s.io")
 	f.StringVar(&lease, "lease", "plimsoll", "with --kubernetes: NAMESPACE/NAME of the servers' lease, or NAME in this pod's namespace")
 	durationVar(f, &interval, "interval", 10*time.Second, "time between sums that go to the history")
 	return cmd

@@ -31,6 +31,7 @@ var doors = map[string]string{
 	"k8s.io/apiserver":                                   "internal/kube aggregator/metricsapi",
 	"k8s.io/api":                                         "autoscaler internal/cluster internal/kube aggregator/metricsapi",
 	"k8s.io/metrics":                                     "aggregator/metricsapi",
+	"sigs.k8s.io/custom-metrics-apiserver":               "aggregator/metricsapi/custom",
 	"k8s.io/kube-openapi":                                "aggregator/metricsapi",
 	"pgregory.net/rapid":                                 "", // tests only
 	"github.com/google/go-cmp":                           "", // tests only

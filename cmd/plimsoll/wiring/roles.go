@@ -61,6 +61,8 @@ type Server struct {
 	Interval, Fast time.Duration
 	// Kubernetes is the cluster that is served, whose API server says who comes in; nil: none.
 	Kubernetes *Kubernetes
+	// CustomMetrics are served of the cluster beside metrics.k8s.io.
+	CustomMetrics CustomMetrics
 	// Kubelet is how the cluster's kubelets are asked where there is no collector; nil: they are not.
 	Kubelet *Kubelet
 	// Lease is that of the servers of which one writes sums of the whole cluster; NAMESPACE/NAME, or NAME in this pod's namespace.
@@ -98,6 +100,9 @@ func (o Server) wire(_ context.Context, e *environment) error {
 	}
 	if known != nil {
 		if err := newMetricsAPI(e, picture, known); err != nil {
+			return err
+		}
+		if err := newCustomMetrics(e, picture, known, o.CustomMetrics); err != nil {
 			return err
 		}
 		if o.Kubelet != nil {
