@@ -21,16 +21,23 @@ type RollUps struct {
 	Every   time.Duration
 }
 
-// Run appends the sums until ctx ends. They are counted without a break, and kept while the gate is open.
+// Run appends the sums until ctx ends. They are counted without a break, and kept while the gate is open. When it opens, counters begin at the
+// pass before: what another process has counted is in its own, and from there to here would be a leap.
 func (r RollUps) Run(ctx context.Context) error {
 	t := time.NewTicker(r.Every)
 	defer t.Stop()
+	closed := false
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case now := <-t.C:
-			if b := r.Picture.RollUp(now); r.Gate.MayWrite() == nil {
+			open := r.Gate.MayWrite() == nil
+			if open && closed {
+				r.Picture.beginSums()
+			}
+			closed = !open
+			if b := r.Picture.RollUp(now); open && r.Gate.MayWrite() == nil {
 				// The store counts what it cannot take and shows it as a condition; there is nothing to add.
 				_ = r.History.Append(ctx, b)
 			}

@@ -133,3 +133,61 @@ func TestSumsCountAMachineWithASlowClock(t *testing.T) {
 		t.Errorf("the namespace's counter reads %v at %v s, want 20 at 40", grown, last)
 	}
 }
+
+// last keeps the counter of a namespace's CPU time, as it was appended.
+type last struct {
+	sums   []float64
+	starts []time.Time
+}
+
+func (l *last) Append(_ context.Context, b *metric.Batch) error {
+	for _, g := range b.Groups {
+		for _, x := range g.Points {
+			if g.Entity.Level == metric.Namespace && x.ID == metric.CPUUsage {
+				l.sums, l.starts = append(l.sums, x.V), append(l.starts, g.Start)
+			}
+		}
+	}
+	return nil
+}
+
+// Of two processes that are sent the same one writes, then the other: the second's counter begins where its gate opens, with the interval that
+// it saw, and not with all that it has counted since its start.
+func TestTakeoverIsNoLeap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		defer synctest.Wait()
+		defer stop()
+		history, first, second := &last{}, &door{}, &door{shut: true}
+		var pictures []*Picture
+		for _, d := range []*door{first, second} {
+			p := newPicture(t, Options{})
+			pictures = append(pictures, p)
+			go func() { _ = RollUps{Picture: p, History: history, Gate: d, Every: 10 * time.Second}.Run(ctx) }()
+		}
+		used := 1000.
+		run := func(seconds int) {
+			for range seconds {
+				used++
+				for _, p := range pictures {
+					apply(t, p, &metric.Batch{Node: "n1", Time: time.Now(), Groups: []metric.Group{cpu(web(1), time.Now(), used, 100)}})
+				}
+				time.Sleep(time.Second)
+				synctest.Wait()
+			}
+		}
+		run(61)
+		first.shut = true
+		run(7) // nobody holds the lease
+		second.shut = false
+		run(20)
+		n := len(history.sums)
+		if n != 8 {
+			t.Fatalf("got %d intervals of %v, want 8", n, history.sums)
+		}
+		before, took, after := history.sums[n-3], history.sums[n-2], history.sums[n-1]
+		if before < 50 || took != 10 || after != 20 || history.starts[n-2].Equal(history.starts[n-3]) || !history.starts[n-2].Equal(history.starts[n-1]) {
+			t.Errorf("got %v with the starts %v", history.sums, history.starts)
+		}
+	})
+}

@@ -60,6 +60,22 @@ func (p *Picture) RollUp(now time.Time) *metric.Batch {
 	return out
 }
 
+// beginSums has the counters of all roll-ups begin at the pass before.
+func (p *Picture) beginSums() {
+	p.walk.Lock()
+	defer p.walk.Unlock()
+	for i := range p.plan.spots {
+		sum := p.plan.spots[i].u.sum
+		if sum == nil {
+			continue
+		}
+		sum.start = p.rolled.Load()
+		for j := range sum.cells {
+			sum.cells[j].sum = 0
+		}
+	}
+}
+
 // counter is one pass of counting.
 type counter struct {
 	plan  *plan
