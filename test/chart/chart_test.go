@@ -76,7 +76,7 @@ func matrix(t *testing.T) map[string]string {
 	out := map[string]string{"default": "",
 		"influx":       "{server: {replicas: 2}, history: {kind: influx, influx: {url: 'https://influx:8086', org: o, collectorToken: {secret: w}, serverToken: {secret: r, key: k}}}}",
 		"remote":       "{clusterName: c1, history: {kind: remote, remote: {url: 'https://mimir/api/v1/push', queryURL: 'https://mimir/prometheus', token: {secret: m}}}}",
-		"narrow":       "{server: {kubeletFallback: false}, collector: {fileSystems: false, hostPID: false, queue: {hostPath: /var/lib/q}}}",
+		"narrow":       "{server: {kubeletFallback: false}, collector: {mountPropagation: None, fileSystems: false, hostPID: false, queue: {hostPath: /var/lib/q}}}",
 		"everything":   "{boards: {enabled: true}, serviceMonitor: {enabled: true, labels: {a: b}}, networkPolicy: {enabled: true}, server: {podDisruptionBudget: {enabled: true}}, commonLabels: {team: x}, imagePullSecrets: [{name: s}], serviceAccount: {annotations: {a: b}}}",
 		"names":        "{fullnameOverride: other, image: {repository: r.example/p, digest: 'sha256:" + strings.Repeat("a", 64) + "'}, collector: {podLabels: {a: b}, podAnnotations: {c: d}, extraArgs: [--log-level=debug]}, server: {podLabels: {a: b}, podAnnotations: {c: d}, extraArgs: [--log-level=debug], tolerations: [{operator: Exists}], affinity: {nodeAffinity: {}}}}",
 		"secret":       "{tls: {source: secret, existingSecret: mine, caBundle: \"-----BEGIN CERTIFICATE-----\\nAA==\\n-----END CERTIFICATE-----\"}}",

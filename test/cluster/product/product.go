@@ -57,9 +57,9 @@ func (p *Product) Binary() string { return p.image.Binary }
 // Load gives every node the image.
 func (p *Product) Load(ctx context.Context, c *rig.Cluster) error { return c.Load(ctx, p.image) }
 
-// Values are those of the tests' clusters, which have no registry and no storage, with others on top.
+// Values are those of the tests' clusters, which have no registry, no storage, and the machine's / as it is, with others on top.
 func Values(more chart.Values) chart.Values {
-	out := chart.Values{"image": chart.Values{"tag": tag, "pullPolicy": "Never"}, "clusterName": "tests",
+	out := chart.Values{"image": chart.Values{"tag": tag, "pullPolicy": "Never"}, "clusterName": "tests", "collector": chart.Values{"mountPropagation": "None"},
 		"history": chart.Values{"embedded": chart.Values{"persistence": chart.Values{"enabled": false}}}}
 	for k, v := range more {
 		out[k] = v
