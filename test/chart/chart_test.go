@@ -82,7 +82,7 @@ func matrix(t *testing.T) map[string]string {
 		"secret":       "{tls: {source: secret, existingSecret: mine, caBundle: \"-----BEGIN CERTIFICATE-----\\nAA==\\n-----END CERTIFICATE-----\"}}",
 		"cert-manager": "{tls: {source: cert-manager}}",
 		"issuer":       "{tls: {source: cert-manager, issuerRef: {name: i, kind: ClusterIssuer}}, serviceMonitor: {enabled: true}}",
-		"no API":       "{metricsAPI: {create: false}}",
+		"no API":       "{metricsAPI: {create: false}, customMetricsAPI: {create: false}, externalMetricsAPI: {create: false}}",
 		"emptyDir":     "{history: {embedded: {persistence: {enabled: false}}}}",
 		"claim":        "{history: {embedded: {persistence: {existingClaim: c, storageClass: s}}}}"}
 	for name, more := range map[string]string{"metrics": "", "watch": "", "full": "\nhistory: {kind: influx, influx: {url: 'https://influx:8086', collectorToken: {secret: w}, serverToken: {secret: r}}}\n"} {

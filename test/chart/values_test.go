@@ -91,7 +91,7 @@ func TestForeignAPIService(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := strings.Count(texts["certificates.yaml"], "kind: APIService"); got != want || !strings.Contains(texts["NOTES.txt"], says) {
+		if got := strings.Count(texts["certificates.yaml"], "group: metrics.k8s.io"); got != want || !strings.Contains(texts["NOTES.txt"], says) {
 			t.Errorf("%s beside %s: %d APIServices, want %d, and notes:\n%s", create, there, got, want, texts["NOTES.txt"])
 		}
 	}
@@ -100,8 +100,15 @@ func TestForeignAPIService(t *testing.T) {
 	f("true", nothing, 2, "kubectl top nodes")
 	f("false", nothing, 0, "")
 	f("auto", ours, 2, "kubectl top nodes")
-	f("auto", foreign, 0, "'kubectl top' still asks v1beta1.metrics.k8s.io of Service kube-system/metrics-server: uninstall that")
-	f("auto", other, 0, "still asks")
+	f("auto", foreign, 0, "by which 'kubectl top' and HPAs read, is v1beta1.metrics.k8s.io of Service kube-system/metrics-server: uninstall that")
+	f("auto", other, 0, "uninstall that")
+	texts, err := render(t, "{externalMetricsAPI: {create: false}}", strings.ReplaceAll(foreign, "v1beta1.metrics", "v1beta1.custom.metrics"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all := texts["certificates.yaml"]; strings.Count(all, "kind: APIService") != 2 || strings.Contains(all, "custom.metrics") || !strings.Contains(texts["server.yaml"], "--external-metrics=false") {
+		t.Errorf("beside another's custom metrics, without external ones: %s", all)
+	}
 	if _, err := render(t, "{metricsAPI: {create: true}}", foreign); err == nil || !strings.Contains(err.Error(), "there is already v1beta1.metrics.k8s.io of Service kube-system/metrics-server") {
 		t.Errorf("true beside another's: %v", err)
 	}

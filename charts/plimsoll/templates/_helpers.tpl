@@ -80,12 +80,20 @@ secret: {name: {{ include "plimsoll.tlsSecret" . }}, items: [{key: ca.crt, path:
 {{- end }}
 {{- end }}
 
-{{- /* "foreign" where an APIService of metrics.k8s.io is there that this release did not make. 'helm template' sees no cluster, and so none. */}}
+{{- /* The APIs that the API server passes on to us: the value that rules each, its group, and its versions with their priorities. */}}
+{{- define "plimsoll.apis" -}}
+- {value: metricsAPI, group: metrics.k8s.io, versions: {v1: 200, v1beta1: 100}}
+- {value: customMetricsAPI, group: custom.metrics.k8s.io, versions: {v1beta2: 200, v1beta1: 100}}
+- {value: externalMetricsAPI, group: external.metrics.k8s.io, versions: {v1beta1: 100}}
+{{- end }}
+
+{{- /* Whose the APIServices of an API are, where this release did not make them. 'helm template' sees no cluster, and so none. */}}
 {{- define "plimsoll.foreignAPI" -}}
-{{- range list "v1beta1.metrics.k8s.io" "v1.metrics.k8s.io" }}
-{{- with lookup "apiregistration.k8s.io/v1" "APIService" "" . }}
+{{- $root := .root }}
+{{- range $version, $_ := .api.versions }}
+{{- with lookup "apiregistration.k8s.io/v1" "APIService" "" (printf "%s.%s" $version $.api.group) }}
 {{- $by := default dict .metadata.annotations }}
-{{- if or (ne (get $by "meta.helm.sh/release-name") $.Release.Name) (ne (get $by "meta.helm.sh/release-namespace") $.Release.Namespace) }}
+{{- if or (ne (get $by "meta.helm.sh/release-name") $root.Release.Name) (ne (get $by "meta.helm.sh/release-namespace") $root.Release.Namespace) }}
 {{- .metadata.name }} of {{ with .spec.service }}Service {{ .namespace }}/{{ .name }}{{ else }}the API server itself{{ end }} {{ end }}
 {{- end }}
 {{- end }}
@@ -93,9 +101,9 @@ secret: {name: {{ include "plimsoll.tlsSecret" . }}, items: [{key: ca.crt, path:
 
 {{- define "plimsoll.makesAPI" -}}
 {{- $foreign := include "plimsoll.foreignAPI" . | trim }}
-{{- $create := .Values.metricsAPI.create | toString }}
+{{- $create := index .root.Values .api.value "create" | toString }}
 {{- if and (eq $create "true") $foreign }}
-{{- fail (printf "metricsAPI.create is true, and there is already %s: uninstall that first, or let metricsAPI.create be auto or false" $foreign) }}
+{{- fail (printf "%s.create is true, and there is already %s: uninstall that first, or let %s.create be auto or false" .api.value $foreign .api.value) }}
 {{- end }}
 {{- if or (eq $create "true") (and (eq $create "auto") (not $foreign)) }}yes{{ end }}
 {{- end }}
