@@ -9,7 +9,7 @@ OPENAPI := aggregator/metricsapi/openapi
 LINT    := bin/golangci-lint
 MODULES := bench hpa influx chart cluster
 
-.PHONY: help run build image chart cluster test test-go test-web test-influx test-influx2 test-hpa test-chart e2e lint verify update bench clean
+.PHONY: help run build image chart cluster test test-go test-web test-influx test-influx2 test-hpa test-chart e2e fuzz fuzz-short lint verify update bench clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -66,6 +66,12 @@ test-web: build $(WEB)/node_modules/.package-lock.json
 
 $(WEB)/node_modules/.package-lock.json: $(WEB)/package-lock.json
 	cd $(WEB) && npm ci --no-audit --no-fund
+
+fuzz: ## Fuzz every parser of outside input, ten minutes in all; what fails is kept in testdata/fuzz (FOR=1h for longer, ONLY=cgroup for some)
+	go run ./internal/house/fuzzing -deep -for $(or $(FOR),10m) -only '$(ONLY)'
+
+fuzz-short: ## The same in two and a half minutes
+	go run ./internal/house/fuzzing -for $(or $(FOR),150s) -only '$(ONLY)'
 
 lint: $(LINT) ## Run the linter
 	$(LINT) run ./...

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// target is one fuzz function.
+type target struct {
+	dir, name string
+}
+
+var declared = regexp.MustCompile(`(?m)^func (Fuzz\w*)\(\w+ \*testing\.F\)`)
+
+// find lists the fuzz functions below a folder, in the order of the folders. Folders with a go.mod of their own are other modules.
+func find(root, only string) ([]target, error) {
+	match, err := regexp.Compile(only)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read -only %q: %w", only, err)
+	}
+	var all []target
+	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			_, other := os.Stat(filepath.Join(path, "go.mod"))
+			hidden := strings.HasPrefix(d.Name(), ".") || d.Name() == "node_modules" || d.Name() == "testdata"
+			if path != root && (other == nil || hidden) {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for _, m := range declared.FindAllSubmatch(text, -1) {
+			t := target{filepath.Dir(path), string(m[1])}
+			if match.MatchString(filepath.Base(t.dir) + "." + t.name) {
+				all = append(all, t)
+			}
+		}
+		return nil
+	})
+	return all, err
+}
+
+// build makes a package's test program, with the counters that guide the search in the code of this module, or in all there is.
+func build(ctx context.Context, dir, to string, deep bool) error {
+	args := []string{"test", "-c", "-vet=off", "-o", to}
+	if deep {
+		args = append(args, "-fuzz=.")
+	} else {
+		args = append(args, "-gcflags=plimsoll.dev/plimsoll/...=-d=libfuzzer")
+	}
+	said, err := exec.CommandContext(ctx, "go", append(args, "./"+dir)...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("cannot build the tests of %q: %w\n%s", dir, err, said)
+	}
+	return nil
+}
+
+var progress = regexp.MustCompile(`execs: \d+ .*`)
+
+// run tries inputs for a while and returns the last line of progress.
+func (t target) run(ctx context.Context, program string, during time.Duration, o options) (string, error) {
+	// Time out: a target that does not come back from an input hangs its worker for ever.
+	ctx, cancel := context.WithTimeout(ctx, during+2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program, "-test.run=^$", "-test.fuzz=^"+t.name+"$", "-test.fuzztime="+during.String(),
+		"-test.fuzzminimizetime=5s", "-test.fuzzcachedir="+filepath.Join(o.cache, filepath.FromSlash(t.dir)), fmt.Sprintf("-test.parallel=%d", o.workers))
+	cmd.Dir = t.dir
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // its workers end when it does: their pipes close
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
+	cmd.WaitDelay = 10 * time.Second
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("%s in %s: %w\n%s", t.name, t.dir, err, said.Bytes())
+	}
+	lines := progress.FindAll(said.Bytes(), -1)
+	if len(lines) == 0 {
+		return "", fmt.Errorf("%s in %s tried nothing\n%s", t.name, t.dir, said.Bytes())
+	}
+	return string(lines[len(lines)-1]), nil
+}

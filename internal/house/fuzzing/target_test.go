@@ -1,0 +1,78 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// The module has fuzz targets in many folders, and none is in a module or folder that is not its own.
+func TestFind(t *testing.T) {
+	all, err := find("../../..", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dirs := map[string]bool{}
+	for _, x := range all {
+		dirs[x.dir] = true
+		if strings.Contains(x.dir, "testdata") || strings.HasPrefix(x.dir, "../../../test/") {
+			t.Errorf("%v is none of this module's", x)
+		}
+	}
+	if len(all) < 40 || len(dirs) < 20 {
+		t.Errorf("found %d targets in %d folders: the search finds nothing", len(all), len(dirs))
+	}
+	some, err := find("../../..", `^cron\.FuzzParse$`)
+	if err != nil || len(some) != 1 {
+		t.Errorf("only one: got %v, %v", some, err)
+	}
+	if _, err := find(".", "("); err == nil {
+		t.Error("no error for a regular expression that is none")
+	}
+}
+
+// A target that fails is told, with its input, which is kept; the others run all the same.
+func TestRun(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("go.mod", "module plimsoll.dev/plimsoll/made\n\ngo 1.26\n")
+	write("made_test.go", `package made
+
+import "testing"
+
+func FuzzBad(f *testing.F) {
+	f.Add("x")
+	f.Fuzz(func(t *testing.T, s string) {
+		if len(s) > 1 && s[0] == 'b' {
+			t.Error("as told")
+		}
+	})
+}
+
+func FuzzGood(f *testing.F) { f.Fuzz(func(*testing.T, []byte) {}) }
+`)
+	t.Chdir(dir)
+	var out bytes.Buffer
+	if code := run(context.Background(), []string{"-for=4s"}, &out); code != 1 {
+		t.Errorf("code %d", code)
+	}
+	for _, want := range []string{"2 fuzz targets, 2s each", "[1/2] . FuzzBad: FAILED", "[2/2] . FuzzGood: execs: ", "1 passed, 1 failed", "as told"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in %s", want, out.String())
+		}
+	}
+	if kept, err := filepath.Glob("testdata/fuzz/FuzzBad/*"); err != nil || len(kept) != 1 {
+		t.Errorf("kept %v, %v", kept, err)
+	}
+	if code := run(context.Background(), []string{"-for=4s", "-only=none"}, &out); code != 1 {
+		t.Errorf("no target: code %d", code)
+	}
+}
