@@ -54,9 +54,10 @@ func openPage(ctx context.Context, c *rig.Cluster) (*door, error) {
 			TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: roots, ServerName: name, Certificates: []tls.Certificate{login}}},
 		ErrorLog: log.New(io.Discard, "", 0), // it tells of browsers that went away
 	}
-	listen, err := net.Listen("tcp", "127.0.0.1:8090")
+	var l net.ListenConfig
+	listen, err := l.Listen(ctx, "tcp", "127.0.0.1:8090")
 	if err != nil {
-		if listen, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		if listen, err = l.Listen(ctx, "tcp", "127.0.0.1:0"); err != nil {
 			return nil, err
 		}
 	}
