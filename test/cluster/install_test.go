@@ -57,6 +57,14 @@ func TestChart(t *testing.T) {
 		t.Fatalf("%v\n%s", err, state(t))
 	}
 	t.Logf("all ready after %.1f s; notes:\n%s", time.Since(began).Seconds(), notes)
+	var top string
+	until(t, "kubectl top tells of both nodes", func() (err error) {
+		if top, err = shared.Kubectl(ctx, "top", "nodes"); err == nil && (!strings.Contains(top, "node1") || !strings.Contains(top, "node2")) {
+			err = fmt.Errorf("it says %s", top)
+		}
+		return err
+	})
+	t.Logf("kubectl top answers after %.1f s", time.Since(began).Seconds())
 	running(t)
 	standards(t)
 	printed, err := h.Test(product.Name)
