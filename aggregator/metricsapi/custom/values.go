@@ -187,7 +187,7 @@ func (k kind) of(o *object, name string, v *live.Value) *custom_metrics.MetricVa
 
 // quantity has millionths where there is room for them.
 func quantity(v float64) resource.Quantity {
-	if v = v * 1e6; math.Abs(v) < math.MaxInt64 {
+	if v *= 1e6; math.Abs(v) < math.MaxInt64 {
 		return *resource.NewScaledQuantity(int64(v), resource.Micro)
 	}
 	return *resource.NewQuantity(int64(max(min(v/1e6, 1<<62), -1<<62)), resource.DecimalSI)
