@@ -90,16 +90,34 @@ func (u *unit) of(pod *cluster.Pod) bool {
 		return false
 	}
 	if strings.Contains(e.ID, "kubepods") && pod.UID != "" {
-		uid := cmp.Or(pod.CgroupUID, pod.UID)
-		return strings.Contains(e.ID, uid) || strings.Contains(e.ID, strings.ReplaceAll(uid, "-", "_"))
+		return inCgroup(e.ID, cmp.Or(pod.CgroupUID, pod.UID))
 	}
 	return e.ID != "" || pod.CgroupUID != "" || u.began() == 0 || pod.StartTime.IsZero() || u.began() >= pod.StartTime.Add(-time.Second).UnixMilli()
+}
+
+// inCgroup says whether a cgroup's path has a pod's UID in it, as it is or with underlines as systemd needs them.
+func inCgroup(path, uid string) bool {
+	for {
+		i := strings.Index(path, "pod")
+		if i < 0 || len(path)-i-len("pod") < len(uid) {
+			return false
+		}
+		path = path[i+len("pod"):]
+		k := 0
+		for k < len(uid) && (path[k] == uid[k] || path[k] == '_' && uid[k] == '-') {
+			k++
+		}
+		if k == len(uid) {
+			return true
+		}
+	}
 }
 
 // used is what a unit used over the newest w milliseconds.
 func (t *tree) used(u *unit, now, w int64) (out Used, ok bool) {
 	patience := 2 * w
-	if t.ended(u) {
+	// Its machine cannot have gone on without what was heard of just now.
+	if u.gone() || now-u.newest() > min(u.limit(t.limits, full), u.limit(t.limits, fast)) && t.ended(u) {
 		return out, false
 	}
 	cpu, ok := u.recent(t.limits, metric.CPUUsage, now, w, patience)
