@@ -30,7 +30,7 @@ func (f Flags) Check(address string, plain bool) error {
 	case u.User != nil:
 		return fmt.Errorf("%s %q: give the login in %s, not in the address", f.Address, Redact(address), f.TokenFile)
 	case u.Scheme == "http" && !Loopback(u.Hostname()) && !plain:
-		return fmt.Errorf("%s %q: only https may leave this machine; %s if nobody on the way is to be feared", f.Address, address, f.Other("plain-http"))
+		return fmt.Errorf("%s %q: only https may leave this machine; %s if nobody on the way is to be feared", f.Address, Redact(address), f.Other("plain-http"))
 	}
 	return nil
 }
@@ -94,12 +94,7 @@ func SameServer(a, b string) bool {
 	return err == nil && x.Scheme == y.Scheme && strings.EqualFold(x.Host, y.Host)
 }
 
-var userinfo = regexp.MustCompile(`^([^/]*//)?.*@`)
+var userinfo = regexp.MustCompile(`(?s)^([^/]*//)?.*@`)
 
-// Redact hides the login in an address, in one that cannot be read too.
-func Redact(address string) string {
-	if u, err := url.Parse(address); err == nil && u.Host != "" {
-		return u.Redacted()
-	}
-	return userinfo.ReplaceAllString(address, "${1}xxxxx@")
-}
+// Redact hides the login in an address, in one that cannot be read too, and where a password with / or ? in it makes a path of itself.
+func Redact(address string) string { return userinfo.ReplaceAllString(address, "${1}xxxxx@") }
