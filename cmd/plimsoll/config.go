@@ -74,8 +74,13 @@ func readConfig(path string, root *cobra.Command) (map[string][]*yaml.Node, erro
 		return nil, usagef("cannot read --config: %w", err)
 	}
 	defer f.Close()
+	return parseConfig(io.LimitReader(f, 1<<20), path, root)
+}
+
+// parseConfig reads the text of a file of the given name.
+func parseConfig(text io.Reader, path string, root *cobra.Command) (map[string][]*yaml.Node, error) {
 	var doc yaml.Node
-	if err := yaml.NewDecoder(io.LimitReader(f, 1<<20)).Decode(&doc); errors.Is(err, io.EOF) {
+	if err := yaml.NewDecoder(text).Decode(&doc); errors.Is(err, io.EOF) {
 		return nil, nil
 	} else if err != nil {
 		return nil, usagef("cannot read --config %q: %w", path, err)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -72,6 +73,9 @@ func quantity(to *int64) pflag.Value {
 		v, err := resource.ParseQuantity(strings.TrimSuffix(s, "B"))
 		if err != nil {
 			return 0, fmt.Errorf("%q is no number of bytes: want one such as 512Mi or 1Gi", s)
+		}
+		if v.CmpInt64(math.MaxInt64) > 0 || v.CmpInt64(math.MinInt64+1) < 0 {
+			return 0, fmt.Errorf("%q is more bytes than there can be", s)
 		}
 		return v.Value(), nil
 	}
