@@ -413,3 +413,28 @@ func FuzzReceiver(f *testing.F) {
 		}
 	})
 }
+
+// FuzzHeaders: whatever the headers say, a good request is taken or refused as the client's fault.
+func FuzzHeaders(f *testing.F) {
+	now := time.Now()
+	good, err := remotewrite.Encode(sampleBatch(now), identity.Wire)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add("POST", v1Type, remotewrite.Encoding, "", "", "1")
+	f.Add("POST", v1Type+"; proto=io.prometheus.write.v2.Request", remotewrite.Encoding, remotewrite.LiveLane, "0123", "-1")
+	f.Add("GET", "application/x-protobuf;proto=\"", "gzip", remotewrite.LiveFullLane, "\x00", "x")
+	f.Add("POST", ";;=", "", "live,", strings.Repeat("a", 100), "")
+	live := sinkFunc(func(context.Context, *metric.Batch) error { return nil })
+	r := small(f, Options{Live: live, History: live}, func(*limits) {})
+	f.Fuzz(func(t *testing.T, method, kind, encoding, lane, source, length string) {
+		req := httptest.NewRequest(http.MethodPost, "/api/v1/write", bytes.NewReader(good))
+		req.Method = method
+		req.Header = http.Header{"Content-Type": {kind}, "Content-Encoding": {encoding}, remotewrite.LaneHeader: {lane}, remotewrite.SourceHeader: {source}, "Content-Length": {length}}
+		w := httptest.NewRecorder()
+		r.ServeHTTP(w, req)
+		if w.Code/100 == 5 && w.Code != http.StatusServiceUnavailable {
+			t.Errorf("%q %q %q %q %q: code %d: %s", method, kind, encoding, lane, source, w.Code, w.Body)
+		}
+	})
+}

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -53,18 +54,23 @@ func (s *Senders) Read() error {
 	if err == nil {
 		raw, err = os.ReadFile(s.rule)
 	}
-	nodes := map[string][]string{}
+	var nodes map[string][]string
 	if err == nil {
-		err = yaml.Unmarshal(raw, &nodes)
-	}
-	if err == nil && len(nodes) == 0 {
-		err = fmt.Errorf("it names no login")
+		nodes, err = parseSenders(raw)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot read which nodes senders speak for in %q: %w; want any, named, or a YAML file such as 'ann: [n1, n2]'", s.rule, err)
 	}
 	s.nodes.Store(&nodes)
 	return nil
+}
+
+// parseSenders reads a file's text.
+func parseSenders(raw []byte) (nodes map[string][]string, err error) {
+	if err = yaml.Unmarshal(raw, &nodes); err == nil && len(nodes) == 0 {
+		err = errors.New("it names no login")
+	}
+	return nodes, err
 }
 
 // bind gives a caller the nodes that it speaks for, unless it has some.
