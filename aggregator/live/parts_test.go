@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -308,6 +309,11 @@ func checkParts(t *rapid.T, p *Picture, s *Snapshot, rolled *metric.Batch, parts
 	checkUsage(t, p, s, parts)
 }
 
+// patience is how far apart two samples of a part are before that is a gap: three of its intervals, as the picture knows them.
+func patience(p *Picture, x *part) time.Duration {
+	return time.Duration(p.tree.byKey[identity.KeyOf(x.e)].limit(p.tree.limits, fast)) * time.Millisecond
+}
+
 // checkUsage compares what the autoscaler gets.
 func checkUsage(t *rapid.T, p *Picture, s *Snapshot, parts []*part) {
 	for _, it := range s.Pods {
@@ -317,7 +323,7 @@ func checkUsage(t *rapid.T, p *Picture, s *Snapshot, parts []*part) {
 			if x.alive && within(x, it.Entity) && !x.ended() {
 				_, ok := x.rate(s.Time)
 				n := len(x.at)
-				ok = ok && x.at[n-1].Sub(x.at[n-2]) <= 5*time.Second // its windows join no samples over a gap
+				ok = ok && x.at[n-1].Sub(x.at[n-2]) <= patience(p, x) // its windows join no samples over a gap
 				want[x.e.Container], some = ok, some || ok
 			}
 		}
