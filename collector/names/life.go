@@ -15,8 +15,14 @@ type life struct {
 	counted  bool // the runtime was asked
 	restarts int  // how often it has started the container again by itself
 	resting  bool // it does not run, and the runtime will start it again
+	runs     bool
+	rested   time.Time // when it was last told to rest
 	last     *metric.Entity
 }
+
+// between is how long after its rest a container is in sight without a cgroup: one that has just been started may have ended again, and its
+// runtime has not said so yet.
+const between = 5 * time.Second
 
 // maxLooks is of how many containers a runtime is asked one by one when its list is read.
 const maxLooks = 2000
@@ -26,6 +32,7 @@ type inspected struct {
 	RestartCount int `json:"RestartCount"`
 	State        struct {
 		Restarting bool `json:"Restarting"`
+		Running    bool `json:"Running"`
 	} `json:"State"`
 }
 
@@ -38,7 +45,7 @@ func decodeLife(r io.Reader) (l life, err error) {
 	if c.RestartCount < 0 || c.RestartCount > 1<<31 {
 		return l, fmt.Errorf("it was restarted %d times", c.RestartCount)
 	}
-	return life{counted: true, restarts: c.RestartCount, resting: c.State.Restarting}, nil
+	return life{counted: true, restarts: c.RestartCount, resting: c.State.Restarting, runs: c.State.Running}, nil
 }
 
 // life asks how often a container was restarted, and whether it will be again.
@@ -75,6 +82,12 @@ func (n *Names) look(ctx context.Context, s *socket, id string) {
 	defer n.mu.Unlock()
 	if k := n.infos[s.owner][id]; k != nil {
 		l.last = k.last
+		switch {
+		case l.resting:
+			l.rested = time.Now()
+		case l.runs:
+			l.rested = k.rested
+		}
 		k.life = l
 	}
 }
@@ -98,7 +111,7 @@ func (n *Names) Read(now time.Time) ([]metric.Group, []metric.Gap) {
 			if k.last == nil && k.resting {
 				k.last = n.guess(k, id)
 			}
-			if k.last != nil && (k.resting || n.stands(k.last)) {
+			if k.last != nil && (k.resting || now.Sub(k.rested) < between || n.stands(k.last)) {
 				out = append(out, metric.Group{Entity: k.last, Points: []metric.Point{{ID: metric.Restarts, T: now.UnixMilli(), V: float64(k.restarts)}}})
 			}
 		}
