@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"maps"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 
@@ -20,10 +19,10 @@ import (
 // Values are what a user sets.
 type Values = map[string]any
 
-// Dir is the chart's folder in the checkout.
-func Dir() string {
-	_, file, _, _ := runtime.Caller(0)
-	return filepath.Join(filepath.Dir(file), "../../charts/plimsoll")
+// Source is the chart in a checkout.
+type Source struct {
+	Dir    string            // charts/plimsoll
+	Boards map[string][]byte // what packing adds, by file name
 }
 
 // Parse reads values as a values file has them.
@@ -38,25 +37,24 @@ type Release struct {
 	Name, Namespace string
 	Upgrade         bool
 	Cluster         engine.ClientProvider // what "lookup" finds
-	Boards          map[string][]byte     // what packing adds, by file name
 }
 
 // Load reads the chart, with boards as packing adds them.
-func Load(boards map[string][]byte) (*chartv2.Chart, error) {
-	c, err := loader.Load(Dir())
+func (s Source) Load() (*chartv2.Chart, error) {
+	c, err := loader.Load(s.Dir)
 	if err != nil {
 		return nil, err
 	}
 	c.Files = slices.DeleteFunc(c.Files, func(f *common.File) bool { return strings.HasPrefix(f.Name, "boards/") })
-	for _, name := range slices.Sorted(maps.Keys(boards)) {
-		c.Files = append(c.Files, &common.File{Name: "boards/" + name, Data: boards[name]})
+	for _, name := range slices.Sorted(maps.Keys(s.Boards)) {
+		c.Files = append(c.Files, &common.File{Name: "boards/" + name, Data: s.Boards[name]})
 	}
 	return c, nil
 }
 
 // Render gives each template's text, by its name without the chart's. It checks the values against the schema first, as Helm does.
-func Render(r Release, values Values) (map[string]string, error) {
-	c, err := Load(r.Boards)
+func (s Source) Render(r Release, values Values) (map[string]string, error) {
+	c, err := s.Load()
 	if err != nil {
 		return nil, err
 	}

@@ -51,6 +51,9 @@ func (c cluster) GetClientFor(apiVersion, kind string) (dynamic.NamespaceableRes
 	return c.Resource(gv.WithResource(strings.ToLower(kind) + "s")), kind != "APIService", nil
 }
 
+// dir is the chart's folder.
+const dir = "../../charts/plimsoll"
+
 var boards = map[string][]byte{"plimsoll-cluster.json": []byte(`{"title": "Cluster {{instance}}"}`)}
 
 func render(t *testing.T, values string, docs ...string) (map[string]string, error) {
@@ -59,7 +62,7 @@ func render(t *testing.T, values string, docs ...string) (map[string]string, err
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Render(Release{Name: "plimsoll", Namespace: "monitoring", Cluster: newCluster(t, docs...), Boards: boards}, v)
+	return Source{dir, boards}.Render(Release{Name: "plimsoll", Namespace: "monitoring", Cluster: newCluster(t, docs...)}, v)
 }
 
 func must(t *testing.T, values string, docs ...string) []string {
@@ -86,7 +89,7 @@ func matrix(t *testing.T) map[string]string {
 		"emptyDir":     "{history: {embedded: {persistence: {enabled: false}}}}",
 		"claim":        "{history: {embedded: {persistence: {existingClaim: c, storageClass: s}}}}"}
 	for name, more := range map[string]string{"metrics": "", "watch": "", "full": "\nhistory: {kind: influx, influx: {url: 'https://influx:8086', collectorToken: {secret: w}, serverToken: {secret: r}}}\n"} {
-		text, err := os.ReadFile(filepath.Join(Dir(), "profiles", name+".yaml"))
+		text, err := os.ReadFile(filepath.Join(dir, "profiles", name+".yaml"))
 		if err != nil {
 			t.Fatal(err)
 		}

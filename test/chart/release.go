@@ -36,8 +36,8 @@ func NewHelm(kubeconfig, namespace string, reach func(*rest.Config) *rest.Config
 }
 
 // Install installs the chart, makes its namespace, and waits until all of it is ready.
-func (h *Helm) Install(ctx context.Context, name string, boards map[string][]byte, values Values) (notes string, err error) {
-	c, err := Load(boards)
+func (h *Helm) Install(ctx context.Context, name string, s Source, values Values) (notes string, err error) {
+	c, err := s.Load()
 	if err != nil {
 		return "", err
 	}
@@ -47,8 +47,8 @@ func (h *Helm) Install(ctx context.Context, name string, boards map[string][]byt
 }
 
 // Upgrade changes the values of a release, and waits until all of it is ready.
-func (h *Helm) Upgrade(ctx context.Context, name string, boards map[string][]byte, values Values) (notes string, err error) {
-	c, err := Load(boards)
+func (h *Helm) Upgrade(ctx context.Context, name string, s Source, values Values) (notes string, err error) {
+	c, err := s.Load()
 	if err != nil {
 		return "", err
 	}

@@ -46,7 +46,7 @@ func TestNonsenseIsRefused(t *testing.T) {
 // Every value of values.yaml is in the schema, and every one of the schema is there.
 func TestSchemaHasAllValues(t *testing.T) {
 	read := func(name string) (out map[string]any) {
-		text, err := os.ReadFile(filepath.Join(Dir(), name))
+		text, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -200,7 +200,7 @@ func TestBoards(t *testing.T) {
 		t.Errorf("got %s", all)
 	}
 	v, _ := Parse("{boards: {enabled: true}}")
-	if _, err := Render(Release{Name: "p", Namespace: "n", Cluster: newCluster(t)}, v); err == nil || !strings.Contains(err.Error(), "'make chart' packs it with them") {
+	if _, err := (Source{Dir: dir}).Render(Release{Name: "p", Namespace: "n", Cluster: newCluster(t)}, v); err == nil || !strings.Contains(err.Error(), "'make chart' packs it with them") {
 		t.Errorf("without boards: %v", err)
 	}
 }

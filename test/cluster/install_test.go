@@ -52,7 +52,7 @@ func TestChart(t *testing.T) {
 	})
 	began := time.Now()
 	values := product.Values(chart.Values{"boards": chart.Values{"enabled": true}, "networkPolicy": chart.Values{"enabled": true}})
-	notes, err := h.Install(ctx, product.Name, p.Boards, values)
+	notes, err := h.Install(ctx, product.Name, p.Chart, values)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, state(t))
 	}
@@ -75,7 +75,7 @@ func TestChart(t *testing.T) {
 
 	pods, certificate := uids(t), tlsOf(t)
 	values["metricsAPI"] = chart.Values{"create": false}
-	if _, err := h.Upgrade(ctx, product.Name, p.Boards, values); err != nil {
+	if _, err := h.Upgrade(ctx, product.Name, p.Chart, values); err != nil {
 		t.Fatalf("%v\n%s", err, state(t))
 	}
 	if got := uids(t); !slices.Equal(got, pods) || tlsOf(t) != certificate {

@@ -13,11 +13,12 @@ import (
 )
 
 func main() {
+	dir := flag.String("chart", "../../charts/plimsoll", "folder of the chart")
 	boards := flag.String("boards", "", "folder with the boards' JSON, as 'plimsoll dashboards export' writes it")
 	app := flag.String("app-version", "", "tag of the image; the chart's own if empty")
 	out := flag.String("out", "bin", "folder to write to")
 	flag.Parse()
-	path, err := pack(*boards, *app, *out)
+	path, err := pack(*dir, *boards, *app, *out)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "pack:", err)
 		os.Exit(1)
@@ -25,12 +26,12 @@ func main() {
 	fmt.Println(path)
 }
 
-func pack(boards, app, out string) (string, error) {
+func pack(dir, boards, app, out string) (string, error) {
 	files, err := chart.ReadBoards(boards)
 	if err != nil {
 		return "", err
 	}
-	c, err := chart.Load(files)
+	c, err := chart.Source{Dir: dir, Boards: files}.Load()
 	if err != nil {
 		return "", err
 	}

@@ -85,7 +85,7 @@ func install(ctx context.Context, c *rig.Cluster, p *product.Product) error {
 	}
 	done := make(chan error, 1)
 	go func() {
-		_, err := h.Install(ctx, product.Name, p.Boards, product.Values(nil))
+		_, err := h.Install(ctx, product.Name, p.Chart, product.Values(nil))
 		done <- err
 	}()
 	tick := time.NewTicker(3 * time.Second)

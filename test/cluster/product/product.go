@@ -26,8 +26,8 @@ const (
 
 // Product is what is installed.
 type Product struct {
-	Boards map[string][]byte
-	image  image.Options
+	Chart chart.Source
+	image image.Options
 }
 
 // Build builds the binary and has it write Grafana's boards, below bin. root is the checkout's folder.
@@ -48,7 +48,7 @@ func Build(ctx context.Context, root, bin string, out io.Writer) (*Product, erro
 		return nil, fmt.Errorf("cannot export the boards: %w\n%s", err, text)
 	}
 	boards, err := chart.ReadBoards(filepath.Join(dir, "dashboards"))
-	return &Product{Boards: boards, image: image.Options{Binary: binary, Name: Name + ":" + tag, Dir: image.Dir, Labels: image.Labels(tag, "checkout")}}, err
+	return &Product{Chart: chart.Source{Dir: filepath.Join(root, "charts/plimsoll"), Boards: boards}, image: image.Options{Binary: binary, Name: Name + ":" + tag, Dir: image.Dir, Labels: image.Labels(tag, "checkout")}}, err
 }
 
 // Binary is the path of the command.
