@@ -43,7 +43,7 @@ func New(o Options) (*Loop, error) {
 	l := &Loop{opts: o, log: o.Logger, limiter: newLimiter(o.WriteRate, o.WriteBurst), targets: map[cluster.Target]*target{},
 		workers: make(chan struct{}, workers), slow: make(chan struct{}, slowPlaces)}
 	l.metrics = newMetrics(l)
-	l.writer = newWriter(o.Log, o.History, o.callTimeout, o.Logger, l.metrics)
+	l.writer = newWriter(o.Log, o.History, o.CallTimeout, o.Logger, l.metrics)
 	if o.Registerer != nil {
 		if err := l.metrics.register(o.Registerer); err != nil {
 			return nil, fmt.Errorf("cannot register the autoscaler's metrics: %w", err)
@@ -125,7 +125,7 @@ func (l *Loop) Run(ctx context.Context) error {
 	l.mu.Unlock()
 	select {
 	case <-idle:
-	case <-time.After(l.opts.callTimeout):
+	case <-time.After(l.opts.CallTimeout):
 	}
 	l.mu.Lock()
 	for _, t := range l.order {
@@ -168,7 +168,7 @@ func (l *Loop) Health() error {
 	if !running {
 		return errors.New("the autoscaler does not run")
 	}
-	if age := time.Since(last); n > 0 && age > 5*l.opts.interval+l.opts.callTimeout {
+	if age := time.Since(last); n > 0 && age > 5*l.opts.interval+l.opts.CallTimeout {
 		return fmt.Errorf("the autoscaler's last pass ended %s ago", age.Round(time.Second))
 	}
 	return l.writer.health()

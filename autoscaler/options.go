@@ -26,6 +26,8 @@ type Policy struct {
 	Target   cluster.Target
 	Compiled *policy.Policy
 	Text     string // as YAML, for people
+	// Foreign says, as a clause for people, who else sets the target's count; then it is left alone. "": nobody.
+	Foreign string
 }
 
 // Observer tells what pods use.
@@ -49,6 +51,15 @@ type Scaler interface {
 type Scale struct {
 	Desired  cluster.DesiredReplicas
 	Observed cluster.ObservedReplicas
+}
+
+// Outcome is how a pass over a target ended.
+type Outcome struct {
+	Target   cluster.Target
+	Time     time.Time
+	Replicas cluster.ObservedReplicas
+	Seen     bool             // the target is there
+	Decision *policy.Decision // shared: nobody changes it
 }
 
 // UsageReader is a second source of usage, for pods that the Observer does not know.
@@ -85,12 +96,14 @@ type Options struct {
 	Log       DecisionLog  // nil: decisions are not kept, and nothing is known of those before a restart
 	Live      Live         // nil: no series for the page
 	History   History      // nil: no series are kept
+	// Told is told how each pass over a target ended while this process may write, and must not wait; nil: nobody.
+	Told func(Outcome)
 	// brain are the settings of the brain; nil: policy.DefaultOptions().
 	brain *policy.Options
 
 	interval    time.Duration // between two passes of a target; zero: 1 s
 	KeepEvery   time.Duration // between two points of the kept series; zero: 10 s
-	callTimeout time.Duration // of one call of Scaler, Usage or Log, and of the wait for a write's turn; zero: 5 s
+	CallTimeout time.Duration // of one call of Scaler, Usage or Log, and of the wait for a write's turn; zero: 5 s
 
 	WriteRate  float64 // counts that may be changed in a second; zero: any number
 	WriteBurst int     // of them at once; zero: 1
@@ -114,7 +127,7 @@ func (o *Options) Validate() error {
 	for _, d := range []struct {
 		name string
 		d    time.Duration
-	}{{"interval", o.interval}, {"KeepEvery", o.KeepEvery}, {"callTimeout", o.callTimeout}} {
+	}{{"interval", o.interval}, {"KeepEvery", o.KeepEvery}, {"CallTimeout", o.CallTimeout}} {
 		if d.d < 0 {
 			errs = append(errs, fmt.Errorf("%s %q is negative", d.name, d.d))
 		}
@@ -147,7 +160,7 @@ func validatePolicies(ps []Policy) error {
 func (o *Options) setDefaults() {
 	o.interval = cmp.Or(o.interval, time.Second)
 	o.KeepEvery = cmp.Or(o.KeepEvery, 10*time.Second)
-	o.callTimeout = cmp.Or(o.callTimeout, 5*time.Second)
+	o.CallTimeout = cmp.Or(o.CallTimeout, 5*time.Second)
 	o.Gate = cmp.Or(o.Gate, cluster.Gate(cluster.Open{}))
 	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
 	if o.brain == nil {

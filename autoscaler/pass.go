@@ -22,6 +22,7 @@ const (
 	notLeader         policy.Reason = "NotLeader"         // this process may not write
 	policyChanged     policy.Reason = "PolicyChanged"     // the policy was changed or removed meanwhile
 	waitingForTurn    policy.Reason = "WaitingForTurn"    // more changes than may be made in a second
+	scaledByAnother   policy.Reason = "ScaledByAnother"   // somebody else sets the count of this target
 )
 
 // broke says whether a reason is that of a change that could not be made.
@@ -29,6 +30,10 @@ func broke(why policy.Reason) bool { return why == failedUpdateScale || why == w
 
 // pass observes one target, decides, and acts. at is when it was due. When ctx ends, what was not written by then is left.
 func (l *Loop) pass(ctx context.Context, t *target, now, at time.Time) {
+	led := t.leads
+	if t.leads = l.opts.Gate.MayWrite() == nil; t.leads && !led {
+		t.restored = false // what the last one that could write left behind is in the log
+	}
 	l.restore(ctx, t, now)
 	l.mu.Lock()
 	p := t.policy
@@ -46,6 +51,9 @@ func (l *Loop) pass(ctx context.Context, t *target, now, at time.Time) {
 			if why := t.tooEarly(p.Compiled, now); why != "" {
 				hold(&d, in.State, policy.AwaitingLook, why)
 			}
+		}
+		if p.Foreign != "" && in.Target.Problem == nil {
+			leave(&d, in.State, p.Foreign)
 		}
 		l.act(ctx, t, p, &in, &d, now)
 		if ctx.Err() != nil && d.Action == policy.Hold {
@@ -98,6 +106,16 @@ func hold(d *policy.Decision, before *policy.State, why policy.Reason, message s
 	}
 }
 
+// leave keeps a count that is another's to set.
+func leave(d *policy.Decision, before *policy.State, whose string) {
+	hold(d, before, scaledByAnother, fmt.Sprintf("The count is left alone: %s. %s", whose, d.Message))
+	for i := range d.Conditions {
+		if c := &d.Conditions[i]; c.Type == "AbleToScale" {
+			c.Status, c.Reason = "False", scaledByAnother
+		}
+	}
+}
+
 // act carries a decision out. What fails becomes the decision's outcome and is tried again, each time a little later.
 func (l *Loop) act(ctx context.Context, t *target, p Policy, in *policy.Input, d *policy.Decision, now time.Time) {
 	if d.Action == policy.Hold {
@@ -137,7 +155,7 @@ func (l *Loop) act(ctx context.Context, t *target, p Policy, in *policy.Input, d
 // forbidden says why a count may not be changed by this process, or for this policy; "" if it may.
 func (l *Loop) forbidden(t *target, p Policy) (why policy.Reason, text string) {
 	l.mu.Lock()
-	stale := t.gone || t.policy.Compiled != p.Compiled
+	stale := t.gone || t.policy.Compiled != p.Compiled || t.policy.Foreign != p.Foreign
 	l.mu.Unlock()
 	if stale {
 		return policyChanged, "is not made: the policy was changed meanwhile"
@@ -159,7 +177,7 @@ func (l *Loop) await(ctx context.Context, t *target, d *policy.Decision) bool {
 	default:
 		l.metrics.waits.WithLabelValues(actionLabel(d.Desired, d.Current)).Inc()
 		t.leave()
-		wait, cancel := context.WithTimeout(ctx, l.opts.callTimeout)
+		wait, cancel := context.WithTimeout(ctx, l.opts.CallTimeout)
 		defer cancel()
 		turn := l.limiter.wait(wait, k)
 		if !l.enter(ctx, t) || !turn {
@@ -191,7 +209,9 @@ func (l *Loop) tell(t *target, in *policy.Input, d *policy.Decision, now time.Ti
 			entry.Detail = detail
 		}
 		t.logged.at, t.logged.reason, t.logged.desired = now, entry.Reason, entry.To
-		l.writer.decision(entry)
+		if t.leads { // of several processes that share a log one writes it
+			l.writer.decision(entry)
+		}
 	}
 	switch {
 	case d.Action != policy.Hold:
@@ -207,6 +227,9 @@ func (l *Loop) tell(t *target, in *policy.Input, d *policy.Decision, now time.Ti
 		l.series(t, in, d, now)
 	}
 	l.show(t, in, d, entry, now)
+	if t.leads && l.opts.Told != nil {
+		l.opts.Told(Outcome{Target: t.key, Time: now, Replicas: in.Target.StatusReplicas, Seen: !vanished, Decision: d})
+	}
 }
 
 // show makes the newest decision what Scaled returns.

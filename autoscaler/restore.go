@@ -11,8 +11,8 @@ import (
 	"plimsoll.dev/plimsoll/internal/store"
 )
 
-// restore reads from the log what earlier decisions left behind, the first time that a target is seen: the state that
-// the newest entry carries. A process that ended as it should wrote a last entry (keepState) and nothing is
+// restore reads from the log what earlier decisions left behind, the first time that a target is seen and whenever this process may
+// write anew: the state that the newest entry carries, beside what this process would have asked for meanwhile. A process that ended as it should wrote a last entry (keepState) and nothing is
 // missing; after a crash the passes since the last entry, at most holdEvery, are. They cannot have asked for more
 // than the count that was, or it would have been raised and logged: so that count is remembered in their place,
 // as late as they can have been, and the count is kept for longer than it would have been without the crash.
@@ -49,8 +49,12 @@ func (l *Loop) restore(ctx context.Context, t *target, now time.Time) {
 		l.log.Warn("cannot read an earlier decision: a count is not lowered for a while", "target", t.key.String(), "err", err)
 		return
 	}
+	seen := t.state
 	t.state = detail.State
 	monotonic(t.state, now)
+	if seen != nil {
+		t.state.Recommendations = append(t.state.Recommendations, seen.Recommendations...)
+	}
 	if last.Reason != string(shuttingDown) {
 		at := last.Time.Add(holdEvery)
 		if at.After(now) {
@@ -90,7 +94,7 @@ const shuttingDown policy.Reason = "ShuttingDown"
 
 // keepState writes a target's last entry, with what the next process needs to go on as if nothing had happened.
 func (l *Loop) keepState(t *target, now time.Time) {
-	if t.state == nil || t.shown.Last == nil {
+	if t.state == nil || t.shown.Last == nil || !t.leads {
 		return
 	}
 	n := t.shown.Last.To

@@ -29,6 +29,7 @@ type target struct {
 	histories map[corev1.ResourceName]*history
 	state     *policy.State // nil: never seen before
 	restored  bool          // the log was asked
+	leads     bool          // this process could write when the last pass began
 
 	tries  int       // changes that failed in a row
 	retry  time.Time // no change before

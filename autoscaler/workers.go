@@ -51,7 +51,7 @@ func (l *Loop) release(t *target) {
 	case t.late:
 		if t.hung++; t.hung == 1 {
 			l.metrics.hung.Inc()
-			l.log.Warn("calls for a target hang", "target", t.key.String(), "timeout", l.opts.callTimeout)
+			l.log.Warn("calls for a target hang", "target", t.key.String(), "timeout", l.opts.CallTimeout)
 		}
 		rest := time.Duration(min(t.hung, hungRest)) * l.opts.interval
 		t.due = t.due.Add(max(0, time.Since(t.due)+rest).Truncate(l.opts.interval))
@@ -113,7 +113,7 @@ func (l *Loop) enter(ctx context.Context, t *target) bool {
 
 // call makes one call to the outside, and notes if it ran into its deadline.
 func (l *Loop) call(ctx context.Context, t *target, f func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, l.opts.callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, l.opts.CallTimeout)
 	defer cancel()
 	err := f(ctx)
 	t.late = t.late || errors.Is(ctx.Err(), context.DeadlineExceeded)
