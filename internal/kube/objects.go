@@ -18,6 +18,7 @@ type object struct {
 	owner             *metav1.OwnerReference
 	pod               *cluster.Pod
 	node              *cluster.Node
+	value             any // of a Table
 }
 
 func identityOf(m metav1.Object) metav1.ObjectMeta {

@@ -85,6 +85,8 @@ func matrix(t *testing.T) map[string]string {
 		"secret":       "{tls: {source: secret, existingSecret: mine, caBundle: \"-----BEGIN CERTIFICATE-----\\nAA==\\n-----END CERTIFICATE-----\"}}",
 		"cert-manager": "{tls: {source: cert-manager}}",
 		"issuer":       "{tls: {source: cert-manager, issuerRef: {name: i, kind: ClusterIssuer}}, serviceMonitor: {enabled: true}}",
+		"scaling":      "{autoscaler: {mode: on, targets: [{apiGroup: argoproj.io, resource: rollouts}]}}",
+		"no scaling":   "{autoscaler: {mode: off}}",
 		"no API":       "{metricsAPI: {create: false}, customMetricsAPI: {create: false}, externalMetricsAPI: {create: false}}",
 		"emptyDir":     "{history: {embedded: {persistence: {enabled: false}}}}",
 		"claim":        "{history: {embedded: {persistence: {existingClaim: c, storageClass: s}}}}"}
@@ -190,7 +192,7 @@ func TestPodsAreUnprivileged(t *testing.T) {
 
 // Rights are named one by one, each with why; never nodes/proxy, nothing that changes a pod, a Secret or a role.
 func TestRightsAreLeast(t *testing.T) {
-	writes := regexp.MustCompile(`^(tokenreviews|subjectaccessreviews|leases)$`)
+	writes := regexp.MustCompile(`^(tokenreviews|subjectaccessreviews|leases|events|scalepolicies/status|[a-z]+/scale)$`)
 	rules := 0
 	for name, values := range matrix(t) {
 		for _, d := range must(t, values) {

@@ -33,6 +33,8 @@ func TestNonsenseIsRefused(t *testing.T) {
 	f("{collector: {interval: soon}}", "at '/collector/interval': 'soon' does not match pattern")
 	f("{image: {digest: latest}}", "at '/image/digest'")
 	f("{metricsAPI: {create: maybe}}", "at '/metricsAPI/create'")
+	f("{autoscaler: {mode: sometimes}}", "at '/autoscaler/mode'")
+	f("{autoscaler: {targets: [{apiGroup: '*', resource: '*'}]}}", "at '/autoscaler/targets/0/")
 	f("{tls: {caBundle: x}}", "at '/tls/caBundle'")
 	f("{server: {resources: {limits: {memory: [1]}}}}", "at '/server/resources/limits/memory'")
 	f("{history: {kind: influx}}", "history.influx.url: say where InfluxDB is")

@@ -67,6 +67,8 @@ type Server struct {
 	Kubelet *Kubelet
 	// Lease is that of the servers of which one writes sums of the whole cluster; NAMESPACE/NAME, or NAME in this pod's namespace.
 	Lease string
+	// Autoscaler is "on", "dry-run" or "off": what becomes of the cluster's ScalePolicies.
+	Autoscaler string
 }
 
 func (o Server) guard(e *environment) error {
@@ -107,6 +109,11 @@ func (o Server) wire(_ context.Context, e *environment) error {
 		}
 		if o.Kubelet != nil {
 			if err := newKubeletFallback(e, picture, known, o.Kubernetes, *o.Kubelet); err != nil {
+				return err
+			}
+		}
+		if o.Autoscaler != "off" {
+			if err := newClusterAutoscaler(e, o, picture, known, h); err != nil {
 				return err
 			}
 		}

@@ -11,12 +11,14 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strconv"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
 
 func main() {
-	milli := flag.Int("cpu", 0, "millicores to use, at most 1000")
+	milli := flag.Int("cpu", 0, "millicores to use, at most 1000; /cpu?milli=N changes it")
 	period := flag.Duration("period", 0, "time in which the use of the processor goes from nothing to all of -cpu and back; 0: it stays")
 	mega := flag.Int("memory", 0, "megabytes to hold")
 	after := flag.Duration("for", 0, "how long to run before it ends by itself, 0: for ever")
@@ -39,15 +41,22 @@ func main() {
 		all, err := net.DefaultResolver.LookupHost(r.Context(), r.FormValue("name"))
 		fmt.Fprintln(w, all, err)
 	})
+	var used atomic.Int64
+	used.Store(int64(*milli))
+	http.HandleFunc("/cpu", func(_ http.ResponseWriter, r *http.Request) {
+		if n, err := strconv.Atoi(r.FormValue("milli")); err == nil {
+			used.Store(int64(n))
+		}
+	})
 	go func() { fmt.Fprintln(os.Stderr, http.ListenAndServe(":8080", nil)) }()
-	burn(ctx, float64(*milli)/1000, *period)
+	burn(ctx, &used, *period)
 }
 
-// burn uses so much of a processor, by the process's own CPU time.
-func burn(ctx context.Context, cores float64, period time.Duration) {
+// burn uses so many millicores, by the process's own CPU time.
+func burn(ctx context.Context, milli *atomic.Int64, period time.Duration) {
 	last, want := time.Now(), cpu()
 	for ctx.Err() == nil {
-		now, part := time.Now(), cores
+		now, part := time.Now(), float64(milli.Load())/1000
 		if period > 0 {
 			part *= (1 - math.Cos(2*math.Pi*float64(now.UnixNano()%int64(period))/float64(period))) / 2
 		}

@@ -1,0 +1,279 @@
+package kube
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
+
+	"plimsoll.dev/plimsoll/autoscaler/policy"
+)
+
+var update = flag.Bool("update", false, "write the CustomResourceDefinition anew")
+
+const crdPath = "../../charts/plimsoll/crds/scalepolicies.yaml"
+
+// openAPI is a part of an OpenAPI schema.
+type openAPI = map[string]any
+
+// rule is a CEL rule with what people read.
+type rule struct{ rule, message string }
+
+// extra is what a field's type does not say.
+type extra struct {
+	text     string // replaces what the type's documentation says
+	required bool
+	more     openAPI
+	rules    []rule
+}
+
+const (
+	cronText = `^\S+ +\S+ +\S+ +\S+ +\S+$`
+	// durations are as Go writes them.
+	durationText = `^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
+	quantityText = `^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$`
+)
+
+var positive = []rule{{"quantity(string(self)).isGreaterThan(quantity('0'))", "must be more than 0"}}
+var ratio = []rule{{"!quantity(string(self)).isLessThan(quantity('0'))", "must be a ratio of at least 0, such as 0.1"}}
+var path = []rule{{"self != '.' && self != '..' && !self.contains('/') && !self.contains('%')", "must not be . or .., nor contain / or %"}}
+
+// extras are what is known of fields by their path; a [] stands for any element. A path that begins with a star is any path that ends so.
+var extras = map[string]extra{
+	"": {required: true, rules: []rule{
+		{"!has(self.minReplicas) || self.minReplicas <= self.maxReplicas", "maxReplicas must be at least minReplicas"},
+		{"!has(self.minReplicas) || self.minReplicas != 0 || has(self.metrics) && self.metrics.exists(m, m.type == 'Object' || m.type == 'External')",
+			"minReplicas 0 needs a metric of type Object or External, which can be seen without pods; set at least 1"},
+		{"!has(self.window) || !has(self.stableWindow) || duration(self.window) <= duration(self.stableWindow)", "stableWindow must be at least window"},
+		{"!has(self.forecast)", "forecast is reserved for a later version: leave it out"},
+	}},
+	"scaleTargetRef":                {text: "What is scaled: an object of any kind that has the scale subresource.", required: true},
+	"scaleTargetRef.apiVersion":     {text: "The API version of the target, apps/v1 for a Deployment.", more: openAPI{"maxLength": 253}},
+	"scaleTargetRef.kind":           {text: "The kind of the target.", required: true, more: openAPI{"minLength": 1, "maxLength": 63}},
+	"scaleTargetRef.name":           {text: "The name of the target.", required: true, more: openAPI{"minLength": 1, "maxLength": 253}},
+	"minReplicas":                   {text: "The fewest replicas. 0 needs a metric of type Object or External.", more: openAPI{"default": 1}, rules: []rule{{"self >= 0", "must not be negative"}}},
+	"maxReplicas":                   {text: "The most replicas.", required: true, rules: []rule{{"self >= 1", "must be at least 1"}}},
+	"metrics":                       {text: "What the target is scaled on, as in a HorizontalPodAutoscaler; none means CPU at 80 % of what is requested.", more: openAPI{"maxItems": 32}},
+	"behavior":                      {text: "How fast the count may change, as in a HorizontalPodAutoscaler."},
+	"mode":                          {text: "Auto: decisions are carried out. DryRun: they are told. Paused: they are told, as somebody wants the count left alone.", more: openAPI{"enum": []any{"Auto", "DryRun", "Paused"}, "default": "Auto"}},
+	"raiseOnly":                     {text: "Never lowers the count."},
+	"window":                        {text: "The shortest look at recent usage that a decision to grow may rest on; 3s if left out.", rules: []rule{{"duration(self) >= duration('1s')", "must be at least 1s"}}},
+	"stableWindow":                  {text: "The longest look, and what a decision to shrink rests on; 60s if left out.", rules: []rule{{"duration(self) >= duration('1s') && duration(self) <= duration('5m')", "must be from 1s to 5m"}}},
+	"confidence":                    {text: "How far, in standard errors, the load must stand clear of its own noise at the shortest look; 4 if left out, 0: not asked.", rules: []rule{{"self >= 0.0 && self <= 100.0", "must be a number from 0 to 100 (standard errors)"}}},
+	"tolerance":                     {text: "How far the load may be from its line without a change, as a ratio; 0.1 if left out.", rules: ratio},
+	"schedules":                     {text: "Other limits at certain times. Of several that hold at once the highest floor and the highest ceiling count.", more: openAPI{"maxItems": 32}},
+	"schedules[]":                   {rules: []rule{{"has(self.minReplicas) || has(self.maxReplicas)", "must set minReplicas, maxReplicas, or both"}, {"!has(self.minReplicas) || !has(self.maxReplicas) || self.minReplicas <= self.maxReplicas", "maxReplicas must be at least minReplicas"}}},
+	"schedules[].start":             {text: "When it begins, as a cron line: minute hour day month weekday.", required: true, more: openAPI{"maxLength": 256, "pattern": cronText}},
+	"schedules[].end":               {text: "When it ends, as a cron line.", required: true, more: openAPI{"maxLength": 256, "pattern": cronText}},
+	"schedules[].timeZone":          {text: "Where the clock of these times is: an IANA name such as Europe/Berlin; UTC if left out.", more: openAPI{"maxLength": 64}, rules: []rule{{"self != 'Local'", "must be an IANA name such as Europe/Berlin"}}},
+	"schedules[].minReplicas":       {text: "The floor in this time; that of the policy if left out.", rules: []rule{{"self >= 0", "must not be negative"}}},
+	"schedules[].maxReplicas":       {text: "The ceiling in this time; that of the policy if left out.", rules: []rule{{"self >= 1", "must be at least 1"}}},
+	"forecast":                      {text: "Reserved for a later version: leave it out."},
+	"metrics[]":                     {rules: sections("Resource", "ContainerResource", "Pods", "Object", "External")},
+	"metrics[].type":                {required: true, more: openAPI{"enum": []any{"Resource", "ContainerResource", "Pods", "Object", "External"}}},
+	"metrics[].resource.target":     {required: true, rules: byPod},
+	"metrics[].resource.name":       {required: true, more: openAPI{"minLength": 1, "maxLength": 253}},
+	"*.containerResource.name":      {required: true, more: openAPI{"minLength": 1, "maxLength": 253}},
+	"*.containerResource.target":    {required: true, rules: byPod},
+	"*.containerResource.container": {required: true, more: openAPI{"maxLength": 63, "pattern": `^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`}},
+	"metrics[].pods.target":         {required: true, rules: []rule{{"has(self.averageValue)", "averageValue is needed"}}},
+	"metrics[].object.target":       {required: true, rules: []rule{{"has(self.value) || has(self.averageValue)", "averageValue is needed, or value"}}},
+	"metrics[].external.target":     {required: true, rules: []rule{{"has(self.value) != has(self.averageValue)", "give one of value and averageValue"}}},
+	"*.target.type":                 {required: true, more: openAPI{"enum": []any{"Utilization", "Value", "AverageValue"}}},
+	"*.target.value":                {rules: positive},
+	"*.target.averageValue":         {rules: positive},
+	"*.target.averageUtilization":   {rules: []rule{{"self >= 1", "must be at least 1 (percent of request)"}}},
+	"*.metric":                      {required: true},
+	"*.metric.name":                 {required: true, more: openAPI{"minLength": 1, "maxLength": 253}, rules: path},
+	"*.describedObject":             {required: true},
+	"*.describedObject.apiVersion":  {more: openAPI{"maxLength": 253}},
+	"*.describedObject.kind":        {required: true, more: openAPI{"minLength": 1, "maxLength": 63}, rules: path},
+	"*.describedObject.name":        {required: true, more: openAPI{"minLength": 1, "maxLength": 253}, rules: path},
+	"*.matchExpressions[].key":      {required: true},
+	"*.matchExpressions[].operator": {required: true},
+	"*.stabilizationWindowSeconds":  {rules: []rule{{"self >= 0 && self <= 3600", "must be from 0 to 3600"}}},
+	"*.selectPolicy":                {more: openAPI{"enum": []any{"Max", "Min", "Disabled"}}},
+	"behavior.scaleUp.policies":     {more: openAPI{"maxItems": 32, "minItems": 1}},
+	"behavior.scaleDown.policies":   {more: openAPI{"maxItems": 32, "minItems": 1}},
+	"*.policies[].type":             {required: true, more: openAPI{"enum": []any{"Pods", "Percent"}}},
+	"*.policies[].value":            {required: true, rules: []rule{{"self >= 1", "must be more than 0"}}},
+	"*.policies[].periodSeconds":    {required: true, rules: []rule{{"self >= 1 && self <= 1800", "must be from 1 to 1800"}}},
+	"behavior.scaleUp.tolerance":    {rules: ratio},
+	"behavior.scaleDown.tolerance":  {rules: ratio},
+}
+
+var byPod = []rule{{"has(self.averageUtilization) != has(self.averageValue)", "give one of averageUtilization and averageValue"},
+	{"self.type != 'AverageValue' || has(self.averageValue)", "averageValue is needed"}}
+
+// sections has each type of metric need its own section, and no other.
+func sections(types ...string) (out []rule) {
+	for _, t := range types {
+		section := strings.ToLower(t[:1]) + t[1:]
+		out = append(out, rule{fmt.Sprintf("(self.type == '%s') == has(self.%s)", t, section), fmt.Sprintf("type %s goes with the section %s", t, section)})
+	}
+	return out
+}
+
+// used are the extras that were of a field.
+type generator struct{ used map[string]bool }
+
+func (g *generator) extra(path string) extra {
+	if x, ok := extras[path]; ok {
+		g.used[path] = true
+		return x
+	}
+	var out extra
+	longest := ""
+	for k, x := range extras {
+		if tail, any := strings.CutPrefix(k, "*"); any && strings.HasSuffix(path, tail) && len(k) > len(longest) {
+			out, longest = x, k
+		}
+	}
+	g.used[longest] = true
+	return out
+}
+
+// of is the schema of a Go type at a path.
+func (g *generator) of(t reflect.Type, path string) openAPI {
+	x := g.extra(path)
+	out := openAPI{}
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch {
+	case t == reflect.TypeFor[resource.Quantity]():
+		out = openAPI{"anyOf": []any{openAPI{"type": "integer"}, openAPI{"type": "string"}}, "x-kubernetes-int-or-string": true, "pattern": quantityText, "maxLength": 40}
+	case t == reflect.TypeFor[metav1.Duration]():
+		out = openAPI{"type": "string", "pattern": durationText, "maxLength": 20}
+	case t == reflect.TypeFor[metav1.Time]():
+		out = openAPI{"type": "string", "format": "date-time"}
+	case t.Kind() == reflect.String:
+		out["type"] = "string"
+	case t.Kind() == reflect.Bool:
+		out["type"] = "boolean"
+	case t.Kind() == reflect.Int32 || t.Kind() == reflect.Int64:
+		out["type"], out["format"] = "integer", t.Kind().String()
+	case t.Kind() == reflect.Float64:
+		out["type"] = "number"
+	case t.Kind() == reflect.Map:
+		out["type"], out["additionalProperties"] = "object", g.of(t.Elem(), path+"{}")
+	case t.Kind() == reflect.Slice:
+		out["type"], out["items"] = "array", g.of(t.Elem(), path+"[]")
+		out["x-kubernetes-list-type"] = "atomic"
+	case t.Kind() == reflect.Struct:
+		g.object(out, t, path)
+	default:
+		panic("no schema of " + t.String())
+	}
+	for k, v := range x.more {
+		out[k] = v
+	}
+	var rules []any
+	for _, r := range x.rules {
+		rules = append(rules, openAPI{"rule": r.rule, "message": r.message})
+	}
+	if rules != nil {
+		out["x-kubernetes-validations"] = rules
+	}
+	return out
+}
+
+func (g *generator) object(out openAPI, t reflect.Type, path string) {
+	docs := map[string]string{}
+	if d, ok := reflect.New(t).Interface().(interface{ SwaggerDoc() map[string]string }); ok {
+		docs = d.SwaggerDoc()
+	}
+	properties, required := openAPI{}, []any{}
+	for i := range t.NumField() {
+		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		at := strings.TrimPrefix(path+"."+name, ".")
+		p := g.of(t.Field(i).Type, at)
+		if text := firstOf(g.extra(at).text, docs[name]); text != "" {
+			p["description"] = text
+		}
+		properties[name] = p
+		if g.extra(at).required {
+			required = append(required, name)
+		}
+	}
+	out["type"] = "object"
+	if len(properties) > 0 {
+		out["properties"] = properties
+	}
+	if len(required) > 0 {
+		out["required"] = required
+	}
+}
+
+// firstOf is the first that there is, one sentence or two of it on one line.
+func firstOf(texts ...string) string {
+	for _, s := range texts {
+		if s != "" {
+			return regexp.MustCompile(`\s+`).ReplaceAllString(strings.TrimSpace(s), " ")
+		}
+	}
+	return ""
+}
+
+func crd(t *testing.T) []byte {
+	g := &generator{used: map[string]bool{}}
+	spec := g.of(reflect.TypeFor[policy.Spec](), "")
+	spec["description"] = "How the target is to be scaled. The fields of a HorizontalPodAutoscaler have its names and meaning."
+	for k := range extras {
+		if !g.used[k] {
+			t.Errorf("extra %q is of no field", k)
+		}
+	}
+	of := (&generator{used: map[string]bool{}}).of(reflect.TypeFor[status](), "status")
+	of["description"] = "What comes of it."
+	column := func(name, kind, path string, priority int) any {
+		c := openAPI{"name": name, "type": kind, "jsonPath": path}
+		if priority > 0 {
+			c["priority"] = priority
+		}
+		return c
+	}
+	all := openAPI{"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": openAPI{"name": Resource + "." + Group},
+		"spec": openAPI{"group": Group, "scope": "Namespaced", "names": openAPI{"kind": Kind, "listKind": Kind + "List", "plural": Resource, "singular": "scalepolicy", "shortNames": []any{"scp"}, "categories": []any{"all"}},
+			"versions": []any{openAPI{"name": Version, "served": true, "storage": true, "subresources": openAPI{"status": openAPI{}},
+				"schema": openAPI{"openAPIV3Schema": openAPI{"type": "object", "required": []any{"spec"}, "description": "A ScalePolicy says how the replicas of one target are to be scaled.",
+					"properties": openAPI{"apiVersion": openAPI{"type": "string"}, "kind": openAPI{"type": "string"}, "metadata": openAPI{"type": "object"}, "spec": spec, "status": of}}},
+				"additionalPrinterColumns": []any{
+					column("Kind", "string", ".spec.scaleTargetRef.kind", 0), column("Target", "string", ".spec.scaleTargetRef.name", 0),
+					column("Min", "integer", ".spec.minReplicas", 0), column("Max", "integer", ".spec.maxReplicas", 0),
+					column("Replicas", "integer", ".status.currentReplicas", 0), column("Desired", "integer", ".status.desiredReplicas", 0),
+					column("Mode", "string", ".status.mode", 0), column("Reason", "string", ".status.lastDecision.reason", 0),
+					column("Scaled", "date", ".status.lastScaleTime", 1), column("Message", "string", ".status.lastDecision.message", 1),
+					column("Age", "date", ".metadata.creationTimestamp", 0)}}}}}
+	raw, err := yaml.Marshal(all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append([]byte("# Made of the Go types by the tests of autoscaler/kube; -update writes it anew.\n"), raw...)
+}
+
+// TestCRD holds the CustomResourceDefinition to the Go types that policies are read into.
+func TestCRD(t *testing.T) {
+	want := crd(t)
+	if *update {
+		if err := os.WriteFile(crdPath, want, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(crdPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("the CustomResourceDefinition is another one than the types say; -update writes it anew: %s", cmp.Diff(string(want), string(got)))
+	}
+}

@@ -1,0 +1,121 @@
+package kube
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
+
+	"plimsoll.dev/plimsoll/autoscaler/policy"
+	"plimsoll.dev/plimsoll/internal/cluster"
+)
+
+// Kind and Resource are how the API server calls ScalePolicies; Group and Version are those of cluster.APIVersion.
+const (
+	Group    = "plimsoll.dev"
+	Version  = "v1alpha1"
+	Kind     = "ScalePolicy"
+	Resource = "scalepolicies"
+)
+
+// Boost is the annotation by which a HorizontalPodAutoscaler asks to be boosted, with the value "true".
+const Boost = "plimsoll.dev/boost"
+
+const hpaKind = "HorizontalPodAutoscaler"
+
+// Declared is what somebody said of how a target is to be scaled: a ScalePolicy, or a HorizontalPodAutoscaler.
+type Declared struct {
+	ref     corev1.ObjectReference // what people are told of
+	created time.Time
+	spec    policy.Spec
+	err     error // why the specification cannot be read
+	boost   bool  // of an HPA
+	by      string
+	was     status // of a ScalePolicy: as it was found
+	version int64  // generation
+}
+
+// ReadPolicy reads a ScalePolicy.
+func ReadPolicy(u *unstructured.Unstructured) *Declared {
+	d := &Declared{ref: corev1.ObjectReference{APIVersion: cluster.APIVersion, Kind: Kind, Namespace: u.GetNamespace(), Name: u.GetName(), UID: u.GetUID()},
+		created: u.GetCreationTimestamp().Time, version: u.GetGeneration()}
+	d.by = fmt.Sprintf("%s %q", Kind, u.GetName())
+	d.err = into(u.Object["spec"], &d.spec)
+	if into(u.Object["status"], &d.was) != nil {
+		d.was = status{}
+	}
+	return d
+}
+
+// into turns what was decoded from JSON into a struct.
+func into(from, to any) error {
+	raw, err := json.Marshal(from)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(raw, to)
+}
+
+// ReadAutoscaler reads a HorizontalPodAutoscaler.
+func ReadAutoscaler(h *autoscalingv2.HorizontalPodAutoscaler) *Declared {
+	d := &Declared{ref: corev1.ObjectReference{APIVersion: "autoscaling/v2", Kind: hpaKind, Namespace: h.Namespace, Name: h.Name, UID: h.UID}, created: h.CreationTimestamp.Time,
+		boost: h.Annotations[Boost] == "true", version: h.Generation, spec: policy.Spec{ScaleTargetRef: &h.Spec.ScaleTargetRef, MinReplicas: h.Spec.MinReplicas, MaxReplicas: h.Spec.MaxReplicas,
+			Metrics: h.Spec.Metrics, Behavior: h.Spec.Behavior, RaiseOnly: true}}
+	d.by = fmt.Sprintf("%s %q", hpaKind, h.Name)
+	if owner := metav1.GetControllerOf(h); owner != nil { // KEDA's ScaledObjects scale by HPAs
+		d.by = fmt.Sprintf("%s %q, by %s,", owner.Kind, owner.Name, d.by)
+	}
+	return d
+}
+
+// target is what is to be scaled; ok is false where nothing is named.
+func (d *Declared) target() (t cluster.Target, ok bool) {
+	ref := d.spec.ScaleTargetRef
+	if ref == nil {
+		return t, false
+	}
+	return cluster.Target{APIVersion: ref.APIVersion, Kind: ref.Kind, Namespace: d.ref.Namespace, Name: ref.Name}, true
+}
+
+// object names a target whatever the version of its API.
+type object struct{ group, kind, namespace, name string }
+
+func objectOf(t cluster.Target) object {
+	group, _, found := strings.Cut(t.APIVersion, "/")
+	if !found {
+		group = "" // of the core
+	}
+	return object{group, t.Kind, t.Namespace, t.Name}
+}
+
+// same says whether two readings of an object ask for the same.
+func (d *Declared) same(e *Declared) bool {
+	return d.boost == e.boost && d.by == e.by && (d.err == nil) == (e.err == nil) && reflect.DeepEqual(&d.spec, &e.spec)
+}
+
+// text is a policy as a person would write it.
+func (d *Declared) text() string {
+	raw, err := yaml.Marshal(struct {
+		APIVersion string `json:"apiVersion"`
+		Kind       string `json:"kind"`
+		Metadata   struct {
+			Name      string `json:"name"`
+			Namespace string `json:"namespace"`
+		} `json:"metadata"`
+		Spec policy.Spec `json:"spec"`
+	}{APIVersion: d.ref.APIVersion, Kind: d.ref.Kind, Metadata: struct {
+		Name      string `json:"name"`
+		Namespace string `json:"namespace"`
+	}{d.ref.Name, d.ref.Namespace}, Spec: d.spec})
+	if err != nil {
+		return ""
+	}
+	return string(raw)
+}

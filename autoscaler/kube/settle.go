@@ -1,0 +1,99 @@
+package kube
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+
+	"plimsoll.dev/plimsoll/autoscaler"
+	"plimsoll.dev/plimsoll/autoscaler/policy"
+)
+
+// Reasons why a policy is not in force, beside the brain's.
+const scaledByAnother policy.Reason = "ScaledByAnother"
+
+// settled is what becomes of a declaration.
+type settled struct {
+	*Declared
+	policy *autoscaler.Policy // nil: it is not in force,
+	reason policy.Reason      // because of this,
+	why    string             // in a sentence
+}
+
+// settle says which policies are in force. Of two for one target the older one is. An HPA that is boosted is in charge of its target, and so
+// is one that is not: a ScalePolicy beside it is observed and left alone. dryRun makes every policy that would act one that tells what it would do.
+func settle(policies, hpas []*Declared, dryRun bool) (out []settled) {
+	order(policies)
+	order(hpas)
+	boosted, plain := map[object]*Declared{}, map[object]*Declared{}
+	for _, h := range hpas {
+		t, ok := h.target()
+		if !ok {
+			continue
+		}
+		owner := plain
+		if h.boost {
+			owner = boosted
+		}
+		if first := owner[objectOf(t)]; first == nil {
+			owner[objectOf(t)] = h
+		} else if h.boost {
+			out = append(out, another(h, first))
+		}
+	}
+	scaled := map[object]*Declared{}
+	for _, h := range hpas {
+		if t, ok := h.target(); ok && boosted[objectOf(t)] == h {
+			out = append(out, compile(h, "", dryRun))
+		}
+	}
+	for _, d := range policies {
+		t, ok := d.target()
+		o := objectOf(t)
+		first, hpa := cmp.Or(boosted[o], scaled[o]), plain[o]
+		switch {
+		case !ok || d.err != nil:
+			out = append(out, invalid(d, cmp.Or(d.err, errors.New("spec.scaleTargetRef must be there"))))
+			continue
+		case first != nil:
+			out = append(out, another(d, first))
+			continue
+		}
+		scaled[o] = d
+		foreign := ""
+		if hpa != nil {
+			foreign = fmt.Sprintf("%s scales it too: delete one of the two, or annotate the %s with %s=true and delete the %s", hpa.by, hpaKind, Boost, Kind)
+		}
+		out = append(out, compile(d, foreign, dryRun))
+	}
+	return out
+}
+
+// order sorts declarations, the oldest first.
+func order(ds []*Declared) {
+	slices.SortFunc(ds, func(a, b *Declared) int {
+		return cmp.Or(a.created.Compare(b.created), cmp.Compare(a.ref.Namespace, b.ref.Namespace), cmp.Compare(a.ref.Name, b.ref.Name))
+	})
+}
+
+func another(d, first *Declared) settled {
+	return settled{Declared: d, reason: scaledByAnother, why: fmt.Sprintf("This %s is not in force: %s scales %s %q already.", d.ref.Kind, first.by, d.spec.ScaleTargetRef.Kind, d.spec.ScaleTargetRef.Name)}
+}
+
+func invalid(d *Declared, err error) settled {
+	return settled{Declared: d, reason: policy.InvalidPolicy, why: fmt.Sprintf("This %s cannot be used: %v.", d.ref.Kind, err)}
+}
+
+func compile(d *Declared, foreign string, dryRun bool) settled {
+	spec := d.spec
+	if dryRun && (spec.Mode == "" || spec.Mode == policy.Auto) {
+		spec.Mode = policy.DryRun
+	}
+	c, err := policy.Compile(spec)
+	if err != nil {
+		return invalid(d, fmt.Errorf("spec.%w", err))
+	}
+	t, _ := d.target()
+	return settled{Declared: d, policy: &autoscaler.Policy{Name: d.ref.Name, Target: t, Compiled: c, Text: d.text(), Foreign: foreign}}
+}

@@ -1,0 +1,145 @@
+package kube
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"plimsoll.dev/plimsoll/autoscaler"
+	"plimsoll.dev/plimsoll/autoscaler/policy"
+)
+
+// status is the status of a ScalePolicy.
+type status struct {
+	ObservedGeneration int64              `json:"observedGeneration,omitempty"`
+	Mode               string             `json:"mode,omitempty"`
+	CurrentReplicas    int32              `json:"currentReplicas"`
+	DesiredReplicas    int32              `json:"desiredReplicas"`
+	LastScaleTime      *metav1.Time       `json:"lastScaleTime,omitempty"`
+	LastDecision       *lastDecision      `json:"lastDecision,omitempty"`
+	Conditions         []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// lastDecision is the newest decision: what is done, why, and in a sentence.
+type lastDecision struct {
+	Time    metav1.Time `json:"time"`
+	Action  string      `json:"action"`
+	Reason  string      `json:"reason"`
+	Message string      `json:"message"`
+}
+
+// conditionText is what a condition says that is as it should be, or that the decision's own sentence does not explain.
+var conditionText = map[policy.Reason]string{
+	policy.SucceededGetScale: "The target's scale can be read.", policy.ReadyForNewScale: "The count may be changed when the load asks for it.",
+	policy.SucceededRescale: "The count was changed.", policy.ValidMetricFound: "The metrics say how many replicas are needed.",
+	policy.ScaleDownStabilized: "The highest need of the last minutes holds the count.", policy.ScaleUpStabilized: "The lowest need of the last minutes holds the count.",
+	policy.DesiredWithinRange: "The wished count is within the limits.", policy.TooManyReplicas: "More replicas are needed than maxReplicas allows.",
+	policy.TooFewReplicas: "Fewer replicas are needed than minReplicas allows.", policy.ScaleUpLimit: "The count rises as fast as it may.", policy.ScaleDownLimit: "The count falls as fast as it may.",
+	policy.ScaledToZero: "There are no replicas because none are needed.", policy.NotScaledToZero: "There are replicas.",
+}
+
+// after is the status that a pass leaves behind.
+func (s *status) after(d *Declared, mode string, o *autoscaler.Outcome) status {
+	out := status{ObservedGeneration: d.version, Mode: mode, CurrentReplicas: s.CurrentReplicas, DesiredReplicas: s.DesiredReplicas, LastScaleTime: s.LastScaleTime,
+		LastDecision: &lastDecision{metav1.NewTime(o.Time), string(o.Decision.Action), string(o.Decision.Reason), o.Decision.Message}}
+	if o.Seen {
+		out.CurrentReplicas, out.DesiredReplicas = int32(o.Replicas), int32(o.Decision.Desired)
+	}
+	if o.Decision.Action != policy.Hold {
+		out.LastScaleTime = &metav1.Time{Time: o.Time}
+	}
+	out.Conditions = slices.Clone(s.Conditions)
+	for _, c := range o.Decision.Conditions {
+		text := conditionText[c.Reason]
+		if text == "" {
+			text = o.Decision.Message
+		}
+		out.condition(d.version, c.Type, c.Status, string(c.Reason), text, o.Time)
+	}
+	return out
+}
+
+// refused is the status of a policy that is not in force.
+func (s *status) refused(d *settled, now time.Time) status {
+	out := *s
+	out.ObservedGeneration, out.Conditions, out.LastDecision = d.version, slices.Clone(s.Conditions), &lastDecision{metav1.NewTime(now), string(policy.Hold), string(d.reason), d.why}
+	if d.spec.Mode != "" {
+		out.Mode = string(d.spec.Mode)
+	}
+	out.condition(d.version, "AbleToScale", "False", string(d.reason), d.why, now)
+	return out
+}
+
+// condition sets one of the conditions. Its sentence is renewed with its reason, as numbers in it change at every pass.
+func (s *status) condition(generation int64, kind, value, reason, text string, now time.Time) {
+	c := metav1.Condition{Type: kind, Status: metav1.ConditionStatus(value), Reason: reason, Message: text, ObservedGeneration: generation, LastTransitionTime: metav1.NewTime(now)}
+	i := slices.IndexFunc(s.Conditions, func(c metav1.Condition) bool { return c.Type == kind })
+	if i < 0 {
+		s.Conditions = append(s.Conditions, c)
+		return
+	}
+	old := &s.Conditions[i]
+	if old.Status == c.Status {
+		c.LastTransitionTime = old.LastTransitionTime
+		if old.Reason == c.Reason && (old.ObservedGeneration == generation || old.Message == text) {
+			c.Message = old.Message
+		}
+	}
+	*old = c
+}
+
+// get returns a condition, an empty one if there is none.
+func (s *status) get(kind string) metav1.Condition {
+	for _, c := range s.Conditions {
+		if c.Type == kind {
+			return c
+		}
+	}
+	return metav1.Condition{}
+}
+
+// How long a change of the status may wait to be written: one that people look for, one of the decision's reason alone, and
+// one of its sentence alone. The last two come at every pass where a load is near its line.
+const (
+	changeWait   = time.Second
+	reasonWait   = 10 * time.Second
+	sentenceWait = time.Minute
+)
+
+// wait says how long after the last writing a status is to be written in the place of another; 0: nothing has changed.
+func (s *status) wait(written *status) time.Duration {
+	a, b := s.essence(), written.essence()
+	switch {
+	case a != b:
+		return changeWait
+	case s.LastDecision == nil || written.LastDecision == nil:
+		return 0
+	case s.LastDecision.Reason != written.LastDecision.Reason:
+		return reasonWait
+	case s.LastDecision.Message != written.LastDecision.Message:
+		return sentenceWait
+	}
+	return 0
+}
+
+// essence is what a status says, but for the newest decision.
+func (s *status) essence() (e struct {
+	generation       int64
+	mode, conditions string
+	current, desired int32
+	scaled           int64
+	decided          bool
+}) {
+	e.generation, e.mode, e.current, e.desired, e.decided = s.ObservedGeneration, s.Mode, s.CurrentReplicas, s.DesiredReplicas, s.LastDecision != nil
+	if s.LastScaleTime != nil {
+		e.scaled = s.LastScaleTime.Unix()
+	}
+	var b strings.Builder
+	for _, c := range s.Conditions {
+		b.WriteString(c.Type + string(c.Status) + c.Reason + "\n")
+	}
+	e.conditions = b.String()
+	return e
+}

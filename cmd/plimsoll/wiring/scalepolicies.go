@@ -1,0 +1,102 @@
+package wiring
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/autoscaler"
+	scalepolicies "plimsoll.dev/plimsoll/autoscaler/kube"
+	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/kube"
+	"plimsoll.dev/plimsoll/internal/serve"
+)
+
+// What the autoscaler asks of a cluster's API server: a call may take less than a lease outlives the last moment at which its holder writes, and
+// changes are bounded, raises first.
+const (
+	clusterCall   = 2 * time.Second
+	clusterWrites = 100 // in a second
+)
+
+// newClusterAutoscaler makes the loop over the ScalePolicies of a cluster.
+func newClusterAutoscaler(e *environment, o Server, picture *live.Picture, known *kube.Inventory, h history) error {
+	config, err := o.Kubernetes.config(e, "plimsoll-autoscaler")
+	if err != nil {
+		return err
+	}
+	config.QPS = -1 // the loop bounds what it writes, and puts raises first; who waits in a queue for reads would not
+	scales, err := kube.NewScales(config)
+	if err != nil {
+		return err
+	}
+	host, _ := os.Hostname()
+	log := e.named("autoscaler")
+	told, err := kube.NewTeller(kube.TellerOptions{Config: config, Name: "plimsoll.dev/autoscaler", Instance: host, Logger: log, Registerer: e.registry})
+	if err != nil {
+		return err
+	}
+	var loop *autoscaler.Loop
+	policies, err := scalepolicies.New(scalepolicies.Options{DryRun: o.Autoscaler != "on", Gate: e.gate, Teller: teller{told}, Logger: log, Open: func(changed func()) (scalepolicies.Table, scalepolicies.Table, error) {
+		return policyTables(kube.TableOptions{Config: config, Logger: log, Changed: changed})
+	},
+		Apply: func(ps []autoscaler.Policy) error { return loop.Apply(ps) }})
+	if err != nil {
+		return err
+	}
+	if loop, err = autoscaler.New(autoscaler.Options{Observer: picture, Inventory: known, Gate: e.gate, Scaler: scaler{scales}, Told: policies.Told,
+		Log: h, Live: picture, History: h, KeepEvery: o.Interval, CallTimeout: clusterCall, WriteRate: clusterWrites, WriteBurst: clusterWrites, Logger: log, Registerer: e.registry}); err != nil {
+		return err
+	}
+	e.life.Runs("autoscaler", loop.Run)
+	e.life.Runs("policies", policies.Run)
+	e.life.Runs("events", told.Run)
+	e.checks = append(e.checks, serve.Check{Name: "autoscaler", Live: true, Test: loop.Health})
+	e.scaled = append(e.scaled, loop.Scaled)
+	e.conditions = append(e.conditions, policies.Conditions)
+	return nil
+}
+
+// scalePolicies is how the API server calls them.
+func scalePolicies() schema.GroupVersionResource {
+	return schema.GroupVersionResource{Group: scalepolicies.Group, Version: scalepolicies.Version, Resource: scalepolicies.Resource}
+}
+
+// policyTables are what the cluster declares to be scaled.
+func policyTables(o kube.TableOptions) (scalepolicies.Table, scalepolicies.Table, error) {
+	policies, err := kube.Custom(o, scalePolicies(), scalepolicies.Kind, scalepolicies.ReadPolicy)
+	if err != nil {
+		return nil, nil, err
+	}
+	autoscalers, err := kube.Autoscalers(o, scalepolicies.ReadAutoscaler)
+	return policies, autoscalers, err
+}
+
+// scaler has the loop read and write counts through the scale subresource.
+type scaler struct{ scales *kube.Scales }
+
+func (s scaler) Scale(ctx context.Context, t cluster.Target) (autoscaler.Scale, error) {
+	desired, observed, err := s.scales.Scale(ctx, t)
+	return autoscaler.Scale{Desired: desired, Observed: observed}, err
+}
+
+func (s scaler) SetScale(ctx context.Context, t cluster.Target, from, to cluster.DesiredReplicas) error {
+	err := s.scales.SetScale(ctx, t, from, to)
+	if errors.Is(err, kube.ErrRecounted) {
+		return autoscaler.ErrConflict
+	}
+	return err
+}
+
+// teller has people told of policies.
+type teller struct{ of *kube.Teller }
+
+func (t teller) Tell(e scalepolicies.Event) { t.of.Tell(kube.Event(e)) }
+
+func (t teller) SetStatus(ctx context.Context, namespace, name string, patch []byte) error {
+	return t.of.SetStatus(ctx, scalePolicies(), namespace, name, patch)
+}

@@ -1,0 +1,332 @@
+package cluster_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// apply gives the API server a document, and returns what kubectl said.
+func apply(t *testing.T, ns, document string) (string, error) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "document.yaml")
+	if err := os.WriteFile(path, []byte(document), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return shared.Kubectl(t.Context(), "apply", "-n", ns, "-f", path)
+}
+
+// scalePolicies has the cluster know the kind.
+func scalePolicies(t *testing.T) {
+	t.Helper()
+	if out, err := shared.Kubectl(t.Context(), "apply", "--server-side", "-f", "../../charts/plimsoll/crds"); err != nil {
+		t.Fatal(err, out)
+	}
+	if out, err := shared.Kubectl(t.Context(), "wait", "--for=condition=Established", "crd/scalepolicies.plimsoll.dev", "--timeout=30s"); err != nil {
+		t.Fatal(err, out)
+	}
+}
+
+// scp is a ScalePolicy with the given specification, as YAML in one line.
+func scp(name, spec string) string {
+	return "apiVersion: plimsoll.dev/v1alpha1\nkind: ScalePolicy\nmetadata: {name: " + name + "}\nspec: " + spec + "\n"
+}
+
+const ofWeb = "scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}"
+
+// TestPoliciesAreChecked has the API server refuse what the autoscaler could not use, each with a sentence, and take what it can.
+func TestPoliciesAreChecked(t *testing.T) {
+	ns := namespace(t)
+	scalePolicies(t)
+	const m = ofWeb + ", maxReplicas: 5, "
+	for spec, want := range map[string]string{
+		"{maxReplicas: 5}":                                                "scaleTargetRef",
+		"{" + ofWeb + "}":                                                 "maxReplicas",
+		"{" + ofWeb + ", maxReplicas: 0}":                                 "must be at least 1",
+		"{" + m + "minReplicas: 6}":                                       "maxReplicas must be at least minReplicas",
+		"{" + m + "minReplicas: -1}":                                      "must not be negative",
+		"{" + m + "minReplicas: 0}":                                       "needs a metric of type Object or External",
+		"{" + m + "mode: Sometimes}":                                      `supported values: "Auto", "DryRun", "Paused"`,
+		"{" + m + "window: 500ms}":                                        "must be at least 1s",
+		"{" + m + "window: soon}":                                         "window",
+		"{" + m + "window: 30s, stableWindow: 10s}":                       "stableWindow must be at least window",
+		"{" + m + "stableWindow: 1h}":                                     "must be from 1s to 5m",
+		"{" + m + "confidence: -1}":                                       "must be a number from 0 to 100",
+		"{" + m + "tolerance: '-0.1'}":                                      "must be a ratio of at least 0",
+		"{" + m + "forecast: {}}":                                         "reserved for a later version",
+		"{" + m + "surprise: 1}":                                          "unknown field",
+		"{" + m + "schedules: [{start: '0 8 * * *', end: '0 18 * * *'}]}": "must set minReplicas, maxReplicas, or both",
+		"{" + m + "schedules: [{start: soon, end: '0 18 * * *', minReplicas: 2}]}":                                          "schedules[0].start",
+		"{" + m + "behavior: {scaleUp: {stabilizationWindowSeconds: 4000}}}":                                                "must be from 0 to 3600",
+		"{" + m + "behavior: {scaleDown: {policies: [{type: Pods, value: 0, periodSeconds: 5}]}}}":                          "must be more than 0",
+		"{" + m + "metrics: [{type: Resource}]}":                                                                            "goes with the section resource",
+		"{" + m + "metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization}}}]}":                        "give one of averageUtilization and averageValue",
+		"{" + m + "metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 0}}}]}": "must be at least 1 (percent of request)",
+		"{" + m + "metrics: [{type: Resource, resource: {name: cpu, target: {type: AverageValue, averageValue: '0'}}}]}":    "must be more than 0",
+		"{" + m + "metrics: [{type: Guess, resource: {name: cpu, target: {type: Utilization, averageUtilization: 50}}}]}":   "Unsupported value",
+	} {
+		if out, err := apply(t, ns, scp("bad", spec)); err == nil || !strings.Contains(out+err.Error(), want) {
+			t.Errorf("%s: got %s %v, want a refusal with %q", spec, out, err, want)
+		}
+	}
+	for i, spec := range []string{"{" + ofWeb + ", maxReplicas: 5}",
+		"{" + m + "minReplicas: 0, metrics: [{type: External, external: {metric: {name: queue}, target: {type: AverageValue, averageValue: 10}}}]}",
+		"{" + m + "mode: Paused, window: 2s, stableWindow: 1m30s, confidence: 2.5, tolerance: 50m, raiseOnly: true, schedules: [{start: '0 8 * * 1-5', end: '0 18 * * 1-5', timeZone: Europe/Berlin, minReplicas: 3}]}",
+		"{" + m + "metrics: [{type: ContainerResource, containerResource: {name: cpu, container: web, target: {type: Utilization, averageUtilization: 50}}}], behavior: {scaleDown: {selectPolicy: Disabled}}}"} {
+		if out, err := apply(t, ns, scp(fmt.Sprint("good-", i), spec)); err != nil {
+			t.Errorf("%s: %s %v", spec, out, err)
+		}
+	}
+}
+
+// demand is a load that all pods of a Deployment share, as behind a load balancer.
+type demand struct {
+	ns, app string
+	mu      sync.Mutex
+	milli   int
+}
+
+func (d *demand) set(milli int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.milli = milli
+}
+
+// share has every ready pod use its part, until ctx ends.
+func (d *demand) share(ctx context.Context) {
+	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DialContext: shared.Dial}}
+	told := map[string]int{}
+	for ; ctx.Err() == nil; time.Sleep(100 * time.Millisecond) {
+		pods, err := shared.Client().CoreV1().Pods(d.ns).List(ctx, metav1.ListOptions{LabelSelector: "app=" + d.app})
+		if err != nil {
+			continue
+		}
+		ready := slices.DeleteFunc(pods.Items, func(p corev1.Pod) bool {
+			return p.DeletionTimestamp != nil || p.Status.PodIP == "" || !slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool { return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue })
+		})
+		d.mu.Lock()
+		total := d.milli
+		d.mu.Unlock()
+		for _, p := range ready {
+			part := total / len(ready)
+			if had, ok := told[string(p.UID)]; ok && had == part {
+				continue
+			}
+			resp, err := client.Get(fmt.Sprintf("http://%s:8080/cpu?milli=%d", p.Status.PodIP, part))
+			if err == nil {
+				_ = resp.Body.Close()
+				told[string(p.UID)] = part
+			}
+		}
+	}
+}
+
+// count is what the Deployment asks for.
+func count(t *testing.T, ns, name string) int32 {
+	t.Helper()
+	d, err := shared.Client().AppsV1().Deployments(ns).Get(t.Context(), name, metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return *d.Spec.Replicas
+}
+
+// conditionOf is a condition of a ScalePolicy.
+func conditionOf(t *testing.T, ns, name, kind string) (c metav1.Condition) {
+	t.Helper()
+	out, err := shared.Kubectl(t.Context(), "get", "scp", "-n", ns, name, "-o", "json")
+	var p struct {
+		Status struct{ Conditions []metav1.Condition }
+	}
+	if err := errors.Join(err, json.Unmarshal([]byte(out), &p)); err != nil {
+		t.Fatal(err, out)
+	}
+	for _, x := range p.Status.Conditions {
+		if x.Type == kind {
+			c = x
+		}
+	}
+	return c
+}
+
+// TestAutoscaler has a ScalePolicy scale a Deployment whose pods share a load: within seconds, and back after.
+func TestAutoscaler(t *testing.T) {
+	ns := namespace(t)
+	scalePolicies(t)
+	account(t, ns, "collector", collecting...)
+	s := server(t, 8451, "--autoscaler=on")
+	collectorOn(t, ns, "node1", "127.0.0.1:8193", s)
+	collectorOn(t, ns, "node2", "127.0.0.1:8194", s)
+	deploy(t, ns, "web", 2)
+	load := &demand{ns: ns, app: "web", milli: 40}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { load.share(ctx); close(done) }()
+	t.Cleanup(func() { stop(); <-done })
+	spec := "{" + ofWeb + ", minReplicas: 2, maxReplicas: 8, stableWindow: 10s, metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 70}}}], behavior: {scaleDown: {stabilizationWindowSeconds: 0}}}"
+	if out, err := apply(t, ns, scp("web", spec)); err != nil {
+		t.Fatal(err, out)
+	}
+	until(t, "the policy is not in force", func() error {
+		if c := conditionOf(t, ns, "web", "ScalingActive"); c.Status != "True" {
+			return fmt.Errorf("%+v", c)
+		}
+		return nil
+	})
+	is := func(what string, want int32) {
+		t.Helper()
+		until(t, what, func() error {
+			if n := count(t, ns, "web"); n != want {
+				return fmt.Errorf("%d replicas, want %d", n, want)
+			}
+			return nil
+		})
+	}
+	var took []time.Duration
+	for range 5 {
+		is("the load is small", 2)
+		time.Sleep(5 * time.Second)
+		began := time.Now()
+		load.set(200)
+		for count(t, ns, "web") == 2 && time.Since(began) < 20*time.Second {
+			time.Sleep(20 * time.Millisecond)
+		}
+		took = append(took, time.Since(began).Round(10*time.Millisecond))
+		until(t, "the load is large", func() error {
+			if n := count(t, ns, "web"); n < 6 {
+				return fmt.Errorf("%d replicas, want 6 or more", n)
+			}
+			return nil
+		})
+		load.set(40)
+	}
+	slices.Sort(took)
+	t.Logf("from a step of the load to the changed count: %v", took)
+	if took[len(took)-1] > 8*time.Second {
+		t.Errorf("a step was answered after %v", took)
+	}
+	is("the load is small again", 2)
+	t.Run("told", func(t *testing.T) { told(t, ns) })
+	t.Run("another scaler", func(t *testing.T) { anotherScaler(t, ns, load, is) })
+	t.Run("by hand", func(t *testing.T) { byHand(t, ns, is) })
+	t.Run("killed", func(t *testing.T) {
+		_ = s.Process.Signal(syscall.SIGKILL)
+		<-s.ended
+		s.ended <- nil
+		load.set(200)
+		again := &part{dir: s.dir, address: s.address, client: s.client}
+		again.start(t, "server", "--kubeconfig", shared.Kubeconfig(), "--lease", "kube-system/plimsoll-8451", "--listen", s.address, "--web.config.file", filepath.Join(s.dir, "web.yaml"),
+			"--data", filepath.Join(s.dir, "data"), "--autoscaler=on")
+		until(t, "the server that was started again does not scale", func() error {
+			if n := count(t, ns, "web"); n < 6 {
+				return fmt.Errorf("%d replicas", n)
+			}
+			return nil
+		})
+		load.set(40)
+		is("it shrinks, too", 2)
+		if err := shared.Client().AppsV1().Deployments(ns).Delete(t.Context(), "web", metav1.DeleteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "the target's end is not told", func() error {
+			if c := conditionOf(t, ns, "web", "AbleToScale"); c.Status != "False" || c.Reason != "FailedGetScale" || !strings.Contains(c.Message, `there is no Deployment "web"`) {
+				return fmt.Errorf("%+v", c)
+			}
+			return nil
+		})
+	})
+}
+
+// told looks at what kubectl shows.
+func told(t *testing.T, ns string) {
+	for _, f := range []struct {
+		args string
+		want []string
+	}{
+		{"get scp -n " + ns, []string{"KIND", "TARGET", "MIN", "MAX", "REPLICAS", "DESIRED", "MODE", "REASON", "AGE", "Deployment", "web", "Auto"}},
+		{"get scp -o wide -n " + ns, []string{"MESSAGE", "Load "}},
+		{"describe scp web -n " + ns, []string{"ScaledUp", "From 2 to ", "ScaledDown", "Valid Metric", "Observed Generation"}},
+		{"explain scp.spec.stableWindow", []string{"The longest look"}},
+	} {
+		out, err := shared.Kubectl(t.Context(), strings.Fields(f.args)...)
+		t.Logf("kubectl %s:\n%s", f.args, out)
+		for _, want := range f.want {
+			if err != nil || !strings.Contains(strings.ReplaceAll(out, "ValidMetric", "Valid Metric"), want) {
+				t.Errorf("kubectl %s: %v, no %q", f.args, err, want)
+			}
+		}
+	}
+}
+
+// anotherScaler puts a HorizontalPodAutoscaler beside the policy, and takes it away.
+func anotherScaler(t *testing.T, ns string, load *demand, is func(string, int32)) {
+	h := &autoscalingv2.HorizontalPodAutoscaler{ObjectMeta: metav1.ObjectMeta{Name: "rival"}, Spec: autoscalingv2.HorizontalPodAutoscalerSpec{
+		ScaleTargetRef: autoscalingv2.CrossVersionObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Name: "web"}, MinReplicas: new(int32(2)), MaxReplicas: 3}}
+	all := shared.Client().AutoscalingV2().HorizontalPodAutoscalers(ns)
+	if _, err := all.Create(t.Context(), h, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the other scaler is not told of", func() error {
+		if c := conditionOf(t, ns, "web", "AbleToScale"); c.Status != "False" || c.Reason != "ScaledByAnother" || !strings.Contains(c.Message, `HorizontalPodAutoscaler "rival" scales it too`) {
+			return fmt.Errorf("%+v", c)
+		}
+		return nil
+	})
+	load.set(200)
+	time.Sleep(8 * time.Second)
+	if n := count(t, ns, "web"); n != 2 {
+		t.Errorf("%d replicas of a target that another scales", n)
+	}
+	if err := all.Delete(t.Context(), "rival", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "nothing is done once it is gone", func() error {
+		if n := count(t, ns, "web"); n < 6 {
+			return fmt.Errorf("%d replicas", n)
+		}
+		return nil
+	})
+	load.set(40)
+	is("it shrinks", 2)
+}
+
+// byHand changes the count as people do: a number that the load does not need goes again, zero stays.
+func byHand(t *testing.T, ns string, is func(string, int32)) {
+	set := func(n int32) {
+		t.Helper()
+		if _, err := shared.Client().AppsV1().Deployments(ns).UpdateScale(t.Context(), "web", &autoscalingv1.Scale{ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: ns}, Spec: autoscalingv1.ScaleSpec{Replicas: n}}, metav1.UpdateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set(5)
+	is("more than are needed", 2)
+	set(12)
+	is("more than are allowed", 2)
+	set(0)
+	until(t, "zero is not told", func() error {
+		if c := conditionOf(t, ns, "web", "ScalingActive"); c.Status != "False" || c.Reason != "ScalingDisabled" {
+			return fmt.Errorf("%+v", c)
+		}
+		return nil
+	})
+	if n := count(t, ns, "web"); n != 0 {
+		t.Errorf("%d replicas of what somebody has set to 0", n)
+	}
+	set(1)
+	is("fewer than the minimum", 2)
+}
