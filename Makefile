@@ -9,7 +9,7 @@ OPENAPI := aggregator/metricsapi/openapi
 LINT    := bin/golangci-lint
 MODULES := bench hpa influx chart cluster
 
-.PHONY: help run build image chart cluster test test-go test-web test-influx test-influx2 test-hpa test-chart e2e fuzz fuzz-short lint verify update bench clean
+.PHONY: help run build image chart cluster test test-go test-web test-influx test-influx2 test-hpa test-chart e2e fuzz fuzz-short lint licenses sbom vulns verify update bench clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -76,12 +76,34 @@ fuzz-short: ## The same in two and a half minutes
 lint: $(LINT) ## Run the linter
 	$(LINT) run ./...
 	for m in $(MODULES); do (cd test/$$m && ../../$(LINT) run --config ../../.golangci.yml ./...) || exit 1; done
+	cd tools && ../$(LINT) run --config ../.golangci.yml ./...
 
 $(LINT): tools/go.mod
 	@mkdir -p bin
 	cd tools && go build -o ../$(LINT) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
-verify: lint ## Check formatting, modules and everything generated; fails on a difference
+bin/linked: tools/go.mod $(wildcard tools/linked/*.go)
+	@mkdir -p bin
+	cd tools && go test ./linked && go build -o ../bin/linked ./linked
+
+licenses: bin/linked $(WEB)/node_modules/.package-lock.json ## Check the licences of all that ships, and NOTICE
+	./bin/linked -root . -check
+
+sbom: build bin/linked $(WEB)/node_modules/.package-lock.json ## Write what is in bin/plimsoll as CycloneDX JSON, bin/plimsoll.cdx.json
+	./bin/linked -root . -sbom bin/plimsoll -version $(VERSION) > bin/plimsoll.cdx.json
+
+# Where known faults of modules are told. Where that cannot be reached nothing is known of them, which is said and no failure.
+VULNDB := https://vuln.go.dev
+
+bin/govulncheck: tools/go.mod
+	@mkdir -p bin
+	cd tools && go build -o ../bin/govulncheck golang.org/x/vuln/cmd/govulncheck
+
+vulns: bin/govulncheck ## Look for known vulnerabilities in what the binary calls; needs the network
+	@if timeout 60 ./bin/govulncheck -db $(VULNDB) -version | grep '^DB updated'; then ./bin/govulncheck -db $(VULNDB) ./cmd/plimsoll; \
+		else printf '%s\n' '' '*** NOT CHECKED: known vulnerabilities. $(VULNDB) cannot be reached from here. ***' '*** Run "make vulns" where it can, or with VULNDB=file:///copy ***' '' >&2; fi
+
+verify: lint licenses vulns ## Check formatting, modules, licences, known vulnerabilities and everything generated; fails on a difference
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "not formatted: run 'make update'"; exit 1; }
 	go mod tidy -diff
 	for m in $(MODULES); do (cd test/$$m && go mod tidy -diff) || exit 1; done
@@ -92,7 +114,8 @@ update: ## Bring formatting, modules and everything generated up to date
 	gofmt -w $$(git ls-files '*.go')
 	go mod tidy
 	for m in $(MODULES); do (cd test/$$m && go mod tidy) || exit 1; done
-	@$(MAKE) --no-print-directory generated
+	@$(MAKE) --no-print-directory generated bin/linked
+	./bin/linked -root .
 
 .PHONY: generated
 generated: $(WEB)/node_modules/.package-lock.json
