@@ -9,7 +9,7 @@ OPENAPI := aggregator/metricsapi/openapi
 LINT    := bin/golangci-lint
 MODULES := bench hpa influx chart cluster
 
-.PHONY: help run build image chart cluster test test-go test-web test-influx test-influx2 test-hpa test-chart e2e fuzz fuzz-short lint licenses sbom vulns verify update bench clean
+.PHONY: help run build image chart cluster test test-go test-web test-influx test-influx2 test-hpa test-chart e2e e2e-short fuzz fuzz-short lint licenses sbom vulns verify update bench clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -52,7 +52,10 @@ test-chart: bin/testreport ## The Helm chart, rendered for many values by Helm's
 
 e2e: bin/testreport ## The tests on a real Kubernetes of two nodes, which they build (eight minutes the first time) and start; needs root
 	./test/setup.sh cluster
-	set -o pipefail; cd test/cluster && go test -json -timeout 40m ./... | ../../bin/testreport
+	set -o pipefail; cd test/cluster && go test -json -timeout 40m $(E2E) ./... | ../../bin/testreport
+
+e2e-short: ## The same without those that take longest, as CI runs them
+	$(MAKE) --no-print-directory e2e E2E=-short
 
 cluster: ## Bring up a real Kubernetes of two nodes with Plimsoll and a workload on it, until Ctrl-C; needs root
 	./test/setup.sh cluster

@@ -67,7 +67,7 @@ func TestPoliciesAreChecked(t *testing.T) {
 		"{" + m + "window: 30s, stableWindow: 10s}":                       "stableWindow must be at least window",
 		"{" + m + "stableWindow: 1h}":                                     "must be from 1s to 5m",
 		"{" + m + "confidence: -1}":                                       "must be a number from 0 to 100",
-		"{" + m + "tolerance: '-0.1'}":                                      "must be a ratio of at least 0",
+		"{" + m + "tolerance: '-0.1'}":                                    "must be a ratio of at least 0",
 		"{" + m + "forecast: {}}":                                         "reserved for a later version",
 		"{" + m + "surprise: 1}":                                          "unknown field",
 		"{" + m + "schedules: [{start: '0 8 * * *', end: '0 18 * * *'}]}": "must set minReplicas, maxReplicas, or both",

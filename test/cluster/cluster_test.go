@@ -55,6 +55,14 @@ func start(ctx context.Context, name string) (*rig.Cluster, error) {
 	return rig.Start(ctx, rig.Options{Name: name, Bin: bin, Logs: filepath.Join(filepath.Dir(bin), "logs-"+name), Out: os.Stderr})
 }
 
+// long marks a test that the short form, which CI runs, leaves out.
+func long(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("not in the short form: make e2e runs it")
+	}
+}
+
 // orphan starts a cluster and waits to be killed.
 func orphan(ctx context.Context, name string) int {
 	bin = os.Getenv("PLIMSOLL_TEST_BIN")

@@ -420,6 +420,7 @@ func apiServerAway(t *testing.T, s, collector *part, ns, admin string) {
 
 // TestCollectorCost runs a collector at its usual pace on a node with 50 pods.
 func TestCollectorCost(t *testing.T) {
+	long(t)
 	ns := namespace(t)
 	account(t, ns, "collector", collecting...)
 	s := server(t, 8445)

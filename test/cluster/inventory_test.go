@@ -132,6 +132,7 @@ func TestInventory(t *testing.T) {
 
 // TestAPIServerAway keeps what was known, says since when, and goes on by itself.
 func TestAPIServerAway(t *testing.T) {
+	long(t)
 	ns := namespace(t)
 	all := inventory(t, "")
 	deploy(t, ns, "stays", 1)
