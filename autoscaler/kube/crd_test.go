@@ -32,8 +32,10 @@ type rule struct{ rule, message string }
 type extra struct {
 	text     string // replaces what the type's documentation says
 	required bool
-	more     openAPI
-	rules    []rule
+	// anyNumber takes numbers with a point too, as people write a ratio; no CEL rule sees such a field.
+	anyNumber bool
+	more      openAPI
+	rules     []rule
 }
 
 const (
@@ -44,7 +46,6 @@ const (
 )
 
 var positive = []rule{{"quantity(string(self)).isGreaterThan(quantity('0'))", "must be more than 0"}}
-var ratio = []rule{{"!quantity(string(self)).isLessThan(quantity('0'))", "must be a ratio of at least 0, such as 0.1"}}
 var path = []rule{{"self != '.' && self != '..' && !self.contains('/') && !self.contains('%')", "must not be . or .., nor contain / or %"}}
 
 // extras are what is known of fields by their path; a [] stands for any element. A path that begins with a star is any path that ends so.
@@ -69,7 +70,7 @@ var extras = map[string]extra{
 	"window":                        {text: "The shortest look at recent usage that a decision to grow may rest on; 3s if left out.", rules: []rule{{"duration(self) >= duration('1s')", "must be at least 1s"}}},
 	"stableWindow":                  {text: "The longest look, and what a decision to shrink rests on; 60s if left out.", rules: []rule{{"duration(self) >= duration('1s') && duration(self) <= duration('5m')", "must be from 1s to 5m"}}},
 	"confidence":                    {text: "How far, in standard errors, the load must stand clear of its own noise at the shortest look; 4 if left out, 0: not asked.", rules: []rule{{"self >= 0.0 && self <= 100.0", "must be a number from 0 to 100 (standard errors)"}}},
-	"tolerance":                     {text: "How far the load may be from its line without a change, as a ratio; 0.1 if left out.", rules: ratio},
+	"tolerance":                     {text: "How far the load may be from its line without a change, as a ratio; 0.1 if left out.", anyNumber: true},
 	"schedules":                     {text: "Other limits at certain times. Of several that hold at once the highest floor and the highest ceiling count.", more: openAPI{"maxItems": 32}},
 	"schedules[]":                   {rules: []rule{{"has(self.minReplicas) || has(self.maxReplicas)", "must set minReplicas, maxReplicas, or both"}, {"!has(self.minReplicas) || !has(self.maxReplicas) || self.minReplicas <= self.maxReplicas", "maxReplicas must be at least minReplicas"}}},
 	"schedules[].start":             {text: "When it begins, as a cron line: minute hour day month weekday.", required: true, more: openAPI{"maxLength": 256, "pattern": cronText}},
@@ -107,8 +108,8 @@ var extras = map[string]extra{
 	"*.policies[].type":             {required: true, more: openAPI{"enum": []any{"Pods", "Percent"}}},
 	"*.policies[].value":            {required: true, rules: []rule{{"self >= 1", "must be more than 0"}}},
 	"*.policies[].periodSeconds":    {required: true, rules: []rule{{"self >= 1 && self <= 1800", "must be from 1 to 1800"}}},
-	"behavior.scaleUp.tolerance":    {rules: ratio},
-	"behavior.scaleDown.tolerance":  {rules: ratio},
+	"behavior.scaleUp.tolerance":    {anyNumber: true},
+	"behavior.scaleDown.tolerance":  {anyNumber: true},
 }
 
 var byPod = []rule{{"has(self.averageUtilization) != has(self.averageValue)", "give one of averageUtilization and averageValue"},
@@ -150,6 +151,8 @@ func (g *generator) of(t reflect.Type, path string) openAPI {
 		t = t.Elem()
 	}
 	switch {
+	case t == reflect.TypeFor[resource.Quantity]() && x.anyNumber:
+		out = openAPI{"x-kubernetes-preserve-unknown-fields": true, "minimum": 0, "minProperties": 1, "maxProperties": 0, "maxItems": 0, "pattern": strings.Replace(quantityText, `(\+|-)?`, `\+?`, 1)}
 	case t == reflect.TypeFor[resource.Quantity]():
 		out = openAPI{"anyOf": []any{openAPI{"type": "integer"}, openAPI{"type": "string"}}, "x-kubernetes-int-or-string": true, "pattern": quantityText, "maxLength": 40}
 	case t == reflect.TypeFor[metav1.Duration]():

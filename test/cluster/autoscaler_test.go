@@ -67,7 +67,10 @@ func TestPoliciesAreChecked(t *testing.T) {
 		"{" + m + "window: 30s, stableWindow: 10s}":                       "stableWindow must be at least window",
 		"{" + m + "stableWindow: 1h}":                                     "must be from 1s to 5m",
 		"{" + m + "confidence: -1}":                                       "must be a number from 0 to 100",
-		"{" + m + "tolerance: '-0.1'}":                                    "must be a ratio of at least 0",
+		"{" + m + "tolerance: '-0.1'}":                                    "spec.tolerance",
+		"{" + m + "tolerance: -0.1}":                                      "greater than or equal to 0",
+		"{" + m + "tolerance: much}":                                      "spec.tolerance",
+		"{" + m + "tolerance: {a: 1}}":                                    "spec.tolerance",
 		"{" + m + "forecast: {}}":                                         "reserved for a later version",
 		"{" + m + "surprise: 1}":                                          "unknown field",
 		"{" + m + "schedules: [{start: '0 8 * * *', end: '0 18 * * *'}]}": "must set minReplicas, maxReplicas, or both",
@@ -86,8 +89,8 @@ func TestPoliciesAreChecked(t *testing.T) {
 	}
 	for i, spec := range []string{"{" + ofWeb + ", maxReplicas: 5}",
 		"{" + m + "minReplicas: 0, metrics: [{type: External, external: {metric: {name: queue}, target: {type: AverageValue, averageValue: 10}}}]}",
-		"{" + m + "mode: Paused, window: 2s, stableWindow: 1m30s, confidence: 2.5, tolerance: 50m, raiseOnly: true, schedules: [{start: '0 8 * * 1-5', end: '0 18 * * 1-5', timeZone: Europe/Berlin, minReplicas: 3}]}",
-		"{" + m + "metrics: [{type: ContainerResource, containerResource: {name: cpu, container: web, target: {type: Utilization, averageUtilization: 50}}}], behavior: {scaleDown: {selectPolicy: Disabled}}}"} {
+		"{" + m + "mode: Paused, window: 2s, stableWindow: 1m30s, confidence: 2.5, tolerance: 0.05, raiseOnly: true, schedules: [{start: '0 8 * * 1-5', end: '0 18 * * 1-5', timeZone: Europe/Berlin, minReplicas: 3}]}",
+		"{" + m + "metrics: [{type: ContainerResource, containerResource: {name: cpu, container: web, target: {type: Utilization, averageUtilization: 50}}}], behavior: {scaleUp: {tolerance: 0.2}, scaleDown: {selectPolicy: Disabled, tolerance: 50m}}}"} {
 		if out, err := apply(t, ns, scp(fmt.Sprint("good-", i), spec)); err != nil {
 			t.Errorf("%s: %s %v", spec, out, err)
 		}
@@ -224,6 +227,7 @@ func TestAutoscaler(t *testing.T) {
 	t.Run("told", func(t *testing.T) { told(t, ns) })
 	t.Run("another scaler", func(t *testing.T) { anotherScaler(t, ns, load, is) })
 	t.Run("by hand", func(t *testing.T) { byHand(t, ns, is) })
+	t.Run("boost", func(t *testing.T) { boost(t, ns) })
 	t.Run("killed", func(t *testing.T) {
 		_ = s.Process.Signal(syscall.SIGKILL)
 		<-s.ended
@@ -329,4 +333,117 @@ func byHand(t *testing.T, ns string, is func(string, int32)) {
 	}
 	set(1)
 	is("fewer than the minimum", 2)
+}
+
+// boost has an HPA raised that sees no metrics here itself: as far as its own maximum, and never lowered.
+func boost(t *testing.T, ns string) {
+	deploy(t, ns, "api", 2)
+	load := &demand{ns: ns, app: "api", milli: 40}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { load.share(ctx); close(done) }()
+	defer func() { stop(); <-done }()
+	h := &autoscalingv2.HorizontalPodAutoscaler{ObjectMeta: metav1.ObjectMeta{Name: "api", Annotations: map[string]string{"plimsoll.dev/boost": "true"}}, Spec: autoscalingv2.HorizontalPodAutoscalerSpec{
+		ScaleTargetRef: autoscalingv2.CrossVersionObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Name: "api"}, MinReplicas: new(int32(2)), MaxReplicas: 4,
+		Metrics: []autoscalingv2.MetricSpec{{Type: autoscalingv2.ResourceMetricSourceType, Resource: &autoscalingv2.ResourceMetricSource{Name: corev1.ResourceCPU,
+			Target: autoscalingv2.MetricTarget{Type: autoscalingv2.UtilizationMetricType, AverageUtilization: new(int32(70))}}}}}}
+	if _, err := shared.Client().AutoscalingV2().HorizontalPodAutoscalers(ns).Create(t.Context(), h, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(10 * time.Second)
+	load.set(300)
+	until(t, "a boosted HPA is not raised to its maximum", func() error {
+		if n := count(t, ns, "api"); n != 4 {
+			return fmt.Errorf("%d replicas", n)
+		}
+		return nil
+	})
+	load.set(20)
+	time.Sleep(15 * time.Second)
+	if n := count(t, ns, "api"); n != 4 {
+		t.Errorf("%d replicas: a boost has lowered", n)
+	}
+	if out, err := shared.Kubectl(t.Context(), "describe", "hpa", "api", "-n", ns); err != nil || !strings.Contains(out, "ScaledUp") || !strings.Contains(out, "plimsoll.dev/autoscaler") {
+		t.Errorf("the HPA's events: %v\n%s", err, out)
+	}
+}
+
+// gadgets are a kind of our own, with a scale subresource, and gizmos one without.
+const gadgets = `
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: gadgets.test.plimsoll.dev}
+spec:
+  group: test.plimsoll.dev
+  scope: Namespaced
+  names: {kind: Gadget, plural: gadgets}
+  versions:
+  - {name: v1, served: true, storage: true, subresources: {scale: {specReplicasPath: .spec.size, statusReplicasPath: .status.size}}, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}
+---
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: gizmos.test.plimsoll.dev}
+spec:
+  group: test.plimsoll.dev
+  scope: Namespaced
+  names: {kind: Gizmo, plural: gizmos}
+  versions:
+  - {name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}
+`
+
+// TestTargets scales kinds of every sort to their minimum, with the rights that the chart gives and one more, and says of others why it cannot.
+func TestTargets(t *testing.T) {
+	ns := namespace(t)
+	scalePolicies(t)
+	if out, err := apply(t, ns, gadgets); err != nil {
+		t.Fatal(err, out)
+	}
+	t.Cleanup(func() {
+		_, _ = shared.Kubectl(context.Background(), "delete", "crd", "gadgets.test.plimsoll.dev", "gizmos.test.plimsoll.dev")
+	})
+	for _, crd := range []string{"gadgets", "gizmos"} {
+		if out, err := shared.Kubectl(t.Context(), "wait", "--for=condition=Established", "crd/"+crd+".test.plimsoll.dev"); err != nil {
+			t.Fatal(err, out)
+		}
+	}
+	deploy(t, ns, "web", 1)
+	objects := "apiVersion: test.plimsoll.dev/v1\nkind: Gadget\nmetadata: {name: g}\nspec: {size: 1}\n---\napiVersion: test.plimsoll.dev/v1\nkind: Gizmo\nmetadata: {name: g}\nspec: {size: 1}\n"
+	for name, ref := range map[string]string{"deployment": "{apiVersion: apps/v1, kind: Deployment, name: web}", "gadget": "{apiVersion: test.plimsoll.dev/v1, kind: Gadget, name: g}",
+		"gizmo": "{apiVersion: test.plimsoll.dev/v1, kind: Gizmo, name: g}", "gone": "{apiVersion: apps/v1, kind: StatefulSet, name: gone}", "young": "{apiVersion: apps/v1, kind: Deployment, name: young}"} {
+		objects += "---\n" + scp(name, "{scaleTargetRef: "+ref+", minReplicas: 3, maxReplicas: 5}")
+	}
+	if out, err := apply(t, ns, objects); err != nil {
+		t.Fatal(err, out)
+	}
+	server(t, 8452, "--autoscaler=on", "--lease", "kube-system/plimsoll-targets")
+	until(t, "a Deployment", func() error {
+		if n := count(t, ns, "web"); n != 3 {
+			return fmt.Errorf("%d replicas", n)
+		}
+		return nil
+	})
+	until(t, "a kind of our own", func() error {
+		out, err := shared.Kubectl(t.Context(), "get", "gadget", "g", "-n", ns, "-o", "jsonpath={.spec.size}")
+		if err == nil && out != "3" {
+			err = errors.New(out)
+		}
+		return err
+	})
+	for name, want := range map[string]string{"gizmo": `gizmos of "test.plimsoll.dev/v1" have no scale subresource`, "gone": `there is no StatefulSet "gone" in namespace`} {
+		until(t, name, func() error {
+			if c := conditionOf(t, ns, name, "AbleToScale"); c.Status != "False" || c.Reason != "FailedGetScale" || !strings.Contains(c.Message, want) {
+				return fmt.Errorf("%+v", c)
+			}
+			return nil
+		})
+	}
+	if out, err := apply(t, ns, scp("second", "{scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}, maxReplicas: 2}")); err != nil {
+		t.Fatal(err, out)
+	}
+	until(t, "the younger of two", func() error {
+		if c := conditionOf(t, ns, "second", "AbleToScale"); c.Reason != "ScaledByAnother" || !strings.Contains(c.Message, `ScalePolicy "deployment" scales Deployment "web" already`) {
+			return fmt.Errorf("%+v", c)
+		}
+		return nil
+	})
 }

@@ -1,0 +1,162 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"plimsoll.dev/plimsoll/autoscaler"
+	"plimsoll.dev/plimsoll/autoscaler/policy"
+	"plimsoll.dev/plimsoll/internal/cluster"
+)
+
+// people are told, and may refuse to listen.
+type people struct {
+	mu     sync.Mutex
+	events []string
+	writes []string
+	fail   error
+	closed error // the gate
+}
+
+func (p *people) MayWrite() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.closed
+}
+
+func (p *people) set(closed, fail error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed, p.fail = closed, fail
+}
+
+func (p *people) Tell(e Event) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.events = append(p.events, fmt.Sprintf("%v %s: %s", e.Warning, e.Reason, e.Note))
+}
+
+func (p *people) SetStatus(_ context.Context, _, name string, patch []byte) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.writes = append(p.writes, name+" "+string(patch))
+	return p.fail
+}
+
+// since returns what was written since the last time.
+func (p *people) since() (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n, p.writes = len(p.writes), nil
+	return n
+}
+
+func outcome(d policy.Decision) autoscaler.Outcome {
+	return autoscaler.Outcome{Target: cluster.Target{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "shop", Name: "web"}, Time: time.Now(), Replicas: 2, Seen: true, Decision: &d}
+}
+
+func held(reason policy.Reason, message string) policy.Decision {
+	return policy.Decision{Action: policy.Hold, Current: 2, Desired: 2, Reason: reason, Message: message, Conditions: []policy.Condition{{Type: "AbleToScale", Status: "True", Reason: policy.ReadyForNewScale}, {Type: "ScalingActive", Status: "True", Reason: policy.ValidMetricFound}}}
+}
+
+// TestBook tells of what changes, and not of what changes all the time.
+func TestBook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &people{}
+		b := newBook(p, p)
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- b.run(ctx) }()
+		b.open(settle([]*Declared{scp(t, "one", 1, "{"+ofWeb+"}")}, nil, false), time.Now())
+		pass := func(n int, d func(i int) policy.Decision) {
+			for i := range n {
+				b.told(outcome(d(i)))
+				time.Sleep(time.Second)
+			}
+		}
+		pass(5, func(int) policy.Decision { return held(policy.AtTarget, "It is fine.") })
+		if n := p.since(); n != 1 {
+			t.Errorf("%d writes of the first status", n)
+		}
+		pass(600, func(i int) policy.Decision { return held(policy.AtTarget, fmt.Sprintf("Load is %d %%.", i)) })
+		if n := p.since(); n < 9 || n > 11 {
+			t.Errorf("%d writes in ten minutes of sentences alone, want one a minute", n)
+		}
+		pass(120, func(i int) policy.Decision {
+			return held([]policy.Reason{policy.AtTarget, policy.WithinTolerance}[i%2], "It is fine.")
+		})
+		if n := p.since(); n > 13 {
+			t.Errorf("%d writes in two minutes of reasons that change each second", n)
+		}
+		up := held(policy.CPUAboveTarget, "Load stood at 99 %.")
+		up.Action, up.Desired = policy.Up, 4
+		pass(2, func(i int) policy.Decision {
+			if i == 0 {
+				return up
+			}
+			return held(policy.AtTarget, "It is fine.")
+		})
+		if n := p.since(); n != 2 || len(p.events) != 1 || p.events[0] != "false ScaledUp: From 2 to 4. Load stood at 99 %." {
+			t.Errorf("%d writes of a change, events %q", n, p.events)
+		}
+		bad := held(policy.FailedResourceMetric, "No sample from web-1.")
+		bad.Conditions = []policy.Condition{{Type: "ScalingActive", Status: "False", Reason: policy.FailedResourceMetric}}
+		p.events = nil
+		pass(400, func(i int) policy.Decision {
+			if i%2 == 0 {
+				return bad
+			}
+			return held(policy.AtTarget, "It is fine.")
+		})
+		if n := len(p.events); n < 20 || n > 61 || p.events[0] != "true FailedGetResourceMetric: No sample from web-1." || p.events[1] != "false ValidMetricFound: It is fine." {
+			t.Errorf("%d events of a condition that flaps for 400 s: %q", n, p.events[:2])
+		}
+		p.set(errors.New("another leads"), nil)
+		time.Sleep(2 * time.Second)
+		p.since()
+		p.events = nil
+		pass(3, func(int) policy.Decision { return up })
+		if n := p.since(); n != 0 || len(p.events) != 0 {
+			t.Errorf("who does not lead tells: %d writes, events %q", n, p.events)
+		}
+		p.set(nil, errors.New("refused"))
+		pass(10, func(int) policy.Decision { return bad })
+		if n := p.since(); n < 5 || n > 11 {
+			t.Errorf("%d tries in ten seconds of a status that is refused", n)
+		}
+		stop()
+		<-done
+	})
+}
+
+// TestRefused tells of a policy that is not in force, and of nothing once it is gone.
+func TestRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &people{}
+		b := newBook(p, p)
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- b.run(ctx) }()
+		both := []*Declared{scp(t, "one", 2, "{"+ofWeb+"}"), scp(t, "two", 1, "{"+ofWeb+"}")}
+		for range 5 {
+			b.open(settle(both, nil, false), time.Now())
+			time.Sleep(time.Second)
+		}
+		if len(p.writes) != 1 || !strings.Contains(p.writes[0], `"type":"AbleToScale","status":"False"`) || len(p.events) != 1 ||
+			p.events[0] != `true ScaledByAnother: This ScalePolicy is not in force: ScalePolicy "one" scales Deployment "web" already.` {
+			t.Errorf("writes %q, events %q", p.writes, p.events)
+		}
+		b.open(nil, time.Now())
+		if b.told(outcome(held(policy.AtTarget, "x"))); len(b.stories)+len(b.targets) != 0 {
+			t.Error("what is gone has a story")
+		}
+		stop()
+		<-done
+	})
+}
