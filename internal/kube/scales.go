@@ -30,6 +30,10 @@ const (
 	noKindFor   = 15 * time.Second
 	scaleFor    = time.Minute
 	scaleWrites = 4 // tries, when something else than the count has changed
+	// A reading serves for so long for each target that there is, at most for scaleOld: up to a hundred are read at each pass of each second, a
+	// thousand every five seconds. A write is refused where the count was changed since.
+	scaleShare = 5 * time.Millisecond
+	scaleOld   = 5 * time.Second
 )
 
 // Scales reads and writes the scale subresource of objects of any kind. It is safe for concurrent use.
@@ -71,15 +75,28 @@ func NewScales(config *rest.Config) (*Scales, error) {
 
 // Scale reads the counts of a target. The error wraps cluster.ErrNoTarget where there is none.
 func (s *Scales) Scale(ctx context.Context, t cluster.Target) (cluster.DesiredReplicas, cluster.ObservedReplicas, error) {
-	scale, err := s.get(ctx, t)
-	if err != nil {
-		return 0, 0, err
+	scale := s.fresh(t)
+	if scale == nil {
+		var err error
+		if scale, err = s.get(ctx, t); err != nil {
+			return 0, 0, err
+		}
 	}
 	observed, _, err := unstructured.NestedInt64(scale.Object, "status", "replicas")
 	if err != nil {
 		return 0, 0, fmt.Errorf("cannot read the scale of %s %q: %w", t.Kind, t.Name, err)
 	}
 	return countOf(scale), cluster.ObservedReplicas(observed), nil
+}
+
+// fresh is a reading that is young enough; nil if there is none.
+func (s *Scales) fresh(t cluster.Target) *unstructured.Unstructured {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r := s.read[t]; time.Since(r.at) < min(scaleOld, time.Duration(len(s.read))*scaleShare) {
+		return r.scale
+	}
+	return nil
 }
 
 // countOf is the number of replicas that a scale asks for; one that asks for none has no such field.
@@ -122,6 +139,7 @@ func (s *Scales) SetScale(ctx context.Context, t cluster.Target, from, to cluste
 	s.mu.Lock()
 	scale := s.read[t].scale
 	s.mu.Unlock()
+	var last error
 	for range scaleWrites {
 		if scale == nil {
 			if scale, err = s.get(ctx, t); err != nil {
@@ -129,19 +147,27 @@ func (s *Scales) SetScale(ctx context.Context, t cluster.Target, from, to cluste
 			}
 		}
 		if countOf(scale) != from {
+			s.mu.Lock()
+			delete(s.read, t) // if it was not fresh, the next decision is
+			s.mu.Unlock()
 			return ErrRecounted
 		}
 		wanted := scale.DeepCopy()
 		if err := unstructured.SetNestedField(wanted.Object, int64(to), "spec", "replicas"); err != nil {
 			return fmt.Errorf("cannot write the scale of %s %q: %w", t.Kind, t.Name, err)
 		}
-		_, err = s.client.Resource(r).Namespace(t.Namespace).Update(ctx, wanted, metav1.UpdateOptions{}, "scale")
-		if !apierrors.IsConflict(err) {
+		written, err := s.client.Resource(r).Namespace(t.Namespace).Update(ctx, wanted, metav1.UpdateOptions{}, "scale")
+		s.mu.Lock()
+		if delete(s.read, t); err == nil {
+			s.read[t] = reading{written, time.Now()}
+		}
+		s.mu.Unlock()
+		if last = err; !apierrors.IsConflict(err) {
 			return err
 		}
 		scale = nil
 	}
-	return err
+	return last
 }
 
 // resource says by which resource a target's kind is asked for.

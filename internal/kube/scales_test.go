@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"k8s.io/client-go/rest"
 
@@ -122,6 +123,44 @@ func TestWhatCannotBeScaled(t *testing.T) {
 	}
 	if kinds > 10 {
 		t.Errorf("asked %d times for kinds: %v", kinds, s.asked)
+	}
+}
+
+// Of few targets each is read at each pass; of a thousand a reading serves for five seconds, and a write still goes by what is there.
+func TestReadingsOfMany(t *testing.T) {
+	s := &scaleServer{version: 1, count: 2}
+	scales := scalesOf(t, s)
+	read := func() int {
+		t.Helper()
+		before := len(s.asked)
+		if _, _, err := scales.Scale(t.Context(), webTarget); err != nil {
+			t.Fatal(err)
+		}
+		return len(s.asked) - before
+	}
+	read()
+	time.Sleep(10 * time.Millisecond)
+	if n := read(); n != 1 {
+		t.Errorf("one target: %d requests", n)
+	}
+	for i := range 1000 {
+		scales.read[cluster.Target{Name: fmt.Sprint(i)}] = reading{at: time.Now()}
+	}
+	if n := read(); n != 0 {
+		t.Errorf("one of a thousand: %d requests", n)
+	}
+	s.version, s.count = 2, 7
+	if err := scales.SetScale(t.Context(), webTarget, 2, 4); !errors.Is(err, ErrRecounted) || s.count != 7 {
+		t.Errorf("written over what another has set: %v, %d", err, s.count)
+	}
+	if n, _, err := scales.Scale(t.Context(), webTarget); err != nil || n != 7 {
+		t.Errorf("the next reading is %d, %v", n, err)
+	}
+	if err := scales.SetScale(t.Context(), webTarget, 7, 4); err != nil || s.count != 4 {
+		t.Errorf("%v, %d", err, s.count)
+	}
+	if n, _, _ := scales.Scale(t.Context(), webTarget); n != 4 {
+		t.Errorf("after a write %d is read", n)
 	}
 }
 
