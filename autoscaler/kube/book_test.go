@@ -73,7 +73,7 @@ func TestBook(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- b.run(ctx) }()
-		b.open(settle([]*Declared{scp(t, "one", 1, "{"+ofWeb+"}")}, nil, false), time.Now())
+		b.open(settle([]*Declared{scp(t, "one", 1, "{"+ofWeb+"}")}, nil, false, nil), time.Now())
 		pass := func(n int, d func(i int) policy.Decision) {
 			for i := range n {
 				b.told(outcome(d(i)))
@@ -145,7 +145,7 @@ func TestRefused(t *testing.T) {
 		go func() { done <- b.run(ctx) }()
 		both := []*Declared{scp(t, "one", 2, "{"+ofWeb+"}"), scp(t, "two", 1, "{"+ofWeb+"}")}
 		for range 5 {
-			b.open(settle(both, nil, false), time.Now())
+			b.open(settle(both, nil, false, nil), time.Now())
 			time.Sleep(time.Second)
 		}
 		if len(p.writes) != 1 || !strings.Contains(p.writes[0], `"type":"AbleToScale","status":"False"`) || len(p.events) != 1 ||

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"strconv"
 	"strings"
 	"time"
 
@@ -35,9 +36,11 @@ type Declared struct {
 	ref     corev1.ObjectReference // what people are told of
 	created time.Time
 	spec    policy.Spec
-	err     error // why the specification cannot be read
-	boost   bool  // of an HPA
-	by      string
+	err     error  // why the specification cannot be read
+	boost   bool   // of an HPA
+	what    string // "ScalePolicy"
+	by      string // the same with its name
+	rank    int    // of several the lowest goes first
 	was     status // of a ScalePolicy: as it was found
 	version int64  // generation
 }
@@ -45,7 +48,7 @@ type Declared struct {
 // ReadPolicy reads a ScalePolicy.
 func ReadPolicy(u *unstructured.Unstructured) *Declared {
 	d := &Declared{ref: corev1.ObjectReference{APIVersion: cluster.APIVersion, Kind: Kind, Namespace: u.GetNamespace(), Name: u.GetName(), UID: u.GetUID()},
-		created: u.GetCreationTimestamp().Time, version: u.GetGeneration()}
+		created: u.GetCreationTimestamp().Time, version: u.GetGeneration(), what: Kind}
 	d.by = fmt.Sprintf("%s %q", Kind, u.GetName())
 	d.err = into(u.Object["spec"], &d.spec)
 	if into(u.Object["status"], &d.was) != nil {
@@ -66,13 +69,54 @@ func into(from, to any) error {
 // ReadAutoscaler reads a HorizontalPodAutoscaler.
 func ReadAutoscaler(h *autoscalingv2.HorizontalPodAutoscaler) *Declared {
 	d := &Declared{ref: corev1.ObjectReference{APIVersion: "autoscaling/v2", Kind: hpaKind, Namespace: h.Namespace, Name: h.Name, UID: h.UID}, created: h.CreationTimestamp.Time,
-		boost: h.Annotations[Boost] == "true", version: h.Generation, spec: policy.Spec{ScaleTargetRef: &h.Spec.ScaleTargetRef, MinReplicas: h.Spec.MinReplicas, MaxReplicas: h.Spec.MaxReplicas,
+		what: hpaKind, boost: h.Annotations[Boost] == "true", version: h.Generation, spec: policy.Spec{ScaleTargetRef: &h.Spec.ScaleTargetRef, MinReplicas: h.Spec.MinReplicas, MaxReplicas: h.Spec.MaxReplicas,
 			Metrics: h.Spec.Metrics, Behavior: h.Spec.Behavior, RaiseOnly: true}}
 	d.by = fmt.Sprintf("%s %q", hpaKind, h.Name)
 	if owner := metav1.GetControllerOf(h); owner != nil { // KEDA's ScaledObjects scale by HPAs
 		d.by = fmt.Sprintf("%s %q, by %s,", owner.Kind, owner.Name, d.by)
 	}
 	return d
+}
+
+// The annotations by which a workload is scaled without any other object: percent of the CPU that is requested, and limits.
+const (
+	annotatedCPU = "plimsoll.dev/cpu"
+	annotatedMin = "plimsoll.dev/min"
+	annotatedMax = "plimsoll.dev/max"
+)
+
+// ReadAnnotated returns what reads the annotations of a kind of workload; one without them is nil.
+func ReadAnnotated(apiVersion, kind string) func(*metav1.PartialObjectMetadata) *Declared {
+	return func(m *metav1.PartialObjectMetadata) *Declared {
+		given := func(name string) bool { _, ok := m.Annotations[name]; return ok }
+		if !given(annotatedCPU) && !given(annotatedMin) && !given(annotatedMax) {
+			return nil
+		}
+		d := &Declared{ref: corev1.ObjectReference{APIVersion: apiVersion, Kind: kind, Namespace: m.Namespace, Name: m.Name, UID: m.UID}, created: m.CreationTimestamp.Time, what: "annotation",
+			by: fmt.Sprintf("the annotation of %s %q", kind, m.Name), rank: 1, spec: policy.Spec{ScaleTargetRef: &autoscalingv2.CrossVersionObjectReference{APIVersion: apiVersion, Kind: kind, Name: m.Name}}}
+		number := func(name string) *int32 {
+			text, ok := m.Annotations[name]
+			if !ok {
+				return nil
+			}
+			n, err := strconv.ParseInt(text, 10, 32)
+			if err != nil {
+				d.err = fmt.Errorf("%s %q is not a whole number", name, text)
+			}
+			return new(int32(n))
+		}
+		if cpu := number(annotatedCPU); cpu != nil {
+			d.spec.Metrics = []autoscalingv2.MetricSpec{{Type: autoscalingv2.ResourceMetricSourceType, Resource: &autoscalingv2.ResourceMetricSource{Name: corev1.ResourceCPU,
+				Target: autoscalingv2.MetricTarget{Type: autoscalingv2.UtilizationMetricType, AverageUtilization: cpu}}}}
+		}
+		d.spec.MinReplicas = number(annotatedMin)
+		if most := number(annotatedMax); most != nil {
+			d.spec.MaxReplicas = *most
+		} else {
+			d.err = fmt.Errorf("%s must be there", annotatedMax)
+		}
+		return d
+	}
 }
 
 // target is what is to be scaled; ok is false where nothing is named.
@@ -102,6 +146,10 @@ func (d *Declared) same(e *Declared) bool {
 
 // text is a policy as a person would write it.
 func (d *Declared) text() string {
+	head := ""
+	if d.what != Kind {
+		head = "# from " + d.by + "\n"
+	}
 	raw, err := yaml.Marshal(struct {
 		APIVersion string `json:"apiVersion"`
 		Kind       string `json:"kind"`
@@ -110,12 +158,12 @@ func (d *Declared) text() string {
 			Namespace string `json:"namespace"`
 		} `json:"metadata"`
 		Spec policy.Spec `json:"spec"`
-	}{APIVersion: d.ref.APIVersion, Kind: d.ref.Kind, Metadata: struct {
+	}{APIVersion: cluster.APIVersion, Kind: Kind, Metadata: struct {
 		Name      string `json:"name"`
 		Namespace string `json:"namespace"`
 	}{d.ref.Name, d.ref.Namespace}, Spec: d.spec})
 	if err != nil {
 		return ""
 	}
-	return string(raw)
+	return head + string(raw)
 }

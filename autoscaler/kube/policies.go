@@ -28,10 +28,16 @@ type Table interface {
 	Since() (time.Time, error)
 }
 
+// Tables are what the cluster declares: ScalePolicies, HorizontalPodAutoscalers, and workloads with annotations.
+type Tables struct {
+	Policies, Autoscalers Table
+	Workloads             []Table
+}
+
 // Options are what Policies need.
 type Options struct {
-	// Open makes the tables of ScalePolicies and HorizontalPodAutoscalers, which call changed after each change of theirs.
-	Open func(changed func()) (policies, autoscalers Table, err error)
+	// Open makes the tables, which call changed after each change of theirs.
+	Open func(changed func()) (Tables, error)
 	// DryRun has every policy tell what it would do, and nothing be done.
 	DryRun bool
 	// Apply puts policies in force: the loop's Apply.
@@ -44,14 +50,13 @@ type Options struct {
 
 // Policies keeps in force what the cluster declares, and tells what comes of it.
 type Policies struct {
-	opts     Options
-	log      *slog.Logger
-	policies Table
-	hpas     Table
-	changed  chan struct{} // a message: something has
-	book     *book
-	inForce  map[types.UID]settled // Run's alone
-	began    time.Time
+	opts    Options
+	log     *slog.Logger
+	tables  Tables
+	changed chan struct{} // a message: something has
+	book    *book
+	inForce map[types.UID]settled // Run's alone
+	began   time.Time
 }
 
 // New makes Policies; nothing is asked before Run.
@@ -62,7 +67,7 @@ func New(o Options) (*Policies, error) {
 	p := &Policies{opts: o, log: cmp.Or(o.Logger, slog.New(slog.DiscardHandler)), changed: make(chan struct{}, 1), inForce: map[types.UID]settled{}, began: time.Now()}
 	p.book = newBook(o.Gate, o.Teller)
 	var err error
-	p.policies, p.hpas, err = o.Open(p.wake)
+	p.tables, err = o.Open(p.wake)
 	return p, err
 }
 
@@ -76,8 +81,9 @@ func (p *Policies) wake() {
 // Run follows the cluster until ctx ends.
 func (p *Policies) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return p.policies.Run(ctx) })
-	g.Go(func() error { return p.hpas.Run(ctx) })
+	for _, t := range append([]Table{p.tables.Policies, p.tables.Autoscalers}, p.tables.Workloads...) {
+		g.Go(func() error { return t.Run(ctx) })
+	}
 	g.Go(func() error { return p.book.run(ctx) })
 	g.Go(func() error {
 		for {
@@ -86,7 +92,7 @@ func (p *Policies) Run(ctx context.Context) error {
 				return nil
 			case <-p.changed:
 			}
-			if p.policies.Synced() && p.hpas.Synced() { // else another scaler could be unknown
+			if p.tables.Policies.Synced() && p.tables.Autoscalers.Synced() { // else another scaler could be unknown
 				if err := p.settle(); err != nil {
 					p.log.Error("cannot put policies in force", "err", err)
 				}
@@ -103,20 +109,25 @@ func (p *Policies) Run(ctx context.Context) error {
 
 // settle puts in force what is declared now. What has not changed stays the very same, so that no pass is disturbed.
 func (p *Policies) settle() error {
-	all := settle(p.policies.All(), p.hpas.All(), p.opts.DryRun)
+	declared := p.tables.Policies.All()
+	for _, t := range p.tables.Workloads {
+		for _, d := range t.All() {
+			if d != nil {
+				declared = append(declared, d)
+			}
+		}
+	}
+	all := settle(declared, p.tables.Autoscalers.All(), p.opts.DryRun, p.inForce)
 	next := make(map[types.UID]settled, len(all))
 	var ps []autoscaler.Policy
 	for i := range all {
 		s := &all[i]
 		was, ok := p.inForce[s.ref.UID]
-		if s.policy != nil && ok && was.policy != nil && was.policy.Foreign == s.policy.Foreign && was.same(s.Declared) {
-			s.policy = was.policy
-		}
 		if s.policy != nil {
 			ps = append(ps, *s.policy)
 		}
 		if !ok || was.policy != s.policy || was.why != s.why {
-			p.log.Info("a policy has changed", "kind", s.ref.Kind, "policy", s.ref.Namespace+"/"+s.ref.Name, "in force", s.policy != nil, "why", s.why)
+			p.log.Info("a policy has changed", "kind", s.ref.Kind, "policy", s.ref.Namespace+"/"+s.ref.Name, "in_force", s.policy != nil, "why", s.why)
 		}
 		next[s.ref.UID] = *s
 	}
@@ -133,15 +144,19 @@ func (p *Policies) Told(o autoscaler.Outcome) { p.book.told(o) }
 
 // Conditions tell people while the API server does not tell of policies.
 func (p *Policies) Conditions(time.Time) []condition.Condition {
-	for _, t := range []Table{p.policies, p.hpas} {
+	for _, t := range append([]Table{p.tables.Policies, p.tables.Autoscalers}, p.tables.Workloads...) {
 		since, err := t.Since()
 		if err != nil && !t.Synced() {
 			since = p.began
 		}
 		if err != nil {
 			what := "ScalePolicies (is their CustomResourceDefinition there?)"
-			if t == p.hpas {
+			switch t {
+			case p.tables.Policies:
+			case p.tables.Autoscalers:
 				what = "HorizontalPodAutoscalers, and nothing is scaled that they may scale"
+			default:
+				what = "workloads with annotations"
 			}
 			return []condition.Condition{condition.Ill("PoliciesKnown", "NotTold", fmt.Sprintf("the API server does not tell of %s: %v", what, err), since)}
 		}

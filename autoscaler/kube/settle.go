@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"plimsoll.dev/plimsoll/autoscaler"
 	"plimsoll.dev/plimsoll/autoscaler/policy"
 )
@@ -23,7 +25,8 @@ type settled struct {
 
 // settle says which policies are in force. Of two for one target the older one is. An HPA that is boosted is in charge of its target, and so
 // is one that is not: a ScalePolicy beside it is observed and left alone. dryRun makes every policy that would act one that tells what it would do.
-func settle(policies, hpas []*Declared, dryRun bool) (out []settled) {
+// What has not changed since was is taken from there.
+func settle(policies, hpas []*Declared, dryRun bool, was map[types.UID]settled) (out []settled) {
 	order(policies)
 	order(hpas)
 	boosted, plain := map[object]*Declared{}, map[object]*Declared{}
@@ -45,7 +48,7 @@ func settle(policies, hpas []*Declared, dryRun bool) (out []settled) {
 	scaled := map[object]*Declared{}
 	for _, h := range hpas {
 		if t, ok := h.target(); ok && boosted[objectOf(t)] == h {
-			out = append(out, compile(h, "", dryRun))
+			out = append(out, compile(h, "", dryRun, was[h.ref.UID]))
 		}
 	}
 	for _, d := range policies {
@@ -63,36 +66,42 @@ func settle(policies, hpas []*Declared, dryRun bool) (out []settled) {
 		scaled[o] = d
 		foreign := ""
 		if hpa != nil {
-			foreign = fmt.Sprintf("%s scales it too: delete one of the two, or annotate the %s with %s=true and delete the %s", hpa.by, hpaKind, Boost, Kind)
+			foreign = fmt.Sprintf("%s scales it too: delete one of the two, or annotate the %s with %s=true and delete the %s", hpa.by, hpaKind, Boost, d.what)
 		}
-		out = append(out, compile(d, foreign, dryRun))
+		out = append(out, compile(d, foreign, dryRun, was[d.ref.UID]))
 	}
 	return out
 }
 
-// order sorts declarations, the oldest first.
+// order sorts declarations: ScalePolicies before annotations, the oldest first.
 func order(ds []*Declared) {
 	slices.SortFunc(ds, func(a, b *Declared) int {
-		return cmp.Or(a.created.Compare(b.created), cmp.Compare(a.ref.Namespace, b.ref.Namespace), cmp.Compare(a.ref.Name, b.ref.Name))
+		return cmp.Or(cmp.Compare(a.rank, b.rank), a.created.Compare(b.created), cmp.Compare(a.ref.Namespace, b.ref.Namespace), cmp.Compare(a.ref.Name, b.ref.Name))
 	})
 }
 
 func another(d, first *Declared) settled {
-	return settled{Declared: d, reason: scaledByAnother, why: fmt.Sprintf("This %s is not in force: %s scales %s %q already.", d.ref.Kind, first.by, d.spec.ScaleTargetRef.Kind, d.spec.ScaleTargetRef.Name)}
+	return settled{Declared: d, reason: scaledByAnother, why: fmt.Sprintf("This %s is not in force: %s scales %s %q already.", d.what, first.by, d.spec.ScaleTargetRef.Kind, d.spec.ScaleTargetRef.Name)}
 }
 
 func invalid(d *Declared, err error) settled {
-	return settled{Declared: d, reason: policy.InvalidPolicy, why: fmt.Sprintf("This %s cannot be used: %v.", d.ref.Kind, err)}
+	return settled{Declared: d, reason: policy.InvalidPolicy, why: fmt.Sprintf("This %s cannot be used: %v.", d.what, err)}
 }
 
-func compile(d *Declared, foreign string, dryRun bool) settled {
+func compile(d *Declared, foreign string, dryRun bool, was settled) settled {
+	if p := was.policy; p != nil && p.Foreign == foreign && was.same(d) {
+		return settled{Declared: d, policy: p}
+	}
 	spec := d.spec
 	if dryRun && (spec.Mode == "" || spec.Mode == policy.Auto) {
 		spec.Mode = policy.DryRun
 	}
 	c, err := policy.Compile(spec)
 	if err != nil {
-		return invalid(d, fmt.Errorf("spec.%w", err))
+		if d.what != "annotation" {
+			err = fmt.Errorf("spec.%w", err)
+		}
+		return invalid(d, err)
 	}
 	t, _ := d.target()
 	return settled{Declared: d, policy: &autoscaler.Policy{Name: d.ref.Name, Target: t, Compiled: c, Text: d.text(), Foreign: foreign}}

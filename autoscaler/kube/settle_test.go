@@ -41,12 +41,36 @@ func hpa(name string, boost bool, owner string) *Declared {
 
 const ofWeb = `scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}, maxReplicas: 5`
 
+// annotated is a Deployment with these annotations, older than every policy.
+func annotated(given map[string]string) *Declared {
+	return ReadAnnotated("apps/v1", "Deployment")(&metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web", UID: "d", Annotations: given}})
+}
+
+// TestSame keeps what has not changed, so that no pass is disturbed, and nothing else.
+func TestSame(t *testing.T) {
+	read := func(spec string) []*Declared { return []*Declared{scp(t, "one", 5, spec)} }
+	first := settle(read("{"+ofWeb+"}"), nil, false, nil)[0]
+	was := map[types.UID]settled{"one": first}
+	if again := settle(read("{"+ofWeb+"}"), nil, false, was)[0]; again.policy != first.policy {
+		t.Error("the same policy is another one")
+	}
+	if other := settle(read("{"+ofWeb+", minReplicas: 2}"), nil, false, was)[0]; other.policy == first.policy {
+		t.Error("a policy that was changed is the same")
+	}
+	if other := settle(read("{"+ofWeb+"}"), []*Declared{hpa("h", false, "")}, false, was)[0]; other.policy == first.policy {
+		t.Error("a policy whose target another scales is the same")
+	}
+	if annotated(map[string]string{"other": "1"}) != nil {
+		t.Error("a workload without annotations is a policy")
+	}
+}
+
 // TestSettle says who scales what, one line for each declaration.
 func TestSettle(t *testing.T) {
 	f := func(what string, policies, hpas []*Declared, dryRun bool, want ...string) {
 		t.Helper()
 		var got []string
-		for _, s := range settle(policies, hpas, dryRun) {
+		for _, s := range settle(policies, hpas, dryRun, nil) {
 			line := s.ref.Name + ": " + string(s.reason) + " " + s.why
 			if p := s.policy; p != nil {
 				line = fmt.Sprintf("%s: %s %s/%s to %d %s", s.ref.Name, p.Compiled.Mode(), p.Target.Kind, p.Target.Name, p.Compiled.Max(), p.Foreign)
@@ -74,4 +98,12 @@ func TestSettle(t *testing.T) {
 	f("no target", []*Declared{scp(t, "one", 5, "{maxReplicas: 5}")}, nil, false, "one: InvalidPolicy This ScalePolicy cannot be used: spec.scaleTargetRef must be there.")
 	f("another type", []*Declared{scp(t, "one", 5, "{"+ofWeb+", minReplicas: many}")}, nil, false,
 		"one: InvalidPolicy This ScalePolicy cannot be used: json: cannot unmarshal string into Go struct field Spec.minReplicas of type int32.")
+	web := map[string]string{"plimsoll.dev/cpu": "70", "plimsoll.dev/min": "2", "plimsoll.dev/max": "20"}
+	f("annotations", []*Declared{annotated(web)}, nil, false, "web: Auto Deployment/web to 20")
+	f("annotations and a policy", []*Declared{annotated(web), one}, nil, false, "one: Auto Deployment/web to 5", `web: ScaledByAnother This annotation is not in force: ScalePolicy "one" scales Deployment "web" already.`)
+	f("annotations without a maximum", []*Declared{annotated(map[string]string{"plimsoll.dev/cpu": "70"})}, nil, false, "web: InvalidPolicy This annotation cannot be used: plimsoll.dev/max must be there.")
+	f("annotations that are no numbers", []*Declared{annotated(map[string]string{"plimsoll.dev/cpu": "70%", "plimsoll.dev/max": "3"})}, nil, false,
+		`web: InvalidPolicy This annotation cannot be used: plimsoll.dev/cpu "70%" is not a whole number.`)
+	f("annotations that cannot be", []*Declared{annotated(map[string]string{"plimsoll.dev/min": "4", "plimsoll.dev/max": "3"})}, nil, false,
+		`web: InvalidPolicy This annotation cannot be used: maxReplicas "3" must be at least minReplicas, which is 4.`)
 }

@@ -17,11 +17,13 @@ import (
 	apiwatch "k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 )
 
-// Table is all objects of one resource, as an API server tells of them, each as a T. It is safe for concurrent use.
+// Table is all objects of one resource, as an API server tells of them, each as a T: a pointer, nil where nothing is wanted of it. It is safe for
+// concurrent use.
 type Table[T any] struct {
 	watch *watch
 
@@ -66,6 +68,15 @@ func Autoscalers[T any](o TableOptions, convert func(*autoscalingv2.HorizontalPo
 	return newTable(o, name, typed(client.AutoscalingV2().RESTClient(), name, fields.Everything()), &autoscalingv2.HorizontalPodAutoscaler{}, convert), nil
 }
 
+// Metadata is the table of the metadata of a resource.
+func Metadata[T any](o TableOptions, r schema.GroupVersionResource, convert func(*metav1.PartialObjectMetadata) T) (*Table[T], error) {
+	client, err := metadata.NewForConfig(o.Config)
+	if err != nil {
+		return nil, err
+	}
+	return newTable(o, r.Resource, metadataOf(client, r), &metav1.PartialObjectMetadata{}, convert), nil
+}
+
 func newTable[T any, O interface {
 	comparable
 	runtime.Object
@@ -84,7 +95,12 @@ func newTable[T any, O interface {
 			}
 			return &object{ObjectMeta: identityOf(x), value: convert(x)}
 		},
-		put:  func(x *object) { t.items[x.UID] = x.value.(T); changed() },
+		put: func(x *object) {
+			was, had := t.items[x.UID]
+			if t.items[x.UID] = x.value.(T); !had || any(was) != x.value {
+				changed()
+			}
+		},
 		drop: func(x *object) { delete(t.items, x.UID); changed() },
 		keep: func(uids map[types.UID]bool) {
 			for id := range t.items {

@@ -41,7 +41,7 @@ func newClusterAutoscaler(e *environment, o Server, picture *live.Picture, known
 		return err
 	}
 	var loop *autoscaler.Loop
-	policies, err := scalepolicies.New(scalepolicies.Options{DryRun: o.Autoscaler != "on", Gate: e.gate, Teller: teller{told}, Logger: log, Open: func(changed func()) (scalepolicies.Table, scalepolicies.Table, error) {
+	policies, err := scalepolicies.New(scalepolicies.Options{DryRun: o.Autoscaler != "on", Gate: e.gate, Teller: teller{told}, Logger: log, Open: func(changed func()) (scalepolicies.Tables, error) {
 		return policyTables(kube.TableOptions{Config: config, Logger: log, Changed: changed})
 	},
 		Apply: func(ps []autoscaler.Policy) error { return loop.Apply(ps) }})
@@ -67,13 +67,21 @@ func scalePolicies() schema.GroupVersionResource {
 }
 
 // policyTables are what the cluster declares to be scaled.
-func policyTables(o kube.TableOptions) (scalepolicies.Table, scalepolicies.Table, error) {
-	policies, err := kube.Custom(o, scalePolicies(), scalepolicies.Kind, scalepolicies.ReadPolicy)
-	if err != nil {
-		return nil, nil, err
+func policyTables(o kube.TableOptions) (out scalepolicies.Tables, err error) {
+	if out.Policies, err = kube.Custom(o, scalePolicies(), scalepolicies.Kind, scalepolicies.ReadPolicy); err != nil {
+		return out, err
 	}
-	autoscalers, err := kube.Autoscalers(o, scalepolicies.ReadAutoscaler)
-	return policies, autoscalers, err
+	if out.Autoscalers, err = kube.Autoscalers(o, scalepolicies.ReadAutoscaler); err != nil {
+		return out, err
+	}
+	for resource, kind := range map[string]string{"deployments": "Deployment", "statefulsets": "StatefulSet"} {
+		t, err := kube.Metadata(o, schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: resource}, scalepolicies.ReadAnnotated("apps/v1", kind))
+		if err != nil {
+			return out, err
+		}
+		out.Workloads = append(out.Workloads, t)
+	}
+	return out, nil
 }
 
 // scaler has the loop read and write counts through the scale subresource.
