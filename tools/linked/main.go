@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"debug/buildinfo"
 	"flag"
 	"fmt"
@@ -12,13 +13,13 @@ import (
 )
 
 func main() {
-	if err := run(os.Args[1:], os.Stdout); err != nil {
+	if err := run(context.Background(), os.Args[1:], os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "linked:", err)
 		os.Exit(1)
 	}
 }
 
-func run(args []string, out io.Writer) error {
+func run(ctx context.Context, args []string, out io.Writer) error {
 	fs := flag.NewFlagSet("linked", flag.ContinueOnError)
 	root := fs.String("root", "..", "the module's folder")
 	page := fs.String("page", "dashboards/web", "the page's folder, in it")
@@ -41,7 +42,7 @@ func run(args []string, out io.Writer) error {
 			}
 		}
 	}
-	parts, err := find(*root, *program, *page, arch)
+	parts, err := find(ctx, *root, *program, *page, arch)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -37,8 +38,8 @@ type text struct {
 var legal = regexp.MustCompile(`(?i)^(licen[cs]e|copying|notice|copyright|unlicense|patents)([-._].*)?$`)
 
 // find lists what ships, in the order of names.
-func find(root, program, page, arch string) ([]part, error) {
-	linked, err := modules(root, program, arch)
+func find(ctx context.Context, root, program, page, arch string) ([]part, error) {
+	linked, err := modules(ctx, root, program, arch)
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +47,7 @@ func find(root, program, page, arch string) ([]part, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := append(linked, shown...)
+	all := slices.Concat(linked, shown)
 	slices.SortFunc(all, func(a, b part) int { return strings.Compare(a.kind+a.name, b.kind+b.name) })
 	for i := range all {
 		if err := all[i].classify(); err != nil {
@@ -58,8 +59,8 @@ func find(root, program, page, arch string) ([]part, error) {
 
 // modules are those of the packages that the program links, and Go's own library. A module's texts are those beside its packages that are
 // linked and in the folders above them.
-func modules(root, program, arch string) ([]part, error) {
-	cmd := exec.Command("go", "list", "-deps", "-json=Dir,Standard,Module", program)
+func modules(ctx context.Context, root, program, arch string) ([]part, error) {
+	cmd := exec.CommandContext(ctx, "go", "list", "-deps", "-json=Dir,Standard,Module", program)
 	cmd.Dir, cmd.Stderr, cmd.Env = root, os.Stderr, append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch)
 	raw, err := cmd.Output()
 	if err != nil {
@@ -100,7 +101,7 @@ func modules(root, program, arch string) ([]part, error) {
 			}
 		}
 	}
-	goroot, err := exec.Command("go", "env", "GOROOT").Output()
+	goroot, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
 	if err != nil {
 		return nil, err
 	}
