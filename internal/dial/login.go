@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"plimsoll.dev/plimsoll/internal/disk"
 )
 
 // lookEvery is how often the files of a login are looked at again.
@@ -23,9 +25,13 @@ const lookEvery = 5 * time.Second
 type login struct {
 	opts Options
 
+	at, asked disk.Look // now and then, and when somebody asks for it: a mount may be dead, and no request waits for that
+
+	reading sync.Mutex // one reads at a time
+	seen    string     // what the files looked like when they were last read, or could not be
+
 	mu     sync.Mutex
-	looked time.Time
-	seen   string // what the files looked like when they were last read, or could not be
+	err    error // of the last read that was asked for
 	auth   string
 	pem    []byte      // the authority, and our own certificate
 	config *tls.Config // another one when they are
@@ -46,38 +52,43 @@ func (l *login) describe() (stamp string) {
 	return stamp
 }
 
-// read reads the files. The caller holds the lock.
-func (l *login) read() error {
-	l.looked, l.seen = time.Now(), l.describe()
+// read reads the files; unless always, only when they look other than they did.
+func (l *login) read(always bool) (did bool, err error) {
+	l.reading.Lock()
+	defer l.reading.Unlock()
+	is := l.describe()
+	if is == l.seen && !always {
+		return false, nil
+	}
+	l.seen = is
 	config, pem, err := l.opts.tls()
 	if err != nil {
-		return err
+		return true, err
 	}
 	auth, err := l.opts.auth()
 	if err != nil {
-		return err
+		return true, err
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.config == nil || !bytes.Equal(l.pem, pem) {
 		l.config, l.pem = config, pem
 	}
 	l.auth = auth
-	return nil
+	return true, nil
 }
 
 // current returns what a request is to be sent with.
 func (l *login) current() (auth string, config *tls.Config) {
+	l.at.At(lookEvery, func() {
+		if did, err := l.read(false); err != nil {
+			l.opts.Logger.Warn("kept the old login", "err", err)
+		} else if did {
+			l.opts.Logger.Info("read the login again")
+		}
+	})
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if now := time.Now(); now.Sub(l.looked) >= lookEvery {
-		l.looked = now
-		if l.describe() != l.seen {
-			if err := l.read(); err != nil {
-				l.opts.Logger.Warn("kept the old login", "err", err)
-			} else {
-				l.opts.Logger.Info("read the login again")
-			}
-		}
-	}
 	return l.auth, l.config
 }
 

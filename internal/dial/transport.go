@@ -57,7 +57,8 @@ func New(o Options) (*Transport, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	t := &Transport{login: &login{opts: o}}
-	return t, t.Read()
+	_, err := t.login.read(true)
+	return t, err
 }
 
 // Plain is a Transport without a login.
@@ -68,9 +69,19 @@ func Plain() *Transport {
 
 // Read reads the files now, as one does when a server has refused the login.
 func (t *Transport) Read() error {
-	t.login.mu.Lock()
-	defer t.login.mu.Unlock()
-	return t.login.read()
+	l := t.login
+	hangs := l.asked.At(0, func() {
+		_, err := l.read(true)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.err = err
+	})
+	if hangs > 0 {
+		return fmt.Errorf("the files of the login cannot be read for %v: is their disk or mount there?", hangs.Round(time.Second))
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err
 }
 
 // Client is a client that follows no redirects: they keep a login from going where nobody sent it. Its deadlines are the callers'.

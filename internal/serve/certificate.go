@@ -1,7 +1,6 @@
 package serve
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -40,8 +39,8 @@ func (s *Server) watchDoor(ctx context.Context) {
 
 // inspectDoor remembers and returns what is wrong with the door at a moment; kind is the same for as long as the same is wrong.
 func (s *Server) inspectDoor(now time.Time) (kind string, err error) {
-	end, err := s.file.current().end()
-	err = cmp.Or(s.file.problem(), err)
+	err = s.file.problem()
+	end := s.file.current().end()
 	if !end.IsZero() {
 		s.metrics.certificate.Set(float64(end.Unix()))
 	}

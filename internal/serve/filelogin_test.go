@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // annOnly has one user, "ann"; the hash is bcrypt's of "hunter2" with cost 4.
@@ -219,4 +221,53 @@ func TestDoorsWithAnotherLogin(t *testing.T) {
 	if _, err := Handler(Options{Listen: "127.0.0.1:0", WebConfig: config}); err == nil || !strings.Contains(err.Error(), "nothing checks its logins") {
 		t.Errorf("a handler with a login that nothing checks: got %v", err)
 	}
+}
+
+// A mount that is dead, of which a look at a file never comes back, holds up the first who comes in for a moment, and nobody after that: the rules
+// stay, and it is told. When the mount is back, what is in the files then is in force.
+func TestWebConfigOnADeadMount(t *testing.T) {
+	dir := t.TempDir()
+	selfSigned(t, dir)
+	path := filepath.Join(dir, "web.yaml")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("tls_server_config: {cert_file: cert.pem, key_file: key.pem}\n" + annOnly)
+	synctest.Test(t, func(t *testing.T) {
+		file, err := (&Options{Listen: "0.0.0.0:0", WebConfig: path}).openDoor()
+		if err != nil {
+			t.Fatal(err)
+		}
+		dead := make(chan struct{})
+		file.stat = func(name string) (os.FileInfo, error) { <-dead; return os.Stat(name) }
+		login := &fileLogin{file: file}
+		in := func(user string) bool {
+			r := httptest.NewRequest("GET", "https://plimsoll.example/", nil)
+			r.SetBasicAuth(user, "hunter2")
+			_, err := login.Authenticate(t.Context(), r)
+			return err == nil
+		}
+		for n := range 100 {
+			began := time.Now()
+			if conf, _ := file.forClient(nil); !in("ann") || conf == nil {
+				t.Error("the rules are others")
+			}
+			if took := time.Since(began); took > time.Second || n > 0 && took > 0 {
+				t.Errorf("request %d waited %v", n, took)
+			}
+			time.Sleep(time.Second)
+		}
+		if err := file.problem(); err == nil || !strings.Contains(err.Error(), "is its disk or mount there?") {
+			t.Errorf("got %v", err)
+		}
+		write("tls_server_config: {cert_file: cert.pem, key_file: key.pem}\n" + strings.ReplaceAll(annOnly, "ann", "bob"))
+		close(dead)
+		synctest.Wait()
+		if err := file.problem(); err != nil || in("ann") || !in("bob") {
+			t.Errorf("after the mount came back: %v, or other rules", err)
+		}
+	})
 }

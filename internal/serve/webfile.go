@@ -15,6 +15,8 @@ import (
 
 	"github.com/prometheus/exporter-toolkit/web"
 	"go.yaml.in/yaml/v3"
+
+	"plimsoll.dev/plimsoll/internal/disk"
 )
 
 // lookEvery is how often the files are looked at.
@@ -34,66 +36,63 @@ type webFile struct {
 	check func(*web.Config) error // what the address needs
 	asks  bool                    // clients are asked for certificates, which an Authenticator looks at
 
-	now atomic.Pointer[rules]
-
-	mu     sync.Mutex
-	looked time.Time
-	seen   string // what the files looked like when they were last read
-	err    error  // why what is there now is not in force
+	now  atomic.Pointer[rules]
+	err  atomic.Pointer[error] // why what is there now is not in force
+	seen string                // what the files looked like when they were last read; of who looks
+	at   disk.Look             // a mount may be dead: nobody who comes in waits for that
+	stat func(string) (os.FileInfo, error)
 }
 
 // rules are a configuration in force.
 type rules struct {
 	web.Config
-	raw  []byte
-	tls  *tls.Config // nil: none
-	last atomic.Pointer[tls.Certificate]
+	seen string           // what the files looked like before they were read
+	tls  *tls.Config      // nil: none
+	pair *tls.Certificate // nil: none
 }
 
 // openWebFile reads the file for the first time.
 func openWebFile(path string, asks bool, check func(*web.Config) error) (*webFile, error) {
-	f := &webFile{path: path, check: check, asks: asks}
-	f.seen = f.describe(nil)
+	f := &webFile{path: path, check: check, asks: asks, stat: os.Stat}
 	r, err := f.load(nil)
 	if err != nil {
 		return nil, err
 	}
 	f.now.Store(r)
-	f.seen = f.describe(r)
+	f.seen = r.seen
 	return f, nil
 }
 
 // current returns the rules in force, after a look now and then at whether there are others.
 func (f *webFile) current() *rules {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if now := time.Now(); now.Sub(f.looked).Abs() >= lookEvery {
-		f.look(now)
-	}
+	f.at.At(lookEvery, f.look)
 	return f.now.Load()
 }
 
-// look puts what is in the files in force, if it can be. The caller has mu.
-func (f *webFile) look(now time.Time) {
-	f.looked = now
+// look puts what is in the files in force, if it can be.
+func (f *webFile) look() {
 	r := f.now.Load()
-	if f.describe(r) == f.seen {
+	is := f.describe(r)
+	if is == f.seen {
 		return
 	}
-	f.seen = f.describe(r)
+	f.seen = is
 	next, err := f.load(r)
-	if f.err = err; err == nil {
+	if f.err.Store(&err); err == nil {
 		f.now.Store(next)
-		f.seen = f.describe(next)
+		f.seen = next.seen
 	}
 }
 
 // problem is why what is in the files now is not in force; nil if it is.
 func (f *webFile) problem() error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.look(time.Now())
-	return f.err
+	if hangs := f.at.At(0, f.look); hangs > 0 {
+		return fmt.Errorf("the web configuration %q cannot be read for %v: is its disk or mount there?", f.path, hangs.Round(time.Second))
+	}
+	if err := f.err.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // describe tells the files apart without reading them.
@@ -107,7 +106,7 @@ func (f *webFile) describe(r *rules) string {
 		if name == "" {
 			continue
 		}
-		st, err := os.Stat(name)
+		st, err := f.stat(name)
 		if err != nil {
 			fmt.Fprintln(&b, name, err)
 			continue
@@ -122,7 +121,7 @@ func (f *webFile) describe(r *rules) string {
 
 // load reads the files and says what in them cannot be used, or is less than was in force.
 func (f *webFile) load(was *rules) (*rules, error) {
-	st, err := os.Stat(f.path)
+	st, err := f.stat(f.path)
 	if err == nil && (!st.Mode().IsRegular() || st.Size() > maxWebConfig) {
 		err = fmt.Errorf("it is no file of at most %d bytes", maxWebConfig)
 	}
@@ -136,12 +135,13 @@ func (f *webFile) load(was *rules) (*rules, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot use web configuration %q: %w", f.path, err)
 	}
-	r := &rules{raw: raw}
+	r := &rules{}
 	r.HTTPConfig.HTTP2 = true
 	if err := yaml.Unmarshal(raw, &r.Config); err != nil {
 		return nil, fmt.Errorf("cannot read web configuration %q: %w", f.path, err)
 	}
 	r.TLSConfig.SetDirectory(filepath.Dir(f.path))
+	r.seen = f.describe(r) // before what it names is read: what changes later is looked at again
 	if again, err := os.ReadFile(f.path); err != nil || !bytes.Equal(raw, again) {
 		return nil, fmt.Errorf("web configuration %q changes while it is read", f.path)
 	}
@@ -185,24 +185,16 @@ func weaker(was, is *web.Config) error {
 	return nil
 }
 
-// door is the TLS of connections. A certificate that cannot be read leaves the last one in force.
+// door is the TLS of connections. The certificate is read once: another one in its place is another look's.
 func (r *rules) door() (*tls.Config, error) {
 	out, err := web.ConfigToTLSConfig(&r.TLSConfig)
 	if err != nil {
 		return nil, err
 	}
-	read := out.GetCertificate
-	first, err := read(nil)
-	if err != nil {
+	if r.pair, err = out.GetCertificate(nil); err != nil {
 		return nil, err
 	}
-	r.last.Store(first)
-	out.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-		if pair, err := read(hello); err == nil {
-			r.last.Store(pair)
-		}
-		return r.last.Load(), nil
-	}
+	out.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return r.pair, nil }
 	out.NextProtos = []string{"http/1.1"}
 	if r.HTTPConfig.HTTP2 {
 		out.NextProtos = []string{"h2", "http/1.1"}
@@ -213,16 +205,12 @@ func (r *rules) door() (*tls.Config, error) {
 // forClient is asked for each connection.
 func (f *webFile) forClient(*tls.ClientHelloInfo) (*tls.Config, error) { return f.current().tls, nil }
 
-// end is when the certificate in force ends, zero without one, and why a newer one is not in force.
-func (r *rules) end() (end time.Time, err error) {
+// end is when the certificate in force ends, zero without one.
+func (r *rules) end() time.Time {
 	if r.tls == nil {
-		return end, nil
+		return time.Time{}
 	}
-	if r.TLSConfig.TLSCertPath != "" {
-		_, err = tls.LoadX509KeyPair(r.TLSConfig.TLSCertPath, r.TLSConfig.TLSKeyPath)
-	}
-	pair, _ := r.tls.GetCertificate(nil) // there is always the last one
-	return pair.Leaf.NotAfter, err
+	return r.pair.Leaf.NotAfter
 }
 
 // before sets the headers that the file asks for on every answer, and keeps its rate of requests.
