@@ -7,9 +7,9 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 WEB     := dashboards/web
 OPENAPI := aggregator/metricsapi/openapi
 LINT    := bin/golangci-lint
-MODULES := bench hpa influx chart cluster
+MODULES := bench hostile hpa influx chart cluster
 
-.PHONY: help run build image chart cluster test test-go test-web test-influx test-influx2 test-hpa test-chart e2e e2e-short fuzz fuzz-short lint licenses sbom vulns verify update bench clean
+.PHONY: help run build image chart cluster test test-go test-web test-influx test-influx2 test-hpa test-chart e2e e2e-short fuzz fuzz-short hostile lint licenses sbom vulns verify update bench clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -75,6 +75,9 @@ fuzz: ## Fuzz every parser of outside input, ten minutes in all; what fails is k
 
 fuzz-short: ## The same in two and a half minutes
 	go run ./internal/house/fuzzing -for $(or $(FOR),150s) -only '$(ONLY)'
+
+hostile: build ## Attack all doors at once for two minutes, beside a service that is scaled; prints figures and bars (FOR=20s for less)
+	cd test/hostile && go run . -plimsoll ../../bin/plimsoll -for $(or $(FOR),2m)
 
 lint: $(LINT) ## Run the linter
 	$(LINT) run ./...
