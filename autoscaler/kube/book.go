@@ -77,6 +77,9 @@ func (b *book) open(all []settled, now time.Time) {
 		if x == nil {
 			x = &story{now: s.was, written: s.was, spare: eventsAtOnce, at: now, would: -1}
 		}
+		if b.gate.MayWrite() != nil { // who may, tells: what he wrote is where this process goes on when it may
+			x.now, x.written = s.was, s.was
+		}
 		x.settled = s
 		stories[s.ref.UID] = x
 		if s.policy != nil {

@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"plimsoll.dev/plimsoll/autoscaler"
 	"plimsoll.dev/plimsoll/autoscaler/policy"
 	"plimsoll.dev/plimsoll/internal/cluster"
@@ -158,5 +160,27 @@ func TestRefused(t *testing.T) {
 		}
 		stop()
 		<-done
+	})
+}
+
+// TestTakeover goes on from what the last leader wrote into a policy's status: nothing is told twice, nothing is forgotten.
+func TestTakeover(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &people{closed: errors.New("another leads")}
+		b := newBook(p, p)
+		one := scp(t, "one", 1, "{"+ofWeb+"}")
+		b.open(settle([]*Declared{one}, nil, false, nil), time.Now())
+		bad := held(policy.FailedResourceMetric, "No sample from web-1.")
+		bad.Conditions = []policy.Condition{{Type: "ScalingActive", Status: "False", Reason: policy.FailedResourceMetric}}
+		scaled := metav1.NewTime(born)
+		later := scp(t, "one", 1, "{"+ofWeb+"}")
+		later.was = status{CurrentReplicas: 2, LastScaleTime: &scaled, Conditions: []metav1.Condition{{Type: "ScalingActive", Status: "False", Reason: string(policy.FailedResourceMetric), LastTransitionTime: scaled}}}
+		b.open(settle([]*Declared{later}, nil, false, nil), time.Now())
+		p.set(nil, nil)
+		b.told(outcome(bad))
+		now := b.stories["one"].now
+		if len(p.events) != 0 || now.LastScaleTime == nil || !now.LastScaleTime.Equal(&scaled) || !now.get("ScalingActive").LastTransitionTime.Time.Equal(born) {
+			t.Errorf("events %q, status %+v", p.events, now)
+		}
 	})
 }

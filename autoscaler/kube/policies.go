@@ -131,6 +131,11 @@ func (p *Policies) settle() error {
 		}
 		next[s.ref.UID] = *s
 	}
+	for id, s := range p.inForce {
+		if _, ok := next[id]; !ok {
+			p.log.Info("a policy is gone", "kind", s.ref.Kind, "policy", s.ref.Namespace+"/"+s.ref.Name)
+		}
+	}
 	if err := p.opts.Apply(ps); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -44,7 +45,10 @@ type Teller struct {
 	objects        dynamic.Interface
 	queue          chan Event
 	log            *slog.Logger
-	lost           prometheus.Counter
+	untold         *prometheus.CounterVec
+
+	mu      sync.Mutex
+	failing map[string]bool // "events", "status"
 }
 
 // TellerOptions say who tells.
@@ -67,8 +71,8 @@ func NewTeller(o TellerOptions) (*Teller, error) {
 		return nil, fmt.Errorf("cannot make a client of the API server: %w", err)
 	}
 	return &Teller{name: o.Name, instance: o.Instance, client: client, objects: objects, queue: make(chan Event, eventQueue), log: cmp.Or(o.Logger, slog.New(slog.DiscardHandler)),
-		lost: promauto.With(o.Registerer).NewCounter(prometheus.CounterOpts{Name: "plimsoll_autoscaler_events_lost_total",
-			Help: "Events that could not be written: the API server refused them, or too many waited."})}, nil
+		failing: map[string]bool{}, untold: promauto.With(o.Registerer).NewCounterVec(prometheus.CounterOpts{Name: "plimsoll_autoscaler_untold_total",
+			Help: "What people could not be told, as the API server took it not, or too much waited, by what it was (events, status)."}, []string{"what"})}, nil
 }
 
 // Tell queues an event. Where too many wait it is lost, and counted.
@@ -76,8 +80,28 @@ func (t *Teller) Tell(e Event) {
 	select {
 	case t.queue <- e:
 	default:
-		t.lost.Inc()
+		t.untold.WithLabelValues("events").Inc()
 	}
+}
+
+// tried notes how a call went that tells people. The first that fails after one that did not is worth a line.
+func (t *Teller) tried(ctx context.Context, what string, err error) error {
+	t.mu.Lock()
+	was := t.failing[what]
+	t.failing[what] = err != nil
+	t.mu.Unlock()
+	switch {
+	case err == nil && was:
+		t.log.Info("people can be told again", "what", what)
+	case err == nil:
+		return nil
+	case !was && ctx.Err() == nil:
+		t.log.Warn("people cannot be told of what is decided", "what", what, "err", err)
+	}
+	if err != nil {
+		t.untold.WithLabelValues(what).Inc()
+	}
+	return err
 }
 
 // Run writes events until ctx ends.
@@ -87,10 +111,7 @@ func (t *Teller) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case e := <-t.queue:
-			if err := t.write(ctx, e); err != nil {
-				t.lost.Inc()
-				t.log.Debug("cannot write an event", "object", e.Object.Namespace+"/"+e.Object.Name, "err", err)
-			}
+			_ = t.tried(ctx, "events", t.write(ctx, e)) // it is counted
 		}
 	}
 }
@@ -103,7 +124,7 @@ func (t *Teller) write(ctx context.Context, e Event) error {
 		kind = corev1.EventTypeWarning
 	}
 	_, err := t.client.EventsV1().Events(e.Object.Namespace).Create(ctx, &eventsv1.Event{
-		ObjectMeta: metav1.ObjectMeta{Namespace: e.Object.Namespace, Name: fmt.Sprintf("%s.%x", e.Object.Name, e.Time.UnixNano())},
+		ObjectMeta: metav1.ObjectMeta{Namespace: e.Object.Namespace, GenerateName: e.Object.Name + "."},
 		EventTime:  metav1.NewMicroTime(e.Time), ReportingController: t.name, ReportingInstance: t.instance,
 		Type: kind, Reason: e.Reason, Action: e.Action, Note: cut(e.Note, maxNote), Regarding: e.Object}, metav1.CreateOptions{})
 	return err
@@ -124,11 +145,11 @@ func cut(s string, n int) string {
 // SetStatus merges a patch, {"metadata": {"uid": ...}, "status": ...}, into an object's status. Where the object is gone, or another one
 // has its name, there is nothing to tell.
 func (t *Teller) SetStatus(ctx context.Context, r schema.GroupVersionResource, namespace, name string, patch []byte) error {
-	ctx, cancel := context.WithTimeout(ctx, callFor)
+	within, cancel := context.WithTimeout(ctx, callFor)
 	defer cancel()
-	_, err := t.objects.Resource(r).Namespace(namespace).Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{}, "status")
+	_, err := t.objects.Resource(r).Namespace(namespace).Patch(within, name, types.MergePatchType, patch, metav1.PatchOptions{}, "status")
 	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
-		return nil
+		err = nil
 	}
-	return err
+	return t.tried(ctx, "status", err)
 }
