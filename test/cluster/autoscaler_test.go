@@ -17,8 +17,17 @@ import (
 
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"sigs.k8s.io/yaml"
+
+	"plimsoll.dev/plimsoll/test/chart"
 )
 
 // apply gives the API server a document, and returns what kubectl said.
@@ -391,7 +400,53 @@ spec:
   - {name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}
 `
 
-// TestTargets scales kinds of every sort to their minimum, with the rights that the chart gives and one more, and says of others why it cannot.
+// found is what "lookup" finds: what the cluster has.
+type found struct{ dynamic.Interface }
+
+// GetClientFor implements Helm's ClientProvider.
+func (c found) GetClientFor(apiVersion, kind string) (dynamic.NamespaceableResourceInterface, bool, error) {
+	gv, err := schema.ParseGroupVersion(apiVersion)
+	return c.Resource(gv.WithResource(strings.ToLower(kind) + "s")), kind != "APIService", err
+}
+
+// rights are those that the chart gives the server.
+func rights(t *testing.T, ns string, values chart.Values) (rules []rbacv1.PolicyRule) {
+	t.Helper()
+	client, err := dynamic.NewForConfig(shared.Config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts, err := chart.Source{Dir: "../../charts/plimsoll"}.Render(chart.Release{Name: "plimsoll", Namespace: ns, Cluster: found{client}}, values)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range chart.Documents(texts) {
+		var role rbacv1.ClusterRole
+		if err := yaml.Unmarshal([]byte(d), &role); err == nil && strings.HasSuffix(role.Kind, "Role") && (role.Name == "plimsoll-server" || role.Name == "plimsoll-autoscaler") {
+			rules = append(rules, role.Rules...)
+		}
+	}
+	if len(rules) < 10 {
+		t.Fatalf("only %d rules: %v", len(rules), rules)
+	}
+	return rules
+}
+
+// kubeconfigOf is the file by which an account reaches the API server.
+func kubeconfigOf(t *testing.T, ns, account string) string {
+	t.Helper()
+	config := clientcmdapi.NewConfig()
+	config.Clusters["c"] = &clientcmdapi.Cluster{Server: "https://10.99.0.1:6443", CertificateAuthorityData: shared.Config().CAData}
+	config.AuthInfos["c"] = &clientcmdapi.AuthInfo{Token: token(t, ns, account, "", nil)}
+	config.Contexts["c"], config.CurrentContext = &clientcmdapi.Context{Cluster: "c", AuthInfo: "c"}, "c"
+	path := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := clientcmd.WriteToFile(*config, path); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestTargets scales kinds of every sort to their minimum, with the rights that the chart gives, and says of others why it cannot.
 func TestTargets(t *testing.T) {
 	ns := namespace(t)
 	scalePolicies(t)
@@ -415,9 +470,31 @@ func TestTargets(t *testing.T) {
 	if out, err := apply(t, ns, objects); err != nil {
 		t.Fatal(err, out)
 	}
-	server(t, 8452, "--autoscaler=on", "--lease", "kube-system/plimsoll-targets")
+	of := rights(t, ns, chart.Values{"autoscaler": chart.Values{"mode": "on", "targets": []any{map[string]any{"apiGroup": "test.plimsoll.dev", "resource": "gadgets"}, map[string]any{"apiGroup": "test.plimsoll.dev", "resource": "gizmos"}}}})
+	account(t, ns, "server", append(of, rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"configmaps"}, ResourceNames: []string{"extension-apiserver-authentication"}, Verbs: []string{"get", "list", "watch"}})...)
+	if _, err := shared.Client().CoordinationV1().Leases(ns).Create(t.Context(), &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: "plimsoll"}}, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	server(t, 8452, "--autoscaler=on", "--kubeconfig", kubeconfigOf(t, ns, "server"), "--lease", ns+"/plimsoll")
 	until(t, "a Deployment", func() error {
 		if n := count(t, ns, "web"); n != 3 {
+			return fmt.Errorf("%d replicas", n)
+		}
+		return nil
+	})
+	until(t, "no event of a change", func() error {
+		out, err := shared.Kubectl(t.Context(), "get", "events", "-n", ns)
+		if err == nil && !strings.Contains(out, "From 1 to 3.") {
+			err = errors.New(out)
+		}
+		return err
+	})
+	deploy(t, ns, "plain", 1)
+	if _, err := shared.Kubectl(t.Context(), "annotate", "deployment", "plain", "-n", ns, "plimsoll.dev/min=2", "plimsoll.dev/max=3"); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "a Deployment with annotations", func() error {
+		if n := count(t, ns, "plain"); n != 2 {
 			return fmt.Errorf("%d replicas", n)
 		}
 		return nil
