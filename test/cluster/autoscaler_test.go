@@ -43,7 +43,7 @@ func apply(t *testing.T, ns, document string) (string, error) {
 // scalePolicies has the cluster know the kind.
 func scalePolicies(t *testing.T) {
 	t.Helper()
-	if out, err := shared.Kubectl(t.Context(), "apply", "--server-side", "-f", "../../charts/plimsoll/crds"); err != nil {
+	if out, err := shared.Kubectl(t.Context(), "apply", "--server-side", "--force-conflicts", "-f", "../../charts/plimsoll/crds"); err != nil {
 		t.Fatal(err, out)
 	}
 	if out, err := shared.Kubectl(t.Context(), "wait", "--for=condition=Established", "crd/scalepolicies.plimsoll.dev", "--timeout=30s"); err != nil {
