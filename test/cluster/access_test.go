@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -34,8 +35,8 @@ func account(t *testing.T, ns, name string, rules ...rbacv1.PolicyRule) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = client.RbacV1().ClusterRoleBindings().Delete(t.Context(), id, metav1.DeleteOptions{})
-		_ = client.RbacV1().ClusterRoles().Delete(t.Context(), id, metav1.DeleteOptions{})
+		_ = client.RbacV1().ClusterRoleBindings().Delete(context.Background(), id, metav1.DeleteOptions{})
+		_ = client.RbacV1().ClusterRoles().Delete(context.Background(), id, metav1.DeleteOptions{})
 	})
 }
 

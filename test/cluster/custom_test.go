@@ -1,6 +1,7 @@
 package cluster_test
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -38,7 +39,7 @@ func TestCustomMetrics(t *testing.T) {
 		if _, err := services.Create(t.Context(), a, metav1.CreateOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { _ = services.Delete(t.Context(), name, metav1.DeleteOptions{}) })
+		t.Cleanup(func() { _ = services.Delete(context.Background(), name, metav1.DeleteOptions{}) })
 	}
 	deploy(t, ns, "web", 2, "-cpu=60", "-memory=50")
 	for path, want := range map[string]string{

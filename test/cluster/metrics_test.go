@@ -1,6 +1,7 @@
 package cluster_test
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -46,7 +47,7 @@ func aggregate(t *testing.T, servers ...*part) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = client.CoreV1().Services(ns).Delete(t.Context(), name, metav1.DeleteOptions{}) })
+	t.Cleanup(func() { _ = client.CoreV1().Services(ns).Delete(context.Background(), name, metav1.DeleteOptions{}) })
 	for i, s := range servers {
 		slice := &discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprint(name, "-", i), Labels: map[string]string{discoveryv1.LabelServiceName: name}}, AddressType: discoveryv1.AddressTypeIPv4,
 			Ports: []discoveryv1.EndpointPort{{Name: new(""), Port: new(port(s))}}, Endpoints: []discoveryv1.Endpoint{{Addresses: []string{"10.99.0.1"}}}}
@@ -54,7 +55,7 @@ func aggregate(t *testing.T, servers ...*part) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() {
-			_ = client.DiscoveryV1().EndpointSlices(ns).Delete(t.Context(), slice.Name, metav1.DeleteOptions{})
+			_ = client.DiscoveryV1().EndpointSlices(ns).Delete(context.Background(), slice.Name, metav1.DeleteOptions{})
 		})
 	}
 	for _, version := range []string{"v1beta1", "v1"} {
@@ -64,7 +65,7 @@ func aggregate(t *testing.T, servers ...*part) {
 		if _, err := dyn.Create(ctx, s, metav1.CreateOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { _ = dyn.Delete(t.Context(), s.GetName(), metav1.DeleteOptions{}) })
+		t.Cleanup(func() { _ = dyn.Delete(context.Background(), s.GetName(), metav1.DeleteOptions{}) })
 	}
 	until(t, "the API server does not pass metrics.k8s.io on", func() error {
 		_, err := shared.Kubectl(ctx, "get", "--raw", "/apis/metrics.k8s.io/v1beta1")
