@@ -124,7 +124,7 @@ func (t *Teller) write(ctx context.Context, e Event) error {
 		kind = corev1.EventTypeWarning
 	}
 	_, err := t.client.EventsV1().Events(e.Object.Namespace).Create(ctx, &eventsv1.Event{
-		ObjectMeta: metav1.ObjectMeta{Namespace: e.Object.Namespace, GenerateName: e.Object.Name + "."},
+		ObjectMeta: metav1.ObjectMeta{Namespace: e.Object.Namespace, GenerateName: e.Object.Name + "-"},
 		EventTime:  metav1.NewMicroTime(e.Time), ReportingController: t.name, ReportingInstance: t.instance,
 		Type: kind, Reason: e.Reason, Action: e.Action, Note: cut(e.Note, maxNote), Regarding: e.Object}, metav1.CreateOptions{})
 	return err
