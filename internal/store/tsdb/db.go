@@ -73,7 +73,7 @@ func Open(o Options) (*DB, error) {
 		log:    o.Logger.With("component", "store"),
 		parser: parser.NewParser(parser.Options{}),
 		slots:  make(chan struct{}, maxQueries),
-		asked:  make(chan struct{}, maxAsked),
+		asked:  make(chan struct{}, maxAsked()),
 		turn:   make(chan struct{}, 1),
 		wake:   make(chan struct{}, 1),
 		cache:  newCache(o.maxEntities),

@@ -3,6 +3,7 @@ package tsdb
 import (
 	"fmt"
 	"log/slog"
+	"runtime"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,10 +21,12 @@ const (
 	// maxQueries is how many queries run at once; others wait. Those of the API have half of the places at most, so that whoever asks
 	// expensive things there keeps neither the page nor the reports waiting.
 	maxQueries = 8
-	maxAsked   = maxQueries / 2
 	// subqueryStep is the step of a subquery that gives none.
 	subqueryStep = 10 * time.Second
 )
+
+// maxAsked is how many of them are the API's: no more than cores, but two. More at a time end no sooner, and each may hold 80 MB.
+func maxAsked() int { return min(maxQueries/2, max(2, runtime.GOMAXPROCS(0))) }
 
 // Options say where the store is and how much it keeps. The zero value of every field but Dir means its default.
 type Options struct {
