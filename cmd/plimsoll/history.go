@@ -29,7 +29,7 @@ func (o *historyOptions) flags(f *pflag.FlagSet) {
 	f.Var(days(&o.embedded.Retention), "retention", "how long history is kept, such as 15d or 36h")
 	f.Var(quantity(&o.embedded.MaxBytes), "retention-bytes", "how much the embedded store may take, such as 1Gi")
 	o.influx.flags(f)
-	f.StringVar(&o.remote.URL, "remote-url", "", "keep the history in a remote-write engine (Prometheus, Mimir, VictoriaMetrics), such as http://127.0.0.1:9090/api/v1/write")
+	f.StringVar(&o.remote.URL, "remote-url", "", "keep the history in a remote-write engine (Prometheus, Mimir, VictoriaMetrics), such as http://db:9090/api/v1/write")
 	f.StringVar(&o.remote.QueryURL, "remote-query-url", "", "where that engine answers PromQL; made of --remote-url if empty")
 	loginFlags(f, &o.remote.Login, remoteFlags, "the engine")
 	o.queueFlags(f)

@@ -19,7 +19,7 @@ func (o *kubeletOptions) flags(f *pflag.FlagSet) {
 	f.BoolVar(&o.fallback, "kubelet-fallback", true, "with --kubernetes: ask the kubelets of nodes that have no collector")
 	durationVar(f, &o.Resolution, "metric-resolution", 15*time.Second, "how often these kubelets are asked, 10s to 1m")
 	durationVar(f, &o.Timeout, "kubelet-request-timeout", 10*time.Second, "how long one may take to answer")
-	f.StringSliceVar(&o.Addresses, "kubelet-preferred-address-types", []string{"InternalIP", "ExternalIP", "Hostname", "InternalDNS", "ExternalDNS"}, "which of a node's addresses its kubelet is asked at, the first it has")
+	f.StringSliceVar(&o.Addresses, "kubelet-preferred-address-types", nil, "which of a node's addresses its kubelet is asked at, the first it has; if empty InternalIP, ExternalIP, Hostname, InternalDNS, ExternalDNS")
 	f.IntVar(&o.Port, "kubelet-port", 0, "the port of kubelets; the one that each node names if 0")
 	f.BoolVar(&o.nodePort, "kubelet-use-node-status-port", false, "ask at the port that each node names, whatever --kubelet-port says")
 	f.StringVar(&o.TLS.CertificateAuthority, "kubelet-certificate-authority", "", "file with the authorities of kubelets' certificates; the API server's if empty")
@@ -35,6 +35,9 @@ func (o *kubeletOptions) settled() *wiring.Kubelet {
 		return nil
 	}
 	out := o.Kubelet
+	if len(out.Addresses) == 0 {
+		out.Addresses = []string{"InternalIP", "ExternalIP", "Hostname", "InternalDNS", "ExternalDNS"}
+	}
 	if o.nodePort {
 		out.Port = 0
 	}
