@@ -45,7 +45,11 @@ type Transport struct {
 	mu     sync.Mutex
 	config *tls.Config
 	next   *http.Transport
+	looked time.Time // when connections were last begun anew
 }
+
+// renewEvery is how long connections to a host's name are used before new ones are made: the name may lead elsewhere by then.
+const renewEvery = time.Minute
 
 // New reads the files.
 func New(o Options) (*Transport, error) {
@@ -107,7 +111,11 @@ func (t *Transport) current() (auth string, next http.RoundTripper) {
 		if t.next != nil {
 			t.next.CloseIdleConnections()
 		}
-		t.config, t.next = config, t.connections(config)
+		t.config, t.next, t.looked = config, t.connections(config), time.Now()
+	}
+	if now := time.Now(); t.to == "" && now.Sub(t.looked) >= renewEvery {
+		t.next.CloseIdleConnections()
+		t.looked = now
 	}
 	return auth, t.next
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -189,4 +190,41 @@ func TestClientTo(t *testing.T) {
 	if err := tr.Read(); err != nil || ask() == first {
 		t.Errorf("the connection under another authority was kept: %v", err)
 	}
+}
+
+// Connections to a name are used for a minute, those to an address for as long as they last.
+func TestNamesAreLookedUpAgain(t *testing.T) {
+	var made atomic.Int32
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	s.Config.ConnState = func(_ net.Conn, st http.ConnState) {
+		if st == http.StateNew {
+			made.Add(1)
+		}
+	}
+	s.Start()
+	defer s.Close()
+	f := func(what string, tr *Transport, want int32) {
+		t.Helper()
+		made.Store(0)
+		for i := range 4 {
+			if i == 2 {
+				tr.mu.Lock()
+				tr.looked = tr.looked.Add(-renewEvery) // a minute goes by
+				tr.mu.Unlock()
+			}
+			resp, err := Client(tr).Get(s.URL)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.Copy(io.Discard, resp.Body)
+			_ = resp.Body.Close()
+		}
+		if n := made.Load(); n != want {
+			t.Errorf("%s: got %d connections, want %d", what, n, want)
+		}
+	}
+	f("a name", Plain(), 2)
+	to := Plain()
+	to.to = "127.0.0.1"
+	f("an address", to, 1)
 }
