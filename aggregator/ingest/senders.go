@@ -50,6 +50,8 @@ type senders struct {
 	share map[string]int // how many nodes each process sends for
 	swept time.Time      // when those that are silent were last forgotten
 	told  time.Time      // when it was last told that somebody may not speak for a node that nobody has
+	// strange is the newest such trouble: one for all, as anybody with a login can name as many nodes as they like.
+	strange lasting
 }
 
 // tell says once that there is a trouble.
@@ -182,7 +184,15 @@ func (s *senders) refuse(node string, who *speaker, format string, now time.Time
 	text := fmt.Sprintf("%s, at %s, was refused: %v", who.Caller, who.from, err)
 	if x := s.by[node]; x != nil {
 		s.hear(&x.stranger, node, NotItsNode, text, silentAfter, now)
-	} else if now.Sub(s.told) > tellEvery {
+		return err
+	}
+	since := s.strange.Since
+	if now.Sub(s.strange.heard) > silentAfter {
+		since = now
+	}
+	s.strange = lasting{trouble(strings.Clone(node), NotItsNode, since), now}
+	s.strange.Message = text
+	if now.Sub(s.told) > tellEvery {
 		s.told = now
 		s.log.Warn("a sender may not speak for a node", "node", node, "message", text)
 	}
@@ -270,6 +280,9 @@ func (r *Receiver) Conditions(now time.Time) []condition.Condition {
 		if x.offTimes >= clockTimes {
 			out = append(out, x.clock(node))
 		}
+	}
+	if now.Sub(s.strange.heard) <= silentAfter {
+		out = append(out, s.strange.Condition)
 	}
 	slices.SortFunc(out, func(a, b condition.Condition) int {
 		return cmp.Or(strings.Compare(a.Type, b.Type), strings.Compare(a.Reason, b.Reason))

@@ -147,10 +147,16 @@ func TestWhoMaySpeakForWhichNode(t *testing.T) {
 	if got := strings.Count(logs.String(), "may not speak for a node"); got != 1 {
 		t.Errorf("%d lines in the log, want one for all strangers: %s", got, &logs)
 	}
+	strangers := 0
 	for _, c := range r.Conditions(time.Now()) {
-		if c.Reason != NameTaken {
+		if c.Reason == NotItsNode && strings.Contains(c.Message, `"n1", at 10.0.0.1`) { // the newest stands for all
+			strangers++
+		} else if c.Reason != NameTaken {
 			t.Errorf("got %v, want only that names are taken", c)
 		}
+	}
+	if strangers != 1 {
+		t.Errorf("%d conditions tell of who may not speak for a node, want one for all: %v", strangers, r.Conditions(time.Now()))
 	}
 	f(none, "10.0.0.9", 403, 0, "", "n2")
 	if c := r.Conditions(time.Now()); !slices.ContainsFunc(c, func(c condition.Condition) bool {
