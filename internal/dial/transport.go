@@ -62,6 +62,7 @@ func New(o Options) (*Transport, error) {
 	}
 	t := &Transport{login: &login{opts: o}}
 	_, err := t.login.read(true)
+	t.login.at.At(0, func() {}) // that was the first look
 	return t, err
 }
 
