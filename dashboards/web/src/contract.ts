@@ -29,6 +29,8 @@ export interface Condition {
 
 export interface Node {
   name: string;
+  pool?: string;
+  status?: string;
   cores: Num;
   memory: Num;
   cpu: Num;
@@ -49,6 +51,7 @@ export interface Node {
   busiest: string;
   partial?: string[];
   containers: number;
+  source?: string;
   gap: Gap | null;
 }
 
@@ -88,6 +91,7 @@ export interface Container {
   netTransmit: Num;
   score: number;
   why: string;
+  source?: string;
   gap: Gap | null;
 }
 
