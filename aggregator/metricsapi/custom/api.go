@@ -4,11 +4,14 @@
 package custom
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/custom-metrics-apiserver/pkg/apiserver"
 	"sigs.k8s.io/custom-metrics-apiserver/pkg/provider"
 
@@ -71,7 +74,23 @@ func New(o Options) (*API, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot make the APIs of custom metrics: %w", err)
 	}
-	return &API{opts: o, handler: s.GenericAPIServer.Handler}, nil
+	return &API{opts: o, handler: readable(s.GenericAPIServer.Handler)}, nil
+}
+
+// readable refuses a selector of metrics that cannot be read, which the library takes for a fault of its own (500).
+func readable(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for _, text := range r.URL.Query()["metricLabelSelector"] {
+			if _, err := labels.Parse(text); err != nil {
+				status := apierrors.NewBadRequest(fmt.Sprintf("cannot read metricLabelSelector %q: %v", text, err)).Status()
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(http.StatusBadRequest)
+				_ = json.NewEncoder(w).Encode(&status) // the client is gone
+				return
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // Routes returns what the API answers.

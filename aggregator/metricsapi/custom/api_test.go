@@ -195,6 +195,7 @@ func FuzzAsked(f *testing.F) {
 	h := shop(f, nil)
 	f.Add("custom.metrics.k8s.io/v1beta2/namespaces/shop/pods/*/memory_rss_bytes", "labelSelector=a&metricLabelSelector=b")
 	f.Add("external.metrics.k8s.io/v1beta1/namespaces/shop/memory_rss_bytes", "labelSelector=workload%3Dweb&limit=1")
+	f.Add("custom.metrics.k8s.io/v1beta1/s/*/m", "labelSelector=a&metricLabelSelector=!")
 	f.Fuzz(func(t *testing.T, path, query string) {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.URL = &url.URL{Path: "/apis/" + path, RawQuery: query}
