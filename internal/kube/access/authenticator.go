@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -166,7 +167,7 @@ func (t *reviews) AuthenticateToken(ctx context.Context, token string) (*authent
 		return nil, false, errors.New(review.Status.Error)
 	case !review.Status.Authenticated:
 		return nil, false, nil
-	case len(t.audiences) > 0 && !anyOf(t.audiences, review.Status.Audiences): // an API server that knows no audiences
+	case len(t.audiences) > 0 && !slices.ContainsFunc(t.audiences, func(a string) bool { return slices.Contains(review.Status.Audiences, a) }): // an API server that knows no audiences
 		return nil, false, nil
 	}
 	u := review.Status.User
@@ -175,15 +176,4 @@ func (t *reviews) AuthenticateToken(ctx context.Context, token string) (*authent
 		extra[k] = v
 	}
 	return &authenticator.Response{User: &user.DefaultInfo{Name: u.Username, UID: u.UID, Groups: u.Groups, Extra: extra}}, true, nil
-}
-
-func anyOf(want, have []string) bool {
-	for _, w := range want {
-		for _, h := range have {
-			if w == h {
-				return true
-			}
-		}
-	}
-	return false
 }
