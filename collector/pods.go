@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"path"
 	"slices"
 	"sync"
 	"time"
@@ -98,26 +99,23 @@ func (p *Pods) inContainer() bool {
 	if slices.ContainsFunc(all, p.measured) {
 		return true
 	}
-	path := p.where()
-	if path == "" || path == "/" {
-		return false
-	}
-	return p.named(path)
+	return p.named(p.where())
 }
 
-// named says whether a cgroup is measured, or will be once its name is known.
-func (p *Pods) named(path string) bool {
-	_, ok := p.names.Name(path)
-	return ok || p.names.Waits(path)
+// named says whether a cgroup, or one that it is part of, is measured, or will be once its name is known.
+func (p *Pods) named(of string) bool {
+	for ; len(of) > 1; of = path.Dir(of) {
+		if _, ok := p.names.Name(of); ok || p.names.Waits(of) {
+			return true
+		}
+	}
+	return false
 }
 
 // measured says whether a cgroup is measured and CPU time is accounted in it: on version 1 a process has one of each hierarchy.
 func (p *Pods) measured(c procfs.Cgroup) bool {
 	cpu := len(c.Controllers) == 0 || slices.Contains(c.Controllers, "cpu") || slices.Contains(c.Controllers, "cpuacct")
-	if !cpu || c.Path == "/" {
-		return false
-	}
-	return p.named(c.Path)
+	return cpu && p.named(c.Path)
 }
 
 // Read implements Extra: it gives the requests and restarts of the containers.

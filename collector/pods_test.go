@@ -21,7 +21,7 @@ func (f namerFunc) Waits(path string) bool                  { return path == "/d
 
 func TestMeasured(t *testing.T) {
 	p := NewPods("n1", "plimsoll", host.Host{}, 1, namerFunc(func(path string) (*metric.Entity, bool) {
-		return nil, path == "/" || strings.HasPrefix(path, "/docker/") && path != "/docker/nameless"
+		return nil, path == "/" || strings.HasPrefix(path, "/docker/") && path != "/docker/nameless" && strings.Count(path, "/") == 2
 	}), nil)
 	f := func(path string, want bool, controllers ...string) {
 		t.Helper()
@@ -32,6 +32,7 @@ func TestMeasured(t *testing.T) {
 	f("/docker/1", true) // version 2
 	f("/docker/1", true, "cpu", "cpuacct")
 	f("/docker/1", true, "cpuacct")
+	f("/docker/1/part/of/it", true)
 	f("/docker/1", false, "cpuset")
 	f("/docker/1", false, "name=systemd")
 	f("/docker/nameless", true) // its runtime has not answered yet

@@ -3,6 +3,7 @@ package cgroup
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -451,6 +452,36 @@ func testNested(t *testing.T) {
 	if got := len(r.Read(time.Now()).Groups); got != 1 {
 		t.Errorf("after removing all: got %d groups", got)
 	}
+}
+
+// testTurned has a cgroup become part of the one above it, and be on its own again: no tick has a row of both, or of none, and what
+// has no row any more is said to have ended.
+func testTurned(t *testing.T) {
+	top := newGroup(t, realLayout(t), "turned")
+	a := top.leaf(t, "a")
+	b := a.leaf(t, "b")
+	n := newNamer(a.path) // a folder
+	r := newReader(t, top.path, func(o *Options) { o.Namer = n })
+	f := func(has, ended group) {
+		t.Helper()
+		got := r.Read(time.Now())
+		if len(got.Groups) != 2 || find(got, has.path) == nil {
+			t.Errorf("%s is not the only one that is read: %+v", has.path, got.Groups)
+		}
+		if ended.path == "" && len(got.Gaps) != 0 || ended.path != "" && !saidGone(got, filepath.Base(ended.path)) {
+			t.Errorf("%q has not ended: %+v", ended.path, got.Gaps)
+		}
+	}
+	f(b, group{})
+	for _, m := range r.members.byPath {
+		m.seen = time.Now().Add(-time.Hour) // none is asked for by itself
+	}
+	r.Read(time.Now())
+	n.below, n.but, n.turns = top.path, b.path, 1
+	f(a, b)
+	f(a, group{})
+	n.below, n.but, n.turns = a.path, "", 2
+	f(b, a)
 }
 
 // testController switches version 2's memory controller off and on while its files are open.

@@ -32,8 +32,9 @@ type members struct {
 	byPath  map[string]*member
 	active  []*member
 	asked   map[*member]bool          // whose names are asked for at this tick
-	ended   map[string]*metric.Entity // were read and are gone, by path, since that was last said
+	ended   map[string]*metric.Entity // were read and are no more, by path, since that was last said
 	refusal map[string]reason         // directories that could not be looked at, by full path
+	turns   uint64                    // of the namer, when names were last asked for
 	drop    func(reason)
 }
 
@@ -119,8 +120,21 @@ func (m *member) start() time.Time {
 	return time.Time{}
 }
 
-// rename asks for the names that may have changed; all asks for every name.
+// rename asks for the names that may have changed; all asks for every name. When asking shows that some are part of others now, or no more, the
+// others are asked again, so that no tick has both or neither.
 func (ms *members) rename(all bool) {
+	for range 3 {
+		turns := ms.namer.Turns()
+		ms.ask(all || turns != ms.turns)
+		ms.turns = turns
+		if ms.namer.Turns() == turns {
+			return
+		}
+	}
+}
+
+// ask is one pass of rename.
+func (ms *members) ask(all bool) {
 	if all {
 		for _, m := range ms.byPath {
 			ms.name(m)
@@ -152,6 +166,9 @@ func (ms *members) name(m *member) {
 	case m.entity == nil && m.young(ms.now) && ms.namer.Waits(m.path):
 		ms.start(m)
 	default:
+		if m.entity != nil {
+			ms.ended[m.path] = m.entity
+		}
 		ms.stop(m)
 	}
 }

@@ -20,6 +20,8 @@ type Namer interface {
 	Name(path string) (*metric.Entity, bool)
 	// Waits says whether a cgroup that Name did not name is read as soon as somebody tells who it is.
 	Waits(path string) bool
+	// Turns is a number that grows when cgroups turned from a container into a part or a folder of others, or back: then all names are asked for.
+	Turns() uint64
 }
 
 // Options says what a Reader reads.

@@ -167,7 +167,7 @@ func (r *Reader) readAll(b *metric.Batch) {
 		r.tree.check(d)
 	}
 	for path, e := range r.members.ended { // else what it used last would be shown until that is stale
-		if r.members.byPath[path] == nil { // not made anew meanwhile
+		if m := r.members.byPath[path]; m == nil || m.entity == nil { // not made anew meanwhile
 			b.Gaps = append(b.Gaps, gone.gap(e, "its cgroup"))
 		}
 	}

@@ -23,6 +23,8 @@ import (
 // namer gives every cgroup below a folder a name, always the same pointer.
 type namer struct {
 	waits string // the path of a cgroup that waits for its name
+	but   string // the path of one that has no name
+	turns uint64
 	below string
 	known map[string]*metric.Entity
 }
@@ -30,7 +32,7 @@ type namer struct {
 func newNamer(below string) *namer { return &namer{below: below, known: map[string]*metric.Entity{}} }
 
 func (n *namer) Name(path string) (*metric.Entity, bool) {
-	if !strings.HasPrefix(path, n.below+"/") || path == n.waits {
+	if !strings.HasPrefix(path, n.below+"/") || path == n.waits || path == n.but {
 		return nil, false
 	}
 	e := n.known[path]
@@ -42,6 +44,8 @@ func (n *namer) Name(path string) (*metric.Entity, bool) {
 }
 
 func (n *namer) Waits(path string) bool { return path == n.waits }
+
+func (n *namer) Turns() uint64 { return n.turns }
 
 // realLayout finds the machine's cgroups and skips where the test may not make any.
 func realLayout(t testing.TB) layout {

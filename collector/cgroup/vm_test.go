@@ -24,6 +24,7 @@ func realTests() map[string]func(*testing.T) {
 		"Limit":      testLimit,
 		"Renamed":    testRenamed,
 		"Nested":     testNested,
+		"Turned":     testTurned,
 		"Refused":    testRefused,
 		"Controller": testController,
 	}

@@ -33,7 +33,7 @@ func childless(t testing.TB, o Options) *Names {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n.hasKids = func(string) bool { return false }
+	n.hasKids, n.inUse = func(string) bool { return false }, func(string) bool { return false }
 	return n
 }
 
@@ -150,31 +150,6 @@ func TestClip(t *testing.T) {
 	f("user\u202egpj.exe\u2066", "usergpj.exe")
 	f("\xff\xfea", "\ufffda")
 	f(strings.Repeat("é", 200), strings.Repeat("é", maxName/2))
-}
-
-func TestPlainCgroupWithChildrenIsAGroup(t *testing.T) {
-	kids := map[string]bool{"/a": true}
-	n := childless(t, Options{})
-	n.hasKids, n.inUse = func(p string) bool { return kids[p] }, func(string) bool { return true }
-	if _, ok := n.Name("/a"); ok {
-		t.Error("a plain cgroup with children is measured, so its children are counted twice")
-	}
-	first, ok := n.Name("/a/b")
-	if !ok {
-		t.Fatal("a plain leaf is not measured")
-	}
-	kids["/a/b"] = true
-	if _, ok := n.Name("/a/b"); ok {
-		t.Error("a plain cgroup that got children is still measured")
-	}
-	delete(kids, "/a/b")
-	if again, _ := n.Name("/a/b"); again != first {
-		t.Error("the entity changed although the cgroup lived on")
-	}
-	n.inUse = func(string) bool { return false }
-	if _, ok := n.Name("/a/b"); ok {
-		t.Error("an empty cgroup whose children have ended is measured: their use counts a second time")
-	}
 }
 
 func TestForgetting(t *testing.T) {

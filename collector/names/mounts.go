@@ -3,6 +3,7 @@ package names
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 )
 
@@ -20,6 +21,22 @@ func (m mounts) hasChildren(path string) bool {
 		}
 	}
 	return false
+}
+
+// children lists the names of the child cgroups, of all hierarchies.
+func (m mounts) children(path string) (out []string) {
+	for _, root := range m {
+		all, err := os.ReadDir(filepath.Join(root, path))
+		if err != nil {
+			continue
+		}
+		for _, x := range all {
+			if x.IsDir() && !slices.Contains(out, x.Name()) {
+				out = append(out, x.Name())
+			}
+		}
+	}
+	return out
 }
 
 // hasProcesses says whether a process is in the cgroup itself.

@@ -54,9 +54,10 @@ func (o *Options) Validate() error {
 type Names struct {
 	opt     Options
 	log     *slog.Logger
-	hasKids func(path string) bool // whether the cgroup has child cgroups
-	inUse   func(path string) bool // whether a process is in it
-	exists  func(path string) bool // whether there is such a cgroup
+	hasKids func(path string) bool     // whether the cgroup has child cgroups
+	kids    func(path string) []string // the names of those
+	inUse   func(path string) bool     // whether a process is in it
+	exists  func(path string) bool     // whether there is such a cgroup
 
 	paths sync.Map // cgroup path -> *entry
 	count atomic.Int64
@@ -67,6 +68,9 @@ type Names struct {
 	byID  map[string][]*entry          // container id -> its cgroups
 	infos map[string]map[string]*known // whose runtime, "" for the machine's -> container id -> what it told
 	bears map[identity.Key]*entry      // the names of a pod's container -> the cgroup that has them
+
+	nesting sync.Mutex // guards the nests of all entries
+	turns   atomic.Uint64
 
 	sockets []*socket
 }
@@ -88,7 +92,7 @@ type entry struct {
 	waiting atomic.Bool                   // not measured until somebody tells who it is
 	pod     atomic.Pointer[cluster.Pod]   // of a pod's container: what it was last named by; nil: the pod was not known
 	over    bool                          // another cgroup has its names
-	parent  atomic.Bool                   // has or had child cgroups
+	nest    nest                          // of a plain one
 	round   atomic.Int64
 }
 
@@ -105,7 +109,7 @@ func New(opt Options) (*Names, error) {
 		return nil, err
 	}
 	m := mounts(cgroup.Mounts(opt.Host))
-	n := &Names{opt: opt, log: cmp.Or(opt.Logger, slog.New(slog.DiscardHandler)), hasKids: m.hasChildren, inUse: m.hasProcesses, exists: m.exists,
+	n := &Names{opt: opt, log: cmp.Or(opt.Logger, slog.New(slog.DiscardHandler)), hasKids: m.hasChildren, kids: m.children, inUse: m.hasProcesses, exists: m.exists,
 		limit: maxPaths, byID: map[string][]*entry{}, infos: map[string]map[string]*known{}, bears: map[identity.Key]*entry{}}
 	for _, p := range opt.Sockets {
 		n.sockets = append(n.sockets, newSocket(p))
@@ -123,9 +127,7 @@ func (n *Names) Name(path string) (*metric.Entity, bool) {
 	} else {
 		e = n.intern(path)
 	}
-	if r := n.round.Load(); e.round.Load() != r {
-		e.round.Store(r)
-	}
+	e.asked(n.round.Load())
 	ent := e.entity.Load()
 	if n.ofCluster(e) && n.outdated(e) || !n.ofCluster(e) && ent == nil && e.waiting.Load() {
 		n.mu.Lock()
@@ -133,16 +135,21 @@ func (n *Names) Name(path string) (*metric.Entity, bool) {
 		n.mu.Unlock()
 		ent = e.entity.Load()
 	}
-	switch {
-	case ent == nil:
-		return nil, false
-	case e.place.kind == plain && n.hasKids(path):
-		e.parent.Store(true)
-		return nil, false
-	case e.parent.Load() && !n.inUse(path): // what its children used is all that its counters have
+	if ent == nil || e.place.kind == plain && !n.alone(e) {
 		return nil, false
 	}
 	return ent, true
+}
+
+// asked notes that an entry is asked for in a round of sweeping, and with it those that it lies in.
+func (e *entry) asked(round int64) {
+	if e.round.Load() == round {
+		return
+	}
+	e.round.Store(round)
+	for _, up := range e.nest.above {
+		up.round.Store(round)
+	}
 }
 
 // Waits says whether the cgroup at a path is measured as soon as somebody tells its name.
@@ -156,6 +163,9 @@ func (n *Names) intern(path string) *entry {
 	e := &entry{path: path, place: classify(path), born: time.Now()}
 	e.own = e.place.kind == replica && n.opt.Inventory != nil && e.place.space == n.opt.Own
 	e.round.Store(n.round.Load())
+	if e.place.kind == plain {
+		e.nest.above = n.above(path)
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if v, ok := n.paths.Load(path); ok {

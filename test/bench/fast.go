@@ -80,6 +80,9 @@ func (o only) Name(path string) (*metric.Entity, bool) {
 // Waits is names' own.
 func (o only) Waits(path string) bool { return o.names.Waits(path) }
 
+// Turns is names' own.
+func (o only) Turns() uint64 { return o.names.Turns() }
+
 // bareFiles are descriptors of the files that the fast reader reads each second.
 type bareFiles struct {
 	files []*os.File
