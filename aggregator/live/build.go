@@ -29,6 +29,7 @@ type note struct {
 	valued  bool  // it has current values of its own
 	begun   bool  // some sender says when it began
 	newest  int64 // its newest sample
+	missed  int64 // as the unit has it
 	counts  bool  // its restarts are counted here alone
 	torn    bool  // its counters, or some of its members', have begun anew since the last roll-up
 	tears   int32 // members whose growth is not whole in this pass, beside those that are missing
@@ -43,7 +44,7 @@ func (b *builder) read(t *tree, i int, s *spot) {
 	b.values, st = u.values(b.values, t.limits, b.now)
 	it.Values = b.values[from:len(b.values):len(b.values)]
 	n.rows, n.sent, n.valued = u.rows, u.sent(), st.current > 0
-	n.begun, n.newest = u.began() != 0, u.newest()
+	n.begun, n.newest, n.missed = u.began() != 0, u.newest(), u.missed
 	n.counts = !u.told && u.rows.Has(metric.Restarts)
 	it.Gap = t.gapOf(u, st, b.now)
 	if n.sent && (!n.valued || it.Gap != nil) {
@@ -106,7 +107,12 @@ func (b *builder) silence() {
 	machines := map[string]*cluster.Gap{}
 	for i := b.plan.from[metric.Node]; i < b.plan.from[metric.Node+1]; i++ {
 		it := &b.items[i]
-		if g := it.Gap; g != nil && g.Reason == metric.GapStale && b.now-g.Since.UnixMilli() > silentAfter.Milliseconds() {
+		g := it.Gap
+		if g == nil && !b.notes[i].sent {
+			g = b.quiet(it, b.notes[i].missed)
+			it.Gap = g
+		}
+		if g != nil && g.Reason == metric.GapStale && b.now-g.Since.UnixMilli() > silentAfter.Milliseconds() {
 			it.Gap = &cluster.Gap{Since: g.Since, Reason: metric.GapSilent, Detail: g.Detail}
 			machines[it.Entity.Node] = &cluster.Gap{Since: g.Since, Reason: metric.GapSilent, Detail: fmt.Sprintf("its machine %q is silent: %s", it.Entity.Node, g.Detail)}
 		}
@@ -120,6 +126,34 @@ func (b *builder) silence() {
 			it.Gap = g
 		}
 	}
+}
+
+// quiet is the gap of a machine that sends nothing of itself: it has one when all that is on it has, or has been forgotten with one: since is
+// when something of that was last heard of. What ended there says nothing of the machine.
+func (b *builder) quiet(it *Item, since int64) *cluster.Gap {
+	for _, list := range [...][]*Item{it.Items, parts(it.Items)} {
+		for _, m := range list {
+			switch {
+			case m.Ended, m.Own == metric.Set{}: // it has nothing to say, or others say it
+			case m.Gap == nil, m.Gap.Reason == metric.GapStarting && len(m.Values) > 0:
+				return nil
+			case m.Gap.Reason == metric.GapStale:
+				since = max(since, m.Gap.Since.UnixMilli())
+			}
+		}
+	}
+	if since == 0 {
+		return nil
+	}
+	return &cluster.Gap{Since: millis(since), Reason: metric.GapStale, Detail: fmt.Sprintf("no sample for %v", (time.Duration(b.now-since) * time.Millisecond).Round(time.Second))}
+}
+
+// parts are the members of all items.
+func parts(of []*Item) (out []*Item) {
+	for _, it := range of {
+		out = append(out, it.Items...)
+	}
+	return out
 }
 
 // family tells items their parents and members. A node has as members what runs on it, whose parents others are.

@@ -95,8 +95,13 @@ func TestComeAndGo(t *testing.T) {
 	}
 	p.Snapshot(sec(600))
 	checkIndexes(t, p)
+	if n := len(p.tree.byKey); n != 2 {
+		t.Errorf("%d units are left beside the silent machine", n-2)
+	}
+	p.Snapshot(sec(4000))
+	checkIndexes(t, p)
 	if n := len(p.tree.byKey); n != 1 {
-		t.Errorf("%d units are left", n)
+		t.Errorf("%d units are left", n-1)
 	}
 }
 

@@ -125,11 +125,28 @@ func (u *unit) mentioned() int64 {
 // forget drops a unit that has had no sample for too long, or turns it into a mere roll-up when it still has members.
 // What a clock that was wrong has left behind is far in the future.
 func (t *tree) forget(u *unit, now int64) {
+	if age := now - u.missed; u.missed != 0 && u.count == 0 && !u.dead && (age > t.limits.forgetNodes || -age > t.limits.forget) {
+		t.remove(u)
+		return
+	}
 	age := now - u.mentioned()
 	if u.dead || !u.sent() || age <= t.patience(u) && -age <= t.limits.forget {
 		return
 	}
+	if n := t.byKey[identity.NodeKey(u.entity.Node)]; n != nil && n != u && !n.sent() && !t.ended(u) {
+		n.missed = max(n.missed, u.newest())
+	}
 	t.drop(u)
+}
+
+// found takes in that a machine of which things were missed is heard again.
+func (t *tree) found(node *unit) {
+	if node.missed == 0 {
+		return
+	}
+	if node.missed = 0; node.count == 0 && !node.sent() {
+		t.remove(node)
+	}
 }
 
 // patience is how long a unit without samples is kept, in milliseconds.

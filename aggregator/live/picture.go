@@ -93,6 +93,7 @@ func (p *Picture) Apply(b *metric.Batch) error {
 	}
 	if node != nil && in.heard > 0 {
 		node.heard[in.lane] = in.heard
+		p.tree.found(node)
 		if in.source == "" {
 			node.collected = max(node.collected, in.heard)
 		}

@@ -56,7 +56,11 @@ func TestStartingStaleForgotten(t *testing.T) {
 	if got := usageOf(p, sec(7), "demo", "ProcessService", "web", metric.CPUUsage, 3e9); len(got) != 0 {
 		t.Errorf("usage of a stale pod: %+v", got)
 	}
-	if s = p.Snapshot(sec(122)); len(s.Containers)+len(s.Pods)+len(s.Workloads)+len(s.Namespaces)+len(s.Nodes) != 0 {
+	if s = p.Snapshot(sec(122)); len(s.Containers)+len(s.Pods)+len(s.Workloads)+len(s.Namespaces) != 0 {
+		t.Errorf("not forgotten: %v", s)
+	}
+	wantGap(t, only(t, s.Nodes), "silent") // a machine is remembered for longer
+	if s = p.Snapshot(sec(3602)); len(s.Nodes) != 0 {
 		t.Errorf("not forgotten: %v", s)
 	}
 	if len(p.tree.byKey) != 1 || len(p.tree.byPtr) != 0 || len(p.tree.byID) != 0 || p.tree.sent != 0 {

@@ -89,3 +89,87 @@ func TestSilentMachine(t *testing.T) {
 		wantGap(t, snap.Cluster, metric.GapMember)
 	}
 }
+
+// TestSilentMachineOfContainers: a machine of which only containers are sent, as other agents do by remote write, falls silent like any other, by
+// one lane or both: with all that was on it, for as long as a machine is remembered, and it is back with its next batch.
+func TestSilentMachineOfContainers(t *testing.T) {
+	for _, lanes := range []string{"slow", "both"} {
+		t.Run(lanes, func(t *testing.T) {
+			p := newPicture(t, Options{})
+			alive, dead := machineOf("alive"), machineOf("dead")
+			only := func(b *metric.Batch) *metric.Batch {
+				b.Groups = b.Groups[1:]
+				return b
+			}
+			silentFrom, last, every := 75.0, 30.0, 15 // three intervals
+			if lanes == "both" {
+				silentFrom, last, every = 42, 30.5, 10
+			}
+			for i := 0; i < 3700; i++ {
+				s := float64(i)
+				for name, batch := range map[string]func(float64, bool) *metric.Batch{"alive": alive, "dead": dead} {
+					if s > 30 && s < 3690 && name == "dead" {
+						continue
+					}
+					if i%every == 0 {
+						apply(t, p, only(batch(s, true)))
+					}
+					if lanes == "both" {
+						apply(t, p, only(batch(s+0.5, false)))
+					}
+				}
+				if i > 300 && i%60 != 1 {
+					continue
+				}
+				now := sec(s + 0.6)
+				snap := p.Snapshot(now)
+				checkSnapshot(t, snap)
+				if i == 3661 { // an hour
+					if len(snap.Nodes) != 1 {
+						t.Fatalf("second %d: a machine is not forgotten: %d", i, len(snap.Nodes))
+					}
+					continue
+				}
+				if len(snap.Nodes) != 2 {
+					t.Fatalf("second %d: there are %d machines", i, len(snap.Nodes))
+				}
+				silent := s >= silentFrom && s < 3690
+				if n := snap.Nodes[1]; n.Silent() != silent || silent && (n.Gap.Detail == "" || !n.Gap.Since.Equal(sec(last))) {
+					t.Fatalf("second %d: the dead machine has gap %+v", i, n.Gap)
+				}
+				if n := snap.Nodes[0]; n.Gap != nil && n.Gap.Reason != metric.GapStarting {
+					t.Fatalf("second %d: the other machine has gap %+v", i, n.Gap)
+				}
+				for _, it := range slices.Concat(snap.Containers, snap.Pods) {
+					if it.Silent() != (silent && it.Entity.Node == "dead") {
+						t.Fatalf("second %d: %v on %q has gap %+v", i, it.Entity, it.Entity.Node, it.Gap)
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestEndedIsNotSilent: a machine whose containers have ended, as it says itself, is not silent; of nothing more will it speak.
+func TestEndedIsNotSilent(t *testing.T) {
+	p := newPicture(t, Options{})
+	m := machineOf("m")
+	for i := range 3 {
+		b := m(float64(i), false)
+		b.Groups = b.Groups[1:]
+		apply(t, p, b)
+	}
+	b := m(3, false)
+	for _, g := range b.Groups[1:] {
+		b.Gaps = append(b.Gaps, metric.Gap{Entity: g.Entity, Reason: metric.GapGone})
+	}
+	b.Groups = nil
+	apply(t, p, b)
+	for i := 3; i < 600; i++ {
+		for _, n := range p.Snapshot(sec(float64(i))).Nodes {
+			if n.Silent() {
+				t.Fatalf("second %d: %+v", i, n.Gap)
+			}
+		}
+	}
+}

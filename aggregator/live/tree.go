@@ -38,6 +38,8 @@ type unit struct {
 	heard  [numLanes]int64 // for a node: the time of the newest sample in its newest batch
 	// collected is, for a node, the time of the newest sample that a collector has sent.
 	collected int64
+	// missed is, for a node that sent nothing of itself, the newest sample of what was on it and was forgotten in silence; 0: nothing was.
+	missed int64
 
 	parent  *unit   // nil for the cluster
 	node    *unit   // where a pod, or a container without a pod, runs
@@ -126,7 +128,7 @@ func (t *tree) hang(u *unit, parent, node *unit) {
 		if from == nil {
 			continue
 		}
-		if from.count--; from.count == 0 && from != t.root && !from.sent() && !from.dead {
+		if from.count--; from.count == 0 && from != t.root && !from.sent() && !from.dead && from.missed == 0 {
 			t.remove(from)
 		}
 	}
