@@ -215,6 +215,8 @@ func TestReportsRefuse(t *testing.T) {
 	f("fit", nil, 400, "neither cpu nor memory is given")
 	f("fit?cpu=much", nil, 400, `cpu "much" is not an amount over 0, as Kubernetes writes them: give such as 500m`)
 	f("fit?cpu=0", nil, 400, `cpu "0"`)
+	f("fit?cpu=9E-700000000", nil, 400, `cpu "9E-700000000"`) // on which the library works for hours
+	f("fit?cpu=9E70000000000000000", nil, 400, `cpu "9E7`)
 	f("fit?cpu=", nil, 400, `cpu ""`)
 	f("fit?memory=-1Gi", nil, 400, `memory "-1Gi"`)
 	f("fit?memory=1GiB", nil, 400, `memory "1GiB"`)

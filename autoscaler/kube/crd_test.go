@@ -42,7 +42,8 @@ const (
 	cronText = `^\S+ +\S+ +\S+ +\S+ +\S+$`
 	// durations are as Go writes them.
 	durationText = `^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
-	quantityText = `^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$`
+	// quantities have no exponent that the API server's own rules would work on for minutes.
+	quantityText = `^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?[0-9]{1,3}))?$`
 )
 
 var positive = []rule{{"quantity(string(self)).isGreaterThan(quantity('0'))", "must be more than 0"}}

@@ -50,11 +50,40 @@ func ReadPolicy(u *unstructured.Unstructured) *Declared {
 	d := &Declared{ref: corev1.ObjectReference{APIVersion: cluster.APIVersion, Kind: Kind, Namespace: u.GetNamespace(), Name: u.GetName(), UID: u.GetUID()},
 		created: u.GetCreationTimestamp().Time, version: u.GetGeneration(), what: Kind}
 	d.by = fmt.Sprintf("%s %q", Kind, u.GetName())
-	d.err = into(u.Object["spec"], &d.spec)
+	if d.err = quantities(u.Object["spec"]); d.err == nil {
+		d.err = into(u.Object["spec"], &d.spec)
+	}
 	if into(u.Object["status"], &d.was) != nil {
 		d.was = status{}
 	}
 	return d
+}
+
+// quantities says which of a specification's would keep their parser busy for ever.
+func quantities(v any) error {
+	switch v := v.(type) {
+	case []any:
+		for _, x := range v {
+			if err := quantities(x); err != nil {
+				return err
+			}
+		}
+	case map[string]any:
+		for k, x := range v {
+			text, ok := x.(string)
+			err := error(nil)
+			switch {
+			case !ok:
+				err = quantities(x)
+			case k == "value" || k == "averageValue" || k == "tolerance":
+				err = cluster.WithinReach(text)
+			}
+			if err != nil {
+				return fmt.Errorf("%s: %w", k, err)
+			}
+		}
+	}
+	return nil
 }
 
 // into turns what was decoded from JSON into a struct.

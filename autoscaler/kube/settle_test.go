@@ -107,3 +107,17 @@ func TestSettle(t *testing.T) {
 	f("annotations that cannot be", []*Declared{annotated(map[string]string{"plimsoll.dev/min": "4", "plimsoll.dev/max": "3"})}, nil, false,
 		`web: InvalidPolicy This annotation cannot be used: maxReplicas "3" must be at least minReplicas, which is 4.`)
 }
+
+// TestQuantities refuses a policy whose quantity would keep its reader busy for hours, wherever in it that is.
+func TestQuantities(t *testing.T) {
+	f := func(spec, want string) {
+		t.Helper()
+		d := scp(t, "x", 1, spec)
+		if d.err == nil || !strings.Contains(d.err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", spec, d.err, want)
+		}
+	}
+	f(`{`+ofWeb+`, "tolerance": "1e-700000000"}`, `tolerance: "1e-700000000" has an exponent that is out of reach`)
+	f(`{`+ofWeb+`, "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "AverageValue", "averageValue": "9E-700000000"}}}]}`, "averageValue")
+	f(`{`+ofWeb+`, "behavior": {"scaleUp": {"tolerance": "9E-700000000"}}}`, "behavior: scaleUp: tolerance")
+}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/api/resource"
 
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/dial"
 	"plimsoll.dev/plimsoll/internal/duration"
 )
@@ -70,7 +71,7 @@ func durationVar(f *pflag.FlagSet, to *time.Duration, name string, otherwise tim
 // quantity is a flag for bytes, as Kubernetes writes them: 512Mi, 1Gi, 2e9; 1GiB is understood too.
 func quantity(to *int64) pflag.Value {
 	parse := func(s string) (int64, error) {
-		v, err := resource.ParseQuantity(strings.TrimSuffix(s, "B"))
+		v, err := cluster.ParseQuantity(strings.TrimSuffix(s, "B"))
 		if err != nil {
 			return 0, fmt.Errorf("%q is no number of bytes: want one such as 512Mi or 1Gi", s)
 		}
@@ -85,7 +86,7 @@ func quantity(to *int64) pflag.Value {
 // amount is a flag for a quantity over 0, as Kubernetes writes them; it is sent as it was written.
 func amount(to *string) pflag.Value {
 	parse := func(s string) (string, error) {
-		if v, err := resource.ParseQuantity(s); err != nil || v.Sign() <= 0 {
+		if v, err := cluster.ParseQuantity(s); err != nil || v.Sign() <= 0 {
 			return "", fmt.Errorf("%q is not an amount over 0: want one such as 500m, 2 or 1Gi", s)
 		}
 		return s, nil

@@ -1,7 +1,9 @@
 package cluster
 
 import (
+	"fmt"
 	"math"
+	"regexp"
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
@@ -14,6 +16,31 @@ type DesiredReplicas int32
 
 // ObservedReplicas is a number of replicas that were seen to exist.
 type ObservedReplicas int32
+
+// maxQuantity is how long a quantity may be, and hugeExponent finds powers of ten of four digits and more, on which the parser of quantities works
+// for minutes, or for ever.
+const maxQuantity = 256
+
+var hugeExponent = regexp.MustCompile(`[eE][+-]?[0-9.]{4,}$`)
+
+// WithinReach says why the parser of quantities would not soon come back from a text; nil: it would.
+func WithinReach(s string) error {
+	switch {
+	case len(s) > maxQuantity:
+		return fmt.Errorf("the value is longer than %d characters", maxQuantity)
+	case hugeExponent.MatchString(s):
+		return fmt.Errorf("%q has an exponent that is out of reach", s)
+	}
+	return nil
+}
+
+// ParseQuantity reads an amount as Kubernetes writes them, from whoever it comes.
+func ParseQuantity(s string) (resource.Quantity, error) {
+	if err := WithinReach(s); err != nil {
+		return resource.Quantity{}, err
+	}
+	return resource.ParseQuantity(s)
+}
 
 // Milli is an amount in thousandths of its unit: millicores, thousandths of a byte. The HPA computes in these.
 type Milli int64

@@ -12,8 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/resource"
-
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/duration"
 	"plimsoll.dev/plimsoll/internal/serve"
 )
@@ -138,7 +137,7 @@ func (p *Params) Amount(name, example string) *float64 {
 		return nil
 	}
 	s := p.Values.Get(name)
-	q, err := resource.ParseQuantity(s)
+	q, err := cluster.ParseQuantity(s)
 	if err != nil || q.Sign() <= 0 {
 		p.Fail("%s %q is not an amount over 0, as Kubernetes writes them: give such as %s", name, s, example)
 		return nil

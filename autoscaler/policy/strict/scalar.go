@@ -4,11 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
-	"regexp"
 	"strconv"
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 // kind names a node for people.
@@ -34,19 +35,13 @@ func decodeParsed[T any](d *Document, n *yaml.Node, v reflect.Value, path, what 
 
 func parseTime(s string) (time.Time, error) { return time.Parse(time.RFC3339Nano, s) }
 
-// hugeExponent finds exponents of four digits and more, on which the parser of quantities would work for minutes.
-var hugeExponent = regexp.MustCompile(`[eE][+-]?[0-9]{4,}$`)
-
 // decodeSelf lets a type read itself: a scalar as a JSON string, as quantities and durations want it.
 func (d *Document) decodeSelf(n *yaml.Node, v reflect.Value, path string) error {
 	if n.Kind != yaml.ScalarNode {
 		return d.failf(n, path, "must be a single value, not %s", kind(n))
 	}
-	if len(n.Value) > 256 {
-		return d.failf(n, path, "the value is longer than 256 characters")
-	}
-	if hugeExponent.MatchString(n.Value) {
-		return d.failf(n, path, "%q has an exponent that is out of reach", n.Value)
+	if err := cluster.WithinReach(n.Value); err != nil {
+		return d.fail(n, path, err)
 	}
 	text, err := json.Marshal(n.Value)
 	if err == nil {
