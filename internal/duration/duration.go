@@ -52,7 +52,7 @@ func unreadable(s string) error {
 
 // Format writes what Parse reads as the same: whole days as days, and no units that are zero at the end.
 func Format(d time.Duration) string {
-	if d >= day && d%day == 0 {
+	if d >= day && d <= mostDays*day && d%day == 0 { // more days are not read
 		return fmt.Sprintf("%dd", d/day)
 	}
 	text := d.String()
