@@ -82,7 +82,8 @@ func FuzzDoor(f *testing.F) {
 		if h, _, err := net.SplitHostPort(host); err == nil {
 			name = h
 		}
-		if ip := net.ParseIP(strings.Trim(name, "[]")); !strings.EqualFold(name, "localhost") && (ip == nil || !ip.IsLoopback()) {
+		name, _, _ = strings.Cut(strings.Trim(name, "[]"), "%") // a zone takes nobody off the machine
+		if ip := net.ParseIP(name); !strings.EqualFold(name, "localhost") && (ip == nil || !ip.IsLoopback()) {
 			t.Errorf("host %q was let in", host)
 		}
 		if site == "cross-site" && (strings.HasPrefix(path, "/api/") || strings.HasPrefix(path, "/plimsoll/") || method != "GET" || dest != "document") {
