@@ -1,5 +1,5 @@
-// Command fuzzing runs every fuzz target of the module, one after the other, for a part each of the time given. An input that fails
-// is kept by Go below the package's testdata/fuzz, where every later test run tries it; what was learnt is kept in the folder of -cache.
+// Command fuzzing runs every fuzz target of the module, several at a time, each for the time given, or for a part of it. An input that fails
+// is printed, and kept by Go below the package's testdata/fuzz, where every later test run tries it; what was learnt is kept in the folder of -cache.
 package main
 
 import (
@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -24,11 +25,12 @@ func main() {
 
 // options is what the flags say.
 type options struct {
-	during  time.Duration
-	deep    bool
-	cache   string
-	only    string
-	workers int
+	during time.Duration
+	each   time.Duration
+	deep   bool
+	cache  string
+	only   string
+	atOnce int
 }
 
 func run(ctx context.Context, args []string, out io.Writer) int {
@@ -36,11 +38,12 @@ func run(ctx context.Context, args []string, out io.Writer) int {
 	fs := flag.NewFlagSet("fuzzing", flag.ContinueOnError)
 	fs.SetOutput(out)
 	fs.DurationVar(&o.during, "for", 10*time.Minute, "how long to fuzz, all targets together; building is not counted")
+	fs.DurationVar(&o.each, "each", 0, "how long to fuzz each target, instead of -for")
 	fs.BoolVar(&o.deep, "deep", false, "let the code of other modules guide too; they are built anew for it, which takes minutes the first time")
 	fs.StringVar(&o.cache, "cache", ".cache/fuzz", "where inputs that reach new code are kept between runs")
 	fs.StringVar(&o.only, "only", "", "a regular expression; of PACKAGE.TARGET, such as cgroup.FuzzParse")
-	fs.IntVar(&o.workers, "parallel", 2, "how many processes try inputs of a target")
-	if err := fs.Parse(args); err != nil {
+	fs.IntVar(&o.atOnce, "parallel", 2, "how many targets are tried at a time; each has one process that tries inputs, and its part of the cores")
+	if err := fs.Parse(args); err != nil || o.atOnce < 1 {
 		return 2
 	}
 	if err := fuzz(ctx, o, out); err != nil {
@@ -50,7 +53,7 @@ func run(ctx context.Context, args []string, out io.Writer) int {
 	return 0
 }
 
-// fuzz finds, builds and runs.
+// fuzz finds, builds all and runs.
 func fuzz(ctx context.Context, o options, out io.Writer) error {
 	all, err := find(".", o.only)
 	if err != nil {
@@ -67,34 +70,57 @@ func fuzz(ctx context.Context, o options, out io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(bin)
-	each := o.during / time.Duration(len(all))
-	fmt.Fprintf(out, "%d fuzz targets, %s each\n", len(all), each.Round(100*time.Millisecond))
+	o.atOnce = min(o.atOnce, len(all))
+	if o.each == 0 {
+		o.each = o.during * time.Duration(o.atOnce) / time.Duration(len(all))
+	}
+	began := time.Now()
 	built := map[string]string{}
-	var failed []error
 	for i, t := range all {
-		if built[t.dir] == "" {
-			built[t.dir] = filepath.Join(bin, fmt.Sprintf("%d.test", i))
-			if err := build(ctx, t.dir, built[t.dir], o.deep); err != nil {
-				return err
-			}
+		if built[t.dir] != "" {
+			continue
 		}
-		tried, err := t.run(ctx, built[t.dir], each, o)
-		fmt.Fprintf(out, "[%d/%d] %s %s: %s\n", i+1, len(all), t.dir, t.name, said(tried, err))
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if err != nil {
-			failed = append(failed, err)
+		built[t.dir] = filepath.Join(bin, fmt.Sprintf("%d.test", i))
+		if err := build(ctx, t.dir, built[t.dir], o.deep); err != nil {
+			return err
 		}
 	}
-	fmt.Fprintf(out, "%d passed, %d failed\n", len(all)-len(failed), len(failed))
+	fmt.Fprintf(out, "%d fuzz targets of %d packages, built in %v; %v each, %d at a time\n", len(all), len(built), time.Since(began).Round(time.Second), o.each.Round(100*time.Millisecond), o.atOnce)
+	failed := runAll(ctx, all, built, o, out)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	fmt.Fprintf(out, "%d passed, %d failed, in %v\n", len(all)-len(failed), len(failed), time.Since(began).Round(time.Second))
 	return errors.Join(failed...)
 }
 
-// said is how a target did, for the line of progress.
-func said(tried string, err error) string {
-	if err != nil {
-		return "FAILED"
+// runAll tries the targets in their order, some at a time.
+func runAll(ctx context.Context, all []target, built map[string]string, o options, out io.Writer) (failed []error) {
+	var wg sync.WaitGroup
+	var mu sync.Mutex // guards what follows
+	next, done := 0, 0
+	for range o.atOnce {
+		wg.Go(func() {
+			for {
+				mu.Lock()
+				i := next
+				next++
+				mu.Unlock()
+				if i >= len(all) || ctx.Err() != nil {
+					return
+				}
+				tried, err := all[i].run(ctx, built[all[i].dir], o)
+				mu.Lock()
+				done++
+				if err != nil {
+					tried = "FAILED"
+					failed = append(failed, err)
+				}
+				fmt.Fprintf(out, "[%d/%d] %s %s: %s\n", done, len(all), all[i].dir, all[i].name, tried)
+				mu.Unlock()
+			}
+		})
 	}
-	return tried
+	wg.Wait()
+	return failed
 }

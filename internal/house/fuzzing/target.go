@@ -4,11 +4,15 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -18,8 +22,6 @@ import (
 type target struct {
 	dir, name string
 }
-
-var declared = regexp.MustCompile(`(?m)^func (Fuzz\w*)\(\w+ \*testing\.F\)`)
 
 // find lists the fuzz functions below a folder, in the order of the folders. Folders with a go.mod of their own are other modules.
 func find(root, only string) ([]target, error) {
@@ -43,19 +45,30 @@ func find(root, only string) ([]target, error) {
 		if !strings.HasSuffix(path, "_test.go") {
 			return nil
 		}
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		for _, m := range declared.FindAllSubmatch(text, -1) {
-			t := target{filepath.Dir(path), string(m[1])}
+		names, err := declared(path)
+		for _, name := range names {
+			t := target{filepath.Dir(path), name}
 			if match.MatchString(filepath.Base(t.dir) + "." + t.name) {
 				all = append(all, t)
 			}
 		}
-		return nil
+		return err
 	})
 	return all, err
+}
+
+// declared are the fuzz functions of a file.
+func declared(path string) (names []string, err error) {
+	file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range file.Decls {
+		if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil && strings.HasPrefix(f.Name.Name, "Fuzz") {
+			names = append(names, f.Name.Name)
+		}
+	}
+	return names, nil
 }
 
 // build makes a package's test program, with the counters that guide the search in the code of this module, or in all there is.
@@ -73,26 +86,34 @@ func build(ctx context.Context, dir, to string, deep bool) error {
 	return nil
 }
 
-var progress = regexp.MustCompile(`execs: \d+ .*`)
+var (
+	progress = regexp.MustCompile(`execs: \d+ .*`)
+	kept     = regexp.MustCompile(`Failing input written to (\S+)`)
+)
 
 // run tries inputs for a while and returns the last line of progress.
-func (t target) run(ctx context.Context, program string, during time.Duration, o options) (string, error) {
+func (t target) run(ctx context.Context, program string, o options) (string, error) {
 	// Time out: a target that does not come back from an input hangs its worker for ever.
-	ctx, cancel := context.WithTimeout(ctx, during+2*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, o.each+2*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, program, "-test.run=^$", "-test.fuzz=^"+t.name+"$", "-test.fuzztime="+during.String(),
-		"-test.fuzzminimizetime=5s", "-test.fuzzcachedir="+filepath.Join(o.cache, filepath.FromSlash(t.dir)), fmt.Sprintf("-test.parallel=%d", o.workers))
+	cmd := exec.CommandContext(ctx, program, "-test.run=^$", "-test.fuzz=^"+t.name+"$", "-test.fuzztime="+o.each.String(),
+		"-test.fuzzminimizetime=5s", "-test.fuzzcachedir="+filepath.Join(o.cache, filepath.FromSlash(t.dir)), "-test.parallel=1")
 	cmd.Dir = t.dir
+	cmd.Env = append(os.Environ(), fmt.Sprintf("GOMAXPROCS=%d", max(runtime.NumCPU()/o.atOnce, 1)))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // its workers end when it does: their pipes close
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
 	cmd.WaitDelay = 10 * time.Second
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
-	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("%s in %s: %w\n%s", t.name, t.dir, err, said.Bytes())
-	}
+	err := cmd.Run()
 	lines := progress.FindAll(said.Bytes(), -1)
-	if len(lines) == 0 {
+	switch m := kept.FindSubmatch(said.Bytes()); {
+	case m != nil:
+		input, _ := os.ReadFile(filepath.Join(t.dir, string(m[1]))) // that it is not there is to be seen
+		return "", fmt.Errorf("%s in %s: %w\n%sThe input:\n%.4096s", t.name, t.dir, err, said.Bytes(), input)
+	case err != nil:
+		return "", fmt.Errorf("%s in %s: %w\n%s", t.name, t.dir, err, said.Bytes())
+	case len(lines) == 0:
 		return "", fmt.Errorf("%s in %s tried nothing\n%s", t.name, t.dir, said.Bytes())
 	}
 	return string(lines[len(lines)-1]), nil
