@@ -56,19 +56,16 @@ func (f frame) letGo() {
 
 // newFrame writes v as an event; id 0 writes none.
 func newFrame(event string, id int64, v any) (frame, error) {
-	body, err := json.Marshal(v)
-	if err != nil {
-		return frame{}, fmt.Errorf("cannot write the event %q as JSON: %w", event, err)
-	}
 	var b bytes.Buffer
-	b.Grow(len(body) + 64)
 	fmt.Fprintf(&b, "event: %s\n", event)
 	if id != 0 {
 		fmt.Fprintf(&b, "id: %d\n", id)
 	}
 	b.WriteString("data: ")
-	b.Write(body) // JSON from Marshal has no line breaks
-	b.WriteString("\n\n")
+	if err := json.NewEncoder(&b).Encode(v); err != nil { // one line, with its end
+		return frame{}, fmt.Errorf("cannot write the event %q as JSON: %w", event, err)
+	}
+	b.WriteByte('\n')
 	return frame{event: event, bytes: b.Bytes()}, nil
 }
 

@@ -3,7 +3,6 @@ package api
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -35,7 +34,7 @@ func (a *API) getStream(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	rc := http.NewResponseController(w)
-	sub, err := a.hub.add(v, clientOf(r), func() { _ = rc.SetWriteDeadline(time.Now()) }) // not supported by test recorders
+	sub, err := a.hub.add(v, serve.ClientOf(r), func() { _ = rc.SetWriteDeadline(time.Now()) }) // not supported by test recorders
 	if err != nil {
 		w.Header().Set("Retry-After", fmt.Sprint(int(retryAfter.Seconds())))
 		return err
@@ -96,15 +95,6 @@ func (a *API) pump(out *streamWriter, r *http.Request, sub *subscriber) error {
 		}
 		idle.Reset(heartbeat)
 	}
-}
-
-// clientOf is whose stream a request opens: streams are shared out by it.
-func clientOf(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		host = r.RemoteAddr
-	}
-	return serve.CallerOf(r.Context()).Name + "@" + host
 }
 
 // streamView reads what a stream is to show.

@@ -27,13 +27,21 @@ const (
 // hold slashes and every path may end with one.
 func (a *API) Routes() []serve.Route {
 	return []serve.Route{
-		{Method: http.MethodGet, Pattern: modelBase + "{path...}", Handle: a.getModel, Large: true},
+		{Method: http.MethodGet, Pattern: modelBase + "{path...}", Handle: a.getModel, Rows: a.rows},
 		{Method: http.MethodGet, Pattern: historyBase + "{path...}", Handle: a.getHistorical, InFlight: historicalAtOnce},
-		{Method: http.MethodGet, Pattern: "/api/v1/metric-export", Handle: a.getExport, Large: true},
-		{Method: http.MethodGet, Pattern: "/api/v1/metric-export/{$}", Handle: a.getExport, Large: true},
+		{Method: http.MethodGet, Pattern: "/api/v1/metric-export", Handle: a.getExport, Rows: a.rows},
+		{Method: http.MethodGet, Pattern: "/api/v1/metric-export/{$}", Handle: a.getExport, Rows: a.rows},
 		{Method: http.MethodGet, Pattern: "/api/v1/metric-export-schema", Handle: a.getSchema},
 		{Method: http.MethodGet, Pattern: "/api/v1/metric-export-schema/{$}", Handle: a.getSchema},
 	}
+}
+
+// rows is as much as an answer from the live picture may have.
+func (a *API) rows(*http.Request) int {
+	if s := a.opts.Pictures.Snapshot(time.Now()); s != nil {
+		return len(s.Containers)
+	}
+	return 0
 }
 
 // reader is what both APIs are answered from: the live picture with the last minutes, or the history.

@@ -86,16 +86,23 @@ func New(o Options) (*API, error) {
 	return a, nil
 }
 
-// Routes returns what the API answers. Lists of all pods are large, and few of them are made at once.
+// Routes returns what the API answers. Of long lists few are made at once.
 func (a *API) Routes() []serve.Route {
 	route := func(method, pattern string) serve.Route {
 		return serve.Route{Method: method, Pattern: pattern, Handler: a.handler, InFlight: 400}
 	}
 	out := []serve.Route{route("GET", "/apis"), route("", "/apis/metrics.k8s.io"), route("", "/apis/metrics.k8s.io/"), route("GET", "/openapi/v2"), route("GET", "/openapi/v3"), route("GET", "/openapi/v3/")}
 	for _, version := range []string{"v1", "v1beta1"} {
-		all := route("GET", "/apis/metrics.k8s.io/"+version+"/pods")
-		all.Large = true
-		out = append(out, all)
+		list := func(path string, rows func(*http.Request) int) {
+			r := route("GET", "/apis/metrics.k8s.io/"+version+path)
+			r.Rows = rows
+			out = append(out, r)
+		}
+		list("/pods", func(*http.Request) int { return len(a.opts.Inventory.All()) })
+		list("/namespaces/{namespace}/pods", func(r *http.Request) int {
+			return len(inNamespace(a.opts.Inventory.All(), r.PathValue("namespace")))
+		})
+		list("/nodes", func(*http.Request) int { return len(a.opts.Inventory.Nodes()) })
 	}
 	return out
 }

@@ -1,162 +1,182 @@
 package serve
 
 import (
-	"net/http"
+	"runtime"
+	"slices"
 	"sync"
 	"time"
 )
 
 const (
-	// smallAnswer is what any answer may have in memory without being counted: the kernel takes it at once.
-	smallAnswer = 64 << 10
-	// waitingBytes is how much of all larger answers may wait for whoever asked to read it.
+	// waitingBytes is how much of all answers may wait for whoever asked to read it. A quarter is for small ones.
 	waitingBytes = 64 << 20
-	// makers is how many answers are made at once for a route: each may be as large as the picture.
-	makers = 2
+	smallAnswer  = 1 << 20
+	// leastAnswer is what the smallest answer counts as, with what is kept for its request; rowBytes is what a row of one may have, and
+	// pieceBytes what is kept of it where the answer is written in pieces.
+	leastAnswer, rowBytes, pieceBytes = 4 << 10, 1 << 10, 256
+	// smallMakers is how many small answers are made at a time.
+	smallMakers = 16
 	// usualReadTime is how long an answer may wait to be read before one that needs its place may take it.
 	usualReadTime = 2 * time.Second
 	// readPace is how many bytes a second must be read where nobody needs the place.
 	readPace = 1 << 20
 	// makeTime is how long a request waits until its answer can be made, placeTime how long the answer then waits for a place, cutTime the
-	// same while another is being cut off.
+	// same while another is being cut off, or where the client has no other.
 	makeTime, placeTime, cutTime = 5 * time.Second, 50 * time.Millisecond, 2 * time.Second
 )
 
-// answers bound the memory of what is on its way to clients: how much is made at once, and how much waits to be read. Whoever reads too
-// slowly loses the answer to the next who asks.
+// answers bound the memory of what is on its way to clients: how much is made at once, and how much waits to be read. Small ones have makers
+// and bytes of their own, so that they never wait behind large ones.
 type answers struct {
+	small, large *kind
+}
+
+// kind are the answers of one kind.
+type kind struct {
+	making *turns
+	room
+}
+
+func newAnswers(o Options) *answers {
+	few := min(max(runtime.GOMAXPROCS(0), 2), 4) // each may be as large as the picture
+	return &answers{
+		small: &kind{newTurns(smallMakers), newRoom(o.maxWaiting/4, o.readTime)},
+		large: &kind{newTurns(few), newRoom(o.maxWaiting-o.maxWaiting/4, o.readTime)},
+	}
+}
+
+// of is the kind of an answer of so many bytes.
+func (a *answers) of(bytes int) *kind {
+	if bytes > smallAnswer {
+		return a.large
+	}
+	return a.small
+}
+
+// room is the memory in which answers wait to be read. One client has half of it at most, unless it has one answer alone there. Whoever reads
+// too slowly loses the answer to the next who asks.
+type room struct {
+	most     int
 	readTime time.Duration
 
 	mu      sync.Mutex
 	left    int
+	by      map[string]int // bytes, by client
 	waiting map[*place]struct{}
 	freed   chan struct{} // closed when bytes come back
 }
 
-func newAnswers(o Options) *answers {
-	return &answers{readTime: o.readTime, left: o.maxWaiting, waiting: map[*place]struct{}{}, freed: make(chan struct{})}
+func newRoom(most int, readTime time.Duration) room {
+	return room{most: most, readTime: readTime, left: most, by: map[string]int{}, waiting: map[*place]struct{}{}, freed: make(chan struct{})}
 }
 
 // place is where an answer waits.
 type place struct {
-	bytes int
-	since time.Time
-	route string
-	cut   func()
+	client string
+	bytes  int
+	since  time.Time
+	cut    func()
+	gone   bool // it was cut off, and ends soon
 }
 
 // take finds a place for an answer, which may be larger than all places if it is the only one.
-func (a *answers) take(p *place) error {
+func (r *room) take(p *place) error {
+	patience := placeTime
 	for began := time.Now(); ; {
-		a.mu.Lock()
-		if a.left >= p.bytes || len(a.waiting) == 0 {
+		r.mu.Lock()
+		short := r.short(p)
+		if short <= 0 {
 			p.since = time.Now()
-			a.left -= p.bytes
-			a.waiting[p] = struct{}{}
-			a.mu.Unlock()
+			r.left -= p.bytes
+			r.by[p.client] += p.bytes
+			r.waiting[p] = struct{}{}
+			r.mu.Unlock()
 			return nil
 		}
-		freed := a.freed
-		a.mu.Unlock()
-		wait := placeTime
-		if a.displace("") {
-			wait = cutTime
+		first, freed := r.by[p.client] == 0, r.freed
+		due := r.displace(p, short)
+		r.mu.Unlock()
+		if due == 0 {
+			patience = max(patience, cutTime)
+		} else if first {
+			patience = r.readTime + cutTime
 		}
-		patience := time.NewTimer(wait - time.Since(began))
-		select {
-		case <-freed:
-			patience.Stop()
-		case <-patience.C:
+		wait := patience - time.Since(began)
+		if wait <= 0 {
 			return Unavailable("answers that are not read take up the memory for them; try again")
 		}
+		if due > 0 {
+			wait = min(wait, due)
+		}
+		again := time.NewTimer(wait)
+		select {
+		case <-freed:
+			again.Stop()
+		case <-again.C:
+		}
 	}
+}
+
+// short is how many bytes there are too few for an answer, of its client's or of all. A client's only answer always has a place if it is among
+// the smallest: that is how health and acknowledgements are told. The caller has mu.
+func (r *room) short(p *place) int {
+	mine := r.by[p.client]
+	switch {
+	case len(r.waiting) == 0, mine == 0 && p.bytes <= leastAnswer:
+		return 0
+	case mine == 0:
+		return p.bytes - r.left
+	}
+	return max(mine+p.bytes-r.most/2, p.bytes-r.left)
+}
+
+// displace cuts off answers that have not been read in time, those that have waited for longest first, until there are enough bytes: of the
+// client that asks where it has its half, else of the one that has most. It says how long it takes until the next may be; 0: enough are cut
+// off. The caller has mu.
+func (r *room) displace(p *place, short int) time.Duration {
+	from := p.client
+	if mine := r.by[from]; mine == 0 || mine+p.bytes <= r.most/2 {
+		for client, n := range r.by {
+			if n > r.by[from] {
+				from = client
+			}
+		}
+	}
+	var theirs []*place
+	for q := range r.waiting {
+		if q.client == from {
+			theirs = append(theirs, q)
+		}
+	}
+	slices.SortFunc(theirs, func(a, b *place) int { return a.since.Compare(b.since) })
+	for _, q := range theirs {
+		if short <= 0 {
+			break
+		}
+		if due := r.readTime - time.Since(q.since); !q.gone && due >= 0 {
+			return due + time.Millisecond
+		}
+		if !q.gone {
+			q.gone = true
+			q.cut()
+		}
+		short -= q.bytes
+	}
+	return 0
 }
 
 // give gives a place back.
-func (a *answers) give(p *place) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if _, ok := a.waiting[p]; ok {
-		delete(a.waiting, p)
-		a.left += p.bytes
-		close(a.freed)
-		a.freed = make(chan struct{})
+func (r *room) give(p *place) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, ok := r.waiting[p]; !ok {
+		return
 	}
-}
-
-// displace cuts off the answer that has waited for longest, of those to a route or "" for all, if it is read too slowly. It says whether there
-// was one.
-func (a *answers) displace(route string) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	var oldest *place
-	for p := range a.waiting {
-		if (route == "" || p.route == route) && (oldest == nil || p.since.Before(oldest.since)) {
-			oldest = p
-		}
+	delete(r.waiting, p)
+	r.left += p.bytes
+	if r.by[p.client] -= p.bytes; r.by[p.client] == 0 {
+		delete(r.by, p.client)
 	}
-	if oldest == nil || time.Since(oldest.since) <= a.readTime {
-		return false
-	}
-	oldest.cut()
-	return true
-}
-
-// counted is the writer of an answer whose bytes are counted.
-type counted struct {
-	http.ResponseWriter
-	of    *answers
-	route string
-	made  func() // called when the answer is made
-	held  *place // nil: each write finds its own
-	gzip  bool   // whoever asks takes it packed
-}
-
-// Unwrap returns the writer below.
-func (w *counted) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-// Write writes a part of an answer, which waits for its place if it is large.
-func (w *counted) Write(b []byte) (int, error) {
-	if w.held == nil {
-		release, err := w.Reserve(len(b))
-		if err != nil {
-			return 0, err
-		}
-		defer release()
-	}
-	return w.ResponseWriter.Write(b)
-}
-
-// Reserve finds a place for so many bytes that are to be written, until release. Its error is one to answer with.
-func (w *counted) Reserve(bytes int) (release func(), err error) {
-	defer w.made()
-	if bytes <= smallAnswer {
-		return func() {}, nil
-	}
-	rc := http.NewResponseController(w.ResponseWriter)
-	p := &place{bytes: bytes, route: w.route, cut: func() { _ = rc.SetWriteDeadline(time.Now()) }}
-	if err := w.of.take(p); err != nil {
-		return nil, err
-	}
-	w.held = p
-	_ = rc.SetWriteDeadline(time.Now().Add(10*time.Second + time.Duration(bytes)*time.Second/readPace)) // not supported by test recorders
-	return func() {
-		w.held = nil
-		w.of.give(p)
-	}, nil
-}
-
-// places are those of the answers of a route that are being made.
-type places chan struct{}
-
-// wait takes a place; made gives it back.
-func (p places) wait() (made func(), err error) {
-	patience := time.NewTimer(makeTime)
-	defer patience.Stop()
-	select {
-	case p <- struct{}{}:
-		return sync.OnceFunc(func() { <-p }), nil
-	case <-patience.C:
-		return nil, Unavailable("other large answers are being made; try again")
-	}
+	close(r.freed)
+	r.freed = make(chan struct{})
 }

@@ -12,17 +12,20 @@ import (
 	"time"
 )
 
+// many is more rows than a small answer has.
+func many(*http.Request) int { return 1 << 20 }
+
 // Clients that do not read large answers neither fill the memory nor keep others waiting: small answers come at once, a large one as soon as
 // one that is not read has had its time.
 func TestAnswersThatAreNotRead(t *testing.T) {
 	const size = 12 << 20 // more than the kernel takes for a client that does not read
 	var made atomic.Int64
 	addr, _ := running(t, Options{maxWaiting: 3 * size, readTime: 200 * time.Millisecond, Routes: []Route{
-		{Pattern: "/large", Large: true, Handle: func(w http.ResponseWriter, _ *http.Request) error {
+		{Pattern: "/large", Rows: many, Handle: func(w http.ResponseWriter, _ *http.Request) error {
 			made.Add(1)
 			return WriteJSON(w, strings.Repeat("x", size))
 		}},
-		{Pattern: "/small", Large: true, Handle: func(w http.ResponseWriter, _ *http.Request) error { return WriteJSON(w, "small") }},
+		{Pattern: "/small", Handle: func(w http.ResponseWriter, _ *http.Request) error { return WriteJSON(w, "small") }},
 	}})
 	for range 60 {
 		c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", addr)
@@ -109,8 +112,8 @@ func TestOtherSites(t *testing.T) {
 
 // An answer finds its place when another gives its own back, and one that is larger than all places when it is alone.
 func TestPlacesOfAnswers(t *testing.T) {
-	a := newAnswers(Options{maxWaiting: 100, readTime: time.Hour})
-	first, second := &place{bytes: 1000}, &place{bytes: 10}
+	a := newRoom(100, time.Hour)
+	first, second := &place{bytes: 100_000}, &place{bytes: 10_000}
 	if err := a.take(first); err != nil {
 		t.Fatal(err)
 	}

@@ -33,8 +33,9 @@ type Route struct {
 	InFlight int           // the most requests that are worked on at once; 64 if zero
 	MaxBody  int64         // the largest request body in bytes; 1 MiB if zero
 	Timeout  time.Duration // bounds the work on one request; 30 s if zero
-	// Large marks a handler whose answer may be as large as the picture: few are made at once.
-	Large bool
+	// Rows judges how many rows an answer may have at most, before it is made, where they may be as many as the picture has; nil: few. Of
+	// answers with many few are made at once.
+	Rows func(*http.Request) int
 
 	open bool // whoever asks is answered
 }
@@ -45,7 +46,7 @@ type ours struct{ http.Handler }
 // handler builds the chain that every request passes: doors, the route, who asks and may they, the route's limits.
 func handler(o Options, file *webFile, m *metrics, g *guard) http.Handler {
 	mux := http.NewServeMux()
-	bytes := newAnswers(o)
+	all := newAnswers(o)
 	in := newLogin(o, file, g)
 	for _, r := range o.Routes {
 		h := r.Handler
@@ -56,7 +57,7 @@ func handler(o Options, file *webFile, m *metrics, g *guard) http.Handler {
 		if r.Method != "" {
 			pattern = r.Method + " " + pattern
 		}
-		mux.Handle(pattern, ours{m.measure(r.Pattern, in.before(r, limit(r, m, bytes, h)))})
+		mux.Handle(pattern, ours{m.measure(r.Pattern, in.before(r, limit(r, m, all, h)))})
 	}
 	return file.before(hostCheck(o.Listen, recovered(o, sameSite(matched(mux, m, in)))))
 }
@@ -90,47 +91,53 @@ func unmatched(own http.Handler) http.Handler {
 	})
 }
 
-// limit bounds the work of one route: requests in flight, body, time.
-func limit(r Route, m *metrics, bytes *answers, next http.Handler) http.Handler {
-	slots, making := make(chan struct{}, cmp.Or(r.InFlight, usualInFlight)), make(places, makers)
+// limit bounds the work of one route: requests in flight, body, time. Those whose answers are small are not counted with those whose are not.
+func limit(r Route, m *metrics, all *answers, next http.Handler) http.Handler {
+	inFlight := cmp.Or(r.InFlight, usualInFlight)
+	slots := map[*kind]*turns{all.small: newTurns(inFlight), all.large: newTurns(inFlight)}
 	body := cmp.Or(r.MaxBody, usualMaxBody)
 	timeout := cmp.Or(r.Timeout, usualTimeout)
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		select {
-		case slots <- struct{}{}:
-			defer func() { <-slots }()
-		default:
-			bytes.displace(r.Pattern)
+		client, rows := ClientOf(req), 0
+		if r.Rows != nil {
+			rows = r.Rows(req)
+		}
+		of := all.of(rows * rowBytes)
+		slot, ok := slots[of].take(req.Context(), client, makeTime, true)
+		if !ok {
 			m.refused.WithLabelValues(r.Pattern).Inc()
-			writeProblem(w, http.StatusServiceUnavailable, fmt.Sprintf("%d requests for %q are being answered already; try again", cap(slots), r.Pattern))
+			writeProblem(w, http.StatusServiceUnavailable, fmt.Sprintf("%d requests for %q are being answered already; try again", inFlight, r.Pattern))
 			return
 		}
+		defer slot()
 		if req.ContentLength > body {
 			writeProblem(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("the body has %d bytes; at most %d are read", req.ContentLength, body))
 			return
 		}
 		req.Body = http.MaxBytesReader(w, req.Body, body)
+		making := func() {}
+		if r.Rows != nil {
+			if making, ok = of.making.take(req.Context(), client, makeTime, false); !ok {
+				m.refused.WithLabelValues(r.Pattern).Inc()
+				writeProblem(w, http.StatusServiceUnavailable, "other large answers are being made; try again")
+				return
+			}
+			defer making()
+		}
 		if r.Stream {
 			// The server's read timeout would end the stream: net/http reads on to notice a client that goes away.
 			_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
-		} else {
-			ctx, cancel := context.WithTimeout(req.Context(), timeout)
-			defer cancel()
-			req = req.WithContext(ctx)
-			// The handler gives up at its deadline; a client that does not read is cut a little later.
-			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(timeout + 5*time.Second)) // not supported by test recorders
-			made := func() {}
-			if r.Large {
-				var err error
-				if made, err = making.wait(); err != nil {
-					writeProblem(w, statusOf(err), err.Error())
-					return
-				}
-				defer made()
-			}
-			w = &counted{ResponseWriter: w, of: bytes, route: r.Pattern, made: made, gzip: TakesGzip(req.Header.Get("Accept-Encoding"))}
+			next.ServeHTTP(&starting{w, making}, req)
+			return
 		}
-		next.ServeHTTP(w, req)
+		ctx, cancel := context.WithTimeout(req.Context(), timeout)
+		defer cancel()
+		// The handler gives up at its deadline; a client that does not read is cut a little later.
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(timeout + 5*time.Second)) // not supported by test recorders
+		// Once the answer is made it has bytes, and no turn any more: whoever reads it slowly keeps nobody from asking.
+		counts := &counted{ResponseWriter: w, of: all, client: client, least: rows * pieceBytes, made: func() { making(); slot() }, gzip: TakesGzip(req.Header.Get("Accept-Encoding"))}
+		defer counts.end()
+		next.ServeHTTP(counts, req.WithContext(ctx))
 	})
 }
 
