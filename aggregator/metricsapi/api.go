@@ -107,13 +107,19 @@ func (a *API) Routes() []serve.Route {
 	return out
 }
 
-// Checks are the API's checks, by the names that metrics-server's have.
+// Checks are the API's checks, by the names and in the order that metrics-server's have. The first four are those of the library of API servers, for
+// runbooks that ask for them: nothing that they are of can fail here, as there is no hook, and no log that waits to be written.
 func (a *API) Checks() []serve.Check {
-	return []serve.Check{
-		{Name: "metric-storage-ready", Test: a.ready},
-		{Name: "metric-informer-sync", Test: a.opts.Synced},
-		{Name: "metadata-informer-sync", Test: a.opts.Synced},
+	var out []serve.Check
+	for _, name := range []string{"ping", "log", "poststarthook/max-in-flight-filter", "poststarthook/storage-object-count-tracker-hook"} {
+		out = append(out, serve.Check{Name: name, Live: true, Test: func() error { return nil }})
 	}
+	return append(out, serve.Check{Name: "metric-storage-ready", Test: a.ready}, serve.Check{Name: "metric-informer-sync", Test: a.opts.Synced})
+}
+
+// Known is the check that pods and nodes are known, which metrics-server has behind that of what it collects.
+func (a *API) Known() serve.Check {
+	return serve.Check{Name: "metadata-informer-sync", Told: true, Test: a.opts.Synced}
 }
 
 // fills is how long after the start it may take until there is something to serve: kubelets are read twice in that time.

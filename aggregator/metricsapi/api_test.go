@@ -201,7 +201,7 @@ func (w *world) phase(p *cluster.Pod, phase string) *cluster.Pod {
 func TestChecks(t *testing.T) {
 	w := newWorld(t)
 	checks := map[string]func() error{}
-	for _, c := range w.api.Checks() {
+	for _, c := range append(w.api.Checks(), w.api.Known()) {
 		checks[c.Name] = c.Test
 	}
 	ready := checks["metric-storage-ready"]

@@ -14,6 +14,8 @@ type Check struct {
 	Live bool
 	// Fed marks a check of what others send: without it there is nothing to show, but the process can still take it, so it is ready.
 	Fed  bool
+	// Told marks a check that /livez lists by its name, for whoever looks for it there, and does not fail by, since a restart mends nothing.
+	Told bool
 	Test func() error
 }
 
@@ -21,11 +23,11 @@ type Check struct {
 // (/readyz/collector) or left out (?exclude=store), and ?verbose lists them, as in kube-apiserver.
 // They need no login, except where a web configuration file asks for one before all routes.
 func Health(checks []Check) []Route {
-	live := slices.DeleteFunc(slices.Clone(checks), func(c Check) bool { return !c.Live })
+	live := slices.DeleteFunc(slices.Clone(checks), func(c Check) bool { return !c.Live && !c.Told })
 	ready := slices.DeleteFunc(slices.Clone(checks), func(c Check) bool { return c.Fed })
 	var out []Route
 	for path, cs := range map[string][]Check{"/livez": live, "/readyz": ready, "/healthz": checks} {
-		for _, pattern := range []string{path, path + "/{check}"} {
+		for _, pattern := range []string{path, path + "/{check...}"} {
 			out = append(out, Route{Method: "GET", Pattern: pattern, Handler: healthHandler(path, cs), open: true})
 		}
 	}
@@ -44,7 +46,9 @@ func healthHandler(path string, checks []Check) http.Handler {
 			}
 			asked++
 			if err := c.Test(); err != nil {
-				bad++
+				if path != "/livez" || c.Live {
+					bad++
+				}
 				fmt.Fprintf(&b, "[-]%s failed: %v\n", c.Name, err)
 				continue
 			}

@@ -272,6 +272,7 @@ func TestHealth(t *testing.T) {
 		{Name: "collector", Live: true, Test: func() error { return nil }},
 		{Name: "store", Test: func() error { return errors.New("disk full") }},
 		{Name: "samples", Fed: true, Test: func() error { return errors.New("none yet") }},
+		{Name: "hook/known", Told: true, Test: func() error { return errors.New("nobody told") }},
 	})
 	f := func(path string, want int, text string) {
 		t.Helper()
@@ -283,7 +284,10 @@ func TestHealth(t *testing.T) {
 	f("/livez", 200, "ok")
 	f("/livez?verbose", 200, "[+]collector ok")
 	f("/readyz", 503, "[-]store failed: disk full")
-	f("/readyz?exclude=store", 200, "ok")
+	f("/livez?verbose", 200, "[-]hook/known failed: nobody told") // a restart mends nothing
+	f("/readyz?exclude=store", 503, "[-]hook/known failed: nobody told")
+	f("/readyz?exclude=store&exclude=hook/known", 200, "ok")
+	f("/readyz/hook/known", 503, "nobody told")
 	f("/readyz/collector", 200, "ok")
 	f("/readyz/store", 503, "disk full")
 	f("/readyz/nobody", 404, `"nobody"`)

@@ -93,6 +93,9 @@ func TestClusterKnown(t *testing.T) {
 		if ready := e.checks[0].Test() == nil; ready != (want == "well") {
 			t.Errorf("%s: ready %v", got, ready)
 		}
+		if _, err := v.Since(); want == "well" && err != nil {
+			t.Error(err)
+		}
 		stop()
 		server.CloseClientConnections()
 		if err := <-done; err != nil {
@@ -100,9 +103,6 @@ func TestClusterKnown(t *testing.T) {
 		}
 		if !strings.Contains(got, want) {
 			t.Errorf("got %q, want %q", got, want)
-		}
-		if _, err := v.Since(); want == "well" && err != nil {
-			t.Error(err)
 		}
 		a.mu.Lock()
 		defer a.mu.Unlock()

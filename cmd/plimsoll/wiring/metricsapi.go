@@ -9,14 +9,14 @@ import (
 )
 
 // newMetricsAPI serves metrics.k8s.io: of the pods and nodes that the inventory knows, what the picture has.
-func newMetricsAPI(e *environment, picture *live.Picture, known *kube.Inventory) error {
+func newMetricsAPI(e *environment, picture *live.Picture, known *kube.Inventory) (*metricsapi.API, error) {
 	api, err := metricsapi.New(metricsapi.Options{Picture: picture, Inventory: known, Synced: synced(known), Logger: e.named("metrics.k8s.io"), Registerer: e.registry})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	e.checks = append(e.checks, api.Checks()...)
 	e.routes = append(e.routes, api.Routes()...)
-	return nil
+	return api, nil
 }
 
 // synced says why an inventory is not whole yet. What was known stays while the API server is away, and does.

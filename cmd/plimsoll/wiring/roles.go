@@ -101,7 +101,8 @@ func (o Server) wire(_ context.Context, e *environment) error {
 		return err
 	}
 	if known != nil {
-		if err := newMetricsAPI(e, picture, known); err != nil {
+		api, err := newMetricsAPI(e, picture, known)
+		if err != nil {
 			return err
 		}
 		if err := newCustomMetrics(e, picture, known, o.CustomMetrics); err != nil {
@@ -112,6 +113,7 @@ func (o Server) wire(_ context.Context, e *environment) error {
 				return err
 			}
 		}
+		e.checks = append(e.checks, api.Known())
 		if o.Autoscaler != "off" {
 			if err := newClusterAutoscaler(e, o, picture, known, h); err != nil {
 				return err

@@ -84,7 +84,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	var door *serve.Server
-	e.checks = append(e.checks, serve.Check{Name: "door", Test: func() error { return door.Health() }})
+	e.checks = append(e.checks, ending(ctx), serve.Check{Name: "door", Test: func() error { return door.Health() }})
 	routes := slices.Concat(e.routes, []serve.Route{e.metricsRoute()}, serve.Health(e.checks))
 	if door, err = serve.New(serve.Options{Listen: o.Listen, WebConfig: o.WebConfig, Listener: port, Authenticator: e.who, Authorizer: e.may, Senders: senders, Routes: routes,
 		Logger: e.named("http"), Registerer: e.registry}); err != nil {
@@ -106,4 +106,14 @@ func Run(ctx context.Context, o Options) (err error) {
 	e.life.Runs("signals", func(ctx context.Context) error { return e.reloadAt(ctx, o.Reload) })
 	o.Listening(addr)
 	return e.life.Run(ctx)
+}
+
+// ending says that the process ends: it answers what it is being asked and is to be asked nothing more.
+func ending(ctx context.Context) serve.Check {
+	return serve.Check{Name: "shutdown", Test: func() error {
+		if ctx.Err() != nil {
+			return errors.New("the process is ending")
+		}
+		return nil
+	}}
 }
