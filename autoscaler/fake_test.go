@@ -267,7 +267,10 @@ const plain = `{minReplicas: 1, maxReplicas: 20, metrics: [{type: Resource, reso
 // begin starts a world and a loop on it; end ends both.
 func begin(t *testing.T, w *world, o Options) (l *Loop, end func()) {
 	t.Helper()
-	o.Node, o.Inventory = "n1", w
+	o.Node = "n1"
+	if o.Inventory == nil {
+		o.Inventory = w
+	}
 	if o.Observer == nil {
 		o.Observer = w
 	}

@@ -32,6 +32,7 @@ type Loop struct {
 	idle     chan struct{}   // closed when nobody has one any more; nil until somebody waits for that
 	lastPass time.Time
 	since    time.Time
+	pace     pacer
 }
 
 // New checks the options and builds a Loop. It starts nothing.
@@ -40,7 +41,7 @@ func New(o Options) (*Loop, error) {
 		return nil, err
 	}
 	o.setDefaults()
-	l := &Loop{opts: o, log: o.Logger, limiter: newLimiter(o.WriteRate, o.WriteBurst), targets: map[cluster.Target]*target{},
+	l := &Loop{opts: o, log: o.Logger, limiter: newLimiter(o.WriteRate, o.WriteBurst), targets: map[cluster.Target]*target{}, pace: pacer{},
 		workers: make(chan struct{}, workers), slow: make(chan struct{}, slowPlaces)}
 	l.metrics = newMetrics(l)
 	l.writer = newWriter(o.Log, o.History, o.CallTimeout, o.Logger, l.metrics)
@@ -95,6 +96,7 @@ func (l *Loop) arm(t *target) {
 // forget lets go of a target. The lock is held.
 func (l *Loop) forget(t *target) {
 	delete(l.targets, t.key)
+	l.pace.follow(t, "")
 	if t.hung > 0 {
 		l.metrics.hung.Dec()
 	}

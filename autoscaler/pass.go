@@ -44,6 +44,7 @@ func (l *Loop) pass(ctx context.Context, t *target, now, at time.Time) {
 		if ctx.Err() != nil {
 			return
 		}
+		t.where(in.Pods)
 		d := policy.Decide(in)
 		d.Steps = append(anew, d.Steps...)
 		l.metrics.computed(&d, time.Since(now))
@@ -127,6 +128,7 @@ func (l *Loop) act(ctx context.Context, t *target, p Policy, in *policy.Input, d
 		hold(d, in.State, waitingToRetry, fmt.Sprintf("%s failed; the next try is in %d s. %s", change, int(t.retry.Sub(now).Seconds()+0.999), d.Message))
 		return
 	}
+	times := l.times(t, in, now)
 	why, text := l.forbidden(t, p)
 	if why == "" && !l.await(ctx, t, d) {
 		why, text = waitingForTurn, "waits for its turn: only so many are made in a second"
@@ -142,6 +144,8 @@ func (l *Loop) act(ctx context.Context, t *target, p Policy, in *policy.Input, d
 	switch {
 	case err == nil:
 		t.tries, t.retry = 0, time.Time{}
+		times.Written = time.Now()
+		d.Times = times
 	case errors.Is(err, ErrConflict):
 		hold(d, in.State, changedMeanwhile, fmt.Sprintf("Somebody else changed the count from %d; it is decided anew.", d.Current))
 	default:

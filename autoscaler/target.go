@@ -22,6 +22,10 @@ type target struct {
 	key    cluster.Target
 	entity *metric.Entity
 	due    time.Time // of the next pass
+	began  time.Time // the last pass
+	second time.Time // what the last pass saw is of this second
+	follow string    // the node whose batch the next pass waits for, see pacer; under the loop's lock
+	on     []onNode  // where its ready pods were at the last pass
 	leave  func()    // gives back the worker or the slow place that the pass holds
 	late   bool      // a call of this pass ran into its deadline
 	hung   int       // passes in a row of which one did

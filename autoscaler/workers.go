@@ -20,7 +20,7 @@ const (
 func (l *Loop) serve(t *target) {
 	l.mu.Lock()
 	ctx := l.ctx
-	if ctx == nil || t.gone || t.busy {
+	if ctx == nil || t.gone || t.busy || time.Until(t.due) > 0 { // the last: a batch and the timer came at once
 		l.mu.Unlock()
 		return
 	}
@@ -37,7 +37,7 @@ func (l *Loop) serve(t *target) {
 		}
 		l.metrics.lateness.Observe(late.Seconds())
 		t.due = at.Add(l.opts.interval)
-		l.pass(ctx, t, now, at)
+		l.pass(ctx, t, now, t.tick(now, at, l.opts.interval))
 		t.leave()
 	}
 	l.release(t)
@@ -61,6 +61,9 @@ func (l *Loop) release(t *target) {
 		l.log.Info("calls for a target are answered again", "target", t.key.String())
 	}
 	t.busy = false
+	if l.pace.choose(t, time.Now(), l.opts.interval); t.follow != "" && t.hung == 0 {
+		t.due = t.due.Add(l.opts.interval / grace)
+	}
 	if l.busy--; l.busy == 0 && l.idle != nil {
 		close(l.idle)
 		l.idle = nil

@@ -46,8 +46,12 @@ type Picture struct {
 	snapOf uint64 // the tree's changes that snap shows
 	forgot int64  // when forget last ran
 
-	rolled atomic.Int64 // when RollUp last ran, Unix milliseconds
+	rolled atomic.Int64                      // when RollUp last ran, Unix milliseconds
+	told   atomic.Pointer[func(node string)] // of each fresh batch
 }
+
+// OnFresh has f called after each batch of the fast lane that brought what a machine or something on it used. f must not wait.
+func (p *Picture) OnFresh(f func(node string)) { p.told.Store(&f) }
 
 // lane is the way a sample came.
 type lane uint8
@@ -107,6 +111,9 @@ func (p *Picture) Apply(b *metric.Batch) error {
 	}
 	p.mu.Unlock()
 	p.meters.count(&in)
+	if f := p.told.Load(); f != nil && in.measured && in.lane == fast {
+		(*f)(b.Node)
+	}
 	if in.left == 0 {
 		return nil
 	}
@@ -178,6 +185,7 @@ func (p *Picture) group(in *intake, g *metric.Group) {
 		u.add(in, &metric.Point{ID: metric.Restarts, T: newest, V: float64(u.restarts)}, 0)
 	}
 	in.heard = max(in.heard, newest)
+	in.measured = in.measured || u.key.Level != metric.Workload
 	p.tree.changes++
 }
 
@@ -196,6 +204,7 @@ type intake struct {
 
 	applied         int
 	heard           int64 // the newest sample of the groups that were taken
+	measured        bool  // one of them says what something used, not how many of it there are
 	restarts, steps int
 	evicted         int // units that gave their place to one of this batch
 	left            int // samples for whose units there was no place

@@ -86,6 +86,7 @@ type Decision struct {
 	Steps      []Step         `json:"steps"`
 	Conditions []Condition    `json:"conditions"`
 	State      State          `json:"state"`
+	Times      *Times         `json:"times,omitempty"` // of a change that was made; nil: of others
 }
 
 // MetricReport is what one metric said.

@@ -11,9 +11,10 @@ import (
 func Logged(e cluster.Decision) Decision {
 	var detail struct {
 		Steps []Step `json:"steps"`
+		Times *Times `json:"times"`
 	}
 	_ = json.Unmarshal(e.Detail, &detail) // an entry without a detail has no steps
-	return Decision{Current: cluster.DesiredReplicas(e.From), Desired: cluster.DesiredReplicas(e.To), Reason: Reason(e.Reason), Message: e.Message, Steps: detail.Steps}
+	return Decision{Current: cluster.DesiredReplicas(e.From), Desired: cluster.DesiredReplicas(e.To), Reason: Reason(e.Reason), Message: e.Message, Steps: detail.Steps, Times: detail.Times}
 }
 
 // Lines tells people of the decision with its steps, after a head that says when or what, as the page shows it.
@@ -27,6 +28,9 @@ func (d Decision) Lines(head string) []string {
 	lines := []string{fmt.Sprintf("%s  %s  (%s)", head, change(d.Current, d.Desired, ", held"), d.Reason), "  " + d.Message}
 	for _, s := range d.Steps {
 		lines = append(lines, fmt.Sprintf("    %-10s %-8s %s", s.Step, change(s.Before, s.After, ""), s.Why))
+	}
+	if d.Times != nil {
+		lines = append(lines, fmt.Sprintf("    %-10s %-8s %s", "times", "", d.Times.Line()))
 	}
 	return lines
 }

@@ -67,6 +67,7 @@ func newAutoscaler(e *environment, policies *policyfile.InForce, replicas *servi
 	if err != nil {
 		return err
 	}
+	picture.OnFresh(loop.Fresh)
 	e.life.Runs("autoscaler", loop.Run)
 	e.checks = append(e.checks, serve.Check{Name: "autoscaler", Live: true, Test: loop.Health})
 	e.scaled = append(e.scaled, loop.Scaled)

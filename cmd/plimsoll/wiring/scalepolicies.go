@@ -52,6 +52,7 @@ func newClusterAutoscaler(e *environment, o Server, picture *live.Picture, known
 		Log: h, Live: picture, History: h, KeepEvery: o.Interval, CallTimeout: clusterCall, WriteRate: clusterWrites, WriteBurst: clusterWrites, Logger: log, Registerer: e.registry}); err != nil {
 		return err
 	}
+	picture.OnFresh(loop.Fresh)
 	e.life.Runs("autoscaler", loop.Run)
 	e.life.Runs("policies", policies.Run)
 	e.life.Runs("events", told.Run)
