@@ -23,6 +23,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/yaml"
@@ -111,29 +112,41 @@ type demand struct {
 	ns, app string
 	mu      sync.Mutex
 	milli   int
+	changed chan struct{} // closed by the next set; nil until somebody waits
 }
 
 func (d *demand) set(milli int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.milli = milli
+	if d.changed != nil {
+		close(d.changed)
+		d.changed = nil
+	}
 }
 
 // share has every ready pod use its part, until ctx ends.
 func (d *demand) share(ctx context.Context) {
 	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DialContext: shared.Dial}}
 	told := map[string]int{}
-	for ; ctx.Err() == nil; time.Sleep(100 * time.Millisecond) {
-		pods, err := shared.Client().CoreV1().Pods(d.ns).List(ctx, metav1.ListOptions{LabelSelector: "app=" + d.app})
+	config := shared.Config()
+	config.QPS = -1
+	api := kubernetes.NewForConfigOrDie(config)
+	for ctx.Err() == nil {
+		d.mu.Lock()
+		if d.changed == nil {
+			d.changed = make(chan struct{})
+		}
+		total, changed := d.milli, d.changed
+		d.mu.Unlock()
+		pods, err := api.CoreV1().Pods(d.ns).List(ctx, metav1.ListOptions{LabelSelector: "app=" + d.app})
 		if err != nil {
+			time.Sleep(100 * time.Millisecond)
 			continue
 		}
 		ready := slices.DeleteFunc(pods.Items, func(p corev1.Pod) bool {
 			return p.DeletionTimestamp != nil || p.Status.PodIP == "" || !slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool { return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue })
 		})
-		d.mu.Lock()
-		total := d.milli
-		d.mu.Unlock()
 		for _, p := range ready {
 			part := total / len(ready)
 			if had, ok := told[string(p.UID)]; ok && had == part {
@@ -144,6 +157,11 @@ func (d *demand) share(ctx context.Context) {
 				_ = resp.Body.Close()
 				told[string(p.UID)] = part
 			}
+		}
+		select {
+		case <-ctx.Done():
+		case <-changed:
+		case <-time.After(100 * time.Millisecond):
 		}
 	}
 }

@@ -1,0 +1,359 @@
+package cluster_test
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	apiwatch "k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes"
+
+	"plimsoll.dev/plimsoll/autoscaler/policy"
+)
+
+// race is one Deployment for each kind of scaler, all of the same size under the same load in the same seconds.
+type race struct {
+	ns      string
+	server  *part
+	token   string
+	runners []*runner
+}
+
+// runner is a Deployment and who scales it.
+type runner struct {
+	name string // "policy", "hpa", "boost"
+	load *demand
+
+	mu      sync.Mutex
+	counts  []counted            // each change of spec.replicas
+	created map[string]time.Time // pods, as they are told of
+	ready   map[string]time.Time
+	gone    map[string]bool
+}
+
+type counted struct {
+	at    time.Time
+	count int32
+}
+
+// number is an environment variable.
+func number(t *testing.T, name string, otherwise int) int {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// newRace starts a server, collectors, and the Deployments with their scalers: those that PLIMSOLL_TEST_SCALERS names, all of them if it is empty.
+func newRace(t *testing.T, port int) *race {
+	t.Helper()
+	r := &race{ns: namespace(t)}
+	scalePolicies(t)
+	account(t, r.ns, "collector", collecting...)
+	r.server, r.token = server(t, port, "--autoscaler=on"), adminToken(t, r.ns)
+	collectorOn(t, r.ns, "node1", fmt.Sprint("127.0.0.1:", port-200), r.server)
+	collectorOn(t, r.ns, "node2", fmt.Sprint("127.0.0.1:", port-100), r.server)
+	config := shared.Config()
+	config.QPS = -1
+	client := kubernetes.NewForConfigOrDie(config)
+	names := strings.Split(os.Getenv("PLIMSOLL_TEST_SCALERS"), ",")
+	if names[0] == "" {
+		names = []string{"policy", "hpa", "boost"}
+	}
+	if len(names) > 1 {
+		aggregate(t, r.server) // what the HPAs see
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	t.Cleanup(func() { stop(); wg.Wait() })
+	for _, name := range names {
+		x := &runner{name: name, load: &demand{ns: r.ns, app: name, milli: 40}, created: map[string]time.Time{}, ready: map[string]time.Time{}, gone: map[string]bool{}}
+		r.runners = append(r.runners, x)
+		deploy(t, r.ns, name, 2)
+		wg.Go(func() { x.load.share(ctx) })
+		wg.Go(func() { x.watch(ctx, client, r.ns) })
+		target := "scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: " + name + "}, minReplicas: 2, maxReplicas: 8, "
+		rest := "metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 70}}}], behavior: {scaleDown: {stabilizationWindowSeconds: 30}}"
+		document := scp(name, "{"+target+rest+"}")
+		if name != "policy" {
+			document = fmt.Sprintf("apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: %s, annotations: {plimsoll.dev/boost: %q}}\nspec: {%s%s}\n", name, fmt.Sprint(name == "boost"), target, rest)
+		}
+		if out, err := apply(t, r.ns, document); err != nil {
+			t.Fatal(err, out)
+		}
+	}
+	for _, x := range r.runners {
+		until(t, x.name+" does not scale yet", func() error { return r.active(t, x.name) })
+	}
+	return r
+}
+
+// active says whether a scaler sees what its pods use.
+func (r *race) active(t *testing.T, name string) error {
+	if name == "policy" {
+		if c := conditionOf(t, r.ns, name, "ScalingActive"); c.Status != "True" {
+			return fmt.Errorf("%+v", c)
+		}
+		return nil
+	}
+	h, err := shared.Client().AutoscalingV2().HorizontalPodAutoscalers(r.ns).Get(t.Context(), name, metav1.GetOptions{})
+	if err == nil && !slices.ContainsFunc(h.Status.Conditions, func(c autoscalingv2.HorizontalPodAutoscalerCondition) bool {
+		return c.Type == autoscalingv2.ScalingActive && c.Status == corev1.ConditionTrue
+	}) {
+		err = fmt.Errorf("%+v", h.Status.Conditions)
+	}
+	return err
+}
+
+// watch notes when the count changes, and when pods come, are ready and go.
+func (x *runner) watch(ctx context.Context, client kubernetes.Interface, ns string) {
+	follow := func(open func() (apiwatch.Interface, error), told func(apiwatch.Event, time.Time)) {
+		for ctx.Err() == nil {
+			w, err := open()
+			if err != nil {
+				time.Sleep(100 * time.Millisecond)
+				continue
+			}
+			for e := range w.ResultChan() {
+				now := time.Now()
+				x.mu.Lock()
+				told(e, now)
+				x.mu.Unlock()
+			}
+		}
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() {
+		follow(func() (apiwatch.Interface, error) {
+			return client.AppsV1().Deployments(ns).Watch(ctx, metav1.ListOptions{FieldSelector: "metadata.name=" + x.name})
+		}, func(e apiwatch.Event, now time.Time) {
+			if d, ok := e.Object.(*appsv1.Deployment); ok && (len(x.counts) == 0 || x.counts[len(x.counts)-1].count != *d.Spec.Replicas) {
+				x.counts = append(x.counts, counted{now, *d.Spec.Replicas})
+			}
+		})
+	})
+	follow(func() (apiwatch.Interface, error) {
+		return client.CoreV1().Pods(ns).Watch(ctx, metav1.ListOptions{LabelSelector: "app=" + x.name})
+	}, func(e apiwatch.Event, now time.Time) {
+		p, ok := e.Object.(*corev1.Pod)
+		if !ok {
+			return
+		}
+		if x.created[p.Name].IsZero() {
+			x.created[p.Name] = now
+		}
+		if x.ready[p.Name].IsZero() && slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool { return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue }) {
+			x.ready[p.Name] = now
+		}
+		if e.Type == apiwatch.Deleted {
+			x.gone[p.Name] = true
+		}
+	})
+}
+
+// changes are those of the count since a moment.
+func (x *runner) changes(since time.Time) []counted {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(x.counts), func(c counted) bool { return c.at.Before(since) })
+}
+
+// settled says whether it asks for so many and has as many, all ready.
+func (x *runner) settled(n int32) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	alive, ready := 0, 0
+	for name := range x.created {
+		if !x.gone[name] {
+			if alive++; !x.ready[name].IsZero() {
+				ready++
+			}
+		}
+	}
+	if len(x.counts) == 0 || x.counts[len(x.counts)-1].count != n || alive != int(n) || ready != alive {
+		return fmt.Errorf("%s: %d of %d pods are ready, want %d: %v", x.name, ready, alive, n, x.counts)
+	}
+	return nil
+}
+
+// stages are how long after the load's step each part of the answer was there.
+type stages map[string]time.Duration
+
+// stagesOf are their names, in order; the first ones are known of our own decisions alone.
+var stagesOf = []string{"oldest", "sampled", "taken in", "looked", "decided", "written", "changed", "final count", "pod created", "all ready"}
+
+// answer reads how a runner has answered a step, once it has; the server knows the stages of its own decisions.
+func (r *race) answer(t *testing.T, x *runner, began time.Time, final int32) (stages, string) {
+	out := stages{}
+	for _, c := range x.changes(began) {
+		if _, ok := out["changed"]; !ok {
+			out["changed"] = c.at.Sub(began)
+		}
+		if c.count >= final {
+			out["final count"] = c.at.Sub(began)
+			break
+		}
+	}
+	x.mu.Lock()
+	for name, at := range x.created {
+		if after := at.Sub(began); after > 0 && (out["pod created"] == 0 || after < out["pod created"]) {
+			out["pod created"] = after
+		}
+		if after := x.ready[name].Sub(began); after > out["all ready"] {
+			out["all ready"] = after
+		}
+	}
+	x.mu.Unlock()
+	if x.name == "hpa" {
+		return out, ""
+	}
+	var list struct {
+		Items []struct {
+			Time   time.Time
+			Detail struct {
+				Look  *struct{ Window, Noise string }
+				Times *policy.Times
+			}
+		}
+	}
+	q := url.Values{"namespace": {r.ns}, "name": {x.name}, "action": {"Up"}, "start": {began.UTC().Format(time.RFC3339Nano)}}
+	r.server.read(t, "/plimsoll/v1/decisions?"+q.Encode(), r.token, &list)
+	if len(list.Items) == 0 {
+		return out, ""
+	}
+	d := list.Items[len(list.Items)-1].Detail
+	if d.Times != nil {
+		for name, at := range map[string]time.Time{"oldest": d.Times.Oldest, "sampled": d.Times.Sampled, "taken in": d.Times.TakenIn, "looked": d.Times.Looked, "decided": d.Times.Decided, "written": d.Times.Written} {
+			if !at.IsZero() {
+				out[name] = at.Sub(began)
+			}
+		}
+	}
+	look := ""
+	if d.Look != nil {
+		look = fmt.Sprintf("look %s, noise %s", d.Look.Window, d.Look.Noise)
+	}
+	return out, look
+}
+
+// quantile is that of a list, the nearest one.
+func quantile(list []time.Duration, q float64) time.Duration {
+	slices.Sort(list)
+	return list[max(0, int(math.Ceil(q*float64(len(list))))-1)]
+}
+
+// TestReaction measures what becomes of a step of the load, stage by stage: of a ScalePolicy, of the cluster's own HPA on our metrics, and of a boosted
+// HPA, which share the machine and the load's steps. PLIMSOLL_TEST_STEPS says how many there are.
+func TestReaction(t *testing.T) {
+	long(t)
+	r := newRace(t, 8461)
+	n := number(t, "PLIMSOLL_TEST_STEPS", 20)
+	took := map[string]map[string][]time.Duration{}
+	for i := range n {
+		for _, x := range r.runners {
+			patiently(t, x.name+" does not come to rest", 3*time.Minute, func() error { return x.settled(2) })
+		}
+		time.Sleep(20*time.Second + time.Duration(i*370%1000)*time.Millisecond) // at another phase of everybody's clocks each time; noise of the last step dies down
+		began := time.Now()
+		for _, x := range r.runners {
+			x.load.set(240)
+		}
+		for _, x := range r.runners {
+			patiently(t, x.name+" does not answer", 2*time.Minute, func() error {
+				if err := x.settled(7); err != nil {
+					return x.settled(8)
+				}
+				return nil
+			})
+		}
+		for _, x := range r.runners {
+			s, look := r.answer(t, x, began, 7)
+			line := ""
+			for _, stage := range stagesOf {
+				if d, ok := s[stage]; ok {
+					if took[x.name] == nil {
+						took[x.name] = map[string][]time.Duration{}
+					}
+					took[x.name][stage] = append(took[x.name][stage], d)
+					line += fmt.Sprintf("  %s %.2f", stage, d.Seconds())
+				}
+			}
+			t.Logf("step %d, %s:%s  %s", i+1, x.name, line, look)
+			x.load.set(40)
+		}
+	}
+	for _, x := range r.runners {
+		t.Logf("%s, %d steps: after the load's step, median / 95th percentile / longest", x.name, n)
+		for _, stage := range stagesOf {
+			if list := took[x.name][stage]; len(list) > 0 {
+				t.Logf("  %-12s %6.2f %6.2f %6.2f s", stage, quantile(list, 0.5).Seconds(), quantile(list, 0.95).Seconds(), list[len(list)-1].Seconds())
+			}
+		}
+	}
+	if list := took["policy"]["changed"]; len(list) >= 20 && (quantile(list, 0.5) > 3*time.Second || quantile(list, 0.95) > 5*time.Second) {
+		t.Errorf("steps were answered after %v, want a median of 3 s at most and a 95th percentile of 5 s", list)
+	}
+}
+
+// TestSteadyNoise has a load that is the same in the mean and scatters by a quarter each second: nobody should change a count for it, ours once at most in ten minutes.
+// PLIMSOLL_TEST_MINUTES says how many there are.
+func TestSteadyNoise(t *testing.T) {
+	long(t)
+	r := newRace(t, 8462)
+	minutes := number(t, "PLIMSOLL_TEST_MINUTES", 10)
+	rng := rand.New(rand.NewPCG(1, 2))
+	noisy := func(d time.Duration) {
+		for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(time.Second) {
+			milli := int(140 * max(0.2, 1+0.25*rng.NormFloat64())) // of four pods of 50 millicores at 70 %
+			for _, x := range r.runners {
+				x.load.set(milli)
+			}
+		}
+	}
+	noisy(2 * time.Minute) // from two pods to four
+	began := time.Now()
+	noisy(time.Duration(minutes) * time.Minute)
+	for _, x := range r.runners {
+		all := x.changes(began)
+		line := ""
+		for _, c := range all {
+			line += fmt.Sprintf("  %d after %.0f s", c.count, c.at.Sub(began).Seconds())
+		}
+		t.Logf("%s: %d changes in %d minutes of noise%s", x.name, len(all), minutes, line)
+		if x.name == "policy" && len(all) > max(1, minutes/10) {
+			t.Errorf("%d changes of a ScalePolicy's target:%s", len(all), line)
+		}
+	}
+}
+
+// patiently is until for longer than a minute.
+func patiently(t *testing.T, what string, most time.Duration, ok func() error) {
+	t.Helper()
+	var err error
+	for deadline := time.Now().Add(most); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		if err = ok(); err == nil {
+			return
+		}
+	}
+	t.Fatalf("%s: %v", what, err)
+}
