@@ -278,6 +278,13 @@ func (it *Item) measured() bool {
 
 // why says for what reason a member's part is missing, and since when. What has no gap of its own has no rate yet, or never will.
 func (b *builder) why(m *Item) (reason string, since time.Time) {
+	if m.Gap != nil && m.Gap.Reason == metric.GapMember { // then for that of its own member
+		for _, x := range m.Items {
+			if reason, since := b.why(x); since.Equal(m.Gap.Since) {
+				return reason, since
+			}
+		}
+	}
 	if m.Gap != nil {
 		return m.Gap.Reason, m.Gap.Since
 	}

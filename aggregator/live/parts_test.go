@@ -3,6 +3,7 @@ package live
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -340,6 +341,22 @@ func checkUsage(t *rapid.T, p *Picture, s *Snapshot, parts []*part) {
 			if (len(c.Usage) == 1) != want[c.Name] {
 				t.Fatalf("%v: the autoscaler gets %+v, want %v", it.Entity, got, want)
 			}
+		}
+	}
+}
+
+// TestSumsNameTheReason: what a sum lacks is told with the reason of the container that lacks it, however many sums lie between.
+func TestSumsNameTheReason(t *testing.T) {
+	p := newPicture(t, Options{})
+	e := web(1)
+	for i := range 20 {
+		at := sec(float64(i))
+		apply(t, p, tick(at, metric.Group{Entity: e, Points: []metric.Point{{ID: metric.MemoryWorkingSet, T: at.UnixMilli(), V: 1}}}))
+	}
+	s := p.Snapshot(sec(19))
+	for _, it := range []*Item{only(t, s.Pods), only(t, s.Workloads), only(t, s.Namespaces)} {
+		if it.Gap == nil || it.Gap.Reason != metric.GapMember || !strings.HasSuffix(it.Gap.Detail, ": "+metric.GapUnaccounted) {
+			t.Errorf("%v has %+v", it.Entity, it.Gap)
 		}
 	}
 }

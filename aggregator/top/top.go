@@ -9,6 +9,7 @@ import (
 	"math"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"plimsoll.dev/plimsoll/aggregator/api"
@@ -97,18 +98,47 @@ func nodes(ctx context.Context, from Source, o Options) (List, error) {
 
 // stateOfNode says how a machine is: since when and why there are no values, else what the cluster says.
 func stateOfNode(n *api.Node) string {
-	if n.Gap == nil && n.Status != "" {
-		return n.Status
+	if n.Gap != nil {
+		return stateOf(n.Gap, "")
 	}
-	return stateOf(n.Gap)
+	lacks := lacking(n.CPU, n.WorkingSet)
+	if n.Status != "" && lacks != "" {
+		return n.Status + ", " + lacks
+	}
+	return cmp.Or(n.Status, stateOf(nil, lacks))
 }
 
-// stateOf says since when and why there are no values.
-func stateOf(g *cluster.Gap) string {
+// stateOf says since when and why there are no values, else what is lacking.
+func stateOf(g *cluster.Gap, lacks string) string {
 	if g == nil {
-		return "ok"
+		return cmp.Or(lacks, "ok")
 	}
 	return fmt.Sprintf("%s since %s: %s", g.Reason, g.Since.Local().Format(time.DateTime), g.Detail)
+}
+
+// lacking says which of the two values there is none of, where nothing else says why; "" if there are both.
+func lacking(cpu, memory *float64) string {
+	switch {
+	case cpu == nil && memory == nil:
+		return "no CPU and no memory: they are not accounted for"
+	case cpu == nil:
+		return "no CPU: it is not accounted for"
+	case memory == nil:
+		return "no memory: it is not accounted for"
+	}
+	return ""
+}
+
+// whyOf says what hurts a container, and which value it lacks.
+func whyOf(c *api.Container) string {
+	lacks := lacking(c.CPU, c.WorkingSet)
+	switch {
+	case c.Gap != nil, lacks == "", strings.Contains(c.Why, "not accounted for"):
+		return c.Why
+	case c.Why == "":
+		return lacks
+	}
+	return c.Why + "; " + lacks
 }
 
 // saidBy adds to a state whose figures are shown where no collector has read them.
@@ -145,7 +175,7 @@ func containers(ctx context.Context, from Source, o Options) (List, error) {
 	f := folder{Table: t}
 	for _, c := range list.Items {
 		f.add(c.Gap, c.Namespace, c.Pod, c.Name, cores(c.CPU), mebibytes(c.WorkingSet), share(c.WorkingSet, c.MemoryLimit), percent(c.Throttled), percent(c.CPUPressure), count(c.OOMKills),
-			c.Node, cmp.Or(c.Source, "collector"), c.Runtime, perSecond(c.DiskRead), perSecond(c.DiskWrite), perSecond(c.NetReceive), perSecond(c.NetTransmit), c.ID, c.Why)
+			c.Node, cmp.Or(c.Source, "collector"), c.Runtime, perSecond(c.DiskRead), perSecond(c.DiskWrite), perSecond(c.NetReceive), perSecond(c.NetTransmit), c.ID, whyOf(&c))
 	}
 	f.tell("container")
 	if left != "" {
@@ -189,7 +219,8 @@ type pod struct {
 	WorkingSet *float64 `json:"workingSet"`
 	Containers int      `json:"containers"`
 	// Gap says why there is no value: which of the containers has none. One of them has no value where a sum would be without it.
-	Gap *cluster.Gap `json:"gap"`
+	Gap   *cluster.Gap `json:"gap"`
+	lacks string       // of a container without a gap: which of its values there is none of
 }
 
 func pods(ctx context.Context, from Source, o Options) (List, error) {
@@ -208,7 +239,7 @@ func pods(ctx context.Context, from Source, o Options) (List, error) {
 	t := table.New("NAMESPACE", "NAME", "CPU(cores)", "MEMORY(bytes)", "CONTAINERS", "+NODE", "STATE")
 	f := folder{Table: t}
 	for _, p := range sums {
-		f.add(p.Gap, p.Namespace, p.Name, cores(p.CPU), mebibytes(p.WorkingSet), fmt.Sprint(p.Containers), p.Node, stateOf(p.Gap))
+		f.add(p.Gap, p.Namespace, p.Name, cores(p.CPU), mebibytes(p.WorkingSet), fmt.Sprint(p.Containers), p.Node, stateOf(p.Gap, p.lacks))
 	}
 	f.tell("pod")
 	if left != "" {
@@ -238,6 +269,9 @@ func sumPods(cs []api.Container) []*pod {
 		}
 		p.CPU, p.WorkingSet = sum(p.CPU, c.CPU), sum(p.WorkingSet, c.WorkingSet)
 		p.Containers++
+		if lacks := lacking(c.CPU, c.WorkingSet); c.Gap == nil && lacks != "" && p.lacks == "" {
+			p.lacks = c.Name + ": " + lacks
+		}
 		if c.Gap != nil && p.Gap == nil {
 			p.Gap = &cluster.Gap{Since: c.Gap.Since, Reason: c.Gap.Reason, Detail: c.Name + ": " + c.Gap.Detail}
 		}
@@ -255,7 +289,7 @@ func workloads(ctx context.Context, from Source, o Options) (List, error) {
 	t := table.New("NAMESPACE", "KIND", "NAME", "CPU(cores)", "MEMORY(bytes)", "PODS", "SCALED", "STATE")
 	f := folder{Table: t}
 	for _, w := range list.Items {
-		f.add(w.Gap, w.Namespace, w.Kind, w.Name, cores(w.CPU), mebibytes(w.WorkingSet), fmt.Sprint(w.Pods), scaledCell(w.Scaled), stateOf(w.Gap))
+		f.add(w.Gap, w.Namespace, w.Kind, w.Name, cores(w.CPU), mebibytes(w.WorkingSet), fmt.Sprint(w.Pods), scaledCell(w.Scaled), stateOf(w.Gap, lacking(w.CPU, w.WorkingSet)))
 	}
 	f.tell("workload")
 	return List{list, t}, nil

@@ -52,6 +52,31 @@ func TestPodsAreSums(t *testing.T) {
 	f("memory", "large 1500m 4Mi 2, dark - 2Mi 2, small 100m 1Mi 1")
 }
 
+// A row that lacks a value is not ok: it says which one, and why.
+func TestStateSaysWhatIsMissing(t *testing.T) {
+	at := func(v float64) *float64 { return &v }
+	half := &cluster.Gap{Reason: metric.GapStarting, Detail: "one sample so far"}
+	f := func(kind int, v any, want ...string) {
+		t.Helper()
+		l, err := Kinds[kind].Show(t.Context(), answers{v}, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, r := range l.Table.Rows {
+			if got := r[len(r)-1]; !strings.HasPrefix(got, want[i]) {
+				t.Errorf("%s: %q has %q, want %q", Kinds[kind].Name, r[0], got, want[i])
+			}
+		}
+	}
+	const noCPU, noMemory, neither = "no CPU: it is not accounted for", "no memory: it is not accounted for", "no CPU and no memory: they are not accounted for"
+	f(0, api.NodeList{Items: []api.Node{{Name: "a", CPU: at(1), WorkingSet: at(1)}, {Name: "b", WorkingSet: at(1)}, {Name: "c", CPU: at(1), Status: "Ready"}, {Name: "d", Gap: half}}}, "ok", noCPU, "Ready, "+noMemory, "starting since")
+	f(1, api.ContainerList{Items: []api.Container{{Pod: "a", Name: "x", CPU: at(1), WorkingSet: at(1)}, {Pod: "b", Name: "x", WorkingSet: at(1), CPU: at(1)}, {Pod: "b", Name: "y", WorkingSet: at(1)}, {Pod: "c", Name: "x"}, {Pod: "d", Name: "x", Gap: half}}},
+		"ok", "y: "+noCPU, "x: "+neither, "starting since")
+	f(2, api.ContainerList{Items: []api.Container{{Name: "a", CPU: at(1), WorkingSet: at(1)}, {Name: "b", WorkingSet: at(1), Why: "its CPU is not accounted for"}, {Name: "c", WorkingSet: at(1), Why: "memory is full"}, {Name: "d", WorkingSet: at(1)}}},
+		"", "its CPU is not accounted for", "memory is full; "+noCPU, noCPU)
+	f(3, api.WorkloadList{Items: []api.Workload{{Name: "a", CPU: at(1), WorkingSet: at(1)}, {Name: "b", CPU: at(1)}, {Name: "c"}, {Name: "d", Gap: half}}}, "ok", noMemory, neither, "starting since")
+}
+
 // What is on silent machines is one sentence, and rows only where everything is wanted.
 func TestSilentRowsAreFolded(t *testing.T) {
 	half, silent := 0.5, &cluster.Gap{Reason: metric.GapSilent}

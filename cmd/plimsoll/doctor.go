@@ -74,7 +74,7 @@ func (a *app) doctorCommand() *cobra.Command {
 // examine looks at everything; each check stands alone.
 func examine(ctx context.Context, o doctorOptions) []doctor.Finding {
 	data, server := examineStart(ctx, o.data, o.listen)
-	return append(doctor.Examine(ctx, o.host), data, server, doctor.Files(), doctor.Clock(), doctor.User())
+	return append(doctor.Examine(ctx, o.host), data, server, doctor.Files(), doctor.Clock(), doctor.User(o.host))
 }
 
 func examineData(dir string) doctor.Finding {

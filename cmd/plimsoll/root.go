@@ -53,6 +53,9 @@ type app struct {
 func execute(ctx context.Context, s streams, env func(string) (string, bool), args []string) int {
 	a := &app{streams: s, env: env}
 	root := a.root()
+	if len(args) > 0 && args[0] == "--version" { // not a flag: PLIMSOLL_VERSION is anybody's
+		args = append([]string{"version"}, args[1:]...)
+	}
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {

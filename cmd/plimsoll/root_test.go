@@ -21,3 +21,13 @@ func TestLogsSayDurationsInWords(t *testing.T) {
 		}
 	}
 }
+
+// --version is what most programs have, and says what the command says, in its formats too.
+func TestVersionFlag(t *testing.T) {
+	for _, args := range [][]string{nil, {"-o", "json"}} {
+		want, got := call(t, nil, "", append([]string{"version"}, args...)...), call(t, nil, "", append([]string{"--version"}, args...)...)
+		if got != want || got.code != exitDone || !strings.Contains(got.out, "commit") {
+			t.Errorf("%q: got %+v, want %+v", args, got, want)
+		}
+	}
+}

@@ -35,8 +35,12 @@ func (r *Reader) container(e *metric.Entity, t *target) (metric.Group, error) {
 	if pid > 0 {
 		b.network(ownProc, pid)
 	}
-	if r.proc.add(b, t, pids) {
+	hidden, closed := r.proc.add(b, t, pids)
+	if hidden {
 		r.unseen++
+	}
+	if closed {
+		r.closed++
 	}
 	start := r.began(t)
 	if !start.IsZero() {

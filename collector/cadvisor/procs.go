@@ -72,8 +72,8 @@ func gather(out *[]int, dir string, data []byte, depth int) {
 	}
 }
 
-// add adds the processes' rows, and says whether the cgroup holds processes that this process cannot see.
-func (p procs) add(b *builder, t *target, pids []int) (hidden bool) {
+// add adds the processes' rows, and says whether the cgroup holds processes that this process cannot see, or whose open files it may not count.
+func (p procs) add(b *builder, t *target, pids []int) (hidden, closed bool) {
 	n, counted := uint64(0), false
 	if d := t.in("pids"); d != "" {
 		if n, counted = number(d + "/pids.current"); counted {
@@ -82,21 +82,22 @@ func (p procs) add(b *builder, t *target, pids []int) (hidden bool) {
 	}
 	none := pids != nil && len(pids) == 0
 	if none && (n > 0 || !counted && p.contained) || slices.Contains(pids, unseen) {
-		return true
+		return true, false
 	}
 	if pids != nil {
 		b.count(metric.Processes, "", uint64(len(pids)))
 	}
-	if files, ok := p.files(pids); ok {
+	files, ok, closed := p.files(pids)
+	if ok {
 		b.count(metric.FileDescriptors, "", files)
 	}
-	return false
+	return false, closed
 }
 
-// files counts the open files of processes; false if that cannot be told cheaply or at all.
-func (p procs) files(pids []int) (uint64, bool) {
+// files counts the open files of processes; false if that cannot be told cheaply or at all, closed if this process may not.
+func (p procs) files(pids []int) (files uint64, ok, closed bool) {
 	if pids == nil || len(pids) > maxProcs || !p.sized && len(pids) > maxListed {
-		return 0, false
+		return 0, false, false
 	}
 	var sum uint64
 	for _, pid := range pids {
@@ -104,18 +105,18 @@ func (p procs) files(pids []int) (uint64, bool) {
 		if !p.sized {
 			names, err := os.ReadDir(dir)
 			if os.IsPermission(err) {
-				return 0, false
+				return 0, false, true
 			}
 			sum += uint64(len(names))
 			continue
 		}
 		var st syscall.Stat_t
 		if err := syscall.Stat(dir, &st); err == syscall.EACCES {
-			return 0, false
+			return 0, false, true
 		}
 		sum += uint64(st.Size)
 	}
-	return sum, true
+	return sum, true, false
 }
 
 // ownProc is where processes are by the numbers that a cgroup tells: those that this process knows them by, wherever the machine's /proc is.

@@ -90,6 +90,7 @@ type Reader struct {
 	netOwner map[uint64]string // network namespace -> the path of the container whose network it is
 	reads    uint64
 	unseen   int  // cgroups of the last Read whose processes cannot be seen
+	closed   int  // those whose processes' open files may not be counted
 	denied   bool // a directory that may not be read has been logged
 }
 
@@ -196,7 +197,7 @@ func (r *Reader) Read(now time.Time) *metric.Batch {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.reads++
-	r.unseen = 0
+	r.unseen, r.closed = 0, 0
 	found := r.find()
 	b := &metric.Batch{Node: r.opt.Node, Time: now, Groups: make([]metric.Group, 0, len(found)+1)}
 	live := make(map[string]*target, len(found))
@@ -218,6 +219,13 @@ func (r *Reader) Unseen() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.unseen
+}
+
+// Closed is how many of the cgroups that were last read hold processes whose open files this process may not count.
+func (r *Reader) Closed() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.closed
 }
 
 // gather reads one cgroup into the batch: a group, or a gap.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -102,6 +103,10 @@ func full(h host.Host, n *names.Names) []Finding {
 	if u := r.Unseen(); u > 0 {
 		out = append(out, Finding{check, Warn, Hidden(u), HiddenFix})
 	}
+	if n := r.Closed(); n > 0 {
+		out = append(out, Finding{check, Warn, fmt.Sprintf("uid %d may not count the open files of the processes of %d cgroups", os.Geteuid(), n),
+			"run as root with CAP_SYS_PTRACE, or on Linux 6.2 or later, where all may count them"})
+	}
 	missed := map[string][]metric.Gap{}
 	for _, g := range batch.Gaps {
 		if g.Reason != metric.GapGone {
@@ -144,14 +149,23 @@ func sockets(ctx context.Context, h host.Host) []Finding {
 			out = append(out, Finding{s.Runtime + " socket", OK, fmt.Sprintf("%s names %d containers", s.Path, s.Containers), ""})
 		case s.Crowded:
 			out = append(out, Finding{s.Runtime + " socket", Warn, fmt.Sprintf("%s could not be asked: %s", s.Path, s.Error), s.Fix})
+		case s.Denied:
+			out = append(out, Finding{s.Runtime + " socket", Warn, fmt.Sprintf("uid %d may not ask %s: its containers, if there are any, are shown by their ids", os.Geteuid(), s.Path), s.Fix})
 		case s.Exists:
 			out = append(out, Finding{s.Runtime + " socket", Warn, fmt.Sprintf("%s does not answer: %s; its containers are shown by their ids", s.Path, s.Error), s.Fix})
 		}
 	}
-	if len(out) == 0 {
-		return []Finding{{"runtime sockets", OK, "neither Docker nor podman is here", ""}}
+	if hidden := names.Hidden(h); len(hidden) > 0 {
+		out = append(out, Finding{"runtime sockets", Warn, fmt.Sprintf("uid %d may not look for a runtime's socket in %s", os.Geteuid(), strings.Join(hidden, ", ")), "run as root, or as the user whose runtime it is"})
 	}
-	return out
+	if len(out) > 0 {
+		return out
+	}
+	if h.Isolated() {
+		return []Finding{{"runtime sockets", Warn, "no socket of Docker or podman is to be seen from this container: if they run here, their containers are shown by their ids",
+			"mount it: -v /var/run/docker.sock:/var/run/docker.sock in Docker; in a cluster the API server tells the names"}}
+	}
+	return []Finding{{"runtime sockets", OK, "neither Docker nor podman is here", ""}}
 }
 
 // Clock asks the kernel for its clock.
@@ -168,12 +182,19 @@ func Clock() Finding {
 	return Finding{"clock", OK, fmt.Sprintf("synchronised, error at most %v", time.Duration(tx.Maxerror)*time.Microsecond), ""}
 }
 
-// User says what the user of this process may read.
-func User() Finding {
+// User says who this process is and what follows for replicas. What it may not read is told where that was tried.
+func User(h host.Host) Finding {
+	who := fmt.Sprintf("uid %d", os.Geteuid())
 	if os.Geteuid() == 0 {
-		return Finding{"user", OK, "root: reads everything, and gives each replica a cgroup; Linux, " + runtime.GOARCH, ""}
+		who = "root"
 	}
-	return Finding{"user", OK, fmt.Sprintf("uid %d: reads what is open to all; replicas of process services are measured by process, without a cgroup each", os.Geteuid()), ""}
+	who += ", Linux, " + runtime.GOARCH
+	for _, dir := range cgroup.Mounts(h) {
+		if err := unix.Access(dir, unix.W_OK); err != nil {
+			return Finding{"user", OK, fmt.Sprintf("%s: may not make cgroups in %s (%v), so replicas of process services are measured by process, without a cgroup each", who, dir, err), ""}
+		}
+	}
+	return Finding{"user", OK, who + ": gives each replica of a process service a cgroup", ""}
 }
 
 // enough is how many open files a Plimsoll on a small machine comes by with.

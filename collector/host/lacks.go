@@ -7,7 +7,7 @@ type Lack struct{ What, Fix string }
 func (h Host) Lacks() []Lack {
 	h = h.Settled()
 	usual := Host{}.Settled()
-	if h == usual && !Contained() && !apart("cgroup", firstCgroups) {
+	if !h.Isolated() {
 		return nil
 	}
 	var out []Lack
@@ -22,6 +22,9 @@ func (h Host) Lacks() []Lack {
 	}
 	return out
 }
+
+// Isolated says whether this process is in a container, as far as it can tell, or was told where the machine's files are.
+func (h Host) Isolated() bool { return h.Told() || Contained() || apart("cgroup", firstCgroups) }
 
 // Told says whether somebody said where the machine is: then what lacks was not meant to.
 func (h Host) Told() bool { return h.Settled() != Host{}.Settled() }

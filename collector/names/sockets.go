@@ -1,6 +1,7 @@
 package names
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -28,6 +29,17 @@ func DefaultSockets(h host.Host) []string {
 		}
 		if !found && !strings.Contains(usual, "*") {
 			out = append(out, h.Path(usual)) // it may come
+		}
+	}
+	return out
+}
+
+// Hidden are the folders that may hold the socket of a user's runtime and that this process may not look into.
+func Hidden(h host.Host) (out []string) {
+	users, _ := filepath.Glob(h.Path("/run/user/*")) // the pattern is well formed
+	for _, dir := range users {
+		if _, err := os.ReadDir(dir); errors.Is(err, os.ErrPermission) {
+			out = append(out, dir)
 		}
 	}
 	return out
