@@ -38,8 +38,11 @@ func (s *Server) watchDoor(ctx context.Context) {
 }
 
 // inspectDoor remembers and returns what is wrong with the door at a moment; kind is the same for as long as the same is wrong.
-func (s *Server) inspectDoor(now time.Time) (kind string, err error) {
-	err = s.file.problem()
+func (s *Server) inspectDoor(now time.Time) (kind string, err error) { return s.lookAtDoor(now, 0) }
+
+// lookAtDoor is inspectDoor by a look that is no older than every.
+func (s *Server) lookAtDoor(now time.Time, every time.Duration) (kind string, err error) {
+	err = s.file.problem(every)
 	end := s.file.current().end()
 	if !end.IsZero() {
 		s.metrics.certificate.Set(float64(end.Unix()))
@@ -73,8 +76,11 @@ func (s *Server) Health() error {
 	return err
 }
 
-// Problem is what Health says, and since when.
+// Problem is what Health says, and since when. It looks itself, as whoever comes in does: what they find broken is told at the same moment.
 func (s *Server) Problem() (since time.Time, problem error) {
+	if s.opts.WebConfig != "" {
+		_, _ = s.lookAtDoor(time.Now(), lookEvery) // it is remembered
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.since, s.door

@@ -296,6 +296,35 @@ func TestDoorIsWatched(t *testing.T) {
 	look("", "", true)
 }
 
+// What is broken is in Health with the next look of whoever comes in, a tenth of a second later, and not with the next round of the watch.
+func TestHealthLooksItself(t *testing.T) {
+	dir := t.TempDir()
+	config := filepath.Join(dir, "web.yaml")
+	_, key := certified(t, dir, time.Now().Add(30*24*time.Hour))
+	if err := os.WriteFile(config, []byte("tls_server_config:\n  cert_file: cert.pem\n  key_file: key.pem\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	good, err := os.ReadFile(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		s, err := New(Options{Listen: "127.0.0.1:0", WebConfig: config})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range [][]byte{[]byte("nonsense"), good, nil} {
+			if err := os.WriteFile(key, text, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(lookEvery)
+			if got := s.Health(); (got == nil) != bytes.Equal(text, good) {
+				t.Errorf("with %d bytes of a key: %v", len(text), got)
+			}
+		}
+	})
+}
+
 // A login that is wrong is counted and told of, once for many.
 func TestFailedLoginsAreTold(t *testing.T) {
 	config := filepath.Join(t.TempDir(), "web.yaml")

@@ -157,7 +157,7 @@ func TestWebConfigKeepsItsRules(t *testing.T) {
 		}
 		kept := func(what string) {
 			t.Helper()
-			err := file.problem()
+			err := file.problem(0)
 			conf, _ := file.forClient(nil)
 			if err == nil || !strings.Contains(err.Error(), "web.yaml") || !in("ann", "hunter2") || in("", "") || in("ann", "wrong") || in("bob", "hunter2") ||
 				conf == nil || conf.ClientAuth != tls.RequireAndVerifyClientCert {
@@ -171,7 +171,7 @@ func TestWebConfigKeepsItsRules(t *testing.T) {
 		}
 		for n := range len(whole) - 1 { // the last byte is the end of the line
 			write(whole[:n])
-			if file.problem() == nil {
+			if file.problem(0) == nil {
 				t.Errorf("cut after %d bytes, %q is in force", n, whole[:n])
 			}
 		}
@@ -184,11 +184,11 @@ func TestWebConfigKeepsItsRules(t *testing.T) {
 			kept("no file")
 		}
 		write(whole + bob)
-		if err := file.problem(); err != nil || !in("bob", "hunter2") || !in("ann", "hunter2") {
+		if err := file.problem(0); err != nil || !in("bob", "hunter2") || !in("ann", "hunter2") {
 			t.Errorf("another user: %v, or one of them does not come in", err)
 		}
 		write(mutual + strings.ReplaceAll(annOnly, "ann", "bob"))
-		if err := file.problem(); err != nil || !in("bob", "hunter2") || in("ann", "hunter2") {
+		if err := file.problem(0); err != nil || !in("bob", "hunter2") || in("ann", "hunter2") {
 			t.Errorf("a user who left: %v, or still comes in", err)
 		}
 	}
@@ -260,13 +260,13 @@ func TestWebConfigOnADeadMount(t *testing.T) {
 			}
 			time.Sleep(time.Second)
 		}
-		if err := file.problem(); err == nil || !strings.Contains(err.Error(), "is its disk or mount there?") {
+		if err := file.problem(0); err == nil || !strings.Contains(err.Error(), "is its disk or mount there?") {
 			t.Errorf("got %v", err)
 		}
 		write("tls_server_config: {cert_file: cert.pem, key_file: key.pem}\n" + strings.ReplaceAll(annOnly, "ann", "bob"))
 		close(dead)
 		synctest.Wait()
-		if err := file.problem(); err != nil || in("ann") || !in("bob") {
+		if err := file.problem(0); err != nil || in("ann") || !in("bob") {
 			t.Errorf("after the mount came back: %v, or other rules", err)
 		}
 	})

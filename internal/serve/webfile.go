@@ -84,9 +84,9 @@ func (f *webFile) look() {
 	}
 }
 
-// problem is why what is in the files now is not in force; nil if it is.
-func (f *webFile) problem() error {
-	if hangs := f.at.At(0, f.look); hangs > 0 {
+// problem is why what is in the files is not in force, by a look that is no older than every; nil if it is.
+func (f *webFile) problem(every time.Duration) error {
+	if hangs := f.at.At(every, f.look); hangs > 0 {
 		return fmt.Errorf("the web configuration %q cannot be read for %v: is its disk or mount there?", f.path, hangs.Round(time.Second))
 	}
 	if err := f.err.Load(); err != nil {
