@@ -19,28 +19,63 @@ type RollUps struct {
 	History History
 	Gate    cluster.Gate // sums of the whole cluster are for one to write
 	Every   time.Duration
+	// Written says of when the newest sums in the history are, of those since a time; zero: there are none. nil: nobody else writes any.
+	Written func(ctx context.Context, since time.Time) (time.Time, error)
 }
 
-// Run appends the sums until ctx ends. They are counted without a break, and kept while the gate is open. When it opens, counters begin at the
-// pass before: what another process has counted is in its own, and from there to here would be a leap.
+// waits is how many passes are held by who may not write: a lease is free within ten seconds of its holder's end, so that with two passes before the one that is
+// written at once none is lacking.
+const waits = 2
+
+// asks is how long the history may take to say what is in it.
+const asks = 5 * time.Second
+
+// Run appends the sums until ctx ends. They are counted without a break, and kept while the gate is open. When it opens, what another process has not written
+// any more, because it has ended, is written first; counters begin there, as what the other has counted is in its own, and from there to here would be a leap.
 func (r RollUps) Run(ctx context.Context) error {
 	t := time.NewTicker(r.Every)
 	defer t.Stop()
-	closed := false
+	var waiting []*metric.Batch // the newest passes that were not for this process to write, each counted by itself
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case now := <-t.C:
 			open := r.Gate.MayWrite() == nil
-			if open && closed {
-				r.Picture.beginSums()
+			if open && len(waiting) > 0 {
+				r.takeOver(ctx, waiting)
+				waiting = nil
 			}
-			closed = !open
-			if b := r.Picture.RollUp(now); open && r.Gate.MayWrite() == nil {
+			b := r.Picture.RollUp(now)
+			if open && r.Gate.MayWrite() == nil {
 				// The store counts what it cannot take and shows it as a condition; there is nothing to add.
 				_ = r.History.Append(ctx, b)
+				continue
 			}
+			r.Picture.beginSums()
+			waiting = append(waiting, b)
+			waiting = waiting[max(0, len(waiting)-waits):]
 		}
+	}
+}
+
+// takeOver writes the passes that nobody has written. One that begins in the middle of another's is left out if more than half of it is in that. Where the history
+// cannot say, none is written.
+func (r RollUps) takeOver(ctx context.Context, passes []*metric.Batch) {
+	if r.Written == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, asks)
+	defer cancel()
+	last, err := r.Written(ctx, passes[0].Time.Add(-r.Every))
+	if err != nil {
+		return
+	}
+	for len(passes) > 0 && !passes[0].Time.After(last.Add(r.Every/2)) {
+		passes = passes[1:]
+	}
+	r.Picture.continueSums(passes)
+	for _, b := range passes {
+		_ = r.History.Append(ctx, b)
 	}
 }

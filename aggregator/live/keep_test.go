@@ -191,3 +191,77 @@ func TestTakeoverIsNoLeap(t *testing.T) {
 		}
 	})
 }
+
+// dated keeps when the counter of a namespace's CPU time was appended, with its value and its start.
+type dated struct {
+	at     []time.Time
+	sums   []float64
+	starts []time.Time
+}
+
+func (d *dated) Append(_ context.Context, b *metric.Batch) error {
+	for _, g := range b.Groups {
+		for _, x := range g.Points {
+			if g.Entity.Level == metric.Namespace && x.ID == metric.CPUUsage {
+				d.at, d.sums, d.starts = append(d.at, b.Time), append(d.sums, x.V), append(d.starts, g.Start)
+			}
+		}
+	}
+	return nil
+}
+
+func (d *dated) written(_ context.Context, since time.Time) (time.Time, error) {
+	if n := len(d.at); n > 0 && d.at[n-1].After(since) {
+		return d.at[n-1], nil
+	}
+	return time.Time{}, nil
+}
+
+// When who writes ends without a word, and another may write only later, that one brings what was not written, once: there is a sum for each interval, and each
+// second but for less than half an interval is in one.
+func TestTakeoverDropsNoInterval(t *testing.T) {
+	for _, apart := range []int{0, 1, 4, 6, 9} { // seconds between their passes
+		synctest.Test(t, func(t *testing.T) {
+			ctx, stop := context.WithCancel(t.Context())
+			defer synctest.Wait()
+			defer stop()
+			history, first, second := &dated{}, &door{}, &door{shut: true}
+			used, pictures := 1000., []*Picture{newPicture(t, Options{}), newPicture(t, Options{})}
+			starts := func(i int, d *door) {
+				go func() {
+					_ = RollUps{Picture: pictures[i], History: history, Gate: d, Every: 10 * time.Second, Written: history.written}.Run(ctx)
+				}()
+			}
+			run := func(seconds int) {
+				for range seconds {
+					used++
+					for _, p := range pictures {
+						apply(t, p, &metric.Batch{Node: "n1", Time: time.Now(), Groups: []metric.Group{cpu(web(1), time.Now(), used, 100)}})
+					}
+					time.Sleep(time.Second)
+					synctest.Wait()
+				}
+			}
+			starts(0, first)
+			run(apart)
+			starts(1, second)
+			run(61 - apart)
+			first.shut = true
+			n := len(history.at)
+			run(17) // the lease has to end, and the next pass to come
+			second.shut = false
+			run(30)
+			for i := n; i < len(history.at); i++ {
+				if gap := history.at[i].Sub(history.at[i-1]); gap <= 5*time.Second || gap > 15*time.Second {
+					t.Errorf("%d s apart: sums of %v after those before, at %v", apart, gap, history.at)
+				}
+				if want := 10 * float64(i-n+1); history.sums[i] != want || !history.starts[i].Equal(history.starts[n]) {
+					t.Errorf("%d s apart: sum %d is %v since %v, want %v; %v", apart, i, history.sums[i], history.starts[i], want, history.sums)
+				}
+			}
+			if len(history.at) < n+4 {
+				t.Errorf("%d s apart: %v", apart, history.at)
+			}
+		})
+	}
+}

@@ -60,7 +60,7 @@ func (p *Picture) RollUp(now time.Time) *metric.Batch {
 	return out
 }
 
-// beginSums has the counters of all roll-ups begin at the pass before.
+// beginSums has the counters of all roll-ups begin at the newest pass.
 func (p *Picture) beginSums() {
 	p.walk.Lock()
 	defer p.walk.Unlock()
@@ -72,6 +72,52 @@ func (p *Picture) beginSums() {
 		sum.start = p.rolled.Load()
 		for j := range sum.cells {
 			sum.cells[j].sum = 0
+		}
+	}
+}
+
+// continueSums makes one count of passes that were counted each by itself, and has it go on in those to come.
+func (p *Picture) continueSums(passes []*metric.Batch) {
+	p.walk.Lock()
+	defer p.walk.Unlock()
+	type cell struct {
+		entity *metric.Entity
+		id     metric.ID
+		sub    string
+	}
+	sums, starts := map[cell]float64{}, map[*metric.Entity]time.Time{}
+	for _, b := range passes {
+		for i := range b.Groups {
+			g := &b.Groups[i]
+			if g.Entity.Level < metric.Pod { // a container's are its own, and no sums
+				continue
+			}
+			if at, ok := starts[g.Entity]; ok && !g.Start.IsZero() {
+				g.Start = at
+			} else if !ok {
+				starts[g.Entity] = g.Start
+			}
+			for j := range g.Points {
+				if x := &g.Points[j]; metric.Get(x.ID).Kind == metric.Counter {
+					of := cell{g.Entity, x.ID, x.Sub}
+					sums[of] += x.V
+					x.V = sums[of]
+				}
+			}
+		}
+	}
+	for i := range p.plan.spots {
+		s := &p.plan.spots[i]
+		at, ok := starts[s.entity]
+		if s.u.sum == nil || !ok {
+			continue
+		}
+		if !at.IsZero() {
+			s.u.sum.start = at.UnixMilli()
+		}
+		for j := range s.u.sum.cells {
+			x := &s.u.sum.cells[j]
+			x.sum = sums[cell{s.entity, x.id, x.sub}]
 		}
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"plimsoll.dev/plimsoll/internal/kube"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/serve"
+	"plimsoll.dev/plimsoll/internal/store"
 )
 
 // toPicture is the live lane's end in this process.
@@ -32,7 +33,7 @@ func newServer(e *environment, h history, pods cluster.Inventory, nodes func() [
 		return nil, err
 	}
 	e.checks = append(e.checks, serve.Check{Name: "samples", Fed: true, Test: func() error { return picture.Heard(time.Now()) }})
-	e.life.Runs("roll-ups", live.RollUps{Picture: picture, History: h, Gate: e.gate, Every: interval}.Run)
+	e.life.Runs("roll-ups", live.RollUps{Picture: picture, History: h, Gate: e.gate, Every: interval, Written: rolled(h)}.Run)
 	ours, err := api.New(api.Options{Pictures: picture, Nodes: nodes, Decisions: h, History: h,
 		Scaled:     func(now time.Time) []cluster.Scaled { return every(e.scaled, now) },
 		Conditions: func(now time.Time) []condition.Condition { return every(e.conditions, now) },
@@ -53,6 +54,21 @@ func newServer(e *environment, h history, pods cluster.Inventory, nodes func() [
 	e.routes = append(e.routes, serve.Route{Method: "GET", Pattern: "/{$}", Handler: page}, serve.Route{Method: "GET", Pattern: "/{file}", Handler: page})
 	e.routes = append(append(e.routes, ours.Routes()...), model.Routes()...)
 	return picture, nil
+}
+
+// rolled says of when, to the second, the newest sums of the cluster in a history are.
+func rolled(h store.Querier) func(ctx context.Context, since time.Time) (time.Time, error) {
+	return func(ctx context.Context, since time.Time) (newest time.Time, err error) {
+		all, err := h.Query(ctx, store.Query{Row: metric.MemoryWorkingSet, Level: metric.Cluster, Start: since.Truncate(time.Second), End: time.Now(), Step: time.Second, Window: time.Second, Func: store.Count})
+		for _, s := range all {
+			for _, p := range s.Samples {
+				if at := time.UnixMilli(p.T); p.V > 0 && at.After(newest) {
+					newest = at
+				}
+			}
+		}
+		return newest, err
+	}
 }
 
 // writePath is where remote write is taken.
