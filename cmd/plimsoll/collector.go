@@ -23,6 +23,7 @@ type collectorOptions struct {
 	kubernetesOptions
 	role    wiring.Collector
 	history wiring.Remote // where its URL is not a --server's
+	health  string        // address of a door for probes
 }
 
 // The flags by which servers and the history are found.
@@ -58,6 +59,7 @@ func (o *collectorOptions) flags(f *pflag.FlagSet) {
 	loginFlags(f, &o.history.Login, historyFlags, "--history, where that is not a --server")
 	loginFlags(f, &o.role.Login, serverFlags, "the servers")
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8083", "address of its own metrics and health")
+	f.StringVar(&o.health, "health-listen", "", "address that serves /livez and /readyz alone, to whoever asks: for a kubelet's probes, such as :8084; none if empty")
 	f.StringVar(&o.webConfig, "web.config.file", "", "TLS and login for --listen, in exporter-toolkit's format")
 	f.StringVar(&o.queue.Dir, "queue", "./plimsoll-queue", "folder of the durable queue")
 	o.embedded.Retention = 15 * 24 * time.Hour // of a database that is made because there is none
@@ -138,7 +140,7 @@ func (a *app) collect(ctx context.Context, o collectorOptions) error {
 		return err
 	}
 	ran := false // a start that is refused has nothing to end
-	err = wiring.Run(ctx, wiring.Options{Role: o.settled(), Listen: o.listen, WebConfig: o.webConfig, Version: thisBuild().Version, Logger: log, Listening: func(at net.Addr) {
+	err = wiring.Run(ctx, wiring.Options{Role: o.settled(), Listen: o.listen, HealthListen: o.health, WebConfig: o.webConfig, Version: thisBuild().Version, Logger: log, Listening: func(at net.Addr) {
 		ran = true
 		log.Info("collecting", "version", thisBuild().Version, "node", o.node.Name, "servers", strings.Join(o.role.Servers, " "), "metrics", "http://"+at.String()+"/metrics")
 	}})

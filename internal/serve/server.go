@@ -129,17 +129,22 @@ func Take(ctx context.Context, o Options) (net.Listener, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
+	return listen(ctx, o.Listen, "--listen")
+}
+
+// listen takes a port; flag is the one that gave the address.
+func listen(ctx context.Context, address, flag string) (net.Listener, error) {
 	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp", o.Listen)
+	l, err := lc.Listen(ctx, "tcp", address)
 	switch {
 	case err == nil:
 		return l, nil
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("cannot listen on %q: another process is there; choose another address with --listen: %w", o.Listen, err)
+		return nil, fmt.Errorf("cannot listen on %q: another process is there; choose another address with %s: %w", address, flag, err)
 	case errors.Is(err, syscall.EACCES):
-		return nil, fmt.Errorf("cannot listen on %q: only root may take a port below 1024: %w", o.Listen, err)
+		return nil, fmt.Errorf("cannot listen on %q: only root may take a port below 1024: %w", address, err)
 	}
-	return nil, fmt.Errorf("cannot listen on %q: want host:port of this machine, such as 127.0.0.1:8082: %w", o.Listen, err)
+	return nil, fmt.Errorf("cannot listen on %q: %s wants host:port of this machine, such as 127.0.0.1:8082: %w", address, flag, err)
 }
 
 // Listen takes the port, so that a caller can say the address (with port 0 the real one) before Run.

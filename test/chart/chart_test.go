@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -85,6 +86,7 @@ func matrix(t *testing.T) map[string]string {
 		"secret":       "{tls: {source: secret, existingSecret: mine, caBundle: \"-----BEGIN CERTIFICATE-----\\nAA==\\n-----END CERTIFICATE-----\"}}",
 		"cert-manager": "{tls: {source: cert-manager}}",
 		"issuer":       "{tls: {source: cert-manager, issuerRef: {name: i, kind: ClusterIssuer}}, serviceMonitor: {enabled: true}}",
+		"monitored":    "{collector: {webConfigSecret: w}, networkPolicy: {enabled: true}, podMonitor: {enabled: true, labels: {a: b}, endpoint: {basicAuth: {username: {name: s, key: u}, password: {name: s, key: p}}}}}",
 		"scaling":      "{autoscaler: {mode: on, targets: [{apiGroup: argoproj.io, resource: rollouts}]}}",
 		"no scaling":   "{autoscaler: {mode: off}}",
 		"no API":       "{metricsAPI: {create: false}, customMetricsAPI: {create: false}, externalMetricsAPI: {create: false}}",
@@ -187,6 +189,49 @@ func TestPodsAreUnprivileged(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// What runs is watched over: each pod of a part has probes, at a port that it names, and a network policy keeps none of these ports from the kubelet.
+func TestPodsAreProbed(t *testing.T) {
+	for name, values := range matrix(t) {
+		docs := must(t, values)
+		for pod, s := range pods(t, docs) {
+			if s.RestartPolicy == corev1.RestartPolicyNever {
+				continue // a test of the chart's
+			}
+			for _, c := range s.Containers {
+				for what, p := range map[string]*corev1.Probe{"/livez startup": c.StartupProbe, "/livez": c.LivenessProbe, "/readyz": c.ReadinessProbe} {
+					path, _, _ := strings.Cut(what, " ")
+					if p == nil || p.HTTPGet == nil || p.HTTPGet.Path != path || !slices.ContainsFunc(c.Ports, func(o corev1.ContainerPort) bool { return o.Name == p.HTTPGet.Port.StrVal }) {
+						t.Errorf("%s: %s: probe of %s: %+v", name, pod, what, p)
+						continue
+					}
+					open := "{port: " + p.HTTPGet.Port.StrVal + ", protocol: TCP}"
+					if all := strings.Join(docs, "\n"); strings.Contains(all, "kind: NetworkPolicy") && !strings.Contains(all, open) {
+						t.Errorf("%s: no network policy has %s", name, open)
+					}
+				}
+			}
+		}
+	}
+}
+
+// Collectors are scraped where their metrics are served with TLS and a login, and only then.
+func TestPodMonitor(t *testing.T) {
+	const on = "podMonitor: {enabled: true, endpoint: {tlsConfig: {serverName: c}}}"
+	all := strings.Join(must(t, "{"+on+", collector: {webConfigSecret: mine}}"), "\n")
+	for _, want := range []string{"kind: PodMonitor", "- port: metrics", "scheme: https", "serverName: c", "--listen=:8083", "--web.config.file=/etc/plimsoll/web.yaml", "{name: metrics, containerPort: 8083}",
+		"{name: web, secret: {secretName: mine}}", "{name: web, mountPath: /etc/plimsoll, readOnly: true}"} {
+		if !strings.Contains(all, want) {
+			t.Errorf("there is no %q", want)
+		}
+	}
+	if all := strings.Join(must(t, ""), "\n"); strings.Contains(all, "PodMonitor") || strings.Contains(all, "--listen=:8083") {
+		t.Error("collectors are open without having been asked for")
+	}
+	if _, err := render(t, "{"+on+"}"); err == nil || !strings.Contains(err.Error(), "collector.webConfigSecret") {
+		t.Errorf("without a login: %v", err)
 	}
 }
 

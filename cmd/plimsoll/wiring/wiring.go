@@ -27,6 +27,8 @@ type Options struct {
 	// Version is the program's.
 	Version string
 	Logger  *slog.Logger
+	// HealthListen is the address of a door for probes, which serves health and nothing else; "": there is none.
+	HealthListen string
 	// Listening is told the door's address before anything runs.
 	Listening func(net.Addr)
 	// Reload asks, at each value, to read again what can be; nil: nobody asks.
@@ -85,6 +87,9 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	var door *serve.Server
 	e.checks = append(e.checks, ending(ctx), serve.Check{Name: "door", Test: func() error { return door.Health() }})
+	if err := probes(ctx, e, o.HealthListen); err != nil {
+		return err
+	}
 	routes := slices.Concat(e.routes, []serve.Route{e.metricsRoute()}, serve.Health(e.checks))
 	if door, err = serve.New(serve.Options{Listen: o.Listen, WebConfig: o.WebConfig, Listener: port, Authenticator: e.who, Authorizer: e.may, Senders: senders, Routes: routes,
 		Logger: e.named("http"), Registerer: e.registry}); err != nil {
@@ -116,4 +121,18 @@ func ending(ctx context.Context) serve.Check {
 		}
 		return nil
 	}}
+}
+
+// probes opens the door for probes, if there is to be one.
+func probes(ctx context.Context, e *environment, address string) error {
+	if address == "" {
+		return nil
+	}
+	p, err := serve.OpenProbes(ctx, address, "--health-listen", e.checks)
+	if err != nil {
+		return err
+	}
+	e.life.Opened("the port for probes", p.Close)
+	e.life.Runs("probes", p.Run)
+	return nil
 }
