@@ -11,9 +11,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -28,6 +30,7 @@ type Options struct {
 	Dir     string            // absolute path of a folder in the image that User may write to, where the program starts; "" means none
 	Labels  map[string]string // of the image
 	Created time.Time         // told, and changes nothing else
+	Also    map[string]string // other static binaries, by their absolute path in the image
 }
 
 // Write writes the archive and returns the digest of the image's manifest. The same options and the same binary give the same bytes.
@@ -37,7 +40,13 @@ func Write(w io.Writer, o Options) (digest string, err error) {
 		return "", err
 	}
 	entry := path.Join("/", filepath.Base(o.Binary))
-	plain, err := layer(entry, binary, o.Dir)
+	files := map[string][]byte{entry: binary}
+	for at, from := range o.Also {
+		if files[path.Clean(at)], _, err = static(from); err != nil {
+			return "", err
+		}
+	}
+	plain, err := layer(files, o.Dir)
 	if err != nil {
 		return "", err
 	}
@@ -90,8 +99,8 @@ func archive(w io.Writer, name, arch string, manifest, config, packed []byte) er
 	return t.Close()
 }
 
-// layer is the image's file system.
-func layer(entry string, binary []byte, dir string) ([]byte, error) {
+// layer is the image's file system: programs by their path, and a folder.
+func layer(files map[string][]byte, dir string) ([]byte, error) {
 	var b bytes.Buffer
 	t := tar.NewWriter(&b)
 	folders := strings.Split(strings.Trim(dir, "/"), "/")
@@ -107,8 +116,19 @@ func layer(entry string, binary []byte, dir string) ([]byte, error) {
 			return nil, err
 		}
 	}
-	if err := add(t, tar.Header{Name: entry[1:], Mode: 0o755}, binary); err != nil {
-		return nil, err
+	made := map[string]bool{}
+	for _, at := range slices.Sorted(maps.Keys(files)) {
+		for i, c := range at { // the folders above it
+			if above := at[1:max(i, 1)]; c == '/' && above != "" && !made[above] {
+				made[above] = true
+				if err := add(t, tar.Header{Typeflag: tar.TypeDir, Name: above + "/", Mode: 0o755}, nil); err != nil {
+					return nil, err
+				}
+			}
+		}
+		if err := add(t, tar.Header{Name: at[1:], Mode: 0o755}, files[at]); err != nil {
+			return nil, err
+		}
 	}
 	err := t.Close()
 	return b.Bytes(), err

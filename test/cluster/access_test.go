@@ -79,13 +79,18 @@ type errNotYet string
 
 func (e errNotYet) Error() string { return "it is " + string(e) }
 
-// sample is a live request about a container of a pod that a node says it has.
+// sample is a request about a container of a pod that a node says it has.
 func sample(t *testing.T, node, ns, pod string) []byte {
 	t.Helper()
-	now := time.Now()
+	return sampleAt(t, node, ns, pod, time.Now(), 1e6)
+}
+
+// sampleAt is sample at a time, with some memory.
+func sampleAt(t *testing.T, node, ns, pod string, now time.Time, memory float64) []byte {
+	t.Helper()
 	e := &metric.Entity{Level: metric.Container, Node: node, Namespace: ns, Pod: pod, WorkloadKind: "Pod", Workload: pod, Container: "web", ID: "/kubepods/" + node + "/" + pod, Runtime: "containerd"}
 	raw, err := remotewrite.Encode(&metric.Batch{Node: node, Time: now, Fast: true, Groups: []metric.Group{{Entity: e, Start: now.Add(-time.Minute),
-		Points: []metric.Point{{ID: metric.CPUUsage, T: now.UnixMilli(), V: 1}, {ID: metric.MemoryWorkingSet, T: now.UnixMilli(), V: 1e6}}}}}, identity.Wire)
+		Points: []metric.Point{{ID: metric.CPUUsage, T: now.UnixMilli(), V: 1}, {ID: metric.MemoryWorkingSet, T: now.UnixMilli(), V: memory}}}}}, identity.Wire)
 	if err != nil {
 		t.Fatal(err)
 	}

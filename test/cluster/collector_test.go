@@ -36,9 +36,9 @@ var collecting = []rbacv1.PolicyRule{
 var unprivileged = []string{"--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all", "--no-new-privs"}
 
 // collectorOn is collectorAs of root, which reads everything every two seconds.
-func collectorOn(t *testing.T, ns, node, listen string, s *part) *part {
+func collectorOn(t *testing.T, ns, node, listen string, s *part, args ...string) *part {
 	t.Helper()
-	return collectorAs(t, nil, ns, node, listen, s, "--interval=2s")
+	return collectorAs(t, nil, ns, node, listen, s, append([]string{"--interval=2s"}, args...)...)
 }
 
 // collectorAs starts the collector of a node as a process, with the tokens of a pod on that node and no other rights, until the test ends; with
@@ -452,13 +452,7 @@ func TestCollectorCost(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, after, _ := strings.Cut(string(raw), "\n"+name+" ")
-		text, _, _ := strings.Cut(after, "\n")
-		v, err := strconv.ParseFloat(text, 64)
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		return v
+		return metricOf(t, string(raw), name)
 	}
 	at, before := time.Now(), own("process_cpu_seconds_total")
 	time.Sleep(time.Minute)
@@ -468,4 +462,26 @@ func TestCollectorCost(t *testing.T) {
 	if cores > 0.05 {
 		t.Errorf("want 0.05 cores at most")
 	}
+}
+
+// metricOf is the value of a metric without labels in what /metrics says.
+func metricOf(t *testing.T, all, name string) float64 {
+	t.Helper()
+	_, after, _ := strings.Cut(all, "\n"+name+" ")
+	text, _, _ := strings.Cut(after, "\n")
+	v, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return v
+}
+
+// own is one of a server's own metrics.
+func (p *part) own(t *testing.T, token, name string) float64 {
+	t.Helper()
+	all, err := p.get("/metrics", token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return metricOf(t, all, name)
 }

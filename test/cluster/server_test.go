@@ -48,13 +48,53 @@ type part struct {
 	client  *http.Client // from this process to its door
 	dir     string       // its files: ca.crt for who calls it
 	ended   chan error
+	command []string // how it was started
+}
+
+// kill ends it at once, as a machine's failure does.
+func (p *part) kill(t *testing.T) {
+	t.Helper()
+	if err := p.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-p.ended
+	p.ended <- nil
+}
+
+// again starts a part that was killed as it was, with its files.
+func (p *part) again(t *testing.T) *part {
+	t.Helper()
+	next := &part{dir: p.dir, address: p.address, client: p.client}
+	next.launch(t, "started again", p.command...)
+	return next
+}
+
+// stops has a process wait, until the test ends or it is told to go on.
+func (p *part) stops(t *testing.T) (goes func()) {
+	t.Helper()
+	if err := p.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	goes = func() { _ = p.Process.Signal(syscall.SIGCONT) }
+	t.Cleanup(goes)
+	return goes
 }
 
 // server starts a Plimsoll server that belongs to the cluster, with embedded store and TLS, until the test ends.
 func server(t *testing.T, port int, args ...string) *part {
 	t.Helper()
+	return serverOf(t, nil, port, args...)
+}
+
+// serverOf is server with the certificate of another one; nil: one of its own.
+func serverOf(t *testing.T, other *part, port int, args ...string) *part {
+	t.Helper()
 	p := &part{dir: t.TempDir(), address: fmt.Sprint("10.99.0.1:", port)}
-	certificate(t, p.dir)
+	if other == nil {
+		certificate(t, p.dir)
+	} else if err := copyFiles(other.dir, p.dir, "ca.crt", "tls.crt", "tls.key"); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(filepath.Join(p.dir, "web.yaml"), []byte("tls_server_config: {cert_file: tls.crt, key_file: tls.key}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -66,6 +106,19 @@ func server(t *testing.T, port int, args ...string) *part {
 		return err
 	})
 	return p
+}
+
+func copyFiles(from, to string, names ...string) error {
+	for _, name := range names {
+		raw, err := os.ReadFile(filepath.Join(from, name))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(to, name), raw, 0o600)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // start runs the command until the test ends; its log is shown if the test fails.
@@ -81,7 +134,8 @@ func (p *part) start(t *testing.T, args ...string) {
 // launch is start of a command that becomes Plimsoll in the given role.
 func (p *part) launch(t *testing.T, role string, command ...string) {
 	t.Helper()
-	log, err := os.Create(filepath.Join(p.dir, "log"))
+	p.command = command
+	log, err := os.OpenFile(filepath.Join(p.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		t.Fatal(err)
 	}

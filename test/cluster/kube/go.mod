@@ -9,7 +9,11 @@ require (
 	k8s.io/kubernetes v1.37.2
 )
 
+// What the pods of metrics-server's own tests run.
+tool k8s.io/kubernetes/test/images/resource-consumer/consume-cpu
+
 require (
+	bitbucket.org/bertimus9/systemstat v0.5.0 // indirect
 	cel.dev/expr v0.25.2 // indirect
 	cyphar.com/go-pathrs v0.2.5 // indirect
 	github.com/Azure/go-ansiterm v0.0.0-20250102033503-faa5f7b0171c // indirect

@@ -69,8 +69,13 @@ func Values(more chart.Values) chart.Values {
 
 // Helm installs on a cluster of the tests.
 func Helm(c *rig.Cluster, log slog.Handler) (*chart.Helm, error) {
-	return chart.NewHelm(c.Kubeconfig(), Namespace, func(r *rest.Config) *rest.Config {
+	return chart.NewHelm(c.Kubeconfig(), Namespace, Reach(c), log)
+}
+
+// Reach has a client's connections begin in the cluster's network.
+func Reach(c *rig.Cluster) func(*rest.Config) *rest.Config {
+	return func(r *rest.Config) *rest.Config {
 		r.Dial, r.QPS, r.Burst = c.Dial, 200, 400
 		return r
-	}, log)
+	}
 }

@@ -2,6 +2,7 @@ package rig
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -88,6 +89,40 @@ func Tool(ctx context.Context, out io.Writer, bin, tool string) error {
 		return err
 	}
 	return os.WriteFile(path+".version", []byte(version), 0o644)
+}
+
+// metricsServer is the reference that some tests run beside Plimsoll, with its own tests.
+const metricsServer = "sigs.k8s.io/metrics-server@v0.9.0"
+
+// Reference builds metrics-server, its end-to-end tests as they are (metrics-server.test), and what their pods run (consume-cpu), into bin. The first time takes some
+// minutes.
+func Reference(ctx context.Context, out io.Writer, bin string) error {
+	module, version, _ := strings.Cut(metricsServer, "@")
+	if err := Tool(ctx, out, bin, module+"/cmd/metrics-server@"+version); err != nil {
+		return err
+	}
+	root, err := moduleDir(ctx)
+	if err != nil {
+		return err
+	}
+	consumer := "k8s.io/kubernetes/test/images/resource-consumer/consume-cpu"
+	if err := goCommand(ctx, filepath.Join(root, "kube"), []string{"CGO_ENABLED=0"}, "build", "-trimpath", "-o", bin+"/", consumer); err != nil {
+		return err
+	}
+	tests := filepath.Join(bin, "metrics-server.test")
+	if made, err := os.ReadFile(tests + ".version"); err == nil && string(made) == version {
+		return nil
+	}
+	_, _ = fmt.Fprintln(out, "Building the tests of", metricsServer)
+	said, err := exec.CommandContext(ctx, "go", "mod", "download", "-json", metricsServer).Output()
+	var got struct{ Dir string }
+	if err := errors.Join(err, json.Unmarshal(said, &got)); err != nil {
+		return fmt.Errorf("cannot get %s: %w", metricsServer, err)
+	}
+	if err := goCommand(ctx, got.Dir, []string{"CGO_ENABLED=0", "GOFLAGS="}, "test", "-c", "-trimpath", "-o", tests, "./test"); err != nil {
+		return err
+	}
+	return os.WriteFile(tests+".version", []byte(version), 0o644)
 }
 
 // moduleDir is the folder of this module in the checkout.

@@ -87,3 +87,27 @@ func dialIn(ctx context.Context, ns, network, address string) (conn net.Conn, er
 	})
 	return conn, err
 }
+
+// Listen listens in a network namespace of the cluster; "" is that of the first node.
+func (c *Cluster) Listen(ctx context.Context, ns, address string) (l net.Listener, err error) {
+	if ns == "" {
+		ns = c.Namespace()
+	}
+	err = inside(ns, func() (err error) {
+		l, err = new(net.ListenConfig).Listen(ctx, "tcp", address)
+		return err
+	})
+	return l, err
+}
+
+// Aside makes a network namespace that reaches nothing but itself, for a program that wants ports of loopback which the nodes have taken. It goes with the
+// cluster.
+func (c *Cluster) Aside(ctx context.Context, name string) (ns string, err error) {
+	name = "plimsoll-" + c.Name + "-" + name
+	for _, args := range [][]string{{"netns", "add", name}, {"-n", name, "link", "set", "lo", "up"}} {
+		if out, err := exec.CommandContext(ctx, "ip", args...).CombinedOutput(); err != nil {
+			return "", fmt.Errorf("ip %s: %w: %s", strings.Join(args, " "), err, out)
+		}
+	}
+	return netns(name), nil
+}

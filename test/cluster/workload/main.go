@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strconv"
 	"sync/atomic"
 	"syscall"
@@ -18,6 +19,10 @@ import (
 )
 
 func main() {
+	if filepath.Base(os.Args[0]) == "stress" {
+		stress(os.Args[1:])
+		return
+	}
 	milli := flag.Int("cpu", 0, "millicores to use, at most 1000; /cpu?milli=N changes it")
 	period := flag.Duration("period", 0, "time in which the use of the processor goes from nothing to all of -cpu and back; 0: it stays")
 	mega := flag.Int("memory", 0, "megabytes to hold")
@@ -29,10 +34,7 @@ func main() {
 	if *after > 0 {
 		time.AfterFunc(*after, func() { os.Exit(*code) })
 	}
-	held := make([]byte, *mega*1_000_000)
-	for i := 0; i < len(held); i += 4096 {
-		held[i] = 1
-	}
+	held := hold(*mega * 1_000_000)
 	http.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		name, _ := os.Hostname()
 		fmt.Fprintln(w, name, len(held))

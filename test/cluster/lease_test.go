@@ -1,0 +1,190 @@
+package cluster_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// engine starts a Prometheus that takes remote write, at an address of loopback in the cluster's network.
+func engine(t *testing.T, address string) *part {
+	t.Helper()
+	path, err := exec.LookPath("prometheus")
+	if err != nil {
+		if path, err = filepath.Abs("../../.cache/prometheus/usr/bin/prometheus"); err == nil {
+			_, err = os.Stat(path)
+		}
+	}
+	if err != nil {
+		t.Skipf("there is no Prometheus, which two servers share as their history; test/setup.sh fetches it: %v", err)
+	}
+	p := &part{dir: t.TempDir(), address: address, client: &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DialContext: shared.Dial}}}
+	config := filepath.Join(p.dir, "prometheus.yml")
+	if err := os.WriteFile(config, []byte("global: {}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.launch(t, "prometheus", path, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(p.dir, "data"), "--web.enable-remote-write-receiver", "--web.listen-address="+address)
+	until(t, "Prometheus is not ready", func() error { _, err := p.points("up"); return err })
+	return p
+}
+
+// points are the samples that a selector with a range has, by their times.
+func (p *part) points(selector string) ([][2]float64, error) {
+	resp, err := p.client.Get("http://" + p.address + "/api/v1/query?query=" + url.QueryEscape(selector))
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	var a struct {
+		Data struct{ Result []struct{ Values [][2]any } }
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&a); err != nil {
+		return nil, fmt.Errorf("%s: %s %w", selector, resp.Status, err)
+	}
+	if resp.StatusCode != http.StatusOK || len(a.Data.Result) > 1 {
+		return nil, fmt.Errorf("%s: %s, %d series", selector, resp.Status, len(a.Data.Result))
+	}
+	var out [][2]float64
+	for _, r := range a.Data.Result {
+		for _, v := range r.Values {
+			n, err := strconv.ParseFloat(fmt.Sprint(v[1]), 64)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, [2]float64{v[0].(float64), n})
+		}
+	}
+	return out, nil
+}
+
+// polled asks metrics.k8s.io through the API server ten times a second, and keeps what was no answer.
+type polled struct {
+	mu       sync.Mutex
+	answered int
+	slowest  time.Duration
+	failed   []string
+}
+
+func (p *polled) run(ctx context.Context, ns, pod string) {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	client := shared.Client().Discovery().RESTClient()
+	var open sync.WaitGroup
+	defer open.Wait()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			open.Go(func() {
+				began := time.Now()
+				ask, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+				defer cancel()
+				raw, err := client.Get().AbsPath("/apis/metrics.k8s.io/v1beta1/namespaces/" + ns + "/pods/" + pod).DoRaw(ask)
+				if err == nil && !strings.Contains(string(raw), `"usage"`) {
+					err = errors.New(string(raw))
+				}
+				p.mu.Lock()
+				defer p.mu.Unlock()
+				p.slowest = max(p.slowest, time.Since(began))
+				if err != nil {
+					p.failed = append(p.failed, began.Format("15:04:05.0 ")+err.Error())
+					return
+				}
+				p.answered++
+			})
+		}
+	}
+}
+
+// TestTwoServers has two servers behind one Service, with one lease and one history, and kills the one that holds the lease: metrics.k8s.io answers all the time, and
+// the history has a sum of each interval.
+func TestTwoServers(t *testing.T) {
+	long(t)
+	ns := namespace(t)
+	account(t, ns, "collector", collecting...)
+	account(t, ns, "viewer", reading)
+	admin := token(t, ns, "viewer", "", nil)
+	db := engine(t, "127.0.0.1:8469")
+	history := []string{"--lease", ns + "/plimsoll", "--remote-url", "http://" + db.address + "/api/v1/write", "--kubelet-fallback=false"}
+	one := server(t, 8467, history...)
+	two := serverOf(t, one, 8468, history...)
+	for i, node := range []string{"node1", "node2"} {
+		collectorOn(t, ns, node, fmt.Sprint("127.0.0.1:", 8267+i), one, "--server", "https://"+two.address, "--history", "none")
+	}
+	create(t, ns, "busy", "node1", corev1.PodSpec{Containers: []corev1.Container{container("app", "100m 64Mi", "", "-cpu=50", "-memory=50")}})
+	aggregate(t, one, two)
+	for _, s := range []*part{one, two} {
+		until(t, "a server has no values", func() error { _, err := s.get("/readyz", ""); return err })
+	}
+	until(t, "the pod is not served", func() error {
+		_, err := shared.Kubectl(t.Context(), "get", "--raw", "/apis/metrics.k8s.io/v1beta1/namespaces/"+ns+"/pods/busy")
+		return err
+	})
+	p := &polled{}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { p.run(ctx, ns, "busy"); close(done) }()
+	defer func() { stop(); <-done }()
+	began := time.Now()
+	time.Sleep(45 * time.Second)
+	held := func(s *part) bool { return s.own(t, admin, "plimsoll_lease_held") == 1 }
+	if !held(one) {
+		one, two = two, one
+	}
+	if !held(one) || held(two) {
+		t.Fatalf("the lease is held by %v and %v", held(one), held(two))
+	}
+	killed := time.Now()
+	_ = one.Process.Signal(syscall.SIGKILL)
+	<-one.ended
+	one.ended <- nil
+	until(t, "nobody takes over", func() error {
+		if !held(two) {
+			return errors.New("the lease is not held")
+		}
+		return nil
+	})
+	t.Logf("the other server holds the lease %v later", time.Since(killed).Round(100*time.Millisecond))
+	time.Sleep(45 * time.Second)
+	stop()
+	<-done
+	t.Logf("%d answers of metrics.k8s.io in %v, the slowest after %v; %d others: %s", p.answered, time.Since(began).Round(time.Second), p.slowest.Round(time.Millisecond), len(p.failed), strings.Join(p.failed[:min(len(p.failed), 10)], "; "))
+	if len(p.failed) > 0 || p.answered < 800 {
+		t.Errorf("it did not answer %d times", len(p.failed))
+	}
+	everyInterval(t, db, ns, began)
+}
+
+// everyInterval wants one sum of a namespace for each ten seconds, give or take half of that, and as much CPU time in them as was used.
+func everyInterval(t *testing.T, db *part, ns string, since time.Time) {
+	t.Helper()
+	of := fmt.Sprintf("namespace_memory_working_set_bytes{namespace=%q}[%ds]", ns, int(time.Since(since).Seconds()))
+	all, err := db.points(of)
+	if err != nil || len(all) < 8 {
+		t.Fatalf("%d sums, %v", len(all), err)
+	}
+	var gaps []string
+	for i := 1; i < len(all); i++ {
+		gap := all[i][0] - all[i-1][0]
+		gaps = append(gaps, fmt.Sprintf("%.1f", gap))
+		if gap <= 4.5 || gap > 15.5 {
+			t.Errorf("between two sums there are %.1f s", gap)
+		}
+	}
+	t.Logf("seconds between the sums of a namespace: %s", strings.Join(gaps, " "))
+}
