@@ -16,9 +16,9 @@ func Capacity(ctx context.Context, h History, s *live.Snapshot, o CapacityOption
 	if err != nil {
 		return nil, fmt.Errorf("cannot report capacity: %w", err)
 	}
-	then := &history{clusters: stories{}, nodes: stories{}, namespaces: stories{}}
+	then := &history{clusters: stories{}, pools: stories{}, nodes: stories{}, namespaces: stories{}}
 	if h != nil {
-		if then, err = tell(ctx, &asker{h, g}); err != nil {
+		if then, err = tell(ctx, &asker{h, g}, len(o.Pools) > 0); err != nil {
 			return nil, fmt.Errorf("cannot read the history for the capacity report: %w", err)
 		}
 	}
@@ -49,19 +49,17 @@ func capacityOf(g grid, now *picture, then *history, kept bool) *CapacityReport 
 	for _, name := range sortedKeys(byPool) {
 		var members []scopeNow
 		var scopes []Scope
-		var parts []*story
 		for _, i := range byPool[name] {
 			members, scopes = append(members, now.nodes[i]), append(scopes, nodes[i])
-			parts = c.with(parts, &now.nodes[i])
 		}
-		r.Scopes = append(r.Scopes, c.group(PoolLevel, name, members, scopes, merged(parts)))
+		r.Scopes = append(r.Scopes, c.group(PoolLevel, name, members, scopes, c.poolStory(name, members)))
 	}
 	r.Scopes = append(r.Scopes, nodes...)
 	for i := range now.namespaces {
 		n := &now.namespaces[i]
 		r.Scopes = append(r.Scopes, c.scope(NamespaceLevel, n.name, n.nodes, n.cpu, n.memory, then.namespaces[n.name], n.gap))
 	}
-	r.Notes = c.notes(now, kept, len(byPool) > 0, r.Scopes[0])
+	r.Notes = c.notes(now, kept, r.Scopes[0])
 	return r
 }
 
@@ -71,12 +69,16 @@ type composer struct {
 	then   *history
 	summed bool // the cluster's history is the sum of its nodes'
 	silent bool // because the cluster's own has machines that are silent
+	pools  bool // some pool's is the sum of its nodes'
 	odd    int  // steps at which more CPU seems to have been used than there was
 }
 
 // doubt drops what cannot have been.
 func (c *composer) doubt() {
 	for _, s := range c.then.nodes {
+		c.odd = max(c.odd, s.believable(s.cores))
+	}
+	for _, s := range c.then.pools {
 		c.odd = max(c.odd, s.believable(s.cores))
 	}
 	for _, s := range c.then.clusters {
@@ -101,6 +103,19 @@ func (c *composer) clusterStory(now *picture) *story {
 		parts = c.with(parts, &now.nodes[i])
 	}
 	c.summed = len(parts) > 1
+	return merged(parts)
+}
+
+// poolStory is a pool's own history, or where that is not of the same machines as the room the sum of its nodes'.
+func (c *composer) poolStory(name string, members []scopeNow) *story {
+	if s := c.then.pools[name]; s != nil && len(s.seen) > 0 && !slices.ContainsFunc(members, func(n scopeNow) bool { return n.gap != "" }) {
+		return s
+	}
+	var parts []*story
+	for i := range members {
+		parts = c.with(parts, &members[i])
+	}
+	c.pools = c.pools || len(parts) > 1
 	return merged(parts)
 }
 
@@ -189,7 +204,7 @@ func (r *Room) blocks(nodes []Scope, of func(*Scope) *Room) {
 }
 
 // notes say what a reader should know before believing the figures.
-func (c *composer) notes(now *picture, kept, pools bool, cluster Scope) []string {
+func (c *composer) notes(now *picture, kept bool, cluster Scope) []string {
 	out := []string{}
 	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
 	if !kept {
@@ -226,7 +241,7 @@ func (c *composer) notes(now *picture, kept, pools bool, cluster Scope) []string
 	case c.summed:
 		add("The history has no sums of the cluster; percentiles and maxima of the nodes were added up, which is an upper estimate.")
 	}
-	if pools {
+	if c.pools {
 		add("A pool's percentiles and maxima are sums of its nodes', which is an upper estimate.")
 	}
 	return out

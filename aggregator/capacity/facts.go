@@ -92,14 +92,18 @@ func (s stories) of(name string) *story {
 }
 
 // history is what the store says, by level.
-type history struct{ clusters, nodes, namespaces stories }
+type history struct{ clusters, pools, nodes, namespaces stories }
 
-// tell asks for the history of the cluster, all nodes and all namespaces: eleven or twelve questions for each of these levels, however many
+// tell asks for the history of the cluster, all nodes, all namespaces, and all pools if there are any: eleven or twelve questions for each of these levels, however many
 // members it has.
-func tell(ctx context.Context, a *asker) (*history, error) {
-	h := &history{clusters: stories{}, nodes: stories{}, namespaces: stories{}}
+func tell(ctx context.Context, a *asker, pools bool) (*history, error) {
+	h := &history{clusters: stories{}, pools: stories{}, nodes: stories{}, namespaces: stories{}}
 	var questions []func(context.Context) error
-	for l, into := range map[metric.Level]stories{metric.Cluster: h.clusters, metric.Node: h.nodes, metric.Namespace: h.namespaces} {
+	levels := map[metric.Level]stories{metric.Cluster: h.clusters, metric.Node: h.nodes, metric.Namespace: h.namespaces}
+	if pools {
+		levels[metric.Pool] = h.pools
+	}
+	for l, into := range levels {
 		var mu sync.Mutex // of into
 		for _, f := range features(a.g, l) {
 			questions = append(questions, func(ctx context.Context) error {

@@ -51,6 +51,31 @@ func TestNoRollUps(t *testing.T) {
 	}
 }
 
+// TestPoolHistory: a pool that the history has sums of is told by them, unless one of its machines is silent; else by the sum of its nodes'.
+func TestPoolHistory(t *testing.T) {
+	g := fixtureGrid()
+	always := func(int) bool { return false }
+	then := &history{clusters: stories{"": told(g, 1, 7, 0, gi, 0, always)}, namespaces: stories{}, pools: stories{"p": told(g, 1, 1.5, 0, gi, 0, always)},
+		nodes: stories{"a": told(g, 1, 1, 0, gi, 0, always), "b": told(g, 2, 1, 0, gi, 0, always)}}
+	now := &picture{nodes: []scopeNow{{name: "a", pool: "p", cpu: amounts{capacity: at(3)}}, {name: "b", pool: "p", cpu: amounts{capacity: at(3)}}}}
+	f := func(want float64, estimate bool) {
+		t.Helper()
+		r := capacityOf(g, now, then, true)
+		if got := value(scope(r, PoolLevel, "p").CPU.P95); math.Abs(got-want) > 1e-9 {
+			t.Errorf("p95 %g, want %g", got, want)
+		}
+		if got := strings.Contains(strings.Join(r.Notes, "\n"), "A pool's percentiles and maxima are sums"); got != estimate {
+			t.Errorf("notes %q", r.Notes)
+		}
+	}
+	f(*then.pools["p"].cpu.p95, false)
+	own := then.pools
+	then.pools = stories{}
+	f(*then.nodes["a"].cpu.p95+*then.nodes["b"].cpu.p95, true)
+	then.pools, now.nodes[1].gap = own, "silent for 3 min"
+	f(*then.nodes["a"].cpu.p95, false)
+}
+
 // TestSilentMachine: what a machine that is silent has is not counted as room, and what it used is not taken off the room of the others.
 func TestSilentMachine(t *testing.T) {
 	g := fixtureGrid()

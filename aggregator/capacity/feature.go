@@ -33,7 +33,7 @@ func features(g grid, l metric.Level) []feature {
 			}
 		},
 	}}
-	if l == metric.Node || l == metric.Cluster {
+	if l == metric.Node || l == metric.Pool || l == metric.Cluster {
 		out = append(out, feature{store.Query{Row: metric.CPUCapacity, Func: store.Max}, g.step, func(s *story, in []store.Sample) {
 			for _, x := range in {
 				s.cores[x.T/1000] = x.V

@@ -89,7 +89,7 @@ func (b *builder) snapshot(now time.Time) *Snapshot {
 	}
 	s := &Snapshot{Time: now, Cluster: &b.items[len(b.items)-1]}
 	for l, list := range [...]*[]*Item{metric.Container: &s.Containers, metric.Pod: &s.Pods, metric.Workload: &s.Workloads,
-		metric.Namespace: &s.Namespaces, metric.Node: &s.Nodes} {
+		metric.Namespace: &s.Namespaces, metric.Node: &s.Nodes, metric.Pool: &s.Pools} {
 		*list = make([]*Item, 0, b.plan.from[l+1]-b.plan.from[l])
 		for i := b.plan.from[l]; i < b.plan.from[l+1]; i++ {
 			*list = append(*list, &b.items[i])
@@ -156,7 +156,7 @@ func parts(of []*Item) (out []*Item) {
 	return out
 }
 
-// family tells items their parents and members. A node has as members what runs on it, whose parents others are.
+// family tells items their parents and members. A node has as members what runs on it, and a pool its nodes, whose parents others are.
 func (b *builder) family() {
 	total := 0
 	each := func(do func(i int, of *unit)) {

@@ -45,7 +45,7 @@ func FuzzApply(f *testing.F) {
 			}
 			now = now.Add(time.Duration(r.byte()) * 100 * time.Millisecond)
 			s := p.Snapshot(now)
-			for _, list := range [][]*Item{s.Containers, s.Pods, s.Workloads, s.Namespaces, s.Nodes, {s.Cluster}} {
+			for _, list := range [][]*Item{s.Containers, s.Pods, s.Workloads, s.Namespaces, s.Nodes, s.Pools, {s.Cluster}} {
 				for _, it := range list {
 					for _, v := range it.Values {
 						if v.Rate < 0 || math.IsNaN(v.Rate) {

@@ -21,6 +21,8 @@ type RollUps struct {
 	Every   time.Duration
 	// Written says of when the newest sums in the history are, of those since a time; zero: there are none. nil: nobody else writes any.
 	Written func(ctx context.Context, since time.Time) (time.Time, error)
+	// States adds what a cluster says of its pods and nodes; nil: nobody does.
+	States *States
 }
 
 // waits is how many passes are held by who may not write: a lease is free within ten seconds of its holder's end, so that with two passes before the one that is
@@ -46,7 +48,7 @@ func (r RollUps) Run(ctx context.Context) error {
 				r.takeOver(ctx, waiting)
 				waiting = nil
 			}
-			b := r.Picture.RollUp(now)
+			b := r.sums(now)
 			if open && r.Gate.MayWrite() == nil {
 				// The store counts what it cannot take and shows it as a condition; there is nothing to add.
 				_ = r.History.Append(ctx, b)
@@ -78,4 +80,13 @@ func (r RollUps) takeOver(ctx context.Context, passes []*metric.Batch) {
 	for _, b := range passes {
 		_ = r.History.Append(ctx, b)
 	}
+}
+
+// sums are those of a moment, with the states that belong to them. Whether they are kept or not, what follows goes on from them.
+func (r RollUps) sums(now time.Time) *metric.Batch {
+	b, snap := r.Picture.rollUp(now)
+	if r.States != nil {
+		b.Groups = append(b.Groups, r.States.Of(snap, now)...)
+	}
+	return b
 }

@@ -21,7 +21,9 @@ const (
 // Options are what a Picture needs.
 type Options struct {
 	// Inventory says which pods there are, for snapshots to tell; nil: nobody knows.
-	Inventory  cluster.Inventory
+	Inventory cluster.Inventory
+	// Nodes says which machines there are, and in which pools; nil: nobody knows.
+	Nodes      func() []*cluster.Node
 	Registerer prometheus.Registerer // nil: the own metrics are not registered
 }
 

@@ -34,6 +34,7 @@ type Picture struct {
 	limits    limits
 	known     levelRows
 	inventory cluster.Inventory
+	nodes     func() []*cluster.Node // nil: nobody knows
 	full      condition.Set
 
 	mu      turns
@@ -71,7 +72,7 @@ func New(o Options) (*Picture, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Picture{meters: m, limits: usual, inventory: o.Inventory, full: condition.Set{Type: "PictureWhole", Tells: []string{Full}, Now: time.Now}}
+	p := &Picture{meters: m, limits: usual, inventory: o.Inventory, nodes: o.Nodes, full: condition.Set{Type: "PictureWhole", Tells: []string{Full}, Now: time.Now}}
 	p.tree = newTree(&p.limits, m)
 	for _, l := range metric.Levels() {
 		p.known[l] = metric.At(l)

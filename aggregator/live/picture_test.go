@@ -178,7 +178,7 @@ func TestGapStaysGap(t *testing.T) {
 // missing returns the items that have a gap, smallest level first.
 func missing(s *Snapshot) []*Item {
 	var out []*Item
-	for _, list := range [][]*Item{s.Containers, s.Pods, s.Workloads, s.Namespaces, s.Nodes, {s.Cluster}} {
+	for _, list := range [][]*Item{s.Containers, s.Pods, s.Workloads, s.Namespaces, s.Nodes, s.Pools, {s.Cluster}} {
 		for _, it := range list {
 			if it.Gap != nil {
 				out = append(out, it)

@@ -111,6 +111,8 @@ func compareNames(a, b *metric.Entity) int {
 		return int(a.Level) - int(b.Level)
 	case a.Level == metric.Node:
 		return strings.Compare(a.Node, b.Node)
+	case a.Level == metric.Pool:
+		return strings.Compare(a.Pool, b.Pool)
 	case a.Level == metric.Workload:
 		return cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.WorkloadKind, b.WorkloadKind), strings.Compare(a.Workload, b.Workload))
 	}

@@ -16,7 +16,7 @@ import (
 // checkSnapshot says what must hold of every snapshot, whatever was applied.
 func checkSnapshot(t rapid.TB, s *Snapshot) {
 	t.Helper()
-	lists := [][]*Item{s.Containers, s.Pods, s.Workloads, s.Namespaces, s.Nodes, {s.Cluster}}
+	lists := [][]*Item{s.Containers, s.Pods, s.Workloads, s.Namespaces, s.Nodes, s.Pools, {s.Cluster}}
 	for l, list := range lists {
 		for i, it := range list {
 			if int(it.Entity.Level) != l {
@@ -25,7 +25,7 @@ func checkSnapshot(t rapid.TB, s *Snapshot) {
 			if i > 0 && compareNames(list[i-1].Entity, it.Entity) > 0 {
 				t.Fatalf("%v comes before %v", list[i-1].Entity, it.Entity)
 			}
-			if (it.Parent == nil) != (it == s.Cluster) {
+			if (it.Parent == nil) != (it.Entity.Level >= metric.Pool) {
 				t.Fatalf("%v has parent %v", it.Entity, it.Parent)
 			}
 			if it.Parent != nil && !slices.Contains(it.Parent.Items, it) {
@@ -57,7 +57,7 @@ func checkSnapshot(t rapid.TB, s *Snapshot) {
 // checkSums compares every roll-up that has no values of its own with the sum of its members.
 func checkSums(t rapid.TB, s *Snapshot, own func(*metric.Entity, metric.ID) bool) {
 	t.Helper()
-	for _, list := range [][]*Item{s.Pods, s.Workloads, s.Namespaces} {
+	for _, list := range [][]*Item{s.Pods, s.Workloads, s.Namespaces, s.Pools} {
 		for _, it := range list {
 			for _, row := range metric.Rows() {
 				if !row.Has(it.Entity.Level) || row.Join != metric.Sum || own(it.Entity, row.ID) {
@@ -118,7 +118,7 @@ func checkIndexes(t rapid.TB, p *Picture) {
 			t.Fatalf("%v has %d members of %d", u.entity, len(u.members), u.count)
 		}
 	}
-	if all := p.tree.alive; alive != all[0]+all[1]+all[2]+all[3]+all[4]+all[5] || own != p.tree.sent || p.tree.sent > p.limits.entities+1 || len(p.tree.byPtr) > 3*own || len(p.tree.byID) > own {
+	if all := p.tree.alive; alive != all[0]+all[1]+all[2]+all[3]+all[4]+all[5]+all[6] || own != p.tree.sent || p.tree.sent > p.limits.entities+1 || len(p.tree.byPtr) > 3*own || len(p.tree.byID) > own {
 		t.Fatalf("%d units of which %d have samples, %d keys, own %d, %d pointers, %d cgroups", alive, own, len(p.tree.byKey), p.tree.sent, len(p.tree.byPtr), len(p.tree.byID))
 	}
 	checkShares(t, p, &p.tree.shares)
@@ -183,8 +183,8 @@ func (w *world) entity(t *rapid.T) *metric.Entity {
 		return ""
 	}
 	e := &metric.Entity{
-		Level: metric.Level(rapid.SampledFrom([]int{0, 0, 0, 0, 1, 2, 3, 4, 5, 6}).Draw(t, "level")),
-		Node:  name("n", 2), Namespace: name("ns", 2), Workload: name("w", 2), WorkloadKind: name("k", 1), Pod: name("p", 2),
+		Level: metric.Level(rapid.SampledFrom([]int{0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7}).Draw(t, "level")),
+		Node:  name("n", 2), Namespace: name("ns", 2), Workload: name("w", 2), WorkloadKind: name("k", 1), Pod: name("p", 2), Pool: name("pool", 2),
 		Container: name("c", 2), ID: rapid.SampledFrom([]string{"", "/a", "/b", "/kubepods/a", "/kubepods/b"}).Draw(t, "id"),
 	}
 	w.entities = append(w.entities, e)
@@ -246,6 +246,14 @@ func TestAnyInterleaving(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := newPictureRapid(t)
 		w := &world{now: t0}
+		p.nodes = func() (out []*cluster.Node) {
+			for _, name := range []string{"n1", "n2", "n3"} {
+				if pool := rapid.SampledFrom([]string{"", "pool1", "pool3"}).Draw(t, "pool of "+name); pool != "" {
+					out = append(out, &cluster.Node{Name: name, Pool: pool})
+				}
+			}
+			return out
+		}
 		type counter struct {
 			e     *metric.Entity
 			id    metric.ID
@@ -290,7 +298,7 @@ func TestAnyInterleaving(t *testing.T) {
 			checkIndexes(t, p)
 		}
 		later := w.now.Add(2 * time.Hour)
-		if s := p.Snapshot(later); len(s.Containers)+len(s.Pods)+len(s.Workloads)+len(s.Namespaces)+len(s.Nodes) != 0 || len(p.tree.byPtr) != 0 || len(p.tree.byID) != 0 {
+		if s := p.Snapshot(later); len(s.Containers)+len(s.Pods)+len(s.Workloads)+len(s.Namespaces)+len(s.Nodes)+len(s.Pools) != 0 || len(p.tree.byPtr) != 0 || len(p.tree.byID) != 0 {
 			t.Fatalf("two hours later there are still %d units, %d pointers", len(p.tree.byKey), len(p.tree.byPtr))
 		}
 	})

@@ -27,7 +27,7 @@ type count struct {
 	nodes bool
 }
 
-// RollUp returns sums for the history, as a batch without a node: for pods, workloads, namespaces and the cluster, and
+// RollUp returns sums for the history, as a batch without a node: for pods, workloads, namespaces, pools and the cluster, and
 // for nodes where the node has no value of its own and never had. Gauges are the sums of the snapshot at now. Counters are monotone
 // counters of the roll-up's own: each pass adds what the members' counters have grown by since the pass before, so a
 // member's end, restart or reset never makes one drop, and rate() over them is the members' summed rate. What a container used
@@ -39,8 +39,15 @@ type count struct {
 //
 // One caller calls it at the pace of the history (every 10 s): what a pass has counted is not in the next.
 func (p *Picture) RollUp(now time.Time) *metric.Batch {
+	b, _ := p.rollUp(now)
+	return b
+}
+
+// rollUp is RollUp with the snapshot that the sums are of.
+func (p *Picture) rollUp(now time.Time) (*metric.Batch, *Snapshot) {
 	p.walk.Lock()
 	defer p.walk.Unlock()
+	p.pool()
 	c := counter{plan: &p.plan, known: &p.known}
 	b := p.build(now, c.unit)
 	c.members(b.notes)
@@ -57,7 +64,18 @@ func (p *Picture) RollUp(now time.Time) *metric.Batch {
 		}
 	}
 	p.rolled.Store(now.UnixMilli())
-	return out
+	return out, p.snap
+}
+
+// pool asks which nodes are in which pools.
+func (p *Picture) pool() {
+	if p.nodes == nil {
+		return
+	}
+	nodes := p.nodes()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.tree.group(nodes)
 }
 
 // beginSums has the counters of all roll-ups begin at the newest pass.
@@ -157,7 +175,7 @@ func (c *counter) members(notes []note) {
 		s := &c.plan.spots[i]
 		switch {
 		case s.u.sum == nil:
-		case s.parent == nil:
+		case s.entity.Level == metric.Cluster:
 			c.cluster(s.u.sum)
 		default:
 			for k := range s.u.sum.cells {

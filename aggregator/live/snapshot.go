@@ -12,6 +12,7 @@ type Snapshot struct {
 	Time time.Time
 
 	Cluster    *Item
+	Pools      []*Item
 	Nodes      []*Item // each list sorted by name: node; namespace; namespace, kind, workload; namespace, pod; namespace, pod, container
 	Namespaces []*Item
 	Workloads  []*Item

@@ -20,6 +20,7 @@ type tree struct {
 	sent   int // units that some sender knows
 	shares share
 	root   *unit
+	pools  map[string]string // the pool of each node that is in one
 
 	changes uint64  // counts what changes the picture
 	dirty   []*unit // those that the plan does not show as they are
@@ -42,7 +43,7 @@ type unit struct {
 	missed int64
 
 	parent  *unit   // nil for the cluster
-	node    *unit   // where a pod, or a container without a pod, runs
+	node    *unit   // where a pod, or a container without a pod, runs; of a node its pool
 	members []*unit // a pod's containers, in no order; other units' are in the plan
 	count   int32   // how many units have it as their parent or node
 
@@ -94,14 +95,17 @@ func (t *tree) touch(u *unit) {
 	}
 }
 
-// attach hangs a unit below its parent and its node, making them where they do not exist yet.
+// attach hangs a unit below its parent and its node, making them where they do not exist yet. A node is below its pool as well, and a pool below
+// nothing: what the cluster has are its nodes.
 func (t *tree) attach(u *unit) {
-	if u.key.Level == metric.Cluster {
+	if u.key.Level == metric.Cluster || u.key.Level == metric.Pool {
 		return
 	}
 	parent, node := t.parentOf(u), (*unit)(nil)
 	if n := u.entity.Node; n != "" && (u.key.Level == metric.Pod || u.key.Level == metric.Container && parent.key.Level != metric.Pod) {
 		node = t.ensure(&metric.Entity{Level: metric.Node, Node: n})
+	} else if pool := t.pools[n]; pool != "" && u.key.Level == metric.Node {
+		node = t.ensure(&metric.Entity{Level: metric.Pool, Pool: pool})
 	}
 	if parent != u.parent || node != u.node {
 		t.hang(u, parent, node)
@@ -130,6 +134,25 @@ func (t *tree) hang(u *unit, parent, node *unit) {
 		}
 		if from.count--; from.count == 0 && from != t.root && !from.sent() && !from.dead && from.missed == 0 {
 			t.remove(from)
+		}
+	}
+}
+
+// group puts every node into the pool that it is of now.
+func (t *tree) group(nodes []*cluster.Node) {
+	pools := make(map[string]string, len(nodes))
+	for _, n := range nodes {
+		if n.Pool != "" {
+			pools[n.Name] = n.Pool
+		}
+	}
+	before := t.pools
+	t.pools = pools
+	for _, names := range [...]map[string]string{before, pools} {
+		for name := range names {
+			if u := t.byKey[identity.NodeKey(name)]; u != nil && before[name] != pools[name] {
+				t.attach(u)
+			}
 		}
 	}
 }

@@ -15,7 +15,7 @@ import (
 type Key struct {
 	Level           metric.Level
 	Node, Namespace string
-	Of, Name        string // of a container its pod and itself, of a workload its kind and name, of a pod its name in Of
+	Of, Name        string // of a container its pod and itself, of a workload its kind and name, of a pod its name in Of, of a pool its name in Name
 }
 
 // KeyOf returns the key of an entity.
@@ -35,6 +35,8 @@ func KeyOf(e *metric.Entity) Key {
 		return Key{e.Level, "", e.Namespace, "", ""}
 	case metric.Node:
 		return NodeKey(e.Node)
+	case metric.Pool:
+		return Key{e.Level, "", "", "", e.Pool}
 	}
 	return Key{Level: metric.Cluster}
 }
@@ -59,7 +61,7 @@ const maxNames = 4096
 
 // Usable says whether the entity has the names that its level needs, and not too long ones.
 func Usable(e *metric.Entity) bool {
-	if len(e.Node)+len(e.Namespace)+len(e.WorkloadKind)+len(e.Workload)+len(e.Pod)+len(e.Container)+len(e.ID)+len(e.Runtime)+len(e.Image) > maxNames {
+	if len(e.Node)+len(e.Pool)+len(e.Namespace)+len(e.WorkloadKind)+len(e.Workload)+len(e.Pod)+len(e.Container)+len(e.ID)+len(e.Runtime)+len(e.Image) > maxNames {
 		return false
 	}
 	switch e.Level {
@@ -73,6 +75,8 @@ func Usable(e *metric.Entity) bool {
 		return e.Namespace != ""
 	case metric.Node:
 		return e.Node != ""
+	case metric.Pool:
+		return e.Pool != ""
 	}
 	return e.Level == metric.Cluster
 }

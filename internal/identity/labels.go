@@ -7,13 +7,13 @@ import (
 // Line names a line of the history: all that ever had a name is one line, and a successor is a counter that begins again. Cgroup and
 // image are not in it. It is comparable.
 type Line struct {
-	Level                                                   metric.Level
-	Container, Namespace, Node, Pod, Workload, WorkloadKind string
+	Level                                                         metric.Level
+	Container, Namespace, Node, Pod, Pool, Workload, WorkloadKind string
 }
 
 // LineOf returns the line of an entity.
 func LineOf(e *metric.Entity) Line {
-	return Line{e.Level, e.Container, e.Namespace, e.Node, e.Pod, e.Workload, e.WorkloadKind}
+	return Line{e.Level, e.Container, e.Namespace, e.Node, e.Pod, e.Pool, e.Workload, e.WorkloadKind}
 }
 
 // labels are the labels by name, and the largest level that has them in the history; onWire are those that only the live picture needs.
@@ -29,14 +29,16 @@ var labels = [...]struct {
 	{"namespace", func(e *metric.Entity) string { return e.Namespace }, metric.Namespace, false},
 	{"node", func(e *metric.Entity) string { return e.Node }, metric.Node, false},
 	{"pod", func(e *metric.Entity) string { return e.Pod }, metric.Pod, false},
+	{"pool", func(e *metric.Entity) string { return e.Pool }, metric.Pool, false},
 	{"runtime", func(e *metric.Entity) string { return e.Runtime }, metric.Cluster, true},
 	{"workload", func(e *metric.Entity) string { return e.Workload }, metric.Workload, false},
 	{"workload_kind", func(e *metric.Entity) string { return e.WorkloadKind }, metric.Workload, false},
 }
 
-// has says whether series of a level have the label, in the history or on the wire: a workload and a namespace are on many nodes.
+// has says whether series of a level have the label, in the history or on the wire: a workload and a namespace are on many nodes, and a node
+// may come to be of another pool.
 func has(i int, l metric.Level, wire bool) bool {
-	return l <= labels[i].most && (wire || !labels[i].onWire) && (labels[i].name != "node" || l <= metric.Pod || l == metric.Node)
+	return l <= labels[i].most && (wire || !labels[i].onWire) && (labels[i].name != "node" || l <= metric.Pod || l == metric.Node) && (labels[i].name != "pool" || l == metric.Pool)
 }
 
 // Names returns the names of the labels that series of a level can have in the history, sorted.
@@ -70,7 +72,7 @@ func Wire(e *metric.Entity) []metric.Label { return list(e, true) }
 
 // OfWire returns the entity that labels of the wire name, at a level.
 func OfWire(l metric.Level, get func(string) string) metric.Entity {
-	return metric.Entity{Level: l, Node: get("node"), Namespace: get("namespace"), WorkloadKind: get("workload_kind"), Workload: get("workload"),
+	return metric.Entity{Level: l, Node: get("node"), Pool: get("pool"), Namespace: get("namespace"), WorkloadKind: get("workload_kind"), Workload: get("workload"),
 		Pod: get("pod"), Container: get("container"), ID: get("id"), Runtime: get("runtime"), Image: get("image")}
 }
 

@@ -16,11 +16,12 @@ const (
 	Workload        // what owns pods: a Deployment, a Compose service, a process service
 	Namespace
 	Node
+	Pool // a group of like nodes
 	Cluster
 	numLevels
 )
 
-var levelNames = [numLevels]string{"container", "pod", "workload", "namespace", "node", "cluster"}
+var levelNames = [numLevels]string{"container", "pod", "workload", "namespace", "node", "pool", "cluster"}
 
 // String returns the level's name, which is also its InfluxDB measurement and its metric name prefix.
 func (l Level) String() string {
@@ -31,7 +32,7 @@ func (l Level) String() string {
 }
 
 // Levels returns all levels, smallest first.
-func Levels() []Level { return []Level{Container, Pod, Workload, Namespace, Node, Cluster} }
+func Levels() []Level { return []Level{Container, Pod, Workload, Namespace, Node, Pool, Cluster} }
 
 // Entity names the thing that a group of samples is about. The zero value of a field means that the
 // thing has no such name: a node has no pod. Two entities with equal fields are the same thing; package identity
@@ -42,6 +43,7 @@ func Levels() []Level { return []Level{Container, Pod, Workload, Namespace, Node
 type Entity struct {
 	Level        Level
 	Node         string
+	Pool         string // of a pool alone: which one a node is in may change
 	Namespace    string // Kubernetes namespace; on one machine the project or manager: "docker", "system", "demo"
 	WorkloadKind string // "Deployment", "ProcessService", "Compose", "Unit" (systemd), ...
 	Workload     string
@@ -72,6 +74,8 @@ func (e *Entity) String() string {
 		return "namespace " + e.Namespace
 	case Node:
 		return "node " + e.Node
+	case Pool:
+		return "pool " + e.Pool
 	}
 	return e.Level.String()
 }

@@ -148,7 +148,7 @@ func (c *Checked) Meets() bool {
 	default:
 		return false
 	}
-	alone := c.Level == metric.Cluster || (c.Level == metric.Namespace || c.Level == metric.Node) && slices.Contains(c.By, c.Level.String())
+	alone := c.Level == metric.Cluster || (c.Level == metric.Namespace || c.Level == metric.Node || c.Level == metric.Pool) && slices.Contains(c.By, c.Level.String())
 	return !alone
 }
 

@@ -86,7 +86,6 @@ func (o Server) wire(_ context.Context, e *environment) error {
 	e.life.Runs("orphans", services.NewChildren().Run)
 	var known *kube.Inventory
 	var pods cluster.Inventory
-	var nodes func() []*cluster.Node
 	if o.Kubernetes != nil {
 		if known, err = o.Kubernetes.inventory(e, "plimsoll-server", ""); err != nil {
 			return err
@@ -94,9 +93,9 @@ func (o Server) wire(_ context.Context, e *environment) error {
 		if err := o.Kubernetes.lease(e, o.Lease); err != nil {
 			return err
 		}
-		pods, nodes = known, known.Nodes
+		pods = known
 	}
-	picture, err := newServer(e, h, pods, nodes, o.Interval, o.Fast)
+	picture, err := newServer(e, h, pods, known, o.Interval, o.Fast)
 	if err != nil {
 		return err
 	}

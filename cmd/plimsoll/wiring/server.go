@@ -25,15 +25,22 @@ func toPicture(p *live.Picture) collector.SinkFunc {
 }
 
 // newServer makes the live picture and what is served of it and of the history: the page, our own API and Heapster's. The
-// history gets sums every interval; the live picture has samples at a pace of fast. pods says which pods there are, nodes which
-// machines; nil: nobody knows.
-func newServer(e *environment, h history, pods cluster.Inventory, nodes func() []*cluster.Node, interval, fast time.Duration) (*live.Picture, error) {
-	picture, err := live.New(live.Options{Inventory: pods, Registerer: e.registry})
+// history gets sums every interval; the live picture has samples at a pace of fast. known is the
+// cluster that is served, whose pods are pods; nil: there is none, and pods may be nil too.
+func newServer(e *environment, h history, pods cluster.Inventory, known *kube.Inventory, interval, fast time.Duration) (*live.Picture, error) {
+	sums := live.RollUps{History: h, Gate: e.gate, Every: interval, Written: rolled(h)}
+	var nodes func() []*cluster.Node
+	if known != nil {
+		nodes = known.Nodes
+		sums.States = live.NewStates(nodes, func() error { return notYet(known) })
+	}
+	picture, err := live.New(live.Options{Inventory: pods, Nodes: nodes, Registerer: e.registry})
 	if err != nil {
 		return nil, err
 	}
 	e.checks = append(e.checks, serve.Check{Name: "samples", Fed: true, Test: func() error { return picture.Heard(time.Now()) }})
-	e.life.Runs("roll-ups", live.RollUps{Picture: picture, History: h, Gate: e.gate, Every: interval, Written: rolled(h)}.Run)
+	sums.Picture = picture
+	e.life.Runs("roll-ups", sums.Run)
 	ours, err := api.New(api.Options{Pictures: picture, Nodes: nodes, Decisions: h, History: h,
 		Scaled:     func(now time.Time) []cluster.Scaled { return every(e.scaled, now) },
 		Conditions: func(now time.Time) []condition.Condition { return every(e.conditions, now) },

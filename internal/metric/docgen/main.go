@@ -26,7 +26,7 @@ Everything that Plimsoll measures, in base units: seconds, bytes, cores, ratios.
 interest is their rate, which is computed where they are read. Names are those of cAdvisor and kube-state-metrics
 where they have one.
 
-Every series has the labels of its entity, as far as the entity has them: ` + "`container`, `namespace`, `node`, `pod`, `workload`,\n`workload_kind`" + `. They are names: what is made anew under its old name goes on with its series, and its counters begin again
+Every series has the labels of its entity, as far as the entity has them: ` + "`container`, `namespace`, `node`, `pod`, `workload`,\n`workload_kind`, of a pool of nodes `pool`" + `. They are names: what is made anew under its old name goes on with its series, and its counters begin again
 ([why](decisions/identity.md)). The labels in the first table come on top.
 
 ## What is measured

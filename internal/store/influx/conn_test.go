@@ -137,7 +137,7 @@ func TestSetup3(t *testing.T) {
 		t.Fatal(err)
 	}
 	p, err := set.Plan(t.Context())
-	if err != nil || p.Version.Major != 3 || len(p.Pending()) != 8 || len(p.Notes) != 2 || len(fake.tables) != 0 {
+	if err != nil || p.Version.Major != 3 || len(p.Pending()) != 9 || len(p.Notes) != 2 || len(fake.tables) != 0 {
 		t.Fatalf("%v, %+v", err, p)
 	}
 	for range 2 {

@@ -89,6 +89,7 @@ var entities = map[metric.Level]*metric.Entity{
 	metric.Workload:  {Level: metric.Workload, Node: "n1", Namespace: "shop", WorkloadKind: "Deployment", Workload: "web"},
 	metric.Namespace: {Level: metric.Namespace, Namespace: "shop"},
 	metric.Node:      {Level: metric.Node, Node: "n1"},
+	metric.Pool:      {Level: metric.Pool, Pool: "blue"},
 	metric.Cluster:   {Level: metric.Cluster},
 }
 
