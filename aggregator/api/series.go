@@ -38,7 +38,7 @@ type Series struct {
 }
 
 // selectable are the labels that a query may select by.
-var selectable = append([]string{"cluster"}, identity.Names(metric.Container)...)
+var selectable = slices.Concat([]string{"cluster"}, identity.Names(metric.Container), identity.Names(metric.Pool))
 
 const maxSeriesPoints = 1_000_000 // in one answer
 
@@ -83,7 +83,7 @@ const maxPoints = 10_000
 
 // seriesQuery reads the structured query off a request. points is how many a series may have where the step is to be chosen, else 0.
 func seriesQuery(r *http.Request) (q store.Query, points int, err error) {
-	p := params.Read(r, append([]string{"metric", "start", "end", "step", "points", "window", "func", "q", "by", "join", "sub", "failure_type", "scope", "resource", "unit"}, selectable...)...)
+	p := params.Read(r, append([]string{"metric", "start", "end", "step", "points", "window", "func", "q", "by", "join", "sub"}, slices.Concat(selectable, telling)...)...)
 	q = store.Query{Limit: maxSeriesPoints}
 	name := p.Text("metric")
 	row, level, err := metric.Lookup(name, p.Text)
@@ -120,6 +120,18 @@ func seriesQuery(r *http.Request) (q store.Query, points int, err error) {
 	}
 	return q, points, p.Err
 }
+
+// telling are the labels that tell metrics of one name apart.
+var telling = func() (out []string) {
+	for i := range metric.Rows() {
+		for _, l := range metric.Rows()[i].Fixed {
+			if !slices.Contains(out, l.Name) {
+				out = append(out, l.Name)
+			}
+		}
+	}
+	return out
+}()
 
 // unknown says what is wrong with a metric that is not found: its name, or the labels that tell it from others of that name.
 func unknown(name string, label func(string) string) string {

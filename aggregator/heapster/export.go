@@ -5,6 +5,7 @@ import (
 	"math"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"plimsoll.dev/plimsoll/aggregator/live"
@@ -144,8 +145,21 @@ func exportLabels(t target, it *live.Item) map[string]string {
 	}
 	if t.level == model.Pod || t.level == model.PodContainer {
 		out["namespace_name"], out["pod_name"], out["pod_id"] = e.Namespace, e.Pod, podID(it)
+		if pod := podOf(it); pod != nil && len(pod.Labels) > 0 {
+			out["labels"] = joined(pod.Labels)
+		}
 	}
 	return out
+}
+
+// joined are labels as Heapster joined them to one.
+func joined(labels map[string]string) string {
+	var out []string
+	for k, v := range labels {
+		out = append(out, k+":"+v)
+	}
+	slices.Sort(out)
+	return strings.Join(out, ",")
 }
 
 func (a *API) getSchema(w http.ResponseWriter, _ *http.Request) error {
@@ -160,6 +174,7 @@ func (a *API) getSchema(w http.ResponseWriter, _ *http.Request) error {
 			{"pod_name", "the pod's name"},
 			{"pod_id", "the pod's UID; the runtime's id of the container outside Kubernetes"},
 			{"namespace_name", "the namespace's name"},
+			{"labels", "the pod's labels as key:value, with commas between them; in Kubernetes"},
 		},
 	}
 	for i := range a.specs {

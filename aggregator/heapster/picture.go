@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/model"
 )
@@ -17,13 +18,18 @@ type point struct {
 	v float64
 }
 
+// podOf is the pod that the inventory knows of an item that is one, or a container of one.
+func podOf(it *live.Item) *cluster.Pod {
+	if it.Pod == nil && it.Parent != nil {
+		return it.Parent.Pod
+	}
+	return it.Pod
+}
+
 // podID is what a pod, or a container of one, has as its pod's UID: that of the inventory; what the kubelet calls the cgroup by, where only the cgroup is
 // known; else the runtime's id of its container, else namespace.pod.
 func podID(it *live.Item) string {
-	pod, e := it.Pod, it.Entity
-	if pod == nil && it.Parent != nil {
-		pod = it.Parent.Pod
-	}
+	pod, e := podOf(it), it.Entity
 	if pod != nil && pod.UID != "" {
 		return pod.UID
 	}

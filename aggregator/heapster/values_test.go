@@ -304,7 +304,7 @@ func TestTimesAreMilliseconds(t *testing.T) {
 	}
 }
 
-// A pod's id is its UID where the inventory knows it.
+// A pod's id is its UID, and its labels are told, where the inventory knows them.
 func TestPodID(t *testing.T) {
 	now := time.Now().Truncate(time.Second)
 	c, _ := kubelet()
@@ -312,8 +312,8 @@ func TestPodID(t *testing.T) {
 		add(c, now.Add(-20*time.Second), metric.MemoryUsage, 40)
 	})
 	defer r.close(t)
-	r.api.opts.Pictures = fixed{shown(pods{{UID: "uid-1", Node: "n1", Namespace: "shop", Name: "front-1"}}, now, twice(now, "n1", map[*metric.Entity]said{c: {metric.CPUUsage: .25}})...)}
-	if body := get(r, "/api/v1/metric-export").Body.String(); strings.Count(body, `"pod_id":"uid-1"`) != 2 {
+	r.api.opts.Pictures = fixed{shown(pods{{UID: "uid-1", Node: "n1", Namespace: "shop", Name: "front-1", Labels: map[string]string{"tier": "front", "app": "shop"}}}, now, twice(now, "n1", map[*metric.Entity]said{c: {metric.CPUUsage: .25}})...)}
+	if body := get(r, "/api/v1/metric-export").Body.String(); strings.Count(body, `"pod_id":"uid-1"`) != 2 || strings.Count(body, `"labels":"app:shop,tier:front"`) != 2 {
 		t.Errorf("the export is %s", body)
 	}
 	q := "?start=" + now.Add(-time.Minute).UTC().Format(time.RFC3339)
