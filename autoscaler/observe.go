@@ -20,8 +20,7 @@ const notServed = "not served here: only Resource and ContainerResource metrics 
 
 // observe collects what the decision rests on. at is when the pass was due, now when it began.
 func (l *Loop) observe(ctx context.Context, t *target, p *policy.Policy, now, at time.Time) policy.Input {
-	in := policy.Input{Now: now, Policy: p, Options: *l.opts.brain, State: t.state,
-		Errors: policy.Errors{PodsMetrics: notServed, ObjectMetrics: notServed, ExternalMetrics: notServed}}
+	in := policy.Input{Now: now, Policy: p, Options: *l.opts.brain, State: t.state}
 	var sc Scale
 	var pods []*cluster.Pod
 	err := l.call(ctx, t, func(ctx context.Context) (err error) {
@@ -41,6 +40,10 @@ func (l *Loop) observe(ctx context.Context, t *target, p *policy.Policy, now, at
 		return in
 	}
 	in.Target.SpecReplicas, in.Target.StatusReplicas = sc.Desired, sc.Observed
+	if t.counted >= 0 && t.counted != sc.Desired {
+		t.changed = now
+	}
+	t.counted, in.Changed = sc.Desired, t.changed
 	in.Pods = make([]cluster.Pod, len(pods))
 	for i, pod := range pods {
 		in.Pods[i] = *pod
@@ -53,6 +56,7 @@ func (l *Loop) observe(ctx context.Context, t *target, p *policy.Policy, now, at
 		}
 		l.windows(&in, t, name, pods, now, at, seen)
 	}
+	l.others(ctx, &in, t, pods, at)
 	problem := l.second(ctx, &in, t, pods, at, seen)
 	for i := range in.Pods {
 		if pod := &in.Pods[i]; !seen[pod.Name] && !pod.Deleting && pod.Gap == "" { // whoever runs the pod knows best why it does not run
@@ -64,13 +68,34 @@ func (l *Loop) observe(ctx context.Context, t *target, p *policy.Policy, now, at
 	return in
 }
 
+// others adds the metrics that are not what pods use.
+func (l *Loop) others(ctx context.Context, in *policy.Input, t *target, pods []*cluster.Pod, at time.Time) {
+	questions := in.Policy.Questions()
+	switch {
+	case len(questions) == 0:
+		return
+	case l.opts.Meter == nil:
+		in.Errors.PodsMetrics, in.Errors.ObjectMetrics, in.Errors.ExternalMetrics = notServed, notServed, notServed
+		return
+	}
+	var readings []policy.Reading
+	_ = l.call(ctx, t, func(ctx context.Context) error {
+		readings = l.opts.Meter.Read(ctx, t.key, questions, pods, t.changed)
+		return nil
+	})
+	in.Answer(readings)
+	if !slices.ContainsFunc(readings, func(r policy.Reading) bool { return r.Problem != "" }) {
+		t.others.seen(at)
+	}
+}
+
 // windows adds the usage of one resource over windows of several lengths, and the newest second to its history. A window is left out
 // while the pods have not been seen for that long, so that none pretends to be longer than it is; the shortest is always there.
 func (l *Loop) windows(in *policy.Input, t *target, name corev1.ResourceName, pods []*cluster.Pod, now, at time.Time, seen map[string]bool) {
 	windows := policy.Windows(in.Policy.Window(), in.Policy.StableWindow())
 	h := t.history(name, windows)
 	second := l.opts.Observer.Usage(now, pods, name, time.Second)
-	h.add(at, second, in.Pods)
+	h.add(at, second, in.Pods) // without those that no collector tells of: they are not seen each second
 	noise := h.Noise(now)
 	ready := map[string]time.Time{}
 	for i := range in.Pods {
@@ -85,7 +110,7 @@ func (l *Loop) windows(in *policy.Input, t *target, name corev1.ResourceName, po
 		}
 		sinceReady(after, ready, usage)
 		for k, u := range usage {
-			if whole(u) {
+			if whole(u) && u.Source == "" {
 				seen[u.Pod] = true
 			}
 			if mine, ok := after[u.Pod]; ok {
@@ -99,29 +124,31 @@ func (l *Loop) windows(in *policy.Input, t *target, name corev1.ResourceName, po
 	}
 }
 
-// second fills in from the second source of usage what the Observer does not know. If it knows pods that the Observer does not, the
-// decision rests on Input.Usage alone: what the Observer says of its pods over the longest window, and the second source of the
-// rest. An error matters to the decision only where the Observer knows nothing; otherwise it is returned, as a gap's reason.
+// second fills in from the second source of usage what the Observer does not know, or not by a collector. Where there are such pods the
+// decision rests on Input.Usage alone: what collectors say of their pods over the longest window, and of the rest two readings of a kubelet,
+// or the second source. An error matters to the decision only where nothing else is known; otherwise it is returned, as a gap's reason.
 func (l *Loop) second(ctx context.Context, in *policy.Input, t *target, pods []*cluster.Pod, at time.Time, seen map[string]bool) (problem string) {
-	unseen := slices.DeleteFunc(slices.Clone(pods), func(p *cluster.Pod) bool { return seen[p.Name] || p.Deleting })
-	if l.opts.Usage == nil || len(unseen) == 0 {
-		return ""
-	}
-	var usage []cluster.PodUsage
-	err := l.call(ctx, t, func(ctx context.Context) (err error) {
-		usage, err = l.opts.Usage.PodUsage(ctx, t.key, unseen)
-		return err
+	usage := slices.DeleteFunc(joined(in.Looks, true), func(u cluster.PodUsage) bool { return seen[u.Pod] || u.Source == "" || !whole(u) })
+	unseen := slices.DeleteFunc(slices.Clone(pods), func(p *cluster.Pod) bool {
+		return seen[p.Name] || p.Deleting || slices.ContainsFunc(usage, func(u cluster.PodUsage) bool { return u.Pod == p.Name })
 	})
-	switch {
-	case err != nil && len(seen) == 0:
-		in.Errors.Usage = err.Error()
-		return ""
-	case err != nil:
-		return err.Error()
+	if l.opts.Usage != nil && len(unseen) > 0 && len(in.Policy.Resources()) > 0 {
+		var more []cluster.PodUsage
+		err := l.call(ctx, t, func(ctx context.Context) (err error) {
+			more, err = l.opts.Usage.PodUsage(ctx, t.key, unseen)
+			return err
+		})
+		switch {
+		case err == nil:
+			usage = append(usage, slices.DeleteFunc(slices.Clone(more), func(u cluster.PodUsage) bool { return seen[u.Pod] })...)
+		case len(seen) == 0 && len(usage) == 0:
+			in.Errors.Usage = err.Error()
+		default:
+			problem = err.Error()
+		}
 	}
-	usage = slices.DeleteFunc(slices.Clone(usage), func(u cluster.PodUsage) bool { return seen[u.Pod] })
 	if len(usage) == 0 {
-		return ""
+		return problem
 	}
 	for _, h := range t.histories {
 		h.seen(at)
@@ -129,18 +156,21 @@ func (l *Loop) second(ctx context.Context, in *policy.Input, t *target, pods []*
 	for _, u := range usage {
 		seen[u.Pod] = true
 	}
-	known := slices.DeleteFunc(joined(in.Looks), func(u cluster.PodUsage) bool { // what lacks a part gives way to what may not
+	known := slices.DeleteFunc(joined(in.Looks, false), func(u cluster.PodUsage) bool { // what lacks a part gives way to what may not
 		return slices.ContainsFunc(usage, func(x cluster.PodUsage) bool { return x.Pod == u.Pod })
 	})
 	in.Usage, in.Looks = slices.Concat(known, usage), nil
-	return ""
+	return problem
 }
 
-// joined is what the Observer knows of each pod over the longest window, all resources together.
-func joined(looks []policy.Look) (out []cluster.PodUsage) {
+// joined is what the Observer knows of each pod over the longest window, or the shortest, all resources together.
+func joined(looks []policy.Look, shortest bool) (out []cluster.PodUsage) {
 	index := map[string]int{}
 	for i, l := range looks {
-		if i+1 < len(looks) && looks[i+1].Metric == l.Metric {
+		switch {
+		case shortest && i > 0 && looks[i-1].Metric == l.Metric:
+			continue // a shorter one came before
+		case !shortest && i+1 < len(looks) && looks[i+1].Metric == l.Metric:
 			continue // a longer one follows
 		}
 		for _, u := range l.Usage {
@@ -187,7 +217,7 @@ const historyGap = 15 * time.Second
 func (h *history) add(at time.Time, usage []cluster.PodUsage, pods []cluster.Pod) {
 	seen, total := map[string]bool{}, 0.0
 	for _, u := range usage {
-		seen[u.Pod] = whole(u)
+		seen[u.Pod] = whole(u) && u.Source == ""
 		for _, c := range u.Containers {
 			for _, r := range c.Usage {
 				total += r.Milli.Float()
@@ -209,12 +239,12 @@ func (h *history) add(at time.Time, usage []cluster.PodUsage, pods []cluster.Pod
 	}
 }
 
-// seen notes that the usage was known at a time.
-func (h *history) seen(at time.Time) {
-	if h.since.IsZero() || at.Sub(h.last) > historyGap {
-		h.since = at
+// seen notes that what is seen was known at a time.
+func (s *sight) seen(at time.Time) {
+	if s.since.IsZero() || at.Sub(s.last) > historyGap {
+		s.since = at
 	}
-	h.last = at
+	s.last = at
 }
 
 func longest(usage []cluster.PodUsage) (w time.Duration) {

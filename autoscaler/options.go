@@ -69,6 +69,13 @@ type UsageReader interface {
 	PodUsage(ctx context.Context, t cluster.Target, pods []*cluster.Pod) ([]cluster.PodUsage, error)
 }
 
+// Meter reads what else a target is scaled on: metrics of custom.metrics.k8s.io and external.metrics.k8s.io.
+type Meter interface {
+	// Read answers a policy's questions about a target, in their order, with what it holds. It waits for the first answer alone, and not for
+	// long. Values that were read before changed are to be read anew.
+	Read(ctx context.Context, t cluster.Target, questions []policy.Question, pods []*cluster.Pod, changed time.Time) []policy.Reading
+}
+
 // DecisionLog keeps decisions.
 type DecisionLog interface {
 	AppendDecision(ctx context.Context, d cluster.Decision) error
@@ -92,6 +99,7 @@ type Options struct {
 	Inventory cluster.Inventory
 	Scaler    Scaler
 	Usage     UsageReader  // nil: the Observer knows all there is
+	Meter     Meter        // nil: there are no other metrics than what pods use
 	Gate      cluster.Gate // asked before each write; nil: cluster.Open
 	Log       DecisionLog  // nil: decisions are not kept, and nothing is known of those before a restart
 	Live      Live         // nil: no series for the page

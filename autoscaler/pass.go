@@ -74,11 +74,15 @@ func (l *Loop) pass(ctx context.Context, t *target, now, at time.Time) {
 
 // tooEarly says why a count may not be lowered yet: this process has not seen a whole stable window of the target.
 func (t *target) tooEarly(p *policy.Policy, now time.Time) string {
+	sights := []*sight{&t.others}
 	for _, h := range t.histories {
-		if h.since.IsZero() {
+		sights = append(sights, &h.sight)
+	}
+	for _, s := range sights {
+		if s.since.IsZero() {
 			continue
 		}
-		if seen := now.Sub(h.since); seen < p.StableWindow()-1500*time.Millisecond {
+		if seen := now.Sub(s.since); seen < p.StableWindow()-1500*time.Millisecond {
 			return fmt.Sprintf("The load asks for fewer, but it has been seen for %d s only; a decision to shrink rests on %d s.",
 				int(seen.Seconds()), int(p.StableWindow().Seconds()))
 		}

@@ -31,9 +31,12 @@ type target struct {
 	hung   int       // passes in a row of which one did
 
 	histories map[corev1.ResourceName]*history
-	state     *policy.State // nil: never seen before
-	restored  bool          // the log was asked
-	leads     bool          // this process could write when the last pass began
+	others    sight                   // of the metrics that are not what pods use
+	counted   cluster.DesiredReplicas // as last read; -1: never
+	changed   time.Time               // when it was seen to be another one
+	state     *policy.State           // nil: never seen before
+	restored  bool                    // the log was asked
+	leads     bool                    // this process could write when the last pass began
 
 	tries  int       // changes that failed in a row
 	retry  time.Time // no change before
@@ -50,14 +53,19 @@ type target struct {
 // history is what one resource of a target was used, second by second.
 type history struct {
 	*policy.History
+	sight
 	windows []time.Duration
-	since   time.Time // of the first value after the last long gap
-	last    time.Time // of the newest value
+}
+
+// sight is for how long something has been seen.
+type sight struct {
+	since time.Time // of the first value after the last long gap
+	last  time.Time // of the newest value
 }
 
 func newTarget(node string, key cluster.Target) *target {
 	return &target{
-		key: key, histories: map[corev1.ResourceName]*history{},
+		key: key, histories: map[corev1.ResourceName]*history{}, counted: -1,
 		entity: &metric.Entity{Level: metric.Workload, Node: node, Namespace: key.Namespace, WorkloadKind: key.Kind, Workload: key.Name},
 	}
 }
@@ -77,7 +85,7 @@ func (t *target) history(name corev1.ResourceName, windows []time.Duration) *his
 		old := h
 		h = &history{History: policy.NewHistory(windows), windows: windows}
 		if old != nil {
-			h.since, h.last = old.since, old.last
+			h.sight = old.sight
 			for i, x := range old.Series() {
 				h.Add(old.last.Add(time.Duration(i-len(old.Series())+1)*time.Second), x)
 			}

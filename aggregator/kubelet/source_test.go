@@ -153,6 +153,9 @@ func TestRatesOfSlowReadings(t *testing.T) {
 		if len(s.Containers) != 1 || s.Containers[0].Source != metric.FromKubelet || s.Pods[0].Source != metric.FromKubelet || s.Nodes[0].Source != metric.FromKubelet {
 			t.Errorf("%d containers: a value has lost where it came from", len(s.Containers))
 		}
+		if u := f.picture.Usage(time.Now(), f.All(), "cpu", time.Second); len(u) != 1 || u[0].Source != metric.FromKubelet || u[0].Window < 10*time.Second {
+			t.Errorf("the autoscaler is told %+v", u)
+		}
 		for id, want := range map[metric.ID]float64{metric.CPURequest: 0.25, metric.Restarts: 3} {
 			if v, ok := s.Containers[0].Gauge(id); !ok || v != want {
 				t.Errorf("%s: got %v %v, want %v", metric.Get(id).Name, v, ok, want)

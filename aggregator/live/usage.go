@@ -80,6 +80,7 @@ func (t *tree) usage(u *unit, node string, name cluster.ResourceName, id metric.
 			continue
 		}
 		any = true
+		out.Source = cmp.Or(out.Source, c.source)
 		out.Containers = append(out.Containers, cluster.ContainerUsage{Name: c.entity.Container, Usage: cluster.Resources{{Name: name, Milli: cluster.MilliOfFloat(x.mean)}}})
 		if at := millis(x.newest); out.Timestamp.IsZero() || at.Before(out.Timestamp) {
 			out.Timestamp, out.Window = at, time.Duration(x.covers)*time.Millisecond

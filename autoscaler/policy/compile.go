@@ -42,9 +42,10 @@ type metric struct {
 	source    autoscalingv2.MetricSourceType
 	name      string
 	container string
-	selector  string // of the metric's series; "" for all
-	object    string // that an Object metric describes, as objectOf has it
-	broken    string // why it can never be evaluated, although the API server accepts it; "" if it can
+	selector  string                                     // of the metric's series; "" for all
+	object    string                                     // that an Object metric describes, as objectOf has it
+	described *autoscalingv2.CrossVersionObjectReference // the same as it was given
+	broken    string                                     // why it can never be evaluated, although the API server accepts it; "" if it can
 	target    autoscalingv2.MetricTargetType
 	percent   int32         // Utilization
 	milli     cluster.Milli // Value, AverageValue

@@ -86,7 +86,7 @@ func (m *metric) compile(path string, s *autoscalingv2.MetricSpec) error {
 		if err := checkObject(path+".describedObject", &s.Object.DescribedObject); err != nil {
 			return err
 		}
-		m.object = objectOf(&s.Object.DescribedObject)
+		m.object, m.described = objectOf(&s.Object.DescribedObject), &s.Object.DescribedObject
 		return m.compileObject(path+".target", &s.Object.Target)
 	}
 	if err := m.identify(path+".metric", &s.External.Metric); err != nil {

@@ -37,6 +37,7 @@ const (
 	WithinTolerance     Reason = "WithinTolerance" // load near its target
 	WithinNoise         Reason = "WithinNoise"     // above its target, not clear of its noise
 	AwaitingLook        Reason = "AwaitingLook"    // below its target, and the look that shrinking rests on is not there or not due
+	AwaitingReading     Reason = "AwaitingReading" // the value of the whole was read before the count was last changed
 	GapsInTheWay        Reason = "GapsInTheWay"    // missing or unready pods leave no clear direction
 	AtTarget            Reason = "AtTarget"        // the count is what the load needs
 	RaiseOnlyHold       Reason = "RaiseOnly"       // would shrink, but only raises here
@@ -100,6 +101,8 @@ type MetricReport struct {
 	Proposal     Count     `json:"proposal"`     // what this metric alone asks for; absent when it failed
 	Error        string    `json:"error"`
 	Pods         PodGroups `json:"pods"`
+	// Sources says how many of the counted pods were not seen by collectors, by who told of them.
+	Sources map[string]int `json:"sources,omitempty"`
 
 	// Load is the newest load per replica, as a share of Of (the request for a utilization, the target otherwise), Noise its
 	// standard error, Window the time that it covers, and Target in the same measure; NaN where not known. A decision may

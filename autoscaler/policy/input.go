@@ -29,6 +29,9 @@ type Input struct {
 	ExternalMetrics []ExternalMetric
 	Errors          Errors
 
+	// Changed is when the count was last changed; zero: not known. A value of the whole that was read before is not held against it twice.
+	Changed time.Time
+
 	// State is the State of the decision before; nil if there was none. A target whose Recommendations are nil was never seen.
 	State *State
 }
@@ -63,6 +66,7 @@ type PodsMetric struct {
 	Metric   string
 	Selector *metav1.LabelSelector // of the series that were asked for; nil: what the policy selects
 	Pods     []PodValue
+	Problem  string // why it could not be read, or ""
 }
 
 // PodValue is one pod's value of a custom metric.
@@ -79,6 +83,9 @@ type ObjectMetric struct {
 	Selector        *metav1.LabelSelector                      // as in PodsMetric
 	DescribedObject *autoscalingv2.CrossVersionObjectReference // nil: what the policy describes
 	Value           cluster.Milli
+	// Timestamp is when the value was produced, Read when it was asked for; zero: not known.
+	Timestamp, Read time.Time
+	Problem         string // why it could not be read, or ""
 }
 
 // ExternalMetric is an external metric: one value for each matched series.
@@ -86,6 +93,9 @@ type ExternalMetric struct {
 	Metric   string
 	Selector *metav1.LabelSelector // as in PodsMetric
 	Values   []cluster.Milli
+	// Timestamp is when the oldest of the values was produced, Read when they were asked for; zero: not known.
+	Timestamp, Read time.Time
+	Problem         string // why it could not be read, or ""
 }
 
 // Errors are the texts with which the metrics APIs failed; "" where one did not.

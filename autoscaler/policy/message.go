@@ -2,7 +2,9 @@ package policy
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -152,11 +154,11 @@ func (p *pass) message() string {
 	case p.best < 0 || !p.results[p.best].ok:
 		return p.failureText()
 	case p.draft > p.current:
-		return p.upText() + p.limitText()
+		return p.upText() + p.limitText() + p.sourceText()
 	case p.draft < p.current:
-		return p.downText() + p.limitText()
+		return p.downText() + p.limitText() + p.sourceText()
 	}
-	return p.holdText()
+	return p.holdText() + p.sourceText()
 }
 
 // upText explains a raise.
@@ -224,4 +226,20 @@ func (p *pass) limitText() string {
 		return ""
 	}
 	return fmt.Sprintf(" The load would need %d; %s.", p.need, p.stages.limit)
+}
+
+// sourceText says who told of the pods that no collector tells of: a reader of the story should know how fresh it is.
+func (p *pass) sourceText() (text string) {
+	rep := &p.d.Metrics[p.best]
+	for _, source := range slices.Sorted(maps.Keys(rep.Sources)) {
+		switch n := rep.Sources[source]; {
+		case n == rep.Pods.Counted:
+			text += " Measured by " + source + "."
+		case n == 1:
+			text += fmt.Sprintf(" Of %d pods 1 is measured by %s.", rep.Pods.Counted, source)
+		default:
+			text += fmt.Sprintf(" Of %d pods %d are measured by %s.", rep.Pods.Counted, n, source)
+		}
+	}
+	return text
 }

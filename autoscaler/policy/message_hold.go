@@ -26,6 +26,8 @@ func (p *pass) holdText() string {
 		return fmt.Sprintf("%s would need %d; the next look at shrinking is due in %s.", at, r.need, p.untilDue())
 	case p.hold == WithinNoise:
 		return fmt.Sprintf("%s for %s is above its line of %s but not clear of its noise (±%s).", at, seconds(r.look.Window), m.goal(), m.share(r.shareNoise))
+	case p.hold == AwaitingReading:
+		return at + ", as it was read before the count was last changed; it is read anew."
 	case p.hold == GapsInTheWay:
 		return at + " " + gapClause(&rep.Pods) + "; counted carefully, no change is clear."
 	case p.hold == WithinTolerance:

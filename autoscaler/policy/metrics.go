@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"math"
 	"time"
 
@@ -44,26 +45,28 @@ func (p *pass) ask(m *metric, rep *MetricReport, r *result) {
 		p.askTable(m, rep, r, p.tol)
 	case autoscalingv2.ObjectMetricSourceType:
 		r.failure = FailedObjectMetric
-		var values []cluster.Milli
+		from := whole{what: "metric ", api: "custom", problem: p.in.Errors.ObjectMetrics}
 		i := p.answer(m, len(p.in.ObjectMetrics), func(i int) series {
 			o := &p.in.ObjectMetrics[i]
 			return series{o.Metric, o.Selector, o.DescribedObject}
 		})
 		if i >= 0 {
-			values = []cluster.Milli{p.in.ObjectMetrics[i].Value}
+			o := &p.in.ObjectMetrics[i]
+			from.values, from.at, from.read, from.problem = []cluster.Milli{o.Value}, o.Timestamp, o.Read, cmp.Or(o.Problem, from.problem)
 		}
-		p.askWhole(m, rep, r, values, "metric ", "custom", p.in.Errors.ObjectMetrics)
+		p.askWhole(m, rep, r, &from)
 	case autoscalingv2.ExternalMetricSourceType:
 		r.failure = FailedExternalMetric
-		var values []cluster.Milli
+		from := whole{what: "external metric ", api: "external", problem: p.in.Errors.ExternalMetrics}
 		i := p.answer(m, len(p.in.ExternalMetrics), func(i int) series {
 			o := &p.in.ExternalMetrics[i]
 			return series{metric: o.Metric, selector: o.Selector}
 		})
 		if i >= 0 {
-			values = p.in.ExternalMetrics[i].Values
+			e := &p.in.ExternalMetrics[i]
+			from.values, from.at, from.read, from.problem = e.Values, e.Timestamp, e.Read, cmp.Or(e.Problem, from.problem)
 		}
-		p.askWhole(m, rep, r, values, "external metric ", "external", p.in.Errors.ExternalMetrics)
+		p.askWhole(m, rep, r, &from)
 	}
 	r.ok = r.err == ""
 }
@@ -93,7 +96,7 @@ func (p *pass) askTable(m *metric, rep *MetricReport, r *result, tol tolerance) 
 
 // report copies what the table says into the report: before gaps are filled.
 func (p *pass) report(m *metric, rep *MetricReport, r *result) {
-	rep.Pods = p.groupsOf(&p.table)
+	rep.Pods, rep.Sources = p.groupsOf(&p.table), p.table.sources
 	if p.table.stale > 0 {
 		p.note("dropStale: %d of the %s samples are too old and count as missing", p.table.stale, m.name)
 	}
@@ -148,14 +151,30 @@ func (m *metric) each(noise float64, t *table, each float64) float64 {
 	return noise / float64(n) / each * m.asShare()
 }
 
+// wholeAge is how old a value of an Object or External metric may be (switch DropStale). Clouds tell of their queues minutes late.
+const wholeAge = 5 * time.Minute
+
+// whole is what was read of an Object or External metric.
+type whole struct {
+	what, api string // for messages
+	values    []cluster.Milli
+	at, read  time.Time
+	problem   string
+}
+
 // askWhole evaluates an Object or External metric: the sum of its values.
-func (p *pass) askWhole(m *metric, rep *MetricReport, r *result, values []cluster.Milli, what, api, failed string) {
+func (p *pass) askWhole(m *metric, rep *MetricReport, r *result, from *whole) {
+	what, api, values := from.what, from.api, from.values
 	if m.broken != "" {
 		r.err = m.broken
 		return
 	}
-	if failed != "" || len(values) == 0 {
-		r.err = absent(what+m.name, api, failed)
+	if from.problem != "" || len(values) == 0 {
+		r.err = absent(what+m.name, api, from.problem)
+		return
+	}
+	if age := p.in.Now.Sub(from.at); !p.off.DropStale && !from.at.IsZero() && age > wholeAge {
+		r.err = absent(what+m.name, api, "its newest value is "+seconds(age.Round(time.Second))+" old")
 		return
 	}
 	r.total = values[0]
@@ -166,6 +185,10 @@ func (p *pass) askWhole(m *metric, rep *MetricReport, r *result, values []cluste
 		}
 	}
 	r.proposal, r.hold, r.err = p.whole(m, r.total, rep)
+	// A ratio is of the replicas that there were when it was read: taken again after a change it would change the count a second time.
+	if m.target == autoscalingv2.ValueMetricType && r.err == "" && !from.read.IsZero() && !p.in.Changed.IsZero() && !from.read.After(p.in.Changed) {
+		r.proposal, r.hold = int32(p.current), AwaitingReading
+	}
 	r.need, r.share = r.proposal, rep.Load
 }
 

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"time"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -36,10 +37,11 @@ func (p *pass) fillCustom(m *metric) (problem string) {
 		o := &p.in.PodsMetrics[i]
 		return series{metric: o.Metric, selector: o.Selector}
 	})
+	failed := p.in.Errors.PodsMetrics
 	if i >= 0 {
-		values = p.in.PodsMetrics[i].Pods
+		values, failed = p.in.PodsMetrics[i].Pods, cmp.Or(p.in.PodsMetrics[i].Problem, failed)
 	}
-	if failed := p.in.Errors.PodsMetrics; failed != "" || len(values) == 0 {
+	if failed != "" || len(values) == 0 {
 		return absent("metric "+m.name, "custom", failed)
 	}
 	p.table.reset(len(p.in.Pods))
@@ -70,7 +72,14 @@ func (p *pass) fillPods(cpu bool) (problem string) {
 	}
 	for i := range p.in.Pods {
 		s := &p.table.samples[i]
-		p.table.add(row{value: s.value, class: p.classify(&p.in.Pods[i], s, cpu), pod: int32(i)})
+		r := row{value: s.value, class: p.classify(&p.in.Pods[i], s, cpu), pod: int32(i)}
+		p.table.add(r)
+		if r.class == counted && s.source != "" {
+			if p.table.sources == nil {
+				p.table.sources = map[string]int{}
+			}
+			p.table.sources[s.source]++
+		}
 	}
 	if p.table.groups[counted]+p.table.groups[stranger] == 0 {
 		return "did not receive metrics for targeted pods (pods might be unready)"
@@ -81,7 +90,7 @@ func (p *pass) fillPods(cpu bool) (problem string) {
 // sampleOf reads a pod's value of a resource: of the named container, or the sum over all. It is not ok when the container
 // is not there, or any container lacks the resource.
 func (p *pass) sampleOf(m *metric, u *cluster.PodUsage) sample {
-	s := sample{at: u.Timestamp, window: u.Window}
+	s := sample{at: u.Timestamp, window: u.Window, source: u.Source}
 	name := m.resource()
 	if m.container != "" {
 		for i := range u.Containers {

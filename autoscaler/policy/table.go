@@ -35,15 +35,17 @@ type sample struct {
 	value  cluster.Milli
 	at     time.Time
 	window time.Duration
+	source string // as PodUsage has it
 	ok     bool
 }
 
 // table is a metric's pods, classified, with values and requests.
 type table struct {
 	rows    []row
-	samples []sample // by pod
-	groups  [5]int   // rows by class
-	stale   int      // samples dropped for their age
+	samples []sample       // by pod
+	groups  [5]int         // rows by class
+	stale   int            // samples dropped for their age
+	sources map[string]int // counted rows that no collector tells of, by who does; nil: none
 	num     numbers
 }
 
@@ -54,7 +56,7 @@ func (t *table) reset(n int) {
 	}
 	t.rows, t.samples = t.rows[:0], t.samples[:n]
 	clear(t.samples)
-	t.groups, t.stale = [5]int{}, 0
+	t.groups, t.stale, t.sources = [5]int{}, 0, nil
 }
 
 // add appends a row.

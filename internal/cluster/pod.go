@@ -112,6 +112,7 @@ type PodUsage struct {
 	// Window is the time that the sample really covers, for that container.
 	Window     time.Duration
 	Containers []ContainerUsage // by name
+	Source     string           // who tells of it, where it is not a collector: "kubelet", "metrics.k8s.io"
 }
 
 // ContainerUsage is what one container used.
