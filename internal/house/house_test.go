@@ -30,7 +30,7 @@ var doors = map[string]string{
 	"k8s.io/klog":                                        "internal/quiet",
 	"k8s.io/apiserver":                                   "internal/kube aggregator/metricsapi",
 	"k8s.io/api":                                         "autoscaler internal/cluster internal/kube aggregator/metricsapi",
-	"k8s.io/metrics":                                     "aggregator/metricsapi",
+	"k8s.io/metrics":                                     "aggregator/metricsapi internal/kube",
 	"sigs.k8s.io/custom-metrics-apiserver":               "aggregator/metricsapi/custom",
 	"k8s.io/kube-openapi":                                "aggregator/metricsapi",
 	"pgregory.net/rapid":                                 "", // tests only

@@ -19,6 +19,7 @@ import (
 // scaleServer is an API server with one Deployment, that somebody else may change between a reading and a write.
 type scaleServer struct {
 	version, count int
+	selector       string
 	between        func(*scaleServer) // called before a write is looked at
 	asked          []string
 }
@@ -52,7 +53,7 @@ func (s *scaleServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			s.count = in.Spec.Replicas
 			s.version++
 		}
-		fmt.Fprintf(w, `{"kind":"Scale","apiVersion":"autoscaling/v1","metadata":{"name":"web","namespace":"shop","resourceVersion":"%d"},"spec":{"replicas":%d},"status":{"replicas":3}}`, s.version, s.count)
+		fmt.Fprintf(w, `{"kind":"Scale","apiVersion":"autoscaling/v1","metadata":{"name":"web","namespace":"shop","resourceVersion":"%d"},"spec":{"replicas":%d},"status":{"replicas":3,"selector":%q}}`, s.version, s.count, s.selector)
 	default:
 		status(http.StatusNotFound, "NotFound")
 	}

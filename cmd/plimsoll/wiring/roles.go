@@ -114,12 +114,35 @@ func (o Server) wire(_ context.Context, e *environment) error {
 		}
 		e.checks = append(e.checks, api.Known())
 		if o.Autoscaler != "off" {
-			if err := newClusterAutoscaler(e, o, picture, known, h); err != nil {
+			if err := newClusterAutoscaler(e, clusterScaling{of: o.Kubernetes, mode: o.Autoscaler, known: known, observer: picture, foreign: o.Kubelet == nil,
+				log: h, live: picture, history: h, every: o.Interval}); err != nil {
 				return err
 			}
 		}
 	}
 	return newReceiver(e, h, picture, known)
+}
+
+// Autoscaler scales a cluster on what others measure: metrics.k8s.io and the other metrics APIs, whoever serves them.
+type Autoscaler struct {
+	Kubernetes Kubernetes
+	// Lease is that of the autoscalers of which one writes; see Server.
+	Lease string
+	// Mode is "on" or "dry-run".
+	Mode string
+}
+
+func (o Autoscaler) guard(e *environment) error { return o.Kubernetes.guard(e) }
+
+func (o Autoscaler) wire(_ context.Context, e *environment) error {
+	known, err := o.Kubernetes.inventory(e, "plimsoll-autoscaler", "")
+	if err != nil {
+		return err
+	}
+	if err := o.Kubernetes.lease(e, o.Lease); err != nil {
+		return err
+	}
+	return newClusterAutoscaler(e, clusterScaling{of: &o.Kubernetes, mode: o.Mode, known: known, observer: blind{}, foreign: true})
 }
 
 // Collector reads its machine and sends what it reads on.

@@ -8,7 +8,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
-	"plimsoll.dev/plimsoll/aggregator/live"
 	"plimsoll.dev/plimsoll/autoscaler"
 	scalepolicies "plimsoll.dev/plimsoll/autoscaler/kube"
 	"plimsoll.dev/plimsoll/internal/cluster"
@@ -23,9 +22,23 @@ const (
 	clusterWrites = 100 // in a second
 )
 
-// newClusterAutoscaler makes the loop over the ScalePolicies of a cluster.
-func newClusterAutoscaler(e *environment, o Server, picture *live.Picture, known *kube.Inventory, h history) error {
-	config, err := o.Kubernetes.config(e, "plimsoll-autoscaler")
+// clusterScaling is what the loop over the ScalePolicies of a cluster has at hand.
+type clusterScaling struct {
+	of       *Kubernetes
+	mode     string // "on" or "dry-run"
+	known    *kube.Inventory
+	observer autoscaler.Observer
+	// foreign has metrics.k8s.io asked for pods that the observer does not know.
+	foreign bool
+	log     autoscaler.DecisionLog // nil: decisions are not kept
+	live    autoscaler.Live        // nil: there is no page
+	history autoscaler.History     // nil: no series are kept
+	every   time.Duration          // between two points of kept series
+}
+
+// newClusterAutoscaler makes it.
+func newClusterAutoscaler(e *environment, o clusterScaling) error {
+	config, err := o.of.config(e, "plimsoll-autoscaler")
 	if err != nil {
 		return err
 	}
@@ -40,16 +53,24 @@ func newClusterAutoscaler(e *environment, o Server, picture *live.Picture, known
 	if err != nil {
 		return err
 	}
+	meter, err := newMeter(e, config, scales)
+	if err != nil {
+		return err
+	}
+	var usage autoscaler.UsageReader
+	if o.foreign {
+		usage = meter
+	}
 	var loop *autoscaler.Loop
-	policies, err := scalepolicies.New(scalepolicies.Options{DryRun: o.Autoscaler != "on", Gate: e.gate, Teller: teller{told}, Logger: log, Open: func(changed func()) (scalepolicies.Tables, error) {
+	policies, err := scalepolicies.New(scalepolicies.Options{DryRun: o.mode != "on", Gate: e.gate, Teller: teller{told}, Logger: log, Open: func(changed func()) (scalepolicies.Tables, error) {
 		return policyTables(kube.TableOptions{Config: config, Logger: log, Changed: changed})
 	},
 		Apply: func(ps []autoscaler.Policy) error { return loop.Apply(ps) }})
 	if err != nil {
 		return err
 	}
-	if loop, err = autoscaler.New(autoscaler.Options{Observer: picture, Inventory: known, Gate: e.gate, Scaler: scaler{scales}, Told: policies.Told,
-		Log: h, Live: picture, History: h, KeepEvery: o.Interval, CallTimeout: clusterCall, WriteRate: clusterWrites, WriteBurst: clusterWrites, Logger: log, Registerer: e.registry}); err != nil {
+	if loop, err = autoscaler.New(autoscaler.Options{Observer: o.observer, Inventory: o.known, Usage: usage, Meter: meter, Gate: e.gate, Scaler: scaler{scales}, Told: policies.Told,
+		Log: o.log, Live: o.live, History: o.history, KeepEvery: o.every, CallTimeout: clusterCall, WriteRate: clusterWrites, WriteBurst: clusterWrites, Logger: log, Registerer: e.registry}); err != nil {
 		return err
 	}
 	picture.OnFresh(loop.Fresh)

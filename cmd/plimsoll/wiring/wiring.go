@@ -35,7 +35,7 @@ type Options struct {
 	Reload <-chan os.Signal
 }
 
-// Role is what a process does: Machine, Server or Collector.
+// Role is what a process does: Machine, Server, Autoscaler or Collector.
 type Role interface {
 	// wire adds the role's parts to the environment.
 	wire(ctx context.Context, e *environment) error

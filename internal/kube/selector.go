@@ -1,0 +1,54 @@
+package kube
+
+import (
+	"context"
+	"maps"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"plimsoll.dev/plimsoll/internal/cluster"
+)
+
+// selectorFor is how long a selector is believed: that of most kinds never changes.
+const selectorFor = 10 * time.Minute
+
+// Selectors are those by which targets choose their pods, as their scale subresources tell. It is safe for concurrent use.
+type Selectors struct {
+	scales *Scales
+
+	mu    sync.Mutex
+	known map[cluster.Target]selector
+}
+
+type selector struct {
+	text string
+	at   time.Time
+}
+
+// NewSelectors makes Selectors; it asks nothing yet.
+func NewSelectors(s *Scales) *Selectors {
+	return &Selectors{scales: s, known: map[cluster.Target]selector{}}
+}
+
+// Of is the selector of a target's pods; "" where its kind has none.
+func (s *Selectors) Of(ctx context.Context, t cluster.Target) (string, error) {
+	now := time.Now()
+	s.mu.Lock()
+	k, ok := s.known[t]
+	s.mu.Unlock()
+	if ok && now.Sub(k.at) < selectorFor {
+		return k.text, nil
+	}
+	scale, err := s.scales.get(ctx, t)
+	if err != nil {
+		return "", err
+	}
+	text, _, _ := unstructured.NestedString(scale.Object, "status", "selector") // of another type: none
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.known, func(_ cluster.Target, k selector) bool { return now.Sub(k.at) >= selectorFor })
+	s.known[t] = selector{text, now}
+	return text, nil
+}
