@@ -15,6 +15,7 @@ import (
 	"go.yaml.in/yaml/v3"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -87,7 +88,7 @@ func matrix(t *testing.T) map[string]string {
 		"cert-manager": "{tls: {source: cert-manager}}",
 		"issuer":       "{tls: {source: cert-manager, issuerRef: {name: i, kind: ClusterIssuer}}, serviceMonitor: {enabled: true}}",
 		"monitored":    "{collector: {webConfigSecret: w}, networkPolicy: {enabled: true}, podMonitor: {enabled: true, labels: {a: b}, endpoint: {basicAuth: {username: {name: s, key: u}, password: {name: s, key: p}}}}}",
-		"scaling":      "{autoscaler: {mode: on, targets: [{apiGroup: argoproj.io, resource: rollouts}]}}",
+		"scaling":      "{autoscaler: {mode: on, targets: [{apiGroup: argoproj.io, resource: rollouts}], metrics: {custom: [pods/qps, deployments.apps/lag], external: [queue:length]}}}",
 		"no scaling":   "{autoscaler: {mode: off}}",
 		"no API":       "{metricsAPI: {create: false}, customMetricsAPI: {create: false}, externalMetricsAPI: {create: false}}",
 		"emptyDir":     "{history: {embedded: {persistence: {enabled: false}}}}",
@@ -279,6 +280,25 @@ func TestRightsAreLeast(t *testing.T) {
 					}
 				}
 			}
+		}
+	}
+	// Metrics are read by name, and metrics.k8s.io where kubelets are not.
+	for values, want := range map[string]string{"": "", "{server: {kubeletFallback: false}}": "metrics.k8s.io [pods] [list] ", "{autoscaler: {metrics: {custom: [pods/qps]}}}": "custom.metrics.k8s.io [pods/qps] [get] ",
+		"{autoscaler: {metrics: {external: [queue]}}}": "external.metrics.k8s.io [queue] [list] ", "{autoscaler: {mode: off, metrics: {external: [queue]}}}": ""} {
+		got := ""
+		for _, d := range must(t, values) {
+			var role rbacv1.ClusterRole
+			if err := sigs.Unmarshal([]byte(d), &role); err != nil || role.Kind != "ClusterRole" || !strings.HasSuffix(role.Name, "-autoscaler") {
+				continue
+			}
+			for _, r := range role.Rules {
+				if g := strings.Join(r.APIGroups, " "); strings.HasSuffix(g, "metrics.k8s.io") {
+					got += fmt.Sprintln(g, r.Resources, r.Verbs)
+				}
+			}
+		}
+		if got = strings.ReplaceAll(got, "\n", " "); got != want {
+			t.Errorf("%s: got %q, want %q", values, got, want)
 		}
 	}
 	if rules < 50 {

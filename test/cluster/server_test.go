@@ -179,7 +179,7 @@ func certificate(t *testing.T, dir string) {
 	}
 	c := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "plimsoll"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(90 * 24 * time.Hour),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		IPAddresses: []net.IP{net.ParseIP("10.99.0.1"), net.ParseIP("127.0.0.1")}, DNSNames: []string{"localhost", "plimsoll.kube-system.svc", "plimsoll-live.kube-system.svc"}}
+		IPAddresses: []net.IP{net.ParseIP("10.99.0.1"), net.ParseIP("127.0.0.1")}, DNSNames: []string{"localhost", "plimsoll.kube-system.svc", "plimsoll-live.kube-system.svc", "adapter.kube-system.svc"}}
 	der, err := x509.CreateCertificate(rand.Reader, c, c, &key.PublicKey, key)
 	if err != nil {
 		t.Fatal(err)
