@@ -1,9 +1,11 @@
 package kube
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"strings"
 	"sync"
@@ -15,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
 	"plimsoll.dev/plimsoll/internal/cluster"
@@ -40,8 +43,14 @@ const (
 type Scales struct {
 	client dynamic.Interface
 	kinds  discovery.DiscoveryInterface
+	typed  kubernetes.Interface
+	log    *slog.Logger
+
+	watching sync.WaitGroup
 
 	mu     sync.Mutex
+	ctx    context.Context                     // of Run; nil while it does not run
+	counts map[schema.GroupVersionKind]*counts // of kinds that were asked for; nil: none that is watched
 	known  map[schema.GroupVersionKind]answer
 	read   map[cluster.Target]reading
 	pruned time.Time
@@ -61,7 +70,8 @@ type reading struct {
 }
 
 // NewScales makes Scales; it asks nothing yet.
-func NewScales(config *rest.Config) (*Scales, error) {
+// Without Run each scale is read. A nil logger discards.
+func NewScales(config *rest.Config, log *slog.Logger) (*Scales, error) {
 	client, err := dynamic.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a client of the API server: %w", err)
@@ -70,12 +80,24 @@ func NewScales(config *rest.Config) (*Scales, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a client of the API server: %w", err)
 	}
-	return &Scales{client: client, kinds: kinds, known: map[schema.GroupVersionKind]answer{}, read: map[cluster.Target]reading{}}, nil
+	typed, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("cannot make a client of the API server: %w", err)
+	}
+	return &Scales{client: client, kinds: kinds, typed: typed, log: cmp.Or(log, slog.New(slog.DiscardHandler)), counts: map[schema.GroupVersionKind]*counts{}, known: map[schema.GroupVersionKind]answer{}, read: map[cluster.Target]reading{}}, nil
 }
 
 // Scale reads the counts of a target. The error wraps cluster.ErrNoTarget where there is none.
 func (s *Scales) Scale(ctx context.Context, t cluster.Target) (cluster.DesiredReplicas, cluster.ObservedReplicas, error) {
-	scale := s.fresh(t)
+	told, scale, ok := s.told(t)
+	switch {
+	case ok && told == nil:
+		return 0, 0, fmt.Errorf("%w: %s %q is not in namespace %q", cluster.ErrNoTarget, t.Kind, t.Name, t.Namespace)
+	case ok && scale == nil:
+		return told.desired, told.observed, nil
+	case !ok:
+		scale = s.fresh(t)
+	}
 	if scale == nil {
 		var err error
 		if scale, err = s.get(ctx, t); err != nil {
@@ -136,9 +158,15 @@ func (s *Scales) SetScale(ctx context.Context, t cluster.Target, from, to cluste
 	if err != nil {
 		return err
 	}
-	s.mu.Lock()
-	scale := s.read[t].scale
-	s.mu.Unlock()
+	told, scale, ok := s.told(t)
+	switch {
+	case !ok:
+		s.mu.Lock()
+		scale = s.read[t].scale
+		s.mu.Unlock()
+	case told != nil && scale == nil:
+		scale = told.scale(t)
+	}
 	var last error
 	for range scaleWrites {
 		if scale == nil {
@@ -147,8 +175,9 @@ func (s *Scales) SetScale(ctx context.Context, t cluster.Target, from, to cluste
 			}
 		}
 		if countOf(scale) != from {
-			s.mu.Lock()
-			delete(s.read, t) // if it was not fresh, the next decision is
+			if s.mu.Lock(); !ok {
+				delete(s.read, t) // if it was not fresh, the next decision is
+			}
 			s.mu.Unlock()
 			return ErrRecounted
 		}

@@ -63,7 +63,7 @@ func scalesOf(t *testing.T, s *scaleServer) *Scales {
 	t.Helper()
 	h := httptest.NewServer(s)
 	t.Cleanup(h.Close)
-	out, err := NewScales(&rest.Config{Host: h.URL, QPS: -1})
+	out, err := NewScales(&rest.Config{Host: h.URL, QPS: -1}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,12 +43,12 @@ func newClusterAutoscaler(e *environment, o clusterScaling) error {
 		return err
 	}
 	config.QPS = -1 // the loop bounds what it writes, and puts raises first; who waits in a queue for reads would not
-	scales, err := kube.NewScales(config)
+	log := e.named("autoscaler")
+	scales, err := kube.NewScales(config, log)
 	if err != nil {
 		return err
 	}
 	host, _ := os.Hostname()
-	log := e.named("autoscaler")
 	told, err := kube.NewTeller(kube.TellerOptions{Config: config, Name: "plimsoll.dev/autoscaler", Instance: host, Logger: log, Registerer: e.registry})
 	if err != nil {
 		return err
@@ -74,6 +74,7 @@ func newClusterAutoscaler(e *environment, o clusterScaling) error {
 		return err
 	}
 	picture.OnFresh(loop.Fresh)
+	e.life.Runs("counts", scales.Run)
 	e.life.Runs("autoscaler", loop.Run)
 	e.life.Runs("policies", policies.Run)
 	e.life.Runs("events", told.Run)
