@@ -20,7 +20,6 @@ type Loop struct {
 	log     *slog.Logger
 	metrics *metrics
 	writer  *writer
-	limiter *limiter
 	workers chan struct{} // a message for each that is at work
 	slow    chan struct{} // a message for each pass that waits for calls
 
@@ -41,7 +40,7 @@ func New(o Options) (*Loop, error) {
 		return nil, err
 	}
 	o.setDefaults()
-	l := &Loop{opts: o, log: o.Logger, limiter: newLimiter(o.WriteRate, o.WriteBurst), targets: map[cluster.Target]*target{}, pace: pacer{},
+	l := &Loop{opts: o, log: o.Logger, targets: map[cluster.Target]*target{}, pace: pacer{},
 		workers: make(chan struct{}, workers), slow: make(chan struct{}, slowPlaces)}
 	l.metrics = newMetrics(l)
 	l.writer = newWriter(o.Log, o.History, o.CallTimeout, o.Logger, l.metrics)

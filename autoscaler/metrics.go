@@ -28,7 +28,6 @@ type metrics struct {
 	queued      prometheus.Gauge
 	busy        prometheus.GaugeFunc
 	hung        prometheus.Gauge
-	waits       *prometheus.CounterVec
 	desired     *prometheus.Desc
 }
 
@@ -42,10 +41,6 @@ func newMetrics(l *Loop) *metrics {
 	}
 	gauge := func(name, help string) prometheus.GaugeOpts {
 		return prometheus.GaugeOpts{Name: "plimsoll_autoscaler_" + name, Help: help}
-	}
-	waits := counter("write_waits_total", "Changes that waited for their turn, by action (scale_up, scale_down).", "action")
-	for _, action := range []string{"scale_up", "scale_down"} {
-		waits.WithLabelValues(action) // shown from the start
 	}
 	return &metrics{
 		loop:        l,
@@ -69,14 +64,13 @@ func newMetrics(l *Loop) *metrics {
 			return float64(len(l.workers))
 		}),
 		hung:    prometheus.NewGauge(gauge("hung_targets", "Targets whose last pass ran into the deadline of a call.")),
-		waits:   waits,
 		desired: prometheus.NewDesc("plimsoll_autoscaler_desired_replicas", "Replicas that were asked for.", []string{"namespace", "kind", "name"}, nil),
 	}
 }
 
 func (m *metrics) register(r prometheus.Registerer) error {
 	var errs []error
-	for _, c := range []prometheus.Collector{m, m.decisions, m.passes, m.passTime, m.computation, m.computeTime, m.lateness, m.skipped, m.lost, m.number, m.queued, m.busy, m.hung, m.waits} {
+	for _, c := range []prometheus.Collector{m, m.decisions, m.passes, m.passTime, m.computation, m.computeTime, m.lateness, m.skipped, m.lost, m.number, m.queued, m.busy, m.hung} {
 		errs = append(errs, r.Register(c))
 	}
 	return errors.Join(errs...)

@@ -15,6 +15,7 @@ import (
 	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/store"
+	"plimsoll.dev/plimsoll/internal/turns"
 )
 
 // ErrConflict is what a Scaler returns, and callers test for with errors.Is, when somebody else has changed the count since it was read.
@@ -113,8 +114,8 @@ type Options struct {
 	KeepEvery   time.Duration // between two points of the kept series; zero: 10 s
 	CallTimeout time.Duration // of one call of Scaler, Usage or Log, and of the wait for a write's turn; zero: 5 s
 
-	WriteRate  float64 // counts that may be changed in a second; zero: any number
-	WriteBurst int     // of them at once; zero: 1
+	// Turns has changes of counts wait for their turn, raises first; nil: none waits.
+	Turns *turns.Turns
 
 	Logger     *slog.Logger          // nil: discard
 	Registerer prometheus.Registerer // nil: not registered
@@ -139,9 +140,6 @@ func (o *Options) Validate() error {
 		if d.d < 0 {
 			errs = append(errs, fmt.Errorf("%s %q is negative", d.name, d.d))
 		}
-	}
-	if !(o.WriteRate >= 0) || o.WriteBurst < 0 {
-		errs = append(errs, fmt.Errorf("WriteRate \"%g\" and WriteBurst \"%d\" must not be negative", o.WriteRate, o.WriteBurst))
 	}
 	if o.brain != nil {
 		errs = append(errs, o.brain.Validate())
@@ -171,6 +169,9 @@ func (o *Options) setDefaults() {
 	o.CallTimeout = cmp.Or(o.CallTimeout, 5*time.Second)
 	o.Gate = cmp.Or(o.Gate, cluster.Gate(cluster.Open{}))
 	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
+	if o.Turns == nil {
+		o.Turns = turns.New(turns.Options{})
+	}
 	if o.brain == nil {
 		b := policy.DefaultOptions()
 		o.brain = &b

@@ -12,6 +12,7 @@ import (
 
 	"plimsoll.dev/plimsoll/autoscaler/policy"
 	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/turns"
 )
 
 // Reasons of the loop's own, beside those of the brain.
@@ -179,15 +180,15 @@ func (l *Loop) await(ctx context.Context, t *target, d *policy.Decision) bool {
 	if t.asked.IsZero() {
 		t.asked = time.Now()
 	}
-	k := l.limiter.join(d.Action == policy.Up, t.asked)
-	select {
-	case <-k.turn:
-	default:
-		l.metrics.waits.WithLabelValues(actionLabel(d.Desired, d.Current)).Inc()
+	class := turns.Lower
+	if d.Action == policy.Up {
+		class = turns.Raise
+	}
+	if k := l.opts.Turns.Join(class, t.asked); !k.Come() {
 		t.leave()
 		wait, cancel := context.WithTimeout(ctx, l.opts.CallTimeout)
 		defer cancel()
-		turn := l.limiter.wait(wait, k)
+		turn := l.opts.Turns.Wait(wait, k)
 		if !l.enter(ctx, t) || !turn {
 			return false
 		}

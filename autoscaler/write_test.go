@@ -10,10 +10,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"plimsoll.dev/plimsoll/autoscaler/policy"
 	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/turns"
 )
 
 // many is a fake hand for targets of ten replicas each, which takes down what is changed.
@@ -45,7 +46,7 @@ func TestRaisesGoFirst(t *testing.T) {
 		m := &many{world: w}
 		before := others(t, 499, strings.Replace(plain, "minReplicas: 1", "minReplicas: 10", 1))
 		before[0] = compiled(t, strings.Replace(plain, "minReplicas: 1", "minReplicas: 10", 1))
-		l, end := begin(t, w, Options{Policies: before, Scaler: m, WriteRate: 100})
+		l, end := begin(t, w, Options{Policies: before, Scaler: m, Turns: turns.New(turns.Options{Rate: 100})})
 		time.Sleep(3 * time.Second)
 		if len(m.raised) != 0 {
 			t.Fatalf("%d changes without a reason", len(m.raised))
@@ -73,55 +74,45 @@ func TestRaisesGoFirst(t *testing.T) {
 		if len(m.raised) != 500 {
 			t.Errorf("%d changes, want 500", len(m.raised))
 		}
-		if n := testutil.ToFloat64(l.metrics.waits.WithLabelValues("scale_up")); n < 240 {
+		if n := waited(t, l, "raise"); n < 240 {
 			t.Errorf("%g raises waited", n)
 		}
 		end()
 	})
 }
 
-// A change that waits longer than a call may take is decided anew, and has not lost its place.
+// A change that waits longer than a call may take is decided anew.
 func TestWaitingForTurn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := newLimiter(0.1, 1)
-		now := time.Now()
-		wait := func(raise bool, since time.Time, d time.Duration) bool {
-			ctx, cancel := context.WithTimeout(t.Context(), d)
-			defer cancel()
-			return l.wait(ctx, l.join(raise, since))
-		}
-		waiting := func() int {
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			return len(l.queue)
-		}
-		if !wait(false, now, time.Second) {
-			t.Error("the first change waits")
-		}
-		if wait(true, now, time.Second) || waiting() != 0 {
-			t.Error("the second does not")
-		}
-		lowering, young, old := l.join(false, now.Add(-time.Hour)), l.join(true, now), l.join(true, now.Add(-time.Minute))
-		for i, k := range []*ticket{old, young, lowering} {
-			if <-k.turn; waiting() != 2-i {
-				t.Errorf("%d wait after %d have had their turn", waiting(), i+1)
-			}
-		}
-		if took := time.Since(now); took < 30*time.Second || took > 31*time.Second {
-			t.Errorf("four changes at one in 10 s took %s", took)
-		}
-	})
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(4, steps(map[time.Duration]float64{0: 1.4}))
 		log := &memory{}
-		l, end := begin(t, w, Options{Policies: []Policy{compiled(t, eager)}, Log: log, WriteRate: 0.05})
-		<-l.limiter.join(true, time.Time{}).turn
+		l, end := begin(t, w, Options{Policies: []Policy{compiled(t, eager)}, Log: log, Turns: turns.New(turns.Options{Rate: 0.05})})
+		l.opts.Turns.Take(t.Context(), turns.Raise)
 		time.Sleep(30 * time.Second)
 		end()
 		if got := log.reasons()[0]; got != "Hold WaitingForTurn" || len(w.made()) != 1 {
 			t.Errorf("first %q, changes %v", got, w.made())
 		}
 	})
+}
+
+// waited is how many calls for something have waited for their turn.
+func waited(t *testing.T, l *Loop, call string) (n float64) {
+	t.Helper()
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(l.opts.Turns)
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.Metric {
+			if f.GetName() == "plimsoll_autoscaler_call_waits_total" && m.Label[0].GetValue() == call {
+				n = m.Counter.GetValue()
+			}
+		}
+	}
+	return n
 }
 
 // gate is a fake gate of a process that may lead or not.
@@ -188,12 +179,12 @@ func TestGateClosesWhileWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(4, steps(map[time.Duration]float64{0: 1.4}))
 		g := &gate{}
-		l, end := begin(t, w, Options{Policies: []Policy{compiled(t, eager)}, Gate: g, WriteRate: 0.25})
-		<-l.limiter.join(true, time.Time{}).turn
+		l, end := begin(t, w, Options{Policies: []Policy{compiled(t, eager)}, Gate: g, Turns: turns.New(turns.Options{Rate: 0.25})})
+		l.opts.Turns.Take(t.Context(), turns.Raise)
 		time.Sleep(2 * time.Second)
 		g.set(errNotLeader)
 		time.Sleep(20 * time.Second)
-		if n := testutil.ToFloat64(l.metrics.waits.WithLabelValues("scale_up")); len(w.made()) != 0 || n != 1 {
+		if n := waited(t, l, "raise"); len(w.made()) != 0 || n != 1 {
 			t.Errorf("changes %v, %g waited", w.made(), n)
 		}
 		end()

@@ -1,9 +1,11 @@
 package kube
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,6 +21,8 @@ import (
 const (
 	bookEvery = 200 * time.Millisecond
 	writers   = 8
+	// statusesAtOnce is how many are written before it is looked again which ones are due.
+	statusesAtOnce = 32
 	// eventsAtOnce is how many Events one policy may have in a row, and eventEvery how often one more.
 	eventsAtOnce = 20
 	eventEvery   = 10 * time.Second
@@ -178,18 +182,29 @@ func (b *book) run(ctx context.Context) error {
 	}
 }
 
-// due are the stories whose status is to be written now.
-func (b *book) due(now time.Time) (out []*story) {
+// due are the stories whose status is to be written now: of what waits those first that people look for, and of these who has waited longest. Those
+// that are left are not written as they were then, but as they will be.
+func (b *book) due(now time.Time) []*story {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	type waiting struct {
+		*story
+		wait time.Duration
+	}
+	var all []waiting
 	for _, x := range b.stories {
 		if x.ref.Kind != Kind { // an HPA's status is its controller's
 			continue
 		}
 		if wait := x.now.wait(&x.written); wait > 0 && now.Sub(x.wrote) >= wait {
-			x.wrote = now
-			out = append(out, x)
+			all = append(all, waiting{x, wait})
 		}
+	}
+	slices.SortFunc(all, func(x, y waiting) int { return cmp.Or(cmp.Compare(x.wait, y.wait), x.wrote.Compare(y.wrote)) })
+	out := make([]*story, min(len(all), statusesAtOnce))
+	for i := range out {
+		out[i] = all[i].story
+		out[i].wrote = now
 	}
 	return out
 }

@@ -184,3 +184,57 @@ func TestTakeover(t *testing.T) {
 		}
 	})
 }
+
+// Of a thousand statuses that are due at once, those that people look for go first, and none is written as it was before it had its turn.
+func TestManyStatuses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &people{}
+		b := newBook(p, p)
+		var all []*Declared
+		for i := range 1000 {
+			d := scp(t, fmt.Sprint("p", i), 1, fmt.Sprintf("{scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web%d}, maxReplicas: 5}", i))
+			all = append(all, d)
+		}
+		b.open(settle(all, nil, false, nil), time.Now())
+		pass := func(d policy.Decision, which ...int) {
+			for _, i := range which {
+				o := outcome(d)
+				o.Target.Name = fmt.Sprint("web", i)
+				b.told(o)
+			}
+		}
+		every := make([]int, 1000)
+		for i := range every {
+			every[i] = i
+		}
+		flush := func() (rounds int) {
+			for ; ; rounds++ {
+				due := b.due(time.Now())
+				if len(due) == 0 {
+					return rounds
+				}
+				if len(due) > statusesAtOnce {
+					t.Errorf("%d at once", len(due))
+				}
+				for _, x := range due {
+					b.write(t.Context(), x)
+				}
+			}
+		}
+		pass(held(policy.AtTarget, "It is fine."), every...)
+		if n := flush(); n != 32 || p.since() != 1000 {
+			t.Errorf("a thousand new statuses in %d rounds", n)
+		}
+		time.Sleep(2 * time.Minute)
+		pass(held(policy.AtTarget, "It is fine, too."), every...)
+		up := held(policy.CPUAboveTarget, "Load stood at 99 %.")
+		up.Action, up.Desired = policy.Up, 4
+		pass(up, 700)
+		first := b.due(time.Now())
+		pass(held(policy.AtTarget, "It is calm."), 700)
+		b.write(t.Context(), first[0])
+		if len(p.writes) != 1 || !strings.HasPrefix(p.writes[0], "p700 ") || !strings.Contains(p.writes[0], "It is calm.") {
+			t.Errorf("the first of a thousand is %q", p.writes)
+		}
+	})
+}

@@ -20,6 +20,8 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+
+	"plimsoll.dev/plimsoll/internal/turns"
 )
 
 const (
@@ -46,6 +48,7 @@ type Teller struct {
 	queue          chan Event
 	log            *slog.Logger
 	untold         *prometheus.CounterVec
+	turns          *turns.Turns
 
 	mu      sync.Mutex
 	failing map[string]bool // "events", "status"
@@ -53,9 +56,11 @@ type Teller struct {
 
 // TellerOptions say who tells.
 type TellerOptions struct {
-	Config     *rest.Config
-	Name       string // "plimsoll.dev/autoscaler"
-	Instance   string // the process
+	Config   *rest.Config
+	Name     string // "plimsoll.dev/autoscaler"
+	Instance string // the process
+	// Turns has what is told wait for its turn, behind changes of counts; nil: nothing waits.
+	Turns      *turns.Turns
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 }
@@ -70,7 +75,7 @@ func NewTeller(o TellerOptions) (*Teller, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a client of the API server: %w", err)
 	}
-	return &Teller{name: o.Name, instance: o.Instance, client: client, objects: objects, queue: make(chan Event, eventQueue), log: cmp.Or(o.Logger, slog.New(slog.DiscardHandler)),
+	return &Teller{turns: cmp.Or(o.Turns, turns.New(turns.Options{})), name: o.Name, instance: o.Instance, client: client, objects: objects, queue: make(chan Event, eventQueue), log: cmp.Or(o.Logger, slog.New(slog.DiscardHandler)),
 		failing: map[string]bool{}, untold: promauto.With(o.Registerer).NewCounterVec(prometheus.CounterOpts{Name: "plimsoll_autoscaler_untold_total",
 			Help: "What people could not be told, as the API server took it not, or too much waited, by what it was (events, status)."}, []string{"what"})}, nil
 }
@@ -111,6 +116,9 @@ func (t *Teller) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case e := <-t.queue:
+			if !t.turns.Take(ctx, turns.Event) {
+				return nil
+			}
 			_ = t.tried(ctx, "events", t.write(ctx, e)) // it is counted
 		}
 	}
@@ -143,8 +151,11 @@ func cut(s string, n int) string {
 }
 
 // SetStatus merges a patch, {"metadata": {"uid": ...}, "status": ...}, into an object's status. Where the object is gone, or another one
-// has its name, there is nothing to tell.
+// has its name, there is nothing to tell. It waits for its turn for as long as ctx allows.
 func (t *Teller) SetStatus(ctx context.Context, r schema.GroupVersionResource, namespace, name string, patch []byte) error {
+	if !t.turns.Take(ctx, turns.Status) {
+		return ctx.Err()
+	}
 	within, cancel := context.WithTimeout(ctx, callFor)
 	defer cancel()
 	_, err := t.objects.Resource(r).Namespace(namespace).Patch(within, name, types.MergePatchType, patch, metav1.PatchOptions{}, "status")

@@ -115,7 +115,7 @@ func (o Server) wire(_ context.Context, e *environment) error {
 		e.checks = append(e.checks, api.Known())
 		if o.Autoscaler != "off" {
 			if err := newClusterAutoscaler(e, clusterScaling{of: o.Kubernetes, mode: o.Autoscaler, known: known, observer: picture, foreign: o.Kubelet == nil,
-				log: h, live: picture, history: h, every: o.Interval}); err != nil {
+				log: h, live: picture, history: h, every: o.Interval, onFresh: picture.OnFresh}); err != nil {
 				return err
 			}
 		}

@@ -13,13 +13,15 @@ import (
 	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/kube"
 	"plimsoll.dev/plimsoll/internal/serve"
+	"plimsoll.dev/plimsoll/internal/turns"
 )
 
 // What the autoscaler asks of a cluster's API server: a call may take less than a lease outlives the last moment at which its holder writes, and
-// changes are bounded, raises first.
+// all that is written is bounded: in a second so many calls, and so many of them for status and as many for Events.
 const (
 	clusterCall   = 2 * time.Second
-	clusterWrites = 100 // in a second
+	clusterWrites = 200
+	clusterTold   = 50
 )
 
 // clusterScaling is what the loop over the ScalePolicies of a cluster has at hand.
@@ -34,6 +36,8 @@ type clusterScaling struct {
 	live    autoscaler.Live        // nil: there is no page
 	history autoscaler.History     // nil: no series are kept
 	every   time.Duration          // between two points of kept series
+	// onFresh has the loop called after each batch of samples; nil: nothing is sent here.
+	onFresh func(func(node string))
 }
 
 // newClusterAutoscaler makes it.
@@ -42,14 +46,18 @@ func newClusterAutoscaler(e *environment, o clusterScaling) error {
 	if err != nil {
 		return err
 	}
-	config.QPS = -1 // the loop bounds what it writes, and puts raises first; who waits in a queue for reads would not
+	config.QPS = -1 // what is written takes turns, raises first; in a queue of client-go's they would not
+	calls := turns.New(turns.Options{Rate: clusterWrites, Burst: clusterWrites, Told: clusterTold})
+	if err := e.registry.Register(calls); err != nil {
+		return err
+	}
 	log := e.named("autoscaler")
 	scales, err := kube.NewScales(config, log)
 	if err != nil {
 		return err
 	}
 	host, _ := os.Hostname()
-	told, err := kube.NewTeller(kube.TellerOptions{Config: config, Name: "plimsoll.dev/autoscaler", Instance: host, Logger: log, Registerer: e.registry})
+	told, err := kube.NewTeller(kube.TellerOptions{Config: config, Name: "plimsoll.dev/autoscaler", Instance: host, Turns: calls, Logger: log, Registerer: e.registry})
 	if err != nil {
 		return err
 	}
@@ -70,10 +78,12 @@ func newClusterAutoscaler(e *environment, o clusterScaling) error {
 		return err
 	}
 	if loop, err = autoscaler.New(autoscaler.Options{Observer: o.observer, Inventory: o.known, Usage: usage, Meter: meter, Gate: e.gate, Scaler: scaler{scales}, Told: policies.Told,
-		Log: o.log, Live: o.live, History: o.history, KeepEvery: o.every, CallTimeout: clusterCall, WriteRate: clusterWrites, WriteBurst: clusterWrites, Logger: log, Registerer: e.registry}); err != nil {
+		Log: o.log, Live: o.live, History: o.history, KeepEvery: o.every, CallTimeout: clusterCall, Turns: calls, Logger: log, Registerer: e.registry}); err != nil {
 		return err
 	}
-	picture.OnFresh(loop.Fresh)
+	if o.onFresh != nil {
+		o.onFresh(loop.Fresh)
+	}
 	e.life.Runs("counts", scales.Run)
 	e.life.Runs("autoscaler", loop.Run)
 	e.life.Runs("policies", policies.Run)
