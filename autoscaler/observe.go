@@ -39,7 +39,7 @@ func (l *Loop) observe(ctx context.Context, t *target, p *policy.Policy, now, at
 		in.Target.Problem = &policy.Problem{Reason: policy.FailedGetScale, Message: text}
 		return in
 	}
-	in.Target.SpecReplicas, in.Target.StatusReplicas = sc.Desired, sc.Observed
+	in.Target.SpecReplicas, in.Target.StatusReplicas, t.trouble = sc.Desired, sc.Observed, sc.Trouble
 	if t.counted >= 0 && t.counted != sc.Desired {
 		t.changed = now
 	}

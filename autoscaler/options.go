@@ -52,6 +52,7 @@ type Scaler interface {
 type Scale struct {
 	Desired  cluster.DesiredReplicas
 	Observed cluster.ObservedReplicas
+	Trouble  string // why there are not as many as are asked for, in the words of who makes them; "": nobody says
 }
 
 // Outcome is how a pass over a target ended.
@@ -60,6 +61,7 @@ type Outcome struct {
 	Time     time.Time
 	Replicas cluster.ObservedReplicas
 	Seen     bool             // the target is there
+	Trouble  string           // see Scale
 	Decision *policy.Decision // shared: nobody changes it
 }
 

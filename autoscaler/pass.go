@@ -237,7 +237,7 @@ func (l *Loop) tell(t *target, in *policy.Input, d *policy.Decision, now time.Ti
 	}
 	l.show(t, in, d, entry, now)
 	if t.leads && l.opts.Told != nil {
-		l.opts.Told(Outcome{Target: t.key, Time: now, Replicas: in.Target.StatusReplicas, Seen: !vanished, Decision: d})
+		l.opts.Told(Outcome{Target: t.key, Time: now, Replicas: in.Target.StatusReplicas, Seen: !vanished, Trouble: t.trouble, Decision: d})
 	}
 }
 

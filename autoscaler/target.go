@@ -19,16 +19,17 @@ type target struct {
 	busy   bool        // somebody has it in hand
 	timer  *time.Timer // of the next pass
 
-	key    cluster.Target
-	entity *metric.Entity
-	due    time.Time // of the next pass
-	began  time.Time // the last pass
-	second time.Time // what the last pass saw is of this second
-	follow string    // the node whose batch the next pass waits for, see pacer; under the loop's lock
-	on     []onNode  // where its ready pods were at the last pass
-	leave  func()    // gives back the worker or the slow place that the pass holds
-	late   bool      // a call of this pass ran into its deadline
-	hung   int       // passes in a row of which one did
+	key     cluster.Target
+	entity  *metric.Entity
+	due     time.Time // of the next pass
+	began   time.Time // the last pass
+	second  time.Time // what the last pass saw is of this second
+	follow  string    // the node whose batch the next pass waits for, see pacer; under the loop's lock
+	trouble string    // Scale.Trouble of the last pass
+	on      []onNode  // where its ready pods were at the last pass
+	leave   func()    // gives back the worker or the slow place that the pass holds
+	late    bool      // a call of this pass ran into its deadline
+	hung    int       // passes in a row of which one did
 
 	histories map[corev1.ResourceName]*history
 	others    sight                   // of the metrics that are not what pods use

@@ -238,3 +238,31 @@ func TestManyStatuses(t *testing.T) {
 		}
 	})
 }
+
+// Replicas that cannot be made are a condition, with the sentence of who makes them, and one Event; its words may change at every try.
+func TestReplicasThatCannotBeMade(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &people{}
+		b := newBook(p, p)
+		b.open(settle([]*Declared{scp(t, "one", 1, "{"+ofWeb+"}")}, nil, false, nil), time.Now())
+		pass := func(trouble string) metav1.Condition {
+			o := outcome(held(policy.AtTarget, "It is fine."))
+			o.Trouble = trouble
+			b.told(o)
+			time.Sleep(time.Second)
+			return b.stories["one"].now.get("ReplicasMade")
+		}
+		if c := pass(""); c.Status != "" || len(p.events) != 0 {
+			t.Errorf("of what is well there is %+v, %q", c, p.events)
+		}
+		for i := range 20 {
+			want := `The replicas that are asked for cannot be made: pods "web-0" is forbidden: exceeded quota`
+			if c := pass(fmt.Sprintf("pods %q is forbidden: exceeded quota", fmt.Sprint("web-", i))); c.Status != "False" || c.Reason != "FailedCreate" || c.Message != want || len(p.events) != 1 || p.events[0] != "true FailedCreate: "+want {
+				t.Errorf("after %d s: %+v, %q", i, c, p.events)
+			}
+		}
+		if c := pass(""); c.Status != "True" || len(p.events) != 2 {
+			t.Errorf("once they can be made: %+v, %q", c, p.events)
+		}
+	})
+}

@@ -58,7 +58,19 @@ func (s *status) after(d *Declared, mode string, o *autoscaler.Outcome) status {
 		}
 		out.condition(d.version, c.Type, c.Status, string(c.Reason), text, o.Time)
 	}
+	out.replicasMade(d.version, o)
 	return out
+}
+
+// replicasMade tells while what is asked for cannot be made, and then that it can.
+func (s *status) replicasMade(generation int64, o *autoscaler.Outcome) {
+	const kind = "ReplicasMade"
+	switch {
+	case o.Seen && o.Trouble != "":
+		s.condition(generation, kind, "False", "FailedCreate", "The replicas that are asked for cannot be made: "+o.Trouble, o.Time)
+	case s.get(kind).Status != "":
+		s.condition(generation, kind, "True", "Created", "The replicas that are asked for can be made.", o.Time)
+	}
 }
 
 // refused is the status of a policy that is not in force.

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -31,6 +32,7 @@ type count struct {
 	version  string // of the object, and so of its scale
 	desired  cluster.DesiredReplicas
 	observed cluster.ObservedReplicas
+	trouble  string // why replicas cannot be made, as its controller says; "" if they can
 }
 
 // counts are those of all objects of a kind, as the API server tells of them.
@@ -90,9 +92,15 @@ func convertCount(o any) *object {
 	}
 	switch x := o.(type) {
 	case *appsv1.Deployment:
-		return &object{ObjectMeta: identityOf(x), value: &count{x.UID, x.ResourceVersion, one(x.Spec.Replicas), cluster.ObservedReplicas(x.Status.Replicas)}}
+		c := &count{uid: x.UID, version: x.ResourceVersion, desired: one(x.Spec.Replicas), observed: cluster.ObservedReplicas(x.Status.Replicas)}
+		for _, said := range x.Status.Conditions {
+			if said.Type == appsv1.DeploymentReplicaFailure && said.Status == corev1.ConditionTrue {
+				c.trouble = said.Message
+			}
+		}
+		return &object{ObjectMeta: identityOf(x), value: c}
 	case *appsv1.StatefulSet:
-		return &object{ObjectMeta: identityOf(x), value: &count{x.UID, x.ResourceVersion, one(x.Spec.Replicas), cluster.ObservedReplicas(x.Status.Replicas)}}
+		return &object{ObjectMeta: identityOf(x), value: &count{uid: x.UID, version: x.ResourceVersion, desired: one(x.Spec.Replicas), observed: cluster.ObservedReplicas(x.Status.Replicas)}}
 	}
 	return nil
 }
@@ -166,4 +174,12 @@ func (s *Scales) told(t cluster.Target) (*count, *unstructured.Unstructured, boo
 	}
 	delete(s.read, t) // the watch has caught up
 	return x, nil, true
+}
+
+// Trouble says why the replicas of a target cannot be made, as its controller does: a quota, say. "" if they can, or nobody says.
+func (s *Scales) Trouble(t cluster.Target) string {
+	if x, _, ok := s.told(t); ok && x != nil {
+		return x.trouble
+	}
+	return ""
 }

@@ -122,7 +122,7 @@ type scaler struct{ scales *kube.Scales }
 
 func (s scaler) Scale(ctx context.Context, t cluster.Target) (autoscaler.Scale, error) {
 	desired, observed, err := s.scales.Scale(ctx, t)
-	return autoscaler.Scale{Desired: desired, Observed: observed}, err
+	return autoscaler.Scale{Desired: desired, Observed: observed, Trouble: s.scales.Trouble(t)}, err
 }
 
 func (s scaler) SetScale(ctx context.Context, t cluster.Target, from, to cluster.DesiredReplicas) error {
