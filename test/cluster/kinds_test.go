@@ -97,7 +97,7 @@ func serveAdapter(t *testing.T, port int32) *adapter {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := shared.Listen(t.Context(), "tcp", fmt.Sprint("10.99.0.1:", port))
+	l, err := shared.Listen(t.Context(), "", fmt.Sprint("10.99.0.1:", port))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -145,15 +145,6 @@ func (c *Cluster) Dial(ctx context.Context, network, address string) (net.Conn, 
 	return dialIn(ctx, c.Namespace(), network, address)
 }
 
-// Listen listens in the network of the first node.
-func (c *Cluster) Listen(ctx context.Context, network, address string) (l net.Listener, err error) {
-	err = inside(c.Namespace(), func() (err error) {
-		l, err = new(net.ListenConfig).Listen(ctx, network, address)
-		return err
-	})
-	return l, err
-}
-
 // Command runs a command in the network of the first node, with KUBECONFIG and the cluster's binaries in its path.
 func (c *Cluster) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "nsenter", append([]string{"--net=" + c.Namespace(), "--", name}, args...)...)
