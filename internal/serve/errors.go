@@ -57,7 +57,7 @@ func ReadError(what string, err error) error {
 		status = http.StatusBadRequest
 	case errors.Is(err, store.ErrTooLarge):
 		status = http.StatusUnprocessableEntity
-	case errors.Is(err, store.ErrClosed), errors.Is(err, store.ErrReadOnly):
+	case errors.Is(err, store.ErrClosed), errors.Is(err, store.ErrReadOnly), errors.Is(err, store.ErrUnavailable):
 		status = http.StatusServiceUnavailable
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		status = statusOf(err)

@@ -20,6 +20,8 @@ var (
 	ErrTooLarge = errors.New("answer too large")
 	// ErrReadOnly is a store that cannot accept data at present (the disk is full); the live picture goes on.
 	ErrReadOnly = errors.New("store accepts no data at present")
+	// ErrUnavailable is an engine that cannot be asked at present: it is not reached, or says so itself.
+	ErrUnavailable = errors.New("the store cannot be asked at present")
 	// ErrClosed is a store that was closed.
 	ErrClosed = errors.New("store is closed")
 )

@@ -92,7 +92,7 @@ func (r *Reader) place(ctx context.Context) (Place, error) {
 	if v == nil {
 		got, err := r.opts.Conn.Detect(ctx)
 		if err != nil {
-			return Place{}, err
+			return Place{}, store.Unreachable(ctx, err)
 		}
 		v = &got
 		r.version.Store(v)

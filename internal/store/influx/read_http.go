@@ -52,6 +52,8 @@ func readError(status int, message string) *ReadError {
 		e.is = store.ErrTooLarge
 	case has("timeout reached", "query-timeout", "timed out"), status == http.StatusGatewayTimeout:
 		e.is = context.DeadlineExceeded
+	case store.Busy(status):
+		e.is = store.ErrUnavailable
 	case has("error parsing query"):
 		e.is = store.ErrBadQuery
 	}
@@ -130,7 +132,7 @@ func ask[T any](ctx context.Context, r *Reader, p Place, text string, each func(
 	}
 	defer func() { _ = resp.Body.Close() }() // what it would say, reading has said
 	if resp.StatusCode != http.StatusOK {
-		return refusal(resp)
+		return store.Unreachable(ctx, refusal(resp))
 	}
 	d := json.NewDecoder(resp.Body)
 	for first := true; ; first = false {
@@ -142,7 +144,7 @@ func ask[T any](ctx context.Context, r *Reader, p Place, text string, each func(
 			if ctx.Err() != nil {
 				err = ctx.Err()
 			}
-			return fmt.Errorf("cannot read the answer: %w", err)
+			return fmt.Errorf("cannot read the answer: %w", store.Unreachable(ctx, err))
 		}
 		if err := c.give(each); err != nil {
 			return err
@@ -186,7 +188,7 @@ func (r *Reader) post(ctx context.Context, p Place, text string) (*http.Response
 		req.Header.Set("Accept", "application/json")
 		resp, err := r.opts.Conn.HTTP().Do(req)
 		if err != nil || resp.StatusCode != http.StatusUnauthorized || again {
-			return resp, err
+			return resp, store.Unreachable(ctx, err)
 		}
 		_ = resp.Body.Close()
 		if err := r.opts.Conn.ReadToken(); err != nil {

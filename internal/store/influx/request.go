@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"plimsoll.dev/plimsoll/internal/store"
 )
 
 // Errors of set-up that callers can test for with errors.Is.
@@ -131,6 +133,8 @@ func statusError(code int, body []byte) error {
 	}
 	e.message = clip(e.message, 300)
 	switch {
+	case store.Busy(code):
+		e.kind = store.ErrUnavailable
 	case code == http.StatusUnauthorized:
 		e.kind = ErrUnauthorized
 	case code == http.StatusForbidden:

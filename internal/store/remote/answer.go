@@ -38,11 +38,15 @@ func (e *QueryError) Unwrap() error { return e.is }
 func queryError(status int, typ, message string) *QueryError {
 	e := &QueryError{Status: status, Type: typ, Message: message}
 	switch {
+	case status == http.StatusTooManyRequests: // a limit of requests, not of what one asks for
+		e.is = store.ErrUnavailable
 	case strings.Contains(message, "too many samples"), strings.Contains(message, "exceeded maximum resolution"), strings.Contains(message, "cannot select more than"),
 		strings.Contains(message, "limit"):
 		e.is = store.ErrTooLarge
 	case typ == "timeout", status == http.StatusGatewayTimeout:
 		e.is = context.DeadlineExceeded
+	case store.Busy(status):
+		e.is = store.ErrUnavailable
 	case typ == "bad_data", status == http.StatusBadRequest:
 		e.is = store.ErrBadQuery
 	}
@@ -59,18 +63,18 @@ func (r *Reader) ask(ctx context.Context, path string, form url.Values, limit in
 	req.Header.Set("Accept", "application/json")
 	resp, err := r.client.Do(req)
 	if err != nil {
-		return nil, err
+		return nil, store.Unreachable(ctx, err)
 	}
 	defer func() { _ = resp.Body.Close() }() // what it would say, reading has said
 	if resp.StatusCode != http.StatusOK {
-		return nil, refusal(resp)
+		return nil, store.Unreachable(ctx, refusal(resp))
 	}
 	a := answer{d: json.NewDecoder(resp.Body), limit: limit}
 	if err := a.read(); err != nil {
 		if ctx.Err() != nil {
 			err = ctx.Err()
 		}
-		return nil, fmt.Errorf("cannot read the answer: %w", err)
+		return nil, fmt.Errorf("cannot read the answer: %w", store.Unreachable(ctx, err))
 	}
 	if a.status != "success" {
 		return nil, queryError(resp.StatusCode, a.errorType, a.message)
