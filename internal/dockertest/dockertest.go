@@ -1,5 +1,5 @@
-// Package dockertest gives a test a Docker of its own, with real containers, and leaves nothing of it behind. What it runs outlives the test's
-// context, since clearing up comes after that.
+// Package dockertest gives a test a Docker of its own, with real containers, and leaves nothing of it behind: what a test that was killed left, the next one
+// clears. What it runs outlives the test's context, since clearing up comes after that.
 package dockertest
 
 import (
@@ -35,11 +35,12 @@ func New(t testing.TB) *Daemon {
 			t.Skipf("needs %s: package docker.io", tool)
 		}
 	}
-	dir, err := os.MkdirTemp("/tmp", "plimsoll-docker") // a socket's path must be short
+	sweep()
+	dir, err := os.MkdirTemp(filepath.Dir(folders), fmt.Sprintf("%s%d-", filepath.Base(folders), os.Getpid())) // a socket's path must be short
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	t.Cleanup(func() { wipe(dir) })
 	return &Daemon{t: t, Dir: dir, Sock: filepath.Join(dir, "d.Sock")}
 }
 
