@@ -133,7 +133,7 @@ generated: $(WEB)/node_modules/.package-lock.json
 	cd $(WEB) && npm run --silent build
 
 bench: build ## Measure Plimsoll beside its peers; prints figure, bar and ratio
-	cd test/bench && go run . -plimsoll ../../bin/plimsoll
+	cd test/bench && go test . && go run . -plimsoll ../../bin/plimsoll
 
 clean: ## Remove what was built, downloaded or written here
 	rm -rf bin .cache $(WEB)/node_modules plimsoll-data

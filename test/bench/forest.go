@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -18,9 +19,12 @@ type forest struct {
 	procs  []*exec.Cmd
 }
 
-// plant makes n cgroups. Cut takes them away.
+// prefix begins the parent's name, which ends in the number of the bench's process.
+const prefix = "plimsoll-bench-"
+
+// plant makes n cgroups, and takes away those of benches that were killed. Cut takes them away.
 func plant(n int) (*forest, error) {
-	f := &forest{name: fmt.Sprintf("plimsoll-bench-%d", os.Getpid())}
+	f := &forest{name: prefix + strconv.Itoa(os.Getpid())}
 	const root = "/sys/fs/cgroup"
 	if _, err := os.Stat(root + "/cgroup.controllers"); err == nil {
 		f.mounts = []string{root}
@@ -34,6 +38,7 @@ func plant(n int) (*forest, error) {
 	if len(f.mounts) == 0 {
 		return nil, fmt.Errorf("no cgroups at %q", root)
 	}
+	sweep(f.mounts)
 	for i := range n {
 		if err := f.grow(i); err != nil {
 			return nil, fmt.Errorf("cannot make cgroup %d of %d (root is needed): %w", i, n, errorsJoin(err, f.cut()))
@@ -76,20 +81,38 @@ func (f *forest) cut() error {
 	}
 	var errs []error
 	for _, m := range f.mounts {
-		top := filepath.Join(m, f.name)
-		entries, err := os.ReadDir(top)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		for _, e := range entries {
-			if e.IsDir() {
-				errs = append(errs, rmdir(filepath.Join(top, e.Name())))
-			}
-		}
-		errs = append(errs, rmdir(top))
+		errs = append(errs, fell(filepath.Join(m, f.name)))
 	}
 	return errorsJoin(errs...)
+}
+
+// sweep takes away what benches have left that were killed: their processes ended with them, their cgroups stay. What is left of that is tried again
+// by the next one.
+func sweep(mounts []string) {
+	for _, m := range mounts {
+		all, _ := filepath.Glob(filepath.Join(m, prefix+"*")) // the pattern is well formed
+		for _, top := range all {
+			pid, err := strconv.Atoi(strings.TrimPrefix(filepath.Base(top), prefix))
+			if err == nil && syscall.Kill(pid, 0) == syscall.ESRCH {
+				_ = fell(top)
+			}
+		}
+	}
+}
+
+// fell removes a cgroup and its children.
+func fell(top string) error {
+	entries, err := os.ReadDir(top)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, e := range entries {
+		if e.IsDir() {
+			errs = append(errs, rmdir(filepath.Join(top, e.Name())))
+		}
+	}
+	return errorsJoin(append(errs, rmdir(top))...)
 }
 
 // rmdir removes a cgroup, which is busy for a moment after its last process has ended.
