@@ -129,3 +129,24 @@ func TestOneClientHasHalfOfTheStreams(t *testing.T) {
 		}
 	})
 }
+
+// Whoever waits for the rows waits without a snapshot: of many that wait each would keep an older one, and have its rows made anew.
+func TestWaitingKeepsNoSnapshot(t *testing.T) {
+	snap := forged(10)
+	var a *API
+	asked := 0
+	a = newAPI(t, func(o *Options) {
+		o.Pictures = pictures(func(time.Time) *live.Snapshot {
+			if asked++; a != nil && a.mu.TryLock() {
+				a.mu.Unlock()
+				t.Error("a snapshot is taken before it is one's turn to make its rows")
+			}
+			return snap
+		})
+	})
+	first := a.picture(noon)
+	a.watch(noon)
+	if again := a.picture(noon); again != first || a.likely() != first || asked != 3 {
+		t.Errorf("the rows were made again, or %d snapshots taken", asked)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -72,6 +73,8 @@ type API struct {
 	mu   sync.Mutex // guards kills and last
 	ooms *kills
 	last *picture // of the newest snapshot; built once for all readers
+
+	shown atomic.Pointer[picture] // last, for those who need not have the newest
 }
 
 // New makes an API. It starts nothing.

@@ -24,11 +24,11 @@ type picture struct {
 	unheard    map[workloadKey][]*Container // containers that wait, of which the picture has nothing any more
 }
 
-// picture returns the rows of the newest snapshot.
+// picture returns the rows of the newest snapshot. Whoever waits for them waits without one: it would be an older one, and keep it in memory.
 func (a *API) picture(now time.Time) *picture {
-	snap := a.opts.Pictures.Snapshot(now)
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	snap := a.opts.Pictures.Snapshot(now)
 	if snap == nil {
 		return emptyPicture(now, a.opts.Since)
 	}
@@ -40,7 +40,16 @@ func (a *API) picture(now time.Time) *picture {
 	if len(a.last.nodes) == 0 {
 		a.last.node = emptyPicture(now, a.opts.Since).node
 	}
+	a.shown.Store(a.last)
 	return a.last
+}
+
+// likely is a picture by which to judge how much an answer will have: the last that was shown, for which nobody waits.
+func (a *API) likely() *picture {
+	if p := a.shown.Load(); p != nil {
+		return p
+	}
+	return a.picture(time.Now())
 }
 
 // nodes are the machines that the cluster says it has.
@@ -53,10 +62,10 @@ func (a *API) nodes() []*cluster.Node {
 
 // watch feeds the memory of OOM kills without making rows that nobody asked for.
 func (a *API) watch(now time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	if snap := a.opts.Pictures.Snapshot(now); snap != nil {
-		a.mu.Lock()
 		a.ooms.feed(snap)
-		a.mu.Unlock()
 	}
 }
 

@@ -17,7 +17,7 @@ func (a *API) Routes() []serve.Route {
 	// long has as many rows as the picture has, unless fewer are asked for.
 	long := func(path string, rows func(*picture, *http.Request) int, h func(http.ResponseWriter, *http.Request) error) serve.Route {
 		r := get(path, h)
-		r.Rows = func(req *http.Request) int { return rows(a.picture(time.Now()), req) }
+		r.Rows = func(req *http.Request) int { return rows(a.likely(), req) }
 		return r
 	}
 	stream := long("/stream", a.rowsOfStream, a.getStream)

@@ -53,7 +53,7 @@ type LabelDescriptor struct {
 }
 
 func (a *API) getExport(w http.ResponseWriter, _ *http.Request) error {
-	return serve.WriteJSON(w, newPicture(a.opts.Pictures.Snapshot(time.Now())).export(a.specs))
+	return serve.WriteJSON(w, a.picture(time.Now()).export(a.specs))
 }
 
 // export lists nodes, then system containers, pods and their containers, by name.

@@ -36,12 +36,16 @@ func (a *API) Routes() []serve.Route {
 	}
 }
 
-// rows is as much as an answer from the live picture may have.
-func (a *API) rows(*http.Request) int {
-	if s := a.opts.Pictures.Snapshot(time.Now()); s != nil {
-		return len(s.Containers)
+// rows is as much as an answer from the live picture may have, by the last one.
+func (a *API) rows(*http.Request) int { return int(a.size.Load()) }
+
+// picture is that of now.
+func (a *API) picture(now time.Time) picture {
+	s := a.opts.Pictures.Snapshot(now)
+	if s != nil {
+		a.size.Store(int64(len(s.Containers)))
 	}
-	return 0
+	return newPicture(s)
 }
 
 // reader is what both APIs are answered from: the live picture with the last minutes, or the history.
@@ -52,7 +56,7 @@ type reader interface {
 
 func (a *API) getModel(w http.ResponseWriter, r *http.Request) error {
 	now := time.Now()
-	pic := newPicture(a.opts.Pictures.Snapshot(now))
+	pic := a.picture(now)
 	return a.answer(w, r, modelBase, now, pic, liveReader{a, pic, now})
 }
 
@@ -61,7 +65,7 @@ func (a *API) getHistorical(w http.ResponseWriter, r *http.Request) error {
 		return serve.NotFound("there is no history: Plimsoll runs without a store")
 	}
 	now := time.Now()
-	pic := newPicture(a.opts.Pictures.Snapshot(now))
+	pic := a.picture(now)
 	return a.answer(w, r, historyBase, now, pic, a.history())
 }
 

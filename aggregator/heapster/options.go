@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"plimsoll.dev/plimsoll/internal/model"
@@ -55,6 +56,7 @@ type API struct {
 	log    *slog.Logger
 	specs  model.Metrics
 	failed prometheus.Counter
+	size   atomic.Int64 // containers of the last picture
 }
 
 // New makes an API.
