@@ -14,7 +14,7 @@ import (
 )
 
 var dear = []string{
-	`sum_over_time(vector(1)[1y:1ms])`, `max_over_time(sum_over_time(vector(1)[1d:1ms])[1d:1s])`, `sum_over_time(vector(1)[1000s:1ms])`,
+	`sum_over_time(vector(1)[1y:1ms])`, `max_over_time(sum_over_time(vector(1)[1d:1ms])[1d:1s])`, `sum_over_time(max_over_time(min_over_time(up[1h:1s])[1h:1s])[1h:1s])`, `sum_over_time(vector(1)[1000s:1ms])`,
 	strings.Repeat("1^", 20000) + "1", strings.Repeat("(", 20000) + "1" + strings.Repeat(")", 20000), `{__name__=~"(a|b){1,999}(c|d){1,999}"}`,
 	`quantile_over_time(0.9, {__name__=~".+"}[1h])`, `count_values("x", {__name__=~".+"})`, strings.Repeat(`label_join(`, 40) + `up` + strings.Repeat(`, "a", "b", "a", "a")`, 40),
 }
@@ -104,9 +104,30 @@ func slowReader(ctx context.Context, a *attack, n int) string {
 		fmt.Sprintf("&start=%d&end=%d&step=1", time.Now().Unix()-600, time.Now().Unix()))
 }
 
-// stream opens a stream of a view that nobody else has, and does not read it.
+// slowPicture asks for all that the picture has, in every form, and does not read it.
+func slowPicture(ctx context.Context, a *attack, n int) string {
+	return a.unread(ctx, n, []string{"/plimsoll/v1/containers?limit=10000", "/plimsoll/v1/overview", "/plimsoll/v1/nodes", "/api/v1/metric-export", "/plimsoll/v1/missing"}[n%5])
+}
+
+// stream opens a stream of a view that nobody else has, small or of all that there is, and does not read it.
 func stream(ctx context.Context, a *attack, n int) string {
-	return a.unread(ctx, n, fmt.Sprintf("/plimsoll/v1/stream?limit=%d&q=%s", 100+n%400, []string{"", "x", "m"}[n%3]))
+	limit := 100 + n%400
+	if n%2 == 0 {
+		limit = 10_000 - n%400
+	}
+	return a.unread(ctx, n, fmt.Sprintf("/plimsoll/v1/stream?limit=%d&q=%s", limit, []string{"", "x", "m"}[n%3]))
+}
+
+// hugeQuantity asks with a quantity on which its parser would work for hours.
+func hugeQuantity(ctx context.Context, a *attack, n int) string {
+	return a.ask(ctx, fromInsider, "insider", http.MethodGet, "/plimsoll/v1/fit?cpu="+[]string{"9E-700000000", "9E70000000000000000", "1e99999999"}[n%3], nil, nil)
+}
+
+// token shows tokens that are none, ever new ones, some as long as a header may be.
+func token(ctx context.Context, a *attack, n int) string {
+	return a.ask(ctx, fromHostile, "", http.MethodGet, "/plimsoll/v1/overview", nil, func(r *http.Request) {
+		r.Header.Set("Authorization", fmt.Sprint("Bearer ", n, strings.Repeat("x", []int{10, 50_000, 1 << 20}[n%3])))
+	})
 }
 
 // unread asks and reads the first byte.

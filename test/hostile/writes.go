@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/klauspost/compress/snappy"
@@ -67,6 +68,39 @@ func manyNodes(ctx context.Context, a *attack, n int) string {
 	for i := range 5000 {
 		all = append(all, one{labels: []string{"__name__", "container_memory_working_set_bytes", "container", "c", "namespace", "x", "node", fmt.Sprintf("made-up-%d-%d", n, i), "pod", "p"}, ms: now, value: 1})
 	}
+	return a.ask(ctx, fromInsider, "insider", http.MethodPost, "/api/v1/write", encode(all), func(r *http.Request) { setWrite(r, "insider-process", n%2 == 0) })
+}
+
+// fleet sends two samples each of ten thousand containers, which the picture then shows to whoever asks for all of it.
+func fleet(ctx context.Context, a *attack, n int) string {
+	now := time.Now().UnixMilli()
+	var all []one
+	for i := range 10_000 {
+		of := []string{"container", fmt.Sprint("c", i), "id", fmt.Sprint("/kubepods/burstable/pod0000-1111-2222-3333/", i), "image", "registry.example/shop/web:1.2.3", "namespace", "fleet", "node", fmt.Sprint("fleet-", i%50), "pod", fmt.Sprint("web-", i)}
+		for _, name := range []string{"container_cpu_usage_seconds_total", "container_memory_working_set_bytes"} {
+			all = append(all, one{labels: append([]string{"__name__", name}, of...), ms: now, value: float64(n)})
+		}
+	}
+	return a.ask(ctx, fromInsider, "insider", http.MethodPost, "/api/v1/write", encode(all), func(r *http.Request) { setWrite(r, "insider-process", true) })
+}
+
+// labelBomb sends series of very many labels, of very long ones, and ever new values of one.
+func labelBomb(ctx context.Context, a *attack, n int) string {
+	now := time.Now().UnixMilli()
+	var all []one
+	for i := range []int{1, 20, 2000}[n%3] {
+		labels := []string{"__name__", "container_memory_rss", "container", fmt.Sprint("l", n, "-", i), "namespace", "x", "node", "labels", "pod", "p"}
+		for k := range []int{500, 1, 0}[n%3] {
+			labels = append(labels, fmt.Sprintf("z%03d", k), strings.Repeat("x", []int{10, 60_000, 0}[n%3]))
+		}
+		all = append(all, one{labels: labels, ms: now, value: 1})
+	}
+	return a.ask(ctx, fromInsider, "insider", http.MethodPost, "/api/v1/write", encode(all), asInsider)
+}
+
+// second sends for the node that the honest sender speaks for, which the insider's login may do too.
+func second(ctx context.Context, a *attack, n int) string {
+	all := []one{{labels: []string{"__name__", "container_memory_rss", "container", "c0", "namespace", "honest", "node", "honest", "pod", "p"}, ms: time.Now().UnixMilli() + int64(n%3)*1000, value: -1}}
 	return a.ask(ctx, fromInsider, "insider", http.MethodPost, "/api/v1/write", encode(all), func(r *http.Request) { setWrite(r, "insider-process", n%2 == 0) })
 }
 
