@@ -73,7 +73,7 @@ func declared(path string) (names []string, err error) {
 
 // build makes a package's test program, with the counters that guide the search in the code of this module, or in all there is.
 func build(ctx context.Context, dir, to string, deep bool) error {
-	args := []string{"test", "-c", "-vet=off", "-o", to}
+	args := []string{"test", "-c", "-vet=off", "-ldflags=-s -w", "-o", to}
 	if deep {
 		args = append(args, "-fuzz=.")
 	} else {
