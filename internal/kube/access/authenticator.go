@@ -35,6 +35,9 @@ const (
 	wrongFor   = 10 * time.Second
 )
 
+// longestToken is more than any token has: what is longer is not sent to the API server.
+const longestToken = 16 << 10
+
 // The configuration by which the API server says who it is when it passes requests on.
 const (
 	configNamespace = "kube-system"
@@ -94,7 +97,9 @@ func (a *Authenticator) Run(ctx context.Context) error {
 
 // Authenticate implements serve.Authenticator. A caller whose token is not made out to Audience speaks for no node, whatever it is bound to.
 func (a *Authenticator) Authenticate(ctx context.Context, r *http.Request) (serve.Caller, error) {
-	if token := bearer(r); token != "" {
+	if token := bearer(r); len(token) > longestToken {
+		return serve.Caller{}, fmt.Errorf("%w: a token has at most %d bytes", serve.ErrLogin, longestToken)
+	} else if token != "" {
 		return a.byToken(ctx, token)
 	}
 	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {

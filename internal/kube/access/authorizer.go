@@ -32,6 +32,7 @@ const (
 type Authorizer struct {
 	server authorizer.Authorizer
 	paths  request.RequestInfoFactory
+	few    few
 }
 
 // newAuthorizer makes an Authorizer.
@@ -58,6 +59,11 @@ func (a *Authorizer) Authorize(ctx context.Context, c serve.Caller, want serve.A
 	if err != nil {
 		return err
 	}
+	leave, err := a.few.take(ctx, c.Name)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	decision, reason, err := a.server.Authorize(ctx, about)
 	switch {
 	case decision == authorizer.DecisionAllow:
