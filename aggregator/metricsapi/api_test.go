@@ -93,7 +93,7 @@ func TestSelectors(t *testing.T) {
 	f("shop", "nobody", "", "[]")
 	f("nowhere", "", "", "[]")
 	f("sho", "", "", "[]")
-	for _, path := range []string{"pods?fieldSelector=spec.nodeName%3Dn1", "nodes?fieldSelector=spec.x%3D1", "nodes?fieldSelector=metadata.namespace%3Da", "pods?labelSelector=a%3D%3D%3Db", "pods?limit=x"} {
+	for _, path := range []string{"pods?fieldSelector=spec.nodeName%3Dn1", "nodes?fieldSelector=spec.x%3D1", "nodes?fieldSelector=metadata.namespace%3Da", "pods?labelSelector=a%3D%3D%3Db", "pods?limit=x", "pods?labelSelector=" + manyTerms, "nodes?labelSelector=" + manyTerms} {
 		if got := w.ask("/apis/metrics.k8s.io/v1/" + path); got.Code != http.StatusBadRequest {
 			t.Errorf("%s: got %d, want 400: %s", path, got.Code, got.Body)
 		}
@@ -314,3 +314,6 @@ func do(w *world, r *http.Request) int {
 	w.handler().ServeHTTP(rec, r)
 	return rec.Code
 }
+
+// manyTerms is a selector that would be tried six thousand times on each object.
+var manyTerms = strings.TrimSuffix(strings.Repeat("%21a,", 6000), ",")

@@ -53,7 +53,10 @@ func (s nodeStorage) List(_ context.Context, o *internalversion.ListOptions) (ru
 	if err := s.api.synced(); err != nil {
 		return nil, err
 	}
-	label, field := selectors(o)
+	label, field, err := selectors(o)
+	if err != nil {
+		return nil, err
+	}
 	return &metrics.NodeMetricsList{Items: s.api.nodes(time.Now(), func(n *cluster.Node) bool {
 		return label.Matches(labels.Set(n.Labels)) && field.Matches(fields.Set{"metadata.name": n.Name})
 	})}, nil

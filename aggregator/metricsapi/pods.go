@@ -3,6 +3,7 @@ package metricsapi
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -112,7 +113,10 @@ func (s podStorage) List(ctx context.Context, o *internalversion.ListOptions) (r
 	if err := s.api.synced(); err != nil {
 		return nil, err
 	}
-	label, field := selectors(o)
+	label, field, err := selectors(o)
+	if err != nil {
+		return nil, err
+	}
 	pods := inNamespace(s.api.opts.Inventory.All(), request.NamespaceValue(ctx))
 	if !label.Empty() || !field.Empty() {
 		pods = slices.DeleteFunc(slices.Clone(pods), func(p *cluster.Pod) bool {
@@ -169,8 +173,11 @@ func (a *API) synced() error {
 	return nil
 }
 
+// mostTerms is how many terms the selectors of a list may have: each is tried on each object.
+const mostTerms = 500
+
 // selectors are those of a list; everything where it has none.
-func selectors(o *internalversion.ListOptions) (labels.Selector, fields.Selector) {
+func selectors(o *internalversion.ListOptions) (labels.Selector, fields.Selector, error) {
 	label, field := labels.Everything(), fields.Everything()
 	if o != nil && o.LabelSelector != nil {
 		label = o.LabelSelector
@@ -178,5 +185,9 @@ func selectors(o *internalversion.ListOptions) (labels.Selector, fields.Selector
 	if o != nil && o.FieldSelector != nil {
 		field = o.FieldSelector
 	}
-	return label, field
+	terms, _ := label.Requirements()
+	if n := len(terms) + len(field.Requirements()); n > mostTerms {
+		return nil, nil, apierrors.NewBadRequest(fmt.Sprintf("the selectors have %d terms; at most %d are tried", n, mostTerms))
+	}
+	return label, field, nil
 }

@@ -77,16 +77,29 @@ func New(o Options) (*API, error) {
 	return &API{opts: o, handler: readable(s.GenericAPIServer.Handler)}, nil
 }
 
-// readable refuses a selector of metrics that cannot be read, which the library takes for a fault of its own (500).
+// mostTerms is how many terms a selector may have: each is tried on each object.
+const mostTerms = 500
+
+// readable refuses a selector of metrics that cannot be read, which the library takes for a fault of its own (500), and any of very many terms.
 func readable(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		for _, text := range r.URL.Query()["metricLabelSelector"] {
-			if _, err := labels.Parse(text); err != nil {
-				status := apierrors.NewBadRequest(fmt.Sprintf("cannot read metricLabelSelector %q: %v", text, err)).Status()
-				w.Header().Set("Content-Type", "application/json")
-				w.WriteHeader(http.StatusBadRequest)
-				_ = json.NewEncoder(w).Encode(&status) // the client is gone
-				return
+		for _, name := range []string{"metricLabelSelector", "labelSelector"} {
+			for _, text := range r.URL.Query()[name] {
+				s, err := labels.Parse(text)
+				if err == nil {
+					if terms, _ := s.Requirements(); len(terms) > mostTerms {
+						err = fmt.Errorf("it has %d terms, at most %d are tried", len(terms), mostTerms)
+					}
+				} else if name == "labelSelector" {
+					continue // which the library refuses itself
+				}
+				if err != nil {
+					status := apierrors.NewBadRequest(fmt.Sprintf("cannot read %s %.200q: %v", name, text, err)).Status()
+					w.Header().Set("Content-Type", "application/json")
+					w.WriteHeader(http.StatusBadRequest)
+					_ = json.NewEncoder(w).Encode(&status) // the client is gone
+					return
+				}
 			}
 		}
 		next.ServeHTTP(w, r)

@@ -125,7 +125,8 @@ func TestValues(t *testing.T) {
 	f(external+"namespaces/other/memory_rss_bytes", "")
 	for path, want := range map[string]int{
 		custom + "namespaces/shop/pods/web-3/memory_rss_bytes": 404, custom + "namespaces/shop/pods/*/no_such": 404, custom + "namespaces/shop/services/*/memory_rss_bytes": 404,
-		custom + "namespaces/shop/pods/*/replicas_desired": 404, external + "namespaces/shop/no_such": 404, custom + "namespaces/shop/pods/*/memory_rss_bytes?labelSelector=a%3D%3D%3D": 400} {
+		custom + "namespaces/shop/pods/*/replicas_desired": 404, external + "namespaces/shop/no_such": 404, custom + "namespaces/shop/pods/*/memory_rss_bytes?labelSelector=a%3D%3D%3D": 400,
+		custom + "namespaces/shop/pods/*/memory_rss_bytes?labelSelector=a" + strings.Repeat(",%21b", 600): 400, external + "namespaces/shop/x?labelSelector=a" + strings.Repeat(",%21b", 600): 400} {
 		if code, got := ask(h, path); code != want {
 			t.Errorf("%s: got %d %s, want %d", path, code, got, want)
 		}
