@@ -118,6 +118,8 @@ type readers struct {
 	gaps    []time.Duration // between the stream's events
 	failed  []string
 	reopens int
+	wholes  int // answers of all that there is
+	wrong   []string
 }
 
 func newReaders(p *product) *readers { return &readers{p: p} }
@@ -126,7 +128,7 @@ func newReaders(p *product) *readers { return &readers{p: p} }
 func (r *readers) reset() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.took, r.gaps, r.failed, r.reopens = nil, nil, nil, 0
+	r.took, r.gaps, r.failed, r.reopens, r.wholes, r.wrong = nil, nil, nil, 0, 0, nil
 }
 
 func (r *readers) note(took time.Duration, wrong string) {
@@ -141,7 +143,29 @@ func (r *readers) note(took time.Duration, wrong string) {
 
 // pages are the page, what it shows, and what top and kubectl ask for.
 var pages = []string{"/", "/plimsoll/v1/overview?limit=20", "/plimsoll/v1/workloads", "/plimsoll/v1/decisions?limit=20", "/plimsoll/v1/nodes", "/plimsoll/v1/containers?limit=20",
-	"/plimsoll/v1/containers?limit=10000", "/plimsoll/v1/workloads/demo/ProcessService/web"}
+	"/plimsoll/v1/workloads/demo/ProcessService/web"}
+
+// whole is all that there is, as top asks for it: it comes in its turn.
+const whole, wholeIn = "/plimsoll/v1/containers?limit=10000", 30 * time.Second
+
+// all asks for it now and then.
+func (r *readers) all(ctx context.Context) {
+	c := r.p.client(fromReader, wholeIn)
+	defer c.CloseIdleConnections()
+	for ctx.Err() == nil {
+		req, err := r.p.request(ctx, http.MethodGet, whole, "reader", nil)
+		if err != nil {
+			return
+		}
+		wrong := do(ctx, c, req)
+		r.mu.Lock()
+		if r.wholes++; wrong != "200" && ctx.Err() == nil {
+			r.wrong = append(r.wrong, wrong)
+		}
+		r.mu.Unlock()
+		_ = sleep(ctx, time.Second)
+	}
+}
 
 // page asks for the page and what it shows, over and over.
 func (r *readers) page(ctx context.Context) {
@@ -222,6 +246,7 @@ func (r *readers) figures() []figure {
 	return []figure{
 		{"page: requests not answered", float64(len(r.failed)), "", 0, note},
 		{"page: p99", p99(r.took).Seconds() * 1000, "ms", 5000, ""},
+		{"top containers: requests not answered", float64(len(r.wrong)), "", 0, fmt.Sprintf("of %d, within %v %s", r.wholes, wholeIn, strings.Join(r.wrong, ", "))},
 		{"stream: longest silence", longest.Seconds(), "s", 10, fmt.Sprintf("%d events, p99 %.3g s, opened again %d times", len(r.gaps), p99(r.gaps).Seconds(), max(r.reopens-1, 0))},
 	}
 }

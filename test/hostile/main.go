@@ -85,7 +85,7 @@ func fight(ctx context.Context, program string, during time.Duration, only strin
 	beside, stopBeside := context.WithCancel(ctx)
 	defer stopBeside()
 	var wg sync.WaitGroup
-	for _, one := range []func(context.Context){scaled.run, honest.run, readers.page, readers.stream} {
+	for _, one := range []func(context.Context){scaled.run, honest.run, readers.page, readers.all, readers.stream} {
 		wg.Go(func() { one(beside) })
 	}
 	if err := sleep(ctx, settle); err != nil {
