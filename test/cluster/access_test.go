@@ -62,7 +62,7 @@ func podOn(t *testing.T, ns, name, node, account string) *corev1.Pod {
 	t.Helper()
 	pods := shared.Client().CoreV1().Pods(ns)
 	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: corev1.PodSpec{NodeName: node, ServiceAccountName: account, TerminationGracePeriodSeconds: new(int64(1)),
-		Containers: []corev1.Container{{Name: "web", Image: image, ImagePullPolicy: corev1.PullNever}}}}
+		Containers: []corev1.Container{{Name: "web", Image: image, ImagePullPolicy: pull}}}}
 	if _, err := pods.Create(t.Context(), p, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -99,6 +99,7 @@ func sampleAt(t *testing.T, node, ns, pod string, now time.Time, memory float64)
 
 // TestWhoMayWhat asks a server in the cluster with every kind of token, for every kind of path: who sends what is not theirs is refused with a sentence.
 func TestWhoMayWhat(t *testing.T) {
+	ours(t)
 	ns := namespace(t)
 	write := rbacv1.PolicyRule{NonResourceURLs: []string{"/api/v1/write"}, Verbs: []string{"post"}}
 	account(t, ns, "collector", write)

@@ -102,7 +102,7 @@ func container(name, requests, limits string, args ...string) corev1.Container {
 		cpu, memory, _ := strings.Cut(s, " ")
 		return corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu), corev1.ResourceMemory: resource.MustParse(memory)}
 	}
-	return corev1.Container{Name: name, Image: image, ImagePullPolicy: corev1.PullNever, Args: args, Resources: corev1.ResourceRequirements{Requests: list(requests), Limits: list(limits)}}
+	return corev1.Container{Name: name, Image: image, ImagePullPolicy: pull, Args: args, Resources: corev1.ResourceRequirements{Requests: list(requests), Limits: list(limits)}}
 }
 
 // create makes a pod on a node.
@@ -154,6 +154,7 @@ func (p *part) value(token, query string) (float64, error) {
 // TestCollectors runs a collector for each node, one as root and one without any rights on the machine, and looks at pods of every kind on both: each takes
 // those of its own node alone, under their names, with what they use, ask for and may use.
 func TestCollectors(t *testing.T) {
+	ours(t)
 	ns := namespace(t)
 	account(t, ns, "collector", collecting...)
 	s := server(t, 8444)
@@ -368,7 +369,7 @@ func debug(t *testing.T, ns, name string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.Spec.EphemeralContainers = append(p.Spec.EphemeralContainers, corev1.EphemeralContainer{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "debugger", Image: image, ImagePullPolicy: corev1.PullNever, Args: []string{"-cpu=5"}}})
+	p.Spec.EphemeralContainers = append(p.Spec.EphemeralContainers, corev1.EphemeralContainer{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "debugger", Image: image, ImagePullPolicy: pull, Args: []string{"-cpu=5"}}})
 	if _, err := pods.UpdateEphemeralContainers(t.Context(), name, p, metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -420,6 +421,7 @@ func apiServerAway(t *testing.T, s, collector *part, ns, admin string) {
 
 // TestCollectorCost runs a collector at its usual pace on a node with 50 pods.
 func TestCollectorCost(t *testing.T) {
+	ours(t)
 	long(t)
 	ns := namespace(t)
 	account(t, ns, "collector", collecting...)

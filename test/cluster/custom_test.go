@@ -19,6 +19,7 @@ import (
 
 // TestCustomMetrics has the cluster's own HPA controller scale on metrics that are neither CPU nor memory of metrics.k8s.io, through the API server.
 func TestCustomMetrics(t *testing.T) {
+	ours(t)
 	long(t)
 	ns := namespace(t)
 	account(t, ns, "collector", collecting...)

@@ -26,6 +26,7 @@ import (
 // TestWatchesExpire has the API server lose what it would tell the watches of a server and of a collector, which do nothing meanwhile: pods change places under
 // their names, etcd is compacted and the API server starts anew. Both list again, and nothing of the old pods is on the new ones.
 func TestWatchesExpire(t *testing.T) {
+	ours(t)
 	long(t)
 	w := newWorld(t, 8464)
 	pods := shared.Client().CoreV1().Pods(w.ns)
@@ -190,6 +191,7 @@ func (a *asked) all() (out map[string]int) {
 // TestChurn has a thousand pods come and go on ten nodes that have no kubelet, each one made anew three times under its name: the server knows those that there
 // are and no others, asks the API server for nothing by the pod, and keeps nothing of those that went.
 func TestChurn(t *testing.T) {
+	ours(t)
 	long(t)
 	const nodes, pods, rounds = 10, 1000, 3
 	ns := namespace(t)

@@ -165,6 +165,7 @@ func (w *world) sends(token string, live bool, body []byte) (int, string, error)
 // TestFaults tries what goes wrong in a cluster, one thing after the other: each is told and counted, nothing of one pod is on another, and what has nothing to
 // do with it goes on.
 func TestFaults(t *testing.T) {
+	ours(t)
 	long(t)
 	w := newWorld(t, 8463)
 	t.Run("clock", w.clock)

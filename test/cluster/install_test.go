@@ -44,6 +44,7 @@ func built(t *testing.T) *product.Product {
 
 // TestChart installs the chart from the image of this checkout, tests it, upgrades it and takes it away.
 func TestChart(t *testing.T) {
+	ours(t)
 	p, h, ctx := built(t), helm(t), t.Context()
 	before := objects(t)
 	t.Cleanup(func() {

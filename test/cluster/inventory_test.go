@@ -43,7 +43,7 @@ func deploy(t *testing.T, ns, name string, replicas int32, args ...string) {
 	d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: appsv1.DeploymentSpec{Replicas: &replicas, Selector: &metav1.LabelSelector{MatchLabels: labels},
 		Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: corev1.PodSpec{TerminationGracePeriodSeconds: new(int64(1)),
 			TopologySpreadConstraints: []corev1.TopologySpreadConstraint{{MaxSkew: 1, TopologyKey: "kubernetes.io/hostname", WhenUnsatisfiable: corev1.DoNotSchedule, LabelSelector: &metav1.LabelSelector{MatchLabels: labels}}},
-			Containers: []corev1.Container{{Name: "web", Image: image, ImagePullPolicy: corev1.PullNever, Args: args,
+			Containers: []corev1.Container{{Name: "web", Image: image, ImagePullPolicy: pull, Args: args,
 				Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("50m"), corev1.ResourceMemory: resource.MustParse("16Mi")}}}}}}}}
 	if _, err := shared.Client().AppsV1().Deployments(ns).Create(t.Context(), d, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
@@ -84,8 +84,10 @@ func inventory(t *testing.T, node string) *kube.Inventory {
 
 // TestInventory sees a Deployment's pods on both nodes come, be made anew and go, with the container ids by which their cgroups are called.
 func TestInventory(t *testing.T) {
+	anywhere(t)
 	ns := namespace(t)
-	all, one, two := inventory(t, ""), inventory(t, "node1"), inventory(t, "node2")
+	first, second := nodes(t)
+	all, one, two := inventory(t, ""), inventory(t, first), inventory(t, second)
 	deploy(t, ns, "web", 4)
 	target := cluster.Target{APIVersion: "apps/v1", Kind: "Deployment", Namespace: ns, Name: "web"}
 	running := func(v *kube.Inventory, want int) func() error {
@@ -109,7 +111,7 @@ func TestInventory(t *testing.T) {
 	until(t, "the cluster's", running(all, 4))
 	until(t, "node1's", running(one, 2))
 	until(t, "node2's", running(two, 2))
-	if n := all.Nodes(); len(n) != 2 || n[0].Ready != corev1.ConditionTrue || len(n[0].Allocatable) == 0 || n[0].KubeletPort != 10250 {
+	if n := all.Nodes(); len(n) < 2 || !shared.Theirs() && len(n) != 2 || n[0].Ready != corev1.ConditionTrue || len(n[0].Allocatable) == 0 || n[0].KubeletPort != 10250 {
 		t.Errorf("nodes %+v", n)
 	}
 	gone := all.All()[0]
@@ -136,6 +138,7 @@ func TestInventory(t *testing.T) {
 
 // TestAPIServerAway keeps what was known, says since when, and goes on by itself.
 func TestAPIServerAway(t *testing.T) {
+	ours(t)
 	long(t)
 	ns := namespace(t)
 	all := inventory(t, "")
@@ -177,6 +180,7 @@ func TestAPIServerAway(t *testing.T) {
 
 // TestServices reaches pods on both nodes by the cluster's DNS and a Service, as on a user's cluster.
 func TestServices(t *testing.T) {
+	ours(t)
 	ns := namespace(t)
 	deploy(t, ns, "web", 2)
 	if _, err := shared.Kubectl(t.Context(), "-n", ns, "expose", "deployment/web", "--port=80", "--target-port=8080"); err != nil {

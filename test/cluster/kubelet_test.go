@@ -20,6 +20,7 @@ type podMetrics struct {
 
 // TestKubelets runs a server without any collector: it reads the kubelets and serves what they say, marked. A collector that comes takes its node over.
 func TestKubelets(t *testing.T) {
+	ours(t)
 	long(t)
 	ns := namespace(t)
 	account(t, ns, "collector", collecting...)

@@ -114,6 +114,7 @@ func (p *polled) run(ctx context.Context, ns, pod string) {
 // TestTwoServers has two servers behind one Service, with one lease and one history, and kills the one that holds the lease: metrics.k8s.io answers all the time, and
 // the history has a sum of each interval.
 func TestTwoServers(t *testing.T) {
+	ours(t)
 	long(t)
 	ns := namespace(t)
 	account(t, ns, "collector", collecting...)

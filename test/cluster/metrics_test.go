@@ -73,15 +73,20 @@ func aggregate(t *testing.T, servers ...*part) {
 	})
 }
 
-// TestMetricsAPI uses metrics.k8s.io through the API server, as kubectl, the HPA controller and client libraries do, with nothing else installed.
+// TestMetricsAPI uses metrics.k8s.io through the API server, as kubectl, the HPA controller and client libraries do, with nothing else installed; on somebody else's
+// cluster as Plimsoll serves it there.
 func TestMetricsAPI(t *testing.T) {
+	anywhere(t)
 	ns := namespace(t)
-	account(t, ns, "collector", collecting...)
-	s := server(t, 8445)
-	collectorOn(t, ns, "node1", "127.0.0.1:8185", s)
-	collectorOn(t, ns, "node2", "127.0.0.1:8186", s)
-	aggregate(t, s)
-	create(t, ns, "busy", "node1", corev1.PodSpec{Containers: []corev1.Container{container("zeta", "100m 64Mi", "", "-cpu=50", "-memory=50"), container("alpha", "10m 16Mi", "")}})
+	one, two := nodes(t)
+	if !shared.Theirs() {
+		account(t, ns, "collector", collecting...)
+		s := server(t, 8445)
+		collectorOn(t, ns, one, "127.0.0.1:8185", s)
+		collectorOn(t, ns, two, "127.0.0.1:8186", s)
+		aggregate(t, s)
+	}
+	create(t, ns, "busy", one, corev1.PodSpec{Containers: []corev1.Container{container("zeta", "100m 64Mi", "", "-cpu=50", "-memory=50"), container("alpha", "10m 16Mi", "")}})
 	deploy(t, ns, "web", 2, "-cpu=60") // of 50m that it asks for
 	client := metrics.NewForConfigOrDie(shared.Config())
 	used := func(pod string) (*metricsv1beta1.PodMetrics, error) {
@@ -102,9 +107,9 @@ func TestMetricsAPI(t *testing.T) {
 		t.Logf("50 millicores and 50 MB are %dm and %.1f MiB over %v", cpu, memory, m.Window.Duration)
 		return nil
 	})
-	t.Run("kubectl", func(t *testing.T) { throughKubectl(t, ns) })
-	t.Run("fresh", func(t *testing.T) { freshPods(t, ns, used) })
-	t.Run("made anew", func(t *testing.T) { madeAnew(t, ns, used) })
+	t.Run("kubectl", func(t *testing.T) { throughKubectl(t, ns, one, two) })
+	t.Run("fresh", func(t *testing.T) { freshPods(t, ns, used, one, two) })
+	t.Run("made anew", func(t *testing.T) { madeAnew(t, ns, used, one, two) })
 	t.Run("HPA", func(t *testing.T) { hpa(t, ns) })
 	t.Run("no pod", func(t *testing.T) {
 		if _, err := used("none"); !apierrors.IsNotFound(err) {
@@ -114,18 +119,18 @@ func TestMetricsAPI(t *testing.T) {
 }
 
 // throughKubectl asks as people do.
-func throughKubectl(t *testing.T, ns string) {
+func throughKubectl(t *testing.T, ns, one, two string) {
 	for _, f := range []struct {
 		args string
 		want []string
 	}{
-		{"top nodes", []string{"node1", "node2", "m ", "Mi"}},
+		{"top nodes", []string{one, two, "m ", "Mi"}},
 		{"top pods -n " + ns + " --containers", []string{"busy", "zeta", "alpha", "web"}},
 		{"top pods -A --sort-by=cpu", []string{ns, "busy"}},
 		{"top pods -n " + ns + " -l app=web", []string{"web-"}},
 		{"get podmetrics -n " + ns, []string{"NAME", "CPU", "MEMORY", "WINDOW", "busy"}},
-		{"get nodes.metrics.k8s.io", []string{"node1", "node2"}},
-		{"get --raw /apis/metrics.k8s.io/v1/nodes/node1", []string{`"kind":"NodeMetrics"`, `"apiVersion":"metrics.k8s.io/v1"`, `"name":"node1"`}},
+		{"get nodes.metrics.k8s.io", []string{one, two}},
+		{"get --raw /apis/metrics.k8s.io/v1/nodes/" + one, []string{`"kind":"NodeMetrics"`, `"apiVersion":"metrics.k8s.io/v1"`, `"name":"` + one + `"`}},
 		{"explain podmetrics.containers", []string{"usage"}},
 	} {
 		out, err := shared.Kubectl(t.Context(), strings.Fields(f.args)...)
@@ -138,11 +143,11 @@ func throughKubectl(t *testing.T, ns string) {
 }
 
 // freshPods starts pods and measures how long after its container began to run a pod's values are served: at most three seconds.
-func freshPods(t *testing.T, ns string, used func(string) (*metricsv1beta1.PodMetrics, error)) {
+func freshPods(t *testing.T, ns string, used func(string) (*metricsv1beta1.PodMetrics, error), one, two string) {
 	var took []time.Duration
 	for i := range 5 {
 		name, began := fmt.Sprint("fresh-", i), time.Time{}
-		create(t, ns, name, []string{"node1", "node2"}[i%2], corev1.PodSpec{Containers: []corev1.Container{container("app", "", "")}})
+		create(t, ns, name, []string{one, two}[i%2], corev1.PodSpec{Containers: []corev1.Container{container("app", "", "")}})
 		for began.IsZero() {
 			p, err := shared.Client().CoreV1().Pods(ns).Get(t.Context(), name, metav1.GetOptions{})
 			if err != nil {
@@ -166,9 +171,9 @@ func freshPods(t *testing.T, ns string, used func(string) (*metricsv1beta1.PodMe
 }
 
 // madeAnew puts a pod of the same name in another's place: no value of the old one is served for the new one.
-func madeAnew(t *testing.T, ns string, used func(string) (*metricsv1beta1.PodMetrics, error)) {
+func madeAnew(t *testing.T, ns string, used func(string) (*metricsv1beta1.PodMetrics, error), one, two string) {
 	pods := shared.Client().CoreV1().Pods(ns)
-	create(t, ns, "again", "node1", corev1.PodSpec{Containers: []corev1.Container{container("app", "", "", "-cpu=200", "-memory=90")}})
+	create(t, ns, "again", one, corev1.PodSpec{Containers: []corev1.Container{container("app", "", "", "-cpu=200", "-memory=90")}})
 	until(t, "the first", func() error {
 		m, err := used("again")
 		if err == nil && m.Containers[0].Usage.Memory().Value() < 80<<20 {
@@ -185,7 +190,7 @@ func madeAnew(t *testing.T, ns string, used func(string) (*metricsv1beta1.PodMet
 		}
 		return nil
 	})
-	create(t, ns, "again", "node2", corev1.PodSpec{Containers: []corev1.Container{container("app", "", "", "-memory=10")}})
+	create(t, ns, "again", two, corev1.PodSpec{Containers: []corev1.Container{container("app", "", "", "-memory=10")}})
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
 		m, err := used("again")
 		if apierrors.IsNotFound(err) {

@@ -34,6 +34,7 @@ const consumer = "registry.k8s.io/e2e-test-images/resource-consumer:1.9"
 // TestOfMetricsServer runs the end-to-end tests of metrics-server v0.9.0 as they are against Plimsoll, installed by its chart where metrics-server is. The one that
 // is left out wants the six names of metrics-server's own metrics, at its port.
 func TestOfMetricsServer(t *testing.T) {
+	ours(t)
 	long(t)
 	p, client, ctx := built(t), shared.Client(), t.Context()
 	if err := rig.Reference(ctx, os.Stderr, bin); err != nil {
@@ -222,6 +223,7 @@ func usage(s *part, token, ns, pod string) (*metricsv1beta1.PodMetrics, error) {
 // TestBesideMetricsServer runs metrics-server and Plimsoll on one cluster, and measures how soon each serves a fresh pod, and what each says of a container whose
 // use is known.
 func TestBesideMetricsServer(t *testing.T) {
+	ours(t)
 	long(t)
 	ns := namespace(t)
 	account(t, ns, "collector", collecting...)

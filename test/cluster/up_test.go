@@ -16,6 +16,7 @@ import (
 
 // TestClusterForAPerson brings up what 'make cluster' does, reads the page that it names, interrupts it, and finds nothing left.
 func TestClusterForAPerson(t *testing.T) {
+	ours(t)
 	long(t)
 	cmd := exec.CommandContext(context.Background(), filepath.Join(bin, "cluster"), "up")
 	cmd.Stderr = os.Stderr

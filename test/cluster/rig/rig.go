@@ -47,6 +47,7 @@ type Cluster struct {
 	nodes  []*Node
 	began  time.Time
 	api    *rest.Config // as administrator
+	theirs string       // the kubeconfig of a cluster that somebody else runs
 }
 
 // Start starts a cluster and returns once every node is Ready. What an earlier one of the name left is cleaned first.
@@ -118,6 +119,9 @@ func (c *Cluster) startReaper(context.Context) error {
 
 // Stop ends all processes of the cluster and takes away its mounts, cgroups, namespaces and files.
 func (c *Cluster) Stop() error {
+	if c.Theirs() {
+		return nil
+	}
 	defer c.state.unlock()
 	if c.reaper == nil || c.reaper.Process == nil {
 		return c.state.Clean()
@@ -135,18 +139,29 @@ func (c *Cluster) Config() *rest.Config { return rest.CopyConfig(c.api) }
 func (c *Cluster) Client() *kubernetes.Clientset { return kubernetes.NewForConfigOrDie(c.Config()) }
 
 // Kubeconfig is the path of the administrator's file, for commands that run in the cluster's network (Command).
-func (c *Cluster) Kubeconfig() string { return filepath.Join(c.state.Dir, "admin.kubeconfig") }
+func (c *Cluster) Kubeconfig() string {
+	if c.Theirs() {
+		return c.theirs
+	}
+	return filepath.Join(c.state.Dir, "admin.kubeconfig")
+}
 
 // Namespace is the path of the first node's network namespace.
 func (c *Cluster) Namespace() string { return netns(c.state.node(0)) }
 
 // Dial dials from the network of the first node.
 func (c *Cluster) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if c.Theirs() {
+		return dialTheirs(ctx, network, address)
+	}
 	return dialIn(ctx, c.Namespace(), network, address)
 }
 
 // Command runs a command in the network of the first node, with KUBECONFIG and the cluster's binaries in its path.
 func (c *Cluster) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
+	if c.Theirs() {
+		return c.commandTheirs(ctx, name, args...)
+	}
 	cmd := exec.CommandContext(ctx, "nsenter", append([]string{"--net=" + c.Namespace(), "--", name}, args...)...)
 	cmd.Env = append(environment(c.Bin), "KUBECONFIG="+c.Kubeconfig())
 	cmd.WaitDelay = 5 * time.Second
