@@ -13,7 +13,7 @@ type Check struct {
 	// Live marks a part whose standstill only a restart can mend; the others only make the process not ready.
 	Live bool
 	// Fed marks a check of what others send: without it there is nothing to show, but the process can still take it, so it is ready.
-	Fed  bool
+	Fed bool
 	// Told marks a check that /livez lists by its name, for whoever looks for it there, and does not fail by, since a restart mends nothing.
 	Told bool
 	Test func() error

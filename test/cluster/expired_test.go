@@ -124,13 +124,14 @@ func expired(t *testing.T, ns, version string) error {
 		return err
 	}
 	defer stream.Stop()
-	for e := range stream.ResultChan() {
-		if e.Type == watch.Error && (apierrors.IsResourceExpired(apierrors.FromObject(e.Object)) || apierrors.IsGone(apierrors.FromObject(e.Object))) {
-			return nil
-		}
-		return fmt.Errorf("it tells of %s", e.Type)
+	e, told := <-stream.ResultChan()
+	if !told {
+		return errors.New("it tells of nothing")
 	}
-	return errors.New("it tells of nothing")
+	if err := apierrors.FromObject(e.Object); e.Type == watch.Error && (apierrors.IsResourceExpired(err) || apierrors.IsGone(err)) {
+		return nil
+	}
+	return fmt.Errorf("it tells of %s", e.Type)
 }
 
 // asked counts what a server asks of the API server.
