@@ -23,6 +23,7 @@ var reading = rbacv1.PolicyRule{NonResourceURLs: []string{"*"}, Verbs: []string{
 
 // world is a server with a collector on each node, and two busy pods.
 type world struct {
+	t         *testing.T // the whole test, as long as which parts run that a part of it starts again
 	ns, admin string
 	server    *part
 	nodes     [2]*part // their collectors
@@ -30,7 +31,7 @@ type world struct {
 
 func newWorld(t *testing.T, port int) *world {
 	t.Helper()
-	w := &world{ns: namespace(t)}
+	w := &world{t: t, ns: namespace(t)}
 	account(t, w.ns, "collector", collecting...)
 	account(t, w.ns, "viewer", rbacv1.PolicyRule{APIGroups: []string{"metrics.k8s.io"}, Resources: []string{"pods", "nodes"}, Verbs: []string{"get", "list"}}, reading)
 	w.admin = token(t, w.ns, "viewer", "", nil)
@@ -396,7 +397,7 @@ func (w *world) collectorKilled(t *testing.T) {
 	if err := w.sound(t, "node1"); err != nil {
 		t.Errorf("another node: %v", err)
 	}
-	w.nodes[1] = w.nodes[1].again(t)
+	w.nodes[1] = w.nodes[1].again(w.t)
 	w.well(t, "node2")
 	until(t, "what the queue had taken is lost", func() error {
 		n, err := w.server.value(w.admin, fmt.Sprintf(`count_over_time(container_memory_working_set_bytes{namespace=%q,pod="busy-node2",container="app"}[%ds] @ %d)`, w.ns, int(killed.Sub(at).Seconds()), killed.Unix()))
@@ -421,7 +422,7 @@ func (w *world) serverKilled(t *testing.T) {
 	w.server.kill(t)
 	time.Sleep(5 * time.Second)
 	began := time.Now()
-	w.server = w.server.again(t)
+	w.server = w.server.again(w.t)
 	until(t, "it does not serve", func() error { return w.sound(t, "node1") })
 	t.Logf("a server that was killed serves %v after its start", time.Since(began).Round(100*time.Millisecond))
 	if after, err := of(at); err != nil || after < before {
