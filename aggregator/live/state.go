@@ -84,11 +84,19 @@ func (s *States) groups(t int64) []metric.Group {
 
 // of is what is said of an entity, made if nobody of its names was spoken of before.
 func (s *States) of(e metric.Entity) *stated {
-	line := identity.LineOf(&e)
+	if x := s.lines[identity.LineOf(&e)]; x != nil {
+		return x
+	}
+	kept := e // e itself stays where it costs nothing
+	return s.ofItem(&kept)
+}
+
+// ofItem is of of an entity that others keep too: 30,000 pods' are some megabytes.
+func (s *States) ofItem(e *metric.Entity) *stated {
+	line := identity.LineOf(e)
 	x := s.lines[line]
 	if x == nil {
-		kept := e // e itself stays where it costs nothing
-		x = &stated{entity: &kept}
+		x = &stated{entity: e}
 		s.lines[line] = x
 	}
 	return x
@@ -124,10 +132,13 @@ var phases = map[string]metric.ID{"Pending": metric.PodsPending, "Running": metr
 func (s *States) pod(k *Known, pools map[string]string) {
 	p := k.Pod
 	e := metric.Entity{Level: metric.Pod, Node: p.Node, Namespace: p.Namespace, WorkloadKind: p.Owner.Kind, Workload: p.Owner.Name, Pod: p.Name}
+	var pod *stated
 	if k.Item != nil {
-		e = *k.Item.Entity
+		e, pod = *k.Item.Entity, s.ofItem(k.Item.Entity)
+	} else {
+		pod = s.of(e)
 	}
-	s.up = append(s.up[:0], s.of(e))
+	s.up = append(s.up[:0], pod)
 	s.above(&e, pools[p.Node])
 	if id, ok := phases[string(p.Phase)]; ok {
 		s.each(s.up, id, "", 1)

@@ -130,6 +130,22 @@ func TestStates(t *testing.T) {
 	}
 }
 
+// TestStatesAreUnderThePicturesNames: a pod that was heard has the names of its other rows, whatever the inventory says it belongs to.
+func TestStatesAreUnderThePicturesNames(t *testing.T) {
+	s := NewStates(func() []*cluster.Node { return nil }, func() error { return nil })
+	heard := &metric.Entity{Level: metric.Pod, Node: "n1", Namespace: "shop", WorkloadKind: "ReplicaSet", Workload: "web-1", Pod: "web-1-a"}
+	pod := &cluster.Pod{UID: "1", Namespace: "shop", Name: "web-1-a", Node: "n1", Phase: "Running", Owner: cluster.Target{Kind: "Deployment", Name: "web"}}
+	groups := s.Of(&Snapshot{Known: []Known{{Pod: pod, Item: &Item{Entity: heard}}}}, t0)
+	want := []string{"cluster_pods_running 1", "kube_pod_status_phase namespace=shop node=n1 pod=web-1-a workload=web-1 workload_kind=ReplicaSet phase=Running 1", "namespace_pods_running namespace=shop 1",
+		"node_pods_running node=n1 1", "workload_pods_running namespace=shop workload=web-1 workload_kind=ReplicaSet 1"}
+	if d := cmp.Diff(want, lines(groups)); d != "" {
+		t.Errorf("want -, got +:\n%s", d)
+	}
+	if !slices.ContainsFunc(groups, func(g metric.Group) bool { return g.Entity == heard }) {
+		t.Error("its entity is another one than the picture's")
+	}
+}
+
 // TestWaitingReasons: whoever runs containers may call what they wait for as they like; the labels stay few and short.
 func TestWaitingReasons(t *testing.T) {
 	s := NewStates(func() []*cluster.Node { return nil }, func() error { return nil })
@@ -156,14 +172,18 @@ func BenchmarkStates(b *testing.B) {
 		node := fmt.Sprint("node-", n)
 		nodes = append(nodes, &cluster.Node{Name: node, Pool: fmt.Sprint("pool-", n%4), Ready: "True"})
 		for i := range 30 {
-			snap.Known = append(snap.Known, Known{Pod: &cluster.Pod{Namespace: fmt.Sprint("ns-", i), Name: fmt.Sprint("pod-", n), Node: node, Phase: "Running", Ready: "True", Owner: cluster.Target{Kind: "Deployment", Name: fmt.Sprint("web-", n%100)}}})
+			pod := &cluster.Pod{Namespace: fmt.Sprint("ns-", i), Name: fmt.Sprint("pod-", n), Node: node, Phase: "Running", Ready: "True", Owner: cluster.Target{Kind: "Deployment", Name: fmt.Sprint("web-", n%100)}}
+			snap.Known = append(snap.Known, Known{Pod: pod, Item: &Item{Entity: &metric.Entity{Level: metric.Pod, Node: node, Namespace: pod.Namespace, WorkloadKind: "Deployment", Workload: pod.Owner.Name, Pod: pod.Name}}})
 		}
 	}
 	before := heapBytes()
 	s := NewStates(func() []*cluster.Node { return nodes }, func() error { return nil })
 	s.Of(snap, t0)
-	b.ReportMetric(float64(heapBytes()-before)/float64(len(snap.Known)), "B/pod")
+	held := float64(heapBytes() - before)
+	began := cpuTime()
 	for b.Loop() {
 		s.Of(snap, t0)
 	}
+	b.ReportMetric(float64((cpuTime()-began).Milliseconds())/float64(b.N), "cpu-ms")
+	b.ReportMetric(held/float64(len(snap.Known)), "B/pod")
 }
