@@ -64,6 +64,25 @@ func (s *suite) joins() {
 	f(store.Count, 3)
 }
 
+// named asks of things of every level, by the label that names them and only of those with it.
+func (s *suite) named() {
+	for _, name := range []string{"blue", "green"} {
+		for _, e := range []metric.Entity{{Level: metric.Namespace, Namespace: name}, {Level: metric.Node, Node: name}, {Level: metric.Pool, Pool: name}} {
+			s.put(&e, metric.MemoryWorkingSet, point{10, float64(len(name)) + 10*float64(e.Level)})
+		}
+	}
+	for _, l := range []metric.Level{metric.Namespace, metric.Node, metric.Pool} {
+		blue, green := point{60, 4 + 10*float64(l)}, point{60, 5 + 10*float64(l)}
+		label := l.String()
+		got := s.query(func(q *store.Query) { q.Level, q.By = l, []string{label} })
+		s.want(got, label, map[string][]point{"blue": {blue}, "green": {green}})
+		got = s.query(func(q *store.Query) {
+			q.Level, q.Matchers = l, []store.Matcher{{Name: label, Op: store.Equal, Value: "blue"}}
+		})
+		s.want(got, label, map[string][]point{"blue": {blue}})
+	}
+}
+
 func (s *suite) groupBy() {
 	s.put(container("d", "p1", "a"), metric.MemoryWorkingSet, point{10, 1})
 	s.put(container("d", "p1", "b"), metric.MemoryWorkingSet, point{10, 2})

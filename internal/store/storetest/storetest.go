@@ -51,6 +51,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store, o Options) {
 		{"steps", false, (*suite).steps},
 		{"joins", false, (*suite).joins},
 		{"group by", false, (*suite).groupBy},
+		{"names of levels", false, (*suite).named},
 		{"matchers", false, (*suite).matchers},
 		{"fixed labels and sub", false, (*suite).fixedAndSub},
 		{"levels", false, (*suite).levels},

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/store"
 )
@@ -104,21 +105,7 @@ func keyOfTags(tags map[string]string) string {
 	return b.String()
 }
 
-// isTag says whether schema v1 has a tag at a level.
+// isTag says whether schema v1 has a tag at a level: the cluster's, and the names of what is there.
 func isTag(l metric.Level, name string) bool {
-	switch name {
-	case "cluster":
-		return true
-	case "node":
-		return l <= metric.Pod || l == metric.Node
-	case "namespace":
-		return l <= metric.Namespace
-	case "workload", "workload_kind":
-		return l <= metric.Workload
-	case "pod":
-		return l <= metric.Pod
-	case "container":
-		return l == metric.Container
-	}
-	return false
+	return name == "cluster" || slices.Contains(identity.Names(l), name)
 }

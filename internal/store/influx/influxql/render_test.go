@@ -254,3 +254,17 @@ func FuzzRender(f *testing.F) {
 		}
 	})
 }
+
+// TestPools: a pool is asked for by the tag that its measurement has.
+func TestPools(t *testing.T) {
+	end := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	c, err := store.Query{Row: metric.Nodes, Level: metric.Pool, Func: store.Last, Start: end.Add(-time.Minute), End: end, By: []string{"pool"},
+		Matchers: []store.Matcher{{Name: "pool", Op: store.Equal, Value: "blue"}}}.Check()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := Render(c, Options{})
+	if err != nil || len(p.Statements) != 1 || !strings.Contains(p.Statements[0].Text, `"pool" = 'blue'`) || !strings.Contains(p.Statements[0].Text, `GROUP BY "pool"`) && !strings.Contains(p.Statements[0].Text, "GROUP BY *") {
+		t.Errorf("got %+v, %v", p, err)
+	}
+}
