@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"net/http"
 	"net/url"
@@ -417,53 +416,6 @@ func apiServerAway(t *testing.T, s, collector *part, ns, admin string) {
 		}
 		return err
 	})
-}
-
-// TestCollectorCost runs a collector at its usual pace on a node with 50 pods.
-func TestCollectorCost(t *testing.T) {
-	ours(t)
-	long(t)
-	ns := namespace(t)
-	account(t, ns, "collector", collecting...)
-	s := server(t, 8445)
-	for i := range 50 {
-		create(t, ns, fmt.Sprint("idle-", i), "node1", corev1.PodSpec{Containers: []corev1.Container{container("app", "", "", "-cpu=1")}})
-	}
-	c := collectorAs(t, unprivileged, ns, "node1", "127.0.0.1:8188", s)
-	admin := adminToken(t, ns)
-	until(t, "all are measured", func() error {
-		n := 0
-		for _, c := range s.containers(t, admin, ns) {
-			if c.CPU != nil {
-				n++
-			}
-		}
-		if n < 51 { // with the one that the collector's token is of
-			return fmt.Errorf("%d are", n)
-		}
-		return nil
-	})
-	own := func(name string) float64 {
-		t.Helper()
-		resp, err := c.client.Get("http://" + c.address + "/metrics")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		raw, err := io.ReadAll(resp.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return metricOf(t, string(raw), name)
-	}
-	at, before := time.Now(), own("process_cpu_seconds_total")
-	time.Sleep(time.Minute)
-	cores := (own("process_cpu_seconds_total") - before) / time.Since(at).Seconds()
-	t.Logf("with 50 pods a collector uses %.3f cores; %.0f MiB are resident, of which %.0f MiB are Go's and the rest is mostly the program's file", cores, own("process_resident_memory_bytes")/(1<<20),
-		(own("go_memstats_sys_bytes")-own("go_memstats_heap_released_bytes"))/(1<<20))
-	if cores > 0.05 {
-		t.Errorf("want 0.05 cores at most")
-	}
 }
 
 // metricOf is the value of a metric without labels in what /metrics says.
