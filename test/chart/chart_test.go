@@ -93,7 +93,7 @@ func matrix(t *testing.T) map[string]string {
 		"no API":       "{metricsAPI: {create: false}, customMetricsAPI: {create: false}, externalMetricsAPI: {create: false}}",
 		"emptyDir":     "{history: {embedded: {persistence: {enabled: false}}}}",
 		"claim":        "{history: {embedded: {persistence: {existingClaim: c, storageClass: s}}}}"}
-	for name, more := range map[string]string{"metrics": "", "watch": "", "full": "\nhistory: {kind: influx, influx: {url: 'https://influx:8086', collectorToken: {secret: w}, serverToken: {secret: r}}}\n"} {
+	for name, more := range map[string]string{"metrics": "", "watch": "", "autoscaler": "", "full": "\nhistory: {kind: influx, influx: {url: 'https://influx:8086', collectorToken: {secret: w}, serverToken: {secret: r}}}\n"} {
 		text, err := os.ReadFile(filepath.Join(dir, "profiles", name+".yaml"))
 		if err != nil {
 			t.Fatal(err)
@@ -284,7 +284,7 @@ func TestRightsAreLeast(t *testing.T) {
 	}
 	// Metrics are read by name, and metrics.k8s.io where kubelets are not.
 	for values, want := range map[string]string{"": "", "{server: {kubeletFallback: false}}": "metrics.k8s.io [pods] [list] ", "{autoscaler: {metrics: {custom: [pods/qps]}}}": "custom.metrics.k8s.io [pods/qps] [get] ",
-		"{autoscaler: {metrics: {external: [queue]}}}": "external.metrics.k8s.io [queue] [list] ", "{autoscaler: {mode: off, metrics: {external: [queue]}}}": ""} {
+		"{autoscaler: {metrics: {external: [queue]}}}": "external.metrics.k8s.io [queue] [list] ", "{collector: {enabled: false}, autoscaler: {alone: true}}": "metrics.k8s.io [pods] [list] ", "{autoscaler: {mode: off, metrics: {external: [queue]}}}": ""} {
 		got := ""
 		for _, d := range must(t, values) {
 			var role rbacv1.ClusterRole

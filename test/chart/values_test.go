@@ -44,6 +44,8 @@ func TestNonsenseIsRefused(t *testing.T) {
 	f("{history: {kind: remote}}", "history.remote.url: say where the engine is")
 	f("{server: {replicas: 2}}", "collectors send their history to one server")
 	f("{collector: {enabled: false}, server: {kubeletFallback: false}}", "nothing would be measured")
+	f("{autoscaler: {alone: true}}", "there is no server to send to")
+	f("{collector: {enabled: false}, autoscaler: {alone: true, mode: off}}", "there would be nothing to do")
 	f("{tls: {source: secret}}", "tls.existingSecret: name the Secret")
 	f("{tls: {source: secret, existingSecret: mine}}", `the Secret "mine" has no ca.crt that can be read from here`)
 }
@@ -213,7 +215,7 @@ func TestBoards(t *testing.T) {
 // Every argument of every rendering is a flag of the command.
 func TestArgumentsAreFlags(t *testing.T) {
 	known := map[string]string{}
-	for _, command := range []string{"collector", "server", "top nodes"} {
+	for _, command := range []string{"collector", "server", "autoscaler", "top nodes"} {
 		cmd := exec.CommandContext(t.Context(), "go", append([]string{"run", "./cmd/plimsoll"}, append(strings.Fields(command), "--help")...)...)
 		cmd.Dir = "../.."
 		out, err := cmd.CombinedOutput()

@@ -105,7 +105,7 @@ secret: {name: {{ include "plimsoll.tlsSecret" . }}, items: [{key: ca.crt, path:
 {{- if and (eq $create "true") $foreign }}
 {{- fail (printf "%s.create is true, and there is already %s: uninstall that first, or let %s.create be auto or false" .api.value $foreign .api.value) }}
 {{- end }}
-{{- if or (eq $create "true") (and (eq $create "auto") (not $foreign)) }}yes{{ end }}
+{{- if and (not .root.Values.autoscaler.alone) (or (eq $create "true") (and (eq $create "auto") (not $foreign))) }}yes{{ end }}
 {{- end }}
 
 {{- /* What the schema cannot say. */}}
@@ -113,7 +113,14 @@ secret: {name: {{ include "plimsoll.tlsSecret" . }}, items: [{key: ca.crt, path:
 {{- if and (gt (int .Values.server.replicas) 1) (eq .Values.history.kind "embedded") .Values.collector.enabled }}
 {{- fail "server.replicas is more than 1, and history.kind is embedded: collectors send their history to one server, so that each would have a part. Let history.kind be influx or remote, or server.replicas 1" }}
 {{- end }}
-{{- if not (or .Values.collector.enabled .Values.server.kubeletFallback) }}
+{{- if .Values.autoscaler.alone }}
+{{- if .Values.collector.enabled }}
+{{- fail "autoscaler.alone is true, and collector.enabled too: there is no server to send to" }}
+{{- end }}
+{{- if has (.Values.autoscaler.mode | toString) (list "off" "false") }}
+{{- fail "autoscaler.alone is true, and autoscaler.mode is off: there would be nothing to do" }}
+{{- end }}
+{{- else if not (or .Values.collector.enabled .Values.server.kubeletFallback) }}
 {{- fail "collector.enabled and server.kubeletFallback are both false: nothing would be measured" }}
 {{- end }}
 {{- if eq .Values.history.kind "influx" }}{{ $_ := required "history.influx.url: say where InfluxDB is, since history.kind is influx" .Values.history.influx.url }}{{ end }}
