@@ -31,12 +31,21 @@ func newMeter(e *environment, config *kube.API, scales *kube.Scales) (meter, err
 // Read implements autoscaler.Meter.
 func (m meter) Read(ctx context.Context, t cluster.Target, questions []policy.Question, pods []*cluster.Pod, changed time.Time) []policy.Reading {
 	out := make([]policy.Reading, len(questions))
+	asked := make([]metrics.Question, len(questions))
 	for i := range questions {
 		q, err := m.question(ctx, t, &questions[i])
-		var a metrics.Answer
-		if err == nil {
-			a, err = m.reader.Ask(ctx, q, changed)
+		if err != nil {
+			out[i].Problem = err.Error()
+			continue
 		}
+		m.reader.Expect(q)
+		asked[i] = q
+	}
+	for i, q := range asked {
+		if out[i].Problem != "" {
+			continue
+		}
+		a, err := m.reader.Ask(ctx, q, changed)
 		if err != nil {
 			out[i].Problem = err.Error()
 			continue

@@ -99,13 +99,29 @@ func newReader(asks func(context.Context, Question) (Answer, error), d *door, lo
 // Ask returns the newest answer to a question, and has it read from now on. Only who asks first waits, for a second at most. What was read
 // before after is read anew soon. The error says why there is no answer that is new enough.
 func (r *Reader) Ask(ctx context.Context, q Question, after time.Time) (Answer, error) {
+	e := r.expect(q, after)
+	if e == nil {
+		return Answer{}, fmt.Errorf("more than %d questions are asked", mostQuestions)
+	}
+	select {
+	case <-e.first:
+	default:
+		r.await(ctx, e)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return e.say(time.Now(), r.period())
+}
+
+// expect has a question read from now on, and anew soon if what there is was read before after; nil if there are too many.
+func (r *Reader) expect(q Question, after time.Time) *entry {
 	now := time.Now()
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	e := r.entries[q]
 	if e == nil {
 		if len(r.entries) >= mostQuestions {
-			r.mu.Unlock()
-			return Answer{}, fmt.Errorf("more than %d questions are asked", mostQuestions)
+			return nil
 		}
 		e = &entry{question: q, due: now, first: make(chan struct{})}
 		r.entries[q] = e
@@ -116,15 +132,14 @@ func (r *Reader) Ask(ctx context.Context, q Question, after time.Time) (Answer, 
 		e.due = soon
 		r.rouse()
 	}
-	r.mu.Unlock()
-	select {
-	case <-e.first:
-	default:
-		r.await(ctx, e)
+	return e
+}
+
+// Expect has questions read that are asked soon, so that who asks several waits for them at once.
+func (r *Reader) Expect(questions ...Question) {
+	for _, q := range questions {
+		r.expect(q, time.Time{})
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return e.say(time.Now(), r.period())
 }
 
 // await waits for the first reading, for so long after the question was asked first.

@@ -226,3 +226,20 @@ func TestReaderIsBounded(t *testing.T) {
 		}
 	})
 }
+
+// Who asks several questions that hang waits for all of them at once.
+func TestExpect(t *testing.T) {
+	reading(t, func(t *testing.T, r *Reader, a *api) {
+		a.hang["a"], a.hang["b"], a.hang["c"] = true, true, true
+		began := time.Now()
+		r.Expect(external("a"), external("b"), external("c"))
+		for _, m := range []string{"a", "b", "c"} {
+			if _, err := r.Ask(t.Context(), external(m), time.Time{}); !errors.Is(err, ErrNotRead) {
+				t.Errorf("%s: %v", m, err)
+			}
+		}
+		if took := time.Since(began); took > firstWait {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
