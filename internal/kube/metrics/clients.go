@@ -157,7 +157,7 @@ func (c *clients) podValues(q Question, series labels.Selector) (a Answer, err e
 }
 
 func (c *clients) objectValue(q Question, series labels.Selector) (a Answer, err error) {
-	var from custom_metrics.MetricsInterface = c.custom.NamespacedMetrics(q.Namespace)
+	from := c.custom.NamespacedMetrics(q.Namespace)
 	name := q.Name
 	if q.Object == (schema.GroupKind{Kind: "Namespace"}) { // of namespaces there is the target's own
 		from, name = c.custom.RootScopedMetrics(), q.Namespace
