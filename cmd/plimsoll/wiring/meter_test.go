@@ -90,3 +90,37 @@ func TestMeter(t *testing.T) {
 		t.Errorf("usage: %+v, %v", usage, err)
 	}
 }
+
+// The autoscaler alone has health and serves nothing; it starts and ends while the API server has nothing for it.
+func TestAutoscalerRole(t *testing.T) {
+	server := httptest.NewServer(&apiServer{away: true})
+	defer server.Close()
+	e := newEnvironment(slog.New(slog.DiscardHandler), "1.0")
+	role := Autoscaler{Kubernetes: Kubernetes{Kubeconfig: kubeconfig(t, server.URL)}, Lease: "shop/plimsoll", Mode: "on"}
+	if err := role.wire(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, c := range e.checks {
+		names = append(names, c.Name)
+	}
+	if got := strings.Join(names, " "); got != "cluster autoscaler" || len(e.routes) != 0 {
+		t.Errorf("checks %q, %d routes", got, len(e.routes))
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- e.life.Run(ctx) }()
+	time.AfterFunc(200*time.Millisecond, stop)
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("it does not end")
+	}
+	role.Lease = "plimsoll"
+	if err := role.wire(t.Context(), newEnvironment(slog.New(slog.DiscardHandler), "1.0")); err == nil || !strings.Contains(err.Error(), "give --lease NAMESPACE/NAME") {
+		t.Errorf("without a namespace: %v", err)
+	}
+}
