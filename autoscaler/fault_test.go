@@ -1,0 +1,105 @@
+package autoscaler
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"plimsoll.dev/plimsoll/internal/cluster"
+)
+
+// A lease that is lost while a write is under way: the write ends within the time of one call, made or not, and nothing follows it.
+func TestLeaseLostDuringAWrite(t *testing.T) {
+	for slow, made := range map[time.Duration]int{1500 * time.Millisecond: 1, time.Minute: 0} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(4, steps(map[time.Duration]float64{0: 1.4, 2 * time.Minute: 4}))
+			g := &gate{}
+			l, end := begin(t, w, Options{Policies: []Policy{compiled(t, plain)}, Gate: g, CallTimeout: 2 * time.Second})
+			time.Sleep(2*time.Minute - 10*time.Millisecond)
+			w.set(func() { w.slow = slow })
+			var lost time.Time
+			for lost.IsZero() && len(w.made()) == 0 {
+				time.Sleep(50 * time.Millisecond)
+				if len(l.slow) > 0 { // a pass waits for a call: no other one of the fake takes any time
+					g.set(errNotLeader)
+					lost = time.Now()
+				}
+			}
+			time.Sleep(time.Minute)
+			all := w.made()
+			if len(all) != made {
+				t.Fatalf("a write of %s: changes %v, want %d", slow, all, made)
+			}
+			if made > 0 && w.began.Add(all[0].at).After(lost.Add(2*time.Second)) {
+				t.Errorf("changed at %s, which is long after the lease was lost", all[0].at)
+			}
+			if s := l.Scaled(time.Now())[0]; s.Last.Reason == string(failedUpdateScale) || !strings.Contains(s.Last.Message, "another process holds the lease") {
+				t.Errorf("a write of %s: the last decision is %+v", slow, s.Last)
+			}
+			end()
+		})
+	}
+}
+
+// halfBlind sees every other pod alone.
+type halfBlind struct{ *world }
+
+func (h halfBlind) Usage(now time.Time, pods []*cluster.Pod, name corev1.ResourceName, d time.Duration) (out []cluster.PodUsage) {
+	for i, u := range h.world.Usage(now, pods, name, d) {
+		if i%2 == 0 {
+			out = append(out, u)
+		}
+	}
+	return out
+}
+
+// What half of the pods use is not known: a steady load changes nothing, a high one no more than what is seen of it asks for, and the count does not flap.
+func TestHalfOfThePodsAreUnseen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(8, steps(map[time.Duration]float64{0: 2.8, 10 * time.Minute: 8}))
+		_, end := begin(t, w, Options{Policies: []Policy{compiled(t, plain)}, Observer: halfBlind{w}})
+		time.Sleep(10 * time.Minute)
+		if len(w.made()) != 0 {
+			t.Errorf("a steady load of which half is seen: changes %v", w.made())
+		}
+		time.Sleep(10 * time.Minute)
+		end()
+		for i, c := range w.made() {
+			if c.to < c.from || c.to > 23 {
+				t.Errorf("change %d of %v", i, w.made())
+			}
+		}
+	})
+}
+
+// A policy that is edited every second decides as one that is not: what was seen of its target stays.
+func TestPolicyEditedEverySecond(t *testing.T) {
+	took, count := map[bool]time.Duration{}, map[bool]int{}
+	for _, edited := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(4, steps(map[time.Duration]float64{0: 1.4, 5 * time.Minute: 3}))
+			l, end := begin(t, w, Options{Policies: []Policy{compiled(t, plain)}})
+			versions := []Policy{compiled(t, plain), compiled(t, strings.Replace(plain, "maxReplicas: 20", "maxReplicas: 21", 1))}
+			for i := range 6 * 60 {
+				time.Sleep(time.Second)
+				if edited {
+					if err := l.Apply(versions[i%2 : i%2+1]); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			end()
+			all := w.made()
+			if len(all) == 0 || all[0].at < 5*time.Minute {
+				t.Fatalf("edited %v: changes %v", edited, all)
+			}
+			took[edited], count[edited] = all[0].at, len(all)
+		})
+	}
+	if took[true] > took[false]+time.Second || count[true] > count[false]+1 {
+		t.Errorf("a step is answered after %s by %d changes, and after %s by %d where the policy is edited", took[false], count[false], took[true], count[true])
+	}
+}
