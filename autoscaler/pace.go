@@ -54,7 +54,7 @@ func (l *Loop) Fresh(node string) {
 	}
 	b.at = now
 	for t := range b.waiting {
-		if !t.busy && t.timer != nil && now.Sub(t.began) >= l.opts.interval/2 && now.Before(t.due) {
+		if !t.busy && t.hung == 0 && t.timer != nil && now.Sub(t.began) >= l.opts.interval/2 && now.Before(t.due) {
 			t.due = now
 			t.timer.Reset(0)
 		}

@@ -141,3 +141,23 @@ func TestTimesOfAChange(t *testing.T) {
 		t.Errorf("no raise: %v", log.reasons())
 	})
 }
+
+// A target whose calls hang is not asked more often for the batches that come in.
+func TestHangingTargetFollowsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(4, steps(map[time.Duration]float64{0: 1.4}))
+		l, end := begin(t, w, Options{Policies: []Policy{compiled(t, plain)}, Inventory: placed{w, []string{"n1"}}, CallTimeout: time.Second})
+		beats(l, "n1", 300*time.Millisecond, steady, 20)
+		w.set(func() { w.hang, w.reads = true, 0 })
+		beats(l, "n1", 300*time.Millisecond, steady, 60)
+		if n := w.asked(); n < 10 || n > 16 {
+			t.Errorf("asked %d times in a minute, want once in five seconds", n)
+		}
+		w.set(func() { w.hang, w.reads = false, 0 })
+		beats(l, "n1", 300*time.Millisecond, steady, 30)
+		if n := w.asked(); n < 24 {
+			t.Errorf("asked %d times in half a minute once calls are answered", n)
+		}
+		end()
+	})
+}
