@@ -9,7 +9,7 @@ OPENAPI := aggregator/metricsapi/openapi
 LINT    := bin/golangci-lint
 MODULES := bench hostile hpa influx chart cluster
 
-.PHONY: help run build image chart cluster test test-go test-web test-influx test-influx2 test-hpa test-chart e2e e2e-short fuzz fuzz-short hostile lint licenses sbom vulns verify update bench clean
+.PHONY: help run build image chart cluster test test-go test-web test-influx test-influx2 test-hpa test-chart e2e e2e-short bench-scaling fuzz fuzz-short hostile lint licenses sbom vulns verify update bench clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -56,6 +56,10 @@ e2e: bin/testreport ## The tests on a real Kubernetes of two nodes, which they b
 
 e2e-short: ## The same without those that take longest, as CI runs them
 	$(MAKE) --no-print-directory e2e E2E=-short
+
+bench-scaling: ## ScalePolicy, HPA and boosted HPA on the same load of a real Kubernetes, and a thousand policies; needs root, an idle machine and an hour
+	./test/setup.sh cluster
+	cd test/cluster && PLIMSOLL_TEST_STEPS=$${PLIMSOLL_TEST_STEPS:-20} PLIMSOLL_TEST_MINUTES=$${PLIMSOLL_TEST_MINUTES:-10} go test -v -timeout 3h -run 'TestReaction|TestSteadyNoise|TestManyPolicies' .
 
 cluster: ## Bring up a real Kubernetes of two nodes with Plimsoll and a workload on it, until Ctrl-C; needs root
 	./test/setup.sh cluster

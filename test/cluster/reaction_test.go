@@ -263,11 +263,13 @@ func quantile(list []time.Duration, q float64) time.Duration {
 }
 
 // TestReaction measures what becomes of a step of the load, stage by stage: of a ScalePolicy, of the cluster's own HPA on our metrics, and of a boosted
-// HPA, which share the machine and the load's steps. PLIMSOLL_TEST_STEPS says how many there are.
+// HPA, which share the machine and the load's steps. PLIMSOLL_TEST_STEPS says how many there are (make bench-scaling).
 func TestReaction(t *testing.T) {
-	long(t)
+	n := number(t, "PLIMSOLL_TEST_STEPS", 0)
+	if n == 0 {
+		t.Skip("it takes two minutes for each step: PLIMSOLL_TEST_STEPS says how many there are to be")
+	}
 	r := newRace(t, 8461)
-	n := number(t, "PLIMSOLL_TEST_STEPS", 20)
 	took := map[string]map[string][]time.Duration{}
 	for i := range n {
 		for _, x := range r.runners {
@@ -298,6 +300,9 @@ func TestReaction(t *testing.T) {
 					line += fmt.Sprintf("  %s %.2f", stage, d.Seconds())
 				}
 			}
+			for _, c := range x.changes(began) {
+				line += fmt.Sprintf("  %d at %.2f", c.count, c.at.Sub(began).Seconds())
+			}
 			t.Logf("step %d, %s:%s  %s", i+1, x.name, line, look)
 			x.load.set(40)
 		}
@@ -316,11 +321,13 @@ func TestReaction(t *testing.T) {
 }
 
 // TestSteadyNoise has a load that is the same in the mean and scatters by a quarter each second: nobody should change a count for it, ours once at most in ten minutes.
-// PLIMSOLL_TEST_MINUTES says how many there are.
+// PLIMSOLL_TEST_MINUTES says how many there are (make bench-scaling).
 func TestSteadyNoise(t *testing.T) {
-	long(t)
+	minutes := number(t, "PLIMSOLL_TEST_MINUTES", 0)
+	if minutes == 0 {
+		t.Skip("PLIMSOLL_TEST_MINUTES says how long it is to be")
+	}
 	r := newRace(t, 8462)
-	minutes := number(t, "PLIMSOLL_TEST_MINUTES", 10)
 	rng := rand.New(rand.NewPCG(1, 2))
 	noisy := func(d time.Duration) {
 		for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(time.Second) {
