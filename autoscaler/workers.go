@@ -20,7 +20,12 @@ const (
 func (l *Loop) serve(t *target) {
 	l.mu.Lock()
 	ctx := l.ctx
-	if ctx == nil || t.gone || t.busy || time.Until(t.due) > 0 { // the last: a batch and the timer came at once
+	if ctx == nil || t.gone || t.busy {
+		l.mu.Unlock()
+		return
+	}
+	if early := time.Until(t.due); early > 0 { // a batch and the timer came at once: this pass has been made
+		t.timer.Reset(early)
 		l.mu.Unlock()
 		return
 	}
