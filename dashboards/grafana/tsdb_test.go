@@ -12,6 +12,7 @@ import (
 	"plimsoll.dev/plimsoll/dashboards/grafana"
 	"plimsoll.dev/plimsoll/dashboards/grafana/boardtest"
 	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/scope"
 	"plimsoll.dev/plimsoll/internal/store/tsdb"
 )
 
@@ -184,7 +185,7 @@ func ask(t *testing.T, db *tsdb.DB, path string, form url.Values, answer any) {
 		r = httptest.NewRequest("GET", path+"?"+form.Encode(), nil)
 	}
 	w := httptest.NewRecorder()
-	db.API().ServeHTTP(w, r)
+	db.API().ServeHTTP(w, r.WithContext(scope.With(r.Context(), scope.Whole())))
 	if err := json.Unmarshal(w.Body.Bytes(), answer); err != nil {
 		t.Fatalf("%s: %v: %s", path, err, w.Body)
 	}

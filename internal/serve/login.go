@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"plimsoll.dev/plimsoll/internal/dial"
+	"plimsoll.dev/plimsoll/internal/scope"
 )
 
 // askTime is how long it may take to learn who asks, and whether they may.
@@ -70,6 +72,12 @@ type Authorizer interface {
 	Authorize(ctx context.Context, c Caller, a Access) error
 }
 
+// Scoper is an Authorizer that knows what those see of the cluster who may not see all of it. An error that wraps ErrDenied says which rights
+// would show something.
+type Scoper interface {
+	Scope(ctx context.Context, c Caller) (scope.Scope, error)
+}
+
 type callerKey struct{}
 
 // CallerOf returns who sent the request of a handler's context.
@@ -112,7 +120,7 @@ func (l *login) before(route Route, next http.Handler) http.Handler {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		caller, err := l.ask(r, route)
+		caller, sees, err := l.ask(r, route)
 		if err != nil {
 			status := statusOf(err)
 			if status == http.StatusUnauthorized && l.basic {
@@ -121,12 +129,12 @@ func (l *login) before(route Route, next http.Handler) http.Handler {
 			writeProblem(w, status, err.Error())
 			return
 		}
-		next.ServeHTTP(w, r.WithContext(WithCaller(r.Context(), caller)))
+		next.ServeHTTP(w, r.WithContext(scope.With(WithCaller(r.Context(), caller), sees)))
 	})
 }
 
-// ask returns who sends a request, if they may.
-func (l *login) ask(r *http.Request, route Route) (Caller, error) {
+// ask returns who sends a request, if they may, and what of the cluster they see.
+func (l *login) ask(r *http.Request, route Route) (Caller, scope.Scope, error) {
 	ctx, cancel := context.WithTimeout(r.Context(), askTime)
 	defer cancel()
 	caller, err := l.who.Authenticate(ctx, r)
@@ -134,24 +142,50 @@ func (l *login) ask(r *http.Request, route Route) (Caller, error) {
 	case errors.Is(err, ErrLogin):
 		l.guard.forget(r)
 		l.failed(r, err)
-		return Caller{}, &StatusError{http.StatusUnauthorized, err}
+		return Caller{}, scope.Scope{}, &StatusError{http.StatusUnauthorized, err}
 	case err != nil:
-		return Caller{}, l.unsure(r, "who you are", err)
+		return Caller{}, scope.Scope{}, l.unsure(r, "who you are", err)
 	}
 	l.nodes.bind(&caller)
 	l.guard.passed(r)
 	if l.may == nil || route.open {
-		return caller, nil
+		return caller, scope.Whole(), nil
 	}
 	a := Access{Verb: strings.ToLower(r.Method), Path: r.URL.Path, Query: r.URL.RawQuery, Route: route.Pattern}
-	err = l.may.Authorize(ctx, caller, a)
+	sees, err := l.sees(ctx, r, caller, a, route)
 	switch {
 	case errors.Is(err, ErrDenied):
-		return Caller{}, Errorf(http.StatusForbidden, "%s may not %s %q: %w", caller, a.Verb, a.Path, err)
+		return Caller{}, scope.Scope{}, Errorf(http.StatusForbidden, "%s may not %s %q: %w", caller, a.Verb, a.Path, err)
 	case err != nil:
-		return Caller{}, l.unsure(r, "what you may do", err)
+		return Caller{}, scope.Scope{}, l.unsure(r, "what you may do", err)
 	}
-	return caller, nil
+	return caller, sees, nil
+}
+
+// sees returns what a caller sees of the cluster who has the right to a path. Who has none to the path of a limited route may see a part.
+func (l *login) sees(ctx context.Context, r *http.Request, c Caller, a Access, route Route) (scope.Scope, error) {
+	if route.Whole != nil { // the path has a right of its own, which shows nothing yet
+		if err := l.may.Authorize(ctx, c, a); err != nil {
+			return scope.Scope{}, err
+		}
+		a = Access{Verb: a.Verb, Path: route.Whole(r), Route: route.Pattern}
+	}
+	err := l.may.Authorize(ctx, c, a)
+	if err == nil {
+		return scope.Whole(), nil
+	}
+	parts, ok := l.may.(Scoper)
+	if !route.Limited || !ok || !errors.Is(err, ErrDenied) {
+		return scope.Scope{}, err
+	}
+	sees, partly := parts.Scope(ctx, c)
+	if errors.Is(partly, ErrDenied) {
+		return scope.Scope{}, fmt.Errorf("%w, nor is there any of which it would show a part: %w", err, partly)
+	}
+	if partly == nil && sees.Nothing() {
+		return scope.Scope{}, err
+	}
+	return sees, partly
 }
 
 // failed counts a login that was not let in, and tells of it now and then.

@@ -36,6 +36,11 @@ type Route struct {
 	// Rows judges how many rows an answer may have at most, before it is made, where they may be as many as the picture has; nil: few. Of
 	// answers with many few are made at once.
 	Rows func(*http.Request) int
+	// Limited marks a handler that shows of the cluster no more than its context's scope sees, so that it may be asked by whoever sees
+	// anything. All others are for those alone who have the right to the path.
+	Limited bool
+	// Whole is, of a Limited handler at a path of the cluster's API, the path whose right shows everything; nil: its own.
+	Whole func(*http.Request) string
 
 	open bool // whoever asks is answered
 }

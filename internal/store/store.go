@@ -10,6 +10,7 @@ import (
 
 	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/scope"
 )
 
 // Errors that callers can test for with errors.Is.
@@ -185,4 +186,6 @@ type DecisionQuery struct {
 	Start, End time.Time
 	Actions    []string
 	Limit      int // zero: 100
+	// Within is what of them may be seen; nil: all.
+	Within *scope.Scope
 }

@@ -187,7 +187,8 @@ func (l *Log) read(s segment, q *store.DecisionQuery) ([]cluster.Decision, error
 }
 
 func wanted(d *cluster.Decision, q *store.DecisionQuery) bool {
-	return (q.Namespace == "" || q.Namespace == d.Namespace) &&
+	return (q.Within == nil || q.Within.Sees(d.Namespace)) &&
+		(q.Namespace == "" || q.Namespace == d.Namespace) &&
 		(q.Kind == "" || q.Kind == d.Kind) &&
 		(q.Name == "" || q.Name == d.Name) &&
 		(q.Start.IsZero() || !d.Time.Before(q.Start)) &&

@@ -91,6 +91,11 @@ func decisionText(q store.DecisionQuery, lo, hi time.Time, limit int) string {
 			where = append(where, influxql.Equals(x.tag, TagValue(x.v)))
 		}
 	}
+	if q.Within != nil {
+		if m, all := store.NamespacesOf(*q.Within); !all {
+			where = append(where, influxql.Matches(m))
+		}
+	}
 	var actions []string
 	for _, a := range q.Actions {
 		actions = append(actions, influxql.Ident(FieldAction)+" = "+influxql.String(TagValue(a)))

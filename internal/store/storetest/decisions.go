@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/scope"
 	"plimsoll.dev/plimsoll/internal/store"
 )
 
@@ -79,6 +80,15 @@ func (s *suite) decisionsFiltered() {
 	f(store.DecisionQuery{Target: cluster.Target{Kind: "ProcessService"}, Actions: []string{"Up", "Down"}, Limit: 1000}, 150, "298", "1")
 	f(store.DecisionQuery{Start: s.at(150), End: s.at(152)}, 4, "152", "150")
 	f(store.DecisionQuery{End: s.at(10), Limit: 5}, 5, "10", "6")
+	one, every, whole := scope.Of(true, false, "other"), scope.Of(false, true), scope.Whole()
+	f(store.DecisionQuery{Within: &one, Limit: 2}, 1, "late", "late")
+	f(store.DecisionQuery{Within: &every, Limit: 1000}, 301, "299", "0")
+	f(store.DecisionQuery{Within: &whole, Limit: 1000}, 301, "299", "0")
+	for _, q := range []store.DecisionQuery{{Within: &one, Target: cluster.Target{Namespace: "demo"}}, {Within: new(scope.Scope)}} {
+		if got, err := s.Decisions(ctx, q); err != nil || len(got) != 0 {
+			s.Errorf("decisions that are not seen: got %v, %v", got, err)
+		}
+	}
 	if got, err := s.Decisions(ctx, store.DecisionQuery{Target: cluster.Target{Name: "nobody"}}); err != nil || len(got) != 0 {
 		s.Errorf("decisions for nobody: got %v, %v", got, err)
 	}

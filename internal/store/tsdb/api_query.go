@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/prometheus/promql"
 
+	"plimsoll.dev/plimsoll/internal/scope"
 	"plimsoll.dev/plimsoll/internal/store"
 )
 
@@ -64,7 +65,7 @@ func (db *DB) apiEvaluate(r *http.Request, e evaluation) (*answer, error) {
 	if e.lookback, err = durationParam(r, "lookback_delta"); err != nil {
 		return nil, err
 	}
-	e.expr = r.FormValue("query")
+	e.expr, e.within = r.FormValue("query"), scope.From(r.Context())
 	a := &answer{}
 	err = db.evaluate(r.Context(), e, func(res *promql.Result) error {
 		cut := truncate(res, limit)

@@ -12,15 +12,16 @@ import (
 	"github.com/prometheus/prometheus/storage"
 
 	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/scope"
 )
 
 // maxListed is the most series that one answer lists.
 const maxListed = 200_000
 
-// querier runs f on a querier of a time range.
+// querier runs f on a querier of a time range, of what the caller sees.
 func (db *DB) querier(r *http.Request, s selection, f func(context.Context, storage.Querier) error) error {
 	return db.use(r.Context(), db.opts.queryTimeout, func(ctx context.Context, gen *generation) error {
-		q, err := gen.tsdb.Querier(s.start, s.end)
+		q, err := within(gen.tsdb, scope.From(r.Context())).Querier(s.start, s.end)
 		if err != nil {
 			return err
 		}

@@ -151,7 +151,7 @@ func TestAPI(t *testing.T) {
 	for _, request := range apiRequests() {
 		target := expand(request)
 		w := httptest.NewRecorder()
-		db.API().ServeHTTP(w, httptest.NewRequest("GET", target, nil))
+		whole(db).ServeHTTP(w, httptest.NewRequest("GET", target, nil))
 		var pretty bytes.Buffer
 		if err := json.Indent(&pretty, w.Body.Bytes(), "", " "); err != nil {
 			t.Errorf("%s: not JSON: %v: %s", request, err, w.Body)
@@ -168,7 +168,7 @@ func TestAPI(t *testing.T) {
 		r := httptest.NewRequest("POST", path, strings.NewReader(query))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		p := httptest.NewRecorder()
-		db.API().ServeHTTP(p, r)
+		whole(db).ServeHTTP(p, r)
 		if p.Code != w.Code || p.Body.String() != w.Body.String() {
 			t.Errorf("%s: POST says %d %s, GET %d %s", request, p.Code, p.Body, w.Code, w.Body)
 		}
@@ -182,7 +182,7 @@ func TestAPIEdges(t *testing.T) {
 	f := func(r *http.Request, code int, want string) {
 		t.Helper()
 		w := httptest.NewRecorder()
-		db.API().ServeHTTP(w, r)
+		whole(db).ServeHTTP(w, r)
 		if w.Code != code || !strings.Contains(w.Body.String(), want) {
 			t.Errorf("%s %s: got %d %s, want %d %s", r.Method, r.URL.Path, w.Code, w.Body, code, want)
 		}
@@ -235,7 +235,7 @@ func TestAPILikePrometheus(t *testing.T) {
 		must(t, err)
 		_ = res.Body.Close()
 		w := httptest.NewRecorder()
-		db.API().ServeHTTP(w, httptest.NewRequest("GET", target, nil))
+		whole(db).ServeHTTP(w, httptest.NewRequest("GET", target, nil))
 		var a, b map[string]any
 		must(t, json.Unmarshal(theirs, &a))
 		must(t, json.Unmarshal(w.Body.Bytes(), &b))
@@ -346,7 +346,7 @@ func FuzzAPI(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	api := db.API()
+	api := whole(db)
 	f.Fuzz(func(t *testing.T, path, query, start, end, step, match string) {
 		v := url.Values{"query": {query}, "start": {start}, "end": {end}, "step": {step}, "match[]": {match}, "time": {start}, "limit": {step}}
 		r := httptest.NewRequest("GET", "/api/v1/x?"+v.Encode(), nil)

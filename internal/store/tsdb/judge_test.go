@@ -58,7 +58,7 @@ func TestHostileExpressions(t *testing.T) {
 		r := httptest.NewRequest("POST", "/api/v1/query", strings.NewReader("query="+url.QueryEscape(expr)))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		w := httptest.NewRecorder()
-		db.API().ServeHTTP(w, r)
+		whole(db).ServeHTTP(w, r)
 		if got := w.Body.String(); (w.Code == 200) != (want == "") || !strings.Contains(got, want) {
 			t.Errorf("%.60s: got %d %.300s, want %q", expr, w.Code, got, want)
 		}
@@ -122,7 +122,7 @@ func TestHostileFormatDelaysNobody(t *testing.T) {
 		wg.Go(func() {
 			for ctx.Err() == nil {
 				r := httptest.NewRequestWithContext(ctx, "GET", "/api/v1/format_query?query="+url.QueryEscape(expr), nil)
-				db.API().ServeHTTP(httptest.NewRecorder(), r)
+				whole(db).ServeHTTP(httptest.NewRecorder(), r)
 			}
 		})
 	}
@@ -152,7 +152,7 @@ func TestAPIHasHalfOfThePlaces(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	w := httptest.NewRecorder()
-	db.API().ServeHTTP(w, httptest.NewRequestWithContext(ctx, "GET", "/api/v1/query?query=1", nil))
+	whole(db).ServeHTTP(w, httptest.NewRequestWithContext(ctx, "GET", "/api/v1/query?query=1", nil))
 	if w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), fmt.Sprintf("waited for %d other requests", cap(db.asked))) {
 		t.Errorf("got %d %s", w.Code, w.Body)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 
 	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/scope"
 	"plimsoll.dev/plimsoll/internal/store"
 	render "plimsoll.dev/plimsoll/internal/store/promql"
 )
@@ -31,7 +32,7 @@ func (db *DB) Query(ctx context.Context, q store.Query) ([]store.Series, error) 
 		return db.rates(ctx, checked)
 	}
 	expr := render.Render(checked)
-	e := evaluation{expr: expr, end: q.End, step: q.Step, kind: "structured"}
+	e := evaluation{expr: expr, end: q.End, step: q.Step, within: scope.Whole(), kind: "structured"}
 	if q.Step > 0 {
 		e.start = q.Start
 	}
@@ -54,6 +55,7 @@ type evaluation struct {
 	step       time.Duration
 	lookback   time.Duration // zero: the store's
 	timeout    time.Duration // zero, or more than the store's: the store's
+	within     scope.Scope   // what may be read
 	kind       string        // for the metric
 }
 
@@ -125,11 +127,11 @@ func (e *evaluation) length() time.Duration {
 }
 
 func (e *evaluation) query(ctx context.Context, gen *generation) (promql.Query, error) {
-	opts := promql.NewPrometheusQueryOpts(false, e.lookback)
+	opts, from := promql.NewPrometheusQueryOpts(false, e.lookback), within(gen.tsdb, e.within)
 	if e.step == 0 {
-		return gen.engine.NewInstantQuery(ctx, gen.tsdb, opts, e.expr, e.end)
+		return gen.engine.NewInstantQuery(ctx, from, opts, e.expr, e.end)
 	}
-	return gen.engine.NewRangeQuery(ctx, gen.tsdb, opts, e.expr, e.start, e.end, e.step)
+	return gen.engine.NewRangeQuery(ctx, from, opts, e.expr, e.start, e.end, e.step)
 }
 
 // queryError is an error of the engine with the contract's error that it amounts to.

@@ -19,7 +19,7 @@ func instant(t *testing.T, db *DB, query string, at time.Time) map[string]string
 	t.Helper()
 	v := url.Values{"query": {query}, "time": {strconv.FormatFloat(float64(at.UnixMilli())/1000, 'f', 3, 64)}}
 	w := httptest.NewRecorder()
-	db.API().ServeHTTP(w, httptest.NewRequest("GET", "/api/v1/query?"+v.Encode(), nil))
+	whole(db).ServeHTTP(w, httptest.NewRequest("GET", "/api/v1/query?"+v.Encode(), nil))
 	var got struct {
 		Data struct {
 			Result []struct {

@@ -60,6 +60,9 @@ func conditions(ms []store.Matcher, has func(string) bool, constant func(string)
 	return out, false
 }
 
+// Matches writes a matcher on a tag by its regular expression.
+func Matches(m store.Matcher) string { return condition(m, func(v string) string { return v }) }
+
 // condition renders a matcher on a tag. On a shard in which no series has the tag, InfluxDB 1.8 holds = and =~ to be false and
 // != and !~ for true, whatever the value; a matcher that "" matches is therefore written so that this is right.
 func condition(m store.Matcher, value func(string) string) string {
