@@ -204,7 +204,7 @@ var conditions = map[string]metric.ID{"MemoryPressure": metric.NodesMemoryPressu
 
 // node says how a node is, and in which pool.
 func (s *States) node(n *cluster.Node) {
-	node, up := s.of(metric.Entity{Level: metric.Node, Node: n.Name}), append(s.up[:0], s.of(metric.Entity{Level: metric.Cluster}))
+	node, up := s.of(metric.Entity{Level: metric.Node, Node: n.Name}), []*stated{s.of(metric.Entity{Level: metric.Cluster})}
 	if n.Pool != "" {
 		up = append(up, s.of(metric.Entity{Level: metric.Pool, Pool: n.Pool}))
 	}
