@@ -288,6 +288,7 @@ func (p *part) cores(t *testing.T, d time.Duration) float64 {
 // TestManyPolicies has a thousand ScalePolicies in force: what they cost, how fast half of them are answered that must change at once, and whether ten
 // whose calls hang delay the others. PLIMSOLL_TEST_POLICIES says how many there are.
 func TestManyPolicies(t *testing.T) {
+	ours(t)
 	long(t)
 	n := number(t, "PLIMSOLL_TEST_POLICIES", 1000)
 	half, stuck := n/2, n/100

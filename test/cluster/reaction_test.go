@@ -265,6 +265,7 @@ func quantile(list []time.Duration, q float64) time.Duration {
 // TestReaction measures what becomes of a step of the load, stage by stage: of a ScalePolicy, of the cluster's own HPA on our metrics, and of a boosted
 // HPA, which share the machine and the load's steps. PLIMSOLL_TEST_STEPS says how many there are (make bench-scaling).
 func TestReaction(t *testing.T) {
+	ours(t)
 	n := number(t, "PLIMSOLL_TEST_STEPS", 0)
 	if n == 0 {
 		t.Skip("it takes two minutes for each step: PLIMSOLL_TEST_STEPS says how many there are to be")
@@ -323,6 +324,7 @@ func TestReaction(t *testing.T) {
 // TestSteadyNoise has a load that is the same in the mean and scatters by a quarter each second: nobody should change a count for it, ours once at most in ten minutes.
 // PLIMSOLL_TEST_MINUTES says how many there are (make bench-scaling).
 func TestSteadyNoise(t *testing.T) {
+	ours(t)
 	minutes := number(t, "PLIMSOLL_TEST_MINUTES", 0)
 	if minutes == 0 {
 		t.Skip("PLIMSOLL_TEST_MINUTES says how long it is to be")

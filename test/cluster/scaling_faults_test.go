@@ -34,6 +34,7 @@ func ofMany(name string, most int) string {
 
 // TestScalingFaults has things go wrong that are not the autoscaler's fault: nothing flaps, nothing runs away, nobody else waits, and a condition says why.
 func TestScalingFaults(t *testing.T) {
+	ours(t)
 	long(t)
 	ns := namespace(t)
 	scalePolicies(t)
@@ -136,6 +137,7 @@ func TestScalingFaults(t *testing.T) {
 
 // TestScalingQuota has pods that cannot be made for lack of a quota: the condition says so, and the count does not run away.
 func TestScalingQuota(t *testing.T) {
+	ours(t)
 	ns := namespace(t)
 	scalePolicies(t)
 	account(t, ns, "collector", collecting...)
@@ -175,6 +177,7 @@ func TestScalingQuota(t *testing.T) {
 
 // TestPausedHolder stops the process that holds the lease. Another one takes over; the first one wakes, and changes nothing.
 func TestPausedHolder(t *testing.T) {
+	ours(t)
 	long(t)
 	ns := namespace(t)
 	scalePolicies(t)
