@@ -91,6 +91,11 @@ func newCrowd(t *testing.T, ns string, n int) *crowd {
 			return nil
 		})
 	}
+	t.Cleanup(func() { // so many objects would disturb who comes next
+		now, all := metav1.DeleteOptions{GracePeriodSeconds: new(int64(0))}, metav1.ListOptions{}
+		_ = c.client.AppsV1().Deployments(ns).DeleteCollection(context.Background(), now, all)
+		_ = c.client.CoreV1().Pods(ns).DeleteCollection(context.Background(), now, all)
+	})
 	if err := g.Wait(); err != nil {
 		t.Fatal(err)
 	}
@@ -306,6 +311,9 @@ func TestManyPolicies(t *testing.T) {
 	config := shared.Config()
 	config.QPS = -1
 	policies := dynamic.NewForConfigOrDie(config).Resource(schema.GroupVersionResource{Group: "plimsoll.dev", Version: "v1alpha1", Resource: "scalepolicies"}).Namespace(ns)
+	t.Cleanup(func() {
+		_ = policies.DeleteCollection(context.Background(), metav1.DeleteOptions{}, metav1.ListOptions{})
+	})
 	var g errgroup.Group
 	g.SetLimit(16)
 	for _, name := range c.names {

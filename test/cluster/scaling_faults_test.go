@@ -74,6 +74,8 @@ func TestScalingFaults(t *testing.T) {
 	time.Sleep(5 * time.Second)
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
+	end := sync.OnceFunc(func() { close(stop); wg.Wait() })
+	defer end()
 	wg.Go(func() { // a policy that is edited every second
 		for i := 0; ; i++ {
 			select {
@@ -108,8 +110,7 @@ func TestScalingFaults(t *testing.T) {
 			t.Errorf("tried again after %s, and then after %s", a, b)
 		}
 	}
-	close(stop)
-	wg.Wait()
+	end()
 	if n := count(t, ns, "edited"); n != 2 {
 		t.Errorf("%d replicas for the load of pods that another target does not own, with a policy that is edited every second", n)
 	}
