@@ -21,17 +21,21 @@ import (
 	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/condition"
 	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/scope"
 	"plimsoll.dev/plimsoll/internal/store"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// serve mounts the routes as the server does, with errors as status and text.
-func served(a *API) http.Handler {
+// served mounts the routes as the server does for those who see everything, with errors as status and text.
+func served(a *API) http.Handler { return seenBy(a, scope.Whole()) }
+
+// seenBy mounts them for those who see a scope.
+func seenBy(a *API, sees scope.Scope) http.Handler {
 	mux := http.NewServeMux()
 	for _, r := range a.Routes() {
 		mux.HandleFunc(r.Method+" "+r.Pattern, func(w http.ResponseWriter, req *http.Request) {
-			err := r.Handle(w, req)
+			err := r.Handle(w, req.WithContext(scope.With(req.Context(), sees)))
 			if err == nil {
 				return
 			}

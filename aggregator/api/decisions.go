@@ -8,6 +8,7 @@ import (
 
 	"plimsoll.dev/plimsoll/aggregator/api/params"
 	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/scope"
 	"plimsoll.dev/plimsoll/internal/serve"
 	"plimsoll.dev/plimsoll/internal/store"
 )
@@ -33,13 +34,16 @@ func (a *API) getDecisions(w http.ResponseWriter, r *http.Request) error {
 	return serve.WriteJSON(w, DecisionList{Schema: "plimsoll.dev/decisions/v1", Items: items})
 }
 
-// decisions reads the log; never nil without an error.
+// decisions reads of the log what the context's scope sees; never nil without an error.
 func (a *API) decisions(ctx context.Context, q store.DecisionQuery) ([]cluster.Decision, error) {
 	if a.opts.Decisions == nil {
 		return []cluster.Decision{}, nil
 	}
 	if q.End.IsZero() {
 		q.End = time.Now()
+	}
+	if sees := scope.From(ctx); !sees.IsWhole() {
+		q.Within = &sees
 	}
 	ctx, cancel := context.WithTimeout(ctx, logDeadline)
 	defer cancel()

@@ -9,6 +9,7 @@ import (
 
 	"plimsoll.dev/plimsoll/aggregator/live"
 	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/scope"
 )
 
 // forged is a fleet that somebody made up.
@@ -144,9 +145,9 @@ func TestWaitingKeepsNoSnapshot(t *testing.T) {
 			return snap
 		})
 	})
-	first := a.picture(noon)
+	first := a.picture(noon, scope.Whole())
 	a.watch(noon)
-	if again := a.picture(noon); again != first || a.likely() != first || asked != 3 {
+	if again := a.picture(noon, scope.Whole()); again != first || a.likely(scope.Whole()) != first || asked != 3 {
 		t.Errorf("the rows were made again, or %d snapshots taken", asked)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"plimsoll.dev/plimsoll/internal/scope"
 	"plimsoll.dev/plimsoll/internal/serve"
 )
 
@@ -23,6 +24,7 @@ const (
 
 // view is what a stream shows. It is comparable: streams with equal views share their frames.
 type view struct {
+	sees     scope.Scope
 	sel      selection
 	workload workloadKey // not zero: this workload instead of the overview
 }

@@ -11,6 +11,7 @@ import (
 	"plimsoll.dev/plimsoll/aggregator/live"
 	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/scope"
 	"plimsoll.dev/plimsoll/internal/serve"
 )
 
@@ -31,7 +32,9 @@ func TestRowsAreJudged(t *testing.T) {
 	judge := map[string]func(path string) int{}
 	for _, r := range a.Routes() {
 		if r.Rows != nil {
-			judge[strings.TrimPrefix(r.Pattern, "/plimsoll/v1")] = func(path string) int { return r.Rows(httptest.NewRequest("GET", path, nil)) }
+			judge[strings.TrimPrefix(r.Pattern, "/plimsoll/v1")] = func(path string) int {
+				return r.Rows(httptest.NewRequestWithContext(scope.With(t.Context(), scope.Whole()), "GET", path, nil))
+			}
 		}
 	}
 	h, err := serve.Handler(serve.Options{Listen: "127.0.0.1:0", Routes: a.Routes()})

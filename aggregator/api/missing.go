@@ -26,7 +26,7 @@ func missing(s *live.Snapshot, unread ...MissingItem) []MissingItem {
 			if told[it] || told[it.Parent] {
 				continue
 			}
-			if gap := lacks(it, machines, s.Time); gap != nil {
+			if gap := lacks(it, machines, s.NodesHidden, s.Time); gap != nil {
 				out = append(out, MissingItem{Level: it.Entity.Level.String(), Title: TitleOf(it.Entity), ID: idOf(it.Entity), Node: it.Entity.Node, Gap: *gap})
 			}
 		}
@@ -68,8 +68,11 @@ func absent(s *live.Snapshot, unread []MissingItem) (out []MissingItem, told map
 	return out, told
 }
 
-// machinesOf finds machines by name.
+// machinesOf finds machines by name; nil where they are hidden.
 func machinesOf(s *live.Snapshot) map[string]*live.Item {
+	if s.NodesHidden {
+		return nil
+	}
 	out := make(map[string]*live.Item, len(s.Nodes))
 	for _, it := range s.Nodes {
 		out[it.Entity.Node] = it
@@ -86,8 +89,8 @@ func summed(it *live.Item) bool {
 	return false
 }
 
-// lacks says why an item itself has no values at present; nil if it has, or another entry tells.
-func lacks(it *live.Item, machines map[string]cluster.Gap, now time.Time) *cluster.Gap {
+// lacks says why an item itself has no values at present; nil if it has, or another entry tells. hidden: no entry tells of machines.
+func lacks(it *live.Item, machines map[string]cluster.Gap, hidden bool, now time.Time) *cluster.Gap {
 	const noCPU = "no sample of its CPU: the kernel does not account for it (on cgroup v1: the cgroup is in no cpuacct hierarchy)"
 	switch {
 	case unaccounted(it, now):
@@ -97,6 +100,8 @@ func lacks(it *live.Item, machines map[string]cluster.Gap, now time.Time) *clust
 	}
 	gap, silent := machines[it.Entity.Node]
 	switch {
+	case it.Silent() && hidden:
+		return gapOf(it.Gap)
 	case it.Entity.Level != metric.Node && (silent || it.Silent()):
 		return nil
 	case silent:

@@ -15,6 +15,7 @@ import (
 	"plimsoll.dev/plimsoll/aggregator/live"
 	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/condition"
+	"plimsoll.dev/plimsoll/internal/scope"
 	"plimsoll.dev/plimsoll/internal/store"
 )
 
@@ -70,11 +71,12 @@ type API struct {
 	metrics *metrics
 	hub     *hub
 
-	mu   sync.Mutex // guards kills and last
+	mu   sync.Mutex // guards what follows
 	ooms *kills
-	last *picture // of the newest snapshot; built once for all readers
+	of   *live.Snapshot           // the newest that was asked for
+	last map[scope.Scope]*picture // of it; built once for all readers who see the same
 
-	shown atomic.Pointer[picture] // last, for those who need not have the newest
+	shown atomic.Pointer[picture] // the newest of which everything is seen, for those who need not have the newest
 }
 
 // New makes an API. It starts nothing.

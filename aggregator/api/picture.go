@@ -9,10 +9,12 @@ import (
 	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/scope"
 )
 
 // picture is a snapshot turned into rows, once for all its readers, who change nothing in it.
 type picture struct {
+	sees       scope.Scope // what of the cluster is in it
 	snap       *live.Snapshot
 	time       time.Time
 	containers []*Container // what hurts first
@@ -24,37 +26,56 @@ type picture struct {
 	unheard    map[workloadKey][]*Container // containers that wait, of which the picture has nothing any more
 }
 
-// picture returns the rows of the newest snapshot. Whoever waits for them waits without one: it would be an older one, and keep it in memory.
-func (a *API) picture(now time.Time) *picture {
+// maxPictures is how many scopes' rows of one snapshot are kept for further readers.
+const maxPictures = 64
+
+// picture returns the rows of the newest snapshot that a scope sees. Whoever waits for them waits without one: it would be an older one, and keep it
+// in memory.
+func (a *API) picture(now time.Time, sees scope.Scope) *picture {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	snap := a.opts.Pictures.Snapshot(now)
 	if snap == nil {
-		return emptyPicture(now, a.opts.Since)
-	}
-	if a.last != nil && a.last.snap == snap {
-		return a.last
-	}
-	a.ooms.feed(snap)
-	a.last = newPicture(snap, a.ooms, a.nodes()...)
-	if len(a.last.nodes) == 0 {
-		a.last.node = emptyPicture(now, a.opts.Since).node
-	}
-	a.shown.Store(a.last)
-	return a.last
-}
-
-// likely is a picture by which to judge how much an answer will have: the last that was shown, for which nobody waits.
-func (a *API) likely() *picture {
-	if p := a.shown.Load(); p != nil {
+		p := emptyPicture(now, a.opts.Since)
+		p.sees = sees
 		return p
 	}
-	return a.picture(time.Now())
+	if a.of != snap {
+		a.ooms.feed(snap)
+		a.of, a.last = snap, map[scope.Scope]*picture{}
+	}
+	if p := a.last[sees]; p != nil {
+		return p
+	}
+	p := newPicture(snap.Within(sees), a.ooms, a.nodes(sees)...)
+	p.sees = sees
+	switch {
+	case !sees.Nodes():
+		p.node = Node{Gap: &cluster.Gap{Since: a.opts.Since.UTC(), Reason: metric.GapHidden, Detail: "machines are shown to whoever has the right to them: " + scope.NodesRight}}
+	case len(p.nodes) == 0:
+		p.node = emptyPicture(now, a.opts.Since).node
+	}
+	if len(a.last) >= maxPictures {
+		clear(a.last)
+	}
+	a.last[sees] = p
+	if sees.IsWhole() {
+		a.shown.Store(p)
+	}
+	return p
 }
 
-// nodes are the machines that the cluster says it has.
-func (a *API) nodes() []*cluster.Node {
-	if a.opts.Nodes == nil {
+// likely is a picture by which to judge how much an answer will have: the last that was shown, for which nobody waits. Of a part the newest is asked for.
+func (a *API) likely(sees scope.Scope) *picture {
+	if p := a.shown.Load(); p != nil && sees.IsWhole() {
+		return p
+	}
+	return a.picture(time.Now(), sees)
+}
+
+// nodes are the machines that the cluster says it has, as far as they are seen.
+func (a *API) nodes(sees scope.Scope) []*cluster.Node {
+	if a.opts.Nodes == nil || !sees.Nodes() {
 		return nil
 	}
 	return a.opts.Nodes()

@@ -122,9 +122,9 @@ func absence(k live.Known, machines map[string]*live.Item, now time.Time) (gap c
 		gap.Reason, gap.Detail = metric.GapUnscheduled, "no machine was found for it yet"
 	case pod.Phase == "Pending":
 		gap.Reason, gap.Detail = metric.GapStarting, fmt.Sprintf("its containers have not started on %q yet", pod.Node)
-	case machine == nil:
+	case machine == nil && machines != nil:
 		gap.Reason, gap.Detail = metric.GapUnread, fmt.Sprintf("it runs on %q, of which nothing was ever heard", pod.Node)
-	case machine.Silent():
+	case machine != nil && machine.Silent():
 		return gap, false // which is told once, with the machine
 	default:
 		gap.Reason, gap.Detail = metric.GapStarting, fmt.Sprintf("it runs on %q, but no sample of it came yet", pod.Node)

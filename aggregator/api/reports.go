@@ -16,7 +16,9 @@ import (
 	"plimsoll.dev/plimsoll/aggregator/capacity"
 	"plimsoll.dev/plimsoll/aggregator/live"
 	"plimsoll.dev/plimsoll/internal/duration"
+	"plimsoll.dev/plimsoll/internal/scope"
 	"plimsoll.dev/plimsoll/internal/serve"
+	"plimsoll.dev/plimsoll/internal/store"
 )
 
 // A report reads weeks of history: it may take long, and few are made at once.
@@ -53,6 +55,9 @@ func (a *API) getCapacity(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	c.Notes = append(note, c.Notes...)
+	if !scope.From(r.Context()).Nodes() {
+		c.Notes = append(c.Notes, "Of machines and of the whole cluster this tells nothing: they are shown to whoever has the right to them, "+scope.NodesRight+".")
+	}
 	if level != "" { // a page has the cluster on top in any case
 		c.Scopes = slices.DeleteFunc(c.Scopes, func(s capacity.Scope) bool { return s.Level != level && !(page && s.Level == capacity.ClusterLevel) })
 	}
@@ -96,11 +101,12 @@ func (a *API) getRightsize(w http.ResponseWriter, r *http.Request) error {
 		return serve.NotFound("there is no history: this process keeps none, and advice needs at least a day of it")
 	}
 	now := time.Now()
-	snap, err := a.snapshot(now)
+	sees := scope.From(r.Context())
+	snap, err := a.snapshot(now, sees)
 	if err != nil {
 		return err
 	}
-	rs, err := capacity.Rightsize(r.Context(), a.opts.History, snap, a.scaled(now), o)
+	rs, err := capacity.Rightsize(r.Context(), a.history(sees), snap, a.scaled(now, sees), o)
 	if err != nil {
 		return reportError(err)
 	}
@@ -114,18 +120,19 @@ func (a *API) getRightsize(w http.ResponseWriter, r *http.Request) error {
 // capacity makes the report that two paths look at. Without a history it has the present only, and says so. A long window ends with the
 // last whole hour, of which a new installation has none: unless a window was asked for, it is told of its first minutes, with a note.
 func (a *API) capacity(ctx context.Context, window time.Duration, asked bool) (r *capacity.CapacityReport, note []string, err error) {
-	snap, err := a.snapshot(time.Now())
+	sees := scope.From(ctx)
+	snap, err := a.snapshot(time.Now(), sees)
 	if err != nil {
 		return nil, nil, err
 	}
-	r, err = capacity.Capacity(ctx, a.opts.History, snap, capacity.CapacityOptions{Window: window, Pools: a.pools()})
+	r, err = capacity.Capacity(ctx, a.history(sees), snap, capacity.CapacityOptions{Window: window, Pools: a.pools(sees)})
 	if err != nil {
 		return nil, nil, reportError(err)
 	}
 	if asked || a.opts.History == nil || !empty(r) {
 		return r, []string{}, nil
 	}
-	first, err := capacity.Capacity(ctx, a.opts.History, snap, capacity.CapacityOptions{Window: capacity.MinWindow, Pools: a.pools()})
+	first, err := capacity.Capacity(ctx, a.history(sees), snap, capacity.CapacityOptions{Window: capacity.MinWindow, Pools: a.pools(sees)})
 	if err != nil {
 		return nil, nil, reportError(err)
 	}
@@ -136,9 +143,9 @@ func (a *API) capacity(ctx context.Context, window time.Duration, asked bool) (r
 }
 
 // pools are the pools of the machines that the cluster's labels say are in one.
-func (a *API) pools() map[string]string {
+func (a *API) pools(sees scope.Scope) map[string]string {
 	out := map[string]string{}
-	for _, n := range a.nodes() {
+	for _, n := range a.nodes(sees) {
 		if n.Pool != "" {
 			out[n.Name] = n.Pool
 		}
@@ -151,10 +158,33 @@ func empty(c *capacity.CapacityReport) bool {
 	return !slices.ContainsFunc(c.Scopes, func(s capacity.Scope) bool { return s.Data.First != nil })
 }
 
-// snapshot is the newest picture; a report of nothing would look like one of an empty cluster.
-func (a *API) snapshot(now time.Time) (*live.Snapshot, error) {
+// history is what a scope sees of the past; nil where there is none.
+func (a *API) history(sees scope.Scope) capacity.History {
+	if a.opts.History == nil {
+		return nil
+	}
+	return seen{a.opts.History, sees}
+}
+
+// seen is the part of a history that a scope sees; there is nothing of the rest.
+type seen struct {
+	of   History
+	sees scope.Scope
+}
+
+// Query implements History.
+func (h seen) Query(ctx context.Context, q store.Query) ([]store.Series, error) {
+	q, ok := q.Within(h.sees)
+	if !ok {
+		return nil, nil
+	}
+	return h.of.Query(ctx, q)
+}
+
+// snapshot is of the newest picture what a scope sees; a report of nothing would look like one of an empty cluster.
+func (a *API) snapshot(now time.Time, sees scope.Scope) (*live.Snapshot, error) {
 	if s := a.opts.Pictures.Snapshot(now); s != nil {
-		return s, nil
+		return s.Within(sees), nil
 	}
 	return nil, serve.Unavailable("there is no report yet: no machine has sent a sample")
 }

@@ -52,7 +52,7 @@ func (p *picture) sizeOf(k workloadKey) (n int) {
 func (a *API) rowsOfOverview(p *picture, r *http.Request) int {
 	limit := limitOf(r)
 	n := min(limit, len(p.containers)) + min(limit, len(p.nodes))
-	for _, s := range a.scaled(time.Now()) {
+	for _, s := range a.scaled(time.Now(), p.sees) {
 		n += 1 + len(p.pods[keyOf(s.Target)])
 	}
 	return n

@@ -10,6 +10,7 @@ import (
 
 	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/scope"
 	"plimsoll.dev/plimsoll/internal/serve"
 	"plimsoll.dev/plimsoll/internal/store"
 )
@@ -25,6 +26,7 @@ const (
 // Run makes the events of every second until ctx ends, then ends all streams. It is called once.
 func (a *API) Run(ctx context.Context) error {
 	defer a.hub.stop()
+	ctx = scope.With(ctx, scope.Whole()) // each frame is limited to what its view sees
 	news := make(chan workloadKey, 256)
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -96,7 +98,6 @@ func (p *publisher) publish(ctx context.Context, now time.Time) {
 		a.watch(now)
 		return
 	}
-	pic := a.picture(now)
 	maps.DeleteFunc(p.sizes, func(v view, _ int) bool { _, open := views[v]; return !open })
 	// The smallest come first: who asks for much keeps nobody waiting who does not.
 	bySize := slices.SortedFunc(maps.Keys(views), func(x, y view) int { return p.sizes[x] - p.sizes[y] })
@@ -110,7 +111,7 @@ func (p *publisher) publish(ctx context.Context, now time.Time) {
 			a.metrics.dropped.Inc()
 			continue
 		}
-		f, err := a.frame(pic, now, v, func() ([]cluster.Decision, error) { return p.decisions(ctx, now, v.workload) })
+		f, err := a.frame(a.picture(now, v.sees), now, v, func() ([]cluster.Decision, error) { return p.decisions(ctx, now, v.workload) })
 		if err != nil {
 			a.log.Error("cannot make an event", "workload", v.workload.String(), "err", err)
 			continue
@@ -228,7 +229,7 @@ func (f *follower) poll(ctx context.Context, now time.Time) []cluster.Decision {
 	return out
 }
 
-// tell sends a decision to the streams that show its workload or the overview.
+// tell sends a decision to the streams that see it and show its workload or the overview.
 func (a *API) tell(d cluster.Decision) {
 	f, err := newFrame("decision", 0, d)
 	if err != nil {
@@ -242,5 +243,5 @@ func (a *API) tell(d cluster.Decision) {
 	}
 	defer f.letGo()
 	k := workloadKey{d.Namespace, d.Kind, d.Name}
-	a.hub.send(f, func(v view) bool { return !v.isWorkload() || v.workload == k })
+	a.hub.send(f, func(v view) bool { return v.sees.Sees(d.Namespace) && (!v.isWorkload() || v.workload == k) })
 }

@@ -13,6 +13,7 @@ import (
 	"plimsoll.dev/plimsoll/aggregator/api/params"
 	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/scope"
 	"plimsoll.dev/plimsoll/internal/serve"
 	"plimsoll.dev/plimsoll/internal/store"
 )
@@ -49,6 +50,11 @@ func (a *API) getSeries(w http.ResponseWriter, r *http.Request) error {
 	q, points, err := seriesQuery(r)
 	if err != nil {
 		return err
+	}
+	sees := scope.From(r.Context())
+	q, ok := q.Within(sees)
+	if !ok {
+		return needsNodes(sees)
 	}
 	if q = inTime(q, time.Now()); points > 0 {
 		if q, err = a.withStep(r.Context(), q, points); err != nil {

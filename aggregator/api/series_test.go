@@ -15,6 +15,7 @@ import (
 
 	"plimsoll.dev/plimsoll/aggregator/live"
 	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/scope"
 	"plimsoll.dev/plimsoll/internal/store"
 )
 
@@ -36,7 +37,7 @@ func series(t *testing.T, h *asked, query string) (int, string) {
 		t.Fatal(err)
 	}
 	w := httptest.NewRecorder()
-	err = a.getSeries(w, httptest.NewRequest(http.MethodGet, "/plimsoll/v1/series?"+query, nil))
+	err = a.getSeries(w, httptest.NewRequestWithContext(scope.With(t.Context(), scope.Whole()), http.MethodGet, "/plimsoll/v1/series?"+query, nil))
 	var known interface{ HTTPStatus() int }
 	switch {
 	case errors.As(err, &known):

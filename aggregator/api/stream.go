@@ -9,6 +9,7 @@ import (
 
 	"plimsoll.dev/plimsoll/aggregator/api/params"
 	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/scope"
 	"plimsoll.dev/plimsoll/internal/serve"
 )
 
@@ -17,6 +18,7 @@ const (
 	reconnectIn   = 2 * time.Second // for a client whose stream broke
 	heartbeat     = 15 * time.Second
 	writeDeadline = 10 * time.Second
+	seenFor       = 5 * time.Minute // what a part of the cluster is streamed to somebody before it is asked anew what they see
 )
 
 // getStream is GET /plimsoll/v1/stream: server-sent events. Everything that can be wrong with the request is
@@ -27,7 +29,8 @@ func (a *API) getStream(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	now := time.Now()
-	pic := a.picture(now)
+	v.sees = scope.From(r.Context())
+	pic := a.picture(now, v.sees)
 	if v.isWorkload() {
 		if _, err := a.workload(pic, now, v.workload); err != nil {
 			return err
@@ -76,6 +79,12 @@ func (a *API) getStream(w http.ResponseWriter, r *http.Request) error {
 func (a *API) pump(out *streamWriter, r *http.Request, sub *subscriber) error {
 	idle := time.NewTimer(heartbeat)
 	defer idle.Stop()
+	var over <-chan time.Time
+	if !sub.view.sees.IsWhole() {
+		t := time.NewTimer(seenFor)
+		defer t.Stop()
+		over = t.C
+	}
 	for {
 		var err error
 		select {
@@ -84,6 +93,8 @@ func (a *API) pump(out *streamWriter, r *http.Request, sub *subscriber) error {
 		case <-a.hub.done:
 			return nil
 		case <-sub.end:
+			return nil
+		case <-over:
 			return nil
 		case <-idle.C:
 			err = out.write([]byte(": still here\n\n"))

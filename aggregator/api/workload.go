@@ -11,6 +11,7 @@ import (
 	"plimsoll.dev/plimsoll/aggregator/live"
 	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/scope"
 	"plimsoll.dev/plimsoll/internal/serve"
 	"plimsoll.dev/plimsoll/internal/store"
 )
@@ -36,7 +37,7 @@ func (a *API) getWorkload(w http.ResponseWriter, r *http.Request) error {
 	}
 	k := workloadKey{r.PathValue("namespace"), r.PathValue("kind"), r.PathValue("name")}
 	now := time.Now()
-	one, err := a.workload(a.picture(now), now, k)
+	one, err := a.workload(a.picture(now, scope.From(r.Context())), now, k)
 	if err != nil {
 		return err
 	}
@@ -46,11 +47,12 @@ func (a *API) getWorkload(w http.ResponseWriter, r *http.Request) error {
 	return serve.WriteJSON(w, one)
 }
 
-// scaled returns what the autoscaler looks after, by namespace and name; never nil.
-func (a *API) scaled(now time.Time) []cluster.Scaled {
+// scaled returns what the autoscaler looks after and a scope sees, by namespace and name; never nil.
+func (a *API) scaled(now time.Time, sees scope.Scope) []cluster.Scaled {
 	out := []cluster.Scaled{}
 	if a.opts.Scaled != nil {
-		out = append(out, a.opts.Scaled(now)...)
+		ours := sees.Filter()
+		out = slices.DeleteFunc(append(out, a.opts.Scaled(now)...), func(s cluster.Scaled) bool { return !ours(s.Namespace) })
 	}
 	for i := range out {
 		if out[i].Metrics == nil {
@@ -132,7 +134,7 @@ func (p *picture) living(w *live.Item, k workloadKey) int {
 func (a *API) workload(p *picture, now time.Time, k workloadKey) (Workload, error) {
 	it := p.workload(k.namespace, k.kind, k.name)
 	var s *Scaled
-	all := a.scaled(now)
+	all := a.scaled(now, p.sees)
 	if i := slices.IndexFunc(all, func(x cluster.Scaled) bool { return keyOf(x.Target) == k }); i >= 0 {
 		s = &p.withMembers(all[i : i+1])[0]
 	}

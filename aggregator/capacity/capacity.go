@@ -22,13 +22,13 @@ func Capacity(ctx context.Context, h History, s *live.Snapshot, o CapacityOption
 			return nil, fmt.Errorf("cannot read the history for the capacity report: %w", err)
 		}
 	}
-	r := capacityOf(g, present(s, o.Pools), then, h != nil)
+	r := capacityOf(g, present(s, o.Pools), then, h != nil, s.NodesHidden)
 	r.Time = s.Time.UTC()
 	return r, nil
 }
 
-// capacityOf makes the report of what is known. It is pure.
-func capacityOf(g grid, now *picture, then *history, kept bool) *CapacityReport {
+// capacityOf makes the report of what is known; hidden: of namespaces alone, since nothing of the machines is seen. It is pure.
+func capacityOf(g grid, now *picture, then *history, kept, hidden bool) *CapacityReport {
 	r := &CapacityReport{Schema: CapacitySchema, Start: g.start, End: g.end, Step: g.step.Seconds(), Scopes: []Scope{}, Notes: []string{}}
 	c := &composer{g: g, then: then}
 	c.doubt()
@@ -59,7 +59,10 @@ func capacityOf(g grid, now *picture, then *history, kept bool) *CapacityReport 
 		n := &now.namespaces[i]
 		r.Scopes = append(r.Scopes, c.scope(NamespaceLevel, n.name, n.nodes, n.cpu, n.memory, then.namespaces[n.name], n.gap))
 	}
-	r.Notes = c.notes(now, kept, r.Scopes[0])
+	if r.Notes = c.notes(now, kept, r.Scopes[0]); hidden {
+		r.Scopes = slices.DeleteFunc(r.Scopes, func(s Scope) bool { return s.Level != NamespaceLevel })
+		r.Notes = []string{}
+	}
 	return r
 }
 

@@ -17,7 +17,7 @@ func TestUnbelievable(t *testing.T) {
 		s.cores[t] = 4
 	}
 	now := &picture{nodes: []scopeNow{{name: "n", cpu: amounts{capacity: at(4)}, memory: amounts{capacity: at(8 * gi)}}}}
-	r := capacityOf(g, now, &history{clusters: stories{"": s}, nodes: stories{"n": s}, namespaces: stories{}}, true)
+	r := capacityOf(g, now, &history{clusters: stories{"": s}, nodes: stories{"n": s}, namespaces: stories{}}, true, false)
 	c := &r.Scopes[0]
 	if m := value(c.CPU.Max); m > 2 || m < 1 {
 		t.Errorf("max is %g, want what the other days have", m)
@@ -36,7 +36,7 @@ func TestNoRollUps(t *testing.T) {
 	always := func(int) bool { return false }
 	now := &picture{nodes: []scopeNow{{name: "a", cpu: amounts{capacity: at(4)}}, {name: "b", cpu: amounts{capacity: at(4)}}, {name: "c", gap: "silent for 3 min"}}}
 	then := &history{clusters: stories{}, nodes: stories{"a": told(g, 1, 1, 0, gi, 0, always), "b": told(g, 1, 1, 0, gi, 0, always)}, namespaces: stories{}}
-	r := capacityOf(g, now, then, true)
+	r := capacityOf(g, now, then, true, false)
 	c, a := &r.Scopes[0], scope(r, NodeLevel, "a")
 	if got, want := value(c.CPU.P95), 2**a.CPU.P95; got != want || len(c.CPU.Points) != 14 || c.Data.Coverage != 1 {
 		t.Errorf("p95 %g of %d points, want %g of 14", got, len(c.CPU.Points), want)
@@ -60,7 +60,7 @@ func TestPoolHistory(t *testing.T) {
 	now := &picture{nodes: []scopeNow{{name: "a", pool: "p", cpu: amounts{capacity: at(3)}}, {name: "b", pool: "p", cpu: amounts{capacity: at(3)}}}}
 	f := func(want float64, estimate bool) {
 		t.Helper()
-		r := capacityOf(g, now, then, true)
+		r := capacityOf(g, now, then, true, false)
 		if got := value(scope(r, PoolLevel, "p").CPU.P95); math.Abs(got-want) > 1e-9 {
 			t.Errorf("p95 %g, want %g", got, want)
 		}
@@ -83,7 +83,7 @@ func TestSilentMachine(t *testing.T) {
 	then := &history{clusters: stories{"": told(g, 1, 7, 0, gi, 0, always)}, namespaces: stories{},
 		nodes: stories{"a": told(g, 1, 1, 0, gi, 0, always), "b": told(g, 2, 1, 0, gi, 0, always), "c": told(g, 3, 5, 0, gi, 0, always)}}
 	now := &picture{nodes: []scopeNow{{name: "a", pool: "p", cpu: amounts{capacity: at(3)}}, {name: "b", cpu: amounts{capacity: at(3)}}, {name: "c", pool: "p", gap: "silent for 3 min"}}}
-	r := capacityOf(g, now, then, true)
+	r := capacityOf(g, now, then, true, false)
 	a, b := scope(r, NodeLevel, "a"), scope(r, NodeLevel, "b")
 	for name, x := range map[string]struct{ got, want *float64 }{
 		"cluster's P95":  {r.Scopes[0].CPU.P95, plus(a.CPU.P95, b.CPU.P95)},
@@ -112,7 +112,7 @@ func TestNeverAboveTheMaximum(t *testing.T) {
 	outlier.cpu.p50, outlier.cpu.p95 = at(1), at(16.35)
 	a.cpu.p50, a.cpu.p95, b.cpu.p50, b.cpu.p95 = at(1), at(3), at(1), at(3)
 	now := &picture{nodes: []scopeNow{{name: "a", cpu: amounts{capacity: at(4)}}, {name: "b", cpu: amounts{capacity: at(4)}}, {name: "o", cpu: amounts{capacity: at(4)}}}}
-	r := capacityOf(g, now, &history{clusters: stories{}, nodes: stories{"a": a, "b": b, "o": outlier}, namespaces: stories{}}, true)
+	r := capacityOf(g, now, &history{clusters: stories{}, nodes: stories{"a": a, "b": b, "o": outlier}, namespaces: stories{}}, true, false)
 	if c := scope(r, NodeLevel, "o").CPU; value(c.P95) != 2 || value(c.FreeByUse) != 2 {
 		t.Errorf("with an outlier: p95 %g, free %g, want 2 and 2", value(c.P95), value(c.FreeByUse))
 	}
@@ -121,7 +121,7 @@ func TestNeverAboveTheMaximum(t *testing.T) {
 	}
 	alone := newStory()
 	alone.cpu.point(g.end.UnixMilli()).Max, alone.cores[g.end.Unix()], alone.cpu.p95 = at(99), 4, at(99)
-	r = capacityOf(g, &picture{nodes: now.nodes[:1]}, &history{nodes: stories{"a": alone}}, true)
+	r = capacityOf(g, &picture{nodes: now.nodes[:1]}, &history{nodes: stories{"a": alone}}, true, false)
 	if c := scope(r, NodeLevel, "a").CPU; c.P95 != nil || c.FreeByUse != nil {
 		t.Errorf("with nothing but an outlier: p95 %g, free %g, want none", value(c.P95), value(c.FreeByUse))
 	}

@@ -69,7 +69,7 @@ func fixtureCapacity() *CapacityReport {
 			now.nodes[2].name: told(g, 4, 5.5, 0.02, 80*gi, 2.4*gi, func(d int) bool { return d < 3 }), "worker-gone": told(g, 5, 1, 0, gi, 0, func(d int) bool { return d > 6 })},
 		namespaces: stories{"checkout": told(g, 6, 6, 0.3, 40*gi, gi, always), "search": told(g, 7, 5, 0, 50*gi, 0, always), "kube-system": told(g, 8, 1.2, 0, 3*gi, 0, always)},
 	}
-	r := capacityOf(g, now, then, true)
+	r := capacityOf(g, now, then, true, false)
 	r.Time = fixtureEnd
 	return r
 }
@@ -96,7 +96,7 @@ func fixtureMachine() *CapacityReport {
 		}
 	}
 	s.cpu.p50, s.cpu.p95, s.memory.p50, s.memory.p95 = at(0.4), at(0.9), at(5*gi), at(5.2*gi)
-	r := capacityOf(g, now, &history{clusters: stories{"": s}, nodes: stories{"laptop": s}, namespaces: stories{"docker": s}}, true)
+	r := capacityOf(g, now, &history{clusters: stories{"": s}, nodes: stories{"laptop": s}, namespaces: stories{"docker": s}}, true, false)
 	r.Time = fixtureEnd
 	return r
 }

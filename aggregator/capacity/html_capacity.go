@@ -52,6 +52,9 @@ func (r *CapacityReport) title() string {
 	if len(nodes) == 1 {
 		return "Capacity of " + nodes[0]
 	}
+	if n := len(r.Scopes); n > 0 && len(nodes) == 0 && r.Scopes[0].Level == NamespaceLevel {
+		return "Capacity of " + plural(float64(n), "namespace")
+	}
 	return fmt.Sprintf("Capacity of %d nodes", len(nodes))
 }
 
@@ -60,8 +63,11 @@ func (r *CapacityReport) page() *capacityPage {
 	if len(r.Scopes) == 0 {
 		return p
 	}
-	whole := &r.Scopes[0]
-	p.Cards = []roomCard{r.card("CPU", &whole.CPU, coresUnit), r.card("Memory", &whole.Memory, bytesUnit)}
+	whole := &Scope{}
+	if r.Scopes[0].Level == ClusterLevel {
+		whole = &r.Scopes[0]
+		p.Cards = []roomCard{r.card("CPU", &whole.CPU, coresUnit), r.card("Memory", &whole.Memory, bytesUnit)}
+	}
 	for _, l := range [...]struct{ level, title, noun string }{{PoolLevel, "Node pools", "Pool"}, {NodeLevel, "Nodes", "Node"}, {NamespaceLevel, "Namespaces", "Namespace"}} {
 		t := scopeTable{Title: l.title, Noun: l.noun, Room: l.level != NamespaceLevel}
 		n := 0

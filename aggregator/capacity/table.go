@@ -132,7 +132,7 @@ func (r *CapacityReport) Table(style Style) *table.Table {
 			t.Say(r.Scopes[0].sentence())
 		}
 		t.Say(window(r.Start, r.End))
-		if len(r.Scopes) > 0 {
+		if len(r.Scopes) > 0 && r.Scopes[0].Level == ClusterLevel {
 			t.Say("CPU: "+r.Scopes[0].CPU.Trend.Text, "Memory: "+r.Scopes[0].Memory.Trend.Text)
 		}
 		t.Say(r.Notes...)

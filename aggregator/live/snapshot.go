@@ -21,6 +21,9 @@ type Snapshot struct {
 
 	// Known are the pods of the inventory, in its order; none where there is no inventory.
 	Known []Known
+
+	// NodesHidden says that the machines are not among what is seen: what is on one is not to be explained by it.
+	NodesHidden bool
 }
 
 // Item is one entity at that moment, with its newest values.

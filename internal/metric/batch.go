@@ -59,6 +59,7 @@ const (
 	GapWaiting     = "waiting"     // it does not run at present, as whoever runs it says
 	GapUnscheduled = "unscheduled" // it has no machine yet
 	GapUnread      = "unread"      // it runs where nobody reads
+	GapHidden      = "hidden"      // whoever asks has not the right to it
 )
 
 // TooMany is the error of a receiver of batches that has no room for all that a batch is about. The rest of the batch was taken.

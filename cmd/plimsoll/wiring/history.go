@@ -63,7 +63,7 @@ func (o Embedded) open(e *environment) (history, error) {
 		{"GET", "metadata"}, {"GET", "status/buildinfo"}, {"", "format_query"},
 	} {
 		// An expression is worked on by recursion: a megabyte of minus signs would take a gigabyte of stack.
-		e.routes = append(e.routes, serve.Route{Method: r.method, Pattern: "/api/v1/" + r.path, Handler: queries, Timeout: time.Minute, MaxBody: 64 << 10})
+		e.routes = append(e.routes, serve.Route{Method: r.method, Pattern: "/api/v1/" + r.path, Handler: queries, Timeout: time.Minute, MaxBody: 64 << 10, Limited: true})
 	}
 	return db, nil
 }

@@ -13,6 +13,7 @@ import (
 	"plimsoll.dev/plimsoll/internal/dial"
 	"plimsoll.dev/plimsoll/internal/kube"
 	"plimsoll.dev/plimsoll/internal/serve"
+	"plimsoll.dev/plimsoll/internal/view"
 )
 
 // Machine is the whole flow in one process: a machine that is collected, kept, shown and scaled.
@@ -119,6 +120,9 @@ func (o Server) wire(_ context.Context, e *environment) error {
 				return err
 			}
 		}
+	}
+	if known != nil {
+		e.routes = append(e.routes, view.Routes(e.routes)...)
 	}
 	return newReceiver(e, h, picture, known)
 }

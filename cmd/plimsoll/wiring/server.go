@@ -58,7 +58,7 @@ func newServer(e *environment, h history, pods cluster.Inventory, known *kube.In
 	}
 	e.conditions = append(e.conditions, picture.Conditions)
 	page := web.Handler()
-	e.routes = append(e.routes, serve.Route{Method: "GET", Pattern: "/{$}", Handler: page}, serve.Route{Method: "GET", Pattern: "/{file}", Handler: page})
+	e.routes = append(e.routes, serve.Route{Method: "GET", Pattern: "/{$}", Handler: page, Limited: true}, serve.Route{Method: "GET", Pattern: "/{file}", Handler: page, Limited: true})
 	e.routes = append(append(e.routes, ours.Routes()...), model.Routes()...)
 	return picture, nil
 }

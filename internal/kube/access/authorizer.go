@@ -33,6 +33,7 @@ type Authorizer struct {
 	server authorizer.Authorizer
 	paths  request.RequestInfoFactory
 	few    few
+	scopes *scopes
 }
 
 // newAuthorizer makes an Authorizer.
@@ -42,7 +43,7 @@ func newAuthorizer(client kubernetes.Interface) (*Authorizer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot make the question what callers may do: %w", err)
 	}
-	return &Authorizer{server: server, paths: request.RequestInfoFactory{APIPrefixes: sets.NewString("apis"), GrouplessAPIPrefixes: sets.NewString()}}, nil
+	return &Authorizer{server: server, scopes: newScopes(client, server), paths: request.RequestInfoFactory{APIPrefixes: sets.NewString("apis"), GrouplessAPIPrefixes: sets.NewString()}}, nil
 }
 
 // Authorize implements serve.Authorizer.
