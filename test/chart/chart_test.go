@@ -90,7 +90,8 @@ func matrix(t *testing.T) map[string]string {
 		"monitored":    "{collector: {webConfigSecret: w}, networkPolicy: {enabled: true}, podMonitor: {enabled: true, labels: {a: b}, endpoint: {basicAuth: {username: {name: s, key: u}, password: {name: s, key: p}}}}}",
 		"scaling":      "{autoscaler: {mode: on, targets: [{apiGroup: argoproj.io, resource: rollouts}], metrics: {custom: [pods/qps, deployments.apps/lag], external: [queue:length]}}}",
 		"no scaling":   "{autoscaler: {mode: off}}",
-		"no API":       "{metricsAPI: {create: false}, customMetricsAPI: {create: false}, externalMetricsAPI: {create: false}}",
+		"no API":       "{metricsAPI: {create: false}, customMetricsAPI: {create: false}, externalMetricsAPI: {create: false}, viewAPI: {create: false}}",
+		"no door":      "{metricsAPI: {create: false}, viewAPI: {everybody: false}}",
 		"emptyDir":     "{history: {embedded: {persistence: {enabled: false}}}}",
 		"claim":        "{history: {embedded: {persistence: {existingClaim: c, storageClass: s}}}}"}
 	for name, more := range map[string]string{"metrics": "", "watch": "", "autoscaler": "", "full": "\nhistory: {kind: influx, influx: {url: 'https://influx:8086', collectorToken: {secret: w}, serverToken: {secret: r}}}\n"} {

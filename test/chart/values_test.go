@@ -113,7 +113,7 @@ func TestForeignAPIService(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if all := texts["certificates.yaml"]; strings.Count(all, "kind: APIService") != 2 || strings.Contains(all, "custom.metrics") || !strings.Contains(texts["server.yaml"], "--external-metrics=false") {
+	if all := texts["certificates.yaml"]; strings.Count(all, "kind: APIService") != 3 || strings.Contains(all, "custom.metrics") || !strings.Contains(texts["server.yaml"], "--external-metrics=false") {
 		t.Errorf("beside another's custom metrics, without external ones: %s", all)
 	}
 	if _, err := render(t, "{metricsAPI: {create: true}}", foreign); err == nil || !strings.Contains(err.Error(), "there is already v1beta1.metrics.k8s.io of Service kube-system/metrics-server") {

@@ -85,6 +85,7 @@ secret: {name: {{ include "plimsoll.tlsSecret" . }}, items: [{key: ca.crt, path:
 - {value: metricsAPI, group: metrics.k8s.io, versions: {v1: 200, v1beta1: 100}}
 - {value: customMetricsAPI, group: custom.metrics.k8s.io, versions: {v1beta2: 200, v1beta1: 100}}
 - {value: externalMetricsAPI, group: external.metrics.k8s.io, versions: {v1beta1: 100}}
+- {value: viewAPI, group: view.plimsoll.dev, versions: {v1alpha1: 100}}
 {{- end }}
 
 {{- /* Whose the APIServices of an API are, where this release did not make them. 'helm template' sees no cluster, and so none. */}}
