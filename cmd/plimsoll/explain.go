@@ -15,7 +15,7 @@ import (
 )
 
 func (a *app) explainCommand() *cobra.Command {
-	var c client
+	c := client{cluster: personOptions{on: a.plugin}}
 	var out output
 	var missing, changes bool
 	var limit int

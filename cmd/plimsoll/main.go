@@ -6,6 +6,8 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"strings"
 	"syscall"
 	_ "time/tzdata" // schedules name time zones, and an empty image has none
 
@@ -18,7 +20,8 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	code := execute(ctx, streams{in: os.Stdin, out: os.Stdout, err: os.Stderr}, os.LookupEnv, os.Args[1:])
+	a := &app{streams: streams{in: os.Stdin, out: os.Stdout, err: os.Stderr}, env: os.LookupEnv, plugin: strings.HasPrefix(filepath.Base(os.Args[0]), "kubectl-plimsoll")}
+	code := a.execute(ctx, os.Args[1:])
 	stop()
 	os.Exit(code)
 }

@@ -102,7 +102,7 @@ func (o *reportOptions) write(b io.Writer, r tabled, narrow func()) error {
 }
 
 func (a *app) capacityCommand() *cobra.Command {
-	o := &reportOptions{}
+	o := &reportOptions{client: client{cluster: personOptions{on: a.plugin}}}
 	words := []string{"cluster", "pools", "nodes", "namespaces"}
 	cmd := &cobra.Command{
 		Use: "capacity [cluster|pools|nodes|namespaces]", Short: "Report how much room is left, and until when",
@@ -138,7 +138,7 @@ A dash is a value that is not known, or not in sight. docs/reports.md says what 
 }
 
 func (a *app) fitCommand() *cobra.Command {
-	o := &reportOptions{}
+	o := &reportOptions{client: client{cluster: personOptions{on: a.plugin}}}
 	var cpu, memory string
 	by := "request"
 	cmd := &cobra.Command{
@@ -175,7 +175,7 @@ func (a *app) fitCommand() *cobra.Command {
 }
 
 func (a *app) rightsizeCommand() *cobra.Command {
-	o := &reportOptions{}
+	o := &reportOptions{client: client{cluster: personOptions{on: a.plugin}}}
 	var namespace string
 	cmd := &cobra.Command{
 		Use: "rightsize [NAMESPACE/NAME | NAMESPACE/KIND/NAME]", Short: "Report what containers should ask for",

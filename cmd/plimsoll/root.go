@@ -47,12 +47,16 @@ type app struct {
 	logFormat string
 	config    string
 	typed     map[string]bool // flags that are on the command line, not from a variable or a file
+	plugin    bool            // this is kubectl's plugin
 }
 
 // execute runs one command line and returns the exit code.
 func execute(ctx context.Context, s streams, env func(string) (string, bool), args []string) int {
-	a := &app{streams: s, env: env}
-	root := a.root()
+	return (&app{streams: s, env: env}).execute(ctx, args)
+}
+
+func (a *app) execute(ctx context.Context, args []string) int {
+	s, root := a.streams, a.root()
 	if len(args) > 0 && args[0] == "--version" { // not a flag: PLIMSOLL_VERSION is anybody's
 		args = append([]string{"version"}, args[1:]...)
 	}
@@ -108,7 +112,7 @@ Start with 'plimsoll run --demo' and open the address that it prints.`,
 	f.StringVar(&a.logFormat, "log-format", "auto", "text, json, or auto: text on a terminal")
 	complete(root, "log-level", "debug", "info", "warn", "error")
 	complete(root, "log-format", "text", "json", "auto")
-	root.AddCommand(a.runCommand(), a.collectorCommand(), a.serverCommand(), a.autoscalerCommand(), a.influxCommand(), a.dashboardsCommand(), a.topCommand(), a.explainCommand(), a.capacityCommand(), a.fitCommand(), a.rightsizeCommand(), a.decideCommand(), a.doctorCommand(), a.versionCommand(), a.demoCommand())
+	root.AddCommand(a.runCommand(), a.collectorCommand(), a.serverCommand(), a.autoscalerCommand(), a.influxCommand(), a.dashboardsCommand(), a.topCommand(), a.explainCommand(), a.pageCommand(), a.capacityCommand(), a.fitCommand(), a.rightsizeCommand(), a.decideCommand(), a.doctorCommand(), a.versionCommand(), a.demoCommand())
 	tame(root)
 	terminal.Narrow(root, a.out)
 	for _, c := range root.Commands() {

@@ -47,6 +47,7 @@ func (a *app) topCommand() *cobra.Command {
 
 func (a *app) topOf(kind top.Kind) *cobra.Command {
 	o := &topOptions{}
+	o.cluster.on = a.plugin
 	cmd := &cobra.Command{Use: kind.Name, Aliases: []string{strings.TrimSuffix(kind.Name, "s")}, Short: kind.Short, Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var from top.Source = &o.client

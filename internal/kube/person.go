@@ -1,0 +1,51 @@
+package kube
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+// Person is how somebody reaches the API server: as their kubectl does, plugins for their login included.
+type Person struct {
+	Server    *url.URL
+	Transport http.RoundTripper // shows their login, to that server alone
+}
+
+// NewPerson reads a kubeconfig as kubectl does: the file that is given, else those in KUBECONFIG, else the one in the home folder; the context that is
+// given, else the current one. It connects to nothing yet.
+func NewPerson(kubeconfig, context, agent string) (*Person, error) {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = kubeconfig
+	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: context}).ClientConfig()
+	if err != nil {
+		return nil, fmt.Errorf("cannot tell how to reach the cluster: %w; give --kubeconfig and --context as for kubectl", err)
+	}
+	config.UserAgent = agent
+	server, _, err := rest.DefaultServerUrlFor(config)
+	if err != nil {
+		return nil, fmt.Errorf("cannot use the address %q of the API server: %w", config.Host, err)
+	}
+	transport, err := rest.TransportFor(config)
+	if err != nil {
+		return nil, fmt.Errorf("cannot log in to %q as the kubeconfig says: %w", config.Host, err)
+	}
+	return &Person{Server: server, Transport: only{server.Host, server.Scheme, transport}}, nil
+}
+
+// only is a transport that takes nobody's login elsewhere.
+type only struct {
+	host, scheme string
+	next         http.RoundTripper
+}
+
+// RoundTrip implements http.RoundTripper.
+func (o only) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Host != o.host || r.URL.Scheme != o.scheme {
+		return nil, fmt.Errorf("a login for %q is not shown to %q", o.host, r.URL.Host)
+	}
+	return o.next.RoundTrip(r)
+}
