@@ -56,7 +56,7 @@ func (a *app) showPage(ctx context.Context, c *client, quiet bool) error {
 	go func() { served <- s.Serve(l) }()
 	fmt.Fprintf(a.out, "The page of %s: %s\nCtrl-C ends it.\n", c.name(), p.Address())
 	if !quiet {
-		openBrowser(p.Once())
+		openBrowser(ctx, p.Once())
 	}
 	select {
 	case err = <-served:
@@ -74,13 +74,13 @@ func (a *app) showPage(ctx context.Context, c *client, quiet bool) error {
 }
 
 // openBrowser opens one where there is a screen; the address is printed in any case.
-func openBrowser(address string) {
+func openBrowser(ctx context.Context, address string) {
 	open, err := exec.LookPath("xdg-open")
 	if err != nil || os.Getenv("DISPLAY")+os.Getenv("WAYLAND_DISPLAY") == "" {
 		return
 	}
-	cmd := exec.Command(open, address) //nolint:gosec // the person's own program for addresses, with an address of ours
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), open, address) // the browser lives on
 	if cmd.Start() == nil {
-		go func() { _ = cmd.Wait() }() // the browser lives on
+		go func() { _ = cmd.Wait() }()
 	}
 }
