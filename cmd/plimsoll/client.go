@@ -15,7 +15,6 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
 
-	"plimsoll.dev/plimsoll/aggregator/api"
 	"plimsoll.dev/plimsoll/internal/dial"
 	"plimsoll.dev/plimsoll/internal/kube"
 	"plimsoll.dev/plimsoll/internal/table"
@@ -172,13 +171,12 @@ func (c *client) fetch(ctx context.Context, path string) ([]byte, error) {
 // saidBy is the sentence of an error's answer, Plimsoll's own or the API server's.
 func saidBy(body []byte) (why string, ours bool) {
 	var p struct {
-		api.Problem
-		Kind, Message string
+		Error, Kind, Message string
 	}
 	switch {
 	case json.Unmarshal(body, &p) != nil:
 		return "", false
-	case p.Error == "" && p.Kind == "Status":
+	case p.Error == "":
 		return p.Message, false
 	}
 	return p.Error, p.Error != ""

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 
 	"plimsoll.dev/plimsoll/internal/store"
 )
@@ -93,13 +94,30 @@ func answer(h func(http.ResponseWriter, *http.Request) error, log *slog.Logger) 
 		if status >= 500 {
 			log.Warn("request failed", "path", r.URL.Path, "caller", CallerOf(r.Context()).Name, "status", status, "err", err)
 		}
-		writeProblem(w, status, err.Error())
+		writeTo(w, r, status, err.Error())
 	})
 }
+
+// writeTo writes an error as whoever asked reads it: at a path of a cluster's API kubectl does too, which wants a Status.
+func writeTo(w http.ResponseWriter, r *http.Request, status int, text string) {
+	if !strings.HasPrefix(r.URL.Path, "/apis/") {
+		writeProblem(w, status, text)
+		return
+	}
+	writeBody(w, status, map[string]any{"kind": "Status", "apiVersion": "v1", "metadata": struct{}{}, "status": "Failure", "code": status, "message": text,
+		"reason": strings.ReplaceAll(http.StatusText(status), " ", ""), "schema": problemSchema, "error": text})
+}
+
+// problemSchema is that of an error's body.
+const problemSchema = "plimsoll.dev/error/v1"
 
 // writeProblem writes the body of every error answer. Where the answer has begun already the header stands and
 // the client sees a cut body.
 func writeProblem(w http.ResponseWriter, status int, text string) {
+	writeBody(w, status, map[string]any{"schema": problemSchema, "status": status, "error": text})
+}
+
+func writeBody(w http.ResponseWriter, status int, body map[string]any) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json; charset=utf-8")
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -107,7 +125,5 @@ func writeProblem(w http.ResponseWriter, status int, text string) {
 		h.Set("Retry-After", "1")
 	}
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]any{ // the client went away: nothing to tell it
-		"schema": "plimsoll.dev/error/v1", "status": status, "error": text,
-	})
+	_ = json.NewEncoder(w).Encode(body) // the client went away: nothing to tell it
 }

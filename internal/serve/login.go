@@ -126,7 +126,7 @@ func (l *login) before(route Route, next http.Handler) http.Handler {
 			if status == http.StatusUnauthorized && l.basic {
 				w.Header().Set("WWW-Authenticate", `Basic realm="plimsoll"`)
 			}
-			writeProblem(w, status, err.Error())
+			writeTo(w, r, status, err.Error())
 			return
 		}
 		next.ServeHTTP(w, r.WithContext(scope.With(WithCaller(r.Context(), caller), sees)))

@@ -64,6 +64,8 @@ func TestScopeOfCallers(t *testing.T) {
 		{"/apis/g/part", "part", 200, "whole false shop true till false"},
 		{"/apis/g/part", "nobody", 403, `verb \"get\" on \"/apis/g/part\"`},
 		{"/apis/g/part", "stranger", 403, `verb \"get\" on \"/part\"`},
+		{"/apis/g/part", "stranger", 403, `"kind":"Status"`},
+		{"/apis/g/part", "stranger", 403, `"schema":"plimsoll.dev/error/v1"`},
 	} {
 		r := asked(h, "GET", c.path, c.who)
 		if text := body(t, r); r.StatusCode != c.status || !strings.Contains(text, c.want) {
