@@ -22,10 +22,14 @@ func TestInVMThreaded(t *testing.T) {
 	start(t, top+"/web", "exec dd if=/dev/zero of=/dev/null bs=50M 2>/dev/null")
 	part := cgroupRoots()[0] + top + "/web/part"
 	makeCgroup(t, part)
-	pid, err := os.ReadFile(cgroupRoots()[0] + top + "/web/cgroup.procs")
-	if err != nil {
-		t.Fatal(err)
-	}
+	var pid []byte
+	until(t, time.Minute, "the process is in its cgroup", func() (in bool) {
+		var err error
+		if pid, err = os.ReadFile(cgroupRoots()[0] + top + "/web/cgroup.procs"); err != nil {
+			t.Fatal(err)
+		}
+		return len(pid) > 0
+	})
 	for _, set := range [][2]string{{"cgroup.type", "threaded"}, {"cgroup.threads", strings.TrimSpace(string(pid))}} {
 		if err := os.WriteFile(part+"/"+set[0], []byte(set[1]), 0); err != nil {
 			t.Fatal(err)
