@@ -19,9 +19,10 @@ func TestInVMNested(t *testing.T) { vmtest.Inside(t); testNested(t) }
 func TestInVMThreaded(t *testing.T) {
 	vmtest.Inside(t)
 	top := "/plimsolltest-threaded"
-	start(t, top+"/web", "exec dd if=/dev/zero of=/dev/null bs=50M 2>/dev/null")
+	stop := start(t, top+"/web", "exec dd if=/dev/zero of=/dev/null bs=50M 2>/dev/null")
 	part := cgroupRoots()[0] + top + "/web/part"
 	makeCgroup(t, part)
+	t.Cleanup(stop) // before the part is removed
 	var pid []byte
 	until(t, time.Minute, "the process is in its cgroup", func() (in bool) {
 		var err error
