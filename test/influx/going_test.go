@@ -79,6 +79,9 @@ func TestWhatGoesOn(t *testing.T) {
 				if f != store.Min {
 					want += 1000 * 5 / there
 				}
+				if f == store.Min && window == time.Hour && c.end.Equal(hour) && there < 10 {
+					want += 1000 * (10 - there) / 5 // the mean of the hour's first five minutes, in which the late one came
+				}
 				if f == store.Min && window == 10*minute && c.end.Equal(end) {
 					want = 800 // the mean of five minutes, of which the late one was there for a half
 				}
