@@ -29,6 +29,10 @@ const (
 // Boost is the annotation by which a HorizontalPodAutoscaler asks to be boosted, with the value "true".
 const Boost = "plimsoll.dev/boost"
 
+// Mode is the annotation by which a boosted HorizontalPodAutoscaler, or a workload that is scaled by annotations, says what becomes of decisions, as mode does in a
+// ScalePolicy.
+const Mode = "plimsoll.dev/mode"
+
 const hpaKind = "HorizontalPodAutoscaler"
 
 // Declared is what somebody said of how a target is to be scaled: a ScalePolicy, or a HorizontalPodAutoscaler.
@@ -101,10 +105,19 @@ func ReadAutoscaler(h *autoscalingv2.HorizontalPodAutoscaler) *Declared {
 		what: hpaKind, boost: h.Annotations[Boost] == "true", version: h.Generation, spec: policy.Spec{ScaleTargetRef: &h.Spec.ScaleTargetRef, MinReplicas: h.Spec.MinReplicas, MaxReplicas: h.Spec.MaxReplicas,
 			Metrics: h.Spec.Metrics, Behavior: h.Spec.Behavior, RaiseOnly: true}}
 	d.by = fmt.Sprintf("%s %q", hpaKind, h.Name)
+	d.mode(h.Annotations)
 	if owner := metav1.GetControllerOf(h); owner != nil { // KEDA's ScaledObjects scale by HPAs
 		d.by = fmt.Sprintf("%s %q, by %s,", owner.Kind, owner.Name, d.by)
 	}
 	return d
+}
+
+// mode reads the annotation Mode.
+func (d *Declared) mode(annotations map[string]string) {
+	text, ok := annotations[Mode]
+	if d.spec.Mode = policy.Mode(text); ok && d.spec.Mode != policy.Auto && d.spec.Mode != policy.DryRun && d.spec.Mode != policy.Paused {
+		d.err = fmt.Errorf("%s %q must be Auto, DryRun or Paused", Mode, text)
+	}
 }
 
 // The annotations by which a workload is scaled without any other object: percent of the CPU that is requested, and limits.
@@ -144,6 +157,7 @@ func ReadAnnotated(apiVersion, kind string) func(*metav1.PartialObjectMetadata) 
 		} else {
 			d.err = fmt.Errorf("%s must be there", annotatedMax)
 		}
+		d.mode(m.Annotations)
 		return d
 	}
 }

@@ -47,7 +47,12 @@ func settle(policies, hpas []*Declared, dryRun bool, was map[types.UID]settled) 
 	}
 	scaled := map[object]*Declared{}
 	for _, h := range hpas {
-		if t, ok := h.target(); ok && boosted[objectOf(t)] == h {
+		t, ok := h.target()
+		switch {
+		case !ok || boosted[objectOf(t)] != h:
+		case h.err != nil:
+			out = append(out, invalid(h, h.err))
+		default:
 			out = append(out, compile(h, "", dryRun, was[h.ref.UID]))
 		}
 	}

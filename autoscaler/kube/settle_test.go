@@ -60,7 +60,7 @@ func TestSame(t *testing.T) {
 	if other := settle(read("{"+ofWeb+"}"), []*Declared{hpa("h", false, "")}, false, was)[0]; other.policy == first.policy {
 		t.Error("a policy whose target another scales is the same")
 	}
-	if annotated(map[string]string{"other": "1"}) != nil {
+	if annotated(map[string]string{"other": "1", Mode: "Auto"}) != nil {
 		t.Error("a workload without annotations is a policy")
 	}
 }
@@ -93,6 +93,11 @@ func TestSettle(t *testing.T) {
 	f("an HPA of no one", nil, []*Declared{hpa("h", false, "")}, false)
 	f("boost", []*Declared{one}, []*Declared{hpa("h", true, "")}, false, "h: Auto Deployment/web to 7", `one: ScaledByAnother This ScalePolicy is not in force: HorizontalPodAutoscaler "h" scales Deployment "web" already.`)
 	f("boost twice", nil, []*Declared{hpa("i", true, ""), hpa("h", true, "")}, false, `i: ScaledByAnother This HorizontalPodAutoscaler is not in force: HorizontalPodAutoscaler "h" scales Deployment "web" already.`, "h: Auto Deployment/web to 7")
+	moded := hpa("h", true, "")
+	moded.mode(map[string]string{Mode: "Paused"})
+	f("a boost that is paused", []*Declared{one}, []*Declared{moded}, false, "h: Paused Deployment/web to 7", `one: ScaledByAnother This ScalePolicy is not in force: HorizontalPodAutoscaler "h" scales Deployment "web" already.`)
+	moded.mode(map[string]string{Mode: "Off"})
+	f("a boost of no mode", nil, []*Declared{moded}, false, `h: InvalidPolicy This HorizontalPodAutoscaler cannot be used: plimsoll.dev/mode "Off" must be Auto, DryRun or Paused.`)
 	f("what CEL cannot say", []*Declared{scp(t, "one", 5, "{"+ofWeb+", schedules: [{start: '0 25 * * *', end: '0 1 * * *', minReplicas: 2}]}")}, nil, false,
 		`one: InvalidPolicy This ScalePolicy cannot be used: spec.schedules[0].start "0 25 * * *" cannot be read: cron line "0 25 * * *": hour "25": "25" is not a value from 0 to 23.`)
 	f("no target", []*Declared{scp(t, "one", 5, "{maxReplicas: 5}")}, nil, false, "one: InvalidPolicy This ScalePolicy cannot be used: spec.scaleTargetRef must be there.")
@@ -100,6 +105,10 @@ func TestSettle(t *testing.T) {
 		"one: InvalidPolicy This ScalePolicy cannot be used: json: cannot unmarshal string into Go struct field Spec.minReplicas of type int32.")
 	web := map[string]string{"plimsoll.dev/cpu": "70", "plimsoll.dev/min": "2", "plimsoll.dev/max": "20"}
 	f("annotations", []*Declared{annotated(web)}, nil, false, "web: Auto Deployment/web to 20")
+	for mode, want := range map[string]string{"DryRun": "web: DryRun Deployment/web to 20", "Paused": "web: Paused Deployment/web to 20", "Auto": "web: Auto Deployment/web to 20",
+		"": `web: InvalidPolicy This annotation cannot be used: plimsoll.dev/mode "" must be Auto, DryRun or Paused.`} {
+		f("annotations and a mode", []*Declared{annotated(map[string]string{"plimsoll.dev/max": "20", Mode: mode})}, nil, false, want)
+	}
 	f("annotations and a policy", []*Declared{annotated(web), one}, nil, false, "one: Auto Deployment/web to 5", `web: ScaledByAnother This annotation is not in force: ScalePolicy "one" scales Deployment "web" already.`)
 	f("annotations without a maximum", []*Declared{annotated(map[string]string{"plimsoll.dev/cpu": "70"})}, nil, false, "web: InvalidPolicy This annotation cannot be used: plimsoll.dev/max must be there.")
 	f("annotations that are no numbers", []*Declared{annotated(map[string]string{"plimsoll.dev/cpu": "70%", "plimsoll.dev/max": "3"})}, nil, false,
