@@ -5,6 +5,7 @@ import (
 	"math"
 	"regexp"
 	"strconv"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -28,7 +29,7 @@ func WithinReach(s string) error {
 	switch {
 	case len(s) > maxQuantity:
 		return fmt.Errorf("the value is longer than %d characters", maxQuantity)
-	case hugeExponent.MatchString(s):
+	case hugeExponent.MatchString(strings.TrimSpace(s)): // as quantities in JSON are read
 		return fmt.Errorf("%q has an exponent that is out of reach", s)
 	}
 	return nil

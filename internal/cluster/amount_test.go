@@ -16,6 +16,9 @@ func TestParseQuantity(t *testing.T) {
 	for _, s := range []string{"9E-700000000", "9E70000000000000000", "1e-7000", "1E+99999", "x", "", "1e99.9"} {
 		f(s, false)
 	}
+	if WithinReach("9E-700000000 ") == nil { // quantities in JSON are read without the space
+		t.Error("a space hides an exponent")
+	}
 }
 
 // Whatever is read comes back at once, as it was written by Kubernetes.
