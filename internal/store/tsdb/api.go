@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/prometheus/prometheus/promql"
 
@@ -54,31 +55,44 @@ const truncated = "results truncated due to limit"
 // apiHandler is a handler that returns its error.
 type apiHandler func(*http.Request) (*answer, error)
 
-// inTurn is a handler that has one of the API's places from before it looks at an expression until it has made the answer.
-func (db *DB) inTurn(h apiHandler) apiHandler {
-	return func(r *http.Request) (*answer, error) {
-		ctx, cancel := context.WithTimeout(r.Context(), db.opts.queryTimeout)
-		defer cancel()
-		select {
-		case db.asked <- struct{}{}:
-		case <-ctx.Done():
-			return nil, fmt.Errorf("waited for %d other requests: %w", cap(db.asked), ctx.Err())
-		}
-		defer func() { <-db.asked }()
-		return h(r)
+// inTurn is a handler that has one of the API's places from before it looks at an expression until memory is found for the answer to wait in:
+// answers that find none are as few as those that are made.
+func (db *DB) inTurn(h apiHandler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		free := func() {}
+		defer func() { free() }() // whatever ends it
+		h.answer(w, r, func() (err error) {
+			free, err = db.askTurn(r.Context())
+			return err
+		}, func() { free() })
+	})
+}
+
+// askTurn takes one of the API's places; free gives it back, once.
+func (db *DB) askTurn(ctx context.Context) (free func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, db.opts.queryTimeout)
+	defer cancel()
+	select {
+	case db.asked <- struct{}{}:
+		return sync.OnceFunc(func() { <-db.asked }), nil
+	case <-ctx.Done():
+		return func() {}, fmt.Errorf("waited for %d other requests: %w", cap(db.asked), ctx.Err())
 	}
 }
 
-// ServeHTTP reads the form, runs the handler and writes Prometheus' envelope.
+// ServeHTTP answers without a turn.
 func (h apiHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.answer(w, r, func() error { return nil }, func() {})
+}
+
+// answer reads the form, runs the handler when it has its turn, and writes Prometheus' envelope. made is called once the answer has its place.
+func (h apiHandler) answer(w http.ResponseWriter, r *http.Request, turn func() error, made func()) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	var (
-		a   *answer
-		err error
-	)
-	if perr := r.ParseForm(); perr != nil {
-		err = badData(fmt.Errorf("error parsing form values: %w", perr))
-	} else {
+	var a *answer
+	err := r.ParseForm()
+	if err != nil {
+		err = badData(fmt.Errorf("error parsing form values: %w", err))
+	} else if err = turn(); err == nil {
 		a, err = h(r)
 	}
 	if bounded, ok := w.(reserver); ok && err == nil {
@@ -89,6 +103,7 @@ func (h apiHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			err = &apiError{"unavailable", http.StatusServiceUnavailable, err}
 		}
 	}
+	made()
 	w.Header().Set("Content-Type", "application/json")
 	if err != nil {
 		e := classifyAPI(err)

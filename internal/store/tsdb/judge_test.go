@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/prometheus/promql/parser"
@@ -156,6 +157,53 @@ func TestAPIHasHalfOfThePlaces(t *testing.T) {
 	if w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), fmt.Sprintf("waited for %d other requests", cap(db.asked))) {
 		t.Errorf("got %d %s", w.Code, w.Body)
 	}
+}
+
+// placeless is a writer for whose answers there is no place in memory yet.
+type placeless struct {
+	*httptest.ResponseRecorder
+	waits chan<- struct{}
+	place <-chan struct{}
+}
+
+func (w placeless) Reserve(int) (release func(), err error) {
+	w.waits <- struct{}{}
+	<-w.place
+	return func() {}, nil
+}
+
+// Answers that wait for a place in memory are no more than those that are made at a time; one that is an error leaves its turn to the next.
+func TestAnswersWithoutAPlace(t *testing.T) {
+	store := apiStore(t)
+	synctest.Test(t, func(t *testing.T) {
+		db := &DB{opts: store.opts, parser: store.parser, asked: make(chan struct{}, cap(store.asked))} // its channels are of the test's time
+		const all = 20
+		waits, place := make(chan struct{}, all), make(chan struct{})
+		var wg sync.WaitGroup
+		ask := func(query string, code int) {
+			wg.Go(func() {
+				w := placeless{httptest.NewRecorder(), waits, place}
+				if whole(db).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "GET", "/api/v1/format_query?query="+query, nil)); w.Code != code {
+					t.Errorf("got %d %s, want %d", w.Code, w.Body, code)
+				}
+			})
+		}
+		for range all {
+			ask("1", http.StatusOK)
+			ask("(", http.StatusBadRequest)
+		}
+		for n := range all {
+			synctest.Wait()
+			if got, most := len(waits), min(n+cap(db.asked), all); got != most {
+				t.Errorf("%d answers were made while %d of them had a place; want %d", got, n, most)
+			}
+			place <- struct{}{}
+		}
+		wg.Wait()
+		if n := len(db.asked); n != 0 {
+			t.Errorf("%d turns are left", n)
+		}
+	})
 }
 
 func FuzzJudge(f *testing.F) {
