@@ -45,7 +45,7 @@ func (db *DB) API() http.Handler {
 
 // answer is what a handler found: its data as JSON.
 type answer struct {
-	data            []byte
+	data            pieces
 	warnings, infos []string
 }
 
@@ -97,7 +97,7 @@ func (h apiHandler) answer(w http.ResponseWriter, r *http.Request, turn func() e
 	}
 	if bounded, ok := w.(reserver); ok && err == nil {
 		var release func()
-		if release, err = bounded.Reserve(len(a.data)); err == nil {
+		if release, err = bounded.Reserve(a.data.size()); err == nil {
 			defer release()
 		} else {
 			err = &apiError{"unavailable", http.StatusServiceUnavailable, err}
@@ -114,7 +114,9 @@ func (h apiHandler) answer(w http.ResponseWriter, r *http.Request, turn func() e
 		return
 	}
 	_, _ = w.Write([]byte(`{"status":"success","data":`))
-	_, _ = w.Write(a.data)
+	for _, b := range a.data {
+		_, _ = w.Write(b)
+	}
 	tail := appendList(nil, "warnings", a.warnings)
 	tail = appendList(tail, "infos", a.infos)
 	_, _ = w.Write(append(tail, '}'))
@@ -189,7 +191,7 @@ func apiBuildInfo(*http.Request) (*answer, error) {
 		GoVersion string `json:"goVersion"`
 	}{Version: engineVersion(), BuildUser: "plimsoll", GoVersion: runtime.Version()}
 	data, err := json.Marshal(info)
-	return &answer{data: data}, err
+	return &answer{data: pieces{data}}, err
 }
 
 // engineVersion turns the engine's module version (v0.315.0) into that of its release (3.15.0).

@@ -13,9 +13,33 @@ import (
 	"plimsoll.dev/plimsoll/internal/store"
 )
 
-// appendResult appends the data of a query's answer.
-func appendResult(b []byte, v parser.Value) ([]byte, error) {
-	b = append(b, `{"resultType":"`+string(v.Type())+`","result":`...)
+// pieceBytes is from when on a long answer goes on in a further piece.
+const pieceBytes = 256 << 10
+
+// pieces are an answer's JSON. A long one is never copied to grow.
+type pieces [][]byte
+
+// cut returns where to go on after b: in b, or in a new piece.
+func (p *pieces) cut(b []byte) []byte {
+	if len(b) < pieceBytes {
+		return b
+	}
+	*p = append(*p, b)
+	return make([]byte, 0, pieceBytes+pieceBytes/8)
+}
+
+// size is how many bytes there are.
+func (p pieces) size() (n int) {
+	for _, b := range p {
+		n += len(b)
+	}
+	return n
+}
+
+// resultOf is the data of a query's answer.
+func resultOf(v parser.Value) (pieces, error) {
+	var out pieces
+	b := []byte(`{"resultType":"` + string(v.Type()) + `","result":`)
 	switch v := v.(type) {
 	case promql.Matrix:
 		points := 0
@@ -24,7 +48,7 @@ func appendResult(b []byte, v parser.Value) ([]byte, error) {
 			if points += len(v[i].Floats); points > maxPoints {
 				return nil, &queryError{fmt.Errorf("answer has more than %d points", maxPoints), store.ErrTooLarge}
 			}
-			b = appendSeries(comma(b, i), &v[i])
+			b = out.cut(appendSeries(comma(b, i), &v[i]))
 		}
 		b = append(b, ']')
 	case promql.Vector:
@@ -32,7 +56,7 @@ func appendResult(b []byte, v parser.Value) ([]byte, error) {
 		for i := range v {
 			b = appendLabels(append(comma(b, i), `{"metric":`...), v[i].Metric)
 			b = appendPoint(append(b, `,"value":`...), v[i].T, v[i].F)
-			b = append(b, '}')
+			b = out.cut(append(b, '}'))
 		}
 		b = append(b, ']')
 	case promql.Scalar:
@@ -43,7 +67,7 @@ func appendResult(b []byte, v parser.Value) ([]byte, error) {
 	default:
 		return nil, fmt.Errorf("answer of type %q", v.Type())
 	}
-	return append(b, '}'), nil
+	return append(out, append(b, '}')), nil
 }
 
 func appendSeries(b []byte, s *promql.Series) []byte {

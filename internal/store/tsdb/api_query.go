@@ -75,7 +75,7 @@ func (db *DB) apiEvaluate(r *http.Request, e evaluation) (*answer, error) {
 		if cut {
 			a.warnings = append(a.warnings, truncated)
 		}
-		a.data, err = appendResult(nil, res.Value)
+		a.data, err = resultOf(res.Value)
 		return err
 	})
 	if wrong := (parseError{}); errors.As(err, &wrong) {
@@ -106,5 +106,5 @@ func (db *DB) apiFormat(r *http.Request) (*answer, error) {
 	if err != nil {
 		return nil, badParam("query", err)
 	}
-	return &answer{data: appendString(nil, expr.Pretty(0))}, nil
+	return &answer{data: pieces{appendString(nil, expr.Pretty(0))}}, nil
 }

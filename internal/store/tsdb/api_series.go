@@ -50,7 +50,7 @@ func (s *selection) union(f func(ms ...*labels.Matcher) ([]string, error)) (*ans
 	if s.limit > 0 && len(list) > s.limit {
 		list, a.warnings = list[:s.limit], []string{truncated}
 	}
-	a.data = appendStrings(nil, list) // copied: the strings do not outlive the querier
+	a.data = pieces{appendStrings(nil, list)} // copied: the strings do not outlive the querier
 	return a, nil
 }
 
@@ -104,7 +104,7 @@ func (db *DB) apiSeries(r *http.Request) (*answer, error) {
 	if s.limit == 0 || s.limit > maxListed {
 		s.limit = maxListed
 	}
-	a := &answer{data: []byte{'['}}
+	a, b := &answer{}, []byte{'['}
 	err = db.querier(r, s, func(ctx context.Context, q storage.Querier) error {
 		hints := &storage.SelectHints{Start: s.start, End: s.end, Func: "series", Limit: hint(s.limit)}
 		var sets []storage.SeriesSet
@@ -121,11 +121,11 @@ func (db *DB) apiSeries(r *http.Request) (*answer, error) {
 			if n%1000 == 0 && ctx.Err() != nil {
 				return ctx.Err()
 			}
-			a.data = appendLabels(comma(a.data, n), set.At().Labels())
+			b = a.data.cut(appendLabels(comma(b, n), set.At().Labels()))
 		}
 		return set.Err()
 	})
-	a.data = append(a.data, ']')
+	a.data = append(a.data, append(b, ']'))
 	return a, err
 }
 
@@ -160,7 +160,7 @@ func apiMetadata(r *http.Request) (*answer, error) {
 		}
 		data = append(data, ']')
 	}
-	return &answer{data: append(data, '}')}, nil
+	return &answer{data: pieces{append(data, '}')}}, nil
 }
 
 func metadataEntry(row *metric.Row) string {
