@@ -1,9 +1,9 @@
 package api
 
 import (
-	"bytes"
-	"encoding/json"
-	"fmt"
+	"cmp"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,8 +15,10 @@ import (
 const (
 	// decisionsWaiting is how many decisions wait for a slow stream; beyond that the oldest go.
 	decisionsWaiting = 64
-	// frameBytes is how much all frames may have that wait or are being written; where there is no room a stream misses a frame.
+	// frameBytes is how much all frames may have that wait or are being written; where there is no room a stream misses a frame. A quarter is
+	// for small ones, which never wait for the room of large ones.
 	frameBytes = 64 << 20
+	smallFrame = 1 << 20
 	// writeTime is how long a stream may be written to while others need the room, and settledAfter how long one is open before another of
 	// the same client may take its place.
 	writeTime, settledAfter = 2 * time.Second, 10 * time.Second
@@ -31,142 +33,120 @@ type view struct {
 
 func (v view) isWorkload() bool { return v.workload != workloadKey{} }
 
-// frame is one event, ready to be written. Streams share it; the room that it takes comes back when the last has let it go.
-type frame struct {
-	event string
-	bytes []byte
-	held  *held
-}
-
-// held is who still has a frame.
-type held struct {
-	by   atomic.Int32
-	room *atomic.Int64
-}
-
-func (f frame) hold() {
-	if f.held != nil {
-		f.held.by.Add(1)
-	}
-}
-
-func (f frame) letGo() {
-	if f.held != nil && f.held.by.Add(-1) == 0 {
-		f.held.room.Add(int64(len(f.bytes)))
-	}
-}
-
-// newFrame writes v as an event; id 0 writes none.
-func newFrame(event string, id int64, v any) (frame, error) {
-	var b bytes.Buffer
-	fmt.Fprintf(&b, "event: %s\n", event)
-	if id != 0 {
-		fmt.Fprintf(&b, "id: %d\n", id)
-	}
-	b.WriteString("data: ")
-	if err := json.NewEncoder(&b).Encode(v); err != nil { // one line, with its end
-		return frame{}, fmt.Errorf("cannot write the event %q as JSON: %w", event, err)
-	}
-	b.WriteByte('\n')
-	return frame{event: event, bytes: b.Bytes()}, nil
-}
-
-// subscriber is one stream's mail slot: the newest picture, and the few decisions it has not taken.
-type subscriber struct {
-	view   view
-	client string
-	since  time.Time
-	wake   chan struct{} // one signal fits
-	cut    func()        // ends a write that is under way
-	end    chan struct{} // closed when another takes its place
-
-	writing atomic.Int64 // since when it is written to, Unix milliseconds; 0: it is not
-
-	mu        sync.Mutex
-	picture   frame
-	decisions []frame
-}
-
-// put leaves a frame in the slot and returns how many older ones it displaced.
-func (s *subscriber) put(f frame) (displaced int) {
-	f.hold()
-	s.mu.Lock()
-	if f.event == "decision" {
-		s.decisions = append(s.decisions, f)
-		if extra := len(s.decisions) - decisionsWaiting; extra > 0 {
-			for _, old := range s.decisions[:extra] {
-				old.letGo()
-			}
-			s.decisions, displaced = s.decisions[extra:], extra
-		}
-	} else {
-		if s.picture.bytes != nil {
-			s.picture.letGo()
-			displaced = 1
-		}
-		s.picture = f
-	}
-	s.mu.Unlock()
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
-	return displaced
-}
-
-// drain empties the slot: decisions first, then the picture, which already knows them.
-func (s *subscriber) drain() []frame {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	out := s.decisions
-	if s.picture.bytes != nil {
-		out = append(out, s.picture)
-	}
-	s.decisions, s.picture = nil, frame{}
-	return out
-}
-
 // hub knows the open streams.
 type hub struct {
 	max     int
 	metrics *metrics
 	done    chan struct{} // closed when the streams have to end
-	room    atomic.Int64  // bytes that frames may still have
+
+	small, large atomic.Int64 // bytes that frames may still have
 
 	mu      sync.Mutex
 	subs    map[*subscriber]struct{}
+	last    map[view]made // of the views that are open
 	stopped bool
 }
 
 func newHub(max int, m *metrics) *hub {
-	h := &hub{max: max, metrics: m, done: make(chan struct{}), subs: map[*subscriber]struct{}{}}
-	h.room.Store(frameBytes)
+	h := &hub{max: max, metrics: m, done: make(chan struct{}), subs: map[*subscriber]struct{}{}, last: map[view]made{}}
+	h.small.Store(frameBytes / 4)
+	h.large.Store(frameBytes - frameBytes/4)
 	return h
 }
 
-// count takes the room for a frame, which its maker holds; ok is false where there is none. Then the stream that has been written to for
-// longest, if that is too long, loses its connection.
+// room is where a frame of so many bytes has them.
+func (h *hub) room(bytes int) *atomic.Int64 {
+	if bytes > smallFrame {
+		return &h.large
+	}
+	return &h.small
+}
+
+// count takes the room for a frame, which its maker holds; ok is false where there is none. Then of the streams that take up that room the one
+// that has been written to for longest, if that is too long, loses its connection.
 func (h *hub) count(f frame) (counted frame, ok bool) {
-	n := int64(len(f.bytes))
-	if h.room.Add(-n) < 0 {
-		h.room.Add(n)
-		h.cutSlowest(time.Now())
+	n, room := int64(len(f.bytes)), h.room(len(f.bytes))
+	if room.Add(-n) < 0 {
+		room.Add(n)
+		h.cutSlowest(time.Now(), len(f.bytes))
 		return f, false
 	}
-	f.held = &held{room: &h.room}
+	f.held = &held{room: room}
+	f.held.frame = f
 	f.hold()
 	return f, true
 }
 
-// cutSlowest ends the write that has taken longest, if it takes too long.
-func (h *hub) cutSlowest(now time.Time) {
+// countOf is count for the frame of a view, which others who open the view may share from now on.
+func (h *hub) countOf(v view, f frame, now time.Time) (counted frame, ok bool) {
+	f, ok = h.count(f)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	m := h.last[v]
+	m.size = len(f.bytes)
+	if ok {
+		m.held, m.at = f.held, now
+	}
+	h.last[v] = m
+	return f, ok
+}
+
+// shared is the last frame of a view, where it is of this second and somebody still has it: whoever opens the same view beside a stream that is
+// read slowly needs no more memory.
+func (h *hub) shared(v view, now time.Time) (frame, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if m := h.last[v]; m.held != nil && now.Sub(m.at) < tickEvery {
+		return m.held.again()
+	}
+	return frame{}, false
+}
+
+// hasRoom says whether there is room for a frame of a view, by the size of its last.
+func (h *hub) hasRoom(v view, now time.Time) bool {
+	h.mu.Lock()
+	size := h.last[v].size
+	h.mu.Unlock()
+	if int64(size) <= h.room(size).Load() {
+		return true
+	}
+	h.cutSlowest(now, size)
+	return false
+}
+
+// inOrder are the views that are open, in the order in which they are served: those of small frames, then those of large ones, of each the one
+// first that has waited for longest. Of a view that nothing is known of yet the first frame is being made.
+func (h *hub) inOrder() (small, large []view) {
+	open := h.views()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for v := range open {
+		if m := h.last[v]; m.size > smallFrame || m.size == 0 {
+			large = append(large, v)
+		} else {
+			small = append(small, v)
+		}
+	}
+	byWait := func(x, y view) int {
+		p, q := h.last[x], h.last[y]
+		if (p.size == 0) != (q.size == 0) {
+			return q.size - p.size // what is known comes first
+		}
+		return cmp.Or(p.at.Compare(q.at), p.size-q.size)
+	}
+	slices.SortFunc(small, byWait)
+	slices.SortFunc(large, byWait)
+	return small, large
+}
+
+// cutSlowest ends the write that has taken longest, if it takes too long, of the streams whose frames have the room of one of so many bytes.
+func (h *hub) cutSlowest(now time.Time, bytes int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var slowest *subscriber
-	oldest := now.Add(-writeTime).UnixMilli()
 	for s := range h.subs {
-		if since := s.writing.Load(); since != 0 && since < oldest {
-			slowest, oldest = s, since
+		if h.room(h.last[s.view].size) == h.room(bytes) && s.stuck(now) && (slowest == nil || s.writing.Load() < slowest.writing.Load()) {
+			slowest = s
 		}
 	}
 	if slowest != nil {
@@ -174,7 +154,8 @@ func (h *hub) cutSlowest(now time.Time) {
 	}
 }
 
-// add opens a stream for a client, or says why not. One client has half of the streams; a further one takes the place of its oldest.
+// add opens a stream for a client, or says why not. One client has half of the streams; a further one takes the place of the one that is read
+// too slowly, else of its oldest.
 func (h *hub) add(v view, client string, cut func()) (*subscriber, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -182,13 +163,17 @@ func (h *hub) add(v view, client string, cut func()) (*subscriber, error) {
 		return nil, serve.Unavailable("cannot open a stream: Plimsoll is shutting down")
 	}
 	now := time.Now()
-	if mine, oldest := h.of(client); mine >= max(h.max/2, 1) && oldest != nil {
-		if now.Sub(oldest.since) < settledAfter {
+	if mine, oldest := h.of(client, now); mine >= max(h.max/2, 1) && oldest != nil {
+		stuck := oldest.stuck(now)
+		if !stuck && now.Sub(oldest.since) < settledAfter {
 			h.metrics.rejected.Inc()
 			return nil, serve.Unavailable("cannot open a stream: \"%d\" are open from here, which is the most of one client; close a page or try again", mine)
 		}
 		h.drop(oldest)
 		close(oldest.end)
+		if stuck {
+			oldest.cut()
+		}
 	}
 	if len(h.subs) >= h.max {
 		h.metrics.rejected.Inc()
@@ -200,17 +185,18 @@ func (h *hub) add(v view, client string, cut func()) (*subscriber, error) {
 	return s, nil
 }
 
-// of counts a client's streams. The caller has mu.
-func (h *hub) of(client string) (n int, oldest *subscriber) {
+// of counts a client's streams, and says which of them gives way first. The caller has mu.
+func (h *hub) of(client string, now time.Time) (n int, first *subscriber) {
 	for s := range h.subs {
-		if s.client == client {
-			n++
-			if oldest == nil || s.since.Before(oldest.since) {
-				oldest = s
-			}
+		if s.client != client {
+			continue
+		}
+		n++
+		if first == nil || s.stuck(now) && !first.stuck(now) || s.stuck(now) == first.stuck(now) && s.since.Before(first.since) {
+			first = s
 		}
 	}
-	return n, oldest
+	return n, first
 }
 
 func (h *hub) remove(s *subscriber) {
@@ -246,6 +232,7 @@ func (h *hub) views() map[view]struct{} {
 	for s := range h.subs {
 		out[s.view] = struct{}{}
 	}
+	maps.DeleteFunc(h.last, func(v view, _ made) bool { _, open := out[v]; return !open })
 	return out
 }
 

@@ -77,11 +77,10 @@ func (a *API) moving(now time.Time) bool {
 type publisher struct {
 	api    *API
 	recent map[workloadKey]recent
-	sizes  map[view]int // of the last frames
 }
 
 func newPublisher(a *API) publisher {
-	return publisher{api: a, recent: map[workloadKey]recent{}, sizes: map[view]int{}}
+	return publisher{api: a, recent: map[workloadKey]recent{}}
 }
 
 // recent is what the log said of a workload not long ago.
@@ -90,42 +89,53 @@ type recent struct {
 	list []cluster.Decision
 }
 
+// publish serves every view. Small ones come first, so that who asks for much keeps nobody waiting who does not; those for which there is no time
+// are the first of the next tick, and one large one is served in each.
 func (p *publisher) publish(ctx context.Context, now time.Time) {
 	a := p.api
-	views := a.hub.views()
-	if len(views) == 0 {
+	small, large := a.hub.inOrder()
+	if len(small)+len(large) == 0 {
 		clear(p.recent)
 		a.watch(now)
 		return
 	}
-	maps.DeleteFunc(p.sizes, func(v view, _ int) bool { _, open := views[v]; return !open })
-	// The smallest come first: who asks for much keeps nobody waiting who does not.
-	bySize := slices.SortedFunc(maps.Keys(views), func(x, y view) int { return p.sizes[x] - p.sizes[y] })
-	for i, v := range bySize {
-		if i > 0 && time.Since(now) > tickWork {
-			a.metrics.dropped.Add(float64(len(bySize) - i))
-			break
+	began, pics := time.Now(), map[scope.Scope]*picture{} // each scope's rows once: other readers may have newer ones made meanwhile
+	for _, views := range [][]view{small, large} {
+		done := 0
+		for i, v := range views {
+			if done > 0 && time.Since(began) > tickWork {
+				a.metrics.dropped.Add(float64(len(views) - i))
+				break
+			}
+			if !a.hub.hasRoom(v, now) {
+				a.metrics.dropped.Inc()
+				continue
+			}
+			if pics[v.sees] == nil {
+				pics[v.sees] = a.picture(now, v.sees)
+			}
+			p.serve(ctx, now, v, pics[v.sees])
+			done++
 		}
-		if int64(p.sizes[v]) > a.hub.room.Load() {
-			a.hub.cutSlowest(now)
-			a.metrics.dropped.Inc()
-			continue
-		}
-		f, err := a.frame(a.picture(now, v.sees), now, v, func() ([]cluster.Decision, error) { return p.decisions(ctx, now, v.workload) })
-		if err != nil {
-			a.log.Error("cannot make an event", "workload", v.workload.String(), "err", err)
-			continue
-		}
-		p.sizes[v] = len(f.bytes)
-		f, ok := a.hub.count(f)
-		if !ok {
-			a.metrics.dropped.Inc()
-			continue
-		}
-		a.hub.send(f, func(x view) bool { return x == v })
-		f.letGo()
 	}
-	a.metrics.tick.Observe(time.Since(now).Seconds())
+	a.metrics.tick.Observe(time.Since(began).Seconds())
+}
+
+// serve makes a view's frame and leaves it with its streams.
+func (p *publisher) serve(ctx context.Context, now time.Time, v view, pic *picture) {
+	a := p.api
+	f, err := a.frame(pic, now, v, func() ([]cluster.Decision, error) { return p.decisions(ctx, now, v.workload) })
+	if err != nil {
+		a.log.Error("cannot make an event", "workload", v.workload.String(), "err", err)
+		return
+	}
+	f, ok := a.hub.countOf(v, f, now)
+	if !ok {
+		a.metrics.dropped.Inc()
+		return
+	}
+	a.hub.send(f, func(x view) bool { return x == v })
+	f.letGo()
 }
 
 // decisions reads a workload's decisions, not each second anew. What cannot be read now is as it was.

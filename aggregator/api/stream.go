@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -30,9 +31,8 @@ func (a *API) getStream(w http.ResponseWriter, r *http.Request) error {
 	}
 	now := time.Now()
 	v.sees = scope.From(r.Context())
-	pic := a.picture(now, v.sees)
 	if v.isWorkload() {
-		if _, err := a.workload(pic, now, v.workload); err != nil {
+		if _, err := a.workload(a.picture(now, v.sees), now, v.workload); err != nil {
 			return err
 		}
 	}
@@ -43,16 +43,13 @@ func (a *API) getStream(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer a.hub.remove(sub)
-	first, err := a.frame(pic, now, v, func() ([]cluster.Decision, error) {
-		return a.workloadDecisions(r.Context(), now, v.workload, decisionsMax)
-	})
+	first, err := a.firstFrame(r.Context(), now, v)
 	if err != nil {
+		var full *serve.StatusError
+		if errors.As(err, &full) {
+			w.Header().Set("Retry-After", fmt.Sprint(int(retryAfter.Seconds())))
+		}
 		return err
-	}
-	first, ok := a.hub.count(first)
-	if !ok {
-		w.Header().Set("Retry-After", fmt.Sprint(int(retryAfter.Seconds())))
-		return serve.Unavailable("cannot open a stream: others that are read too slowly take up the memory; try again")
 	}
 
 	h := w.Header()
@@ -73,6 +70,28 @@ func (a *API) getStream(w http.ResponseWriter, r *http.Request) error {
 		a.log.Debug("stream ended", "err", err)
 	}
 	return nil
+}
+
+// firstFrame is what a stream begins with: the last frame of others who show the same, or one of its own.
+func (a *API) firstFrame(ctx context.Context, now time.Time, v view) (frame, error) {
+	if f, ok := a.hub.shared(v, now); ok {
+		return f, nil
+	}
+	full := serve.Unavailable("cannot open a stream: others that are read too slowly take up the memory; try again")
+	if !a.hub.hasRoom(v, now) {
+		return frame{}, full
+	}
+	f, err := a.frame(a.picture(now, v.sees), now, v, func() ([]cluster.Decision, error) {
+		return a.workloadDecisions(ctx, now, v.workload, decisionsMax)
+	})
+	if err != nil {
+		return frame{}, err
+	}
+	f, ok := a.hub.countOf(v, f, now)
+	if !ok {
+		return frame{}, full
+	}
+	return f, nil
 }
 
 // pump writes what comes until the client goes or the server ends.
