@@ -54,7 +54,7 @@ func ReadPolicy(u *unstructured.Unstructured) *Declared {
 	d := &Declared{ref: corev1.ObjectReference{APIVersion: cluster.APIVersion, Kind: Kind, Namespace: u.GetNamespace(), Name: u.GetName(), UID: u.GetUID()},
 		created: u.GetCreationTimestamp().Time, version: u.GetGeneration(), what: Kind}
 	d.by = fmt.Sprintf("%s %q", Kind, u.GetName())
-	if d.err = quantities(u.Object["spec"]); d.err == nil {
+	if d.err = Quantities(u.Object["spec"]); d.err == nil {
 		d.err = into(u.Object["spec"], &d.spec)
 	}
 	if into(u.Object["status"], &d.was) != nil {
@@ -63,12 +63,12 @@ func ReadPolicy(u *unstructured.Unstructured) *Declared {
 	return d
 }
 
-// quantities says which of a specification's would keep their parser busy for ever.
-func quantities(v any) error {
+// Quantities says which of a specification's would keep their parser busy for ever.
+func Quantities(v any) error {
 	switch v := v.(type) {
 	case []any:
 		for _, x := range v {
-			if err := quantities(x); err != nil {
+			if err := Quantities(x); err != nil {
 				return err
 			}
 		}
@@ -78,7 +78,7 @@ func quantities(v any) error {
 			err := error(nil)
 			switch {
 			case !ok:
-				err = quantities(x)
+				err = Quantities(x)
 			case k == "value" || k == "averageValue" || k == "tolerance":
 				err = cluster.WithinReach(text)
 			}
@@ -127,11 +127,20 @@ const (
 	annotatedMax = "plimsoll.dev/max"
 )
 
+// Annotated says whether a workload with these annotations is scaled by them.
+func Annotated(all map[string]string) bool {
+	for _, name := range []string{annotatedCPU, annotatedMin, annotatedMax} {
+		if _, ok := all[name]; ok {
+			return true
+		}
+	}
+	return false
+}
+
 // ReadAnnotated returns what reads the annotations of a kind of workload; one without them is nil.
 func ReadAnnotated(apiVersion, kind string) func(*metav1.PartialObjectMetadata) *Declared {
 	return func(m *metav1.PartialObjectMetadata) *Declared {
-		given := func(name string) bool { _, ok := m.Annotations[name]; return ok }
-		if !given(annotatedCPU) && !given(annotatedMin) && !given(annotatedMax) {
+		if !Annotated(m.Annotations) {
 			return nil
 		}
 		d := &Declared{ref: corev1.ObjectReference{APIVersion: apiVersion, Kind: kind, Namespace: m.Namespace, Name: m.Name, UID: m.UID}, created: m.CreationTimestamp.Time, what: "annotation",
@@ -187,26 +196,37 @@ func (d *Declared) same(e *Declared) bool {
 	return d.boost == e.boost && d.by == e.by && (d.err == nil) == (e.err == nil) && reflect.DeepEqual(&d.spec, &e.spec)
 }
 
+// Written is a ScalePolicy as a person would write it.
+type Written struct {
+	APIVersion string      `json:"apiVersion"`
+	Kind       string      `json:"kind"`
+	Metadata   Metadata    `json:"metadata"`
+	Spec       policy.Spec `json:"spec"`
+}
+
+// Metadata is what a written ScalePolicy has of it.
+type Metadata struct {
+	Name      string `json:"name"`
+	Namespace string `json:"namespace,omitempty"` // "": the one that it is applied to
+}
+
+// Write makes a ScalePolicy of a specification.
+func Write(namespace, name string, spec policy.Spec) Written {
+	return Written{APIVersion: cluster.APIVersion, Kind: Kind, Metadata: Metadata{Name: name, Namespace: namespace}, Spec: spec}
+}
+
 // text is a policy as a person would write it.
 func (d *Declared) text() string {
 	head := ""
 	if d.what != Kind {
 		head = "# from " + d.by + "\n"
 	}
-	raw, err := yaml.Marshal(struct {
-		APIVersion string `json:"apiVersion"`
-		Kind       string `json:"kind"`
-		Metadata   struct {
-			Name      string `json:"name"`
-			Namespace string `json:"namespace"`
-		} `json:"metadata"`
-		Spec policy.Spec `json:"spec"`
-	}{APIVersion: cluster.APIVersion, Kind: Kind, Metadata: struct {
-		Name      string `json:"name"`
-		Namespace string `json:"namespace"`
-	}{d.ref.Name, d.ref.Namespace}, Spec: d.spec})
+	raw, err := yaml.Marshal(Write(d.ref.Namespace, d.ref.Name, d.spec))
 	if err != nil {
 		return ""
 	}
 	return head + string(raw)
 }
+
+// Usable says whether what was declared can be read.
+func (d *Declared) Usable() bool { return d.err == nil }

@@ -13,18 +13,18 @@ import (
 type Person struct {
 	Server    *url.URL
 	Transport http.RoundTripper // shows their login, to that server alone
+	Namespace string            // of their context
+
+	config *rest.Config
 }
 
 // NewPerson reads a kubeconfig as kubectl does: the file that is given, else those in KUBECONFIG, else the one in the home folder; the context that is
 // given, else the current one. It connects to nothing yet.
 func NewPerson(kubeconfig, context, agent string) (*Person, error) {
-	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = kubeconfig
-	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: context}).ClientConfig()
+	config, namespace, err := personConfig(kubeconfig, context, agent)
 	if err != nil {
-		return nil, fmt.Errorf("cannot tell how to reach the cluster: %w; give --kubeconfig and --context as for kubectl", err)
+		return nil, err
 	}
-	config.UserAgent = agent
 	server, _, err := rest.DefaultServerUrlFor(config)
 	if err != nil {
 		return nil, fmt.Errorf("cannot use the address %q of the API server: %w", config.Host, err)
@@ -33,7 +33,22 @@ func NewPerson(kubeconfig, context, agent string) (*Person, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot log in to %q as the kubeconfig says: %w", config.Host, err)
 	}
-	return &Person{Server: server, Transport: only{server.Host, server.Scheme, transport}}, nil
+	return &Person{Server: server, Transport: only{server.Host, server.Scheme, transport}, Namespace: namespace, config: config}, nil
+}
+
+// personConfig is what a kubeconfig says, with the namespace of its context.
+func personConfig(kubeconfig, context, agent string) (config *rest.Config, namespace string, err error) {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = kubeconfig
+	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: context})
+	if config, err = loader.ClientConfig(); err == nil {
+		namespace, _, err = loader.Namespace()
+	}
+	if err != nil {
+		return nil, "", fmt.Errorf("cannot tell how to reach the cluster: %w; give --kubeconfig and --context as for kubectl", err)
+	}
+	config.UserAgent, config.WarningHandler = agent, rest.NoWarnings{}
+	return config, namespace, nil
 }
 
 // only is a transport that takes nobody's login elsewhere.

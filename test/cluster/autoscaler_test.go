@@ -1,6 +1,7 @@
 package cluster_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -28,6 +29,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/yaml"
 
+	"plimsoll.dev/plimsoll/autoscaler/kube/convert"
 	"plimsoll.dev/plimsoll/test/chart"
 )
 
@@ -111,6 +113,44 @@ func TestPoliciesAreChecked(t *testing.T) {
 		if out, err := apply(t, ns, scp(fmt.Sprint("good-", i), spec)); err != nil {
 			t.Errorf("%s: %s %v", spec, out, err)
 		}
+	}
+	t.Run("converted", func(t *testing.T) { converted(t, ns) })
+}
+
+// converted has the API server take every policy that conversion makes of its own examples.
+func converted(t *testing.T, ns string) {
+	paths, err := filepath.Glob("../../autoscaler/kube/convert/testdata/*.yaml")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no examples: %v", err)
+	}
+	taken := 0
+	for _, path := range paths {
+		in, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		objects, err := convert.Read(bytes.NewReader(in))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, o := range objects {
+			o.Metadata.Namespace = ns
+			for _, k := range []convert.Kind{convert.HPA(), convert.ScaledObject()} {
+				if r := k.Convert(o); k.Is(&o) && r.Err == nil {
+					raw, err := yaml.Marshal(r.Policy)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if out, err := apply(t, ns, string(raw)); err != nil {
+						t.Errorf("%s: %s %v\n%s", r.What(), out, err, raw)
+					}
+					taken++
+				}
+			}
+		}
+	}
+	if taken < 5 {
+		t.Errorf("only %d policies were made", taken)
 	}
 }
 
