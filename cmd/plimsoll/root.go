@@ -112,7 +112,8 @@ Start with 'plimsoll run --demo' and open the address that it prints.`,
 	f.StringVar(&a.logFormat, "log-format", "auto", "text, json, or auto: text on a terminal")
 	complete(root, "log-level", "debug", "info", "warn", "error")
 	complete(root, "log-format", "text", "json", "auto")
-	root.AddCommand(a.runCommand(), a.collectorCommand(), a.serverCommand(), a.autoscalerCommand(), a.influxCommand(), a.dashboardsCommand(), a.topCommand(), a.explainCommand(), a.pageCommand(), a.capacityCommand(), a.fitCommand(), a.rightsizeCommand(), a.decideCommand(), a.doctorCommand(), a.versionCommand(), a.demoCommand())
+	root.AddCommand(a.runCommand(), a.collectorCommand(), a.serverCommand(), a.autoscalerCommand(), a.influxCommand(), a.dashboardsCommand(), a.topCommand(), a.explainCommand(), a.pageCommand(), a.capacityCommand(), a.fitCommand(), a.rightsizeCommand(), a.decideCommand(), a.convertCommand(), a.doctorCommand(), a.versionCommand(), a.demoCommand())
+	root.AddCommand(a.modeCommands()...)
 	tame(root)
 	terminal.Narrow(root, a.out)
 	for _, c := range root.Commands() {
