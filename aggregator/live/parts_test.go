@@ -131,6 +131,7 @@ type machine struct {
 	part
 	paused bool
 	heard  time.Time
+	rolled time.Time // when sums were last given out
 }
 
 // step takes one second.
@@ -146,6 +147,9 @@ func (x *part) step(t *rapid.T, now time.Time, what int) (g metric.Group, ok boo
 		x.at, x.values = nil, nil
 	default:
 		x.used += float64(rapid.IntRange(500, 4000).Draw(t, "used")) / 1000
+	}
+	if x.alive && now.Sub(x.newest) > 5*time.Second && x.newest.Before(x.machine.rolled.Add(-5*time.Second)) { // sums were given out without it
+		x.torn = true
 	}
 	x.alive, x.gone, x.newest = true, false, now
 	x.at, x.values = append(x.at, now), append(x.values, x.used)
@@ -234,6 +238,9 @@ func TestSumsSayWhatTheyLack(t *testing.T) {
 			if rolled != nil {
 				for _, x := range parts {
 					x.torn = false
+				}
+				for _, m := range machines {
+					m.rolled, m.torn = now, false
 				}
 			}
 		}

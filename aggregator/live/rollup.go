@@ -8,8 +8,8 @@ import (
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
-// rollup is what a unit above the containers has counted from its members. Nothing ever makes a count smaller:
-// it grows by what the members' counters grow by, and a member that ends or begins anew adds nothing.
+// rollup is what a unit above the containers has counted from its members. It grows by what the members' counters grow by, and a member
+// that ends or begins anew adds nothing. It begins anew itself after a time in which nothing was heard of any member.
 type rollup struct {
 	start int64   // when counting began, Unix milliseconds
 	cells []count // sorted by row and sub
@@ -23,6 +23,7 @@ type count struct {
 	sent int64 // the time of the last point given out
 	inc  float64
 	at   int64 // the newest member's sample in this pass; 0: none
+	from int64 // since when the members with new samples have grown by inc; 0: there are none
 	// nodes says, for the cluster, that the row is counted from the nodes.
 	nodes bool
 }
@@ -31,9 +32,10 @@ type count struct {
 // for nodes where the node has no value of its own and never had. Gauges are the sums of the snapshot at now. Counters are monotone
 // counters of the roll-up's own: each pass adds what the members' counters have grown by since the pass before, so a
 // member's end, restart or reset never makes one drop, and rate() over them is the members' summed rate. What a container used
-// before its first sample, or between the last sample before a restart and the first after it, is not counted. A counter's point has
-// the time of the newest sample in it; where no member brought a newer sample there is no point. Group.Start is when
-// Plimsoll began to count. The entities' pointers stay the same for as long as the names do. What cannot be added joins as the
+// before its first sample, or between the last sample before a restart and the first after it, is not counted, nor what it used while it was not heard and
+// sums were given out without it. A counter's point has the time of the newest sample in it; where no member brought a newer sample there is no
+// point. When the members with new samples were all not heard since the last point, the counter begins anew: there is a point of 0 where they come back.
+// Group.Start is when Plimsoll began to count. The entities' pointers stay the same for as long as the names do. What cannot be added joins as the
 // catalogue says. Of containers there are the restarts that nobody else counts. A sum that lacks a part of a member, now or because
 // the member's counters have begun anew since the pass before, says of how many (MissingParts).
 //
@@ -164,8 +166,12 @@ func (c *counter) unit(s *spot) {
 		if x.n > 0 {
 			at = s.u.base + int64(x.newest().t)
 		}
-		c.grow(s, x.id, s.u.subs[x.sub], x.pending, at)
-		x.pending = 0
+		from := int64(0)
+		if x.news {
+			from = s.u.base + int64(x.from)
+		}
+		c.grow(s, x.id, s.u.subs[x.sub], count{inc: x.pending, at: at, from: from})
+		x.pending, x.news = 0, false
 	}
 }
 
@@ -180,7 +186,7 @@ func (c *counter) members(notes []note) {
 		default:
 			for k := range s.u.sum.cells {
 				if x := &s.u.sum.cells[k]; !notes[i].rows.Has(x.id) {
-					c.grow(s, x.id, x.sub, x.inc, x.at)
+					c.grow(s, x.id, x.sub, *x)
 				}
 			}
 		}
@@ -218,14 +224,14 @@ func (c *counter) cluster(sum *rollup) {
 	for i := range c.others.cells {
 		x := &c.others.cells[i]
 		if to := sum.cell(x.id, ""); !to.nodes {
-			to.inc, to.at = x.inc, x.at
+			to.inc, to.at, to.from = x.inc, x.at, x.from
 		}
 	}
 }
 
-// grow adds one counter's growth, of which the newest sample is of time at, to the unit's parent and node.
-func (c *counter) grow(s *spot, id metric.ID, sub string, inc float64, at int64) {
-	if at == 0 {
+// grow adds one counter's growth in this pass to the unit's parent and node.
+func (c *counter) grow(s *spot, id metric.ID, sub string, by count) {
+	if by.at == 0 {
 		return
 	}
 	for _, to := range [...]*unit{s.parent, s.node} {
@@ -247,7 +253,10 @@ func (c *counter) grow(s *spot, id metric.ID, sub string, inc float64, at int64)
 			sum = &c.others
 		}
 		x := sum.cell(id, sub)
-		x.inc, x.at, x.nodes = metric.Get(id).Join.Of(x.inc, inc), max(x.at, at), level == metric.Cluster
+		x.inc, x.at, x.nodes = metric.Get(id).Join.Of(x.inc, by.inc), max(x.at, by.at), level == metric.Cluster
+		if x.from == 0 || by.from != 0 && by.from < x.from {
+			x.from = by.from
+		}
 	}
 }
 
@@ -271,6 +280,7 @@ func (c *counter) given(it *Item, n *note, s *spot, rolled, now int64) metric.Gr
 	if sum.start == 0 {
 		sum.start = max(unixMilli(it.First), rolled) // there was nothing to count at the pass before
 	}
+	sum.anew(n)
 	if !n.begun { // else its sender says when it began, and readers take another start for a restart
 		g.Start = millis(sum.start)
 	}
@@ -278,12 +288,46 @@ func (c *counter) given(it *Item, n *note, s *spot, rolled, now int64) metric.Gr
 		x := &sum.cells[i]
 		x.sum += x.inc
 		if t := min(x.at, now); t > x.sent && !n.rows.Has(x.id) {
+			if from := min(x.from, t); x.lost() && from < t {
+				g.Points = append(g.Points, metric.Point{ID: x.id, Sub: x.sub, T: from}) // so that who reads the values alone sees it begin anew
+			}
 			x.sent = t
 			g.Points = append(g.Points, metric.Point{ID: x.id, Sub: x.sub, T: t, V: x.sum})
 		}
-		x.inc, x.at = 0, 0
+		x.inc, x.at, x.from = 0, 0, 0
 	}
 	return g
+}
+
+// unheard is for how long nothing of a counter must have been heard until what it used meanwhile is not known, in milliseconds.
+const unheard = 5000
+
+// lost says whether nothing was heard of any of those that have new samples now for a while after the last point that was given out.
+func (x *count) lost() bool { return x.sent != 0 && x.from-x.sent > unheard }
+
+// anew has the counters begin anew of which nothing was heard since their last point: a counter that went on from there would say that nothing was used
+// meanwhile. When none has gone on, all begin where they are heard again.
+func (r *rollup) anew(n *note) {
+	lost, goesOn := int64(0), false
+	for i := range r.cells {
+		switch x := &r.cells[i]; {
+		case n.rows.Has(x.id) || x.from == 0:
+		case x.lost():
+			x.sum = 0
+			if lost == 0 || x.from < lost {
+				lost = x.from
+			}
+		case x.sent != 0:
+			goesOn = true
+		}
+	}
+	if lost == 0 || goesOn {
+		return
+	}
+	r.start = lost
+	for i := range r.cells {
+		r.cells[i].sum = 0
+	}
 }
 
 // cell returns the count of a row and sub, making it if it is new.

@@ -27,7 +27,7 @@ type samples struct {
 	steps  [numLanes]uint8
 	source string // whose figures the newest are, as batches say
 	told   bool   // some sender counts the restarts
-	torn   bool   // since the last roll-up something was used that no counter shows: it began anew
+	torn   bool   // since the last roll-up something was used that no sum has: it began anew, or was not heard
 	step   [numLanes]int64
 }
 
@@ -152,7 +152,7 @@ func (s *samples) add(in *intake, pt *metric.Point, hint int) (next int, why rea
 	if d := pt.T - s.base; d < 0 || d >= 1<<31 {
 		s.rebase(pt.T)
 	}
-	x := &s.series[k]
+	x, from := &s.series[k], pt.T-s.base
 	if x.n > 0 {
 		last := x.newest()
 		t, v := int64(last.t), last.v()
@@ -167,14 +167,22 @@ func (s *samples) add(in *intake, pt *metric.Point, hint int) (next int, why rea
 			x.n-- // the other lane's reading of the same moment: its successor counts
 		}
 		if metric.Get(pt.ID).Kind == metric.Counter {
-			if x.n > 0 && pt.V < x.newest().v() {
-				x.n, s.torn = 0, s.torn || pt.ID == metric.CPUUsage
+			fell := x.n > 0 && pt.V < x.newest().v()
+			if fell {
+				x.n = 0
 			}
 			// What it grew by while nothing was heard of it, and sums were given out without it, would be a leap of theirs.
-			if gap := s.limit(in.limits, in.lane); ahead <= gap || s.base+t >= in.rolled-gap {
+			gap := s.limit(in.limits, in.lane)
+			unheard := ahead > gap && s.base+t < in.rolled-gap
+			if !fell && !unheard {
 				x.pending += max(0, pt.V-v)
+				from = t
 			}
+			s.torn = s.torn || (fell || unheard) && pt.ID == metric.CPUUsage
 		}
+	}
+	if !x.news {
+		x.news, x.from = true, uint32(from)
 	}
 	x.push(uint32(pt.T-s.base), pt.V, in.keep, in.ring)
 	x.lane = in.lane
@@ -259,6 +267,7 @@ func (s *samples) rebase(t int64) {
 		for k := range int(x.n) {
 			x.at(k).t -= uint32(base - s.base)
 		}
+		x.from = uint32(min(max(0, s.base+int64(x.from)-base), t-base))
 	}
 	s.base = base
 }

@@ -14,6 +14,9 @@ type series struct {
 	head uint16 // the oldest sample
 	n    uint16 // how many there are; a series that begins anew has none
 	lane lane   // the lane that the newest sample came by
+	// news says that a sample came since the last roll-up; what a counter has grown by since then it has from the time from on.
+	news bool
+	from uint32
 	buf  []sample
 	// pending is what a counter has grown by since the last roll-up counted it.
 	pending float64
