@@ -16,6 +16,8 @@ type builder struct {
 	plan   *plan
 	known  *levelRows
 	now    int64
+	keeps  bool   // it is for the history: what is late is in no sum
+	late   bool   // something is, and was left out
 	items  []Item // by spot
 	notes  []note // by spot
 	values []Value
@@ -41,7 +43,11 @@ func (b *builder) read(t *tree, i int, s *spot) {
 	*it = Item{Entity: s.entity, Start: millis(u.began()), First: millis(u.first), Restarts: int(u.restarts), Own: u.rows, Source: u.source}
 	from := b.reserve(len(u.series))
 	var st state
-	b.values, st = u.values(b.values, t.limits, b.now)
+	now := b.now
+	if _, late := u.overdue(t.limits, now); b.keeps && late && measured(u.key.Level) {
+		b.late, now = true, endOfTime
+	}
+	b.values, st = u.values(b.values, t.limits, now)
 	it.Values = b.values[from:len(b.values):len(b.values)]
 	n.rows, n.sent, n.valued = u.rows, u.sent(), st.current > 0
 	n.begun, n.newest, n.missed = u.began() != 0, u.newest(), u.missed
@@ -57,6 +63,9 @@ func (b *builder) read(t *tree, i int, s *spot) {
 		}
 	}
 }
+
+// measured says whether what is of such names uses something itself.
+func measured(l metric.Level) bool { return l <= metric.Pod || l == metric.Node }
 
 // reserve makes room for some values and returns where they begin.
 func (b *builder) reserve(n int) (from int) {

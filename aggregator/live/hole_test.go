@@ -68,7 +68,7 @@ func TestSumBeginsAnewAfterAHole(t *testing.T) {
 		back  float64 // the second of the first sample after second 40
 	}{
 		{metric.Pod, false, 100}, {metric.Workload, false, 100}, {metric.Namespace, false, 100}, {metric.Node, false, 100}, {metric.Cluster, false, 100},
-		{metric.Node, false, 240}, {metric.Cluster, false, 240}, {metric.Cluster, false, 4000},
+		{metric.Namespace, false, 70}, {metric.Node, false, 240}, {metric.Cluster, false, 240}, {metric.Cluster, false, 4000},
 		{metric.Namespace, true, 68}, {metric.Node, true, 68}, {metric.Cluster, true, 68}, {metric.Cluster, true, 49},
 	} {
 		t.Run(fmt.Sprint(f), func(t *testing.T) {
@@ -92,5 +92,43 @@ func TestSumBeginsAnewAfterAHole(t *testing.T) {
 				t.Errorf("the sum's counter is %v at %v since %v", x.counter, x.at, x.start)
 			}
 		})
+	}
+}
+
+// Of three machines one is away and comes back: its CPU time and its memory leave the sum together, what is lacking is counted wherever there
+// is less than all, and what it used unheard is no leap.
+func TestMemberIsAway(t *testing.T) {
+	for _, level := range []metric.Level{metric.Namespace, metric.Workload, metric.Cluster} {
+		for _, phase := range []int{1, 3, 5, 9} {
+			for _, back := range []float64{60, 70, 80, 100} {
+				t.Run(fmt.Sprint(level, phase, back), func(t *testing.T) {
+					x := &sums{t: t, p: newPicture(t, Options{}), level: level}
+					for s := 0.0; s <= 160; s++ {
+						for _, m := range []string{"a", "b", "kk"} {
+							if int(s)%10 == 0 && (m != "kk" || s <= 40 || s >= back) {
+								apply(t, x.p, sent(m, s, 1))
+							}
+						}
+						if int(s)%10 != phase {
+							continue
+						}
+						memory, missing := x.pass(s)
+						rate, ok := x.rate()
+						if s < 20 {
+							continue
+						}
+						if !ok || rate > 1.5 && back > 60 || rate < 1 || rate < 1.5 && missing == 0 || memory < 300 && (missing == 0 || rate > 1) {
+							t.Errorf("second %v: rate %v (%v), memory %v, %v missing", s, rate, ok, memory, missing)
+						}
+						if s >= 60 && s < back && (memory != 200 || rate != 1 || missing != 1) {
+							t.Errorf("second %v: rate %v, memory %v, %v missing; want the two others'", s, rate, memory, missing)
+						}
+						if s >= back+10 && (memory != 300 || rate != 1.5 || missing != 0) {
+							t.Errorf("second %v: rate %v, memory %v, %v missing; want all", s, rate, memory, missing)
+						}
+					}
+				})
+			}
+		}
 	}
 }

@@ -37,7 +37,8 @@ type count struct {
 // point. When the members with new samples were all not heard since the last point, the counter begins anew: there is a point of 0 where they come back.
 // Group.Start is when Plimsoll began to count. The entities' pointers stay the same for as long as the names do. What cannot be added joins as the
 // catalogue says. Of containers there are the restarts that nobody else counts. A sum that lacks a part of a member, now or because
-// the member's counters have begun anew since the pass before, says of how many (MissingParts).
+// the member's counters have begun anew or have nothing new since the pass before, says of how many (MissingParts). A member of the slow lane
+// that is late by half an interval is out of all sums.
 //
 // One caller calls it at the pace of the history (every 10 s): what a pass has counted is not in the next.
 func (p *Picture) RollUp(now time.Time) *metric.Batch {
@@ -50,8 +51,12 @@ func (p *Picture) rollUp(now time.Time) (*metric.Batch, *Snapshot) {
 	p.walk.Lock()
 	defer p.walk.Unlock()
 	p.pool()
-	c := counter{plan: &p.plan, known: &p.known}
-	b := p.build(now, c.unit)
+	c := counter{plan: &p.plan, known: &p.known, limits: &p.limits, now: now.UnixMilli()}
+	shown, shownOf := p.snap, p.snapOf
+	b, snap := p.build(now, c.unit)
+	if b.late { // people are shown what is late for a while longer
+		p.snap, p.snapOf = shown, shownOf
+	}
 	c.members(b.notes)
 	c.tears(b)
 	out := &metric.Batch{Time: now}
@@ -66,7 +71,7 @@ func (p *Picture) rollUp(now time.Time) (*metric.Batch, *Snapshot) {
 		}
 	}
 	p.rolled.Store(now.UnixMilli())
-	return out, p.snap
+	return out, snap
 }
 
 // pool asks which nodes are in which pools.
@@ -146,17 +151,22 @@ func (p *Picture) continueSums(passes []*metric.Batch) {
 type counter struct {
 	plan  *plan
 	known *levelRows
-	torn  []*spot // units whose counters have begun anew
+	torn  []*spot // units whose counters have begun anew, or have nothing new though it is time
+
+	limits *limits
+	now    int64
 	// others is what the cluster's members have grown by that are no nodes; it counts in the rows that no node has.
 	others rollup
 }
 
 // unit counts what a unit's own counters have grown by. The lock is held.
 func (c *counter) unit(s *spot) {
-	if s.u.torn {
+	overdue, late := s.u.overdue(c.limits, c.now)
+	if s.u.torn || overdue && measured(s.u.key.Level) {
 		s.u.torn = false
 		c.torn = append(c.torn, s)
 	}
+	s.u.out, s.u.counted = late && measured(s.u.key.Level), s.u.newest()
 	for i := range s.u.series {
 		x := &s.u.series[i]
 		if metric.Get(x.id).Kind != metric.Counter {

@@ -28,7 +28,10 @@ type samples struct {
 	source string // whose figures the newest are, as batches say
 	told   bool   // some sender counts the restarts
 	torn   bool   // since the last roll-up something was used that no sum has: it began anew, or was not heard
+	out    bool   // the last roll-up was given out without it, as it was late
 	step   [numLanes]int64
+	// counted is the newest sample that a roll-up has seen.
+	counted int64
 }
 
 // newest returns the time of the newest sample of either lane, 0 if there is none.
@@ -39,6 +42,25 @@ func (s *samples) began() int64 { return max(s.start[full], s.start[fast]) }
 
 // limit is how old a row's newest sample may be to be current, in milliseconds: three sampling intervals of its lane.
 func (s *samples) limit(l *limits, ln lane) int64 { return max(3*int64(s.interval[ln]), l.stale[ln]) }
+
+// lull is how long after its newest sample the slow lane's part stays in the sums that are kept, if a roll-up finds nothing new: half an interval more
+// than one. A kubelet's own readings are that old at times.
+func (s *samples) lull(l *limits) int64 {
+	i := int64(s.interval[full])
+	if i == 0 || s.source != "" {
+		return s.limit(l, full)
+	}
+	return min(i+i/2, s.limit(l, full))
+}
+
+// overdue says whether a roll-up at now finds nothing new though the slow lane has had an interval's time, and late whether its lull is over.
+func (s *samples) overdue(l *limits, now int64) (overdue, late bool) {
+	last := s.newest()
+	if i := int64(s.interval[full]); i == 0 || s.source != "" || s.last[full] < last || last > s.counted || now-last <= i {
+		return false, false
+	}
+	return true, now-last > s.lull(l)
+}
 
 // current says whether a series has a value at now.
 func (s *samples) current(x *series, l *limits, now int64) bool {
@@ -173,7 +195,7 @@ func (s *samples) add(in *intake, pt *metric.Point, hint int) (next int, why rea
 			}
 			// What it grew by while nothing was heard of it, and sums were given out without it, would be a leap of theirs.
 			gap := s.limit(in.limits, in.lane)
-			unheard := ahead > gap && s.base+t < in.rolled-gap
+			unheard := ahead > gap && s.base+t < in.rolled-gap || s.out && ahead > s.lull(in.limits)
 			if !fell && !unheard {
 				x.pending += max(0, pt.V-v)
 				from = t

@@ -97,8 +97,9 @@ func (p *Picture) fresh(now time.Time) bool {
 	return p.snapOf == changes || n > 1000 && age < time.Duration(n)*10*time.Microsecond
 }
 
-// build makes the snapshot of now. also, if there is one, is called for each unit that is read, with the lock held.
-func (p *Picture) build(now time.Time, also func(*spot)) *builder {
+// build makes the snapshot of now. also, if there is one, is called for each unit that is read, with the lock held:
+// then it is for the history.
+func (p *Picture) build(now time.Time, also func(*spot)) (*builder, *Snapshot) {
 	ms := now.UnixMilli()
 	p.snapOf = p.plan.update(p)
 	if d := ms - p.forgot; d < 0 || d >= 1000 {
@@ -107,7 +108,7 @@ func (p *Picture) build(now time.Time, also func(*spot)) *builder {
 		p.snapOf = p.plan.update(p)
 	}
 	n := len(p.plan.spots)
-	b := &builder{plan: &p.plan, known: &p.known, now: ms, items: make([]Item, n), notes: make([]note, n)}
+	b := &builder{plan: &p.plan, known: &p.known, now: ms, keeps: also != nil, items: make([]Item, n), notes: make([]note, n)}
 	p.plan.each(p, func(i int, s *spot) {
 		b.read(&p.tree, i, s)
 		if also != nil {
@@ -118,7 +119,7 @@ func (p *Picture) build(now time.Time, also func(*spot)) *builder {
 	if p.inventory != nil {
 		p.snap.Known = knownPods(p.inventory.All(), p.snap.Pods)
 	}
-	return b
+	return b, p.snap
 }
 
 // Silent says whether nothing has been heard of the machine that the item is, or is on, for so long that its last values are not the present.
