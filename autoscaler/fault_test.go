@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"plimsoll.dev/plimsoll/autoscaler/policy"
 	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
@@ -102,4 +103,40 @@ func TestPolicyEditedEverySecond(t *testing.T) {
 	if took[true] > took[false]+time.Second || count[true] > count[false]+1 {
 		t.Errorf("a step is answered after %s by %d changes, and after %s by %d where the policy is edited", took[false], count[false], took[true], count[true])
 	}
+}
+
+// Why a change was refused is in every sentence until one succeeds, and so long no condition gives the all-clear, whatever the load asks for meanwhile.
+func TestCauseOfARefusedChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(4, steps(map[time.Duration]float64{0: 1.4, 2 * time.Minute: 3, 3 * time.Minute: 1.4, 4 * time.Minute: 3}))
+		w.fail = errBroken
+		var failed, calm, fine int
+		told := func(o Outcome) {
+			able := o.Decision.Conditions[0]
+			switch broken := broke(o.Decision.Reason); {
+			case broken && !strings.Contains(o.Decision.Message, "could not be made: "+errBroken.Error()+"."):
+				t.Errorf("%s: %q does not say why", o.Decision.Reason, o.Decision.Message)
+			case broken:
+				failed++
+			case failed > 0 && o.Decision.Action == policy.Hold:
+				calm++
+			case failed > 0:
+				failed, fine = 0, fine+1
+			}
+			if failed > 0 && (able.Type != "AbleToScale" || able.Status != "False" || able.Reason != failedUpdateScale || !strings.Contains(able.Message, errBroken.Error())) {
+				t.Errorf("after %s: %+v", time.Since(w.began), able)
+			}
+		}
+		_, end := begin(t, w, Options{Policies: []Policy{compiled(t, plain)}, Told: told})
+		time.Sleep(4*time.Minute + 20*time.Second)
+		if failed < 20 || calm == 0 || fine != 0 {
+			t.Errorf("%d passes whose change failed or waited, %d that asked for none, %d changes", failed, calm, fine)
+		}
+		w.set(func() { w.fail = nil })
+		time.Sleep(31 * time.Second)
+		end()
+		if fine != 1 || failed != 0 {
+			t.Errorf("%d changes once they were taken, %d failures after", fine, failed)
+		}
+	})
 }

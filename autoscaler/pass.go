@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -34,6 +35,7 @@ func (l *Loop) pass(ctx context.Context, t *target, now, at time.Time) {
 	led := t.leads
 	if t.leads = l.opts.Gate.MayWrite() == nil; t.leads && !led {
 		t.restored = false // what the last one that could write left behind is in the log
+		t.tries, t.retry, t.failed = 0, time.Time{}, ""
 	}
 	l.restore(ctx, t, now)
 	l.mu.Lock()
@@ -58,6 +60,9 @@ func (l *Loop) pass(ctx context.Context, t *target, now, at time.Time) {
 			leave(&d, in.State, p.Foreign)
 		}
 		l.act(ctx, t, p, &in, &d, now)
+		if t.failed != "" && p.Compiled.Mode() == policy.Auto {
+			failing(&d, t.failed)
+		}
 		if ctx.Err() != nil && d.Action == policy.Hold {
 			return
 		}
@@ -105,9 +110,15 @@ func hold(d *policy.Decision, before *policy.State, why policy.Reason, message s
 	for i := range d.Conditions {
 		if c := &d.Conditions[i]; c.Type == "AbleToScale" && c.Reason == policy.SucceededRescale {
 			c.Reason = policy.ReadyForNewScale
-			if broke(why) {
-				c.Status, c.Reason = "False", failedUpdateScale
-			}
+		}
+	}
+}
+
+// failing keeps the condition from an all-clear until a change succeeds, although none may be asked for meanwhile.
+func failing(d *policy.Decision, failed string) {
+	for i := range d.Conditions {
+		if c := &d.Conditions[i]; c.Type == "AbleToScale" && c.Status == "True" {
+			c.Status, c.Reason, c.Message = "False", failedUpdateScale, failed
 		}
 	}
 }
@@ -130,7 +141,7 @@ func (l *Loop) act(ctx context.Context, t *target, p Policy, in *policy.Input, d
 	}
 	change := fmt.Sprintf("The change from %d to %d", d.Current, d.Desired)
 	if now.Before(t.retry) {
-		hold(d, in.State, waitingToRetry, fmt.Sprintf("%s failed; the next try is in %d s. %s", change, int(t.retry.Sub(now).Seconds()+0.999), d.Message))
+		hold(d, in.State, waitingToRetry, fmt.Sprintf("%s The next try is in %d s. %s", t.failed, int(t.retry.Sub(now).Seconds()+0.999), d.Message))
 		return
 	}
 	times := l.times(t, in, now)
@@ -148,7 +159,7 @@ func (l *Loop) act(ctx context.Context, t *target, p Policy, in *policy.Input, d
 	err := l.call(context.WithoutCancel(ctx), t, func(ctx context.Context) error { return l.opts.Scaler.SetScale(ctx, t.key, d.Current, d.Desired) })
 	switch {
 	case err == nil:
-		t.tries, t.retry = 0, time.Time{}
+		t.tries, t.retry, t.failed = 0, time.Time{}, ""
 		times.Written = time.Now()
 		d.Times = times
 	case errors.Is(err, ErrConflict):
@@ -157,7 +168,8 @@ func (l *Loop) act(ctx context.Context, t *target, p Policy, in *policy.Input, d
 		t.retry = now.Add(min(time.Second<<min(t.tries, 10), 30*time.Second))
 		t.tries++
 		d.Error = err.Error()
-		hold(d, in.State, failedUpdateScale, fmt.Sprintf("%s could not be made: %v. %s", change, err, d.Message))
+		t.failed = fmt.Sprintf("%s could not be made: %s.", change, strings.TrimSuffix(d.Error, "."))
+		hold(d, in.State, failedUpdateScale, t.failed+" "+d.Message)
 	}
 }
 

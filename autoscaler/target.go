@@ -41,6 +41,7 @@ type target struct {
 
 	tries  int       // changes that failed in a row
 	retry  time.Time // no change before
+	failed string    // the sentence of the last one that did; "" once one has succeeded
 	asked  time.Time // since when a change waits for its turn; zero if none does
 	logged struct {
 		at      time.Time

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -52,10 +53,7 @@ func (s *status) after(d *Declared, mode string, o *autoscaler.Outcome) status {
 	}
 	out.Conditions = slices.Clone(s.Conditions)
 	for _, c := range o.Decision.Conditions {
-		text := conditionText[c.Reason]
-		if text == "" {
-			text = o.Decision.Message
-		}
+		text := cmp.Or(c.Message, conditionText[c.Reason], o.Decision.Message)
 		out.condition(d.version, c.Type, c.Status, string(c.Reason), text, o.Time)
 	}
 	out.replicasMade(d.version, o)

@@ -152,4 +152,6 @@ type Condition struct {
 	Type   string `json:"type"`
 	Status string `json:"status"`
 	Reason Reason `json:"reason"`
+	// Message is the condition's own sentence where neither its reason nor the decision has it.
+	Message string `json:"message,omitempty"`
 }
