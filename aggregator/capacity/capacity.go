@@ -31,7 +31,7 @@ func Capacity(ctx context.Context, h History, s *live.Snapshot, o CapacityOption
 func capacityOf(g grid, now *picture, then *history, kept, hidden bool) *CapacityReport {
 	r := &CapacityReport{Schema: CapacitySchema, Start: g.start, End: g.end, Step: g.step.Seconds(), Scopes: []Scope{}, Notes: []string{}}
 	c := &composer{g: g, then: then}
-	c.doubt()
+	c.doubt(now)
 	var nodes, byPool = make([]Scope, 0, len(now.nodes)), map[string][]int{}
 	for i := range now.nodes {
 		n := &now.nodes[i]
@@ -76,13 +76,20 @@ type composer struct {
 	odd    int  // steps at which more CPU seems to have been used than there was
 }
 
-// doubt drops what cannot have been.
-func (c *composer) doubt() {
+// doubt drops what cannot have been. What was used on a node of which nothing says what it has is bounded by no sum.
+func (c *composer) doubt(now *picture) {
 	for _, s := range c.then.nodes {
 		c.odd = max(c.odd, s.believable(s.cores))
 	}
-	for _, s := range c.then.pools {
-		c.odd = max(c.odd, s.believable(s.cores))
+	for name, s := range c.then.pools {
+		if !slices.ContainsFunc(now.nodes, func(n scopeNow) bool { return n.pool == name && !n.sized() }) {
+			c.odd = max(c.odd, s.believable(s.cores))
+		}
+	}
+	for _, s := range c.then.nodes {
+		if len(s.cores) == 0 && len(s.seen) > 0 {
+			return
+		}
 	}
 	for _, s := range c.then.clusters {
 		c.odd = max(c.odd, s.believable(s.cores))
@@ -97,37 +104,35 @@ func (c *composer) doubt() {
 func (c *composer) clusterStory(now *picture) *story {
 	if s := c.then.clusters[""]; s != nil && len(s.seen) > 0 {
 		c.silent = slices.ContainsFunc(now.nodes, func(n scopeNow) bool { return n.gap != "" })
-		if !c.silent {
+		if !c.silent && len(unsized(now.nodes)) == 0 {
 			return s
 		}
 	}
-	var parts []*story
-	for i := range now.nodes {
-		parts = c.with(parts, &now.nodes[i])
-	}
+	parts := c.parts(now.nodes)
 	c.summed = len(parts) > 1
 	return merged(parts)
 }
 
 // poolStory is a pool's own history, or where that is not of the same machines as the room the sum of its nodes'.
 func (c *composer) poolStory(name string, members []scopeNow) *story {
-	if s := c.then.pools[name]; s != nil && len(s.seen) > 0 && !slices.ContainsFunc(members, func(n scopeNow) bool { return n.gap != "" }) {
+	if s := c.then.pools[name]; s != nil && len(s.seen) > 0 && !slices.ContainsFunc(members, func(n scopeNow) bool { return n.gap != "" }) && len(unsized(members)) == 0 {
 		return s
 	}
-	var parts []*story
-	for i := range members {
-		parts = c.with(parts, &members[i])
-	}
+	parts := c.parts(members)
 	c.pools = c.pools || len(parts) > 1
 	return merged(parts)
 }
 
-// with adds a node's history, unless it is silent: what it has is no room, so what it used is taken from none.
-func (c *composer) with(parts []*story, n *scopeNow) []*story {
-	if s := c.then.nodes[n.name]; s != nil && n.gap == "" {
-		parts = append(parts, s)
+// parts are the nodes' histories, but for those that are silent or of which nothing says what they have: that is no room, so what they used is taken from none.
+func (c *composer) parts(nodes []scopeNow) (out []*story) {
+	without := unsized(nodes)
+	for i := range nodes {
+		n := &nodes[i]
+		if s := c.then.nodes[n.name]; s != nil && n.gap == "" && !slices.Contains(without, n.name) {
+			out = append(out, s)
+		}
 	}
-	return parts
+	return out
 }
 
 // scope makes one scope; past may be nil.
@@ -185,6 +190,9 @@ func (c *composer) group(level, name string, members []scopeNow, nodes []Scope, 
 		room := x.room(&s)
 		room.blocks(nodes, x.room)
 		for i := range nodes {
+			if n := x.room(&nodes[i]); n.Allocatable == nil && n.Requests != nil && room.FreeByRequest != nil { // they are taken from what is not known
+				room.FreeByRequest = plus(room.FreeByRequest, n.Requests)
+			}
 			room.AllocatableIsCapacity = room.AllocatableIsCapacity || x.room(&nodes[i]).AllocatableIsCapacity
 		}
 	}
@@ -225,6 +233,9 @@ func (c *composer) notes(now *picture, kept bool, cluster Scope) []string {
 	if len(gaps) > 0 {
 		add("No current values of %s: neither what they have nor what they used is counted.", listed("node", gaps))
 	}
+	if names := unsized(now.nodes); len(names) > 0 {
+		add("Nothing says what %s %s: what is free is that of the others, and what was used there is taken from none of it.", listed("node", names), numbered(len(names), "has", "have"))
+	}
 	var left []string
 	for _, name := range sortedKeys(c.then.nodes) {
 		if !slices.ContainsFunc(now.nodes, func(n scopeNow) bool { return n.name == name }) {
@@ -239,7 +250,7 @@ func (c *composer) notes(now *picture, kept bool, cluster Scope) []string {
 		add("At %s more CPU seems to have been used than there was, which cannot be and is left out: a counter leapt, or a clock was set.", plural(float64(c.odd), c.g.noun()))
 	}
 	switch {
-	case c.summed && c.silent:
+	case c.summed && (c.silent || len(unsized(now.nodes)) > 0):
 		add("Of the past too only the other machines count; their percentiles and maxima were added up, which is an upper estimate.")
 	case c.summed:
 		add("The history has no sums of the cluster; percentiles and maxima of the nodes were added up, which is an upper estimate.")

@@ -97,6 +97,43 @@ func TestSilentMachine(t *testing.T) {
 	}
 }
 
+// TestMachineWithoutSize: what is asked for and used on a machine of which only containers are sent is not taken off the room of the others.
+func TestMachineWithoutSize(t *testing.T) {
+	g := fixtureGrid()
+	always := func(int) bool { return false }
+	ko := told(g, 3, 5, 0, gi, 0, always)
+	ko.cores = map[int64]float64{}
+	then := &history{clusters: stories{"": told(g, 1, 9, 0, gi, 0, always)}, pools: stories{"p": told(g, 1, 6, 0, gi, 0, always)}, namespaces: stories{},
+		nodes: stories{"a": told(g, 1, 1, 0, gi, 0, always), "b": told(g, 2, 1, 0, gi, 0, always), "ko": ko}}
+	for _, s := range []*story{then.clusters[""], then.pools["p"]} {
+		for end := range s.cores {
+			s.cores[end] = 4
+		}
+	}
+	now := &picture{nodes: []scopeNow{{name: "a", pool: "p", cpu: amounts{capacity: at(4), requests: at(1)}}, {name: "b", cpu: amounts{capacity: at(4)}},
+		{name: "ko", pool: "p", cpu: amounts{requests: at(0.5)}}}}
+	r := capacityOf(g, now, then, true, false)
+	a, b := scope(r, NodeLevel, "a"), scope(r, NodeLevel, "b")
+	for name, x := range map[string]struct{ got, want *float64 }{
+		"cluster's room by use":     {r.Scopes[0].CPU.FreeByUse, plus(a.CPU.FreeByUse, b.CPU.FreeByUse)},
+		"cluster's room by request": {r.Scopes[0].CPU.FreeByRequest, at(7)},
+		"cluster's requests":        {r.Scopes[0].CPU.Requests, at(1.5)},
+		"pool's room by use":        {scope(r, PoolLevel, "p").CPU.FreeByUse, a.CPU.FreeByUse},
+		"pool's room by request":    {scope(r, PoolLevel, "p").CPU.FreeByRequest, at(3)},
+	} {
+		if math.Abs(value(x.got)-value(x.want)) > 1e-9 {
+			t.Errorf("%s is %g, want %g", name, value(x.got), value(x.want))
+		}
+	}
+	notes := strings.Join(r.Notes, "\n")
+	if !strings.Contains(notes, "Nothing says what node ko has") || strings.Contains(notes, "more CPU seems") {
+		t.Errorf("the notes are %q", notes)
+	}
+	if f := (&Need{CPU: at(1), By: ByUse}).on(scope(r, NodeLevel, "ko")); f.Reason != "CPU free by use is not known: nothing says what the node has" {
+		t.Errorf("ko says %q", f.Reason)
+	}
+}
+
 // TestNeverAboveTheMaximum: neither an outlier that is left out nor the sum of machines that were busy one after the other makes a percentile that
 // is above the maximum.
 func TestNeverAboveTheMaximum(t *testing.T) {

@@ -84,12 +84,13 @@ func (n *Need) on(s *Scope) NodeFit {
 		need, free *float64
 		name, word string
 		parts      float64
-	}{{n.CPU, f.FreeCPU, BoundByCPU, "CPU", 1e6}, {n.Memory, f.FreeMemory, BoundByMemory, "memory", 1}} {
+		sized      bool
+	}{{n.CPU, f.FreeCPU, BoundByCPU, "CPU", 1e6, s.CPU.FreeByRequest != nil}, {n.Memory, f.FreeMemory, BoundByMemory, "memory", 1, s.Memory.FreeByRequest != nil}} {
 		if x.need == nil {
 			continue
 		}
 		if x.free == nil {
-			f.BoundBy, f.Reason = "", unknownFree(n.By, x.word)
+			f.BoundBy, f.Reason = "", unknownFree(n.By, x.word, x.sized)
 			return f
 		}
 		if c := times(*x.free, *x.need, x.parts); c < count {
@@ -102,11 +103,11 @@ func (n *Need) on(s *Scope) NodeFit {
 	return f
 }
 
-func unknownFree(by By, what string) string {
-	if by == ByUse {
+func unknownFree(by By, what string, sized bool) string {
+	if by == ByUse && sized {
 		return what + " free by use is not known: there is no history of the node's use in the window"
 	}
-	return what + " free by request is not known: nothing says what the node has"
+	return what + " free by " + string(by) + " is not known: nothing says what the node has"
 }
 
 func (r *Room) free(by By) *float64 {

@@ -30,6 +30,29 @@ type scopeNow struct {
 	gap         string // why it has no current values of its own; a node's capacity is not counted then
 }
 
+// sized says whether something says what the node has.
+func (n *scopeNow) sized() bool {
+	for _, a := range [...]*amounts{&n.cpu, &n.memory} {
+		if a.capacity != nil || a.allocatable != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// unsized are the names of the nodes that have current values and no size, beside others that have one.
+func unsized(nodes []scopeNow) (names []string) {
+	for i := range nodes {
+		if n := &nodes[i]; n.gap == "" && !n.sized() {
+			names = append(names, n.name)
+		}
+	}
+	if len(names) > 0 && !slices.ContainsFunc(nodes, func(n scopeNow) bool { return n.sized() }) {
+		return nil
+	}
+	return names
+}
+
 // picture is what a report needs of the live picture.
 type picture struct {
 	nodes, namespaces []scopeNow
