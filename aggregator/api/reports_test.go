@@ -228,7 +228,7 @@ func TestReportsRefuse(t *testing.T) {
 	for _, path := range []string{"capacity", "fit?cpu=1", "rightsize"} {
 		f(path, nothing, 503, "no machine has sent a sample")
 		for err, status := range map[error]int{context.DeadlineExceeded: 504, store.ErrClosed: 503, store.ErrTooLarge: 422} {
-			f(path, func(o *Options) { o.History = told(func(store.Query) error { return err }) }, status, "cannot read the history for the report")
+			f(path, func(o *Options) { o.History = told(func(store.Query) error { return err }) }, status, "cannot read the history for the report: "+err.Error())
 		}
 	}
 	f("capacity?level=cluster", forgetful, 200, "no history")

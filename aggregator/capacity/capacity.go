@@ -19,7 +19,7 @@ func Capacity(ctx context.Context, h History, s *live.Snapshot, o CapacityOption
 	then := &history{clusters: stories{}, pools: stories{}, nodes: stories{}, namespaces: stories{}}
 	if h != nil {
 		if then, err = tell(ctx, &asker{h, g}, len(o.Pools) > 0); err != nil {
-			return nil, fmt.Errorf("cannot read the history for the capacity report: %w", err)
+			return nil, err
 		}
 	}
 	r := capacityOf(g, present(s, o.Pools), then, h != nil, s.NodesHidden)

@@ -25,7 +25,7 @@ func Rightsize(ctx context.Context, h History, s *live.Snapshot, scaled []cluste
 	now, then := run(s, &o, g.start), usages{}
 	if h != nil {
 		if then, err = remember(ctx, &asker{h, g}, &o, now, scaled); err != nil {
-			return nil, fmt.Errorf("cannot read the history for the report of right sizes: %w", err)
+			return nil, err
 		}
 	}
 	r := rightsizeOf(g, now, then, scaled)
