@@ -183,7 +183,7 @@ func (c *composer) group(level, name string, members []scopeNow, nodes []Scope, 
 		}
 	}
 	if len(gaps) > 0 {
-		gap = "no current values of " + listed("node", gaps)
+		gap = "no current values of " + nodeNames(gaps)
 	}
 	s := c.scope(level, name, len(members), cpu, memory, past, gap)
 	for _, x := range resources {
@@ -231,10 +231,10 @@ func (c *composer) notes(now *picture, kept bool, cluster Scope) []string {
 		}
 	}
 	if len(gaps) > 0 {
-		add("No current values of %s: neither what they have nor what they used is counted.", listed("node", gaps))
+		add("No current values of %s: neither what they have nor what they used is counted.", nodeNames(gaps))
 	}
 	if names := unsized(now.nodes); len(names) > 0 {
-		add("Nothing says what %s %s: what is free is that of the others, and what was used there is taken from none of it.", listed("node", names), numbered(len(names), "has", "have"))
+		add("Nothing says what %s %s: what is free is that of the others, and what was used there is taken from none of it.", nodeNames(names), numbered(len(names), "has", "have"))
 	}
 	var left []string
 	for _, name := range sortedKeys(c.then.nodes) {
@@ -243,7 +243,7 @@ func (c *composer) notes(now *picture, kept bool, cluster Scope) []string {
 		}
 	}
 	if len(left) > 0 {
-		add("In this window there was data of %s, which %s not here now: what ran there is in the cluster's past use.", listed("node", left), numbered(len(left), "is", "are"))
+		add("In this window there was data of %s, which %s not here now: what ran there is in the cluster's past use.", nodeNames(left), numbered(len(left), "is", "are"))
 	}
 	out = append(out, roomNotes(&cluster, len(now.nodes)-len(gaps))...)
 	if c.odd > 0 {
@@ -273,13 +273,13 @@ func roomNotes(cluster *Scope, nodes int) []string {
 	return out
 }
 
-// listed names at most five things.
-func listed(noun string, names []string) string {
+// nodeNames names at most five nodes.
+func nodeNames(names []string) string {
 	const most = 5
 	if len(names) == 1 {
-		return noun + " " + names[0]
+		return "node " + names[0]
 	}
-	s := fmt.Sprintf("%d %ss: ", len(names), noun) + strings.Join(names[:min(most, len(names))], ", ")
+	s := fmt.Sprintf("%d nodes: ", len(names)) + strings.Join(names[:min(most, len(names))], ", ")
 	if len(names) > most {
 		s += fmt.Sprintf(" and %d more", len(names)-most)
 	}
