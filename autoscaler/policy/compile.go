@@ -179,6 +179,8 @@ func (p *Policy) checkScalars(s *Spec) error {
 		return fieldErr("mode", p.mode, "must be Auto, DryRun or Paused")
 	case p.window < time.Second:
 		return fieldErr("window", p.window, "must be at least 1s")
+	case p.window > MaxStableWindow:
+		return fieldErr("window", p.window, "must be at most %s", MaxStableWindow)
 	case p.stable < p.window:
 		return fieldErr("stableWindow", p.stable, "must be at least window, which is %s", p.window)
 	case p.stable > MaxStableWindow:

@@ -38,6 +38,8 @@ func TestCompileErrors(t *testing.T) {
 	f(`{maxReplicas: 3, mode: "Off"}`, `mode "Off" must be Auto, DryRun or Paused`)
 	f(`{maxReplicas: 3, window: 0s}`, `window "0s" must be at least 1s`)
 	f(`{maxReplicas: 3, window: -3s}`, `window "-3s" must be at least 1s`)
+	f(`{maxReplicas: 3, window: 2h}`, `window "2h0m0s" must be at most 5m0s`)
+	f(`{maxReplicas: 3, window: 10m, stableWindow: 10m}`, `window "10m0s" must be at most 5m0s`)
 	f(`{maxReplicas: 3, window: 30s, stableWindow: 20s}`, `stableWindow "20s" must be at least window, which is 30s`)
 	f(`{maxReplicas: 3, stableWindow: 1h}`, `stableWindow "1h0m0s" must be at most 5m0s`)
 	f(`{maxReplicas: 3, confidence: -1}`, `confidence "-1" must be`)

@@ -33,9 +33,9 @@ type Spec struct {
 	Mode Mode `json:"mode,omitempty"`
 	// RaiseOnly never lowers the count: for a target that another scaler owns.
 	RaiseOnly bool `json:"raiseOnly,omitempty"`
-	// Window is the shortest window of recent usage that a decision to grow may rest on; 3 s if nil.
+	// Window is the shortest window of recent usage that a decision to grow may rest on, 1 s to 5 min; 3 s if nil.
 	Window *metav1.Duration `json:"window,omitempty"`
-	// StableWindow is the longest window, and what a decision to shrink rests on; 60 s if nil.
+	// StableWindow is the longest window, and what a decision to shrink rests on, 1 s to 5 min; 60 s if nil.
 	StableWindow *metav1.Duration `json:"stableWindow,omitempty"`
 	// Confidence is how far, in standard errors, the load must stand clear of its own noise over the shortest window;
 	// 4 if nil. Zero means that it is not asked: the plain rule over the shortest window.
