@@ -154,6 +154,16 @@ func TestRefused(t *testing.T) {
 			p.events[0] != `true ScaledByAnother: This ScalePolicy is not in force: ScalePolicy "one" scales Deployment "web" already.` {
 			t.Errorf("writes %q, events %q", p.writes, p.events)
 		}
+		stale := scp(t, "one", 2, "{"+ofWeb+"}")
+		stale.was = status{CurrentReplicas: new(int32(0)), DesiredReplicas: new(int32(0)), Mode: "Auto"}
+		p.writes = nil
+		for _, d := range []*Declared{scp(t, "long", 1, "{"+ofWeb+", window: 2h}"), stale} {
+			b.open(settle([]*Declared{d}, []*Declared{hpa("h", true, "")}, false, nil), time.Now())
+			time.Sleep(2 * time.Second)
+			if n := len(p.writes); n == 0 || !strings.Contains(p.writes[n-1], `"currentReplicas":null,"desiredReplicas":null`) {
+				t.Errorf("a policy that is not in force has counts: %q", p.writes)
+			}
+		}
 		b.open(nil, time.Now())
 		if b.told(outcome(held(policy.AtTarget, "x"))); len(b.stories)+len(b.targets) != 0 {
 			t.Error("what is gone has a story")
@@ -174,7 +184,7 @@ func TestTakeover(t *testing.T) {
 		bad.Conditions = []policy.Condition{{Type: "ScalingActive", Status: "False", Reason: policy.FailedResourceMetric}}
 		scaled := metav1.NewTime(born)
 		later := scp(t, "one", 1, "{"+ofWeb+"}")
-		later.was = status{CurrentReplicas: 2, LastScaleTime: &scaled, Conditions: []metav1.Condition{{Type: "ScalingActive", Status: "False", Reason: string(policy.FailedResourceMetric), LastTransitionTime: scaled}}}
+		later.was = status{CurrentReplicas: new(int32(2)), LastScaleTime: &scaled, Conditions: []metav1.Condition{{Type: "ScalingActive", Status: "False", Reason: string(policy.FailedResourceMetric), LastTransitionTime: scaled}}}
 		b.open(settle([]*Declared{later}, nil, false, nil), time.Now())
 		p.set(nil, nil)
 		b.told(outcome(bad))

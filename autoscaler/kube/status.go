@@ -16,8 +16,8 @@ import (
 type status struct {
 	ObservedGeneration int64              `json:"observedGeneration,omitempty"`
 	Mode               string             `json:"mode,omitempty"`
-	CurrentReplicas    int32              `json:"currentReplicas"`
-	DesiredReplicas    int32              `json:"desiredReplicas"`
+	CurrentReplicas    *int32             `json:"currentReplicas"` // nil: not known, which takes away what a patch is merged into
+	DesiredReplicas    *int32             `json:"desiredReplicas"`
 	LastScaleTime      *metav1.Time       `json:"lastScaleTime,omitempty"`
 	LastDecision       *lastDecision      `json:"lastDecision,omitempty"`
 	Conditions         []metav1.Condition `json:"conditions,omitempty"`
@@ -46,7 +46,7 @@ func (s *status) after(d *Declared, mode string, o *autoscaler.Outcome) status {
 	out := status{ObservedGeneration: d.version, Mode: mode, CurrentReplicas: s.CurrentReplicas, DesiredReplicas: s.DesiredReplicas, LastScaleTime: s.LastScaleTime,
 		LastDecision: &lastDecision{metav1.NewTime(o.Time), string(o.Decision.Action), string(o.Decision.Reason), o.Decision.Message}}
 	if o.Seen {
-		out.CurrentReplicas, out.DesiredReplicas = int32(o.Replicas), int32(o.Decision.Desired)
+		out.CurrentReplicas, out.DesiredReplicas = new(int32(o.Replicas)), new(int32(o.Decision.Desired))
 	}
 	if o.Decision.Action != policy.Hold {
 		out.LastScaleTime = &metav1.Time{Time: o.Time}
@@ -71,9 +71,10 @@ func (s *status) replicasMade(generation int64, o *autoscaler.Outcome) {
 	}
 }
 
-// refused is the status of a policy that is not in force.
+// refused is the status of a policy that is not in force: nobody counts its target's replicas.
 func (s *status) refused(d *settled, now time.Time) status {
 	out := *s
+	out.CurrentReplicas, out.DesiredReplicas = nil, nil
 	out.ObservedGeneration, out.Conditions, out.LastDecision = d.version, slices.Clone(s.Conditions), &lastDecision{metav1.NewTime(now), string(policy.Hold), string(d.reason), d.why}
 	if d.spec.Mode != "" {
 		out.Mode = string(d.spec.Mode)
@@ -142,7 +143,7 @@ func (s *status) essence() (e struct {
 	scaled           int64
 	decided          bool
 }) {
-	e.generation, e.mode, e.current, e.desired, e.decided = s.ObservedGeneration, s.Mode, s.CurrentReplicas, s.DesiredReplicas, s.LastDecision != nil
+	e.generation, e.mode, e.current, e.desired, e.decided = s.ObservedGeneration, s.Mode, known(s.CurrentReplicas), known(s.DesiredReplicas), s.LastDecision != nil
 	if s.LastScaleTime != nil {
 		e.scaled = s.LastScaleTime.Unix()
 	}
@@ -152,4 +153,12 @@ func (s *status) essence() (e struct {
 	}
 	e.conditions = b.String()
 	return e
+}
+
+// known is a count, -1 where there is none.
+func known(n *int32) int32 {
+	if n == nil {
+		return -1
+	}
+	return *n
 }
