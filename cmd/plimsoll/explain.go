@@ -19,6 +19,7 @@ func (a *app) explainCommand() *cobra.Command {
 	var out output
 	var missing, changes bool
 	var limit int
+	var namespace string
 	cmd := &cobra.Command{
 		Use:   "explain [NAMESPACE/NAME | NAMESPACE/KIND/NAME]",
 		Short: "Say why a target has as many replicas as it has",
@@ -35,6 +36,8 @@ With --missing: every entity without a current value, since when, and why.`,
 				return usagef("--missing takes no target, got %q", args[0])
 			case !missing && len(args) != 1:
 				return usagef("name one target, such as demo/web ('plimsoll top workloads' lists them)")
+			case missing && namespace != "":
+				return usagef("--missing is of all namespaces: leave out -n %q", namespace)
 			case limit < 1 || limit > 1000:
 				return usagef("--limit \"%d\": want 1 to 1000", limit)
 			}
@@ -50,7 +53,13 @@ With --missing: every entity without a current value, since when, and why.`,
 			if missing {
 				return a.explainMissing(cmd, &c, &out)
 			}
-			return a.explainTarget(cmd, &c, &out, args[0], limit, changes)
+			target := args[0]
+			if namespace != "" && strings.Contains(target, "/") {
+				return usagef("target %q has a namespace: leave out -n %q", target, namespace)
+			} else if namespace != "" {
+				target = namespace + "/" + target
+			}
+			return a.explainTarget(cmd, &c, &out, target, limit, changes)
 		},
 	}
 	c.flags(cmd.Flags(), 10*time.Second)
@@ -58,6 +67,7 @@ With --missing: every entity without a current value, since when, and why.`,
 	cmd.Flags().BoolVar(&changes, "changes", false, "only decisions that changed the number of replicas")
 	cmd.Flags().IntVar(&limit, "limit", 5, "how many decisions")
 	out.flags(cmd, "table", "json", "yaml")
+	namespaceFlags(cmd, &namespace)
 	return cmd
 }
 

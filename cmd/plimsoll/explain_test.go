@@ -30,6 +30,8 @@ func TestExplainAsksForWhatIsDesired(t *testing.T) {
 	f("decisions?limit=5&name=web&namespace=demo", "2 -> 5  (CPUAboveTarget)\n  Load stood at 148 %.\n    metrics    2 -> 5   cpu 148 % of 70 %\n    limits     5        1 to 10\n", "demo/web")
 	f("decisions?action=Up%2CDown&limit=2&name=web&namespace=demo", "2 -> 5", "demo/web", "--changes", "--limit", "2")
 	f("decisions?kind=ProcessService&limit=5&name=web&namespace=demo", "2 -> 5", "demo/ProcessService/web")
+	f("decisions?limit=5&name=web&namespace=demo", "2 -> 5", "web", "-n", "demo")
+	f("decisions?limit=5&name=web&namespace=demo", "2 -> 5", "demo/web", "--all-namespaces")
 	answer = `{"items": []}`
 	f("decisions?limit=1&name=web&namespace=demo", `no decision for "demo/web": no policy names it`, "demo/web", "--changes")
 	answer = `{"items": [{"namespace": "demo", "kind": "ProcessService", "name": "web", "scaled": {}}, {"namespace": "demo", "name": "idle"}]}`
@@ -55,5 +57,31 @@ func TestExplainOfNoChanges(t *testing.T) {
 	}
 	if got := call(t, nil, "", "explain", "--server", srv.URL, "demo/web", "--changes", "-o", "json"); got.code != 0 || !strings.Contains(got.out, `"items": []`) {
 		t.Errorf("as JSON: got exit %d, %q %q", got.code, got.out, got.err)
+	}
+}
+
+// As kubectl's plugins do, commands take a name in a namespace, and all namespaces.
+func TestNamespaceFlags(t *testing.T) {
+	var asked string
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = r.URL.RequestURI()
+		_, _ = io.WriteString(w, `{"scopes": [{"level": "namespace", "name": "shop"}, {"level": "namespace", "name": "bank"}, {"level": "node", "name": "shop"}]}`)
+	}))
+	t.Cleanup(srv.Close)
+	f := func(path string, args ...string) string {
+		t.Helper()
+		got := call(t, map[string]string{"PLIMSOLL_SERVER": srv.URL}, "", args...)
+		if got.code != exitDone || !strings.HasPrefix(asked, "/plimsoll/v1/"+path) {
+			t.Errorf("%q: asked for %q, got exit %d, %q; want %q", args, asked, got.code, got.err, path)
+		}
+		return got.out
+	}
+	f("rightsize?format=json&name=cart&namespace=shop", "rightsize", "cart", "-n", "shop")
+	f("rightsize?format=json", "rightsize", "-A")
+	f("capacity", "capacity", "--all-namespaces")
+	for _, args := range [][]string{{"capacity", "-n", "shop"}, {"capacity", "namespaces", "-n", "shop"}} {
+		if out := f("capacity", append(args, "-o", "csv")...); strings.Count(out, "shop") != 1 || strings.Contains(out, "bank") || strings.Contains(out, "node,") {
+			t.Errorf("%q: %s", args, out)
+		}
 	}
 }

@@ -45,6 +45,19 @@ func before(cmd *cobra.Command, check func() error) {
 	}
 }
 
+// namespaceFlags adds kubectl's flags for one namespace or all, which is what is shown without them.
+func namespaceFlags(cmd *cobra.Command, namespace *string) {
+	f := cmd.Flags()
+	f.StringVarP(namespace, "namespace", "n", "", "only this namespace")
+	all := f.BoolP("all-namespaces", "A", false, "all namespaces, as without -n")
+	before(cmd, func() error {
+		if *all && *namespace != "" {
+			return usagef("give -A or -n %q, not both", *namespace)
+		}
+		return nil
+	})
+}
+
 // print writes v as JSON or YAML, or as the table that fill makes, or its CSV.
 func (o *output) print(w io.Writer, v any, fill func() *table.Table) error {
 	switch o.format {

@@ -104,6 +104,7 @@ func (o *reportOptions) write(b io.Writer, r tabled, narrow func()) error {
 func (a *app) capacityCommand() *cobra.Command {
 	o := &reportOptions{client: client{cluster: personOptions{on: a.plugin}}}
 	words := []string{"cluster", "pools", "nodes", "namespaces"}
+	var namespace string
 	cmd := &cobra.Command{
 		Use: "capacity [cluster|pools|nodes|namespaces]", Short: "Report how much room is left, and until when",
 		Long: `Report how much room is left: of the cluster, its nodes and its namespaces, what they have, what containers ask for, what they used
@@ -121,7 +122,15 @@ A dash is a value that is not known, or not in sight. docs/reports.md says what 
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var r capacity.CapacityReport
 			q := url.Values{}
-			if len(args) == 0 {
+			switch {
+			case namespace != "" && (o.out.format == "html" || len(args) == 1 && args[0] != "namespaces"):
+				return usagef("-n %q goes with namespaces, and with every format but html", namespace)
+			case namespace != "":
+				return o.report(cmd.Context(), a, "/plimsoll/v1/capacity", q, &r, func() {
+					r.Scopes = slices.DeleteFunc(r.Scopes, func(s capacity.Scope) bool { return s.Level != "namespace" || s.Name != namespace })
+					a.nothingIn(namespace, len(r.Scopes))
+				})
+			case len(args) == 0:
 				return o.report(cmd.Context(), a, "/plimsoll/v1/capacity", q, &r, nil)
 			}
 			level := strings.TrimSuffix(args[0], "s")
@@ -134,6 +143,7 @@ A dash is a value that is not known, or not in sight. docs/reports.md says what 
 		},
 	}
 	o.flags(cmd)
+	namespaceFlags(cmd, &namespace)
 	return cmd
 }
 
@@ -181,9 +191,9 @@ func (a *app) rightsizeCommand() *cobra.Command {
 		Use: "rightsize [NAMESPACE/NAME | NAMESPACE/KIND/NAME]", Short: "Report what containers should ask for",
 		Long: `Report for each container of each workload what it asks for and what it should: CPU by its 95th percentile, memory by its maximum and
 15 %; more after an OOM kill or where it was throttled; scaled workloads keep the load that they are kept at. Every row says why.`,
-		Example: "  plimsoll rightsize\n  plimsoll rightsize -n shop --window 30d\n  plimsoll rightsize shop/cart -o json",
+		Example: "  plimsoll rightsize\n  plimsoll rightsize -n shop --window 30d\n  plimsoll rightsize shop/cart -o json\n  plimsoll rightsize cart -n shop",
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 1 || len(args) == 1 && namespace != "" {
+			if len(args) > 1 || len(args) == 1 && namespace != "" && strings.Contains(args[0], "/") {
 				return usagef("name one workload, such as shop/cart, or a namespace with -n, or nothing for all")
 			}
 			return nil
@@ -193,7 +203,9 @@ func (a *app) rightsizeCommand() *cobra.Command {
 			if namespace != "" {
 				q.Set("namespace", namespace)
 			}
-			if len(args) == 1 {
+			if len(args) == 1 && namespace != "" {
+				q.Set("name", args[0])
+			} else if len(args) == 1 {
 				if parts := strings.SplitN(args[0], "/", 3); slices.Contains(parts, "") || !selectWorkload(q, parts) {
 					return usagef("workload %q: want namespace/name or namespace/kind/name", args[0])
 				}
@@ -203,6 +215,6 @@ func (a *app) rightsizeCommand() *cobra.Command {
 		},
 	}
 	o.flags(cmd)
-	cmd.Flags().StringVarP(&namespace, "namespace", "n", "", "only this namespace")
+	namespaceFlags(cmd, &namespace)
 	return cmd
 }

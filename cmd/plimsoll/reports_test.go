@@ -36,6 +36,13 @@ func TestReportUsage(t *testing.T) {
 	f(`workload "cart": want namespace/name`, "rightsize", "cart")
 	f(`workload "shop/": want namespace/name`, "rightsize", "shop/")
 	f("or a namespace with -n", "rightsize", "shop/cart", "-n", "shop")
+	f(`-n "shop" goes with namespaces`, "capacity", "nodes", "-n", "shop")
+	f(`-n "shop" goes with namespaces`, "capacity", "-n", "shop", "-o", "html")
+	f(`--missing is of all namespaces`, "explain", "--missing", "-n", "shop")
+	f(`target "shop/cart" has a namespace`, "explain", "shop/cart", "-n", "shop")
+	for _, c := range [][]string{{"top", "pods"}, {"top", "containers"}, {"top", "workloads"}, {"capacity"}, {"rightsize"}, {"explain", "cart"}} {
+		f(`give -A or -n "shop", not both`, append(c, "-A", "-n", "shop")...)
+	}
 }
 
 func TestReportCompletion(t *testing.T) {

@@ -84,7 +84,7 @@ func (a *app) topOf(kind top.Kind) *cobra.Command {
 	f.BoolVarP(&o.watch, "watch", "w", false, "show again every 2 seconds")
 	f.Var(days(&o.Over), "over", "mean CPU and highest memory over so much of the history, such as 1h, instead of now")
 	if kind.Name != "nodes" {
-		f.StringVarP(&o.Namespace, "namespace", "n", "", "only this namespace")
+		namespaceFlags(cmd, &o.Namespace)
 	}
 	complete(cmd, "sort-by", "cpu", "memory", "name")
 	o.out.flags(cmd, "table", "wide", "json", "yaml", "csv")
