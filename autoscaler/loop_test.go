@@ -179,7 +179,7 @@ func TestVanishedTarget(t *testing.T) {
 		w.set(func() { w.gone = true })
 		time.Sleep(time.Minute)
 		s := l.Scaled(time.Now())[0]
-		if s.Last.Reason != string(policy.FailedGetScale) || s.Gap == nil || !strings.Contains(s.Gap.Detail, `there is no ProcessService "web" in namespace "test"`) || s.Replicas != 0 || s.Desired != 4 {
+		if s.Last.Reason != string(policy.FailedGetScale) || s.Gap == nil || !strings.Contains(s.Gap.Detail, `there is no ProcessService "web" in namespace "test"`) || s.Gap.Reason != "scale" || strings.HasSuffix(s.Gap.Detail, ".") || s.Replicas != 0 || s.Desired != 4 {
 			t.Errorf("status %+v, last %+v", s, s.Last)
 		}
 		w.set(func() { w.gone = false })

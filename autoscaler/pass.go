@@ -266,9 +266,9 @@ func (l *Loop) show(t *target, in *policy.Input, d *policy.Decision, entry clust
 	if d.Action != policy.Hold {
 		s.Change = &entry
 	}
-	gap := ""
+	gap, why := "", "target"
 	if in.Target.Problem != nil {
-		gap = d.Message
+		gap, why = strings.TrimSuffix(d.Message, "."), "scale" // a clause: who shows it ends the sentence
 		s.Replicas, s.Ready, s.Metrics = 0, 0, nil
 	} else {
 		s.Replicas, s.Desired = int32(in.Target.StatusReplicas), int32(d.Desired)
@@ -280,7 +280,7 @@ func (l *Loop) show(t *target, in *policy.Input, d *policy.Decision, entry clust
 	}
 	old := s.Gap // readers hold it
 	if s.Gap = nil; gap != "" {
-		s.Gap = &cluster.Gap{Since: now, Reason: "target", Detail: gap}
+		s.Gap = &cluster.Gap{Since: now, Reason: why, Detail: gap}
 		if old != nil {
 			s.Gap.Since = old.Since
 		}
@@ -297,7 +297,7 @@ func loads(d *policy.Decision) []cluster.Load {
 	out := make([]cluster.Load, len(d.Metrics))
 	for i := range d.Metrics {
 		m := &d.Metrics[i]
-		out[i] = cluster.Load{Name: m.Name, Type: m.Type, Load: known(m.Load), Target: known(m.Target), Noise: known(m.Noise), Of: m.Of}
+		out[i] = cluster.Load{Name: m.Name, Type: m.Type, Load: known(m.Load), Target: known(m.Target), Noise: known(m.Noise), Of: m.Of, Amount: m.Amount}
 		if d.Look != nil {
 			out[i].Window = d.Look.Window.Seconds()
 		}

@@ -186,6 +186,20 @@ func TestNothingYet(t *testing.T) {
 	}
 }
 
+// A page tells what would scale, and why nothing does, by what becomes of a cluster's policies.
+func TestAutoscalerMode(t *testing.T) {
+	for _, mode := range []string{"", "on", "dry-run", "off"} {
+		h := served(newAPI(t, func(o *Options) { o.Autoscaler = mode }))
+		var o map[string]any
+		if err := json.Unmarshal(get(h, "/plimsoll/v1/overview").Body.Bytes(), &o); err != nil {
+			t.Fatal(err)
+		}
+		if got, there := o["autoscaler"]; there != (mode != "") || there && got != mode {
+			t.Errorf("mode %q: got %v", mode, got)
+		}
+	}
+}
+
 func TestBadRequests(t *testing.T) {
 	h := served(newAPI(t, nil))
 	for _, c := range []struct {

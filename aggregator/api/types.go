@@ -20,12 +20,13 @@ type Overview struct {
 	Interval   float64               `json:"interval"` // seconds between fast samples
 	Node       Node                  `json:"node"`     // the machine; with several, the sum
 	Nodes      []Node                `json:"nodes"`
-	TotalNodes int                   `json:"totalNodes"` // how many machines there are before ?limit=
-	Scaled     []Scaled              `json:"scaled"`     // by namespace and name
-	Containers []Container           `json:"containers"` // what hurts first
-	Total      int                   `json:"total"`      // how many containers there are before ?limit= and ?q=
-	Found      int                   `json:"found"`      // how many of them ?q= finds, before ?limit=
-	Conditions []condition.Condition `json:"conditions"` // what is wrong with Plimsoll itself; empty when all is well
+	TotalNodes int                   `json:"totalNodes"`           // how many machines there are before ?limit=
+	Autoscaler string                `json:"autoscaler,omitempty"` // of a cluster: "on", "dry-run" or "off"; absent where no cluster is served
+	Scaled     []Scaled              `json:"scaled"`               // by namespace and name
+	Containers []Container           `json:"containers"`           // what hurts first
+	Total      int                   `json:"total"`                // how many containers there are before ?limit= and ?q=
+	Found      int                   `json:"found"`                // how many of them ?q= finds, before ?limit=
+	Conditions []condition.Condition `json:"conditions"`           // what is wrong with Plimsoll itself; empty when all is well
 }
 
 // Node is one machine.

@@ -110,6 +110,7 @@ type MetricReport struct {
 	Load, Target, Noise float64       `json:"-"`
 	Window              time.Duration `json:"-"` // zero: not known
 	Of                  string        `json:"-"`
+	Amount              string        `json:"-"` // the target where it is an amount; else ""
 }
 
 // PodGroups are the pods by how they were counted, each list sorted by name.

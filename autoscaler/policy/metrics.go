@@ -18,6 +18,9 @@ func (p *pass) evaluate() {
 	for i := range ms {
 		m, rep, r := &ms[i], &p.d.Metrics[i], &p.results[i]
 		*rep = MetricReport{Type: string(m.source), Name: m.name, Container: m.container, Load: math.NaN(), Target: math.NaN(), Noise: math.NaN()}
+		if m.target != autoscalingv2.UtilizationMetricType {
+			rep.Amount = m.goal()
+		}
 		r.noise, r.load, r.share, r.shareNoise = math.NaN(), math.NaN(), math.NaN(), math.NaN()
 		p.ask(m, rep, r)
 		if r.ok {

@@ -30,6 +30,7 @@ type Load struct {
 	Load   *float64 `json:"load"`
 	Target *float64 `json:"target"`
 	Of     string   `json:"of"`     // "250m CPU": what the share is of
+	Amount string   `json:"amount"` // "100m": the target as its policy gives it, where that is an amount; else ""
 	Noise  *float64 `json:"noise"`  // standard error of Load, in the same measure
 	Window float64  `json:"window"` // seconds
 }

@@ -38,6 +38,7 @@ type environment struct {
 	scaled     []func(now time.Time) []cluster.Scaled
 	reloads    []func()
 	heapster   heapster.Sink // the history, where it has Heapster's names; else nil
+	autoscaler string        // what becomes of the ScalePolicies of the cluster that is served; "": none is
 }
 
 func newEnvironment(log *slog.Logger, version string) *environment {

@@ -26,6 +26,9 @@ func TestChecksOfMetricsServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer e.life.Close()
+	if e.autoscaler != "off" {
+		t.Errorf("the page is told of an autoscaler that is %q", e.autoscaler)
+	}
 	ctx, stop := context.WithCancel(t.Context())
 	mux := http.NewServeMux()
 	for _, r := range serve.Health(append(e.checks, ending(ctx))) {

@@ -94,7 +94,7 @@ func (o Server) wire(_ context.Context, e *environment) error {
 		if err := o.Kubernetes.lease(e, o.Lease); err != nil {
 			return err
 		}
-		pods = known
+		pods, e.autoscaler = known, o.Autoscaler
 	}
 	picture, err := newServer(e, h, pods, known, o.Interval, o.Fast)
 	if err != nil {

@@ -44,7 +44,7 @@ func newServer(e *environment, h history, pods cluster.Inventory, known *kube.In
 	ours, err := api.New(api.Options{Pictures: picture, Nodes: nodes, Decisions: h, History: h,
 		Scaled:     func(now time.Time) []cluster.Scaled { return every(e.scaled, now) },
 		Conditions: func(now time.Time) []condition.Condition { return every(e.conditions, now) },
-		Version:    e.version, Since: e.began, Interval: fast, Logger: e.log, Registerer: e.registry})
+		Autoscaler: e.autoscaler, Version: e.version, Since: e.began, Interval: fast, Logger: e.log, Registerer: e.registry})
 	if err != nil {
 		return nil, err
 	}

@@ -46,7 +46,7 @@ func target(ns, name string, lo, hi, n, ready, desired int, load, line any, last
 	}
 	return map[string]any{
 		"namespace": ns, "kind": "ProcessService", "name": name, "mode": "Auto", "min": lo, "max": hi, "replicas": n, "ready": ready, "desired": desired,
-		"metrics": []any{map[string]any{"name": "cpu", "type": "Resource", "load": load, "target": line, "of": "250m CPU", "noise": .03, "window": 3}},
+		"metrics": []any{map[string]any{"name": "cpu", "type": "Resource", "load": load, "target": line, "of": "250m CPU", "amount": "", "noise": .03, "window": 3}},
 		"last":    last, "change": nil, "members": members, "gap": nil, "policy": policy(ns, name, lo, hi), "updated": last["time"],
 	}
 }

@@ -12,6 +12,7 @@ export interface Overview {
   node: Node;
   nodes: Node[]; // the first of them by name
   totalNodes: number;
+  autoscaler?: string; // of a cluster: "on", "dry-run" or "off"
   scaled: Scaled[];
   containers: Container[];
   total: number;
@@ -125,6 +126,7 @@ export interface Load {
   load: Num;
   target: Num;
   of: string;
+  amount: string; // the target where it is an amount
   noise: Num;
   window: number;
 }
