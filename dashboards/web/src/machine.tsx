@@ -7,14 +7,29 @@ import { nodeKey } from "./live.ts";
 import type { ViewProps } from "./page.tsx";
 import { usePicture } from "./picture.ts";
 import { nodeLabels } from "./tiles.tsx";
-import { disk, gapSays, many, memory, seconds, sold } from "./units.ts";
+import { disk, gapSays, hidden, many, memory, seconds, sold } from "./units.ts";
 import { machineCharts } from "./views.ts";
 
 type Props = ViewProps & { view: Extract<View, { at: "machine" }> };
 
 const keys = nodeLines.map((l) => l.key);
 
-export function MachinePage({ live, data, address, go, view }: Props) {
+export function MachinePage(p: Props) {
+  const { gap } = p.data.node;
+  if (!gap || !hidden(gap)) return <Known {...p} />;
+  return (
+    <>
+      <Crumbs address={p.address} several={false} name={p.view.node || "all machines"} />
+      <div class="head">
+        <h1>{p.view.node || "All machines"}</h1>
+        <p>{gapSays(gap, p.live.now())}.</p>
+      </div>
+    </>
+  );
+}
+
+/** Known is the page where machines may be seen. */
+function Known({ live, data, address, go, view }: Props) {
   const n = view.node ? data.nodes.find((x) => x.name === view.node) : data.node;
   const since = seconds(data.since)!;
   const picture = usePicture({ lines: nodeLines, sel: nodeLabels(view.node), trail: live.trails.get(nodeKey(view.node), nodeLines.length), address, live });

@@ -18,6 +18,9 @@ export function tightest(s: Row): Load | null {
   return s.metrics.reduce<Load | null>((a, b) => (a && closeness(a) >= closeness(b) ? a : b), null);
 }
 
+/** lineOf names a metric and its target, as the policy gives it: a share, or an amount. */
+export const lineOf = (m: Load) => `${m.name} line at ${m.amount || share(m.target)}`;
+
 export function Scaled({ live, data, address }: ViewProps) {
   const rows = data.scaled.filter((s) => !address.q || matches(address.q, s.namespace, s.kind, s.name));
   if (address.q && !rows.length) return null;
@@ -25,7 +28,7 @@ export function Scaled({ live, data, address }: ViewProps) {
   const sub = `${rows.length} ${rows.length === 1 ? "target" : "targets"}${moving ? `, ${moving} changing` : ""}`;
   return (
     <Section id="scaled" title="Scaled" sub={rows.length ? sub : ""}>
-      {rows.length ? <Table rows={rows} address={address} now={live.now()} /> : <HowToScale several={data.nodes.length > 1} />}
+      {rows.length ? <Table rows={rows} address={address} now={live.now()} /> : <HowToScale autoscaler={data.autoscaler} several={data.nodes.length > 1} />}
     </Section>
   );
 }
@@ -58,7 +61,7 @@ function ScaledRow({ s, address, now }: { s: Row; address: Address; now: number 
         </a>
         <small>
           {s.kind.replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase()}
-          {m && ` · ${m.name} line at ${share(m.target)}`}
+          {m && ` · ${lineOf(m)}`}
           {mode}
         </small>
       </td>
@@ -91,6 +94,13 @@ function ScaledRow({ s, address, now }: { s: Row; address: Address; now: number 
 /** policyExample is the smallest file that does something as it stands, to start from. */
 export const policyExample = example.trimEnd();
 
+/** clusterExample is the policy in it, for a Deployment. */
+export const clusterExample = policyExample.split("---\n")[1]!.replace("kind: ProcessService", "apiVersion: apps/v1, kind: Deployment");
+
+/** modeSays tells that what a cluster declares is not carried out; "" where it is. */
+export const modeSays = (autoscaler: string | undefined) =>
+  autoscaler === "dry-run" ? "The autoscaler is in dry run: it shows what it would do and changes nothing." : autoscaler === "off" ? "The autoscaler is off: nothing that is declared is read." : "";
+
 const label = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 
 /** scalable says whether a workload can be given a policy: a process service, unless it is another Plimsoll's, whose name has a slash. */
@@ -99,18 +109,30 @@ export const scalable = (w: { namespace: string; kind: string; name: string }) =
 /** policyFor is the policy in it, for a process service that there is. */
 export const policyFor = ({ namespace, name }: { namespace: string; name: string }) => policyExample.split("---\n")[1]!.replaceAll("name: web", "name: " + name).replaceAll("namespace: shop", "namespace: " + namespace);
 
-function HowToScale({ several }: { several: boolean }) {
+function HowToScale({ autoscaler, several }: { autoscaler: string | undefined; several: boolean }) {
   const example = (
     <pre tabIndex={0} aria-label="An example of a policy">
-      {policyExample}
+      {autoscaler ? clusterExample : policyExample}
     </pre>
   );
+  const mode = modeSays(autoscaler);
   return (
     <div class="card empty">
-      <p>
-        Nothing is scaled here yet. What can be is a process service: a command that Plimsoll runs as replicas. {several ? "Each machine scales its own: there, write" : "Write"} it into a file with its policy and start <code>plimsoll run --policies policies.yaml</code>, or see it work first with <code>plimsoll run --demo</code>.
-      </p>
-      {several ? (
+      {mode && (
+        <p>
+          <b>{mode}</b> The chart’s value <code>autoscaler.mode</code>, or <code>--autoscaler</code> of the server, says so.
+        </p>
+      )}
+      {autoscaler ? (
+        <p>
+          Nothing is scaled here yet. What can be is a Deployment, a StatefulSet or whatever else has a scale: declare a ScalePolicy in its namespace, as below. A Deployment or StatefulSet needs none with the annotations <code>plimsoll.dev/max: "20"</code> and <code>plimsoll.dev/cpu: "70"</code>, in percent of what is requested. An HPA with <code>plimsoll.dev/boost: "true"</code> stays in charge and is only raised sooner.
+        </p>
+      ) : (
+        <p>
+          Nothing is scaled here yet. What can be is a process service: a command that Plimsoll runs as replicas. {several ? "Each machine scales its own: there, write" : "Write"} it into a file with its policy and start <code>plimsoll run --policies policies.yaml</code>, or see it work first with <code>plimsoll run --demo</code>.
+        </p>
+      )}
+      {several && !autoscaler ? (
         <details>
           <summary>An example of a policy</summary>
           {example}

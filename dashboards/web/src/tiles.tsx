@@ -7,7 +7,7 @@ import { nodeKey } from "./live.ts";
 import { Head, Meter, Section, Spark } from "./marks.tsx";
 import type { ViewProps } from "./page.tsx";
 import { usePicture } from "./picture.ts";
-import { cores, disk, gapSays, memory, memoryOf, rate, none, rateParts, ratesIn, share, silent, sold, span } from "./units.ts";
+import { cores, disk, gapSays, hidden, memory, memoryOf, rate, none, rateParts, ratesIn, share, silent, sold, span } from "./units.ts";
 
 const key = (k: string) => nodeLines.findIndex((l) => l.key === k);
 
@@ -25,7 +25,21 @@ const plus = (a: Num, b: Num): Num => (a === null && b === null ? null : (a ?? 0
 const ioOf = (c: Container) => plus(c.diskRead, c.diskWrite);
 const netOf = (c: Container) => plus(c.netReceive, c.netTransmit);
 
-export function Tiles({ live, data, address }: ViewProps) {
+export function Tiles(p: ViewProps) {
+  const { gap } = p.data.node;
+  if (!gap || !hidden(gap)) return <Known {...p} />;
+  return (
+    <section aria-label="The machine">
+      <p class="note">{gapSays(gap, p.live.now())}.</p>
+      <p class="under">
+        <Report path="rightsize">Right sizes</Report>
+      </p>
+    </section>
+  );
+}
+
+/** Known are the tiles of machines that may be seen. */
+function Known({ live, data, address }: ViewProps) {
   const n = data.node;
   const trail = live.trails.get(nodeKey(""), nodeLines.length);
   const p = usePicture({ lines: nodeLines, sel: {}, trail, address: { ...address, from: null, to: null }, live });

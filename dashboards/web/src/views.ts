@@ -1,6 +1,6 @@
 // The charts of each kind of page, in words and strokes.
 import type { ChartSpec } from "./charts.tsx";
-import type { Container, Node, Num } from "./contract.ts";
+import type { Container, Load, Node, Num } from "./contract.ts";
 import type { Limit, Stroke } from "./plot.ts";
 import { cores, count, memory, rate, share, size, sold, whole } from "./units.ts";
 
@@ -65,12 +65,12 @@ export const groupCharts: ChartSpec[] = [
 ];
 
 /** loadChart is a metric of a scaled workload against its line. */
-export const loadChart = (name: string, of: string, target: Num, alone: boolean): ChartSpec => ({
+export const loadChart = ({ name, of, amount, target }: Load, alone: boolean): ChartSpec => ({
   id: "load-" + name,
   title: alone ? "Load per replica" : `Load per replica: ${name}`,
-  sub: of ? `as a share of ${of}` : "as a share of its request",
+  sub: amount ? `as a share of its line of ${amount}` : of ? `as a share of ${of}` : "as a share of its request",
   strokes: [...one("load:" + name, "load", "a"), { key: "target:" + name, label: "line", ink: "ink", steps: true }],
-  limits: limit(target, share, "line").map((l) => ({ ...l, drawn: true })),
+  limits: limit(target, (v) => amount || share(v), "line").map((l) => ({ ...l, drawn: true })),
   unit: share,
   height: 220,
   wide: true,

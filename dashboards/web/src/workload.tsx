@@ -13,8 +13,8 @@ import { Dots, Section } from "./marks.tsx";
 import type { ViewProps } from "./page.tsx";
 import { usePicture } from "./picture.ts";
 import { useChanges, type Changes } from "./log.ts";
-import { policyFor, scalable, workloadTitle } from "./scaled.tsx";
-import { ago, gapSays, many, seconds, share, span } from "./units.ts";
+import { lineOf, policyFor, scalable, workloadTitle } from "./scaled.tsx";
+import { ago, gapSays, many, seconds, span } from "./units.ts";
 import { groupCharts, loadChart, replicasBand, replicasChart } from "./views.ts";
 
 type Props = ViewProps & { view: Extract<View, { at: "workload" }> };
@@ -37,7 +37,7 @@ export function WorkloadPage({ live, data, address, go, view: v }: Props) {
   const coarse = dense && picture.frame.cols[keys.indexOf("most")]?.some((x) => typeof x === "number");
   const moments = changes.list.map((d): [number, number] => [seconds(d.time)!, d.to]).reverse();
   const told = dense ? picture : { ...picture, frame: exact(picture.frame, keys.indexOf("desired"), moments) };
-  const own = s ? [...s.metrics.map((m) => loadChart(m.name, m.of, m.target, s.metrics.length === 1)), (coarse ? replicasBand : replicasChart)(s.min, s.max)] : [];
+  const own = s ? [...s.metrics.map((m) => loadChart(m, s.metrics.length === 1)), (coarse ? replicasBand : replicasChart)(s.min, s.max)] : [];
   const drawn = (charts: ChartSpec[]) => <Charts picture={told} keys={keys} charts={charts} marks={changes.more ? [] : marks(changes.list)} gap={s?.gap ?? null} since={since} now={now} cursor={cursor} onZoom={(from, to) => go({ from, to })} />;
   return (
     <>
@@ -49,7 +49,7 @@ export function WorkloadPage({ live, data, address, go, view: v }: Props) {
       </div>
       {s?.gap && (
         <p class="note">
-          {gapSays(s.gap, now)}. Nothing is scaled on missing data.
+          {gapSays(s.gap, now)}. {s.gap.reason === "scale" ? "" : "Nothing is scaled on missing data."}
         </p>
       )}
       {!s?.gap && known?.gap && (
@@ -64,7 +64,7 @@ export function WorkloadPage({ live, data, address, go, view: v }: Props) {
       )}
       <Zoom address={address} go={go} />
       {drawn(own)}
-      {(s || changes.list.length > 0) && <Decisions changes={changes} last={s?.change ?? null} now={now} onPoint={cursor[1]} />}
+      {(s || changes.list.length > 0) && <Decisions changes={changes} s={s} now={now} onPoint={cursor[1]} />}
       {(containers.length > 0 || !live.unknown) && <Section id="containers" title={s ? "Replicas" : "Containers"} sub={String(s ? s.replicas : containers.length)}>
         {s && <Absent s={s} present={new Set(containers.map((c) => c.pod))} now={now} />}
         {containers.length ? (
@@ -87,19 +87,19 @@ const marks = (all: Decision[]): NamedMark[] => all.map((d) => ({ t: seconds(d.t
 
 function ScaledFacts({ s }: { s: Scaled }) {
   const starting = s.desired - s.ready;
-  const lines = s.metrics.map((m) => `${m.name} line at ${share(m.target)}${m.of ? ` of ${m.of}` : ""}`);
+  const lines = s.metrics.map((m) => `${lineOf(m)}${m.of && !m.amount ? ` of ${m.of}` : ""}`);
   const mode = s.mode === "DryRun" ? "dry run: it decides and changes nothing" : s.mode === "Paused" ? "paused" : "";
   return <>{[`${s.ready} ready${starting > 0 ? `, ${starting} starting` : starting < 0 ? `, ${-starting} leaving` : ""}`, `${s.min} to ${s.max} allowed`, ...lines, mode].filter(Boolean).join(" · ")}</>;
 }
 
 interface DecisionsProps {
   changes: Changes; // of the window that is looked at
-  last: Decision | null;
+  s: Scaled | null;
   now: number;
   onPoint: (t: number | null) => void;
 }
 
-function Decisions({ changes: { list: changes, more, error, loading }, last, now, onPoint }: DecisionsProps) {
+function Decisions({ changes: { list: changes, more, error, loading }, s, now, onPoint }: DecisionsProps) {
   const [all, setAll] = useState(false);
   const shown = all ? changes : changes.slice(0, 5);
   const sub = more ? `more than ${changes.length} in this time, newest first; a shorter time has them all, and marks them in the charts` : `${changes.length} in this time, newest first`;
@@ -112,7 +112,7 @@ function Decisions({ changes: { list: changes, more, error, loading }, last, now
         <Log decisions={shown} now={now} onPoint={onPoint} />
       ) : (
         <p class="card empty">
-          No change of the count in this time. {last ? `The last was ${head(last)}, ${ago(seconds(last.time)!, now)}: ${last.message}` : "A change appears here with its reason as soon as the load leaves its line."}
+          No change of the count in this time. {still(s, now)}
         </p>
       )}
       {shown.length < changes.length && (
@@ -122,6 +122,23 @@ function Decisions({ changes: { list: changes, more, error, loading }, last, now
       )}
     </Section>
   );
+}
+
+/** still says what a change of the count waits for, and which was the last. */
+export function still(s: Scaled | null, now: number): string {
+  const last = s?.change ? `The last was ${head(s.change)}, ${ago(seconds(s.change.time)!, now)}: ${s.change.message}` : "";
+  const held = s ? holds(s) : "";
+  return [held, last].filter(Boolean).join(" ") || "A change appears here with its reason as soon as the load leaves its line.";
+}
+
+/** holds says why the count is left alone whatever the load is; "" where it is not. */
+function holds(s: Scaled): string {
+  if (s.gap?.reason === "scale") return "There is none while the target’s scale cannot be used.";
+  if (s.mode === "DryRun") return "There is none in dry run: what would be done is said above.";
+  if (s.mode === "Paused") return "There is none while the policy is paused: what would be done is said above.";
+  if (s.last?.reason === "ScalingDisabled") return "There is none while the count is 0, which somebody else set: raise it by hand to turn scaling on.";
+  if (s.gap) return "There is none while its load cannot be told.";
+  return "";
 }
 
 /** Absent lists the replicas that have no container to show: starting, dead, waiting to be started again. */

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { ask } from "../../src/beyond.ts";
 import { fold, type ChartSpec } from "../../src/charts.tsx";
 import { sorted, shortImage } from "../../src/containers.tsx";
-import type { Container, Decision, Scaled } from "../../src/contract.ts";
+import type { Container, Decision, Load, Scaled } from "../../src/contract.ts";
 import { head, news } from "../../src/decision.tsx";
 import { lookback, step } from "../../src/history.ts";
 import { containerLines, groupLines, nodeLines, scaledLines } from "../../src/lines.ts";
@@ -13,9 +13,9 @@ import { paths } from "../../src/marks.tsx";
 import { csv } from "../../src/numbers.tsx";
 import { matches } from "../../src/overview.tsx";
 import { begin } from "../../src/picture.ts";
-import { policyExample, policyFor, scalable, tightest } from "../../src/scaled.tsx";
-import { containerCharts } from "../../src/views.ts";
-import { ended } from "../../src/workload.tsx";
+import { clusterExample, lineOf, modeSays, policyExample, policyFor, scalable, tightest } from "../../src/scaled.tsx";
+import { containerCharts, loadChart } from "../../src/views.ts";
+import { ended, still } from "../../src/workload.tsx";
 
 declare const ROOT: string;
 
@@ -94,6 +94,35 @@ test("a policy to copy names what it is about", () => {
   const can = (namespace: string, kind: string, name: string) => scalable({ namespace, kind, name });
   assert.deepEqual([can("shop", "ProcessService", "web"), can("docker", "Docker", "web"), can("system", "Unit", "ssh.service"), can("plimsoll-7", "ProcessService", "demo/web")], [true, false, false, false]);
   assert.match(policyFor({ namespace: "n", name: "x" }), /metadata: \{name: x, namespace: n\}\nspec:\n  scaleTargetRef: \{kind: ProcessService, name: x\}/);
+});
+
+test("in a cluster a ScalePolicy of a Deployment is the example, and the autoscaler's mode is told", () => {
+  assert.match(clusterExample, /^apiVersion: plimsoll.dev\/v1alpha1\nkind: ScalePolicy\nmetadata: \{name: web, namespace: shop\}\nspec:\n  scaleTargetRef: \{apiVersion: apps\/v1, kind: Deployment, name: web\}\n/);
+  assert.doesNotMatch(clusterExample, /ProcessService/);
+  assert.deepEqual(["on", undefined].map(modeSays), ["", ""]);
+  assert.match(modeSays("dry-run"), /changes nothing/);
+  assert.match(modeSays("off"), /is off/);
+});
+
+test("a line is told as its policy gives it, a share or an amount", () => {
+  const m = (amount: string, target: number) => ({ name: "cpu", target, amount, of: "100m CPU" }) as Load;
+  const label = (l: Load) => loadChart(l, true).limits![0]!.label.replaceAll("\u00a0", " ");
+  assert.deepEqual([m("100m", 1), m("", 0.7)].map((l) => lineOf(l).replaceAll("\u00a0", " ")), ["cpu line at 100m", "cpu line at 70 %"]);
+  assert.deepEqual([m("100m", 1), m("", 1)].map(label), ["line 100m", "line 100 %"]);
+});
+
+test("no change is promised where none can come", () => {
+  const s = (more: object) => still({ mode: "Auto", gap: null, last: null, change: null, ...more } as Scaled, 100);
+  const gap = (reason: string) => ({ since: "", reason, detail: "" });
+  assert.match(s({}), /as soon as the load leaves its line/);
+  assert.match(s({ mode: "DryRun" }), /^There is none in dry run/);
+  assert.match(s({ mode: "Paused" }), /paused/);
+  assert.match(s({ mode: "DryRun", gap: gap("scale") }), /scale cannot be used/);
+  assert.match(s({ gap: gap("target") }), /cannot be told/);
+  assert.match(s({ last: { reason: "ScalingDisabled" } }), /count is 0/);
+  const change = { time: "1970-01-01T00:00:10Z", from: 2, to: 4, message: "It rose." };
+  assert.match(s({ change }), /^The last was 2 → 4, .*: It rose\.$/);
+  assert.match(s({ change, mode: "Paused" }), /^There is none .* The last was 2 → 4/);
 });
 
 test("a change is the news for a minute, then the hold is", () => {

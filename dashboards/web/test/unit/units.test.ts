@@ -101,6 +101,14 @@ test("a gap tells its reason once", () => {
   eq(gapSays(g(""), 72), "No sample for 12 s: permission");
   eq(gapSays(g("no sample for 12s, though its node is read"), 72), "No sample for 12s, though its node is read");
   eq(gapSays(g("beta: no sample for 12s"), 72), "beta: no sample for 12s");
+  eq(gapSays(g("the reader was refused."), 72), "No sample for 12 s: the reader was refused");
+});
+
+test("a gap that is no lack of samples is not called one", () => {
+  const g = (reason: string, detail: string) => ({ since: "1970-01-01T00:01:00Z", reason, detail });
+  eq(gapSays(g("scale", 'The target\'s scale cannot be used: no such Deployment in namespace "shop".'), 103), 'For 43 s: The target\'s scale cannot be used: no such Deployment in namespace "shop"');
+  eq(gapSays(g("target", "missing request for cpu in container web of Pod web-1"), 72), "For 12 s: missing request for cpu in container web of Pod web-1");
+  eq(gapSays(g("hidden", "machines are shown to others"), 240), "Not shown to you: machines are shown to others");
 });
 
 test("units of a sentence stay on the line of their numbers", () => {
