@@ -298,8 +298,12 @@ func (c *counter) given(it *Item, n *note, s *spot, rolled, now int64) metric.Gr
 		x := &sum.cells[i]
 		x.sum += x.inc
 		if t := min(x.at, now); t > x.sent && !n.rows.Has(x.id) {
-			if from := min(x.from, t); x.lost() && from < t {
-				g.Points = append(g.Points, metric.Point{ID: x.id, Sub: x.sub, T: from}) // so that who reads the values alone sees it begin anew
+			switch { // who reads the values alone sees it begin anew by a 0
+			case !x.lost():
+			case x.from < t:
+				g.Points = append(g.Points, metric.Point{ID: x.id, Sub: x.sub, T: x.from})
+			default: // the clock was set back
+				x.sum = 0
 			}
 			x.sent = t
 			g.Points = append(g.Points, metric.Point{ID: x.id, Sub: x.sub, T: t, V: x.sum})
