@@ -383,7 +383,8 @@ func schemaV1(t *testing.T, s *part, db, ns, admin string) {
 	}
 	f("container", `pod = 'mem' AND container = 'app'`, map[string]any{"cluster": "tests", "node": "node1", "namespace": ns, "pod": "mem", "container": "app", "workload": "", "workload_kind": ""})
 	f("pod", `pod = 'db-0'`, map[string]any{"cluster": "tests", "node": nodeOf(t, ns, "db-0"), "namespace": ns, "pod": "db-0", "workload": "db", "workload_kind": "StatefulSet"})
-	f("workload", `workload = 'web'`, map[string]any{"cluster": "tests", "namespace": ns, "workload": "web", "workload_kind": "Deployment"})
+	f("workload", fmt.Sprintf(`workload = 'web' AND namespace = '%s'`, ns), // other tests have one too
+		map[string]any{"cluster": "tests", "namespace": ns, "workload": "web", "workload_kind": "Deployment"})
 	f("namespace", fmt.Sprintf(`namespace = '%s'`, ns), map[string]any{"cluster": "tests", "namespace": ns})
 	f("node", `node = 'node1'`, map[string]any{"cluster": "tests", "node": "node1"})
 	f("pool", `pool = 'blue'`, map[string]any{"cluster": "tests", "pool": "blue"})
