@@ -80,7 +80,7 @@ func (c *change) sentence() string {
 	case c.try != "":
 		verb = " would be "
 	}
-	state, follows := "", ""
+	var state, follows string
 	again := fmt.Sprintf("'plimsoll resume %s -n %s'", c.short(), c.namespace)
 	switch {
 	case c.off:

@@ -60,7 +60,8 @@ func (c *conversion) first() error {
 
 // rights tells which metrics Plimsoll may not read before somebody lets it.
 func (c *conversion) rights(i int, m *autoscalingv2.MetricSpec) {
-	value, name := "custom", ""
+	var name string
+	value := "custom"
 	switch {
 	case m.Type == autoscalingv2.PodsMetricSourceType && m.Pods != nil:
 		name = "pods/" + m.Pods.Metric.Name
