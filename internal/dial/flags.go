@@ -94,7 +94,7 @@ func SameServer(a, b string) bool {
 	return err == nil && x.Scheme == y.Scheme && strings.EqualFold(x.Host, y.Host)
 }
 
-var userinfo = regexp.MustCompile(`(?s)^([^/]*//)?.*@`)
+var userinfo = regexp.MustCompile(`(?s)^([^/@]*//)?.*@`)
 
 // Redact hides the login in an address, in one that cannot be read too, and where a password with / or ? in it makes a path of itself.
 func Redact(address string) string { return userinfo.ReplaceAllString(address, "${1}xxxxx@") }
