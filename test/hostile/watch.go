@@ -35,7 +35,7 @@ func (p *product) survived(ctx context.Context, before histogram) ([]figure, err
 			peak = kib / 1024
 		}
 	}
-	out := []figure{{"peak memory", peak, "MiB", 512, "as the kernel kept it (VmHWM)"}}
+	out := []figure{{"peak memory", peak, "MiB", 512, "as the kernel kept it (VmHWM)", false}}
 	late, err := p.lateness(ctx)
 	if err != nil {
 		return out, err
@@ -44,7 +44,7 @@ func (p *product) survived(ctx context.Context, before histogram) ([]figure, err
 	if n == 0 {
 		return out, fmt.Errorf("the autoscaler made no pass while it was attacked")
 	}
-	f := figure{"autoscaler's loop, lateness p99", q * 1000, "ms", 100, fmt.Sprintf("of %g passes", n)}
+	f := figure{"autoscaler's loop, lateness p99", q * 1000, "ms", 100, fmt.Sprintf("of %g passes", n), false}
 	if n < 100 { // then it is the slowest of all
 		f.most, f.note = 1000, f.note+": the bar is that of the slowest, 100 ms where there were 100 passes"
 	}
@@ -211,5 +211,5 @@ func (w *watcher) judge(ctx context.Context, since time.Time) ([]figure, error) 
 			note = fmt.Sprintf("; %s %g to %g, by what was used %.1f to %.1f: %s", d.Action, d.From, d.To, least, most, d.Message)
 		}
 	}
-	return []figure{{"wrong scalings", float64(wrong), "", 0, fmt.Sprintf("of %d%s", len(got.Items), note)}}, nil
+	return []figure{{"wrong scalings", float64(wrong), "", 0, fmt.Sprintf("of %d%s", len(got.Items), note), false}}, nil
 }
