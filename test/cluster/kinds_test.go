@@ -163,9 +163,12 @@ func TestKindsOfMetrics(t *testing.T) {
 	}
 	deploy(t, ns, "lost", 1)
 	replicas(t, ns, "web", "the pods' memory asks for more", func(n int32) bool { return n >= 3 })
-	if c := conditionOf(t, ns, "web", "ScalingActive"); c.Status != "True" {
-		t.Errorf("got %+v", c)
-	}
+	until(t, "the status says so too", func() error { // it is written after the count
+		if c := conditionOf(t, ns, "web", "ScalingActive"); c.Status != "True" {
+			return fmt.Errorf("got %+v", c)
+		}
+		return nil
+	})
 	a.value.Store(38)
 	replicas(t, ns, "work", "the queue is long", func(n int32) bool { return n == 4 })
 	a.value.Store(0)
