@@ -232,11 +232,10 @@ func (r *readers) stream(ctx context.Context) {
 	}
 }
 
-// judged is how many requests of the page there must have been: the 99th percentile of fewer is the slowest of them, and says of a machine whose attackers
-// take its processors what they took. Two minutes have as many.
-const judged = 100
+// judged is for how long there must have been attacks: in less time so few requests are made that the 99th percentile is the slowest of them.
+const judged = 2 * time.Minute
 
-func (r *readers) figures() []figure {
+func (r *readers) figures(during time.Duration) []figure {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	note := fmt.Sprintf("of %d", len(r.took)+len(r.failed))
@@ -247,7 +246,7 @@ func (r *readers) figures() []figure {
 	if len(r.gaps) > 0 {
 		longest = slices.Max(r.gaps)
 	}
-	few := len(r.took)+len(r.failed) < judged
+	few := during < judged
 	return []figure{
 		{"page: requests not answered", float64(len(r.failed)), "", 0, note, few},
 		{"page: p99", p99(r.took).Seconds() * 1000, "ms", 5000, "", few},

@@ -129,7 +129,7 @@ func fight(ctx context.Context, program string, during time.Duration, only strin
 	if err != nil {
 		return figures, err
 	}
-	figures = append(figures, readers.figures()...)
+	figures = append(figures, readers.figures(during)...)
 	wrong, err := scaled.judge(ctx, began)
 	figures = append(figures, wrong...)
 	if err != nil {
