@@ -17,6 +17,9 @@ import (
 	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/restmapper"
+	"k8s.io/metrics/pkg/apis/metrics"
+	metricsv1 "k8s.io/metrics/pkg/apis/metrics/v1"
+	metricsv1beta1 "k8s.io/metrics/pkg/apis/metrics/v1beta1"
 	"k8s.io/metrics/pkg/client/clientset/versioned"
 	"k8s.io/metrics/pkg/client/custom_metrics"
 	"k8s.io/metrics/pkg/client/external_metrics"
@@ -94,26 +97,22 @@ func (c *clients) podUsage(ctx context.Context, q Question) (a Answer, err error
 	if err != nil {
 		return a, err
 	}
-	a.Usage = map[string]cluster.PodUsage{}
+	var list metrics.PodMetricsList // of no version
 	if version.Version == "v1" {
-		list, err := c.usage.MetricsV1().PodMetricses(q.Namespace).List(ctx, metav1.ListOptions{})
-		if err != nil {
-			return a, err
+		var l *metricsv1.PodMetricsList
+		if l, err = c.usage.MetricsV1().PodMetricses(q.Namespace).List(ctx, metav1.ListOptions{}); err == nil {
+			err = metricsv1.Convert_v1_PodMetricsList_To_metrics_PodMetricsList(l, &list, nil)
 		}
-		for i := range list.Items {
-			p := &list.Items[i]
-			u := cluster.PodUsage{Pod: p.Name, Timestamp: p.Timestamp.Time, Window: p.Window.Duration, Source: FromAPI}
-			for _, k := range p.Containers {
-				u.Containers = append(u.Containers, usageOf(k.Name, k.Usage))
-			}
-			a.Usage[p.Name] = u
+	} else {
+		var l *metricsv1beta1.PodMetricsList
+		if l, err = c.usage.MetricsV1beta1().PodMetricses(q.Namespace).List(ctx, metav1.ListOptions{}); err == nil {
+			err = metricsv1beta1.Convert_v1beta1_PodMetricsList_To_metrics_PodMetricsList(l, &list, nil)
 		}
-		return a, nil
 	}
-	list, err := c.usage.MetricsV1beta1().PodMetricses(q.Namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return a, err
 	}
+	a.Usage = make(map[string]cluster.PodUsage, len(list.Items))
 	for i := range list.Items {
 		p := &list.Items[i]
 		u := cluster.PodUsage{Pod: p.Name, Timestamp: p.Timestamp.Time, Window: p.Window.Duration, Source: FromAPI}
