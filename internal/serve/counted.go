@@ -38,7 +38,7 @@ func (w *counted) WriteHeader(code int) {
 			w.refused = true
 			w.Header().Del("Content-Length")
 			w.Header().Del("Content-Encoding")
-			writeProblem(w.ResponseWriter, statusOf(err), err.Error())
+			WriteProblem(w.ResponseWriter, statusOf(err), err.Error())
 			return
 		}
 		w.release = release

@@ -53,7 +53,7 @@ func hostCheck(listen string, next http.Handler) http.Handler {
 			name = h
 		}
 		if !dial.Loopback(name) {
-			writeProblem(w, http.StatusMisdirectedRequest, fmt.Sprintf("host %q is not served here: ask for localhost or 127.0.0.1", r.Host))
+			WriteProblem(w, http.StatusMisdirectedRequest, fmt.Sprintf("host %q is not served here: ask for localhost or 127.0.0.1", r.Host))
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -65,13 +65,13 @@ func hostCheck(listen string, next http.Handler) http.Handler {
 func sameSite(next http.Handler) http.Handler {
 	cross := http.NewCrossOriginProtection()
 	cross.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		writeProblem(w, http.StatusForbidden, fmt.Sprintf("a page of %q may not write here", r.Header.Get("Origin")))
+		WriteProblem(w, http.StatusForbidden, fmt.Sprintf("a page of %q may not write here", r.Header.Get("Origin")))
 	}))
 	ours := cross.Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		page := r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document" && isPage(r.URL.Path)
 		if site := r.Header.Get("Sec-Fetch-Site"); (site == "cross-site" || site == "same-site") && !page {
-			writeProblem(w, http.StatusForbidden, "a page of another site may not ask for this")
+			WriteProblem(w, http.StatusForbidden, "a page of another site may not ask for this")
 			return
 		}
 		ours.ServeHTTP(w, r)

@@ -101,7 +101,7 @@ func answer(h func(http.ResponseWriter, *http.Request) error, log *slog.Logger) 
 // writeTo writes an error as whoever asked reads it: at a path of a cluster's API kubectl does too, which wants a Status.
 func writeTo(w http.ResponseWriter, r *http.Request, status int, text string) {
 	if !strings.HasPrefix(r.URL.Path, "/apis/") {
-		writeProblem(w, status, text)
+		WriteProblem(w, status, text)
 		return
 	}
 	writeBody(w, status, map[string]any{"kind": "Status", "apiVersion": "v1", "metadata": struct{}{}, "status": "Failure", "code": status, "message": text,
@@ -111,9 +111,9 @@ func writeTo(w http.ResponseWriter, r *http.Request, status int, text string) {
 // problemSchema is that of an error's body.
 const problemSchema = "plimsoll.dev/error/v1"
 
-// writeProblem writes the body of every error answer. Where the answer has begun already the header stands and
+// WriteProblem writes the body of every error answer. Where the answer has begun already the header stands and
 // the client sees a cut body.
-func writeProblem(w http.ResponseWriter, status int, text string) {
+func WriteProblem(w http.ResponseWriter, status int, text string) {
 	writeBody(w, status, map[string]any{"schema": problemSchema, "status": status, "error": text})
 }
 

@@ -62,7 +62,7 @@ func (g *guard) before(login http.Handler) http.Handler {
 		if !ok {
 			g.refused.Inc()
 			w.Header().Set("Connection", "close")
-			writeProblem(w, http.StatusTooManyRequests, "too many logins are being checked; try again")
+			WriteProblem(w, http.StatusTooManyRequests, "too many logins are being checked; try again")
 			return
 		}
 		defer free()

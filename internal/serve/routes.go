@@ -89,10 +89,10 @@ func unmatched(own http.Handler) http.Handler {
 		own.ServeHTTP(v, r)
 		if allow := v.Header().Get("Allow"); v.Code == http.StatusMethodNotAllowed {
 			w.Header().Set("Allow", allow)
-			writeProblem(w, v.Code, fmt.Sprintf("cannot %s %q: it takes %s", r.Method, r.URL.Path, allow))
+			WriteProblem(w, v.Code, fmt.Sprintf("cannot %s %q: it takes %s", r.Method, r.URL.Path, allow))
 			return
 		}
-		writeProblem(w, http.StatusNotFound, fmt.Sprintf("there is nothing at %q", r.URL.Path))
+		WriteProblem(w, http.StatusNotFound, fmt.Sprintf("there is nothing at %q", r.URL.Path))
 	})
 }
 
@@ -111,12 +111,12 @@ func limit(r Route, m *metrics, all *answers, next http.Handler) http.Handler {
 		slot, ok := slots[of].take(req.Context(), client, makeTime, true)
 		if !ok {
 			m.refused.WithLabelValues(r.Pattern).Inc()
-			writeProblem(w, http.StatusServiceUnavailable, fmt.Sprintf("%d requests for %q are being answered already; try again", inFlight, r.Pattern))
+			WriteProblem(w, http.StatusServiceUnavailable, fmt.Sprintf("%d requests for %q are being answered already; try again", inFlight, r.Pattern))
 			return
 		}
 		defer slot()
 		if req.ContentLength > body {
-			writeProblem(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("the body has %d bytes; at most %d are read", req.ContentLength, body))
+			WriteProblem(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("the body has %d bytes; at most %d are read", req.ContentLength, body))
 			return
 		}
 		req.Body = http.MaxBytesReader(w, req.Body, body)
@@ -124,7 +124,7 @@ func limit(r Route, m *metrics, all *answers, next http.Handler) http.Handler {
 		if r.Rows != nil {
 			if making, ok = of.making.take(req.Context(), client, makeTime, false); !ok {
 				m.refused.WithLabelValues(r.Pattern).Inc()
-				writeProblem(w, http.StatusServiceUnavailable, "other large answers are being made; try again")
+				WriteProblem(w, http.StatusServiceUnavailable, "other large answers are being made; try again")
 				return
 			}
 			defer making()
@@ -158,7 +158,7 @@ func recovered(o Options, next http.Handler) http.Handler {
 				panic(p)
 			}
 			o.Logger.Error("handler panicked", "path", r.URL.Path, "panic", p)
-			writeProblem(w, http.StatusInternalServerError, "this request hit a bug in Plimsoll; the log has the details")
+			WriteProblem(w, http.StatusInternalServerError, "this request hit a bug in Plimsoll; the log has the details")
 		}()
 		next.ServeHTTP(w, r)
 	})

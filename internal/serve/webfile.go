@@ -222,7 +222,7 @@ func (f *webFile) before(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := f.current()
 		if l := c.RateLimiterConfig; l.Interval > 0 && !spent.take(time.Now(), l.Interval, l.Burst) {
-			writeProblem(w, http.StatusTooManyRequests, "more requests than the web configuration allows; try again")
+			WriteProblem(w, http.StatusTooManyRequests, "more requests than the web configuration allows; try again")
 			return
 		}
 		for k, v := range c.HTTPConfig.Header {

@@ -3,7 +3,6 @@ package view
 import (
 	"crypto/rand"
 	"crypto/subtle"
-	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
@@ -12,6 +11,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"plimsoll.dev/plimsoll/internal/serve"
 )
 
 // Proxy serves the page on an address of this machine through somebody's login to the API server. Others on the machine reach the address too, and so
@@ -49,7 +50,7 @@ func NewProxy(address net.Addr, server *url.URL, login http.RoundTripper) *Proxy
 			return nil
 		},
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
-			refuse(w, http.StatusBadGateway, fmt.Sprintf("cannot reach the API server: %v", err))
+			serve.WriteProblem(w, http.StatusBadGateway, fmt.Sprintf("cannot reach the API server: %v", err))
 		},
 	}
 	return p
@@ -76,15 +77,15 @@ func (p *Proxy) name() string { return net.JoinHostPort("127.0.0.1", p.host) }
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch first, rest, below := strings.Cut(strings.TrimPrefix(r.URL.EscapedPath(), "/"), "/"); {
 	case r.Host != p.name() && r.Host != net.JoinHostPort("localhost", p.host):
-		refuse(w, http.StatusMisdirectedRequest, fmt.Sprintf("host %q is not served here", r.Host))
+		serve.WriteProblem(w, http.StatusMisdirectedRequest, fmt.Sprintf("host %q is not served here", r.Host))
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
-		refuse(w, http.StatusMethodNotAllowed, "the page is only to be read")
+		serve.WriteProblem(w, http.StatusMethodNotAllowed, "the page is only to be read")
 	case same(first, p.once) && !below && !p.used.Swap(true):
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("Referrer-Policy", "no-referrer")
 		http.Redirect(w, r, "/"+p.secret+"/", http.StatusSeeOther)
 	case !same(first, p.secret):
-		refuse(w, http.StatusNotFound, "the page is at the address that 'plimsoll page' has printed, and nowhere else")
+		serve.WriteProblem(w, http.StatusNotFound, "the page is at the address that 'plimsoll page' has printed, and nowhere else")
 	case !below:
 		http.Redirect(w, r, "/"+p.secret+"/", http.StatusSeeOther)
 	default:
@@ -96,12 +97,12 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, path string) {
 	at, ok := Path(path, r.URL.RawQuery)
 	if !ok {
-		refuse(w, http.StatusNotFound, fmt.Sprintf("there is nothing at %q", path))
+		serve.WriteProblem(w, http.StatusNotFound, fmt.Sprintf("there is nothing at %q", path))
 		return
 	}
 	u, err := url.Parse(at)
 	if err != nil {
-		refuse(w, http.StatusBadRequest, fmt.Sprintf("cannot read %q: %v", path, err))
+		serve.WriteProblem(w, http.StatusBadRequest, fmt.Sprintf("cannot read %q: %v", path, err))
 		return
 	}
 	out := r.Clone(r.Context())
@@ -113,11 +114,3 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, path string) {
 }
 
 func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
-
-// refuse answers as Plimsoll does.
-func refuse(w http.ResponseWriter, status int, why string) {
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]any{"schema": "plimsoll.dev/error/v1", "status": status, "error": why}) // the client went away
-}
