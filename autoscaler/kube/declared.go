@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/yaml"
 
 	"plimsoll.dev/plimsoll/autoscaler/policy"
@@ -25,6 +26,11 @@ const (
 	Kind     = "ScalePolicy"
 	Resource = "scalepolicies"
 )
+
+// GVR is all of that but the kind.
+func GVR() schema.GroupVersionResource {
+	return schema.GroupVersionResource{Group: Group, Version: Version, Resource: Resource}
+}
 
 // Boost is the annotation by which a HorizontalPodAutoscaler asks to be boosted, with the value "true".
 const Boost = "plimsoll.dev/boost"

@@ -44,6 +44,17 @@ func (o *personOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.context, "context", "", "ask through the API server of this context of the kubeconfig, with your rights there")
 }
 
+// person is who the kubeconfig says, or what is wrong with the flags.
+func (o *personOptions) person() (*kube.Person, error) {
+	p, err := kube.NewPerson(o.kubeconfig, o.context, "plimsoll")
+	return p, wrongUsage(err)
+}
+
+// noAPIServer says why an API server could not be asked, and what to do.
+func noAPIServer(server string, err error) error {
+	return dial.WithFix(fmt.Errorf("cannot reach the API server %q: %w", server, err), "does kubectl reach it?")
+}
+
 // flags adds the flags by which the server is found, with the time that its answers usually take at most.
 func (c *client) flags(f *pflag.FlagSet, wait time.Duration) {
 	c.usual = "http://127.0.0.1:8082"
@@ -72,9 +83,9 @@ func (c *client) open() error {
 		if c.server != c.usual {
 			return usagef("--server %q does not go with --kubeconfig and --context: leave either out", c.name())
 		}
-		person, err := kube.NewPerson(c.cluster.kubeconfig, c.cluster.context, "plimsoll")
+		person, err := c.cluster.person()
 		if err != nil {
-			return wrongUsage(err)
+			return err
 		}
 		c.person, c.http = person, &http.Client{Transport: person.Transport, Timeout: c.timeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 		return nil
@@ -114,7 +125,7 @@ func (c *client) unreachable(err error) error {
 		err = asked.Err // without the address, which is told once
 	}
 	if c.person != nil {
-		return dial.WithFix(fmt.Errorf("cannot reach the API server %q: %w", c.name(), err), "does kubectl reach it?")
+		return noAPIServer(c.name(), err)
 	}
 	fix := serverFlags.Fix(0, err)
 	if errors.Is(err, unix.ECONNREFUSED) || fix == "" {
@@ -179,5 +190,5 @@ func saidBy(body []byte) (why string, ours bool) {
 	case p.Error == "":
 		return p.Message, false
 	}
-	return p.Error, p.Error != ""
+	return p.Error, true
 }

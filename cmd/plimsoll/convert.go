@@ -141,8 +141,8 @@ func (a *app) try(ctx context.Context, o *convertOptions, all []convert.Result) 
 		p := r.Policy
 		p.Metadata.Namespace = cmp.Or(p.Metadata.Namespace, o.namespace)
 		answer := "is taken (server dry run)"
-		if err := o.ask(ctx, policies, func(ctx context.Context) error {
-			return o.at.Apply(ctx, policies, p.Metadata.Namespace, p.Metadata.Name, p, true)
+		if err := o.ask(ctx, policyKind.GroupVersionResource, func(ctx context.Context) error {
+			return o.at.Apply(ctx, policyKind.GroupVersionResource, p.Metadata.Namespace, p.Metadata.Name, p, true)
 		}); err != nil {
 			answer, refused = "is refused: "+err.Error(), refused+1
 		}

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	scalepolicies "plimsoll.dev/plimsoll/autoscaler/kube"
+	"plimsoll.dev/plimsoll/autoscaler/kube/convert"
 	"plimsoll.dev/plimsoll/autoscaler/policy"
 	"plimsoll.dev/plimsoll/internal/table"
 )
@@ -22,10 +23,16 @@ type modeKind struct {
 	names string // what people call it, beside its kind and resource
 }
 
-// modeKinds are those of them that have a mode: in a field or, all but the first, in annotations.
+// policyKind has its mode in a field, the others in annotations; hpaKind alone is boosted.
+var (
+	policyKind = modeKind{scalepolicies.GVR(), scalepolicies.Kind, "scp"}
+	hpaKind    = modeKind{resourceOf(convert.HPA()), convert.HPA().Name, "hpa"}
+)
+
+// modeKinds are those of them that have a mode.
 var modeKinds = []modeKind{
-	{policies, scalepolicies.Kind, "scp"},
-	{schema.GroupVersionResource{Group: "autoscaling", Version: "v2", Resource: "horizontalpodautoscalers"}, "HorizontalPodAutoscaler", "hpa"},
+	policyKind,
+	hpaKind,
 	{schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}, "Deployment", "deploy"},
 	{schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "statefulsets"}, "StatefulSet", "sts"},
 }
@@ -42,10 +49,10 @@ func (a *app) modeCommands() []*cobra.Command {
 }
 
 func (a *app) modeCommand(verb string, mode policy.Mode, short, long string) *cobra.Command {
-	t, off, usual := &things{}, false, modeKinds[0]
+	t, off, usual := &things{}, false, policyKind
 	example := "  plimsoll " + verb + " web -n shop\n  plimsoll " + verb + " hpa/web --dry-run=server"
 	if mode == "" {
-		usual, example = modeKinds[1], "  plimsoll boost web -n shop\n  plimsoll boost web -n shop --off"
+		usual, example = hpaKind, "  plimsoll boost web -n shop\n  plimsoll boost web -n shop --off"
 	}
 	cmd := &cobra.Command{
 		Use: verb + " NAME", Short: short, Long: long, Example: example,
@@ -60,7 +67,7 @@ func (a *app) modeCommand(verb string, mode policy.Mode, short, long string) *co
 			if err != nil {
 				return err
 			}
-			if mode == "" && kind.kind != modeKinds[1].kind {
+			if mode == "" && kind != hpaKind {
 				return usagef("cannot boost a %s: only an HPA is boosted; what is Plimsoll's own is as fast already", kind.kind)
 			}
 			return a.setMode(cmd.Context(), t, &change{kind: kind, name: name, mode: mode, off: off})

@@ -27,7 +27,7 @@ func (c *change) is(name, value string) bool { return c.now.Metadata.Annotations
 
 // patch is what has to be merged into the object; nil: nothing.
 func (c *change) patch() (map[string]any, error) {
-	if c.kind.kind == scalepolicies.Kind {
+	if c.kind == policyKind {
 		if cmp.Or(c.now.Spec.Mode, policy.Auto) == c.mode {
 			return nil, nil
 		}
@@ -37,7 +37,7 @@ func (c *change) patch() (map[string]any, error) {
 	if c.mode == policy.Auto || c.off {
 		want[scalepolicies.Mode] = nil
 	}
-	hpa, boosted := c.kind.kind == modeKinds[1].kind, c.is(scalepolicies.Boost, "true")
+	hpa, boosted := c.kind == hpaKind, c.is(scalepolicies.Boost, "true")
 	switch {
 	case c.off:
 		want[scalepolicies.Boost] = nil
@@ -68,7 +68,7 @@ func (c *change) what() string {
 
 // sentence says what was done, and what follows.
 func (c *change) sentence() string {
-	hpa := c.kind.kind == modeKinds[1].kind
+	hpa := c.kind == hpaKind
 	who := c.what()
 	if hpa && c.mode != "" {
 		who = "The boost of " + who
@@ -108,7 +108,7 @@ func (c *change) sentence() string {
 
 // short is the object as these commands take it.
 func (c *change) short() string {
-	if c.kind.kind == scalepolicies.Kind {
+	if c.kind == policyKind {
 		return c.name
 	}
 	return c.kind.names + "/" + c.name

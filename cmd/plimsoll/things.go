@@ -13,14 +13,10 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
-	scalepolicies "plimsoll.dev/plimsoll/autoscaler/kube"
 	"plimsoll.dev/plimsoll/autoscaler/kube/convert"
 	"plimsoll.dev/plimsoll/internal/dial"
 	"plimsoll.dev/plimsoll/internal/kube"
 )
-
-// policies is how the API server calls ScalePolicies.
-var policies = schema.GroupVersionResource{Group: scalepolicies.Group, Version: scalepolicies.Version, Resource: scalepolicies.Resource}
 
 func resourceOf(k convert.Kind) schema.GroupVersionResource {
 	return schema.GroupVersionResource{Group: k.Group, Version: k.Version, Resource: k.Resource}
@@ -69,9 +65,9 @@ func (t *things) open() error {
 	if t.at != nil {
 		return nil
 	}
-	person, err := kube.NewPerson(t.cluster.kubeconfig, t.cluster.context, "plimsoll")
+	person, err := t.cluster.person()
 	if err != nil {
-		return wrongUsage(err)
+		return err
 	}
 	t.namespace, t.server = cmp.Or(t.namespace, person.Namespace), dial.Redact(person.Server.String())
 	t.at, err = person.Things()
@@ -118,7 +114,7 @@ func (t *things) explain(err error, r schema.GroupVersionResource) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%q has not answered within %q; give a longer --timeout", t.server, t.timeout)
 	case errors.As(err, &asked):
-		return dial.WithFix(fmt.Errorf("cannot reach the API server %q: %w", t.server, asked.Err), "does kubectl reach it?")
+		return noAPIServer(t.server, asked.Err)
 	}
 	return err
 }

@@ -94,14 +94,9 @@ func newClusterAutoscaler(e *environment, o clusterScaling) error {
 	return nil
 }
 
-// scalePolicies is how the API server calls them.
-func scalePolicies() schema.GroupVersionResource {
-	return schema.GroupVersionResource{Group: scalepolicies.Group, Version: scalepolicies.Version, Resource: scalepolicies.Resource}
-}
-
 // policyTables are what the cluster declares to be scaled.
 func policyTables(o kube.TableOptions) (out scalepolicies.Tables, err error) {
-	if out.Policies, err = kube.Custom(o, scalePolicies(), scalepolicies.Kind, scalepolicies.ReadPolicy); err != nil {
+	if out.Policies, err = kube.Custom(o, scalepolicies.GVR(), scalepolicies.Kind, scalepolicies.ReadPolicy); err != nil {
 		return out, err
 	}
 	if out.Autoscalers, err = kube.Autoscalers(o, scalepolicies.ReadAutoscaler); err != nil {
@@ -139,5 +134,5 @@ type teller struct{ of *kube.Teller }
 func (t teller) Tell(e scalepolicies.Event) { t.of.Tell(kube.Event(e)) }
 
 func (t teller) SetStatus(ctx context.Context, namespace, name string, patch []byte) error {
-	return t.of.SetStatus(ctx, scalePolicies(), namespace, name, patch)
+	return t.of.SetStatus(ctx, scalepolicies.GVR(), namespace, name, patch)
 }
