@@ -280,21 +280,11 @@ var rows = [numRows]Row{
 	MissingParts: {ID: MissingParts, Name: "pod_missing_parts", Kind: Gauge, Unit: Count,
 		Help:   "members whose CPU or memory is not in the sums, in whole or in part; there is a value while there are some, and a 0 after it",
 		Levels: []Level{Pod, Workload, Namespace, Node, Pool, Cluster}, Field: "missing_parts"},
-	PodsPending: {ID: PodsPending, Name: "kube_pod_status_phase", Fixed: []Label{{"phase", "Pending"}}, Kind: Gauge, Unit: Count,
-		Help:   "1 while the pod is in the phase Pending, 0 once after it; at other levels, how many pods are",
-		Levels: []Level{Pod, Workload, Namespace, Node, Pool, Cluster}, Field: "pods_pending"},
-	PodsRunning: {ID: PodsRunning, Name: "kube_pod_status_phase", Fixed: []Label{{"phase", "Running"}}, Kind: Gauge, Unit: Count,
-		Help:   "1 while the pod is in the phase Running, 0 once after it; at other levels, how many pods are",
-		Levels: []Level{Pod, Workload, Namespace, Node, Pool, Cluster}, Field: "pods_running"},
-	PodsSucceeded: {ID: PodsSucceeded, Name: "kube_pod_status_phase", Fixed: []Label{{"phase", "Succeeded"}}, Kind: Gauge, Unit: Count,
-		Help:   "1 while the pod is in the phase Succeeded, 0 once after it; at other levels, how many pods are",
-		Levels: []Level{Pod, Workload, Namespace, Node, Pool, Cluster}, Field: "pods_succeeded"},
-	PodsFailed: {ID: PodsFailed, Name: "kube_pod_status_phase", Fixed: []Label{{"phase", "Failed"}}, Kind: Gauge, Unit: Count,
-		Help:   "1 while the pod is in the phase Failed, 0 once after it; at other levels, how many pods are",
-		Levels: []Level{Pod, Workload, Namespace, Node, Pool, Cluster}, Field: "pods_failed"},
-	PodsUnknown: {ID: PodsUnknown, Name: "kube_pod_status_phase", Fixed: []Label{{"phase", "Unknown"}}, Kind: Gauge, Unit: Count,
-		Help:   "1 while the pod is in the phase Unknown, 0 once after it; at other levels, how many pods are",
-		Levels: []Level{Pod, Workload, Namespace, Node, Pool, Cluster}, Field: "pods_unknown"},
+	PodsPending:   phase(PodsPending, "Pending", "pods_pending"),
+	PodsRunning:   phase(PodsRunning, "Running", "pods_running"),
+	PodsSucceeded: phase(PodsSucceeded, "Succeeded", "pods_succeeded"),
+	PodsFailed:    phase(PodsFailed, "Failed", "pods_failed"),
+	PodsUnknown:   phase(PodsUnknown, "Unknown", "pods_unknown"),
 	PodsReady: {ID: PodsReady, Name: "kube_pod_status_ready", Fixed: []Label{{"condition", "true"}}, Kind: Gauge, Unit: Count,
 		Help:   "whether the pod is ready, 1 or 0; at other levels, how many pods are",
 		Levels: []Level{Pod, Workload, Namespace, Node, Pool, Cluster}, Field: "pods_ready"},
@@ -304,22 +294,26 @@ var rows = [numRows]Row{
 	Nodes: {ID: Nodes, Name: "kube_node_labels", Sub: "label_pool", Kind: Gauge, Unit: Count,
 		Help:   "1 for each node, with its pool, if it is of one; at other levels, how many nodes there are",
 		Levels: []Level{Node, Pool, Cluster}, Field: "nodes"},
-	NodesReady: {ID: NodesReady, Name: "kube_node_status_condition", Fixed: []Label{{"condition", "Ready"}, {"status", "true"}}, Kind: Gauge, Unit: Count,
-		Help:   "whether the node is ready, 1 or 0; at other levels, how many nodes",
-		Levels: []Level{Node, Pool, Cluster}, Field: "nodes_ready"},
-	NodesMemoryPressure: {ID: NodesMemoryPressure, Name: "kube_node_status_condition", Fixed: []Label{{"condition", "MemoryPressure"}, {"status", "true"}}, Kind: Gauge, Unit: Count,
-		Help:   "whether the node is short of memory, 1 or 0; at other levels, how many nodes",
-		Levels: []Level{Node, Pool, Cluster}, Field: "nodes_memory_pressure"},
-	NodesDiskPressure: {ID: NodesDiskPressure, Name: "kube_node_status_condition", Fixed: []Label{{"condition", "DiskPressure"}, {"status", "true"}}, Kind: Gauge, Unit: Count,
-		Help:   "whether the node is short of disk, 1 or 0; at other levels, how many nodes",
-		Levels: []Level{Node, Pool, Cluster}, Field: "nodes_disk_pressure"},
-	NodesPIDPressure: {ID: NodesPIDPressure, Name: "kube_node_status_condition", Fixed: []Label{{"condition", "PIDPressure"}, {"status", "true"}}, Kind: Gauge, Unit: Count,
-		Help:   "whether the node is short of process ids, 1 or 0; at other levels, how many nodes",
-		Levels: []Level{Node, Pool, Cluster}, Field: "nodes_pid_pressure"},
-	NodesNetworkUnavailable: {ID: NodesNetworkUnavailable, Name: "kube_node_status_condition", Fixed: []Label{{"condition", "NetworkUnavailable"}, {"status", "true"}}, Kind: Gauge, Unit: Count,
-		Help:   "whether the node has no network for pods, 1 or 0; at other levels, how many nodes",
-		Levels: []Level{Node, Pool, Cluster}, Field: "nodes_network_unavailable"},
+	NodesReady:              nodeCondition(NodesReady, "Ready", "is ready", "nodes_ready"),
+	NodesMemoryPressure:     nodeCondition(NodesMemoryPressure, "MemoryPressure", "is short of memory", "nodes_memory_pressure"),
+	NodesDiskPressure:       nodeCondition(NodesDiskPressure, "DiskPressure", "is short of disk", "nodes_disk_pressure"),
+	NodesPIDPressure:        nodeCondition(NodesPIDPressure, "PIDPressure", "is short of process ids", "nodes_pid_pressure"),
+	NodesNetworkUnavailable: nodeCondition(NodesNetworkUnavailable, "NetworkUnavailable", "has no network for pods", "nodes_network_unavailable"),
 	NodesUnschedulable: {ID: NodesUnschedulable, Name: "kube_node_spec_unschedulable", Kind: Gauge, Unit: Count,
 		Help:   "whether the node takes no new pods, 1 or 0; at other levels, how many nodes",
 		Levels: []Level{Node, Pool, Cluster}, Field: "nodes_unschedulable"},
+}
+
+// phase is the row of a phase of pods.
+func phase(id ID, phase, field string) Row {
+	return Row{ID: id, Name: "kube_pod_status_phase", Fixed: []Label{{"phase", phase}}, Kind: Gauge, Unit: Count,
+		Help:   "1 while the pod is in the phase " + phase + ", 0 once after it; at other levels, how many pods are",
+		Levels: []Level{Pod, Workload, Namespace, Node, Pool, Cluster}, Field: field}
+}
+
+// nodeCondition is the row of a condition of nodes, with what is so of a node that has it.
+func nodeCondition(id ID, condition, what, field string) Row {
+	return Row{ID: id, Name: "kube_node_status_condition", Fixed: []Label{{"condition", condition}, {"status", "true"}}, Kind: Gauge, Unit: Count,
+		Help:   "whether the node " + what + ", 1 or 0; at other levels, how many nodes",
+		Levels: []Level{Node, Pool, Cluster}, Field: field}
 }
