@@ -41,6 +41,7 @@ func (m meter) Read(ctx context.Context, t cluster.Target, questions []policy.Qu
 		m.reader.Expect(q)
 		asked[i] = q
 	}
+	var own map[string]bool // by the target, whatever else the selector chooses
 	for i, q := range asked {
 		if out[i].Problem != "" {
 			continue
@@ -51,9 +52,11 @@ func (m meter) Read(ctx context.Context, t cluster.Target, questions []policy.Qu
 			continue
 		}
 		out[i].Values, out[i].At, out[i].Read = a.Values, a.At, a.Read
-		own := map[string]bool{} // by the target, whatever else the selector chooses
-		for _, p := range pods {
-			own[p.Name] = q.API == metrics.Pods
+		if own == nil && len(a.Pods) > 0 {
+			own = make(map[string]bool, len(pods))
+			for _, p := range pods {
+				own[p.Name] = true
+			}
 		}
 		for _, v := range a.Pods {
 			if own[v.Pod] {
