@@ -21,6 +21,7 @@ import (
 // TestCollectorCost looks at what the chart's collector needs in its pod, at its usual pace, on a node with 50 pods: by the kernel's own accounts of its cgroup, of
 // which the working set is what a limit, an eviction and kubectl top go by.
 func TestCollectorCost(t *testing.T) {
+	ours(t)
 	long(t)
 	p, h, ns := built(t), helm(t), namespace(t)
 	for i := range 50 {

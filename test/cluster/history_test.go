@@ -99,6 +99,7 @@ func influxQL(address, db, query string) ([]map[string]any, error) {
 // TestHistory keeps what is measured of a cluster in a real InfluxDB, in our schema and in Heapster's, and compares what is read back, the reports, the lists and
 // Heapster's model with what the API server says there is.
 func TestHistory(t *testing.T) {
+	ours(t)
 	ns := namespace(t)
 	account(t, ns, "collector", collecting...)
 	db := influxdb(t, 8586)

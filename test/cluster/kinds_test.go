@@ -142,6 +142,7 @@ func replicas(t *testing.T, ns, name, what string, ok func(int32) bool) {
 
 // TestKindsOfMetrics scales by a Pods metric of our own custom API and by an External metric of somebody else's, with the chart's rights.
 func TestKindsOfMetrics(t *testing.T) {
+	ours(t)
 	ns := namespace(t)
 	scalePolicies(t)
 	account(t, ns, "collector", collecting...)
@@ -188,6 +189,7 @@ func TestKindsOfMetrics(t *testing.T) {
 
 // TestAutoscalerAlone scales on metrics.k8s.io of somebody else, here a server that reads kubelets, without server, collector or history of its own.
 func TestAutoscalerAlone(t *testing.T) {
+	ours(t)
 	long(t)
 	ns := namespace(t)
 	scalePolicies(t)

@@ -69,6 +69,7 @@ func person(t *testing.T, ns, name, role, in string) (kubeconfig string) {
 // TestPeople has people with "view" in one namespace, in all and in none read the installed Plimsoll through the API server: by kubectl, by the command
 // line, on the page in a browser, and by its stream.
 func TestPeople(t *testing.T) {
+	ours(t)
 	p, h := built(t), helm(t)
 	t.Cleanup(func() {
 		_ = h.Uninstall(product.Name)
@@ -242,6 +243,7 @@ func theirPage(t *testing.T, binary, kubeconfig string) {
 
 // TestNoLoginIsPassedOn stands in the place of our server: what the API server passes on has the name of who asks, and nothing by which one could ask as they.
 func TestNoLoginIsPassedOn(t *testing.T) {
+	ours(t)
 	ns, dir := namespace(t), t.TempDir()
 	certificate(t, dir)
 	own, err := tls.LoadX509KeyPair(filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key"))
