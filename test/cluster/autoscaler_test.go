@@ -242,15 +242,22 @@ func conditionOf(t *testing.T, ns, name, kind string) (c metav1.Condition) {
 	return c
 }
 
+// autoscaling starts a server that scales, and the collectors of both nodes, which listen 200 and 100 ports below it.
+func autoscaling(t *testing.T, ns string, port int) *part {
+	t.Helper()
+	scalePolicies(t)
+	account(t, ns, "collector", collecting...)
+	s := server(t, port, "--autoscaler=on")
+	collectorOn(t, ns, "node1", fmt.Sprint("127.0.0.1:", port-200), s)
+	collectorOn(t, ns, "node2", fmt.Sprint("127.0.0.1:", port-100), s)
+	return s
+}
+
 // TestAutoscaler has a ScalePolicy scale a Deployment whose pods share a load: within seconds, and back after.
 func TestAutoscaler(t *testing.T) {
 	ours(t)
 	ns := namespace(t)
-	scalePolicies(t)
-	account(t, ns, "collector", collecting...)
-	s := server(t, 8451, "--autoscaler=on")
-	collectorOn(t, ns, "node1", "127.0.0.1:8193", s)
-	collectorOn(t, ns, "node2", "127.0.0.1:8194", s)
+	s := autoscaling(t, ns, 8451)
 	deploy(t, ns, "web", 2)
 	load := &demand{ns: ns, app: "web", milli: 40}
 	ctx, stop := context.WithCancel(context.Background())

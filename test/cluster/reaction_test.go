@@ -67,11 +67,7 @@ func number(t *testing.T, name string, otherwise int) int {
 func newRace(t *testing.T, port int) *race {
 	t.Helper()
 	r := &race{ns: namespace(t)}
-	scalePolicies(t)
-	account(t, r.ns, "collector", collecting...)
-	r.server, r.token = server(t, port, "--autoscaler=on"), adminToken(t, r.ns)
-	collectorOn(t, r.ns, "node1", fmt.Sprint("127.0.0.1:", port-200), r.server)
-	collectorOn(t, r.ns, "node2", fmt.Sprint("127.0.0.1:", port-100), r.server)
+	r.server, r.token = autoscaling(t, r.ns, port), adminToken(t, r.ns)
 	config := shared.Config()
 	config.QPS = -1
 	client := kubernetes.NewForConfigOrDie(config)

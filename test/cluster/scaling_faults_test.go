@@ -37,11 +37,7 @@ func TestScalingFaults(t *testing.T) {
 	ours(t)
 	long(t)
 	ns := namespace(t)
-	scalePolicies(t)
-	account(t, ns, "collector", collecting...)
-	s := server(t, 8464, "--autoscaler=on")
-	collectorOn(t, ns, "node1", "127.0.0.1:8264", s)
-	collectorOn(t, ns, "node2", "127.0.0.1:8265", s)
+	autoscaling(t, ns, 8464)
 	refused, well, edited := scaled(t, ns, "refused"), scaled(t, ns, "well"), scaled(t, ns, "edited")
 	scaled(t, ns, "crashing", "-for=500ms", "-exit=1")
 	for _, node := range []string{"node1", "node2"} { // pods with the labels of another's
@@ -126,25 +122,19 @@ func TestScalingFaults(t *testing.T) {
 	is("edited", func(n int32) bool { return n > 2 })
 	door.say("")
 	is("refused", func(n int32) bool { return n > 2 })
-	if c := conditionOf(t, ns, "refused", "AbleToScale"); c.Status != "True" {
-		until(t, "what is not refused any more is not told", func() error {
-			if c = conditionOf(t, ns, "refused", "AbleToScale"); c.Status != "True" {
-				return fmt.Errorf("%+v", c)
-			}
-			return nil
-		})
-	}
+	until(t, "what is not refused any more is not told", func() error {
+		if c := conditionOf(t, ns, "refused", "AbleToScale"); c.Status != "True" {
+			return fmt.Errorf("%+v", c)
+		}
+		return nil
+	})
 }
 
 // TestScalingQuota has pods that cannot be made for lack of a quota: the condition says so, and the count does not run away.
 func TestScalingQuota(t *testing.T) {
 	ours(t)
 	ns := namespace(t)
-	scalePolicies(t)
-	account(t, ns, "collector", collecting...)
-	s := server(t, 8465, "--autoscaler=on")
-	collectorOn(t, ns, "node1", "127.0.0.1:8266", s)
-	collectorOn(t, ns, "node2", "127.0.0.1:8267", s)
+	autoscaling(t, ns, 8465)
 	d := scaled(t, ns, "web")
 	until(t, "the policy is not in force", func() error {
 		if c := conditionOf(t, ns, "web", "ScalingActive"); c.Status != "True" {
