@@ -2,7 +2,6 @@ package cluster_test
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"net/http"
 	"os"
@@ -26,23 +25,9 @@ type admission struct {
 // admissionOf starts a webhook for the scales of the named Deployments, until the test ends. One that hangs answers nobody.
 func admissionOf(t *testing.T, ns, address string, hangs bool, names ...string) *admission {
 	t.Helper()
-	dir := t.TempDir()
-	certificate(t, dir)
-	pair, err := tls.LoadX509KeyPair(filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ca, err := os.ReadFile(filepath.Join(dir, "ca.crt"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := shared.Listen(t.Context(), "", address)
-	if err != nil {
-		t.Fatal(err)
-	}
 	a := &admission{}
 	ctx, stop := context.WithCancel(context.Background())
-	server := &http.Server{ReadHeaderTimeout: 5 * time.Second, TLSConfig: &tls.Config{Certificates: []tls.Certificate{pair}}, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	dir := serveTLS(t, address, &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var review admissionv1.AdmissionReview
 		if err := json.NewDecoder(r.Body).Decode(&review); err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
@@ -64,10 +49,12 @@ func admissionOf(t *testing.T, ns, address string, hangs bool, names ...string) 
 			review.Response.Result = &metav1.Status{Message: refuse, Code: http.StatusForbidden}
 		}
 		_ = json.NewEncoder(w).Encode(review)
-	})}
-	done := make(chan struct{})
-	go func() { _ = server.ServeTLS(l, "", ""); close(done) }()
-	t.Cleanup(func() { stop(); _ = server.Close(); <-done })
+	})})
+	t.Cleanup(stop) // before the server ends: no answer hangs then
+	ca, err := os.ReadFile(filepath.Join(dir, "ca.crt"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	list, err := json.Marshal(names)
 	if err != nil {
 		t.Fatal(err)

@@ -91,18 +91,29 @@ func (a *adapter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // serveAdapter runs one until the test ends, and has the API server pass the API on to it.
 func serveAdapter(t *testing.T, port int32) *adapter {
 	t.Helper()
-	dir := t.TempDir()
+	a := &adapter{}
+	dir := serveTLS(t, fmt.Sprint("10.99.0.1:", port), &http.Server{Handler: a})
+	publish(t, "adapter", dir, port, "v1beta1.external.metrics.k8s.io")
+	return a
+}
+
+// serveTLS answers on an address of the cluster's network until the test ends, and returns the folder that has the authority of who answers.
+func serveTLS(t *testing.T, address string, s *http.Server) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
 	certificate(t, dir)
 	pair, err := tls.LoadX509KeyPair(filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := shared.Listen(t.Context(), "", fmt.Sprint("10.99.0.1:", port))
+	l, err := shared.Listen(t.Context(), "", address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &adapter{}
-	s := &http.Server{Handler: a, TLSConfig: &tls.Config{Certificates: []tls.Certificate{pair}}, ReadHeaderTimeout: 10 * time.Second}
+	if s.TLSConfig == nil {
+		s.TLSConfig = &tls.Config{}
+	}
+	s.TLSConfig.Certificates, s.ReadHeaderTimeout = []tls.Certificate{pair}, 10*time.Second
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -111,8 +122,7 @@ func serveAdapter(t *testing.T, port int32) *adapter {
 		}
 	}()
 	t.Cleanup(func() { _ = s.Close(); <-done })
-	publish(t, "adapter", dir, port, "v1beta1.external.metrics.k8s.io")
-	return a
+	return dir
 }
 
 // leaseFor makes the lease that the rights of the chart let be filled in.

@@ -17,11 +17,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/client-go/dynamic"
 
 	"plimsoll.dev/plimsoll/test/cluster/product"
 )
@@ -244,19 +241,10 @@ func theirPage(t *testing.T, binary, kubeconfig string) {
 // TestNoLoginIsPassedOn stands in the place of our server: what the API server passes on has the name of who asks, and nothing by which one could ask as they.
 func TestNoLoginIsPassedOn(t *testing.T) {
 	ours(t)
-	ns, dir := namespace(t), t.TempDir()
-	certificate(t, dir)
-	own, err := tls.LoadX509KeyPair(filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := shared.Listen(t.Context(), "", "10.99.0.1:8453")
-	if err != nil {
-		t.Fatal(err)
-	}
+	ns := namespace(t)
 	var mu sync.Mutex
 	var came []http.Header
-	s := &http.Server{TLSConfig: &tls.Config{Certificates: []tls.Certificate{own}, ClientAuth: tls.RequestClientCert}, ReadHeaderTimeout: 5 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	dir := serveTLS(t, "10.99.0.1:8453", &http.Server{TLSConfig: &tls.Config{ClientAuth: tls.RequestClientCert}, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		defer mu.Unlock()
 		if strings.HasSuffix(r.URL.Path, "/overview") {
@@ -264,35 +252,8 @@ func TestNoLoginIsPassedOn(t *testing.T) {
 		}
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, `{"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": "view.plimsoll.dev/v1alpha1", "resources": []}`)
-	})}
-	go func() { _ = s.ServeTLS(l, "", "") }()
-	t.Cleanup(func() { _ = s.Close() })
-	ca, err := os.ReadFile(filepath.Join(dir, "ca.crt"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	client, dyn := shared.Client(), dynamic.NewForConfigOrDie(shared.Config()).Resource(apiServices)
-	if _, err := client.CoreV1().Services("kube-system").Create(t.Context(), &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "plimsoll"}, Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 443}}}}, metav1.CreateOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = client.CoreV1().Services("kube-system").Delete(context.Background(), "plimsoll", metav1.DeleteOptions{})
-	})
-	slice := &discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{Name: "plimsoll-stand-in", Labels: map[string]string{discoveryv1.LabelServiceName: "plimsoll"}}, AddressType: discoveryv1.AddressTypeIPv4,
-		Ports: []discoveryv1.EndpointPort{{Name: new(""), Port: new(int32(8453))}}, Endpoints: []discoveryv1.Endpoint{{Addresses: []string{"10.99.0.1"}}}}
-	if _, err := client.DiscoveryV1().EndpointSlices("kube-system").Create(t.Context(), slice, metav1.CreateOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = client.DiscoveryV1().EndpointSlices("kube-system").Delete(context.Background(), slice.Name, metav1.DeleteOptions{})
-	})
-	service := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": map[string]any{"name": "v1alpha1.view.plimsoll.dev"},
-		"spec": map[string]any{"group": "view.plimsoll.dev", "version": "v1alpha1", "groupPriorityMinimum": int64(100), "versionPriority": int64(100), "caBundle": base64.StdEncoding.EncodeToString(ca),
-			"service": map[string]any{"namespace": "kube-system", "name": "plimsoll"}}}}
-	if _, err := dyn.Create(t.Context(), service, metav1.CreateOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = dyn.Delete(context.Background(), service.GetName(), metav1.DeleteOptions{}) })
+	})})
+	publish(t, "plimsoll", dir, 8453, "v1alpha1.view.plimsoll.dev")
 	account(t, ns, "ann", rbacv1.PolicyRule{APIGroups: []string{"view.plimsoll.dev"}, Resources: []string{"overview"}, Verbs: []string{"list"}})
 	config := shared.Config()
 	secret := token(t, ns, "ann", "", nil)
