@@ -35,12 +35,22 @@ func WithinReach(s string) error {
 	return nil
 }
 
-// ParseQuantity reads an amount as Kubernetes writes them, from whoever it comes.
+// beyond is an amount, thousand E, from which on the library writes quantities wrong: without their suffix.
+const beyond = 1e21
+
+// ParseQuantity reads an amount as Kubernetes writes them, from whoever it comes, if it is less than a thousand E.
 func ParseQuantity(s string) (resource.Quantity, error) {
 	if err := WithinReach(s); err != nil {
 		return resource.Quantity{}, err
 	}
-	return resource.ParseQuantity(s)
+	q, err := resource.ParseQuantity(s)
+	if err != nil {
+		return q, err
+	}
+	if math.Abs(q.AsApproximateFloat64()) >= beyond {
+		return resource.Quantity{}, fmt.Errorf("%q is out of reach: want less than 1000E", s)
+	}
+	return q, nil
 }
 
 // Milli is an amount in thousandths of its unit: millicores, thousandths of a byte. The HPA computes in these.

@@ -1,10 +1,6 @@
 package cluster
 
-import (
-	"testing"
-
-	"k8s.io/apimachinery/pkg/api/resource"
-)
+import "testing"
 
 // No text keeps the parser of quantities busy: those that would are refused, and all that Kubernetes writes are read.
 func TestParseQuantity(t *testing.T) {
@@ -14,10 +10,10 @@ func TestParseQuantity(t *testing.T) {
 			t.Errorf("%q: got %v, want it read: %v", s, err, want)
 		}
 	}
-	for _, s := range []string{"500m", "1Gi", "1e3", "12E6", "1e-9", "9E-300", "1.5", "+1e+3", "2E", "1Ei"} {
+	for _, s := range []string{"500m", "1Gi", "1e3", "12E6", "1e-9", "9E-300", "1.5", "+1e+3", "2E", "1Ei", "999E", "-999E"} {
 		f(s, true)
 	}
-	for _, s := range []string{"9E-700000000", "9E70000000000000000", "1e-7000", "1E+99999", "x", "", "1e99.9"} {
+	for _, s := range []string{"9E-700000000", "9E70000000000000000", "1e-7000", "1E+99999", "x", "", "1e99.9", "1e21", "1000E", "-1000E", "1e100", "-1e100", "1000000000000000000000"} {
 		f(s, false)
 	}
 	if WithinReach("9E-700000000 ") == nil { // quantities in JSON are read without the space
@@ -27,7 +23,6 @@ func TestParseQuantity(t *testing.T) {
 
 // Whatever is read comes back at once, as it was written by Kubernetes.
 func FuzzParseQuantity(f *testing.F) {
-	beyond, below := resource.MustParse("1000E"), resource.MustParse("-1000E") // from there on the library writes no suffix
 	for _, s := range []string{"512Mi", "1e100", "9E-999", "500m", "-1", "0.5", ".5e9", "1n"} {
 		f.Add(s)
 	}
@@ -40,8 +35,8 @@ func FuzzParseQuantity(f *testing.F) {
 			t.Errorf("%q is %d thousandths", s, m)
 		}
 		again, err := ParseQuantity(q.String())
-		if err == nil && again.Cmp(q) != 0 && q.Cmp(beyond) < 0 && q.Cmp(below) > 0 {
-			t.Errorf("%q is written %q", s, q.String())
+		if err != nil || again.Cmp(q) != 0 {
+			t.Errorf("%q is written %q: %v", s, q.String(), err)
 		}
 	})
 }
