@@ -77,8 +77,8 @@ $(WEB)/node_modules/.package-lock.json: $(WEB)/package-lock.json
 fuzz: ## Fuzz every parser of outside input, ten minutes in all; what fails is kept in testdata/fuzz (FOR=1h for longer, ONLY=cgroup for some)
 	go run ./internal/house/fuzzing -deep -for $(or $(FOR),10m) -only '$(ONLY)'
 
-fuzz-short: ## The same for ten seconds each, two at a time: five minutes and the building
-	go run ./internal/house/fuzzing -each $(or $(FOR),10s) -only '$(ONLY)'
+fuzz-short: ## The same for ten seconds each, two at a time: five minutes and the building, twelve in all at most (MOST=1h for longer)
+	go run ./internal/house/fuzzing -each $(or $(FOR),10s) -most $(or $(MOST),12m) -only '$(ONLY)'
 
 hostile: build ## Attack all doors at once for two minutes, beside a service that is scaled; prints figures and bars (FOR=20s for less)
 	cd test/hostile && go run . -plimsoll ../../bin/plimsoll -for $(or $(FOR),2m)

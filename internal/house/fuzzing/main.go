@@ -31,6 +31,7 @@ type options struct {
 	cache  string
 	only   string
 	atOnce int
+	most   time.Duration
 }
 
 func run(ctx context.Context, args []string, out io.Writer) int {
@@ -39,12 +40,18 @@ func run(ctx context.Context, args []string, out io.Writer) int {
 	fs.SetOutput(out)
 	fs.DurationVar(&o.during, "for", 10*time.Minute, "how long to fuzz, all targets together; building is not counted")
 	fs.DurationVar(&o.each, "each", 0, "how long to fuzz each target, instead of -for")
+	fs.DurationVar(&o.most, "most", 0, "how long all may take, with the building; targets that are not done then are named, and failed. 0: as long as it takes")
 	fs.BoolVar(&o.deep, "deep", false, "let the code of other modules guide too; they are built anew for it, which takes minutes the first time")
 	fs.StringVar(&o.cache, "cache", ".cache/fuzz", "where inputs that reach new code are kept between runs")
 	fs.StringVar(&o.only, "only", "", "a regular expression; of PACKAGE.TARGET, such as cgroup.FuzzParse")
 	fs.IntVar(&o.atOnce, "parallel", 2, "how many targets are tried at a time; each has one process that tries inputs, and its part of the cores")
 	if err := fs.Parse(args); err != nil || o.atOnce < 1 {
 		return 2
+	}
+	if o.most > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, o.most)
+		defer cancel()
 	}
 	if err := fuzz(ctx, o, out); err != nil {
 		fmt.Fprintln(out, "fuzzing:", err)
@@ -87,7 +94,7 @@ func fuzz(ctx context.Context, o options, out io.Writer) error {
 	}
 	fmt.Fprintf(out, "%d fuzz targets of %d packages, built in %v; %v each, %d at a time\n", len(all), len(built), time.Since(began).Round(time.Second), o.each.Round(100*time.Millisecond), o.atOnce)
 	failed := runAll(ctx, all, built, o, out)
-	if ctx.Err() != nil {
+	if errors.Is(ctx.Err(), context.Canceled) {
 		return ctx.Err()
 	}
 	fmt.Fprintf(out, "%d passed, %d failed, in %v\n", len(all)-len(failed), len(failed), time.Since(began).Round(time.Second))
@@ -104,11 +111,12 @@ func runAll(ctx context.Context, all []target, built map[string]string, o option
 			for {
 				mu.Lock()
 				i := next
-				next++
-				mu.Unlock()
 				if i >= len(all) || ctx.Err() != nil {
+					mu.Unlock()
 					return
 				}
+				next++
+				mu.Unlock()
 				tried, err := all[i].run(ctx, built[all[i].dir], o)
 				mu.Lock()
 				done++
@@ -122,5 +130,8 @@ func runAll(ctx context.Context, all []target, built map[string]string, o option
 		})
 	}
 	wg.Wait()
+	for ; next < len(all); next++ {
+		failed = append(failed, fmt.Errorf("%s in %s was not tried: %w", all[next].name, all[next].dir, ctx.Err()))
+	}
 	return failed
 }

@@ -89,6 +89,8 @@ func build(ctx context.Context, dir, to string, deep bool) error {
 var (
 	progress = regexp.MustCompile(`execs: \d+ .*`)
 	kept     = regexp.MustCompile(`Failing input written to (\S+)`)
+	// ended is what Go says, now and then, where a target's time ends while an input is tried: no find.
+	ended = regexp.MustCompile(`--- FAIL: \w+ \([0-9.]+s\)\n\s+context deadline exceeded\nFAIL\s*$`)
 )
 
 // run tries inputs for a while and returns the last line of progress.
@@ -106,15 +108,22 @@ func (t target) run(ctx context.Context, program string, o options) (string, err
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
 	err := cmd.Run()
-	lines := progress.FindAll(said.Bytes(), -1)
-	switch m := kept.FindSubmatch(said.Bytes()); {
+	return t.judge(ctx.Err(), err, said.Bytes())
+}
+
+// judge tells a find, and what cannot be told from one, from a target that has tried inputs until its time was over.
+func (t target) judge(late, err error, said []byte) (string, error) {
+	lines := progress.FindAll(said, -1)
+	switch m := kept.FindSubmatch(said); {
 	case m != nil:
 		input, _ := os.ReadFile(filepath.Join(t.dir, string(m[1]))) // that it is not there is to be seen
-		return "", fmt.Errorf("%s in %s: %w\n%sThe input:\n%.4096s", t.name, t.dir, err, said.Bytes(), input)
-	case err != nil:
-		return "", fmt.Errorf("%s in %s: %w\n%s", t.name, t.dir, err, said.Bytes())
+		return "", fmt.Errorf("%s in %s: %w\n%sThe input:\n%.4096s\nAgain: go test -run='^%[1]s$/^%[6]s$' ./%[2]s", t.name, t.dir, err, said, input, filepath.Base(string(m[1])))
+	case late != nil:
+		return "", fmt.Errorf("%s in %s did not end in time, and was ended: %w\n%s", t.name, t.dir, late, said)
+	case err != nil && (len(lines) == 0 || bytes.Count(said, []byte("--- FAIL")) != 1 || !ended.Match(said)):
+		return "", fmt.Errorf("%s in %s: %w\n%s", t.name, t.dir, err, said)
 	case len(lines) == 0:
-		return "", fmt.Errorf("%s in %s tried nothing\n%s", t.name, t.dir, said.Bytes())
+		return "", fmt.Errorf("%s in %s tried nothing\n%s", t.name, t.dir, said)
 	}
 	return string(lines[len(lines)-1]), nil
 }

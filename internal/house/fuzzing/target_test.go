@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -74,5 +75,35 @@ func FuzzGood(f *testing.F) { f.Fuzz(func(*testing.T, []byte) {}) }
 	}
 	if code := run(context.Background(), []string{"-for=4s", "-only=none"}, &out); code != 1 {
 		t.Errorf("no target: code %d", code)
+	}
+}
+
+// That Go's own time was over is no find; whatever is said beside it is one, and so is a target that had to be ended.
+func TestJudge(t *testing.T) {
+	const tried = "fuzz: elapsed: 10s, execs: 430969 (49067/sec), new interesting: 2 (total: 4)\n"
+	const over = "--- FAIL: FuzzX (10.08s)\n    context deadline exceeded\nFAIL\n"
+	exit := errors.New("exit status 1")
+	f := func(late, err error, said string, want string) {
+		t.Helper()
+		if _, got := (target{"d", "FuzzX"}).judge(late, err, []byte(said)); (got == nil) != (want == "") || got != nil && !strings.Contains(got.Error(), want) {
+			t.Errorf("%q: got %v, want %q", said, got, want)
+		}
+	}
+	f(nil, nil, tried+"PASS\n", "")
+	f(nil, exit, tried+over, "")
+	f(nil, exit, over, "exit status 1")
+	f(nil, exit, tried+"--- FAIL: FuzzX (1.00s)\n    --- FAIL: FuzzX (0.00s)\n        x\n"+over, "exit status 1")
+	f(nil, exit, tried+"--- FAIL: FuzzX (1.00s)\n    panic: x\nFAIL\n", "exit status 1")
+	f(nil, exit, tried+"Failing input written to testdata/fuzz/FuzzX/ab12\n"+over, "go test -run='^FuzzX$/^ab12$' ./d")
+	f(context.DeadlineExceeded, exit, tried, "FuzzX in d did not end in time")
+}
+
+// A whole deadline names what was not tried.
+func TestMost(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 0)
+	defer cancel()
+	failed := runAll(ctx, []target{{"a", "FuzzA"}, {"b", "FuzzB"}}, nil, options{atOnce: 2}, &bytes.Buffer{})
+	if got := errors.Join(failed...); len(failed) != 2 || !strings.Contains(got.Error(), "FuzzB in b was not tried") {
+		t.Errorf("got %v", got)
 	}
 }
