@@ -41,6 +41,10 @@ type Options struct {
 	// Pods says where pods are: what a node's collector says of another node's is refused. nil: nobody knows.
 	Pods Pods
 
+	// MaxSeries and MaxEntities are how many are known at one time, 0 for as many as the largest fleet has. What of one request and of all may wait
+	// follows from them.
+	MaxSeries, MaxEntities int
+
 	Logger     *slog.Logger          // nil: nothing is logged
 	Registerer prometheus.Registerer // nil: the own metrics are not registered
 }
@@ -49,6 +53,9 @@ type Options struct {
 func (o Options) Validate() error {
 	if o.Live == nil && o.History == nil {
 		return errors.New("ingest: neither Live nor History is given, there is nowhere to write")
+	}
+	if o.MaxSeries < 0 || o.MaxEntities < 0 {
+		return errors.New("ingest: MaxSeries or MaxEntities is negative")
 	}
 	return nil
 }
@@ -68,6 +75,23 @@ type limits struct {
 // usual are the limits of the product.
 var usual = limits{body: 4 << 20, decoded: 32 << 20, series: 4_000_000, entities: 250_000, labels: 512 << 20,
 	inFlight: 16, live: 64, samples: 500_000, nodes: 2_000, waiting: 2_000_000, bodies: 64 << 20, bodyTime: 5 * time.Second}
+
+// within returns the limits of a process that has room for so many series and entities, 0 for those of l.
+func (l limits) within(series, entities int) limits {
+	if entities > 0 {
+		l.entities = min(l.entities, entities)
+	}
+	if series == 0 || series >= l.series {
+		return l
+	}
+	l.series = series
+	l.labels = min(l.labels, int64(series)*256)
+	l.waiting = min(l.waiting, max(100_000, int64(series)*4))
+	l.samples = min(l.samples, int(l.waiting)/2)
+	l.decoded = min(l.decoded, max(8<<20, int64(series)*128))
+	l.bodies = min(l.bodies, max(16<<20, int64(series)*256))
+	return l
+}
 
 const (
 	// bodyPace is how many bytes of a body must come in a second.

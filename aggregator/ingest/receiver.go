@@ -40,7 +40,9 @@ type Receiver struct {
 }
 
 // New returns a receiver. It starts nothing.
-func New(o Options) (*Receiver, error) { return newReceiver(o, usual) }
+func New(o Options) (*Receiver, error) {
+	return newReceiver(o, usual.within(o.MaxSeries, o.MaxEntities))
+}
 
 func newReceiver(o Options, most limits) (*Receiver, error) {
 	if err := o.Validate(); err != nil {

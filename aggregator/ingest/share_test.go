@@ -128,3 +128,18 @@ func TestOneSeriesANode(t *testing.T) {
 	}
 	t.Logf("%d nodes in %s", len(c.batches), took)
 }
+
+// What a process with little memory takes follows from how many series it may know; without a bound all is as before.
+func TestLimitsWithin(t *testing.T) {
+	if got := usual.within(0, 0); got != usual {
+		t.Errorf("without a bound: %+v", got)
+	}
+	if got := usual.within(10_000_000, 1_000_000); got != usual {
+		t.Errorf("with much: %+v", got)
+	}
+	want := usual
+	want.series, want.entities, want.labels, want.waiting, want.samples, want.decoded, want.bodies = 98_304, 12_288, 24<<20, 393_216, 196_608, 12<<20, 24<<20
+	if got := usual.within(98_304, 12_288); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}

@@ -34,7 +34,7 @@ func (t *tree) admit(in *intake, g *metric.Group, at int64) (*unit, reason) {
 	case u != nil && u.sent() && e.Level <= metric.Pod && !identity.Same(u.entity, e):
 		return t.contend(u, in, g, at)
 	case u == nil || !u.sent():
-		if t.sent >= t.limits.entities {
+		if t.sent >= t.limits.entities || in.sender != "" && t.shares.count >= t.limits.foreign {
 			from := t.shares.yields(in.sender, in.node, in.sender == "")
 			if from == nil {
 				return nil, dropLimit

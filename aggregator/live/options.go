@@ -25,6 +25,8 @@ type Options struct {
 	// Nodes says which machines there are, and in which pools; nil: nobody knows.
 	Nodes      func() []*cluster.Node
 	Registerer prometheus.Registerer // nil: the own metrics are not registered
+	// MaxForeign is how many entities are kept of what other machines send; 0: as many as of all.
+	MaxForeign int
 }
 
 // limits say how samples age and how many are kept; times are in milliseconds. Tests make them small.
@@ -39,7 +41,8 @@ type limits struct {
 	forget, forgetNodes int64
 	series              int // most rows, counted with their interfaces and devices, of one entity
 	entities            int // most entities that senders know; groups of further ones are rejected and counted
+	foreign             int // of them, those that others have sent
 }
 
 // usual are the limits of the product.
-var usual = limits{stale: [...]int64{full: 35_000, fast: 5_000}, keep: 75_000, ring: 150, forget: 120_000, forgetNodes: 3600_000, series: 512, entities: 200_000}
+var usual = limits{stale: [...]int64{full: 35_000, fast: 5_000}, keep: 75_000, ring: 150, forget: 120_000, forgetNodes: 3600_000, series: 512, entities: 200_000, foreign: 200_000}

@@ -73,6 +73,9 @@ func New(o Options) (*Picture, error) {
 		return nil, err
 	}
 	p := &Picture{meters: m, limits: usual, inventory: o.Inventory, nodes: o.Nodes, full: condition.Set{Type: "PictureWhole", Tells: []string{Full}, Now: time.Now}}
+	if o.MaxForeign > 0 {
+		p.limits.foreign = min(o.MaxForeign, p.limits.foreign)
+	}
 	p.tree = newTree(&p.limits, m)
 	for _, l := range metric.Levels() {
 		p.known[l] = metric.At(l)

@@ -135,3 +135,26 @@ func TestSharesAreKept(t *testing.T) {
 		}
 	})
 }
+
+// What others make up takes no more than its own part of the table, and this machine's containers none of that.
+func TestForeignPart(t *testing.T) {
+	p := newPicture(t, Options{MaxForeign: 300})
+	var full *metric.TooMany
+	if err := p.Apply(crowd("10.0.0.66", "made-up", sec(0), 1000, names("made-up"))); !errors.As(err, &full) {
+		t.Errorf("whoever filled its part was not told: %v", err)
+	}
+	if err := p.Apply(crowd("", "own", sec(0), 1000, names("own"))); err != nil {
+		t.Error(err)
+	}
+	if err := p.Apply(crowd("10.0.0.1", "other", sec(0), 100, names("other"))); err != nil {
+		t.Error(err)
+	}
+	shown := map[string]int{}
+	for _, it := range p.Snapshot(sec(0)).Containers {
+		shown[it.Entity.Node]++
+	}
+	if shown["own"] != 1000 || shown["other"] != 100 || shown["made-up"] != 200 {
+		t.Errorf("shown: %v", shown)
+	}
+	checkIndexes(t, p)
+}

@@ -12,6 +12,7 @@ import (
 	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/dial"
 	"plimsoll.dev/plimsoll/internal/duration"
+	"plimsoll.dev/plimsoll/internal/memory"
 )
 
 // loginFlags adds the flags of a login to another server, or several.
@@ -81,6 +82,18 @@ func quantity(to *int64) pflag.Value {
 		return v.Value(), nil
 	}
 	return value[int64]{to, "bytes", parse, func(n int64) string { return resource.NewQuantity(n, resource.BinarySI).String() }}
+}
+
+// memoryFlag adds the flag for how much memory a process is to stay within.
+func memoryFlag(f *pflag.FlagSet, to *int64, otherwise string) {
+	f.Var(quantity(to), "memory", "how much memory to stay within whatever others send, such as 1Gi; more names than fit are refused, and said so; 0: "+otherwise)
+}
+
+func validMemory(n int64) error {
+	if n != 0 && n < int64(memory.Least) {
+		return usagef("--memory %q: want at least %s", quantity(&n), resource.NewQuantity(int64(memory.Least), resource.BinarySI))
+	}
+	return nil
 }
 
 // amount is a flag for a quantity over 0, as Kubernetes writes them; it is sent as it was written.

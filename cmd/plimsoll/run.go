@@ -23,6 +23,7 @@ func (a *app) runCommand() *cobra.Command {
 	var door doorOptions
 	var scaling wiring.Scaling
 	var receive bool
+	var most int64
 	cmd := &cobra.Command{
 		Use: "run", Short: "Collect, keep, show and scale on this machine, in one process",
 		Long: `Collect every container's metrics, keep their history, serve the page and the APIs, and scale the services of
@@ -31,11 +32,11 @@ the policies file, all in this process.
 SIGHUP reads the policies file again; SIGTERM ends everything, replicas included.`,
 		Example: "  plimsoll run --demo\n  plimsoll run --policies policies.yaml --data /var/lib/plimsoll",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := cmp.Or(reading.validate(), o.validate()); err != nil {
+			if err := cmp.Or(reading.validate(), o.validate(), validMemory(most)); err != nil {
 				return err
 			}
 			scaling.Data = o.data
-			role := wiring.Machine{History: o.store(), Scaling: scaling, Node: reading.node, Receive: receive}
+			role := wiring.Machine{History: o.store(), Scaling: scaling, Node: reading.node, Receive: receive, Memory: most}
 			return a.serve(cmd.Context(), role, door, reading.node.Name, o.data)
 		},
 	}
@@ -43,6 +44,7 @@ SIGHUP reads the policies file again; SIGTERM ends everything, replicas included
 	o.flags(f)
 	reading.flags(f)
 	door.flags(f)
+	memoryFlag(f, &most, "512Mi")
 	f.BoolVar(&receive, "receive", false, "take what collectors and others send by remote write too; of this machine they may say nothing")
 	f.StringVar(&scaling.Policies, "policies", "", "YAML file with services and scaling policies")
 	f.BoolVar(&scaling.Demo, "demo", false, "also run a demo service under a changing load, and scale it")

@@ -18,6 +18,7 @@ func (a *app) serverCommand() *cobra.Command {
 	var interval time.Duration
 	var lease string
 	autoscaler := "dry-run"
+	var most int64
 	cmd := &cobra.Command{
 		Use: "server", Short: "Serve the page and the APIs over what collectors send",
 		Long: `Take what collectors send by remote write, keep the live picture and the history, serve the page and the APIs. Collectors
@@ -28,10 +29,10 @@ On any address but loopback --web.config.file must give TLS and a login or clien
 and --web.config.file has the TLS alone; of several servers the one that holds --lease writes sums to the history.`,
 		Example: "  plimsoll server --listen 0.0.0.0:8082 --web.config.file web.yaml --data /var/lib/plimsoll",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := cmp.Or(validInterval(interval), o.validate(), validAutoscaler(autoscaler)); err != nil {
+			if err := cmp.Or(validInterval(interval), o.validate(), validAutoscaler(autoscaler), validMemory(most)); err != nil {
 				return err
 			}
-			role := wiring.Server{History: o.store(), Interval: interval, Fast: time.Second, Kubernetes: of.cluster(), CustomMetrics: custom, Kubelet: kubelets.settled(), Lease: lease, Autoscaler: autoscaler}
+			role := wiring.Server{History: o.store(), Interval: interval, Fast: time.Second, Kubernetes: of.cluster(), CustomMetrics: custom, Kubelet: kubelets.settled(), Lease: lease, Autoscaler: autoscaler, Memory: most}
 			return a.serve(cmd.Context(), role, door, "server", o.data)
 		},
 	}
@@ -44,6 +45,7 @@ and --web.config.file has the TLS alone; of several servers the one that holds -
 	f.BoolVar(&custom.External, "external-metrics", true, "with --kubernetes: serve external.metrics.k8s.io")
 	f.StringVar(&lease, "lease", "plimsoll", "with --kubernetes: NAMESPACE/NAME of the servers' lease, or NAME in this pod's namespace")
 	f.StringVar(&autoscaler, "autoscaler", autoscaler, "with --kubernetes, what becomes of ScalePolicies: on (they are carried out), dry-run (what they would do is told) or off")
+	memoryFlag(f, &most, "four fifths of the machine's, or of the cgroup's limit; with --kubernetes, where pods are known, no bound")
 	durationVar(f, &interval, "interval", 10*time.Second, "time between sums that go to the history")
 	return cmd
 }

@@ -16,20 +16,23 @@ const (
 	least = 384 << 20
 	// room is how many times what it needs a process may have: more than the collector takes by itself, so that one which needs much is not slower.
 	room = 2.5
+	// tight is the same where there is no more in the budget: less, and collecting takes most of the time.
+	tight = 1.25
 	// calm is how long something has to be kept to be taken for needed, and not for an answer under way.
 	calm = 30
 )
 
 const live = "/gc/heap/live:bytes"
 
-// Run sets the limit once a second, until ctx ends. Where somebody has set one, with GOMEMLIMIT, it is theirs.
-func Run(ctx context.Context) error {
+// Run sets the limit once a second, until ctx ends, so that the process stays within its budget as long as it can. Where somebody has set a limit, with GOMEMLIMIT, it is
+// theirs.
+func (b Budget) Run(ctx context.Context) error {
 	if debug.SetMemoryLimit(-1) != math.MaxInt64 {
 		<-ctx.Done()
 		return nil
 	}
 	defer debug.SetMemoryLimit(math.MaxInt64)
-	var k keeper
+	k := keeper{budget: b}
 	sample := []metrics.Sample{{Name: live}}
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -46,8 +49,9 @@ func Run(ctx context.Context) error {
 
 // keeper has what was in use in the last seconds.
 type keeper struct {
-	used [calm]uint64
-	n    int
+	budget Budget
+	used   [calm]uint64
+	n      int
 }
 
 // limit adds a second and returns the limit for the next.
@@ -55,5 +59,9 @@ func (k *keeper) limit(used uint64) int64 {
 	k.used[k.n%calm] = used
 	k.n++
 	needs := slices.Min(k.used[:min(k.n, calm)])
-	return max(least, int64(room*float64(needs)))
+	most := int64(room * float64(needs))
+	if k.budget > 0 { // near its budget a process collects more often, until it would do little else
+		most = min(most, max(int64(k.budget/4*3), int64(tight*float64(needs))))
+	}
+	return max(least, most)
 }

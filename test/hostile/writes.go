@@ -54,7 +54,7 @@ func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 func tiny(ctx context.Context, a *attack, n int) string {
 	now := time.Now().UnixMilli()
 	var all []one
-	per := []int{2_000, 8_000}[n%2]
+	per := []int{1_900, 8_000}[n%2]
 	for i := range 100 {
 		all = append(all, one{labels: []string{"__name__", "container_memory_rss", "container", fmt.Sprint("t", i), "namespace", "x", "node", "tiny", "pod", "p"}, ms: now - 10_000, more: per})
 	}

@@ -16,6 +16,7 @@ import (
 	"plimsoll.dev/plimsoll/internal/condition"
 	"plimsoll.dev/plimsoll/internal/dial"
 	"plimsoll.dev/plimsoll/internal/lifecycle"
+	"plimsoll.dev/plimsoll/internal/memory"
 	"plimsoll.dev/plimsoll/internal/serve"
 )
 
@@ -38,6 +39,7 @@ type environment struct {
 	scaled     []func(now time.Time) []cluster.Scaled
 	reloads    []func()
 	heapster   heapster.Sink // the history, where it has Heapster's names; else nil
+	memory     memory.Budget // how much the process is to stay within
 	autoscaler string        // what becomes of the ScalePolicies of the cluster that is served; "": none is
 }
 

@@ -12,6 +12,7 @@ import (
 	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/dial"
 	"plimsoll.dev/plimsoll/internal/kube"
+	"plimsoll.dev/plimsoll/internal/memory"
 	"plimsoll.dev/plimsoll/internal/serve"
 	"plimsoll.dev/plimsoll/internal/view"
 )
@@ -23,12 +24,15 @@ type Machine struct {
 	Node    Node
 	// Receive lets others send too; of this machine they may say nothing.
 	Receive bool
+	// Memory is how much the process is to stay within, whatever others send; 0: 512 MiB, as it is there for this machine and some beside it.
+	Memory int64
 }
 
 func (o Machine) wire(ctx context.Context, e *environment) error {
 	if err := cmp.Or(o.Scaling.check(), o.Node.check()); err != nil {
 		return err
 	}
+	e.memory = memory.Of(o.Memory, 512<<20)
 	h, err := o.History.open(e)
 	if err != nil {
 		return err
@@ -70,6 +74,9 @@ type Server struct {
 	Lease string
 	// Autoscaler is "on", "dry-run" or "off": what becomes of the cluster's ScalePolicies.
 	Autoscaler string
+	// Memory is how much the process is to stay within, whatever others send; 0: most of what it may have, and of a cluster, whose pods are known, no
+	// bound but those of the largest fleet.
+	Memory int64
 }
 
 func (o Server) guard(e *environment) error {
@@ -80,6 +87,11 @@ func (o Server) guard(e *environment) error {
 }
 
 func (o Server) wire(_ context.Context, e *environment) error {
+	var otherwise memory.Budget
+	if o.Kubernetes == nil {
+		otherwise = memory.Machine()
+	}
+	e.memory = memory.Of(o.Memory, otherwise)
 	h, err := o.History.open(e)
 	if err != nil {
 		return err

@@ -34,7 +34,7 @@ func newServer(e *environment, h history, pods cluster.Inventory, known *kube.In
 		nodes = known.Nodes
 		sums.States = live.NewStates(nodes, func() error { return notYet(known) })
 	}
-	picture, err := live.New(live.Options{Inventory: pods, Nodes: nodes, Registerer: e.registry})
+	picture, err := live.New(live.Options{Inventory: pods, Nodes: nodes, MaxForeign: e.memory.Entities(), Registerer: e.registry})
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +84,8 @@ const writePath = "/api/v1/write"
 // newReceiver makes the way in for what others send to the live picture and the history. Nobody else may speak for the nodes that are this
 // process's own. known says where the pods of a cluster are; nil: there is none.
 func newReceiver(e *environment, h history, picture *live.Picture, known *kube.Inventory, own ...string) error {
-	o := ingest.Options{Live: toPicture(picture), History: collector.SinkFunc(h.Append), Own: own, Logger: e.named("ingest"), Registerer: e.registry}
+	o := ingest.Options{Live: toPicture(picture), History: collector.SinkFunc(h.Append), Own: own, MaxSeries: e.memory.Series(), MaxEntities: e.memory.Entities(),
+		Logger: e.named("ingest"), Registerer: e.registry}
 	if known != nil {
 		o.Pods = known
 	}

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"plimsoll.dev/plimsoll/internal/condition"
-	"plimsoll.dev/plimsoll/internal/memory"
 	"plimsoll.dev/plimsoll/internal/serve"
 )
 
@@ -107,7 +106,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	e.life.Runs("http", door.Run)
-	e.life.Runs("memory", memory.Run)
+	e.life.Runs("memory", e.memory.Run)
 	e.life.Runs("signals", func(ctx context.Context) error { return e.reloadAt(ctx, o.Reload) })
 	o.Listening(addr)
 	return e.life.Run(ctx)

@@ -50,7 +50,7 @@ func (db *DB) Append(ctx context.Context, b *metric.Batch) (err error) {
 	if db.gen == nil {
 		return fmt.Errorf("cannot append batch of node %q: %w", b.Node, store.ErrClosed)
 	}
-	w := writer{db: db, gen: db.gen, ctx: ctx, newest: db.opts.Now().Add(ahead).UnixMilli(), seen: start}
+	w := writer{db: db, gen: db.gen, ctx: ctx, newest: db.opts.Now().Add(ahead).UnixMilli(), seen: start, foreign: b.Sender != ""}
 	if err := w.batch(b); err != nil {
 		return fmt.Errorf("cannot append batch of node %q: %w", b.Node, err)
 	}
@@ -71,7 +71,8 @@ type writer struct {
 	app     storage.Appender
 	newest  int64 // samples after this are from the future
 	seen    time.Time
-	count   int // samples in app
+	foreign bool // others have sent the batch
+	count   int  // samples in app
 	markers int
 
 	builder labels.ScratchBuilder
@@ -117,6 +118,9 @@ func (w *writer) batch(b *metric.Batch) error {
 
 // group appends an entity's points.
 func (w *writer) group(e *entry, points []metric.Point) {
+	if e.seen.IsZero() {
+		e.own = !w.foreign
+	}
 	e.seen = w.seen
 	for i := range points {
 		p := &points[i]
@@ -163,9 +167,18 @@ func (w *writer) sample(e *entry, s *series, t int64, v float64) bool {
 		w.db.cond.Say(ReasonSeriesLimit, fmt.Sprintf("there are %d series, the most that are kept: samples of new ones are left out", w.db.opts.maxSeries))
 		return false
 	}
-	if node := e.entity.Node; w.db.cache.of[node] >= w.db.opts.maxOfNode && node != "" {
+	if n := int(w.gen.tsdb.Head().NumSeries()) - w.db.cache.own; !e.own && n >= w.db.opts.MaxForeign {
 		w.dropped[iSeriesLimit]++
-		w.db.cond.Say(ReasonSeriesLimit, fmt.Sprintf("node %q has %d series, the most that are kept of one: samples of new ones are left out", node, w.db.opts.maxOfNode))
+		w.db.cond.Say(ReasonSeriesLimit, fmt.Sprintf("there are %d series that others have sent, the most that are kept: samples of new ones are left out", n))
+		return false
+	}
+	most := w.db.opts.maxOfNode
+	if !e.own {
+		most = min(most, w.db.opts.MaxForeign/2)
+	}
+	if node := e.entity.Node; w.db.cache.of[node] >= most && node != "" {
+		w.dropped[iSeriesLimit]++
+		w.db.cond.Say(ReasonSeriesLimit, fmt.Sprintf("node %q has %d series, the most that are kept of one: samples of new ones are left out", node, most))
 		return false
 	}
 	ref, err := w.app.Append(0, ls, t, v)

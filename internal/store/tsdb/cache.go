@@ -18,6 +18,7 @@ type cache struct {
 	byPtr  map[*metric.Entity]*entry
 	byLine map[identity.Line]*entry
 	of     map[string]int // series that the engine knows, by node
+	own    int            // of them, this process's own
 }
 
 // entry is what is remembered of one entity.
@@ -28,6 +29,7 @@ type entry struct {
 	index    map[key]int      // only when there are many series
 	at       int              // where the next point is expected: batches repeat their order
 	seen     time.Time        // when it last came, by the monotonic clock
+	own      bool             // this process first told of it
 	last     int64            // its newest sample, Unix milliseconds
 }
 
@@ -100,6 +102,9 @@ func (c *cache) drop(e *entry) {
 func (c *cache) opened(e *entry, s *series, ref storage.SeriesRef) {
 	s.ref = ref
 	c.of[e.entity.Node]++
+	if e.own {
+		c.own++
+	}
 }
 
 // forget notes that the engine's series is not remembered any more.
@@ -108,6 +113,9 @@ func (c *cache) forget(e *entry, s *series) {
 		return
 	}
 	s.ref = 0
+	if e.own {
+		c.own--
+	}
 	if c.of[e.entity.Node]--; c.of[e.entity.Node] <= 0 {
 		delete(c.of, e.entity.Node)
 	}

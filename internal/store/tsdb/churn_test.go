@@ -2,6 +2,7 @@ package tsdb
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -98,5 +99,39 @@ func TestSeriesOfOneNode(t *testing.T) {
 	send("mallory", 1000, 10)
 	if n := db.Stats().Series; n != 60 || db.cache.of["mallory"] != 10 {
 		t.Errorf("%d series, %v", n, db.cache.of)
+	}
+}
+
+// What others send takes no place of this process's own series, and no more than is there for it.
+func TestSeriesOfOthers(t *testing.T) {
+	db := mustOpen(t, Options{MaxForeign: 40, maxSeries: 1000})
+	at := time.Now().Add(-10 * time.Minute)
+	send := func(sender, node string, n int) {
+		b := &metric.Batch{Node: node, Sender: sender, Time: at}
+		for i := range n {
+			e := pod(fmt.Sprint("p", i))
+			e.Node = node
+			b.Groups = append(b.Groups, metric.Group{Entity: e, Points: []metric.Point{{ID: metric.MemoryWorkingSet, T: at.UnixMilli(), V: 1}}})
+		}
+		must(t, db.Append(t.Context(), b))
+	}
+	for _, x := range []struct {
+		sender, node string
+		n, want      int
+		said         string
+	}{
+		{"", "own", 300, 300, ""},
+		{"mallory", "m1", 100, 320, "of one"}, // half of what there is
+		{"mallory", "m2", 100, 340, "others have sent"},
+		{"honest", "n1", 10, 340, "others have sent"},
+		{"", "own", 500, 540, ""},
+	} {
+		send(x.sender, x.node, x.n)
+		if n := db.Stats().Series; int(n) != x.want {
+			t.Errorf("%d series after %d of %q by %q, want %d", n, x.n, x.node, x.sender, x.want)
+		}
+		if h := db.Health(); !strings.Contains(h.Message, x.said) {
+			t.Errorf("%q: got %+v", x.node, h)
+		}
 	}
 }

@@ -42,6 +42,8 @@ type Options struct {
 	OutOfOrder time.Duration
 	// ExternalLabels are put on every series that does not have a label of the name itself.
 	ExternalLabels []metric.Label
+	// MaxForeign is how many series of batches that others have sent are kept in memory, beside this process's own; 0: as many as of all.
+	MaxForeign int
 
 	// Logger is for changes of state; nil discards.
 	Logger *slog.Logger
@@ -75,6 +77,8 @@ func (o *Options) Validate() error {
 		return fmt.Errorf("size limit \"%d\" is negative", o.MaxBytes)
 	case o.MaxBytes != 0 && o.MaxBytes < 1<<20:
 		return fmt.Errorf("size limit \"%d\" is under 1 MiB", o.MaxBytes)
+	case o.MaxForeign < 0:
+		return fmt.Errorf("%d series of others: must not be negative", o.MaxForeign)
 	case o.OutOfOrder < 0 || o.OutOfOrder > or(o.Retention, defaultRetention):
 		return fmt.Errorf("late samples of %q: must be between 0 and the retention", o.OutOfOrder)
 	}
@@ -94,6 +98,7 @@ func (o Options) withDefaults() Options {
 	o.queryTimeout = or(o.queryTimeout, 30*time.Second)
 	o.maxSamples = or(o.maxSamples, 5_000_000)
 	o.maxSeries = or(o.maxSeries, 1_000_000)
+	o.MaxForeign = or(o.MaxForeign, o.maxSeries)
 	o.maxOfNode = or(o.maxOfNode, min(o.maxSeries, 500_000))
 	o.maxEnded = or(o.maxEnded, 10_000)
 	o.maxEntities = or(o.maxEntities, 65_536)
