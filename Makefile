@@ -57,9 +57,10 @@ e2e: bin/testreport ## The tests on a real Kubernetes of two nodes, which they b
 e2e-short: ## The same without those that take longest, as CI runs them
 	$(MAKE) --no-print-directory e2e E2E=-short
 
-bench-scaling: ## ScalePolicy, HPA and boosted HPA on the same load of a real Kubernetes, and a thousand policies; needs root, an idle machine and an hour
+bench-scaling: ## ScalePolicy, HPA and boosted HPA on the same load of a real Kubernetes, and a thousand policies; needs root, an idle machine and an hour and a half
 	./test/setup.sh cluster
-	cd test/cluster && PLIMSOLL_TEST_STEPS=$${PLIMSOLL_TEST_STEPS:-20} PLIMSOLL_TEST_MINUTES=$${PLIMSOLL_TEST_MINUTES:-10} go test -v -timeout 3h -run 'TestReaction|TestSteadyNoise|TestManyPolicies' .
+	cd test/cluster && PLIMSOLL_TEST_STEPS=$${PLIMSOLL_TEST_STEPS:-20} PLIMSOLL_TEST_MINUTES=$${PLIMSOLL_TEST_MINUTES:-10} PLIMSOLL_TEST_DAY_MINUTES=$${PLIMSOLL_TEST_DAY_MINUTES:-20} \
+		go test -v -timeout 3h -run 'TestDay|TestReaction|TestSteadyNoise|TestManyPolicies' .
 
 cluster: ## Bring up a real Kubernetes of two nodes with Plimsoll and a workload on it, until Ctrl-C; needs root
 	./test/setup.sh cluster

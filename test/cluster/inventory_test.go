@@ -39,12 +39,18 @@ func namespace(t *testing.T) string {
 // deploy makes a Deployment of one container, "web", spread over the nodes.
 func deploy(t *testing.T, ns, name string, replicas int32, args ...string) {
 	t.Helper()
+	deployAsking(t, ns, name, replicas, 50, args...)
+}
+
+// deployAsking is deploy with pods that ask for so many millicores.
+func deployAsking(t *testing.T, ns, name string, replicas int32, milli int, args ...string) {
+	t.Helper()
 	labels := map[string]string{"app": name}
 	d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: appsv1.DeploymentSpec{Replicas: &replicas, Selector: &metav1.LabelSelector{MatchLabels: labels},
 		Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: corev1.PodSpec{TerminationGracePeriodSeconds: new(int64(1)),
 			TopologySpreadConstraints: []corev1.TopologySpreadConstraint{{MaxSkew: 1, TopologyKey: "kubernetes.io/hostname", WhenUnsatisfiable: corev1.DoNotSchedule, LabelSelector: &metav1.LabelSelector{MatchLabels: labels}}},
 			Containers: []corev1.Container{{Name: "web", Image: image, ImagePullPolicy: pull, Args: args,
-				Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("50m"), corev1.ResourceMemory: resource.MustParse("16Mi")}}}}}}}}
+				Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: *resource.NewMilliQuantity(int64(milli), resource.DecimalSI), corev1.ResourceMemory: resource.MustParse("16Mi")}}}}}}}}
 	if _, err := shared.Client().AppsV1().Deployments(ns).Create(t.Context(), d, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}

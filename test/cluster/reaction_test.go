@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -17,11 +18,13 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	apiwatch "k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
 
 	"plimsoll.dev/plimsoll/autoscaler/policy"
+	"plimsoll.dev/plimsoll/test/cluster/day"
 )
 
 // race is one Deployment for each kind of scaler, all of the same size under the same load in the same seconds.
@@ -42,7 +45,13 @@ type runner struct {
 	created map[string]time.Time // pods, as they are told of
 	ready   map[string]time.Time
 	gone    map[string]bool
+	serves  map[string]bool // pods that are there: whether they are ready and stay
+	had     []day.Crew      // each change of how many do
+	served  time.Time       // when the metrics API first showed so much use that the HPA has to raise, since the load's last step
 }
+
+// size is what all Deployments of a race are to have in pods, and what a pod asks for in millicores.
+type size struct{ least, most, request int }
 
 type counted struct {
 	at    time.Time
@@ -64,7 +73,7 @@ func number(t *testing.T, name string, otherwise int) int {
 }
 
 // newRace starts a server, collectors, and the Deployments with their scalers: those that PLIMSOLL_TEST_SCALERS names, all of them if it is empty.
-func newRace(t *testing.T, port int) *race {
+func newRace(t *testing.T, port int, of size) *race {
 	t.Helper()
 	r := &race{ns: namespace(t)}
 	r.server, r.token = autoscaling(t, r.ns, port), adminToken(t, r.ns)
@@ -82,9 +91,9 @@ func newRace(t *testing.T, port int) *race {
 	var wg sync.WaitGroup
 	t.Cleanup(func() { stop(); wg.Wait() })
 	for _, name := range names {
-		x := &runner{name: name, load: &demand{ns: r.ns, app: name, milli: 40}, created: map[string]time.Time{}, ready: map[string]time.Time{}, gone: map[string]bool{}}
+		x := &runner{name: name, load: &demand{ns: r.ns, app: name, milli: 40}, created: map[string]time.Time{}, ready: map[string]time.Time{}, gone: map[string]bool{}, serves: map[string]bool{}}
 		r.runners = append(r.runners, x)
-		deploy(t, r.ns, name, 2)
+		deployAsking(t, r.ns, name, 2, of.request)
 		wg.Go(func() { x.load.share(ctx) })
 		wg.Go(func() { x.watch(ctx, client, r.ns) })
 		target := "scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: " + name + "}, minReplicas: 2, maxReplicas: 8, "
@@ -158,12 +167,22 @@ func (x *runner) watch(ctx context.Context, client kubernetes.Interface, ns stri
 		if x.created[p.Name].IsZero() {
 			x.created[p.Name] = now
 		}
-		if x.ready[p.Name].IsZero() && slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool { return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue }) {
+		ready := slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool { return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue })
+		if x.ready[p.Name].IsZero() && ready {
 			x.ready[p.Name] = now
 		}
+		x.serves[p.Name] = ready && p.DeletionTimestamp == nil
 		if e.Type == apiwatch.Deleted {
 			x.gone[p.Name] = true
+			delete(x.serves, p.Name)
 		}
+		crew := day.Crew{At: now, Pods: len(x.serves)}
+		for _, does := range x.serves {
+			if does {
+				crew.Ready++
+			}
+		}
+		x.had = append(x.had, crew)
 	})
 }
 
@@ -195,8 +214,9 @@ func (x *runner) settled(n int32) error {
 // stages are how long after the load's step each part of the answer was there.
 type stages map[string]time.Duration
 
-// stagesOf are their names, in order; the first ones are known of our own decisions alone.
-var stagesOf = []string{"oldest", "sampled", "taken in", "looked", "decided", "written", "changed", "final count", "pod created", "all ready"}
+// stagesOf are their names, in order. Those up to "written" are known of our own decisions alone; "served" is when the metrics API shows what has the HPA raise.
+// Everybody keeps Kubernetes's own rule, four pods or twice as many in 15 s: "six" is as many as it lets two become at once, "final count" can come 15 s later alone.
+var stagesOf = []string{"oldest", "sampled", "taken in", "looked", "decided", "written", "served", "changed", "pod created", "first ready", "six", "final count", "all ready"}
 
 // answer reads how a runner has answered a step, once it has; the server knows the stages of its own decisions.
 func (r *race) answer(t *testing.T, x *runner, began time.Time, final int32) (stages, string) {
@@ -204,6 +224,9 @@ func (r *race) answer(t *testing.T, x *runner, began time.Time, final int32) (st
 	for _, c := range x.changes(began) {
 		if _, ok := out["changed"]; !ok {
 			out["changed"] = c.at.Sub(began)
+		}
+		if _, ok := out["six"]; !ok && c.count >= 6 {
+			out["six"] = c.at.Sub(began)
 		}
 		if c.count >= final {
 			out["final count"] = c.at.Sub(began)
@@ -215,9 +238,14 @@ func (r *race) answer(t *testing.T, x *runner, began time.Time, final int32) (st
 		if after := at.Sub(began); after > 0 && (out["pod created"] == 0 || after < out["pod created"]) {
 			out["pod created"] = after
 		}
-		if after := x.ready[name].Sub(began); after > out["all ready"] {
-			out["all ready"] = after
+		after := x.ready[name].Sub(began)
+		if after > 0 && (out["first ready"] == 0 || after < out["first ready"]) {
+			out["first ready"] = after
 		}
+		out["all ready"] = max(out["all ready"], after)
+	}
+	if after := x.served.Sub(began); after > 0 {
+		out["served"] = after
 	}
 	x.mu.Unlock()
 	if x.name == "hpa" {
@@ -252,6 +280,34 @@ func (r *race) answer(t *testing.T, x *runner, began time.Time, final int32) (st
 	return out, look
 }
 
+// follow notes when the metrics API first says that all pods together use more than so many millicores.
+func (r *race) follow(ctx context.Context, x *runner, above int64) {
+	for ; ctx.Err() == nil; time.Sleep(100 * time.Millisecond) {
+		raw, err := shared.Client().CoreV1().RESTClient().Get().AbsPath("/apis/metrics.k8s.io/v1beta1/namespaces/"+r.ns+"/pods").Param("labelSelector", "app="+x.name).DoRaw(ctx)
+		var list struct {
+			Items []struct {
+				Containers []struct{ Usage map[string]resource.Quantity }
+			}
+		}
+		if err != nil || json.Unmarshal(raw, &list) != nil {
+			continue
+		}
+		sum := int64(0)
+		for _, p := range list.Items {
+			for _, c := range p.Containers {
+				cpu := c.Usage["cpu"]
+				sum += cpu.MilliValue()
+			}
+		}
+		if sum > above {
+			x.mu.Lock()
+			x.served = time.Now()
+			x.mu.Unlock()
+			return
+		}
+	}
+}
+
 // quantile is that of a list, the nearest one.
 func quantile(list []time.Duration, q float64) time.Duration {
 	slices.Sort(list)
@@ -266,7 +322,7 @@ func TestReaction(t *testing.T) {
 	if n == 0 {
 		t.Skip("it takes two minutes for each step: PLIMSOLL_TEST_STEPS says how many there are to be")
 	}
-	r := newRace(t, 8461)
+	r := newRace(t, 8461, size{2, 8, 50})
 	took := map[string]map[string][]time.Duration{}
 	for i := range n {
 		for _, x := range r.runners {
@@ -277,6 +333,13 @@ func TestReaction(t *testing.T) {
 		for _, x := range r.runners {
 			x.load.set(240)
 		}
+		shown, stop := context.WithTimeout(t.Context(), time.Minute)
+		var wg sync.WaitGroup
+		for _, x := range r.runners {
+			if x.name == "hpa" {
+				wg.Go(func() { r.follow(shown, x, 2*50*77/100) }) // two pods at 70 % of 50 millicores, and the HPA's tolerance of a tenth
+			}
+		}
 		for _, x := range r.runners {
 			patiently(t, x.name+" does not answer", 2*time.Minute, func() error {
 				if err := x.settled(7); err != nil {
@@ -285,6 +348,8 @@ func TestReaction(t *testing.T) {
 				return nil
 			})
 		}
+		stop()
+		wg.Wait()
 		for _, x := range r.runners {
 			s, look := r.answer(t, x, began, 7)
 			line := ""
@@ -325,7 +390,7 @@ func TestSteadyNoise(t *testing.T) {
 	if minutes == 0 {
 		t.Skip("PLIMSOLL_TEST_MINUTES says how long it is to be")
 	}
-	r := newRace(t, 8462)
+	r := newRace(t, 8462, size{2, 8, 50})
 	rng := rand.New(rand.NewPCG(1, 2))
 	noisy := func(d time.Duration) {
 		for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(time.Second) {
