@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"plimsoll.dev/plimsoll/internal/cluster"
@@ -23,7 +24,7 @@ func (p *pass) holdText() string {
 	case p.hold == AwaitingLook && r.look.Window < p.policy.stable:
 		return fmt.Sprintf("%s would need %d; shrinking rests on a look of %s, which there is not yet.", at, r.need, seconds(p.policy.stable))
 	case p.hold == AwaitingLook:
-		return fmt.Sprintf("%s would need %d; the next look at shrinking is due in %s.", at, r.need, p.untilDue())
+		return fmt.Sprintf("%s would need %d; the next look at shrinking is due %s.", at, r.need, p.untilDue())
 	case p.hold == WithinNoise:
 		return fmt.Sprintf("%s for %s is above its line of %s but not clear of its noise (±%s).", at, seconds(r.look.Window), m.goal(), m.share(r.shareNoise))
 	case p.hold == AwaitingReading:
@@ -50,7 +51,7 @@ func gapClause(g *PodGroups) string {
 	return fmt.Sprintf("with %d starting", len(g.Unready))
 }
 
-// untilDue is how long until the look that shrinking rests on is due.
+// untilDue says in how long the look that shrinking rests on is due.
 func (p *pass) untilDue() string {
 	var newest time.Time
 	for _, r := range p.d.State.Recommendations {
@@ -58,7 +59,10 @@ func (p *pass) untilDue() string {
 			newest = r.At
 		}
 	}
-	return seconds(max(0, newest.Add(shrinkInterval).Sub(p.in.Now).Round(time.Second)))
+	if left := newest.Add(shrinkInterval).Sub(p.in.Now).Round(time.Second); left > 0 {
+		return "in " + seconds(left)
+	}
+	return "now"
 }
 
 // failureText explains a pass that had no usable metric: the pod without a sample if there is one, else the error.
@@ -67,16 +71,19 @@ func (p *pass) failureText() string {
 	r := &p.results[p.best]
 	if pod, since := p.silentPod(); pod != nil {
 		s := "No sample from " + pod.Name
-		if since > 0 {
-			s = "No sample for " + seconds(since.Round(time.Second)) + " from " + pod.Name
+		if since = since.Round(time.Second); since > 0 {
+			s = "No sample for " + seconds(since) + " from " + pod.Name
 		}
-		if pod.Gap != "" {
-			s += ": " + pod.Gap
+		if why := clause(pod.Gap); why != "" {
+			s += ": " + why
 		}
 		return s + "." + rest
 	}
-	return fmt.Sprintf("The metric %s failed: %s.%s", p.policy.metrics[p.best].name, r.err, rest)
+	return fmt.Sprintf("The metric %s failed: %s.%s", p.policy.metrics[p.best].name, clause(r.err), rest)
 }
+
+// clause makes what others said fit into a sentence of ours: it ends without a mark.
+func clause(s string) string { return strings.TrimRight(strings.TrimSpace(s), ".:;,!? \n") }
 
 // silentPod returns the first pod that should have a sample for the failed metric and has none, and for how long.
 func (p *pass) silentPod() (*cluster.Pod, time.Duration) {
