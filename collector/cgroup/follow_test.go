@@ -471,6 +471,11 @@ func testTurned(t *testing.T) {
 		if ended.path == "" && len(got.Gaps) != 0 || ended.path != "" && !saidGone(got, filepath.Base(ended.path)) {
 			t.Errorf("%q has not ended: %+v", ended.path, got.Gaps)
 		}
+		for _, g := range got.Gaps {
+			if g.Detail != unnamed {
+				t.Errorf("of a cgroup that is there: got %q, want %q", g.Detail, unnamed)
+			}
+		}
 	}
 	f(b, group{})
 	for _, m := range r.members.byPath {
@@ -482,6 +487,10 @@ func testTurned(t *testing.T) {
 	f(a, group{})
 	n.below, n.but, n.turns = a.path, "", 2
 	f(b, a)
+	b.remove(t)
+	if got := r.Read(time.Now()); !saidGone(got, "b") || got.Gaps[0].Detail != "its cgroup is not there" {
+		t.Errorf("of a cgroup that was removed: got %+v", got.Gaps)
+	}
 }
 
 // testController switches version 2's memory controller off and on while its files are open.

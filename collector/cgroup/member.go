@@ -19,6 +19,9 @@ type member struct {
 	at     int            // place in members.active; -1: not read
 }
 
+// unnamed says of a cgroup that is there why it is a container no more: its namer has no name for it.
+const unnamed = "its cgroup is there, but is no container by itself any more: it holds or is part of others, or nothing runs in it"
+
 // young is how long a new cgroup's name is asked for at each tick: the runtime may tell it a little later.
 const young = 5 * time.Second
 
@@ -32,7 +35,7 @@ type members struct {
 	byPath  map[string]*member
 	active  []*member
 	asked   map[*member]bool          // whose names are asked for at this tick
-	ended   map[string]*metric.Entity // were read and are no more, by path, since that was last said
+	ended   map[string]metric.Gap     // of what was read and is no more, by path, since that was last said
 	refusal map[string]reason         // directories that could not be looked at, by full path
 	turns   uint64                    // of the namer, when names were last asked for
 	drop    func(reason)
@@ -43,7 +46,7 @@ const maxRefusals = 1000
 
 func newMembers(hier []hierarchy, namer Namer, max int, o *opener, drop func(reason)) *members {
 	return &members{hier: hier, namer: namer, max: max, opener: o, drop: drop, byPath: map[string]*member{},
-		asked: map[*member]bool{}, refusal: map[string]reason{}, ended: map[string]*metric.Entity{}}
+		asked: map[*member]bool{}, refusal: map[string]reason{}, ended: map[string]metric.Gap{}}
 }
 
 // admit says whether there is room for a cgroup; one that is known in another hierarchy always has it.
@@ -85,7 +88,7 @@ func (ms *members) vanish(d *dir) {
 		return
 	}
 	if m.entity != nil {
-		ms.ended[m.path] = m.entity
+		ms.ended[m.path] = gone.gap(m.entity, "its cgroup")
 	}
 	ms.stop(m)
 	delete(ms.byPath, m.path)
@@ -167,7 +170,7 @@ func (ms *members) name(m *member) {
 		ms.start(m)
 	default:
 		if m.entity != nil {
-			ms.ended[m.path] = m.entity
+			ms.ended[m.path] = metric.Gap{Entity: m.entity, Reason: metric.GapGone, Detail: unnamed}
 		}
 		ms.stop(m)
 	}

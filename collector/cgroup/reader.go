@@ -166,9 +166,9 @@ func (r *Reader) readAll(b *metric.Batch) {
 	for _, d := range r.suspect {
 		r.tree.check(d)
 	}
-	for path, e := range r.members.ended { // else what it used last would be shown until that is stale
+	for path, g := range r.members.ended { // else what it used last would be shown until that is stale
 		if m := r.members.byPath[path]; m == nil || m.entity == nil { // not made anew meanwhile
-			b.Gaps = append(b.Gaps, gone.gap(e, "its cgroup"))
+			b.Gaps = append(b.Gaps, g)
 		}
 	}
 	clear(r.members.ended)
