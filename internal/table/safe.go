@@ -56,16 +56,33 @@ func hidden(r rune) bool {
 	return !unicode.IsGraphic(r) && r != nonJoiner && r != joiner
 }
 
-// most is how many characters of a cell are shown: a longer one would push the rest of the table out of sight.
-const most = 256
+// most is how many characters of a cell are shown in the narrow table: a longer one would push the rest of it out of a terminal's sight. It is
+// as much as a label of Kubernetes may have, and one more.
+const most = 64
 
-// shown is a cell as people see it. The last of a row may be as long as it likes.
-func shown(cell string, last bool) string {
-	cell = Safe(cell)
-	if last || utf8.RuneCountInString(cell) <= most {
+// cutter makes the cells of one column short. Two that are not the same stay so.
+type cutter struct {
+	short map[string]string // of the cells that were cut
+	taken map[string]bool   // what they were cut to
+}
+
+// cut takes as much out of the middle of a cell as it has too much. Where what is left is another's already, a number tells them apart.
+func (c *cutter) cut(cell string) string {
+	all := []rune(cell)
+	if len(all) <= most {
 		return cell
 	}
-	return string([]rune(cell)[:most-1]) + "…"
+	if c.taken == nil {
+		c.short, c.taken = map[string]string{}, map[string]bool{}
+	}
+	short, known := c.short[cell]
+	for mark := "…"; !known; mark = fmt.Sprintf("…%d…", len(c.taken)+1) {
+		keep := most - utf8.RuneCountInString(mark)
+		short = string(all[:keep-keep/2]) + mark + string(all[len(all)-keep/2:])
+		known = !c.taken[short]
+	}
+	c.short[cell], c.taken[short] = short, true
+	return short
 }
 
 var (

@@ -6,6 +6,7 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 )
@@ -43,7 +44,7 @@ func (t *Table) Fold(cells ...string) { t.Folded = append(t.Folded, cells) }
 // Say appends sentences.
 func (t *Table) Say(lines ...string) { t.Lines = append(t.Lines, lines...) }
 
-// Write writes the sentences and the rows, aligned. What is wide is left out unless asked for.
+// Write writes the sentences and the rows, aligned. What is wide is left out unless asked for, and so is the middle of what is too long.
 func (t *Table) Write(w io.Writer, wide, header bool) error {
 	for _, l := range t.Lines {
 		if _, err := fmt.Fprintln(w, Safe(l)); err != nil {
@@ -51,16 +52,26 @@ func (t *Table) Write(w io.Writer, wide, header bool) error {
 		}
 	}
 	tw := tabwriter.NewWriter(w, 0, 8, 3, ' ', 0)
+	cutters := make([]cutter, len(t.Columns))
 	for _, cells := range t.all(header, wide) {
 		var seen []string
 		for i, c := range cells {
-			if wide || !t.Columns[i].Wide {
-				seen = append(seen, shown(c, i == len(cells)-1))
+			if t.Columns[i].Wide && !wide {
+				continue
 			}
+			if c = Safe(c); !wide && !t.last(i) {
+				c = cutters[i].cut(c)
+			}
+			seen = append(seen, c)
 		}
 		fmt.Fprintln(tw, strings.Join(seen, "\t"))
 	}
 	return tw.Flush()
+}
+
+// last says whether a column is the narrow table's last one, whose cells may be as long as they like.
+func (t *Table) last(i int) bool {
+	return !slices.ContainsFunc(t.Columns[i+1:], func(c Column) bool { return !c.Wide })
 }
 
 // CSV writes all columns of the rows.

@@ -60,20 +60,48 @@ func TestNamesAreWrittenSafely(t *testing.T) {
 	f("a\u2028b\u00adc\u200bd\ufeff", `a\u2028b\u00adc\u200bd\ufeff`)
 	f("a\xffb\xc2", "a\ufffdb\ufffd")
 	f("a\u00a0b", "a\u00a0b") // a space that does not break
+}
 
-	x := New("NAME", "CPU", "WHY")
-	x.Add(strings.Repeat("ö", 70_000), "1", strings.Repeat("why ", 100))
-	x.Add("web", "2", "")
-	var b strings.Builder
-	if err := x.Write(&b, false, true); err != nil {
-		t.Fatal(err)
+// A name of any length leaves the other columns in sight, and is told from others; who asks for the wide table gets it whole.
+func TestLongNames(t *testing.T) {
+	long := strings.Repeat("ö", 1500)
+	names := []string{long + "a" + long, long + "b" + long, "first-" + long + "-web", "first-" + long + "-db", "web"}
+	x := New("NAME", "CPU", "WHY", "+NODE")
+	for _, n := range names {
+		x.Add(n, "1", strings.Repeat("why ", 100), "n1")
 	}
-	lines := strings.Split(b.String(), "\n")
-	if got := utf8.RuneCountInString(lines[2]); got > 300 {
-		t.Errorf("got a row of %d characters beside one with a long name", got)
+	f := func(wide bool) []string {
+		t.Helper()
+		var b strings.Builder
+		if err := x.Write(&b, wide, false); err != nil {
+			t.Fatal(err)
+		}
+		return strings.Split(strings.TrimRight(b.String(), "\n"), "\n")
 	}
-	if !strings.Contains(lines[1], "ö…") || !strings.HasSuffix(strings.TrimSpace(lines[1]), strings.TrimSpace(strings.Repeat("why ", 100))) {
-		t.Errorf("got %q, want the name cut and the last cell whole", lines[1])
+	seen := map[string]bool{}
+	for i, line := range f(false) {
+		name, rest, _ := strings.Cut(line, " ")
+		if n := utf8.RuneCountInString(name); n > 64 || seen[name] {
+			t.Errorf("got %q of %d characters, seen before: %v", name, n, seen[name])
+		}
+		if rest = strings.TrimSpace(rest); rest != strings.TrimSpace("1   "+strings.Repeat("why ", 100)) {
+			t.Errorf("beside %q: got %q, want the rest whole", names[i], rest)
+		}
+		seen[name] = true
+	}
+	for name := range seen {
+		if strings.HasPrefix(name, "first-ö") != (strings.HasSuffix(name, "-web") || strings.HasSuffix(name, "-db")) {
+			t.Errorf("got %q, want its beginning and its end", name)
+		}
+	}
+	x.Add(names[1], "2", "again")
+	if lines := f(false); strings.Fields(lines[5])[0] != strings.Fields(lines[1])[0] {
+		t.Errorf("one name is cut in two ways: %q and %q", lines[1], lines[5])
+	}
+	for i, line := range f(true)[:len(names)] {
+		if !strings.HasPrefix(line, names[i]+" ") {
+			t.Errorf("wide: got %.80q, want the whole name", line)
+		}
 	}
 }
 
