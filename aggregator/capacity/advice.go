@@ -36,7 +36,7 @@ func adviseOn(g grid, k id, now *running, u *usage, to goal) Advice {
 	}
 	if seen := seenFor(u, now, g); seen < time.Hour || a.CPU.P95 == nil && a.Memory.Max == nil {
 		a.Confidence, a.ConfidenceReason = None, "too little data"
-		a.Reason = fmt.Sprintf("No advice: it takes an hour of data; so far there %s.", little(seen))
+		a.Reason = fmt.Sprintf("No advice: it takes an hour of data; %s.", little(seen, now, g.end))
 		return a
 	}
 	adviseCPU(&a, to.cpu)
@@ -60,12 +60,23 @@ func restarts(u *usage, now *running) *int {
 	return n
 }
 
-// little says how much data there is where it is too little.
-func little(seen time.Duration) string {
-	if seen == 0 {
-		return "is none"
+// little says how much data there is where it is too little, up to the end of the window.
+func little(seen time.Duration, now *running, end time.Time) string {
+	const after = "after the last full hour, up to which the history is looked at"
+	whole := end.Equal(end.Truncate(time.Hour)) // a short window ends now
+	switch {
+	case seen == 0 && whole && !now.since.IsZero() && !now.since.Before(end):
+		return "it began " + after
+	case seen == 0 && whole && !now.heard.IsZero() && !now.heard.Before(end):
+		return "its data begins " + after
+	case seen == 0:
+		return "so far there is none"
+	case seen < time.Minute:
+		return "so far there is less than a minute"
+	case seen < 2*time.Minute:
+		return "so far there is 1 minute"
 	}
-	return "are " + span(seen)
+	return "so far there are " + plural(math.Floor(seen.Minutes()), "minute")
 }
 
 func adviseCPU(a *Advice, target *float64) {

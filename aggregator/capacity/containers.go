@@ -17,6 +17,7 @@ type running struct {
 	restarts                                         *int      // that were seen; nil: nobody counts them
 	killed                                           int       // for memory, of those that began within the window
 	since                                            time.Time // when the oldest began; zero: not known
+	heard                                            time.Time // when the first of them was heard of here; zero: not known
 }
 
 // run takes from the live picture what runs now and is asked for.
@@ -50,6 +51,9 @@ func run(s *live.Snapshot, o *RightsizeOptions, start time.Time) map[id]*running
 		}
 		if r.since.IsZero() || began.Before(r.since) {
 			r.since = began
+		}
+		if r.heard.IsZero() || it.First.Before(r.heard) {
+			r.heard = it.First
 		}
 		for _, x := range []struct {
 			to **float64

@@ -3,6 +3,7 @@ package capacity
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"plimsoll.dev/plimsoll/aggregator/live"
 	"plimsoll.dev/plimsoll/internal/cluster"
@@ -30,4 +31,30 @@ func TestRightsizeOfWhatWaits(t *testing.T) {
 	if r, err = Rightsize(t.Context(), nil, s, nil, RightsizeOptions{Name: "else"}); err != nil || len(r.Rows) != 0 {
 		t.Errorf("another name: got %v %+v", err, r.Rows)
 	}
+}
+
+// What is too little is told as it is, in words that fit any number, and what began after the last full hour is not "none".
+func TestTooLittle(t *testing.T) {
+	g := fixtureGrid()
+	f := func(ran, heard time.Duration, steps int, want string) { // before the end of the grid; steps are full hours of history
+		t.Helper()
+		u := newUsage()
+		for i := range steps {
+			at := g.end.Add(-time.Duration(i) * time.Hour).UnixMilli()
+			u.busy[at], u.seen[at] = 0.1, true
+		}
+		now := &running{replicas: 1, since: g.end.Add(-ran), heard: g.end.Add(-heard)}
+		if got := adviseOn(g, id{}, now, u, goal{}).Reason; got != "No advice: it takes an hour of data; "+want {
+			t.Errorf("ran %v, heard %v, %d steps: got %q, want %q", ran, heard, steps, got, want)
+		}
+	}
+	f(0, 0, 0, "it began after the last full hour, up to which the history is looked at.")
+	f(-5*time.Minute, -5*time.Minute, 0, "it began after the last full hour, up to which the history is looked at.")
+	f(24*time.Hour, -5*time.Minute, 0, "its data begins after the last full hour, up to which the history is looked at.")
+	f(24*time.Hour, 2*time.Hour, 0, "so far there is none.")
+	f(20*time.Second, 0, 1, "so far there is less than a minute.")
+	f(time.Minute, 0, 1, "so far there is 1 minute.")
+	f(89*time.Second, 0, 1, "so far there is 1 minute.")
+	f(10*time.Minute, 0, 1, "so far there are 10 minutes.")
+	f(59*time.Minute+50*time.Second, 0, 1, "so far there are 59 minutes.")
 }
