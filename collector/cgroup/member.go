@@ -34,10 +34,10 @@ type members struct {
 	now     time.Time // of the tick
 	byPath  map[string]*member
 	active  []*member
-	asked   map[*member]bool          // whose names are asked for at this tick
-	ended   map[string]metric.Gap     // of what was read and is no more, by path, since that was last said
-	refusal map[string]reason         // directories that could not be looked at, by full path
-	turns   uint64                    // of the namer, when names were last asked for
+	asked   map[*member]bool      // whose names are asked for at this tick
+	ended   map[string]metric.Gap // of what was read and is no more, by path, since that was last said
+	refusal map[string]reason     // directories that could not be looked at, by full path
+	turns   uint64                // of the namer, when names were last asked for
 	drop    func(reason)
 }
 
