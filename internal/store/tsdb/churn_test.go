@@ -127,7 +127,7 @@ func TestSeriesOfOthers(t *testing.T) {
 		{"", "own", 500, 540, ""},
 	} {
 		send(x.sender, x.node, x.n)
-		if n := db.Stats().Series; int(n) != x.want {
+		if n := db.Stats().Series; n != x.want {
 			t.Errorf("%d series after %d of %q by %q, want %d", n, x.n, x.node, x.sender, x.want)
 		}
 		if h := db.Health(); !strings.Contains(h.Message, x.said) {
