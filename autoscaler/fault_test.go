@@ -1,6 +1,7 @@
 package autoscaler
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -137,6 +138,37 @@ func TestCauseOfARefusedChange(t *testing.T) {
 		end()
 		if fine != 1 || failed != 0 {
 			t.Errorf("%d changes once they were taken, %d failures after", fine, failed)
+		}
+	})
+}
+
+// A change that is refused is in the log once for each cause, and then once a minute with how often it was tried.
+func TestRefusedChangeInTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(4, steps(map[time.Duration]float64{0: 1.4, time.Minute: 3}))
+		w.fail = errBroken
+		log := &memory{}
+		_, end := begin(t, w, Options{Policies: []Policy{compiled(t, plain)}, Log: log})
+		time.Sleep(2 * time.Minute)
+		w.set(func() { w.fail = errors.New("the quota is exhausted") })
+		time.Sleep(2 * time.Minute)
+		end()
+		var first, other int
+		last := ""
+		for _, d := range log.ds {
+			switch {
+			case !broke(policy.Reason(d.Reason)):
+			case strings.Contains(d.Message, errBroken.Error()):
+				first++
+			default:
+				other, last = other+1, d.Message
+			}
+		}
+		if first == 0 || first > 3 || other == 0 || other > 4 {
+			t.Errorf("%d entries in a minute of one cause, %d in two of the other", first, other)
+		}
+		if !strings.Contains(last, "quota is exhausted. That was try ") {
+			t.Errorf("the last entry is %q; want how often it was tried", last)
 		}
 	})
 }

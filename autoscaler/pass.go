@@ -168,7 +168,11 @@ func (l *Loop) act(ctx context.Context, t *target, p Policy, in *policy.Input, d
 		t.retry = now.Add(min(time.Second<<min(t.tries, 10), 30*time.Second))
 		t.tries++
 		d.Error = err.Error()
+		t.refusal = d.Error
 		t.failed = fmt.Sprintf("%s could not be made: %s.", change, strings.TrimSuffix(d.Error, "."))
+		if t.tries > 1 {
+			t.failed += fmt.Sprintf(" That was try %d.", t.tries)
+		}
 		hold(d, in.State, failedUpdateScale, t.failed+" "+d.Message)
 	}
 }
@@ -210,7 +214,8 @@ func (l *Loop) await(ctx context.Context, t *target, d *policy.Decision) bool {
 }
 
 // holdEvery is how often a hold is written to the log when nothing changes, and holdAfter how long after the last
-// entry one with another reason is: a load near its target changes the reason every second.
+// entry one with another reason is: a load near its target changes the reason every second. A change that is refused is one reason as long as
+// it is refused in the same words, however often it is tried: its sentence counts the tries.
 const (
 	holdEvery = time.Minute
 	holdAfter = 5 * time.Second
@@ -223,13 +228,16 @@ func (l *Loop) tell(t *target, in *policy.Input, d *policy.Decision, now time.Ti
 	entry := cluster.Decision{Time: now, Target: t.key,
 		Action: string(d.Action), From: int32(d.Current), To: int32(d.Desired), Reason: string(d.Reason), Message: d.Message}
 	since := now.Sub(t.logged.at)
-	was := t.logged.reason
-	write := d.Action != policy.Hold || broke(d.Reason) || entry.To != t.logged.desired || since >= holdEvery || entry.Reason != t.logged.reason && since >= holdAfter
+	was, cause := t.logged.reason, entry.Reason
+	if broke(d.Reason) {
+		cause = string(failedUpdateScale) + " " + t.refusal
+	}
+	write := d.Action != policy.Hold || entry.To != t.logged.desired || since >= holdEvery || cause != t.logged.cause && (since >= holdAfter || d.Reason == failedUpdateScale)
 	if write {
 		if detail, err := json.Marshal(d); err == nil {
 			entry.Detail = detail
 		}
-		t.logged.at, t.logged.reason, t.logged.desired = now, entry.Reason, entry.To
+		t.logged.at, t.logged.reason, t.logged.cause, t.logged.desired = now, entry.Reason, cause, entry.To
 		if t.leads { // of several processes that share a log one writes it
 			l.writer.decision(entry)
 		}

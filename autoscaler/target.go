@@ -39,13 +39,15 @@ type target struct {
 	restored  bool                    // the log was asked
 	leads     bool                    // this process could write when the last pass began
 
-	tries  int       // changes that failed in a row
-	retry  time.Time // no change before
-	failed string    // the sentence of the last one that did; "" once one has succeeded
-	asked  time.Time // since when a change waits for its turn; zero if none does
-	logged struct {
+	tries   int       // changes that failed in a row
+	retry   time.Time // no change before
+	refusal string    // why the last change that failed did
+	failed  string    // the sentence of the last one that did; "" once one has succeeded
+	asked   time.Time // since when a change waits for its turn; zero if none does
+	logged  struct {
 		at      time.Time
 		reason  string
+		cause   string // the same, and of a change that is refused why
 		desired int32
 	}
 	kept  time.Time      // newest point of the kept series
