@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -29,6 +30,26 @@ type Policy struct {
 	Text     string // as YAML, for people
 	// Foreign says, as a clause for people, who else sets the target's count; then it is left alone. "": nobody.
 	Foreign string
+	// Owner is who sets it beside this policy, as people call them: "HPA web". Without Foreign it is helped, not in the way. "": nobody.
+	Owner string
+}
+
+// state says who sets the count if it is not this policy, or not alone.
+func (p *Policy) state() string {
+	var out []string
+	switch {
+	case p.Foreign != "":
+		out = append(out, cmp.Or(p.Owner, "another")+" scales it")
+	case p.Owner != "":
+		out = append(out, "boosts "+p.Owner)
+	}
+	switch p.Compiled.Mode() {
+	case policy.DryRun:
+		out = append(out, "dry run")
+	case policy.Paused:
+		out = append(out, "paused")
+	}
+	return strings.Join(out, ", ")
 }
 
 // Observer tells what pods use.

@@ -78,6 +78,7 @@ func newTarget(node string, key cluster.Target) *target {
 func (t *target) adopt(p Policy) {
 	t.policy, t.gone = p, false
 	t.shown.Target, t.shown.Policy, t.shown.Mode = t.key, p.Text, string(p.Compiled.Mode())
+	t.shown.State = p.state()
 	t.shown.Utilizations = p.Compiled.Utilizations()
 	t.shown.Min, t.shown.Max = int32(p.Compiled.Min()), int32(p.Compiled.Max())
 }

@@ -31,7 +31,27 @@ func (a *API) getDecisions(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return serve.WriteJSON(w, DecisionList{Schema: "plimsoll.dev/decisions/v1", Items: items})
+	return serve.WriteJSON(w, DecisionList{Schema: "plimsoll.dev/decisions/v1", Items: items, Notes: a.notes(r.Context(), q.Target)})
+}
+
+// notes say of a target that is named, and that the context's scope sees, why decisions for it are none of now, or change nothing.
+func (a *API) notes(ctx context.Context, t cluster.Target) (out []string) {
+	if t.Name == "" || t.Namespace == "" {
+		return nil
+	}
+	for _, s := range a.scaled(time.Now(), scope.From(ctx)) {
+		switch {
+		case s.Namespace != t.Namespace || s.Name != t.Name || t.Kind != "" && s.Kind != t.Kind:
+		case s.Gap != nil && s.Gap.Reason == cluster.GapPolicy:
+			out = append(out, s.Gap.Detail+".")
+		case s.State != "":
+			out = append(out, "Of "+s.Target.String()+" now: "+s.State+".")
+		}
+	}
+	if a.opts.Autoscaler == "off" {
+		out = append(out, "The autoscaler is off: nothing that is declared is read.")
+	}
+	return out
 }
 
 // decisions reads of the log what the context's scope sees; never nil without an error.

@@ -292,17 +292,28 @@ func workloads(ctx context.Context, from Source, o Options) (List, error) {
 		f.add(w.Gap, w.Namespace, w.Kind, w.Name, cores(w.CPU), mebibytes(w.WorkingSet), fmt.Sprint(w.Pods), scaledCell(w.Scaled), stateOf(w.Gap, lacking(w.CPU, w.WorkingSet)))
 	}
 	f.tell("workload")
+	for _, w := range list.Items {
+		if s := w.Scaled; s != nil && s.Gap != nil && s.Gap.Reason == cluster.GapPolicy {
+			t.Say(w.Namespace+"/"+w.Name+": "+s.Gap.Detail+".", "")
+		}
+	}
 	return List{list, t}, nil
 }
 
-// scaledCell says how a workload stands to its line: "cpu 41%/70%, 3 (1-10)".
+// scaledCell says how a workload stands to its line, and who sets its count if Plimsoll does not, or not alone: "cpu 41%/70%, 3 (1-10), HPA web scales it".
 func scaledCell(s *api.Scaled) string {
 	if s == nil {
 		return "-"
 	}
-	text := ""
+	if s.Gap != nil && s.Gap.Reason == cluster.GapPolicy {
+		return s.State
+	}
+	text, state := "", ""
+	if s.State != "" {
+		state = ", " + s.State
+	}
 	for _, m := range s.Metrics {
 		text += m.Name + " " + percent(m.Load) + "/" + percent(m.Target) + ", "
 	}
-	return fmt.Sprintf("%s%d (%d-%d)", text, s.Replicas, s.Min, s.Max)
+	return fmt.Sprintf("%s%d (%d-%d)%s", text, s.Replicas, s.Min, s.Max, state)
 }

@@ -50,6 +50,7 @@ type Declared struct {
 	boost   bool   // of an HPA
 	what    string // "ScalePolicy"
 	by      string // the same with its name
+	short   string // as people call it: "ScalePolicy web", "HPA web"
 	rank    int    // of several the lowest goes first
 	was     status // of a ScalePolicy: as it was found
 	version int64  // generation
@@ -59,7 +60,7 @@ type Declared struct {
 func ReadPolicy(u *unstructured.Unstructured) *Declared {
 	d := &Declared{ref: corev1.ObjectReference{APIVersion: cluster.APIVersion, Kind: Kind, Namespace: u.GetNamespace(), Name: u.GetName(), UID: u.GetUID()},
 		created: u.GetCreationTimestamp().Time, version: u.GetGeneration(), what: Kind}
-	d.by = fmt.Sprintf("%s %q", Kind, u.GetName())
+	d.by, d.short = fmt.Sprintf("%s %q", Kind, u.GetName()), Kind+" "+u.GetName()
 	if d.err = Quantities(u.Object["spec"]); d.err == nil {
 		d.err = into(u.Object["spec"], &d.spec)
 	}
@@ -110,10 +111,10 @@ func ReadAutoscaler(h *autoscalingv2.HorizontalPodAutoscaler) *Declared {
 	d := &Declared{ref: corev1.ObjectReference{APIVersion: "autoscaling/v2", Kind: hpaKind, Namespace: h.Namespace, Name: h.Name, UID: h.UID}, created: h.CreationTimestamp.Time,
 		what: hpaKind, boost: h.Annotations[Boost] == "true", version: h.Generation, spec: policy.Spec{ScaleTargetRef: &h.Spec.ScaleTargetRef, MinReplicas: h.Spec.MinReplicas, MaxReplicas: h.Spec.MaxReplicas,
 			Metrics: h.Spec.Metrics, Behavior: h.Spec.Behavior, RaiseOnly: true}}
-	d.by = fmt.Sprintf("%s %q", hpaKind, h.Name)
+	d.by, d.short = fmt.Sprintf("%s %q", hpaKind, h.Name), "HPA "+h.Name
 	d.mode(h.Annotations)
 	if owner := metav1.GetControllerOf(h); owner != nil { // KEDA's ScaledObjects scale by HPAs
-		d.by = fmt.Sprintf("%s %q, by %s,", owner.Kind, owner.Name, d.by)
+		d.by, d.short = fmt.Sprintf("%s %q, by %s,", owner.Kind, owner.Name, d.by), owner.Kind+" "+owner.Name
 	}
 	return d
 }
@@ -149,7 +150,7 @@ func ReadAnnotated(apiVersion, kind string) func(*metav1.PartialObjectMetadata) 
 		if !Annotated(m.Annotations) {
 			return nil
 		}
-		d := &Declared{ref: corev1.ObjectReference{APIVersion: apiVersion, Kind: kind, Namespace: m.Namespace, Name: m.Name, UID: m.UID}, created: m.CreationTimestamp.Time, what: "annotation",
+		d := &Declared{ref: corev1.ObjectReference{APIVersion: apiVersion, Kind: kind, Namespace: m.Namespace, Name: m.Name, UID: m.UID}, created: m.CreationTimestamp.Time, what: "annotation", short: "annotation",
 			by: fmt.Sprintf("the annotation of %s %q", kind, m.Name), rank: 1, spec: policy.Spec{ScaleTargetRef: &autoscalingv2.CrossVersionObjectReference{APIVersion: apiVersion, Kind: kind, Name: m.Name}}}
 		number := func(name string) *int32 {
 			text, ok := m.Annotations[name]

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -57,6 +58,7 @@ type Policies struct {
 	book    *book
 	inForce map[types.UID]settled // Run's alone
 	began   time.Time
+	refused atomic.Pointer[[]cluster.Scaled] // see refusals
 }
 
 // New makes Policies; nothing is asked before Run.
@@ -140,6 +142,8 @@ func (p *Policies) settle() error {
 		return err
 	}
 	p.inForce = next
+	refused := refusals(all, p.Scaled(time.Now()), time.Now())
+	p.refused.Store(&refused)
 	p.book.open(all, time.Now())
 	return nil
 }

@@ -53,7 +53,7 @@ func settle(policies, hpas []*Declared, dryRun bool, was map[types.UID]settled) 
 		case h.err != nil:
 			out = append(out, invalid(h, h.err))
 		default:
-			out = append(out, compile(h, "", dryRun, was[h.ref.UID]))
+			out = append(out, compile(h, "", h.short, dryRun, was[h.ref.UID]))
 		}
 	}
 	for _, d := range policies {
@@ -69,11 +69,12 @@ func settle(policies, hpas []*Declared, dryRun bool, was map[types.UID]settled) 
 			continue
 		}
 		scaled[o] = d
-		foreign := ""
+		foreign, owner := "", ""
 		if hpa != nil {
+			owner = hpa.short
 			foreign = fmt.Sprintf("%s scales it too: delete one of the two, or annotate the %s with %s=true and delete the %s", hpa.by, hpaKind, Boost, d.what)
 		}
-		out = append(out, compile(d, foreign, dryRun, was[d.ref.UID]))
+		out = append(out, compile(d, foreign, owner, dryRun, was[d.ref.UID]))
 	}
 	return out
 }
@@ -93,8 +94,9 @@ func invalid(d *Declared, err error) settled {
 	return settled{Declared: d, reason: policy.InvalidPolicy, why: fmt.Sprintf("This %s cannot be used: %v.", d.what, err)}
 }
 
-func compile(d *Declared, foreign string, dryRun bool, was settled) settled {
-	if p := was.policy; p != nil && p.Foreign == foreign && was.same(d) {
+// compile puts a declaration in force; owner, "" for nobody, sets the count beside it.
+func compile(d *Declared, foreign, owner string, dryRun bool, was settled) settled {
+	if p := was.policy; p != nil && p.Foreign == foreign && p.Owner == owner && was.same(d) {
 		return settled{Declared: d, policy: p}
 	}
 	spec := d.spec
@@ -109,5 +111,5 @@ func compile(d *Declared, foreign string, dryRun bool, was settled) settled {
 		return invalid(d, err)
 	}
 	t, _ := d.target()
-	return settled{Declared: d, policy: &autoscaler.Policy{Name: d.ref.Name, Target: t, Compiled: c, Text: d.text(), Foreign: foreign}}
+	return settled{Declared: d, policy: &autoscaler.Policy{Name: d.ref.Name, Target: t, Compiled: c, Text: d.text(), Foreign: foreign, Owner: owner}}
 }

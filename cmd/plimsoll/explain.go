@@ -119,11 +119,17 @@ func (a *app) explainTarget(cmd *cobra.Command, c *client, out *output, target s
 			return err
 		}
 	}
+	if len(told.Items) == 0 && len(told.Notes) > 0 {
+		return fmt.Errorf("there is no decision for %q: %s", target, strings.TrimSuffix(strings.Join(told.Notes, " "), "."))
+	}
 	if len(told.Items) == 0 {
 		return fmt.Errorf("there is no decision for %q: no policy names it, or it is too new ('plimsoll top workloads' lists what is scaled)", target)
 	}
 	return out.print(a.out, list, func() *table.Table {
 		t := table.New()
+		for _, note := range told.Notes {
+			t.Say(note, "")
+		}
 		if len(list.Items) == 0 {
 			t.Say(fmt.Sprintf("No decision that is kept changed the number of replicas of %s. The newest:", target), "")
 		}

@@ -34,6 +34,10 @@ func TestExplainAsksForWhatIsDesired(t *testing.T) {
 	f("decisions?limit=5&name=web&namespace=demo", "2 -> 5", "demo/web", "--all-namespaces")
 	answer = `{"items": []}`
 	f("decisions?limit=1&name=web&namespace=demo", `no decision for "demo/web": no policy names it`, "demo/web", "--changes")
+	answer = `{"items": [], "notes": ["ScalePolicy \"web\" cannot be used: spec.window is too long."]}`
+	f("decisions?limit=5&name=web&namespace=demo", `no decision for "demo/web": ScalePolicy "web" cannot be used: spec.window is too long`, "demo/web")
+	answer = strings.Replace(oneChange, `"items"`, `"notes": ["Of demo/web now: paused."], "items"`, 1)
+	f("decisions?limit=5&name=web&namespace=demo", "Of demo/web now: paused.\n\n", "demo/web")
 	answer = `{"items": [{"namespace": "demo", "kind": "ProcessService", "name": "web", "scaled": {}}, {"namespace": "demo", "name": "idle"}]}`
 	if got := call(t, nil, "", "__complete", "explain", "--server", srv.URL, ""); !strings.HasPrefix(got.out, "demo/web\n:4") || asked != "/plimsoll/v1/workloads" {
 		t.Errorf("completing: asked for %q, got %q; want what is scaled alone", asked, got.out)

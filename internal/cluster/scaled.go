@@ -5,7 +5,9 @@ import "time"
 // Scaled is what there is to know about a target that the autoscaler looks after. Numbers that are not known are nil.
 type Scaled struct {
 	Target
-	Mode     string `json:"mode"` // Auto, DryRun, Paused
+	Mode string `json:"mode"` // Auto, DryRun, Paused
+	// State says in words for people why Plimsoll does not set the count, or not alone: "paused", "dry run", "HPA web scales it". "": it does.
+	State    string `json:"state,omitempty"`
 	Min      int32  `json:"min"`
 	Max      int32  `json:"max"`
 	Replicas int32  `json:"replicas"` // that exist
@@ -41,6 +43,9 @@ type Utilization struct {
 	Container string // "" for the whole pod
 	Share     float64
 }
+
+// GapPolicy is the gap's reason of a target whose policy cannot be used: nobody scales it by that, and nobody counts its replicas.
+const GapPolicy = "policy"
 
 // Gap says since when and why there is no value.
 type Gap struct {

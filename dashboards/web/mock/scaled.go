@@ -69,7 +69,7 @@ func (w *world) web(t float64) map[string]any {
 func (w *world) checkout(t float64) map[string]any {
 	hold := decision("shop", "Compose", "checkout", t-.3, 3, 3, "Load at 41 % would need 2; the highest need in the last 5 min was 3.")
 	s := target("shop", "checkout", 2, 8, 3, 3, 3, .41+.02*noise("co", t, 2), .6, hold)
-	s["kind"], s["mode"] = "Compose", "DryRun"
+	s["kind"], s["mode"], s["state"] = "Compose", "DryRun", "dry run"
 	return s
 }
 

@@ -106,6 +106,7 @@ export interface Target {
 
 export interface Scaled extends Target {
   mode: string;
+  state?: string; // who sets the count if Plimsoll does not, or not alone
   min: number;
   max: number;
   replicas: number;

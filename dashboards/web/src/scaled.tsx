@@ -52,7 +52,7 @@ function ScaledRow({ s, address, now }: { s: Row; address: Address; now: number 
   const m = tightest(s);
   const d = news(s, now);
   const over = m?.load != null && m.target != null && m.load > m.target;
-  const mode = s.mode === "DryRun" ? " · dry run" : s.mode === "Paused" ? " · paused" : "";
+  const mode = s.state ? ` · ${s.state}` : "";
   return (
     <tr>
       <td>
@@ -75,7 +75,7 @@ function ScaledRow({ s, address, now }: { s: Row; address: Address; now: number 
       </td>
       <td class="w">
         <Dots s={s} />
-        <span class="num">{s.replicas}</span>
+        <span class="num">{s.gap?.reason === "policy" ? "–" : s.replicas}</span>
         {s.desired !== s.ready && (
           <small>
             {s.ready} ready, {s.desired} asked for

@@ -49,7 +49,7 @@ export function WorkloadPage({ live, data, address, go, view: v }: Props) {
       </div>
       {s?.gap && (
         <p class="note">
-          {gapSays(s.gap, now)}. {s.gap.reason === "scale" ? "" : "Nothing is scaled on missing data."}
+          {gapSays(s.gap, now)}. {s.gap.reason === "scale" || s.gap.reason === "policy" ? "" : "Nothing is scaled on missing data."}
         </p>
       )}
       {!s?.gap && known?.gap && (
@@ -88,7 +88,7 @@ const marks = (all: Decision[]): NamedMark[] => all.map((d) => ({ t: seconds(d.t
 function ScaledFacts({ s }: { s: Scaled }) {
   const starting = s.desired - s.ready;
   const lines = s.metrics.map((m) => `${lineOf(m)}${m.of && !m.amount ? ` of ${m.of}` : ""}`);
-  const mode = s.mode === "DryRun" ? "dry run: it decides and changes nothing" : s.mode === "Paused" ? "paused" : "";
+  const mode = s.state === "dry run" ? "dry run: it decides and changes nothing" : s.state;
   return <>{[`${s.ready} ready${starting > 0 ? `, ${starting} starting` : starting < 0 ? `, ${-starting} leaving` : ""}`, `${s.min} to ${s.max} allowed`, ...lines, mode].filter(Boolean).join(" · ")}</>;
 }
 
@@ -134,6 +134,7 @@ export function still(s: Scaled | null, now: number): string {
 /** holds says why the count is left alone whatever the load is; "" where it is not. */
 function holds(s: Scaled): string {
   if (s.gap?.reason === "scale") return "There is none while the target’s scale cannot be used.";
+  if (s.gap?.reason === "policy") return "There is none while its policy is not in force.";
   if (s.mode === "DryRun") return "There is none in dry run: what would be done is said above.";
   if (s.mode === "Paused") return "There is none while the policy is paused: what would be done is said above.";
   if (s.last?.reason === "ScalingDisabled") return "There is none while the count is 0, which somebody else set: raise it by hand to turn scaling on.";

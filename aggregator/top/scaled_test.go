@@ -1,0 +1,23 @@
+package top
+
+import (
+	"testing"
+
+	"plimsoll.dev/plimsoll/aggregator/api"
+	"plimsoll.dev/plimsoll/internal/cluster"
+)
+
+// The cell tells who sets the count where Plimsoll does not, and nothing more of a policy that is not in force.
+func TestScaledCell(t *testing.T) {
+	f := func(s cluster.Scaled, want string) {
+		t.Helper()
+		s.Replicas, s.Min, s.Max = 3, 1, 10
+		if got := scaledCell(&api.Scaled{Scaled: s}); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	f(cluster.Scaled{}, "3 (1-10)")
+	f(cluster.Scaled{State: "paused"}, "3 (1-10), paused")
+	f(cluster.Scaled{State: "HPA web scales it, dry run"}, "3 (1-10), HPA web scales it, dry run")
+	f(cluster.Scaled{State: "ScalePolicy web is not in force (InvalidPolicy)", Gap: &cluster.Gap{Reason: cluster.GapPolicy}}, "ScalePolicy web is not in force (InvalidPolicy)")
+}

@@ -1,0 +1,34 @@
+package kube
+
+import "testing"
+
+// A target whose only policy cannot be used is found, with the policy's name and the reason; one that another policy scales is told by that.
+func TestRefusals(t *testing.T) {
+	bad := scp(t, "bad", 9, "{"+ofWeb+", window: 2h}")
+	rows := refusals(settle([]*Declared{bad}, nil, false, nil), nil, born)
+	if len(rows) != 1 || rows[0].State != "ScalePolicy bad is not in force (InvalidPolicy)" || rows[0].Max != 5 || rows[0].Gap == nil || rows[0].Name != "web" {
+		t.Fatalf("got %+v", rows)
+	}
+	const want = `ScalePolicy "bad" cannot be used: `
+	if got := rows[0].Gap.Detail; len(got) <= len(want) || got[:len(want)] != want || got[len(got)-1] == '.' {
+		t.Errorf("got %q; want a clause that begins with %q", got, want)
+	}
+	later := refusals(settle([]*Declared{bad}, nil, false, nil), rows, born.Add(1e9))
+	if !later[0].Gap.Since.Equal(born) {
+		t.Errorf("it is said to be since %s, want %s", later[0].Gap.Since, born)
+	}
+	if rows := refusals(settle([]*Declared{bad, scp(t, "good", 19, "{"+ofWeb+"}")}, nil, false, nil), nil, born); len(rows) != 0 {
+		t.Errorf("a target that is scaled has %+v", rows)
+	}
+}
+
+// Beside an HPA a policy says who scales.
+func TestOwner(t *testing.T) {
+	one := settle([]*Declared{scp(t, "one", 5, "{"+ofWeb+"}")}, []*Declared{hpa("h", false, "")}, false, nil)
+	if p := one[0].policy; p == nil || p.Owner != "HPA h" || p.Foreign == "" {
+		t.Errorf("got %+v", p)
+	}
+	if p := settle(nil, []*Declared{hpa("h", true, "")}, false, nil)[0].policy; p == nil || p.Owner != "HPA h" || p.Foreign != "" {
+		t.Errorf("a boosted one: %+v", p)
+	}
+}
