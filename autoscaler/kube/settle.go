@@ -24,7 +24,8 @@ type settled struct {
 }
 
 // settle says which policies are in force. Of two for one target the older one is. An HPA that is boosted is in charge of its target, and so
-// is one that is not: a ScalePolicy beside it is observed and left alone. dryRun makes every policy that would act one that tells what it would do.
+// is one that is not: a ScalePolicy beside it is observed and left alone. What cannot be used claims nothing, and of an HPA that cannot be boosted its own controller
+// makes use all the same. dryRun makes every policy that would act one that tells what it would do.
 // What has not changed since was is taken from there.
 func settle(policies, hpas []*Declared, dryRun bool, was map[types.UID]settled) (out []settled) {
 	order(policies)
@@ -36,12 +37,12 @@ func settle(policies, hpas []*Declared, dryRun bool, was map[types.UID]settled) 
 			continue
 		}
 		owner := plain
-		if h.boost {
+		if h.boost && h.err == nil {
 			owner = boosted
 		}
 		if first := owner[objectOf(t)]; first == nil {
 			owner[objectOf(t)] = h
-		} else if h.boost {
+		} else if h.boost && h.err == nil {
 			out = append(out, another(h, first))
 		}
 	}
@@ -49,11 +50,16 @@ func settle(policies, hpas []*Declared, dryRun bool, was map[types.UID]settled) 
 	for _, h := range hpas {
 		t, ok := h.target()
 		switch {
+		case ok && h.boost && h.err != nil:
+			out = append(out, unboosted(h, h.err))
 		case !ok || boosted[objectOf(t)] != h:
-		case h.err != nil:
-			out = append(out, invalid(h, h.err))
 		default:
-			out = append(out, compile(h, "", h.short, dryRun, was[h.ref.UID]))
+			s := compile(h, "", h.short, dryRun, was[h.ref.UID])
+			if s.policy == nil {
+				delete(boosted, objectOf(t))
+				plain[objectOf(t)] = cmp.Or(plain[objectOf(t)], h)
+			}
+			out = append(out, s)
 		}
 	}
 	for _, d := range policies {
@@ -68,13 +74,16 @@ func settle(policies, hpas []*Declared, dryRun bool, was map[types.UID]settled) 
 			out = append(out, another(d, first))
 			continue
 		}
-		scaled[o] = d
 		foreign, owner := "", ""
 		if hpa != nil {
 			owner = hpa.short
 			foreign = fmt.Sprintf("%s scales it too: delete one of the two, or annotate the %s with %s=true and delete the %s", hpa.by, hpaKind, Boost, d.what)
 		}
-		out = append(out, compile(d, foreign, owner, dryRun, was[d.ref.UID]))
+		s := compile(d, foreign, owner, dryRun, was[d.ref.UID])
+		if s.policy != nil {
+			scaled[o] = d
+		}
+		out = append(out, s)
 	}
 	return out
 }
@@ -94,6 +103,11 @@ func invalid(d *Declared, err error) settled {
 	return settled{Declared: d, reason: policy.InvalidPolicy, why: fmt.Sprintf("This %s cannot be used: %v.", d.what, err)}
 }
 
+// unboosted is an HPA that is to be boosted and cannot be.
+func unboosted(h *Declared, err error) settled {
+	return settled{Declared: h, reason: policy.InvalidPolicy, why: fmt.Sprintf("This %s cannot be boosted, its own controller goes on: %v.", h.what, err)}
+}
+
 // compile puts a declaration in force; owner, "" for nobody, sets the count beside it.
 func compile(d *Declared, foreign, owner string, dryRun bool, was settled) settled {
 	if p := was.policy; p != nil && p.Foreign == foreign && p.Owner == owner && was.same(d) {
@@ -107,6 +121,9 @@ func compile(d *Declared, foreign, owner string, dryRun bool, was settled) settl
 	if err != nil {
 		if d.what != "annotation" {
 			err = fmt.Errorf("spec.%w", err)
+		}
+		if d.boost {
+			return unboosted(d, err)
 		}
 		return invalid(d, err)
 	}

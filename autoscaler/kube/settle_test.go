@@ -97,7 +97,10 @@ func TestSettle(t *testing.T) {
 	moded.mode(map[string]string{Mode: "Paused"})
 	f("a boost that is paused", []*Declared{one}, []*Declared{moded}, false, "h: Paused Deployment/web to 7", `one: ScaledByAnother This ScalePolicy is not in force: HorizontalPodAutoscaler "h" scales Deployment "web" already.`)
 	moded.mode(map[string]string{Mode: "Off"})
-	f("a boost of no mode", nil, []*Declared{moded}, false, `h: InvalidPolicy This HorizontalPodAutoscaler cannot be used: plimsoll.dev/mode "Off" must be Auto, DryRun or Paused.`)
+	f("a boost of no mode", []*Declared{one}, []*Declared{moded}, false, `h: InvalidPolicy This HorizontalPodAutoscaler cannot be boosted, its own controller goes on: plimsoll.dev/mode "Off" must be Auto, DryRun or Paused.`,
+		`one: Auto Deployment/web to 5 HorizontalPodAutoscaler "h" scales it too: delete one of the two, or annotate the HorizontalPodAutoscaler with plimsoll.dev/boost=true and delete the ScalePolicy`)
+	f("an older one that cannot be used claims nothing", []*Declared{scp(t, "bad", 9, "{"+ofWeb+", minReplicas: 9}"), one}, nil, false,
+		`bad: InvalidPolicy This ScalePolicy cannot be used: spec.maxReplicas "5" must be at least minReplicas, which is 9.`, "one: Auto Deployment/web to 5")
 	f("what CEL cannot say", []*Declared{scp(t, "one", 5, "{"+ofWeb+", schedules: [{start: '0 25 * * *', end: '0 1 * * *', minReplicas: 2}]}")}, nil, false,
 		`one: InvalidPolicy This ScalePolicy cannot be used: spec.schedules[0].start "0 25 * * *" cannot be read: cron line "0 25 * * *": hour "25": "25" is not a value from 0 to 23.`)
 	f("no target", []*Declared{scp(t, "one", 5, "{maxReplicas: 5}")}, nil, false, "one: InvalidPolicy This ScalePolicy cannot be used: spec.scaleTargetRef must be there.")
