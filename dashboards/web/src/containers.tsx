@@ -85,6 +85,12 @@ function Nothing({ q, live, data }: { q: string; live: Live; data: Overview }) {
         Nothing is called “{q}”. The search looks at names, images, runtimes, namespaces, cgroup paths and at what hurts. Esc clears it.
       </p>
     );
+  if (data.autoscaler)
+    return (
+      <p class="card empty">
+        No pods yet, {span(live.now() - seconds(data.since)!)} after the start. What runs on a node appears here once its collector sends, or its kubelet was asked; <code>kubectl plimsoll explain --missing</code> says what is missing, and why.
+      </p>
+    );
   return (
     <p class="card empty">
       No containers yet, {span(live.now() - seconds(data.since)!)} after the start. Docker, podman and containerd containers, systemd services and plain cgroups appear here by themselves; if they do not, <code>plimsoll doctor</code> says what cannot be read.
