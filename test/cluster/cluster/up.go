@@ -13,7 +13,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/dynamic"
 
+	scalepolicies "plimsoll.dev/plimsoll/autoscaler/kube"
+	"plimsoll.dev/plimsoll/test/chart"
 	"plimsoll.dev/plimsoll/test/cluster/product"
 	"plimsoll.dev/plimsoll/test/cluster/rig"
 )
@@ -55,6 +59,7 @@ func show(ctx context.Context, c *rig.Cluster, p *product.Product) error {
 		}},
 		{"deploy a workload under a changing load", func() error { return deploy(ctx, c) }},
 		{"install Plimsoll by its chart", func() error { return install(ctx, c, p) }},
+		{"have the workload scaled by a ScalePolicy", func() error { return declare(ctx, c) }},
 	} {
 		if err := step.do(); err != nil {
 			return fmt.Errorf("cannot %s: %w", step.what, err)
@@ -71,8 +76,11 @@ In the cluster:      nsenter --net=%s env PATH="%s:$PATH" bash
                      export KUBECONFIG=%s
 Then for instance:   kubectl top nodes
                      kubectl top pods -A --containers
-                     kubectl -n %s scale deployment/web --replicas=6
-Ctrl-C ends it and leaves nothing.
+                     kubectl -n %[5]s get scp,pods --watch
+                     kubectl -n %[5]s describe scp web
+Two nodes on one machine, so each says that it has all of its processors. The ScalePolicy web keeps one to eight
+pods at 70 %% of what they ask for, while their load rises and falls within two minutes. The history is in memory
+of a pod alone: it goes with the pod. Ctrl-C ends it all and leaves nothing.
 `, door.url, c.Namespace(), c.Bin, c.Kubeconfig(), demo)
 	return door.run(ctx)
 }
@@ -85,7 +93,7 @@ func install(ctx context.Context, c *rig.Cluster, p *product.Product) error {
 	}
 	done := make(chan error, 1)
 	go func() {
-		_, err := h.Install(ctx, product.Name, p.Chart, product.Values(nil))
+		_, err := h.Install(ctx, product.Name, p.Chart, product.Values(chart.Values{"autoscaler": chart.Values{"mode": "on"}}))
 		done <- err
 	}()
 	tick := time.NewTicker(3 * time.Second)
@@ -125,5 +133,17 @@ func deploy(ctx context.Context, c *rig.Cluster) error {
 			Containers: []corev1.Container{{Name: "web", Image: workload, ImagePullPolicy: corev1.PullNever, Args: []string{"-cpu=150", "-memory=20", "-period=2m"},
 				Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("100m"), corev1.ResourceMemory: resource.MustParse("32Mi")}}}}}}}}
 	_, err = c.Client().AppsV1().Deployments(demo).Create(ctx, d, metav1.CreateOptions{})
+	return err
+}
+
+// declare has the workload scaled.
+func declare(ctx context.Context, c *rig.Cluster) error {
+	policy := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "plimsoll.dev/v1alpha1", "kind": "ScalePolicy", "metadata": map[string]any{"name": "web"},
+		"spec": map[string]any{"scaleTargetRef": map[string]any{"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}, "minReplicas": int64(1), "maxReplicas": int64(8)}}}
+	to, err := dynamic.NewForConfig(c.Config())
+	if err != nil {
+		return err
+	}
+	_, err = to.Resource(scalepolicies.GVR()).Namespace(demo).Create(ctx, policy, metav1.CreateOptions{})
 	return err
 }
