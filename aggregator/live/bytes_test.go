@@ -2,18 +2,19 @@ package live
 
 import (
 	"fmt"
+	"runtime"
 	"testing"
 
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
-// held is how many bytes a picture holds of 100 nodes × 30 pods of so many containers, after 80 s: CPU and memory each second, and with full everything
-// that a collector says of a container every ten seconds.
-func held(b *testing.B, containers int, full bool) float64 {
+// held is how many bytes a picture holds of a pod, of nodes × 30 of so many containers, after 80 s, and how many a snapshot of it has beside: CPU and memory
+// each second, and with full everything that a collector says of a container every ten seconds.
+func held(b testing.TB, nodes, containers int, full bool) (picture, snapshot float64) {
 	before := heapBytes()
 	p := newPicture(b, Options{})
 	rows := metric.At(metric.Container)
-	fleet := make([][]metric.Group, 100)
+	fleet := make([][]metric.Group, nodes)
 	for s := range 80 {
 		at := sec(float64(s))
 		for n := range fleet {
@@ -36,19 +37,52 @@ func held(b *testing.B, containers int, full bool) float64 {
 			apply(b, p, batch)
 		}
 	}
-	held := float64(heapBytes() - before)
-	_, _ = p.Snapshot(sec(80)), fleet
-	return held / 3000
+	after, pods := heapBytes(), float64(nodes*30)
+	snap := p.Snapshot(sec(80))
+	more := heapBytes()
+	runtime.KeepAlive(fleet)
+	runtime.KeepAlive(p)
+	runtime.KeepAlive(snap)
+	return float64(after-before) / pods, float64(more-after) / pods
 }
 
-// BenchmarkHeld says what the picture holds of a pod of one container, and of each further container.
+// TestHeld holds what 30,000 pods cost: a pod of one container in the picture, each further one, and the same of one snapshot.
+func TestHeld(t *testing.T) {
+	for _, c := range []struct {
+		name                                           string
+		full                                           bool
+		pod, container, podSnapshot, containerSnapshot float64
+	}{
+		{"fast", false, 4200, 3450, 1100, 550},
+		{"both lanes", true, 7300, 6500, 7300, 3650},
+	} {
+		one, oneSnap := held(t, 20, 1, c.full)
+		three, threeSnap := held(t, 20, 3, c.full)
+		f := func(what string, got, most float64) {
+			t.Helper()
+			if got > most {
+				t.Errorf("%s, %s: got %.0f bytes, want at most %.0f", c.name, what, got, most)
+			}
+			t.Logf("%s, %s: %.0f bytes", c.name, what, got)
+		}
+		f("a pod of one container in the picture", one, c.pod)
+		f("a further container", (three-one)/2, c.container)
+		f("a pod of one container in a snapshot", oneSnap, c.podSnapshot)
+		f("a further container in a snapshot", (threeSnap-oneSnap)/2, c.containerSnapshot)
+	}
+}
+
+// BenchmarkHeld says what the picture holds of a pod of one container, and of each further container, and a snapshot.
 func BenchmarkHeld(b *testing.B) {
 	for name, full := range map[string]bool{"fast": false, "both lanes": true} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				one, three := held(b, 1, full), held(b, 3, full)
+				one, oneSnap := held(b, 100, 1, full)
+				three, threeSnap := held(b, 100, 3, full)
 				b.ReportMetric(one, "B/pod")
 				b.ReportMetric((three-one)/2, "B/container")
+				b.ReportMetric(oneSnap, "B/pod-in-snapshot")
+				b.ReportMetric((threeSnap-oneSnap)/2, "B/container-in-snapshot")
 			}
 		})
 	}

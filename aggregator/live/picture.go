@@ -177,6 +177,7 @@ func (p *Picture) group(in *intake, g *metric.Group) {
 			if pt.ID == metric.Restarts {
 				u.tell()
 			}
+			in.follow = len(g.Points) - i - 1
 			hint, why = u.add(in, pt, hint)
 		}
 		if why != numReasons {
@@ -210,6 +211,7 @@ type intake struct {
 	heard           int64 // the newest sample of the groups that were taken
 	measured        bool  // one of them says what something used, not how many of it there are
 	restarts, steps int
+	follow          int // points of the group at hand that are still to come
 	evicted         int // units that gave their place to one of this batch
 	left            int // samples for whose units there was no place
 	drops           drops

@@ -206,7 +206,7 @@ func (s *samples) add(in *intake, pt *metric.Point, hint int) (next int, why rea
 	if !x.news {
 		x.news, x.from = true, uint32(from)
 	}
-	x.push(uint32(pt.T-s.base), pt.V, in.keep, in.ring)
+	x.push(uint32(pt.T-s.base), pt.V, in.keep, in.slots(pt.ID))
 	x.lane = in.lane
 	if pt.T > in.present {
 		s.rows.Add(pt.ID)
@@ -242,6 +242,9 @@ func (s *samples) open(in *intake, pt *metric.Point, k int) (at int, ok bool) {
 	if sub < 0 {
 		sub = len(s.subs)
 		s.subs = append(s.subs, strings.Clone(pt.Sub))
+	}
+	if len(s.series) == cap(s.series) { // room for what else the group brings that is new, and no more: rows come all at once
+		s.series = append(make([]series, 0, len(s.series)+1+min(in.follow, in.limits.series)), s.series...)
 	}
 	s.series = slices.Insert(s.series, k, series{id: pt.ID, sub: uint16(sub)})
 	return k, true

@@ -50,7 +50,11 @@ func (s *series) push(t uint32, v float64, keep uint32, limit int) {
 			}
 			s.n--
 		} else {
-			next := make([]sample, min(max(2, c+(c+1)/2), limit))
+			room := max(2, c+(c+1)/2)
+			if c > 2 { // no more than will be in use, at the pace so far
+				room = min(room, max(c+1, int(uint64(c)*uint64(keep)/uint64(max(1, t-s.at(0).t)))+2))
+			}
+			next := make([]sample, min(room, limit))
 			k := copy(next, s.buf[s.head:])
 			copy(next[k:], s.buf[:s.head])
 			s.buf, s.head = next, 0
