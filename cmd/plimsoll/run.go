@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -52,7 +53,10 @@ SIGHUP reads the policies file again; SIGTERM ends everything, replicas included
 }
 
 // doorOptions say where the page and the APIs are found.
-type doorOptions struct{ listen, webConfig, senders string }
+type doorOptions struct {
+	listen, webConfig, senders string
+	linger                     time.Duration // of a server alone
+}
 
 func (o *doorOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8082", "address of the page and the APIs; others than loopback need --web.config.file")
@@ -70,7 +74,7 @@ func (a *app) serve(ctx context.Context, role wiring.Role, o doorOptions, node, 
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
 	ran := false // a start that is refused has nothing to end
-	err = wiring.Run(ctx, wiring.Options{Role: role, Listen: o.listen, WebConfig: o.webConfig, Senders: o.senders, Version: thisBuild().Version, Logger: log, Reload: hup, Listening: func(at net.Addr) {
+	err = wiring.Run(ctx, wiring.Options{Role: role, Listen: o.listen, WebConfig: o.webConfig, Senders: o.senders, Linger: o.linger, Version: thisBuild().Version, Logger: log, Reload: hup, Listening: func(at net.Addr) {
 		ran = true
 		url := "http://" + at.String()
 		if o.webConfig != "" {

@@ -29,7 +29,7 @@ On any address but loopback --web.config.file must give TLS and a login or clien
 and --web.config.file has the TLS alone; of several servers the one that holds --lease writes sums to the history.`,
 		Example: "  plimsoll server --listen 0.0.0.0:8082 --web.config.file web.yaml --data /var/lib/plimsoll",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := cmp.Or(validInterval(interval), o.validate(), validAutoscaler(autoscaler), validMemory(most)); err != nil {
+			if err := cmp.Or(validInterval(interval), o.validate(), validAutoscaler(autoscaler), validMemory(most), validLinger(door.linger)); err != nil {
 				return err
 			}
 			role := wiring.Server{History: o.store(), Interval: interval, Fast: time.Second, Kubernetes: of.cluster(), CustomMetrics: custom, Kubelet: kubelets.settled(), Lease: lease, Autoscaler: autoscaler, Memory: most}
@@ -46,8 +46,17 @@ and --web.config.file has the TLS alone; of several servers the one that holds -
 	f.StringVar(&lease, "lease", "plimsoll", "with --kubernetes: NAMESPACE/NAME of the servers' lease, or NAME in this pod's namespace")
 	f.StringVar(&autoscaler, "autoscaler", autoscaler, "with --kubernetes, what becomes of ScalePolicies: on (they are carried out), dry-run (what they would do is told) or off")
 	memoryFlag(f, &most, "four fifths of the machine's, or of the cgroup's limit; with --kubernetes, where pods are known, no bound")
+	durationVar(f, &door.linger, "shutdown-delay-duration", 0, "after SIGTERM: how long everything goes on while /readyz fails, so that whoever passes requests on asks another server")
 	durationVar(f, &interval, "interval", 10*time.Second, "time between sums that go to the history")
 	return cmd
+}
+
+// validLinger refuses a time after which nobody would still wait for the end.
+func validLinger(d time.Duration) error {
+	if d < 0 || d > 10*time.Minute {
+		return usagef("--shutdown-delay-duration %v: give 0 to 10m", d)
+	}
+	return nil
 }
 
 func validAutoscaler(s string) error {

@@ -35,6 +35,9 @@ type Options struct {
 	Authorizer Authorizer
 	// Senders say which nodes a caller speaks for whom the Authenticator has bound to none; nil: to all.
 	Senders *Senders
+	// Ending is closed once the process is to be asked nothing more, a while before Run ends: who asks all the same is answered, and its connection
+	// takes no further request. nil: that is not known before.
+	Ending <-chan struct{}
 	// Routes are all that is served.
 	Routes     []Route
 	Logger     *slog.Logger
@@ -167,7 +170,7 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 	}
 	listener := newBounded(s.listener, s.opts, s.metrics)
-	s.http.Handler = listener.atWork(s.guard.before(s.http.Handler))
+	s.http.Handler = listener.atWork(s.guard.before(parting(s.opts.Ending, s.http.Handler)))
 	s.http.ConnContext = listener.known
 	var watching sync.WaitGroup
 	defer watching.Wait()
@@ -192,6 +195,19 @@ func (s *Server) Run(ctx context.Context) error {
 		return fmt.Errorf("cannot serve on %q: %w", s.opts.Listen, err)
 	}
 	return nil
+}
+
+// parting has clients go elsewhere with their next request once ending is closed: an API server that passes requests on would else use a connection that it
+// has until it is closed under it. By HTTP/2 the header is a GOAWAY.
+func parting(ending <-chan struct{}, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-ending:
+			w.Header().Set("Connection", "close")
+		default:
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // serve answers on a listener, by TLS where the web configuration says so.

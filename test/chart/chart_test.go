@@ -219,6 +219,21 @@ func TestPodsAreProbed(t *testing.T) {
 	}
 }
 
+// A server that is replaced goes on until nobody is sent to it any more, within its grace; one with a claim keeps its successor waiting for nothing.
+func TestServersPart(t *testing.T) {
+	const delay = "--shutdown-delay-duration=10s"
+	for name, values := range matrix(t) {
+		for pod, s := range pods(t, must(t, values)) {
+			if c := s.Containers[0]; c.Args[0] == "server" {
+				claimed := slices.ContainsFunc(s.Volumes, func(v corev1.Volume) bool { return v.PersistentVolumeClaim != nil })
+				if slices.Contains(c.Args, delay) == claimed || *s.TerminationGracePeriodSeconds < 30 {
+					t.Errorf("%s: %s has a claim %v, %d s of grace and %q", name, pod, claimed, *s.TerminationGracePeriodSeconds, c.Args)
+				}
+			}
+		}
+	}
+}
+
 // Collectors are scraped where their metrics are served with TLS and a login, and only then.
 func TestPodMonitor(t *testing.T) {
 	const on = "podMonitor: {enabled: true, endpoint: {tlsConfig: {serverName: c}}}"

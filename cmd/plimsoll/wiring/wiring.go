@@ -28,6 +28,8 @@ type Options struct {
 	Logger  *slog.Logger
 	// HealthListen is the address of a door for probes, which serves health and nothing else; "": there is none.
 	HealthListen string
+	// Linger is how long it goes on, all of it, after it was told to end: /readyz fails at once, and whoever passes requests on needs a moment to notice.
+	Linger time.Duration
 	// Listening is told the door's address before anything runs.
 	Listening func(net.Addr)
 	// Reload asks, at each value, to read again what can be; nil: nobody asks.
@@ -52,7 +54,7 @@ type UsageError struct{ Err error }
 func (e *UsageError) Error() string { return e.Err.Error() }
 func (e *UsageError) Unwrap() error { return e.Err }
 
-// Run wires the role, opens its door, and runs it until ctx ends or a part fails.
+// Run wires the role, opens its door, and runs it until ctx has ended and o.Linger is over, or a part fails.
 func Run(ctx context.Context, o Options) (err error) {
 	e := newEnvironment(o.Logger, o.Version)
 	defer func() { err = errors.Join(err, e.life.Close()) }()
@@ -90,7 +92,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	routes := slices.Concat(e.routes, []serve.Route{e.metricsRoute()}, serve.Health(e.checks))
-	if door, err = serve.New(serve.Options{Listen: o.Listen, WebConfig: o.WebConfig, Listener: port, Authenticator: e.who, Authorizer: e.may, Senders: senders, Routes: routes,
+	if door, err = serve.New(serve.Options{Listen: o.Listen, WebConfig: o.WebConfig, Listener: port, Ending: ctx.Done(), Authenticator: e.who, Authorizer: e.may, Senders: senders, Routes: routes,
 		Logger: e.named("http"), Registerer: e.registry}); err != nil {
 		return err
 	}
@@ -108,8 +110,26 @@ func Run(ctx context.Context, o Options) (err error) {
 	e.life.Runs("http", door.Run)
 	e.life.Runs("memory", e.memory.Run)
 	e.life.Runs("signals", func(ctx context.Context) error { return e.reloadAt(ctx, o.Reload) })
+	e.life.Runs("shutdown", func(last context.Context) error { return linger(last, ctx, e.log, o.Linger) })
 	o.Listening(addr)
-	return e.life.Run(ctx)
+	return e.life.Run(context.WithoutCancel(ctx))
+}
+
+// linger returns d after told has ended, which ends the other parts, or with last.
+func linger(last, told context.Context, log *slog.Logger, d time.Duration) error {
+	select {
+	case <-last.Done():
+		return nil
+	case <-told.Done():
+	}
+	if d > 0 {
+		log.Info("not ready any more; what is asked is still answered", "for", d)
+	}
+	select {
+	case <-last.Done():
+	case <-time.After(d):
+	}
+	return nil
 }
 
 // ending says that the process ends: it answers what it is being asked and is to be asked nothing more.

@@ -1,0 +1,141 @@
+package cluster_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"plimsoll.dev/plimsoll/test/chart"
+	"plimsoll.dev/plimsoll/test/cluster/product"
+)
+
+// TestNeverDark installs the chart with two servers and asks metrics.k8s.io through the API server ten times a second, while the servers are replaced one after the
+// other, and while the pod of one is deleted: every request is answered. One that is killed at once cannot take leave of anybody: until its end is seen the API server
+// sends requests to its address, and no longer.
+func TestNeverDark(t *testing.T) {
+	ours(t)
+	p, h, ctx := built(t), helm(t), t.Context()
+	t.Cleanup(func() {
+		_ = h.Uninstall(product.Name)
+		_ = shared.Client().CoreV1().Namespaces().Delete(context.Background(), product.Namespace, metav1.DeleteOptions{})
+	})
+	text, err := os.ReadFile(filepath.Join(p.Chart.Dir, "profiles", "metrics.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	profile, err := chart.Parse(string(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Install(ctx, product.Name, p.Chart, product.Values(profile)); err != nil {
+		t.Fatalf("%v\n%s", err, state(t))
+	}
+	until(t, "metrics.k8s.io does not answer", func() error { return nodesAnswer(ctx) })
+	const quiet = 15 * time.Second // an ending takes 10 s; what follows of it is seen
+	during := func(what string, do func() error) *dark {
+		t.Helper()
+		d := &dark{}
+		asking, stop := context.WithCancel(ctx)
+		done := make(chan struct{})
+		go func() { d.run(asking); close(done) }()
+		time.Sleep(3 * time.Second)
+		err := do()
+		if err == nil {
+			_, err = shared.Kubectl(ctx, "-n", product.Namespace, "rollout", "status", "deployment/"+product.Name, "--timeout=150s")
+		}
+		time.Sleep(quiet)
+		stop()
+		<-done
+		t.Logf("%s: %d answers, %d others: %s", what, d.answered, len(d.failed), strings.Join(d.failed[:min(len(d.failed), 5)], "; "))
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", what, err, state(t))
+		}
+		if d.answered < 100 {
+			t.Errorf("%s: only %d answers", what, d.answered)
+		}
+		return d
+	}
+	one := func() string {
+		t.Helper()
+		for _, pod := range podsOf(t) {
+			if pod.DeletionTimestamp == nil && pod.Status.Phase == "Running" {
+				return pod.Name
+			}
+		}
+		t.Fatal("there is no server")
+		return ""
+	}
+	if d := during("replaced one after the other", func() error {
+		_, err := shared.Kubectl(ctx, "-n", product.Namespace, "rollout", "restart", "deployment/"+product.Name)
+		return err
+	}); len(d.failed) > 0 {
+		t.Errorf("%d requests were not answered while the servers were replaced", len(d.failed))
+	}
+	if d := during("a pod is deleted", func() error {
+		_, err := shared.Kubectl(ctx, "-n", product.Namespace, "delete", "pod", one())
+		return err
+	}); len(d.failed) > 0 {
+		t.Errorf("%d requests were not answered while a pod was deleted", len(d.failed))
+	}
+	if d := during("a pod is killed", func() error {
+		_, err := shared.Kubectl(ctx, "-n", product.Namespace, "delete", "pod", one(), "--grace-period=0", "--force")
+		return err
+	}); len(d.failed) > 0 && d.last.Sub(d.first) > 5*time.Second {
+		t.Errorf("requests were not answered for %v after a kill", d.last.Sub(d.first))
+	}
+}
+
+func nodesAnswer(ctx context.Context) error {
+	raw, err := shared.Client().Discovery().RESTClient().Get().AbsPath("/apis/metrics.k8s.io/v1beta1/nodes").DoRaw(ctx)
+	if err == nil && !strings.Contains(string(raw), `"usage"`) {
+		err = fmt.Errorf("it says %.200s", raw)
+	}
+	return err
+}
+
+// dark asks ten times a second, and keeps what was no answer.
+type dark struct {
+	mu          sync.Mutex
+	answered    int
+	failed      []string
+	first, last time.Time // of those that failed
+}
+
+func (d *dark) run(ctx context.Context) {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	var open sync.WaitGroup
+	defer open.Wait()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		open.Go(func() {
+			began := time.Now()
+			ask, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+			defer cancel()
+			err := nodesAnswer(ask)
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			if err == nil {
+				d.answered++
+				return
+			}
+			if d.failed = append(d.failed, began.Format("15:04:05.0 ")+err.Error()); d.first.IsZero() || began.Before(d.first) {
+				d.first = began
+			}
+			if began.After(d.last) {
+				d.last = began
+			}
+		})
+	}
+}
