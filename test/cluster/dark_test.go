@@ -17,8 +17,8 @@ import (
 )
 
 // TestNeverDark installs the chart with two servers and asks metrics.k8s.io through the API server ten times a second, while the servers are replaced one after the
-// other, and while the pod of one is deleted: every request is answered. One that is killed at once cannot take leave of anybody: until its end is seen the API server
-// sends requests to its address, and no longer.
+// other, and while the pod of one is deleted: every request is answered. One that is deleted by force has no time to take leave: for at most five seconds requests may
+// come to its address. A server that is killed is TestTwoServers.
 func TestNeverDark(t *testing.T) {
 	ours(t)
 	p, h, ctx := built(t), helm(t), t.Context()
@@ -84,11 +84,11 @@ func TestNeverDark(t *testing.T) {
 	}); len(d.failed) > 0 {
 		t.Errorf("%d requests were not answered while a pod was deleted", len(d.failed))
 	}
-	if d := during("a pod is killed", func() error {
+	if d := during("a pod is deleted by force", func() error {
 		_, err := shared.Kubectl(ctx, "-n", product.Namespace, "delete", "pod", one(), "--grace-period=0", "--force")
 		return err
 	}); len(d.failed) > 0 && d.last.Sub(d.first) > 5*time.Second {
-		t.Errorf("requests were not answered for %v after a kill", d.last.Sub(d.first))
+		t.Errorf("requests were not answered for %v after a pod was deleted by force", d.last.Sub(d.first))
 	}
 }
 
