@@ -162,23 +162,9 @@ func (w *writer) sample(e *entry, s *series, t int64, v float64) bool {
 		w.dropped[iUnknown]++
 		return false
 	}
-	if int(w.gen.tsdb.Head().NumSeries()) >= w.db.opts.maxSeries {
+	if why := w.crowded(e); why != "" && !w.has(ls) {
 		w.dropped[iSeriesLimit]++
-		w.db.cond.Say(ReasonSeriesLimit, fmt.Sprintf("there are %d series, the most that are kept: samples of new ones are left out", w.db.opts.maxSeries))
-		return false
-	}
-	if n := int(w.gen.tsdb.Head().NumSeries()) - w.db.cache.own; !e.own && n >= w.db.opts.MaxForeign {
-		w.dropped[iSeriesLimit]++
-		w.db.cond.Say(ReasonSeriesLimit, fmt.Sprintf("there are %d series that others have sent, the most that are kept: samples of new ones are left out", n))
-		return false
-	}
-	most := w.db.opts.maxOfNode
-	if !e.own {
-		most = min(most, w.db.opts.MaxForeign/2)
-	}
-	if node := e.entity.Node; w.db.cache.of[node] >= most && node != "" {
-		w.dropped[iSeriesLimit]++
-		w.db.cond.Say(ReasonSeriesLimit, fmt.Sprintf("node %q has %d series, the most that are kept of one: samples of new ones are left out", node, most))
+		w.db.cond.Say(ReasonSeriesLimit, why+": samples of new ones are left out")
 		return false
 	}
 	ref, err := w.app.Append(0, ls, t, v)
@@ -189,6 +175,34 @@ func (w *writer) sample(e *entry, s *series, t int64, v float64) bool {
 	w.count++
 	w.db.cache.opened(e, s, ref)
 	return true
+}
+
+// crowded says why there is no room for another series of an entity, "" where there is.
+func (w *writer) crowded(e *entry) string {
+	all, most := int(w.gen.tsdb.Head().NumSeries()), w.db.opts.maxOfNode
+	if all >= w.db.opts.maxSeries {
+		return fmt.Sprintf("there are %d series, the most that are kept", w.db.opts.maxSeries)
+	}
+	if !e.own {
+		if n := all - w.db.cache.own; n >= w.db.opts.MaxForeign {
+			return fmt.Sprintf("there are %d series that others have sent, the most that are kept", n)
+		}
+		most = min(most, w.db.opts.MaxForeign/2)
+	}
+	if node := e.entity.Node; w.db.cache.of[node] >= most && node != "" {
+		return fmt.Sprintf("node %q has %d series, the most that are kept of one", node, most)
+	}
+	return ""
+}
+
+// has says whether the engine has a series. The cache forgets, and is empty after a start: such a series is not new.
+func (w *writer) has(ls labels.Labels) bool {
+	known, ok := w.app.(storage.GetRef)
+	if !ok {
+		return false
+	}
+	ref, _ := known.GetRef(ls, ls.Hash())
+	return ref != 0
 }
 
 func (w *writer) drop(err error) {

@@ -135,3 +135,56 @@ func TestSeriesOfOthers(t *testing.T) {
 		}
 	}
 }
+
+// A store that is full, of all series or of others', takes the series that it has also when it is opened again, or has forgotten who sends them: what was
+// acknowledged before goes on. New ones are left out as before.
+func TestFullStoreKeepsWhatItHas(t *testing.T) {
+	for name, o := range map[string]Options{
+		"all":       {maxSeries: 40},
+		"others":    {MaxForeign: 40},
+		"one node":  {maxOfNode: 40},
+		"forgotten": {MaxForeign: 40, maxEntities: 8},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o.Dir = t.TempDir()
+			at := time.Now().Add(-10 * time.Minute).Truncate(time.Second)
+			send := func(db *DB, from, n int) {
+				at = at.Add(10 * time.Second)
+				for _, node := range []string{"m1", "m2"} {
+					b := &metric.Batch{Node: node, Sender: "collector", Time: at}
+					for i := from; i < from+n; i++ {
+						e := pod(fmt.Sprint("p", i))
+						if e.Node = node; name == "one node" {
+							e.Node, e.Pod = "m1", node+e.Pod
+						}
+						b.Groups = append(b.Groups, metric.Group{Entity: e, Points: []metric.Point{{ID: metric.MemoryWorkingSet, T: at.UnixMilli(), V: 1}}})
+					}
+					must(t, db.Append(t.Context(), b))
+				}
+			}
+			db, err := Open(o)
+			must(t, err)
+			send(db, 0, 20)
+			must(t, db.Close())
+			db = mustOpen(t, o)
+			send(db, 100, 20)
+			send(db, 0, 20)
+			send(db, 0, 20)
+			if n := db.Stats().Series; n != 40 && name != "one node" {
+				t.Errorf("%d series, want 40", n)
+			}
+			got, err := db.Query(t.Context(), store.Query{Row: metric.MemoryWorkingSet, Level: metric.Container, Start: at.Add(-time.Minute), End: at.Add(time.Second),
+				Func: store.Count, By: []string{"node", "pod"}, Join: store.Sum})
+			must(t, err)
+			whole := 0
+			for _, s := range got {
+				if len(s.Samples) > 0 && s.Samples[0].V == 3 {
+					whole++
+				}
+			}
+			if whole != 40 {
+				t.Errorf("%d of 40 series have all three of their samples", whole)
+			}
+		})
+	}
+}
