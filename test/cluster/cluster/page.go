@@ -70,7 +70,29 @@ func openPage(ctx context.Context, c *rig.Cluster) (*door, error) {
 		}
 		proxy.ServeHTTP(w, r)
 	})}
-	return d, nil
+	return d, answers(ctx, proxy.Transport, to.JoinPath("readyz").String())
+}
+
+// answers waits until the Service leads to a pod: the nodes learn of one that is ready a moment after it is.
+func answers(ctx context.Context, by http.RoundTripper, page string) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, page, nil)
+		if err != nil {
+			return err
+		}
+		resp, err := by.RoundTrip(req)
+		if err == nil {
+			_ = resp.Body.Close()
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }
 
 // run serves until ctx ends.

@@ -79,7 +79,7 @@ Then for instance:   kubectl top nodes
                      kubectl -n %[5]s get scp,pods --watch
                      kubectl -n %[5]s describe scp web
 Two nodes on one machine, so each says that it has all of its processors. The ScalePolicy web keeps one to eight
-pods at 70 %% of what they ask for, while their load rises and falls within two minutes. The history is in memory
+pods at 80 %% of what they ask for, while their load rises and falls within two minutes. The history is in memory
 of a pod alone: it goes with the pod.
 Ctrl-C ends it all and leaves nothing.
 `, door.url, c.Namespace(), c.Bin, c.Kubeconfig(), demo)
