@@ -28,6 +28,10 @@ const (
 	maxProgram, maxPattern = 100_000, 5_000
 	// maxSubSteps is the most steps of all subqueries of an expression together: what the structured queries of a month need, and 16 bytes each.
 	maxSubSteps = 100 * store.MaxSteps
+	// maxWork is the most points that all subqueries of an expression look at together, one that is evaluated often each time: one within another is paid for by their
+	// product, and the engine does not look whether anybody waits any more before it is through. It is some seconds of a processor. sorting is how much more a function
+	// costs that sorts them.
+	maxWork, sorting = 2e9, 20
 	// maxGrowth is how many times longer the functions on labels may make a value, and maxAdded the bytes that they may add.
 	maxGrowth, maxAdded = 32, 4 << 10
 )
@@ -129,19 +133,26 @@ func (db *DB) parse(expr string, most int) (parser.Expr, error) {
 
 // judge says what in an expression would cost too much over a range of time; a length of zero is an instant.
 func judge(expr parser.Expr, length time.Duration) error {
-	j := judged{left: maxSubSteps, added: maxAdded}
-	return j.expr(expr, length, 1)
+	j := judged{left: maxSubSteps, added: maxAdded, work: maxWork}
+	evaluated := 1.0
+	if length > 0 {
+		evaluated = store.MaxSteps
+	}
+	return j.expr(expr, length, 1, evaluated, 1)
 }
 
 // judged is what an expression has left.
-type judged struct{ left, added int }
+type judged struct {
+	left, added int
+	work        float64
+}
 
-// expr judges a part that is evaluated over a length of time, and whose labels grow by a factor on their way out.
-func (j *judged) expr(node parser.Node, length time.Duration, growth int) error {
+// expr judges a part that is evaluated so many times over a length of time, whose labels grow by a factor on their way out, and each of whose points costs its function so much.
+func (j *judged) expr(node parser.Node, length time.Duration, growth int, evaluated, cost float64) error {
 	switch n := node.(type) {
 	case *parser.SubqueryExpr:
 		if n.Timestamp != nil || n.StartOrEnd != 0 {
-			length = 0
+			length, evaluated = 0, 1
 		}
 		step := n.Step
 		if step <= 0 {
@@ -151,13 +162,21 @@ func (j *judged) expr(node parser.Node, length time.Duration, growth int) error 
 			return fmt.Errorf("%w: the subqueries have more than %d steps: take longer ones than %q, or less time", store.ErrTooLarge, maxSubSteps, step)
 		}
 		j.left -= int(length/step) + 1
+		if j.work -= evaluated * cost * float64(n.Range/step+1); j.work < 0 {
+			return fmt.Errorf("%w: the subqueries look at more than %.0f points, one within another counted each time: take longer steps than %q, or less time", store.ErrTooLarge, float64(maxWork), step)
+		}
+		evaluated, cost = float64(length/step)+1, 1
 	case *parser.Call:
+		cost = 1
+		if n.Func.Name == "quantile_over_time" || n.Func.Name == "mad_over_time" {
+			cost = sorting
+		}
 		if growth *= j.growth(n); growth > maxGrowth || j.added < 0 {
 			return fmt.Errorf("%w: %s makes labels too long", store.ErrTooLarge, n.Func.Name)
 		}
 	}
 	for child := range parser.ChildrenIter(node) {
-		if err := j.expr(child, length, growth); err != nil {
+		if err := j.expr(child, length, growth, evaluated, cost); err != nil {
 			return err
 		}
 	}

@@ -29,10 +29,13 @@ func hostile() map[string]string {
 		long = strings.Replace(long, "vector(1)", `label_join(vector(1),"a","","a","a")`, 1)
 	}
 	return map[string]string{
-		"sum_over_time(vector(1)[1y:1ms])":                              "the subqueries have more than",
-		"sum_over_time(vector(1)[1d:1ms])":                              "the subqueries have more than",
-		"sum_over_time(sum_over_time(vector(1)[2w:2s])[2w:2s])":         "the subqueries have more than",
-		"sum_over_time(vector(1)[1d:1ms] @ 0)":                          "the subqueries have more than",
+		"sum_over_time(vector(1)[1y:1ms])":                               "the subqueries have more than",
+		"sum_over_time(vector(1)[1d:1ms])":                               "the subqueries have more than",
+		"sum_over_time(sum_over_time(vector(1)[2w:2s])[2w:2s])":          "the subqueries have more than",
+		"sum_over_time(vector(1)[1d:1ms] @ 0)":                           "the subqueries have more than",
+		"sum_over_time(sum_over_time(vector(1)[1d:1s])[1d:1s])":          "the subqueries look at more than",
+		"sum_over_time(quantile_over_time(0.5,vector(1)[1d:1s])[1d:1s])": "the subqueries look at more than",
+		"sum_over_time((sum_over_time(vector(1)[1d:1s]))[1d:5s] offset 1m)+sum_over_time((sum_over_time(vector(1)[1d:1s]))[1d:5s])": "the subqueries look at more than",
 		"sum_over_time((vector(1) + (vector(1)))[290y:])":               "the subqueries have more than",
 		n("sum_over_time(vector(1)[2w:2s])+", 10) + "1":                 "the subqueries have more than",
 		n("1^", 30_000) + "1":                                           "more than 500 operators",
