@@ -87,7 +87,7 @@ func (t *table) lookup(s *series, now int64) (*known, reason) {
 		k.of.used = now
 		return k, numReasons
 	}
-	if !t.space() && !t.sweep(now, forget.Milliseconds()) {
+	if !t.space() && !t.sweep(now, crowded.Milliseconds()) {
 		return nil, rejectLimit
 	}
 	k := &known{used: now, by: t.holds()}
@@ -134,8 +134,12 @@ func (t *table) understand(s *series, k *known) (*named, reason) {
 	if n := t.entities[e]; n != nil {
 		return n, numReasons
 	}
-	if k.by.entities >= shareOf*(t.most.entities-len(t.entities)) {
-		return nil, rejectLimit
+	full := func() bool { return k.by.entities >= shareOf*(t.most.entities-len(t.entities)) }
+	if full() {
+		t.sweep(k.used, crowded.Milliseconds())
+		if k.by = t.holds(); full() {
+			return nil, rejectLimit
+		}
 	}
 	n := &named{entity: &e, by: k.by}
 	t.entities[e] = n

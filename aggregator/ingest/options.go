@@ -104,4 +104,6 @@ const (
 	skew = 10 * time.Minute
 	// forget is how long a series that is not sent stays known.
 	forget = 10 * time.Minute
+	// crowded is the same where there is no room for others: as long as the live picture keeps what has ended.
+	crowded = 2 * time.Minute
 )
