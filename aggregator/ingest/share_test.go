@@ -143,3 +143,41 @@ func TestLimitsWithin(t *testing.T) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
+
+// TestPlacesComeFree fills the table from one address, which then is silent: who comes later has its places after two minutes, not after ten.
+func TestPlacesComeFree(t *testing.T) {
+	most := usual
+	most.entities = 90
+	table, began := newTable(most), time.Now()
+	taken := func(sender string, n int, after time.Duration) int {
+		c, err := table.convert(func(each func(*series) error) error {
+			for i := range n {
+				s := series{message: fmt.Appendf(nil, "__name__container_memory_rssnode%s-%03dpodp%04dcontainercid/x", sender, i, i), samples: []sample{{t: began.Add(after).UnixMilli(), v: 1}}}
+				for at, l := range []int{8, 20, 4, 8, 3, 5, 9, 1, 2, 2} {
+					from := uint32(0)
+					if at > 0 {
+						from = s.labels[at-1].from + s.labels[at-1].n
+					}
+					s.labels = append(s.labels, span{from, uint32(l)})
+				}
+				if err := each(&s); err != nil {
+					return err
+				}
+			}
+			return nil
+		}, sender, began.Add(after), skew, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.written
+	}
+	for _, x := range []struct {
+		sender string
+		after  time.Duration
+		n      int
+	}{{"evil", 0, 80}, {"good", 30 * time.Second, 9}, {"good", 100 * time.Second, 9}, {"good", 150 * time.Second, 80}} {
+		if got := taken(x.sender, 80, x.after); got != x.n {
+			t.Errorf("%s after %s: %d places, want %d", x.sender, x.after, got, x.n)
+		}
+	}
+}
