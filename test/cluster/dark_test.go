@@ -2,11 +2,9 @@ package cluster_test
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -37,14 +35,14 @@ func TestNeverDark(t *testing.T) {
 	if _, err := h.Install(ctx, product.Name, p.Chart, product.Values(profile)); err != nil {
 		t.Fatalf("%v\n%s", err, state(t))
 	}
-	until(t, "metrics.k8s.io does not answer", func() error { return nodesAnswer(ctx) })
+	until(t, "metrics.k8s.io does not answer", func() error { return usageAt(ctx, "nodes") })
 	const quiet = 15 * time.Second // an ending takes 10 s; what follows of it is seen
-	during := func(what string, do func() error) *dark {
+	during := func(what string, do func() error) *polled {
 		t.Helper()
-		d := &dark{}
+		d := &polled{}
 		asking, stop := context.WithCancel(ctx)
 		done := make(chan struct{})
-		go func() { d.run(asking); close(done) }()
+		go func() { d.run(asking, "nodes"); close(done) }()
 		time.Sleep(3 * time.Second)
 		err := do()
 		if err == nil {
@@ -89,53 +87,5 @@ func TestNeverDark(t *testing.T) {
 		return err
 	}); len(d.failed) > 0 && d.last.Sub(d.first) > 5*time.Second {
 		t.Errorf("requests were not answered for %v after a pod was deleted by force", d.last.Sub(d.first))
-	}
-}
-
-func nodesAnswer(ctx context.Context) error {
-	raw, err := shared.Client().Discovery().RESTClient().Get().AbsPath("/apis/metrics.k8s.io/v1beta1/nodes").DoRaw(ctx)
-	if err == nil && !strings.Contains(string(raw), `"usage"`) {
-		err = fmt.Errorf("it says %.200s", raw)
-	}
-	return err
-}
-
-// dark asks ten times a second, and keeps what was no answer.
-type dark struct {
-	mu          sync.Mutex
-	answered    int
-	failed      []string
-	first, last time.Time // of those that failed
-}
-
-func (d *dark) run(ctx context.Context) {
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	var open sync.WaitGroup
-	defer open.Wait()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		open.Go(func() {
-			began := time.Now()
-			ask, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-			defer cancel()
-			err := nodesAnswer(ask)
-			d.mu.Lock()
-			defer d.mu.Unlock()
-			if err == nil {
-				d.answered++
-				return
-			}
-			if d.failed = append(d.failed, began.Format("15:04:05.0 ")+err.Error()); d.first.IsZero() || began.Before(d.first) {
-				d.first = began
-			}
-			if began.After(d.last) {
-				d.last = began
-			}
-		})
 	}
 }

@@ -75,17 +75,17 @@ func (p *part) points(selector string) ([][2]float64, error) {
 
 // polled asks metrics.k8s.io through the API server ten times a second, and keeps what was no answer.
 type polled struct {
-	mu       sync.Mutex
-	answered int
-	slowest  time.Duration
-	failed   []string
-	last     time.Time // of those that failed
+	mu          sync.Mutex
+	answered    int
+	slowest     time.Duration
+	failed      []string
+	first, last time.Time // of those that failed
 }
 
-func (p *polled) run(ctx context.Context, ns, pod string) {
+// run asks for a path below the API's version until ctx ends.
+func (p *polled) run(ctx context.Context, path string) {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	client := shared.Client().Discovery().RESTClient()
 	var open sync.WaitGroup
 	defer open.Wait()
 	for {
@@ -97,21 +97,32 @@ func (p *polled) run(ctx context.Context, ns, pod string) {
 				began := time.Now()
 				ask, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 				defer cancel()
-				raw, err := client.Get().AbsPath("/apis/metrics.k8s.io/v1beta1/namespaces/" + ns + "/pods/" + pod).DoRaw(ask)
-				if err == nil && !strings.Contains(string(raw), `"usage"`) {
-					err = errors.New(string(raw))
-				}
+				err := usageAt(ask, path)
 				p.mu.Lock()
 				defer p.mu.Unlock()
 				p.slowest = max(p.slowest, time.Since(began))
-				if err != nil {
-					p.failed, p.last = append(p.failed, began.Format("15:04:05.0 ")+err.Error()), began
+				if err == nil {
+					p.answered++
 					return
 				}
-				p.answered++
+				if p.failed = append(p.failed, began.Format("15:04:05.0 ")+err.Error()); p.first.IsZero() || began.Before(p.first) {
+					p.first = began
+				}
+				if began.After(p.last) {
+					p.last = began
+				}
 			})
 		}
 	}
+}
+
+// usageAt asks for a path below the version of metrics.k8s.io; an answer without usage is none.
+func usageAt(ctx context.Context, path string) error {
+	raw, err := shared.Client().Discovery().RESTClient().Get().AbsPath("/apis/metrics.k8s.io/v1beta1/" + path).DoRaw(ctx)
+	if err == nil && !strings.Contains(string(raw), `"usage"`) {
+		err = fmt.Errorf("it says %.200s", raw)
+	}
+	return err
 }
 
 // TestTwoServers has two servers behind one Service, with one lease and one history, and kills the one that holds the lease: the history has a sum of each interval,
@@ -143,7 +154,7 @@ func TestTwoServers(t *testing.T) {
 	p := &polled{}
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan struct{})
-	go func() { p.run(ctx, ns, "busy"); close(done) }()
+	go func() { p.run(ctx, "namespaces/"+ns+"/pods/busy"); close(done) }()
 	defer func() { stop(); <-done }()
 	began := time.Now()
 	time.Sleep(45 * time.Second)
