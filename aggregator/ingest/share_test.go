@@ -84,6 +84,16 @@ func TestOneSenderLeavesRoom(t *testing.T) {
 	}
 }
 
+// rss is a decoded series with one sample, of a pod's one container.
+func rss(node, pod string, at time.Time) *series {
+	s := &series{samples: []sample{{t: at.UnixMilli(), v: 1}}}
+	for _, text := range []string{"__name__", "container_memory_rss", "node", node, "pod", pod, "container", "c", "id", "/x"} {
+		s.labels = append(s.labels, span{uint32(len(s.message)), uint32(len(text))})
+		s.message = append(s.message, text...)
+	}
+	return s
+}
+
 // TestOneSeriesANode converts a request with one series of each of 140,000 nodes, after one with many groups: the time that it takes under
 // the lock, and its memory, grow with the series alone.
 func TestOneSeriesANode(t *testing.T) {
@@ -93,16 +103,7 @@ func TestOneSeriesANode(t *testing.T) {
 		c, err := table.convert(func(each func(*series) error) error {
 			for i := range n {
 				for k := range groups {
-					text := fmt.Sprintf("__name__container_memory_rssnodenode-%06dpodp%04dcontainercid/x", i, k)
-					s := series{message: []byte(text), samples: []sample{{t: began.UnixMilli(), v: 1}}}
-					for at, l := range []int{8, 20, 4, 11, 3, 5, 9, 1, 2, 2} {
-						from := uint32(0)
-						if at > 0 {
-							from = s.labels[at-1].from + s.labels[at-1].n
-						}
-						s.labels = append(s.labels, span{from, uint32(l)})
-					}
-					if err := each(&s); err != nil {
+					if err := each(rss(fmt.Sprintf("node-%06d", i), fmt.Sprintf("p%04d", k), began)); err != nil {
 						return err
 					}
 				}
@@ -152,15 +153,7 @@ func TestPlacesComeFree(t *testing.T) {
 	taken := func(sender string, n int, after time.Duration) int {
 		c, err := table.convert(func(each func(*series) error) error {
 			for i := range n {
-				s := series{message: fmt.Appendf(nil, "__name__container_memory_rssnode%s-%03dpodp%04dcontainercid/x", sender, i, i), samples: []sample{{t: began.Add(after).UnixMilli(), v: 1}}}
-				for at, l := range []int{8, 20, 4, 8, 3, 5, 9, 1, 2, 2} {
-					from := uint32(0)
-					if at > 0 {
-						from = s.labels[at-1].from + s.labels[at-1].n
-					}
-					s.labels = append(s.labels, span{from, uint32(l)})
-				}
-				if err := each(&s); err != nil {
+				if err := each(rss(fmt.Sprintf("%s-%03d", sender, i), fmt.Sprintf("p%04d", i), began.Add(after))); err != nil {
 					return err
 				}
 			}
