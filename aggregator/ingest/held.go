@@ -25,6 +25,9 @@ func (t *table) space() bool {
 	return h.series < shareOf*(t.most.series-len(t.series)) && h.labels < shareOf*(t.most.labels-t.labels)
 }
 
+// seat says whether there is room for another entity of a sender that has these already.
+func (t *table) seat(h *held) bool { return h.entities < shareOf*(t.most.entities-len(t.entities)) }
+
 // holds returns what the request's sender has.
 func (t *table) holds() *held {
 	h := t.by[t.sender]

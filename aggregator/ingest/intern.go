@@ -134,10 +134,9 @@ func (t *table) understand(s *series, k *known) (*named, reason) {
 	if n := t.entities[e]; n != nil {
 		return n, numReasons
 	}
-	full := func() bool { return k.by.entities >= shareOf*(t.most.entities-len(t.entities)) }
-	if full() {
+	if !t.seat(k.by) {
 		t.sweep(k.used, crowded.Milliseconds())
-		if k.by = t.holds(); full() {
+		if k.by = t.holds(); !t.seat(k.by) { // it may have been forgotten
 			return nil, rejectLimit
 		}
 	}
