@@ -34,11 +34,14 @@ func Of(asked int64, otherwise Budget) Budget {
 
 // Machine returns four fifths of what this process may have: of its cgroup's limit, else of the machine's memory; 0 where neither can be read.
 func Machine() Budget {
-	most, err := memlimit.ApplyFallback(memlimit.FromCgroup, memlimit.FromSystem)()
-	if system, err := memlimit.FromSystem(); err == nil { // a cgroup without a limit may say that it is very large
-		most = min(most, system)
+	most, err := memlimit.FromSystem()
+	if err != nil {
+		most = math.MaxUint64
 	}
-	if err != nil || most == 0 {
+	if limit, err := memlimit.FromCgroup(); err == nil { // where there is none it may be very large
+		most = min(most, limit)
+	}
+	if most == math.MaxUint64 {
 		return 0
 	}
 	return max(Budget(most/5*4), Least)
