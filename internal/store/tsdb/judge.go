@@ -168,7 +168,7 @@ func (j *judged) expr(node parser.Node, length time.Duration, growth int, evalua
 		evaluated, cost = float64(length/step)+1, 1
 	case *parser.Call:
 		cost = 1
-		if n.Func.Name == "quantile_over_time" || n.Func.Name == "mad_over_time" {
+		if n.Func.Name == "quantile_over_time" {
 			cost = sorting
 		}
 		if growth *= j.growth(n); growth > maxGrowth || j.added < 0 {
