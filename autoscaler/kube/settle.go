@@ -37,12 +37,13 @@ func settle(policies, hpas []*Declared, dryRun bool, was map[types.UID]settled) 
 			continue
 		}
 		owner := plain
-		if h.boost && h.err == nil {
+		helps := h.boost && h.err == nil
+		if helps {
 			owner = boosted
 		}
 		if first := owner[objectOf(t)]; first == nil {
 			owner[objectOf(t)] = h
-		} else if h.boost && h.err == nil {
+		} else if helps {
 			out = append(out, another(h, first))
 		}
 	}
