@@ -286,7 +286,7 @@ func workloads(ctx context.Context, from Source, o Options) (List, error) {
 	}
 	list.Items = slices.DeleteFunc(list.Items, func(w api.Workload) bool { return o.Namespace != "" && w.Namespace != o.Namespace })
 	order(list.Items, o.SortBy, func(w api.Workload) *float64 { return w.CPU }, func(w api.Workload) *float64 { return w.WorkingSet }, func(w api.Workload) string { return w.Namespace + "/" + w.Name })
-	t := table.New("NAMESPACE", "KIND", "NAME", "CPU(cores)", "MEMORY(bytes)", "PODS", "SCALED", "STATE")
+	t := table.New("NAMESPACE", "KIND", "NAME", "CPU(cores)", "MEMORY(bytes)", "PODS", "=SCALED", "STATE")
 	f := folder{Table: t}
 	for _, w := range list.Items {
 		f.add(w.Gap, w.Namespace, w.Kind, w.Name, cores(w.CPU), mebibytes(w.WorkingSet), fmt.Sprint(w.Pods), scaledCell(w.Scaled), stateOf(w.Gap, lacking(w.CPU, w.WorkingSet)))

@@ -149,7 +149,7 @@ func (a *app) influxSetup(ctx context.Context, setup *influx.Setup, out output, 
 		doc.Tokens[t.Role] = t.Value
 	}
 	printed := out.print(a.out, doc, func() *table.Table {
-		t := table.New("STATE", "WHAT", "NOTE")
+		t := table.New("STATE", "=WHAT", "NOTE")
 		t.Say(append([]string{doc.Server}, doc.Notes...)...)
 		for _, s := range doc.Steps {
 			t.Add(s.State, s.What, cmp.Or(strings.TrimPrefix(s.Error, "cannot make "+s.What+": "), s.Change))

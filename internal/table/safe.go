@@ -56,9 +56,14 @@ func hidden(r rune) bool {
 	return !unicode.IsGraphic(r) && r != nonJoiner && r != joiner
 }
 
-// most is how many characters of a cell are shown in the narrow table: a longer one would push the rest of it out of a terminal's sight. It is
-// as much as a label of Kubernetes may have, and one more.
-const most = 64
+// most is how many characters of a cell are shown in the narrow table: a longer one would push the rest of it out of a terminal's sight. Of a name
+// it is as much as a label of Kubernetes may have, and one more; a sentence with names in it is longer.
+func (c *Column) most() int {
+	if c.Said {
+		return 256
+	}
+	return 64
+}
 
 // cutter makes the cells of one column short. Two that are not the same stay so.
 type cutter struct {
@@ -67,7 +72,7 @@ type cutter struct {
 }
 
 // cut takes as much out of the middle of a cell as it has too much. Where what is left is another's already, a number tells them apart.
-func (c *cutter) cut(cell string) string {
+func (c *cutter) cut(cell string, most int) string {
 	all := []rune(cell)
 	if len(all) <= most {
 		return cell

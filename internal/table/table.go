@@ -23,14 +23,16 @@ type Table struct {
 type Column struct {
 	Name string
 	Wide bool // only for the wide table and CSV
+	Said bool // its cells are what we say, and not a name alone
 }
 
-// New makes a table without rows. A name that begins with + is of a wide column.
+// New makes a table without rows. A name that begins with + is of a wide column, one that begins with = of what we say.
 func New(names ...string) *Table {
 	t := &Table{}
 	for _, n := range names {
 		name, wide := strings.CutPrefix(n, "+")
-		t.Columns = append(t.Columns, Column{name, wide})
+		name, said := strings.CutPrefix(name, "=")
+		t.Columns = append(t.Columns, Column{name, wide, said})
 	}
 	return t
 }
@@ -60,7 +62,7 @@ func (t *Table) Write(w io.Writer, wide, header bool) error {
 				continue
 			}
 			if c = Safe(c); !wide && !t.last(i) {
-				c = cutters[i].cut(c)
+				c = cutters[i].cut(c, t.Columns[i].most())
 			}
 			seen = append(seen, c)
 		}

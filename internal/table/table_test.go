@@ -105,6 +105,22 @@ func TestLongNames(t *testing.T) {
 	}
 }
 
+// What we say stays whole, where a name is cut: it may be a command.
+func TestWhatIsSaidStaysWhole(t *testing.T) {
+	said, long := strings.Repeat("left as it is ", 10), strings.Repeat("x", 300)
+	x := New("NAME", "=WHAT", "NOTE")
+	x.Add(said, said, "")
+	x.Add(long, long, "")
+	var b strings.Builder
+	if err := x.Write(&b, false, false); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(b.String(), "\n")
+	if strings.Count(lines[0], said) != 1 || strings.Count(lines[1], strings.Repeat("x", 127)) != 2 || strings.Contains(lines[1], strings.Repeat("x", 256)) {
+		t.Errorf("got %q", lines)
+	}
+}
+
 // A spreadsheet takes no name for a formula, and numbers stay numbers.
 func TestCSVHasNoFormulas(t *testing.T) {
 	f := func(cell, want string) {
