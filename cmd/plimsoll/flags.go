@@ -76,7 +76,10 @@ func quantity(to *int64) pflag.Value {
 		if err != nil {
 			return 0, fmt.Errorf("%q is no number of bytes: want one such as 512Mi or 1Gi", s)
 		}
-		if v.CmpInt64(math.MaxInt64) > 0 || v.CmpInt64(math.MinInt64+1) < 0 {
+		if v.Sign() < 0 { // of which the library reads some wrong: -107421875000Ki as -2065088468
+			return 0, fmt.Errorf("%q is less than no bytes: want a number such as 512Mi or 1Gi", s)
+		}
+		if v.CmpInt64(math.MaxInt64) > 0 {
 			return 0, fmt.Errorf("%q is more bytes than there can be", s)
 		}
 		return v.Value(), nil
