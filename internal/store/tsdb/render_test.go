@@ -94,7 +94,7 @@ func TestRender(t *testing.T) {
 	golden(t, "render.txt", out.String())
 }
 
-// FuzzRender renders anything: what is not refused, PromQL's parser takes, and it asks for the metric that was meant.
+// FuzzRender renders anything: what is not refused, PromQL's parser takes, and it asks for the metric that was meant, by the same matchers wherever it does.
 func FuzzRender(f *testing.F) {
 	f.Add(uint16(0), uint8(0), "pod", "=", "a", "namespace", "avg", "sum", int64(1000), int64(5000), 0.5)
 	f.Add(uint16(9), uint8(4), "pod", "=~", "(", "a b", "rate", "", int64(0), int64(0), 2.0)
@@ -116,17 +116,22 @@ func FuzzRender(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%q: %v", s, err)
 		}
-		selectors := 0
+		selectors, matchers := 0, ""
 		parser.Inspect(expr, func(n parser.Node, _ []parser.Node) error {
 			if v, ok := n.(*parser.VectorSelector); ok {
 				selectors++
 				if want := metric.Get(q.Row).At(q.Level); v.Name != want {
 					t.Errorf("%q asks for %q, want %q", s, v.Name, want)
 				}
+				if m := fmt.Sprint(v.LabelMatchers); selectors == 1 {
+					matchers = m
+				} else if m != matchers {
+					t.Errorf("%q asks for %s and for %s", s, matchers, m)
+				}
 			}
 			return nil
 		})
-		if selectors != 1 {
+		if sum := c.Func == store.Rate && selectors > 1; selectors != 1 && !sum { // a sum of rates looks for its members too
 			t.Errorf("%q has %d selectors, want 1", s, selectors)
 		}
 	})
