@@ -98,3 +98,37 @@ func TestWhatGoesOn(t *testing.T) {
 		}
 	})
 }
+
+// TestYoungMember asks for a member that has just begun, whose first two samples are closer together than others: over each window it is what it is.
+func TestYoungMember(t *testing.T) {
+	both(t, func(t *testing.T, s *influxtest.Server) {
+		h := newHistory(t, s, "young")
+		now := time.Now().Truncate(10 * time.Second)
+		start := now.Add(-207 * time.Second)
+		var lines []byte
+		for i, at := 0, start; !at.After(now); i++ {
+			lines = fmt.Appendf(lines, "container,container=c,namespace=d,node=n,pod=young memory_working_set_bytes=100,cpu_usage_cores=100 %d\n", at.UnixMilli())
+			if at = at.Add(10 * time.Second); i == 0 {
+				at = start.Add(4 * time.Second)
+			}
+		}
+		if err := h.write(t.Context(), lines); err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range []store.Func{store.Avg, store.Min, store.Max, store.Rate} {
+			for _, back := range []time.Duration{5 * time.Minute, 10 * time.Minute, time.Hour, 7 * 24 * time.Hour} {
+				for age := 15 * time.Second; age < 220*time.Second; age += 7 * time.Second {
+					end := start.Add(age)
+					q := store.Query{Row: metric.MemoryWorkingSet, Level: metric.Container, Start: end.Add(-back), End: end, Func: f, By: []string{"pod"}}
+					if f == store.Rate {
+						q.Row = metric.CPUUsage
+					}
+					got, err := h.Query(t.Context(), q)
+					if err != nil || len(got) != 1 || len(got[0].Samples) != 1 || math.Abs(got[0].Samples[0].V-100) > 0.01 {
+						t.Errorf("%s over %v at the age of %v: %v, %v; want 100", f, back, age, got, err)
+					}
+				}
+			}
+		}
+	})
+}

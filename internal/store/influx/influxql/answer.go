@@ -33,7 +33,7 @@ type cell struct {
 	t          int64
 	v, w, x, y float64
 	length     int64
-	moment     bool
+	going      going
 }
 
 // Answer returns an empty answer. It accepts rows until there are more than the query's limit, or limit where it has none; of
@@ -107,7 +107,7 @@ func (l *Series) Row(s *Statement, t int64, v, w, x, y float64) error {
 	if l.answer.rows++; l.answer.rows > l.answer.most {
 		return fmt.Errorf("%w: more than %d points", store.ErrTooLarge, l.answer.most)
 	}
-	l.cells = append(l.cells, cell{t, v, w, x, y, s.length, s.moments})
+	l.cells = append(l.cells, cell{t, v, w, x, y, s.length, s.going})
 	return nil
 }
 

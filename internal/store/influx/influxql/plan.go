@@ -54,9 +54,17 @@ type Statement struct {
 	t      int64 // Unix milliseconds; if not single, what is to be added to the row's time
 	after  int64 // rows that end up at or before it are what a difference begins with
 	length int64 // of a row's piece, milliseconds
-	// moments says that the rows are the moments of a piece that goes on.
-	moments bool
+	going  going // what rows are of a piece that goes on
 }
+
+// going says what a row of meetings is of a piece that goes on.
+type going uint8
+
+const (
+	ended   going = iota // nothing: the piece has ended
+	moments              // one of its moments
+	counts               // all of it, for how many samples one member has
+)
 
 // Plan is how a query is answered.
 type Plan struct {

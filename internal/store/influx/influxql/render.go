@@ -60,8 +60,8 @@ type writer struct {
 	*Plan
 	opts Options
 	fine bool // what is looked for is the greatest of the sums of all moments
-	// moments says that the statements that are written have a row for every moment.
-	moments bool
+	// going is what the statements that are written have of the pieces that go on.
+	going going
 	*reading
 }
 
@@ -213,12 +213,14 @@ func (w *writer) meet() error {
 		}
 		from, to := s.hi, s.hi
 		if s.rollup == nil {
-			from, to = w.going(&s, g)
+			from, to = w.goesOn(&s, g)
 		}
 		w.cutMeetings(source{s.rollup, s.lo, from}, g)
-		w.moments = true
+		w.going = moments
 		w.cutMeetings(source{s.rollup, from, to}, min(g, moment.Milliseconds()))
-		w.moments = false
+		w.going = counts
+		w.cutMeetings(source{s.rollup, from, to}, g)
+		w.going = ended
 		w.cutMeetings(source{s.rollup, to, s.hi}, g)
 	}
 	return nil
@@ -227,9 +229,9 @@ func (w *writer) meet() error {
 // arriving is how long after its time a sample may come without being late.
 const arriving = time.Minute
 
-// going returns the pieces of g milliseconds, (from, to], that go on: all members have fewer samples in them than in others, and have not taken
+// goesOn returns the pieces of g milliseconds, (from, to], that go on: all members have fewer samples in them than in others, and have not taken
 // turns for that.
-func (w *writer) going(s *source, g int64) (from, to int64) {
+func (w *writer) goesOn(s *source, g int64) (from, to int64) {
 	if w.opts.Now.IsZero() {
 		return s.hi, s.hi
 	}
@@ -296,7 +298,7 @@ func (w *writer) add(s *source, group, end int64) {
 	default:
 		text = "SELECT " + joins(w.query.Join) + "(v) AS v FROM (" + text + ") WHERE " + until(hi) + by(tags...)
 	}
-	st := Statement{Text: text, t: shift + group, after: s.lo, length: group, moments: w.moments}
+	st := Statement{Text: text, t: shift + group, after: s.lo, length: group, going: w.going}
 	if group == 0 {
 		st.t = end
 	}

@@ -69,7 +69,7 @@ func combine(q *store.Query, k kind, cells []cell) float64 {
 
 // met is what members were together, of the time that any was there. One that is there for a whole piece has as many samples in it as any has
 // in any of its length; where all have fewer than that together, they were there for that part of it. Of the piece that goes on there are the
-// moments, each of which says what was there.
+// moments, each of which says what was there; they are as long as one member has samples in them at least, since a moment may hold two of them.
 func met(f store.Func, cells []cell) float64 {
 	v, n := math.NaN(), 0.0
 	add := func(c cell, there float64) {
@@ -84,24 +84,27 @@ func met(f store.Func, cells []cell) float64 {
 			v, n = v+c.v, n+there
 		}
 	}
-	var going cell
+	var now cell
 	for len(cells) > 0 {
 		run, whole := 0, 0.0
-		for run < len(cells) && cells[run].length == cells[0].length && cells[run].moment == cells[0].moment {
+		for run < len(cells) && cells[run].length == cells[0].length && cells[run].going == cells[0].going {
 			whole = max(whole, cells[run].x)
 			run++
 		}
 		for _, c := range cells[:run] {
-			if c.moment {
-				going.v, going.w, going.y = going.v+c.v, going.w+1, max(going.y, c.y)
-			} else {
+			switch c.going {
+			case moments:
+				now.v, now.w, now.y = now.v+c.v, now.w+1, max(now.y, c.y)
+			case counts:
+				now.x += c.x
+			default:
 				add(c, min(c.w, whole))
 			}
 		}
 		cells = cells[run:]
 	}
-	if going.w > 0 {
-		add(going, going.w)
+	if now.w > 0 {
+		add(now, max(now.w, now.x))
 	}
 	return v / n
 }
