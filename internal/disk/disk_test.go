@@ -111,12 +111,31 @@ func TestClaimFollowsNoLink(t *testing.T) {
 		"folder":     func(path string) error { return os.Mkdir(path, 0o700) },
 	} {
 		dir := t.TempDir()
-		if err := spoil(filepath.Join(dir, "lock")); err != nil {
+		below := filepath.Join(dir, "some/where")
+		if err := errors.Join(spoil(filepath.Join(dir, "lock")), os.MkdirAll(below, 0o700)); err != nil {
 			t.Fatal(err)
 		}
 		if f, err := Claim("data folder", dir); err == nil || !strings.Contains(err.Error(), "lock") {
 			t.Errorf("%s: got %v, %v", what, f, err)
 		}
+		if what == "folder" {
+			continue
+		}
+		if err := errors.Join(os.Remove(filepath.Join(dir, "lock")), spoil(filepath.Join(below, "it"))); err != nil {
+			t.Fatal(err)
+		}
+		if f, err := Claim("data folder", dir); !errors.Is(err, ErrNoFile) || !strings.Contains(err.Error(), below) {
+			t.Errorf("%s far below: got %v, %v", what, f, err)
+		}
+	}
+	link := filepath.Join(t.TempDir(), "link") // the folder itself is where its owner says
+	if err := os.Symlink(t.TempDir(), link); err != nil {
+		t.Fatal(err)
+	}
+	if f, err := Claim("data folder", link); err != nil {
+		t.Error(err)
+	} else if err := f.Release(); err != nil {
+		t.Error(err)
 	}
 	if got, err := os.ReadFile(elsewhere); err != nil || string(got) != "precious" {
 		t.Errorf("got %q, %v", got, err)

@@ -16,16 +16,25 @@ import (
 // ErrInUse is a folder that another process has.
 var ErrInUse = errors.New("is in use")
 
-// ErrLink is something that is a link to elsewhere, where a file or folder of our own is to be.
-var ErrLink = errors.New("is a symbolic link")
+// ErrNoFile is something where a file or folder of our own is to be, and that is neither: a link to elsewhere, a pipe, a device.
+var ErrNoFile = errors.New("which is not followed")
 
-// NoLink says whether a path is a link. That there is nothing yet is well.
-func NoLink(path string) error {
-	st, err := os.Lstat(path)
-	if err == nil && st.Mode()&os.ModeSymlink != 0 {
-		return fmt.Errorf("%q %w: move the whole folder, or mount the disk there", path, ErrLink)
-	}
-	return nil
+// OnlyFiles says whether what is at a path, and all below it, is a file or a folder. Whoever may write there must not have another file emptied by a
+// link, nor a start hang on a pipe. Sockets are left alone, since nobody opens them. That there is nothing yet is well.
+func OnlyFiles(path string) error {
+	return filepath.WalkDir(path, func(at string, d fs.DirEntry, err error) error {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil
+		case err != nil:
+			return err
+		case d.Type()&fs.ModeSymlink != 0:
+			return fmt.Errorf("%q is a symbolic link, %w: move the whole folder, or mount the disk there", at, ErrNoFile)
+		case d.Type()&(fs.ModeNamedPipe|fs.ModeDevice|fs.ModeIrregular) != 0:
+			return fmt.Errorf("%q is a pipe or a device, %w: remove it", at, ErrNoFile)
+		}
+		return nil
+	})
 }
 
 // Folder is a folder that this process has for itself. The kernel gives it up when the process ends, however it ends, and when
@@ -42,11 +51,10 @@ func Claim(what, dir string) (*Folder, error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, fmt.Errorf("cannot make %s %q: %w", what, dir, err)
 	}
-	// Whoever may make a link in the folder must not have another file emptied by it, nor the start hang on a pipe.
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o640)
-	if errors.Is(err, unix.ELOOP) {
-		err = fmt.Errorf("%q %w: remove it", filepath.Join(dir, "lock"), ErrLink)
+	if err := OnlyFiles(dir + "/."); err != nil { // the folder itself may be a link
+		return nil, fmt.Errorf("cannot use %s %q: %w", what, dir, err)
 	}
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o640)
 	if err == nil {
 		if st, serr := f.Stat(); serr != nil || !st.Mode().IsRegular() {
 			err = errors.Join(fmt.Errorf("%q is no file: remove it", f.Name()), serr, f.Close())
@@ -68,7 +76,7 @@ func Claim(what, dir string) (*Folder, error) {
 // Holder returns the error with which Claim would refuse a folder, and the pid of the process that has it, as far as they are
 // known. It makes nothing, and lets others look at the same time.
 func Holder(what, dir string) (pid int, err error) {
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR, 0)
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
 	}

@@ -117,7 +117,7 @@ func (db *DB) acquire() (err error) {
 	}
 	undo = append(undo, db.decisions.Close)
 	db.gen, err = db.openEngine()
-	if cause := disk.CauseOf(err); err != nil && cause != disk.Denied && cause != disk.ReadOnly && !errors.Is(err, disk.ErrLink) {
+	if cause := disk.CauseOf(err); err != nil && cause != disk.Denied && cause != disk.ReadOnly && !errors.Is(err, disk.ErrNoFile) {
 		// The live picture goes on; the maintenance goroutine opens the engine when it can: when there is room, or somebody has mended it.
 		class, what := classRead, "the history cannot be opened"
 		if cause == disk.Full {

@@ -22,7 +22,7 @@ import (
 func (db *DB) openEngine() (*generation, error) {
 	dir := db.engineDir()
 	err := os.MkdirAll(dir, 0o750)
-	if err = errors.Join(err, disk.NoLink(dir), disk.NoLink(db.brokenDir())); err != nil {
+	if err = errors.Join(err, disk.OnlyFiles(dir), disk.OnlyFiles(db.brokenDir())); err != nil {
 		return nil, err
 	}
 	r := &repairer{dir: dir, broken: db.brokenDir(), now: db.opts.Now(), report: db.repaired}

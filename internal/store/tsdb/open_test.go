@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sys/unix"
 
+	"plimsoll.dev/plimsoll/internal/disk"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/store"
 )
@@ -175,16 +177,27 @@ func TestConcurrentClose(t *testing.T) {
 	<-done
 }
 
-// A link in the place of a folder of the store's own is refused: what is there is not ours to change.
-func TestFolderThatIsALink(t *testing.T) {
-	for _, name := range []string{"tsdb", "broken"} {
-		dir, elsewhere := t.TempDir(), t.TempDir()
-		must(t, os.Symlink(elsewhere, filepath.Join(dir, name)))
-		if db, err := Open(Options{Dir: dir}); err == nil || !strings.Contains(err.Error(), "is a symbolic link") {
-			t.Errorf("%s: got %v, %v", name, db, err)
+// A link or a pipe in the place of anything of the store's own is refused: what is there is not ours to change, and nobody waits for it.
+func TestOpenFollowsNoLink(t *testing.T) {
+	elsewhere := t.TempDir()
+	precious := filepath.Join(elsewhere, "precious")
+	must(t, os.WriteFile(precious, []byte("precious"), 0o600))
+	for _, name := range []string{"tsdb", "broken", "decisions", "tsdb/wal", "tsdb/chunks_head", "tsdb/wal/00000000", "tsdb/wal/00000001", "tsdb/chunks_head/000001", "tsdb/01J00000000000000000000000", "tsdb/lock", "decisions/00000001"} {
+		for what, spoil := range map[string]func(path string) error{
+			"a link to a folder": func(path string) error { return os.Symlink(elsewhere, path) },
+			"a link to a file":   func(path string) error { return os.Symlink(precious, path) },
+			"a pipe":             func(path string) error { return unix.Mkfifo(path, 0o600) },
+		} {
+			dir := t.TempDir()
+			path := filepath.Join(dir, name)
+			must(t, errors.Join(os.MkdirAll(filepath.Dir(path), 0o750), spoil(path)))
+			if db, err := Open(Options{Dir: dir}); !errors.Is(err, disk.ErrNoFile) || !strings.Contains(err.Error(), path) {
+				t.Errorf("%s at %s: got %v, %v", what, name, db, err)
+			}
 		}
-		if left, _ := os.ReadDir(elsewhere); len(left) != 0 {
-			t.Errorf("%s: %v was written where the link leads to", name, left)
-		}
+	}
+	left, _ := os.ReadDir(elsewhere)
+	if got, err := os.ReadFile(precious); err != nil || string(got) != "precious" || len(left) != 1 {
+		t.Errorf("where the links lead to there are %v, and %q, %v", left, got, err)
 	}
 }
