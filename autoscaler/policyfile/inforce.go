@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"plimsoll.dev/plimsoll/autoscaler"
@@ -61,8 +63,10 @@ func (p *InForce) File() *File {
 func (p *InForce) Tell(log *slog.Logger) {
 	f := p.File()
 	n, m := len(f.Policies), len(f.Services)
-	if st, err := os.Stat(p.path); err == nil && st.Mode().Perm()&0o002 != 0 {
-		log.Warn("everybody on this machine may write the policies, and so say what Plimsoll runs: take that right away with 'chmod o-w'", "file", p.path)
+	if p.path != "" {
+		for _, who := range writers(p.path) {
+			log.Warn("others may write the policies, and so say what Plimsoll runs", "who", who, "file", p.path)
+		}
 	}
 	switch {
 	case n > 0 || m > 0:
@@ -70,6 +74,31 @@ func (p *InForce) Tell(log *slog.Logger) {
 	case p.path != "":
 		log.Warn("the policy file holds no document: nothing is scaled", "file", p.path)
 	}
+}
+
+// writers says who may change a file beside root and the user of this process, each with what to do about it.
+func writers(path string) (out []string) {
+	rights := func(what, path string, sticky bool) {
+		st, err := os.Stat(path)
+		if err != nil {
+			return
+		}
+		owner, ok := st.Sys().(*syscall.Stat_t)
+		if ok && owner.Uid != 0 && int(owner.Uid) != os.Geteuid() {
+			out = append(out, fmt.Sprintf("user %d, who owns the %s: 'chown %d %s'", owner.Uid, what, os.Geteuid(), path))
+		}
+		if mode := st.Mode(); mode.Perm()&0o002 != 0 && !(sticky && mode&os.ModeSticky != 0) {
+			out = append(out, fmt.Sprintf("everybody on this machine: 'chmod o-w %s'", path))
+		}
+		if ok && st.Mode().Perm()&0o020 != 0 && owner.Gid != 0 && int(owner.Gid) != os.Getegid() {
+			out = append(out, fmt.Sprintf("group %d: 'chmod g-w %s'", owner.Gid, path))
+		}
+	}
+	rights("file", path, false)
+	if whole, err := filepath.Abs(path); err == nil {
+		rights("folder", filepath.Dir(whole), true)
+	}
+	return out
 }
 
 // Services are those that are to run. Each begins with as many replicas as the decision log last said.

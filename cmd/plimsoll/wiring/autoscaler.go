@@ -75,7 +75,9 @@ func newAutoscaler(e *environment, policies *policyfile.InForce, replicas *servi
 	e.reloads = append(e.reloads, func() {
 		if err := policies.Reload(replicas, loop); err != nil {
 			e.log.Warn("kept the old policies", "err", err)
+			return
 		}
+		policies.Tell(e.log)
 	})
 	return nil
 }
