@@ -30,7 +30,7 @@ const (
 	maxSubSteps = 100 * store.MaxSteps
 	// maxWork is the most points that all subqueries of an expression look at together, one that is evaluated often each time: one within another is paid for by their
 	// product, and the engine does not look whether anybody waits any more before it is through. It is some seconds of a processor. sorting is how much more a function
-	// costs that sorts them.
+	// costs that sorts them. All ranges of an expression together look at as many at most, of samples, which are counted as they are read (work.go).
 	maxWork, sorting = 2e9, 20
 	// maxGrowth is how many times longer the functions on labels may make a value, and maxAdded the bytes that they may add.
 	maxGrowth, maxAdded = 32, 4 << 10
@@ -131,27 +131,37 @@ func (db *DB) parse(expr string, most int) (parser.Expr, error) {
 	return out, nil
 }
 
-// judge says what in an expression would cost too much over a range of time; a length of zero is an instant.
-func judge(expr parser.Expr, length time.Duration) error {
+// costOf is what a function costs for each point that it looks at.
+func costOf(function string) float64 {
+	if function == "quantile_over_time" {
+		return sorting
+	}
+	return 1
+}
+
+// judge says what in an expression would cost too much over a range of time; a length of zero is an instant. again is how often a range that is read once is looked at.
+func judge(expr parser.Expr, length time.Duration) (again float64, err error) {
 	j := judged{left: maxSubSteps, added: maxAdded, work: maxWork}
 	evaluated := 1.0
 	if length > 0 {
 		evaluated = store.MaxSteps
 	}
-	return j.expr(expr, length, 1, evaluated, 1)
+	err = j.expr(expr, length, 1, evaluated, 1)
+	return j.again, err
 }
 
 // judged is what an expression has left.
 type judged struct {
 	left, added int
-	work        float64
+	work, again float64
 }
 
 // expr judges a part that is evaluated so many times over a length of time, whose labels grow by a factor on their way out, and each of whose points costs its function so much.
 func (j *judged) expr(node parser.Node, length time.Duration, growth int, evaluated, cost float64) error {
+	looked := evaluated
 	switch n := node.(type) {
 	case *parser.SubqueryExpr:
-		if n.Timestamp != nil || n.StartOrEnd != 0 {
+		if n.Timestamp != nil || n.StartOrEnd != 0 { // it is evaluated once; what its function makes of it is not, where other arguments differ
 			length, evaluated = 0, 1
 		}
 		step := n.Step
@@ -162,14 +172,16 @@ func (j *judged) expr(node parser.Node, length time.Duration, growth int, evalua
 			return fmt.Errorf("%w: the subqueries have more than %d steps: take longer ones than %q, or less time", store.ErrTooLarge, maxSubSteps, step)
 		}
 		j.left -= int(length/step) + 1
-		if j.work -= evaluated * cost * float64(n.Range/step+1); j.work < 0 {
+		if j.work -= looked * cost * float64(n.Range/step+1); j.work < 0 {
 			return fmt.Errorf("%w: the subqueries look at more than %.0f points, one within another counted each time: take longer steps than %q, or less time", store.ErrTooLarge, float64(maxWork), step)
 		}
 		evaluated, cost = float64(length/step)+1, 1
 	case *parser.Call:
-		cost = 1
-		if n.Func.Name == "quantile_over_time" {
-			cost = sorting
+		cost = costOf(n.Func.Name)
+		if fixed, differs := fixedRange(n); fixed && differs {
+			j.again = max(j.again, evaluated)
+		} else if fixed {
+			evaluated = 1
 		}
 		if growth *= j.growth(n); growth > maxGrowth || j.added < 0 {
 			return fmt.Errorf("%w: %s makes labels too long", store.ErrTooLarge, n.Func.Name)
@@ -181,6 +193,23 @@ func (j *judged) expr(node parser.Node, length time.Duration, growth int, evalua
 		}
 	}
 	return nil
+}
+
+// fixedRange says whether a call is of a range of one moment, whatever it is asked for, and whether what it makes of it differs all the same: then it looks at it each time.
+func fixedRange(call *parser.Call) (fixed, differs bool) {
+	for _, arg := range call.Args {
+		switch n := inner(arg).(type) {
+		case *parser.MatrixSelector:
+			v, ok := n.VectorSelector.(*parser.VectorSelector)
+			fixed = fixed || ok && (v.Timestamp != nil || v.StartOrEnd != 0)
+		case *parser.SubqueryExpr:
+			fixed = fixed || n.Timestamp != nil || n.StartOrEnd != 0
+		case *parser.NumberLiteral, *parser.StringLiteral:
+		default:
+			differs = true
+		}
+	}
+	return fixed, differs
 }
 
 // growth is how many times longer a call can make a label.
@@ -207,16 +236,23 @@ func (j *judged) add(args parser.Expressions) {
 }
 
 func literal(e parser.Expr) (string, bool) {
+	n, ok := inner(e).(*parser.StringLiteral)
+	if !ok {
+		return "", false
+	}
+	return n.Val, true
+}
+
+// inner is an expression without what is around it.
+func inner(e parser.Expr) parser.Expr {
 	for {
 		switch n := e.(type) {
 		case *parser.ParenExpr:
 			e = n.Expr
 		case *parser.StepInvariantExpr:
 			e = n.Expr
-		case *parser.StringLiteral:
-			return n.Val, true
 		default:
-			return "", false
+			return e
 		}
 	}
 }

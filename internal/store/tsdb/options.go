@@ -58,6 +58,7 @@ type Options struct {
 	minFree      int64
 	queryTimeout time.Duration // ends a query that takes longer: 30 s
 	maxSamples   int           // how many a query may hold in memory at once: 5,000,000 (80 MB)
+	maxWork      float64       // what the ranges of a query may cost
 	maxSeries    int           // in the head; samples of further ones are left out and counted: 1,000,000
 	maxOfNode    int           // of them, those of one node: 500,000
 	maxEnded     int           // series in the head that have ended, before they are written out early: 10,000
@@ -97,6 +98,9 @@ func (o Options) withDefaults() Options {
 	o.OutOfOrder = or(o.OutOfOrder, time.Hour)
 	o.queryTimeout = or(o.queryTimeout, 30*time.Second)
 	o.maxSamples = or(o.maxSamples, 5_000_000)
+	if o.maxWork == 0 {
+		o.maxWork = maxWork
+	}
 	o.maxSeries = or(o.maxSeries, 1_000_000)
 	o.MaxForeign = or(o.MaxForeign, o.maxSeries)
 	o.maxOfNode = or(o.maxOfNode, min(o.maxSeries, 500_000))

@@ -32,7 +32,7 @@ func (db *DB) Query(ctx context.Context, q store.Query) ([]store.Series, error) 
 		return db.rates(ctx, checked)
 	}
 	expr := render.Render(checked)
-	e := evaluation{expr: expr, end: q.End, step: q.Step, within: scope.Whole(), kind: "structured"}
+	e := evaluation{expr: expr, end: q.End, step: q.Step, within: scope.Whole(), kind: structured}
 	if q.Step > 0 {
 		e.start = q.Start
 	}
@@ -59,6 +59,9 @@ type evaluation struct {
 	kind       string        // for the metric
 }
 
+// structured is the kind of a query that was not written as PromQL.
+const structured = "structured"
+
 // evaluate runs a query when there is a slot for it, and gives the result to use before its memory is reused.
 func (db *DB) evaluate(ctx context.Context, e evaluation, use func(*promql.Result) error) error {
 	began := time.Now()
@@ -72,10 +75,12 @@ func (db *DB) evaluate(ctx context.Context, e evaluation, use func(*promql.Resul
 		if err != nil {
 			return err
 		}
-		if err := judge(expr, e.length()); err != nil {
+		again, err := judge(expr, e.length())
+		if err != nil {
 			return err
 		}
-		query, err := e.query(ctx, gen)
+		// The reports and the page ask for the same of many series, within what time they have; no series of theirs is a load by itself.
+		query, err := e.query(gen, &work{ctx: ctx, most: db.opts.maxWork, left: db.opts.maxWork, again: again, each: e.kind == structured})
 		if err != nil {
 			return &queryError{err, store.ErrBadQuery}
 		}
@@ -126,8 +131,8 @@ func (e *evaluation) length() time.Duration {
 	return e.end.Sub(e.start)
 }
 
-func (e *evaluation) query(ctx context.Context, gen *generation) (promql.Query, error) {
-	opts, from := promql.NewPrometheusQueryOpts(false, e.lookback), within(gen.tsdb, e.within)
+func (e *evaluation) query(gen *generation, w *work) (promql.Query, error) {
+	ctx, opts, from := w.ctx, promql.NewPrometheusQueryOpts(false, e.lookback), w.over(within(gen.tsdb, e.within))
 	if e.step == 0 {
 		return gen.engine.NewInstantQuery(ctx, from, opts, e.expr, e.end)
 	}

@@ -23,7 +23,7 @@ import (
 // which it only guesses how much the counter was there for, and leaves out what was between two windows.
 func (db *DB) rates(ctx context.Context, q store.Checked) (out []store.Series, err error) {
 	began := time.Now()
-	defer func() { db.met.query.WithLabelValues("structured").Observe(time.Since(began).Seconds()) }()
+	defer func() { db.met.query.WithLabelValues(structured).Observe(time.Since(began).Seconds()) }()
 	err = db.use(ctx, db.opts.queryTimeout, func(ctx context.Context, gen *generation) error {
 		err := guard(func() (err error) {
 			r := &rater{ctx: ctx, q: &q, limit: cmp.Or(q.Limit, maxPoints), max: db.opts.maxSamples}
