@@ -2,38 +2,71 @@ package ingest
 
 import (
 	"maps"
-	"strings"
 
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
-// held is what a sender has of the table.
+// held is what a sender has of the table, or all addresses of one login together.
 type held struct {
 	series, entities int
 	labels           int64
+	of               *held // the login's; nil where this is that
 }
 
-// shareOf is how many times what is free a sender may have: nearly all of the table if it is alone, and never all.
-const shareOf = 8
+// A sender may have as much as is free: half of the table if it is alone, and half of what the others leave. All addresses of one login together may have three
+// times as much: three quarters. So whoever comes next finds room, whatever those before have made up.
+const senderShare, loginShare = 1, 3
+
+// share is how many times what is free it may have.
+func (h *held) share() int {
+	if h.of == nil {
+		return loginShare
+	}
+	return senderShare
+}
+
+// add counts what is had more.
+func (h *held) add(series, entities int, labels int64) {
+	for ; h != nil; h = h.of {
+		h.series += series
+		h.entities += entities
+		h.labels += labels
+	}
+}
 
 // space says whether there is room for another series of the request's sender.
 func (t *table) space() bool {
-	h := t.by[t.sender]
-	if h == nil {
-		h = &held{}
+	for h := t.holds(); h != nil; h = h.of {
+		if h.series >= h.share()*(t.most.series-len(t.series)) || h.labels >= int64(h.share())*(t.most.labels-t.labels) {
+			return false
+		}
 	}
-	return h.series < shareOf*(t.most.series-len(t.series)) && h.labels < shareOf*(t.most.labels-t.labels)
+	return true
 }
 
 // seat says whether there is room for another entity of a sender that has these already.
-func (t *table) seat(h *held) bool { return h.entities < shareOf*(t.most.entities-len(t.entities)) }
+func (t *table) seat(h *held) bool {
+	for ; h != nil; h = h.of {
+		if h.entities >= h.share()*(t.most.entities-len(t.entities)) {
+			return false
+		}
+	}
+	return true
+}
 
 // holds returns what the request's sender has.
 func (t *table) holds() *held {
-	h := t.by[t.sender]
+	if t.holder == nil {
+		t.holder = t.heldBy("sender "+t.from.name, t.heldBy("login "+t.from.login, nil))
+	}
+	return t.holder
+}
+
+func (t *table) heldBy(key string, of *held) *held {
+	h := t.by[key]
 	if h == nil {
-		h = &held{}
-		t.by[strings.Clone(t.sender)] = h
+		h = &held{of: of}
+		t.by[key] = h
 	}
 	return h
 }
@@ -48,17 +81,17 @@ func (t *table) sweep(now, age int64) bool {
 		if now-k.used > age {
 			delete(t.series, key)
 			t.labels -= int64(len(key))
-			k.by.series--
-			k.by.labels -= int64(len(key))
+			k.by.add(-1, 0, -int64(len(key)))
 		}
 	}
 	maps.DeleteFunc(t.entities, func(_ metric.Entity, n *named) bool {
 		if now-n.used <= age {
 			return false
 		}
-		n.by.entities--
+		n.by.add(0, -1, 0)
 		return true
 	})
 	maps.DeleteFunc(t.by, func(_ string, h *held) bool { return h.series == 0 && h.entities == 0 })
+	t.holder = nil // it may have been forgotten
 	return t.space()
 }

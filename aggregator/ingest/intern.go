@@ -25,8 +25,9 @@ type table struct {
 	entities map[metric.Entity]*named
 	labels   int64               // bytes of the keys of series
 	names    map[string]rowLevel // at most the catalogue's
-	by       map[string]*held    // what senders have of the table
-	sender   string              // of the request being converted
+	by       map[string]*held    // what senders and logins have of the table
+	from     from                // of the request being converted
+	holder   *held               // what its sender has; nil: not looked up
 	swept    int64
 	round    uint64 // the request being converted
 	key      []byte
@@ -96,8 +97,7 @@ func (t *table) lookup(s *series, now int64) (*known, reason) {
 	}
 	t.series[string(t.key)] = k
 	t.labels += int64(len(t.key))
-	k.by.series++
-	k.by.labels += int64(len(t.key))
+	k.by.add(1, 0, int64(len(t.key)))
 	if k.of == nil {
 		return nil, k.why
 	}
@@ -136,13 +136,13 @@ func (t *table) understand(s *series, k *known) (*named, reason) {
 	}
 	if !t.seat(k.by) {
 		t.sweep(k.used, crowded.Milliseconds())
-		if k.by = t.holds(); !t.seat(k.by) { // it may have been forgotten
+		if k.by = t.holds(); !t.seat(k.by) {
 			return nil, rejectLimit
 		}
 	}
 	n := &named{entity: &e, by: k.by}
 	t.entities[e] = n
-	k.by.entities++
+	n.by.add(0, 1, 0)
 	n.used = k.used
 	return n, numReasons
 }
@@ -228,7 +228,7 @@ type converted struct {
 }
 
 // convert turns a sender's decoded request into batches, one for each node.
-func (t *table) convert(decode func(func(*series) error) error, sender string, now time.Time, skew time.Duration, fast bool) (converted, error) {
+func (t *table) convert(decode func(func(*series) error) error, sender from, now time.Time, skew time.Duration, fast bool) (converted, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	ms := now.UnixMilli()
@@ -236,7 +236,7 @@ func (t *table) convert(decode func(func(*series) error) error, sender string, n
 		t.sweep(ms, forget.Milliseconds())
 	}
 	t.round++
-	t.sender = sender
+	t.from, t.holder = sender, nil
 	t.batches = nil
 	clear(t.nodes)
 	c := converted{lag: math.NaN()}
@@ -329,7 +329,7 @@ func (t *table) batch(n *named, now time.Time, fast bool) int {
 			room = max(t.groups, 1)
 		}
 		t.nodes[n.entity.Node] = i
-		t.batches = append(t.batches, &metric.Batch{Node: n.entity.Node, Sender: t.sender, Time: now, Fast: fast, Groups: make([]metric.Group, 0, room)})
+		t.batches = append(t.batches, &metric.Batch{Node: n.entity.Node, Sender: t.from.name, Time: now, Fast: fast, Groups: make([]metric.Group, 0, room)})
 		return i
 	}
 	return i

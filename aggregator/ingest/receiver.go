@@ -260,13 +260,23 @@ func (r *Receiver) unpack(req *http.Request, version remotewrite.Version, fast b
 	return c, nil
 }
 
-// senderOf is who has sent a request, as far as it was proven.
-func senderOf(req *http.Request) string {
-	from := host(req.RemoteAddr)
-	if name := serve.CallerOf(req.Context()).Name; name != "" {
-		return name + " at " + from
+// from is who has sent a request, as far as it was proven.
+type from struct {
+	name  string // the login and the address
+	login string // whose places are counted together, from whatever address; "": all that have none
+}
+
+// senderOf is who has sent a request. A login that is bound to nodes, as that of a cluster's collectors is, is a login of its own on each.
+func senderOf(req *http.Request) from {
+	caller, address := serve.CallerOf(req.Context()), host(req.RemoteAddr)
+	if caller.Name == "" {
+		return from{name: address}
 	}
-	return from
+	out := from{name: caller.Name + " at " + address, login: caller.Name}
+	if caller.Nodes != nil {
+		out.login = out.name
+	}
+	return out
 }
 
 // host is an address without its port.

@@ -326,7 +326,7 @@ func TestInFlight(t *testing.T) {
 
 func TestTablesAreBounded(t *testing.T) {
 	live := &keeper{}
-	r := small(t, Options{Live: live}, func(l *limits) { l.series, l.entities = 5, 2 })
+	r := small(t, Options{Live: live}, func(l *limits) { l.series, l.entities = 5, 4 })
 	now := time.Now().UnixMilli()
 	codes := map[int]int{}
 	for i := range 20 {

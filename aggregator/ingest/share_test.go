@@ -10,9 +10,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/klauspost/compress/snappy"
+
 	"plimsoll.dev/plimsoll/internal/identity"
+	"plimsoll.dev/plimsoll/internal/memory"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/remotewrite"
+	"plimsoll.dev/plimsoll/internal/serve"
 )
 
 // sendFrom posts a batch by a lane from an address.
@@ -69,17 +73,104 @@ func TestNoRoomIsTold(t *testing.T) {
 	}
 }
 
-// TestOneSenderLeavesRoom fills the receiver's own table from one address: it takes what is nearly all, and another still comes in.
+// TestOneSenderLeavesRoom fills the receiver's own table from one address: it takes half, and others still come in.
 func TestOneSenderLeavesRoom(t *testing.T) {
 	live := &keeper{}
 	r := small(t, Options{Live: live}, func(l *limits) { l.entities = 900 })
 	code, _ := sendFrom(t, r, "10.0.0.66", remotewrite.LiveLane, crowd("forged", 0, 2000, time.Now()))
-	if n := len(r.table.entities); code != 400 || n != 800 {
-		t.Errorf("got %d and %d of 900 entities, want 400 and 800", code, n)
+	if n := len(r.table.entities); code != 400 || n != 450 {
+		t.Errorf("got %d and %d of 900 entities, want 400 and 450", code, n)
 	}
-	for i := range 8 { // smaller and smaller shares, and never nothing
+	for i := range 20 { // smaller and smaller shares, and never nothing
 		if code, text := sendFrom(t, r, fmt.Sprint("10.0.1.", i), remotewrite.LiveLane, crowd(fmt.Sprint("n", i), 0, 10, time.Now())); code != 204 {
 			t.Errorf("another: %d %s", code, text)
+		}
+	}
+}
+
+// TestChurnLeavesRoom has somebody make up ever new labels, from one address and, with one login, from many, until there is no more room for them, of series or of
+// entities: all of another's 2,000 containers, of ten series each, have their places.
+func TestChurnLeavesRoom(t *testing.T) {
+	const gib = memory.Budget(1 << 30)
+	var rows []metric.ID
+	for id, row := range metric.Rows() {
+		if row.Has(metric.Container) && row.Sub == "" {
+			rows = append(rows, metric.ID(id))
+		}
+	}
+	wide := func(b *metric.Batch, each int) *metric.Batch {
+		for i := range b.Groups {
+			b.Groups[i].Points = b.Groups[i].Points[:0]
+			for _, id := range rows[:each] {
+				b.Groups[i].Points = append(b.Groups[i].Points, metric.Point{ID: id, T: b.Time.UnixMilli(), V: 1})
+			}
+		}
+		return b
+	}
+	for what, x := range map[string]struct {
+		as        serve.Caller
+		addresses int
+		each      int // series of a container
+	}{
+		"one address, entities": {serve.Caller{}, 1, 1}, "one address, series": {serve.Caller{}, 1, 20},
+		"one login, entities": {serve.Caller{Name: "evil", Proof: "password"}, 30, 1}, "one login, series": {serve.Caller{Name: "evil", Proof: "password"}, 30, 20},
+	} {
+		r := small(t, Options{Live: &keeper{}}, func(l *limits) { *l = l.within(gib.Series(), gib.Entities()) })
+		send := func(as serve.Caller, from string, b *metric.Batch) (rejected int) {
+			c, err := r.table.convert(func(each func(*series) error) error {
+				body, err := remotewrite.Encode(b, identity.Wire)
+				if err != nil {
+					return err
+				}
+				raw, err := snappy.Decode(nil, body)
+				if err != nil {
+					return err
+				}
+				return decodeV2(raw, r.most.samples, each)
+			}, senderOf(requestOf(as, from)), time.Now(), skew, true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c.tally[rejectLimit]
+		}
+		for address := range x.addresses {
+			for k := 0; send(x.as, fmt.Sprint("10.0.0.", address), wide(crowd(fmt.Sprint("made-up-", address), 2000*k, 2000, time.Now()), x.each)) == 0; k++ {
+			}
+		}
+		all, most := max(float64(len(r.table.series))/float64(gib.Series()), float64(len(r.table.entities))/float64(gib.Entities())), 0.5
+		if x.addresses > 1 {
+			most = 0.75
+		}
+		if all > most+.001 || all < most-.01 {
+			t.Errorf("%s: who makes names up has %.3f of the places, want %.3f", what, all, most)
+		}
+		for k := range 10 {
+			if n := send(serve.Caller{Name: "ann", Proof: "password"}, "10.0.1.1", wide(crowd("n1", 200*k, 200, time.Now()), 10)); n != 0 {
+				t.Fatalf("%s: %d samples of another's containers %d to %d have no place", what, n, 200*k, 200*k+200)
+			}
+		}
+	}
+}
+
+// requestOf is a request of a caller from an address.
+func requestOf(as serve.Caller, from string) *http.Request {
+	req := httptest.NewRequest(http.MethodPost, "/api/v1/write", nil)
+	req.RemoteAddr = from + ":1234"
+	return req.WithContext(serve.WithCaller(req.Context(), as))
+}
+
+// A login that is bound to nodes is counted by address, as a cluster's collectors share one; one that is not, together.
+func TestSenderOf(t *testing.T) {
+	for _, x := range []struct {
+		as   serve.Caller
+		want from
+	}{
+		{serve.Caller{}, from{"10.0.0.1", ""}},
+		{serve.Caller{Name: "ann"}, from{"ann at 10.0.0.1", "ann"}},
+		{serve.Caller{Name: "sa", Nodes: []string{"n1"}}, from{"sa at 10.0.0.1", "sa at 10.0.0.1"}},
+	} {
+		if got := senderOf(requestOf(x.as, "10.0.0.1")); got != x.want {
+			t.Errorf("%v: got %+v, want %+v", x.as, got, x.want)
 		}
 	}
 }
@@ -97,7 +188,9 @@ func rss(node, pod string, at time.Time) *series {
 // TestOneSeriesANode converts a request with one series of each of 140,000 nodes, after one with many groups: the time that it takes under
 // the lock, and its memory, grow with the series alone.
 func TestOneSeriesANode(t *testing.T) {
-	table := newTable(usual)
+	most := usual
+	most.entities = 300_000 // one sender has half
+	table := newTable(most)
 	convert := func(n, groups int) (converted, time.Duration) {
 		began, used := time.Now(), cpuTime()
 		c, err := table.convert(func(each func(*series) error) error {
@@ -109,7 +202,7 @@ func TestOneSeriesANode(t *testing.T) {
 				}
 			}
 			return nil
-		}, "10.0.0.66", began, skew, true)
+		}, from{name: "10.0.0.66"}, began, skew, true)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -158,7 +251,7 @@ func TestPlacesComeFree(t *testing.T) {
 				}
 			}
 			return nil
-		}, sender, began.Add(after), skew, true)
+		}, from{name: sender, login: sender}, began.Add(after), skew, true)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -168,7 +261,7 @@ func TestPlacesComeFree(t *testing.T) {
 		sender string
 		after  time.Duration
 		n      int
-	}{{"evil", 0, 80}, {"good", 30 * time.Second, 9}, {"good", 100 * time.Second, 9}, {"good", 150 * time.Second, 80}} {
+	}{{"evil", 0, 45}, {"good", 30 * time.Second, 23}, {"good", 100 * time.Second, 23}, {"good", 150 * time.Second, 45}} {
 		if got := taken(x.sender, 80, x.after); got != x.n {
 			t.Errorf("%s after %s: %d places, want %d", x.sender, x.after, got, x.n)
 		}
