@@ -91,6 +91,7 @@ func TestUsageErrors(t *testing.T) {
 	f("--server-key-file", "top", "nodes", "--server-cert-file", "cert.pem")
 	f("name one target", "explain")
 	f(`target "web"`, "explain", "web")
+	f(`--service "plimsoll": want NAMESPACE/NAME`, "server", "--service", "plimsoll")
 	f("--missing takes no target", "explain", "--missing", "demo/web")
 	f("give the case with -f", "decide")
 	f(`unknown command "sever"; did you mean "server"?`, "sever")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,7 +17,7 @@ func (a *app) serverCommand() *cobra.Command {
 	var kubelets kubeletOptions
 	var custom wiring.CustomMetrics
 	var interval time.Duration
-	var lease string
+	var lease, service string
 	autoscaler := "dry-run"
 	var most int64
 	cmd := &cobra.Command{
@@ -29,10 +30,10 @@ On any address but loopback --web.config.file must give TLS and a login or clien
 and --web.config.file has the TLS alone; of several servers the one that holds --lease writes sums to the history.`,
 		Example: "  plimsoll server --listen 0.0.0.0:8082 --web.config.file web.yaml --data /var/lib/plimsoll",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := cmp.Or(validInterval(interval), o.validate(), validAutoscaler(autoscaler), validMemory(most), validLinger(door.linger)); err != nil {
+			if err := cmp.Or(validInterval(interval), o.validate(), validAutoscaler(autoscaler), validMemory(most), validLinger(door.linger), validService(service)); err != nil {
 				return err
 			}
-			role := wiring.Server{History: o.store(), Interval: interval, Fast: time.Second, Kubernetes: of.cluster(), CustomMetrics: custom, Kubelet: kubelets.settled(), Lease: lease, Autoscaler: autoscaler, Memory: most}
+			role := wiring.Server{History: o.store(), Interval: interval, Fast: time.Second, Kubernetes: of.cluster(), CustomMetrics: custom, Kubelet: kubelets.settled(), Lease: lease, Service: service, Autoscaler: autoscaler, Memory: most}
 			return a.serve(cmd.Context(), role, door, "server", o.data)
 		},
 	}
@@ -44,6 +45,7 @@ and --web.config.file has the TLS alone; of several servers the one that holds -
 	f.BoolVar(&custom.Custom, "custom-metrics", true, "with --kubernetes: serve custom.metrics.k8s.io")
 	f.BoolVar(&custom.External, "external-metrics", true, "with --kubernetes: serve external.metrics.k8s.io")
 	f.StringVar(&lease, "lease", "plimsoll", "with --kubernetes: NAMESPACE/NAME of the servers' lease, or NAME in this pod's namespace")
+	f.StringVar(&service, "service", "", "with --kubernetes: NAMESPACE/NAME of the Service of the servers; an API that was given to it and is another's is told")
 	f.StringVar(&autoscaler, "autoscaler", autoscaler, "with --kubernetes, what becomes of ScalePolicies: on (they are carried out), dry-run (what they would do is told) or off")
 	memoryFlag(f, &most, "four fifths of the machine's, or of the cgroup's limit; with --kubernetes, where pods are known, no bound")
 	durationVar(f, &door.linger, "shutdown-delay-duration", 0, "after SIGTERM: how long everything goes on while /readyz fails, so that whoever passes requests on asks another server")
@@ -55,6 +57,14 @@ and --web.config.file has the TLS alone; of several servers the one that holds -
 func validLinger(d time.Duration) error {
 	if d < 0 || d > 10*time.Minute {
 		return usagef("--shutdown-delay-duration %v: give 0 to 10m", d)
+	}
+	return nil
+}
+
+// validService refuses what is no Service's name in a namespace.
+func validService(s string) error {
+	if ns, name, ok := strings.Cut(s, "/"); s != "" && (!ok || ns == "" || name == "" || strings.Contains(name, "/")) {
+		return usagef("--service %q: want NAMESPACE/NAME", s)
 	}
 	return nil
 }

@@ -72,6 +72,8 @@ type Server struct {
 	Kubelet *Kubelet
 	// Lease is that of the servers of which one writes sums of the whole cluster; NAMESPACE/NAME, or NAME in this pod's namespace.
 	Lease string
+	// Service is the one by which the API server passes requests on, NAMESPACE/NAME: what was given to it and leads elsewhere is told. "": that is not looked at.
+	Service string
 	// Autoscaler is "on", "dry-run" or "off": what becomes of the cluster's ScalePolicies.
 	Autoscaler string
 	// Memory is how much the process is to stay within, whatever others send; 0: most of what it may have, and of a cluster, whose pods are known, no
@@ -105,6 +107,11 @@ func (o Server) wire(_ context.Context, e *environment) error {
 		}
 		if err := o.Kubernetes.lease(e, o.Lease); err != nil {
 			return err
+		}
+		if o.Service != "" {
+			if err := o.Kubernetes.claims(e, o.Service); err != nil {
+				return err
+			}
 		}
 		pods, e.autoscaler = known, o.Autoscaler
 	}
