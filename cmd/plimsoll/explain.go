@@ -11,6 +11,7 @@ import (
 
 	"plimsoll.dev/plimsoll/aggregator/api"
 	"plimsoll.dev/plimsoll/autoscaler/policy"
+	"plimsoll.dev/plimsoll/internal/condition"
 	"plimsoll.dev/plimsoll/internal/table"
 )
 
@@ -26,7 +27,7 @@ func (a *app) explainCommand() *cobra.Command {
 		Long: `Say what the autoscaler saw, what each step changed, and why: the newest decisions for a target, newest first. Most
 decisions hold; --changes leaves those out.
 
-With --missing: every entity without a current value, since when, and why.`,
+With --missing: every entity without a current value, since when, and why; and what is wrong with Plimsoll itself.`,
 		Example: "  plimsoll explain demo/web\n  plimsoll explain demo/web --changes --limit 20\n  plimsoll explain --missing",
 		Args: func(_ *cobra.Command, args []string) error {
 			switch {
@@ -146,11 +147,23 @@ func (a *app) explainMissing(cmd *cobra.Command, c *client, out *output) error {
 	if err := c.Get(cmd.Context(), "/plimsoll/v1/missing", &m); err != nil {
 		return err
 	}
-	return out.print(a.out, m, func() *table.Table {
-		if len(m.Items) == 0 {
-			return &table.Table{Lines: []string{"Nothing is missing: everything that was found has current values."}}
-		}
+	var o api.Overview
+	if err := c.Get(cmd.Context(), "/plimsoll/v1/overview?limit=1", &o); err != nil {
+		return err
+	}
+	doc := struct {
+		api.Missing
+		Conditions []condition.Condition `json:"conditions"`
+	}{m, append([]condition.Condition{}, o.Conditions...)}
+	return out.print(a.out, doc, func() *table.Table {
 		t := table.New("LEVEL", "NAME", "NODE", "SINCE", "REASON", "DETAIL")
+		if len(m.Items) == 0 {
+			t = table.New()
+			t.Say("Nothing is missing: everything that was found has current values.")
+		}
+		for _, c := range o.Conditions {
+			t.Say(fmt.Sprintf("%s, %s: %s", c.Type, c.Reason, c.Message))
+		}
 		for _, i := range m.Items {
 			t.Add(i.Level, i.Title, i.Node, m.Time.Sub(i.Since).Round(time.Second).String()+" ago", i.Reason, i.Detail)
 		}

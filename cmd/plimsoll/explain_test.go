@@ -64,6 +64,25 @@ func TestExplainOfNoChanges(t *testing.T) {
 	}
 }
 
+// What is wrong with Plimsoll itself is told with what is missing.
+func TestExplainConditions(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/overview") {
+			_, _ = io.WriteString(w, `{"conditions": [{"type": "APIsOurs", "status": "False", "reason": "TakenOver", "message": "v1beta1.metrics.k8s.io leads to Service kube-system/metrics-server"}]}`)
+			return
+		}
+		_, _ = io.WriteString(w, `{"schema": "plimsoll.dev/missing/v1", "items": []}`)
+	}))
+	t.Cleanup(srv.Close)
+	got := call(t, nil, "", "explain", "--missing", "--server", srv.URL)
+	if want := "Nothing is missing: everything that was found has current values.\nAPIsOurs, TakenOver: v1beta1.metrics.k8s.io leads to Service kube-system/metrics-server\n"; got.out != want {
+		t.Errorf("got %q %q, want %q", got.out, got.err, want)
+	}
+	if got := call(t, nil, "", "explain", "--missing", "--server", srv.URL, "-o", "json"); !strings.Contains(got.out, `"reason": "TakenOver"`) || !strings.Contains(got.out, `"schema": "plimsoll.dev/missing/v1"`) {
+		t.Errorf("as JSON: %s %s", got.out, got.err)
+	}
+}
+
 // As kubectl's plugins do, commands take a name in a namespace, and all namespaces.
 func TestNamespaceFlags(t *testing.T) {
 	var asked string

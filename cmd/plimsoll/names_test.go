@@ -11,6 +11,7 @@ import (
 	"plimsoll.dev/plimsoll/aggregator/api"
 	"plimsoll.dev/plimsoll/aggregator/capacity"
 	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/condition"
 )
 
 // hostile is a name that clears the screen, writes the clipboard, makes a row of its own and turns the writing around.
@@ -26,6 +27,7 @@ func hostileServer(t *testing.T) string {
 		"/plimsoll/v1/containers": api.ContainerList{Items: []api.Container{{Namespace: hostile, Pod: hostile, Name: hostile, Node: hostile, ID: hostile, Runtime: hostile, Why: hostile}}},
 		"/plimsoll/v1/workloads":  api.WorkloadList{Items: []api.Workload{{Namespace: hostile, Kind: hostile, Name: hostile, Scaled: &api.Scaled{Scaled: cluster.Scaled{Metrics: []cluster.Load{{Name: hostile}}}}}}},
 		"/plimsoll/v1/decisions":  api.DecisionList{Items: []cluster.Decision{{Target: cluster.Target{Namespace: hostile, Name: hostile}, Action: "Up", From: 1, To: 2, Reason: hostile, Message: hostile}}},
+		"/plimsoll/v1/overview":   api.Overview{Conditions: []condition.Condition{condition.Ill(hostile, hostile, hostile, time.Now())}},
 		"/plimsoll/v1/missing":    api.Missing{Items: []api.MissingItem{{Level: hostile, Title: hostile, Node: hostile, Gap: *gap}}},
 		"/plimsoll/v1/series":     api.SeriesList{Series: []api.Series{{Labels: map[string]string{"node": hostile, "namespace": hostile, "pod": hostile, "container": hostile, "workload": hostile, "workload_kind": hostile}, Points: [][2]float64{{1, 1}}}}},
 		"/plimsoll/v1/capacity":   capacity.CapacityReport{Scopes: []capacity.Scope{{Level: hostile, Name: hostile, Gap: hostile}}, Notes: []string{hostile}},
