@@ -27,19 +27,27 @@ import (
 type doctorOptions struct {
 	data, listen string
 	host         host.Host
+	cluster      personOptions
 }
 
 func (a *app) doctorCommand() *cobra.Command {
-	var o doctorOptions
+	o := doctorOptions{cluster: personOptions{on: a.plugin}}
 	var out output
 	cmd := &cobra.Command{
 		Use: "doctor", Short: "Check what this machine allows, each finding with its fix",
-		Long: "Check cgroups, pressure, permissions, runtime sockets, the data folder, the port and the clock.\n\nExits 1 when a finding would keep 'plimsoll run' from working. A Plimsoll that already runs at the address, with the folder, is not one.",
+		Long: "Check cgroups, pressure, permissions, runtime sockets, the data folder, the port and the clock; with --kubeconfig or --context, and\nas kubectl's plugin, who answers in that cluster for the APIs that Plimsoll serves.\n\nExits 1 when a finding would keep 'plimsoll run' from working. A Plimsoll that already runs at the address, with the folder, is not one.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := validHost(o.host); err != nil {
 				return err
 			}
 			found := examine(cmd.Context(), o)
+			if o.cluster.on || o.cluster.kubeconfig != "" || o.cluster.context != "" {
+				apis, err := examineAPIs(cmd.Context(), o.cluster)
+				if err != nil {
+					return err
+				}
+				found = append(found, apis...)
+			}
 			doc := struct {
 				Schema   string           `json:"schema"` // plimsoll.dev/doctor/v1
 				Findings []doctor.Finding `json:"findings"`
@@ -67,6 +75,8 @@ func (a *app) doctorCommand() *cobra.Command {
 	f.StringVar(&o.data, "data", "./plimsoll-data", "the data folder that 'run' would use")
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8082", "the address that 'run' would use")
 	hostFlags(f, &o.host)
+	f.StringVar(&o.cluster.kubeconfig, "kubeconfig", "", "the cluster to look at, with your rights there, as kubectl does")
+	f.StringVar(&o.cluster.context, "context", "", "the context of the kubeconfig; the current one if empty")
 	out.flags(cmd, "table", "json", "yaml")
 	return cmd
 }
