@@ -85,13 +85,17 @@ func TestSchemaHasAllValues(t *testing.T) {
 	compare("/", read("values.schema.json"), read("values.yaml"))
 }
 
-const apiService = `{apiVersion: apiregistration.k8s.io/v1, kind: APIService, metadata: {name: v1beta1.metrics.k8s.io%s}, spec: {service: {namespace: kube-system, name: metrics-server}}}`
+const apiService = `{apiVersion: apiregistration.k8s.io/v1, kind: APIService, metadata: {name: v1beta1.metrics.k8s.io%s}, spec: {service: {namespace: %s, name: %s}}}`
 
-// metrics.k8s.io that is somebody else's is left to them; NOTES say whose it is. One that this release made stays ours.
+// byUs are the annotations that Helm puts on what the release makes.
+const byUs = "meta.helm.sh/release-name: plimsoll, meta.helm.sh/release-namespace: monitoring"
+
+// metrics.k8s.io that is somebody else's is left to them; NOTES say whose it is. One that this release made stays ours, and leads to our Service by its new name.
 func TestForeignAPIService(t *testing.T) {
-	ours := fmt.Sprintf(apiService, ", annotations: {meta.helm.sh/release-name: plimsoll, meta.helm.sh/release-namespace: monitoring}")
-	other := fmt.Sprintf(apiService, ", annotations: {meta.helm.sh/release-name: plimsoll, meta.helm.sh/release-namespace: default}")
-	foreign := fmt.Sprintf(apiService, "")
+	ours := fmt.Sprintf(apiService, ", annotations: {"+byUs+"}", "monitoring", "plimsoll")
+	other := fmt.Sprintf(apiService, ", annotations: {meta.helm.sh/release-name: plimsoll, meta.helm.sh/release-namespace: default}", "default", "plimsoll")
+	foreign := fmt.Sprintf(apiService, "", "kube-system", "metrics-server")
+	renamed := fmt.Sprintf(apiService, ", annotations: {"+byUs+"}", "monitoring", "old") + "\n{apiVersion: v1, kind: Service, metadata: {namespace: monitoring, name: old, annotations: {" + byUs + "}}}"
 	f := func(create, there string, want int, says string) {
 		t.Helper()
 		texts, err := render(t, "{metricsAPI: {create: "+create+"}}", strings.Split(there, "\n")...)
@@ -107,6 +111,7 @@ func TestForeignAPIService(t *testing.T) {
 	f("true", nothing, 2, "kubectl top nodes")
 	f("false", nothing, 0, "")
 	f("auto", ours, 2, "kubectl top nodes")
+	f("auto", renamed, 2, "kubectl top nodes")
 	f("auto", foreign, 0, "by which 'kubectl top' and HPAs read, is v1beta1.metrics.k8s.io of Service kube-system/metrics-server: uninstall that")
 	f("auto", other, 0, "uninstall that")
 	texts, err := render(t, "{externalMetricsAPI: {create: false}}", strings.ReplaceAll(foreign, "v1beta1.metrics", "v1beta1.custom.metrics"))
@@ -118,6 +123,33 @@ func TestForeignAPIService(t *testing.T) {
 	}
 	if _, err := render(t, "{metricsAPI: {create: true}}", foreign); err == nil || !strings.Contains(err.Error(), "there is already v1beta1.metrics.k8s.io of Service kube-system/metrics-server") {
 		t.Errorf("true beside another's: %v", err)
+	}
+}
+
+// What this release made and another has taken over is neither taken back nor deleted by an upgrade, which says what there is to decide, whatever the values; once
+// it is said that it is theirs, or it is gone, the upgrade goes on.
+func TestTakenAPIService(t *testing.T) {
+	const role = "{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: plimsoll-server}, rules: [{apiGroups: [''], resources: [pods], verbs: [list]}, {apiGroups: [apiregistration.k8s.io], resources: [apiservices], resourceNames: [v1beta1.metrics.k8s.io], verbs: [get]}]}"
+	const keep = ", annotations: {helm.sh/resource-policy: keep}"
+	taken := func(notes string) string { return fmt.Sprintf(apiService, notes, "kube-system", "metrics-server") }
+	changed := taken(", annotations: {" + byUs + "}")
+	for _, values := range []string{"", "{metricsAPI: {create: false}}", "{metricsAPI: {create: true}}", "{collector: {enabled: false}, autoscaler: {alone: true}}"} {
+		for what, there := range map[string][]string{"changed": {changed}, "made anew": {taken(""), role}} {
+			_, err := render(t, values, there...)
+			if want := "the APIService v1beta1.metrics.k8s.io, which this release made, is of Service kube-system/metrics-server by now"; err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s, %s: got %v, want %q", values, what, err, want)
+			}
+		}
+	}
+	for what, there := range map[string][]string{"changed": {taken(", annotations: {helm.sh/resource-policy: keep, " + byUs + "}")}, "made anew": {taken(keep), role}} {
+		texts, err := render(t, "", there...)
+		if err != nil || strings.Contains(texts["certificates.yaml"], "group: metrics.k8s.io") || strings.Contains(texts["server-rights.yaml"], `"v1beta1.metrics.k8s.io"`) ||
+			!strings.Contains(texts["NOTES.txt"], "is v1beta1.metrics.k8s.io of Service kube-system/metrics-server: uninstall that") {
+			t.Errorf("%s and left to them: %v\n%s", what, err, texts["NOTES.txt"])
+		}
+	}
+	if texts, err := render(t, "", role); err != nil || !strings.Contains(texts["certificates.yaml"], "group: metrics.k8s.io") || !strings.Contains(texts["server-rights.yaml"], `"v1beta1.metrics.k8s.io"`) {
+		t.Errorf("after its end: %v", err)
 	}
 }
 

@@ -88,23 +88,62 @@ secret: {name: {{ include "plimsoll.tlsSecret" . }}, items: [{key: ca.crt, path:
 - {value: viewAPI, group: view.plimsoll.dev, versions: {v1alpha1: 100}}
 {{- end }}
 
-{{- /* Whose the APIServices of an API are, where this release did not make them. 'helm template' sees no cluster, and so none. */}}
-{{- define "plimsoll.foreignAPI" -}}
+{{- /* Whether this release made an object. */}}
+{{- define "plimsoll.isOurs" -}}
+{{- $by := dig "metadata" "annotations" dict .object | default dict }}
+{{- if and (eq (get $by "meta.helm.sh/release-name") .root.Release.Name) (eq (get $by "meta.helm.sh/release-namespace") .root.Release.Namespace) }}yes{{ end }}
+{{- end }}
+
+{{- /* Those APIServices of an API that are not this release's: it did not make them, or they lead to a Service of somebody else's by now. 'helm template' sees no cluster, and so none. */}}
+{{- define "plimsoll.foreignAPIs" -}}
 {{- $root := .root }}
 {{- range $version, $_ := .api.versions }}
 {{- with lookup "apiregistration.k8s.io/v1" "APIService" "" (printf "%s.%s" $version $.api.group) }}
-{{- $by := default dict .metadata.annotations }}
-{{- if or (ne (get $by "meta.helm.sh/release-name") $root.Release.Name) (ne (get $by "meta.helm.sh/release-namespace") $root.Release.Namespace) }}
-{{- .metadata.name }} of {{ with .spec.service }}Service {{ .namespace }}/{{ .name }}{{ else }}the API server itself{{ end }} {{ end }}
+{{- $to := default dict .spec.service }}
+{{- $leads := and (eq (get $to "namespace") $root.Release.Namespace) (or (eq (get $to "name") (include "plimsoll.name" $root)) (include "plimsoll.isOurs" (dict "root" $root "object" (lookup "v1" "Service" $root.Release.Namespace (get $to "name"))))) }}
+{{- $made := include "plimsoll.isOurs" (dict "root" $root "object" .) }}
+{{- if not (and $made $leads) }}
+- name: {{ .metadata.name }}
+  of: {{ if $to }}Service {{ $to.namespace }}/{{ $to.name }}{{ else }}the API server itself{{ end }}
+  made: {{ not (empty $made) }}
+  kept: {{ eq (get (default dict .metadata.annotations) "helm.sh/resource-policy") "keep" }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* The APIServices that this release makes. */}}
+{{- define "plimsoll.madeAPIs" -}}
+{{- range $api := include "plimsoll.apis" . | fromYamlArray }}
+{{- if include "plimsoll.makesAPI" (dict "root" $ "api" $api) }}
+{{- range $version, $_ := $api.versions }}
+- {{ $version }}.{{ $api.group }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* An upgrade takes nothing away that others have taken over: Helm would change it back, or delete it since it is not rendered any more. The rights tell what was made. */}}
+{{- define "plimsoll.checkTaken" -}}
+{{- $made := list }}
+{{- range dig "rules" list (lookup "rbac.authorization.k8s.io/v1" "ClusterRole" "" (printf "%s-server" (include "plimsoll.name" .root))) }}
+{{- if has "apiservices" .resources }}{{ $made = concat $made .resourceNames }}{{ end }}
+{{- end }}
+{{- range .foreign }}
+{{- if and (or .made (has .name $made)) (not .kept) }}
+{{- fail (printf "the APIService %s, which this release made, is of %s by now, and an upgrade would take it from them. To leave it to them: 'kubectl annotate apiservice %s helm.sh/resource-policy=keep'. To have it back: 'kubectl delete apiservice %s'. Then upgrade" .name .of .name .name) }}
 {{- end }}
 {{- end }}
 {{- end }}
 
 {{- define "plimsoll.makesAPI" -}}
-{{- $foreign := include "plimsoll.foreignAPI" . | trim }}
+{{- $foreign := include "plimsoll.foreignAPIs" . | fromYamlArray }}
 {{- $create := index .root.Values .api.value "create" | toString }}
-{{- if and (eq $create "true") $foreign }}
-{{- fail (printf "%s.create is true, and there is already %s: uninstall that first, or let %s.create be auto or false" .api.value $foreign .api.value) }}
+{{- with $foreign }}
+{{- include "plimsoll.checkTaken" (dict "root" $.root "foreign" .) }}
+{{- if eq $create "true" }}
+{{- fail (printf "%s.create is true, and there is already %s of %s: uninstall that first, or let %s.create be auto or false" $.api.value (first .).name (first .).of $.api.value) }}
+{{- end }}
 {{- end }}
 {{- if and (not .root.Values.autoscaler.alone) (or (eq $create "true") (and (eq $create "auto") (not $foreign))) }}yes{{ end }}
 {{- end }}
