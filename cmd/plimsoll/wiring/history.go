@@ -51,7 +51,7 @@ type Embedded struct {
 const latest = 8 * 24 * time.Hour
 
 func (o Embedded) open(e *environment) (history, error) {
-	db, err := tsdb.Open(tsdb.Options{Dir: o.Dir, Retention: o.Retention, MaxBytes: o.MaxBytes, OutOfOrder: min(o.Retention, latest), MaxForeign: e.memory.Kept(), Logger: e.log, Registerer: e.registry})
+	db, err := tsdb.Open(tsdb.Options{Dir: o.Dir, Retention: o.Retention, MaxBytes: o.MaxBytes, OutOfOrder: min(o.Retention, latest), MaxForeign: e.memory.Kept(), Client: serve.ClientOf, Logger: e.log, Registerer: e.registry})
 	if err != nil {
 		return nil, err
 	}

@@ -10,7 +10,6 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/prometheus/prometheus/promql"
 
@@ -61,23 +60,21 @@ func (db *DB) inTurn(h apiHandler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		free := func() {}
 		defer func() { free() }() // whatever ends it
-		h.answer(w, r, func() (err error) {
-			free, err = db.askTurn(r.Context())
+		within := r.Context()
+		asked := apiHandler(func(r *http.Request) (*answer, error) {
+			a, err := h(r.WithContext(within))
+			if errors.Is(context.Cause(within), errDisplaced) {
+				err = &apiError{"unavailable", http.StatusServiceUnavailable, fmt.Errorf("%w: ask for less at a time, or for fewer at once", errDisplaced)}
+			}
+			return a, err
+		})
+		asked.answer(w, r, func() (err error) {
+			ctx, cancel := context.WithTimeout(r.Context(), db.opts.queryTimeout)
+			defer cancel()
+			within, free, err = db.asked.take(ctx, r.Context(), db.opts.Client(r))
 			return err
 		}, func() { free() })
 	})
-}
-
-// askTurn takes one of the API's places; free gives it back, once.
-func (db *DB) askTurn(ctx context.Context) (free func(), err error) {
-	ctx, cancel := context.WithTimeout(ctx, db.opts.queryTimeout)
-	defer cancel()
-	select {
-	case db.asked <- struct{}{}:
-		return sync.OnceFunc(func() { <-db.asked }), nil
-	case <-ctx.Done():
-		return func() {}, fmt.Errorf("waited for %d other requests: %w", cap(db.asked), ctx.Err())
-	}
 }
 
 // ServeHTTP answers without a turn.

@@ -30,7 +30,7 @@ type DB struct {
 	decisions  *decisions.Log
 	parser     parser.Parser
 	slots      chan struct{} // a query holds one while it runs
-	asked      chan struct{} // so does a request of the API, from before it is parsed until its answer is made
+	asked      places        // of the API's requests, from before one is parsed until its answer is made
 
 	// turn is held by who appends: one batch goes in at a time. It guards cache and space.
 	turn  chan struct{}
@@ -73,7 +73,7 @@ func Open(o Options) (*DB, error) {
 		log:    o.Logger.With("component", "store"),
 		parser: parser.NewParser(parser.Options{}),
 		slots:  make(chan struct{}, maxQueries),
-		asked:  make(chan struct{}, maxAsked()),
+		asked:  places{most: maxAsked()},
 		turn:   make(chan struct{}, 1),
 		wake:   make(chan struct{}, 1),
 		cache:  newCache(o.maxEntities),

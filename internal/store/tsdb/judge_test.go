@@ -147,17 +147,19 @@ func TestHostileFormatDelaysNobody(t *testing.T) {
 // The API never has all places, so that the page's own questions are answered beside it.
 func TestAPIHasHalfOfThePlaces(t *testing.T) {
 	db := apiStore(t)
-	for range cap(db.asked) {
-		db.asked <- struct{}{}
+	for range db.asked.most {
+		if _, _, err := db.asked.take(t.Context(), t.Context(), "one"); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if free := cap(db.slots) - cap(db.asked); free < 2 {
+	if free := cap(db.slots) - db.asked.most; free < 2 {
 		t.Errorf("%d places are left to the page", free)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	w := httptest.NewRecorder()
 	whole(db).ServeHTTP(w, httptest.NewRequestWithContext(ctx, "GET", "/api/v1/query?query=1", nil))
-	if w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), fmt.Sprintf("waited for %d other requests", cap(db.asked))) {
+	if w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), fmt.Sprintf("waited for %d other requests", db.asked.most)) {
 		t.Errorf("got %d %s", w.Code, w.Body)
 	}
 }
@@ -179,7 +181,7 @@ func (w placeless) Reserve(int) (release func(), err error) {
 func TestAnswersWithoutAPlace(t *testing.T) {
 	store := apiStore(t)
 	synctest.Test(t, func(t *testing.T) {
-		db := &DB{opts: store.opts, parser: store.parser, asked: make(chan struct{}, cap(store.asked))} // its channels are of the test's time
+		db := &DB{opts: store.opts, parser: store.parser, asked: places{most: store.asked.most}}
 		const all = 20
 		waits, place := make(chan struct{}, all), make(chan struct{})
 		var wg sync.WaitGroup
@@ -197,13 +199,13 @@ func TestAnswersWithoutAPlace(t *testing.T) {
 		}
 		for n := range all {
 			synctest.Wait()
-			if got, most := len(waits), min(n+cap(db.asked), all); got != most {
+			if got, most := len(waits), min(n+db.asked.most, all); got != most {
 				t.Errorf("%d answers were made while %d of them had a place; want %d", got, n, most)
 			}
 			place <- struct{}{}
 		}
 		wg.Wait()
-		if n := len(db.asked); n != 0 {
+		if n := len(db.asked.held); n != 0 {
 			t.Errorf("%d turns are left", n)
 		}
 	})

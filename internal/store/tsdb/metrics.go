@@ -14,6 +14,7 @@ type metrics struct {
 	decisions prometheus.Counter
 	markers   prometheus.Counter
 	reopened  prometheus.Counter
+	displaced prometheus.Counter
 }
 
 // newMetrics makes the metrics and registers them, together with gauges read from the store when scraped.
@@ -37,7 +38,10 @@ func newMetrics(reg prometheus.Registerer, db *DB) (*metrics, func(), error) {
 			Name: "plimsoll_store_stale_markers_total", Help: "Series marked as ended."}),
 		reopened: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "plimsoll_store_reopened_total", Help: "Times the engine was reopened after a failed write."}),
+		displaced: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "plimsoll_store_queries_displaced_total", Help: "Requests of the PromQL API that were ended after five seconds since another client waited while theirs had several."}),
 	}
+	db.asked.displaced = m.displaced.Inc
 	for _, r := range []string{dropNotFinite, dropFuture, dropTooOld, dropDuplicate, dropUnknown, dropSeriesLimit} {
 		m.dropped.WithLabelValues(r)
 	}
@@ -47,7 +51,7 @@ func newMetrics(reg prometheus.Registerer, db *DB) (*metrics, func(), error) {
 	gauge := func(name, help string, f func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
 	}
-	all := []prometheus.Collector{m.appended, m.dropped, m.append, m.errors, m.query, m.decisions, m.markers, m.reopened,
+	all := []prometheus.Collector{m.appended, m.dropped, m.append, m.errors, m.query, m.decisions, m.markers, m.reopened, m.displaced,
 		gauge("plimsoll_store_bytes", "Bytes in the data folder.", func() float64 { return float64(db.Stats().Bytes) }),
 		gauge("plimsoll_store_series", "Series in the head of the embedded store.", func() float64 { return float64(db.Stats().Series) }),
 		gauge("plimsoll_store_healthy", "1 if the embedded store accepts data, 0 if not.", func() float64 {

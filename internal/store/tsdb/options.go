@@ -3,7 +3,9 @@ package tsdb
 import (
 	"fmt"
 	"log/slog"
+	"net/http"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -44,6 +46,8 @@ type Options struct {
 	ExternalLabels []metric.Label
 	// MaxForeign is how many series of batches that others have sent are kept in memory, beside this process's own; 0: as many as of all.
 	MaxForeign int
+	// Client names whom a request of the API is counted to, so that one client does not keep the others waiting; nil: the address that it came from.
+	Client func(*http.Request) string
 
 	// Logger is for changes of state; nil discards.
 	Logger *slog.Logger
@@ -107,6 +111,9 @@ func (o Options) withDefaults() Options {
 	o.maxEnded = or(o.maxEnded, 10_000)
 	o.maxEntities = or(o.maxEntities, 65_536)
 	o.minFree = or(o.minFree, 32<<20)
+	if o.Client == nil {
+		o.Client = func(r *http.Request) string { return r.RemoteAddr[:max(strings.LastIndexByte(r.RemoteAddr, ':'), 0)] }
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
