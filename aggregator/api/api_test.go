@@ -111,6 +111,7 @@ func TestAnswers(t *testing.T) {
 		{"containers_memory.json", "/plimsoll/v1/containers?q=DOCKER&sort=memory&limit=1"},
 		{"workloads.json", "/plimsoll/v1/workloads"},
 		{"nodes.json", "/plimsoll/v1/nodes"},
+		{"node.json", "/plimsoll/v1/nodes/n1"},
 		{"missing.json", "/plimsoll/v1/missing"},
 		{"decisions.json", "/plimsoll/v1/decisions?namespace=demo&kind=ProcessService&name=web&action=Up,Down&start=2026-03-01T11:00:00Z&end=2026-03-01T12:00:00Z&limit=5"},
 	} {

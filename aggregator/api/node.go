@@ -30,6 +30,7 @@ func nodeOf(it *live.Item) Node {
 		NetErrors: netRate(it, decCount, metric.NetworkReceiveErrors, metric.NetworkTransmitErrors,
 			metric.NetworkReceiveDropped, metric.NetworkTransmitDropped),
 		Partial: partial(it),
+		Parts:   partsOf(it),
 		Source:  it.Source,
 		Gap:     gapOf(it.Gap),
 	}
@@ -178,16 +179,36 @@ func together(nodes []Node) Node {
 		}
 		all.Containers += n.Containers
 	}
+	all.lack(nodes)
+	return all
+}
+
+// lack has the sum of machines say which of its parts it lacks, and of how many it is.
+func (all *Node) lack(nodes []Node) {
+	short := make([]bool, len(nodes))
 	for _, f := range [...]struct {
 		name string
 		of   func(*Node) *float64
 	}{{"cpu", func(n *Node) *float64 { return n.CPU }}, {"workingSet", func(n *Node) *float64 { return n.WorkingSet }}} {
-		lacks := func(n Node) bool { return f.of(&n) == nil || slices.Contains(n.Partial, f.name) }
-		if f.of(&all) != nil && slices.ContainsFunc(nodes, lacks) {
+		some := false
+		for i := range nodes {
+			if f.of(&nodes[i]) == nil || slices.Contains(nodes[i].Partial, f.name) {
+				short[i], some = true, true
+			}
+		}
+		if some && f.of(all) != nil {
 			all.Partial = append(all.Partial, f.name)
 		}
 	}
-	return all
+	if len(all.Partial) == 0 {
+		return
+	}
+	all.Parts = &Parts{Of: len(nodes), Unit: "machines"}
+	for _, lacks := range short {
+		if !lacks {
+			all.Parts.Counted++
+		}
+	}
 }
 
 func fuller(n, than *Node) bool {

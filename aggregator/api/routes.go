@@ -61,6 +61,7 @@ func (a *API) Routes() []serve.Route {
 		long("/nodes", rowsOfNodes, ofMachines(a.shows(func(p *picture, _ time.Time, _ selection) any {
 			return NodeList{Schema: "plimsoll.dev/nodes/v1", Time: p.time, Items: p.nodes}
 		}))),
+		long("/nodes/{name}", rowsOfNode, ofMachines(a.getNode)),
 		get("/decisions", a.getDecisions),
 		long("/missing", rowsOfGaps, a.shows(func(p *picture, _ time.Time, _ selection) any {
 			return Missing{Schema: "plimsoll.dev/missing/v1", Time: p.time, Items: missing(p.snap, p.unread()...)}

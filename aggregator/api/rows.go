@@ -27,6 +27,21 @@ func rowsOfContainers(p *picture, r *http.Request) int { return min(limitOf(r), 
 
 func rowsOfNodes(p *picture, _ *http.Request) int { return len(p.nodes) }
 
+func rowsOfNode(p *picture, r *http.Request) (n int) {
+	name := r.PathValue("name")
+	for _, k := range p.snap.Known {
+		if k.Pod.Node == name {
+			n++
+		}
+	}
+	for _, it := range p.snap.Pods {
+		if it.Pod == nil && it.Entity.Node == name {
+			n++
+		}
+	}
+	return n
+}
+
 func rowsOfWorkloads(p *picture, _ *http.Request) int {
 	return len(p.snap.Workloads) + len(p.snap.Known)
 }

@@ -55,6 +55,7 @@ type Node struct {
 	Busiest        string       `json:"busiest"`     // the name of the container that uses most CPU
 	Containers     int          `json:"containers"`
 	Partial        []string     `json:"partial,omitempty"` // of cpu and workingSet those that are sums and lack a part; gap says why
+	Parts          *Parts       `json:"parts,omitempty"`   // with partial: of how many of its members they are
 	Source         string       `json:"source,omitempty"`  // "kubelet": there is no collector, its kubelet was asked
 	Gap            *cluster.Gap `json:"gap"`
 }
@@ -116,6 +117,7 @@ type Workload struct {
 	Containers []Container        `json:"containers,omitempty"`
 	Decisions  []cluster.Decision `json:"decisions,omitempty"` // changes of the last 24 hours and the newest hold, newest first
 	Partial    []string           `json:"partial,omitempty"`   // of cpu and workingSet those that lack a pod's part; gap says why
+	Parts      *Parts             `json:"parts,omitempty"`     // with partial: of how many pods they are
 	Gap        *cluster.Gap       `json:"gap"`
 }
 

@@ -98,9 +98,10 @@ func (p *picture) sums(it *live.Item, k workloadKey, s *Scaled) Workload {
 	if it != nil {
 		w.CPU = rate(it, metric.CPUUsage, decCores)
 		w.WorkingSet = gauge(it, metric.MemoryWorkingSet, decBytes)
-		w.Partial = partial(it)
+		w.Partial, w.Parts = partial(it), partsOf(it)
 		w.Gap = gapOf(it.Gap)
 	}
+	w.lacks(p.unseen(k), p)
 	if gap := p.waits[k]; gap != nil && w.CPU == nil && w.WorkingSet == nil {
 		w.Gap = gap
 	}

@@ -241,7 +241,7 @@ func (b *builder) missing(it *Item, n *note) {
 	if it.Entity.Level == metric.Node && n.valued && it.Lacks.And(&own) == (metric.Set{}) {
 		return // a node's values are its own
 	}
-	counted, silent, starting := 0, 0, 0
+	counted, ended, silent, starting := 0, 0, 0, 0
 	var worst, last *Item
 	var from time.Time
 	nodes := it.Entity.Level == metric.Cluster && len(b.plan.level(metric.Node)) > 0
@@ -254,6 +254,9 @@ func (b *builder) missing(it *Item, n *note) {
 			last = m
 		}
 		begins := m.Gap == nil || m.Gap.Reason == metric.GapStarting && len(m.Values) > 0
+		if m.Ended {
+			ended++
+		}
 		if m.Ended || begins && m.Lacks.And(&own) == (metric.Set{}) {
 			continue
 		}
@@ -274,7 +277,7 @@ func (b *builder) missing(it *Item, n *note) {
 		it.Gap = worst.Gap
 	case it.Missing > 0:
 		why, since := b.why(worst)
-		it.Gap = &cluster.Gap{Since: since, Reason: metric.GapMember, Detail: fmt.Sprintf("%d of %d: %s: %s", it.Missing, counted, worst.Entity, why)}
+		it.Gap = &cluster.Gap{Since: since, Reason: metric.GapMember, Detail: fmt.Sprintf("%d of %d: %s: %s", it.Missing, counted-ended, worst.Entity, why)}
 	case last != nil && !it.measured():
 		it.Gap = &cluster.Gap{Since: last.Gap.Since, Reason: last.Gap.Reason, Detail: "no member has values; the last was " + last.Entity.String()}
 	}

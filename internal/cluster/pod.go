@@ -72,11 +72,19 @@ type Node struct {
 	// Ready is the status of the Ready condition, "" if the node has none.
 	Ready           corev1.ConditionStatus
 	ReadyTransition time.Time
-	Pressure        []string  // the other conditions that are true: MemoryPressure, DiskPressure, ...
-	Since           time.Time // when it was made known
+	Pressure        []string        // the other conditions that are true: MemoryPressure, DiskPressure, ...
+	Conditions      []NodeCondition // all of them, as the cluster has them
+	Since           time.Time       // when it was made known
 	Addresses       []Address
 	KubeletPort     int    // 0: not known
 	MetricsPath     string // where its kubelet serves /metrics/resource, if elsewhere
+}
+
+// NodeCondition is one thing that the cluster says of how a node is.
+type NodeCondition struct {
+	Type, Status    string    // "Ready", "MemoryPressure"; "True", "False", "Unknown"
+	Reason, Message string    // of whoever says it
+	Since           time.Time // when the status last changed; zero if not known
 }
 
 // Address is one address of a node; its type is InternalIP, Hostname and so on.

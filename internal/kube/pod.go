@@ -189,6 +189,7 @@ func nodeOf(n *corev1.Node) *cluster.Node {
 		if c.Type != corev1.NodeReady && c.Status == corev1.ConditionTrue {
 			out.Pressure = append(out.Pressure, string(c.Type))
 		}
+		out.Conditions = append(out.Conditions, cluster.NodeCondition{Type: once(string(c.Type)), Status: once(string(c.Status)), Reason: once(c.Reason), Message: once(c.Message), Since: c.LastTransitionTime.Time})
 	}
 	for _, a := range n.Status.Addresses {
 		out.Addresses = append(out.Addresses, cluster.Address{Type: string(a.Type), Address: a.Address})

@@ -2,12 +2,16 @@ package kube
 
 import (
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
+
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 // TestPodOf keeps what a pod asks for as a whole, and why a container of it waits.
@@ -62,5 +66,18 @@ func TestMirrors(t *testing.T) {
 	f(w.Replace(nil, "1"), "")
 	if len(v.cgroups) != 0 {
 		t.Errorf("of nothing there is left %v", v.cgroups)
+	}
+}
+
+// All that a cluster says of how a node is, is kept, as it says it.
+func TestNodeConditions(t *testing.T) {
+	at := metav1.NewTime(time.Unix(1e9, 0))
+	n := nodeOf(&corev1.Node{Status: corev1.NodeStatus{Conditions: []corev1.NodeCondition{
+		{Type: corev1.NodeMemoryPressure, Status: corev1.ConditionFalse, Reason: "KubeletHasSufficientMemory", LastHeartbeatTime: metav1.Now()},
+		{Type: corev1.NodeDiskPressure, Status: corev1.ConditionTrue}, {Type: corev1.NodeReady, Status: corev1.ConditionTrue, Reason: "KubeletReady", Message: "is well", LastTransitionTime: at}}}})
+	want := []cluster.NodeCondition{{Type: "MemoryPressure", Status: "False", Reason: "KubeletHasSufficientMemory"}, {Type: "DiskPressure", Status: "True"},
+		{Type: "Ready", Status: "True", Reason: "KubeletReady", Message: "is well", Since: at.Time}}
+	if d := cmp.Diff(want, n.Conditions); d != "" || len(n.Pressure) != 1 || n.Ready != "True" {
+		t.Errorf("%s, pressure %q, ready %q", d, n.Pressure, n.Ready)
 	}
 }

@@ -21,6 +21,7 @@ const (
 const (
 	api       = "/plimsoll/v1/"
 	workloads = api + "workloads/"
+	nodes     = api + "nodes/"
 	pages     = Base + "/pages"
 	streams   = Base + "/stream"
 )
@@ -47,6 +48,8 @@ func Path(path, query string) (at string, ok bool) {
 			return "", false
 		}
 		return with(Base + "/namespaces/" + parts[0] + "/workloads/" + parts[1] + "/named/" + parts[2])
+	case strings.HasPrefix(path, nodes) && strings.Count(rest, "/") == 1 && path != nodes:
+		return with(Base + "/" + rest)
 	case below && rest == "stream": // a watch, which the API server does not cut off
 		query = strings.TrimSuffix("watch=true&"+query, "&")
 		return with(streams)
@@ -134,8 +137,8 @@ type resource struct {
 
 // Resources are the group's, with the verbs that the API server asks about, as a role's rule has them.
 func Resources() map[string][]string {
-	out := map[string][]string{"pages": {"get", "list"}, "workloads/named": {"get"}, "stream": {"watch"}}
-	for _, name := range []string{"overview", "containers", "workloads", "nodes", "decisions", "missing", "series", "capacity", "fit", "rightsize"} {
+	out := map[string][]string{"pages": {"get", "list"}, "nodes": {"get", "list"}, "workloads/named": {"get"}, "stream": {"watch"}}
+	for _, name := range []string{"overview", "containers", "workloads", "decisions", "missing", "series", "capacity", "fit", "rightsize"} {
 		out[name] = []string{"list"}
 	}
 	return out

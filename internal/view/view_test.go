@@ -21,7 +21,7 @@ func says(method, pattern string, limited bool) serve.Route {
 func TestPaths(t *testing.T) {
 	mux := http.NewServeMux()
 	for _, r := range Routes([]serve.Route{says("GET", "/{$}", true), says("GET", "/{file}", true), says("GET", "/plimsoll/v1/overview", true), says("GET", "/plimsoll/v1/stream", true),
-		says("GET", "/plimsoll/v1/workloads", true), says("GET", "/plimsoll/v1/workloads/{namespace}/{kind}/{name...}", true), says("GET", "/metrics", false), says("POST", "/api/v1/write", true)}) {
+		says("GET", "/plimsoll/v1/nodes", true), says("GET", "/plimsoll/v1/nodes/{name}", true), says("GET", "/plimsoll/v1/workloads", true), says("GET", "/plimsoll/v1/workloads/{namespace}/{kind}/{name...}", true), says("GET", "/metrics", false), says("POST", "/api/v1/write", true)}) {
 		mux.HandleFunc(r.Method+" "+r.Pattern, func(w http.ResponseWriter, req *http.Request) {
 			if r.Whole != nil {
 				w.Header().Set("Whole", r.Whole(req))
@@ -41,6 +41,11 @@ func TestPaths(t *testing.T) {
 		{"/plimsoll/v1/workloads/shop/Deployment/a/b%2Fc", "", Base + "/namespaces/shop/workloads/Deployment/named/a/b%2Fc", "/plimsoll/v1/workloads/shop/Deployment/a/b/c",
 			`["` + Base + `/namespaces/shop/workloads/Deployment/named/a/b/c","","shop","Deployment","a/b/c"]`},
 		{"/plimsoll/v1/workloads/shop/Deployment", "", "", "", ""},
+		{"/plimsoll/v1/nodes", "", Base + "/nodes", "/plimsoll/v1/nodes", `["` + Base + `/nodes","","","",""]`},
+		{"/plimsoll/v1/nodes/n%2F1", "", Base + "/nodes/n%2F1", "/plimsoll/v1/nodes/n/1", `["` + Base + `/nodes/n/1","","","","n/1"]`},
+		{"/plimsoll/v1/nodes/n1", "", Base + "/nodes/n1", "/plimsoll/v1/nodes/n1", `["` + Base + `/nodes/n1","","","","n1"]`},
+		{"/plimsoll/v1/nodes/", "", "", "", ""},
+		{"/plimsoll/v1/nodes/n1/x", "", "", "", ""},
 		{"/plimsoll/v1/", "", "", "", ""},
 		{"/api/v1/query", "query=up", "", "", ""},
 		{"/api/v1/write", "", "", "", ""},

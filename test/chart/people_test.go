@@ -12,7 +12,7 @@ import (
 // What everybody who is known to the cluster is bound to is the way to Plimsoll alone, each resource of it and no other; what shows something is
 // given by the right to metrics.k8s.io, which goes with "view" of a namespace.
 func TestPeopleMayAsk(t *testing.T) {
-	all := []string{"list capacity", "list containers", "list decisions", "list fit", "list missing", "list nodes", "list overview", "list pages", "get pages", "list rightsize", "list series", "list workloads", "get workloads/named", "watch stream"}
+	all := []string{"list capacity", "list containers", "list decisions", "list fit", "list missing", "get nodes", "list nodes", "list overview", "list pages", "get pages", "list rightsize", "list series", "list workloads", "get workloads/named", "watch stream"}
 	slices.Sort(all)
 	for name, values := range matrix(t) {
 		roles, bound := map[string]*rbacv1.ClusterRole{}, []string{}

@@ -146,6 +146,7 @@ func asks() map[string][]string {
 		"/api/v1/label/{name}/values": {"/api/v1/label/namespace/values", "/api/v1/label/pod/values", "/api/v1/label/workload/values", "/api/v1/label/container/values", "/api/v1/label/node/values"},
 		"/api/v1/series":              {"/api/v1/series?match[]=" + url.QueryEscape(`{__name__=~".+"}`)}, "/api/v1/metadata": {"/api/v1/metadata"}, "/api/v1/status/buildinfo": {"/api/v1/status/buildinfo"},
 		"/plimsoll/v1/workloads/{namespace}/{kind}/{name...}": {"/plimsoll/v1/workloads/mine/Deployment/web"},
+		"/plimsoll/v1/nodes/{name}":                           {"/plimsoll/v1/nodes/shared", "/plimsoll/v1/nodes/node-marked"},
 	}
 	for _, name := range []string{"overview", "containers", "stream"} {
 		for _, q := range list {

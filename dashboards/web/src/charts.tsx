@@ -8,7 +8,7 @@ import type { Picture } from "./picture.ts";
 import { Plot, type Limit, type Mark, type Spec, type Stroke } from "./plot.ts";
 import { onTheme } from "./theme.ts";
 import { past } from "./touch.ts";
-import { clock, gapSays, moment, span, tight } from "./units.ts";
+import { clock, count, gapSays, many, moment, span, tight } from "./units.ts";
 
 export interface ChartSpec {
   id: string;
@@ -22,6 +22,7 @@ export interface ChartSpec {
   binary?: boolean;
   floor?: number;
   height?: number;
+  lacks?: string; // the column that says of how many parts its sums lack
 }
 
 export interface NamedMark extends Mark {
@@ -95,7 +96,8 @@ function Chart(p: ChartProps) {
   const { chart: c, picture, at: cursor } = p;
   const cols = columns(p, c);
   const frame: Frame = { t: picture.frame.t, cols };
-  const spec: Spec = { height: c.height ?? 170, strokes: c.strokes, limits: c.limits ?? [], marks: p.marks, unit: c.scale ?? c.unit, binary: !!c.binary, floor: c.floor ?? 0, from: picture.from, to: picture.to, now: p.now, frame };
+  const lacks = (c.lacks && picture.frame.cols[p.keys.indexOf(c.lacks)]) || [];
+  const spec: Spec = { height: c.height ?? 170, strokes: c.strokes, limits: c.limits ?? [], marks: p.marks, unit: c.scale ?? c.unit, binary: !!c.binary, floor: c.floor ?? 0, from: picture.from, to: picture.to, now: p.now, frame, lacks };
   const [said, setSaid] = useState("");
   const box = useRef<HTMLDivElement>(null);
   const plot = usePlot(box, spec, p);
@@ -128,6 +130,7 @@ function Chart(p: ChartProps) {
       </div>
       <div>
         {mark && <p class="said">{tight(mark.text)}</p>}
+        {at !== null && (valueAt(lacks, i) ?? 0) > 0 && <p class="said lacks">The sum lacks {many(count(valueAt(lacks, i)), "pod")}.</p>}
         <p class="unseen" role="status">
           {said}
         </p>

@@ -1,9 +1,11 @@
 // A container's page.
+import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
 import type { View } from "./address.ts";
-import { home, link } from "./address.ts";
+import { home, link, type Address } from "./address.ts";
 import { beyond as isBeyond, useBeyond } from "./beyond.ts";
 import { Charts } from "./charts.tsx";
+import { Place } from "./containers.tsx";
 import type { Container } from "./contract.ts";
 import { containerLines } from "./lines.ts";
 import { containerKey } from "./live.ts";
@@ -51,7 +53,7 @@ export function ContainerPage({ live, data, address, go, view: v }: Props) {
       )}
       <Zoom address={address} go={go} />
       <Charts picture={picture} keys={keys} charts={containerCharts(c ?? unknown)} marks={[]} gap={c?.gap ?? null} since={since} now={live.now()} onZoom={(from, to) => go({ from, to })}>
-        {c && <Identity c={c} />}
+        {c && <Identity c={c} known={data.nodes.some((n) => n.name === c.node)} address={address} />}
       </Charts>
       <p class="under">
         <a href={link(address, home.view)}>Back to the overview</a>
@@ -83,15 +85,15 @@ function Facts({ c, now }: { c: Container; now: number }) {
   );
 }
 
-function Identity({ c }: { c: Container }) {
+function Identity({ c, known, address }: { c: Container; known: boolean; address: Address }) {
   const rows = [
-    ["Machine", c.node],
+    ["Machine", <Place node={c.node} known={known} address={address} />],
     ["Namespace", c.namespace],
     ["Pod", c.pod],
     ["Container", c.name],
     ["Image", c.image],
     ["Cgroup", c.id],
-  ].filter(([, v]) => v);
+  ].filter(([, v]) => v) as [string, ComponentChildren][];
   return (
     <section aria-labelledby="identity">
       <h2 id="identity">What it is</h2>

@@ -159,7 +159,7 @@ function Row({ p: { row: c }, gone, node, several, address, spark, say, now }: R
         <small>
           {c.runtime === "self" ? "this process" : c.runtime}
           {c.image && ` · ${shortImage(c.image)}`}
-          {several && [c.runtime && " · ", c.node]}
+          {several && [c.runtime && " · ", <Place key="node" node={c.node} known={node.name === c.node} address={address} />]}
           {say && ` · ${say}`}
           {gone ? ` · ${gone}` : c.why && !c.gap && (c.score > 0 ? <em class="why"> · {tight(c.why)}</em> : ` · ${tight(c.why)}`)}
         </small>
@@ -174,6 +174,9 @@ function Row({ p: { row: c }, gone, node, several, address, spark, say, now }: R
     </tr>
   );
 }
+
+/** Place names the machine that something is on, and leads to it. */
+export const Place = ({ node, known, address }: { node: string; known: boolean; address: Address }) => (known ? <a href={link(address, { at: "machine", node })}>{node}</a> : <>{node}</>);
 
 /** Figure is a number that is loud when it hurts and quiet when it is nothing. */
 function Figure({ label, v, loud, text }: { label: string; v: Num; loud: number; text: (v: Num) => string }) {

@@ -51,7 +51,59 @@ export interface Node {
   netErrors: Num;
   busiest: string;
   partial?: string[];
+  parts?: Parts; // with partial
   containers: number;
+  source?: string;
+  gap: Gap | null;
+}
+
+/** Parts says of how many members a sum is that lacks some. */
+export interface Parts {
+  counted: number;
+  of: number;
+  unit: string;
+}
+
+/** Machine is one node's own answer. */
+export interface Machine extends Node {
+  schema: string;
+  time: string;
+  cpuRoom: Asked;
+  memoryRoom: Asked;
+  maxPods: Num;
+  conditions: NodeCondition[];
+  pods: Pod[];
+}
+
+export interface Asked {
+  allocatable: Num;
+  requests: Num;
+}
+
+export interface NodeCondition {
+  type: string;
+  status: string;
+  reason: string;
+  message: string;
+  since: string | null;
+}
+
+export interface Pod {
+  namespace: string;
+  workloadKind: string;
+  workload: string;
+  name: string;
+  title: string;
+  state: string;
+  since: string | null;
+  restarts: Num;
+  cpu: Num;
+  cpuRequest: Num;
+  workingSet: Num;
+  memoryRequest: Num;
+  containers: string[];
+  partial?: string[];
+  parts?: Parts;
   source?: string;
   gap: Gap | null;
 }
@@ -169,6 +221,7 @@ export interface Workload {
   pods: number;
   scaled: Scaled | null;
   partial?: string[];
+  parts?: Parts;
   containers?: Container[];
   decisions?: Decision[];
   gap: Gap | null;

@@ -157,6 +157,23 @@ export function holes(f: Frame): [number, number][] {
   return out;
 }
 
+/** spans lists the stretches in which a line is above zero. */
+export function spans(t: number[], col: Cell[]): [number, number][] {
+  const out: [number, number][] = [];
+  let from = -1;
+  for (let i = 0; i < t.length; i++) {
+    const v = col[i];
+    if (v === undefined) continue;
+    if (v !== null && v > 0) from = from < 0 ? i : from;
+    else if (from >= 0) {
+      out.push([t[from]!, t[i]!]);
+      from = -1;
+    }
+  }
+  if (from >= 0) out.push([t[from]!, t[t.length - 1]!]);
+  return out;
+}
+
 /** at finds the value that a line has at row i: its own, or the last one before it unless a gap lies between. */
 export function at(col: Cell[], i: number): number | null {
   for (let k = i; k >= 0; k--) if (col[k] !== undefined) return col[k] as number | null;

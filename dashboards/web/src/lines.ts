@@ -69,7 +69,7 @@ export const nodeLines: Line<Node>[] = [
 export interface Group {
   containers: Container[];
   scaled: Scaled | null;
-  sums: Pick<Workload, "cpu" | "workingSet"> | null;
+  sums: Pick<Workload, "cpu" | "workingSet" | "parts"> | null;
 }
 
 const total = (pick: (c: Container) => Num) => (g: Group) => {
@@ -86,6 +86,7 @@ export const groupLines: Line<Group>[] = [
   { key: "netTransmit", now: total((c) => c.netTransmit), asks: containerLines[7]!.asks },
   { key: "diskRead", now: total((c) => c.diskRead), asks: containerLines[8]!.asks },
   { key: "diskWrite", now: total((c) => c.diskWrite), asks: containerLines[9]!.asks },
+  { key: "lacks", now: (g) => (g.sums?.parts ? g.sums.parts.of - g.sums.parts.counted : null), asks: [gauge("max", "workload_missing_parts", { join: "max" })] },
 ];
 
 const worst = (v: Num[]) => v.reduce((a, b) => (b === null ? a : a === null ? b : Math.max(a, b)), null);

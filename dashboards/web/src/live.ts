@@ -1,5 +1,6 @@
 // The live picture as the page has it: the newest overview, the trails behind it, and whether it is still fresh.
-import type { Container, Decision, Overview, Scaled, Workload } from "./contract.ts";
+import { Asking } from "./asking.ts";
+import type { Container, Decision, Machine, Overview, Scaled, Workload } from "./contract.ts";
 import { containerLines, groupLines, nodeLines, scaledLines, type Group } from "./lines.ts";
 import { Stream, type State } from "./stream.ts";
 import { Trails } from "./trail.ts";
@@ -20,8 +21,6 @@ const mostTold = 1000;
 
 export class Live {
   overview: Overview | null = null;
-  workload: Workload | null = null; // of the workload's page that is open
-  unknown = false; // the server has no such workload
   told: Decision[] = []; // the changes of that workload since its page was opened, oldest first
   state: State = "connecting";
   away = 0; // since when the server is away, in Unix seconds of this browser
@@ -61,30 +60,28 @@ export class Live {
     return seconds(this.overview?.time) ?? Date.now() / 1000;
   }
 
-  private asking = 0;
-  /**
-   * watch reads one workload too, at once and every few seconds; null ends that. A browser opens few streams to one
-   * server, so a page has one, and what changes slowly is asked for.
-   */
-  watch(w: Name | null) {
-    if (w === this.watched || (w && this.watched && workloadKey(w) === workloadKey(this.watched))) return;
-    clearInterval(this.asking);
-    this.watched = w;
-    this.workload = null;
-    this.unknown = false;
-    this.told = [];
-    if (!w) return;
-    void this.fetchWorkload(w);
-    this.asking = window.setInterval(() => this.state === "live" && void this.fetchWorkload(w), 5000);
+  private readonly workloads = new Asking<Workload>(() => this.state === "live", () => this.tell());
+  private readonly machines = new Asking<Machine>(() => this.state === "live", () => this.tell());
+
+  /** workload is that of the page that is open, and machine too; unknown: the server has no such workload. */
+  get workload(): Workload | null {
+    return this.workloads.value;
+  }
+  get unknown(): boolean {
+    return this.workloads.unknown;
+  }
+  get machine(): Machine | null {
+    return this.machines.value;
   }
 
-  private async fetchWorkload(w: Name) {
-    const r = await fetch("plimsoll/v1/workloads/" + names(w).map(encodeURIComponent).join("/") + "?limit=1").catch(() => null);
-    const found = r?.ok ? ((await r.json()) as Workload) : null;
-    if (w !== this.watched || (!found && r?.status !== 404)) return;
-    this.workload = found;
-    this.unknown = !found;
-    this.tell();
+  /**
+   * watch reads one workload or one machine too, at once and every few seconds; null ends that. A browser opens few streams to one
+   * server, so a page has one, and what changes slowly is asked for.
+   */
+  watch(w: Name | null, node = "") {
+    this.machines.watch(node ? "nodes/" + encodeURIComponent(node) : null);
+    if (this.workloads.watch(w && "workloads/" + names(w).map(encodeURIComponent).join("/") + "?limit=1")) this.told = [];
+    this.watched = w;
   }
 
   private event(name: string, data: unknown) {

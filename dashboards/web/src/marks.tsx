@@ -1,6 +1,6 @@
 // The small marks: the logo, bars with their line, replicas as squares, sparklines. None speaks by colour alone.
 import type { ComponentChildren } from "preact";
-import type { Num, Scaled } from "./contract.ts";
+import type { Num, Parts, Scaled } from "./contract.ts";
 import type { Cell } from "./frame.ts";
 
 export const Logo = () => (
@@ -21,15 +21,19 @@ interface BarProps {
   at?: number;
   ink?: "a" | "b";
   hot?: boolean;
+  lacks?: boolean; // it is a sum that lacks a part: what is beyond it is not known
 }
 
+/** partsSay is the mark of a sum that lacks a part: "2 of 3 pods"; "" where it is whole. */
+export const partsSay = (p: Parts | undefined) => (p ? `${p.counted} of ${p.of}\u00a0${p.unit}` : "");
+
 /** Bar shows a value against its line, or against the whole machine where it has none. */
-export function Bar({ value, line, whole, at = limitAt, ink = "a", hot }: BarProps) {
+export function Bar({ value, line, whole, at = limitAt, ink = "a", hot, lacks }: BarProps) {
   const end = line !== null ? line / at : whole;
   const part = value === null || !end ? 0 : Math.min(1, value / end);
   const over = value !== null && !!end && value > end;
   return (
-    <span class={`bar ${hot ? "hot" : ink} ${value === null ? "gap" : ""} ${line === null ? "open" : ""} ${over ? "over" : ""}`} aria-hidden="true">
+    <span class={`bar ${hot ? "hot" : ink} ${value === null ? "gap" : ""} ${line === null ? "open" : ""} ${over ? "over" : ""} ${lacks && value !== null ? "part" : ""}`} aria-hidden="true">
       <b style={{ width: `${(part * 100).toFixed(1)}%` }} />
       {line !== null && <i style={{ left: `${at * 100}%` }} />}
     </span>
@@ -46,15 +50,17 @@ interface MeterProps {
   ink?: "a" | "b";
   text: [figure: string, of: string];
   bare?: boolean; // the figure stands alone
+  parts?: Parts; // it is a sum, and lacks some of these
 }
 
 /** Meter is a cell of a table: a bar, hot where it is near its line, and the figure. */
-export const Meter = ({ label, value, line, whole, ink, text: [figure, of], bare }: MeterProps) => (
+export const Meter = ({ label, value, line, whole, ink, text: [figure, of], bare, parts }: MeterProps) => (
   <td class="w" data-label={label}>
-    {!bare && <Bar value={value} line={line} whole={whole} ink={ink} hot={nearly(value, line)} />}
+    {!bare && <Bar value={value} line={line} whole={whole} ink={ink} hot={nearly(value, line)} lacks={!!parts} />}
     <span class="num">
       {figure} {of && <small class="in">{of}</small>}
     </span>
+    {parts && <small class="lacks">{partsSay(parts)}</small>}
   </td>
 );
 

@@ -34,7 +34,7 @@ function App() {
   }, []);
   useEffect(() => {
     const v = address.view;
-    live.watch(v.at === "workload" ? v : null);
+    live.watch(v.at === "workload" ? v : null, v.at === "machine" ? v.node : "");
     document.title = title(address);
   }, [format(address)]);
   useEffect(() => {

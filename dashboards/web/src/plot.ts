@@ -1,6 +1,6 @@
 // One chart: uPlot, with the line of the limit, the marks of the decisions and hatched gaps drawn by us.
 import uPlot from "uplot";
-import { holes, ticks, type Frame } from "./frame.ts";
+import { holes, spans, ticks, type Cell, type Frame } from "./frame.ts";
 import { inks, type Ink } from "./theme.ts";
 import { follow as fingers, past, type Window } from "./touch.ts";
 import { clock, day, month } from "./units.ts";
@@ -37,6 +37,7 @@ export interface Spec {
   to: number;
   now: number; // beyond it there is nothing to look at
   frame: Frame; // the columns of the strokes, in their order
+  lacks: Cell[]; // of how many parts the sum lacks, at the frame's moments
 }
 
 export interface Doors {
@@ -208,18 +209,20 @@ export class Plot {
     ctx.strokeStyle = this.ink.rule;
     ctx.lineWidth = devicePixelRatio;
     for (const v of this.ticks(u)) across(ctx, b, Math.round(u.valToPos(v, "y", true)) + 0.5);
-    for (const [from, to] of holes(this.spec.frame)) this.hatch(u, from, to);
+    for (const [from, to] of holes(this.spec.frame)) this.hatch(u, from, to, b.height);
+    ctx.strokeStyle = this.ink.hot;
+    for (const [from, to] of spans(this.spec.frame.t, this.spec.lacks)) this.hatch(u, from, to, 8 * devicePixelRatio);
     ctx.restore();
   }
 
-  private hatch(u: uPlot, from: number, to: number) {
+  private hatch(u: uPlot, from: number, to: number, height: number) {
     const { ctx, bbox: b } = u;
     const x0 = Math.max(b.left, u.valToPos(from, "x", true));
     const x1 = Math.min(b.left + b.width, u.valToPos(to, "x", true));
     if (x1 - x0 < 1) return;
     ctx.save();
     ctx.beginPath();
-    ctx.rect(x0, b.top, x1 - x0, b.height);
+    ctx.rect(x0, b.top, x1 - x0, height);
     ctx.clip();
     ctx.lineWidth = 2 * devicePixelRatio;
     ctx.beginPath();

@@ -1,10 +1,10 @@
 // The five tiles: what is used, of what, what is left, who is busiest.
 import type { ComponentChildren } from "preact";
 import { link, ranges, rangeNames, type Address } from "./address.ts";
-import type { Container, Num, Overview } from "./contract.ts";
+import type { Container, Num, Overview, Parts } from "./contract.ts";
 import { nodeLines, type Labels } from "./lines.ts";
 import { nodeKey } from "./live.ts";
-import { Head, Meter, Section, Spark } from "./marks.tsx";
+import { Head, Meter, partsSay, Section, Spark } from "./marks.tsx";
 import type { ViewProps } from "./page.tsx";
 import { usePicture } from "./picture.ts";
 import { cores, disk, gapSays, hidden, memory, memoryOf, rate, none, rateParts, ratesIn, share, silent, sold, span } from "./units.ts";
@@ -71,12 +71,12 @@ function Known({ live, data, address }: ViewProps) {
       {n.gap && !data.nodes.some((m) => silent(m.gap)) && <p class="note">{gapSays(n.gap, live.now())}.</p>}
       <div class="tiles">
         <Tile name="CPU" big={cores(n.cpu)} unit={n.cores === null ? "cores" : `of ${sold(n.cores)}`} spark={spark("a", col("cpu"), n.cores)} who={who(busy, (c) => c.cpu, cores)}>
-          {n.partial?.includes("cpu") && lacking}
+          {n.partial?.includes("cpu") && lacking(n.parts)}
           {n.cpu !== null && n.cores !== null && `${cores(Math.max(0, n.cores - n.cpu))} cores free`}
           {n.load1 !== null && `load ${n.load1.toFixed(2)}`}
         </Tile>
         <Tile name="Memory" big={used} unit={ofMemory} spark={spark("b", col("memory"), n.memory)} who={most((c) => c.workingSet, memory)}>
-          {n.partial?.includes("workingSet") && lacking}
+          {n.partial?.includes("workingSet") && lacking(n.parts)}
           {n.workingSet !== null && n.memory !== null && `${memory(n.memory - n.workingSet)} free`}
           {n.swap === null ? "" : n.swap ? `${memory(n.swap)} swapped out` : "no swap used"}
         </Tile>
@@ -113,7 +113,8 @@ const Report = ({ path, children }: { path: string; children: string }) => (
   </a>
 );
 
-const lacking = "a part of it is not known";
+/** lacking is the mark of a tile whose sum lacks a part. */
+const lacking = (p: Parts | undefined) => <span class="lacks">{p ? `of ${partsSay(p)}` : "a part of it is not known"}</span>;
 
 interface TileProps {
   name: string;
@@ -164,10 +165,11 @@ export function Machines({ live, data, address }: ViewProps) {
                   <a class="name" data-row href={link(address, { at: "machine", node: n.name })}>
                     {n.name}
                   </a>
+                  {n.status && n.status !== "Ready" && <small><em>{n.status}</em></small>}
                   {n.gap && <small>{gapSays(n.gap, live.now())}</small>}
                 </td>
-                <Meter label="CPU" value={n.cpu} line={n.cores} whole={n.cores} text={[cores(n.cpu), n.cores === null ? "" : `of ${sold(n.cores)}`]} />
-                <Meter label="Memory" value={n.workingSet} line={n.memory} whole={n.memory} ink="b" text={memoryOf(n.workingSet, n.memory)} />
+                <Meter label="CPU" value={n.cpu} line={n.cores} whole={n.cores} text={[cores(n.cpu), n.cores === null ? "" : `of ${sold(n.cores)}`]} parts={n.partial?.includes("cpu") ? n.parts : undefined} />
+                <Meter label="Memory" value={n.workingSet} line={n.memory} whole={n.memory} ink="b" text={memoryOf(n.workingSet, n.memory)} parts={n.partial?.includes("workingSet") ? n.parts : undefined} />
                 <td data-label="CPU pressure">{share(n.cpuPressure)}</td>
                 <td data-label="Containers">{n.containers}</td>
               </tr>

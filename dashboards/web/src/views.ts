@@ -1,6 +1,7 @@
 // The charts of each kind of page, in words and strokes.
 import type { ChartSpec } from "./charts.tsx";
-import type { Container, Load, Node, Num } from "./contract.ts";
+import type { Container, Load, Node, Num, Parts } from "./contract.ts";
+import { partsSay } from "./marks.tsx";
 import type { Limit, Stroke } from "./plot.ts";
 import { cores, count, memory, rate, share, size, sold, whole } from "./units.ts";
 
@@ -57,9 +58,9 @@ export const machineCharts = (n: Node): ChartSpec[] => [
   ...traffic,
 ];
 
-export const groupCharts: ChartSpec[] = [
-  cpu("all its containers", { floor: 0.05 }),
-  workingSet("working set of all its containers", { floor: 1 << 20 }),
+export const groupCharts = (lack: Parts | undefined): ChartSpec[] => [
+  cpu(lack ? `now ${partsSay(lack)}` : "all its containers", { floor: 0.05, lacks: "lacks" }),
+  workingSet(lack ? `working set, now ${partsSay(lack)}` : "working set of all its containers", { floor: 1 << 20, lacks: "lacks" }),
   waiting("Waiting", "of the container that waits most", [pressureStrokes[0]!, throttled]),
   ...traffic,
 ];

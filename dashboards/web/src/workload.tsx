@@ -9,7 +9,7 @@ import { head, Log, Say } from "./decision.tsx";
 import { exact } from "./frame.ts";
 import { groupLines, scaledLines } from "./lines.ts";
 import { containerKey, workloadKey } from "./live.ts";
-import { Dots, Section } from "./marks.tsx";
+import { Dots, partsSay, Section } from "./marks.tsx";
 import type { ViewProps } from "./page.tsx";
 import { usePicture } from "./picture.ts";
 import { useChanges, type Changes } from "./log.ts";
@@ -46,6 +46,7 @@ export function WorkloadPage({ live, data, address, go, view: v }: Props) {
         <h1>{workloadTitle(v)}</h1>
         {s && <Dots s={s} />}
         <p>{s ? <ScaledFacts s={s} /> : live.unknown ? "There is no such workload now." : `${v.kind}, ${many(containers.length, "container")}, not scaled`}</p>
+        {known?.parts && <small class="lacks">sums of {partsSay(known.parts)}</small>}
       </div>
       {s?.gap && (
         <p class="note">
@@ -75,7 +76,7 @@ export function WorkloadPage({ live, data, address, go, view: v }: Props) {
           <p class="card empty">None of its containers is there now.</p>
         )}
       </Section>}
-      {drawn(groupCharts)}
+      {drawn(groupCharts(known?.parts))}
       <Policy s={s} v={v} />
     </>
   );

@@ -5,7 +5,7 @@ import { test } from "node:test";
 
 declare const ROOT: string;
 const go = ROOT + "aggregator/api/types.go";
-const more = ROOT + "aggregator/api/pods.go";
+const more = ["pods.go", "parts.go", "machine.go"].map((f) => ROOT + "aggregator/api/" + f);
 const words = [ROOT + "internal/cluster/", ROOT + "internal/condition/"];
 const ts = ROOT + "dashboards/web/src/contract.ts";
 
@@ -24,7 +24,7 @@ function fields(text: string, type: RegExp, field: RegExp, embeds: RegExp): Map<
 }
 
 test("the page reads what the server writes", { skip: !existsSync(go) && "needs aggregator/api/types.go: not in this checkout" }, () => {
-  const files = [...words.flatMap((dir) => readdirSync(dir).map((f) => dir + f)).filter((f) => f.endsWith(".go") && !f.endsWith("_test.go")), go, more]; // of two of one name the API's counts
+  const files = [...words.flatMap((dir) => readdirSync(dir).map((f) => dir + f)).filter((f) => f.endsWith(".go") && !f.endsWith("_test.go")), go, ...more]; // of two of one name the API's counts
   const server = fields(files.map((f) => readFileSync(f, "utf8")).join("\n"), /^type (\w+) struct \{\n([\s\S]*?)^\}/gm, /`json:"(\w+)/g, /^\tTarget$/m);
   const page = fields(readFileSync(ts, "utf8"), /^export interface (\w+)[^{\n]*\{\n([\s\S]*?)^\}/gm, /^ {2}(\w+)\??:/gm, / extends Target /);
   page.delete("Detail"); // the autoscaler's, and only in part

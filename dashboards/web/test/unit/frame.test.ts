@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { at, between, exact, grid, holes, join, thin, ticks, trim, type Frame } from "../../src/frame.ts";
+import { at, between, exact, grid, holes, join, spans, thin, ticks, trim, type Frame } from "../../src/frame.ts";
 import { Trail } from "../../src/trail.ts";
 
 const frame = (t: number[], ...cols: Frame["cols"]): Frame => ({ t, cols });
@@ -10,6 +10,11 @@ test("a moment of the history without a point is a gap, not a zero", () => {
   const f = grid([[[0, 1], [10, 2], [30, 4]]], 0, 50, 10);
   assert.deepEqual(f, frame([0, 10, 20, 30], [1, 2, null, 4]));
   assert.deepEqual(holes(f), [[10, 30]]);
+});
+
+test("the stretches in which a sum lacks a part end where it is whole again, or not known", () => {
+  assert.deepEqual(spans([0, 10, 20, 30, 40, 50, 60], [null, 1, undefined, 0, null, 2, 2]), [[10, 30], [50, 60]]);
+  assert.deepEqual(spans([0, 10], []), []);
 });
 
 test("points off the grid find their moment; NaN and what lies outside do not count", () => {

@@ -31,7 +31,7 @@ test("every line asks for a metric of the catalogue, joined into one line", () =
   for (const l of [...containerLines, ...nodeLines, ...groupLines, ...scaledLines(["cpu", "rps"])]) {
     assert.ok(l.asks.length, l.key);
     for (const a of l.asks)
-      for (const m of [a.metric, a.over ?? a.metric]) assert.ok(rows.includes(`"${m.replace(/^(node|pod)_/, "container_")}"`), m);
+      for (const m of [a.metric, a.over ?? a.metric]) assert.ok(rows.includes(`"${m.replace(/^(node|pod)_/, "container_").replace("workload_missing", "pod_missing")}"`), m);
   }
   const sub = (metrics: string[], key: string) => scaledLines(metrics).find((l) => l.key === key)!.asks[0]!.sub;
   assert.equal(sub(["cpu", "rps"], "load:rps"), "rps");

@@ -1,0 +1,84 @@
+package api
+
+import (
+	"fmt"
+	"slices"
+
+	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+// Parts says of how many members a sum is that lacks some: 2 of 3 pods. A sum that is whole has none.
+type Parts struct {
+	Counted int    `json:"counted"` // members whose CPU and memory are all there
+	Of      int    `json:"of"`      // members that there are
+	Unit    string `json:"unit"`    // what they are: pods, containers, machines
+}
+
+// String is the mark that a sum carries: "2 of 3 pods".
+func (p *Parts) String() string {
+	if p == nil {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d %s", p.Counted, p.Of, p.Unit)
+}
+
+// partsOf says of how many members an item's sums are; nil where they are whole, or no sums.
+func partsOf(it *live.Item) *Parts {
+	if it.Missing == 0 || len(partial(it)) == 0 {
+		return nil
+	}
+	out := &Parts{Unit: "pods"}
+	if it.Entity.Level == metric.Pod {
+		out.Unit = "containers"
+	}
+	for _, m := range it.Items {
+		if !m.Ended {
+			out.Of++
+		}
+	}
+	out.Of = max(out.Of, it.Missing)
+	out.Counted = out.Of - it.Missing
+	return out
+}
+
+// unseen are the pods of a workload that run, and of which the picture has nothing: what it has lacks their parts.
+func (p *picture) unseen(k workloadKey) (out []live.Known) {
+	for _, pod := range p.pods[k] {
+		if pod.Item == nil && pod.Pod.Phase == "Running" && pod.Pod.Gap == "" && !pod.Pod.Deleting {
+			out = append(out, pod)
+		}
+	}
+	return out
+}
+
+// lacks has a workload's sums say that the parts of pods are not in them of which nothing was heard.
+func (w *Workload) lacks(unseen []live.Known, p *picture) {
+	if len(unseen) == 0 || w.CPU == nil && w.WorkingSet == nil {
+		return
+	}
+	if w.Parts == nil {
+		whole := w.Pods - len(unseen)
+		w.Parts = &Parts{Counted: whole, Of: whole, Unit: "pods"}
+	}
+	w.Parts.Of += len(unseen)
+	for _, f := range [...]struct {
+		name string
+		v    *float64
+	}{{"cpu", w.CPU}, {"workingSet", w.WorkingSet}} {
+		if f.v != nil && !slices.Contains(w.Partial, f.name) {
+			w.Partial = append(w.Partial, f.name)
+		}
+	}
+	slices.Sort(w.Partial)
+	if w.Gap != nil {
+		return
+	}
+	machines := machinesOf(p.snap)
+	gap, ok := absence(unseen[0], machines, p.snap.Time)
+	if m := machines[unseen[0].Pod.Node]; !ok && m != nil && m.Gap != nil {
+		gap = *gapOf(m.Gap)
+	}
+	w.Gap = &cluster.Gap{Since: gap.Since, Reason: metric.GapMember, Detail: fmt.Sprintf("%d of %d: pod %s/%s: %s", len(unseen), w.Parts.Of, w.Namespace, unseen[0].Pod.Name, gap.Detail)}
+}

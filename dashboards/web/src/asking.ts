@@ -1,0 +1,38 @@
+// What one page is of and the stream does not bring: asked for at once and every few seconds.
+
+const every = 5000; // milliseconds
+
+export class Asking<T> {
+  value: T | null = null;
+  unknown = false; // the server has no such thing
+  private path: string | null = null;
+  private timer = 0;
+
+  /** live says whether the server answers, and tell what is new. */
+  constructor(
+    private readonly live: () => boolean,
+    private readonly tell: () => void,
+  ) {}
+
+  /** watch asks for another path; null ends that. It says whether it is another one. */
+  watch(path: string | null): boolean {
+    if (path === this.path) return false;
+    clearInterval(this.timer);
+    this.path = path;
+    this.value = null;
+    this.unknown = false;
+    if (path === null) return true;
+    void this.fetch(path);
+    this.timer = window.setInterval(() => this.live() && void this.fetch(path), every);
+    return true;
+  }
+
+  private async fetch(path: string) {
+    const r = await fetch("plimsoll/v1/" + path).catch(() => null);
+    const found = r?.ok ? ((await r.json()) as T) : null;
+    if (path !== this.path || (!found && r?.status !== 404)) return;
+    this.value = found;
+    this.unknown = !found;
+    this.tell();
+  }
+}
