@@ -140,7 +140,7 @@ func (c *composer) scope(level, name string, nodes int, cpu, memory amounts, pas
 	if past == nil {
 		past = newStory()
 	}
-	s := Scope{Level: level, Name: name, Nodes: nodes, Gap: gap, Data: c.g.data(past.seen)}
+	s := Scope{Level: level, Name: name, Nodes: nodes, Gap: gap, Data: c.g.data(past.seen, past.begins)}
 	covered := map[int64]int{} // cover steps with data, by the end of the step that they lie in
 	for _, t := range past.seen {
 		step := c.g.step.Milliseconds()

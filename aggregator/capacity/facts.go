@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/store"
@@ -51,6 +52,7 @@ func (p *past) max() *float64 {
 type story struct {
 	cpu, memory *past
 	seen        []int64           // Unix milliseconds of the ends of the cover steps with data, in time order
+	begins      time.Time         // in the first of them; zero: not known
 	cores       map[int64]float64 // of the machines, by Unix seconds of the steps' ends
 }
 
@@ -130,14 +132,40 @@ func tell(ctx context.Context, a *asker, pools bool) (*history, error) {
 	if err := together(ctx, questions...); err != nil {
 		return nil, err
 	}
+	questions = questions[:0]
+	for l, into := range levels {
+		questions = append(questions, func(ctx context.Context) error { return into.begin(ctx, a, l) })
+	}
+	if err := together(ctx, questions...); err != nil {
+		return nil, err
+	}
 	return h, nil
+}
+
+// begin finds when the data of those begins that had none when the window began.
+func (s stories) begin(ctx context.Context, a *asker, l metric.Level) error {
+	ends := map[string]int64{}
+	for name, x := range s {
+		if len(x.seen) > 0 && x.seen[0] > a.g.start.Add(a.g.cover).UnixMilli() {
+			ends[name] = x.seen[0]
+		}
+	}
+	q := store.Query{Row: metric.MemoryWorkingSet, Level: l, By: []string{}, Join: store.Max}
+	if l != metric.Cluster {
+		q.By = append(q.By, l.String())
+	}
+	found, err := a.begin(ctx, q, func(x *store.Series) string { return x.Label(strings.Join(q.By, "")) }, ends, a.g.cover)
+	for name, at := range found {
+		s[name].begins = at
+	}
+	return err
 }
 
 // merged sums the stories of several nodes step by step. Averages add up; percentiles and maxima of the parts add up to an upper
 // estimate of the whole's.
 func merged(parts []*story) *story {
 	out := newStory()
-	seen := map[int64]bool{}
+	seen, first := map[int64]bool{}, int64(0)
 	for _, p := range parts {
 		addPast(out.cpu, p.cpu)
 		addPast(out.memory, p.memory)
@@ -146,6 +174,9 @@ func merged(parts []*story) *story {
 		}
 		for _, t := range p.seen {
 			seen[t] = true
+		}
+		if n := len(p.seen); n > 0 && (first == 0 || p.seen[0] < first || p.seen[0] == first && p.begins.Before(out.begins)) {
+			first, out.begins = p.seen[0], p.begins
 		}
 	}
 	out.seen = slices.Sorted(maps.Keys(seen))

@@ -157,12 +157,16 @@ func (t *ResourceTotals) add(r *ResourceAdvice, replicas int) {
 // dataOf says how much of the window the advice rests on.
 func dataOf(u *usage, g grid) Data {
 	g.cover = g.cpuStep()
-	return g.data(slices.Sorted(maps.Keys(u.seen)))
+	return g.data(slices.Sorted(maps.Keys(u.seen)), u.begins)
 }
 
 // seenFor is how much time there is data of, at most so much as it has been there: steps count as a whole.
 func seenFor(u *usage, now *running, g grid) time.Duration {
 	seen := time.Duration(len(u.seen)) * g.cpuStep()
+	if len(u.seen) > 0 && !u.begins.IsZero() { // the first has less
+		first := time.UnixMilli(slices.Min(slices.Collect(maps.Keys(u.seen))))
+		seen -= u.begins.Sub(first.Add(-g.cpuStep()))
+	}
 	if len(u.seen) <= 2 && !now.since.IsZero() {
 		return max(0, min(seen, g.end.Sub(now.since)))
 	}

@@ -122,6 +122,15 @@ func TestShortLives(t *testing.T) {
 	}
 }
 
+// begins says that data begins with the first sample of what was made half an hour before the end, and not with the hour.
+func begins(t *testing.T, what string, d Data) {
+	t.Helper()
+	want := worldStart.Add(worldDays*day - 30*time.Minute)
+	if d.First == nil || d.First.Before(want) || d.First.After(want.Add(4*time.Minute)) || !strings.HasSuffix(d.Text, "it begins on "+stamp(*d.First)+".") {
+		t.Errorf("%s begins at %v (%q), want %v", what, d.First, d.Text, want)
+	}
+}
+
 func testMadeCapacity(t *testing.T, r *CapacityReport) {
 	is := func(what string, got *float64, want, rel float64) {
 		t.Helper()
@@ -129,6 +138,7 @@ func testMadeCapacity(t *testing.T, r *CapacityReport) {
 			t.Errorf("%s is %v, want %g", what, value(got), want)
 		}
 	}
+	begins(t, "namespace new", scope(r, NamespaceLevel, "new").Data)
 	n1 := scope(r, NodeLevel, "n1")
 	is("n1 allocatable", n1.CPU.Allocatable, 3.8, 0)
 	is("n1 requests", n1.CPU.Requests, 4*0.2+1, 1e-9)
@@ -195,6 +205,7 @@ func testMadeCapacity(t *testing.T, r *CapacityReport) {
 }
 
 func testMadeRightsize(t *testing.T, r *RightsizeReport) {
+	begins(t, "new/fresh", row(r, "fresh", "fresh").Data)
 	f := func(workload, action string, request, advised float64, memoryAction string, memoryAdvised float64, confidence string) {
 		t.Helper()
 		a := row(r, workload, workload)

@@ -119,7 +119,7 @@ type Trend struct {
 // Data is how much of the window there is data for.
 type Data struct {
 	Coverage float64    `json:"coverage"` // share of the window, 0 to 1
-	First    *time.Time `json:"first"`    // the oldest step with data; null: there is none
+	First    *time.Time `json:"first"`    // when it begins: the oldest sample, or the step that has it; null: there is none
 	Last     *time.Time `json:"last"`
 	Text     string     `json:"text"` // a sentence where something is missing, else ""
 }

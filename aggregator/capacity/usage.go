@@ -2,6 +2,7 @@ package capacity
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -29,6 +30,7 @@ type usage struct {
 	throttled float64 // CFS periods a second, and those that were throttled
 	periods   float64
 	seen      map[int64]bool // ends of the cover steps with data, Unix milliseconds
+	begins    time.Time      // in the first of them; zero: not known
 
 	// Of those that do not run now, and of those that were killed for memory: the most within the window.
 	cpuRequest, cpuLimit, memoryRequest, memoryLimit *float64
@@ -86,7 +88,31 @@ func learn(ctx context.Context, a *asker, narrow []store.Matcher, cpuScaled, mem
 	if err := together(ctx, questions...); err != nil {
 		return nil, err
 	}
-	return l.out, nil
+	return l.out, l.begin(ctx)
+}
+
+// begin finds when the data of those begins that had none when the window began.
+func (l *learner) begin(ctx context.Context) error {
+	width, ends := l.asker.g.cpuStep(), map[string]int64{}
+	for k, u := range l.out {
+		if len(u.seen) == 0 {
+			continue
+		}
+		if first := slices.Min(slices.Collect(maps.Keys(u.seen))); first > l.asker.g.start.Add(width).UnixMilli() {
+			ends[fmt.Sprint(k)] = first
+		}
+	}
+	q := store.Query{Row: metric.CPUUsage, Level: metric.Container, By: identityLabels, Join: store.Max, Matchers: l.narrow}
+	found, err := l.asker.begin(ctx, q, func(s *store.Series) string { return fmt.Sprint(idOfSeries(s)) }, ends, width)
+	for k, u := range l.out {
+		u.begins = found[fmt.Sprint(k)]
+	}
+	return err
+}
+
+// idOfSeries is the container that a series of the history is about.
+func idOfSeries(s *store.Series) id {
+	return idOf(s.Label("namespace"), s.Label("workload_kind"), s.Label("workload"), s.Label("container"))
 }
 
 // joined takes the greater where Compose replicas, which the store cannot join, meet.
@@ -132,7 +158,7 @@ func (l *learner) question(q store.Query, join store.Func, only []store.Matcher,
 		defer l.mu.Unlock()
 		for i := range found {
 			s := &found[i]
-			k := idOf(s.Label("namespace"), s.Label("workload_kind"), s.Label("workload"), s.Label("container"))
+			k := idOfSeries(s)
 			if k.container == "" {
 				continue
 			}

@@ -75,16 +75,21 @@ func (g grid) noun() string {
 // cpuStep is the step of a container's CPU: an hour, or five minutes where an hour is the window.
 func (g grid) cpuStep() time.Duration { return min(max(g.cover, 5*time.Minute), time.Hour) }
 
-// data says how much of the window there is data for, by the ends of the cover steps that have some, in time order.
-func (g grid) data(ends []int64) Data {
+// data says how much of the window there is data for, by the ends of the cover steps that have some, in time order, and by when it begins in the first of
+// them; zero: with it.
+func (g grid) data(ends []int64, begins time.Time) Data {
 	all := g.steps(g.cover)
 	if len(ends) == 0 {
 		return Data{Text: "There is no history of it in this window."}
 	}
 	first, last := time.UnixMilli(ends[0]).UTC().Add(-g.cover), time.UnixMilli(ends[len(ends)-1]).UTC()
-	d := Data{Coverage: min(1, float64(len(ends))/float64(all)), First: &first, Last: &last}
+	steps, holes := float64(len(ends)), int(last.Sub(first)/g.cover)-len(ends)
+	if into := begins.Sub(first); into > 0 && into < g.cover {
+		steps -= float64(into) / float64(g.cover)
+		first = begins
+	}
+	d := Data{Coverage: min(1, steps/float64(all)), First: &first, Last: &last}
 	late, early := first.Sub(g.start), g.end.Sub(last)
-	holes := int(last.Sub(first)/g.cover) - len(ends)
 	switch {
 	case holes > 0:
 		d.Text = fmt.Sprintf("There is data for %s of the window; missing in between: %s.", share(d.Coverage), span(time.Duration(holes)*g.cover))

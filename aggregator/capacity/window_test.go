@@ -66,7 +66,7 @@ func TestData(t *testing.T) {
 	}
 	f := func(ends []int64, coverage float64, text string) {
 		t.Helper()
-		d := g.data(ends)
+		d := g.data(ends, time.Time{})
 		if !near(d.Coverage, coverage, 1e-9) || d.Text != text || (d.First == nil) != (len(ends) == 0) {
 			t.Errorf("%g, %q\nwant %g, %q", d.Coverage, d.Text, coverage, text)
 		}
