@@ -2,9 +2,11 @@ package cgroup
 
 import (
 	"bytes"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -182,6 +184,45 @@ func TestNothingLeftIsAGap(t *testing.T) {
 	f.write(t, f.root, "app/c/cpu.stat", "usage_usec 1000000\n")
 	if b = r.Read(time.Now()); len(b.Gaps) != 0 || find(b, "/app/c") == nil || len(r.Unreadable()) != 0 {
 		t.Errorf("repaired: got gaps %v", b.Gaps)
+	}
+}
+
+// A cgroup that is there and has none of the files, from its beginning or since its controllers were taken from it, has not ended.
+func TestNoFilesIsAGap(t *testing.T) {
+	for name, tree := range map[string]map[string]string{"v1": v1Tree(), "v2": v2Tree()} {
+		f := newFake(t, tree)
+		f.write(t, f.root, strings.SplitN(slices.Min(slices.Collect(maps.Keys(tree))), "app", 2)[0]+"app/bare/other", "1\n")
+		r := f.reader(t)
+		said := func(path, want string) {
+			t.Helper()
+			b := r.Read(time.Now())
+			i := slices.IndexFunc(b.Gaps, func(g metric.Gap) bool { return g.Entity.ID == path })
+			if got := ""; i >= 0 {
+				got = b.Gaps[i].Reason
+				if got != want || !strings.Contains(b.Gaps[i].Detail, "is there") {
+					t.Errorf("%s: %s: got %+v, want %q", name, path, b.Gaps[i], want)
+				}
+			} else if got != want {
+				t.Errorf("%s: nothing is said of %s, want %q", name, path, want)
+			}
+		}
+		said("/app/bare", "")
+		said("/app/bare", metric.GapUnaccounted)
+		said("/app/c", "")
+		for file := range tree {
+			if strings.Contains(file, "app/c/") {
+				if err := os.Remove(filepath.Join(f.root, file)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		r.mu.Lock()
+		for i := range r.members.byPath["/app/c"].files { // the kernel answers ENODEV then, which no other file system does
+			r.members.opener.close(&r.members.byPath["/app/c"].files[i])
+		}
+		r.mu.Unlock()
+		said("/app/c", "")
+		said("/app/c", metric.GapUnaccounted)
 	}
 }
 

@@ -17,6 +17,7 @@ type member struct {
 	dirs   []*dir         // by hierarchy; nil where it does not exist
 	files  []file         // sorted by kind; empty if it is not read
 	at     int            // place in members.active; -1: not read
+	bare   bool           // none of its files was there at the tick before
 }
 
 // unnamed says of a cgroup that is there why it is a container no more: its namer has no name for it.

@@ -28,6 +28,7 @@ type Reader struct {
 	scanned time.Time // the last look at everything
 	points  int       // how many the last batch had
 	suspect []*dir    // directories whose files died during this tick
+	bare    []*member // cgroups of which no file is there at this tick
 }
 
 // New finds out how cgroups are laid out on this machine. Nothing is opened before the first Read.
@@ -142,7 +143,7 @@ func (r *Reader) readAll(b *metric.Batch) {
 	s.points = make([]metric.Point, 0, r.points+r.points/8+64)
 	_, why, which := s.read(r.members, r.node)
 	r.put(b, r.node.entity, s.booted, 0, why, which)
-	r.suspect = r.suspect[:0]
+	r.suspect, r.bare = r.suspect[:0], r.bare[:0]
 	for _, m := range active {
 		from := len(s.points)
 		if m.entity != nil && m.held != nil {
@@ -152,11 +153,13 @@ func (r *Reader) readAll(b *metric.Batch) {
 		dead, why, which := s.read(r.members, m)
 		if dead {
 			r.suspects(m)
-			if len(s.points) == first {
-				s.points = s.points[:from]
-				continue // it does not exist any more
-			}
 		}
+		if len(s.points) == first && (dead || why == fine) {
+			s.points = s.points[:from]
+			r.bare = append(r.bare, m)
+			continue // most likely it does not exist any more
+		}
+		m.bare = false
 		if m.entity == nil {
 			m.held, s.points = slices.Clone(s.points[from:]), s.points[:from]
 			continue
@@ -165,6 +168,12 @@ func (r *Reader) readAll(b *metric.Batch) {
 	}
 	for _, d := range r.suspect {
 		r.tree.check(d)
+	}
+	for _, m := range r.bare { // one that is being removed loses its files first, so that it is there at the next tick says that it stays
+		if m.bare && m.entity != nil && r.members.byPath[m.path] == m {
+			b.Gaps = append(b.Gaps, unaccounted.gap(m.entity, ""))
+		}
+		m.bare = true
 	}
 	for path, g := range r.members.ended { // else what it used last would be shown until that is stale
 		if m := r.members.byPath[path]; m == nil || m.entity == nil { // not made anew meanwhile

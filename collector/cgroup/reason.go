@@ -22,10 +22,11 @@ const (
 	clock              // the wall clock was stepped between two ticks
 	limit              // more cgroups than are followed
 	descriptors        // the process may open no more files
+	unaccounted        // the cgroup is there, and has none of the files
 	numReasons
 )
 
-var reasonNames = [numReasons]string{"", metric.GapGone, metric.GapPermission, "parse", "overflow", "io", "clock", "limit", "descriptors"}
+var reasonNames = [numReasons]string{"", metric.GapGone, metric.GapPermission, "parse", "overflow", "io", "clock", "limit", "descriptors", metric.GapUnaccounted}
 
 func (r reason) String() string { return reasonNames[r] }
 
@@ -37,6 +38,7 @@ var details = [numReasons]string{
 	overflow:    "FILE holds an impossible number",
 	ioError:     "FILE cannot be read",
 	clock:       "the machine's clock was stepped",
+	unaccounted: "its cgroup is there, but the kernel has no file of its CPU or memory in it",
 	descriptors: "the process may open no more files, FILE is one too many",
 }
 
