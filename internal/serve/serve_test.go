@@ -1,17 +1,20 @@
 package serve
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -302,4 +305,25 @@ func TestReadErrorOfAClient(t *testing.T) {
 			t.Errorf("%v: got %d, want %d", err, got, want)
 		}
 	}
+}
+
+// Whoever asks for what fails, again and again, fills no log.
+func TestFailuresAreToldSeldom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		o := loop(fails(Unavailable("no place")))
+		o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		if err := o.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		m := newMetrics(nil)
+		h := handler(o, nil, m, newGuard(m))
+		for range 2500 {
+			h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "http://localhost/x", nil))
+			time.Sleep(10 * time.Millisecond)
+		}
+		if lines := strings.Split(strings.TrimSpace(log.String()), "\n"); len(lines) != 3 || !strings.Contains(lines[0], "failed=1 ") || !strings.Contains(lines[2], "failed=1000 ") {
+			t.Errorf("25 seconds of failures are told in %d lines: %q", len(lines), lines)
+		}
+	})
 }
