@@ -252,6 +252,49 @@ func TestPodMonitor(t *testing.T) {
 	}
 }
 
+// A ServiceMonitor selects one Service, so that each server is scraped once; a PodMonitor no Service's pods but the collectors'.
+func TestServiceMonitor(t *testing.T) {
+	type labelled struct {
+		Kind     string
+		Metadata struct {
+			Name   string
+			Labels map[string]string
+		}
+		Spec struct {
+			Selector  struct{ MatchLabels map[string]string }
+			Endpoints []struct{ Port string }
+			Ports     []struct{ Name string }
+		}
+	}
+	var monitor labelled
+	var services []labelled
+	for _, d := range must(t, "{serviceMonitor: {enabled: true}}") {
+		var o labelled
+		if err := sigs.Unmarshal([]byte(d), &o); err != nil && o.Kind != "Service" { // whose selector is of another form
+			continue
+		}
+		switch o.Kind {
+		case "ServiceMonitor":
+			monitor = o
+		case "Service":
+			services = append(services, o)
+		}
+	}
+	var selected []string
+	for _, s := range services {
+		all := true
+		for k, v := range monitor.Spec.Selector.MatchLabels {
+			all = all && s.Metadata.Labels[k] == v
+		}
+		if all && len(s.Spec.Ports) == 1 && s.Spec.Ports[0].Name == monitor.Spec.Endpoints[0].Port {
+			selected = append(selected, s.Metadata.Name)
+		}
+	}
+	if len(services) != 2 || !slices.Equal(selected, []string{"plimsoll"}) {
+		t.Errorf("of %d Services it selects %q", len(services), selected)
+	}
+}
+
 // Rights are named one by one, each with why; never nodes/proxy, nothing that changes a pod, a Secret or a role.
 func TestRightsAreLeast(t *testing.T) {
 	writes := regexp.MustCompile(`^(tokenreviews|subjectaccessreviews|leases|events|scalepolicies/status|[a-z]+/scale)$`)
