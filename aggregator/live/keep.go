@@ -43,40 +43,52 @@ func (r RollUps) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case now := <-t.C:
-			open := r.Gate.MayWrite() == nil
-			if open && len(waiting) > 0 {
-				r.takeOver(ctx, waiting)
-				waiting = nil
-			}
-			b := r.sums(now)
-			if open && r.Gate.MayWrite() == nil {
-				// The store counts what it cannot take and shows it as a condition; there is nothing to add.
-				_ = r.History.Append(ctx, b)
-				continue
-			}
-			r.Picture.beginSums()
-			waiting = append(waiting, b)
-			waiting = waiting[max(0, len(waiting)-waits):]
+			waiting = r.pass(ctx, now, waiting)
 		}
 	}
+}
+
+// pass makes the sums of a moment and writes them, or has them wait.
+func (r RollUps) pass(ctx context.Context, now time.Time, waiting []*metric.Batch) []*metric.Batch {
+	open := r.Gate.MayWrite() == nil
+	switch {
+	case !open && len(waiting) == 0: // what was written is no part of what waits
+		r.Picture.beginSums()
+	case open && len(waiting) > 0:
+		r.takeOver(ctx, waiting)
+		waiting = nil
+	}
+	b := r.sums(now)
+	switch {
+	case !open:
+		r.Picture.beginSums()
+		waiting = append(waiting, b)
+		return waiting[max(0, len(waiting)-waits):]
+	case r.Gate.MayWrite() == nil:
+		// The store counts what it cannot take and shows it as a condition; there is nothing to add.
+		_ = r.History.Append(ctx, b)
+	}
+	return waiting
 }
 
 // takeOver writes the passes that nobody has written. One that begins in the middle of another's is left out if more than half of it is in that. Where the history
 // cannot say, none is written.
 func (r RollUps) takeOver(ctx context.Context, passes []*metric.Batch) {
 	if r.Written == nil {
+		r.Picture.goOn()
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, asks)
 	defer cancel()
 	last, err := r.Written(ctx, passes[0].Time.Add(-r.Every))
 	if err != nil {
+		r.Picture.goOn()
 		return
 	}
 	for len(passes) > 0 && !passes[0].Time.After(last.Add(r.Every/2)) {
 		passes = passes[1:]
 	}
-	r.Picture.continueSums(passes)
+	r.Picture.continueSums(passes, last, r.Every)
 	for _, b := range passes {
 		_ = r.History.Append(ctx, b)
 	}

@@ -46,6 +46,7 @@ type Picture struct {
 	snap   *Snapshot
 	snapOf uint64 // the tree's changes that snap shows
 	forgot int64  // when forget last ran
+	others int64  // the newest sums of another process, after which this one's begin, Unix milliseconds
 
 	rolled atomic.Int64                      // when RollUp last ran, Unix milliseconds
 	told   atomic.Pointer[func(node string)] // of each fresh batch

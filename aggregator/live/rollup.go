@@ -24,8 +24,10 @@ type count struct {
 	inc  float64
 	at   int64 // the newest member's sample in this pass; 0: none
 	from int64 // since when the members with new samples have grown by inc; 0: there are none
+	span int64 // the longest time that one of them has grown in
 	// nodes says, for the cluster, that the row is counted from the nodes.
 	nodes bool
+	fresh bool // it has begun at a pass of which the history may have another process's sums: the next point that is given out tells it by a 0
 }
 
 // RollUp returns sums for the history, as a batch without a node: for pods, workloads, namespaces, pools and the cluster, and
@@ -33,7 +35,7 @@ type count struct {
 // counters of the roll-up's own: each pass adds what the members' counters have grown by since the pass before, so a
 // member's end, restart or reset never makes one drop, and rate() over them is the members' summed rate. What a container used
 // before its first sample, or between the last sample before a restart and the first after it, is not counted, nor what it used while it was not heard and
-// sums were given out without it. A counter's point has the time of the newest sample in it; where no member brought a newer sample there is no
+// sums were given out without it. A counter's point has the time of the newest sample in it, and is never nearer to the one before than a member's samples are; where no member brought a newer sample there is no
 // point. When the members with new samples were all not heard since the last point, the counter begins anew: there is a point of 0 where they come back.
 // Group.Start is when Plimsoll began to count. The entities' pointers stay the same for as long as the names do. What cannot be added joins as the
 // catalogue says. Of containers there are the restarts that nobody else counts. A sum that lacks a part of a member, now or because
@@ -66,7 +68,7 @@ func (p *Picture) rollUp(now time.Time) (*metric.Batch, *Snapshot) {
 		}
 	}
 	for i := p.plan.from[metric.Pod]; i < len(p.plan.spots); i++ {
-		if g := c.given(&b.items[i], &b.notes[i], &p.plan.spots[i], p.rolled.Load(), now.UnixMilli()); len(g.Points) > 0 {
+		if g := c.given(&b.items[i], &b.notes[i], &p.plan.spots[i], p.rolled.Load(), p.others, now.UnixMilli()); len(g.Points) > 0 {
 			out.Groups = append(out.Groups, g)
 		}
 	}
@@ -83,68 +85,6 @@ func (p *Picture) pool() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.tree.group(nodes)
-}
-
-// beginSums has the counters of all roll-ups begin at the newest pass.
-func (p *Picture) beginSums() {
-	p.walk.Lock()
-	defer p.walk.Unlock()
-	for i := range p.plan.spots {
-		sum := p.plan.spots[i].u.sum
-		if sum == nil {
-			continue
-		}
-		sum.start = p.rolled.Load()
-		for j := range sum.cells {
-			sum.cells[j].sum = 0
-		}
-	}
-}
-
-// continueSums makes one count of passes that were counted each by itself, and has it go on in those to come.
-func (p *Picture) continueSums(passes []*metric.Batch) {
-	p.walk.Lock()
-	defer p.walk.Unlock()
-	type cell struct {
-		entity *metric.Entity
-		id     metric.ID
-		sub    string
-	}
-	sums, starts := map[cell]float64{}, map[*metric.Entity]time.Time{}
-	for _, b := range passes {
-		for i := range b.Groups {
-			g := &b.Groups[i]
-			if g.Entity.Level < metric.Pod { // a container's are its own, and no sums
-				continue
-			}
-			if at, ok := starts[g.Entity]; ok && !g.Start.IsZero() {
-				g.Start = at
-			} else if !ok {
-				starts[g.Entity] = g.Start
-			}
-			for j := range g.Points {
-				if x := &g.Points[j]; metric.Get(x.ID).Kind == metric.Counter {
-					of := cell{g.Entity, x.ID, x.Sub}
-					sums[of] += x.V
-					x.V = sums[of]
-				}
-			}
-		}
-	}
-	for i := range p.plan.spots {
-		s := &p.plan.spots[i]
-		at, ok := starts[s.entity]
-		if s.u.sum == nil || !ok {
-			continue
-		}
-		if !at.IsZero() {
-			s.u.sum.start = at.UnixMilli()
-		}
-		for j := range s.u.sum.cells {
-			x := &s.u.sum.cells[j]
-			x.sum = sums[cell{s.entity, x.id, x.sub}]
-		}
-	}
 }
 
 // counter is one pass of counting.
@@ -176,11 +116,12 @@ func (c *counter) unit(s *spot) {
 		if x.n > 0 {
 			at = s.u.base + int64(x.newest().t)
 		}
-		from := int64(0)
+		by := count{inc: x.pending, at: at}
 		if x.news {
-			from = s.u.base + int64(x.from)
+			by.from = s.u.base + int64(x.from)
+			by.span = at - by.from
 		}
-		c.grow(s, x.id, s.u.subs[x.sub], count{inc: x.pending, at: at, from: from})
+		c.grow(s, x.id, s.u.subs[x.sub], by)
 		x.pending, x.news = 0, false
 	}
 }
@@ -234,7 +175,7 @@ func (c *counter) cluster(sum *rollup) {
 	for i := range c.others.cells {
 		x := &c.others.cells[i]
 		if to := sum.cell(x.id, ""); !to.nodes {
-			to.inc, to.at, to.from = x.inc, x.at, x.from
+			to.inc, to.at, to.from, to.span = x.inc, x.at, x.from, x.span
 		}
 	}
 }
@@ -263,7 +204,7 @@ func (c *counter) grow(s *spot, id metric.ID, sub string, by count) {
 			sum = &c.others
 		}
 		x := sum.cell(id, sub)
-		x.inc, x.at, x.nodes = metric.Get(id).Join.Of(x.inc, by.inc), max(x.at, by.at), level == metric.Cluster
+		x.inc, x.at, x.span, x.nodes = metric.Get(id).Join.Of(x.inc, by.inc), max(x.at, by.at), max(x.span, by.span), level == metric.Cluster
 		if x.from == 0 || by.from != 0 && by.from < x.from {
 			x.from = by.from
 		}
@@ -271,7 +212,7 @@ func (c *counter) grow(s *spot, id metric.ID, sub string, by count) {
 }
 
 // given returns the points that a unit gives to the history, and begins its next pass.
-func (c *counter) given(it *Item, n *note, s *spot, rolled, now int64) metric.Group {
+func (c *counter) given(it *Item, n *note, s *spot, rolled, others, now int64) metric.Group {
 	g := metric.Group{Entity: s.entity}
 	for i := range it.Values {
 		v := &it.Values[i]
@@ -297,8 +238,16 @@ func (c *counter) given(it *Item, n *note, s *spot, rolled, now int64) metric.Gr
 	for i := range sum.cells {
 		x := &sum.cells[i]
 		x.sum += x.inc
-		if t := min(x.at, now); t > x.sent && !n.rows.Has(x.id) {
+		if t := x.time(now); t > x.sent && !n.rows.Has(x.id) {
 			switch { // who reads the values alone sees it begin anew by a 0
+			case x.fresh:
+				zero := x.from
+				if !x.lost() && x.sent != 0 {
+					zero = x.sent + 1
+				}
+				if zero, x.sum, x.fresh = begins(zero, t, x.sum, rolled, others, lag(now, t)); !x.fresh && zero != 0 {
+					g.Points = append(g.Points, metric.Point{ID: x.id, Sub: x.sub, T: zero})
+				}
 			case !x.lost():
 			case x.from < t:
 				g.Points = append(g.Points, metric.Point{ID: x.id, Sub: x.sub, T: x.from})
@@ -306,11 +255,23 @@ func (c *counter) given(it *Item, n *note, s *spot, rolled, now int64) metric.Gr
 				x.sum = 0
 			}
 			x.sent = t
-			g.Points = append(g.Points, metric.Point{ID: x.id, Sub: x.sub, T: t, V: x.sum})
+			if !x.fresh {
+				g.Points = append(g.Points, metric.Point{ID: x.id, Sub: x.sub, T: t, V: x.sum})
+			}
 		}
-		x.inc, x.at, x.from = 0, 0, 0
+		x.inc, x.at, x.from, x.span = 0, 0, 0, 0
 	}
 	return g
+}
+
+// time is that of the point to give out: the newest sample's. When who has sent the newest before sends no more, that is too soon after the last point for what
+// the others have grown by, and the point is later by that much.
+func (x *count) time(now int64) int64 {
+	t := min(x.at, now)
+	if next := x.sent + x.span; t > x.sent && x.sent != 0 && !x.lost() && next <= now {
+		return max(t, next)
+	}
+	return t
 }
 
 // unheard is for how long nothing of a counter must have been heard until what it used meanwhile is not known, in milliseconds.
