@@ -23,7 +23,7 @@ func (a *API) shows(answer func(p *picture, now time.Time, sel selection) any, a
 	}
 }
 
-// maxConditions is how many silent machines an overview tells of, and how many conditions of other kinds: nobody reads more.
+// maxConditions is how many conditions an overview tells of beside silent machines: nobody reads more.
 const maxConditions = 500
 
 func (a *API) overview(p *picture, now time.Time, sel selection) Overview {
@@ -33,7 +33,7 @@ func (a *API) overview(p *picture, now time.Time, sel selection) Overview {
 		Since: a.opts.Since.UTC(), Interval: a.opts.Interval.Seconds(),
 		Node: p.node, Nodes: first(p.nodes, sel.limit), TotalNodes: len(p.nodes), Autoscaler: a.opts.Autoscaler, Scaled: p.withMembers(a.scaled(now, p.sees)),
 		Containers: rows, Total: len(p.containers), Found: found,
-		Conditions: append([]condition.Condition{}, first(silent(p.snap), maxConditions)...),
+		Conditions: append([]condition.Condition{}, silent(p.snap)...),
 	}
 	o.Conditions = append(o.Conditions, a.conditions(now, p.sees)...)
 	return o

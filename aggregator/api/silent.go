@@ -1,9 +1,11 @@
 package api
 
 import (
+	"cmp"
 	"fmt"
-	"maps"
 	"slices"
+	"strings"
+	"time"
 
 	"plimsoll.dev/plimsoll/aggregator/live"
 	"plimsoll.dev/plimsoll/internal/cluster"
@@ -41,13 +43,34 @@ func counted(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// silent says as conditions which machines are silent.
+// maxSilent is how many silent machines are told of by their names: nobody reads more.
+const maxSilent = 20
+
+// silent says as conditions which machines are silent. Those that were heard for longest come first, so that names that somebody made up for a
+// moment are in nobody's way; what is beyond maxSilent is one condition.
 func silent(s *live.Snapshot) []condition.Condition {
-	var out []condition.Condition
 	gaps := silences(s)
-	for _, name := range slices.Sorted(maps.Keys(gaps)) {
-		g := gaps[name]
-		out = append(out, condition.Ill("MachineHeard/"+name, "MachineSilent", fmt.Sprintf("machine %q is silent: %s", name, g.Detail), g.Since))
+	type machine struct {
+		name  string
+		gap   cluster.Gap
+		heard time.Duration
+	}
+	var all []machine
+	for _, n := range s.Nodes {
+		if g, ok := gaps[n.Entity.Node]; ok {
+			all = append(all, machine{n.Entity.Node, g, g.Since.Sub(n.First)})
+		}
+	}
+	slices.SortFunc(all, func(x, y machine) int { return cmp.Or(cmp.Compare(y.heard, x.heard), strings.Compare(x.name, y.name)) })
+	named := first(all, maxSilent)
+	slices.SortFunc(named, func(x, y machine) int { return strings.Compare(x.name, y.name) })
+	var out []condition.Condition
+	for _, m := range named {
+		out = append(out, condition.Ill("MachineHeard/"+m.name, "MachineSilent", fmt.Sprintf("machine %q is silent: %s", m.name, m.gap.Detail), m.gap.Since))
+	}
+	if rest := all[len(named):]; len(rest) > 0 {
+		since := slices.MaxFunc(rest, func(x, y machine) int { return x.gap.Since.Compare(y.gap.Since) }).gap.Since
+		out = append(out, condition.Ill("MachinesHeard", "MachinesSilent", fmt.Sprintf("%s more are silent, which were heard for a shorter time, such as %q; 'plimsoll top nodes' lists them", counted(len(rest), "machine"), rest[0].name), since))
 	}
 	return out
 }

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -31,13 +33,14 @@ func TestSilentMachineHasNoPresentValues(t *testing.T) {
 	}
 }
 
+func machineOf(name string) *live.Item {
+	return item(metric.Entity{Level: metric.Node, Node: name}, val{metric.CPUCapacity, "", 4, 0}, val{metric.CPUUsage, "", 0, 1})
+}
+
 // A machine that is silent is one condition and one entry of what is missing, however much is on it; what it had is in no sum, and nobody
 // looks at its containers first.
 func TestSilentMachineIsOneCondition(t *testing.T) {
-	machine := func(name string) *live.Item {
-		return item(metric.Entity{Level: metric.Node, Node: name}, val{metric.CPUCapacity, "", 4, 0}, val{metric.CPUUsage, "", 0, 1})
-	}
-	dead, alive := machine("dead"), machine("alive")
+	dead, alive := machineOf("dead"), machineOf("alive")
 	dead.Gap = &cluster.Gap{Since: noon.Add(-time.Minute), Reason: metric.GapSilent, Detail: "no sample for 1m0s"}
 	var all []*live.Item
 	for _, name := range []string{"a", "b", "c"} {
@@ -65,5 +68,22 @@ func TestSilentMachineIsOneCondition(t *testing.T) {
 	got := silent(s)
 	if len(got) != 1 || got[0].Type != "MachineHeard/dead" || got[0].OK() || got[0].Message != `machine "dead" is silent: `+want || !got[0].Since.Equal(dead.Gap.Since) {
 		t.Errorf("conditions: %+v", got)
+	}
+}
+
+// Machines that somebody made up for a moment hide none that was there.
+func TestManySilentMachines(t *testing.T) {
+	var all []*live.Item
+	for i := range 2000 {
+		n := machineOf(fmt.Sprintf("k%04d", i))
+		n.First, n.Gap = noon.Add(-2*time.Minute), &cluster.Gap{Since: noon.Add(-time.Minute), Reason: metric.GapSilent, Detail: "no sample for 1m0s"}
+		all = append(all, n)
+	}
+	honest := machineOf("n2")
+	honest.First, honest.Gap = noon.Add(-time.Hour), &cluster.Gap{Since: noon.Add(-20 * time.Second), Reason: metric.GapSilent, Detail: "no sample for 20s"}
+	got := silent(snapshotOf(append(all, honest), nil))
+	last := len(got) - 1
+	if last != maxSilent || got[last-1].Type != "MachineHeard/n2" || got[last].Type != "MachinesHeard" || !strings.HasPrefix(got[last].Message, "1981 machines more are silent, ") {
+		t.Errorf("got %d: %+v", len(got), got)
 	}
 }
