@@ -281,3 +281,27 @@ func TestSlowStreamGivesWay(t *testing.T) {
 		}
 	})
 }
+
+// Streams that nobody reads do not delay the end.
+func TestUnreadStreamsDoNotDelayTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAPI(t, func(*Options) {})
+		var cut []string
+		for _, name := range []string{"read", "unread"} {
+			s, err := a.hub.add(view{}, name, func() { cut = append(cut, name) })
+			if err != nil {
+				t.Fatal(err)
+			}
+			if name == "unread" {
+				s.writing.Store(time.Now().UnixMilli())
+			}
+		}
+		a.hub.stop()
+		a.hub.stop()
+		time.Sleep(partTime)
+		synctest.Wait()
+		if len(cut) != 1 || cut[0] != "unread" {
+			t.Errorf("cut %q", cut)
+		}
+	})
+}

@@ -214,14 +214,27 @@ func (h *hub) drop(s *subscriber) {
 	}
 }
 
-// stop ends all streams, and lets no new one in.
+// partTime is how long a write that is under way has at the end.
+const partTime = 200 * time.Millisecond
+
+// stop ends all streams, and lets no new one in. Those that nobody reads keep no end waiting.
 func (h *hub) stop() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if !h.stopped {
-		h.stopped = true
-		close(h.done)
+	if h.stopped {
+		return
 	}
+	h.stopped = true
+	close(h.done)
+	time.AfterFunc(partTime, func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		for s := range h.subs {
+			if s.writing.Load() != 0 {
+				s.cut()
+			}
+		}
+	})
 }
 
 // views returns the different views that are open.
