@@ -77,8 +77,7 @@ func digits(s string) bool { return s != "" && strings.Trim(s, decimal) == "" }
 // maxName is the longest name that is passed on, in bytes.
 const maxName = 256
 
-// clip makes a name from outside fit to be shown: valid UTF-8 without control characters, those that steer a terminal and those
-// that turn the direction of writing around, of at most maxName bytes.
+// clip makes a name from outside fit to be shown, as identity.Plain does, in at most maxName bytes.
 func clip(s string) string {
 	s = identity.Plain(s)
 	if len(s) > maxName {
@@ -89,7 +88,7 @@ func clip(s string) string {
 
 // distinct is clip for a name that another cgroup must not have: one that clip changes ends in a hash of what it was.
 func distinct(s string) string {
-	c := clip(s)
+	c := strings.Trim(clip(s), " ")
 	if c == s {
 		return s
 	}

@@ -5,23 +5,32 @@ import (
 	"hash/fnv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
-// Plain is a name from outside, fit to be shown: valid UTF-8 without control characters, those that steer a terminal and those that turn the
-// direction of writing around.
+// Plain is a name from outside, fit to be shown: valid UTF-8 without control characters, those that steer a terminal, those that turn the
+// direction of writing around, and all that cannot be seen, so that two names are not read as one. Any blank is the usual one.
 func Plain(name string) string {
 	name = strings.ToValidUTF8(name, "\uFFFD")
 	return strings.Map(func(r rune) rune {
-		if unicode.In(r, unicode.Cc, unicode.Bidi_Control, unicode.Zl, unicode.Zp) {
+		switch {
+		case r < utf8.RuneSelf && r >= ' ' && r != '\x7f':
+			return r
+		case r == brailleBlank, unicode.Is(unicode.Zs, r):
+			return ' '
+		case unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point):
 			return -1
 		}
 		return r
 	}, name)
 }
 
-// Clean is Plain for a name that others must not have: one that Plain changes ends in a hash of what it was.
+// brailleBlank is a letter without a mark.
+const brailleBlank = '\u2800'
+
+// Clean is Plain for a name that others must not have, without blanks at its ends: one that is changed ends in a hash of what it was.
 func Clean(name string) string {
-	plain := Plain(name)
+	plain := strings.Trim(Plain(name), " ")
 	if plain == name {
 		return name
 	}

@@ -25,6 +25,14 @@ func TestClean(t *testing.T) {
 	f("web\x1b]52;c;aGk=\a", true)
 	f("\u202egpj.exe", true)
 	f("a\u2028b", true)
+	for _, r := range "\u200b\u200c\u200d\u2060\ufeff\u00ad\u034f\u061c\u115f\u3164\uffa0\u180e\ufe0f\U000e0100\U000e0041\u00a0\u2003\u202f\u3000\u2800" {
+		f("n"+string(r)+"1", true)
+		f(string(r), true)
+		f("n1"+string(r), true)
+	}
+	f("n1 ", true)
+	f(" n1", true)
+	f("a b", false)
 	f("\xff", true)
 	f("\x00", true)
 	if Clean("n1\x00") == Clean("n1") {
