@@ -29,7 +29,7 @@ type collectorOptions struct {
 // The flags by which servers and the history are found.
 var (
 	serverFlags  = dial.Flags{Address: "--server", CAFile: "--server-ca-file", TokenFile: "--server-token-file"}
-	historyFlags = dial.Flags{Address: "--history", CAFile: "--history-ca-file", TokenFile: "--history-token-file"}
+	historyFlags = dial.Flags{Address: "--history", CAFile: "--history-ca-file", TokenFile: "--history-token-file", Query: true}
 )
 
 func (a *app) collectorCommand() *cobra.Command {

@@ -20,7 +20,7 @@ type historyOptions struct {
 }
 
 // remoteFlags are the flags by which an engine is found.
-var remoteFlags = dial.Flags{Address: "--remote-url", CAFile: "--remote-ca-file", TokenFile: "--remote-token-file"}
+var remoteFlags = dial.Flags{Address: "--remote-url", CAFile: "--remote-ca-file", TokenFile: "--remote-token-file", Query: true}
 
 // flags adds the flags of a process that keeps history.
 func (o *historyOptions) flags(f *pflag.FlagSet) {

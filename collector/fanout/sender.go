@@ -120,7 +120,7 @@ func (x *sender) send(ctx context.Context, b *metric.Batch) *failure {
 	resp, err := x.http.Do(req)
 	if err != nil {
 		x.http.CloseIdleConnections() // one of HTTP/2 to a machine that is gone would be used again and again
-		return &failure{reason: "unreachable", err: dial.WithFix(err, flags.Fix(0, err))}
+		return &failure{reason: "unreachable", err: dial.WithFix(dial.Hide(err), flags.Fix(0, err))}
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode/100 != 2 {

@@ -16,7 +16,11 @@ import (
 )
 
 // Flags name the flags that say where a server is and who we are: what is wrong is told by the name of the flag that mends it.
-type Flags struct{ Address, CAFile, TokenFile string }
+type Flags struct {
+	Address, CAFile, TokenFile string
+	// Query says that the address may have a query, as it is asked for just as it is.
+	Query bool
+}
 
 // Other is the name of another flag beside the one for the login's file: of "cert-file" beside "--server-token-file" it is "--server-cert-file".
 func (f Flags) Other(name string) string { return strings.TrimSuffix(f.TokenFile, "token-file") + name }
@@ -29,6 +33,8 @@ func (f Flags) Check(address string, plain bool) error {
 		return fmt.Errorf("%s %q: want an address such as https://host:8082", f.Address, Redact(address))
 	case u.User != nil:
 		return fmt.Errorf("%s %q: give the login in %s, not in the address", f.Address, Redact(address), f.TokenFile)
+	case strings.Contains(address, "#") || strings.Contains(address, "?") && !f.Query:
+		return fmt.Errorf("%s %q: leave out what begins with ? or #, and give a login in %s", f.Address, Redact(address), f.TokenFile)
 	case u.Scheme == "http" && !Loopback(u.Hostname()) && !plain:
 		return fmt.Errorf("%s %q: only https may leave this machine; %s if nobody on the way is to be feared", f.Address, Redact(address), f.Other("plain-http"))
 	}
@@ -94,7 +100,21 @@ func SameServer(a, b string) bool {
 	return err == nil && x.Scheme == y.Scheme && strings.EqualFold(x.Host, y.Host)
 }
 
-var userinfo = regexp.MustCompile(`(?s)^([^/@]*//)?.*@`)
+var (
+	userinfo = regexp.MustCompile(`(?s)^([^/@]*//)?.*@`)
+	query    = regexp.MustCompile(`(?s)([?#]).+$`)
+)
 
-// Redact hides the login in an address, in one that cannot be read too, and where a password with / or ? in it makes a path of itself.
-func Redact(address string) string { return userinfo.ReplaceAllString(address, "${1}xxxxx@") }
+// Redact hides the login in an address, in one that cannot be read too, and where a password with / or ? in it makes a path of itself; and what follows the
+// path, where people put tokens.
+func Redact(address string) string {
+	return query.ReplaceAllString(userinfo.ReplaceAllString(address, "${1}xxxxx@"), "${1}xxxxx")
+}
+
+// Hide redacts the address in the error of a request, which http.Client tells as it is.
+func Hide(err error) error {
+	if asked, ok := err.(*url.Error); ok { //nolint:errorlint // one that is wrapped was told already
+		return &url.Error{Op: asked.Op, URL: Redact(asked.URL), Err: asked.Err}
+	}
+	return err
+}

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -56,6 +57,11 @@ func TestCheck(t *testing.T) {
 	f("http://127.0.0.1.example", "only https")
 	f("ftp://x", `--server "ftp://x": want an address`)
 	f("", "want an address")
+	f("ftp://x/?token=secret", `--server "ftp://x/?xxxxx": want an address`)
+	f("http://plimsoll.example/#secret", `--server "http://plimsoll.example/#xxxxx": leave out`)
+	f("https://plimsoll.example?a=b&secret#c", `"https://plimsoll.example?xxxxx": leave out`)
+	f("http://u:secret@plimsoll.example?secret#c", `"http://xxxxx@plimsoll.example?xxxxx": give the login`)
+	f("https://plimsoll.example?", `"https://plimsoll.example?": leave out`)
 	f("https://ann:secret@plimsoll.example", "give the login in --server-token-file, not in the address")
 	f("https://ann:sec ret:secret@plimsoll.example", `--server "https://xxxxx@plimsoll.example": want an address`)
 	f("ann:secret@plimsoll.example", `--server "xxxxx@plimsoll.example": want an address`)
@@ -72,4 +78,19 @@ func TestSameServer(t *testing.T) {
 	f("https://h:1", "http://h:1", false)
 	f("https://h:1", "https://h:2", false)
 	f("://", "://", false)
+}
+
+// What http.Client tells of a request that failed has no secret in its address, and is that error still.
+func TestHide(t *testing.T) {
+	_, err := http.Get("http://127.0.0.1:1/x?token=secret") //nolint:noctx,bodyclose // nobody is there
+	shown := Hide(err)
+	if err == nil || !strings.Contains(err.Error(), "secret") || strings.Contains(shown.Error(), "secret") || !strings.Contains(shown.Error(), "http://127.0.0.1:1/x?xxxxx") || !errors.Is(shown, unix.ECONNREFUSED) {
+		t.Errorf("%v is shown as %v", err, shown)
+	}
+	if with := (Flags{Address: "--remote-url", Query: true}).Check("https://db/write?db=x", false); with != nil {
+		t.Error(with)
+	}
+	if Hide(nil) != nil {
+		t.Error("no error is one")
+	}
 }

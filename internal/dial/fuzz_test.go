@@ -20,6 +20,11 @@ func FuzzAddress(f *testing.F) {
 			t.Errorf("%q was taken", address)
 		}
 		const mark = "sEcReT"
+		for _, sign := range []string{"?", "#", "/?token="} {
+			if shown := Redact(before + sign + mark + after); strings.Contains(shown, mark) {
+				t.Errorf("%q is shown as %q", before+sign+mark+after, shown)
+			}
+		}
 		if !strings.HasPrefix(after, "@") {
 			return
 		}

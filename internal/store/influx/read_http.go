@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 
+	"plimsoll.dev/plimsoll/internal/dial"
 	"plimsoll.dev/plimsoll/internal/store"
 )
 
@@ -188,7 +189,7 @@ func (r *Reader) post(ctx context.Context, p Place, text string) (*http.Response
 		req.Header.Set("Accept", "application/json")
 		resp, err := r.opts.Conn.HTTP().Do(req)
 		if err != nil || resp.StatusCode != http.StatusUnauthorized || again {
-			return resp, store.Unreachable(ctx, err)
+			return resp, store.Unreachable(ctx, dial.Hide(err))
 		}
 		_ = resp.Body.Close()
 		if err := r.opts.Conn.ReadToken(); err != nil {

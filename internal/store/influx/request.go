@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"plimsoll.dev/plimsoll/internal/dial"
 	"plimsoll.dev/plimsoll/internal/store"
 )
 
@@ -81,12 +82,12 @@ func (c *Conn) send(r *http.Request, answer any) (http.Header, error) {
 func (c *Conn) exchange(r *http.Request) (http.Header, []byte, error) {
 	resp, err := c.http.Do(r)
 	if err != nil {
-		return nil, nil, fmt.Errorf("cannot reach InfluxDB at %q: %s: %w", c.opts.URL, explain(err), err)
+		return nil, nil, fmt.Errorf("cannot reach InfluxDB at %q: %s: %w", dial.Redact(c.opts.URL), explain(err), dial.Hide(err))
 	}
 	defer func() { _ = resp.Body.Close() }()
 	b, err := io.ReadAll(io.LimitReader(resp.Body, maxReply))
 	if err != nil {
-		return nil, nil, fmt.Errorf("cannot read the answer of InfluxDB at %q: %w", c.opts.URL, err)
+		return nil, nil, fmt.Errorf("cannot read the answer of InfluxDB at %q: %w", dial.Redact(c.opts.URL), err)
 	}
 	if resp.StatusCode >= 300 {
 		return nil, nil, c.hint(statusError(resp.StatusCode, b))

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 
+	"plimsoll.dev/plimsoll/internal/dial"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/store"
 )
@@ -63,7 +64,7 @@ func (r *Reader) ask(ctx context.Context, path string, form url.Values, limit in
 	req.Header.Set("Accept", "application/json")
 	resp, err := r.client.Do(req)
 	if err != nil {
-		return nil, store.Unreachable(ctx, err)
+		return nil, store.Unreachable(ctx, dial.Hide(err))
 	}
 	defer func() { _ = resp.Body.Close() }() // what it would say, reading has said
 	if resp.StatusCode != http.StatusOK {

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"plimsoll.dev/plimsoll/internal/dial"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/remotewrite"
 )
@@ -237,7 +238,7 @@ func (s *Sender) once(ctx context.Context, body []byte, v remotewrite.Version) (
 	remotewrite.SetHeader(r.Header, v)
 	resp, err := s.client.Do(r)
 	if err != nil {
-		return false, &SendError{Class: unreached(err), err: err}
+		return false, &SendError{Class: unreached(err), err: dial.Hide(err)}
 	}
 	defer func() { _ = resp.Body.Close() }() // what it would say, reading has said
 	text, err := io.ReadAll(io.LimitReader(resp.Body, 4096))
