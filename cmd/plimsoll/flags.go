@@ -79,8 +79,8 @@ func quantity(to *int64) pflag.Value {
 		if v.Sign() < 0 { // of which the library reads some wrong: -107421875000Ki as -2065088468
 			return 0, fmt.Errorf("%q is less than no bytes: want a number such as 512Mi or 1Gi", s)
 		}
-		if v.CmpInt64(math.MaxInt64) > 0 {
-			return 0, fmt.Errorf("%q is more bytes than there can be", s)
+		if v.CmpInt64(math.MaxInt64) >= 0 { // the library makes 8Ei and more that
+			return 0, fmt.Errorf("%q is more bytes than there can be: want less than 8Ei", s)
 		}
 		return v.Value(), nil
 	}

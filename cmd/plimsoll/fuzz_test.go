@@ -1,6 +1,8 @@
 package main
 
 import (
+	"math"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -10,7 +12,7 @@ import (
 
 // FuzzFlagValues: a value of a flag that is taken is one that is shown as it will be read again.
 func FuzzFlagValues(f *testing.F) {
-	for _, s := range []string{"512Mi", "1GiB", "2e9", "1h30m", "15d", "2w", "500m", "-1", "0", "1e100", "9223372036854775807Gi", "0.5B", "1n", ""} {
+	for _, s := range []string{"512Mi", "1GiB", "2e9", "1h30m", "15d", "2w", "500m", "-1", "0", "1e100", "9223372036854775807Gi", "0.5B", "1n", "", "8Ei", "7.99Ei"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -35,6 +37,24 @@ func FuzzFlagValues(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A number of bytes that no int64 can be is refused by its name, and not taken for the largest that one is.
+func TestBytesBeyondReach(t *testing.T) {
+	f := func(s string, want int64) {
+		t.Helper()
+		var n int64
+		err := quantity(&n).Set(s)
+		if n != want || (err != nil) != (want == 0) || err != nil && !strings.Contains(err.Error(), strconv.Quote(s)) {
+			t.Errorf("%q: got %d, %v, want %d", s, n, err, want)
+		}
+	}
+	f("7Ei", 7<<60)
+	f("7.99Ei", 9211843735930041303)
+	f("9223372036854775806", math.MaxInt64-1)
+	for _, s := range []string{"8Ei", "8EiB", "8.0Ei", "8192Pi", "9Ei", "100Ei", "900E", "9223372036854775807", "9223372036854775808", "9.3E", "1e19", "9007199254740992Ki"} {
+		f(s, 0)
+	}
 }
 
 // FuzzConfig: a file for --config names flags that there are, each once, with values that can be set or not, or is refused with its place.
