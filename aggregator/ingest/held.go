@@ -1,7 +1,9 @@
 package ingest
 
 import (
+	"fmt"
 	"maps"
+	"strings"
 
 	"plimsoll.dev/plimsoll/internal/metric"
 )
@@ -57,7 +59,7 @@ func (t *table) seat(h *held) bool {
 // holds returns what the request's sender has.
 func (t *table) holds() *held {
 	if t.holder == nil {
-		t.holder = t.heldBy("sender "+t.from.name, t.heldBy("login "+t.from.login, nil))
+		t.holder = t.heldBy(bySender+t.from.name, t.heldBy(byLogin+t.from.login, nil))
 	}
 	return t.holder
 }
@@ -70,6 +72,25 @@ func (t *table) heldBy(key string, of *held) *held {
 	}
 	return h
 }
+
+// full says who has the most places, as a sentence.
+func (t *table) full() string {
+	var first *held
+	name := ""
+	for key, h := range t.by {
+		if h.of != nil && (first == nil || h.entities+h.series > first.entities+first.series || h.entities+h.series == first.entities+first.series && key < name) {
+			first, name = h, key
+		}
+	}
+	if first == nil {
+		first = &held{}
+	}
+	return fmt.Sprintf("too many series are being sent; %q has the most places, %d of %d for series and %d of %d for containers, pods and machines: look for labels that change all the time there, or give more with --memory",
+		strings.TrimPrefix(name, bySender), first.series, t.most.series, first.entities, t.most.entities)
+}
+
+// bySender and byLogin are before the names in by.
+const bySender, byLogin = "sender ", "login "
 
 // sweep forgets what has not been sent for age milliseconds; it says whether that made room for another series.
 func (t *table) sweep(now, age int64) bool {

@@ -222,9 +222,11 @@ type converted struct {
 	written int // samples in the batches, and stale markers
 	unseen  int // of them those that the live picture has no room for
 	tally   tally
-	lag     float64 // seconds between the newest sample and now; NaN without one
-	node    string  // of the first series that is known
-	newest  int64   // the time of the newest sample, of those that are from the future too
+	over    map[string]int // samples for whose series there is no room, by node
+	why     string         // who has the room
+	lag     float64        // seconds between the newest sample and now; NaN without one
+	node    string         // of the first series that is known
+	newest  int64          // the time of the newest sample, of those that are from the future too
 }
 
 // convert turns a sender's decoded request into batches, one for each node.
@@ -250,8 +252,8 @@ func (t *table) convert(decode func(func(*series) error) error, sender from, now
 		k, why := t.lookup(s, ms)
 		if k == nil {
 			c.tally[why] += len(s.samples)
-			if why == rejectLimit && c.node == "" {
-				c.node = s.value("node") // who is told
+			if why == rejectLimit {
+				c.limit(s, t.most.nodes)
 			}
 			return nil
 		}
@@ -259,6 +261,9 @@ func (t *table) convert(decode func(func(*series) error) error, sender from, now
 		return nil
 	})
 	t.gaps()
+	if len(c.over) > 0 {
+		c.why = t.full()
+	}
 	if newest > 0 {
 		c.lag = float64(ms-newest) / 1000
 	}
@@ -268,6 +273,25 @@ func (t *table) convert(decode func(func(*series) error) error, sender from, now
 	c.batches = t.batches
 	t.batches, t.points = nil, nil // the batches' readers have them now
 	return c, err
+}
+
+// limit counts samples for whose series there is no room with their node, of so many nodes at most.
+func (c *converted) limit(s *series, most int) {
+	node := s.value("node")
+	if node == "" {
+		node, _, _ = strings.Cut(s.value("instance"), ":")
+	}
+	node = identity.Clean(node)
+	if c.node == "" {
+		c.node = node // who is told
+	}
+	if _, ok := c.over[node]; !ok && len(c.over) >= most {
+		return
+	}
+	if c.over == nil {
+		c.over = map[string]int{}
+	}
+	c.over[node] += len(s.samples)
 }
 
 // samples adds a series' samples to its entity's group and returns the time of the newest.

@@ -207,8 +207,8 @@ func (r *Receiver) store(req *http.Request, version remotewrite.Version) (writte
 	if fast && c.newest > 0 && refused == nil {
 		r.senders.clock(c.node, time.UnixMilli(c.newest).Sub(now), now)
 	}
-	if n := c.tally[rejectLimit]; n > 0 {
-		r.senders.limited(c.node, n, now)
+	for node, n := range c.over {
+		r.senders.limited(node, n, c.why, now)
 	}
 	n := int64(c.written)
 	if !waiting.take(n) {
@@ -218,12 +218,9 @@ func (r *Receiver) store(req *http.Request, version remotewrite.Version) (writte
 	if err := r.hand(req.Context(), &c, !liveOnly); err != nil {
 		return 0, interrupted(req, fmt.Errorf("cannot write: %w", err))
 	}
-	if c.unseen > 0 {
-		r.senders.limited(c.node, c.unseen, now)
-		if liveOnly {
-			c.tally[rejectLimit] += c.unseen
-			c.written -= c.unseen
-		}
+	if liveOnly {
+		c.tally[rejectLimit] += c.unseen
+		c.written -= c.unseen
 	}
 	r.metrics.count(&c, lane)
 	if bad := c.tally.rejected(); bad != "" {
@@ -300,6 +297,7 @@ func (r *Receiver) hand(ctx context.Context, c *converted, history bool) error {
 		var many *metric.TooMany
 		if err := r.opts.Live.Take(ctx, b); errors.As(err, &many) {
 			c.unseen += many.Samples // the history takes them all the same
+			r.senders.limited(b.Node, many.Samples, many.Why, time.Now())
 		} else if err != nil {
 			errs = append(errs, fmt.Errorf("cannot show the batch of node %q: %w", b.Node, err))
 		}

@@ -235,15 +235,15 @@ func (x *sender) clock(node string) condition.Condition {
 	return t
 }
 
-// limited notes that samples of a node were left out because there are too many series.
-func (s *senders) limited(node string, n int, now time.Time) {
+// limited notes that samples of a node were left out because there is no room, and why not.
+func (s *senders) limited(node string, n int, why string, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	x := s.by[node]
 	if x == nil {
 		return
 	}
-	s.hear(&x.limit, node, TooManySeries, fmt.Sprintf("%d samples of node %q were left out: too many series are being sent; look for labels that change all the time", n, node), time.Minute, now)
+	s.hear(&x.limit, node, TooManySeries, fmt.Sprintf("%d samples of node %q were left out: %s", n, node, why), time.Minute, now)
 }
 
 // elsewhere notes that the sender of a node speaks of pods that are on others.

@@ -113,7 +113,7 @@ func TestChurnLeavesRoom(t *testing.T) {
 		each      int // series of a container
 	}{
 		"one address, entities": {serve.Caller{}, 1, 1}, "one address, series": {serve.Caller{}, 1, 20},
-		"one login, entities": {serve.Caller{Name: "evil", Proof: "password"}, 30, 1}, "one login, series": {serve.Caller{Name: "evil", Proof: "password"}, 30, 20},
+		"one login, entities": {serve.Caller{Name: "evil", Proof: "password"}, 8, 1}, "one login, series": {serve.Caller{Name: "evil", Proof: "password"}, 8, 20},
 	} {
 		r := small(t, Options{Live: &keeper{}}, func(l *limits) { *l = l.within(gib.Series(), gib.Entities()) })
 		send := func(as serve.Caller, from string, b *metric.Batch) (rejected int) {
@@ -134,7 +134,7 @@ func TestChurnLeavesRoom(t *testing.T) {
 			return c.tally[rejectLimit]
 		}
 		for address := range x.addresses {
-			for k := 0; send(x.as, fmt.Sprint("10.0.0.", address), wide(crowd(fmt.Sprint("made-up-", address), 2000*k, 2000, time.Now()), x.each)) == 0; k++ {
+			for k := 0; send(x.as, fmt.Sprint("10.0.0.", address), wide(crowd(fmt.Sprint("made-up-", address), 500*k, 500, time.Now()), x.each)) == 0; k++ {
 			}
 		}
 		all, most := max(float64(len(r.table.series))/float64(gib.Series()), float64(len(r.table.entities))/float64(gib.Entities())), 0.5
@@ -148,6 +148,52 @@ func TestChurnLeavesRoom(t *testing.T) {
 			if n := send(serve.Caller{Name: "ann", Proof: "password"}, "10.0.1.1", wide(crowd("n1", 200*k, 200, time.Now()), 10)); n != 0 {
 				t.Fatalf("%s: %d samples of another's containers %d to %d have no place", what, n, 200*k, 200*k+200)
 			}
+		}
+	}
+}
+
+// TestEachNodeHasItsCount sends samples of several nodes in one request: what is told of each is its own number, whoever has no room for it, with who has the most
+// places and what to do.
+func TestEachNodeHasItsCount(t *testing.T) {
+	three := func(counts ...int) *metric.Batch {
+		b := &metric.Batch{Time: time.Now(), Fast: true}
+		for i, n := range counts {
+			b.Groups = append(b.Groups, crowd(fmt.Sprint("n", i+1), 0, n, b.Time).Groups...)
+		}
+		return b
+	}
+	told := func(r *Receiver, node string) string {
+		for _, c := range r.Conditions(time.Now()) {
+			if c.Type == "CollectorSound/"+node && c.Reason == TooManySeries {
+				return c.Message
+			}
+		}
+		return ""
+	}
+	r := small(t, Options{Live: &keeper{}}, func(l *limits) { l.series, l.entities = 24, 24 })
+	if code, _ := sendFrom(t, r, "10.0.0.1", remotewrite.LiveLane, three(5, 4, 1)); code != 204 {
+		t.Fatal(code)
+	}
+	if code, text := sendFrom(t, r, "10.0.0.1", remotewrite.LiveLane, three(7, 9, 1)); code != 400 || !strings.Contains(text, "rejected 5 (limit)") {
+		t.Error(code, text)
+	}
+	const most = `"10.0.0.1" has the most places, 12 of 24 for series and 12 of 24 for containers, pods and machines: look for labels that change all the time there, or give more with --memory`
+	for node, want := range map[string]string{"n1": "", "n2": "5 samples of node \"n2\" were left out: too many series are being sent; " + most, "n3": ""} {
+		if got := told(r, node); got != want {
+			t.Errorf("%s: got %q, want %q", node, got, want)
+		}
+	}
+	full := sinkFunc(func(_ context.Context, b *metric.Batch) error {
+		if b.Node == "n3" {
+			return nil
+		}
+		return &metric.TooMany{Samples: len(b.Groups), Why: "the picture is full"}
+	})
+	r = small(t, Options{Live: full}, func(*limits) {})
+	sendFrom(t, r, "10.0.0.1", remotewrite.LiveLane, three(5, 4, 1))
+	for node, want := range map[string]string{"n1": `5 samples of node "n1" were left out: the picture is full`, "n2": `4 samples of node "n2" were left out: the picture is full`, "n3": ""} {
+		if got := told(r, node); got != want {
+			t.Errorf("%s: got %q, want %q", node, got, want)
 		}
 	}
 }

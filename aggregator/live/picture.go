@@ -114,6 +114,10 @@ func (p *Picture) Apply(b *metric.Batch) error {
 		close(p.changed)
 		p.changed = nil
 	}
+	most, room := "", p.limits.entities
+	if in.left > 0 {
+		most = p.tree.shares.most()
+	}
 	p.mu.Unlock()
 	p.meters.count(&in)
 	if f := p.told.Load(); f != nil && in.measured && in.lane == fast {
@@ -124,14 +128,14 @@ func (p *Picture) Apply(b *metric.Batch) error {
 	}
 	by := "read here"
 	if in.sender != "" {
-		by = fmt.Sprintf("sent by %q", in.sender)
+		by, room = fmt.Sprintf("sent by %q", in.sender), min(room, p.limits.foreign)
 	}
-	p.full.SayFor(time.Minute, Full, fmt.Sprintf("the live picture has the %d containers and machines that it has room for: %d samples of machine %q, %s, are not shown; "+
-		"look for names that change all the time", p.limits.entities, in.left, in.node, by))
+	why := fmt.Sprintf("the live picture has the %d containers and machines that it has room for%s: look for names that change all the time there, or give more with --memory", room, most)
+	p.full.SayFor(time.Minute, Full, fmt.Sprintf("%d samples of machine %q, %s, are not shown: %s", in.left, in.node, by, why))
 	if in.sender == "" {
 		return nil
 	}
-	return &metric.TooMany{Samples: in.left}
+	return &metric.TooMany{Samples: in.left, Why: why}
 }
 
 // group applies one entity's samples.

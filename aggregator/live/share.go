@@ -1,6 +1,9 @@
 package live
 
-import "container/heap"
+import (
+	"container/heap"
+	"fmt"
+)
 
 // share is a part of the table's places: the whole table's, which is divided among senders, a sender's, among the machines that it speaks
 // for, or a machine's, which has units. There is room for everybody until the table is full. Then whoever has less than the largest gets a
@@ -65,6 +68,15 @@ func (u *unit) leave() {
 	s.units = s.units[:last]
 	u.home = nil
 	s.grow(-1)
+}
+
+// most says who has the most places, as a clause that follows; "" where nobody has any.
+func (s *share) most() string {
+	if len(s.heap) == 0 {
+		return ""
+	}
+	sender := s.heap[0]
+	return fmt.Sprintf(", most of them %q, which has %d, and of these %d of machine %q", sender.name, sender.count, sender.heap[0].count, sender.heap[0].name)
 }
 
 // yields returns the unit that gives its place to one of a sender's machine; nil if nobody has more. own is for this machine's own.

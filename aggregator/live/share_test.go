@@ -3,6 +3,7 @@ package live
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -54,7 +55,8 @@ func TestFullTableBlindsNobody(t *testing.T) {
 				t.Error("whoever filled the table was not told")
 			}
 			all := p.Conditions(sec(30))
-			if len(all) != 1 || all[0].Type != "PictureWhole" || all[0].Reason != Full || all[0].OK() {
+			if len(all) != 1 || all[0].Type != "PictureWhole" || all[0].Reason != Full || all[0].OK() || !strings.Contains(all[0].Message, `most of them "10.0.0.66", which has 2000, and of these `) ||
+				!strings.Contains(all[0].Message, "--memory") {
 				t.Errorf("conditions %+v", all)
 			}
 			for k, f := range []struct{ sender, node string }{{"10.0.0.1", "new"}, {"10.0.0.66", "neighbour"}, {"", "own"}} {

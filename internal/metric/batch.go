@@ -64,7 +64,8 @@ const (
 
 // TooMany is the error of a receiver of batches that has no room for all that a batch is about. The rest of the batch was taken.
 type TooMany struct {
-	Samples int // that were left out
+	Samples int    // that were left out
+	Why     string // who has the room, and what to do, as a clause; "": nothing is known
 }
 
 // Error implements error.
