@@ -16,6 +16,9 @@ type Check struct {
 	Fed bool
 	// Told marks a check that /livez lists by its name, for whoever looks for it there, and does not fail by, since a restart mends nothing.
 	Told bool
+	// Warns marks a check of what will go wrong, and has not yet: /readyz lists it, and fails by it only where it is asked for alone. Who is not ready
+	// is asked by nobody, which would be the failure, before its time.
+	Warns bool
 	Test func() error
 }
 
@@ -46,7 +49,7 @@ func healthHandler(path string, checks []Check) http.Handler {
 			}
 			asked++
 			if err := c.Test(); err != nil {
-				if path != "/livez" || c.Live {
+				if path == "/healthz" || c.Live || path == "/readyz" && (!c.Warns || only != "") {
 					bad++
 				}
 				fmt.Fprintf(&b, "[-]%s failed: %v\n", c.Name, err)

@@ -32,7 +32,7 @@ func OpenProbes(ctx context.Context, address, flag string, checks []Check) (*Pro
 	b := newBounded(l, Options{maxConns: mostProbes, Logger: slog.New(slog.DiscardHandler)}, newMetrics(nil))
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", probed(checks, func(c Check) bool { return c.Live }))
-	mux.HandleFunc("GET /readyz", probed(checks, func(c Check) bool { return !c.Fed }))
+	mux.HandleFunc("GET /readyz", probed(checks, func(c Check) bool { return !c.Fed && !c.Warns }))
 	return &Probes{listener: b, http: &http.Server{Handler: b.atWork(mux), ConnContext: b.known, ReadTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second, IdleTimeout: 30 * time.Second,
 		MaxHeaderBytes: 8 << 10, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)}}, nil
 }

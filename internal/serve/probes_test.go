@@ -16,6 +16,7 @@ func TestProbes(t *testing.T) {
 		{Name: "collector", Live: true, Test: func() error { return nil }},
 		{Name: "live", Test: func() error { return away }},
 		{Name: "samples", Fed: true, Test: func() error { return errors.New("none yet") }},
+		{Name: "certificates", Warns: true, Test: func() error { return errors.New("a right is missing") }},
 	})
 	if err != nil {
 		t.Fatal(err)

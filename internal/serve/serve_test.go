@@ -276,6 +276,7 @@ func TestHealth(t *testing.T) {
 		{Name: "store", Test: func() error { return errors.New("disk full") }},
 		{Name: "samples", Fed: true, Test: func() error { return errors.New("none yet") }},
 		{Name: "hook/known", Told: true, Test: func() error { return errors.New("nobody told") }},
+		{Name: "certificates", Warns: true, Test: func() error { return errors.New("a right is missing") }},
 	})
 	f := func(path string, want int, text string) {
 		t.Helper()
@@ -290,6 +291,10 @@ func TestHealth(t *testing.T) {
 	f("/livez?verbose", 200, "[-]hook/known failed: nobody told") // a restart mends nothing
 	f("/readyz?exclude=store", 503, "[-]hook/known failed: nobody told")
 	f("/readyz?exclude=store&exclude=hook/known", 200, "ok")
+	f("/readyz?exclude=store&exclude=hook/known&verbose", 200, "[-]certificates failed: a right is missing")
+	f("/readyz/certificates", 503, "a right is missing")
+	f("/livez/certificates", 404, `"certificates"`)
+	f("/healthz?exclude=store&exclude=samples&exclude=hook/known", 503, "a right is missing")
 	f("/readyz/hook/known", 503, "nobody told")
 	f("/readyz/collector", 200, "ok")
 	f("/readyz/store", 503, "disk full")
