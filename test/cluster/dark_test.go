@@ -4,37 +4,24 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"plimsoll.dev/plimsoll/test/chart"
 	"plimsoll.dev/plimsoll/test/cluster/product"
 )
 
 // TestNeverDark installs the chart with two servers and asks metrics.k8s.io through the API server ten times a second, while the servers are replaced one after the
 // other, and while the pod of one is deleted: every request is answered. One that is deleted by force has no time to take leave: for at most five seconds requests may
-// come to its address. A server that is killed is TestTwoServers.
+// come to its address; so they may where its process is killed, until the kubelet sees that. A server that holds the lease is killed in TestTwoServers.
 func TestNeverDark(t *testing.T) {
 	ours(t)
-	p, h, ctx := built(t), helm(t), t.Context()
-	t.Cleanup(func() {
-		_ = h.Uninstall(product.Name)
-		_ = shared.Client().CoreV1().Namespaces().Delete(context.Background(), product.Namespace, metav1.DeleteOptions{})
-	})
-	text, err := os.ReadFile(filepath.Join(p.Chart.Dir, "profiles", "metrics.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	profile, err := chart.Parse(string(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := h.Install(ctx, product.Name, p.Chart, product.Values(profile)); err != nil {
-		t.Fatalf("%v\n%s", err, state(t))
-	}
+	p, ctx := built(t), t.Context()
+	install(t, p, profile(t, p, "metrics"))
 	until(t, "metrics.k8s.io does not answer", func() error { return usageAt(ctx, "nodes") })
 	const quiet = 15 * time.Second // an ending takes 10 s; what follows of it is seen
 	during := func(what string, do func() error) *polled {
@@ -87,5 +74,36 @@ func TestNeverDark(t *testing.T) {
 		return err
 	}); len(d.failed) > 0 && d.last.Sub(d.first) > 5*time.Second {
 		t.Errorf("requests were not answered for %v after a pod was deleted by force", d.last.Sub(d.first))
+	} // Every second request comes to the address of a server that is killed, until the kubelet sees that its container has ended, twice a second, and
+	// the address is taken out.
+	kills := 3
+	if testing.Short() {
+		kills = 1
 	}
+	for range kills {
+		pod := one()
+		d := during("the process of a server is killed", func() error { return syscall.Kill(processOf(t, pod), syscall.SIGKILL) })
+		t.Logf("unanswered for %v, %d of %d", d.last.Sub(d.first).Round(100*time.Millisecond), len(d.failed), d.answered+len(d.failed))
+		if len(d.failed) > 0 && d.last.Sub(d.first) > 5*time.Second {
+			t.Errorf("requests were not answered for %v after a server was killed", d.last.Sub(d.first))
+		}
+	}
+}
+
+// processOf is the process of a pod's one container.
+func processOf(t *testing.T, name string) int {
+	t.Helper()
+	pod, err := shared.Client().CoreV1().Pods(product.Namespace).Get(t.Context(), name, metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, id, _ := strings.Cut(pod.Status.ContainerStatuses[0].ContainerID, "://")
+	for _, root := range []string{"/sys/fs/cgroup/memory", "/sys/fs/cgroup"} {
+		raw, err := os.ReadFile(filepath.Join(find(root, id), "cgroup.procs"))
+		if pid, bad := strconv.Atoi(strings.TrimSpace(string(raw))); err == nil && bad == nil && pid > 1 {
+			return pid
+		}
+	}
+	t.Fatalf("container %q of %s has no process", id, name)
+	return 0
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/base64"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -40,6 +42,35 @@ func built(t *testing.T) *product.Product {
 		t.Fatal(err)
 	}
 	return p
+}
+
+// profile are the values of one of the chart's.
+func profile(t *testing.T, p *product.Product, name string) chart.Values {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(p.Chart.Dir, "profiles", name+".yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	values, err := chart.Parse(string(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return values
+}
+
+// install installs the chart and takes it away with the test.
+func install(t *testing.T, p *product.Product, values chart.Values) (*chart.Helm, string) {
+	t.Helper()
+	h := helm(t)
+	t.Cleanup(func() {
+		_ = h.Uninstall(product.Name)
+		_ = shared.Client().CoreV1().Namespaces().Delete(context.Background(), product.Namespace, metav1.DeleteOptions{})
+	})
+	notes, err := h.Install(t.Context(), product.Name, p.Chart, product.Values(values))
+	if err != nil {
+		t.Fatalf("%v\n%s", err, state(t))
+	}
+	return h, notes
 }
 
 // TestChart installs the chart from the image of this checkout, tests it, upgrades it and takes it away.
