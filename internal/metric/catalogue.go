@@ -68,6 +68,7 @@ type Row struct {
 	Join   Join
 	Help   string
 	Levels []Level // where it exists; the first is where Name applies
+	Past   bool    // only the history has it: it is counted there, or decided, and no sender measures it
 
 	// Field is the InfluxDB field; the measurement is the level's name. At other levels than the first
 	// the metric is called <level>_<field>.

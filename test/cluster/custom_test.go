@@ -57,6 +57,7 @@ func TestCustomMetrics(t *testing.T) {
 			return err
 		})
 	}
+	answersForWhatItLists(t, ns)
 	h := &autoscalingv2.HorizontalPodAutoscaler{ObjectMeta: metav1.ObjectMeta{Name: "web"}, Spec: autoscalingv2.HorizontalPodAutoscalerSpec{
 		ScaleTargetRef: autoscalingv2.CrossVersionObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Name: "web"}, MinReplicas: new(int32(2)), MaxReplicas: 4,
 		Metrics: []autoscalingv2.MetricSpec{
@@ -77,4 +78,41 @@ func TestCustomMetrics(t *testing.T) {
 		}
 		return err
 	})
+}
+
+// answersForWhatItLists asks for each metric that is listed of each kind that it is listed for: what is measured is answered, and what this machine does
+// not measure is not found; nothing else comes.
+func answersForWhatItLists(t *testing.T, ns string) {
+	t.Helper()
+	out, err := shared.Kubectl(t.Context(), "get", "--raw", "/apis/custom.metrics.k8s.io/v1beta2")
+	var list metav1.APIResourceList
+	if err == nil {
+		err = json.Unmarshal([]byte(out), &list)
+	}
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	answered := map[string]int{}
+	var silent []string
+	for _, r := range list.APIResources {
+		kind, name, _ := strings.Cut(r.Name, "/")
+		path := map[string]string{"pods": "namespaces/" + ns + "/pods/*/", "nodes": "nodes/*/", "namespaces": "namespaces/" + ns + "/metrics/"}[kind] + name
+		switch out, err := shared.Kubectl(t.Context(), "get", "--raw", "/apis/custom.metrics.k8s.io/v1beta2/"+path); {
+		case err == nil && strings.Contains(out, `"value":`):
+			answered[kind]++
+		case err == nil || strings.Contains(err.Error(), "NotFound") || strings.Contains(err.Error(), "could not find the metric"):
+			silent = append(silent, r.Name)
+		default:
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	t.Logf("of %d that are listed %v answered; not measured here: %s", len(list.APIResources), answered, strings.Join(silent, " "))
+	for _, name := range silent {
+		if strings.Contains(name, "/pods_") || strings.Contains(name, "missing_parts") || strings.Contains(name, "waiting") && strings.Contains(name, "containers") {
+			t.Errorf("%s is listed and never answers", name)
+		}
+	}
+	if answered["pods"] < 10 || answered["nodes"] < 10 || answered["namespaces"] < 10 {
+		t.Errorf("few answer: %v", answered)
+	}
 }

@@ -12,6 +12,8 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/metrics/pkg/apis/custom_metrics"
+	"k8s.io/metrics/pkg/apis/external_metrics"
 	"sigs.k8s.io/custom-metrics-apiserver/pkg/apiserver"
 	"sigs.k8s.io/custom-metrics-apiserver/pkg/provider"
 
@@ -20,6 +22,18 @@ import (
 	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/serve"
 )
+
+// The groups' names.
+const (
+	Group         = custom_metrics.GroupName
+	ExternalGroup = external_metrics.GroupName
+)
+
+// Versions are those of custom.metrics.k8s.io that are served, the preferred one first.
+func Versions() []string { return []string{"v1beta2", "v1beta1"} }
+
+// ExternalVersions are those of external.metrics.k8s.io.
+func ExternalVersions() []string { return []string{"v1beta1"} }
 
 // Pictures has the values, with the pods that are known.
 type Pictures interface {
@@ -114,10 +128,10 @@ func (a *API) Routes() (out []serve.Route) {
 		}
 	}
 	if a.opts.Custom {
-		add("custom.metrics.k8s.io")
+		add(Group)
 	}
 	if a.opts.External {
-		add("external.metrics.k8s.io")
+		add(ExternalGroup)
 	}
 	return out
 }

@@ -158,6 +158,72 @@ func TestDiscovery(t *testing.T) {
 	}
 }
 
+// TestEachListedAnswers gives every container and node all that a collector can measure, and asks each metric that is listed of each kind that it is
+// listed for. What only the history has is listed for none.
+func TestEachListedAnswers(t *testing.T) {
+	pods := inventory{{UID: "u", Namespace: "shop", Name: "web-1", Node: "n1", Phase: "Running"}}
+	p, err := live.New(live.Options{Inventory: pods})
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	for i := range 3 {
+		at := now.Add(10 * time.Second * time.Duration(i-2))
+		b := &metric.Batch{Node: "n1", Time: at}
+		for _, e := range []*metric.Entity{
+			{Level: metric.Container, Node: "n1", Namespace: "shop", WorkloadKind: "Deployment", Workload: "web", Pod: "web-1", Container: "app", ID: "/kubepods/podu/x"},
+			{Level: metric.Pod, Node: "n1", Namespace: "shop", WorkloadKind: "Deployment", Workload: "web", Pod: "web-1"},
+			{Level: metric.Node, Node: "n1", ID: "/"},
+		} {
+			g := metric.Group{Entity: e}
+			for k := range metric.Rows() {
+				row := &metric.Rows()[k]
+				if row.Past || !row.Has(e.Level) || e.Level == metric.Pod && row.Has(metric.Container) {
+					continue
+				}
+				sub := ""
+				if row.Sub != "" {
+					sub = "eth0"
+				}
+				g.Points = append(g.Points, metric.Point{ID: row.ID, Sub: sub, T: at.UnixMilli(), V: 1 + float64(i)/10})
+			}
+			b.Groups = append(b.Groups, g)
+		}
+		if err := p.Apply(b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a, err := New(Options{Pictures: p, Nodes: pods, Synced: func() error { return nil }, Custom: true, External: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	for _, r := range a.Routes() {
+		mux.Handle(r.Pattern, r.Handler)
+	}
+	v, listed := &values{opts: a.opts}, map[string]bool{}
+	for _, m := range v.ListAllMetrics() {
+		listed[m.GroupResource.Resource+"/"+m.Metric] = true
+		path := map[string]string{"pods": "namespaces/shop/pods/web-1/", "nodes": "nodes/n1/", "namespaces": "namespaces/shop/metrics/"}[m.GroupResource.Resource] + m.Metric
+		if code, got := ask(mux, "custom.metrics.k8s.io/v1beta2/"+path); code != http.StatusOK || got == "" {
+			t.Errorf("%s is listed, and answered %d %q", path, code, got)
+		}
+	}
+	for _, m := range v.ListAllExternalMetrics() {
+		if code, got := ask(mux, "external.metrics.k8s.io/v1beta1/namespaces/shop/"+m.Metric); code != http.StatusOK || got == "" {
+			t.Errorf("external %s is listed, and answered %d %q", m.Metric, code, got)
+		}
+	}
+	for _, name := range []string{"namespaces/pods_running", "namespaces/pods_ready", "namespaces/containers_waiting", "namespaces/missing_parts", "nodes/pods_pending", "pods/missing_parts", "nodes/nodes_ready"} {
+		if listed[name] {
+			t.Errorf("%s is listed: only the history has it", name)
+		}
+	}
+	if len(listed) < 60 {
+		t.Errorf("%d are listed", len(listed))
+	}
+}
+
 // TestKubernetesClient is what the HPA controller asks external metrics with.
 func TestKubernetesClient(t *testing.T) {
 	s := httptest.NewServer(shop(t, nil))

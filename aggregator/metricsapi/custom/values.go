@@ -2,6 +2,7 @@ package custom
 
 import (
 	"context"
+	"iter"
 	"math"
 	"slices"
 	"time"
@@ -37,10 +38,21 @@ func nameOf(row *metric.Row) string {
 	return row.Field
 }
 
+// served are the rows that the picture can have a value of at a level, and that have a name here.
+func served(level metric.Level) iter.Seq[*metric.Row] {
+	return func(yield func(*metric.Row) bool) {
+		for i := range metric.Rows() {
+			if row := &metric.Rows()[i]; row.Has(level) && !row.Past && nameOf(row) != "" && !yield(row) {
+				return
+			}
+		}
+	}
+}
+
 // find returns the row of a name at a level; nil if there is none.
 func find(name string, level metric.Level) *metric.Row {
-	for i := range metric.Rows() {
-		if row := &metric.Rows()[i]; name != "" && nameOf(row) == name && row.Has(level) {
+	for row := range served(level) {
+		if nameOf(row) == name {
 			return row
 		}
 	}
@@ -196,10 +208,8 @@ func quantity(v float64) resource.Quantity {
 // ListAllMetrics implements provider.CustomMetricsProvider.
 func (p *values) ListAllMetrics() (out []provider.CustomMetricInfo) {
 	for _, k := range kinds {
-		for i := range metric.Rows() {
-			if row := &metric.Rows()[i]; row.Has(k.level) && nameOf(row) != "" {
-				out = append(out, provider.CustomMetricInfo{GroupResource: schema.GroupResource{Resource: k.resource}, Namespaced: k.namespaced, Metric: nameOf(row)})
-			}
+		for row := range served(k.level) {
+			out = append(out, provider.CustomMetricInfo{GroupResource: schema.GroupResource{Resource: k.resource}, Namespaced: k.namespaced, Metric: nameOf(row)})
 		}
 	}
 	return out
@@ -237,10 +247,8 @@ func (p *values) GetExternalMetric(_ context.Context, namespace string, selector
 
 // ListAllExternalMetrics implements provider.ExternalMetricsProvider.
 func (p *values) ListAllExternalMetrics() (out []provider.ExternalMetricInfo) {
-	for i := range metric.Rows() {
-		if row := &metric.Rows()[i]; row.Has(metric.Workload) && nameOf(row) != "" {
-			out = append(out, provider.ExternalMetricInfo{Metric: nameOf(row)})
-		}
+	for row := range served(metric.Workload) {
+		out = append(out, provider.ExternalMetricInfo{Metric: nameOf(row)})
 	}
 	return out
 }
