@@ -276,3 +276,28 @@ func TestReplicasThatCannotBeMade(t *testing.T) {
 		}
 	})
 }
+
+// TestStatusSaysWhatExplainDoes: 'kubectl get scp' and 'plimsoll explain' tell of a decision in the same words and numbers.
+func TestStatusSaysWhatExplainDoes(t *testing.T) {
+	for _, d := range []policy.Decision{
+		{Action: policy.Up, Current: 3, Desired: 5, Reason: policy.CPUAboveTarget, Message: "Load stood at 104 %; 5 replicas bring it to 70 %."},
+		{Action: policy.Hold, Current: 3, Desired: 3, Reason: policy.ModeDryRun, Message: "Dry run: would go from 3 to 5. Load stood at 104 %."},
+	} {
+		o := outcome(d)
+		o.Replicas = cluster.ObservedReplicas(d.Current)
+		s := (&status{}).after(&Declared{}, "Auto", &o)
+		told := strings.Join(d.Lines("shop/web"), "\n")
+		counts := fmt.Sprintf("%d -> %d", *s.CurrentReplicas, *s.DesiredReplicas)
+		if *s.CurrentReplicas == *s.DesiredReplicas {
+			counts = fmt.Sprintf("%d, held", *s.CurrentReplicas)
+		}
+		for _, want := range []string{counts, "(" + s.LastDecision.Reason + ")", s.LastDecision.Message} {
+			if !strings.Contains(told, want) {
+				t.Errorf("explain says\n%s\nand not %q, which the status does", told, want)
+			}
+		}
+		if !s.LastDecision.Time.Time.Equal(o.Time) || (s.LastScaleTime != nil) != (d.Action != policy.Hold) {
+			t.Errorf("%s: %+v, scaled at %v", d.Action, s.LastDecision, s.LastScaleTime)
+		}
+	}
+}

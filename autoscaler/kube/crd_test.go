@@ -102,6 +102,17 @@ var extras = map[string]extra{
 	"*.describedObject.name":        {required: true, more: openAPI{"minLength": 1, "maxLength": 253}, rules: path},
 	"*.matchExpressions[].key":      {required: true},
 	"*.matchExpressions[].operator": {required: true},
+	"status.observedGeneration":     {text: "The generation of the policy that this is of."},
+	"status.mode":                   {text: "The mode that is in force: Auto, DryRun or Paused. Where the autoscaler itself is in dry run, Auto is DryRun."},
+	"status.currentReplicas":        {text: "How many replicas there were when it was decided; nothing where that is not known."},
+	"status.desiredReplicas":        {text: "How many the decision asks for; in DryRun and Paused those that there are, and its sentence says how many there would be."},
+	"status.lastScaleTime":          {text: "When the count was last changed."},
+	"status.lastDecision":           {text: "The newest decision in the words of 'plimsoll explain', the page and the decision log. A sentence in which only numbers changed is renewed once a minute."},
+	"status.lastDecision.time":      {text: "When it was decided."},
+	"status.lastDecision.action":    {text: "Up, Down or Hold."},
+	"status.lastDecision.reason":    {text: "Why, in one word, as in brackets in 'plimsoll explain'."},
+	"status.lastDecision.message":   {text: "Why, in a sentence: the second line of 'plimsoll explain'."},
+	"status.conditions":             {text: "AbleToScale, ScalingActive and ScalingLimited as a HorizontalPodAutoscaler has them, and ReplicasMade where pods cannot be made."},
 	"*.stabilizationWindowSeconds":  {rules: []rule{{"self >= 0 && self <= 3600", "must be from 0 to 3600"}}},
 	"*.selectPolicy":                {more: openAPI{"enum": []any{"Max", "Min", "Disabled"}}},
 	"behavior.scaleUp.policies":     {more: openAPI{"maxItems": 32, "minItems": 1}},
@@ -232,19 +243,23 @@ func crd(t *testing.T) []byte {
 	g := &generator{used: map[string]bool{}}
 	spec := g.of(reflect.TypeFor[policy.Spec](), "")
 	spec["description"] = "How the target is to be scaled. The fields of a HorizontalPodAutoscaler have its names and meaning."
-	for k := range extras {
-		if !g.used[k] {
-			t.Errorf("extra %q is of no field", k)
-		}
-	}
-	of := (&generator{used: map[string]bool{}}).of(reflect.TypeFor[status](), "status")
+	told := &generator{used: map[string]bool{}}
+	of := told.of(reflect.TypeFor[status](), "status")
 	of["description"] = "What comes of it."
 	column := func(name, kind, path string, priority int) any {
 		c := openAPI{"name": name, "type": kind, "jsonPath": path}
+		if text := extras[strings.TrimPrefix(strings.TrimPrefix(path, ".spec."), ".")].text; text != "" {
+			c["description"] = text
+		}
 		if priority > 0 {
 			c["priority"] = priority
 		}
 		return c
+	}
+	for k := range extras {
+		if !g.used[k] && !told.used[k] {
+			t.Errorf("extra %q is of no field", k)
+		}
 	}
 	all := openAPI{"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": openAPI{"name": Resource + "." + Group},
 		"spec": openAPI{"group": Group, "scope": "Namespaced", "names": openAPI{"kind": Kind, "listKind": Kind + "List", "plural": Resource, "singular": "scalepolicy", "shortNames": []any{"scp"}, "categories": []any{"all"}},
@@ -256,7 +271,7 @@ func crd(t *testing.T) []byte {
 					column("Min", "integer", ".spec.minReplicas", 0), column("Max", "integer", ".spec.maxReplicas", 0),
 					column("Replicas", "integer", ".status.currentReplicas", 0), column("Desired", "integer", ".status.desiredReplicas", 0),
 					column("Mode", "string", ".status.mode", 0), column("Reason", "string", ".status.lastDecision.reason", 0),
-					column("Scaled", "date", ".status.lastScaleTime", 1), column("Message", "string", ".status.lastDecision.message", 1),
+					column("Scaled", "date", ".status.lastScaleTime", 1), column("Decided", "date", ".status.lastDecision.time", 1), column("Message", "string", ".status.lastDecision.message", 1),
 					column("Age", "date", ".metadata.creationTimestamp", 0)}}}}}
 	raw, err := yaml.Marshal(all)
 	if err != nil {
@@ -279,5 +294,31 @@ func TestCRD(t *testing.T) {
 	}
 	if !bytes.Equal(got, want) {
 		t.Errorf("the CustomResourceDefinition is another one than the types say; -update writes it anew: %s", cmp.Diff(string(want), string(got)))
+	}
+}
+
+// Each column of 'kubectl get scp' is a field of which 'kubectl explain' tells, in the same words.
+func TestColumnsAreExplained(t *testing.T) {
+	var got struct {
+		Spec struct {
+			Versions []struct {
+				AdditionalPrinterColumns []struct{ Name, JSONPath, Description string }
+				Schema                   struct{ OpenAPIV3Schema openAPI }
+			}
+		}
+	}
+	if err := yaml.Unmarshal(crd(t), &got); err != nil {
+		t.Fatal(err)
+	}
+	v := got.Spec.Versions[0]
+	for _, c := range v.AdditionalPrinterColumns {
+		at := v.Schema.OpenAPIV3Schema
+		for _, name := range strings.Split(strings.TrimPrefix(c.JSONPath, "."), ".") {
+			properties, _ := at["properties"].(openAPI)
+			at, _ = properties[name].(openAPI)
+		}
+		if said, _ := at["description"].(string); c.Name != "Age" && (said == "" || said != c.Description) {
+			t.Errorf("column %s says %q, and its field %q", c.Name, c.Description, said)
+		}
 	}
 }
