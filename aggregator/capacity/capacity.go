@@ -36,7 +36,7 @@ func capacityOf(g grid, now *picture, then *history, kept, hidden bool) *Capacit
 	for i := range now.nodes {
 		n := &now.nodes[i]
 		nodes = append(nodes, c.scope(NodeLevel, n.name, 1, n.cpu, n.memory, then.nodes[n.name], n.gap))
-		if n.pool != "" {
+		if nodes[i].Pool = n.pool; n.pool != "" {
 			byPool[n.pool] = append(byPool[n.pool], i)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"sort"
+	"strings"
 )
 
 // The smallest replica that can be asked for, as in Kubernetes.
@@ -44,6 +45,9 @@ func Fit(r *CapacityReport, n Need) (*FitReport, error) {
 	if len(r.Scopes) > 0 {
 		out.Notes = append(out.Notes, roomNotes(&r.Scopes[0], heard)...)
 	}
+	if len(out.Nodes) > 1 && !slices.ContainsFunc(out.Nodes, func(f NodeFit) bool { return f.Pool != "" }) {
+		out.Notes = append(out.Notes, "No node is of a node pool, so what fits is counted on each node as it is; a pool that grows by a node would take more.")
+	}
 	if n.By == ByUse && out.Known > 0 {
 		out.Notes = append(out.Notes, "Free by use is allocatable less the 95th percentile of what was used: one moment in twenty is busier.")
 		if text := r.Scopes[0].Data.Text; text != "" {
@@ -74,7 +78,7 @@ func (n *Need) check() error {
 
 // on says how many replicas fit on a node.
 func (n *Need) on(s *Scope) NodeFit {
-	f := NodeFit{Node: s.Name, FreeCPU: s.CPU.free(n.By), FreeMemory: s.Memory.free(n.By)}
+	f := NodeFit{Node: s.Name, Pool: s.Pool, FreeCPU: s.CPU.free(n.By), FreeMemory: s.Memory.free(n.By)}
 	if s.Gap != "" {
 		f.Reason = "no current values: " + s.Gap
 		return f
@@ -193,9 +197,41 @@ func (r *FitReport) sentence() string {
 	if r.Total == 1 {
 		s = fmt.Sprintf("One more replica of %s fits, %s", size, by)
 	}
-	if all := len(r.Nodes); all > 1 { // those with most room come first
-		n := sort.Search(all, func(i int) bool { return countOf(&r.Nodes[i]) <= 0 })
-		s += fmt.Sprintf(", on %d of %d nodes", n, all)
+	return s + r.into() + "." + unknown
+}
+
+// into says what they fit into: of one node or two the names, of more how many, and of node pools how much each takes.
+func (r *FitReport) into() string {
+	n := sort.Search(len(r.Nodes), func(i int) bool { return countOf(&r.Nodes[i]) <= 0 }) // those with most room come first
+	takes := r.Nodes[:n]
+	s := fmt.Sprintf(", on %d of %d nodes", n, len(r.Nodes))
+	if len(r.Nodes) == 1 {
+		s = ", on node " + takes[0].Node
+	} else if n <= 2 {
+		s += fmt.Sprintf(" (%s)", strings.Join(names(takes), ", "))
 	}
-	return s + "." + unknown
+	pools := map[string]int{}
+	for i := range takes {
+		pools[takes[i].Pool] += *takes[i].Count
+	}
+	if len(pools) == 0 || len(pools) == 1 && pools[""] > 0 {
+		return s
+	}
+	var parts []string
+	for _, pool := range sortedKeys(pools) {
+		if pool != "" {
+			parts = append(parts, fmt.Sprintf("%d in pool %s", pools[pool], pool))
+		}
+	}
+	if pools[""] > 0 {
+		parts = append(parts, fmt.Sprintf("%d in no pool", pools[""]))
+	}
+	return s + ": " + strings.Join(parts, ", ")
+}
+
+func names(nodes []NodeFit) (out []string) {
+	for i := range nodes {
+		out = append(out, nodes[i].Node)
+	}
+	return out
 }

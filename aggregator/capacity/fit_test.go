@@ -30,14 +30,33 @@ func TestFit(t *testing.T) {
 		}
 	}
 	one := [2]*float64{at(2), at(8 * gi)}
-	f(free(one), Need{CPU: at(0.5), Memory: at(gi)}, 4, BoundByCPU, "4 more replicas of 500m CPU and 1Gi memory fit, going by requests.")
-	f(free(one), Need{CPU: at(0.1), Memory: at(5 * gi)}, 1, BoundByMemory, "One more replica of 100m CPU and 5Gi memory fits, going by requests.")
+	f(free(one), Need{CPU: at(0.5), Memory: at(gi)}, 4, BoundByCPU, "4 more replicas of 500m CPU and 1Gi memory fit, going by requests, on node n-0.")
+	f(free(one), Need{CPU: at(0.1), Memory: at(5 * gi)}, 1, BoundByMemory, "One more replica of 100m CPU and 5Gi memory fits, going by requests, on node n-0.")
 	f(free(one), Need{Memory: at(9 * gi)}, 0, BoundByMemory, "No more replica of 9Gi memory fits, going by requests.")
-	f(free([2]*float64{at(0.3), nil}), Need{CPU: at(0.1)}, 3, BoundByCPU, "3 more replicas of 100m CPU fit, going by requests.") // 0.3/0.1 is 2.9999999999999996
+	f(free([2]*float64{at(0.3), nil}), Need{CPU: at(0.1)}, 3, BoundByCPU, "3 more replicas of 100m CPU fit, going by requests, on node n-0.") // 0.3/0.1 is 2.9999999999999996
 	f(free([2]*float64{at(-1), at(gi)}, one, [2]*float64{nil, at(gi)}), Need{CPU: at(1)}, 2, BoundByCPU,
-		"2 more replicas of 1 CPU fit, going by requests, on 1 of 3 nodes. Of 1 node it is not known.")
+		"2 more replicas of 1 CPU fit, going by requests, on 1 of 3 nodes (n-1). Of 1 node it is not known.")
 	f(free(), Need{CPU: at(1)}, 0, "", "There is no node.")
 	f(free(one), Need{CPU: at(1), By: ByUse}, 0, "", "How many replicas of 1 CPU fit is not known: CPU free by use is not known: there is no history of the node's use in the window.")
+}
+
+// TestFitSaysIntoWhat: by pools where there are some, and that there are none where there are none.
+func TestFitSaysIntoWhat(t *testing.T) {
+	room := [2]*float64{at(2), at(8 * gi)}
+	without := free(room, room, room)
+	got, err := Fit(without, Need{CPU: at(1)})
+	if err != nil || got.Text != "6 more replicas of 1 CPU fit, going by requests, on 3 of 3 nodes." || !strings.Contains(strings.Join(got.Notes, " "), "No node is of a node pool") {
+		t.Errorf("%v: %q, notes %q", err, got.Text, got.Notes)
+	}
+	pooled := free(room, room, room)
+	pooled.Scopes[1].Pool, pooled.Scopes[2].Pool = "blue", "red"
+	got, err = Fit(pooled, Need{CPU: at(1)})
+	if err != nil || got.Text != "6 more replicas of 1 CPU fit, going by requests, on 3 of 3 nodes: 2 in pool blue, 2 in pool red, 2 in no pool." || strings.Contains(strings.Join(got.Notes, " "), "node pool") {
+		t.Errorf("%v: %q, notes %q", err, got.Text, got.Notes)
+	}
+	if got.Nodes[0].Pool != "blue" {
+		t.Errorf("got %+v", got.Nodes)
+	}
 }
 
 func TestFitOfNothingRequested(t *testing.T) {

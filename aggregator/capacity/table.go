@@ -177,6 +177,7 @@ func window(start, end time.Time) string {
 func (r *FitReport) Table(style Style) *table.Table {
 	t := lay(style, []column[NodeFit]{
 		words("NODE", "node", false, func(f *NodeFit) string { return f.Node }),
+		words("POOL", "pool", true, func(f *NodeFit) string { return f.Pool }),
 		{"FIT", "fit", false, func(f *NodeFit, s Style) string { return counted(f.Count, s) }},
 		words("BOUND BY", "bound_by", false, func(f *NodeFit) string { return f.BoundBy }),
 		amount("CPU FREE", "cpu_free_cores", false, coresUnit, func(f *NodeFit) *float64 { return f.FreeCPU }),

@@ -49,9 +49,10 @@ const (
 
 // Scope is one part of the cluster, or all of it.
 type Scope struct {
-	Level  string `json:"level"` // cluster, pool, node, namespace
-	Name   string `json:"name"`  // "" for the cluster
-	Nodes  int    `json:"nodes"` // how many nodes it has now; for a namespace, how many it runs on
+	Level  string `json:"level"`          // cluster, pool, node, namespace
+	Name   string `json:"name"`           // "" for the cluster
+	Nodes  int    `json:"nodes"`          // how many nodes it has now; for a namespace, how many it runs on
+	Pool   string `json:"pool,omitempty"` // of a node that is of one
 	CPU    Room   `json:"cpu"`
 	Memory Room   `json:"memory"`
 	Data   Data   `json:"data"`
@@ -158,7 +159,8 @@ type FitReport struct {
 // NodeFit is how many replicas fit on one node.
 type NodeFit struct {
 	Node       string   `json:"node"`
-	Count      *int     `json:"count"` // null: not known, Reason says why
+	Pool       string   `json:"pool,omitempty"` // that it is of
+	Count      *int     `json:"count"`          // null: not known, Reason says why
 	BoundBy    string   `json:"boundBy"`
 	FreeCPU    *float64 `json:"freeCpu"`
 	FreeMemory *float64 `json:"freeMemory"`
