@@ -91,7 +91,7 @@ func (a *API) Routes() []serve.Route {
 	route := func(method, pattern string) serve.Route {
 		return serve.Route{Method: method, Pattern: pattern, Handler: a.handler, InFlight: 400}
 	}
-	out := []serve.Route{route("GET", "/apis"), route("", "/apis/metrics.k8s.io"), route("", "/apis/metrics.k8s.io/"), route("GET", "/openapi/v2"), route("GET", "/openapi/v3"), route("GET", "/openapi/v3/")}
+	out := []serve.Route{route("", "/apis/metrics.k8s.io"), route("", "/apis/metrics.k8s.io/"), route("GET", "/openapi/v2"), route("GET", "/openapi/v3"), route("GET", "/openapi/v3/")}
 	for _, version := range []string{"v1", "v1beta1"} {
 		list := func(path string, rows func(*http.Request) int) {
 			r := route("GET", "/apis/metrics.k8s.io/"+version+path)

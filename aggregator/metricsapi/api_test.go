@@ -258,15 +258,11 @@ func TestDiscovery(t *testing.T) {
 		}
 	}
 	for path, want := range map[string]string{
-		"/apis": "metrics.k8s.io/v1beta1", "/apis/metrics.k8s.io": `"preferredVersion"`, "/apis/metrics.k8s.io/v1": "PodMetrics", "/apis/metrics.k8s.io/v1beta1": "NodeMetrics",
+		"/apis/metrics.k8s.io": `"preferredVersion"`, "/apis/metrics.k8s.io/v1": "PodMetrics", "/apis/metrics.k8s.io/v1beta1": "NodeMetrics",
 		"/openapi/v2": "io.k8s.metrics.pkg.apis.metrics.v1.PodMetrics", "/openapi/v3": "apis/metrics.k8s.io/v1beta1", "/openapi/v3/apis/metrics.k8s.io/v1": "io.k8s.metrics.pkg.apis.metrics.v1.NodeMetricsList"} {
 		if got := w.ask(path); got.Code != http.StatusOK || !strings.Contains(got.Body.String(), want) {
 			t.Errorf("%s: got %d %.300s, want %s in it", path, got.Code, got.Body, want)
 		}
-	}
-	got := w.ask("/apis", "Accept", "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json")
-	if !strings.Contains(got.Body.String(), "APIGroupDiscoveryList") || !strings.Contains(got.Body.String(), `"version":"v1"`) {
-		t.Errorf("aggregated discovery: %.300s", got.Body)
 	}
 }
 

@@ -97,6 +97,7 @@ func (w *world) handler() http.Handler {
 		}
 		mux.Handle(pattern, r.Handler)
 	}
+	mux.Handle("GET /apis", w.api.handler) // as whoever serves all groups does
 	return mux
 }
 

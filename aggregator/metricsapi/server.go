@@ -27,6 +27,17 @@ import (
 // versions are those that are served, the preferred one first.
 var versions = []schema.GroupVersion{v1.SchemeGroupVersion, v1beta1.SchemeGroupVersion}
 
+// Group is the group's name.
+const Group = metrics.GroupName
+
+// Versions are those that are served, the preferred one first.
+func Versions() (out []string) {
+	for _, gv := range versions {
+		out = append(out, gv.Version)
+	}
+	return out
+}
+
 // newScheme knows the group's types, and by which fields they are selected.
 func newScheme() (*runtime.Scheme, error) {
 	scheme := runtime.NewScheme()

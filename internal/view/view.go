@@ -95,7 +95,8 @@ func Routes(among []serve.Route) []serve.Route {
 		}
 		r.Whole, r.Pattern = own(r.Pattern), at
 		if h := r.Handle; h != nil {
-			r.Handle = func(w http.ResponseWriter, req *http.Request) error { return h(w, asked(req)) }
+			kind := kindOf(at)
+			r.Handle = func(w http.ResponseWriter, req *http.Request) error { return h(typed(w, kind), asked(req)) }
 		}
 		if h := r.Handler; h != nil {
 			r.Handler = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) { h.ServeHTTP(w, asked(req)) })
@@ -144,8 +145,11 @@ func Resources() map[string][]string {
 	return out
 }
 
-// discovery tells what the group has. None of it is told to be listed or watched, though those are the verbs of roles: what lists all that a
-// cluster has would take our answers for lists of objects.
+// lists are the resources whose answers have items, so that clients read them as lists of objects.
+var lists = map[string]bool{"containers": true, "workloads": true, "nodes": true, "decisions": true, "missing": true}
+
+// discovery tells what the group has, with the verbs of roles. A workload of a namespace is left out: a resource and what is below it must both be of
+// a namespace or both not, and workloads are listed of all namespaces that are seen.
 func discovery(w http.ResponseWriter, _ *http.Request) error {
 	list := struct {
 		Kind         string     `json:"kind"`
@@ -153,8 +157,10 @@ func discovery(w http.ResponseWriter, _ *http.Request) error {
 		GroupVersion string     `json:"groupVersion"`
 		Resources    []resource `json:"resources"`
 	}{"APIResourceList", "v1", Group + "/" + Version, nil}
-	for name := range Resources() {
-		list.Resources = append(list.Resources, resource{Name: name, Kind: "View", Namespaced: name == "workloads/named", Verbs: []string{"get"}})
+	for name, verbs := range Resources() {
+		if !strings.Contains(name, "/") {
+			list.Resources = append(list.Resources, resource{Name: name, Kind: "View", Verbs: verbs})
+		}
 	}
 	slices.SortFunc(list.Resources, func(a, b resource) int { return strings.Compare(a.Name, b.Name) })
 	return serve.WriteJSON(w, list)

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -70,7 +72,8 @@ func TestPaths(t *testing.T) {
 	}
 }
 
-// What is told of the group is what clients read, and nothing in it is to be listed.
+// What is told of the group is what clients read: each resource with the verbs that its roles need, and no parent of another scope than what is below
+// it, for which an API server takes the whole group for one that cannot be read.
 func TestDiscovery(t *testing.T) {
 	w := httptest.NewRecorder()
 	if err := discovery(w, httptest.NewRequest("GET", Base, nil)); err != nil {
@@ -80,12 +83,34 @@ func TestDiscovery(t *testing.T) {
 		Kind, GroupVersion string
 		Resources          []resource
 	}
-	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || got.Kind != "APIResourceList" || got.GroupVersion != "view.plimsoll.dev/v1alpha1" || len(got.Resources) != len(Resources()) {
+	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || got.Kind != "APIResourceList" || got.GroupVersion != "view.plimsoll.dev/v1alpha1" || len(got.Resources) != len(Resources())-1 {
 		t.Fatalf("%v: %s", err, w.Body)
 	}
 	for _, r := range got.Resources {
-		if len(r.Verbs) != 1 || r.Verbs[0] != "get" {
-			t.Errorf("%s has %q", r.Name, r.Verbs)
+		if want := Resources()[r.Name]; !slices.Equal(r.Verbs, want) || r.Namespaced || strings.Contains(r.Name, "/") {
+			t.Errorf("%s has %q and is in a namespace: %v, want %q", r.Name, r.Verbs, r.Namespaced, want)
+		}
+	}
+}
+
+// A client of an API server takes an answer for an object by its kind; the page's files and the stream are none.
+func TestAnswersAreObjects(t *testing.T) {
+	body := serve.Route{Method: "GET", Limited: true, Handle: func(w http.ResponseWriter, _ *http.Request) error {
+		return serve.WriteJSON(w, map[string]any{"items": []any{map[string]any{"name": "n1"}}})
+	}}
+	for path, want := range map[string]string{"/plimsoll/v1/nodes": "ViewList", "/plimsoll/v1/overview": "View", "/plimsoll/v1/nodes/n1": "View", "/plimsoll/v1/workloads/a/b/c": "View", "/page.js": ""} {
+		body.Pattern = path
+		routes := Routes([]serve.Route{body})
+		w := httptest.NewRecorder()
+		if err := routes[1].Handle(w, httptest.NewRequest("GET", routes[1].Pattern, nil)); err != nil {
+			t.Fatal(err)
+		}
+		var got struct {
+			Kind, APIVersion string
+			Items            []struct{ Name string }
+		}
+		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || got.Kind != want || want != "" && got.APIVersion != "view.plimsoll.dev/v1alpha1" || got.Items[0].Name != "n1" || w.Header().Get("Content-Length") != strconv.Itoa(w.Body.Len()) {
+			t.Errorf("%s: %v, %s with a length of %s", path, err, w.Body, w.Header().Get("Content-Length"))
 		}
 	}
 }

@@ -5,11 +5,13 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -105,6 +107,24 @@ func TestPeople(t *testing.T) {
 	t.Run("discovery", func(t *testing.T) {
 		if out, err := raw(ann, ""); err != nil || !strings.Contains(out, `"name":"overview"`) {
 			t.Errorf("%v: %s", err, out)
+		}
+		until(t, "the API server lists what there is", func() error {
+			out, err := shared.Kubectl(t.Context(), "--kubeconfig", ann, "api-resources", "--cached=false", "-o", "wide")
+			for _, want := range []string{`overview +view.plimsoll.dev/v1alpha1 +false +View +list`, `nodes +view.plimsoll.dev/v1alpha1 +false +View +get,list`, `stream +view.plimsoll.dev/v1alpha1 +false +View +watch`,
+				`nodes +metrics.k8s.io/v1 +false +NodeMetrics +get,list`} {
+				if !regexp.MustCompile(`(?m)^` + want).MatchString(out) {
+					err = errors.Join(err, fmt.Errorf("no %q", want))
+				}
+			}
+			if strings.Contains(out, "unable to retrieve") || err != nil {
+				err = fmt.Errorf("%w: %s", errors.Join(errors.New("it lists"), err), out)
+			}
+			return err
+		})
+		for path, want := range map[string]string{"/nodes": `"kind":"ViewList"`, "/nodes/node1": `"pods":[{`} {
+			if out, err := raw(bob, path); err != nil || !strings.Contains(out, want) {
+				t.Errorf("%s lacks %s: %v %.300s", path, want, err, out)
+			}
 		}
 	})
 	t.Run("page", func(t *testing.T) { theirPage(t, p.Binary(), ann) })

@@ -142,6 +142,7 @@ func (o Server) wire(_ context.Context, e *environment) error {
 	}
 	if known != nil {
 		e.routes = append(e.routes, view.Routes(e.routes)...)
+		e.routes = append(e.routes, groupsOf(o.CustomMetrics).route())
 	}
 	return newReceiver(e, h, picture, known)
 }
