@@ -51,17 +51,20 @@ func Selector(row *metric.Row, level metric.Level, matchers []store.Matcher) str
 	var ms []string
 	if level == row.Levels[0] {
 		for _, f := range row.Fixed {
-			ms = append(ms, f.Name+"="+strconv.Quote(f.Value))
+			ms = append(ms, f.Name+"="+quote(f.Value))
 		}
 	}
 	for _, m := range matchers {
-		ms = append(ms, m.Name+string(m.Op)+strconv.Quote(m.Value))
+		ms = append(ms, m.Name+string(m.Op)+quote(m.Value))
 	}
 	if len(ms) == 0 {
 		return row.At(level)
 	}
 	return row.At(level) + "{" + strings.Join(ms, ", ") + "}"
 }
+
+// quote writes a string in PromQL. Its parser refuses U+FFFD, which stands for bytes that are no UTF-8, unless it is escaped.
+func quote(s string) string { return strings.ReplaceAll(strconv.Quote(s), "\uFFFD", `\ufffd`) }
 
 // Duration writes whole milliseconds as PromQL does: 1h30m, 1500ms as 1s500ms.
 func Duration(d time.Duration) string {

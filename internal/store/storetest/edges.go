@@ -57,7 +57,7 @@ func (s *suite) strange() {
 
 // labelValues tests values that need quoting, are not ASCII, are long, or are not even UTF-8.
 func (s *suite) labelValues() {
-	values := []string{`quote " and \ backslash`, "line\nbreak\ttab", "größe 漢字 🚢", strings.Repeat("long/", 800), "{},=~", "'`$("}
+	values := []string{`quote " and \ backslash`, "line\nbreak\ttab", "größe 漢字 🚢", strings.Repeat("long/", 800), "{},=~", "'`$(", "bad\ufffd~88cefa6086ed62ba"}
 	for i, v := range values {
 		s.put(container("d", v, "c"), metric.MemoryWorkingSet, point{10, float64(i + 1)})
 	}

@@ -97,6 +97,7 @@ func TestRender(t *testing.T) {
 // FuzzRender renders anything: what is not refused, PromQL's parser takes, and it asks for the metric that was meant, by the same matchers wherever it does.
 func FuzzRender(f *testing.F) {
 	f.Add(uint16(0), uint8(0), "pod", "=", "a", "namespace", "avg", "sum", int64(1000), int64(5000), 0.5)
+	f.Add(uint16(0), uint8(0), "pod", "=", "bad\ufffd~88cefa6086ed62ba", "namespace", "avg", "sum", int64(1000), int64(5000), 0.5)
 	f.Add(uint16(9), uint8(4), "pod", "=~", "(", "a b", "rate", "", int64(0), int64(0), 2.0)
 	p := parser.NewParser(parser.Options{})
 	f.Fuzz(func(t *testing.T, row uint16, level uint8, name, op, value, by, fn, join string, step, window int64, quantile float64) {
