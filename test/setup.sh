@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the tests need from Debian: a browser, Docker, and a kernel with its emulator for cgroup v2; with "cluster" what the
-# nodes of a Kubernetes need.
+# nodes of a Kubernetes need, and a machine with a kernel of its own.
 # Without root it installs nothing and says what is missing; the tests that need it then say that they did not run.
 # With root it ends well only if everything is there.
 set -eu
@@ -24,6 +24,10 @@ runc runc
 conntrack conntrack
 iptables iptables
 ip iproute2
+debootstrap debootstrap
+mkfs.ext4 e2fsprogs
+qemu-system-x86_64 qemu-system-x86
+/boot/vmlinuz-*-cloud-amd64 linux-image-cloud-amd64
 '
 
 have() { # have COMMAND-OR-FILES

@@ -59,8 +59,14 @@ func deployAsking(t *testing.T, ns, name string, replicas int32, milli int, args
 // until waits for at most a minute.
 func until(t *testing.T, what string, ok func() error) {
 	t.Helper()
+	within(t, time.Minute, what, ok)
+}
+
+// within is until with a time of its own.
+func within(t *testing.T, limit time.Duration, what string, ok func() error) {
+	t.Helper()
 	var err error
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
+	for deadline := time.Now().Add(limit); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
 		if err = ok(); err == nil {
 			return
 		}

@@ -51,6 +51,9 @@ func Build(ctx context.Context, root, bin string, out io.Writer) (*Product, erro
 	return &Product{Chart: chart.Source{Dir: filepath.Join(root, "charts/plimsoll"), Boards: boards}, image: image.Options{Binary: binary, Name: Name + ":" + tag, Dir: image.Dir, Labels: image.Labels(tag, "checkout")}}, err
 }
 
+// Image is what the chart runs.
+func (p *Product) Image() image.Options { return p.image }
+
 // Binary is the path of the command.
 func (p *Product) Binary() string { return p.image.Binary }
 

@@ -15,14 +15,17 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// part starts one process of the cluster in a network namespace. Its log has its name.
+// part starts one process of the cluster in a network namespace: a program of Bin, or of a path. Its log has its name.
 func (c *Cluster) part(ns, name, log string, args ...string) error {
 	f, err := os.OpenFile(filepath.Join(c.Logs, log+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	cmd := exec.CommandContext(context.Background(), "nsenter", append([]string{"--net=" + ns, "--", filepath.Join(c.Bin, name)}, args...)...)
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(c.Bin, name)
+	}
+	cmd := exec.CommandContext(context.Background(), "nsenter", append([]string{"--net=" + ns, "--", name}, args...)...)
 	cmd.Env, cmd.Stdout, cmd.Stderr, cmd.Dir = environment(c.Bin), f, f, c.state.Dir
 	cmd.SysProcAttr = detached()
 	if err := cmd.Start(); err != nil {
@@ -119,8 +122,13 @@ func (c *Cluster) waitReady(ctx context.Context) error {
 
 // poll asks twice a second for at most two minutes. Its error has the last one that was met.
 func (c *Cluster) poll(ctx context.Context, what string, done func(context.Context) (bool, error)) error {
+	return c.pollFor(ctx, 2*time.Minute, what, done)
+}
+
+// pollFor is poll with a limit of its own.
+func (c *Cluster) pollFor(ctx context.Context, limit time.Duration, what string, done func(context.Context) (bool, error)) error {
 	var last error
-	err := wait.PollUntilContextTimeout(ctx, 500*time.Millisecond, 2*time.Minute, true, func(ctx context.Context) (ok bool, _ error) {
+	err := wait.PollUntilContextTimeout(ctx, 500*time.Millisecond, limit, true, func(ctx context.Context) (ok bool, _ error) {
 		ok, last = done(ctx)
 		return ok, nil
 	})

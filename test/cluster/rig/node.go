@@ -14,12 +14,13 @@ import (
 	"plimsoll.dev/plimsoll/internal/image"
 )
 
-// Node is one real node: a kubelet, a containerd and a kube-proxy. All nodes share the machine's kernel.
+// Node is one real node: a kubelet, a containerd and a kube-proxy. All nodes share this machine's kernel, but for one that Machine has made.
 type Node struct {
 	Name    string
 	cluster *Cluster
 	index   int
 	dir     string
+	machine bool // with a kernel of its own
 }
 
 // NodeList returns the cluster's real nodes, the first with the control plane.
@@ -84,13 +85,13 @@ func (n *Node) configure() error {
 			map[string]any{"type": "bridge", "bridge": "cni0", "isGateway": true, "ipMasq": false, "hairpinMode": true, "ipam": map[string]any{"type": "host-local", "dataDir": n.dir + "/ipam",
 				"ranges": []any{[]any{map[string]any{"subnet": n.podNet()}}}, "routes": []any{map[string]any{"dst": "0.0.0.0/0"}}}},
 			map[string]any{"type": "portmap", "capabilities": map[string]any{"portMappings": true}}}},
-		"kubelet.json": map[string]any{"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration",
-			"cgroupDriver": "cgroupfs", "cgroupRoot": n.CgroupRoot(), "staticPodPath": n.StaticPods(), "fileCheckFrequency": "1s", "failCgroupV1": false, "failSwapOn": false,
+		"kubelet.json": n.withCgroups(map[string]any{"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration",
+			"staticPodPath": n.StaticPods(), "fileCheckFrequency": "1s", "failCgroupV1": false, "failSwapOn": false,
 			"authentication": map[string]any{"anonymous": map[string]any{"enabled": false}, "webhook": map[string]any{"enabled": true}, "x509": map[string]any{"clientCAFile": filepath.Join(c.ca.dir, "ca.crt")}},
 			"authorization":  map[string]any{"mode": "Webhook"}, "tlsCertFile": pki(".crt"), "tlsPrivateKeyFile": pki(".key"),
 			"containerRuntimeEndpoint": "unix://" + n.socket(), "clusterDomain": "cluster.local", "clusterDNS": []string{controlIP}, "podLogsDir": n.dir + "/pod-logs",
 			"volumePluginDir": n.dir + "/volume-plugins", "evictionHard": map[string]any{"memory.available": "100Mi"}, "imageGCHighThresholdPercent": 100, "nodeStatusUpdateFrequency": "4s",
-			"resolvConf": "", "maxPods": 250, "registryPullQPS": 0, "serializeImagePulls": false},
+			"resolvConf": "", "maxPods": 250, "registryPullQPS": 0, "serializeImagePulls": false}),
 		"proxy.json": map[string]any{"apiVersion": "kubeproxy.config.k8s.io/v1alpha1", "kind": "KubeProxyConfiguration",
 			"clientConnection": map[string]any{"kubeconfig": filepath.Join(c.state.Dir, "proxy.kubeconfig")}, "mode": "iptables", "clusterCIDR": podNet,
 			"conntrack": map[string]any{"maxPerCore": 0}, "hostnameOverride": n.Name},
@@ -121,7 +122,23 @@ state = %q
   bin_dirs = ["/usr/lib/cni", "/opt/cni/bin"]
   conf_dir = %q
 `, n.dir+"/containerd", n.cluster.state.run()+"/"+n.Name, n.socket(), n.socket()+".ttrpc", pauseImage, n.dir+"/cni")
-	return errors.Join(os.WriteFile(n.dir+"/containerd.toml", []byte(toml), 0o600), os.MkdirAll(n.cluster.state.run(), 0o711), os.MkdirAll(n.StaticPods(), 0o755), makeCgroup(n.CgroupRoot()))
+	if n.machine {
+		toml = strings.Replace(toml, "  restrict_oom_score_adj = true\n", "", 1) + "[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc]\n  runtime_type = 'io.containerd.runc.v2'\n" +
+			"[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc.options]\n  SystemdCgroup = true\n"
+	} else if err := makeCgroup(n.CgroupRoot()); err != nil {
+		return err
+	}
+	return errors.Join(os.WriteFile(n.dir+"/containerd.toml", []byte(toml), 0o600), os.MkdirAll(n.cluster.state.run(), 0o711), os.MkdirAll(n.StaticPods(), 0o755))
+}
+
+// withCgroups adds to a kubelet's configuration where its pods' cgroups are, and who makes them.
+func (n *Node) withCgroups(kubelet map[string]any) map[string]any {
+	if n.machine {
+		kubelet["cgroupDriver"] = "systemd"
+		return kubelet
+	}
+	kubelet["cgroupDriver"], kubelet["cgroupRoot"] = "cgroupfs", n.CgroupRoot()
+	return kubelet
 }
 
 // ctr runs containerd's own client in the namespace of Kubernetes.
@@ -136,17 +153,22 @@ func (n *Node) ctr(ctx context.Context, args ...string) error {
 }
 
 // Load gives the node an image. Pods that use it set imagePullPolicy Never.
-func (n *Node) Load(ctx context.Context, o image.Options) (err error) {
-	tar, err := os.Create(filepath.Join(n.dir, "image.tar"))
+func (n *Node) Load(ctx context.Context, o image.Options) error {
+	tar := filepath.Join(n.dir, "image.tar")
+	defer os.Remove(tar)
+	if err := writeImage(tar, o); err != nil {
+		return err
+	}
+	return n.ctr(ctx, "images", "import", "--local", tar)
+}
+
+func writeImage(path string, o image.Options) error {
+	tar, err := os.Create(path)
 	if err != nil {
 		return err
 	}
-	defer os.Remove(tar.Name())
 	_, err = image.Write(tar, o)
-	if err := errors.Join(err, tar.Close()); err != nil {
-		return err
-	}
-	return n.ctr(ctx, "images", "import", "--local", tar.Name())
+	return errors.Join(err, tar.Close())
 }
 
 // Load gives every node an image.
