@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"unicode"
 	"sync"
 	"time"
 
@@ -137,8 +138,8 @@ func (o *Options) auth() (string, error) {
 		return "", fmt.Errorf("cannot read %s: %w", o.Flags.TokenFile, err)
 	}
 	text := strings.TrimSpace(string(raw))
-	if text == "" || strings.ContainsAny(text, "\r\n") {
-		return "", fmt.Errorf("%s %q: want user:password or a token, in one line", o.Flags.TokenFile, o.TokenFile)
+	if text == "" || strings.ContainsFunc(text, unicode.IsControl) {
+		return "", fmt.Errorf("%s %q: want user:password or a token, in one line and without control characters", o.Flags.TokenFile, o.TokenFile)
 	}
 	return o.Authorize(text), nil
 }

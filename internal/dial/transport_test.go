@@ -146,6 +146,7 @@ func TestFilesAreToldByTheirFlags(t *testing.T) {
 	f("", dir+"/nope", "cannot read --server-token-file: open ")
 	f("", text, `text": want user:password or a token, in one line`)
 	f("", write(t, filepath.Join(dir, "empty"), " \n", 1), "in one line")
+	f("", write(t, filepath.Join(dir, "control"), "to\x01ken", 1), "without control characters")
 }
 
 // Connections that lead to an address have the name of the URL's host: in the header, and in the certificate that is asked for.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/prometheus/exporter-toolkit/web"
@@ -15,6 +16,9 @@ import (
 // certificate is asked for.
 func (o *Options) openDoor() (*webFile, error) {
 	listen, path := o.Listen, o.WebConfig
+	if err := noLogin(listen, "--listen"); err != nil {
+		return nil, err
+	}
 	host, _, err := net.SplitHostPort(listen)
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen on %q: %w; give host:port, such as 127.0.0.1:8082", listen, err)
@@ -38,6 +42,14 @@ func (o *Options) openDoor() (*webFile, error) {
 		}
 		return nil
 	})
+}
+
+// noLogin refuses an address to listen on that has a login in it, without showing it.
+func noLogin(address, flag string) error {
+	if hidden := dial.Redact(address); hidden != address {
+		return fmt.Errorf("cannot listen on %q: %s wants host:port of this machine, such as 127.0.0.1:8082, and no login", hidden, flag)
+	}
+	return nil
 }
 
 // hostCheck refuses, on a loopback listener, requests for any other host name: a page of another site whose name
@@ -73,6 +85,12 @@ func sameSite(next http.Handler) http.Handler {
 		if site := r.Header.Get("Sec-Fetch-Site"); (site == "cross-site" || site == "same-site") && !page {
 			WriteProblem(w, http.StatusForbidden, "a page of another site may not ask for this")
 			return
+		}
+		if origin := r.Header.Get("Origin"); origin != "" && r.Header.Get("Sec-Fetch-Site") == "" { // of a browser that does not say more
+			if from, err := url.Parse(origin); err != nil || from.Host != r.Host {
+				WriteProblem(w, http.StatusForbidden, fmt.Sprintf("a page of %q may not ask for this", origin))
+				return
+			}
 		}
 		ours.ServeHTTP(w, r)
 	})

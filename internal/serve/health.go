@@ -19,7 +19,7 @@ type Check struct {
 	// Warns marks a check of what will go wrong, and has not yet: /readyz lists it, and fails by it only where it is asked for alone. Who is not ready
 	// is asked by nobody, which would be the failure, before its time.
 	Warns bool
-	Test func() error
+	Test  func() error
 }
 
 // Health returns the routes /livez, /readyz and /healthz. Each check can be asked for alone

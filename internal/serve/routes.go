@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -116,7 +117,9 @@ func limit(r Route, m *metrics, all *answers, next http.Handler) http.Handler {
 		}
 		defer slot()
 		if req.ContentLength > body {
+			slot()
 			WriteProblem(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("the body has %d bytes; at most %d are read", req.ContentLength, body))
+			hearOut(w, req, 4*body)
 			return
 		}
 		req.Body = http.MaxBytesReader(w, req.Body, body)
@@ -144,6 +147,15 @@ func limit(r Route, m *metrics, all *answers, next http.Handler) http.Handler {
 		defer counts.end()
 		next.ServeHTTP(counts, req.WithContext(ctx))
 	})
+}
+
+// hearOut reads on for a second what is not wanted: a client that still writes when its connection is closed under it does not read the answer.
+func hearOut(w http.ResponseWriter, r *http.Request, most int64) {
+	rc := http.NewResponseController(w)
+	if rc.SetReadDeadline(time.Now().Add(time.Second)) != nil || rc.Flush() != nil { // not supported by test recorders
+		return
+	}
+	_, _ = io.CopyN(io.Discard, r.Body, most)
 }
 
 // recovered keeps a handler's panic to its own request.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -114,7 +115,9 @@ func TestCrossOriginWritesAreRefused(t *testing.T) {
 			t.Errorf("%s from %q: got %d, want %d", method, origin, got, want)
 		}
 	}
-	f("GET", "http://evil.example", 200)
+	f("GET", "http://evil.example", 403)
+	f("GET", "null", 403)
+	f("GET", "http://localhost", 200)
 	f("POST", "http://evil.example", 403)
 	f("POST", "http://localhost", 200)
 	f("POST", "", 200) // curl and remote write send no Origin
@@ -331,4 +334,37 @@ func TestFailuresAreToldSeldom(t *testing.T) {
 			t.Errorf("25 seconds of failures are told in %d lines: %q", len(lines), lines)
 		}
 	})
+}
+
+// A client that sends all of a body before it reads is told why it was refused.
+func TestLargeBodyIsToldWhy(t *testing.T) {
+	route := Route{Method: "POST", Pattern: "/x", MaxBody: 5 << 20, Handle: func(http.ResponseWriter, *http.Request) error { return nil }}
+	addr, _ := running(t, loop(route))
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	const size = 12 << 20
+	if _, err := fmt.Fprintf(conn, "POST /x HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n\r\n", addr, size); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Write(make([]byte, size)); err != nil {
+		t.Errorf("cannot send it: %v", err)
+	}
+	said, err := io.ReadAll(conn)
+	if err != nil || !strings.HasPrefix(string(said), "HTTP/1.1 413 ") || !strings.Contains(string(said), "at most 5242880 are read") {
+		t.Errorf("got %.300q, %v", said, err)
+	}
+}
+
+// What is given as an address and holds a login is not shown.
+func TestListenShowsNoLogin(t *testing.T) {
+	_, err := Take(t.Context(), Options{Listen: "127.0.0.1:u:S3CRET@127.0.0.1:1"})
+	if err == nil || strings.Contains(err.Error(), "S3CRET") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := listen(t.Context(), "u:S3CRET@127.0.0.1:1", "--listen"); err == nil || strings.Contains(err.Error(), "S3CRET") {
+		t.Errorf("got %v", err)
+	}
 }

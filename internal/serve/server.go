@@ -137,6 +137,9 @@ func Take(ctx context.Context, o Options) (net.Listener, error) {
 
 // listen takes a port; flag is the one that gave the address.
 func listen(ctx context.Context, address, flag string) (net.Listener, error) {
+	if err := noLogin(address, flag); err != nil {
+		return nil, err
+	}
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", address)
 	switch {
