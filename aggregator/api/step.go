@@ -16,8 +16,6 @@ const (
 	clocks = time.Hour
 	// probes is into how many parts a range is cut to see where data begins.
 	probes = 64
-	// probesAgain is how often the part in which it begins is cut again.
-	probesAgain = 2
 )
 
 // withStep chooses a query's step: the finest that gives at most so many points from where data begins to the end. A week of which there are
@@ -26,7 +24,7 @@ func (a *API) withStep(ctx context.Context, q store.Query, points int) (store.Qu
 	if q.Start.IsZero() || !q.Start.Before(q.End) {
 		return q, nil // the store says what is wrong with it
 	}
-	for range 1 + probesAgain {
+	for { // the part in which data begins is cut again, and so on
 		begin, err := a.begins(ctx, q)
 		if err != nil {
 			return q, err
@@ -35,7 +33,7 @@ func (a *API) withStep(ctx context.Context, q store.Query, points int) (store.Qu
 		if begin.After(q.Start) {
 			q.Start = begin
 		}
-		if q.End.Sub(q.Start) > whole/4 {
+		if left := q.End.Sub(q.Start); left > whole/4 || int(left/steps[0]) < points {
 			break
 		}
 	}

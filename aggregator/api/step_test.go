@@ -47,6 +47,9 @@ func TestStepFollowsTheData(t *testing.T) {
 	f(7*24*time.Hour, "points=360", 10, 239)
 	f(24*time.Hour, "points=360", 10, 239)
 	f(30*24*time.Hour, "points=100", 30, 79)
+	f(365*24*time.Hour, "points=360", 10, 239)
+	f(30*365*24*time.Hour, "points=100", 30, 79)
+	f(time.Duration(end.Unix())*time.Second, "points=360", 10, 239) // since 1970
 	f(time.Hour, "points=360", 10, 239)
 	f(20*time.Minute, "points=360", 10, 119)
 	f(7*24*time.Hour, "step=1800", 0, 2)
