@@ -21,7 +21,8 @@ type usage struct {
 	Memory *float64          `json:"memory"` // highest working set in it, bytes
 }
 
-// past says which labels tell the things of a kind apart in the history, and at which level they are measured.
+// past says which labels tell the things of a kind apart in the history, and at which level they are measured or summed up: what a sum had at a
+// time cannot be told of what its parts had over a long time.
 type past struct {
 	prefix  string
 	by      []string

@@ -48,9 +48,9 @@ type Kind struct {
 // Kinds are all there are.
 var Kinds = [...]Kind{
 	{"nodes", "Machines: CPU, memory, pressure", nodes, past{"node", []string{"node"}, []string{"NAME"}}},
-	{"pods", "Pods, units and replicas", pods, past{"container", []string{"namespace", "pod", "node"}, []string{"NAMESPACE", "NAME", "+NODE"}}},
+	{"pods", "Pods, units and replicas", pods, past{"pod", []string{"namespace", "pod", "node"}, []string{"NAMESPACE", "NAME", "+NODE"}}},
 	{"containers", "Containers, what hurts first", containers, past{"container", []string{"namespace", "pod", "container", "node"}, []string{"NAMESPACE", "POD", "NAME", "+NODE"}}},
-	{"workloads", "Deployments, services and other owners of pods", workloads, past{"container", []string{"namespace", "workload_kind", "workload"}, []string{"NAMESPACE", "KIND", "NAME"}}},
+	{"workloads", "Deployments, services and other owners of pods", workloads, past{"workload", []string{"namespace", "workload_kind", "workload"}, []string{"NAMESPACE", "KIND", "NAME"}}},
 }
 
 // Show asks for what there is.

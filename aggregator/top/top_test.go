@@ -4,9 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"plimsoll.dev/plimsoll/aggregator/api"
 	"plimsoll.dev/plimsoll/internal/cluster"
@@ -138,6 +141,28 @@ func TestTwoMachines(t *testing.T) {
 			if got := wide.String(); len(l.Table.Rows) != 2 || !strings.Contains(got, "n1") || !strings.Contains(got, "n2") {
 				t.Errorf("%s over %v: got %q", Kinds[i].Name, over, got)
 			}
+		}
+	}
+}
+
+// asked is a Source that remembers what it was asked for.
+type asked struct{ metrics []string }
+
+func (a *asked) Get(_ context.Context, path string, _ any) error {
+	u, err := url.Parse(path)
+	a.metrics = append(a.metrics, u.Query().Get("metric"))
+	return err
+}
+
+// Over the past, pods and workloads are asked for as such: what their containers had at a time cannot be told from what each had over a long time.
+func TestPastAsksForSums(t *testing.T) {
+	for i, want := range []string{"node", "pod", "container", "workload"} {
+		var from asked
+		if _, err := Kinds[i].Show(t.Context(), &from, Options{Over: 7 * 24 * time.Hour}); err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff([]string{want + "_cpu_usage_seconds_total", want + "_memory_working_set_bytes"}, from.metrics); d != "" {
+			t.Errorf("top %s: want -, got +:\n%s", Kinds[i].Name, d)
 		}
 	}
 }
