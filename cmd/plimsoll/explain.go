@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -52,7 +53,10 @@ With --missing: every entity without a current value, since when, and why; and w
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if missing {
-				return a.explainMissing(cmd, &c, &out)
+				if !cmd.Flags().Changed("limit") {
+					limit = 0
+				}
+				return a.explainMissing(cmd, &c, &out, limit)
 			}
 			target := args[0]
 			if namespace != "" && strings.Contains(target, "/") {
@@ -66,7 +70,7 @@ With --missing: every entity without a current value, since when, and why; and w
 	c.flags(cmd.Flags(), 10*time.Second)
 	cmd.Flags().BoolVar(&missing, "missing", false, "say why values are missing")
 	cmd.Flags().BoolVar(&changes, "changes", false, "only decisions that changed the number of replicas")
-	cmd.Flags().IntVar(&limit, "limit", 5, "how many decisions")
+	cmd.Flags().IntVar(&limit, "limit", 5, "how many decisions; with --missing how many entities, where it is given")
 	out.flags(cmd, "table", "json", "yaml")
 	namespaceFlags(cmd, &namespace)
 	return cmd
@@ -88,9 +92,12 @@ func targets(ctx context.Context, c client) []cobra.Completion {
 	return out
 }
 
-// selectWorkload adds the parts of NAMESPACE/NAME or NAMESPACE/KIND/NAME to a query; false where there are fewer or more.
+// selectWorkload adds the parts of NAMESPACE/NAME or NAMESPACE/KIND/NAME to a query; false where there are fewer or more, or one is empty.
 func selectWorkload(q url.Values, parts []string) bool {
 	keys := map[int][]string{2: {"namespace", "name"}, 3: {"namespace", "kind", "name"}}[len(parts)]
+	if slices.Contains(parts, "") {
+		return false
+	}
 	for i, key := range keys {
 		q.Set(key, parts[i])
 	}
@@ -142,10 +149,15 @@ func (a *app) explainTarget(cmd *cobra.Command, c *client, out *output, target s
 	})
 }
 
-func (a *app) explainMissing(cmd *cobra.Command, c *client, out *output) error {
+// explainMissing shows so many entities without a value; zero: all.
+func (a *app) explainMissing(cmd *cobra.Command, c *client, out *output, limit int) error {
 	var m api.Missing
 	if err := c.Get(cmd.Context(), "/plimsoll/v1/missing", &m); err != nil {
 		return err
+	}
+	all := len(m.Items)
+	if limit > 0 {
+		m.Items = m.Items[:min(limit, all)]
 	}
 	var o api.Overview
 	if err := c.Get(cmd.Context(), "/plimsoll/v1/overview?limit=1", &o); err != nil {
@@ -160,6 +172,9 @@ func (a *app) explainMissing(cmd *cobra.Command, c *client, out *output) error {
 		if len(m.Items) == 0 {
 			t = table.New()
 			t.Say("Nothing is missing: everything that was found has current values.")
+		}
+		if n := len(m.Items); n < all {
+			t.Say(fmt.Sprintf("%d of %d are shown.", n, all))
 		}
 		for _, c := range o.Conditions {
 			t.Say(fmt.Sprintf("%s, %s: %s", c.Type, c.Reason, c.Message))

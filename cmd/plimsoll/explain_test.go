@@ -64,6 +64,42 @@ func TestExplainOfNoChanges(t *testing.T) {
 	}
 }
 
+// A target whose parts are empty is none.
+func TestExplainOfNothing(t *testing.T) {
+	for _, args := range [][]string{{"/"}, {"a/"}, {"/a"}, {"a//b"}, {"a/b/"}, {"", "-n", "a"}} {
+		got := call(t, nil, "", append([]string{"explain", "--server", "http://127.0.0.1:1"}, args...)...)
+		if got.code != exitUsage || !strings.Contains(got.err, "want namespace/name or namespace/kind/name") {
+			t.Errorf("%q: got exit %d, %q; want %d", args, got.code, got.err, exitUsage)
+		}
+	}
+}
+
+// As many as are asked for are shown, and that there are more is said.
+func TestExplainMissingLimit(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer := `{"conditions": []}`
+		if strings.HasSuffix(r.URL.Path, "/missing") {
+			answer = `{"schema": "plimsoll.dev/missing/v1", "items": [{"title": "a"}, {"title": "b"}, {"title": "c"}]}`
+		}
+		_, _ = io.WriteString(w, answer)
+	}))
+	t.Cleanup(srv.Close)
+	f := func(rows int, said string, args ...string) {
+		t.Helper()
+		got := call(t, nil, "", append([]string{"explain", "--missing", "--server", srv.URL}, args...)...)
+		if n := strings.Count(got.out, " ago"); got.code != exitDone || n != rows || !strings.HasPrefix(got.out, said) || said == "" && strings.Contains(got.out, "shown") {
+			t.Errorf("%q: got exit %d, %d rows, %q %q; want %d rows after %q", args, got.code, n, got.out, got.err, rows, said)
+		}
+	}
+	f(3, "")
+	f(2, "2 of 3 are shown.\n", "--limit", "2")
+	f(3, "", "--limit", "3")
+	f(3, "", "--limit", "9")
+	if got := call(t, nil, "", "explain", "--missing", "--limit", "2", "--server", srv.URL, "-o", "json"); strings.Count(got.out, `"title"`) != 2 {
+		t.Errorf("as JSON: %s %s", got.out, got.err)
+	}
+}
+
 // What is wrong with Plimsoll itself is told with what is missing.
 func TestExplainConditions(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -206,7 +206,7 @@ func (a *app) rightsizeCommand() *cobra.Command {
 			if len(args) == 1 && namespace != "" {
 				q.Set("name", args[0])
 			} else if len(args) == 1 {
-				if parts := strings.SplitN(args[0], "/", 3); slices.Contains(parts, "") || !selectWorkload(q, parts) {
+				if parts := strings.SplitN(args[0], "/", 3); !selectWorkload(q, parts) {
 					return usagef("workload %q: want namespace/name or namespace/kind/name", args[0])
 				}
 			}
