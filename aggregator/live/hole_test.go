@@ -117,7 +117,7 @@ func TestMemberIsAway(t *testing.T) {
 						if s < 20 {
 							continue
 						}
-						if !ok || rate > 1.5 && back > 60 || rate < 1 || rate < 1.5 && missing == 0 || memory < 300 && (missing == 0 || rate > 1) {
+						if !ok || rate > 1.5 || rate < 1 || rate < 1.5 && missing == 0 || memory < 300 && (missing == 0 || rate > 1) {
 							t.Errorf("second %v: rate %v (%v), memory %v, %v missing", s, rate, ok, memory, missing)
 						}
 						if s >= 60 && s < back && (memory != 200 || rate != 1 || missing != 1) {

@@ -24,7 +24,7 @@ type count struct {
 	inc  float64
 	at   int64 // the newest member's sample in this pass; 0: none
 	from int64 // since when the members with new samples have grown by inc; 0: there are none
-	span int64 // the longest time that one of them has grown in
+	span int64 // the longest time of one of them that is in the pass
 	// nodes says, for the cluster, that the row is counted from the nodes.
 	nodes bool
 	fresh bool // it has begun at a pass of which the history may have another process's sums: the next point that is given out tells it by a 0
@@ -35,8 +35,8 @@ type count struct {
 // counters of the roll-up's own: each pass adds what the members' counters have grown by since the pass before, so a
 // member's end, restart or reset never makes one drop, and rate() over them is the members' summed rate. What a container used
 // before its first sample, or between the last sample before a restart and the first after it, is not counted, nor what it used while it was not heard and
-// sums were given out without it. A counter's point has the time of the newest sample in it, and is never nearer to the one before than a member's samples are; where no member brought a newer sample there is no
-// point. When the members with new samples were all not heard since the last point, the counter begins anew: there is a point of 0 where they come back.
+// sums were given out without it. No pass has more of a member than of the time since the pass before, and no point is nearer to the one before than that is long; where no member has grown
+// there is no point (pace.go). When the members with new samples were all not heard since the last point, the counter begins anew: there is a point of 0 where they come back.
 // Group.Start is when Plimsoll began to count. The entities' pointers stay the same for as long as the names do. What cannot be added joins as the
 // catalogue says. Of containers there are the restarts that nobody else counts. A sum that lacks a part of a member, now or because
 // the member's counters have begun anew or have nothing new since the pass before, says of how many (MissingParts). A member of the slow lane
@@ -54,6 +54,9 @@ func (p *Picture) rollUp(now time.Time) (*metric.Batch, *Snapshot) {
 	defer p.walk.Unlock()
 	p.pool()
 	c := counter{plan: &p.plan, known: &p.known, limits: &p.limits, now: now.UnixMilli()}
+	if rolled := p.rolled.Load(); rolled != 0 {
+		c.step = c.now - rolled
+	}
 	shown, shownOf := p.snap, p.snapOf
 	b, snap := p.build(now, c.unit)
 	if b.late { // people are shown what is late for a while longer
@@ -95,6 +98,7 @@ type counter struct {
 
 	limits *limits
 	now    int64
+	step   int64 // since the pass before, in milliseconds; not above 0: there is none, or the clock was set back
 	// others is what the cluster's members have grown by that are no nodes; it counts in the rows that no node has.
 	others rollup
 }
@@ -102,27 +106,22 @@ type counter struct {
 // unit counts what a unit's own counters have grown by. The lock is held.
 func (c *counter) unit(s *spot) {
 	overdue, late := s.u.overdue(c.limits, c.now)
-	if s.u.torn || overdue && measured(s.u.key.Level) {
-		s.u.torn = false
-		c.torn = append(c.torn, s)
-	}
 	s.u.out, s.u.counted = late && measured(s.u.key.Level), s.u.newest()
+	booked := int64(0) // of how much time its CPU is in the pass
 	for i := range s.u.series {
 		x := &s.u.series[i]
 		if metric.Get(x.id).Kind != metric.Counter {
 			continue
 		}
-		at := s.u.restarted
-		if x.n > 0 {
-			at = s.u.base + int64(x.newest().t)
-		}
-		by := count{inc: x.pending, at: at}
-		if x.news {
-			by.from = s.u.base + int64(x.from)
-			by.span = at - by.from
+		by := s.u.book(x, c.limits, c.step)
+		if x.id == metric.CPUUsage {
+			booked = by.span
 		}
 		c.grow(s, x.id, s.u.subs[x.sub], by)
-		x.pending, x.news = 0, false
+	}
+	if s.u.torn || overdue && booked < c.step && measured(s.u.key.Level) {
+		s.u.torn = false
+		c.torn = append(c.torn, s)
 	}
 }
 
@@ -238,7 +237,7 @@ func (c *counter) given(it *Item, n *note, s *spot, rolled, others, now int64) m
 	for i := range sum.cells {
 		x := &sum.cells[i]
 		x.sum += x.inc
-		if t := x.time(now); t > x.sent && !n.rows.Has(x.id) {
+		if t := x.time(now); x.from != 0 && t > x.sent && !n.rows.Has(x.id) {
 			switch { // who reads the values alone sees it begin anew by a 0
 			case x.fresh:
 				zero := x.from
@@ -262,16 +261,6 @@ func (c *counter) given(it *Item, n *note, s *spot, rolled, others, now int64) m
 		x.inc, x.at, x.from, x.span = 0, 0, 0, 0
 	}
 	return g
-}
-
-// time is that of the point to give out: the newest sample's. When who has sent the newest before sends no more, that is too soon after the last point for what
-// the others have grown by, and the point is later by that much.
-func (x *count) time(now int64) int64 {
-	t := min(x.at, now)
-	if next := x.sent + x.span; t > x.sent && x.sent != 0 && !x.lost() && next <= now {
-		return max(t, next)
-	}
-	return t
 }
 
 // unheard is for how long nothing of a counter must have been heard until what it used meanwhile is not known, in milliseconds.

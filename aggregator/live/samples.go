@@ -193,11 +193,16 @@ func (s *samples) add(in *intake, pt *metric.Point, hint int) (next int, why rea
 			if fell {
 				x.n = 0
 			}
-			// What it grew by while nothing was heard of it, and sums were given out without it, would be a leap of theirs.
-			gap := s.limit(in.limits, in.lane)
-			unheard := ahead > gap && s.base+t < in.rolled-gap || s.out && ahead > s.lull(in.limits)
-			if !fell && !unheard {
-				x.pending += max(0, pt.V-v)
+			grown := max(0, pt.V-v)
+			unheard := s.unheard(in, x.lane, s.base+t, ahead)
+			switch {
+			case fell:
+			case unheard:
+				part := x.part(grown, float64(s.after(in, s.base+t, pt.T))/float64(ahead))
+				x.news, x.pending = false, part
+				from -= s.after(in, s.base+t, pt.T)
+			default:
+				x.pending += grown
 				from = t
 			}
 			s.torn = s.torn || (fell || unheard) && pt.ID == metric.CPUUsage

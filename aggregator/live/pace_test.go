@@ -1,0 +1,150 @@
+package live
+
+import (
+	"fmt"
+	"math"
+	"testing"
+
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+// interval is one of a sum's counter: its rate from one time to another, in seconds after t0.
+type interval struct{ from, to, rate float64 }
+
+// curve is what the history is told of a counter of each level, as intervals.
+type curve struct {
+	p    *Picture
+	last map[metric.Level]metric.Point
+	of   map[metric.Level][]interval
+	lack map[metric.Level][]float64 // the missing parts of each pass
+}
+
+func newCurve(t *testing.T) *curve {
+	return &curve{p: newPicture(t, Options{}), last: map[metric.Level]metric.Point{}, of: map[metric.Level][]interval{}, lack: map[metric.Level][]float64{}}
+}
+
+func (c *curve) pass(at float64) {
+	missing := map[metric.Level]float64{}
+	for _, g := range c.p.RollUp(sec(at)).Groups {
+		for _, x := range g.Points {
+			l := g.Entity.Level
+			if x.ID == metric.MissingParts {
+				missing[l] = x.V
+			}
+			if x.ID != metric.CPUUsage || l < metric.Workload {
+				continue
+			}
+			if was, ok := c.last[l]; ok && x.V >= was.V {
+				s := func(t int64) float64 { return float64(t-t0.UnixMilli()) / 1000 }
+				c.of[l] = append(c.of[l], interval{s(was.T), s(x.T), (x.V - was.V) / float64(x.T-was.T) * 1000})
+			}
+			c.last[l] = x
+		}
+	}
+	for _, l := range []metric.Level{metric.Workload, metric.Namespace, metric.Cluster} {
+		c.lack[l] = append(c.lack[l], missing[l])
+	}
+}
+
+// busy is a batch of a machine that uses two cores, and has one container that does.
+func busy(machine string, at float64, fast bool) *metric.Batch {
+	e := &metric.Entity{Level: metric.Container, Node: machine, Namespace: "demo", WorkloadKind: "k", Workload: "w", Pod: machine + "-1", Container: "c", ID: "/kubepods/" + machine}
+	return &metric.Batch{Node: machine, Time: sec(at), Fast: fast, Groups: []metric.Group{cpu(node(machine), sec(at), 100+2*at, 100), cpu(e, sec(at), 50+2*at, 100)}}
+}
+
+// Three machines of two cores each are six cores in every interval of a sum, whatever the moments at which they are read.
+func TestSumsAreSteadyInCalm(t *testing.T) {
+	for name, f := range map[string]struct {
+		every  float64
+		phase  [3]float64
+		jitter [3]float64 // how far the readings stray, up to so many seconds
+		drift  float64    // by how much more than every the third's are apart
+	}{
+		"seconds":             {1, [3]float64{0.1, 0.4, 0.95}, [3]float64{0.02, 0.45, 0.03}, 0},
+		"seconds, drifting":   {1, [3]float64{0, 0.4, 0.95}, [3]float64{}, 0.003},
+		"ten seconds":         {10, [3]float64{1, 4, 9}, [3]float64{0.3, 2, 0.5}, 0},
+		"ten seconds, passes": {10, [3]float64{0.2, 5, 9.9}, [3]float64{0.5, 0.5, 0.5}, 0},
+		"drifting":            {10, [3]float64{0.2, 5, 7}, [3]float64{}, 0.12},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCurve(t)
+			next, count := [3]float64{}, [3]int{}
+			at := func(i int) float64 {
+				step := f.every
+				if i == 2 {
+					step += f.drift
+				}
+				return f.phase[i] + float64(count[i])*step + f.jitter[i]*math.Sin(float64(7*count[i]*(i+1)))
+			}
+			for i := range next {
+				next[i] = max(at(i), 0)
+			}
+			for ms := 0; ms <= 600_000; ms += 10 {
+				now := float64(ms) / 1000
+				for i := range next {
+					if now >= next[i] {
+						apply(t, c.p, busy(fmt.Sprint("m", i), math.Round(next[i]*1000)/1000, f.every < 10))
+						count[i]++
+						next[i] = at(i)
+					}
+				}
+				if ms > 0 && ms%10_000 == 0 {
+					c.pass(now)
+				}
+			}
+			for _, l := range []metric.Level{metric.Workload, metric.Namespace, metric.Cluster} {
+				if len(c.of[l]) < 50 {
+					t.Fatalf("%v: %d intervals", l, len(c.of[l]))
+				}
+				low := 0 // a reading that comes later than ever before is made good by the next
+				for k, x := range c.of[l] {
+					if x.from < 50 {
+						continue
+					}
+					if x.rate < 5.9 && c.lack[l][k+1] == 0 {
+						low++
+					}
+					if x.rate > 6.001 || x.rate < 5.9 && (low > 1 || x.rate < 4) {
+						t.Errorf("%v: %.3f cores from %.2f to %.2f, want 6", l, x.rate, x.from, x.to)
+					}
+				}
+			}
+		})
+	}
+}
+
+// A collector that is replaced is silent for some seconds. What was used meanwhile is in no interval that has more of it than its time; one that
+// lacks a part says so. The newcomer's first reading is of everything.
+func TestSumsDoNotLeapWhenACollectorIsReplaced(t *testing.T) {
+	for dead := 38.0; dead < 48; dead++ {
+		for _, silence := range []float64{3, 6, 8, 11, 14, 15.5, 17, 25, 60} {
+			t.Run(fmt.Sprint(dead, silence), func(t *testing.T) {
+				c := newCurve(t)
+				back := dead + silence
+				for s := 0.25; s < back+60; s++ {
+					for _, m := range []string{"a", "b", "kk"} {
+						switch {
+						case m != "kk" || s < dead || s > back+1:
+							apply(t, c.p, busy(m, s, true))
+						case s >= back:
+							apply(t, c.p, busy(m, s, false))
+						}
+					}
+					if int(s)%10 == 9 {
+						c.pass(s + 0.75)
+					}
+				}
+				for _, l := range []metric.Level{metric.Workload, metric.Namespace, metric.Cluster} {
+					for k, x := range c.of[l] {
+						if x.rate > 6.001 || x.rate < 3.999 || x.rate < 5.999 && (x.to < dead-1 || x.from > back+10) {
+							t.Errorf("%v: %.3f cores from %.2f to %.2f, want 6, and 4 to 6 around the silence from %v to %v", l, x.rate, x.from, x.to, dead, back)
+						}
+						if lack := c.lack[l][k+1]; x.rate < 4.999 && lack == 0 {
+							t.Errorf("%v: %.3f cores from %.2f to %.2f, and nothing is missing", l, x.rate, x.from, x.to)
+						}
+					}
+				}
+			})
+		}
+	}
+}
