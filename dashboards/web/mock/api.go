@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"net/http"
 	"slices"
@@ -96,10 +97,22 @@ func (w *world) overview(t float64, q string, most int) map[string]any {
 	if w.boxes != nil {
 		scaled = []any{w.resize(t), w.web(t), w.checkout(t)}
 	}
-	return map[string]any{
+	out := map[string]any{
 		"schema": "plimsoll.dev/overview/v1", "time": stamp(t), "version": "0.1.0", "since": stamp(float64(w.since.UnixMilli()) / 1000),
 		"interval": 1, "node": node, "nodes": []any{node}, "totalNodes": 1, "scaled": scaled, "containers": rows[:min(len(rows), most)], "total": len(all), "found": len(rows), "conditions": w.conditions(),
 	}
+	if w.scene == "cluster" {
+		out["autoscaler"], node["status"] = "on", "Ready,DiskPressure"
+		away := map[string]any{"name": "node-8", "status": "NotReady", "cores": 2, "memory": 23.4 * (1 << 30), "diskDevice": "", "busiest": "", "containers": 1,
+			"gap": map[string]any{"since": stamp(t - 90), "reason": "silent", "detail": "no sample for 1m30s"}}
+		for _, k := range []string{"cpu", "workingSet", "swap", "load1", "cpuPressure", "memoryPressure", "ioPressure", "diskRead", "diskWrite", "diskFree", "diskSize", "netReceive", "netTransmit", "netErrors"} {
+			away[k] = nil
+		}
+		sum := maps.Clone(node)
+		sum["name"], sum["cores"], sum["memory"], sum["partial"], sum["parts"] = "2 machines", 4, 46.8*(1<<30), []string{"cpu", "workingSet"}, map[string]any{"counted": 1, "of": 2, "unit": "machines"}
+		out["node"], out["nodes"], out["totalNodes"] = sum, []any{node, away}, 2
+	}
+	return out
 }
 
 // rows are the containers that a search finds, by name or with the largest of something first.

@@ -23,7 +23,7 @@ import (
 
 func main() {
 	listen := flag.String("listen", "127.0.0.1:8099", "address to listen on")
-	scene := flag.String("scene", "full", "full, first (12 s after the start), empty (nothing to show), ill (conditions) or many (900 containers)")
+	scene := flag.String("scene", "full", "full, first (12 s after the start), empty (nothing to show), ill (conditions), many (900 containers) or cluster (a node of two)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -58,6 +58,7 @@ func routes(w *world) http.Handler {
 	mux.HandleFunc("GET /plimsoll/v1/decisions", w.serveDecisions)
 	mux.HandleFunc("GET /plimsoll/v1/stream", w.serveStream)
 	mux.HandleFunc("GET /plimsoll/v1/workloads/{ns}/{kind}/{name}", w.serveWorkload)
+	mux.HandleFunc("GET /plimsoll/v1/nodes/{name}", w.serveNode)
 	mux.HandleFunc("GET /plimsoll/v1/series", w.serveSeries)
 	return mux
 }

@@ -104,6 +104,11 @@ func (w *world) value(name string, want map[string]string, t float64) float64 {
 		return w.scaled(want, load(t))
 	case "workload_scale_target_ratio":
 		return .7
+	case "workload_missing_parts":
+		if w.scene == "cluster" && want["workload"] == "checkout" && math.Mod(t, 600) > 400 {
+			return 1
+		}
+		return math.Inf(1)
 	}
 	var some []box
 	for _, b := range w.all(t) {

@@ -97,6 +97,10 @@ func (w *world) workloadOf(ns, kind, name string, t float64) map[string]any {
 	}
 	v := map[string]any{"schema": "plimsoll.dev/workload/v1", "time": stamp(t), "namespace": ns, "kind": kind, "name": name, "cpu": cpu, "workingSet": mem,
 		"pods": len(rows), "scaled": nil, "containers": rows, "gap": nil}
+	if w.scene == "cluster" && name == "checkout" {
+		v["partial"], v["parts"] = []string{"cpu", "workingSet"}, map[string]any{"counted": 3, "of": 4, "unit": "pods"}
+		v["gap"] = map[string]any{"since": stamp(t - 90), "reason": "member", "detail": "1 of 4: pod shop/checkout-4: silent"}
+	}
 	switch name {
 	case "web":
 		v["scaled"] = w.web(t)

@@ -25,6 +25,8 @@ func newWorld(scene string, now time.Time) (*world, error) {
 	w := &world{scene: scene, since: now.Add(-3 * time.Hour), boxes: boxes()}
 	switch scene {
 	case "full", "ill":
+	case "cluster":
+		w.boxes = ofCluster(w.boxes)
 	case "many":
 		for i := range 900 {
 			n := fmt.Sprintf("bench/c%04d", i)
@@ -37,7 +39,7 @@ func newWorld(scene string, now time.Time) (*world, error) {
 		w.since = now.Add(-20 * time.Second)
 		w.boxes = nil
 	default:
-		return nil, fmt.Errorf("unknown scene %q: full, first, empty, ill or many", scene)
+		return nil, fmt.Errorf("unknown scene %q: full, first, empty, ill, many or cluster", scene)
 	}
 	return w, nil
 }
@@ -158,6 +160,9 @@ func (w *world) all(t float64) []box {
 	for i := 1; i <= replicas(t); i++ {
 		n := fmt.Sprintf("web-%d", i)
 		out = append(out, box{"demo", "ProcessService", "web", n, "web", "demo/" + n, "process", "", load(t) * .2, .25, 44, 64, 40, 2})
+	}
+	if w.scene == "cluster" {
+		return ofCluster(out)
 	}
 	return out
 }

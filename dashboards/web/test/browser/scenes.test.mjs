@@ -54,6 +54,25 @@ staged("full", "the past comes from the structured query alone", async (server) 
   await close();
 });
 
+staged("cluster", "a node shows its pods, what they ask for and its conditions, and is reached from what is on it", async (server) => {
+  const { page, wrong, close } = await open(browser, server.url, "#/workload/shop/Deployment/checkout");
+  await page.waitForSelector("text=/sums of 3 of 4\\spods/");
+  await page.waitForSelector("text=/now 3 of 4\\spods/");
+  await page.click(".containers tbody tr small a >> nth=0");
+  await page.waitForSelector("h1:has-text('node-7')");
+  await page.waitForSelector(".node-conditions em:has-text('True')");
+  assert.match(await page.textContent("#node-conditions"), /1 to look at/);
+  assert.match(await page.textContent(".room tbody tr >> nth=0"), /CPU.*of 1\.9\scores.*cores/s);
+  assert.match(await page.textContent(".pods >> nth=0"), /shop\/pay-1Deployment pay · 2\scontainersNo sample for 8\ss.*ContainerCreating.*of 0\.1 requested/s);
+  assert.match(await page.textContent("#others"), /Beside pods/);
+  await page.click(".pods a:has-text('search') >> nth=1");
+  await page.waitForSelector("h1:has-text('shop/search')");
+  await page.goto(server.url + "#/");
+  await page.waitForSelector("text=/of 1 of 2\\smachines/");
+  assert.deepEqual(wrong, []);
+  await close();
+});
+
 staged("ill", "trouble of Plimsoll's own is said first", async (server) => {
   const { page, close } = await open(browser, server.url);
   assert.match(await page.textContent("main > ul >> nth=0"), /DiskFull.*cannot be written/);
