@@ -30,12 +30,14 @@ func autoscaling() Board {
 				{Draw: Lines, Title: "CPU Usage", Show: []Query{rate(metric.CPUUsage, workload, each...)}, Limits: []Query{last(metric.CPURequest, workload, each...).named(says("requests"))}},
 				{Draw: Lines, Title: "Memory Usage", Show: []Query{avg(metric.MemoryWorkingSet, workload, each...)}, Limits: []Query{last(metric.MemoryRequest, workload, each...).named(says("requests"))}},
 				{Draw: Lines, Title: "CPU Throttling", Note: "Seconds in which tasks were held back, in each second, all replicas together.", Show: []Query{rate(metric.CPUThrottled, workload, each...)}, Least: 0.1},
+				{Draw: Steps, Title: "Pods that the sums lack", Note: lackingNote, Show: []Query{last(metric.MissingParts, workload, each...)}, Least: 1},
 			}},
 			{Title: "All targets", Panels: []Panel{
 				{Draw: Table, Title: "Targets", To: "autoscaling", Show: []Query{
 					last(metric.ReplicasDesired, workload, each...).named("Asked for"), last(metric.Replicas, workload, each...).named("Exist"), last(metric.ReplicasReady, workload, each...).named("Ready"),
 					last(metric.ReplicasMin, workload, each...).named("Fewest"), last(metric.ReplicasMax, workload, each...).named("Most"),
-					last(metric.ScaleLoad, workload, each...).named("Load"), last(metric.ScaleTarget, workload, each...).named("Line")}},
+					last(metric.ScaleLoad, workload, each...).named("Load"), last(metric.ScaleTarget, workload, each...).named("Line"),
+					last(metric.MissingParts, workload, each...).named("Pods that the sums lack")}},
 			}},
 		},
 	}

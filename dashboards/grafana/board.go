@@ -49,6 +49,8 @@ type Panel struct {
 	Warn, Bad float64
 	// Least is the smallest axis: the top of the axis never falls below it. Zero: as the values are.
 	Least float64
+	// None is what stands where there is no value; "": as Grafana has it.
+	None string
 	// To is the name of the board that a table's rows lead to.
 	To string
 }

@@ -19,10 +19,12 @@ func containers() Board {
 				{Draw: Stat, Title: "Memory Requests", Show: []Query{last(metric.MemoryRequest, container).named("requests")}},
 				{Draw: Stat, Title: "OOM kills", Show: []Query{total(metric.OOMKills, container).named("OOM kills")}, Bad: 1},
 				{Draw: Stat, Title: "Restarts", Show: []Query{total(metric.Restarts, container).named("restarts")}, Warn: 1},
+				lacking(),
 			}},
 			{Title: "CPU", Panels: []Panel{
 				{Draw: Stacked, Title: "CPU Usage by namespace", Show: []Query{rate(metric.CPUUsage, container, "namespace")}},
 				{Draw: Lines, Title: "CPU Usage", Show: []Query{rate(metric.CPUUsage, pod, owner...)}, Limits: []Query{last(metric.CPULimit, pod, owner...).named("{{namespace}} / {{pod}} limit")}},
+				{Draw: Steps, Title: "Pods that the sums lack", Note: lackingNote, Show: []Query{last(metric.MissingParts, metric.Workload, "namespace")}, Least: 1},
 			}},
 			{Title: "CPU limits", Panels: []Panel{
 				{Draw: Lines, Title: "CPU Usage, share of the limit", Show: []Query{rate(metric.CPUUsage, container, each...).over(metric.CPULimit)}, Warn: 0.8, Bad: 1, Least: 1},
@@ -60,4 +62,11 @@ func containers() Board {
 			}},
 		},
 	}
+}
+
+const lackingNote = "Pods whose CPU or memory is not in the sums beside this, in whole or in part: on a silent machine, not read, or begun anew. Of all machines and pods of what else is chosen. No data: none."
+
+// lacking is the mark that sums carry which lack parts.
+func lacking() Panel {
+	return Panel{Draw: Stat, Title: "Pods that the sums lack", Note: lackingNote, Show: []Query{last(metric.MissingParts, metric.Workload).named("pods")}, Warn: 1, None: "none"}
 }

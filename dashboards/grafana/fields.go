@@ -21,6 +21,9 @@ func fields(b Board, s Source, p Panel) object {
 	if p.Draw == Gauge || p.Draw == Bars && q.unit() == "percentunit" {
 		d["max"] = 1
 	}
+	if p.None != "" {
+		d["noValue"] = p.None
+	}
 	overrides := []object{}
 	switch p.Draw {
 	case Lines, Stacked, Steps:

@@ -16,6 +16,7 @@ func machine() Board {
 				{Draw: Stat, Title: "Waiting for a CPU", Show: []Query{rate(metric.CPUWaiting, node, "node")}, Warn: 0.1, Bad: 0.4},
 				{Draw: Stat, Title: "Waiting for memory", Show: []Query{rate(metric.MemoryWaiting, node, "node")}, Warn: 0.05, Bad: 0.2},
 				{Draw: Stat, Title: "OOM kills", Show: []Query{total(metric.OOMKills, node, "node")}, Bad: 1},
+				lacking(),
 			}},
 			{Title: "CPU", Panels: []Panel{
 				{Draw: Lines, Title: "CPU Usage", Show: []Query{rate(metric.CPUUsage, node, "node")}, Limits: []Query{last(metric.CPUCapacity, node, "node").named("{{node}} capacity")}},
