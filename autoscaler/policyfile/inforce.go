@@ -5,16 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
-	"syscall"
 	"time"
 
 	"plimsoll.dev/plimsoll/autoscaler"
 	"plimsoll.dev/plimsoll/autoscaler/process"
 	"plimsoll.dev/plimsoll/internal/condition"
+	"plimsoll.dev/plimsoll/internal/disk"
 )
 
 // remembered is how old the decision log's last word on a replica count may be for a service to begin with it.
@@ -76,29 +75,13 @@ func (p *InForce) Tell(log *slog.Logger) {
 	}
 }
 
-// writers says who may change a file beside root and the user of this process, each with what to do about it.
-func writers(path string) (out []string) {
-	rights := func(what, path string, sticky bool) {
-		st, err := os.Stat(path)
-		if err != nil {
-			return
-		}
-		owner, ok := st.Sys().(*syscall.Stat_t)
-		if ok && owner.Uid != 0 && int(owner.Uid) != os.Geteuid() {
-			out = append(out, fmt.Sprintf("user %d, who owns the %s: 'chown %d %s'", owner.Uid, what, os.Geteuid(), path))
-		}
-		if mode := st.Mode(); mode.Perm()&0o002 != 0 && !(sticky && mode&os.ModeSticky != 0) {
-			out = append(out, fmt.Sprintf("everybody on this machine: 'chmod o-w %s'", path))
-		}
-		if ok && st.Mode().Perm()&0o020 != 0 && owner.Gid != 0 && int(owner.Gid) != os.Getegid() {
-			out = append(out, fmt.Sprintf("group %d: 'chmod g-w %s'", owner.Gid, path))
-		}
+// writers says who may change a file, or put another in its place, beside root and the user of this process, each with what to do about it.
+func writers(path string) []string {
+	whole, err := filepath.Abs(path)
+	if err != nil {
+		whole = path
 	}
-	rights("file", path, false)
-	if whole, err := filepath.Abs(path); err == nil {
-		rights("folder", filepath.Dir(whole), true)
-	}
-	return out
+	return append(disk.Writers("file", path), disk.Writers("folder", filepath.Dir(whole))...)
 }
 
 // Services are those that are to run. Each begins with as many replicas as the decision log last said.

@@ -113,7 +113,19 @@ func examineData(dir string) doctor.Finding {
 	if free < 2<<30 {
 		return say(doctor.Warn, found, "the history takes up to 1 GiB and some room to compact it: free some, or lower --retention-bytes")
 	}
+	if who := others(abs); len(who) > 0 {
+		return say(doctor.Warn, found+"; it can be written by "+strings.Join(who, "; "), "take the right away: what is in there is read, and written over, by root")
+	}
 	return say(doctor.OK, found, "")
+}
+
+// others says who beside root may write in the data folder of a process that is root, with what to do about it. In a container its folder may well be
+// everybody's who is there.
+func others(dir string) []string {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	return disk.Writers("data folder", dir)
 }
 
 // tryFolder makes a folder in there and removes it again: rights alone do not tell, as in /proc or on a disk that is read-only.

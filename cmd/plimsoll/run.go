@@ -81,6 +81,9 @@ func (a *app) serve(ctx context.Context, role wiring.Role, o doorOptions, node, 
 			url = "address " + at.String() + " (scheme as in the web configuration)"
 		}
 		log.Info("Plimsoll is running", "version", thisBuild().Version, "node", node, "page", url, "data", data)
+		for _, who := range others(data) {
+			log.Warn("others may write in the data folder", "who", who, "data", data)
+		}
 		if terminal.Is(a.err) {
 			fmt.Fprintf(a.err, "\n  Open %s\n\n", url)
 		}
