@@ -26,8 +26,8 @@ func (l *valued) Append(_ context.Context, b *metric.Batch) error {
 				name := fmt.Sprint(g.Entity.Level, " ", g.Entity)
 				l.of[name] = append(l.of[name], x)
 			}
-			if g.Entity.Level == metric.Cluster && x.ID == metric.MemoryWorkingSet && b.Time.After(l.newest) {
-				l.newest = b.Time.Add(time.Second - 1).Truncate(time.Second)
+			if at := time.UnixMilli(x.T).Add(time.Second - 1).Truncate(time.Second); g.Entity.Level == metric.Cluster && (x.ID == metric.MemoryWorkingSet || x.ID == metric.CPUUsage) && at.After(l.newest) {
+				l.newest = at
 			}
 		}
 	}

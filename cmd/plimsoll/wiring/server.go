@@ -63,18 +63,23 @@ func newServer(e *environment, h history, pods cluster.Inventory, known *kube.In
 	return picture, nil
 }
 
-// rolled says of when, to the second, the newest sums of the cluster in a history are.
+// rolled says of when, to the second, the newest sums of the cluster in a history are: of its memory, and of its CPU, which comes later than all machines' last words.
 func rolled(h store.Querier) func(ctx context.Context, since time.Time) (time.Time, error) {
 	return func(ctx context.Context, since time.Time) (newest time.Time, err error) {
-		all, err := h.Query(ctx, store.Query{Row: metric.MemoryWorkingSet, Level: metric.Cluster, Start: since.Truncate(time.Second), End: time.Now(), Step: time.Second, Window: time.Second, Func: store.Count})
-		for _, s := range all {
-			for _, p := range s.Samples {
-				if at := time.UnixMilli(p.T); p.V > 0 && at.After(newest) {
-					newest = at
+		for _, id := range []metric.ID{metric.MemoryWorkingSet, metric.CPUUsage} {
+			all, err := h.Query(ctx, store.Query{Row: id, Level: metric.Cluster, Start: since.Truncate(time.Second), End: time.Now(), Step: time.Second, Window: time.Second, Func: store.Count})
+			if err != nil {
+				return time.Time{}, err
+			}
+			for _, s := range all {
+				for _, p := range s.Samples {
+					if at := time.UnixMilli(p.T); p.V > 0 && at.After(newest) {
+						newest = at
+					}
 				}
 			}
 		}
-		return newest, err
+		return newest, nil
 	}
 }
 
