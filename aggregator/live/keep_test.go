@@ -145,7 +145,7 @@ type last struct {
 func (l *last) Append(_ context.Context, b *metric.Batch) error {
 	for _, g := range b.Groups {
 		for _, x := range g.Points {
-			if g.Entity.Level == metric.Namespace && x.ID == metric.CPUUsage {
+			if g.Entity.Level == metric.Namespace && x.ID == metric.CPUUsage && x.V > 0 { // but for where it begins
 				l.sums, l.starts = append(l.sums, x.V), append(l.starts, g.Start)
 			}
 		}

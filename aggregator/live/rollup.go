@@ -36,7 +36,7 @@ type count struct {
 // member's end, restart or reset never makes one drop, and rate() over them is the members' summed rate. What a container used
 // before its first sample, or between the last sample before a restart and the first after it, is not counted, nor what it used while it was not heard and
 // sums were given out without it. No pass has more of a member than of the time since the pass before, and no point is nearer to the one before than that is long; where no member has grown
-// there is no point (pace.go). When the members with new samples were all not heard since the last point, the counter begins anew: there is a point of 0 where they come back.
+// there is no point (pace.go). A counter begins with a point of 0 at its members' first sample. When the members with new samples were all not heard since the last point, it begins anew: there is a point of 0 where they come back.
 // Group.Start is when Plimsoll began to count. The entities' pointers stay the same for as long as the names do. What cannot be added joins as the
 // catalogue says. Of containers there are the restarts that nobody else counts. A sum that lacks a part of a member, now or because
 // the member's counters have begun anew or have nothing new since the pass before, says of how many (MissingParts). A member of the slow lane
@@ -237,7 +237,7 @@ func (c *counter) given(it *Item, n *note, s *spot, rolled, others, now int64) m
 	for i := range sum.cells {
 		x := &sum.cells[i]
 		x.sum += x.inc
-		if t := x.time(now); x.from != 0 && t > x.sent && !n.rows.Has(x.id) {
+		if t := x.time(now); x.from != 0 && t > x.sent && !n.rows.Has(x.id) && !x.idle() {
 			switch { // who reads the values alone sees it begin anew by a 0
 			case x.fresh:
 				zero := x.from
@@ -247,10 +247,10 @@ func (c *counter) given(it *Item, n *note, s *spot, rolled, others, now int64) m
 				if zero, x.sum, x.fresh = begins(zero, t, x.sum, rolled, others, lag(now, t)); !x.fresh && zero != 0 {
 					g.Points = append(g.Points, metric.Point{ID: x.id, Sub: x.sub, T: zero})
 				}
-			case !x.lost():
-			case x.from < t:
+			case x.sent != 0 && !x.lost(), x.from == 0:
+			case x.from < t: // new, or heard again
 				g.Points = append(g.Points, metric.Point{ID: x.id, Sub: x.sub, T: x.from})
-			default: // the clock was set back
+			case x.sent != 0: // the clock was set back
 				x.sum = 0
 			}
 			x.sent = t
@@ -268,6 +268,9 @@ const unheard = 5000
 
 // lost says whether nothing was heard of any of those that have new samples now for a while after the last point that was given out.
 func (x *count) lost() bool { return x.sent != 0 && x.from-x.sent > unheard }
+
+// idle says whether those with new samples have grown in no interval yet, and others lately: a point would say that nothing was used.
+func (x *count) idle() bool { return x.span == 0 && x.sent != 0 && !x.fresh && !x.lost() }
 
 // anew has the counters begin anew of which nothing was heard since their last point: a counter that went on from there would say that nothing was used
 // meanwhile. When none has gone on, all begin where they are heard again.
