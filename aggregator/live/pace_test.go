@@ -34,7 +34,11 @@ func (c *curve) pass(at float64) {
 			if x.ID != metric.CPUUsage || l < metric.Workload {
 				continue
 			}
-			if was, ok := c.last[l]; ok && x.V >= was.V {
+			was, ok := c.last[l]
+			if !ok && x.V == 0 {
+				continue // where it begins
+			}
+			if ok && x.V >= was.V {
 				s := func(t int64) float64 { return float64(t-t0.UnixMilli()) / 1000 }
 				c.of[l] = append(c.of[l], interval{s(was.T), s(x.T), (x.V - was.V) / float64(x.T-was.T) * 1000})
 			}
