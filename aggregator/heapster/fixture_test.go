@@ -130,11 +130,16 @@ type rig struct {
 // filled makes a rig with so much history up to now.
 func filled(t *testing.T, now time.Time, past time.Duration, change func(*Options)) *rig {
 	t.Helper()
+	return filledWith(t, machine(), now, past, change)
+}
+
+func filledWith(t *testing.T, things []thing, now time.Time, past time.Duration, change func(*Options)) *rig {
+	t.Helper()
 	db, err := tsdb.Open(tsdb.Options{Dir: t.TempDir(), Now: func() time.Time { return now }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	things, began := machine(), now.Add(-past)
+	began := now.Add(-past)
 	for i, when := 0, began; !when.After(now); i, when = i+1, when.Add(10*time.Second) {
 		if err := db.Append(context.Background(), batchOf(things, began, when.Add(time.Duration(i%5)*20*time.Millisecond-800*time.Millisecond))); err != nil {
 			t.Fatal(err)

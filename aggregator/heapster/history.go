@@ -74,17 +74,22 @@ func (h history) query(s *model.Metric, row metric.ID, t target, device string, 
 	add := func(name string, op store.MatchOp, value string) {
 		q.Matchers = append(q.Matchers, store.Matcher{Name: name, Op: op, Value: value})
 	}
-	container := "container"
+	container, name := "container", t.container
 	switch {
 	case t.level == model.Node && !inPods(s, row, t):
 		q.Level = metric.Node
 	case t.level == model.SystemContainer:
 		add("workload_kind", store.Regexp, model.SystemKinds)
-		container = "pod" // which has its name
+		namespace, pod := model.SystemPod(t.container)
+		if container, name = "pod", pod; namespace != "" {
+			add("namespace", store.Equal, namespace)
+		} else {
+			add("namespace", store.NotRegexp, model.UserSpaces)
+		}
 	default:
 		add("workload_kind", store.NotRegexp, model.SystemKinds)
 	}
-	for _, m := range [...]struct{ name, value string }{{"node", t.node}, {"namespace", t.namespace}, {"pod", t.pod}, {container, t.container}} {
+	for _, m := range [...]struct{ name, value string }{{"node", t.node}, {"namespace", t.namespace}, {"pod", t.pod}, {container, name}} {
 		if m.value != "" {
 			add(m.name, store.Equal, m.value)
 		}
@@ -304,7 +309,7 @@ func (h history) list(ctx context.Context, w what, t target, start, end time.Tim
 	case listNodes:
 		q.Level, q.Matchers, q.By = metric.Node, nil, []string{"node"}
 	case listFree:
-		q.Level, q.By = metric.Container, []string{"pod"}
+		q.Level, q.By = metric.Container, []string{"namespace", "pod"}
 		q.Matchers = append(q.Matchers, store.Matcher{Name: "workload_kind", Op: store.Regexp, Value: model.SystemKinds})
 	case listNamespaces:
 		q.By = []string{"namespace"}
@@ -319,9 +324,14 @@ func (h history) list(ctx context.Context, w what, t target, start, end time.Tim
 	}
 	out := []string{}
 	for i := range series {
-		if name := series[i].Label(q.By[0]); name != "" {
-			out = append(out, name)
+		name := series[i].Label(q.By[len(q.By)-1])
+		if name == "" {
+			continue
 		}
+		if w == listFree {
+			name = model.SystemNameIn(series[i].Label("namespace"), name)
+		}
+		out = append(out, name)
 	}
 	slices.Sort(out)
 	return slices.Compact(out), nil

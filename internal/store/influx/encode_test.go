@@ -393,3 +393,19 @@ func BenchmarkEncode(b *testing.B) {
 	}
 	b.ReportMetric(float64(lines)/b.Elapsed().Seconds()*60/1e6, "Mlines/min")
 }
+
+// Two users' units of one name are two series in Heapster's names.
+func TestHeapsterUnitsOfOneName(t *testing.T) {
+	e := newEncoder(t, EncoderOptions{Schema: SchemaHeapster})
+	var groups []metric.Group
+	for _, user := range []string{"user-1000", "user-1001"} {
+		groups = append(groups, metric.Group{Entity: &metric.Entity{Level: metric.Container, Node: "n1", Namespace: user, WorkloadKind: "Unit", Workload: "foo.service", Pod: "foo.service", Container: "foo.service", ID: "/" + user},
+			Points: []metric.Point{{ID: metric.MemoryUsage, T: base, V: 5}}})
+	}
+	lines, _ := encode(e, base, groups...)
+	for _, name := range []string{"container_name=user-1000/foo.service,", "container_name=user-1001/foo.service,"} {
+		if strings.Count(lines, name) != 1 {
+			t.Errorf("got %q, want one line with %q", lines, name)
+		}
+	}
+}
