@@ -202,6 +202,7 @@ func TestReach(t *testing.T) {
 			"model/nodes/n1/metrics/memory/usage?start=1999-12-31T23:00:00Z":                                   91,
 			"model/nodes/n1/metrics/memory/usage?start=1999-12-31T23:59:00Z&end=1999-12-31T23:59:30Z":          4,
 			"historical/nodes/n1/metrics/memory/usage?start=1999-12-31T23:00:00Z":                              121,
+			"historical/nodes/n1/metrics/memory/usage?start=0001-01-01T00:00:00Z":                              121,
 			"historical/nodes/n1/metrics/memory/usage?start=1999-12-31T23:59:00Z&end=1999-12-31T23:59:30.999Z": 4,
 		} {
 			var s Series

@@ -62,7 +62,10 @@ func moment(name, s string, def time.Time) (time.Time, error) {
 	if err != nil {
 		return def, serve.BadRequest("%s %q is not a time as in RFC 3339, such as 2026-01-02T15:04:05Z", name, s)
 	}
-	return t.Truncate(time.Millisecond), nil // as fine as samples are
+	if t = t.Truncate(time.Millisecond); t.IsZero() { // as fine as samples are; what is not given is zero
+		t = t.Add(time.Millisecond)
+	}
+	return t, nil
 }
 
 // parseLabels reads key:value pairs with commas between them. A value may hold further colons.
