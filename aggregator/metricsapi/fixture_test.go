@@ -22,6 +22,7 @@ import (
 type world struct {
 	t       testing.TB
 	pods    []*cluster.Pod
+	sorted  int // of how many pods the order is known
 	nodes   []*cluster.Node
 	unknown error // why the inventory is not whole
 	picture *live.Picture
@@ -31,9 +32,12 @@ type world struct {
 }
 
 func (w *world) All() []*cluster.Pod {
-	slices.SortFunc(w.pods, func(a, b *cluster.Pod) int {
-		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
-	})
+	if w.sorted != len(w.pods) {
+		slices.SortFunc(w.pods, func(a, b *cluster.Pod) int {
+			return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+		})
+		w.sorted = len(w.pods)
+	}
 	return w.pods
 }
 func (w *world) Nodes() []*cluster.Node { return w.nodes }

@@ -3,59 +3,12 @@ package metricsapi
 import (
 	"encoding/json"
 	"io"
-	"maps"
 	"slices"
 	"strconv"
 	"time"
 
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-
 	"plimsoll.dev/plimsoll/internal/cluster"
 )
-
-// negotiated is the library's choice of encodings, with our own JSON for lists of pods: the library's takes several times as long.
-type negotiated struct {
-	runtime.NegotiatedSerializer
-	plain runtime.Identifier // of the JSON that is not made pretty
-}
-
-func newNegotiated(of runtime.NegotiatedSerializer) negotiated {
-	n := negotiated{NegotiatedSerializer: of}
-	for _, info := range of.SupportedMediaTypes() {
-		if info.MediaType == runtime.ContentTypeJSON {
-			n.plain = info.Serializer.Identifier()
-		}
-	}
-	return n
-}
-
-// EncoderForVersion implements runtime.NegotiatedSerializer.
-func (n negotiated) EncoderForVersion(to runtime.Encoder, gv runtime.GroupVersioner) runtime.Encoder {
-	e := encoder{Encoder: n.NegotiatedSerializer.EncoderForVersion(to, gv)}
-	if version, ok := gv.(schema.GroupVersion); ok && to.Identifier() == n.plain {
-		e.json = version.String()
-	}
-	return e
-}
-
-// encoder encodes for one version.
-type encoder struct {
-	runtime.Encoder
-	json string // the apiVersion of plain JSON; "" for other encodings
-}
-
-// Encode implements runtime.Encoder.
-func (e encoder) Encode(o runtime.Object, w io.Writer) error {
-	l, ok := o.(*podList)
-	switch {
-	case ok && e.json != "":
-		return l.writeJSON(w, e.json)
-	case ok:
-		o = l.objects()
-	}
-	return e.Encoder.Encode(o, w)
-}
 
 // part is how much of an answer is written at a time.
 const part = 32 << 10
@@ -119,8 +72,7 @@ func appendLabels(b []byte, keys []string, p *cluster.Pod) (out []byte, room []s
 	if len(p.Labels) == 0 {
 		return b, keys
 	}
-	keys = slices.AppendSeq(keys[:0], maps.Keys(p.Labels))
-	slices.Sort(keys)
+	keys = labelKeys(keys, p)
 	b = append(b, `,"labels":{`...)
 	for i, k := range keys {
 		if i > 0 {
@@ -130,6 +82,16 @@ func appendLabels(b []byte, keys []string, p *cluster.Pod) (out []byte, room []s
 		b = appendString(b, p.Labels[k])
 	}
 	return append(b, '}'), keys
+}
+
+// labelKeys are the names of a pod's labels in order. room is what they may take.
+func labelKeys(room []string, p *cluster.Pod) []string {
+	room = room[:0]
+	for k := range p.Labels {
+		room = append(room, k)
+	}
+	slices.Sort(room)
+	return room
 }
 
 // appendString appends a string in quotes.

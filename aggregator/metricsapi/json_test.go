@@ -22,41 +22,52 @@ import (
 
 func newRecorder() *httptest.ResponseRecorder { return httptest.NewRecorder() }
 
-// encoders are the library's own of JSON, and ours.
-func encoders(t testing.TB) (library, ours runtime.Encoder) {
+// pairs are for each version and each encoding of ours the library's own encoder and ours.
+func pairs(t testing.TB) (out [][2]runtime.Encoder) {
 	scheme, err := newScheme()
 	if err != nil {
 		t.Fatal(err)
 	}
 	codecs := serializer.NewCodecFactory(scheme)
 	for _, info := range codecs.SupportedMediaTypes() {
-		if info.MediaType == runtime.ContentTypeJSON {
-			return codecs.EncoderForVersion(info.Serializer, versions[1]), newNegotiated(codecs).EncoderForVersion(info.Serializer, versions[1])
+		if info.MediaType != runtime.ContentTypeJSON && info.MediaType != runtime.ContentTypeProtobuf {
+			continue
+		}
+		for _, v := range versions {
+			ours := newNegotiated(codecs).EncoderForVersion(info.Serializer, v)
+			if e, ok := ours.(encoder); !ok || e.write == nil {
+				t.Fatalf("%s is not ours", info.MediaType)
+			}
+			out = append(out, [2]runtime.Encoder{codecs.EncoderForVersion(info.Serializer, v), ours})
 		}
 	}
-	t.Fatal("there is no JSON")
-	return nil, nil
+	if len(out) != 4 {
+		t.Fatalf("%d encodings", len(out))
+	}
+	return out
 }
 
 // compare checks that a list is written as the library writes it.
-func compare(t testing.TB, library, ours runtime.Encoder, l *podList) {
+func compare(t testing.TB, pairs [][2]runtime.Encoder, l *podList) {
 	t.Helper()
-	var want, got bytes.Buffer
-	if err := library.Encode(l.objects(), &want); err != nil {
-		t.Fatal(err)
-	}
-	if err := ours.Encode(l, &got); err != nil {
-		t.Fatal(err)
-	}
-	if want.String() != got.String() {
-		t.Errorf("got\n%s\nwant\n%s", got.String(), want.String())
+	for _, p := range pairs {
+		var want, got bytes.Buffer
+		if err := p[0].Encode(l.objects(), &want); err != nil {
+			t.Fatal(err)
+		}
+		if err := p[1].Encode(l, &got); err != nil {
+			t.Fatal(err)
+		}
+		if want.String() != got.String() {
+			t.Errorf("got\n%q\nwant\n%q", got.String(), want.String())
+		}
 	}
 }
 
-func TestJSONIsTheLibrarys(t *testing.T) {
-	library, ours := encoders(t)
+func TestListsAreTheLibrarys(t *testing.T) {
+	both := pairs(t)
 	at := time.Date(2026, 1, 2, 3, 4, 5, 678e6, time.FixedZone("x", 3600))
-	compare(t, library, ours, &podList{asked: at})
+	compare(t, both, &podList{asked: at})
 	list := &podList{asked: at}
 	for i := range 700 { // more than one part
 		row := podRow{pod: &cluster.Pod{Namespace: "shop", Name: fmt.Sprint("web-", i), Labels: map[string]string{"b": "2", "a": "<&>\"\\\n\u2028ä\xff", "c": ""}}, at: at.Add(time.Duration(i) * time.Millisecond), window: 17913 * time.Millisecond}
@@ -66,16 +77,32 @@ func TestJSONIsTheLibrarys(t *testing.T) {
 		list.rows = append(list.rows, row)
 	}
 	list.rows[3].pod.Labels = nil
-	compare(t, library, ours, list)
+	for _, n := range []int{100, 127, 128, 5000, 16383, 16384, 70000} { // lengths of one, two and three bytes, and those around where they change
+		list.rows[n%700].pod.Labels = map[string]string{strings.Repeat("k", n): strings.Repeat("v", n/2)}
+	}
+	compare(t, both, list)
 }
 
-func FuzzJSON(f *testing.F) {
-	library, ours := encoders(f)
+// TestListsAreMadeOfRows: what a list costs does not grow by an object for each of its pods, in any encoding that clients ask for.
+func TestListsAreMadeOfRows(t *testing.T) {
+	w := newWorld(t)
+	for i := range 3000 {
+		w.use(w.pod("shop", fmt.Sprintf("web-%04d", i), "app"), "app", 0.1, 50e6, 2, 0)
+	}
+	for _, accept := range []string{"application/json", "application/vnd.kubernetes.protobuf"} {
+		if got := testing.AllocsPerRun(5, func() { w.ask("/apis/metrics.k8s.io/v1beta1/pods", "Accept", accept) }); got > 1000 {
+			t.Errorf("%s: %.0f allocations for a list of 3,000 pods, want at most 1,000", accept, got)
+		}
+	}
+}
+
+func FuzzList(f *testing.F) {
+	both := pairs(f)
 	f.Add("shop", "web", "app", "k", "v", 0.05, 5e7, int64(15e9), int64(1767323045678))
 	f.Add("", "", "", "", "", -1.0, 1e300, int64(-1), int64(0))
 	f.Fuzz(func(t *testing.T, namespace, name, container, key, value string, cores, memory float64, window, at int64) {
 		when := time.UnixMilli(min(max(at, 1), 250000000000000)) // the year 9999: the library refuses what is beyond, and shows 0 as null
-		compare(t, library, ours, &podList{asked: when, rows: []podRow{{pod: &cluster.Pod{Namespace: namespace, Name: "n" + name, Labels: map[string]string{key: value, "z": name}},
+		compare(t, both, &podList{asked: when, rows: []podRow{{pod: &cluster.Pod{Namespace: namespace, Name: "n" + name, Labels: map[string]string{key: value, "z": name}},
 			used: []live.Used{{Name: container, CPU: cores, Memory: memory}}, at: when, window: time.Duration(window)}}})
 	})
 }
