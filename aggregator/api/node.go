@@ -70,10 +70,11 @@ func statusOf(n *cluster.Node) string {
 // container's virtual cable passes a real interface too, or never leaves the machine: counting both would double it.
 func netRate(it *live.Item, decimals int, ids ...metric.ID) *float64 {
 	total, ok := 0.0, false
-	for i := range it.Values {
-		v := &it.Values[i]
-		if v.Window > 0 && slices.Contains(ids, v.ID) && !virtual(v.Sub) {
-			total, ok = total+v.Rate, true
+	for _, id := range ids {
+		for _, v := range it.Row(id) {
+			if v.Window > 0 && !virtual(v.Sub) {
+				total, ok = total+v.Rate, true
+			}
 		}
 	}
 	return num(total, ok, decimals)
@@ -99,12 +100,11 @@ func begins(s string, prefixes ...string) bool {
 // fullest finds the real file system with the least of itself left.
 func fullest(it *live.Item) (free, size *float64, device string) {
 	best := 2.0
-	for i := range it.Values {
-		limit := &it.Values[i]
-		if limit.ID != metric.FilesystemLimit || limit.V <= 0 || !realDevice(limit.Sub) {
+	for _, limit := range it.Row(metric.FilesystemLimit) {
+		if limit.V <= 0 || !realDevice(limit.Sub) {
 			continue
 		}
-		left, ok := available(it, limit)
+		left, ok := available(it, &limit)
 		if ratio := left / limit.V; ok && ratio < best {
 			best, device = ratio, limit.Sub
 			free, size = num(left, true, decBytes), num(limit.V, true, decBytes)
@@ -115,17 +115,15 @@ func fullest(it *live.Item) (free, size *float64, device string) {
 
 // available is what is left on a file system: as reported, else its size less its use.
 func available(it *live.Item, limit *live.Value) (left float64, ok bool) {
-	for i := range it.Values {
-		v := &it.Values[i]
-		switch {
-		case v.Sub != limit.Sub:
-		case v.ID == metric.FilesystemAvailable:
-			return v.V, true
-		case v.ID == metric.FilesystemUsage:
-			left, ok = max(limit.V-v.V, 0), true
-		}
+	of := func(v live.Value) bool { return v.Sub == limit.Sub }
+	free, used := it.Row(metric.FilesystemAvailable), it.Row(metric.FilesystemUsage)
+	if i := slices.IndexFunc(free, of); i >= 0 {
+		return free[i].V, true
 	}
-	return left, ok
+	if i := slices.IndexFunc(used, of); i >= 0 {
+		return max(limit.V-used[i].V, 0), true
+	}
+	return 0, false
 }
 
 // realDevice tells disks from memory file systems, images mounted read-only and layers on top of another

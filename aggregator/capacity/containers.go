@@ -25,7 +25,7 @@ func run(s *live.Snapshot, o *RightsizeOptions, start time.Time) map[id]*running
 	out := map[id]*running{}
 	for _, it := range s.Containers {
 		e := it.Entity
-		if it.Gap != nil && (it.Gap.Reason == metric.GapGone || len(it.Values) == 0) || e.Container == "" {
+		if it.Gap != nil && (it.Gap.Reason == metric.GapGone || !it.Any()) || e.Container == "" {
 			continue
 		}
 		k := idOf(e.Namespace, e.WorkloadKind, e.Workload, e.Container)

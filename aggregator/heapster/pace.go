@@ -55,7 +55,7 @@ func (p *pace) over(s *live.Snapshot) *live.Snapshot {
 // item is a copy with other rates; next remembers it.
 func (p *pace) item(next pace, it *live.Item) *live.Item {
 	out := *it
-	out.Values = append([]live.Value(nil), it.Values...)
+	out.Values = it.List()
 	for i := range out.Values {
 		v := &out.Values[i]
 		if metric.Get(v.ID).HeapsterRate == "" {

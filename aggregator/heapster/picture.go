@@ -259,9 +259,10 @@ func sums(s *model.Metric, items []*live.Item, k model.Kind) map[string]point {
 			continue
 		}
 		last = it
-		for i := range it.Values {
-			v := &it.Values[i]
-			if v.ID != s.Row || s.Rate && v.Window <= 0 || !s.Labelled && model.Inner(v.Sub, k) {
+		values := it.Row(s.Row)
+		for i := range values {
+			v := &values[i]
+			if s.Rate && v.Window <= 0 || !s.Labelled && model.Inner(v.Sub, k) {
 				continue
 			}
 			sub, x := "", v.V

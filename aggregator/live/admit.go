@@ -46,10 +46,18 @@ func (t *tree) admit(in *intake, g *metric.Group, at int64) (*unit, reason) {
 		if u == nil {
 			u = t.place(identity.KeyOf(e), e)
 		}
+		t.speaks(u)
 		u.base, u.first = at-3600_000, at
 	}
 	t.know(in, u, e, at)
 	return u, 0
+}
+
+// speaks gives a unit samples of its own.
+func (t *tree) speaks(u *unit) {
+	if u.samples == t.none {
+		u.samples = &samples{subs: []string{""}}
+	}
 }
 
 // named returns the unit of the entity's names. One side that has no cgroup does not say where its names are unique; then the other does.
@@ -98,6 +106,7 @@ func (t *tree) contend(u *unit, in *intake, g *metric.Group, at int64) (*unit, r
 // containers, do not all know its workload or its image.
 func (t *tree) know(in *intake, u *unit, e *metric.Entity, at int64) {
 	if !u.sent() {
+		t.speaks(u)
 		t.sent++
 		if in.sender != "" {
 			t.shares.part(in.sender).part(in.node).enter(u)

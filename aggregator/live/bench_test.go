@@ -248,7 +248,7 @@ func BenchmarkBytesFull(b *testing.B) {
 		}
 		s := p.Snapshot(sec(149))
 		b.ReportMetric(float64(heapBytes()-before)/450, "B/container")
-		b.ReportMetric(float64(len(s.Containers[0].Values)), "rows")
+		b.ReportMetric(float64(len(s.Containers[0].List())), "rows")
 		runtime.KeepAlive(p)
 		runtime.KeepAlive(s)
 	}

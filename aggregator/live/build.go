@@ -11,21 +11,23 @@ import (
 )
 
 // builder makes one snapshot: first it reads every unit's own samples, with the lock, then it rolls them up, without. Items and
-// values come from few large slices: thousands of small ones would cost the garbage collector more than the work itself.
+// what they have come from few large slices: thousands of small ones would cost the garbage collector more than the work itself.
 type builder struct {
-	plan   *plan
-	known  *levelRows
-	now    int64
-	keeps  bool   // it is for the history: what is late is in no sum
-	late   bool   // something is, and was left out
-	items  []Item // by spot
-	notes  []note // by spot
-	values []Value
+	plan  *plan
+	known *levelRows
+	now   int64
+	keeps bool   // it is for the history: what is late is in no sum
+	late  bool   // something is, and was left out
+	items []Item // by spot
+	notes []note // by spot
+	left  int    // how many units are still to be read
+	owns  []own
 }
 
 // note is what was read of a unit and is not in its item.
 type note struct {
 	rows    metric.Set // those that are its own: no roll-up
+	values  int        // how many current ones it has of its own
 	members int32
 	sent    bool  // some sender knows it
 	valued  bool  // it has current values of its own
@@ -40,15 +42,17 @@ type note struct {
 // read fills a unit's item with its own samples. The lock is held.
 func (b *builder) read(t *tree, i int, s *spot) {
 	u, it, n := s.u, &b.items[i], &b.notes[i]
+	b.left = len(b.items) - i - 1
 	*it = Item{Entity: s.entity, Start: millis(u.began()), First: millis(u.first), Restarts: int(u.restarts), Own: u.rows, Source: u.source}
-	from := b.reserve(len(u.series))
-	var st state
 	now := b.now
 	if _, late := u.overdue(t.limits, now); b.keeps && late && measured(u.key.Level) {
 		b.late, now = true, endOfTime
 	}
-	b.values, st = u.values(b.values, t.limits, now)
-	it.Values = b.values[from:len(b.values):len(b.values)]
+	st := u.state(t.limits, now)
+	if it.has = st.has; st.current > 0 {
+		it.own = b.own(u, t.limits, now)
+	}
+	n.values = st.current
 	n.rows, n.sent, n.valued = u.rows, u.sent(), st.current > 0
 	n.begun, n.newest, n.missed = u.began() != 0, u.newest(), u.missed
 	n.counts = !u.told && u.rows.Has(metric.Restarts)
@@ -58,7 +62,7 @@ func (b *builder) read(t *tree, i int, s *spot) {
 	}
 	it.Lacks = st.lacks
 	if n.sent && it.Entity.Level == metric.Container && !u.rows.Has(metric.CPUUsage) {
-		if _, measured := it.Get(metric.MemoryWorkingSet); measured {
+		if it.has.Has(metric.MemoryWorkingSet) {
 			it.Lacks.Add(metric.CPUUsage) // the kernel does not account for it
 		}
 	}
@@ -67,12 +71,15 @@ func (b *builder) read(t *tree, i int, s *spot) {
 // measured says whether what is of such names uses something itself.
 func measured(l metric.Level) bool { return l <= metric.Pod || l == metric.Node }
 
-// reserve makes room for some values and returns where they begin.
-func (b *builder) reserve(n int) (from int) {
-	if cap(b.values)-len(b.values) < n {
-		b.values = make([]Value, 0, max(4096, n))
+// own is what an item has of its unit's series, with which it shares them. The lock is held.
+func (b *builder) own(u *unit, l *limits, now int64) *own {
+	if len(b.owns) == cap(b.owns) {
+		b.owns = make([]own, 0, min(1024, b.left+1))
 	}
-	return len(b.values)
+	u.shared = true
+	b.owns = append(b.owns, own{series: u.series, subs: u.subs, rings: [...]pair{u.rings[0].pair(), u.rings[1].pair()}, base: u.base,
+		oldest: [numLanes]int64{full: now - u.limit(l, full), fast: now - u.limit(l, fast)}})
+	return &b.owns[len(b.owns)-1]
 }
 
 // snapshot adds up what was read.
@@ -84,10 +91,16 @@ func (b *builder) snapshot(now time.Time) *Snapshot {
 		it, n := &b.items[i], &b.notes[i]
 		b.inherit(it, n)
 		if len(it.Items) > 0 {
-			sum.members(it, n.rows, b.nodeRows(it))
-			from := b.reserve(sum.size(it.Values))
-			b.values = sum.append(b.values, it.Values)
-			it.Values = b.values[from:len(b.values):len(b.values)]
+			if it.Entity.Level == metric.Pod {
+				sum.pod(it)
+			} else {
+				sum.members(it, n.rows, b.nodeRows(it))
+				it.Values = sum.append(make([]Value, 0, sum.size()+n.values), it)
+				it.own = nil
+				for i := range it.Values {
+					it.has.Add(it.Values[i].ID)
+				}
+			}
 			lacks := sum.lacks.And(&b.known[it.Entity.Level])
 			it.Lacks.AddAll(&lacks)
 			b.missing(it, n)
@@ -144,7 +157,7 @@ func (b *builder) quiet(it *Item, since int64) *cluster.Gap {
 		for _, m := range list {
 			switch {
 			case m.Ended, m.Own == metric.Set{}: // it has nothing to say, or others say it
-			case m.Gap == nil, m.Gap.Reason == metric.GapStarting && len(m.Values) > 0:
+			case m.Gap == nil, m.Gap.Reason == metric.GapStarting && m.Any():
 				return nil
 			case m.Gap.Reason == metric.GapStale:
 				since = max(since, m.Gap.Since.UnixMilli())
@@ -253,7 +266,7 @@ func (b *builder) missing(it *Item, n *note) {
 		if m.Gap != nil && (last == nil || m.Gap.Since.After(last.Gap.Since)) {
 			last = m
 		}
-		begins := m.Gap == nil || m.Gap.Reason == metric.GapStarting && len(m.Values) > 0
+		begins := m.Gap == nil || m.Gap.Reason == metric.GapStarting && m.Any()
 		if m.Ended {
 			ended++
 		}
@@ -273,7 +286,7 @@ func (b *builder) missing(it *Item, n *note) {
 	}
 	switch {
 	case it.Gap != nil:
-	case it.Missing > 0 && worst.Gap != nil && (silent == it.Missing && len(it.Values) == 0 || starting == counted):
+	case it.Missing > 0 && worst.Gap != nil && (silent == it.Missing && !it.Any() || starting == counted):
 		it.Gap = worst.Gap
 	case it.Missing > 0:
 		why, since := b.why(worst)
@@ -284,9 +297,7 @@ func (b *builder) missing(it *Item, n *note) {
 }
 
 // measured says whether an item has a value of its CPU or memory.
-func (it *Item) measured() bool {
-	return slices.ContainsFunc(it.Values, func(v Value) bool { return essential.Has(v.ID) })
-}
+func (it *Item) measured() bool { return it.has.And(&essential) != metric.Set{} }
 
 // why says for what reason a member's part is missing, and since when. What has no gap of its own has no rate yet, or never will.
 func (b *builder) why(m *Item) (reason string, since time.Time) {

@@ -47,7 +47,7 @@ func FuzzApply(f *testing.F) {
 			s := p.Snapshot(now)
 			for _, list := range [][]*Item{s.Containers, s.Pods, s.Workloads, s.Namespaces, s.Nodes, s.Pools, {s.Cluster}} {
 				for _, it := range list {
-					for _, v := range it.Values {
+					for _, v := range it.List() {
 						if v.Rate < 0 || math.IsNaN(v.Rate) {
 							t.Fatalf("%v: %+v", it.Entity, v)
 						}

@@ -10,55 +10,51 @@ import (
 
 // state is what became of a unit's own series at a moment.
 type state struct {
-	current, old, fastOld int // series with a current value; with none; those of the fast lane among them
-	counters, rates       int // current counters; those with a rate
+	current, old, fastOld int        // series with a current value; with none; those of the fast lane among them
+	counters, rates       int        // current counters; those with a rate
+	has                   metric.Set // the rows of those with a current value
 	// lacks are the rows that have no value now and will again: not those that the sender goes on without.
 	lacks metric.Set
 }
 
-// values appends the values of the unit's own series that are current at now.
-func (u *unit) values(out []Value, l *limits, now int64) ([]Value, state) {
+// state looks through the unit's own series at now.
+func (u *unit) state(l *limits, now int64) state {
 	var st state
 	if u.gone() {
-		return out, st
+		return st
 	}
 	for i := range u.series {
 		x := &u.series[i]
-		if !u.current(x, l, now) {
+		h := u.pair(x)
+		if !u.current(&h, l, now) {
 			began := u.restarted
-			if x.n > 0 {
+			if h.n > 0 {
 				st.old++
-				if x.lane == fast {
+				if h.lane == fast {
 					st.fastOld++
 				}
-				began = u.base + int64(x.newest().t) + u.limit(l, x.lane)/2
+				began = u.base + int64(h.last.t) + u.limit(l, h.lane)/2
 			}
-			if u.last[x.lane] <= began {
+			if u.last[h.lane] <= began {
 				st.lacks.Add(x.id)
 			}
 			continue
 		}
 		st.current++
-		last := x.newest()
-		val := Value{ID: x.id, Sub: u.subs[x.sub], T: millis(u.base + int64(last.t)), V: last.v()}
-		if metric.Get(x.id).Kind == metric.Counter {
-			rate, window := x.rate()
-			if x.id != metric.Restarts { // which a restart does not begin anew
-				st.counters++
-				if window > 0 {
-					st.rates++
-				} else {
-					st.lacks.Add(x.id)
-				}
+		st.has.Add(x.id)
+		if metric.Get(x.id).Kind == metric.Counter && x.id != metric.Restarts { // which a restart does not begin anew
+			st.counters++
+			if h.n > 1 {
+				st.rates++
+			} else {
+				st.lacks.Add(x.id)
 			}
-			val.Rate, val.Window = rate, time.Duration(window)*time.Millisecond
 		}
-		out = append(out, val)
 	}
 	if len(u.series) == 0 && u.sent() && u.key.Level <= metric.Pod && u.count == 0 {
 		st.lacks = essential
 	}
-	return out, st
+	return st
 }
 
 // essential are the rows that everything has which runs.

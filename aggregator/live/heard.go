@@ -12,7 +12,7 @@ import (
 // Heard says why the picture shows nothing of the present, as a clause for people; nil where it does.
 func (p *Picture) Heard(now time.Time) error {
 	s := p.Snapshot(now)
-	fresh := func(it *Item) bool { return len(it.Values) > 0 && !it.Silent() && !it.Ended }
+	fresh := func(it *Item) bool { return it.Any() && !it.Silent() && !it.Ended }
 	var last time.Time
 	for _, list := range [][]*Item{s.Nodes, s.Containers, s.Pods} {
 		if slices.ContainsFunc(list, fresh) {

@@ -6,7 +6,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"plimsoll.dev/plimsoll/internal/cluster"
-	"plimsoll.dev/plimsoll/internal/metric"
 )
 
 const (
@@ -34,7 +33,8 @@ type Options struct {
 type limits struct {
 	// stale is the shortest time without a sample after which a row of a lane has no current value; three sampling intervals if that is longer.
 	stale [numLanes]int64
-	// keep is how long the samples of a row of which windows are asked are kept, and so the longest window there is, and ring the most of them.
+	// keep is how long the samples of a row of which windows are asked are kept, and so the longest window there is, and ring the most of them. Those are
+	// what pods use of a resource; of all else the newest value and rate are asked, which are of two samples.
 	keep uint32
 	ring int
 	// forget is how long an entity without samples is shown with its gap before it is dropped, forgetNodes the same for a node: people
@@ -47,12 +47,3 @@ type limits struct {
 
 // usual are the limits of the product.
 var usual = limits{stale: [...]int64{full: 35_000, fast: 5_000}, keep: 75_000, ring: 150, forget: 120_000, forgetNodes: 3600_000, series: 512, entities: 200_000, foreign: 200_000}
-
-// slots is how many samples of a row are kept at most. Windows are asked of what pods use of a resource; of all else the newest value and rate, which
-// are of two samples.
-func (l *limits) slots(id metric.ID) int {
-	if essential.Has(id) {
-		return l.ring
-	}
-	return 2
-}

@@ -12,28 +12,30 @@ import (
 
 // book takes out of a counter what it has grown by in the next step of its time, in milliseconds, with from when to when that is. What is left is of the next pass, unless
 // that is more than comes of readings that are late: then it was not heard when sums were given out, and what it used meanwhile is in none.
-func (s *samples) book(x *series, l *limits, step int64) (by count) {
+func (s *samples) book(k int, l *limits, step int64) (by count) {
+	id, h, g := s.series[k].id, s.pair(&s.series[k]), s.growth(k)
 	by.at = s.restarted
-	if x.n > 0 {
-		by.at = s.base + int64(x.newest().t)
+	if h.n > 0 {
+		by.at = s.base + int64(h.last.t)
 	}
-	if !x.news {
+	if g.t == never {
 		return by
 	}
-	by.inc, by.from = x.pending, s.base+int64(x.from)
+	pending := g.v()
+	by.inc, by.from = pending, s.base+int64(g.t)
 	by.span = by.at - by.from
-	if late := by.span - step; step > 0 && late > 0 && x.pending > 0 {
-		by.inc = x.part(x.pending, float64(step)/float64(by.span))
+	if late := by.span - step; step > 0 && late > 0 && pending > 0 {
+		by.inc = portion(id, pending, float64(step)/float64(by.span))
 		by.span = step
-		x.pending -= by.inc
-		if x.pending > 0 && late <= s.patient(l, x.lane) {
-			x.from += uint32(step)
+		pending -= by.inc
+		if pending > 0 && late <= s.patient(l, h.lane) {
+			g.sample = newSample(g.t+uint32(step), pending)
 			by.at -= late
 			return by
 		}
-		s.torn = s.torn || x.pending > 0 && x.id == metric.CPUUsage
+		s.torn = s.torn || pending > 0 && id == metric.CPUUsage
 	}
-	x.pending, x.news = 0, false
+	*g = none
 	return by
 }
 
@@ -45,9 +47,9 @@ func (s *samples) patient(l *limits, ln lane) int64 {
 	return s.limit(l, ln)
 }
 
-// part is a share of what a counter has grown by. What is counted one by one is told in whole numbers.
-func (x *series) part(grown, share float64) float64 {
-	if metric.Get(x.id).Unit == metric.Seconds {
+// portion is a share of what a counter has grown by. What is counted one by one is told in whole numbers.
+func portion(id metric.ID, grown, share float64) float64 {
+	if metric.Get(id).Unit == metric.Seconds {
 		return grown * share
 	}
 	return min(grown, math.Ceil(grown*share))

@@ -133,7 +133,7 @@ func TestSilentMachineIsRemembered(t *testing.T) {
 	n := only(t, s.Nodes)
 	wantGap(t, n, "silent")
 	if _, ok := n.Rate(metric.CPUUsage); ok || len(s.Containers) != 0 || !n.Gap.Since.Equal(sec(2)) {
-		t.Errorf("%d containers, gap %+v, values %v", len(s.Containers), n.Gap, n.Values)
+		t.Errorf("%d containers, gap %+v, values %v", len(s.Containers), n.Gap, n.List())
 	}
 	if s = p.Snapshot(sec(62 * 60)); len(s.Nodes) != 0 {
 		t.Errorf("not forgotten: %+v", s.Nodes[0])

@@ -31,20 +31,20 @@ func checkSnapshot(t rapid.TB, s *Snapshot) {
 			if it.Parent != nil && !slices.Contains(it.Parent.Items, it) {
 				t.Fatalf("%v is not among its parent's items", it.Entity)
 			}
-			for _, v := range it.Values {
+			for _, v := range it.List() {
 				if !(v.Rate >= 0) || math.IsInf(v.Rate, 0) || v.Window < 0 || math.IsNaN(v.V) || (v.Rate > 0 && v.Window == 0) || v.T.IsZero() {
 					t.Fatalf("%v has value %+v", it.Entity, v)
 				}
 			}
-			if !slices.IsSortedFunc(it.Values, func(a, b Value) int {
+			if !slices.IsSortedFunc(it.List(), func(a, b Value) int {
 				if a.ID != b.ID {
 					return int(a.ID) - int(b.ID)
 				}
 				return slices.Compare([]byte(a.Sub), []byte(b.Sub))
 			}) {
-				t.Fatalf("%v has values out of order: %+v", it.Entity, it.Values)
+				t.Fatalf("%v has values out of order: %+v", it.Entity, it.List())
 			}
-			if len(it.Values) == 0 && it.Gap == nil && len(it.Items) == 0 && it != s.Cluster {
+			if !it.Any() && it.Gap == nil && len(it.Items) == 0 && it != s.Cluster {
 				t.Fatalf("%v has neither values nor a gap", it.Entity)
 			}
 			if it.Gap != nil && it.Gap.Reason == "" {
@@ -104,8 +104,12 @@ func checkIndexes(t rapid.TB, p *Picture) {
 			}
 		}
 		for i := range u.series {
-			if n := len(u.series[i].buf); n > p.limits.ring || int(u.series[i].n) > n {
-				t.Fatalf("a ring has %d of %d slots", u.series[i].n, n)
+			x := &u.series[i]
+			if r := u.long(x); len(r.buf) > p.limits.ring || int(r.n) > len(r.buf) {
+				t.Fatalf("a ring has %d of %d slots", r.n, len(r.buf))
+			}
+			if (x.ring != 0) != (essential.Has(x.id) && x.sub == 0) || len(u.grown) != len(u.series) {
+				t.Fatalf("series %+v of %v, %d counts", x, u.entity, len(u.grown))
 			}
 			if !u.rows.Has(u.series[i].id) {
 				t.Fatalf("%v does not know its row %d", u.entity, u.series[i].id)

@@ -137,7 +137,7 @@ func (u *unit) recent(l *limits, id metric.ID, now, w, patience int64) (out wind
 	if !found || u.gone() {
 		return out, false
 	}
-	x := &u.series[k]
+	x := u.long(&u.series[k])
 	if x.n == 0 || now-(u.base+int64(x.newest().t)) > max(patience, u.limit(l, x.lane)) {
 		return out, false
 	}

@@ -53,7 +53,7 @@ func (p *Picture) rollUp(now time.Time) (*metric.Batch, *Snapshot) {
 	p.walk.Lock()
 	defer p.walk.Unlock()
 	p.pool()
-	c := counter{plan: &p.plan, known: &p.known, limits: &p.limits, now: now.UnixMilli()}
+	c := counter{none: p.tree.none, plan: &p.plan, known: &p.known, limits: &p.limits, now: now.UnixMilli()}
 	if rolled := p.rolled.Load(); rolled != 0 {
 		c.step = c.now - rolled
 	}
@@ -97,14 +97,19 @@ type counter struct {
 	torn  []*spot // units whose counters have begun anew, or have nothing new though it is time
 
 	limits *limits
+	none   *samples
 	now    int64
 	step   int64 // since the pass before, in milliseconds; not above 0: there is none, or the clock was set back
 	// others is what the cluster's members have grown by that are no nodes; it counts in the rows that no node has.
 	others rollup
+	values []Value // room for those of one item
 }
 
 // unit counts what a unit's own counters have grown by. The lock is held.
 func (c *counter) unit(s *spot) {
+	if s.u.samples == c.none {
+		return
+	}
 	overdue, late := s.u.overdue(c.limits, c.now)
 	s.u.out, s.u.counted = late && measured(s.u.key.Level), s.u.newest()
 	booked := int64(0) // of how much time its CPU is in the pass
@@ -113,7 +118,7 @@ func (c *counter) unit(s *spot) {
 		if metric.Get(x.id).Kind != metric.Counter {
 			continue
 		}
-		by := s.u.book(x, c.limits, c.step)
+		by := s.u.book(i, c.limits, c.step)
 		if x.id == metric.CPUUsage {
 			booked = by.span
 		}
@@ -213,13 +218,12 @@ func (c *counter) grow(s *spot, id metric.ID, sub string, by count) {
 // given returns the points that a unit gives to the history, and begins its next pass.
 func (c *counter) given(it *Item, n *note, s *spot, rolled, others, now int64) metric.Group {
 	g := metric.Group{Entity: s.entity}
-	for i := range it.Values {
-		v := &it.Values[i]
+	c.values = it.each(c.values, func(v *Value) {
 		if metric.Get(v.ID).Kind == metric.Gauge && !n.rows.Has(v.ID) {
 			g.Points = append(g.Points, metric.Point{ID: v.ID, Sub: v.Sub, T: now, V: v.V})
 		}
-	}
-	if missing := it.Missing + int(n.tears); (missing > 0 || s.u.lacked) && len(it.Values) > 0 && !it.Silent() && !n.rows.Has(metric.MissingParts) {
+	})
+	if missing := it.Missing + int(n.tears); (missing > 0 || s.u.lacked) && it.Any() && !it.Silent() && !n.rows.Has(metric.MissingParts) {
 		s.u.lacked = missing > 0
 		g.Points = append(g.Points, metric.Point{ID: metric.MissingParts, T: now, V: float64(missing)})
 	}

@@ -11,6 +11,8 @@ import (
 // samples are what one entity has of its own: a series for each row and sub, by way of two lanes, and what is known of their clocks.
 type samples struct {
 	series []series // sorted by row, then sub
+	grown  []growth // of each series that has no ring
+	rings  [2]ring  // of those series that have one
 	subs   []string // subs[0] is ""
 	base   int64    // Unix milliseconds; times in series are relative to it
 	// rows are those that it has or ever had series of. Nobody else's values ever stand in for them: a gap is a gap.
@@ -29,6 +31,7 @@ type samples struct {
 	told   bool   // some sender counts the restarts
 	torn   bool   // since the last roll-up something was used that no sum has: it began anew, or was not heard
 	out    bool   // the last roll-up was given out without it, as it was late
+	shared bool   // a snapshot has the series
 	step   [numLanes]int64
 	// counted is the newest sample that a roll-up has seen.
 	counted int64
@@ -62,9 +65,57 @@ func (s *samples) overdue(l *limits, now int64) (overdue, late bool) {
 	return true, now-last > s.lull(l)
 }
 
+// pair is what there is of a series.
+func (s *samples) pair(x *series) pair {
+	if x.ring != 0 {
+		return s.rings[x.ring-1].pair()
+	}
+	return pair{prev: x.two[0], last: x.two[1], n: uint16(x.n), lane: x.lane}
+}
+
+// growth is what a series has grown by.
+func (s *samples) growth(k int) *growth {
+	if i := s.series[k].ring; i != 0 {
+		return &s.rings[i-1].grown
+	}
+	return &s.grown[k]
+}
+
 // current says whether a series has a value at now.
-func (s *samples) current(x *series, l *limits, now int64) bool {
-	return x.n > 0 && now-(s.base+int64(x.newest().t)) <= s.limit(l, x.lane)
+func (s *samples) current(h *pair, l *limits, now int64) bool {
+	return h.n > 0 && now-(s.base+int64(h.last.t)) <= s.limit(l, h.lane)
+}
+
+// mine makes the series ones that may be written: what a snapshot has stays as it is.
+func (s *samples) mine() {
+	if s.shared {
+		s.series, s.shared = append(make([]series, 0, cap(s.series)), s.series...), false
+	}
+}
+
+// empty has a series begin anew. What it has grown by stays to be rolled up.
+func (s *samples) empty(k int) {
+	switch x := &s.series[k]; {
+	case x.ring != 0:
+		s.rings[x.ring-1].n = 0
+	case x.n != 0:
+		s.mine()
+		s.series[k].n = 0
+	}
+}
+
+// push appends a sample to a series, of which the oldest n samples stay as far as there is room for them, the newest of them after.
+func (s *samples) push(in *intake, k int, n uint16, after, x sample) {
+	if i := s.series[k].ring; i != 0 {
+		r := &s.rings[i-1]
+		r.n = n
+		r.push(x, in.keep, in.ring)
+		r.lane = in.lane
+		return
+	}
+	s.mine()
+	to := &s.series[k]
+	to.two, to.n, to.lane = [2]sample{after, x}, uint8(min(n, 1)+1), in.lane
 }
 
 // from notes whose figures come from now on. When somebody else's do, they may have the start from elsewhere, and that is no restart.
@@ -89,8 +140,8 @@ func (s *samples) advance(in *intake, g *metric.Group, t int64) bool {
 			return false
 		}
 		in.steps++
-		for i := range s.series {
-			s.series[i].n = 0
+		for k := range s.series {
+			s.empty(k)
 		}
 		s.last, s.interval, s.restarted, s.first, s.torn = [numLanes]int64{}, [numLanes]int32{}, 0, t, true
 	}
@@ -127,11 +178,14 @@ func (s *samples) decreased(g *metric.Group, ln lane) bool {
 			continue
 		}
 		k, ok := s.find(0, pt.ID, "")
-		if !ok || s.series[k].n == 0 || s.series[k].lane != ln {
+		if !ok {
+			return false
+		}
+		h := s.pair(&s.series[k])
+		if h.n == 0 || h.lane != ln {
 			return false // the lanes' clocks may differ by a moment; the series' own check is enough
 		}
-		last := s.series[k].newest()
-		return pt.T > s.base+int64(last.t) && pt.V < last.v()
+		return pt.T > s.base+int64(h.last.t) && pt.V < h.last.v()
 	}
 	return false
 }
@@ -139,9 +193,9 @@ func (s *samples) decreased(g *metric.Group, ln lane) bool {
 // restart begins anew: what there is belongs to a container that is no more. The other lane's start is
 // forgotten, so that its next group does not count the same restart again.
 func (s *samples) restart(in *intake, t int64) {
-	for i := range s.series {
-		if x := &s.series[i]; x.id != metric.Restarts { // which goes on
-			x.n = 0 // what it has grown by stays to be rolled up
+	for k := range s.series {
+		if s.series[k].id != metric.Restarts { // which goes on
+			s.empty(k)
 		}
 	}
 	s.restarts++
@@ -158,7 +212,7 @@ func (s *samples) tell() {
 	}
 	s.told = true
 	if k, ok := s.find(0, metric.Restarts, ""); ok {
-		s.series[k].n = 0
+		s.empty(k)
 	}
 }
 
@@ -174,45 +228,44 @@ func (s *samples) add(in *intake, pt *metric.Point, hint int) (next int, why rea
 	if d := pt.T - s.base; d < 0 || d >= 1<<31 {
 		s.rebase(pt.T)
 	}
-	x, from := &s.series[k], pt.T-s.base
-	if x.n > 0 {
-		last := x.newest()
-		t, v := int64(last.t), last.v()
+	h, from := s.pair(&s.series[k]), pt.T-s.base
+	if h.n > 0 {
+		t, v := int64(h.last.t), h.last.v()
 		ahead := pt.T - s.base - t
-		if x.lane == fast && in.lane == full && ahead <= s.limit(in.limits, fast) {
+		if h.lane == fast && in.lane == full && ahead <= s.limit(in.limits, fast) {
 			return k + 1, dropFastLane
 		}
 		if ahead <= 0 {
 			return k + 1, dropOld
 		}
-		if x.lane != in.lane && ahead < 500 {
-			x.n-- // the other lane's reading of the same moment: its successor counts
+		if h.lane != in.lane && ahead < 500 { // the other lane's reading of the same moment: its successor counts
+			h.n--
+			h.last = h.prev
 		}
 		if metric.Get(pt.ID).Kind == metric.Counter {
-			fell := x.n > 0 && pt.V < x.newest().v()
+			fell := h.n > 0 && pt.V < h.last.v()
 			if fell {
-				x.n = 0
+				h.n = 0
 			}
-			grown := max(0, pt.V-v)
-			unheard := s.unheard(in, x.lane, s.base+t, ahead)
+			grown, g := max(0, pt.V-v), s.growth(k)
+			unheard := s.unheard(in, h.lane, s.base+t, ahead)
 			switch {
 			case fell:
 			case unheard:
-				part := x.part(grown, float64(s.after(in, s.base+t, pt.T))/float64(ahead))
-				x.news, x.pending = false, part
-				from -= s.after(in, s.base+t, pt.T)
+				after := s.after(in, s.base+t, pt.T)
+				g.sample = newSample(never, portion(pt.ID, grown, float64(after)/float64(ahead)))
+				from -= after
 			default:
-				x.pending += grown
+				g.sample = newSample(g.t, g.v()+grown)
 				from = t
 			}
 			s.torn = s.torn || (fell || unheard) && pt.ID == metric.CPUUsage
 		}
 	}
-	if !x.news {
-		x.news, x.from = true, uint32(from)
+	if g := s.growth(k); g.t == never {
+		g.t = uint32(from)
 	}
-	x.push(uint32(pt.T-s.base), pt.V, in.keep, in.slots(pt.ID))
-	x.lane = in.lane
+	s.push(in, k, h.n, h.last, newSample(uint32(pt.T-s.base), pt.V))
 	if pt.T > in.present {
 		s.rows.Add(pt.ID)
 	}
@@ -248,56 +301,90 @@ func (s *samples) open(in *intake, pt *metric.Point, k int) (at int, ok bool) {
 		sub = len(s.subs)
 		s.subs = append(s.subs, strings.Clone(pt.Sub))
 	}
+	s.mine()
 	if len(s.series) == cap(s.series) { // room for what else the group brings that is new, and no more: rows come all at once
-		s.series = append(make([]series, 0, len(s.series)+1+min(in.follow, in.limits.series)), s.series...)
+		room := len(s.series) + 1 + min(in.follow, in.limits.series)
+		s.series = append(make([]series, 0, room), s.series...)
+		s.grown = append(make([]growth, 0, room), s.grown...)
 	}
-	s.series = slices.Insert(s.series, k, series{id: pt.ID, sub: uint16(sub)})
+	x := series{id: pt.ID, sub: uint16(sub)}
+	if x.ring = ringOf(pt); x.ring != 0 {
+		s.rings[x.ring-1] = ring{grown: none}
+	}
+	s.series = slices.Insert(s.series, k, x)
+	s.grown = slices.Insert(s.grown, k, none)
 	return k, true
+}
+
+// ringOf is which ring the row of a point has, plus one. Windows are asked of what pods use of a resource.
+func ringOf(pt *metric.Point) uint8 {
+	switch {
+	case pt.Sub != "":
+	case pt.ID == metric.CPUUsage:
+		return 1
+	case pt.ID == metric.MemoryWorkingSet:
+		return 2
+	}
+	return 0
 }
 
 // prune drops series that have had no sample since the time given (an interface that went away).
 func (s *samples) prune(before int64) {
-	old := s.subs
-	s.subs = append(make([]string, 0, len(old)), "")
-	s.series = slices.DeleteFunc(s.series, func(x series) bool {
-		if x.n == 0 || x.pending > 0 {
-			return x.pending == 0
+	was := *s
+	s.series, s.grown, s.rings, s.subs, s.shared = make([]series, 0, len(was.series)), make([]growth, 0, len(was.series)), [2]ring{}, append(make([]string, 0, len(was.subs)), ""), false
+	for i, x := range was.series {
+		h, g := was.pair(&x), *was.growth(i)
+		if idle := h.n == 0 || was.base+int64(h.last.t) < before; idle && g.v() == 0 {
+			continue
 		}
-		return s.base+int64(x.newest().t) < before
-	})
-	for i := range s.series {
-		sub := old[s.series[i].sub]
-		k := slices.Index(s.subs, sub)
+		k := slices.Index(s.subs, was.subs[x.sub])
 		if k < 0 {
 			k = len(s.subs)
-			s.subs = append(s.subs, sub)
+			s.subs = append(s.subs, was.subs[x.sub])
 		}
-		s.series[i].sub = uint16(k)
+		x.sub = uint16(k)
+		if x.ring != 0 {
+			s.rings[x.ring-1] = was.rings[x.ring-1]
+		}
+		s.series, s.grown = append(s.series, x), append(s.grown, was.grown[i])
 	}
 }
 
 // forget drops all series. Which rows they were of stays known.
 func (s *samples) forget() {
-	s.series, s.subs = nil, []string{""}
+	s.series, s.grown, s.rings, s.subs, s.shared = nil, nil, [2]ring{}, []string{""}, false
 	s.last, s.interval = [numLanes]int64{}, [numLanes]int32{}
 }
 
 // rebase makes t fit into the series' range of times; samples that do not are dropped.
 func (s *samples) rebase(t int64) {
+	s.mine()
 	base := t - 1000*3600
-	for i := range s.series {
-		x := &s.series[i]
-		if t < s.base {
+	lost := func(x *sample) bool { return t < s.base || s.base+int64(x.t) < base }
+	shift := uint32(base - s.base)
+	for k := range s.series {
+		x := &s.series[k]
+		switch {
+		case x.n > 0 && lost(&x.two[1]):
 			x.n = 0
+		case x.n > 1 && lost(&x.two[0]):
+			x.n = 1
 		}
-		for x.n > 0 && s.base+int64(x.at(0).t) < base {
-			x.head = uint16((int(x.head) + 1) % len(x.buf))
-			x.n--
+		x.two[0].t -= shift
+		x.two[1].t -= shift
+		if g := s.growth(k); g.t != never {
+			g.t = uint32(min(max(0, s.base+int64(g.t)-base), t-base))
 		}
-		for k := range int(x.n) {
-			x.at(k).t -= uint32(base - s.base)
+	}
+	for i := range s.rings {
+		r := &s.rings[i]
+		for r.n > 0 && lost(r.at(0)) {
+			r.head = uint16((int(r.head) + 1) % len(r.buf))
+			r.n--
 		}
-		x.from = uint32(min(max(0, s.base+int64(x.from)-base), t-base))
+		for k := range int(r.n) {
+			r.at(k).t -= shift
+		}
 	}
 	s.base = base
 }

@@ -6,29 +6,63 @@ import (
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
-// series is one row (and sub) of one entity: a ring of the newest samples. One slice for each series and no string but the entity's own
-// table is what keeps a container small.
+// series is one row (and sub) of one entity: its two newest samples, of which its value and its rate are. Where windows are asked of a row its
+// samples are in a ring, and only what it is of is here. A container has dozens, so there is no pointer in it, and a snapshot has the same ones as
+// the picture: samples.mine says when they may be written.
 type series struct {
 	id   metric.ID
 	sub  uint16 // index into the subs of its samples
-	head uint16 // the oldest sample
-	n    uint16 // how many there are; a series that begins anew has none
+	ring uint8  // index into the rings of its samples, plus one; 0: it has none
+	n    uint8  // how many of the two there are; a series that begins anew has none
 	lane lane   // the lane that the newest sample came by
-	// news says that a sample came since the last roll-up; what a counter has grown by since then it has from the time from on.
-	news bool
-	from uint32
-	buf  []sample
-	// pending is what a counter has grown by since the last roll-up counted it.
-	pending float64
+	two  [2]sample
 }
 
-// sample is one of them: its time in milliseconds after its samples' base, and the two halves of the value, so that it takes three words.
+// sample is a value at a time, in milliseconds after its samples' base. The value is in two halves, so that it takes three words.
 type sample struct{ t, lo, hi uint32 }
 
-func (x *sample) v() float64 { return math.Float64frombits(uint64(x.lo) | uint64(x.hi)<<32) }
+func newSample(t uint32, v float64) sample {
+	bits := math.Float64bits(v)
+	return sample{t, uint32(bits), uint32(bits >> 32)} //nolint:gosec // the lower half is meant
+}
+
+func (x sample) v() float64 { return math.Float64frombits(uint64(x.lo) | uint64(x.hi)<<32) }
+
+// growth is what a counter has grown by since the last roll-up counted it, and since when: never if no sample came since.
+type growth struct{ sample }
+
+const never = math.MaxUint32
+
+var none = growth{sample{t: never}}
+
+// pair is what there is of a series: how many samples, and the newest two, the older one of which is there if they are two.
+type pair struct {
+	prev, last sample
+	n          uint16
+	lane       lane
+}
+
+// rate returns the two-point rate per second of the newest samples and the time between them in
+// milliseconds; zero when there are fewer than two.
+func (h *pair) rate() (perSecond float64, window uint32) {
+	if h.n < 2 {
+		return 0, 0
+	}
+	window = h.last.t - h.prev.t
+	return (h.last.v() - h.prev.v()) / float64(window) * 1000, window
+}
+
+// ring has the newest samples of a row of which windows are asked.
+type ring struct {
+	buf   []sample
+	head  uint16 // the oldest sample
+	n     uint16 // how many there are
+	lane  lane   // the lane that the newest sample came by
+	grown growth
+}
 
 // at returns the i-th oldest sample.
-func (s *series) at(i int) *sample {
+func (s *ring) at(i int) *sample {
 	k := int(s.head) + i
 	if c := len(s.buf); k >= c {
 		k -= c
@@ -37,13 +71,24 @@ func (s *series) at(i int) *sample {
 }
 
 // newest returns the newest sample; there must be one.
-func (s *series) newest() *sample { return s.at(int(s.n) - 1) }
+func (s *ring) newest() *sample { return s.at(int(s.n) - 1) }
+
+func (s *ring) pair() pair {
+	h := pair{n: s.n, lane: s.lane}
+	if s.n > 0 {
+		h.last = *s.newest()
+	}
+	if s.n > 1 {
+		h.prev = *s.at(int(s.n) - 2)
+	}
+	return h
+}
 
 // push appends a sample that is newer than the newest. The ring grows only while its oldest sample is
 // younger than keep, and never beyond limit slots.
-func (s *series) push(t uint32, v float64, keep uint32, limit int) {
+func (s *ring) push(x sample, keep uint32, limit int) {
 	if c := len(s.buf); int(s.n) == c {
-		if c > 0 && (c >= limit || t-s.at(0).t > keep) {
+		if c > 0 && (c >= limit || x.t-s.at(0).t > keep) {
 			s.head++
 			if int(s.head) == c {
 				s.head = 0
@@ -52,7 +97,7 @@ func (s *series) push(t uint32, v float64, keep uint32, limit int) {
 		} else {
 			room := max(2, c+(c+1)/2)
 			if c > 2 { // no more than will be in use, at the pace so far
-				room = min(room, max(c+1, int(uint64(c)*uint64(keep)/uint64(max(1, t-s.at(0).t)))+2))
+				room = min(room, max(c+1, int(uint64(c)*uint64(keep)/uint64(max(1, x.t-s.at(0).t)))+2))
 			}
 			next := make([]sample, min(room, limit))
 			k := copy(next, s.buf[s.head:])
@@ -61,25 +106,13 @@ func (s *series) push(t uint32, v float64, keep uint32, limit int) {
 		}
 	}
 	s.n++
-	bits := math.Float64bits(v)
-	*s.newest() = sample{t, uint32(bits), uint32(bits >> 32)}
-}
-
-// rate returns the two-point rate per second of the newest samples and the seconds' worth of time between them in
-// milliseconds; zero when there are fewer than two.
-func (s *series) rate() (perSecond float64, window uint32) {
-	if s.n < 2 {
-		return 0, 0
-	}
-	last, prev := s.newest(), s.at(int(s.n)-2)
-	window = last.t - prev.t
-	return (last.v() - prev.v()) / float64(window) * 1000, window
+	*s.newest() = x
 }
 
 // mean returns the mean over the newest w milliseconds, the newest sample's time and the time really covered. Samples further
 // apart than gap are not joined: the value was stale between them, and after a clock that was set forward what a second used would be
 // spread over all that was jumped, which looks like no load at all.
-func (s *series) mean(kind metric.Kind, w, gap int64) (v float64, newest, window int64) {
+func (s *ring) mean(kind metric.Kind, w, gap int64) (v float64, newest, window int64) {
 	last := s.newest()
 	from := s.since(int64(last.t)-w, gap, kind == metric.Counter)
 	first := s.at(from)
@@ -98,7 +131,7 @@ func (s *series) mean(kind metric.Kind, w, gap int64) (v float64, newest, window
 
 // since returns the index of the sample nearest to time t on this side of the newest gap; for a counter at least one before
 // the newest, if there is one.
-func (s *series) since(t, gap int64, counter bool) int {
+func (s *ring) since(t, gap int64, counter bool) int {
 	last := int(s.n) - 1
 	i := last
 	for i > 0 {

@@ -68,7 +68,7 @@ func TestFullTableBlindsNobody(t *testing.T) {
 				}
 				shown := 0
 				for _, it := range p.Snapshot(sec(float64(from) + 2)).Containers {
-					if it.Entity.Node == f.node && len(it.Values) == 2 {
+					if it.Entity.Node == f.node && len(it.List()) == 2 {
 						shown++
 					}
 				}

@@ -35,8 +35,10 @@ type Item struct {
 	Start time.Time
 	// First is when Plimsoll first saw it.
 	First time.Time
-	// Values are sorted by row, then Sub. A row that is absent has no current value.
+	// Values are those of what is summed up: of workloads and all above them. List has those of every item.
 	Values []Value
+	own    *own       // of what has samples of its own
+	has    metric.Set // the rows that have a current value
 	// Own are the rows that some sender says of the entity itself; all others are made from its members.
 	Own metric.Set
 	// Source says whose figures these are where no collector has read them: metric.FromKubelet; of a pod, some of its containers'.
@@ -125,13 +127,15 @@ func (p *Picture) build(now time.Time, also func(*spot)) (*builder, *Snapshot) {
 // Silent says whether nothing has been heard of the machine that the item is, or is on, for so long that its last values are not the present.
 func (it *Item) Silent() bool { return it.Gap != nil && it.Gap.Reason == metric.GapSilent }
 
+// Any says whether there is a current value of the item.
+func (it *Item) Any() bool { return len(it.Values) > 0 || it.has != metric.Set{} }
+
 // Get returns the value of a row, summed over Sub (interfaces, devices). ok is false where there is none.
 func (it *Item) Get(id metric.ID) (sum Value, ok bool) {
-	for i := range it.Values {
-		v := &it.Values[i]
-		if v.ID != id {
-			continue
-		}
+	var room [4]Value
+	values := it.append(room[:0], id)
+	for i := range values {
+		v := &values[i]
 		if !ok {
 			sum, ok = *v, true
 			sum.Sub = ""

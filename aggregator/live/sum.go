@@ -2,7 +2,6 @@ package live
 
 import (
 	"slices"
-	"strings"
 
 	"plimsoll.dev/plimsoll/internal/metric"
 )
@@ -11,16 +10,29 @@ import (
 type summer struct {
 	cells []Value // by row, for values without a sub
 	used  []metric.ID
-	subs  []Value // pods keep interfaces and devices apart
 	lacks metric.Set
+	room  []Value // for those of one member
 }
 
 func newSummer() *summer { return &summer{cells: make([]Value, len(metric.Rows()))} }
 
+// pod notes what a pod has, and lacks, of its containers: their values are added up when somebody asks.
+func (s *summer) pod(it *Item) {
+	s.lacks = metric.Set{}
+	for _, m := range it.Items {
+		lacks, has := m.Lacks.Less(&it.Own), m.has.Less(&it.Own).And(&ofPods)
+		s.lacks.AddAll(&lacks)
+		it.has.AddAll(&has)
+	}
+}
+
+// ofPods are the rows that pods have.
+var ofPods = metric.At(metric.Pod)
+
 // members adds up the values of an item's members, but for rows that are its own. The cluster's rows are its nodes', those in nodes and
 // those that they have values of; the others are its namespaces'.
 func (s *summer) members(it *Item, own, nodes metric.Set) {
-	s.used, s.subs, s.lacks = s.used[:0], s.subs[:0], metric.Set{}
+	s.used, s.lacks = s.used[:0], metric.Set{}
 	level := it.Entity.Level
 	if level == metric.Cluster {
 		for _, m := range it.Items {
@@ -43,40 +55,29 @@ func (s *summer) members(it *Item, own, nodes metric.Set) {
 // item adds a member's values, but for the rows in but, and notes what the sums lack of it.
 func (s *summer) item(m *Item, level metric.Level, but *metric.Set) {
 	lacks := m.Lacks
-	silent := m.Silent() && level != metric.Pod // a silent pod shows what it was, and is in no sum itself
-	for i := range m.Values {
-		v := &m.Values[i]
+	silent := m.Silent()
+	s.room = m.each(s.room, func(v *Value) {
 		switch row := metric.Get(v.ID); {
 		case silent:
 			lacks.Add(v.ID)
 		case !but.Has(v.ID) && row.Has(level):
-			s.value(v, level == metric.Pod, row)
+			s.value(v, row)
 		}
-	}
+	})
 	lacks = lacks.Less(but)
 	s.lacks.AddAll(&lacks)
 }
 
 // value adds one member's value.
-func (s *summer) value(v *Value, keepSub bool, row *metric.Row) {
-	to, sub := &s.cells[v.ID], ""
-	if keepSub && v.Sub != "" {
-		sub = v.Sub
-		i := slices.IndexFunc(s.subs, func(x Value) bool { return x.ID == v.ID && x.Sub == v.Sub })
-		if i < 0 {
-			i = len(s.subs)
-			s.subs = append(s.subs, Value{})
-		}
-		to = &s.subs[i]
-	}
+func (s *summer) value(v *Value, row *metric.Row) {
+	to := &s.cells[v.ID]
 	if !to.T.IsZero() {
 		join(row, to, v)
 		return
 	}
-	if sub == "" {
-		s.used = append(s.used, v.ID)
-	}
-	*to = Value{ID: v.ID, Sub: sub, T: v.T, V: v.V, Rate: v.Rate, Window: v.Window}
+	s.used = append(s.used, v.ID)
+	*to = *v
+	to.Sub = ""
 	if row.Kind == metric.Counter {
 		to.V = 0
 	}
@@ -96,23 +97,19 @@ func join(row *metric.Row, to, v *Value) {
 	}
 }
 
-// size is how many values there are with those given.
-func (s *summer) size(own []Value) int { return len(own) + len(s.used) + len(s.subs) }
+// size is how many sums there are.
+func (s *summer) size() int { return len(s.used) }
 
-// append appends the unit's own values and the sums, sorted by row and sub, and clears the sums.
-func (s *summer) append(out, own []Value) []Value {
+// append appends what the item has of its own and the sums, sorted by row and sub, and clears the sums.
+func (s *summer) append(out []Value, it *Item) []Value {
 	from := len(out)
-	out = append(out, own...)
+	if it.own != nil {
+		out = it.own.append(out, everyRow)
+	}
 	for _, id := range s.used {
 		out = append(out, s.cells[id])
 		s.cells[id] = Value{}
 	}
-	out = append(out, s.subs...)
-	slices.SortFunc(out[from:], func(a, b Value) int {
-		if a.ID != b.ID {
-			return int(a.ID) - int(b.ID)
-		}
-		return strings.Compare(a.Sub, b.Sub)
-	})
+	slices.SortFunc(out[from:], func(a, b Value) int { return compareValues(&a, &b) })
 	return out
 }

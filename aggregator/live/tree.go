@@ -20,6 +20,7 @@ type tree struct {
 	sent   int // units that some sender knows
 	shares share
 	root   *unit
+	none   *samples          // of all units that have no samples of their own; never written
 	pools  map[string]string // the pool of each node that is in one
 
 	changes uint64  // counts what changes the picture
@@ -28,7 +29,7 @@ type tree struct {
 
 // unit is one entity of the picture: its names, its place in the tree and its samples.
 type unit struct {
-	samples // its own; none for a mere roll-up
+	*samples // its own; the tree's none for what no sender has ever said anything of
 
 	gap *cluster.Gap // what a batch said, until a newer sample
 	// ptrs are the pointers under which senders know it: the readers of both lanes may have their own.
@@ -66,14 +67,14 @@ type unit struct {
 func (u *unit) sent() bool { return u.ptrs[0] != nil || u.ptrs[1] != nil || u.ptrs[2] != nil }
 
 func newTree(l *limits, m *meters) tree {
-	t := tree{limits: l, meters: m, byPtr: map[*metric.Entity]*unit{}, byKey: map[identity.Key]*unit{}, byID: map[idKey]*unit{}}
+	t := tree{none: new(samples), limits: l, meters: m, byPtr: map[*metric.Entity]*unit{}, byKey: map[identity.Key]*unit{}, byID: map[idKey]*unit{}}
 	t.root = t.place(identity.Key{Level: metric.Cluster}, &metric.Entity{Level: metric.Cluster})
 	return t
 }
 
 // place makes a unit and hangs it into the tree.
 func (t *tree) place(k identity.Key, e *metric.Entity) *unit {
-	u := &unit{entity: e, key: k, samples: samples{subs: []string{""}}}
+	u := &unit{entity: e, key: k, samples: t.none}
 	t.byKey[k] = u
 	t.alive[k.Level]++
 	t.meters.entities[k.Level].Inc()

@@ -44,7 +44,7 @@ func (p *Picture) Gap(now time.Time, pod *cluster.Pod) (why string, since time.T
 	}
 	members := slices.SortedFunc(slices.Values(u.members), func(a, b *unit) int { return compareNames(a.entity, b.entity) })
 	for _, x := range append(members, u) { // a container's own reason says more than that it lacks in the pod's sum
-		_, st := x.values(nil, p.tree.limits, now.UnixMilli())
+		st := x.state(p.tree.limits, now.UnixMilli())
 		if g := p.tree.gapOf(x, st, now.UnixMilli()); g != nil {
 			return g.Detail, g.Since
 		}
@@ -92,13 +92,24 @@ func (t *tree) usage(u *unit, node string, name cluster.ResourceName, id metric.
 
 // anyCurrent says whether the unit has any current value.
 func (u *unit) anyCurrent(l *limits, now int64) bool {
-	return !u.gone() && slices.ContainsFunc(u.series, func(x series) bool { return u.current(&x, l, now) })
+	return !u.gone() && slices.ContainsFunc(u.series, func(x series) bool {
+		h := u.pair(&x)
+		return u.current(&h, l, now)
+	})
 }
 
 // window is what a unit had of one row over some time: the mean, the newest sample and the time really covered, in milliseconds.
 type window struct {
 	mean           float64
 	newest, covers int64
+}
+
+// long is what a series has for a mean over some time: its ring, or its two samples.
+func (s *samples) long(x *series) *ring {
+	if x.ring == 0 {
+		return &ring{buf: x.two[2-x.n:], n: uint16(x.n), lane: x.lane}
+	}
+	return &s.rings[x.ring-1]
 }
 
 // window returns the row's window of w milliseconds that ends with the newest sample, if that is current.
@@ -108,8 +119,8 @@ func (u *unit) window(l *limits, id metric.ID, now, w int64) (out window, ok boo
 	}
 	kind := metric.Get(id).Kind
 	for i, _ := u.find(0, id, ""); i < len(u.series) && u.series[i].id == id; i++ {
-		x := &u.series[i]
-		if !u.current(x, l, now) {
+		x, h := u.long(&u.series[i]), u.pair(&u.series[i])
+		if !u.current(&h, l, now) {
 			continue
 		}
 		mean, t, covers := x.mean(kind, w, u.limit(l, x.lane))

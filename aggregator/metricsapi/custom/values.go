@@ -71,9 +71,10 @@ func (o *object) value(row *metric.Row) (v live.Value, ok bool) {
 	if o.item == nil || o.item.Silent() || o.item.Ended || o.item.Lacks.Has(row.ID) {
 		return v, false
 	}
-	for i := range o.item.Values {
-		x := &o.item.Values[i]
-		if x.ID != row.ID || row.Sub == "interface" && x.Sub == "lo" || row.Kind == metric.Counter && x.Window == 0 {
+	values := o.item.Row(row.ID)
+	for i := range values {
+		x := &values[i]
+		if row.Sub == "interface" && x.Sub == "lo" || row.Kind == metric.Counter && x.Window == 0 {
 			continue
 		}
 		at := x.V
