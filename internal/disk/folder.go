@@ -37,6 +37,21 @@ func OnlyFiles(path string) error {
 	})
 }
 
+// Open opens a file of our own, and no other, whoever has put what there since OnlyFiles looked: no link leads elsewhere, and no pipe is waited for.
+func Open(path string, flags int) (*os.File, error) {
+	f, err := os.OpenFile(path, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o640)
+	if errors.Is(err, unix.ELOOP) {
+		return nil, fmt.Errorf("%q is a symbolic link, %w: remove it", path, ErrNoFile)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if st, serr := f.Stat(); serr != nil || !st.Mode().IsRegular() {
+		return nil, errors.Join(fmt.Errorf("%q, %w: remove it", path, ErrNoFile), serr, f.Close())
+	}
+	return f, nil
+}
+
 // Folder is a folder that this process has for itself. The kernel gives it up when the process ends, however it ends, and when
 // nothing refers to the Folder any more.
 type Folder struct {
@@ -54,12 +69,7 @@ func Claim(what, dir string) (*Folder, error) {
 	if err := OnlyFiles(dir + "/."); err != nil { // the folder itself may be a link
 		return nil, fmt.Errorf("cannot use %s %q: %w", what, dir, err)
 	}
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o640)
-	if err == nil {
-		if st, serr := f.Stat(); serr != nil || !st.Mode().IsRegular() {
-			err = errors.Join(fmt.Errorf("%q is no file: remove it", f.Name()), serr, f.Close())
-		}
-	}
+	f, err := Open(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return nil, fmt.Errorf("cannot lock %s %q: %w", what, dir, err)
 	}
@@ -76,7 +86,7 @@ func Claim(what, dir string) (*Folder, error) {
 // Holder returns the error with which Claim would refuse a folder, and the pid of the process that has it, as far as they are
 // known. It makes nothing, and lets others look at the same time.
 func Holder(what, dir string) (pid int, err error) {
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	f, err := Open(filepath.Join(dir, "lock"), os.O_RDWR)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
 	}

@@ -218,3 +218,56 @@ func TestClosed(t *testing.T) {
 		t.Errorf("Decisions: got error %v", err)
 	}
 }
+
+// Links, and pipes, in the place of the log's folder and of its files are refused, and what they lead to stays as it was: when the log is opened, and when a file
+// is begun or read later.
+func TestLinksAreNotFollowed(t *testing.T) {
+	elsewhere := t.TempDir()
+	precious := filepath.Join(elsewhere, "precious")
+	if err := os.WriteFile(precious, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for what, spoil := range map[string]func(dir string) error{
+		"folder":     func(dir string) error { return os.Symlink(elsewhere, filepath.Join(dir, "decisions")) },
+		"file":       func(dir string) error { return os.Symlink(precious, first(dir)) },
+		"loose link": func(dir string) error { return os.Symlink(precious+"-not-there", first(dir)) },
+		"pipe":       func(dir string) error { return unix.Mkfifo(first(dir), 0o600) },
+		"later":      func(dir string) error { return nil },
+	} {
+		dir := t.TempDir()
+		if what != "folder" {
+			if err := os.Mkdir(filepath.Join(dir, "decisions"), 0o750); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := spoil(dir); err != nil {
+			t.Fatal(err)
+		}
+		data, err := disk.Claim("data folder", dir)
+		var l *Log
+		if err == nil {
+			l, err = Open(data, Options{MaxBytes: 1 << 30, Retention: time.Hour, Report: func(string) {}})
+		}
+		if what == "later" {
+			if err == nil {
+				err = os.Symlink(precious, first(dir))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = l.AppendDecision(t.Context(), cluster.Decision{Time: time.Unix(1, 0), Message: "x"})
+		}
+		if err == nil || !errors.Is(err, disk.ErrNoFile) {
+			t.Errorf("%s: got %v", what, err)
+		}
+	}
+	if left, err := os.ReadDir(elsewhere); err != nil || len(left) != 1 {
+		t.Errorf("%v, %v are where the links lead to", left, err)
+	}
+	if got, err := os.ReadFile(precious); err != nil || string(got) != "precious" {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+// first is the log's first file.
+func first(dir string) string { return filepath.Join(dir, "decisions", "00000001.jsonl") }

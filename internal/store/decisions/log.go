@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -100,14 +101,19 @@ func (l *Log) open() error {
 // outline reads a segment through and cuts its torn tail.
 func (l *Log) outline(number int) (*segment, error) {
 	name := l.name(number)
-	data, err := os.ReadFile(name)
+	f, err := disk.Open(name, os.O_RDWR)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read %q: %w", name, err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(f)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read %q: %w", name, err)
 	}
 	s := newSegment(number)
 	good, damaged := scan(data, func(d *cluster.Decision) bool { s.add(d); return true })
 	if good < len(data) {
-		if err := os.Truncate(name, int64(good)); err != nil {
+		if err := f.Truncate(int64(good)); err != nil {
 			return nil, fmt.Errorf("cannot cut the torn tail of %q: %w", name, err)
 		}
 		l.opts.Report(fmt.Sprintf("cut a torn tail of %d bytes off %q", len(data)-good, name))
@@ -199,7 +205,7 @@ func (l *Log) room(n int) error {
 		if l.f != nil {
 			return nil
 		}
-		f, err := os.OpenFile(l.name(l.segments[k-1].number), os.O_RDWR, 0)
+		f, err := disk.Open(l.name(l.segments[k-1].number), os.O_RDWR)
 		l.f = f
 		return err
 	}
@@ -207,7 +213,7 @@ func (l *Log) room(n int) error {
 	if k := len(l.segments); k > 0 {
 		number = l.segments[k-1].number + 1
 	}
-	f, err := os.OpenFile(l.name(number), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o640)
+	f, err := disk.Open(l.name(number), os.O_RDWR|os.O_CREATE|os.O_TRUNC)
 	if err != nil {
 		return err
 	}

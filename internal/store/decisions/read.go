@@ -14,6 +14,7 @@ import (
 	"strconv"
 
 	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/disk"
 	"plimsoll.dev/plimsoll/internal/store"
 )
 
@@ -162,7 +163,7 @@ func (l *Log) candidates(q *store.DecisionQuery) ([]segment, error) {
 
 // read returns a segment's decisions that q asks for, the last appended first.
 func (l *Log) read(s segment, q *store.DecisionQuery) ([]cluster.Decision, error) {
-	f, err := os.Open(l.name(s.number))
+	f, err := disk.Open(l.name(s.number), os.O_RDONLY)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil // dropped in the meantime
 	}
