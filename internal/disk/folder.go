@@ -47,7 +47,7 @@ func Open(path string, flags int) (*os.File, error) {
 		return nil, err
 	}
 	if st, serr := f.Stat(); serr != nil || !st.Mode().IsRegular() {
-		return nil, errors.Join(fmt.Errorf("%q, %w: remove it", path, ErrNoFile), serr, f.Close())
+		return nil, errors.Join(fmt.Errorf("%q is a folder, a pipe or a device, %w: remove it", path, ErrNoFile), serr, f.Close())
 	}
 	return f, nil
 }
