@@ -51,10 +51,30 @@ func (db *DB) Append(ctx context.Context, b *metric.Batch) (err error) {
 		return fmt.Errorf("cannot append batch of node %q: %w", b.Node, store.ErrClosed)
 	}
 	w := writer{db: db, gen: db.gen, ctx: ctx, newest: db.opts.Now().Add(ahead).UnixMilli(), seen: start, foreign: b.Sender != ""}
-	if err := w.batch(b); err != nil {
+	err = w.batch(b)
+	db.noRoom(b, &w)
+	if err != nil {
 		return fmt.Errorf("cannot append batch of node %q: %w", b.Node, err)
 	}
 	return nil
+}
+
+// noRoom tells of samples of a batch for whose series there was no room: how many in all since it began, until a minute after the last. The caller has the turn.
+func (db *DB) noRoom(b *metric.Batch, w *writer) {
+	if w.left == 0 {
+		return
+	}
+	if _, holds := db.cond.Get(ReasonSeriesLimit); !holds {
+		db.left, db.leftSince = 0, db.opts.Now()
+		db.log.Warn("new series are left out", "why", w.why, "node", b.Node, "sender", b.Sender)
+	}
+	db.left += w.left
+	by, fix := "read here", ""
+	if b.Sender != "" {
+		by, fix = fmt.Sprintf("sent by %q", b.Sender), ", or give more with --memory"
+	}
+	db.cond.SayFor(time.Minute, ReasonSeriesLimit, fmt.Sprintf("since %s, %d samples were not kept, the last %d of machine %q, %s: the store is full, %s; look for labels that change all the time%s",
+		db.leftSince.UTC().Format(time.RFC3339), db.left, w.left, b.Node, by, w.why, fix))
 }
 
 // mayRecheckRoom says whether the only thing wrong is a full disk, which the appender checks itself.
@@ -74,6 +94,8 @@ type writer struct {
 	foreign bool // others have sent the batch
 	count   int  // samples in app
 	markers int
+	left    int    // samples for whose series there was no room
+	why     string // of the last of them
 
 	builder labels.ScratchBuilder
 	dropped [len(dropReasons)]int
@@ -164,7 +186,8 @@ func (w *writer) sample(e *entry, s *series, t int64, v float64) bool {
 	}
 	if why := w.crowded(e); why != "" && !w.has(ls) {
 		w.dropped[iSeriesLimit]++
-		w.db.cond.Say(ReasonSeriesLimit, why+": samples of new ones are left out")
+		w.left++
+		w.why = why
 		return false
 	}
 	ref, err := w.app.Append(0, ls, t, v)

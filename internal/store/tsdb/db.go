@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
@@ -32,10 +33,12 @@ type DB struct {
 	slots      chan struct{} // a query holds one while it runs
 	asked      places        // of the API's requests, from before one is parsed until its answer is made
 
-	// turn is held by who appends: one batch goes in at a time. It guards cache and space.
-	turn  chan struct{}
-	cache *cache
-	space space
+	// turn is held by who appends: one batch goes in at a time. It guards what follows, to the empty line.
+	turn      chan struct{}
+	cache     *cache
+	space     space
+	left      int       // samples for whose series there was no room
+	leftSince time.Time // when that began
 
 	// mu is held for reading while gen is used, and for writing while it is replaced.
 	mu     sync.RWMutex

@@ -20,7 +20,7 @@ const (
 	ReasonDamaged = "DamagedBlock"
 	// ReasonRepaired: something damaged was cut or set aside when the store was opened. Data is accepted.
 	ReasonRepaired = "Repaired"
-	// ReasonSeriesLimit: new series are left out because there are too many.
+	// ReasonSeriesLimit: new series were left out in the last minute because there are too many.
 	ReasonSeriesLimit = "SeriesLimit"
 )
 
@@ -33,12 +33,16 @@ func newConditions(now func() time.Time) *condition.Set {
 // Health says whether the store accepts data; a reason may be given all the same (something was repaired, a block is damaged).
 func (db *DB) Health() condition.Condition { return db.cond.Health() }
 
-// Conditions are what keeps the store from taking data; nothing where it does.
-func (db *DB) Conditions() []condition.Condition {
+// Conditions are what keeps the store from taking data, or some of it; nothing where it takes all.
+func (db *DB) Conditions() (out []condition.Condition) {
 	if h := db.Health(); !h.OK() {
-		return []condition.Condition{h}
+		out = append(out, h)
 	}
-	return nil
+	if c, ok := db.cond.Get(ReasonSeriesLimit); ok {
+		c.Type = "HistoryWhole"
+		out = append(out, c)
+	}
+	return out
 }
 
 // Stats is how much the store has.

@@ -3,6 +3,7 @@ package tsdb
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -40,4 +41,57 @@ func TestFileTooBig(t *testing.T) {
 	if n := db.met.errors.WithLabelValues(classFull); testutil.ToFloat64(n) != 2 {
 		t.Errorf("got %g errors of a full disk, want 2", testutil.ToFloat64(n))
 	}
+}
+
+// What the store drops because it has too many series is told as long as it happens and for a minute after: since when, how much, whose, and what to do. The samples
+// of series that it has are none of that.
+func TestSeriesWithoutRoomAreTold(t *testing.T) {
+	now := time.Now().Truncate(time.Second)
+	began := now
+	db := mustOpen(t, Options{MaxForeign: 10, Now: func() time.Time { return now }})
+	send := func(sender string, n int) {
+		t.Helper()
+		b := batchOf(now, 1)
+		b.Node, b.Sender = "n1", sender
+		for i := range n {
+			e := pod("p")
+			e.Node = fmt.Sprint("n", i) // of one there are half at most
+			b.Groups = append(b.Groups, batchOf(now, 1, e).Groups...)
+		}
+		must(t, db.Append(t.Context(), b))
+	}
+	told := func(want string) {
+		t.Helper()
+		got := ""
+		for _, c := range db.Conditions() {
+			if got += c.Message; c.Type != "HistoryWhole" || c.Reason != ReasonSeriesLimit || c.OK() || !c.Since.Equal(began) {
+				t.Errorf("got %+v", c)
+			}
+		}
+		if got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	sentence := func(all, last int) string {
+		return fmt.Sprintf("since %s, %d samples were not kept, the last %d of machine \"n1\", sent by \"mallory at 10.0.0.66\": the store is full, there are 10 series that others have sent, the most that are kept; "+
+			"look for labels that change all the time, or give more with --memory", began.UTC().Format(time.RFC3339), all, last)
+	}
+	send("ann at 10.0.0.1", 10)
+	told("")
+	send("mallory at 10.0.0.66", 15)
+	told(sentence(5, 5))
+	now = now.Add(10 * time.Second)
+	send("mallory at 10.0.0.66", 20)
+	told(sentence(15, 10))
+	now = now.Add(59 * time.Second)
+	send("ann at 10.0.0.1", 10)
+	told(sentence(15, 10))
+	now = now.Add(time.Second)
+	told("")
+	if h := db.Health(); h.Reason != "" {
+		t.Errorf("got %+v", h)
+	}
+	began = now
+	send("mallory at 10.0.0.66", 11)
+	told(sentence(1, 1))
 }
