@@ -284,6 +284,24 @@ func TestLimitsWithin(t *testing.T) {
 	}
 }
 
+// A container, a machine, and a pod of which samples of its own are sent take a place each; the pods of containers take none.
+func TestWhatTakesAPlace(t *testing.T) {
+	r := receiver(t, Options{Live: &keeper{}})
+	for i, x := range []struct {
+		b    *metric.Batch
+		want int
+	}{{crowd("n2", 0, 7, time.Now()), 7}, {sampleBatch(time.Now()), 10}} {
+		if code, text := sendFrom(t, r, fmt.Sprint("10.0.0.", i), remotewrite.LiveLane, x.b); code != 204 || len(r.table.entities) != x.want {
+			t.Errorf("%d %s: %d places are taken, want %d", code, text, len(r.table.entities), x.want)
+		}
+	}
+	for memory, want := range map[int]int{0: 500_000, 98_304: 196_608, 1_000: 50_000, 4_000_000: 500_000, 245_000: 490_000} {
+		if got := usual.within(memory, 0).samples; got != want {
+			t.Errorf("%d series: a request may have %d samples, want %d", memory, got, want)
+		}
+	}
+}
+
 // TestPlacesComeFree fills the table from one address, which then is silent: who comes later has its places after two minutes, not after ten.
 func TestPlacesComeFree(t *testing.T) {
 	most := usual
