@@ -260,20 +260,21 @@ func (r *Receiver) unpack(req *http.Request, version remotewrite.Version, fast b
 // from is who has sent a request, as far as it was proven.
 type from struct {
 	name  string // the login and the address
-	login string // whose places are counted together, from whatever address; "": all that have none
+	login string // whose places are counted together, from whatever address
 }
 
-// senderOf is who has sent a request. A login that is bound to nodes, as that of a cluster's collectors is, is a login of its own on each.
+// senderOf is who has sent a request. A login that is bound to nodes, as that of a cluster's collectors is, is a login of its own on each. So is each address that has
+// none: those of one who floods and those of others cannot be told apart, and together they would shut all of them out.
 func senderOf(req *http.Request) from {
 	caller, address := serve.CallerOf(req.Context()), host(req.RemoteAddr)
 	if caller.Name == "" {
-		return from{name: address}
+		return from{address, "at " + address}
 	}
-	out := from{name: caller.Name + " at " + address, login: caller.Name}
+	name := caller.Name + " at " + address
 	if caller.Nodes != nil {
-		out.login = out.name
+		return from{name, name}
 	}
-	return out
+	return from{name, caller.Name}
 }
 
 // host is an address without its port.

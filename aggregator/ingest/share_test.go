@@ -205,13 +205,13 @@ func requestOf(as serve.Caller, from string) *http.Request {
 	return req.WithContext(serve.WithCaller(req.Context(), as))
 }
 
-// A login that is bound to nodes is counted by address, as a cluster's collectors share one; one that is not, together.
+// A login that is bound to nodes is counted by address, as a cluster's collectors share one, and so is who has none; one that is not, together.
 func TestSenderOf(t *testing.T) {
 	for _, x := range []struct {
 		as   serve.Caller
 		want from
 	}{
-		{serve.Caller{}, from{"10.0.0.1", ""}},
+		{serve.Caller{}, from{"10.0.0.1", "at 10.0.0.1"}},
 		{serve.Caller{Name: "ann"}, from{"ann at 10.0.0.1", "ann"}},
 		{serve.Caller{Name: "sa", Nodes: []string{"n1"}}, from{"sa at 10.0.0.1", "sa at 10.0.0.1"}},
 	} {
