@@ -216,19 +216,6 @@ func place(e *metric.Entity, row *metric.Row, instance string) reason {
 
 func isStale(v float64) bool { return math.Float64bits(v) == remotewrite.StaleBits }
 
-// converted is what one request holds.
-type converted struct {
-	batches []*metric.Batch
-	written int // samples in the batches, and stale markers
-	unseen  int // of them those that the live picture has no room for
-	tally   tally
-	over    map[string]int // samples for whose series there is no room, by node
-	why     string         // who has the room
-	lag     float64        // seconds between the newest sample and now; NaN without one
-	node    string         // of the first series that is known
-	newest  int64          // the time of the newest sample, of those that are from the future too
-}
-
 // convert turns a sender's decoded request into batches, one for each node.
 func (t *table) convert(decode func(func(*series) error) error, sender from, now time.Time, skew time.Duration, fast bool) (converted, error) {
 	t.mu.Lock()
@@ -273,25 +260,6 @@ func (t *table) convert(decode func(func(*series) error) error, sender from, now
 	c.batches = t.batches
 	t.batches, t.points = nil, nil // the batches' readers have them now
 	return c, err
-}
-
-// limit counts samples for whose series there is no room with their node, of so many nodes at most.
-func (c *converted) limit(s *series, most int) {
-	node := s.value("node")
-	if node == "" {
-		node, _, _ = strings.Cut(s.value("instance"), ":")
-	}
-	node = identity.Clean(node)
-	if c.node == "" {
-		c.node = node // who is told
-	}
-	if _, ok := c.over[node]; !ok && len(c.over) >= most {
-		return
-	}
-	if c.over == nil {
-		c.over = map[string]int{}
-	}
-	c.over[node] += len(s.samples)
 }
 
 // samples adds a series' samples to its entity's group and returns the time of the newest.
