@@ -97,3 +97,36 @@ func BenchmarkHeld(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkHeldRollUps says what roll-ups keep of a pod of one container with everything that a collector says, of two interfaces and devices, beside the picture, and how large the batch of
+// one pass is: a standby holds two.
+func BenchmarkHeldRollUps(b *testing.B) {
+	for b.Loop() {
+		f := fleet(20, 30)
+		for _, batch := range f {
+			for i := range batch.Groups {
+				batch.Groups[i].Entity.Workload = fmt.Sprint("app-", i%10) // of sixty pods each
+			}
+		}
+		p := newPicture(b, Options{})
+		bring := func(i int) {
+			set(f, i)
+			for _, batch := range f {
+				apply(b, p, everything(batch))
+			}
+		}
+		bring(0)
+		bring(10)
+		p.Snapshot(sec(10))
+		before := heapBytes()
+		batch := p.RollUp(sec(10))
+		with := heapBytes()
+		runtime.KeepAlive(batch)
+		batch = nil
+		kept := heapBytes()
+		b.ReportMetric((float64(kept)-float64(before))/600, "B/pod")
+		b.ReportMetric(float64(with-kept)/600, "B/pod-in-batch")
+		runtime.KeepAlive(p)
+		runtime.KeepAlive(f)
+	}
+}
