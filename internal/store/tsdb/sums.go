@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// moment is how often history has a sample.
-	moment = 10 * time.Second
+	// moment is how often history has a sample, and late how far apart two are between which none is missing, half an interval late at most.
+	moment, late = 10 * time.Second, 15 * time.Second
 	// maxMoments is the most moments of a group's sum in memory, and maxLooks how many are looked at for all its points. PromQL does more, less exactly.
 	maxMoments, maxLooks = 1_000_000, 4_000_000
 )
@@ -28,10 +28,12 @@ type summer struct {
 	at          []together
 }
 
-// together is what members are together at a moment. Whoever ended in it did not meet whoever began in it.
+// together is what members are together at a moment. Whoever ended in it did not meet whoever began in it. A moment counts if some member has a sample
+// of it, or one that holds until then: who has missed some is what it was, beside others, and alone it is nothing.
 type together struct {
 	stay, ended, begun      float64
 	stays, ends, beginnings int32
+	counts                  bool
 }
 
 // newSummer returns nil where a query is not about sums of a gauge, or where there would be too many moments.
@@ -93,14 +95,16 @@ func (s *summer) sums(set storage.SeriesSet) error {
 	return nil
 }
 
-// member adds a series' samples. One stands until the next, if that comes within MaxInterval.
+// member adds a series' samples. One stands until the next, if that comes within MaxInterval and no end was said between them.
 func (s *summer) member(it chunkenc.Iterator) error {
 	var (
 		k     = int64(-1) // the moment of the sample before, whose value is v, and whose time t
 		t     int64
 		v     float64
 		some  bool
-		begun bool // in that moment
+		begun bool  // in that moment
+		over  bool  // an end was said since
+		apart int64 // how long the sample before came after its own
 	)
 	for {
 		switch it.Next() {
@@ -118,13 +122,15 @@ func (s *summer) member(it chunkenc.Iterator) error {
 		}
 		t2, v2 := it.At()
 		if value.IsStaleNaN(v2) {
+			over = true
 			continue
 		}
 		k2 := int64(-1)
 		if t2 > s.cut {
 			k2 = min((t2-1-s.base)/s.every, int64(len(s.at))-1)
 		}
-		goesOn := some && t2-t <= store.MaxInterval.Milliseconds()
+		goesOn := some && !over && t2-t <= store.MaxInterval.Milliseconds()
+		misses := t2-t > max(late.Milliseconds(), apart+apart/2)
 		switch {
 		case some && k == k2:
 			v2 = s.both(v, v2)
@@ -133,11 +139,14 @@ func (s *summer) member(it chunkenc.Iterator) error {
 				s.put(k, v, begun, !goesOn)
 			}
 			for i := k + 1; goesOn && i < k2; i++ {
-				s.put(i, v, false, false)
+				s.hold(i, v, misses)
 			}
 			begun = !goesOn
 		}
-		k, t, v, some = k2, t2, v2, true
+		if apart = 0; goesOn {
+			apart = t2 - t
+		}
+		k, t, v, some, over = k2, t2, v2, true, false
 	}
 }
 
@@ -152,9 +161,17 @@ func (s *summer) both(a, b float64) float64 {
 	return b
 }
 
-// put adds a member to a moment.
+// hold adds a member to a moment of which it has no sample.
+func (s *summer) hold(k int64, v float64, misses bool) {
+	m := &s.at[k]
+	m.stay, m.stays, m.counts = m.stay+v, m.stays+1, m.counts || !misses
+}
+
+// put adds a member to a moment of which it has a sample.
 func (s *summer) put(k int64, v float64, begun, ended bool) {
-	switch m := &s.at[k]; {
+	m := &s.at[k]
+	m.counts = true
+	switch {
 	case begun == ended:
 		m.stay, m.stays = m.stay+v, m.stays+1
 	case begun:
@@ -168,6 +185,8 @@ func (s *summer) put(k int64, v float64, begun, ended bool) {
 func (s *summer) sum(m *together) (v float64, ok bool) {
 	before, after := m.stay+m.ended, m.stay+m.begun
 	switch {
+	case !m.counts:
+		return 0, false
 	case m.beginnings == 0:
 		return before, m.stays+m.ends > 0
 	case m.ends == 0:

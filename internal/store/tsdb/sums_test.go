@@ -2,6 +2,7 @@ package tsdb
 
 import (
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
@@ -52,4 +53,73 @@ func TestSumsAreExact(t *testing.T) {
 	f("windows", 5, func(q *store.Query) {
 		q.Start, q.Step, q.Window = base.Add(20*time.Minute), 10*time.Minute, 20*time.Minute
 	})
+}
+
+// TestSumsOfLives: a member that was away, of which an end was said or that merely has no samples, is not counted meanwhile: a sum of one alone has the
+// mean of its samples, however far a window reaches back, and what comes and goes beside others counts for as long as it was there.
+func TestSumsOfLives(t *testing.T) {
+	for _, said := range []bool{true, false} {
+		db := mustOpen(t, Options{})
+		base := time.Now().Add(-3 * time.Hour).Truncate(time.Minute)
+		put := func(pod string, at float64, v float64, gap bool) {
+			e := &metric.Entity{Level: metric.Container, Node: "n", Namespace: "d", Pod: pod, Container: "c", Workload: "w", WorkloadKind: "Deployment"}
+			when := base.Add(time.Duration(at * float64(time.Second)))
+			b := &metric.Batch{Node: "n", Time: when}
+			if gap {
+				b.Gaps = []metric.Gap{{Entity: e, Reason: "gone"}}
+			} else {
+				b.Groups = []metric.Group{{Entity: e, Points: []metric.Point{{ID: metric.MemoryWorkingSet, T: when.UnixMilli(), V: v}}}}
+			}
+			must(t, db.Append(t.Context(), b))
+		}
+		ask := func(back time.Duration, matchers []store.Matcher, by ...string) float64 {
+			got, err := db.Query(t.Context(), store.Query{Row: metric.MemoryWorkingSet, Level: metric.Container, Start: base.Add(20*time.Minute - back), End: base.Add(20 * time.Minute),
+				Func: store.Avg, By: by, Matchers: matchers})
+			must(t, err)
+			if len(got) != 1 || len(got[0].Samples) != 1 {
+				t.Fatalf("got %v, want one point", got)
+			}
+			return got[0].Samples[0].V
+		}
+		// One that lived for 45 s, was taken as it ended, came back after 13 s and lived for 60 s.
+		for _, at := range []float64{1003, 1013, 1023, 1033} {
+			put("one", at, 64, false)
+		}
+		put("one", 1043, 2, false)
+		if said {
+			put("one", 1053, 0, true)
+		}
+		for _, at := range []float64{1063, 1073, 1083, 1093, 1103, 1113} {
+			put("one", at, 64, false)
+		}
+		want := (64.*10 + 2) / 11
+		for _, back := range []time.Duration{5 * time.Minute, 9 * time.Minute, 10 * time.Minute, time.Hour, 7 * 24 * time.Hour} {
+			only := []store.Matcher{{Name: "pod", Op: store.Equal, Value: "one"}}
+			if got := ask(back, only, "pod"); math.Abs(got-want) > 1e-9 {
+				t.Errorf("one alone over %s, its end said %v: got %g, want %g", back, said, got, want)
+			}
+			if got := ask(back, only); math.Abs(got-want) > 1e-9 {
+				t.Errorf("one alone over %s without by, its end said %v: got %g, want %g", back, said, got, want)
+			}
+		}
+		if !said {
+			continue
+		}
+		// One of 100 for the whole time; beside it one of 60 that comes for 20 s and is away for 100 s, ten times.
+		for at := 0.0; at < 1200; at += 10 {
+			put("whole", at+5, 100, false)
+		}
+		for life := range 10 {
+			at := float64(life * 120)
+			put("often", at+8, 60, false)
+			put("often", at+18, 60, false)
+			put("often", at+28, 0, true)
+		}
+		pods := []store.Matcher{{Name: "pod", Op: store.Regexp, Value: "whole|often"}}
+		for _, back := range []time.Duration{20 * time.Minute, time.Hour, 7 * 24 * time.Hour} {
+			if got := ask(back, pods, "workload"); math.Abs(got-110) > 0.6 {
+				t.Errorf("lives over %s: got %g, want 110", back, got)
+			}
+		}
+	}
 }
