@@ -20,12 +20,13 @@ import (
 	"plimsoll.dev/plimsoll/collector/doctor"
 	"plimsoll.dev/plimsoll/collector/host"
 	"plimsoll.dev/plimsoll/internal/disk"
+	"plimsoll.dev/plimsoll/internal/serve"
 	"plimsoll.dev/plimsoll/internal/table"
 )
 
 // doctorOptions say what to look at.
 type doctorOptions struct {
-	data, listen string
+	data, listen, webConfig string
 	host         host.Host
 	cluster      personOptions
 }
@@ -74,6 +75,7 @@ func (a *app) doctorCommand() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&o.data, "data", "./plimsoll-data", "the data folder that 'run' would use")
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8082", "the address that 'run' would use")
+	f.StringVar(&o.webConfig, "web.config.file", "", "the web configuration that 'run' would use")
 	hostFlags(f, &o.host)
 	f.StringVar(&o.cluster.kubeconfig, "kubeconfig", "", "the cluster to look at, with your rights there, as kubectl does")
 	f.StringVar(&o.cluster.context, "context", "", "the context of the kubeconfig; the current one if empty")
@@ -83,7 +85,7 @@ func (a *app) doctorCommand() *cobra.Command {
 
 // examine looks at everything; each check stands alone.
 func examine(ctx context.Context, o doctorOptions) []doctor.Finding {
-	data, server := examineStart(ctx, o.data, o.listen)
+	data, server := examineStart(ctx, o.data, o.listen, o.webConfig)
 	return append(doctor.Examine(ctx, o.host), data, server, doctor.Files(), doctor.Clock(), doctor.User(o.host))
 }
 
@@ -138,7 +140,7 @@ func tryFolder(dir string) error {
 }
 
 // examineServer asks a running Plimsoll for its health, or whether the port is free for one.
-func examineServer(ctx context.Context, listen string) (found doctor.Finding, runs bool) {
+func examineServer(ctx context.Context, listen, webConfig string) (found doctor.Finding, runs bool) {
 	say := func(status, found, fix string) doctor.Finding {
 		return doctor.Finding{Check: "server", Status: status, Found: found, Fix: fix}
 	}
@@ -148,6 +150,9 @@ func examineServer(ctx context.Context, listen string) (found doctor.Finding, ru
 	l, err := lc.Listen(ctx, "tcp", listen)
 	if err == nil {
 		l.Close()
+		if err := serve.CheckDoor(listen, webConfig); err != nil {
+			return say(doctor.Fail, err.Error(), "give --web.config.file with TLS and a login, or listen on 127.0.0.1"), false
+		}
 		return say(doctor.OK, listen+" is free", ""), false
 	}
 	if !errors.Is(err, syscall.EADDRINUSE) {

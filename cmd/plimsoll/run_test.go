@@ -282,6 +282,16 @@ func TestDoctorFindsAnythingAtAll(t *testing.T) {
 			t.Errorf("%q: got exit %d, %s; want 1", args, got.code, got.out)
 		}
 	}
+	for listen, want := range map[string]string{"0.0.0.0:0": "without TLS and a login", ":0": "without TLS and a login"} {
+		got := call(t, nil, "", "doctor", "--data", t.TempDir(), "--listen", listen)
+		if got.code != exitFailed || !strings.Contains(got.out, want) || strings.Contains(got.out, "is free") {
+			t.Errorf("at %s: got exit %d, %s; want %d and %q, as of 'run'", listen, got.code, got.out, exitFailed, want)
+		}
+		absent := filepath.Join(t.TempDir(), "absent.yaml")
+		if got := call(t, nil, "", "doctor", "--data", t.TempDir(), "--listen", listen, "--web.config.file", absent); got.code != exitFailed || !strings.Contains(got.out, absent) {
+			t.Errorf("at %s with a web configuration that is not there: got exit %d, %s", listen, got.code, got.out)
+		}
+	}
 	if got := call(t, nil, "", "doctor", "--cgroup-root", "/absent"); got.code != exitFailed || !strings.Contains(got.out, "FAIL") {
 		t.Errorf("without cgroups: got exit %d, %s; want 1 and FAIL", got.code, got.out)
 	}

@@ -13,9 +13,9 @@ import (
 
 // examineStart looks at what 'run' needs for itself, the folder and the address. Another has neither of them, or it is one Plimsoll
 // that has both.
-func examineStart(ctx context.Context, dir, listen string) (data, server doctor.Finding) {
+func examineStart(ctx context.Context, dir, listen, webConfig string) (data, server doctor.Finding) {
 	data = examineData(dir)
-	server, runs := examineServer(ctx, listen)
+	server, runs := examineServer(ctx, listen, webConfig)
 	if abs, err := filepath.Abs(dir); err == nil {
 		dir = abs
 	}

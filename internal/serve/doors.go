@@ -52,6 +52,12 @@ func noLogin(address, flag string) error {
 	return nil
 }
 
+// CheckDoor says why nobody may listen at an address with a web configuration; "": none.
+func CheckDoor(listen, webConfig string) error {
+	_, err := (&Options{Listen: listen, WebConfig: webConfig}).openDoor()
+	return err
+}
+
 // hostCheck refuses, on a loopback listener, requests for any other host name: a page of another site whose name
 // was made to point at 127.0.0.1 (DNS rebinding) must not read what is served here.
 func hostCheck(listen string, next http.Handler) http.Handler {
