@@ -34,7 +34,9 @@ func System(e *metric.Entity) bool { return e.WorkloadKind == "Unit" || e.Worklo
 
 // SystemName is the name of a system container, which no other on its node has: its unit, or its path without the leading slash; of a user's unit with the
 // user's namespace before it, as user-1000/foo.service.
-func SystemName(e *metric.Entity) string { return SystemNameIn(e.Namespace, cmp.Or(e.Pod, e.Container)) }
+func SystemName(e *metric.Entity) string {
+	return SystemNameIn(e.Namespace, cmp.Or(e.Pod, e.Container))
+}
 
 // SystemNameIn is SystemName of a pod in a namespace. A name of the machine's own whose path begins as a namespace does has its namespace too.
 func SystemNameIn(namespace, pod string) string {
