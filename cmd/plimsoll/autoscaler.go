@@ -11,6 +11,7 @@ import (
 
 func (a *app) autoscalerCommand() *cobra.Command {
 	var of kubernetesOptions
+	var certificates wiring.Certificates
 	var lease, listen, webConfig string
 	mode := "dry-run"
 	cmd := &cobra.Command{
@@ -29,13 +30,14 @@ Of several the one that holds --lease decides.`,
 			if mode == "off" {
 				return usagef("--autoscaler off: there would be nothing to do; give on or dry-run")
 			}
-			role := wiring.Autoscaler{Kubernetes: wiring.Kubernetes{Kubeconfig: of.kubeconfig}, Lease: lease, Mode: mode}
+			role := wiring.Autoscaler{Kubernetes: wiring.Kubernetes{Kubeconfig: of.kubeconfig}, Lease: lease, Certificates: certificates, Mode: mode}
 			return a.scale(cmd.Context(), role, listen, webConfig)
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&of.kubeconfig, "kubeconfig", "", "how to reach the cluster's API server; the pod's service account if empty")
 	f.StringVar(&lease, "lease", "plimsoll", "NAMESPACE/NAME of the autoscalers' lease, or NAME in this pod's namespace")
+	certificateFlags(f, &certificates)
 	f.StringVar(&mode, "autoscaler", mode, "what becomes of ScalePolicies: on (they are carried out) or dry-run (what they would do is told)")
 	f.StringVar(&listen, "listen", "127.0.0.1:8084", "address of its own metrics and health; others than loopback need --web.config.file")
 	f.StringVar(&webConfig, "web.config.file", "", "TLS for --listen, in exporter-toolkit's format")

@@ -16,6 +16,7 @@ func (a *app) serverCommand() *cobra.Command {
 	var of kubernetesOptions
 	var kubelets kubeletOptions
 	var custom wiring.CustomMetrics
+	var certificates wiring.Certificates
 	var interval time.Duration
 	var lease, service string
 	autoscaler := "dry-run"
@@ -27,13 +28,13 @@ that keep their history in InfluxDB send only the live lane here; give the same 
 
 On any address but loopback --web.config.file must give TLS and a login or client certificates; collectors present theirs with
 --server-token-file. With --kubernetes the cluster's API server says who comes in and what they may do (TokenReview, SubjectAccessReview),
-and --web.config.file has the TLS alone; of several servers the one that holds --lease writes sums to the history.`,
+and --web.config.file has the TLS alone; of several servers the one that holds --lease writes sums to the history, and renews --certificates.`,
 		Example: "  plimsoll server --listen 0.0.0.0:8082 --web.config.file web.yaml --data /var/lib/plimsoll",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := cmp.Or(validInterval(interval), o.validate(), validAutoscaler(autoscaler), validMemory(most), validLinger(door.linger), validService(service)); err != nil {
 				return err
 			}
-			role := wiring.Server{History: o.store(), Interval: interval, Fast: time.Second, Kubernetes: of.cluster(), CustomMetrics: custom, Kubelet: kubelets.settled(), Lease: lease, Service: service, Autoscaler: autoscaler, Memory: most}
+			role := wiring.Server{History: o.store(), Interval: interval, Fast: time.Second, Kubernetes: of.cluster(), CustomMetrics: custom, Kubelet: kubelets.settled(), Lease: lease, Service: service, Certificates: certificates, Autoscaler: autoscaler, Memory: most}
 			return a.serve(cmd.Context(), role, door, "server", o.data)
 		},
 	}
@@ -46,6 +47,7 @@ and --web.config.file has the TLS alone; of several servers the one that holds -
 	f.BoolVar(&custom.External, "external-metrics", true, "with --kubernetes: serve external.metrics.k8s.io")
 	f.StringVar(&lease, "lease", "plimsoll", "with --kubernetes: NAMESPACE/NAME of the servers' lease, or NAME in this pod's namespace")
 	f.StringVar(&service, "service", "", "with --kubernetes: NAMESPACE/NAME of the Service of the servers; an API that was given to it and is another's is told")
+	certificateFlags(f, &certificates)
 	f.StringVar(&autoscaler, "autoscaler", autoscaler, "with --kubernetes, what becomes of ScalePolicies: on (they are carried out), dry-run (what they would do is told) or off")
 	memoryFlag(f, &most, "four fifths of the machine's, or of the cgroup's limit; with --kubernetes, where pods are known, no bound")
 	durationVar(f, &door.linger, "shutdown-delay-duration", 0, "after SIGTERM: how long everything goes on while /readyz fails, so that whoever passes requests on asks another server")

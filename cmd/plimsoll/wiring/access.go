@@ -24,14 +24,23 @@ func (o *Kubernetes) guard(e *environment) error {
 	return nil
 }
 
-// lease has this process ask for the lease of those that may write, NAMESPACE/NAME, or NAME in the namespace of this pod.
-func (o *Kubernetes) lease(e *environment, lease string) error {
-	namespace, name, both := strings.Cut(lease, "/")
+// namespaced reads NAMESPACE/NAME, or NAME in the namespace of this pod, of a flag.
+func namespaced(flag, value string) (namespace, name string, err error) {
+	namespace, name, both := strings.Cut(value, "/")
 	if !both {
-		namespace, name = kube.Namespace(), lease
+		namespace, name = kube.Namespace(), value
 	}
 	if namespace == "" || name == "" {
-		return &UsageError{fmt.Errorf("cannot tell the namespace of the lease %q, as this is no pod: give --lease NAMESPACE/NAME", lease)}
+		return "", "", &UsageError{fmt.Errorf("cannot tell the namespace of %s %q, as this is no pod: give NAMESPACE/NAME", flag, value)}
+	}
+	return namespace, name, nil
+}
+
+// lease has this process ask for the lease of those that may write, NAMESPACE/NAME, or NAME in the namespace of this pod.
+func (o *Kubernetes) lease(e *environment, lease string) error {
+	namespace, name, err := namespaced("--lease", lease)
+	if err != nil {
+		return err
 	}
 	config, err := o.config(e, "plimsoll-lease")
 	if err != nil {

@@ -74,6 +74,8 @@ type Server struct {
 	Lease string
 	// Service is the one by which the API server passes requests on, NAMESPACE/NAME: what was given to it and leads elsewhere is told. "": that is not looked at.
 	Service string
+	// Certificates are renewed by the holder of the lease.
+	Certificates Certificates
 	// Autoscaler is "on", "dry-run" or "off": what becomes of the cluster's ScalePolicies.
 	Autoscaler string
 	// Memory is how much the process is to stay within, whatever others send; 0: most of what it may have, and of a cluster, whose pods are known, no
@@ -112,6 +114,9 @@ func (o Server) wire(_ context.Context, e *environment) error {
 			if err := o.Kubernetes.claims(e, o.Service); err != nil {
 				return err
 			}
+		}
+		if err := o.Kubernetes.renew(e, o.Certificates); err != nil {
+			return err
 		}
 		pods, e.autoscaler = known, o.Autoscaler
 	}
@@ -152,6 +157,8 @@ type Autoscaler struct {
 	Kubernetes Kubernetes
 	// Lease is that of the autoscalers of which one writes; see Server.
 	Lease string
+	// Certificates are renewed by the holder of the lease.
+	Certificates Certificates
 	// Mode is "on" or "dry-run".
 	Mode string
 }
@@ -164,6 +171,9 @@ func (o Autoscaler) wire(_ context.Context, e *environment) error {
 		return err
 	}
 	if err := o.Kubernetes.lease(e, o.Lease); err != nil {
+		return err
+	}
+	if err := o.Kubernetes.renew(e, o.Certificates); err != nil {
 		return err
 	}
 	return newClusterAutoscaler(e, clusterScaling{of: &o.Kubernetes, mode: o.Mode, known: known, observer: blind{}, foreign: true})
