@@ -1,9 +1,6 @@
 package chart
 
 import (
-	"crypto/x509"
-	"encoding/base64"
-	"encoding/pem"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,7 +8,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	sigs "sigs.k8s.io/yaml"
 )
@@ -38,6 +34,8 @@ func TestNonsenseIsRefused(t *testing.T) {
 	f("{autoscaler: {metrics: {custom: ['*']}}}", "at '/autoscaler/metrics/custom/0'")
 	f("{autoscaler: {metrics: {custom: ['pods/*']}}}", "at '/autoscaler/metrics/custom/0'")
 	f("{autoscaler: {metrics: {external: ['*']}}}", "at '/autoscaler/metrics/external/0'")
+	f("{tls: {certificateLifetime: 90}}", "at '/tls/certificateLifetime': got number, want string")
+	f("{tls: {authorityLifetime: forever}}", "at '/tls/authorityLifetime': 'forever' does not match pattern")
 	f("{tls: {caBundle: x}}", "at '/tls/caBundle'")
 	f("{server: {resources: {limits: {memory: [1]}}}}", "at '/server/resources/limits/memory'")
 	f("{history: {kind: influx}}", "history.influx.url: say where InfluxDB is")
@@ -151,85 +149,6 @@ func TestTakenAPIService(t *testing.T) {
 	if texts, err := render(t, "", role); err != nil || !strings.Contains(texts["certificates.yaml"], "group: metrics.k8s.io") || !strings.Contains(texts["server-rights.yaml"], `"v1beta1.metrics.k8s.io"`) {
 		t.Errorf("after its end: %v", err)
 	}
-}
-
-// certificate reads the one of a Secret.
-func certificate(t *testing.T, data string) *x509.Certificate {
-	t.Helper()
-	text, err := base64.StdEncoding.DecodeString(data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	block, _ := pem.Decode(text)
-	if block == nil {
-		t.Fatalf("no PEM: %q", text)
-	}
-	c, err := x509.ParseCertificate(block.Bytes)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
-// secrets gives the Secrets of a rendering, and the bundle by which the API server knows us.
-func secrets(t *testing.T, docs []string) (byName map[string]map[string]string, text map[string]string, bundle string) {
-	t.Helper()
-	byName, text = map[string]map[string]string{}, map[string]string{}
-	for _, d := range docs {
-		var o struct {
-			Kind     string
-			Metadata struct{ Name string }
-			Data     map[string]string
-			Spec     struct{ CABundle string }
-		}
-		_ = sigs.Unmarshal([]byte(d), &o)
-		switch o.Kind {
-		case "Secret":
-			byName[o.Metadata.Name], text[o.Metadata.Name] = o.Data, d
-		case "APIService":
-			bundle = o.Spec.CABundle
-		}
-	}
-	return byName, text, bundle
-}
-
-// The authority is kept over upgrades, the server's certificate until half of its time is over or its names change.
-func TestCertificatesAreKept(t *testing.T) {
-	made, kept, bundle := secrets(t, must(t, ""))
-	c, ca := certificate(t, made["plimsoll-tls"]["tls.crt"]), certificate(t, made["plimsoll-ca"]["tls.crt"])
-	for _, host := range []string{"plimsoll.monitoring.svc", "plimsoll-live.monitoring.svc", "plimsoll-live.monitoring.svc.cluster.local"} {
-		pool := x509.NewCertPool()
-		pool.AddCert(ca)
-		if _, err := c.Verify(x509.VerifyOptions{Roots: pool, DNSName: host}); err != nil {
-			t.Errorf("%s: %v", host, err)
-		}
-	}
-	if bundle != made["plimsoll-ca"]["tls.crt"] {
-		t.Error("the API server is given another authority")
-	}
-	if left := time.Until(c.NotAfter); left < 720*24*time.Hour || left > 731*24*time.Hour {
-		t.Errorf("the certificate ends at %s", c.NotAfter)
-	}
-	f := func(what, values string, change func(string) string, sameAuthority, sameCertificate bool) {
-		t.Helper()
-		again, _, bundle := secrets(t, must(t, values, kept["plimsoll-ca"], change(kept["plimsoll-tls"])))
-		if got := again["plimsoll-ca"]["tls.crt"] == made["plimsoll-ca"]["tls.crt"] && again["plimsoll-ca"]["tls.key"] == made["plimsoll-ca"]["tls.key"]; got != sameAuthority {
-			t.Errorf("%s: the same authority: %v", what, got)
-		}
-		if got := again["plimsoll-tls"]["tls.crt"] == made["plimsoll-tls"]["tls.crt"]; got != sameCertificate {
-			t.Errorf("%s: the same certificate: %v", what, got)
-		}
-		if err := certificate(t, again["plimsoll-tls"]["tls.crt"]).CheckSignatureFrom(ca); err != nil || bundle != made["plimsoll-ca"]["tls.crt"] {
-			t.Errorf("%s: %v", what, err)
-		}
-	}
-	same := func(s string) string { return s }
-	f("an upgrade", "", same, true, true)
-	f("after half of its time", "", func(s string) string {
-		return regexp.MustCompile(`renew-after: "[0-9]+"`).ReplaceAllString(s, `renew-after: "1000000000"`)
-	}, true, false)
-	f("other names", "", func(s string) string { return strings.ReplaceAll(s, "plimsoll-live.monitoring.svc ", "x ") }, true, false)
-	f("without what we noted", "", func(s string) string { return strings.ReplaceAll(s, "plimsoll.dev/", "x/") }, true, false)
 }
 
 // Boards reach Grafana as they are, their own braces untouched; a chart without boards says so.

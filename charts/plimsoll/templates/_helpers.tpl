@@ -74,10 +74,15 @@ secret: {name: {{ include "plimsoll.tlsSecret" . }}, items: [{key: ca.crt, path:
 {{- define "plimsoll.dnsNames" -}}
 {{- $name := include "plimsoll.name" . }}
 {{- range $n := list $name (printf "%s-live" $name) }}
-{{- range list "" (printf ".%s" $.Release.Namespace) (printf ".%s.svc" $.Release.Namespace) (printf ".%s.svc.cluster.local" $.Release.Namespace) }}
+{{- range list (printf ".%s.svc" $.Release.Namespace) "" (printf ".%s" $.Release.Namespace) (printf ".%s.svc.cluster.local" $.Release.Namespace) }}
 - {{ $n }}{{ . }}
 {{- end }}
 {{- end }}
+{{- end }}
+
+{{- /* A time in whole days, as far as Helm can make certificates; the servers renew what lasts longer than it should. */}}
+{{- define "plimsoll.days" -}}
+{{- if hasSuffix "d" . }}{{ trimSuffix "d" . }}{{ else if hasSuffix "h" . }}{{ max 1 (div (trimSuffix "h" . | int) 24) }}{{ else }}1{{ end }}
 {{- end }}
 
 {{- /* The APIs that the API server passes on to us: the value that rules each, its group, and its versions with their priorities. */}}
