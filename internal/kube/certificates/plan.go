@@ -132,7 +132,8 @@ func usable(p *pair, now time.Time) bool { return p != nil && !over(p.cert, now)
 
 // prepare makes the authority that is to take over.
 func (r *rules) prepare(s *seen, signer *x509.Certificate, _ bool, now time.Time) (*change, error) {
-	a, why := s.authority, ""
+	a := s.authority
+	var why string
 	switch {
 	case usable(a.next, now):
 		return nil, nil
@@ -216,7 +217,8 @@ func (r *rules) promote(s *seen, _ *x509.Certificate, works bool, now time.Time)
 
 // sign renews the server's certificate. By another authority it is signed once everybody trusts that one, or where the old one does not work.
 func (r *rules) sign(s *seen, signer *x509.Certificate, works bool, now time.Time) (*change, error) {
-	a, why := s.authority.now, ""
+	a := s.authority.now
+	var why string
 	if !usable(a, now) {
 		return nil, nil
 	}

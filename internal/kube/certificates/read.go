@@ -184,6 +184,6 @@ const claim = `{"f:metadata":{"f:labels":{"f:app.kubernetes.io/name":{}}}}`
 // held says of an object whether we are named as who has written what Helm writes too. Helm would not write that again, in a rollback, say.
 func held(m metav1.Object) bool {
 	return slices.ContainsFunc(m.GetManagedFields(), func(f metav1.ManagedFieldsEntry) bool {
-		return f.Manager == manager && (f.FieldsV1 == nil || string(f.FieldsV1.Raw) != claim)
+		return f.Manager == manager && (f.FieldsV1 == nil || f.FieldsV1.GetRawString() != claim)
 	})
 }

@@ -76,7 +76,7 @@ func newWorld(t *testing.T) *world {
 	}
 	meta := func(n string) metav1.ObjectMeta {
 		helm := metav1.ManagedFieldsEntry{Manager: "helm", Operation: metav1.ManagedFieldsOperationApply, APIVersion: "v1", FieldsType: "FieldsV1",
-			FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:metadata":{"f:labels":{"f:app.kubernetes.io/name":{}}}}`)}}
+			FieldsV1: metav1.NewFieldsV1(claim)}
 		return metav1.ObjectMeta{Namespace: ns, Name: n, Labels: map[string]string{"app.kubernetes.io/name": "plimsoll", "app.kubernetes.io/instance": "p"}, ManagedFields: []metav1.ManagedFieldsEntry{helm}}
 	}
 	secret := func(n string, p *pair) *corev1.Secret {
@@ -121,9 +121,7 @@ func newWorld(t *testing.T) *world {
 func named(a clienttesting.Action) string {
 	n := ""
 	switch a := a.(type) {
-	case clienttesting.GetAction:
-		n = a.GetName()
-	case clienttesting.PatchAction:
+	case clienttesting.GetAction: // a patch is one too
 		n = a.GetName()
 	case clienttesting.UpdateAction:
 		m, _ := a.GetObject().(metav1.Object)

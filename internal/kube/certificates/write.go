@@ -172,7 +172,7 @@ func release[T any, P interface {
 	others := slices.DeleteFunc(slices.Clone(x.GetManagedFields()), func(f metav1.ManagedFieldsEntry) bool { return f.Manager == manager })
 	if len(others) == 0 { // an empty list would mean that they are left as they are
 		first := x.GetManagedFields()[0]
-		first.FieldsV1 = &metav1.FieldsV1{Raw: []byte(claim)}
+		first.FieldsV1 = metav1.NewFieldsV1(claim)
 		others = append(others, first)
 	}
 	x.SetManagedFields(others)
