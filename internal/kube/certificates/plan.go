@@ -201,10 +201,10 @@ func (r *rules) needed(s *seen, signer *x509.Certificate, now time.Time) (out []
 	return out
 }
 
-// promote has the new authority take over: when everybody trusts it, or when there is nothing to lose.
+// promote has the new authority take over: when everybody trusts it, or when nothing works by the old one, nor can be signed by it.
 func (r *rules) promote(s *seen, _ *x509.Certificate, works bool, now time.Time) (*change, error) {
 	a := s.authority
-	if !usable(a.next, now) || works && !s.trusted(a.next.cert, r.settles, now) {
+	if !usable(a.next, now) || (works || usable(a.now, now)) && !s.trusted(a.next.cert, r.settles, now) {
 		return nil, nil
 	}
 	if usable(a.now, now) {

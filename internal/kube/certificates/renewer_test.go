@@ -101,6 +101,20 @@ func TestAuthorityChanges(t *testing.T) {
 			t.Error("the certificate was not renewed after that")
 		}
 	})
+	run(t, "the certificate is deleted meanwhile", func(t *testing.T, w *world) {
+		w.comeIn()
+		w.note(name+"-ca", renewNote, "now")
+		w.remove("secrets", name+"-tls")
+		_, stop := w.renewer()
+		defer stop()
+		ca := w.crt(name + "-ca")
+		w.pass(4 * time.Minute)
+		if w.crt(name+"-ca") != ca || w.secret(name+"-tls") == nil {
+			t.Error("the new authority took over before everybody could know it, or the certificate was not made by the old one")
+		}
+		w.pass(45 * time.Minute)
+		w.wants("after a change")
+	})
 	run(t, "the certificate by hand", func(t *testing.T, w *world) {
 		ca, leaf := w.crt(name+"-ca"), w.crt(name+"-tls")
 		w.note(name+"-tls", renewNote, "")
