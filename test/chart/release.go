@@ -88,3 +88,10 @@ func (h *Helm) Uninstall(name string) error {
 	_, err := a.Run(name)
 	return err
 }
+
+// Rollback brings a release back to a revision, and waits until all of it is ready.
+func (h *Helm) Rollback(name string, revision int) error {
+	a := action.NewRollback(h.config)
+	a.Version, a.WaitStrategy, a.Timeout = revision, kube.StatusWatcherStrategy, h.wait
+	return a.Run(name)
+}
