@@ -1,6 +1,7 @@
 package wiring
 
 import (
+	"fmt"
 	"time"
 
 	"plimsoll.dev/plimsoll/internal/kube/certificates"
@@ -33,7 +34,7 @@ func (o *Kubernetes) renew(e *environment, c Certificates) error {
 	r, err := certificates.New(certificates.Options{Config: config, Namespace: namespace, Name: name, APIServices: c.APIServices, Lifetime: c.Lifetime, Authority: c.Authority,
 		Gate: e.gate, Logger: e.named("certificates"), Registerer: e.registry})
 	if err != nil {
-		return &UsageError{err}
+		return &UsageError{fmt.Errorf("--certificate-lifetime %v, --authority-lifetime %v: %w", c.Lifetime, c.Authority, err)}
 	}
 	e.life.Runs("certificates", r.Run)
 	e.checks = append(e.checks, serve.Check{Name: "certificates", Warns: true, Test: r.Health})
