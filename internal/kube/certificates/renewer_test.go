@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -118,10 +119,22 @@ func TestAuthorityChanges(t *testing.T) {
 	run(t, "the certificate by hand", func(t *testing.T, w *world) {
 		ca, leaf := w.crt(name+"-ca"), w.crt(name+"-tls")
 		w.note(name+"-tls", renewNote, "")
-		_, stop := w.renewer()
+		r, stop := w.renewer()
 		defer stop()
 		if w.crt(name+"-ca") != ca || w.crt(name+"-tls") == leaf {
 			t.Error("the certificate is as it was, or the authority is not")
+		}
+		end := readKeeper(w.secret(name+"-tls"), false).now.cert.NotAfter
+		if got := testutil.ToFloat64(r.end.WithLabelValues("server")); got != float64(end.Unix()) {
+			t.Errorf("the metric says that it ends at %v, want %v", time.Unix(int64(got), 0), end)
+		}
+		if n := testutil.ToFloat64(r.written.WithLabelValues("server")); n != 1 {
+			t.Errorf("%v steps are counted", n)
+		}
+		w.gate.shut = errors.New("another holds the lease")
+		w.pass(2 * time.Minute)
+		if n := testutil.CollectAndCount(r.end); n != 0 {
+			t.Errorf("%d ends are told by who does not look", n)
 		}
 		w.wants("by hand")
 	})
