@@ -78,7 +78,7 @@ func (b *builder) own(u *unit, l *limits, now int64) *own {
 	}
 	u.shared = true
 	b.owns = append(b.owns, own{series: u.series, subs: u.subs, rings: [...]pair{u.rings[0].pair(), u.rings[1].pair()}, base: u.base,
-		oldest: [numLanes]int64{full: now - u.limit(l, full), fast: now - u.limit(l, fast)}})
+		oldest: [numLanes]int64{full: now - u.limit(l, full), fast: now - u.limit(l, fast)}, sized: u.sized(l, now)})
 	return &b.owns[len(b.owns)-1]
 }
 

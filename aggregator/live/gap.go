@@ -23,10 +23,11 @@ func (u *unit) state(l *limits, now int64) state {
 	if u.gone() {
 		return st
 	}
+	sized := u.sized(l, now)
 	for i := range u.series {
 		x := &u.series[i]
 		h := u.pair(x)
-		if !u.current(&h, l, now) {
+		if !u.current(&h, l, now) && !h.stands(x.id, u.base, sized) {
 			began := u.restarted
 			if h.n > 0 {
 				st.old++
@@ -55,6 +56,30 @@ func (u *unit) state(l *limits, now int64) state {
 		st.lacks = essential
 	}
 	return st
+}
+
+// sizes are the rows of what is there, or set, and changes rarely: the slow lane brings them, and under load it is late.
+var sizes = func() (s metric.Set) {
+	for _, id := range [...]metric.ID{metric.CPUCapacity, metric.MemoryCapacity, metric.CPUAllocatable, metric.MemoryAllocatable,
+		metric.CPURequest, metric.MemoryRequest, metric.CPULimit, metric.MemoryLimit} {
+		s.Add(id)
+	}
+	return s
+}()
+
+// sized is since when a size must have been told to stand: it is what it was, though told too long ago to be current, while the fast lane goes on, and its own has not gone on
+// without it.
+func (u *unit) sized(l *limits, now int64) int64 {
+	since := now - u.limit(l, full)
+	if u.last[fast] != 0 && now-u.last[fast] <= u.limit(l, fast) && u.rows.And(&sizes) != (metric.Set{}) {
+		return min(since, u.last[full]-u.limit(l, full)/2)
+	}
+	return since
+}
+
+// stands says whether the newest sample is a size that was told since then.
+func (h *pair) stands(id metric.ID, base, sized int64) bool {
+	return h.n > 0 && h.lane == full && base+int64(h.last.t) >= sized && sizes.Has(id)
 }
 
 // essential are the rows that everything has which runs.

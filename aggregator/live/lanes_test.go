@@ -288,3 +288,48 @@ func TestRestartsReachTheHistory(t *testing.T) {
 		}
 	}
 }
+
+// Under load the slow lane is late by minutes while the fast one goes on: what a machine has, and what a container asks for and may have, stay known. A limit that is
+// taken away is none any more, and what a machine has that is not heard is not known.
+func TestSizesStandWhileTheSlowLaneIsLate(t *testing.T) {
+	p := newPicture(t, Options{})
+	a, n := web(1), node("n1")
+	sized := func(at float64, limit bool) {
+		g, m := cpu(a, sec(at), at/2, 100), cpu(n, sec(at), at, 200)
+		point := func(id metric.ID, v float64) metric.Point { return metric.Point{ID: id, T: sec(at).UnixMilli(), V: v} }
+		g.Points = append(g.Points, point(metric.CPURequest, 0.5))
+		if limit {
+			g.Points = append(g.Points, point(metric.CPULimit, 1))
+		}
+		m.Points = append(m.Points, point(metric.CPUCapacity, 2), point(metric.MemoryCapacity, 1000), point(metric.CPUAllocatable, 1.9), point(metric.LoadAverage1m, 3))
+		apply(t, p, whole(sec(at), g, m))
+	}
+	f := func(at float64, it *Item, id metric.ID, want float64) {
+		t.Helper()
+		if got, ok := it.Gauge(id); ok != (want >= 0) || ok && got != want {
+			t.Errorf("second %v: %v has %v of %s (%v), want %v", at, it.Entity, got, metric.Get(id).Name, ok, want)
+		}
+	}
+	for s := 0.0; s <= 300; s++ {
+		if s == 0 || s == 10 || s == 250 {
+			sized(s, s < 250)
+		}
+		apply(t, p, tick(sec(s+0.1), cpu(a, sec(s+0.1), s/2, 100), cpu(n, sec(s+0.1), s, 200)))
+		snap := p.Snapshot(sec(s + 0.2))
+		m, c := only(t, snap.Nodes), only(t, snap.Containers)
+		f(s, m, metric.CPUCapacity, 2)
+		f(s, m, metric.MemoryCapacity, 1000)
+		f(s, snap.Cluster, metric.CPUAllocatable, 1.9)
+		f(s, c, metric.CPURequest, 0.5)
+		f(s, only(t, snap.Namespaces), metric.CPURequest, 0.5)
+		if s < 250 {
+			f(s, c, metric.CPULimit, 1)
+		}
+		if s > 100 && s < 250 {
+			f(s, m, metric.LoadAverage1m, -1)
+			wantGap(t, m, "")
+		}
+	}
+	f(300, only(t, p.Snapshot(sec(300)).Containers), metric.CPULimit, -1)
+	f(400, only(t, p.Snapshot(sec(400)).Nodes), metric.CPUCapacity, -1)
+}

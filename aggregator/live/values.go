@@ -17,6 +17,7 @@ type own struct {
 	rings  [2]pair
 	base   int64
 	oldest [numLanes]int64 // what is older is not current
+	sized  int64           // unless it is a size of since then
 }
 
 // value is the current value of the i-th series; ok is false where there is none.
@@ -27,7 +28,7 @@ func (o *own) value(i int) (v Value, ok bool) {
 		h = o.rings[x.ring-1]
 	}
 	at := o.base + int64(h.last.t)
-	if h.n == 0 || at < o.oldest[h.lane] {
+	if h.n == 0 || at < o.oldest[h.lane] && !h.stands(x.id, o.base, o.sized) {
 		return v, false
 	}
 	v = Value{ID: x.id, Sub: o.subs[x.sub], T: millis(at), V: h.last.v()}
