@@ -73,17 +73,17 @@ type composer struct {
 	summed bool // the cluster's history is the sum of its nodes'
 	silent bool // because the cluster's own has machines that are silent
 	pools  bool // some pool's is the sum of its nodes'
-	odd    int  // steps at which more CPU seems to have been used than there was
+	odd    doubts
 }
 
 // doubt drops what cannot have been. What was used on a node of which nothing says what it has is bounded by no sum.
 func (c *composer) doubt(now *picture) {
 	for _, s := range c.then.nodes {
-		c.odd = max(c.odd, s.believable(s.cores))
+		c.odd.take(s.believable(s.cores))
 	}
 	for name, s := range c.then.pools {
 		if !slices.ContainsFunc(now.nodes, func(n scopeNow) bool { return n.pool == name && !n.sized() }) {
-			c.odd = max(c.odd, s.believable(s.cores))
+			c.odd.take(s.believable(s.cores))
 		}
 	}
 	for _, s := range c.then.nodes {
@@ -92,9 +92,9 @@ func (c *composer) doubt(now *picture) {
 		}
 	}
 	for _, s := range c.then.clusters {
-		c.odd = max(c.odd, s.believable(s.cores))
+		c.odd.take(s.believable(s.cores))
 		for _, ns := range c.then.namespaces {
-			c.odd = max(c.odd, ns.believable(s.cores))
+			c.odd.take(ns.believable(s.cores))
 		}
 	}
 }
@@ -163,6 +163,9 @@ func (c *composer) room(now amounts, past *past, enough func(int64) bool, u unit
 		r.Allocatable, r.AllocatableIsCapacity = r.Capacity, r.Capacity != nil
 	}
 	r.FreeByUse = minus(r.Allocatable, r.P95)
+	if f := r.FreeByUse; f != nil && *f < 0 && -*f < *r.Allocatable/1000 { // rates are not that exact
+		*f = 0
+	}
 	if r.FreeByRequest = minus(r.Allocatable, r.Requests); r.Requests == nil {
 		r.FreeByRequest = r.Allocatable
 	}
@@ -174,10 +177,14 @@ func (c *composer) room(now amounts, past *past, enough func(int64) bool, u unit
 func (c *composer) group(level, name string, members []scopeNow, nodes []Scope, past *story) Scope {
 	var cpu, memory amounts
 	var gaps []string
-	gap := ""
+	gap, without := "", unsized(members)
 	for i := range members {
-		cpu.add(&members[i].cpu)
-		memory.add(&members[i].memory)
+		c, m := members[i].cpu, members[i].memory
+		if slices.Contains(without, members[i].name) { // it is used of what is not known
+			c.used, m.used = nil, nil
+		}
+		cpu.add(&c)
+		memory.add(&m)
 		if members[i].gap != "" {
 			gaps = append(gaps, members[i].name)
 		}
@@ -233,7 +240,11 @@ func (c *composer) notes(now *picture, kept bool, cluster Scope) []string {
 	if len(gaps) > 0 {
 		add("No current values of %s: neither what they have nor what they used is counted.", nodeNames(gaps))
 	}
-	if names := unsized(now.nodes); len(names) > 0 {
+	names := unsized(now.nodes)
+	if len(names) == 0 && nobodySized(now.nodes) {
+		add("Nothing says yet what %s: what is free is not known. A collector says so with each full reading, every ten seconds or so.", numbered(len(now.nodes)-len(gaps), "the machine has", "the machines have"))
+	}
+	if len(names) > 0 {
 		add("Nothing says what %s %s: what is free is that of the others, and what was used there is taken from none of it.", nodeNames(names), numbered(len(names), "has", "have"))
 	}
 	var left []string
@@ -246,8 +257,11 @@ func (c *composer) notes(now *picture, kept bool, cluster Scope) []string {
 		add("In this window there was data of %s, which %s not here now: what ran there is in the cluster's past use.", nodeNames(left), numbered(len(left), "is", "are"))
 	}
 	out = append(out, roomNotes(&cluster, len(now.nodes)-len(gaps))...)
-	if c.odd > 0 {
-		add("At %s more CPU seems to have been used than there was, which cannot be and is left out: a counter leapt, or a clock was set.", plural(float64(c.odd), c.g.noun()))
+	if n := c.odd.dropped; n > 0 {
+		add("At %s more CPU seems to have been used than there was, which cannot be and is left out: a counter leapt, or a clock was set.", plural(float64(n), c.g.noun()))
+	}
+	if n := c.odd.bounded; n > 0 {
+		add("At %s up to a tenth more CPU seems to have been used than there was, which cannot be: it is taken for all that there was.", plural(float64(n), c.g.noun()))
 	}
 	switch {
 	case c.summed && (c.silent || len(unsized(now.nodes)) > 0):

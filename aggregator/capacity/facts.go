@@ -58,29 +58,45 @@ type story struct {
 
 func newStory() *story { return &story{cpu: newPast(), memory: newPast(), cores: map[int64]float64{}} }
 
-// believable drops what no machine can have used, by the cores that there were at the time: a counter leaps, or a clock is set. What is left
-// bounds the percentiles. It returns at how many steps there was such.
-func (s *story) believable(cores map[int64]float64) (dropped int) {
-	const slack = 1.1 // rates are taken over times that are not exact
+// doubts are at how many steps more seems to have been used than there was: by so much that it is left out, and by so little that it is taken for all there was.
+type doubts struct{ dropped, bounded int }
+
+// take takes the greater.
+func (d *doubts) take(of doubts) {
+	d.dropped, d.bounded = max(d.dropped, of.dropped), max(d.bounded, of.bounded)
+}
+
+// believable drops what no machine can have used, by the cores that there were at the time: a counter leaps, or a clock is set. What is above them by up to a tenth, as rates
+// are taken over times that are not exact, is bounded by them; by a hundredth is not worth a word. What is left bounds the percentiles.
+func (s *story) believable(cores map[int64]float64) (d doubts) {
+	const slack, hair = 1.1, 1.01
 	for t, p := range s.cpu.at {
 		most, known := cores[t]
 		if !known {
 			continue
 		}
-		some := false
+		dropped, bounded := false, false
 		for _, v := range []**float64{&p.Avg, &p.P95, &p.Max} {
-			if *v != nil && **v > slack*most {
-				*v, some = nil, true
+			switch {
+			case *v == nil || **v <= most:
+			case **v > slack*most:
+				*v, dropped = nil, true
+			default:
+				bounded = bounded || **v > hair*most
+				*v = &most
 			}
 		}
-		if some {
-			dropped++
+		if dropped {
+			d.dropped++
+		}
+		if bounded {
+			d.bounded++
 		}
 	}
-	if dropped > 0 && s.cpu.max() == nil {
+	if d.dropped > 0 && s.cpu.max() == nil {
 		s.cpu.p50, s.cpu.p95 = nil, nil
 	}
-	return dropped
+	return d
 }
 
 // stories are those of one level, by name; the cluster's is "".

@@ -178,3 +178,48 @@ func TestWithoutHistory(t *testing.T) {
 		t.Errorf("notes %q, %v: want that there is no history", sizes.Notes, err)
 	}
 }
+
+// TestBarelyUnbelievable gives a sum a hair, and then a twentieth, above what there is: nothing shows more than there is, and no room is less than nothing for it.
+func TestBarelyUnbelievable(t *testing.T) {
+	for _, c := range []struct {
+		max  float64
+		want string
+	}{{4.02, ""}, {4.218, "At 1 day up to a tenth more CPU seems to have been used than there was"}} {
+		g := fixtureGrid()
+		s := newStory()
+		for i := range g.steps(g.step) {
+			end := g.start.Add(time.Duration(i+1) * g.step)
+			s.cores[end.Unix()] = 4
+			s.seen = append(s.seen, end.UnixMilli())
+			*s.cpu.point(end.UnixMilli()) = Point{T: end.Unix(), Avg: at(3.99), P95: at(4.0002), Max: at(4.0002)}
+		}
+		s.cpu.at[g.end.Unix()].Max = at(c.max)
+		s.cpu.p50, s.cpu.p95 = at(3.99), at(4.0002)
+		now := &picture{nodes: []scopeNow{{name: "o", cpu: amounts{capacity: at(4), used: at(4)}}}}
+		r := capacityOf(g, now, &history{clusters: stories{"": s}, nodes: stories{"o": s}, namespaces: stories{}}, true, false)
+		for i := range r.Scopes {
+			if x := r.Scopes[i].CPU; value(x.Max) != 4 || value(x.P95) != 4 || value(x.FreeByUse) != 0 {
+				t.Errorf("%s: max %g, p95 %g, free %g; want 4, 4 and 0", r.Scopes[i].Level, value(x.Max), value(x.P95), value(x.FreeByUse))
+			}
+		}
+		if notes := strings.Join(r.Notes, " "); strings.Contains(notes, "more CPU seems") != (c.want != "") || !strings.Contains(notes, c.want) {
+			t.Errorf("max %g: the notes are %q, want %q", c.max, notes, c.want)
+		}
+	}
+}
+
+// TestSizesNotSaidYet: after a start nothing says what a machine has until the first full reading. The report says so, and what such a machine uses is of no room.
+func TestSizesNotSaidYet(t *testing.T) {
+	g := fixtureGrid()
+	nodes := []scopeNow{{name: "a", cpu: amounts{used: at(2)}, memory: amounts{used: at(gi)}}, {name: "b", cpu: amounts{used: at(2)}, memory: amounts{used: at(gi)}}}
+	report := func() *CapacityReport {
+		return capacityOf(g, &picture{nodes: nodes}, &history{clusters: stories{}, nodes: stories{}, namespaces: stories{}}, true, false)
+	}
+	if r := report(); !strings.Contains(strings.Join(r.Notes, " "), "Nothing says yet what the machines have") {
+		t.Errorf("the notes are %q", r.Notes)
+	}
+	nodes[1].cpu.capacity = at(2)
+	if r := report(); value(r.Scopes[0].CPU.Used) != 2 || value(r.Scopes[0].CPU.Allocatable) != 2 {
+		t.Errorf("%g of %g is used, want 2 of 2", value(r.Scopes[0].CPU.Used), value(r.Scopes[0].CPU.Allocatable))
+	}
+}

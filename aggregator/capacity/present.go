@@ -53,6 +53,20 @@ func unsized(nodes []scopeNow) (names []string) {
 	return names
 }
 
+// nobodySized says whether there are nodes with current values, and nothing says of any what it has.
+func nobodySized(nodes []scopeNow) bool {
+	heard := 0
+	for i := range nodes {
+		if n := &nodes[i]; n.gap == "" {
+			heard++
+			if n.sized() {
+				return false
+			}
+		}
+	}
+	return heard > 0
+}
+
 // picture is what a report needs of the live picture.
 type picture struct {
 	nodes, namespaces []scopeNow
