@@ -29,14 +29,15 @@ type note struct {
 	rows    metric.Set // those that are its own: no roll-up
 	values  int        // how many current ones it has of its own
 	members int32
-	sent    bool  // some sender knows it
-	valued  bool  // it has current values of its own
-	begun   bool  // some sender says when it began
-	newest  int64 // its newest sample
-	missed  int64 // as the unit has it
-	counts  bool  // its restarts are counted here alone
-	torn    bool  // its counters, or some of its members', have begun anew since the last roll-up
-	tears   int32 // members whose growth is not whole in this pass, beside those that are missing
+	sent    bool           // some sender knows it
+	valued  bool           // it has current values of its own
+	begun   bool           // some sender says when it began
+	newest  int64          // its newest sample
+	missed  int64          // as the unit has it
+	awayOf  *metric.Entity // a machine of which nothing is heard, where members were
+	counts  bool           // its restarts are counted here alone
+	torn    bool           // its counters, or some of its members', have begun anew since the last roll-up
+	tears   int32          // members whose growth is not whole in this pass, beside those that are missing
 }
 
 // read fills a unit's item with its own samples. The lock is held.
@@ -55,6 +56,9 @@ func (b *builder) read(t *tree, i int, s *spot) {
 	n.values = st.current
 	n.rows, n.sent, n.valued = u.rows, u.sent(), st.current > 0
 	n.begun, n.newest, n.missed = u.began() != 0, u.newest(), u.missed
+	if x, ok := t.lacks[u]; ok {
+		it.Away, n.awayOf = x.n, x.of.entity
+	}
 	n.counts = !u.told && u.rows.Has(metric.Restarts)
 	it.Gap = t.gapOf(u, st, b.now)
 	if n.sent && (!n.valued || it.Gap != nil) {
@@ -103,6 +107,9 @@ func (b *builder) snapshot(now time.Time) *Snapshot {
 			}
 			lacks := sum.lacks.And(&b.known[it.Entity.Level])
 			it.Lacks.AddAll(&lacks)
+			if it.Away > 0 {
+				it.Lacks.AddAll(&essential)
+			}
 			b.missing(it, n)
 		}
 		if it.Ended = it.Gap != nil && (it.Gap.Reason == metric.GapGone || it.Gap.Reason == metric.GapStale && b.ended(it, n)); it.Ended {
@@ -254,7 +261,8 @@ func (b *builder) missing(it *Item, n *note) {
 	if it.Entity.Level == metric.Node && n.valued && it.Lacks.And(&own) == (metric.Set{}) {
 		return // a node's values are its own
 	}
-	counted, ended, silent, starting := 0, 0, 0, 0
+	it.Missing = it.Away
+	counted, ended, silent, starting := it.Away, 0, 0, 0
 	var worst, last *Item
 	var from time.Time
 	nodes := it.Entity.Level == metric.Cluster && len(b.plan.level(metric.Node)) > 0
@@ -286,6 +294,9 @@ func (b *builder) missing(it *Item, n *note) {
 	}
 	switch {
 	case it.Gap != nil:
+	case it.Missing > 0 && worst == nil:
+		since, why := b.silentSince(n.awayOf)
+		it.Gap = &cluster.Gap{Since: since, Reason: metric.GapMember, Detail: fmt.Sprintf("%d of %d: on machine %q, which is silent: %s", it.Missing, counted-ended, n.awayOf.Node, why)}
 	case it.Missing > 0 && worst.Gap != nil && (silent == it.Missing && !it.Any() || starting == counted):
 		it.Gap = worst.Gap
 	case it.Missing > 0:
@@ -296,11 +307,24 @@ func (b *builder) missing(it *Item, n *note) {
 	}
 }
 
+// silentSince says since when nothing is heard of a machine, and for how long.
+func (b *builder) silentSince(node *metric.Entity) (since time.Time, why string) {
+	for i := b.plan.from[metric.Node]; i < b.plan.from[metric.Node+1]; i++ {
+		if it := &b.items[i]; it.Entity.Node == node.Node && it.Gap != nil {
+			return it.Gap.Since, it.Gap.Detail
+		}
+	}
+	return millis(b.now), "no sample any more"
+}
+
 // measured says whether an item has a value of its CPU or memory.
 func (it *Item) measured() bool { return it.has.And(&essential) != metric.Set{} }
 
 // why says for what reason a member's part is missing, and since when. What has no gap of its own has no rate yet, or never will.
 func (b *builder) why(m *Item) (reason string, since time.Time) {
+	if m.Gap != nil && m.Away > 0 {
+		return metric.GapSilent, m.Gap.Since
+	}
 	if m.Gap != nil && m.Gap.Reason == metric.GapMember { // then for that of its own member
 		for _, x := range m.Items {
 			if reason, since := b.why(x); since.Equal(m.Gap.Since) {

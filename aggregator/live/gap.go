@@ -154,14 +154,59 @@ func (t *tree) forget(u *unit, now int64) {
 	if u.dead || !u.sent() || age <= t.patience(u) && -age <= t.limits.forget {
 		return
 	}
-	if n := t.byKey[identity.NodeKey(u.entity.Node)]; n != nil && n != u && !n.sent() && !t.ended(u) {
-		n.missed = max(n.missed, u.newest())
+	if n := t.byKey[identity.NodeKey(u.entity.Node)]; n != nil && n != u && !t.ended(u) {
+		if !n.sent() {
+			n.missed = max(n.missed, u.newest())
+		}
+		if !t.known {
+			t.leave(u, n)
+		}
 	}
 	t.drop(u)
 }
 
+// lack is how many members a sum lacks that were forgotten in silence, and a node that they were on.
+type lack struct {
+	n  int
+	of *unit
+}
+
+// leave has the sum that a unit is in, and that stays, lack it while nothing is heard of its node.
+func (t *tree) leave(u, node *unit) {
+	sum := u.parent
+	for sum != nil && sum.count == 1 && !sum.sent() { // it goes with it
+		sum = sum.parent
+	}
+	if sum == nil || sum == t.root { // which lacks the node
+		return
+	}
+	if t.away[node] == nil {
+		t.away[node] = map[*unit]int{}
+	}
+	t.away[node][sum]++
+	t.lacks[sum] = lack{t.lacks[sum].n + 1, node}
+}
+
+// regain has the sums lack nothing more of a node.
+func (t *tree) regain(node *unit) {
+	back := t.away[node]
+	delete(t.away, node)
+	for sum := range back {
+		var left lack
+		for other, sums := range t.away {
+			if n := sums[sum]; n > 0 {
+				left = lack{left.n + n, other}
+			}
+		}
+		if t.lacks[sum] = left; left.n == 0 {
+			delete(t.lacks, sum)
+		}
+	}
+}
+
 // found takes in that a machine of which things were missed is heard again.
 func (t *tree) found(node *unit) {
+	t.regain(node)
 	if node.missed == 0 {
 		return
 	}

@@ -3,8 +3,10 @@ package live
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -169,6 +171,53 @@ func TestEndedIsNotSilent(t *testing.T) {
 		for _, n := range p.Snapshot(sec(float64(i))).Nodes {
 			if n.Silent() {
 				t.Fatalf("second %d: %+v", i, n.Gap)
+			}
+		}
+	}
+}
+
+// What ran on a machine that is silent is forgotten after two minutes. The sums that it was in say that they lack it for as long as the machine is remembered, and is not heard;
+// where somebody knows which machines and pods there are, they need not.
+func TestSumsLackWhatWasForgottenInSilence(t *testing.T) {
+	for _, known := range []bool{false, true} {
+		o := Options{}
+		if known {
+			o.Nodes = func() []*cluster.Node { return nil }
+		}
+		p := newPicture(t, o)
+		for s := 0.0; s <= 400; s++ {
+			for _, m := range []string{"a", "b", "kk"} {
+				if m != "kk" || s <= 20 || s >= 380 {
+					b := busy(m, s, true)
+					if m == "kk" { // and one that is there alone
+						alone := *b.Groups[1].Entity
+						alone.Workload, alone.Pod, alone.ID = "alone", "alone", "/alone"
+						b.Groups = append(b.Groups, cpu(&alone, sec(s), s, 1))
+					}
+					apply(t, p, b)
+				}
+			}
+			if s < 2 {
+				continue
+			}
+			snap := p.Snapshot(sec(s))
+			for _, it := range []*Item{snap.Workloads[len(snap.Workloads)-1], only(t, snap.Namespaces)} {
+				missing, text := 0, ""
+				switch workload := it.Entity.Level == metric.Workload; {
+				case s < 26 || s > 380 || known && s > 145:
+				case s > 145 && workload:
+					missing, text = 1, `1 of 3: on machine "kk", which is silent: no sample for `
+				case s > 145: // the one that lacks some, and the one that is gone
+					missing = 2
+				default:
+					continue // as before
+				}
+				if s > 140 && s <= 145 || s == 380 {
+					continue
+				}
+				if it.Missing != missing || (it.Gap != nil) != (missing > 0) || missing > 0 && (it.Lacks.And(&essential) != essential || !strings.HasPrefix(it.Gap.Detail, text)) {
+					t.Fatalf("second %v, known %v: %v lacks %d, %+v; want %d", s, known, it.Entity, it.Missing, it.Gap, missing)
+				}
 			}
 		}
 	}

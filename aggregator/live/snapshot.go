@@ -52,6 +52,8 @@ type Item struct {
 	Lacks metric.Set
 	// Missing is how many of the members lack CPU or memory, in whole or in part, that the sums would have.
 	Missing int
+	// Away is how many of those are on machines of which nothing is heard, and were forgotten: they are not among Items.
+	Away int
 	// Ended says that the entity is no more: a batch said so, or it is silent while its node's batches go on. A roll-up has ended when
 	// all its members have.
 	Ended bool

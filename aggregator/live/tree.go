@@ -20,8 +20,12 @@ type tree struct {
 	sent   int // units that some sender knows
 	shares share
 	root   *unit
-	none   *samples          // of all units that have no samples of their own; never written
-	pools  map[string]string // the pool of each node that is in one
+	none   *samples // of all units that have no samples of their own; never written
+	known  bool     // somebody knows which machines and pods there are, so that what is forgotten is not lacking
+	// away are, by node, the sums whose members on it were forgotten in silence, and how many of them; lacks is what a sum lacks for that.
+	away  map[*unit]map[*unit]int
+	lacks map[*unit]lack
+	pools map[string]string // the pool of each node that is in one
 
 	changes uint64  // counts what changes the picture
 	dirty   []*unit // those that the plan does not show as they are
@@ -67,7 +71,7 @@ type unit struct {
 func (u *unit) sent() bool { return u.ptrs[0] != nil || u.ptrs[1] != nil || u.ptrs[2] != nil }
 
 func newTree(l *limits, m *meters) tree {
-	t := tree{none: new(samples), limits: l, meters: m, byPtr: map[*metric.Entity]*unit{}, byKey: map[identity.Key]*unit{}, byID: map[idKey]*unit{}}
+	t := tree{none: new(samples), limits: l, meters: m, byPtr: map[*metric.Entity]*unit{}, byKey: map[identity.Key]*unit{}, away: map[*unit]map[*unit]int{}, lacks: map[*unit]lack{}, byID: map[idKey]*unit{}}
 	t.root = t.place(identity.Key{Level: metric.Cluster}, &metric.Entity{Level: metric.Cluster})
 	return t
 }
@@ -207,6 +211,8 @@ func (t *tree) follow(pod *unit, e *metric.Entity) {
 // remove drops a unit, and the parents that it leaves empty.
 func (t *tree) remove(u *unit) {
 	u.dead = true
+	t.regain(u)
+	delete(t.lacks, u)
 	t.unknow(u, nil)
 	t.lose(u, u.entity)
 	delete(t.byKey, u.key)
@@ -221,6 +227,7 @@ func (t *tree) drop(u *unit) {
 		t.remove(u)
 		return
 	}
+	t.regain(u)
 	t.unknow(u, nil)
 	u.samples.forget()
 	u.gap = nil
