@@ -21,8 +21,8 @@ func BenchmarkPicture(b *testing.B) {
 	}
 	s := snapshotOf(nodes, items)
 	for b.Loop() {
-		if p := newPicture(s, newKills()); p.node.Containers != containers {
-			b.Fatalf("%d containers, want %d", p.node.Containers, containers)
+		if p := newPicture(s, newKills()); *p.node.Containers != containers {
+			b.Fatalf("%d containers, want %d", *p.node.Containers, containers)
 		}
 	}
 }

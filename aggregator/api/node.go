@@ -35,8 +35,14 @@ func nodeOf(it *live.Item) Node {
 		Gap:     gapOf(it.Gap),
 	}
 	n.DiskFree, n.DiskSize, n.DiskDevice = fullest(it)
+	if n.Gap == nil && n.Cores == nil && n.Memory == nil && it.Own.Has(metric.CPUUsage) {
+		n.Gap = &cluster.Gap{Since: it.First.UTC(), Reason: metric.GapStarting, Detail: unsized}
+	}
 	return n
 }
+
+// unsized is why nothing is known of a machine's size though it is read.
+const unsized = "how many cores and how much memory it has is not known yet: its collector says so with each full reading"
 
 // have tells the rows of machines what the cluster says of them, and adds those of which nothing was ever heard.
 func (p *picture) have(nodes []*cluster.Node) {
@@ -147,7 +153,7 @@ func together(nodes []Node) Node {
 	case 1:
 		return nodes[0]
 	}
-	all := Node{Name: fmt.Sprintf("%d machines", len(nodes))}
+	all, containers := Node{Name: fmt.Sprintf("%d machines", len(nodes))}, 0
 	for i := range nodes {
 		n := &nodes[i]
 		if all.Gap == nil && n.Gap != nil {
@@ -158,11 +164,18 @@ func together(nodes []Node) Node {
 		if n.Gap != nil && n.Gap.Reason == metric.GapSilent {
 			continue
 		}
+		cores, memory := n.Cores, n.Memory
+		if n.CPU == nil { // a sum has the cores of those whose use is in it, and the memory
+			cores = nil
+		}
+		if n.WorkingSet == nil {
+			memory = nil
+		}
 		for _, f := range [...]struct {
 			row      metric.ID
 			to, from **float64
 		}{
-			{metric.CPUCapacity, &all.Cores, &n.Cores}, {metric.MemoryCapacity, &all.Memory, &n.Memory},
+			{metric.CPUCapacity, &all.Cores, &cores}, {metric.MemoryCapacity, &all.Memory, &memory},
 			{metric.CPUUsage, &all.CPU, &n.CPU}, {metric.MemoryWorkingSet, &all.WorkingSet, &n.WorkingSet},
 			{metric.MemorySwap, &all.Swap, &n.Swap}, {metric.LoadAverage1m, &all.Load1, &n.Load1},
 			{metric.DiskRead, &all.DiskRead, &n.DiskRead}, {metric.DiskWrite, &all.DiskWrite, &n.DiskWrite},
@@ -175,7 +188,10 @@ func together(nodes []Node) Node {
 		if fuller(n, &all) {
 			all.DiskFree, all.DiskSize, all.DiskDevice = n.DiskFree, n.DiskSize, n.Name+" "+n.DiskDevice
 		}
-		all.Containers += n.Containers
+		if n.Containers != nil {
+			containers += *n.Containers
+			all.Containers = &containers
+		}
 	}
 	all.lack(nodes)
 	return all
@@ -187,9 +203,13 @@ func (all *Node) lack(nodes []Node) {
 	for _, f := range [...]struct {
 		name string
 		of   func(*Node) *float64
-	}{{"cpu", func(n *Node) *float64 { return n.CPU }}, {"workingSet", func(n *Node) *float64 { return n.WorkingSet }}} {
+		use  func(*Node) *float64 // of whose use the sum is
+	}{{"cpu", usedCPU, nil}, {"workingSet", usedMemory, nil}, {"cores", func(n *Node) *float64 { return n.Cores }, usedCPU}, {"memory", func(n *Node) *float64 { return n.Memory }, usedMemory}} {
 		some := false
 		for i := range nodes {
+			if f.use != nil && (f.of(all) == nil || f.use(&nodes[i]) == nil) {
+				continue
+			}
 			if f.of(&nodes[i]) == nil || slices.Contains(nodes[i].Partial, f.name) {
 				short[i], some = true, true
 			}
@@ -208,6 +228,9 @@ func (all *Node) lack(nodes []Node) {
 		}
 	}
 }
+
+func usedCPU(n *Node) *float64    { return n.CPU }
+func usedMemory(n *Node) *float64 { return n.WorkingSet }
 
 func fuller(n, than *Node) bool {
 	if n.DiskFree == nil || n.DiskSize == nil {

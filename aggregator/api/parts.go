@@ -29,7 +29,7 @@ func partsOf(it *live.Item) *Parts {
 	if it.Missing == 0 || len(partial(it)) == 0 {
 		return nil
 	}
-	out := &Parts{Unit: "pods"}
+	out := &Parts{Unit: "pods", Of: it.Away}
 	if it.Entity.Level == metric.Pod {
 		out.Unit = "containers"
 	}

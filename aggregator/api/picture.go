@@ -186,8 +186,9 @@ func eventsOf(it *live.Item, k *kills, now time.Time) events {
 // count fills in what nodes show of their containers that have not ended.
 func (p *picture) count(ended map[*Container]bool) {
 	type tally struct {
-		node *Node
-		most float64
+		node       *Node
+		containers int
+		most       float64
 	}
 	by := make(map[string]*tally, len(p.nodes))
 	for i := range p.nodes {
@@ -199,13 +200,18 @@ func (p *picture) count(ended map[*Container]bool) {
 		if t == nil || ended[c] {
 			continue
 		}
-		t.node.Containers++
+		t.containers++
 		cpu := or(c.CPU, 0)
 		if cpu > t.most {
 			t.most, t.node.Busiest = cpu, c.Title
 		}
 		if cpu > all {
 			all, busiest = cpu, c.Title
+		}
+	}
+	for _, t := range by {
+		if n := t.node; t.containers > 0 || n.Gap == nil || n.CPU != nil || n.WorkingSet != nil { // else what is on it is not known, or not any more
+			n.Containers = &t.containers
 		}
 	}
 	p.node = together(p.nodes)

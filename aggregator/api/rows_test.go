@@ -86,10 +86,10 @@ func TestSeveralMachines(t *testing.T) {
 	p := newPicture(snapshotOf(nodes, []*live.Item{one, two}), newKills())
 	n := p.node
 	if n.Name != "2 machines" || or(n.Cores, 0) != 4 || or(n.CPU, 0) != 1 || or(n.CPUPressure, 0) != .2 || or(n.DiskFree, 0) != 40 ||
-		n.DiskDevice != "n2 /dev/vda" || n.Busiest != "demo/web-2" || n.Containers != 2 || n.Gap == nil || n.Memory != nil {
+		n.DiskDevice != "n2 /dev/vda" || n.Busiest != "demo/web-2" || *n.Containers != 2 || n.Gap == nil || n.Memory != nil {
 		t.Errorf("got %+v", n)
 	}
-	if p.nodes[0].Busiest != "demo/web-1" || p.nodes[0].Containers != 1 {
+	if p.nodes[0].Busiest != "demo/web-1" || *p.nodes[0].Containers != 1 {
 		t.Errorf("got %+v", p.nodes[0])
 	}
 }

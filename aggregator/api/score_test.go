@@ -209,8 +209,8 @@ func TestEnded(t *testing.T) {
 	over.Gap, over.Ended = &cluster.Gap{Since: noon.Add(-6 * time.Second), Reason: "stale"}, true
 	s := snapshotOf([]*live.Item{node}, []*live.Item{alive, over})
 	p := newPicture(s, newKills())
-	if c := p.containers[1]; c.Title != "demo/web-2" || c.Score != 0 || c.Gap == nil || p.node.Containers != 1 {
-		t.Errorf("got %+v on a node with %d containers", c, p.node.Containers)
+	if c := p.containers[1]; c.Title != "demo/web-2" || c.Score != 0 || c.Gap == nil || *p.node.Containers != 1 {
+		t.Errorf("got %+v on a node with %d containers", c, *p.node.Containers)
 	}
 	if w := p.workloads(nil)[0]; w.Pods != 1 {
 		t.Errorf("got %d pods, want 1", w.Pods)

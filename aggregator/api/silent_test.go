@@ -53,7 +53,7 @@ func TestSilentMachineIsOneCondition(t *testing.T) {
 		w.Gap = all[0].Gap
 	}
 	p := newPicture(s, newKills())
-	if p.node.Cores == nil || *p.node.Cores != 4 || *p.node.CPU != 1 || p.node.Gap == nil || p.node.Containers != 0 {
+	if p.node.Cores == nil || *p.node.Cores != 4 || *p.node.CPU != 1 || p.node.Gap == nil || *p.node.Containers != 0 {
 		t.Errorf("together they are %+v", p.node)
 	}
 	for _, c := range p.containers {
@@ -85,5 +85,53 @@ func TestManySilentMachines(t *testing.T) {
 	last := len(got) - 1
 	if last != maxSilent || got[last-1].Type != "MachineHeard/n2" || got[last].Type != "MachinesHeard" || !strings.HasPrefix(got[last].Message, "1981 machines more are silent, ") {
 		t.Errorf("got %d: %+v", len(got), got)
+	}
+}
+
+// What was on a machine that is silent is forgotten after a while: how many containers it has is not known then. So it is of one that was never heard.
+func TestContainersOfASilentMachine(t *testing.T) {
+	dead, alive := machineOf("dead"), machineOf("alive")
+	dead.Gap = &cluster.Gap{Since: noon.Add(-3 * time.Minute), Reason: metric.GapSilent, Detail: "no sample for 3m0s"}
+	web := container("shop", "Docker", "a", "a", "docker", "/docker/a", val{metric.MemoryWorkingSet, "", 99, 0})
+	web.Entity.Node = "alive"
+	p := newPicture(snapshotOf([]*live.Item{alive, dead}, []*live.Item{web}), newKills(), &cluster.Node{Name: "never", Ready: "Unknown"})
+	for i, want := range []*int{ptr(1), nil, nil} {
+		if n := p.nodes[i]; (n.Containers == nil) != (want == nil) || want != nil && *n.Containers != *want {
+			t.Errorf("%s: got %v containers, want %v", n.Name, n.Containers, want)
+		}
+	}
+	if n := p.node.Containers; n == nil || *n != 1 {
+		t.Errorf("together: %v containers, want 1", n)
+	}
+	if p = newPicture(snapshotOf([]*live.Item{dead}, nil), newKills()); p.node.Containers != nil {
+		t.Errorf("alone: %d containers, want none known", *p.node.Containers)
+	}
+	if p = newPicture(snapshotOf([]*live.Item{alive}, nil), newKills()); p.node.Containers == nil || *p.node.Containers != 0 {
+		t.Errorf("a machine without any: %v containers, want 0", p.node.Containers)
+	}
+}
+
+// A sum of machines has the cores and the memory of those whose use is in it. A machine of which nobody has said yet what it has says so.
+func TestSizesOfASumAreThoseOfItsUse(t *testing.T) {
+	sized := func(name string, vals ...val) *live.Item {
+		it := item(metric.Entity{Level: metric.Node, Node: name}, vals...)
+		it.Own.Add(metric.CPUUsage)
+		it.First = noon
+		return it
+	}
+	cores, memory := val{metric.CPUCapacity, "", 2, 0}, val{metric.MemoryCapacity, "", 100, 0}
+	cpu, used := val{metric.CPUUsage, "", 0, 1.9}, val{metric.MemoryWorkingSet, "", 90, 0}
+	late, anew := sized("late", cores, memory), sized("new", cpu, used)
+	late.Gap = &cluster.Gap{Since: noon.Add(-6 * time.Second), Reason: metric.GapStale, Detail: "no sample for 6s"}
+	n := newPicture(snapshotOf([]*live.Item{late, sized("one", cores, memory, cpu, used)}, nil), newKills()).node
+	if *n.Cores != 2 || *n.Memory != 100 || *n.CPU != 1.9 || *n.WorkingSet != 90 || strings.Join(n.Partial, " ") != "cpu workingSet" {
+		t.Errorf("one is late: %v of %v cores, %v of %v, partial %q; want 1.9 of 2 and 90 of 100", *n.CPU, *n.Cores, *n.WorkingSet, *n.Memory, n.Partial)
+	}
+	p := newPicture(snapshotOf([]*live.Item{anew, sized("one", cores, memory, cpu, used)}, nil), newKills())
+	if n := p.node; *n.Cores != 2 || *n.CPU != 3.8 || strings.Join(n.Partial, " ") != "cores memory" || n.Parts.String() != "1 of 2 machines" || n.Gap == nil || n.Gap.Detail != "new: "+unsized {
+		t.Errorf("of one nobody has said what it has: partial %q, %v, gap %+v", n.Partial, n.Parts, n.Gap)
+	}
+	if n := p.nodes[0]; n.Cores != nil || n.Gap == nil || n.Gap.Reason != metric.GapStarting || !n.Gap.Since.Equal(noon) || *n.CPU != 1.9 {
+		t.Errorf("got %+v with the gap %+v", n, n.Gap)
 	}
 }

@@ -53,8 +53,8 @@ type Node struct {
 	NetTransmit    *float64     `json:"netTransmit"` // bytes a second
 	NetErrors      *float64     `json:"netErrors"`   // errors and drops a second
 	Busiest        string       `json:"busiest"`     // the name of the container that uses most CPU
-	Containers     int          `json:"containers"`
-	Partial        []string     `json:"partial,omitempty"` // of cpu and workingSet those that are sums and lack a part; gap says why
+	Containers     *int         `json:"containers"`
+	Partial        []string     `json:"partial,omitempty"` // of cpu, workingSet, cores and memory those that are sums and lack a part; gap says why
 	Parts          *Parts       `json:"parts,omitempty"`   // with partial: of how many of its members they are
 	Source         string       `json:"source,omitempty"`  // "kubelet": there is no collector, its kubelet was asked
 	Gap            *cluster.Gap `json:"gap"`

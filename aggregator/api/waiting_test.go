@@ -37,7 +37,7 @@ func TestWaitingReplica(t *testing.T) {
 		}
 		want := cluster.Gap{Since: exit, Reason: metric.GapWaiting, Detail: pod.Gap}
 		c := p.containers[0]
-		if c.Gap == nil || *c.Gap != want || c.Pod != "web-1" || c.Runtime != "process" || c.Why != "no data: waiting" || or(c.Restarts, 0) != 3 || p.nodes[0].Containers != 0 {
+		if c.Gap == nil || *c.Gap != want || c.Pod != "web-1" || c.Runtime != "process" || c.Why != "no data: waiting" || or(c.Restarts, 0) != 3 || *p.nodes[0].Containers != 0 {
 			t.Errorf("heard %v: got %+v with gap %+v", heard, c, c.Gap)
 		}
 		want.Detail = "web-1: " + want.Detail

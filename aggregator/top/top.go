@@ -91,9 +91,17 @@ func nodes(ctx context.Context, from Source, o Options) (List, error) {
 	t := table.New("NAME", "CPU(cores)", "CPU(%)", "MEMORY(bytes)", "MEMORY(%)", "CPU PRESSURE", "+LOAD1", "+MEMORY PRESSURE", "+IO PRESSURE", "+DISK FREE", "CONTAINERS", "+POOL", "STATE")
 	for _, n := range list.Items {
 		t.Add(n.Name, cores(n.CPU), share(n.CPU, n.Cores), mebibytes(n.WorkingSet), share(n.WorkingSet, n.Memory), percent(n.CPUPressure),
-			count(n.Load1), percent(n.MemoryPressure), percent(n.IOPressure), mebibytes(n.DiskFree), fmt.Sprint(n.Containers), cmp.Or(n.Pool, "-"), saidBy(stateOfNode(&n), n.Source))
+			count(n.Load1), percent(n.MemoryPressure), percent(n.IOPressure), mebibytes(n.DiskFree), containersOf(&n), cmp.Or(n.Pool, "-"), saidBy(stateOfNode(&n), n.Source))
 	}
 	return List{list, t}, nil
+}
+
+// containersOf is how many containers a machine has, as far as that is known.
+func containersOf(n *api.Node) string {
+	if n.Containers == nil {
+		return "-"
+	}
+	return fmt.Sprint(*n.Containers)
 }
 
 // stateOfNode says how a machine is: since when and why there are no values, else what the cluster says.

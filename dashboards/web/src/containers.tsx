@@ -46,7 +46,7 @@ export function Containers({ live, data, address, go }: ViewProps) {
   const asking = (q || by) && beyond(data) && !told; // of what the stream brings not all can be told
   const listed = told?.items ?? sorted(data.containers.filter((c) => finds(q, c)), address.sort);
   const found = q ? listed : listed.filter((c) => !silent(c.gap)); // they are told with their machine
-  const folded = q ? 0 : data.nodes.reduce((n, m) => n + (silent(m.gap) ? m.containers : 0), 0);
+  const folded = q ? 0 : data.nodes.reduce((n, m) => n + (silent(m.gap) ? (m.containers ?? 0) : 0), 0);
   const count = (told?.found ?? (q ? found.length : data.total)) - folded;
   const placed = order.current.place(found, live.now(), held, `${address.sort}?${q}?${told ? "all" : ""}`);
   const shown = all ? placed : placed.slice(0, first);

@@ -52,7 +52,7 @@ export interface Node {
   busiest: string;
   partial?: string[];
   parts?: Parts; // with partial
-  containers: number;
+  containers: number | null;
   source?: string;
   gap: Gap | null;
 }

@@ -35,7 +35,7 @@ function Known({ live, data, address, go, view }: Props) {
   const n = view.node ? data.nodes.find((x) => x.name === view.node) : data.node;
   const since = seconds(data.since)!;
   const picture = usePicture({ lines: nodeLines, sel: nodeLabels(view.node), trail: live.trails.get(nodeKey(view.node), nodeLines.length), address, live });
-  const facts = n && [n.status, n.pool && `pool ${n.pool}`, n.cores !== null && sold(n.cores), n.memory !== null && memory(n.memory), n.diskFree !== null && `${disk(n.diskFree)} free${n.diskDevice ? ` on ${n.diskDevice}` : ""}`, n.load1 !== null && `load ${n.load1.toFixed(2)}`, many(n.containers, "container")];
+  const facts = n && [n.status, n.pool && `pool ${n.pool}`, n.cores !== null && sold(n.cores), n.memory !== null && memory(n.memory), n.diskFree !== null && `${disk(n.diskFree)} free${n.diskDevice ? ` on ${n.diskDevice}` : ""}`, n.load1 !== null && `load ${n.load1.toFixed(2)}`, n.containers !== null && many(n.containers, "container")];
   const machine = live.machine?.name === view.node ? live.machine : null;
   return (
     <>

@@ -171,7 +171,7 @@ export function Machines({ live, data, address }: ViewProps) {
                 <Meter label="CPU" value={n.cpu} line={n.cores} whole={n.cores} text={[cores(n.cpu), n.cores === null ? "" : `of ${sold(n.cores)}`]} parts={n.partial?.includes("cpu") ? n.parts : undefined} />
                 <Meter label="Memory" value={n.workingSet} line={n.memory} whole={n.memory} ink="b" text={memoryOf(n.workingSet, n.memory)} parts={n.partial?.includes("workingSet") ? n.parts : undefined} />
                 <td data-label="CPU pressure">{share(n.cpuPressure)}</td>
-                <td data-label="Containers">{n.containers}</td>
+                <td data-label="Containers">{n.containers ?? none}</td>
               </tr>
             ))}
           </tbody>
