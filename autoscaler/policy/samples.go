@@ -13,10 +13,14 @@ import (
 // fillResource fills the table for a Resource or ContainerResource metric from the samples. problem is "" or why the
 // metric fails. Samples older than maxAge count as missing; zero keeps all.
 func (p *pass) fillResource(m *metric, usage []cluster.PodUsage, maxAge time.Duration) (problem string) {
-	if failed := p.in.Errors.Usage; failed != "" || len(usage) == 0 {
-		return absent("metrics for resource "+m.name, "resource", failed)
-	}
 	p.table.reset(len(p.in.Pods))
+	switch failed := p.in.Errors.Usage; {
+	case failed != "" || len(usage) == 0 && p.off == AllSwitches():
+		return absent("metrics for resource "+m.name, "resource", failed)
+	case len(usage) == 0:
+		_ = p.fillPods(m.resource() == corev1.ResourceCPU) // which have none; that is said
+		return noSample
+	}
 	for i := range usage {
 		s := p.sampleOf(m, &usage[i])
 		p.place(s, usage[i].Pod, i, maxAge > 0 && p.in.Now.Sub(s.at) > maxAge)
@@ -81,11 +85,17 @@ func (p *pass) fillPods(cpu bool) (problem string) {
 			p.table.sources[s.source]++
 		}
 	}
-	if p.table.groups[counted]+p.table.groups[stranger] == 0 {
+	switch {
+	case p.table.groups[counted]+p.table.groups[stranger] > 0:
+		return ""
+	case p.off == AllSwitches():
 		return "did not receive metrics for targeted pods (pods might be unready)"
 	}
-	return ""
+	return noSample
 }
+
+// noSample is why there is nothing to decide by, where the HPA speaks of an API that nobody has asked.
+const noSample = "no pod has a sample that counts"
 
 // sampleOf reads a pod's value of a resource: of the named container, or the sum over all. It is not ok when the container
 // is not there, or any container lacks the resource.
