@@ -198,33 +198,33 @@ func together(nodes []Node) Node {
 }
 
 // lack has the sum of machines say which of its parts it lacks, and of how many it is.
-func (all *Node) lack(nodes []Node) {
+func (n *Node) lack(nodes []Node) {
 	short := make([]bool, len(nodes))
 	for _, f := range [...]struct {
 		name string
 		of   func(*Node) *float64
 		use  func(*Node) *float64 // of whose use the sum is
-	}{{"cpu", usedCPU, nil}, {"workingSet", usedMemory, nil}, {"cores", func(n *Node) *float64 { return n.Cores }, usedCPU}, {"memory", func(n *Node) *float64 { return n.Memory }, usedMemory}} {
+	}{{"cpu", usedCPU, nil}, {"workingSet", usedMemory, nil}, {"cores", func(m *Node) *float64 { return m.Cores }, usedCPU}, {"memory", func(m *Node) *float64 { return m.Memory }, usedMemory}} {
 		some := false
 		for i := range nodes {
-			if f.use != nil && (f.of(all) == nil || f.use(&nodes[i]) == nil) {
+			if f.use != nil && (f.of(n) == nil || f.use(&nodes[i]) == nil) {
 				continue
 			}
 			if f.of(&nodes[i]) == nil || slices.Contains(nodes[i].Partial, f.name) {
 				short[i], some = true, true
 			}
 		}
-		if some && f.of(all) != nil {
-			all.Partial = append(all.Partial, f.name)
+		if some && f.of(n) != nil {
+			n.Partial = append(n.Partial, f.name)
 		}
 	}
-	if len(all.Partial) == 0 {
+	if len(n.Partial) == 0 {
 		return
 	}
-	all.Parts = &Parts{Of: len(nodes), Unit: "machines"}
+	n.Parts = &Parts{Of: len(nodes), Unit: "machines"}
 	for _, lacks := range short {
 		if !lacks {
-			all.Parts.Counted++
+			n.Parts.Counted++
 		}
 	}
 }

@@ -217,7 +217,7 @@ func place(e *metric.Entity, row *metric.Row, instance string) reason {
 func isStale(v float64) bool { return math.Float64bits(v) == remotewrite.StaleBits }
 
 // convert turns a sender's decoded request into batches, one for each node.
-func (t *table) convert(decode func(func(*series) error) error, sender from, now time.Time, skew time.Duration, fast bool) (converted, error) {
+func (t *table) convert(decode func(func(*series) error) error, sender from, now time.Time, fast bool) (converted, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	ms := now.UnixMilli()

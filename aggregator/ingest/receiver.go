@@ -247,7 +247,7 @@ func (r *Receiver) unpack(req *http.Request, version remotewrite.Version, fast b
 	if version == remotewrite.V1 {
 		decode = decodeV1
 	}
-	c, err := r.table.convert(func(each func(*series) error) error { return decode(body, r.most.samples, each) }, senderOf(req), time.Now(), skew, fast)
+	c, err := r.table.convert(func(each func(*series) error) error { return decode(body, r.most.samples, each) }, senderOf(req), time.Now(), fast)
 	if errors.Is(err, errTooMany) {
 		return c, serve.Errorf(http.StatusRequestEntityTooLarge, "the request has more than %d samples and series: send fewer at once", r.most.samples)
 	}

@@ -127,7 +127,7 @@ func TestChurnLeavesRoom(t *testing.T) {
 					return err
 				}
 				return decodeV2(raw, r.most.samples, each)
-			}, senderOf(requestOf(as, from)), time.Now(), skew, true)
+			}, senderOf(requestOf(as, from)), time.Now(), true)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -248,7 +248,7 @@ func TestOneSeriesANode(t *testing.T) {
 				}
 			}
 			return nil
-		}, from{name: "10.0.0.66"}, began, skew, true)
+		}, from{name: "10.0.0.66"}, began, true)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -315,7 +315,7 @@ func TestPlacesComeFree(t *testing.T) {
 				}
 			}
 			return nil
-		}, from{name: sender, login: sender}, began.Add(after), skew, true)
+		}, from{name: sender, login: sender}, began.Add(after), true)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -27,8 +27,8 @@ import (
 // doctorOptions say what to look at.
 type doctorOptions struct {
 	data, listen, webConfig string
-	host         host.Host
-	cluster      personOptions
+	host                    host.Host
+	cluster                 personOptions
 }
 
 func (a *app) doctorCommand() *cobra.Command {

@@ -11,9 +11,9 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"unicode"
 	"sync"
 	"time"
+	"unicode"
 
 	"plimsoll.dev/plimsoll/internal/disk"
 )
