@@ -3,6 +3,7 @@ package top
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"maps"
 	"net/url"
 	"slices"
@@ -19,6 +20,8 @@ type usage struct {
 	Labels map[string]string `json:"labels"`
 	CPU    *float64          `json:"cpu"`    // mean over the stretch, cores
 	Memory *float64          `json:"memory"` // highest working set in it, bytes
+	// Missing is how many of its members both lacked at most at a time, which no sum of that time has.
+	Missing float64 `json:"missing,omitempty"`
 }
 
 // past says which labels tell the things of a kind apart in the history, and at which level they are measured or summed up: what a sum had at a
@@ -33,8 +36,9 @@ type past struct {
 func (v past) show(ctx context.Context, from Source, o Options) (List, error) {
 	end, start := o.Now, o.Now.Add(-o.Over)
 	rows := map[string]*usage{}
+	more := false // what is asked for is of rows that there are
 	ask := func(metric, function string, fill func(u *usage, v *float64)) error {
-		p := url.Values{"metric": {v.prefix + metric}, "func": {function}, "start": {unixText(start)}, "end": {unixText(end)}, "by": {strings.Join(v.by, ",")}}
+		p := url.Values{"metric": {metric}, "func": {function}, "start": {unixText(start)}, "end": {unixText(end)}, "by": {strings.Join(v.by, ",")}}
 		if o.Namespace != "" {
 			p.Set("namespace", o.Namespace)
 		}
@@ -44,7 +48,7 @@ func (v past) show(ctx context.Context, from Source, o Options) (List, error) {
 		}
 		for _, s := range list.Series {
 			n, key := len(s.Points), v.key(s.Labels)
-			if n == 0 {
+			if n == 0 || more && rows[key] == nil {
 				continue
 			}
 			if rows[key] == nil {
@@ -54,11 +58,16 @@ func (v past) show(ctx context.Context, from Source, o Options) (List, error) {
 		}
 		return nil
 	}
-	if err := ask("_cpu_usage_seconds_total", "rate", func(u *usage, v *float64) { u.CPU = v }); err != nil {
+	if err := ask(v.prefix+"_cpu_usage_seconds_total", "rate", func(u *usage, v *float64) { u.CPU = v }); err != nil {
 		return List{}, err
 	}
-	if err := ask("_memory_working_set_bytes", "max", func(u *usage, v *float64) { u.Memory = v }); err != nil {
+	if err := ask(v.prefix+"_memory_working_set_bytes", "max", func(u *usage, v *float64) { u.Memory = v }); err != nil {
 		return List{}, err
+	}
+	if more = true; v.sums() {
+		if err := ask(v.prefix+"_missing_parts", "max", func(u *usage, v *float64) { u.Missing = *v }); err != nil {
+			return List{}, err
+		}
 	}
 	doc := struct {
 		Schema string    `json:"schema"` // plimsoll.dev/top/v1
@@ -69,11 +78,34 @@ func (v past) show(ctx context.Context, from Source, o Options) (List, error) {
 	doc.Items = slices.AppendSeq(doc.Items, maps.Values(rows))
 	slices.SortFunc(doc.Items, func(a, b *usage) int { return cmp.Compare(v.key(a.Labels), v.key(b.Labels)) })
 	order(doc.Items, cmp.Or(o.SortBy, "cpu"), func(u *usage) *float64 { return u.CPU }, func(u *usage) *float64 { return u.Memory }, func(u *usage) string { return v.key(u.Labels) })
-	t := table.New(append(slices.Clone(v.headers), "CPU(mean)", "MEMORY(max)")...)
+	headers := append(slices.Clone(v.headers), "CPU(mean)", "MEMORY(max)")
+	if v.sums() {
+		headers = append(headers, "LACKED")
+	}
+	t := table.New(headers...)
 	for _, u := range doc.Items {
-		t.Add(append(v.names(u.Labels), cores(u.CPU), mebibytes(u.Memory))...)
+		cells := append(v.names(u.Labels), cores(u.CPU), mebibytes(u.Memory))
+		if v.sums() {
+			cells = append(cells, v.lacked(u.Missing))
+		}
+		t.Add(cells...)
 	}
 	return List{doc, t}, nil
+}
+
+// sums says whether what is shown is made of members, so that it may have lacked some.
+func (v past) sums() bool { return v.prefix != "container" }
+
+// lacked says how many parts the sums lacked at most at a time: "up to 2 pods".
+func (v past) lacked(n float64) string {
+	unit := map[string]string{"pod": "container"}[v.prefix]
+	switch unit = cmp.Or(unit, "pod"); {
+	case n == 0:
+		return "-"
+	case n == 1:
+		return "up to 1 " + unit
+	}
+	return fmt.Sprintf("up to %.0f %ss", n, unit)
 }
 
 // names are the labels that tell things apart.

@@ -91,7 +91,7 @@ func nodes(ctx context.Context, from Source, o Options) (List, error) {
 	t := table.New("NAME", "CPU(cores)", "CPU(%)", "MEMORY(bytes)", "MEMORY(%)", "CPU PRESSURE", "+LOAD1", "+MEMORY PRESSURE", "+IO PRESSURE", "+DISK FREE", "CONTAINERS", "+POOL", "STATE")
 	for _, n := range list.Items {
 		t.Add(n.Name, cores(n.CPU), share(n.CPU, n.Cores), mebibytes(n.WorkingSet), share(n.WorkingSet, n.Memory), percent(n.CPUPressure),
-			count(n.Load1), percent(n.MemoryPressure), percent(n.IOPressure), mebibytes(n.DiskFree), containersOf(&n), cmp.Or(n.Pool, "-"), saidBy(stateOfNode(&n), n.Source))
+			count(n.Load1), percent(n.MemoryPressure), percent(n.IOPressure), mebibytes(n.DiskFree), containersOf(&n), cmp.Or(n.Pool, "-"), saidBy(marked(n.Parts, stateOfNode(&n)), n.Source))
 	}
 	return List{list, t}, nil
 }
@@ -122,6 +122,14 @@ func stateOf(g *cluster.Gap, lacks string) string {
 		return cmp.Or(lacks, "ok")
 	}
 	return fmt.Sprintf("%s since %s: %s", g.Reason, g.Since.Local().Format(time.DateTime), g.Detail)
+}
+
+// marked begins a state with of how many members the sums are that lack some: "2 of 3 pods; ...".
+func marked(p *api.Parts, state string) string {
+	if p == nil {
+		return state
+	}
+	return p.String() + "; " + state
 }
 
 // lacking says which of the two values there is none of, where nothing else says why; "" if there are both.
@@ -297,7 +305,7 @@ func workloads(ctx context.Context, from Source, o Options) (List, error) {
 	t := table.New("NAMESPACE", "KIND", "NAME", "CPU(cores)", "MEMORY(bytes)", "PODS", "=SCALED", "STATE")
 	f := folder{Table: t}
 	for _, w := range list.Items {
-		f.add(w.Gap, w.Namespace, w.Kind, w.Name, cores(w.CPU), mebibytes(w.WorkingSet), fmt.Sprint(w.Pods), scaledCell(w.Scaled), stateOf(w.Gap, lacking(w.CPU, w.WorkingSet)))
+		f.add(w.Gap, w.Namespace, w.Kind, w.Name, cores(w.CPU), mebibytes(w.WorkingSet), fmt.Sprint(w.Pods), scaledCell(w.Scaled), marked(w.Parts, stateOf(w.Gap, lacking(w.CPU, w.WorkingSet))))
 	}
 	f.tell("workload")
 	for _, w := range list.Items {

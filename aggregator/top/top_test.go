@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/url"
 	"strings"
 	"testing"
@@ -161,8 +162,61 @@ func TestPastAsksForSums(t *testing.T) {
 		if _, err := Kinds[i].Show(t.Context(), &from, Options{Over: 7 * 24 * time.Hour}); err != nil {
 			t.Fatal(err)
 		}
-		if d := cmp.Diff([]string{want + "_cpu_usage_seconds_total", want + "_memory_working_set_bytes"}, from.metrics); d != "" {
+		metrics := []string{want + "_cpu_usage_seconds_total", want + "_memory_working_set_bytes"}
+		if want != "container" {
+			metrics = append(metrics, want+"_missing_parts")
+		}
+		if d := cmp.Diff(metrics, from.metrics); d != "" {
 			t.Errorf("top %s: want -, got +:\n%s", Kinds[i].Name, d)
 		}
+	}
+}
+
+// byMetric answers series by their metric.
+type byMetric map[string]api.SeriesList
+
+func (b byMetric) Get(_ context.Context, path string, v any) error {
+	u, err := url.Parse(path)
+	if err != nil {
+		return err
+	}
+	return answers{b[u.Query().Get("metric")]}.Get(nil, "", v)
+}
+
+// A sum that lacks a part carries its mark in every table and document, now and over the past.
+func TestSumsAreMarked(t *testing.T) {
+	one := 1.0
+	half := &cluster.Gap{Since: time.Unix(0, 0), Reason: metric.GapMember, Detail: "1 of 3: pod d/web-2: silent"}
+	parts := func(unit string) *api.Parts { return &api.Parts{Counted: 2, Of: 3, Unit: unit} }
+	for i, from := range map[int]Source{
+		0: answers{api.NodeList{Items: []api.Node{{Name: "n1", CPU: &one, WorkingSet: &one, Status: "Ready", Partial: []string{"cpu"}, Parts: parts("pods")}, {Name: "n2", CPU: &one, WorkingSet: &one}}}},
+		3: answers{api.WorkloadList{Items: []api.Workload{{Name: "web", CPU: &one, WorkingSet: &one, Partial: []string{"cpu"}, Parts: parts("pods"), Gap: half}, {Name: "whole", CPU: &one, WorkingSet: &one}}}},
+	} {
+		l, err := Kinds[i].Show(t.Context(), from, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		last := func(row int) string { return l.Table.Rows[row][len(l.Table.Rows[row])-1] }
+		if !strings.HasPrefix(last(0), "2 of 3 pods; ") || strings.Contains(last(1), " of ") {
+			t.Errorf("%s: %q and %q", Kinds[i].Name, last(0), last(1))
+		}
+		if raw, err := json.Marshal(l.Document); err != nil || strings.Count(string(raw), `"parts":{"counted":2,"of":3,"unit":"pods"}`) != 1 {
+			t.Errorf("%s: %v %s", Kinds[i].Name, err, raw)
+		}
+	}
+	web, whole := map[string]string{"namespace": "d", "workload_kind": "Deployment", "workload": "web"}, map[string]string{"namespace": "d", "workload_kind": "Deployment", "workload": "whole"}
+	gone := map[string]string{"namespace": "d", "workload_kind": "Deployment", "workload": "gone"}
+	l, err := Kinds[3].Show(t.Context(), byMetric{
+		"workload_cpu_usage_seconds_total": {Series: []api.Series{{Labels: web, Points: [][2]float64{{1, 2}}}, {Labels: whole, Points: [][2]float64{{1, 1}}}}},
+		"workload_missing_parts":           {Series: []api.Series{{Labels: web, Points: [][2]float64{{1, 2}}}, {Labels: gone, Points: [][2]float64{{1, 2}}}}},
+	}, Options{Over: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(l.Table.Rows); got != "[[d Deployment web 2000m - up to 2 pods] [d Deployment whole 1000m - -]]" {
+		t.Errorf("got %s", got)
+	}
+	if raw, err := json.Marshal(l.Document); err != nil || strings.Count(string(raw), `"missing":2`) != 1 || strings.Contains(string(raw), `"missing":0`) {
+		t.Errorf("%v %s", err, raw)
 	}
 }
