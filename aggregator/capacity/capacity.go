@@ -58,10 +58,16 @@ func capacityOf(g grid, now *picture, then *history, kept, hidden bool) *Capacit
 	for i := range now.namespaces {
 		n := &now.namespaces[i]
 		r.Scopes = append(r.Scopes, c.scope(NamespaceLevel, n.name, n.nodes, n.cpu, n.memory, then.namespaces[n.name], n.gap))
+		r.Scopes[len(r.Scopes)-1].Lacks = n.lacks
 	}
 	if r.Notes = c.notes(now, kept, r.Scopes[0]); hidden {
 		r.Scopes = slices.DeleteFunc(r.Scopes, func(s Scope) bool { return s.Level != NamespaceLevel })
 		r.Notes = []string{}
+	}
+	for _, s := range r.Scopes {
+		if s.Lacks != "" {
+			r.Notes = append(r.Notes, fmt.Sprintf("What namespace %s uses now is of %s: the others have no value at present.", s.Name, s.Lacks))
+		}
 	}
 	return r
 }

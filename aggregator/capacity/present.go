@@ -2,6 +2,7 @@ package capacity
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -27,6 +28,7 @@ type scopeNow struct {
 	name, pool  string
 	nodes       int // that a namespace runs on
 	cpu, memory amounts
+	lacks       string // of a namespace, of how many pods its use is if it lacks some
 	gap         string // why it has no current values of its own; a node's capacity is not counted then
 }
 
@@ -93,6 +95,7 @@ func present(s *live.Snapshot, pools map[string]string) *picture {
 	for _, it := range s.Namespaces {
 		n := scopeNow{name: it.Entity.Namespace, nodes: len(on[it.Entity.Namespace]), gap: gapText(it)}
 		n.cpu, n.memory = amountsOf(it)
+		n.lacks = lacking(it)
 		n.cpu.capacity, n.cpu.allocatable, n.memory.capacity, n.memory.allocatable = nil, nil, nil, nil
 		p.namespaces = append(p.namespaces, n)
 	}
@@ -109,6 +112,33 @@ func gapText(it *live.Item) string {
 		return it.Gap.Reason + ": " + it.Gap.Detail
 	}
 	return it.Gap.Reason
+}
+
+// lacking says of how many pods what a namespace uses is, where that lacks some; "" where it is whole, or nothing.
+func lacking(it *live.Item) string {
+	if it.Missing == 0 || it.Gap == nil || it.Gap.Reason != metric.GapMember {
+		return ""
+	}
+	of, short := 0, 0
+	var look func(items []*live.Item)
+	look = func(items []*live.Item) {
+		for _, m := range items {
+			switch {
+			case m.Ended:
+			case m.Entity.Level != metric.Pod:
+				look(m.Items)
+			default:
+				if of++; m.Silent() || m.Lacks.Has(metric.CPUUsage) || m.Lacks.Has(metric.MemoryWorkingSet) || m.Gap != nil && m.Gap.Reason != metric.GapStarting {
+					short++
+				}
+			}
+		}
+	}
+	look(it.Items)
+	if short == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d pods", of-short, of)
 }
 
 func amountsOf(it *live.Item) (cpu, memory amounts) {

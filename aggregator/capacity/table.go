@@ -125,6 +125,7 @@ func (r *CapacityReport) Table(style Style) *table.Table {
 	}
 	columns = append(columns,
 		column[Scope]{"DATA", "data_ratio", true, func(s *Scope, style Style) string { return number(&s.Data.Coverage, style, share) }},
+		words("LACKS", "lacks", true, func(s *Scope) string { return s.Lacks }),
 		words("GAP", "gap", true, func(s *Scope) string { return s.Gap }))
 	t := lay(style, columns, r.Scopes)
 	if style == People {

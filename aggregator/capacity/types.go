@@ -56,6 +56,8 @@ type Scope struct {
 	CPU    Room   `json:"cpu"`
 	Memory Room   `json:"memory"`
 	Data   Data   `json:"data"`
+	// Lacks says of how many pods what is used now is, where that lacks some: "2 of 3 pods".
+	Lacks string `json:"lacks,omitempty"`
 	// Gap says why the scope has no current values, "" when it has.
 	Gap string `json:"gap,omitempty"`
 }

@@ -7,6 +7,7 @@ import (
 
 	"plimsoll.dev/plimsoll/aggregator/live"
 	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/metric"
 )
 
 // TestRightsizeOfWhatWaits: a workload whose only replica waits has its row, known from the inventory.
@@ -57,4 +58,40 @@ func TestTooLittle(t *testing.T) {
 	f(89*time.Second, 0, 1, "so far there is 1 minute.")
 	f(10*time.Minute, 0, 1, "so far there are 10 minutes.")
 	f(59*time.Minute+50*time.Second, 0, 1, "so far there are 59 minutes.")
+}
+
+// TestNamespaceThatLacksAPod: what a namespace uses now is of the pods that have values, and says of how many where one is on a silent machine.
+func TestNamespaceThatLacksAPod(t *testing.T) {
+	p, err := live.New(live.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	send := func(node string, at time.Time) {
+		e := &metric.Entity{Level: metric.Container, Node: node, Namespace: "shop", WorkloadKind: "Deployment", Workload: "web", Pod: "web-" + node, Container: "app", ID: "/kubepods/" + node}
+		points := []metric.Point{{ID: metric.CPUUsage, T: at.UnixMilli(), V: at.Sub(began).Seconds()}, {ID: metric.MemoryWorkingSet, T: at.UnixMilli(), V: 100}}
+		own := metric.Group{Entity: &metric.Entity{Level: metric.Node, Node: node, ID: "/"}, Points: points}
+		if err := p.Apply(&metric.Batch{Node: node, Time: at, Fast: true, Groups: []metric.Group{own, {Entity: e, Points: points}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var at time.Time
+	report := func() (string, string) {
+		r := capacityOf(grid{start: began, end: at, step: time.Hour, cover: time.Hour}, present(p.Snapshot(at), nil), &history{clusters: stories{}, pools: stories{}, nodes: stories{}, namespaces: stories{}}, false, false)
+		return r.Scopes[len(r.Scopes)-1].Lacks, strings.Join(r.Notes, " ")
+	}
+	for i := range 30 {
+		at = began.Add(time.Duration(i) * time.Second)
+		send("n1", at)
+		if i < 5 {
+			send("n2", at)
+		}
+		if lacks, _ := report(); i == 4 && lacks != "" {
+			t.Errorf("both are heard: %q", lacks)
+		}
+	}
+	lacks, notes := report()
+	if want := "What namespace shop uses now is of 1 of 2 pods"; lacks != "1 of 2 pods" || !strings.Contains(notes, want) {
+		t.Errorf("got %q and %q, want %q", lacks, notes, want)
+	}
 }
