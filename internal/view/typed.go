@@ -13,10 +13,12 @@ func kindOf(at string) string {
 	switch {
 	case name == "pages" || name == "stream":
 		return ""
+	case name == "namespaces":
+		return kinds["workloads"]
 	case below == "" && lists[name]:
-		return "ViewList"
+		return kinds[name] + "List"
 	}
-	return "View"
+	return kinds[name]
 }
 
 // typed has a JSON object that is answered begin with its kind, without which no client of an API server takes it for an answer.

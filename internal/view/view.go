@@ -116,6 +116,11 @@ func asked(r *http.Request) *http.Request {
 	if at, ok := strings.CutPrefix(u.Path, pages); ok {
 		u.Path, u.RawPath = "/"+strings.TrimPrefix(at, "/"), ""
 	}
+	if name := strings.TrimPrefix(u.Path, Base+"/"); unlimited[name] { // kubectl asks for parts of 500; these are answered whole
+		q := u.Query()
+		q.Del("limit")
+		u.RawQuery = q.Encode()
+	}
 	if u.Path == streams {
 		q := u.Query()
 		for _, name := range []string{"watch", "timeout", "timeoutSeconds"} {
@@ -148,6 +153,13 @@ func Resources() map[string][]string {
 // lists are the resources whose answers have items, so that clients read them as lists of objects.
 var lists = map[string]bool{"containers": true, "workloads": true, "nodes": true, "decisions": true, "missing": true}
 
+// unlimited are those whose answers cannot be asked for in part.
+var unlimited = map[string]bool{"workloads": true, "nodes": true, "missing": true, "series": true, "capacity": true, "fit": true, "rightsize": true}
+
+// kinds are what the resources' answers are called, each by itself: clients find a resource by its kind.
+var kinds = map[string]string{"pages": "PageView", "stream": "StreamView", "overview": "OverviewView", "containers": "ContainerView", "workloads": "WorkloadView", "nodes": "NodeView",
+	"decisions": "DecisionView", "missing": "MissingView", "series": "SeriesView", "capacity": "CapacityView", "fit": "FitView", "rightsize": "RightsizeView"}
+
 // discovery tells what the group has, with the verbs of roles. A workload of a namespace is left out: a resource and what is below it must both be of
 // a namespace or both not, and workloads are listed of all namespaces that are seen.
 func discovery(w http.ResponseWriter, _ *http.Request) error {
@@ -159,7 +171,7 @@ func discovery(w http.ResponseWriter, _ *http.Request) error {
 	}{"APIResourceList", "v1", Group + "/" + Version, nil}
 	for name, verbs := range Resources() {
 		if !strings.Contains(name, "/") {
-			list.Resources = append(list.Resources, resource{Name: name, Kind: "View", Verbs: verbs})
+			list.Resources = append(list.Resources, resource{Name: name, Kind: kinds[name], Verbs: verbs})
 		}
 	}
 	slices.SortFunc(list.Resources, func(a, b resource) int { return strings.Compare(a.Name, b.Name) })

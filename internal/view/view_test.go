@@ -44,6 +44,7 @@ func TestPaths(t *testing.T) {
 			`["` + Base + `/namespaces/shop/workloads/Deployment/named/a/b/c","","shop","Deployment","a/b/c"]`},
 		{"/plimsoll/v1/workloads/shop/Deployment", "", "", "", ""},
 		{"/plimsoll/v1/nodes", "", Base + "/nodes", "/plimsoll/v1/nodes", `["` + Base + `/nodes","","","",""]`},
+		{"/plimsoll/v1/nodes", "limit=500", Base + "/nodes?limit=500", "/plimsoll/v1/nodes", `["` + Base + `/nodes","","","",""]`}, // as kubectl asks
 		{"/plimsoll/v1/nodes/n%2F1", "", Base + "/nodes/n%2F1", "/plimsoll/v1/nodes/n/1", `["` + Base + `/nodes/n/1","","","","n/1"]`},
 		{"/plimsoll/v1/nodes/n1", "", Base + "/nodes/n1", "/plimsoll/v1/nodes/n1", `["` + Base + `/nodes/n1","","","","n1"]`},
 		{"/plimsoll/v1/nodes/", "", "", "", ""},
@@ -86,7 +87,12 @@ func TestDiscovery(t *testing.T) {
 	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || got.Kind != "APIResourceList" || got.GroupVersion != "view.plimsoll.dev/v1alpha1" || len(got.Resources) != len(Resources())-1 {
 		t.Fatalf("%v: %s", err, w.Body)
 	}
+	seen := map[string]bool{}
 	for _, r := range got.Resources {
+		if seen[r.Kind] || r.Kind == "" {
+			t.Errorf("%s is of the kind %q, by which clients look for another", r.Name, r.Kind)
+		}
+		seen[r.Kind] = true
 		if want := Resources()[r.Name]; !slices.Equal(r.Verbs, want) || r.Namespaced || strings.Contains(r.Name, "/") {
 			t.Errorf("%s has %q and is in a namespace: %v, want %q", r.Name, r.Verbs, r.Namespaced, want)
 		}
@@ -98,7 +104,7 @@ func TestAnswersAreObjects(t *testing.T) {
 	body := serve.Route{Method: "GET", Limited: true, Handle: func(w http.ResponseWriter, _ *http.Request) error {
 		return serve.WriteJSON(w, map[string]any{"items": []any{map[string]any{"name": "n1"}}})
 	}}
-	for path, want := range map[string]string{"/plimsoll/v1/nodes": "ViewList", "/plimsoll/v1/overview": "View", "/plimsoll/v1/nodes/n1": "View", "/plimsoll/v1/workloads/a/b/c": "View", "/page.js": ""} {
+	for path, want := range map[string]string{"/plimsoll/v1/nodes": "NodeViewList", "/plimsoll/v1/overview": "OverviewView", "/plimsoll/v1/nodes/n1": "NodeView", "/plimsoll/v1/workloads/a/b/c": "WorkloadView", "/page.js": ""} {
 		body.Pattern = path
 		routes := Routes([]serve.Route{body})
 		w := httptest.NewRecorder()

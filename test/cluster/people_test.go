@@ -110,7 +110,7 @@ func TestPeople(t *testing.T) {
 		}
 		until(t, "the API server lists what there is", func() error {
 			out, err := shared.Kubectl(t.Context(), "--kubeconfig", ann, "api-resources", "--cached=false", "-o", "wide")
-			for _, want := range []string{`overview +view.plimsoll.dev/v1alpha1 +false +View +list`, `nodes +view.plimsoll.dev/v1alpha1 +false +View +get,list`, `stream +view.plimsoll.dev/v1alpha1 +false +View +watch`,
+			for _, want := range []string{`overview +view.plimsoll.dev/v1alpha1 +false +OverviewView +list`, `nodes +view.plimsoll.dev/v1alpha1 +false +NodeView +get,list`, `stream +view.plimsoll.dev/v1alpha1 +false +StreamView +watch`,
 				`nodes +metrics.k8s.io/v1 +false +NodeMetrics +get,list`} {
 				if !regexp.MustCompile(`(?m)^` + want).MatchString(out) {
 					err = errors.Join(err, fmt.Errorf("no %q", want))
@@ -121,7 +121,7 @@ func TestPeople(t *testing.T) {
 			}
 			return err
 		})
-		for path, want := range map[string]string{"/nodes": `"kind":"ViewList"`, "/nodes/node1": `"pods":[{`} {
+		for path, want := range map[string]string{"/nodes": `"kind":"NodeViewList"`, "/nodes/node1": `"pods":[{`} {
 			if out, err := raw(bob, path); err != nil || !strings.Contains(out, want) {
 				t.Errorf("%s lacks %s: %v %.300s", path, want, err, out)
 			}
