@@ -66,7 +66,7 @@ func capacityOf(g grid, now *picture, then *history, kept, hidden bool) *Capacit
 	}
 	for _, s := range r.Scopes {
 		if s.Lacks != "" {
-			r.Notes = append(r.Notes, fmt.Sprintf("What namespace %s uses now is of %s: the others have no value at present.", s.Name, s.Lacks))
+			r.Notes = append(r.Notes, fmt.Sprintf("What namespace %s uses now is of %s: the others have no CPU or no memory at present.", s.Name, s.Lacks))
 		}
 	}
 	return r

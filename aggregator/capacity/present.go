@@ -135,7 +135,7 @@ func lacking(it *live.Item) string {
 		}
 	}
 	look(it.Items)
-	if short == 0 {
+	if short == 0 || short == of { // then there is no sum, and a dash says so
 		return ""
 	}
 	return fmt.Sprintf("%d of %d pods", of-short, of)
