@@ -174,8 +174,8 @@ func (p *picture) podOfItem(it *live.Item) Pod {
 		if p.byKey[identity.KeyOf(c.Entity)] != nil {
 			row.Containers = append(row.Containers, c.Entity.Container)
 		}
-		if len(it.Items) == 1 {
-			row.Title = TitleOf(c.Entity)
+		if len(it.Items) == 1 { // what is of the one container is told as its own row does
+			row.Title, row.Gap = TitleOf(c.Entity), gapOf(c.Gap)
 		}
 	}
 	if !it.Silent() {

@@ -48,12 +48,17 @@ func share(it *live.Item, id metric.ID) *float64 {
 
 // partial names those of a row's sums that are shown and lack a part.
 func partial(it *live.Item) (out []string) {
-	for _, f := range [...]struct {
-		id   metric.ID
-		name string
-	}{{metric.CPUUsage, "cpu"}, {metric.MemoryWorkingSet, "workingSet"}} {
-		if v, ok := it.Get(f.id); ok && (v.Window > 0 || metric.Get(f.id).Kind == metric.Gauge) && it.Lacks.Has(f.id) {
-			out = append(out, f.name)
+	for _, id := range partialRows(it) {
+		out = append(out, map[metric.ID]string{metric.CPUUsage: "cpu", metric.MemoryWorkingSet: "workingSet"}[id])
+	}
+	return out
+}
+
+// partialRows are their rows.
+func partialRows(it *live.Item) (out []metric.ID) {
+	for _, id := range [...]metric.ID{metric.CPUUsage, metric.MemoryWorkingSet} {
+		if v, ok := it.Get(id); ok && (v.Window > 0 || metric.Get(id).Kind == metric.Gauge) && it.Lacks.Has(id) {
+			out = append(out, id)
 		}
 	}
 	return out

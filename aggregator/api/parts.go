@@ -24,9 +24,10 @@ func (p *Parts) String() string {
 	return fmt.Sprintf("%d of %d %s", p.Counted, p.Of, p.Unit)
 }
 
-// partsOf says of how many members an item's sums are; nil where they are whole, or no sums.
+// partsOf says of how many members an item's sums are; nil where they are whole, or no sums. A member counts whose part is in each sum that lacks some.
 func partsOf(it *live.Item) *Parts {
-	if it.Missing == 0 || len(partial(it)) == 0 {
+	short := partialRows(it)
+	if it.Missing == 0 || len(short) == 0 {
 		return nil
 	}
 	out := &Parts{Unit: "pods", Of: it.Away}
@@ -34,13 +35,21 @@ func partsOf(it *live.Item) *Parts {
 		out.Unit = "containers"
 	}
 	for _, m := range it.Items {
-		if !m.Ended {
-			out.Of++
+		if m.Ended {
+			continue
+		}
+		out.Of++
+		if !m.Silent() && !slices.ContainsFunc(short, func(id metric.ID) bool { return without(m, id) }) {
+			out.Counted++
 		}
 	}
-	out.Of = max(out.Of, it.Missing)
-	out.Counted = out.Of - it.Missing
 	return out
+}
+
+// without says whether a member lacks a row, in whole or in part.
+func without(m *live.Item, id metric.ID) bool {
+	_, ok := m.Get(id)
+	return m.Lacks.Has(id) || !ok && m.Gap != nil
 }
 
 // unseen are the pods of a workload that run, and of which the picture has nothing: what it has lacks their parts.
