@@ -110,7 +110,7 @@ func (a *app) capacityCommand() *cobra.Command {
 		Long: `Report how much room is left: of the cluster, its nodes and its namespaces, what they have, what containers ask for, what they used
 over the window, and in how many days it will be used up if it goes on like this.
 
-A dash is a value that is not known, or not in sight. docs/reports.md says what each column means.`,
+A dash is a value that is not known, or not in sight; a note names the namespaces whose use lacks a part. docs/reports.md says what each column means.`,
 		Example:   "  plimsoll capacity\n  plimsoll capacity nodes --window 30d -o csv\n  plimsoll capacity -o html --out capacity.html",
 		ValidArgs: words,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -154,7 +154,7 @@ func (a *app) fitCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "fit", Short: "Say how many more replicas of a size fit, and where",
 		Long: `Say how many more replicas of a size fit, and on which nodes: by what is requested, as the scheduler goes, or by what was used
-(95th percentile over the window).`,
+(95th percentile over the window). Where nodes are of node pools, how many of them fit into which; else each node counts as it is.`,
 		Example: "  plimsoll fit --cpu 500m --memory 1Gi\n  plimsoll fit --memory 2Gi --by use",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			q := url.Values{"by": {by}}

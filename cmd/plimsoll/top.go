@@ -30,7 +30,7 @@ type topOptions struct {
 func (a *app) topCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "top", Short: "Show what nodes, pods, containers or workloads use now",
-		Long: "Show what nodes, pods, containers or workloads use now, like kubectl top.\n\nA dash is a value that is not known; 'plimsoll explain --missing' says why.",
+		Long: "Show what nodes, pods, containers or workloads use now, like kubectl top.\n\nA dash is a value that is not known; 'plimsoll explain --missing' says why. A sum that lacks a part says of how\nmany it is: \"2 of 3 pods\".",
 		Args: cobra.ArbitraryArgs,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
