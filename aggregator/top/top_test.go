@@ -175,12 +175,12 @@ func TestPastAsksForSums(t *testing.T) {
 // byMetric answers series by their metric.
 type byMetric map[string]api.SeriesList
 
-func (b byMetric) Get(_ context.Context, path string, v any) error {
+func (b byMetric) Get(ctx context.Context, path string, v any) error {
 	u, err := url.Parse(path)
 	if err != nil {
 		return err
 	}
-	return answers{b[u.Query().Get("metric")]}.Get(nil, "", v)
+	return answers{b[u.Query().Get("metric")]}.Get(ctx, "", v)
 }
 
 // A sum that lacks a part carries its mark in every table and document, now and over the past.
