@@ -119,10 +119,11 @@ func BenchmarkHeldRollUps(b *testing.B) {
 		bring(10)
 		p.Snapshot(sec(10))
 		before := heapBytes()
-		batch := p.RollUp(sec(10))
-		with := heapBytes()
-		runtime.KeepAlive(batch)
-		batch = nil
+		with := func() uint64 {
+			batch := p.RollUp(sec(10))
+			defer runtime.KeepAlive(batch)
+			return heapBytes()
+		}()
 		kept := heapBytes()
 		b.ReportMetric((float64(kept)-float64(before))/600, "B/pod")
 		b.ReportMetric(float64(with-kept)/600, "B/pod-in-batch")

@@ -162,7 +162,7 @@ func (j *judged) expr(node parser.Node, length time.Duration, growth int, evalua
 	switch n := node.(type) {
 	case *parser.SubqueryExpr:
 		if n.Timestamp != nil || n.StartOrEnd != 0 { // it is evaluated once; what its function makes of it is not, where other arguments differ
-			length, evaluated = 0, 1
+			length = 0
 		}
 		step := n.Step
 		if step <= 0 {
