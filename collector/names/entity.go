@@ -32,14 +32,14 @@ func entity(node, path string, pl place, in info) *metric.Entity {
 		e.Workload, e.Pod, e.Container = pl.podUID, pl.podUID, pl.id[:shortID]
 	case unit:
 		e.Namespace, e.WorkloadKind = pl.space, "Unit"
-		e.Pod, e.Container = distinct(pl.name), clip(pl.base)
+		e.Pod, e.Container = distinct(pl.name), distinct(pl.base)
 		e.Workload = e.Pod
 	case replica:
 		e.Namespace, e.WorkloadKind = pl.space, cluster.ProcessService
-		e.Workload, e.Pod, e.Container = distinct(pl.service), distinct(pl.name), clip(pl.base)
+		e.Workload, e.Pod, e.Container = distinct(pl.service), distinct(pl.name), distinct(pl.base)
 	case plain:
 		e.Namespace, e.WorkloadKind = "cgroup", "Cgroup"
-		e.Pod, e.Container = distinct(pl.name), clip(pl.base)
+		e.Pod, e.Container = distinct(pl.name), distinct(pl.base)
 		e.Workload = e.Pod
 		if pl.parent != "" {
 			e.Workload = distinct(pl.parent)

@@ -3,11 +3,12 @@ package remotewrite
 import (
 	"fmt"
 	"math"
-	"strings"
+	"unicode/utf8"
 
 	"github.com/klauspost/compress/snappy"
 	writev2 "github.com/prometheus/client_golang/exp/api/remote/genproto/v2"
 
+	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -69,7 +70,10 @@ func (e *encoder) group(g *metric.Group) error {
 func (e *encoder) point(row *metric.Row, level metric.Level, labels []metric.Label, p *metric.Point, start int64) {
 	refs := make([]uint32, 0, 2*(len(labels)+2+len(row.Fixed)))
 	add := func(name, value string) {
-		refs = append(refs, e.symbols.Symbolize(name), e.symbols.Symbolize(strings.ToValidUTF8(value, "\uFFFD")))
+		if !utf8.ValidString(value) { // which the wire does not carry; two that differ stay two
+			value = identity.Clean(value)
+		}
+		refs = append(refs, e.symbols.Symbolize(name), e.symbols.Symbolize(value))
 	}
 	extra := make([]metric.Label, 0, len(row.Fixed)+1)
 	if len(row.Levels) > 0 && level == row.Levels[0] {

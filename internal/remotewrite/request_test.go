@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -109,16 +110,24 @@ func TestClean(t *testing.T) {
 	}
 }
 
-// TestBadText: what is not UTF-8 is mended, since engines refuse a whole request for it.
+// TestBadText: what is not UTF-8 is mended, since engines refuse a whole request for it; two cgroups that differ in nothing else stay two.
 func TestBadText(t *testing.T) {
-	b := batch(time.Now())
-	b.Groups[0].Entity.Pod = "a\xff\xfeb"
-	record, err := remotewrite.Encode(b, identity.Wire)
-	if err != nil {
-		t.Fatal(err)
+	seen := map[string]bool{}
+	for _, bad := range []string{"/a\xff\xfeb", "/a\xfe\xffb", "/a\uFFFDb"} {
+		b := batch(time.Now())
+		b.Groups[0].Entity.ID, b.Groups[0].Entity.Pod = bad, "p"+bad
+		record, err := remotewrite.Encode(b, identity.Wire)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := received(t, record, remotewrite.V2)[0].Entity
+		if !strings.HasPrefix(e.ID, "/a\uFFFDb") || !strings.HasPrefix(e.Pod, "p/a\uFFFDb") {
+			t.Errorf("got %q of %q", e.ID, e.Pod)
+		}
+		seen[e.ID], seen[e.Pod] = true, true
 	}
-	if got := received(t, record, remotewrite.V2); got[0].Entity.Pod != "a\uFFFDb" {
-		t.Errorf("got %q", got[0].Entity.Pod)
+	if len(seen) != 6 {
+		t.Errorf("three of each became %q", seen)
 	}
 }
 
