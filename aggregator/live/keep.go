@@ -32,6 +32,9 @@ const waits = 2
 // asks is how long the history may take to say what is in it.
 const asks = 5 * time.Second
 
+// tells is how much older than a pass what it tells may be: as late as who sends once a minute may be.
+const tells = 3 * time.Minute
+
 // Run appends the sums until ctx ends. They are counted without a break, and kept while the gate is open. When it opens, what another process has not written
 // any more, because it has ended, is written first; counters begin there, as what the other has counted is in its own, and from there to here would be a leap.
 func (r RollUps) Run(ctx context.Context) error {
@@ -80,7 +83,7 @@ func (r RollUps) takeOver(ctx context.Context, passes []*metric.Batch) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, asks)
 	defer cancel()
-	last, err := r.Written(ctx, passes[0].Time.Add(-r.Every))
+	last, err := r.Written(ctx, passes[0].Time.Add(-r.Every-tells))
 	if err != nil {
 		r.Picture.goOn()
 		return

@@ -18,6 +18,7 @@ func (s *samples) book(k int, l *limits, step int64) (by count) {
 	if h.n > 0 {
 		by.at = s.base + int64(h.last.t)
 	}
+	by.heard = by.at
 	if g.t == never {
 		return by
 	}

@@ -17,17 +17,19 @@ type rollup struct {
 
 // count is one counter of a roll-up.
 type count struct {
-	id   metric.ID
-	sub  string
-	sum  float64
-	sent int64 // the time of the last point given out
-	inc  float64
-	at   int64 // the newest member's sample in this pass; 0: none
-	from int64 // since when the members with new samples have grown by inc; 0: there are none
-	span int64 // the longest time of one of them that is in the pass
+	id metric.ID
 	// nodes says, for the cluster, that the row is counted from the nodes.
 	nodes bool
 	fresh bool // it has begun at a pass of which the history may have another process's sums: the next point that is given out tells it by a 0
+	late  lateness
+	sub   string
+	sum   float64
+	sent  int64 // the time of the last point given out
+	inc   float64
+	at    int64 // the newest member's sample in this pass; 0: none
+	from  int64 // since when the members with new samples have grown by inc; 0: there are none
+	span  int64 // the longest time of one of them that is in the pass
+	heard int64 // the newest sample that there is of a member, be it in this pass or of those to come; 0: none
 }
 
 // RollUp returns sums for the history, as a batch without a node: for pods, workloads, namespaces, pools and the cluster, and
@@ -179,7 +181,7 @@ func (c *counter) cluster(sum *rollup) {
 	for i := range c.others.cells {
 		x := &c.others.cells[i]
 		if to := sum.cell(x.id, ""); !to.nodes {
-			to.inc, to.at, to.from, to.span = x.inc, x.at, x.from, x.span
+			to.inc, to.at, to.from, to.span, to.heard = x.inc, x.at, x.from, x.span, x.heard
 		}
 	}
 }
@@ -209,6 +211,7 @@ func (c *counter) grow(s *spot, id metric.ID, sub string, by count) {
 		}
 		x := sum.cell(id, sub)
 		x.inc, x.at, x.span, x.nodes = metric.Get(id).Join.Of(x.inc, by.inc), max(x.at, by.at), max(x.span, by.span), level == metric.Cluster
+		x.heard = max(x.heard, by.heard)
 		if x.from == 0 || by.from != 0 && by.from < x.from {
 			x.from = by.from
 		}
@@ -248,7 +251,8 @@ func (c *counter) given(it *Item, n *note, s *spot, rolled, others, now int64) m
 				if !x.lost() && x.sent != 0 {
 					zero = x.sent + 1
 				}
-				if zero, x.sum, x.fresh = begins(zero, t, x.sum, rolled, others, lag(now, t)); !x.fresh && zero != 0 {
+				told := upTo(others, rolled, heard(s.entity, c.plan.single(), zero-1, x.late.of(0)), lag(now, max(t, x.heard)))
+				if zero, x.sum, x.fresh = begins(zero, t, x.sum, rolled, told); !x.fresh && zero != 0 {
 					g.Points = append(g.Points, metric.Point{ID: x.id, Sub: x.sub, T: zero})
 				}
 			case x.sent != 0 && !x.lost(), x.from == 0:
@@ -262,7 +266,8 @@ func (c *counter) given(it *Item, n *note, s *spot, rolled, others, now int64) m
 				g.Points = append(g.Points, metric.Point{ID: x.id, Sub: x.sub, T: t, V: x.sum})
 			}
 		}
-		x.inc, x.at, x.from, x.span = 0, 0, 0, 0
+		x.late.next(x.sent, min(x.heard, now))
+		x.inc, x.at, x.from, x.span, x.heard = 0, 0, 0, 0, 0
 	}
 	return g
 }
@@ -274,7 +279,7 @@ const unheard = 5000
 func (x *count) lost() bool { return x.sent != 0 && x.from-x.sent > unheard }
 
 // idle says whether those with new samples have grown in no interval yet, and others lately: a point would say that nothing was used.
-func (x *count) idle() bool { return x.span == 0 && x.sent != 0 && !x.fresh && !x.lost() }
+func (x *count) idle() bool { return x.span == 0 && x.sent != 0 && !x.lost() }
 
 // anew has the counters begin anew of which nothing was heard since their last point: a counter that went on from there would say that nothing was used
 // meanwhile. When none has gone on, all begin where they are heard again.

@@ -1,6 +1,7 @@
 package live
 
 import (
+	"math"
 	"time"
 
 	"plimsoll.dev/plimsoll/internal/metric"
@@ -42,11 +43,10 @@ func (p *Picture) sums() func(yield func(*rollup, *metric.Entity) bool) {
 }
 
 // begins says with what a counter begins that has grown by v from one time to another, in a pass that began at a time, where another process has counted up
-// to a later one: with a point of 0, and what it grew by from there. No point of 0 is needed of what was heard again within the pass: the other's begins there
-// too, or goes on above it. later: the other has counted all of it. slow is by how much the clock that times are by is behind.
-func begins(from, to int64, v float64, pass, others, slow int64) (zero int64, grown float64, later bool) {
+// to a later one (upTo): with a point of 0, and what it grew by from there. No point of 0 is needed of what was heard again within the pass: the other's begins there
+// too, or goes on above it. later: the other has counted all of it.
+func begins(from, to int64, v float64, pass, others int64) (zero int64, grown float64, later bool) {
 	again := from > pass+1
-	others -= slow
 	zero = max(from, others+1)
 	switch {
 	case to <= others:
@@ -61,8 +61,40 @@ func begins(from, to int64, v float64, pass, others, slow int64) (zero int64, gr
 	return zero, v, false
 }
 
+// upTo is up to when another process can have told a sum whose last is of a time, by the clock of the sum's members, which is slow by so much. Each process
+// tells members up to times of its own, so that this one may be behind. But nobody tells what is not heard: of one machine in a pass that begins after the other's last,
+// the other has no more than was heard by then. The time of a sum of several goes on with one of them when another falls silent, and may be beyond that.
+func upTo(last, pass, heard, slow int64) int64 {
+	if last <= pass {
+		return min(last-slow, heard)
+	}
+	return last - slow
+}
+
+// lateness is by how much what was told of a sum was behind what was heard, at each of the last passes, the newest first.
+type lateness [waits + 1]uint8
+
+// tenth is what lateness is counted in, in milliseconds.
+const tenth = 100
+
+// of is the lateness so many passes ago, in milliseconds. What is too much to be counted has no bound.
+func (l *lateness) of(ago int) int64 {
+	if l[ago] == math.MaxUint8 {
+		return time.Hour.Milliseconds()
+	}
+	return int64(l[ago]) * tenth
+}
+
+// next notes that of another pass, of a sum that was told up to a time. Where nothing is heard any more it stays.
+func (l *lateness) next(told, heard int64) {
+	copy(l[1:], l[:])
+	if told != 0 && heard != 0 {
+		l[0] = uint8(min(max(0, heard-told+tenth-1)/tenth, math.MaxUint8))
+	}
+}
+
 // lag is by how much the newest sample of a sum is older than it can be because of a sampling interval: its machine's clock is slow, in milliseconds.
-func lag(now, t int64) int64 { return max(0, now-t-silentAfter.Milliseconds()) }
+func lag(now, heard int64) int64 { return max(0, now-heard-silentAfter.Milliseconds()) }
 
 // tale is what one counter has come to in passes.
 type tale struct {
@@ -82,10 +114,12 @@ type told struct {
 func (p *Picture) continueSums(passes []*metric.Batch, last time.Time, every time.Duration) {
 	p.walk.Lock()
 	defer p.walk.Unlock()
-	tales, starts := map[told]tale{}, map[*metric.Entity]time.Time{}
+	tales, starts, sums := map[told]tale{}, map[*metric.Entity]time.Time{}, map[*metric.Entity]*rollup{}
+	for sum, entity := range p.sums() {
+		sums[entity] = sum
+	}
 	for k, b := range passes {
-		begun := b.Time.Add(-every)
-		others := after(last, begun)
+		of := pass{begun: b.Time.Add(-every).UnixMilli(), now: b.Time.UnixMilli(), others: unixMilli(last), ago: len(passes) - k, single: p.plan.single()}
 		for i := range b.Groups {
 			g := &b.Groups[i]
 			if g.Entity.Level < metric.Pod { // a container's are its own, and no sums
@@ -97,13 +131,13 @@ func (p *Picture) continueSums(passes []*metric.Batch, last time.Time, every tim
 			} else if !ok || !g.Start.IsZero() {
 				starts[g.Entity] = g.Start
 			}
-			joined(tales, g, begun.UnixMilli(), others, b.Time.UnixMilli())
+			of.joins(tales, g, sums[g.Entity])
 		}
 	}
-	p.others = after(last, millis(p.rolled.Load()))
-	for sum, entity := range p.sums() {
-		at, ok := starts[entity]
-		if !ok {
+	p.others = unixMilli(last)
+	for entity, at := range starts {
+		sum := sums[entity]
+		if sum == nil {
 			continue
 		}
 		if !at.IsZero() {
@@ -117,16 +151,23 @@ func (p *Picture) continueSums(passes []*metric.Batch, last time.Time, every tim
 	}
 }
 
-// after is the time up to which another process has counted what a pass that begins at a time has too; 0: nothing.
-func after(others, begins time.Time) int64 {
-	if !others.After(begins) {
-		return 0
-	}
-	return unixMilli(others)
+// pass is one that has waited, with up to when another process has written sums.
+type pass struct {
+	begun, now, others int64
+	ago                int  // how many passes ago it began
+	single             bool // there is one machine
 }
 
-// joined has the counters of a group of a pass at a time go on from those of the passes before it.
-func joined(tales map[told]tale, g *metric.Group, begun, others, now int64) {
+// heard is up to when there was something of a sum at a pass at which it was told up to a time, so much too late: as far as it bounds what others tell.
+func heard(e *metric.Entity, single bool, told, late int64) int64 {
+	if single || e.Level == metric.Pod || e.Level == metric.Node {
+		return told + late
+	}
+	return math.MaxInt64
+}
+
+// joins has the counters of a group of the pass go on from those of the passes before it. sum is what they are of, if it is still there.
+func (p *pass) joins(tales map[told]tale, g *metric.Group, sum *rollup) {
 	points := g.Points[:0:0]
 	for j := 0; j < len(g.Points); j++ {
 		x := g.Points[j]
@@ -146,7 +187,12 @@ func joined(tales map[told]tale, g *metric.Group, begun, others, now int64) {
 		case from == 0:
 			is.sum += x.V
 		case is.t == 0:
-			zero, grown, later := begins(from, x.T, x.V, begun, others, lag(now, x.T))
+			var late lateness
+			if sum != nil {
+				late = sum.cell(x.ID, x.Sub).late
+			}
+			others := upTo(p.others, p.begun, heard(g.Entity, p.single, from-1, late.of(p.ago)), lag(p.now, x.T+late.of(p.ago-1)))
+			zero, grown, later := begins(from, x.T, x.V, p.begun, others)
 			if later {
 				continue
 			}
