@@ -152,3 +152,47 @@ func TestSumsDoNotLeapWhenACollectorIsReplaced(t *testing.T) {
 		}
 	}
 }
+
+// What a sender holds back and sends at once is told at the pace at which it was used: the sum has no more in an interval than all use.
+func TestSamplesSentAtOnceAreNoLeap(t *testing.T) {
+	for _, others := range []int{0, 2} {
+		for _, every := range []float64{1, 5, 10} {
+			for _, held := range []float64{4, 9, 12, 15, 20, 25, 45, 90} {
+				for _, phase := range []int{1, 4, 9} {
+					t.Run(fmt.Sprint(others, every, held, phase), func(t *testing.T) {
+						c, want := newCurve(t), 2*float64(others+1)
+						var queue []*metric.Batch
+						for s := 0.0; s < 100+held+90; s++ {
+							for i := range others {
+								apply(t, c.p, busy(fmt.Sprint("m", i), s+0.25, true))
+							}
+							if int(s)%int(every) == 0 {
+								queue = append(queue, busy("kk", s+0.5, false))
+							}
+							if s < 60 || s >= 60+held {
+								for _, b := range queue {
+									b.Time = sec(s + 0.5)
+									apply(t, c.p, b)
+								}
+								queue = nil
+							}
+							if int(s)%10 == phase {
+								c.pass(s + 0.75)
+							}
+						}
+						for _, l := range []metric.Level{metric.Workload, metric.Namespace, metric.Cluster} {
+							for _, x := range c.of[l] {
+								if x.rate > want+0.001 {
+									t.Errorf("%v: %.3f cores from %.2f to %.2f, want no more than %v", l, x.rate, x.from, x.to, want)
+								}
+							}
+							if last := c.of[l][len(c.of[l])-1]; last.rate < want-0.001 || last.to < 100+held+60 {
+								t.Errorf("%v: at the end %.3f cores up to %.2f, want %v", l, last.rate, last.to, want)
+							}
+						}
+					})
+				}
+			}
+		}
+	}
+}

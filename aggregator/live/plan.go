@@ -26,8 +26,10 @@ type spot struct {
 // level returns the spots of one level.
 func (pl *plan) level(l metric.Level) []spot { return pl.spots[pl.from[l]:pl.from[l+1]] }
 
-// single says whether all is of one machine.
-func (pl *plan) single() bool { return len(pl.level(metric.Node)) == 1 }
+// single says whether all that an entity has is of one machine.
+func (pl *plan) single(e *metric.Entity) bool {
+	return e.Level == metric.Pod || e.Level == metric.Node || len(pl.level(metric.Node)) == 1
+}
 
 // update takes the tree's changes into the plan and returns how many there have been. What the lock is held for is the number of those
 // that are new, not that of the units.

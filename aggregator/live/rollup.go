@@ -251,7 +251,7 @@ func (c *counter) given(it *Item, n *note, s *spot, rolled, others, now int64) m
 				if !x.lost() && x.sent != 0 {
 					zero = x.sent + 1
 				}
-				told := upTo(others, rolled, heard(s.entity, c.plan.single(), zero-1, x.late.of(0)), lag(now, max(t, x.heard)))
+				told := upTo(others, rolled, zero-1, x.late.of(0), c.plan.single(s.entity))
 				if zero, x.sum, x.fresh = begins(zero, t, x.sum, rolled, told); !x.fresh && zero != 0 {
 					g.Points = append(g.Points, metric.Point{ID: x.id, Sub: x.sub, T: zero})
 				}

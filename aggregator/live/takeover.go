@@ -44,14 +44,14 @@ func (p *Picture) sums() func(yield func(*rollup, *metric.Entity) bool) {
 
 // begins says with what a counter begins that has grown by v from one time to another, in a pass that began at a time, where another process has counted up
 // to a later one (upTo): with a point of 0, and what it grew by from there. No point of 0 is needed of what was heard again within the pass: the other's begins there
-// too, or goes on above it. later: the other has counted all of it.
+// too, or goes on above it. But the history knows of the other's last to the second, and in that second it may have been before. later: the other has counted all of it.
 func begins(from, to int64, v float64, pass, others int64) (zero int64, grown float64, later bool) {
 	again := from > pass+1
 	zero = max(from, others+1)
 	switch {
 	case to <= others:
 		return 0, 0, true
-	case again && from <= others:
+	case again && from <= others-time.Second.Milliseconds():
 		return 0, v, false
 	case zero >= to: // there is no room for a point, or the clock was set back
 		return to, 0, false
@@ -61,14 +61,17 @@ func begins(from, to int64, v float64, pass, others int64) (zero int64, grown fl
 	return zero, v, false
 }
 
-// upTo is up to when another process can have told a sum whose last is of a time, by the clock of the sum's members, which is slow by so much. Each process
-// tells members up to times of its own, so that this one may be behind. But nobody tells what is not heard: of one machine in a pass that begins after the other's last,
-// the other has no more than was heard by then. The time of a sum of several goes on with one of them when another falls silent, and may be beyond that.
-func upTo(last, pass, heard, slow int64) int64 {
-	if last <= pass {
-		return min(last-slow, heard)
+// upTo is up to when another process, whose last sums are of a time, can have told one by the clock of its members. Each process tells members up to times of its
+// own, so that this one, which told so much up to the pass before, so much later than it was heard, may be behind. But nobody tells what is not heard: of one machine, in a pass that
+// begins after the other's last, the other has no more than was heard by then. The time of a sum of several goes on with one of them when another falls silent, and may be beyond
+// that. What was heard long before the pass is of a machine whose clock is slow.
+func upTo(last, pass, told, late int64, one bool) int64 {
+	heard := told + late
+	others := last - max(0, pass-heard-joins)
+	if one && last <= pass {
+		return min(others, heard)
 	}
-	return last - slow
+	return others
 }
 
 // lateness is by how much what was told of a sum was behind what was heard, at each of the last passes, the newest first.
@@ -93,9 +96,6 @@ func (l *lateness) next(told, heard int64) {
 	}
 }
 
-// lag is by how much the newest sample of a sum is older than it can be because of a sampling interval: its machine's clock is slow, in milliseconds.
-func lag(now, heard int64) int64 { return max(0, now-heard-silentAfter.Milliseconds()) }
-
 // tale is what one counter has come to in passes.
 type tale struct {
 	sum float64
@@ -119,7 +119,7 @@ func (p *Picture) continueSums(passes []*metric.Batch, last time.Time, every tim
 		sums[entity] = sum
 	}
 	for k, b := range passes {
-		of := pass{begun: b.Time.Add(-every).UnixMilli(), now: b.Time.UnixMilli(), others: unixMilli(last), ago: len(passes) - k, single: p.plan.single()}
+		of := pass{plan: &p.plan, begun: b.Time.Add(-every).UnixMilli(), others: unixMilli(last), ago: len(passes) - k}
 		for i := range b.Groups {
 			g := &b.Groups[i]
 			if g.Entity.Level < metric.Pod { // a container's are its own, and no sums
@@ -153,17 +153,9 @@ func (p *Picture) continueSums(passes []*metric.Batch, last time.Time, every tim
 
 // pass is one that has waited, with up to when another process has written sums.
 type pass struct {
-	begun, now, others int64
-	ago                int  // how many passes ago it began
-	single             bool // there is one machine
-}
-
-// heard is up to when there was something of a sum at a pass at which it was told up to a time, so much too late: as far as it bounds what others tell.
-func heard(e *metric.Entity, single bool, told, late int64) int64 {
-	if single || e.Level == metric.Pod || e.Level == metric.Node {
-		return told + late
-	}
-	return math.MaxInt64
+	plan          *plan
+	begun, others int64
+	ago           int // how many passes ago it began
 }
 
 // joins has the counters of a group of the pass go on from those of the passes before it. sum is what they are of, if it is still there.
@@ -191,7 +183,7 @@ func (p *pass) joins(tales map[told]tale, g *metric.Group, sum *rollup) {
 			if sum != nil {
 				late = sum.cell(x.ID, x.Sub).late
 			}
-			others := upTo(p.others, p.begun, heard(g.Entity, p.single, from-1, late.of(p.ago)), lag(p.now, x.T+late.of(p.ago-1)))
+			others := upTo(p.others, p.begun, from-1, late.of(p.ago), p.plan.single(g.Entity))
 			zero, grown, later := begins(from, x.T, x.V, p.begun, others)
 			if later {
 				continue

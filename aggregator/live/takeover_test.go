@@ -164,3 +164,48 @@ func TestTakeoverMeetsSilence(t *testing.T) {
 		}
 	})
 }
+
+// A machine whose clock is behind is taken over like any other: by its own clock, and it is in the sums again within two intervals.
+func TestTakeoverOfASlowClock(t *testing.T) {
+	for _, slow := range []float64{5, 15, 60} {
+		for phase := range 10 {
+			t.Run(fmt.Sprint(slow, phase), func(t *testing.T) {
+				history := &valued{of: map[string][]spoken{}}
+				var gates [2]door
+				var servers [2]RollUps
+				var waiting [2][]*metric.Batch
+				for i := range servers {
+					servers[i] = RollUps{Picture: newPicture(t, Options{}), History: history, Gate: &gates[i], Every: 10 * time.Second, Written: history.written}
+				}
+				for s := range 200 {
+					for i := range servers {
+						for m, behind := range map[string]float64{"m": slow, "right": 0} {
+							b := sent(m, float64(s)-behind, 1)
+							b.Time, b.Fast = sec(float64(s)), true
+							apply(t, servers[i].Picture, b)
+						}
+						if gates[i].shut = i == 0 != (s < 100) || s >= 100 && s < 112; s%10 == [2]int{3, phase}[i] {
+							waiting[i] = servers[i].pass(t.Context(), sec(float64(s)), waiting[i])
+						}
+					}
+				}
+				for _, name := range []string{"pod pod demo/m0", "node node m"} {
+					all := history.of[name]
+					slices.SortStableFunc(all, func(a, b spoken) int { return cmp.Compare(a.T, b.T) })
+					for i, b := range all[1:] {
+						a := all[i]
+						switch gap := float64(b.T-a.T) / 1000; {
+						case b.V < a.V && gap > 25:
+							t.Errorf("%s: nothing for %v s", name, gap)
+						case b.V >= a.V && (b.V-a.V)/gap > 0.501, b.V > a.V && (b.V-a.V)/gap < 0.499:
+							t.Errorf("%s: %v in %v s", name, b.V-a.V, gap)
+						}
+					}
+					if at := float64(all[len(all)-1].T-t0.UnixMilli()) / 1000; at < 185-slow {
+						t.Errorf("%s: the last is of %v", name, at)
+					}
+				}
+			})
+		}
+	}
+}
