@@ -127,7 +127,7 @@ func TestBadText(t *testing.T) {
 		seen[e.ID], seen[e.Pod] = true, true
 	}
 	if len(seen) != 6 {
-		t.Errorf("three of each became %q", seen)
+		t.Errorf("three of each became %v", seen)
 	}
 }
 
