@@ -64,12 +64,29 @@ func capacityOf(g grid, now *picture, then *history, kept, hidden bool) *Capacit
 		r.Scopes = slices.DeleteFunc(r.Scopes, func(s Scope) bool { return s.Level != NamespaceLevel })
 		r.Notes = []string{}
 	}
-	for _, s := range r.Scopes {
-		if s.Lacks != "" {
-			r.Notes = append(r.Notes, fmt.Sprintf("What namespace %s uses now is of %s: the others have no CPU or no memory at present.", s.Name, s.Lacks))
+	for i := range r.Scopes {
+		if s := &r.Scopes[i]; s.Lacks != "" {
+			r.Notes = append(r.Notes, s.lackNote())
 		}
 	}
 	return r
+}
+
+// lackNote tells of a namespace that its use lacks a part.
+func (s *Scope) lackNote() string {
+	return fmt.Sprintf("What namespace %s uses now is of %s: the others have no CPU or no memory at present.", s.Name, s.Lacks)
+}
+
+// Keep leaves the scopes that are wanted alone, without the notes on the others, which it returns.
+func (r *CapacityReport) Keep(wanted func(*Scope) bool) (without []string) {
+	for i := range r.Scopes {
+		if s := &r.Scopes[i]; s.Lacks != "" && !wanted(s) {
+			without = append(without, s.lackNote())
+		}
+	}
+	r.Notes = slices.DeleteFunc(r.Notes, func(n string) bool { return slices.Contains(without, n) })
+	r.Scopes = slices.DeleteFunc(r.Scopes, func(s Scope) bool { return !wanted(&s) })
+	return without
 }
 
 // composer makes scopes.

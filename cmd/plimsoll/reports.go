@@ -47,8 +47,9 @@ type tabled interface {
 	Table(style capacity.Style) *table.Table
 }
 
-// report asks for a report, decodes it into r, and writes it as the flags say. narrow takes out of it what is not shown; nil: nothing.
-func (o *reportOptions) report(ctx context.Context, a *app, path string, q url.Values, r tabled, narrow func()) error {
+// report asks for a report, decodes it into r, and writes it as the flags say. narrow takes out of it what is not shown, and returns the lines that go
+// with it; nil: nothing.
+func (o *reportOptions) report(ctx context.Context, a *app, path string, q url.Values, r tabled, narrow func() (without []string)) error {
 	if o.window != capacity.DefaultWindow { // else the server may choose, in its first hour
 		q.Set("window", duration.Format(o.window))
 	}
@@ -82,10 +83,11 @@ func (o *reportOptions) report(ctx context.Context, a *app, path string, q url.V
 }
 
 // write writes the report in every format but HTML. The lines above a table are those of the whole report.
-func (o *reportOptions) write(b io.Writer, r tabled, narrow func()) error {
+func (o *reportOptions) write(b io.Writer, r tabled, narrow func() (without []string)) error {
 	lines := r.Table(capacity.People).Lines
 	if narrow != nil {
-		narrow()
+		without := narrow()
+		lines = slices.DeleteFunc(lines, func(l string) bool { return slices.Contains(without, l) })
 	}
 	return o.out.print(b, r, func() *table.Table {
 		if o.out.format == "csv" {
@@ -126,9 +128,10 @@ A dash is a value that is not known, or not in sight; a note names the namespace
 			case namespace != "" && (o.out.format == "html" || len(args) == 1 && args[0] != "namespaces"):
 				return usagef("-n %q goes with namespaces, and with every format but html", namespace)
 			case namespace != "":
-				return o.report(cmd.Context(), a, "/plimsoll/v1/capacity", q, &r, func() {
-					r.Scopes = slices.DeleteFunc(r.Scopes, func(s capacity.Scope) bool { return s.Level != "namespace" || s.Name != namespace })
+				return o.report(cmd.Context(), a, "/plimsoll/v1/capacity", q, &r, func() (without []string) {
+					without = r.Keep(func(s *capacity.Scope) bool { return s.Level == "namespace" && s.Name == namespace })
 					a.nothingIn(namespace, len(r.Scopes))
+					return without
 				})
 			case len(args) == 0:
 				return o.report(cmd.Context(), a, "/plimsoll/v1/capacity", q, &r, nil)
@@ -137,8 +140,8 @@ A dash is a value that is not known, or not in sight; a note names the namespace
 			if o.out.format == "html" {
 				q.Set("level", level)
 			}
-			return o.report(cmd.Context(), a, "/plimsoll/v1/capacity", q, &r, func() {
-				r.Scopes = slices.DeleteFunc(r.Scopes, func(s capacity.Scope) bool { return s.Level != level })
+			return o.report(cmd.Context(), a, "/plimsoll/v1/capacity", q, &r, func() (without []string) {
+				return r.Keep(func(s *capacity.Scope) bool { return s.Level == level })
 			})
 		},
 	}
@@ -211,7 +214,10 @@ func (a *app) rightsizeCommand() *cobra.Command {
 				}
 			}
 			var r capacity.RightsizeReport
-			return o.report(cmd.Context(), a, "/plimsoll/v1/rightsize", q, &r, func() { a.nothingIn(namespace, len(r.Rows)) })
+			return o.report(cmd.Context(), a, "/plimsoll/v1/rightsize", q, &r, func() (without []string) {
+				a.nothingIn(namespace, len(r.Rows))
+				return nil
+			})
 		},
 	}
 	o.flags(cmd)

@@ -352,7 +352,7 @@ func TestDemoIsScaledAndEndsWithPlimsoll(t *testing.T) {
 }
 
 // clusterAlone are the metrics that only a server in a cluster has.
-var clusterAlone = regexp.MustCompile(`^plimsoll_(metricsapi_|kubelet_|metrics_|autoscaler_untold_|autoscaler_call_wait)`)
+var clusterAlone = regexp.MustCompile(`^plimsoll_(metricsapi_|kubelet_|metrics_|certificates_|autoscaler_untold_|autoscaler_call_wait)`)
 
 // checkManual says which of its own metrics the manual names and the process does not have.
 func checkManual(t *testing.T, r *running) {

@@ -120,7 +120,7 @@ func TestAutoscalerRole(t *testing.T) {
 		t.Error("it does not end")
 	}
 	role.Lease = "plimsoll"
-	if err := role.wire(t.Context(), newEnvironment(slog.New(slog.DiscardHandler), "1.0")); err == nil || !strings.Contains(err.Error(), "give --lease NAMESPACE/NAME") {
+	if err := role.wire(t.Context(), newEnvironment(slog.New(slog.DiscardHandler), "1.0")); err == nil || !strings.Contains(err.Error(), `of --lease "plimsoll", as this is no pod: give NAMESPACE/NAME`) {
 		t.Errorf("without a namespace: %v", err)
 	}
 }
