@@ -81,10 +81,15 @@ func (t *tree) named(e *metric.Entity) *unit {
 }
 
 // contend decides between two containers of the same names with different IDs. The newer start counts; where starts are not
-// known, the newcomer. It returns the unit if the group is the one to show.
+// known, the newcomer. Where nobody knows which pods there are, another sender's machine has what is sent of one machine only once that is silent,
+// however new it says that its own is. It returns the unit if the group is the one to show.
 func (t *tree) contend(u *unit, in *intake, g *metric.Group, at int64) (*unit, reason) {
 	e := g.Entity
 	if quiet := at-u.newest() > u.limit(t.limits, in.lane); !quiet {
+		if t.anybody && e.Node != u.entity.Node && u.sender() != in.sender {
+			in.claimed = claim{e, u.entity}
+			return nil, dropDuplicate
+		}
 		if order := identity.Follows(millis(u.began()), g.Start); order < 0 || order == 0 && u.rival != nil && u.rival.ID == e.ID {
 			return nil, dropDuplicate
 		}
@@ -99,6 +104,17 @@ func (t *tree) contend(u *unit, in *intake, g *metric.Group, at int64) (*unit, r
 	}
 	u.rival = rival
 	return u, 0
+}
+
+// claim is what a sender says of a thing that another one's machine has.
+type claim struct{ by, of *metric.Entity }
+
+// sender is who has sent a unit; "" is this machine.
+func (u *unit) sender() string {
+	if u.home == nil {
+		return ""
+	}
+	return u.home.of.name
 }
 
 // know remembers a pointer under which a unit is known, dropping the oldest of more than three, and shows the unit under the newest

@@ -1,6 +1,7 @@
 package live
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -41,5 +42,47 @@ func TestUsageIsOfThePodsOwnMachine(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// Where nobody knows which pods there are, another sender does not take over what is sent of a machine, whatever start it claims; once that machine is silent it may.
+func TestNobodyTakesWhatIsAnothers(t *testing.T) {
+	for _, start := range []time.Duration{0, time.Hour} {
+		p := newPicture(t, Options{})
+		at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+		send := func(sender, node string, now time.Time, v float64) {
+			g := metric.Group{Entity: &metric.Entity{Level: metric.Container, Node: node, Namespace: "ns", Pod: "db", Container: "db"}, Points: []metric.Point{{ID: metric.MemoryWorkingSet, T: now.UnixMilli(), V: v}}}
+			if start > 0 {
+				g.Start = now.Add(-start)
+				if sender == "evil" {
+					g.Start = now.Add(-time.Second)
+				}
+			}
+			if err := p.Apply(&metric.Batch{Node: node, Sender: sender, Time: now, Fast: true, Groups: []metric.Group{g}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		shown := func(now time.Time, node string, v float64) {
+			t.Helper()
+			s := p.Snapshot(now)
+			if len(s.Containers) != 1 || s.Containers[0].Entity.Node != node {
+				t.Fatalf("start %v: got %+v, want it on %s", start, s.Containers, node)
+			}
+			if got, ok := s.Containers[0].Get(metric.MemoryWorkingSet); !ok || got.V != v {
+				t.Errorf("start %v: got %+v, want %g", start, got, v)
+			}
+		}
+		for i := range 5 {
+			now := at.Add(time.Duration(i) * time.Second)
+			send("ann", "nA", now, 100)
+			send("evil", "nE", now, 900)
+			shown(now, "nA", 100)
+		}
+		if c := p.Conditions(at); len(c) != 1 || c[0].Reason != Claimed || !strings.Contains(c[0].Message, `machine "nE", sent by "evil", is said to have ns/db, which machine "nA" has`) {
+			t.Errorf("conditions %+v", c)
+		}
+		later := at.Add(time.Minute)
+		send("evil", "nE", later, 900)
+		shown(later, "nE", 900)
 	}
 }

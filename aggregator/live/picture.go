@@ -1,6 +1,7 @@
 package live
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -73,11 +74,12 @@ func New(o Options) (*Picture, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Picture{meters: m, limits: usual, inventory: o.Inventory, nodes: o.Nodes, full: condition.Set{Type: "PictureWhole", Tells: []string{Full}, Now: time.Now}}
+	p := &Picture{meters: m, limits: usual, inventory: o.Inventory, nodes: o.Nodes, full: condition.Set{Type: "PictureWhole", Tells: []string{Full, Claimed}, Now: time.Now}}
 	if o.MaxForeign > 0 {
 		p.limits.foreign = min(o.MaxForeign, p.limits.foreign)
 	}
 	p.tree = newTree(&p.limits, m)
+	p.tree.anybody = o.Inventory == nil
 	p.tree.known = o.Nodes != nil
 	for _, l := range metric.Levels() {
 		p.known[l] = metric.At(l)
@@ -123,6 +125,10 @@ func (p *Picture) Apply(b *metric.Batch) error {
 	p.meters.count(&in)
 	if f := p.told.Load(); f != nil && in.measured && in.lane == fast {
 		(*f)(b.Node)
+	}
+	if c := in.claimed; c.by != nil {
+		p.full.SayFor(time.Minute, Claimed, fmt.Sprintf("machine %q, sent by %q, is said to have %s/%s, which machine %q has: it is shown there until that one is silent; --senders says who may send for which machine",
+			c.by.Node, in.sender, c.by.Namespace, cmp.Or(c.by.Pod, c.by.Container), c.of.Node))
 	}
 	if in.left == 0 {
 		return nil
@@ -217,9 +223,10 @@ type intake struct {
 	heard           int64 // the newest sample of the groups that were taken
 	measured        bool  // one of them says what something used, not how many of it there are
 	restarts, steps int
-	follow          int // points of the group at hand that are still to come
-	evicted         int // units that gave their place to one of this batch
-	left            int // samples for whose units there was no place
+	follow          int   // points of the group at hand that are still to come
+	evicted         int   // units that gave their place to one of this batch
+	left            int   // samples for whose units there was no place
+	claimed         claim // one of those that are another machine's
 	drops           drops
 }
 
@@ -249,6 +256,9 @@ func (in *intake) refuses(pt *metric.Point) reason {
 
 // Full is the reason of a condition: there is no room for all that is sent.
 const Full = "PictureFull"
+
+// Claimed is the reason of a condition: one machine is said to have what another one has.
+const Claimed = "NameClaimed"
 
 // Conditions returns what is wrong with the picture: that there was no room for somebody in the last minute.
 func (p *Picture) Conditions(time.Time) []condition.Condition { return p.full.List() }

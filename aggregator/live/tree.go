@@ -10,8 +10,9 @@ import (
 
 // tree is who there is: the units by their names, their senders' pointers and their cgroups, each below its parent.
 type tree struct {
-	limits *limits
-	meters *meters
+	anybody bool // nobody knows which pods there are: whoever sends one has it
+	limits  *limits
+	meters  *meters
 
 	byPtr  map[*metric.Entity]*unit
 	byKey  map[identity.Key]*unit
