@@ -119,13 +119,14 @@ func lacking(it *live.Item) string {
 	if it.Missing == 0 || it.Gap == nil || it.Gap.Reason != metric.GapMember {
 		return ""
 	}
-	of, short := 0, 0
+	of, short := it.Away, it.Away // on machines of which nothing is heard
 	var look func(items []*live.Item)
 	look = func(items []*live.Item) {
 		for _, m := range items {
 			switch {
 			case m.Ended:
 			case m.Entity.Level != metric.Pod:
+				of, short = of+m.Away, short+m.Away
 				look(m.Items)
 			default:
 				if of++; m.Silent() || m.Lacks.Has(metric.CPUUsage) || m.Lacks.Has(metric.MemoryWorkingSet) || m.Gap != nil && m.Gap.Reason != metric.GapStarting {

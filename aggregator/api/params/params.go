@@ -170,6 +170,9 @@ func (p *Params) Instant(name string) time.Time {
 	return t
 }
 
+// mostSeconds is the longest duration that may be given in seconds, some thirty years.
+const mostSeconds = 1e9
+
 // Seconds returns a duration given in seconds or as Go writes it; zero where the parameter is absent.
 func (p *Params) Seconds(name string) time.Duration {
 	s := p.Values.Get(name)
@@ -177,7 +180,12 @@ func (p *Params) Seconds(name string) time.Duration {
 		return 0
 	}
 	d, err := duration.Parse(s)
-	if v, ferr := strconv.ParseFloat(s, 64); ferr == nil && math.Abs(v) < 1e9 {
+	v, ferr := strconv.ParseFloat(s, 64)
+	switch {
+	case ferr == nil && v >= mostSeconds:
+		p.Fail("%s %q is longer than the %d seconds that there may be", name, s, int(mostSeconds))
+		return 0
+	case ferr == nil && math.Abs(v) < mostSeconds:
 		d, err = time.Duration(v*float64(time.Second)), nil
 	}
 	if err != nil || d <= 0 {

@@ -40,20 +40,20 @@ func (o *ConnOptions) Validate() error {
 	case o.URL == "":
 		return errors.New("no InfluxDB URL")
 	case !strings.Contains(o.URL, "://"):
-		return fmt.Errorf("InfluxDB URL %q: want it to begin with http:// or https://", o.URL)
+		return fmt.Errorf("InfluxDB URL %q: want it to begin with http:// or https://", dial.Redact(o.URL))
 	case err != nil:
 		if asked := (*url.Error)(nil); errors.As(err, &asked) {
 			err = asked.Err // without the address, which may hold a login
 		}
 		return fmt.Errorf("InfluxDB URL %q: %w", dial.Redact(o.URL), err)
 	case u.Scheme != "http" && u.Scheme != "https":
-		return fmt.Errorf("InfluxDB URL %q: want it to begin with http:// or https://", o.URL)
+		return fmt.Errorf("InfluxDB URL %q: want it to begin with http:// or https://", dial.Redact(o.URL))
 	case u.Host == "":
-		return fmt.Errorf("InfluxDB URL %q has no host", o.URL)
+		return fmt.Errorf("InfluxDB URL %q has no host", dial.Redact(o.URL))
 	case u.User != nil:
-		return fmt.Errorf("InfluxDB URL %q holds a password: put \"user:password\" into the token file", u.Redacted())
+		return fmt.Errorf("InfluxDB URL %q holds a password: put \"user:password\" into the token file", dial.Redact(o.URL))
 	case u.RawQuery != "" || u.Fragment != "":
-		return fmt.Errorf("InfluxDB URL %q: want nothing after the path", o.URL)
+		return fmt.Errorf("InfluxDB URL %q: want nothing after the path", dial.Redact(o.URL))
 	case o.Bucket == "":
 		return errors.New("no InfluxDB bucket (on 1.x: database)")
 	case database == "" || both && policy == "":
