@@ -73,24 +73,34 @@ func (t *table) heldBy(key string, of *held) *held {
 	return h
 }
 
-// full says who has the most places, as a sentence.
+// full says who has the most places, all addresses of one login together, as a sentence.
 func (t *table) full() string {
-	var first *held
-	name := ""
+	first, name := &held{}, ""
+	addresses := map[*held]int{}
 	for key, h := range t.by {
-		if h.of != nil && (first == nil || h.entities+h.series > first.entities+first.series || h.entities+h.series == first.entities+first.series && key < name) {
+		if h.of != nil {
+			addresses[h.of]++
+			continue
+		}
+		if n, most := t.part(h), t.part(first); n > most || n == most && (name == "" || key < name) {
 			first, name = h, key
 		}
 	}
-	if first == nil {
-		first = &held{}
+	who := fmt.Sprintf("%q", strings.TrimPrefix(strings.TrimPrefix(name, byLogin), noLogin))
+	if n := addresses[first]; n > 1 {
+		who = fmt.Sprintf("%s, from %d addresses,", who, n)
 	}
-	return fmt.Sprintf("too many series are being sent; %q has the most places, %d of %d for series and %d of %d for containers, pods and machines: look for labels that change all the time there, or give more with --memory",
-		strings.TrimPrefix(name, bySender), first.series, t.most.series, first.entities, t.most.entities)
+	return fmt.Sprintf("too many series are being sent; %s has the most places, %d of %d for series and %d of %d for containers, pods and machines: look for labels that change all the time there, or give more with --memory",
+		who, first.series, t.most.series, first.entities, t.most.entities)
 }
 
-// bySender and byLogin are before the names in by.
-const bySender, byLogin = "sender ", "login "
+// part is how much of the table it has, of what it has the most of.
+func (t *table) part(h *held) float64 {
+	return max(float64(h.series)/float64(t.most.series), float64(h.entities)/float64(t.most.entities), float64(h.labels)/float64(t.most.labels))
+}
+
+// bySender and byLogin are before the names in by, and noLogin before an address in the place of a login.
+const bySender, byLogin, noLogin = "sender ", "login ", "at "
 
 // sweep forgets what has not been sent for age milliseconds; it says whether that made room for another series.
 func (t *table) sweep(now, age int64) bool {

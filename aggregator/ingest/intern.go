@@ -321,7 +321,7 @@ func (t *table) batch(n *named, now time.Time, fast bool) int {
 			room = max(t.groups, 1)
 		}
 		t.nodes[n.entity.Node] = i
-		t.batches = append(t.batches, &metric.Batch{Node: n.entity.Node, Sender: t.from.name, Time: now, Fast: fast, Groups: make([]metric.Group, 0, room)})
+		t.batches = append(t.batches, &metric.Batch{Node: n.entity.Node, Sender: t.from.name, Login: strings.TrimPrefix(t.from.login, noLogin), Time: now, Fast: fast, Groups: make([]metric.Group, 0, room)})
 		return i
 	}
 	return i

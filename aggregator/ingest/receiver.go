@@ -268,7 +268,7 @@ type from struct {
 func senderOf(req *http.Request) from {
 	caller, address := serve.CallerOf(req.Context()), host(req.RemoteAddr)
 	if caller.Name == "" {
-		return from{address, "at " + address}
+		return from{address, noLogin + address}
 	}
 	name := caller.Name + " at " + address
 	if caller.Nodes != nil {

@@ -152,6 +152,43 @@ func TestChurnLeavesRoom(t *testing.T) {
 	}
 }
 
+// TestMostIsOfALogin has one login fill the table from 32 addresses, of which none has as much as another login at its one: who is named is the first, with what it has in all.
+func TestMostIsOfALogin(t *testing.T) {
+	most := usual
+	most.series, most.entities = 4000, 400
+	table, batches := newTable(most), []*metric.Batch{}
+	send := func(login, address string, n int) {
+		t.Helper()
+		c, err := table.convert(func(each func(*series) error) error {
+			for i := range n {
+				if err := each(rss("of-"+address, fmt.Sprint("p", i), time.Now())); err != nil {
+					return err
+				}
+			}
+			return nil
+		}, senderOf(requestOf(serve.Caller{Name: login}, address)), time.Now(), true)
+		if err != nil || c.written != n {
+			t.Fatalf("%s at %s: %d of %d, %v", login, address, c.written, n, err)
+		}
+		batches = append(batches, c.batches...)
+	}
+	send("bob", "10.0.0.1", 12)
+	send("", "10.0.0.2", 11)
+	for i := range 32 {
+		send("evil", fmt.Sprint("127.0.0.", i), 8)
+	}
+	want := `too many series are being sent; "evil", from 32 addresses, has the most places, 256 of 4000 for series and 256 of 400 for containers, pods and machines: ` +
+		"look for labels that change all the time there, or give more with --memory"
+	if got := table.full(); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	for i, want := range []string{"bob", "10.0.0.2", "evil", "evil"} {
+		if got := batches[i].Login; got != want {
+			t.Errorf("batch %d is of login %q, want %q", i, got, want)
+		}
+	}
+}
+
 // TestEachNodeHasItsCount sends samples of several nodes in one request: what is told of each is its own number, whoever has no room for it, with who has the most
 // places and what to do.
 func TestEachNodeHasItsCount(t *testing.T) {

@@ -125,7 +125,9 @@ func (t *tree) know(in *intake, u *unit, e *metric.Entity, at int64) {
 		t.speaks(u)
 		t.sent++
 		if in.sender != "" {
-			t.shares.part(in.sender).part(in.node).enter(u)
+			from := t.shares.part(in.sender)
+			from.login = in.login
+			from.part(in.node).enter(u)
 		}
 		if u.first == 0 {
 			u.first = at

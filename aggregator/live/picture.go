@@ -211,6 +211,7 @@ type intake struct {
 	*limits
 	lane    lane
 	sender  string
+	login   string
 	source  string
 	node    string
 	at      int64 // the batch's time
@@ -231,7 +232,7 @@ type intake struct {
 }
 
 func newIntake(b *metric.Batch, l *limits) intake {
-	in := intake{limits: l, sender: b.Sender, source: b.Source, node: b.Node, at: unixMilli(b.Time), horizon: endOfTime}
+	in := intake{limits: l, sender: b.Sender, login: cmp.Or(b.Login, b.Sender), source: b.Source, node: b.Node, at: unixMilli(b.Time), horizon: endOfTime}
 	if b.Fast {
 		in.lane = fast
 	}

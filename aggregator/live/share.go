@@ -12,6 +12,7 @@ import (
 type share struct {
 	of    *share
 	name  string
+	login string // of a sender's
 	count int
 	at    int // its place in the heap of what it is a part of
 	parts map[string]*share
@@ -70,13 +71,35 @@ func (u *unit) leave() {
 	s.grow(-1)
 }
 
-// most says who has the most places, as a clause that follows; "" where nobody has any.
+// most says who has the most places, all addresses of one login together, as a clause that follows; "" where nobody has any.
 func (s *share) most() string {
-	if len(s.heap) == 0 {
+	type login struct {
+		count, addresses int
+		machine          *share // of which it has the most
+	}
+	logins, first, name := map[string]login{}, login{}, ""
+	for _, from := range s.parts {
+		all := logins[from.login]
+		all.count += from.count
+		all.addresses++
+		if machine := from.heap[0]; all.machine == nil || machine.count > all.machine.count || machine.count == all.machine.count && machine.name < all.machine.name {
+			all.machine = machine
+		}
+		logins[from.login] = all
+	}
+	for key, all := range logins {
+		if all.count > first.count || all.count == first.count && key < name {
+			first, name = all, key
+		}
+	}
+	if first.count == 0 {
 		return ""
 	}
-	sender := s.heap[0]
-	return fmt.Sprintf(", most of them %q, which has %d, and of these %d of machine %q", sender.name, sender.count, sender.heap[0].count, sender.heap[0].name)
+	from := ""
+	if first.addresses > 1 {
+		from = fmt.Sprintf(" from %d addresses", first.addresses)
+	}
+	return fmt.Sprintf(", most of them %q%s, which has %d, and of these %d of machine %q", name, from, first.count, first.machine.count, first.machine.name)
 }
 
 // yields returns the unit that gives its place to one of a sender's machine; nil if nobody has more. own is for this machine's own.

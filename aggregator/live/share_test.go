@@ -81,6 +81,26 @@ func TestFullTableBlindsNobody(t *testing.T) {
 	}
 }
 
+// TestMostIsOfALogin has one login fill the table from many addresses, none of which has as much as an honest one: it is named, with what it has in all.
+func TestMostIsOfALogin(t *testing.T) {
+	p := newPicture(t, Options{})
+	p.limits.entities = 100
+	take := func(login, sender, node string, n int) error {
+		b := crowd(sender, node, sec(1), n, names(node))
+		b.Login = login
+		return p.Apply(b)
+	}
+	_ = take("bob", "bob at 10.0.0.1", "n1", 20)
+	for i := range 16 {
+		_ = take("evil", fmt.Sprint("evil at 127.0.0.", i), fmt.Sprint("made-up-", i), 5)
+	}
+	var full *metric.TooMany
+	err := take("carol", "carol at 10.0.0.3", "n3", 30)
+	if want := `most of them "evil" from 16 addresses, which has 80, and of these 5 of machine "made-up-`; !errors.As(err, &full) || !strings.Contains(full.Why, want) {
+		t.Errorf("got %v %+v, want %q", err, full, want)
+	}
+}
+
 // TestMadeUpMachinesTakeNobodysPlace fills the table from two addresses that are honest, and lets a third make up machines of one container:
 // it gets its third and not one more, and whom it has pushed out is told.
 func TestMadeUpMachinesTakeNobodysPlace(t *testing.T) {

@@ -26,6 +26,7 @@ type Group struct {
 type Batch struct {
 	Node   string
 	Sender string    // who sent it, as far as it was proven: a login, an address; "" of what this machine has read itself
+	Login  string    // whose places the sender's are counted with, whatever addresses they have: a login; "" where that is not known
 	Source string    // whose figures these are; "" a collector's own, else another's that somebody has asked for them: FromKubelet
 	Time   time.Time // when the tick began
 	Fast   bool      // the live lane's batch: CPU and memory only
