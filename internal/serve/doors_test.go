@@ -3,6 +3,7 @@ package serve
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -17,6 +18,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 )
@@ -135,13 +137,18 @@ func TestFloodOfLogins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMetrics(nil)
 		g := newGuard(m)
+		var mu sync.Mutex
 		checks, most := 0, 0
 		turn := make(chan struct{}, 1)
 		h := g.before(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if checks++; checks > most {
-				most = checks
+			count := func(n int) {
+				mu.Lock()
+				defer mu.Unlock()
+				checks += n
+				most = max(most, checks)
 			}
-			defer func() { checks-- }()
+			count(1)
+			defer count(-1)
 			name, password, _ := r.BasicAuth()
 			if password == "right" {
 				g.passed(r)
@@ -354,4 +361,97 @@ func TestFailedLoginsAreTold(t *testing.T) {
 	if got := logs.String(); strings.Count(got, "a login was refused") != 1 || !strings.Contains(got, "user=ann") || strings.Contains(got, "wrong1") {
 		t.Errorf("got %s", got)
 	}
+}
+
+// Who begins with many requests at once is checked once, and all of them have the answer: of a right login, of a wrong one, of one that nobody could
+// check. Where the one that is checked goes away, the next is. Only ever new logins of one name and host are turned away.
+func TestOneLoginIsCheckedOnce(t *testing.T) {
+	const all = 200
+	synctest.Test(t, func(t *testing.T) {
+		m := newMetrics(nil)
+		who := &slowLogin{}
+		l := &login{who: who, basic: true, guard: newGuard(m), log: slog.New(slog.DiscardHandler)}
+		h := l.guard.before(l.before(Route{}, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })))
+		f := func(what, name, password string, wantChecks int, want map[int]int) {
+			t.Helper()
+			who.checks = 0
+			got := map[int]int{}
+			var mu sync.Mutex
+			var wg sync.WaitGroup
+			for i := range all {
+				wg.Go(func() {
+					ctx, cancel := context.WithCancel(t.Context())
+					defer cancel()
+					if what == "goes away" && i == 0 {
+						time.AfterFunc(20*time.Millisecond, cancel)
+					} else if i > 0 {
+						time.Sleep(10 * time.Millisecond)
+					}
+					r := httptest.NewRequestWithContext(ctx, "GET", "http://localhost/", nil)
+					r.RemoteAddr = "10.0.0.1:1"
+					own := password
+					if own == "" {
+						own = fmt.Sprint("wrong", i)
+					}
+					r.SetBasicAuth(name, own)
+					w := httptest.NewRecorder()
+					h.ServeHTTP(w, r)
+					mu.Lock()
+					defer mu.Unlock()
+					got[w.Code]++
+				})
+			}
+			wg.Wait()
+			if diff := cmp.Diff(want, got); diff != "" || who.checks != wantChecks {
+				t.Errorf("%s: %d checks, want %d; answers (-want +got):\n%s", what, who.checks, wantChecks, diff)
+			}
+			if g := l.guard; g.waiting != 0 || len(g.hosts)+len(g.names)+len(g.checks) != 0 {
+				t.Errorf("%s: %d, %v, %v, %v are left", what, g.waiting, g.hosts, g.names, g.checks)
+			}
+		}
+		f("right", "ann", "right", all, map[int]int{204: all}) // those that know of it are let through without a wait
+		if who.waited != 1 {
+			t.Errorf("%d right logins took time, want 1", who.waited)
+		}
+		f("wrong", "ann", "same", 1, map[int]int{401: all})
+		f("unsure", "ann", "away", 1, map[int]int{503: all})
+		clear(l.guard.good)
+		clear(who.known)
+		f("goes away", "ann", "right", all, map[int]int{204: all - 1, 499: 1})
+		f("ever new ones", "ann", "", waitersOfName, map[int]int{401: waitersOfName, 429: all - waitersOfName})
+	})
+}
+
+// slowLogin knows the password "right", which takes a while the first time.
+type slowLogin struct {
+	mu             sync.Mutex
+	checks, waited int
+	known          map[string]bool
+}
+
+func (s *slowLogin) Authenticate(ctx context.Context, r *http.Request) (Caller, error) {
+	name, password, _ := r.BasicAuth()
+	s.mu.Lock()
+	s.checks++
+	known := s.known[name]
+	s.mu.Unlock()
+	if password == "right" && known {
+		return Caller{Name: name}, nil
+	}
+	select {
+	case <-time.After(100 * time.Millisecond):
+	case <-ctx.Done():
+		return Caller{}, ctx.Err()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waited++
+	switch password {
+	case "right":
+		s.known = map[string]bool{name: true}
+		return Caller{Name: name}, nil
+	case "away":
+		return Caller{}, errors.New("nobody is there to ask")
+	}
+	return Caller{}, fmt.Errorf("%w: the password is wrong", ErrLogin)
 }

@@ -137,7 +137,14 @@ func (l *login) before(route Route, next http.Handler) http.Handler {
 func (l *login) ask(r *http.Request, route Route) (Caller, scope.Scope, error) {
 	ctx, cancel := context.WithTimeout(r.Context(), askTime)
 	defer cancel()
-	caller, err := l.who.Authenticate(ctx, r)
+	err := l.guard.answered(r)
+	var caller Caller
+	if err == nil {
+		caller, err = l.who.Authenticate(ctx, r)
+	}
+	if err != nil {
+		l.guard.turnedAway(r, err)
+	}
 	switch {
 	case errors.Is(err, ErrLogin):
 		l.guard.forget(r)
