@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,10 +22,17 @@ func (k *kept) Append(_ context.Context, b *metric.Batch) error {
 }
 
 // door is a gate that can be shut.
-type door struct{ shut bool }
+type door struct{ shut atomic.Bool }
+
+// shut is a door that is.
+func shut() *door {
+	d := &door{}
+	d.shut.Store(true)
+	return d
+}
 
 func (d *door) MayWrite() error {
-	if d.shut {
+	if d.shut.Load() {
 		return errors.New("another process holds the lease")
 	}
 	return nil
@@ -50,9 +58,9 @@ func TestRollUpsAreKeptWhileTheGateIsOpen(t *testing.T) {
 		}
 		f(9, 0)
 		f(11, 2)
-		d.shut = true
+		d.shut.Store(true)
 		f(20, 2)
-		d.shut = false
+		d.shut.Store(false)
 		f(10, 3)
 		if k.groups == 0 {
 			t.Error("nothing was summed")
@@ -160,7 +168,7 @@ func TestTakeoverIsNoLeap(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		defer synctest.Wait()
 		defer stop()
-		history, first, second := &last{}, &door{}, &door{shut: true}
+		history, first, second := &last{}, &door{}, shut()
 		var pictures []*Picture
 		for _, d := range []*door{first, second} {
 			p := newPicture(t, Options{})
@@ -179,9 +187,9 @@ func TestTakeoverIsNoLeap(t *testing.T) {
 			}
 		}
 		run(61)
-		first.shut = true
+		first.shut.Store(true)
 		run(7) // nobody holds the lease
-		second.shut = false
+		second.shut.Store(false)
 		run(20)
 		n := len(history.sums)
 		if n != 8 {
@@ -227,7 +235,7 @@ func TestTakeoverDropsNoInterval(t *testing.T) {
 			ctx, stop := context.WithCancel(t.Context())
 			defer synctest.Wait()
 			defer stop()
-			history, first, second := &dated{}, &door{}, &door{shut: true}
+			history, first, second := &dated{}, &door{}, shut()
 			used, pictures := 1000., []*Picture{newPicture(t, Options{}), newPicture(t, Options{})}
 			starts := func(i int, d *door) {
 				go func() {
@@ -248,10 +256,10 @@ func TestTakeoverDropsNoInterval(t *testing.T) {
 			run(apart)
 			starts(1, second)
 			run(61 - apart)
-			first.shut = true
+			first.shut.Store(true)
 			n := len(history.at)
 			run(17) // the lease has to end, and the next pass to come
-			second.shut = false
+			second.shut.Store(false)
 			run(30)
 			for i := n; i < len(history.at); i++ {
 				if gap := history.at[i].Sub(history.at[i-1]); gap <= 5*time.Second || gap > 15*time.Second {

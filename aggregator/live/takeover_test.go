@@ -99,13 +99,14 @@ func TestTakeoverMeetsSilence(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.RollUps = RollUps{Picture: p, History: history, Gate: &s.gate, Every: 10 * time.Second, Written: history.written}
-			s.phase, s.gate.shut = quarters(0, 9, "phase"), true
+			s.phase = quarters(0, 9, "phase")
+			s.gate.shut.Store(true)
 		}
 		at := func(ms int) time.Time { return t0.Add(time.Duration(ms) * time.Millisecond) }
 		for now := 0; now <= end; now += step {
 			for len(turns) > 0 && turns[0].at <= now {
 				for i := range servers {
-					servers[i].gate.shut = i != turns[0].to
+					servers[i].gate.shut.Store(i != turns[0].to)
 				}
 				turns = turns[1:]
 			}
@@ -184,7 +185,8 @@ func TestTakeoverOfASlowClock(t *testing.T) {
 							b.Time, b.Fast = sec(float64(s)), true
 							apply(t, servers[i].Picture, b)
 						}
-						if gates[i].shut = i == 0 != (s < 100) || s >= 100 && s < 112; s%10 == [2]int{3, phase}[i] {
+						gates[i].shut.Store(i == 0 != (s < 100) || s >= 100 && s < 112)
+						if s%10 == [2]int{3, phase}[i] {
 							waiting[i] = servers[i].pass(t.Context(), sec(float64(s)), waiting[i])
 						}
 					}
