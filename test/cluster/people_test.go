@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -21,8 +22,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	"plimsoll.dev/plimsoll/test/cluster/product"
 )
 
 const viewBase = "/apis/view.plimsoll.dev/v1alpha1"
@@ -69,14 +68,8 @@ func person(t *testing.T, ns, name, role, in string) (kubeconfig string) {
 // line, on the page in a browser, and by its stream.
 func TestPeople(t *testing.T) {
 	ours(t)
-	p, h := built(t), helm(t)
-	t.Cleanup(func() {
-		_ = h.Uninstall(product.Name)
-		_ = shared.Client().CoreV1().Namespaces().Delete(context.Background(), product.Namespace, metav1.DeleteOptions{})
-	})
-	if _, err := h.Install(t.Context(), product.Name, p.Chart, product.Values(nil)); err != nil {
-		t.Fatalf("%v\n%s", err, state(t))
-	}
+	p := built(t)
+	install(t, p, nil)
 	shop := namespace(t)
 	const till = "marked-till"
 	if _, err := shared.Client().CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: till}}, metav1.CreateOptions{}); err != nil {
@@ -128,6 +121,7 @@ func TestPeople(t *testing.T) {
 		}
 	})
 	t.Run("page", func(t *testing.T) { theirPage(t, p.Binary(), ann) })
+	t.Run("held", func(t *testing.T) { heldStream(t, p.Binary(), ann, shop) })
 }
 
 func whatEachSees(t *testing.T, raw func(kubeconfig, path string) (string, error), shop, ann, bob, eve string) {
@@ -180,24 +174,9 @@ func theirCommands(t *testing.T, binary, shop, ann, bob, eve string) {
 	}
 }
 
-// theirPage opens the page as the command prints it, with a client, and in a browser where there is one; and reads the stream for longer than the API server
-// lets requests last that are no watches.
+// theirPage opens the page as the command prints it, with a client, and in a browser where there is one.
 func theirPage(t *testing.T, binary, kubeconfig string) {
-	cmd := shared.Command(context.Background(), binary, "page", "--no-browser", "--kubeconfig", kubeconfig)
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Process.Kill() })
-	line, err := bufio.NewReader(out).ReadString('\n')
-	at := strings.LastIndex(line, "http://")
-	if at < 0 {
-		t.Fatalf("it says %q, %v", line, err)
-	}
-	address := strings.TrimSpace(line[at:])
+	cmd, address := openPage(t, binary, kubeconfig)
 	client := &http.Client{Transport: &http.Transport{DialContext: shared.Dial}}
 	get := func(path string) (int, string) {
 		resp, err := client.Get(path)
@@ -224,38 +203,32 @@ func theirPage(t *testing.T, binary, kubeconfig string) {
 		}
 		t.Logf("in a browser the page has %d bytes", len(dom))
 	}
-	resp, err := client.Get(address + "plimsoll/v1/stream")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	lasts := 5 * time.Second
-	if !testing.Short() {
-		lasts = 70 * time.Second
-	}
-	events, began := 0, time.Now()
-	for said := bufio.NewReader(resp.Body); time.Since(began) < lasts; {
-		line, err := said.ReadString('\n')
-		if err != nil {
-			t.Fatalf("the stream ends after %v and %d events: %v", time.Since(began), events, err)
-		}
-		if line == "event: overview\n" {
-			events++
-		}
-		if strings.Contains(line, "marked") {
-			t.Fatalf("the stream tells %s", line)
-		}
-	}
-	t.Logf("%d events in %v", events, time.Since(began))
-	if events < int(lasts.Seconds())/2 {
-		t.Errorf("only %d events in %v", events, lasts)
-	}
 	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("after an interrupt: %v", err)
 	}
+}
+
+// openPage has the command open the page, and returns the address that it prints.
+func openPage(t *testing.T, binary, kubeconfig string) (cmd *exec.Cmd, address string) {
+	t.Helper()
+	cmd = shared.Command(context.Background(), binary, "page", "--no-browser", "--kubeconfig", kubeconfig)
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	line, err := bufio.NewReader(out).ReadString('\n')
+	at := strings.LastIndex(line, "http://")
+	if at < 0 {
+		t.Fatalf("it says %q, %v", line, err)
+	}
+	return cmd, strings.TrimSpace(line[at:])
 }
 
 // TestNoLoginIsPassedOn stands in the place of our server: what the API server passes on has the name of who asks, and nothing by which one could ask as they.

@@ -57,17 +57,17 @@ func (c *Cluster) StartEtcd() error {
 		"--listen-peer-urls=http://127.0.0.1:2380", "--unsafe-no-fsync", "--log-level=warn")
 }
 
-// StartAPIServer starts the API server, at the start or after End("kube-apiserver").
-func (c *Cluster) StartAPIServer() error {
+// StartAPIServer starts the API server, at the start or after End("kube-apiserver"), with more flags than it usually has.
+func (c *Cluster) StartAPIServer(more ...string) error {
 	pki := func(flag, file string) string { return "--" + flag + "=" + filepath.Join(c.ca.dir, file) }
-	return c.part(c.Namespace(), "kube-apiserver", "kube-apiserver", "--etcd-servers="+etcdURL, "--advertise-address="+controlIP, "--secure-port=6443",
+	return c.part(c.Namespace(), "kube-apiserver", "kube-apiserver", append([]string{"--etcd-servers=" + etcdURL, "--advertise-address=" + controlIP, "--secure-port=6443",
 		pki("client-ca-file", "ca.crt"), pki("tls-cert-file", "apiserver.crt"), pki("tls-private-key-file", "apiserver.key"),
 		pki("service-account-key-file", "sa.pub"), pki("service-account-signing-key-file", "sa.key"), "--service-account-issuer=https://kubernetes.default.svc",
-		"--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction", "--service-cluster-ip-range="+serviceNet, "--allow-privileged=true",
+		"--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction", "--service-cluster-ip-range=" + serviceNet, "--allow-privileged=true",
 		pki("kubelet-client-certificate", "admin.crt"), pki("kubelet-client-key", "admin.key"), pki("kubelet-certificate-authority", "ca.crt"), "--kubelet-preferred-address-types=InternalIP",
 		pki("requestheader-client-ca-file", "ca.crt"), "--requestheader-allowed-names=front-proxy-client", "--requestheader-extra-headers-prefix=X-Remote-Extra-",
 		"--requestheader-group-headers=X-Remote-Group", "--requestheader-username-headers=X-Remote-User", pki("proxy-client-cert-file", "front.crt"), pki("proxy-client-key-file", "front.key"),
-		"--enable-aggregator-routing=true", "--watch-cache=true")
+		"--enable-aggregator-routing=true", "--watch-cache=true"}, more...)...)
 }
 
 // WaitAPI returns when the API server is ready, or ctx or two minutes have ended.
