@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -25,15 +24,7 @@ import (
 // engine starts a Prometheus that takes remote write, at an address of loopback in the cluster's network.
 func engine(t *testing.T, address string) *part {
 	t.Helper()
-	path, err := exec.LookPath("prometheus")
-	if err != nil {
-		if path, err = filepath.Abs("../../.cache/prometheus/usr/bin/prometheus"); err == nil {
-			_, err = os.Stat(path)
-		}
-	}
-	if err != nil {
-		t.Skipf("there is no Prometheus, which two servers share as their history; test/setup.sh fetches it: %v", err)
-	}
+	path := prometheusBinary(t)
 	p := &part{dir: t.TempDir(), address: address, client: &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DialContext: shared.Dial}}}
 	config := filepath.Join(p.dir, "prometheus.yml")
 	if err := os.WriteFile(config, []byte("global: {}\n"), 0o600); err != nil {
