@@ -130,7 +130,7 @@ func TestScraped(t *testing.T) {
 		return nil
 	})
 	for _, query := range []string{`count(plimsoll_http_requests_total{job="server"} > 0) > 0`, `sum(plimsoll_live_samples_applied_total{job="server"}) > 0`, `count(plimsoll_collector_live_sent_total{job="collector"}) == 2`,
-		`count(plimsoll_collector_last_tick_timestamp_seconds{job="collector"} > time() - 30) == 2`, `count(go_goroutines) == 3`} {
+		`count(count by (instance) (plimsoll_collector_last_tick_timestamp_seconds{job="collector"} > time() - 30)) == 2`, `count(go_goroutines) == 3`} {
 		until(t, query, func() error {
 			n, err := s.results(query)
 			if err == nil && n == 0 {
