@@ -188,6 +188,12 @@ func TestWebConfigKeepsItsRules(t *testing.T) {
 			t.Errorf("another user: %v, or one of them does not come in", err)
 		}
 		write(mutual + strings.ReplaceAll(annOnly, "ann", "bob"))
+		if err := file.problem(0); err != nil || !in("ann", "hunter2") {
+			t.Errorf("a file that has just lost a user may be half written: %v, or ann does not come in", err)
+		}
+		if err := os.Chtimes(path, time.Time{}, time.Now().Add(-standing)); err != nil {
+			t.Fatal(err)
+		}
 		if err := file.problem(0); err != nil || !in("bob", "hunter2") || in("ann", "hunter2") {
 			t.Errorf("a user who left: %v, or still comes in", err)
 		}

@@ -78,6 +78,10 @@ func (f *webFile) look() {
 	}
 	f.seen = is
 	next, err := f.load(r)
+	if errors.Is(err, errYoung) { // what was told before stays told
+		f.seen = ""
+		return
+	}
 	if f.err.Store(&err); err == nil {
 		f.now.Store(next)
 		f.seen = next.seen
@@ -157,6 +161,9 @@ func (f *webFile) load(was *rules) (*rules, error) {
 		if err := weaker(&was.Config, &r.Config); err != nil {
 			return nil, fmt.Errorf("web configuration %q %w: what was there before stays in force until a restart", f.path, err)
 		}
+		if age := time.Since(st.ModTime()); age >= 0 && age < standing && fewer(&was.Config, &r.Config) {
+			return nil, errYoung
+		}
 	}
 	if r.TLSConfig.IsEnabled() {
 		if r.tls, err = r.door(); err != nil {
@@ -167,6 +174,22 @@ func (f *webFile) load(was *rules) (*rules, error) {
 		}
 	}
 	return r, nil
+}
+
+// standing is how long a file stands that has fewer logins before they are gone: until then it may be one of which only a part is written.
+const standing = 2 * time.Second
+
+// errYoung is a file that may not be whole yet.
+var errYoung = errors.New("the web configuration has fewer logins, and is being written perhaps")
+
+// fewer says whether a login is there no more.
+func fewer(was, is *web.Config) bool {
+	for name := range was.Users {
+		if _, ok := is.Users[name]; !ok {
+			return true
+		}
+	}
+	return false
 }
 
 // weaker says which rule of a configuration another one has not.

@@ -9,6 +9,7 @@ import (
 
 	"plimsoll.dev/plimsoll/collector"
 	"plimsoll.dev/plimsoll/internal/condition"
+	"plimsoll.dev/plimsoll/internal/disk"
 	"plimsoll.dev/plimsoll/internal/queue"
 	"plimsoll.dev/plimsoll/internal/serve"
 	"plimsoll.dev/plimsoll/internal/store"
@@ -109,6 +110,9 @@ type Queue struct {
 
 // open opens the queue; each kind of records has its own.
 func (o Queue) open(e *environment, kind string) (*queue.Queue, error) {
+	if err := disk.OnlyFiles(filepath.Join(o.Dir, "queue")); err != nil {
+		return nil, fmt.Errorf("cannot use queue folder %q: %w", o.Dir, err)
+	}
 	q, err := queue.Open(queue.Options{Dir: filepath.Join(o.Dir, "queue", kind), MaxBytes: o.MaxBytes, MaxAge: o.MaxAge, SyncEvery: o.SyncEvery,
 		Logger: e.named("queue"), Registerer: e.registry})
 	if err != nil {

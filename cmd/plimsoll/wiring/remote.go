@@ -56,6 +56,11 @@ func (o Remote) openWriting(e *environment) (collector.Sink, error) {
 }
 
 func (o Remote) open(e *environment) (history, error) {
+	data, err := disk.Claim("data folder", o.Decisions.Dir)
+	if err != nil {
+		return nil, err
+	}
+	e.life.Opened("the data folder", data.Release)
 	end, w, err := o.writing(e)
 	if err != nil {
 		return nil, err
@@ -65,11 +70,6 @@ func (o Remote) open(e *environment) (history, error) {
 		return nil, err
 	}
 	e.life.Opened("the reader of "+o.URL, reader.Close)
-	data, err := disk.Claim("data folder", o.Decisions.Dir)
-	if err != nil {
-		return nil, err
-	}
-	e.life.Opened("the data folder", data.Release)
 	decided, err := decisions.Open(data, decisions.Options{MaxBytes: o.Decisions.MaxBytes, Retention: o.Decisions.Retention,
 		Report: func(what string) { e.named("store").Warn("store repaired", "what", what) }})
 	if err != nil {
