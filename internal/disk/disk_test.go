@@ -100,7 +100,7 @@ func TestSize(t *testing.T) {
 
 // The lock is a file of our own: a link is not followed, a pipe not waited for, and what a link leads to stays as it is.
 func TestClaimFollowsNoLink(t *testing.T) {
-	elsewhere := filepath.Join(t.TempDir(), "precious")
+	elsewhere := filepath.Join(tempDir(t), "precious")
 	if err := os.WriteFile(elsewhere, []byte("precious"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -109,8 +109,9 @@ func TestClaimFollowsNoLink(t *testing.T) {
 		"loose link": func(path string) error { return os.Symlink(elsewhere+"-not-there", path) },
 		"pipe":       func(path string) error { return unix.Mkfifo(path, 0o600) },
 		"folder":     func(path string) error { return os.Mkdir(path, 0o700) },
+		"hard link":  func(path string) error { return os.Link(elsewhere, path) },
 	} {
-		dir := t.TempDir()
+		dir := tempDir(t)
 		below := filepath.Join(dir, "some/where")
 		if err := errors.Join(spoil(filepath.Join(dir, "lock")), os.MkdirAll(below, 0o700)); err != nil {
 			t.Fatal(err)
@@ -118,7 +119,7 @@ func TestClaimFollowsNoLink(t *testing.T) {
 		if f, err := Claim("data folder", dir); err == nil || !strings.Contains(err.Error(), "lock") {
 			t.Errorf("%s: got %v, %v", what, f, err)
 		}
-		if what == "folder" {
+		if what == "folder" || what == "hard link" { // of what lies below, those are refused that are written to
 			continue
 		}
 		if err := errors.Join(os.Remove(filepath.Join(dir, "lock")), spoil(filepath.Join(below, "it"))); err != nil {
@@ -142,5 +143,71 @@ func TestClaimFollowsNoLink(t *testing.T) {
 	}
 	if _, err := os.Lstat(elsewhere + "-not-there"); err == nil {
 		t.Error("a file was made where a link leads to")
+	}
+}
+
+// tempDir is one that is on the same disk as all others of the test, for hard links.
+func tempDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// What is put in the place of a file of ours while the program runs is neither emptied nor written to; a new file takes its place.
+func TestOpenAndCreateKeepWhatIsThere(t *testing.T) {
+	dir := t.TempDir()
+	precious, path := filepath.Join(dir, "precious"), filepath.Join(dir, "ours")
+	for what, spoil := range map[string]func() error{
+		"link":      func() error { return os.Symlink(precious, path) },
+		"hard link": func() error { return os.Link(precious, path) },
+		"pipe":      func() error { return unix.Mkfifo(path, 0o600) },
+	} {
+		if err := errors.Join(os.WriteFile(precious, []byte("precious"), 0o600), spoil()); err != nil {
+			t.Fatal(err)
+		}
+		for _, flags := range []int{os.O_RDWR, os.O_WRONLY, os.O_RDWR | os.O_CREATE | os.O_TRUNC} {
+			if f, err := Open(path, flags); !errors.Is(err, ErrNoFile) || !strings.Contains(err.Error(), path) {
+				t.Errorf("%s opened with %o: got %v, %v", what, flags, f, err)
+			}
+		}
+		if b, err := ReadFile(path); what == "hard link" && (err != nil || string(b) != "precious") || what != "hard link" && !errors.Is(err, ErrNoFile) {
+			t.Errorf("%s: read %q, %v", what, b, err)
+		}
+		f, err := Create(path)
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		if _, err := f.WriteString("ours"); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(precious); err != nil || string(got) != "precious" {
+			t.Errorf("%s: what it led to holds %q, %v", what, got, err)
+		}
+		if got, err := ReadFile(path); err != nil || string(got) != "ours" {
+			t.Errorf("%s: in its place is %q, %v", what, got, err)
+		}
+		if f, err = Open(path, os.O_RDWR|os.O_TRUNC); err != nil {
+			t.Fatal(err)
+		}
+		_ = f.Close()
+		if got, err := ReadFile(path); err != nil || len(got) != 0 {
+			t.Errorf("a file of ours that is to be emptied holds %q, %v", got, err)
+		}
+		if err := errors.Join(os.Remove(path), os.Remove(precious)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link := filepath.Join(dir, "link")
+	if err := errors.Join(Sub(path), Sub(path), os.Symlink(path, link)); err != nil {
+		t.Fatal(err)
+	}
+	if err := Sub(link); !errors.Is(err, ErrNoFile) {
+		t.Errorf("a link in the place of a folder: got %v", err)
 	}
 }

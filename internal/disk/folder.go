@@ -1,6 +1,8 @@
 package disk
 
 import (
+	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -37,19 +40,72 @@ func OnlyFiles(path string) error {
 	})
 }
 
-// Open opens a file of our own, and no other, whoever has put what there since OnlyFiles looked: no link leads elsewhere, and no pipe is waited for.
+// Open opens a file of our own, and no other, whoever has put what there since OnlyFiles looked: no link leads elsewhere, no pipe is waited for, and
+// nothing is written to, or emptied, that has another name (a hard link).
 func Open(path string, flags int) (*os.File, error) {
-	f, err := os.OpenFile(path, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o640)
+	f, err := os.OpenFile(path, flags&^os.O_TRUNC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o640)
 	if errors.Is(err, unix.ELOOP) {
 		return nil, fmt.Errorf("%q is a symbolic link, %w: remove it", path, ErrNoFile)
+	}
+	if errors.Is(err, unix.ENXIO) {
+		return nil, fmt.Errorf("%q is a pipe or a device, %w: remove it", path, ErrNoFile)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if st, serr := f.Stat(); serr != nil || !st.Mode().IsRegular() {
-		return nil, errors.Join(fmt.Errorf("%q is a folder, a pipe or a device, %w: remove it", path, ErrNoFile), serr, f.Close())
+	st, err := f.Stat()
+	if err != nil || !st.Mode().IsRegular() {
+		return nil, errors.Join(fmt.Errorf("%q is a folder, a pipe or a device, %w: remove it", path, ErrNoFile), err, f.Close())
+	}
+	if own, ok := st.Sys().(*syscall.Stat_t); ok && own.Nlink > 1 && flags&(os.O_WRONLY|os.O_RDWR) != 0 {
+		return nil, errors.Join(fmt.Errorf("%q is a hard link (the file has %d names), %w: put a copy in its place, or remove it", path, own.Nlink, ErrNoFile), f.Close())
+	}
+	if flags&os.O_TRUNC != 0 {
+		if err := f.Truncate(0); err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
 	}
 	return f, nil
+}
+
+// Create makes a new file in the place of whatever has its name: what a link there leads to stays as it is.
+func Create(path string) (*os.File, error) {
+	if err := unix.Unlink(path); err != nil && !errors.Is(err, fs.ErrNotExist) { // not os.Remove, which takes folders too
+		return nil, &fs.PathError{Op: "unlink", Path: path, Err: err}
+	}
+	return Open(path, os.O_RDWR|os.O_CREATE|os.O_EXCL)
+}
+
+// ReadFile reads a file of our own, and no other.
+func ReadFile(path string) ([]byte, error) {
+	f, err := Open(path, os.O_RDONLY)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var size int64
+	if st, err := f.Stat(); err == nil {
+		size = st.Size()
+	}
+	b := bytes.NewBuffer(make([]byte, 0, size+bytes.MinRead))
+	_, err = b.ReadFrom(f)
+	return b.Bytes(), err
+}
+
+// Sub makes a folder of our own below a claimed one, if it is not there: a link in its place is not followed.
+func Sub(path string) error {
+	if err := os.Mkdir(path, 0o750); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return NoLink(path)
+}
+
+// NoLink says that a folder of our own is one, and no link that somebody put there since.
+func NoLink(path string) error {
+	if st, err := os.Lstat(path); err != nil || !st.IsDir() {
+		return cmp.Or(err, fmt.Errorf("%q is no folder but a link or a file, %w: remove it", path, ErrNoFile))
+	}
+	return nil
 }
 
 // Folder is a folder that this process has for itself. The kernel gives it up when the process ends, however it ends, and when

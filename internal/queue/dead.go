@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 	"unicode/utf8"
+
+	"plimsoll.dev/plimsoll/internal/disk"
 )
 
 // DeadLetter is one line of the dead-letter files: what a store refuses for ever, and what it said.
@@ -114,10 +116,10 @@ func (d *deadLetters) open() error {
 	if d.f != nil {
 		return nil
 	}
-	if err := os.MkdirAll(filepath.Dir(d.path), 0o750); err != nil {
+	if err := disk.Sub(filepath.Dir(d.path)); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(d.path, os.O_RDWR|os.O_CREATE, 0o640)
+	f, err := disk.Open(d.path, os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return err
 	}
@@ -165,7 +167,7 @@ func (d *deadLetters) rotate() error {
 }
 
 func countLines(path string) uint64 {
-	f, err := os.Open(path)
+	f, err := disk.Open(path, os.O_RDONLY)
 	if err != nil {
 		return 0
 	}

@@ -27,7 +27,7 @@ type files interface {
 
 type osDisk struct{}
 
-func (osDisk) open(path string) (*os.File, error) { return os.Open(path) }
+func (osDisk) open(path string) (*os.File, error) { return disk.Open(path, os.O_RDONLY) }
 
 func (osDisk) write(f *os.File, b []byte, off int64) (int, error) { return f.WriteAt(b, off) }
 
@@ -62,7 +62,7 @@ func (osDisk) syncDir(dir string) error {
 // replace writes a file so that after a crash either the old or the new one is there, whole.
 func replace(d files, path string, b []byte) error {
 	tmp := path + ".tmp"
-	f, err := os.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o640)
+	f, err := disk.Create(tmp)
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func replace(d files, path string, b []byte) error {
 // writeAgain reads a part of a file, writes it once more in place, and syncs. The handle is a new one: it can write, and what
 // the old one was told of its failure is over.
 func writeAgain(d files, path string, from, to int64) error {
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	f, err := disk.Open(path, os.O_RDWR)
 	if err != nil {
 		return err
 	}

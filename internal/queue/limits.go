@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"plimsoll.dev/plimsoll/internal/disk"
 )
 
 const (
@@ -44,7 +46,7 @@ func (q *Queue) expire() {
 // setAside moves a damaged file to the folder for such, and keeps that within bounds.
 func (q *Queue) setAside(path string) error {
 	dir := filepath.Join(q.opts.Dir, "broken")
-	if err := os.MkdirAll(dir, 0o750); err != nil {
+	if err := disk.Sub(dir); err != nil {
 		return err
 	}
 	to := filepath.Join(dir, fmt.Sprintf("%s.%d", filepath.Base(path), q.opts.now().UnixNano()))

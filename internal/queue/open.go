@@ -64,7 +64,7 @@ func (q *Queue) open() (err error) {
 // readCursor reads the cursor; a damaged one is set aside, and then everything on disk is handed out again.
 func (q *Queue) readCursor() cursor {
 	path := filepath.Join(q.opts.Dir, "cursor")
-	b, err := os.ReadFile(path)
+	b, err := disk.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return cursor{}
 	}
@@ -129,7 +129,7 @@ func (q *Queue) readSegments(c cursor) error {
 
 // openSegment finds out what a segment holds: from its footer, or by reading it when it has none. A torn tail is cut.
 func (q *Queue) openSegment(path string, base uint64, acked *ackedSegment) (*segment, error) {
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	f, err := disk.Open(path, os.O_RDONLY)
 	if err != nil {
 		return nil, err
 	}
@@ -213,13 +213,22 @@ func (q *Queue) readWhole(s *segment, f *os.File) error {
 	}
 	q.n.torn += res.tail
 	q.log.Info("torn tail is cut, it was never acknowledged", "segment", s.path, "bytes", res.tail)
-	if err := f.Truncate(res.end); err != nil {
+	if err := cut(s.path, res.end); err != nil {
 		s.sealed = true // it can be read, and nothing more is written behind the tail
 		q.log.Warn("torn tail cannot be cut", "segment", s.path, "err", err)
 		return nil
 	}
 	s.size = res.end
 	return nil
+}
+
+// cut is for a file of this name alone: by another one it may be somebody's copy of the folder.
+func cut(path string, end int64) error {
+	f, err := disk.Open(path, os.O_RDWR)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Truncate(end), f.Close())
 }
 
 func damage(res scanned, lost int) string {
@@ -240,7 +249,7 @@ func (q *Queue) continueLast() {
 			}
 			continue
 		}
-		f, err := os.OpenFile(s.path, os.O_RDWR, 0)
+		f, err := disk.Open(s.path, os.O_RDWR)
 		if err != nil {
 			s.sealed = true
 			continue
@@ -256,7 +265,7 @@ func (q *Queue) syncLast() {
 		return
 	}
 	last := q.segs[len(q.segs)-1]
-	f, err := os.OpenFile(last.path, os.O_RDWR, 0)
+	f, err := disk.Open(last.path, os.O_RDONLY)
 	if err == nil {
 		err = errors.Join(q.opts.disk.sync(f), q.opts.disk.syncDir(q.opts.Dir), f.Close())
 	}

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"plimsoll.dev/plimsoll/internal/disk"
 )
 
 // maxRecords is how many numbers of sequence a segment spans at most; it bounds the memory of an index and of the bits.
@@ -139,7 +141,7 @@ func (s *segment) ack(i int, points uint32) bool {
 // createSegment makes a segment's file with its header.
 func createSegment(d files, dir string, base uint64) (*segment, error) {
 	s := &segment{base: base, path: filepath.Join(dir, segmentName(base)), size: segmentHeader}
-	f, err := os.OpenFile(s.path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o640)
+	f, err := disk.Open(s.path, os.O_RDWR|os.O_CREATE|os.O_EXCL)
 	if err != nil {
 		return nil, err
 	}

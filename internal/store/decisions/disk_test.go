@@ -222,19 +222,28 @@ func TestClosed(t *testing.T) {
 // Links, and pipes, in the place of the log's folder and of its files are refused, and what they lead to stays as it was: when the log is opened, and when a file
 // is begun or read later.
 func TestLinksAreNotFollowed(t *testing.T) {
-	elsewhere := t.TempDir()
+	base := t.TempDir()
+	elsewhere := filepath.Join(base, "elsewhere")
+	if err := os.Mkdir(elsewhere, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	precious := filepath.Join(elsewhere, "precious")
 	if err := os.WriteFile(precious, []byte("precious"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for what, spoil := range map[string]func(dir string) error{
-		"folder":     func(dir string) error { return os.Symlink(elsewhere, filepath.Join(dir, "decisions")) },
-		"file":       func(dir string) error { return os.Symlink(precious, first(dir)) },
-		"loose link": func(dir string) error { return os.Symlink(precious+"-not-there", first(dir)) },
-		"pipe":       func(dir string) error { return unix.Mkfifo(first(dir), 0o600) },
-		"later":      func(dir string) error { return nil },
+		"folder":           func(dir string) error { return os.Symlink(elsewhere, filepath.Join(dir, "decisions")) },
+		"file":             func(dir string) error { return os.Symlink(precious, first(dir)) },
+		"loose link":       func(dir string) error { return os.Symlink(precious+"-not-there", first(dir)) },
+		"pipe":             func(dir string) error { return unix.Mkfifo(first(dir), 0o600) },
+		"later, link":      func(string) error { return nil },
+		"later, hard link": func(string) error { return nil },
+		"later, folder":    func(string) error { return nil },
 	} {
-		dir := t.TempDir()
+		dir := filepath.Join(base, what)
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
 		if what != "folder" {
 			if err := os.Mkdir(filepath.Join(dir, "decisions"), 0o750); err != nil {
 				t.Fatal(err)
@@ -248,9 +257,16 @@ func TestLinksAreNotFollowed(t *testing.T) {
 		if err == nil {
 			l, err = Open(data, Options{MaxBytes: 1 << 30, Retention: time.Hour, Report: func(string) {}})
 		}
-		if what == "later" {
-			if err == nil {
+		if strings.HasPrefix(what, "later") {
+			switch {
+			case err != nil:
+			case what == "later, link":
 				err = os.Symlink(precious, first(dir))
+			case what == "later, hard link":
+				err = os.Link(precious, first(dir))
+			default:
+				at := filepath.Join(dir, "decisions")
+				err = errors.Join(os.Remove(at), os.Symlink(elsewhere, at))
 			}
 			if err != nil {
 				t.Fatal(err)

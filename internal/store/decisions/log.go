@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -101,19 +100,14 @@ func (l *Log) open() error {
 // outline reads a segment through and cuts its torn tail.
 func (l *Log) outline(number int) (*segment, error) {
 	name := l.name(number)
-	f, err := disk.Open(name, os.O_RDWR)
-	if err != nil {
-		return nil, fmt.Errorf("cannot read %q: %w", name, err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(f)
+	data, err := disk.ReadFile(name)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read %q: %w", name, err)
 	}
 	s := newSegment(number)
 	good, damaged := scan(data, func(d *cluster.Decision) bool { s.add(d); return true })
 	if good < len(data) {
-		if err := f.Truncate(int64(good)); err != nil {
+		if err := cut(name, int64(good)); err != nil {
 			return nil, fmt.Errorf("cannot cut the torn tail of %q: %w", name, err)
 		}
 		l.opts.Report(fmt.Sprintf("cut a torn tail of %d bytes off %q", len(data)-good, name))
@@ -123,6 +117,14 @@ func (l *Log) outline(number int) (*segment, error) {
 	}
 	s.size = int64(good)
 	return s, nil
+}
+
+func cut(name string, end int64) error {
+	f, err := disk.Open(name, os.O_RDWR)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Truncate(end), f.Close())
 }
 
 func newSegment(number int) *segment {
@@ -212,6 +214,9 @@ func (l *Log) room(n int) error {
 	number := 1
 	if k := len(l.segments); k > 0 {
 		number = l.segments[k-1].number + 1
+	}
+	if err := disk.NoLink(l.dir); err != nil {
+		return err
 	}
 	f, err := disk.Open(l.name(number), os.O_RDWR|os.O_CREATE|os.O_TRUNC)
 	if err != nil {

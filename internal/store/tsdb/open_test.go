@@ -201,3 +201,50 @@ func TestOpenFollowsNoLink(t *testing.T) {
 		t.Errorf("where the links lead to there are %v, and %q, %v", left, got, err)
 	}
 }
+
+// Links that are put in the place of the store's own files while it is open change nothing where they lead to, and a clean end stays one.
+func TestLinksWhileOpen(t *testing.T) {
+	for what, link := range map[string]func(from, to string) error{"symbolic": os.Symlink, "hard": os.Link} {
+		base := t.TempDir()
+		elsewhere, dir := filepath.Join(base, "elsewhere"), filepath.Join(base, "data")
+		precious, old := filepath.Join(elsewhere, "precious"), filepath.Join(elsewhere, "20000101T000000.000Z-old")
+		must(t, os.Mkdir(elsewhere, 0o700))
+		must(t, errors.Join(os.WriteFile(precious, []byte("precious"), 0o600), os.WriteFile(old, []byte("old"), 0o600)))
+		db, err := Open(Options{Dir: dir})
+		must(t, err)
+		k := newTicker(t, 3)
+		must(t, k.tick(db))
+		mark := filepath.Join(db.engineDir(), cleanFile)
+		must(t, errors.Join(link(precious, mark), link(precious, filepath.Join(dir, "probe")), os.Symlink(elsewhere, db.brokenDir())))
+		if err := db.probe(); err != nil {
+			t.Errorf("%s: probe: %v", what, err)
+		}
+		if err := trimBroken(db.brokenDir(), time.Now()); !errors.Is(err, disk.ErrNoFile) {
+			t.Errorf("%s: what was set aside is in a folder elsewhere: got %v", what, err)
+		}
+		must(t, os.Remove(db.brokenDir()))
+		must(t, db.Close())
+		if got, err := os.ReadFile(precious); err != nil || string(got) != "precious" {
+			t.Errorf("%s: where the link leads to is %q, %v", what, got, err)
+		}
+		if st, err := os.Lstat(mark); err != nil || !st.Mode().IsRegular() || st.Size() != 0 {
+			t.Errorf("%s: the mark of a clean end is %v, %v", what, st, err)
+		}
+		if _, err := os.Stat(old); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		// A segment of which somebody keeps a copy by a hard link, with a torn tail: the copy stays as it is.
+		names, err := segments(filepath.Join(dir, "tsdb", "wal"))
+		must(t, err)
+		torn := names[len(names)-1]
+		st, err := os.Stat(torn)
+		must(t, err)
+		must(t, errors.Join(os.Truncate(torn, st.Size()-3), os.Link(torn, filepath.Join(elsewhere, "copy"))))
+		db, err = Open(Options{Dir: dir})
+		must(t, err)
+		must(t, db.Close())
+		if now, err := os.Stat(filepath.Join(elsewhere, "copy")); err != nil || now.Size() != st.Size()-3 {
+			t.Errorf("%s: the copy has %d bytes, %v, want %d", what, now.Size(), err, st.Size()-3)
+		}
+	}
+}

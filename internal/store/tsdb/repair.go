@@ -15,6 +15,8 @@ import (
 	"github.com/prometheus/prometheus/tsdb/record"
 	"github.com/prometheus/prometheus/tsdb/wlog"
 	"github.com/prometheus/prometheus/util/compression"
+
+	"plimsoll.dev/plimsoll/internal/disk"
 )
 
 // repairer makes a folder fit to be opened. The engine's own repair drops everything behind a damaged record, and
@@ -84,7 +86,7 @@ func (r *repairer) log(dir string) (bool, error) {
 	}
 	damaged := false
 	for _, name := range names {
-		data, err := os.ReadFile(name)
+		data, err := disk.ReadFile(name)
 		if err != nil {
 			return false, fmt.Errorf("cannot read %q: %w", name, err)
 		}
@@ -93,9 +95,12 @@ func (r *repairer) log(dir string) (bool, error) {
 			continue
 		}
 		damaged = true
-		if s.after == 0 {
+		rewrite := s.after != 0
+		if !rewrite {
 			err = r.cut(name, s, len(data))
-		} else {
+			rewrite = errors.Is(err, disk.ErrNoFile) // the file has another name, by which it stays whole
+		}
+		if rewrite {
 			err = r.rewrite(name, data, s)
 		}
 		if err != nil {
@@ -148,7 +153,11 @@ func (r *repairer) gaps(dir string) (bool, error) {
 
 // cut truncates a segment behind its last good record. It needs no room on the disk.
 func (r *repairer) cut(name string, s scan, size int) error {
-	if err := os.Truncate(name, s.end); err != nil {
+	f, err := disk.Open(name, os.O_WRONLY)
+	if err == nil {
+		err = errors.Join(f.Truncate(s.end), f.Close())
+	}
+	if err != nil {
 		return fmt.Errorf("cannot cut the torn tail of %q: %w", name, err)
 	}
 	r.report(fmt.Sprintf("cut a torn tail of %d bytes off %q (%v)", size-int(s.end), name, s.damage))
@@ -178,7 +187,7 @@ const asideStamp = "20060102T150405.000Z-"
 
 // setAside moves a file or folder to the broken ones and returns its new name.
 func (r *repairer) setAside(name string) (string, error) {
-	if err := os.MkdirAll(r.broken, 0o750); err != nil {
+	if err := disk.Sub(r.broken); err != nil {
 		return "", fmt.Errorf("cannot set %q aside: %w", name, err)
 	}
 	rel, err := filepath.Rel(r.dir, name)
@@ -203,7 +212,7 @@ func (r *repairer) reserve(wal string, dirs []string) error {
 			return err
 		}
 		for _, name := range names {
-			data, err := os.ReadFile(name)
+			data, err := disk.ReadFile(name)
 			if err != nil {
 				return err
 			}

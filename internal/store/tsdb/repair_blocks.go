@@ -2,12 +2,16 @@ package tsdb
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
 
 	promtsdb "github.com/prometheus/prometheus/tsdb"
+
+	"plimsoll.dev/plimsoll/internal/disk"
 )
 
 // blockDirs returns the folders that are named like blocks.
@@ -29,7 +33,7 @@ func (r *repairer) metas() error {
 			Version int    `json:"version"`
 			ULID    string `json:"ulid"`
 		}
-		data, err := os.ReadFile(filepath.Join(dir, "meta.json"))
+		data, err := disk.ReadFile(filepath.Join(dir, "meta.json"))
 		if err == nil {
 			err = json.Unmarshal(data, &meta)
 		}
@@ -89,9 +93,15 @@ func (r *repairer) block(dir string, damage error) error {
 
 // trimBroken deletes what was set aside longer ago than data is kept.
 func trimBroken(dir string, before time.Time) error {
+	if err := disk.NoLink(dir); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // nothing was ever set aside
+		}
+		return fmt.Errorf("cannot delete what was set aside: %w", err)
+	}
 	names, err := os.ReadDir(dir)
 	if err != nil {
-		return nil //nolint:nilerr // nothing was ever set aside
+		return fmt.Errorf("cannot delete what was set aside: %w", err)
 	}
 	for _, n := range names {
 		if len(n.Name()) < len(asideStamp) {

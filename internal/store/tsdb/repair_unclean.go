@@ -20,7 +20,14 @@ const cleanFile = "clean"
 
 // markClean notes that the engine was closed.
 func markClean(dir string) error {
-	if err := os.WriteFile(filepath.Join(dir, cleanFile), nil, 0o640); err != nil {
+	err := disk.NoLink(dir)
+	if err == nil {
+		var f *os.File
+		if f, err = disk.Create(filepath.Join(dir, cleanFile)); err == nil {
+			err = f.Close()
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("cannot note that %q was closed: %w", dir, err)
 	}
 	return nil
@@ -80,7 +87,7 @@ func (r *repairer) unclean() error {
 		return err
 	}
 	for _, name := range names {
-		data, err := os.ReadFile(name)
+		data, err := disk.ReadFile(name)
 		if err != nil {
 			return fmt.Errorf("cannot read %q: %w", name, err)
 		}

@@ -106,7 +106,7 @@ func (db *DB) probe() error {
 	}
 	name := filepath.Join(db.opts.Dir, "probe")
 	defer os.Remove(name)
-	f, err := os.Create(name)
+	f, err := disk.Create(name)
 	if err != nil {
 		return err
 	}
