@@ -47,6 +47,7 @@ type Picture struct {
 	snap   *Snapshot
 	snapOf uint64 // the tree's changes that snap shows
 	forgot int64  // when forget last ran
+	begun  bool   // sums were given out
 	others int64  // the newest sums of another process, after which this one's begin, Unix milliseconds
 
 	rolled atomic.Int64                      // when RollUp last ran, Unix milliseconds

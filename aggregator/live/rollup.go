@@ -28,7 +28,7 @@ type count struct {
 	inc   float64
 	at    int64 // the newest member's sample in this pass; 0: none
 	from  int64 // since when the members with new samples have grown by inc; 0: there are none
-	span  int64 // the longest time of one of them that is in the pass
+	span  int64 // the longest time of one of them that is in the pass; where sums begin, the shortest (start.go)
 	heard int64 // the newest sample that there is of a member, be it in this pass or of those to come; 0: none
 }
 
@@ -38,7 +38,7 @@ type count struct {
 // member's end, restart or reset never makes one drop, and rate() over them is the members' summed rate. What a container used
 // before its first sample, or between the last sample before a restart and the first after it, is not counted, nor what it used while it was not heard and
 // sums were given out without it. No pass has more of a member than of the time since the pass before, and no point is nearer to the one before than that is long; where no member has grown
-// there is no point (pace.go). A counter begins with a point of 0 at its members' first sample. When the members with new samples were all not heard since the last point, it begins anew: there is a point of 0 where they come back.
+// there is no point (pace.go). A counter begins with a point of 0 at its members' first sample; in the first pass in which anything is heard, where each of its members counts (start.go). When the members with new samples were all not heard since the last point, it begins anew: there is a point of 0 where they come back.
 // Group.Start is when Plimsoll began to count. The entities' pointers stay the same for as long as the names do. What cannot be added joins as the
 // catalogue says. Of containers there are the restarts that nobody else counts. A sum that lacks a part of a member, now or because
 // the member's counters have begun anew or have nothing new since the pass before, says of how many (MissingParts). A member of the slow lane
@@ -55,9 +55,12 @@ func (p *Picture) rollUp(now time.Time) (*metric.Batch, *Snapshot) {
 	p.walk.Lock()
 	defer p.walk.Unlock()
 	p.pool()
-	c := counter{none: p.tree.none, plan: &p.plan, known: &p.known, limits: &p.limits, now: now.UnixMilli()}
+	c := counter{none: p.tree.none, plan: &p.plan, known: &p.known, limits: &p.limits, now: now.UnixMilli(), ended: p.tree.ended}
 	if rolled := p.rolled.Load(); rolled != 0 {
 		c.step = c.now - rolled
+	}
+	if !p.begun {
+		c.first, c.step = true, 0
 	}
 	shown, shownOf := p.snap, p.snapOf
 	b, snap := p.build(now, c.unit)
@@ -77,6 +80,7 @@ func (p *Picture) rollUp(now time.Time) (*metric.Batch, *Snapshot) {
 			out.Groups = append(out.Groups, g)
 		}
 	}
+	p.begun = p.begun || c.gave
 	p.rolled.Store(now.UnixMilli())
 	return out, snap
 }
@@ -102,6 +106,9 @@ type counter struct {
 	none   *samples
 	now    int64
 	step   int64 // since the pass before, in milliseconds; not above 0: there is none, or the clock was set back
+	first  bool  // no sum was ever given out: all begin in this pass (start.go)
+	gave   bool  // one is, in this pass
+	ended  func(*unit) bool
 	// others is what the cluster's members have grown by that are no nodes; it counts in the rows that no node has.
 	others rollup
 	values []Value // room for those of one item
@@ -123,6 +130,9 @@ func (c *counter) unit(s *spot) {
 		by := s.u.book(i, c.limits, c.step)
 		if x.id == metric.CPUUsage {
 			booked = by.span
+		}
+		if c.first {
+			by = paced(by, c.ended(s.u))
 		}
 		c.grow(s, x.id, s.u.subs[x.sub], by)
 	}
@@ -210,7 +220,13 @@ func (c *counter) grow(s *spot, id metric.ID, sub string, by count) {
 			sum = &c.others
 		}
 		x := sum.cell(id, sub)
-		x.inc, x.at, x.span, x.nodes = metric.Get(id).Join.Of(x.inc, by.inc), max(x.at, by.at), max(x.span, by.span), level == metric.Cluster
+		switch {
+		case !c.first:
+			x.span = max(x.span, by.span)
+		case x.at == 0 || by.span < x.span:
+			x.span = by.span
+		}
+		x.inc, x.at, x.nodes = metric.Get(id).Join.Of(x.inc, by.inc), max(x.at, by.at), level == metric.Cluster
 		x.heard = max(x.heard, by.heard)
 		if x.from == 0 || by.from != 0 && by.from < x.from {
 			x.from = by.from
@@ -233,6 +249,9 @@ func (c *counter) given(it *Item, n *note, s *spot, rolled, others, now int64) m
 	sum := s.u.sum
 	if sum == nil {
 		return g
+	}
+	if c.first {
+		sum.start = sum.begin(now)
 	}
 	if sum.start == 0 {
 		sum.start = max(unixMilli(it.First), rolled) // there was nothing to count at the pass before
@@ -261,7 +280,7 @@ func (c *counter) given(it *Item, n *note, s *spot, rolled, others, now int64) m
 			case x.sent != 0: // the clock was set back
 				x.sum = 0
 			}
-			x.sent = t
+			x.sent, c.gave = t, true
 			if !x.fresh {
 				g.Points = append(g.Points, metric.Point{ID: x.id, Sub: x.sub, T: t, V: x.sum})
 			}
