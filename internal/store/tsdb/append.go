@@ -69,12 +69,35 @@ func (db *DB) noRoom(b *metric.Batch, w *writer) {
 		db.log.Warn("new series are left out", "why", w.why, "node", b.Node, "sender", b.Sender)
 	}
 	db.left += w.left
-	by, fix := "read here", ""
-	if b.Sender != "" {
-		by, fix = fmt.Sprintf("sent by %q", b.Sender), ", or give more with --memory"
+	of, fix := fmt.Sprintf("machine %q, read here", b.Node), ""
+	switch {
+	case b.Sender != "":
+		of = fmt.Sprintf("machine %q, sent by %q", b.Node, b.Sender)
+	case b.Node == "":
+		of = "sums of what is on several machines"
 	}
-	db.cond.SayFor(time.Minute, ReasonSeriesLimit, fmt.Sprintf("since %s, %d samples were not kept, the last %d of machine %q, %s: the store is full, %s; look for labels that change all the time%s",
-		db.leftSince.UTC().Format(time.RFC3339), db.left, w.left, b.Node, by, w.why, fix))
+	if b.Sender != "" || w.theirs {
+		fix = ", or give more with --memory"
+	}
+	db.cond.SayFor(time.Minute, ReasonSeriesLimit, fmt.Sprintf("since %s, %d samples were not kept, the last %d of %s: the store is full, %s%s; look for labels that change all the time%s",
+		db.leftSince.UTC().Format(time.RFC3339), db.left, w.left, of, w.why, db.mostOf(), fix))
+}
+
+// mostOf says which machine has the most series, as a clause that follows. It is looked up once a second at most: there may be very many. The caller has the turn.
+func (db *DB) mostOf() string {
+	if now := db.opts.Now(); now.Sub(db.mostAt).Abs() >= time.Second {
+		first := ""
+		for node, n := range db.cache.of {
+			if most := db.cache.of[first]; node != "" && (first == "" || n > most || n == most && node < first) {
+				first = node
+			}
+		}
+		db.mostAt, db.most = now, ""
+		if first != "" {
+			db.most = fmt.Sprintf("; machine %q has the most, %d", first, db.cache.of[first])
+		}
+	}
+	return db.most
 }
 
 // mayRecheckRoom says whether the only thing wrong is a full disk, which the appender checks itself.
@@ -96,6 +119,7 @@ type writer struct {
 	markers int
 	left    int    // samples for whose series there was no room
 	why     string // of the last of them
+	theirs  bool   // and it is for lack of room for what others send
 
 	builder labels.ScratchBuilder
 	dropped [len(dropReasons)]int
@@ -184,10 +208,10 @@ func (w *writer) sample(e *entry, s *series, t int64, v float64) bool {
 		w.dropped[iUnknown]++
 		return false
 	}
-	if why := w.crowded(e); why != "" && !w.has(ls) {
+	if why, theirs := w.crowded(e); why != "" && !w.has(ls) {
 		w.dropped[iSeriesLimit]++
 		w.left++
-		w.why = why
+		w.why, w.theirs = why, theirs
 		return false
 	}
 	ref, err := w.app.Append(0, ls, t, v)
@@ -200,22 +224,23 @@ func (w *writer) sample(e *entry, s *series, t int64, v float64) bool {
 	return true
 }
 
-// crowded says why there is no room for another series of an entity, "" where there is.
-func (w *writer) crowded(e *entry) string {
+// crowded says why there is no room for another series of an entity, "" where there is, and whether that is the room for others' series. What is summed up of something
+// that another has told of first is among those.
+func (w *writer) crowded(e *entry) (why string, theirs bool) {
 	all, most := int(w.gen.tsdb.Head().NumSeries()), w.db.opts.maxOfNode
 	if all >= w.db.opts.maxSeries {
-		return fmt.Sprintf("there are %d series, the most that are kept", w.db.opts.maxSeries)
+		return fmt.Sprintf("there are %d series, the most that are kept", w.db.opts.maxSeries), false
 	}
 	if !e.own {
 		if n := all - w.db.cache.own; n >= w.db.opts.MaxForeign {
-			return fmt.Sprintf("there are %d series that others have sent, the most that are kept", n)
+			return fmt.Sprintf("there are %d series that others have sent or that have ended lately, and no new one of others is kept from %d on", n, w.db.opts.MaxForeign), true
 		}
 		most = min(most, w.db.opts.MaxForeign/2)
 	}
 	if node := e.entity.Node; w.db.cache.of[node] >= most && node != "" {
-		return fmt.Sprintf("node %q has %d series, the most that are kept of one", node, most)
+		return fmt.Sprintf("node %q has %d series, the most that are kept of one", node, most), !e.own && most < w.db.opts.maxOfNode
 	}
-	return ""
+	return "", false
 }
 
 // has says whether the engine has a series. The cache forgets, and is empty after a start: such a series is not new.

@@ -39,6 +39,8 @@ type DB struct {
 	space     space
 	left      int       // samples for whose series there was no room
 	leftSince time.Time // when that began
+	most      string    // which machine had the most series
+	mostAt    time.Time // at this time
 
 	// mu is held for reading while gen is used, and for writing while it is replaced.
 	mu     sync.RWMutex

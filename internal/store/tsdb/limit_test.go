@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/store"
 	"plimsoll.dev/plimsoll/internal/store/storetest"
 )
@@ -73,7 +74,7 @@ func TestSeriesWithoutRoomAreTold(t *testing.T) {
 		}
 	}
 	sentence := func(all, last int) string {
-		return fmt.Sprintf("since %s, %d samples were not kept, the last %d of machine \"n1\", sent by \"mallory at 10.0.0.66\": the store is full, there are 10 series that others have sent, the most that are kept; "+
+		return fmt.Sprintf("since %s, %d samples were not kept, the last %d of machine \"n1\", sent by \"mallory at 10.0.0.66\": the store is full, there are 10 series that others have sent or that have ended lately, and no new one of others is kept from 10 on; machine \"n0\" has the most, 1; "+
 			"look for labels that change all the time, or give more with --memory", began.UTC().Format(time.RFC3339), all, last)
 	}
 	send("ann at 10.0.0.1", 10)
@@ -94,4 +95,25 @@ func TestSeriesWithoutRoomAreTold(t *testing.T) {
 	began = now
 	send("mallory at 10.0.0.66", 11)
 	told(sentence(1, 1))
+}
+
+// Sums of what others have sent first are left out where there is no room for others: it is told that they are sums, and that --memory helps; a machine without a name is none.
+func TestSumsWithoutRoomAreTold(t *testing.T) {
+	db := mustOpen(t, Options{MaxForeign: 4})
+	now := time.Now().Truncate(time.Second)
+	sent := &metric.Batch{Node: "n1", Sender: "ann at 10.0.0.1", Time: now}
+	sums := &metric.Batch{Time: now}
+	for i := range 4 {
+		e := pod(fmt.Sprint("p", i))
+		e.Node = fmt.Sprint("n", i%2)
+		sent.Groups = append(sent.Groups, metric.Group{Entity: e, Points: []metric.Point{{ID: metric.MemoryWorkingSet, T: now.UnixMilli(), V: 1}}})
+		sums.Groups = append(sums.Groups, metric.Group{Entity: e, Points: []metric.Point{{ID: metric.Processes, T: now.UnixMilli(), V: 1}}})
+	}
+	must(t, db.Append(t.Context(), sent))
+	must(t, db.Append(t.Context(), sums))
+	all := db.Conditions()
+	if want := `4 samples were not kept, the last 4 of sums of what is on several machines: the store is full, there are 4 series that others have sent or that have ended lately, ` +
+		`and no new one of others is kept from 4 on; machine "n0" has the most, 2; look for labels that change all the time, or give more with --memory`; len(all) != 1 || !strings.HasSuffix(all[0].Message, want) {
+		t.Errorf("got  %+v\nwant %s", all, want)
+	}
 }
