@@ -20,6 +20,8 @@ type Check struct {
 	// is asked by nobody, which would be the failure, before its time.
 	Warns bool
 	Test  func() error
+	// Note is what there is to know all the same where the test passes, for people; "" where there is nothing. nil: there never is.
+	Note func() string
 }
 
 // Health returns the routes /livez, /readyz and /healthz. Each check can be asked for alone
@@ -55,7 +57,14 @@ func healthHandler(path string, checks []Check) http.Handler {
 				fmt.Fprintf(&b, "[-]%s failed: %v\n", c.Name, err)
 				continue
 			}
-			fmt.Fprintf(&b, "[+]%s ok\n", c.Name)
+			note := ""
+			if c.Note != nil {
+				note = c.Note()
+			}
+			if note != "" {
+				note = ": " + note
+			}
+			fmt.Fprintf(&b, "[+]%s ok%s\n", c.Name, note)
 		}
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		w.Header().Set("Cache-Control", "no-store")

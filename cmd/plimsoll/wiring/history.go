@@ -78,7 +78,12 @@ type kept interface {
 
 // keeps adds what there is to know of a history that is read too.
 func (e *environment) keeps(h kept) {
-	e.checks = append(e.checks, serve.Check{Name: "store", Test: func() error { return healthError(h.Health()) }})
+	e.checks = append(e.checks, serve.Check{Name: "store", Test: func() error { return healthError(h.Health()) }, Note: func() string {
+		if c := h.Health(); c.Reason != "" {
+			return c.Reason + ": " + c.Message
+		}
+		return ""
+	}})
 	e.conditions = append(e.conditions, func(time.Time) []condition.Condition { return h.Conditions() })
 }
 

@@ -149,7 +149,7 @@ func (db *DB) repaired(message string) {
 	if len(message) > 1000 {
 		message = message[:1000] + "..."
 	}
-	db.cond.Say(ReasonRepaired, message)
+	db.cond.SayFor(repairedFor, ReasonRepaired, message)
 }
 
 func (db *DB) engineDir() string { return filepath.Join(db.opts.Dir, "tsdb") }
@@ -205,7 +205,7 @@ func (db *DB) closeEngine() error {
 	if err := errors.Join(guard(gen.tsdb.Close), gen.engine.Close()); err != nil {
 		return err
 	}
-	return markClean(db.engineDir())
+	return errors.Join(noteSegments(db.engineDir()), markClean(db.engineDir()))
 }
 
 // guard turns a panic of the engine into an error: it panics when it cannot write head chunks, which a full disk brings about.

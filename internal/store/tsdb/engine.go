@@ -59,6 +59,9 @@ func (db *DB) openEngine() (*generation, error) {
 	}
 	// Blocks are written, merged and dropped by the maintenance goroutine, which checks the disk first.
 	gen.tsdb.DisableCompactions()
+	if err := noteSegments(dir); err != nil { // the next start knows less
+		db.log.Warn("store cannot tell at its next start whether its log is whole", "err", err)
+	}
 	return gen, nil
 }
 

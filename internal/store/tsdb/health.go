@@ -18,11 +18,14 @@ const (
 	ReasonMaintenance = "MaintenanceFailed"
 	// ReasonDamaged: a query met damaged data in a block.
 	ReasonDamaged = "DamagedBlock"
-	// ReasonRepaired: something damaged was cut or set aside when the store was opened. Data is accepted.
+	// ReasonRepaired: something damaged was cut or set aside when the store was opened, or found lost, in the last day. Data is accepted.
 	ReasonRepaired = "Repaired"
 	// ReasonSeriesLimit: new series were left out in the last minute because there are too many.
 	ReasonSeriesLimit = "SeriesLimit"
 )
+
+// repairedFor is how long it is told that something was repaired.
+const repairedFor = 24 * time.Hour
 
 // newConditions makes the store's conditions, in the order of weight.
 func newConditions(now func() time.Time) *condition.Set {
@@ -38,9 +41,11 @@ func (db *DB) Conditions() (out []condition.Condition) {
 	if h := db.Health(); !h.OK() {
 		out = append(out, h)
 	}
-	if c, ok := db.cond.Get(ReasonSeriesLimit); ok {
-		c.Type = "HistoryWhole"
-		out = append(out, c)
+	for _, reason := range []string{ReasonSeriesLimit, ReasonRepaired} {
+		if c, ok := db.cond.Get(reason); ok {
+			c.Type = "HistoryWhole"
+			out = append(out, c)
+		}
 	}
 	return out
 }

@@ -30,6 +30,7 @@ func (db *DB) maintain(ctx context.Context) {
 		}
 		if now || n%10 == 0 {
 			db.measure()
+			db.note()
 		}
 	}
 }

@@ -28,6 +28,7 @@ type repairer struct {
 	report func(string) // told of everything that was changed
 
 	wasUnclean bool
+	missed     int                  // segments that are missing, and of which it was told
 	refs       chunks.HeadSeriesRef // the highest series reference seen in a damaged log
 }
 
@@ -41,7 +42,10 @@ func (r *repairer) logs() error {
 			dirs = append(dirs, c)
 		}
 	}
-	damaged := false
+	damaged, err := r.lost()
+	if err != nil {
+		return err
+	}
 	for _, d := range dirs {
 		did, err := r.log(d)
 		if err != nil {
@@ -145,7 +149,7 @@ func (r *repairer) gaps(dir string) (bool, error) {
 		}
 		missing++
 	}
-	if missing > 0 {
+	if missing > r.missed {
 		r.report(fmt.Sprintf("%d segments of %q are missing, what was in them is lost", missing, dir))
 	}
 	return missing > 0, nil
@@ -220,7 +224,7 @@ func (r *repairer) reserve(wal string, dirs []string) error {
 		}
 	}
 	if r.refs == 0 {
-		return nil
+		return r.orphans()
 	}
 	w, err := wlog.NewSize(nil, nil, wal, 1<<20, compression.None)
 	if err != nil {
