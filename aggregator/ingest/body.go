@@ -42,10 +42,10 @@ func (r *Receiver) body(w http.ResponseWriter, req *http.Request, raw *bytes.Buf
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return release, serve.Errorf(http.StatusRequestTimeout, "the body came too slowly: %w", err)
+		case int64(raw.Len()) > r.most.body || errors.As(err, new(*http.MaxBytesError)):
+			return release, serve.Errorf(http.StatusRequestEntityTooLarge, "the body has more than %d bytes, which is the limit", r.most.body)
 		case err != nil && !errors.Is(err, io.EOF):
 			return release, serve.BadRequest("cannot read the body: %w", err)
-		case int64(raw.Len()) > r.most.body:
-			return release, serve.Errorf(http.StatusRequestEntityTooLarge, "the body has more than %d bytes", r.most.body)
 		case more < firstBytes:
 			return release, nil
 		}

@@ -72,8 +72,11 @@ type limits struct {
 	bodyTime         time.Duration // for a body to arrive, and a second more for each bodyPace bytes
 }
 
+// MaxBody is how many bytes of a request are read, as it is sent.
+const MaxBody = 4 << 20
+
 // usual are the limits of the product.
-var usual = limits{body: 4 << 20, decoded: 32 << 20, series: 4_000_000, entities: 250_000, labels: 512 << 20,
+var usual = limits{body: MaxBody, decoded: 32 << 20, series: 4_000_000, entities: 250_000, labels: 512 << 20,
 	inFlight: 16, live: 64, samples: 500_000, nodes: 2_000, waiting: 2_000_000, bodies: 64 << 20, bodyTime: 5 * time.Second}
 
 // within returns the limits of a process that has room for so many series and entities, 0 for those of l.

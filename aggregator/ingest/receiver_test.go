@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"math"
 	"net/http"
 	"net/http/httptest"
@@ -437,4 +438,17 @@ func FuzzHeaders(f *testing.F) {
 			t.Errorf("%q %q %q %q %q: code %d: %s", method, kind, encoding, lane, source, w.Code, w.Body)
 		}
 	})
+}
+
+// A body that is longer than the route reads is too large, as one that says so before.
+func TestBodyBeyondTheRoutes(t *testing.T) {
+	r := small(t, Options{Live: &keeper{}}, func(l *limits) { l.body = 4096 })
+	w := httptest.NewRecorder()
+	req := httptest.NewRequest(http.MethodPost, "/api/v1/write", nil)
+	req.Header.Set("Content-Encoding", "snappy")
+	req.Body, req.ContentLength = http.MaxBytesReader(w, io.NopCloser(bytes.NewReader(make([]byte, 5000))), 4096), -1
+	r.ServeHTTP(w, req)
+	if w.Code != http.StatusRequestEntityTooLarge || !strings.Contains(w.Body.String(), "4096") {
+		t.Errorf("got %d, %q, want 413 with the limit", w.Code, w.Body)
+	}
 }

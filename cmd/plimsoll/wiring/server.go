@@ -100,7 +100,7 @@ func newReceiver(e *environment, h history, picture *live.Picture, known *kube.I
 	}
 	e.conditions = append(e.conditions, in.Conditions)
 	// The receiver bounds what it works on itself, lane by lane; one that sends slowly costs little here.
-	e.routes = append(e.routes, serve.Route{Method: "POST", Pattern: writePath, Handler: in, InFlight: 2048, MaxBody: 5 << 20})
+	e.routes = append(e.routes, serve.Route{Method: "POST", Pattern: writePath, Handler: in, InFlight: 2048, MaxBody: ingest.MaxBody})
 	return nil
 }
 
