@@ -131,6 +131,16 @@ func (t *tree) ended(u *unit) bool {
 	return n.heard[ln]-u.last[ln] > u.limit(t.limits, ln)
 }
 
+// quiet says whether a unit of the fast lane is late by half an interval, and its machine with it: what there is of the unit ends there, and it has not ended.
+func (t *tree) quiet(u *unit, now int64) bool {
+	i, last := int64(u.interval[fast]), u.newest()
+	if i == 0 || u.source != "" || last-u.last[fast] > u.limit(t.limits, fast) || now-last <= i+i/2 || u.gone() {
+		return false
+	}
+	n := t.byKey[identity.NodeKey(u.entity.Node)]
+	return n != nil && max(n.heard[full], n.heard[fast]) <= last
+}
+
 // gone says whether a batch said that the unit does not exist any more.
 func (u *unit) gone() bool { return u.gap != nil && u.gap.Reason == metric.GapGone }
 

@@ -55,7 +55,7 @@ func (p *Picture) rollUp(now time.Time) (*metric.Batch, *Snapshot) {
 	p.walk.Lock()
 	defer p.walk.Unlock()
 	p.pool()
-	c := counter{none: p.tree.none, plan: &p.plan, known: &p.known, limits: &p.limits, now: now.UnixMilli(), ended: p.tree.ended}
+	c := counter{none: p.tree.none, plan: &p.plan, known: &p.known, limits: &p.limits, now: now.UnixMilli(), tree: &p.tree}
 	if rolled := p.rolled.Load(); rolled != 0 {
 		c.step = c.now - rolled
 	}
@@ -99,6 +99,7 @@ func (p *Picture) pool() {
 // counter is one pass of counting.
 type counter struct {
 	plan  *plan
+	tree  *tree // with the lock held
 	known *levelRows
 	torn  []*spot // units whose counters have begun anew, or have nothing new though it is time
 
@@ -108,7 +109,6 @@ type counter struct {
 	step   int64 // since the pass before, in milliseconds; not above 0: there is none, or the clock was set back
 	first  bool  // no sum was ever given out: all begin in this pass (start.go)
 	gave   bool  // one is, in this pass
-	ended  func(*unit) bool
 	// others is what the cluster's members have grown by that are no nodes; it counts in the rows that no node has.
 	others rollup
 	values []Value // room for those of one item
@@ -132,11 +132,11 @@ func (c *counter) unit(s *spot) {
 			booked = by.span
 		}
 		if c.first {
-			by = paced(by, c.ended(s.u))
+			by = paced(by, c.tree.ended(s.u))
 		}
 		c.grow(s, x.id, s.u.subs[x.sub], by)
 	}
-	if s.u.torn || overdue && booked < c.step && measured(s.u.key.Level) {
+	if s.u.torn || booked < c.step && measured(s.u.key.Level) && (overdue || c.tree.quiet(s.u, c.now)) {
 		s.u.torn = false
 		c.torn = append(c.torn, s)
 	}
