@@ -61,8 +61,8 @@ func TestHeld(t *testing.T) {
 		full                                                 bool
 		pod, container, podSnapshot, containerSnapshot, aged float64
 	}{
-		{"fast", false, 4000, 3450, 830, 390, 900},
-		{"both lanes", true, 5900, 5300, 990, 390, 2600},
+		{"fast", false, 4000, 3450, 860, 410, 930},
+		{"both lanes", true, 5900, 5300, 1030, 410, 2600},
 	} {
 		one, oneSnap, aged := held(t, 20, 1, c.full)
 		three, threeSnap, _ := held(t, 20, 3, c.full)
