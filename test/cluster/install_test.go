@@ -106,7 +106,7 @@ func TestChart(t *testing.T) {
 	t.Logf("helm test prints\n%s", printed)
 
 	pods, certificate := uids(t), tlsOf(t)
-	values["metricsAPI"] = chart.Values{"create": false}
+	values["networkPolicy"] = chart.Values{"enabled": false}
 	if _, err := h.Upgrade(ctx, product.Name, p.Chart, values); err != nil {
 		t.Fatalf("%v\n%s", err, state(t))
 	}
