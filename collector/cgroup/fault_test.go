@@ -192,10 +192,11 @@ func TestNoFilesIsAGap(t *testing.T) {
 	for name, tree := range map[string]map[string]string{"v1": v1Tree(), "v2": v2Tree()} {
 		f := newFake(t, tree)
 		f.write(t, f.root, strings.SplitN(slices.Min(slices.Collect(maps.Keys(tree))), "app", 2)[0]+"app/bare/other", "1\n")
-		r := f.reader(t)
+		r, at := f.reader(t), time.Now()
 		said := func(path, want string) {
 			t.Helper()
-			b := r.Read(time.Now())
+			b := r.Read(at)
+			at = at.Add(time.Second)
 			i := slices.IndexFunc(b.Gaps, func(g metric.Gap) bool { return g.Entity.ID == path })
 			if got := ""; i >= 0 {
 				got = b.Gaps[i].Reason

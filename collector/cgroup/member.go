@@ -17,7 +17,7 @@ type member struct {
 	dirs   []*dir         // by hierarchy; nil where it does not exist
 	files  []file         // sorted by kind; empty if it is not read
 	at     int            // place in members.active; -1: not read
-	bare   bool           // none of its files was there at the tick before
+	bare   time.Time      // since when none of its files is there; zero: some are
 }
 
 // unnamed says of a cgroup that is there why it is a container no more: its namer has no name for it.

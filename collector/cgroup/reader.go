@@ -57,6 +57,9 @@ func New(o Options) (*Reader, error) {
 // Info says how cgroups are laid out on this machine.
 func (r *Reader) Info() Info { return r.info }
 
+// removing is how long a cgroup without files may be one that is being removed.
+const removing = 500 * time.Millisecond
+
 // Read takes one sample of every container and of the machine. The batch is the caller's.
 //
 // now is the time of the tick and should come straight from time.Now, so that a step of the wall clock is seen:
@@ -159,7 +162,7 @@ func (r *Reader) readAll(b *metric.Batch) {
 			r.bare = append(r.bare, m)
 			continue // most likely it does not exist any more
 		}
-		m.bare = false
+		m.bare = time.Time{}
 		if m.entity == nil {
 			m.held, s.points = slices.Clone(s.points[from:]), s.points[:from]
 			continue
@@ -169,11 +172,13 @@ func (r *Reader) readAll(b *metric.Batch) {
 	for _, d := range r.suspect {
 		r.tree.check(d)
 	}
-	for _, m := range r.bare { // one that is being removed loses its files first, so that it is there at the next tick says that it stays
-		if m.bare && m.entity != nil && r.members.byPath[m.path] == m {
+	for _, m := range r.bare { // one that is being removed loses its files first; one that is there for longer stays
+		if m.bare.IsZero() {
+			m.bare = b.Time
+		}
+		if b.Time.Sub(m.bare) >= removing && m.entity != nil && r.members.byPath[m.path] == m {
 			b.Gaps = append(b.Gaps, unaccounted.gap(m.entity, ""))
 		}
-		m.bare = true
 	}
 	for path, g := range r.members.ended { // else what it used last would be shown until that is stale
 		if m := r.members.byPath[path]; m == nil || m.entity == nil { // not made anew meanwhile
