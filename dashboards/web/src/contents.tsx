@@ -40,7 +40,7 @@ function Room({ m, pods }: { m: Machine; pods: number | null }) {
     <Section id="room" title="Requests" sub="of what pods may have">
       <div class="card">
         <table class="rows room">
-          <Head columns={["", "Requested", "Used now", "Left to request"]} />
+          <Head columns={["Resource", "Requested", "Used now", "Left to request"]} />
           <tbody>
             {rows.map(([name, room, used, all, ink, text]) => {
               const give = room.allocatable ?? all;
