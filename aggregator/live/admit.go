@@ -81,12 +81,12 @@ func (t *tree) named(e *metric.Entity) *unit {
 }
 
 // contend decides between two containers of the same names with different IDs. The newer start counts; where starts are not
-// known, the newcomer. Where nobody knows which pods there are, another sender's machine has what is sent of one machine only once that is silent,
+// known, the newcomer. Where no cluster says which pods there are, another sender's machine has what is sent of one machine only once that is silent,
 // however new it says that its own is. It returns the unit if the group is the one to show.
 func (t *tree) contend(u *unit, in *intake, g *metric.Group, at int64) (*unit, reason) {
 	e := g.Entity
 	if quiet := at-u.newest() > u.limit(t.limits, in.lane); !quiet {
-		if t.anybody && e.Node != u.entity.Node && u.sender() != in.sender {
+		if !t.known && e.Node != u.entity.Node && u.sender() != in.sender {
 			in.claimed = claim{e, u.entity}
 			return nil, dropDuplicate
 		}

@@ -45,10 +45,14 @@ func TestUsageIsOfThePodsOwnMachine(t *testing.T) {
 	}
 }
 
-// Where nobody knows which pods there are, another sender does not take over what is sent of a machine, whatever start it claims; once that machine is silent it may.
+// Where no cluster says which pods there are, another sender does not take over what is sent of a machine, whatever start it claims; once that machine is silent it may.
 func TestNobodyTakesWhatIsAnothers(t *testing.T) {
-	for _, start := range []time.Duration{0, time.Hour} {
-		p := newPicture(t, Options{})
+	for k := range 4 {
+		start, o := time.Duration(k%2)*time.Hour, Options{}
+		if k > 1 { // as of a process that runs replicas, whose inventory says nothing of what others send
+			o.Inventory = inventory{}
+		}
+		p := newPicture(t, o)
 		at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 		send := func(sender, node string, now time.Time, v float64) {
 			g := metric.Group{Entity: &metric.Entity{Level: metric.Container, Node: node, Namespace: "ns", Pod: "db", Container: "db"}, Points: []metric.Point{{ID: metric.MemoryWorkingSet, T: now.UnixMilli(), V: v}}}

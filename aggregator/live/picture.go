@@ -80,7 +80,6 @@ func New(o Options) (*Picture, error) {
 		p.limits.foreign = min(o.MaxForeign, p.limits.foreign)
 	}
 	p.tree = newTree(&p.limits, m)
-	p.tree.anybody = o.Inventory == nil
 	p.tree.known = o.Nodes != nil
 	for _, l := range metric.Levels() {
 		p.known[l] = metric.At(l)

@@ -10,9 +10,8 @@ import (
 
 // tree is who there is: the units by their names, their senders' pointers and their cgroups, each below its parent.
 type tree struct {
-	anybody bool // nobody knows which pods there are: whoever sends one has it
-	limits  *limits
-	meters  *meters
+	limits *limits
+	meters *meters
 
 	byPtr  map[*metric.Entity]*unit
 	byKey  map[identity.Key]*unit
@@ -22,7 +21,7 @@ type tree struct {
 	shares share
 	root   *unit
 	none   *samples // of all units that have no samples of their own; never written
-	known  bool     // somebody knows which machines and pods there are, so that what is forgotten is not lacking
+	known  bool     // a cluster says which machines and pods there are, so that what is forgotten is not lacking, and nobody has a pod by sending it
 	// away are, by node, the sums whose members on it were forgotten in silence, and how many of them; lacks is what a sum lacks for that.
 	away  map[*unit]map[*unit]int
 	lacks map[*unit]lack
