@@ -68,6 +68,15 @@ func Open(path string, flags int) (*os.File, error) {
 	return f, nil
 }
 
+// Cut shortens a file of our own: one of this name alone, as by another it may be somebody's copy of the folder.
+func Cut(path string, end int64) error {
+	f, err := Open(path, os.O_RDWR)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Truncate(end), f.Close())
+}
+
 // Create makes a new file in the place of whatever has its name: what a link there leads to stays as it is.
 func Create(path string) (*os.File, error) {
 	if err := unix.Unlink(path); err != nil && !errors.Is(err, fs.ErrNotExist) { // not os.Remove, which takes folders too

@@ -213,22 +213,13 @@ func (q *Queue) readWhole(s *segment, f *os.File) error {
 	}
 	q.n.torn += res.tail
 	q.log.Info("torn tail is cut, it was never acknowledged", "segment", s.path, "bytes", res.tail)
-	if err := cut(s.path, res.end); err != nil {
+	if err := disk.Cut(s.path, res.end); err != nil {
 		s.sealed = true // it can be read, and nothing more is written behind the tail
 		q.log.Warn("torn tail cannot be cut", "segment", s.path, "err", err)
 		return nil
 	}
 	s.size = res.end
 	return nil
-}
-
-// cut is for a file of this name alone: by another one it may be somebody's copy of the folder.
-func cut(path string, end int64) error {
-	f, err := disk.Open(path, os.O_RDWR)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Truncate(end), f.Close())
 }
 
 func damage(res scanned, lost int) string {

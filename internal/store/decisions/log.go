@@ -107,7 +107,7 @@ func (l *Log) outline(number int) (*segment, error) {
 	s := newSegment(number)
 	good, damaged := scan(data, func(d *cluster.Decision) bool { s.add(d); return true })
 	if good < len(data) {
-		if err := cut(name, int64(good)); err != nil {
+		if err := disk.Cut(name, int64(good)); err != nil {
 			return nil, fmt.Errorf("cannot cut the torn tail of %q: %w", name, err)
 		}
 		l.opts.Report(fmt.Sprintf("cut a torn tail of %d bytes off %q", len(data)-good, name))
@@ -117,14 +117,6 @@ func (l *Log) outline(number int) (*segment, error) {
 	}
 	s.size = int64(good)
 	return s, nil
-}
-
-func cut(name string, end int64) error {
-	f, err := disk.Open(name, os.O_RDWR)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Truncate(end), f.Close())
 }
 
 func newSegment(number int) *segment {

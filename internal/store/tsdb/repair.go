@@ -157,11 +157,7 @@ func (r *repairer) gaps(dir string) (bool, error) {
 
 // cut truncates a segment behind its last good record. It needs no room on the disk.
 func (r *repairer) cut(name string, s scan, size int) error {
-	f, err := disk.Open(name, os.O_WRONLY)
-	if err == nil {
-		err = errors.Join(f.Truncate(s.end), f.Close())
-	}
-	if err != nil {
+	if err := disk.Cut(name, s.end); err != nil {
 		return fmt.Errorf("cannot cut the torn tail of %q: %w", name, err)
 	}
 	r.report(fmt.Sprintf("cut a torn tail of %d bytes off %q (%v)", size-int(s.end), name, s.damage))

@@ -20,14 +20,7 @@ const cleanFile = "clean"
 
 // markClean notes that the engine was closed.
 func markClean(dir string) error {
-	err := disk.NoLink(dir)
-	if err == nil {
-		var f *os.File
-		if f, err = disk.Create(filepath.Join(dir, cleanFile)); err == nil {
-			err = f.Close()
-		}
-	}
-	if err != nil {
+	if err := replace(filepath.Join(dir, cleanFile), ""); err != nil {
 		return fmt.Errorf("cannot note that %q was closed: %w", dir, err)
 	}
 	return nil
