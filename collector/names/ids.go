@@ -1,8 +1,6 @@
 package names
 
 import (
-	"fmt"
-	"hash/fnv"
 	"strings"
 
 	"plimsoll.dev/plimsoll/internal/identity"
@@ -77,23 +75,8 @@ func digits(s string) bool { return s != "" && strings.Trim(s, decimal) == "" }
 // maxName is the longest name that is passed on, in bytes.
 const maxName = 256
 
-// clip makes a name from outside fit to be shown, as identity.Plain does, in at most maxName bytes.
-func clip(s string) string {
-	s = identity.Plain(s)
-	if len(s) > maxName {
-		s = strings.ToValidUTF8(s[:maxName], "")
-	}
-	return s
-}
+// clip makes a name from outside fit to be shown.
+func clip(s string) string { return identity.PlainTo(s, maxName) }
 
-// distinct is clip for a name that another cgroup must not have: one that clip changes ends in a hash of what it was.
-func distinct(s string) string {
-	c := strings.Trim(clip(s), " ")
-	if c == s {
-		return s
-	}
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(s)) // never fails
-	sum := fmt.Sprintf("~%016x", h.Sum64())
-	return strings.ToValidUTF8(c[:min(len(c), maxName-len(sum))], "") + sum
-}
+// distinct is clip for a name that another cgroup must not have.
+func distinct(s string) string { return identity.CleanTo(s, maxName) }

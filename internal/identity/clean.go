@@ -3,6 +3,7 @@ package identity
 import (
 	"fmt"
 	"hash/fnv"
+	"math"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -29,12 +30,27 @@ func Plain(name string) string {
 const brailleBlank = '\u2800'
 
 // Clean is Plain for a name that others must not have, without blanks at its ends: one that is changed ends in a hash of what it was.
-func Clean(name string) string {
-	plain := strings.Trim(Plain(name), " ")
+func Clean(name string) string { return CleanTo(name, math.MaxInt) }
+
+// PlainTo is Plain in so many bytes at most.
+func PlainTo(name string, most int) string { return cut(Plain(name), most) }
+
+// CleanTo is Clean in so many bytes at most, the hash included.
+func CleanTo(name string, most int) string {
+	plain := strings.Trim(PlainTo(name, most), " ")
 	if plain == name {
 		return name
 	}
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(name)) // never fails
-	return fmt.Sprintf("%s~%016x", plain, h.Sum64())
+	sum := fmt.Sprintf("~%016x", h.Sum64())
+	return cut(plain, most-len(sum)) + sum
+}
+
+// cut shortens a name, between two characters.
+func cut(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "")
 }
