@@ -70,7 +70,7 @@ func (s *samples) pair(x *series) pair {
 	if x.ring != 0 {
 		return s.rings[x.ring-1].pair()
 	}
-	return pair{prev: x.two[0], last: x.two[1], n: uint16(x.n), lane: x.lane}
+	return x.pair()
 }
 
 // growth is what a series has grown by.

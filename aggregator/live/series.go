@@ -18,6 +18,11 @@ type series struct {
 	two  [2]sample
 }
 
+// pair is what there is of a series that has no ring.
+func (x *series) pair() pair {
+	return pair{prev: x.two[0], last: x.two[1], n: uint16(x.n), lane: x.lane}
+}
+
 // sample is a value at a time, in milliseconds after its samples' base. The value is in two halves, so that it takes three words.
 type sample struct{ t, lo, hi uint32 }
 

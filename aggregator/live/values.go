@@ -23,7 +23,7 @@ type own struct {
 // value is the current value of the i-th series; ok is false where there is none.
 func (o *own) value(i int) (v Value, ok bool) {
 	x := &o.series[i]
-	h := pair{prev: x.two[0], last: x.two[1], n: uint16(x.n), lane: x.lane}
+	h := x.pair()
 	if x.ring != 0 {
 		h = o.rings[x.ring-1]
 	}
