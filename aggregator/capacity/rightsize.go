@@ -163,9 +163,8 @@ func dataOf(u *usage, g grid) Data {
 // seenFor is how much time there is data of, at most so much as it has been there: steps count as a whole.
 func seenFor(u *usage, now *running, g grid) time.Duration {
 	seen := time.Duration(len(u.seen)) * g.cpuStep()
-	if len(u.seen) > 0 && !u.begins.IsZero() { // the first has less
-		first := time.UnixMilli(slices.Min(slices.Collect(maps.Keys(u.seen))))
-		seen -= u.begins.Sub(first.Add(-g.cpuStep()))
+	if first := u.first(); first > 0 && !u.begins.IsZero() { // it has less
+		seen -= u.begins.Sub(time.UnixMilli(first).Add(-g.cpuStep()))
 	}
 	if len(u.seen) <= 2 && !now.since.IsZero() {
 		return max(0, min(seen, g.end.Sub(now.since)))

@@ -95,10 +95,7 @@ func learn(ctx context.Context, a *asker, narrow []store.Matcher, cpuScaled, mem
 func (l *learner) begin(ctx context.Context) error {
 	width, ends := l.asker.g.cpuStep(), map[string]int64{}
 	for k, u := range l.out {
-		if len(u.seen) == 0 {
-			continue
-		}
-		if first := slices.Min(slices.Collect(maps.Keys(u.seen))); first > l.asker.g.start.Add(width).UnixMilli() {
+		if first := u.first(); first > l.asker.g.start.Add(width).UnixMilli() {
 			ends[fmt.Sprint(k)] = first
 		}
 	}
@@ -108,6 +105,14 @@ func (l *learner) begin(ctx context.Context) error {
 		u.begins = found[fmt.Sprint(k)]
 	}
 	return err
+}
+
+// first is the end of the first step with data; 0: there is none.
+func (u *usage) first() int64 {
+	if len(u.seen) == 0 {
+		return 0
+	}
+	return slices.Min(slices.Collect(maps.Keys(u.seen)))
 }
 
 // idOfSeries is the container that a series of the history is about.
