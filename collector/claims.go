@@ -163,15 +163,9 @@ func (r *claims) whole(p *cluster.Pod, one *metric.Entity) {
 
 // sum is what the containers of a pod ask for that run side by side.
 func sum(p *cluster.Pod, name cluster.ResourceName) (out cluster.Milli) {
-	for i := range p.Containers {
-		v, _ := p.Containers[i].Requests.Get(name)
+	for c := range p.Lasting() {
+		v, _ := c.Requests.Get(name)
 		out += v
-	}
-	for i := range p.InitContainers {
-		if c := &p.InitContainers[i]; c.Always {
-			v, _ := c.Requests.Get(name)
-			out += v
-		}
 	}
 	return out
 }

@@ -222,17 +222,9 @@ func (p *picture) podOf(k live.Known, machines map[string]*live.Item) Pod {
 func requested(pod *cluster.Pod, name cluster.ResourceName, decimals int) *float64 {
 	sum, asks := pod.Requests.Get(name)
 	if !asks {
-		add := func(c *cluster.Container) {
+		for c := range pod.Lasting() {
 			if v, ok := c.Requests.Get(name); ok {
 				sum, asks = sum+v, true
-			}
-		}
-		for i := range pod.Containers {
-			add(&pod.Containers[i])
-		}
-		for i := range pod.InitContainers {
-			if pod.InitContainers[i].Always {
-				add(&pod.InitContainers[i])
 			}
 		}
 	}

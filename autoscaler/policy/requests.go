@@ -2,7 +2,6 @@ package policy
 
 import (
 	"fmt"
-	"iter"
 	"slices"
 	"strings"
 
@@ -39,7 +38,7 @@ func (p *pass) requestOf(m *metric, pod *cluster.Pod) (request cluster.Milli, la
 	if m.container == "" && podLevel(pod) {
 		return podRequest(pod, name)
 	}
-	for c := range running(pod) {
+	for c := range pod.Lasting() {
 		if m.container != "" && c.Name != m.container {
 			continue
 		}
@@ -56,22 +55,6 @@ func (p *pass) requestOf(m *metric, pod *cluster.Pod) (request cluster.Milli, la
 		return 0, fmt.Sprintf("container %s not found in Pod %s", m.container, pod.Name)
 	}
 	return request, ""
-}
-
-// running gives the containers that run as long as the pod does: its own and its sidecars.
-func running(pod *cluster.Pod) iter.Seq[*cluster.Container] {
-	return func(yield func(*cluster.Container) bool) {
-		for i := range pod.Containers {
-			if !yield(&pod.Containers[i]) {
-				return
-			}
-		}
-		for i := range pod.InitContainers {
-			if pod.InitContainers[i].Always && !yield(&pod.InitContainers[i]) {
-				return
-			}
-		}
-	}
 }
 
 // podLevel says whether a pod has requests of its own.

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"iter"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -85,6 +86,22 @@ type NodeCondition struct {
 	Type, Status    string    // "Ready", "MemoryPressure"; "True", "False", "Unknown"
 	Reason, Message string    // of whoever says it
 	Since           time.Time // when the status last changed; zero if not known
+}
+
+// Lasting are the containers that run for as long as the pod does: its own and its sidecars.
+func (p *Pod) Lasting() iter.Seq[*Container] {
+	return func(yield func(*Container) bool) {
+		for i := range p.Containers {
+			if !yield(&p.Containers[i]) {
+				return
+			}
+		}
+		for i := range p.InitContainers {
+			if p.InitContainers[i].Always && !yield(&p.InitContainers[i]) {
+				return
+			}
+		}
+	}
 }
 
 // Address is one address of a node; its type is InternalIP, Hostname and so on.
