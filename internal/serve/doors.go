@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/prometheus/exporter-toolkit/web"
@@ -82,23 +81,16 @@ func hostCheck(listen string, next http.Handler) http.Handler {
 // person may follow a link to here. Browsers say where a request comes from, and others need not be kept from what they can do themselves.
 func sameSite(next http.Handler) http.Handler {
 	cross := http.NewCrossOriginProtection()
-	cross.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		WriteProblem(w, http.StatusForbidden, fmt.Sprintf("a page of %q may not write here", r.Header.Get("Origin")))
-	}))
-	ours := cross.Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		page := r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document" && isPage(r.URL.Path)
-		if site := r.Header.Get("Sec-Fetch-Site"); (site == "cross-site" || site == "same-site") && !page {
-			WriteProblem(w, http.StatusForbidden, "a page of another site may not ask for this")
-			return
-		}
-		if origin := r.Header.Get("Origin"); origin != "" && r.Header.Get("Sec-Fetch-Site") == "" { // of a browser that does not say more
-			if from, err := url.Parse(origin); err != nil || from.Host != r.Host {
-				WriteProblem(w, http.StatusForbidden, fmt.Sprintf("a page of %q may not ask for this", origin))
+		if page := r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document" && isPage(r.URL.Path); !page {
+			written := r.WithContext(r.Context())
+			written.Method = http.MethodPost // what is asked for is judged as what is written
+			if err := cross.Check(written); err != nil {
+				WriteProblem(w, http.StatusForbidden, "a page of another site may not ask for this")
 				return
 			}
 		}
-		ours.ServeHTTP(w, r)
+		next.ServeHTTP(w, r)
 	})
 }
 
