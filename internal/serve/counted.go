@@ -109,9 +109,14 @@ func (w *starting) WriteHeader(code int) {
 
 // ClientOf names whoever a request is counted to: the login, and the host.
 func ClientOf(r *http.Request) string {
+	return CallerOf(r.Context()).Name + "@" + hostOf(r)
+}
+
+// hostOf is where a request comes from.
+func hostOf(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
-		host = r.RemoteAddr
+		return r.RemoteAddr
 	}
-	return CallerOf(r.Context()).Name + "@" + host
+	return host
 }

@@ -87,7 +87,7 @@ func statusOf(err error) int {
 
 // answer runs a handler and turns its error into a status, a body and, where a person may have to act, a log line.
 func answer(h func(http.ResponseWriter, *http.Request) error, log *slog.Logger) http.Handler {
-	lines := &seldom{}
+	var lines sync.Map // *seldom, by status
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		err := h(w, r)
 		if err == nil {
@@ -95,46 +95,13 @@ func answer(h func(http.ResponseWriter, *http.Request) error, log *slog.Logger) 
 		}
 		status := statusOf(err)
 		if status >= 500 {
-			if n, ok := lines.line(status, time.Now()); ok {
+			of, _ := lines.LoadOrStore(status, &seldom{every: 10 * time.Second})
+			if n, ok := of.(*seldom).line(); ok {
 				log.Warn("request failed", "path", r.URL.Path, "caller", CallerOf(r.Context()).Name, "status", status, "failed", n, "err", err)
 			}
 		}
 		writeTo(w, r, status, err.Error())
 	})
-}
-
-// between is how long nothing more is logged of what fails again in the same way.
-const between = 10 * time.Second
-
-// seldom keeps whoever asks for what fails from filling the log: one line of each status in a while, with how many failed since the last.
-type seldom struct {
-	mu   sync.Mutex
-	last map[int]*told
-}
-
-type told struct {
-	at time.Time
-	n  int
-}
-
-// line says whether a failure is to be logged, and how many have failed since the last that was, this one included.
-func (s *seldom) line(status int, now time.Time) (n int, ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	t := s.last[status]
-	if t == nil {
-		if s.last == nil {
-			s.last = map[int]*told{}
-		}
-		t = &told{}
-		s.last[status] = t
-	}
-	t.n++
-	if !t.at.IsZero() && now.Sub(t.at) < between {
-		return 0, false
-	}
-	n, t.at, t.n = t.n, now, 0
-	return n, true
 }
 
 // writeTo writes an error as whoever asked reads it: at a path of a cluster's API kubectl does too, which wants a Status.

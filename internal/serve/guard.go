@@ -3,7 +3,6 @@ package serve
 import (
 	"context"
 	"crypto/sha256"
-	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -109,11 +108,6 @@ func (g *guard) wait(r *http.Request) (*check, bool) {
 			return c, true
 		}
 	}
-}
-
-func hostOf(r *http.Request) string {
-	host, _, _ := net.SplitHostPort(r.RemoteAddr)
-	return host
 }
 
 // place waits for a place among those that are checked.

@@ -32,7 +32,7 @@ type bounded struct {
 	mu   sync.Mutex
 	n    int
 	by   map[string]*clients
-	told time.Time
+	full seldom
 }
 
 // clients are the connections of one host.
@@ -42,7 +42,7 @@ type clients struct {
 }
 
 func newBounded(l net.Listener, o Options, m *metrics) *bounded {
-	return &bounded{Listener: l, opts: o, metrics: m, by: map[string]*clients{}}
+	return &bounded{Listener: l, opts: o, metrics: m, by: map[string]*clients{}, full: seldom{every: time.Minute}}
 }
 
 // Accept waits for a connection that there is a place for.
@@ -96,8 +96,7 @@ func (b *bounded) admit(c *conn) (gone *conn, ok bool) {
 
 // tell says that there are too many. The caller has mu.
 func (b *bounded) tell(host string, n int) {
-	if now := time.Now(); now.Sub(b.told) > time.Minute {
-		b.told = now
+	if _, ok := b.full.line(); ok {
 		b.opts.Logger.Warn("too many connections, new ones are closed", "open", b.n, "most", b.opts.maxConns, "from", host, "host_open", n)
 	}
 }

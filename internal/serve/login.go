@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"plimsoll.dev/plimsoll/internal/dial"
@@ -93,20 +92,19 @@ func WithCaller(ctx context.Context, c Caller) context.Context {
 
 // login stands before every route.
 type login struct {
-	who      Authenticator
-	nodes    *Senders
-	may      Authorizer // nil: everybody who is known may everything
-	open     bool       // who is not asked about open routes
-	basic    bool       // a login is a user and a password
-	guard    *guard
-	log      *slog.Logger
-	fails    atomic.Int64 // logins that were refused since the last line in the log
-	failTold atomic.Int64 // when that was, Unix seconds
-	told     atomic.Int64 // when it was last told that nobody could be asked, Unix seconds
+	who    Authenticator
+	nodes  *Senders
+	may    Authorizer // nil: everybody who is known may everything
+	open   bool       // who is not asked about open routes
+	basic  bool       // a login is a user and a password
+	guard  *guard
+	log    *slog.Logger
+	fails  seldom // logins that were refused
+	nobody seldom // times when nobody could be asked
 }
 
 func newLogin(o Options, file *webFile, g *guard) *login {
-	l := &login{who: o.Authenticator, nodes: o.Senders, may: o.Authorizer, open: true, guard: g, log: o.Logger}
+	l := &login{who: o.Authenticator, nodes: o.Senders, may: o.Authorizer, open: true, guard: g, log: o.Logger, fails: seldom{every: time.Minute}, nobody: seldom{every: time.Minute}}
 	if l.who == nil {
 		host, _, _ := net.SplitHostPort(o.Listen)
 		l.who, l.open, l.basic = &fileLogin{file: file, local: dial.Loopback(host)}, false, true
@@ -201,11 +199,9 @@ func (l *login) failed(r *http.Request, err error) {
 		return // a browser asks first
 	}
 	l.guard.failed.Inc()
-	n := l.fails.Add(1)
-	if now, was := time.Now().Unix(), l.failTold.Load(); now-was >= 60 && l.failTold.CompareAndSwap(was, now) {
+	if n, ok := l.fails.line(); ok {
 		name, _, _ := r.BasicAuth()
 		l.log.Warn("a login was refused", "user", name, "from", r.RemoteAddr, "path", r.URL.Path, "err", err, "since_the_last_line", n)
-		l.fails.Store(0)
 	}
 }
 
@@ -214,7 +210,7 @@ func (l *login) unsure(r *http.Request, what string, err error) error {
 	if gone := r.Context().Err(); gone != nil {
 		return gone
 	}
-	if now, was := time.Now().Unix(), l.told.Load(); now-was >= 60 && l.told.CompareAndSwap(was, now) {
+	if _, ok := l.nobody.line(); ok {
 		l.log.Warn("callers are kept out, it cannot be checked who they are and what they may do", "path", r.URL.Path, "err", err)
 	}
 	return Errorf(http.StatusServiceUnavailable, "it cannot be checked at present %s, and nobody gets in unchecked; try again", what)
