@@ -31,13 +31,16 @@ type APIServices struct {
 	client dynamic.NamespaceableResourceInterface
 }
 
+// APIServiceResource is where an API server has them.
+var APIServiceResource = schema.GroupVersionResource{Group: "apiregistration.k8s.io", Version: "v1", Resource: "apiservices"} // not changed
+
 // NewAPIServices makes APIServices; it asks nothing yet.
 func NewAPIServices(config *API) (*APIServices, error) {
 	client, err := dynamic.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a client of the API server: %w", err)
 	}
-	return &APIServices{client.Resource(schema.GroupVersionResource{Group: "apiregistration.k8s.io", Version: "v1", Resource: "apiservices"})}, nil
+	return &APIServices{client.Resource(APIServiceResource)}, nil
 }
 
 // APIServices are read with a person's rights.
@@ -57,11 +60,17 @@ func (a *APIServices) Get(ctx context.Context, name string) (APIService, error) 
 	return apiServiceOf(o), nil
 }
 
-func apiServiceOf(o *unstructured.Unstructured) APIService {
-	s := APIService{Name: o.GetName()}
-	if of, there, _ := unstructured.NestedMap(o.Object, "spec", "service"); there {
-		s.Service = fmt.Sprint(of["namespace"], "/", of["name"])
+// ServiceOf is the Service to which an APIService leads, NAMESPACE/NAME; "": the API server itself.
+func ServiceOf(o *unstructured.Unstructured) string {
+	of, there, _ := unstructured.NestedMap(o.Object, "spec", "service")
+	if !there {
+		return ""
 	}
+	return fmt.Sprint(of["namespace"], "/", of["name"])
+}
+
+func apiServiceOf(o *unstructured.Unstructured) APIService {
+	s := APIService{Name: o.GetName(), Service: ServiceOf(o)}
 	conditions, _, _ := unstructured.NestedSlice(o.Object, "status", "conditions")
 	for _, c := range conditions {
 		if m, ok := c.(map[string]any); ok && m["type"] == "Available" {

@@ -12,7 +12,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"plimsoll.dev/plimsoll/internal/kube"
 )
 
 // What is noted on objects, and their keys beside Kubernetes' own.
@@ -35,8 +36,6 @@ type found struct {
 	apis    []*unstructured.Unstructured // of trusts[1:]
 }
 
-var apiServices = schema.GroupVersionResource{Group: "apiregistration.k8s.io", Version: "v1", Resource: "apiservices"} // not changed
-
 // read reads all that there is.
 func (r *Renewer) read(ctx context.Context, now time.Time) (*found, error) {
 	f := &found{}
@@ -57,7 +56,7 @@ func (r *Renewer) read(ctx context.Context, now time.Time) (*found, error) {
 	f.trusts = append(f.trusts, readBundle(f.bundle, now))
 	for _, name := range r.apiServices {
 		a, err := call(ctx, right{"get", "apiservices.apiregistration.k8s.io", "", name}, func(ctx context.Context) (*unstructured.Unstructured, error) {
-			return r.apis.Resource(apiServices).Get(ctx, name, metav1.GetOptions{})
+			return r.apis.Resource(kube.APIServiceResource).Get(ctx, name, metav1.GetOptions{})
 		})
 		if err != nil {
 			return nil, err
@@ -133,9 +132,7 @@ func (r *Renewer) readAPIService(a *unstructured.Unstructured) trust {
 		return trust{}
 	}
 	t := trust{there: true}
-	namespace, _, _ := unstructured.NestedString(a.Object, "spec", "service", "namespace")
-	name, _, _ := unstructured.NestedString(a.Object, "spec", "service", "name")
-	if namespace != r.namespace || name != r.name {
+	if kube.ServiceOf(a) != r.namespace+"/"+r.name {
 		t.foreign = "it leads to another Service"
 	}
 	text, _, _ := unstructured.NestedString(a.Object, "spec", "caBundle")

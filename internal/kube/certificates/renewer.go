@@ -49,7 +49,7 @@ type Options struct {
 
 // Renewer renews the certificates of the servers of a cluster.
 type Renewer struct {
-	opts            Options
+	gate            cluster.Gate
 	namespace, name string
 	apiServices     []string
 	rules           rules
@@ -102,7 +102,7 @@ func newRenewer(o Options, client kubernetes.Interface, apis dynamic.Interface) 
 		return nil, fmt.Errorf("an authority that lasts %v is renewed before certificates of %v are: give %v at least", o.Authority, o.Lifetime, 2*o.Lifetime)
 	}
 	in := promauto.With(o.Registerer)
-	return &Renewer{opts: o, namespace: o.Namespace, name: o.Name, apiServices: o.APIServices, rules: newRules(o.Namespace, o.Name, o.Lifetime, o.Authority), client: client, apis: apis,
+	return &Renewer{gate: o.Gate, namespace: o.Namespace, name: o.Name, apiServices: o.APIServices, rules: newRules(o.Namespace, o.Name, o.Lifetime, o.Authority), client: client, apis: apis,
 		log:        cmp.Or(o.Logger, slog.New(slog.DiscardHandler)),
 		conditions: &condition.Set{Type: "CertificatesRenewed", Blocks: []string{ending, forbidden, failing}, Tells: []string{notOurs, madeAnew}, Now: time.Now},
 		end: in.NewGaugeVec(prometheus.GaugeOpts{Name: "plimsoll_certificates_end_timestamp_seconds",
@@ -125,7 +125,7 @@ func (r *Renewer) Run(ctx context.Context) error {
 			return nil
 		case <-wait.C:
 		}
-		if r.opts.Gate.MayWrite() != nil {
+		if r.gate.MayWrite() != nil {
 			r.rest()
 			wait.Reset(askEvery)
 			continue
@@ -145,7 +145,7 @@ func (r *Renewer) rest() {
 // look takes the steps that are due, and tells what keeps it from them.
 func (r *Renewer) look(ctx context.Context) {
 	f, err := r.steps(ctx)
-	if ctx.Err() != nil || r.opts.Gate.MayWrite() != nil {
+	if ctx.Err() != nil || r.gate.MayWrite() != nil {
 		return
 	}
 	var lacks *missing
@@ -182,7 +182,7 @@ func (r *Renewer) steps(ctx context.Context) (f *found, err error) {
 			break
 		}
 		if err == nil {
-			err = r.opts.Gate.MayWrite()
+			err = r.gate.MayWrite()
 		}
 		if err == nil {
 			err = r.write(ctx, f, c, failed, now)

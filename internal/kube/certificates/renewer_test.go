@@ -17,6 +17,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	clienttesting "k8s.io/client-go/testing"
+
+	"plimsoll.dev/plimsoll/internal/kube"
 )
 
 // run is a test in a world whose time is made up.
@@ -273,7 +275,7 @@ func TestForeign(t *testing.T) {
 	run(t, "an API", func(t *testing.T, w *world) {
 		a := w.api(apiNames[0]).DeepCopy()
 		_ = unstructured.SetNestedField(a.Object, "metrics-server", "spec", "service", "name")
-		if err := w.apis.Tracker().Update(apiServices, a, ""); err != nil {
+		if err := w.apis.Tracker().Update(kube.APIServiceResource, a, ""); err != nil {
 			t.Fatal(err)
 		}
 		was := string(w.caBundle(apiNames[0]))

@@ -24,6 +24,8 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/util/cert"
+
+	"plimsoll.dev/plimsoll/internal/kube"
 )
 
 const (
@@ -93,7 +95,7 @@ func newWorld(t *testing.T) *world {
 		services = append(services, &unstructured.Unstructured{Object: map[string]any{"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": map[string]any{"name": n},
 			"spec": map[string]any{"caBundle": base64.StdEncoding.EncodeToString(text([]*x509.Certificate{ca.cert})), "service": map[string]any{"namespace": ns, "name": name, "port": int64(443)}}}})
 	}
-	w.apis = dynamicfake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), map[schema.GroupVersionResource]string{apiServices: "APIServiceList"}, services...)
+	w.apis = dynamicfake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), map[schema.GroupVersionResource]string{kube.APIServiceResource: "APIServiceList"}, services...)
 	look := func(a clienttesting.Action) (bool, runtime.Object, error) {
 		if q, ok := a.(clienttesting.CreateAction); ok {
 			if r, ok := q.GetObject().(*authorizationv1.SelfSubjectAccessReview); ok {
@@ -186,7 +188,7 @@ func (w *world) remove(resource, n string) {
 
 func (w *world) api(n string) *unstructured.Unstructured {
 	w.t.Helper()
-	a, err := w.apis.Tracker().Get(apiServices, "", n)
+	a, err := w.apis.Tracker().Get(kube.APIServiceResource, "", n)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -14,6 +14,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+
+	"plimsoll.dev/plimsoll/internal/kube"
 )
 
 // manager is who the API server is told writes.
@@ -30,7 +32,7 @@ func (r *Renewer) write(ctx context.Context, f *found, c *change, failed map[int
 	var all []error
 	// APIServices are in force at once; the bundle, whose time counts, comes last.
 	for _, i := range slices.Backward(c.trusts) {
-		if err := r.opts.Gate.MayWrite(); err != nil {
+		if err := r.gate.MayWrite(); err != nil {
 			return errors.Join(append(all, err)...)
 		}
 		var err error
@@ -120,7 +122,7 @@ func (r *Renewer) writeAPIService(ctx context.Context, was *unstructured.Unstruc
 }
 
 func (r *Renewer) updateAPIService(ctx context.Context, a *unstructured.Unstructured, o metav1.UpdateOptions) (*unstructured.Unstructured, error) {
-	return r.apis.Resource(apiServices).Update(ctx, a, o)
+	return r.apis.Resource(kube.APIServiceResource).Update(ctx, a, o)
 }
 
 // meta is that of an object of ours that is made anew, with the labels of one that is there.
