@@ -2,17 +2,25 @@ package wiring
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
+	"plimsoll.dev/plimsoll/aggregator/metricsapi"
+	"plimsoll.dev/plimsoll/aggregator/metricsapi/custom"
 	"plimsoll.dev/plimsoll/internal/condition"
 	"plimsoll.dev/plimsoll/internal/kube"
 	"plimsoll.dev/plimsoll/internal/view"
 )
 
 // Claimed are the versions of API groups that the API server may pass on to servers.
-func Claimed() []string {
-	return []string{"v1.metrics.k8s.io", "v1beta1.metrics.k8s.io", "v1beta1.custom.metrics.k8s.io", "v1beta2.custom.metrics.k8s.io", "v1beta1.external.metrics.k8s.io",
-		view.Version + "." + view.Group}
+func Claimed() (out []string) {
+	all := groupsOf(CustomMetrics{Custom: true, External: true})
+	for _, group := range []string{metricsapi.Group, custom.Group, custom.ExternalGroup, view.Group} {
+		for _, version := range slices.Sorted(slices.Values(all[group])) {
+			out = append(out, version+"."+group)
+		}
+	}
+	return out
 }
 
 // claims has it told which of them were given to a Service, NAMESPACE/NAME, and lead elsewhere. What another has is left to them.

@@ -106,6 +106,16 @@ func healthError(h condition.Condition) error {
 	return nil
 }
 
+// claim takes the data folder of a history that is kept elsewhere for this process alone.
+func (e *environment) claim(dir string) (*disk.Folder, error) {
+	data, err := disk.Claim("data folder", dir)
+	if err != nil {
+		return nil, err
+	}
+	e.life.Opened("the data folder", data.Release)
+	return data, nil
+}
+
 // Queue says where and how long records wait for another machine.
 type Queue struct {
 	Dir               string

@@ -2,7 +2,6 @@ package wiring
 
 import (
 	"plimsoll.dev/plimsoll/collector"
-	"plimsoll.dev/plimsoll/internal/disk"
 	"plimsoll.dev/plimsoll/internal/store/influx"
 )
 
@@ -41,11 +40,9 @@ func (o Influx) openWriting(e *environment) (collector.Sink, error) {
 }
 
 func (o Influx) open(e *environment) (history, error) {
-	data, err := disk.Claim("data folder", o.Queue.Dir) // which a process with another history would take else
-	if err != nil {
+	if _, err := e.claim(o.Queue.Dir); err != nil {
 		return nil, err
 	}
-	e.life.Opened("the data folder", data.Release)
 	conn, h, err := o.writing(e)
 	if err != nil {
 		return nil, err

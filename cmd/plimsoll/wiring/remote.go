@@ -5,7 +5,6 @@ import (
 
 	"plimsoll.dev/plimsoll/collector"
 	"plimsoll.dev/plimsoll/internal/dial"
-	"plimsoll.dev/plimsoll/internal/disk"
 	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/remotewrite"
 	"plimsoll.dev/plimsoll/internal/store"
@@ -56,11 +55,10 @@ func (o Remote) openWriting(e *environment) (collector.Sink, error) {
 }
 
 func (o Remote) open(e *environment) (history, error) {
-	data, err := disk.Claim("data folder", o.Decisions.Dir)
+	data, err := e.claim(o.Decisions.Dir)
 	if err != nil {
 		return nil, err
 	}
-	e.life.Opened("the data folder", data.Release)
 	end, w, err := o.writing(e)
 	if err != nil {
 		return nil, err
