@@ -28,27 +28,24 @@ import (
 )
 
 // monitors are the kinds of Prometheus' operator that the chart makes, as far as this test needs the API server to know them.
-const monitors = `
+func monitors() string {
+	var b strings.Builder
+	for _, kind := range []string{"ServiceMonitor", "PodMonitor"} {
+		plural := strings.ToLower(kind) + "s"
+		fmt.Fprintf(&b, `---
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
-metadata: {name: servicemonitors.monitoring.coreos.com, annotations: {api-approved.kubernetes.io: unapproved}}
+metadata: {name: %s.monitoring.coreos.com, annotations: {api-approved.kubernetes.io: unapproved}}
 spec:
   group: monitoring.coreos.com
   scope: Namespaced
-  names: {kind: ServiceMonitor, plural: servicemonitors}
+  names: {kind: %s, plural: %s}
   versions:
   - {name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}
----
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: podmonitors.monitoring.coreos.com, annotations: {api-approved.kubernetes.io: unapproved}}
-spec:
-  group: monitoring.coreos.com
-  scope: Namespaced
-  names: {kind: PodMonitor, plural: podmonitors}
-  versions:
-  - {name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}
-`
+`, plural, kind, plural)
+	}
+	return b.String()
+}
 
 // scrapeLogin is the login of collectors' metrics: user "prometheus", password "plumb".
 const scrapeLogin = "tls_server_config: {cert_file: tls.crt, key_file: tls.key}\nbasic_auth_users: {prometheus: '$2a$04$BJQTvIdRZafnP9ZukpmZTO5sNflTTCIwk8rOuNCLUfGQt6DSGwfem'}\n"
@@ -78,7 +75,7 @@ func TestScraped(t *testing.T) {
 	ours(t)
 	prometheus := prometheusBinary(t)
 	p, client := built(t), shared.Client()
-	if out, err := apply(t, "default", monitors); err != nil {
+	if out, err := apply(t, "default", monitors()); err != nil {
 		t.Fatal(err, out)
 	}
 	t.Cleanup(func() {
