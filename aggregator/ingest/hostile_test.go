@@ -11,7 +11,9 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/klauspost/compress/snappy"
@@ -77,7 +79,7 @@ func TestSlowBodiesHoldNoLane(t *testing.T) {
 	r := receiver(t, Options{Live: &keeper{}, History: &keeper{}})
 	server := httptest.NewServer(r)
 	defer server.Close()
-	for i := range 3 * cap(r.history) {
+	for i := range 3 * usual.inFlight {
 		conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", server.Listener.Addr().String())
 		if err != nil {
 			t.Fatal(err)
@@ -241,4 +243,47 @@ func TestWrongValuesAndLabels(t *testing.T) {
 	f("duplicate_label", 400, 1, now, append([]string{"node", "n1"}, memory...)...)
 	f("duplicate_label", 400, 1, now, append([]string{"__name__", "x"}, memory...)...)
 	f("unknown_metric", 204, 1, now, "__name__", "go_goroutines", "job", "x")
+}
+
+// Who sends without end takes all places of a lane only while nobody else wants one: another waits for one request of theirs, and is not sent away.
+func TestPlacesOfALaneAreShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		history := sinkFunc(func(context.Context, *metric.Batch) error { time.Sleep(time.Second); return nil })
+		r := receiver(t, Options{Live: &keeper{}, History: history})
+		body, _ := remotewrite.Encode(sampleBatch(time.Now()), identity.Wire)
+		ask := func(from string) int {
+			req := httptest.NewRequest(http.MethodPost, "/api/v1/write", bytes.NewReader(body))
+			remotewrite.SetHeader(req.Header, remotewrite.V2)
+			req.RemoteAddr = from
+			w := httptest.NewRecorder()
+			r.ServeHTTP(w, req)
+			return w.Code
+		}
+		var churn sync.WaitGroup
+		codes := make([]map[int]int, 3*usual.inFlight)
+		for i := range codes {
+			codes[i] = map[int]int{}
+			churn.Go(func() {
+				for range 20 {
+					codes[i][ask(fmt.Sprintf("192.0.2.1:%d", 1000+i))]++
+					time.Sleep(time.Second / 10)
+				}
+			})
+		}
+		time.Sleep(time.Second / 2)
+		for range 5 {
+			began := time.Now()
+			if code := ask("192.0.2.2:1"); code == http.StatusTooManyRequests || time.Since(began) > 2*time.Second {
+				t.Errorf("an honest sender got %d after %v", code, time.Since(began))
+			}
+		}
+		churn.Wait()
+		refused := 0
+		for _, c := range codes {
+			refused += c[http.StatusTooManyRequests]
+		}
+		if refused == 0 {
+			t.Error("nobody was refused: the test sends too little")
+		}
+	})
 }

@@ -65,7 +65,7 @@ type limits struct {
 	body, decoded    int64         // bytes of a request as sent, and of one decompressed
 	series, entities int           // known at one time
 	labels           int64         // bytes that the labels of all known series have together
-	inFlight, live   int           // requests that are worked on at once, of the history lane and of the live lane; further ones get 429
+	inFlight, live   int           // requests that are worked on at once, of the history lane and of the live lane; further ones wait, or get 429
 	samples, nodes   int           // of one request
 	waiting          int64         // samples of each lane that wait for the sinks
 	bodies           int64         // bytes of all bodies that are being read, beyond the first of each
@@ -101,6 +101,8 @@ const (
 	bodyPace = 256 << 10
 	// firstBytes are what each request may read of its body whatever others do.
 	firstBytes = 64 << 10
+	// patience and livePatience are how long a request waits for those of its lane that are in flight.
+	patience, livePatience = 5 * time.Second, time.Second
 	// timeout is how long the sinks may take for one request.
 	timeout = 10 * time.Second
 	// skew is how far ahead of this machine's clock a sample may be: as far as the stores take them.

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/places"
 	"plimsoll.dev/plimsoll/internal/remotewrite"
 	"plimsoll.dev/plimsoll/internal/serve"
 )
@@ -27,8 +28,8 @@ type Receiver struct {
 	most    limits
 	metrics *metrics
 	table   *table
-	history chan struct{} // requests in flight of each lane: neither takes the other's places
-	live    chan struct{}
+	history *places.Places // requests in flight of each lane: neither takes the other's places
+	live    *places.Places
 	work    chan struct{} // requests that are being unpacked, which bounds their memory
 	bodies  budget        // bytes of bodies that are being read
 	waiting [2]budget     // samples that wait for the sinks, of the history lane and of the live lane
@@ -49,7 +50,7 @@ func newReceiver(o Options, most limits) (*Receiver, error) {
 		return nil, err
 	}
 	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
-	r := &Receiver{opts: o, most: most, table: newTable(most), history: make(chan struct{}, most.inFlight), live: make(chan struct{}, most.live),
+	r := &Receiver{opts: o, most: most, table: newTable(most), history: places.New(places.Options{Most: most.inFlight}), live: places.New(places.Options{Most: most.live}),
 		work: make(chan struct{}, 4), senders: senders{log: o.Logger, own: o.Own, by: map[string]*sender{}, share: map[string]int{}}}
 	r.bodies.left.Store(most.bodies)
 	r.waiting[0].left.Store(most.waiting)
@@ -105,17 +106,18 @@ func (r *Receiver) door(next http.Handler) http.Handler {
 			refuse(w, err)
 			return
 		}
-		slots := r.history
+		lane, wait := r.history, patience
 		if fast, full := lanesOf(req.Header); fast || full {
-			slots = r.live
+			lane, wait = r.live, livePatience
 		}
-		select {
-		case slots <- struct{}{}:
-			defer func() { <-slots }()
-		default:
-			refuse(w, serve.Errorf(http.StatusTooManyRequests, "%d requests of this lane are in flight already, try again in a second", cap(slots)))
+		soon, over := context.WithTimeout(req.Context(), wait)
+		defer over()
+		leave, err := lane.Share(soon, senderOf(req).login)
+		if err != nil {
+			refuse(w, serve.Errorf(http.StatusTooManyRequests, "too many requests of this lane are in flight already, try again in a second: %w", err))
 			return
 		}
+		defer leave()
 		req.Body = whole{raw}
 		next.ServeHTTP(w, req)
 	})

@@ -277,7 +277,7 @@ func TestLanesDoNotTakeEachOthersPlaces(t *testing.T) {
 			done <- struct{}{}
 		}()
 	}
-	for len(r.history) < 2 {
+	for r.history.Used() < 2 {
 		time.Sleep(time.Millisecond)
 	}
 	if code, _ := send(t, r, "a", "", 0); code != http.StatusTooManyRequests {

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"plimsoll.dev/plimsoll/internal/places"
 )
 
 const (
@@ -33,15 +35,15 @@ type answers struct {
 
 // kind are the answers of one kind.
 type kind struct {
-	making *turns
+	making *places.Places
 	room
 }
 
 func newAnswers(o Options) *answers {
 	few := min(max(runtime.GOMAXPROCS(0), 2), 4) // each may be as large as the picture
 	return &answers{
-		small: &kind{newTurns(smallMakers), newRoom(o.maxWaiting/4, o.readTime)},
-		large: &kind{newTurns(few), newRoom(o.maxWaiting-o.maxWaiting/4, o.readTime)},
+		small: &kind{places.New(places.Options{Most: smallMakers}), newRoom(o.maxWaiting/4, o.readTime)},
+		large: &kind{places.New(places.Options{Most: few}), newRoom(o.maxWaiting-o.maxWaiting/4, o.readTime)},
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -179,55 +178,5 @@ func TestSmallAnswersThatAreNotRead(t *testing.T) {
 		}
 		cancel()
 		c.wg.Wait()
-	})
-}
-
-// The next turn is of the client that has the fewest.
-func TestTurns(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		turns := newTurns(4)
-		var free []func()
-		take := func(client string, shared, want bool) {
-			t.Helper()
-			f, ok := turns.take(t.Context(), client, time.Second, shared)
-			if ok != want {
-				t.Fatalf("%s: got %v, want %v", client, ok, want)
-			}
-			if ok {
-				free = append(free, f)
-			}
-		}
-		for range 4 {
-			take("mallory", true, true) // nobody else wants one
-		}
-		began := time.Now()
-		take("mallory", true, false)
-		if took := time.Since(began); took != 0 {
-			t.Errorf("refused after %v", took)
-		}
-		var order []string
-		var wg sync.WaitGroup
-		for _, client := range []string{"mallory", "mallory", "ann", "ann", "ben"} {
-			wg.Go(func() {
-				if f, ok := turns.take(t.Context(), client, time.Minute, false); ok {
-					order = append(order, client) // one at a time, as turns are given
-					time.Sleep(time.Second)
-					f()
-				}
-			})
-			synctest.Wait()
-		}
-		for _, f := range free {
-			f()
-			f() // once
-			synctest.Wait()
-		}
-		wg.Wait()
-		if got := strings.Join(order, " "); got != "ann ben mallory mallory ann" {
-			t.Errorf("the turns went to %s", got)
-		}
-		if turns.left != 4 || len(turns.held) != 0 || len(turns.line) != 0 {
-			t.Errorf("%d left, %v held", turns.left, turns.held)
-		}
 	})
 }

@@ -13,6 +13,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"plimsoll.dev/plimsoll/internal/places"
 )
 
 // The limits of a route that has none of its own.
@@ -100,7 +102,7 @@ func unmatched(own http.Handler) http.Handler {
 // limit bounds the work of one route: requests in flight, body, time. Those whose answers are small are not counted with those whose are not.
 func limit(r Route, m *metrics, all *answers, next http.Handler) http.Handler {
 	inFlight := cmp.Or(r.InFlight, usualInFlight)
-	slots := map[*kind]*turns{all.small: newTurns(inFlight), all.large: newTurns(inFlight)}
+	slots := map[*kind]*places.Places{all.small: places.New(places.Options{Most: inFlight}), all.large: places.New(places.Options{Most: inFlight})}
 	body := cmp.Or(r.MaxBody, usualMaxBody)
 	timeout := cmp.Or(r.Timeout, usualTimeout)
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -109,8 +111,10 @@ func limit(r Route, m *metrics, all *answers, next http.Handler) http.Handler {
 			rows = r.Rows(req)
 		}
 		of := all.of(rows * rowBytes)
-		slot, ok := slots[of].take(req.Context(), client, makeTime, true)
-		if !ok {
+		soon, over := context.WithTimeout(req.Context(), makeTime)
+		defer over()
+		slot, err := slots[of].Share(soon, client)
+		if err != nil {
 			m.refused.WithLabelValues(r.Pattern).Inc()
 			WriteProblem(w, http.StatusServiceUnavailable, fmt.Sprintf("%d requests for %q are being answered already; try again", inFlight, r.Pattern))
 			return
@@ -125,7 +129,9 @@ func limit(r Route, m *metrics, all *answers, next http.Handler) http.Handler {
 		req.Body = http.MaxBytesReader(w, req.Body, body)
 		making := func() {}
 		if r.Rows != nil {
-			if making, ok = of.making.take(req.Context(), client, makeTime, false); !ok {
+			soon, over := context.WithTimeout(req.Context(), makeTime)
+			defer over()
+			if making, err = of.making.Take(soon, client, nil); err != nil {
 				m.refused.WithLabelValues(r.Pattern).Inc()
 				WriteProblem(w, http.StatusServiceUnavailable, "other large answers are being made; try again")
 				return

@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/prometheus/prometheus/promql"
 
@@ -51,6 +52,12 @@ type answer struct {
 // truncated is the warning of an answer that was cut to its limit.
 const truncated = "results truncated due to limit"
 
+// grace is how long a request of the API may run before another client's may have its place.
+const grace = 5 * time.Second
+
+// errDisplaced is the cause of a request's end whose client has several while another client has none.
+var errDisplaced = errors.New("ended for another client, who waited")
+
 // apiHandler is a handler that returns its error.
 type apiHandler func(*http.Request) (*answer, error)
 
@@ -68,11 +75,17 @@ func (db *DB) inTurn(h apiHandler) http.Handler {
 			}
 			return a, err
 		})
-		asked.answer(w, r, func() (err error) {
+		asked.answer(w, r, func() error {
 			ctx, cancel := context.WithTimeout(r.Context(), db.opts.queryTimeout)
 			defer cancel()
-			within, free, err = db.asked.take(ctx, r.Context(), db.opts.Client(r))
-			return err
+			bounded, end := context.WithCancelCause(r.Context())
+			back, err := db.asked.Take(ctx, db.opts.Client(r), func() { end(errDisplaced) })
+			if err != nil {
+				end(nil)
+				return err
+			}
+			within, free = bounded, func() { back(); end(nil) }
+			return nil
 		}, func() { free() })
 	})
 }

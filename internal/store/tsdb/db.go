@@ -17,6 +17,7 @@ import (
 	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/condition"
 	"plimsoll.dev/plimsoll/internal/disk"
+	"plimsoll.dev/plimsoll/internal/places"
 	"plimsoll.dev/plimsoll/internal/store"
 	"plimsoll.dev/plimsoll/internal/store/decisions"
 )
@@ -30,8 +31,8 @@ type DB struct {
 	folder     *disk.Folder
 	decisions  *decisions.Log
 	parser     parser.Parser
-	slots      chan struct{} // a query holds one while it runs
-	asked      places        // of the API's requests, from before one is parsed until its answer is made
+	slots      chan struct{}  // a query holds one while it runs
+	asked      *places.Places // of the API's requests, from before one is parsed until its answer is made
 
 	// turn is held by who appends: one batch goes in at a time. It guards what follows, to the empty line.
 	turn      chan struct{}
@@ -78,12 +79,12 @@ func Open(o Options) (*DB, error) {
 		log:    o.Logger.With("component", "store"),
 		parser: parser.NewParser(parser.Options{}),
 		slots:  make(chan struct{}, maxQueries),
-		asked:  places{most: maxAsked()},
 		turn:   make(chan struct{}, 1),
 		wake:   make(chan struct{}, 1),
 		cache:  newCache(o.maxEntities),
 		cond:   newConditions(o.Now),
 	}
+	db.asked = places.New(places.Options{Most: maxAsked(), Grace: grace, Displaced: func() { db.met.displaced.Inc() }})
 	if err := db.acquire(); err != nil {
 		return nil, err
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 
 	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/places"
 	"plimsoll.dev/plimsoll/internal/store"
 )
 
@@ -147,19 +148,19 @@ func TestHostileFormatDelaysNobody(t *testing.T) {
 // The API never has all places, so that the page's own questions are answered beside it.
 func TestAPIHasHalfOfThePlaces(t *testing.T) {
 	db := apiStore(t)
-	for range db.asked.most {
-		if _, _, err := db.asked.take(t.Context(), t.Context(), "one"); err != nil {
+	for range maxAsked() {
+		if _, err := db.asked.Take(t.Context(), "one", nil); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if free := cap(db.slots) - db.asked.most; free < 2 {
+	if free := cap(db.slots) - maxAsked(); free < 2 {
 		t.Errorf("%d places are left to the page", free)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	w := httptest.NewRecorder()
 	whole(db).ServeHTTP(w, httptest.NewRequestWithContext(ctx, "GET", "/api/v1/query?query=1", nil))
-	if w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), fmt.Sprintf("waited for %d other requests", db.asked.most)) {
+	if w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), fmt.Sprintf("waited for %d other requests", maxAsked())) {
 		t.Errorf("got %d %s", w.Code, w.Body)
 	}
 }
@@ -181,7 +182,7 @@ func (w placeless) Reserve(int) (release func(), err error) {
 func TestAnswersWithoutAPlace(t *testing.T) {
 	store := apiStore(t)
 	synctest.Test(t, func(t *testing.T) {
-		db := &DB{opts: store.opts, parser: store.parser, asked: places{most: store.asked.most}}
+		db := &DB{opts: store.opts, parser: store.parser, asked: places.New(places.Options{Most: maxAsked()})}
 		const all = 20
 		waits, place := make(chan struct{}, all), make(chan struct{})
 		var wg sync.WaitGroup
@@ -199,13 +200,13 @@ func TestAnswersWithoutAPlace(t *testing.T) {
 		}
 		for n := range all {
 			synctest.Wait()
-			if got, most := len(waits), min(n+db.asked.most, all); got != most {
+			if got, most := len(waits), min(n+maxAsked(), all); got != most {
 				t.Errorf("%d answers were made while %d of them had a place; want %d", got, n, most)
 			}
 			place <- struct{}{}
 		}
 		wg.Wait()
-		if n := len(db.asked.held); n != 0 {
+		if n := db.asked.Used(); n != 0 {
 			t.Errorf("%d turns are left", n)
 		}
 	})

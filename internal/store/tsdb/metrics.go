@@ -41,7 +41,6 @@ func newMetrics(reg prometheus.Registerer, db *DB) (*metrics, func(), error) {
 		displaced: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "plimsoll_store_queries_displaced_total", Help: "Requests of the PromQL API that were ended after five seconds since another client waited while theirs had several."}),
 	}
-	db.asked.displaced = m.displaced.Inc
 	for _, r := range []string{dropNotFinite, dropFuture, dropTooOld, dropDuplicate, dropUnknown, dropSeriesLimit} {
 		m.dropped.WithLabelValues(r)
 	}
