@@ -160,6 +160,14 @@ func firstDue(now time.Time, t cluster.Target, interval time.Duration) time.Time
 
 // Health says what is wrong: no pass for a while, or decisions that cannot be kept.
 func (l *Loop) Health() error {
+	if err := l.Stuck(0); err != nil {
+		return err
+	}
+	return l.writer.health()
+}
+
+// Stuck says what Health says of passes, where none has ended for so long at least.
+func (l *Loop) Stuck(least time.Duration) error {
 	l.mu.Lock()
 	running, last, n := l.ctx != nil, l.lastPass, len(l.order)
 	if last.Before(l.since) {
@@ -169,8 +177,8 @@ func (l *Loop) Health() error {
 	if !running {
 		return errors.New("the autoscaler does not run")
 	}
-	if age := time.Since(last); n > 0 && age > 5*l.opts.interval+l.opts.CallTimeout {
+	if age := time.Since(last); n > 0 && age > max(5*l.opts.interval+l.opts.CallTimeout, least) {
 		return fmt.Errorf("the autoscaler's last pass ended %s ago", age.Round(time.Second))
 	}
-	return l.writer.health()
+	return nil
 }

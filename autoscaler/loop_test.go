@@ -266,6 +266,9 @@ func TestLogFails(t *testing.T) {
 		if err := l.Health(); err == nil {
 			t.Error("healthy although decisions are not kept")
 		}
+		if err := l.Stuck(0); err != nil {
+			t.Errorf("a restart would mend a log that takes nothing: %v", err)
+		}
 		log.mu.Lock()
 		log.fail = nil
 		log.mu.Unlock()

@@ -80,10 +80,13 @@ func (c *Collector) Run(ctx context.Context) error {
 
 // Health says what is wrong with the flow, or nil: each lane must have ended a tick within its last three
 // intervals. Before Run it says that nothing has been read.
-func (c *Collector) Health() error {
+func (c *Collector) Health() error { return c.Stuck(0) }
+
+// Stuck says what Health says of lanes that have ended no tick for so long at least.
+func (c *Collector) Stuck(least time.Duration) error {
 	var errs error
 	for _, l := range c.lanes {
-		errs = errors.Join(errs, l.health(time.Now()))
+		errs = errors.Join(errs, l.health(time.Now(), least))
 	}
 	return errs
 }

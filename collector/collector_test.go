@@ -201,6 +201,13 @@ func TestHangingReaderIsUnhealthy(t *testing.T) {
 		if err := c.Health(); err == nil || !strings.Contains(err.Error(), "fast") {
 			t.Errorf("Health = %v, want the fast lane's hanging reader", err)
 		}
+		if err := c.Stuck(time.Minute); err != nil {
+			t.Errorf("stuck too early: %v", err)
+		}
+		time.Sleep(time.Minute)
+		if err := c.Stuck(time.Minute); err == nil || !strings.Contains(err.Error(), "fast") {
+			t.Errorf("Stuck = %v, want the fast lane's hanging reader", err)
+		}
 		cancel()
 		if err := <-done; err == nil || !strings.Contains(err.Error(), "fast reader has not returned") {
 			t.Errorf("Run = %v, want the reader that has not returned", err)

@@ -46,14 +46,14 @@ func (l *lane) begin() {
 // patience is how many intervals a lane may be without a tick that ended.
 const patience = 3
 
-// health says what is wrong with a lane, from its flow.
-func (l *lane) health(now time.Time) error {
+// health says what is wrong with a lane, from its flow: that no tick has ended for patience intervals, and for least.
+func (l *lane) health(now time.Time, least time.Duration) error {
 	ended := l.ended.Load()
 	if ended == nil {
 		return fmt.Errorf("the %s lane has not begun", l.name)
 	}
 	quiet := now.Sub(*ended)
-	if quiet <= patience*l.every {
+	if quiet <= max(patience*l.every, least) {
 		return nil
 	}
 	err := fmt.Errorf("the %s lane has ended no tick for %v", l.name, quiet.Round(time.Millisecond))

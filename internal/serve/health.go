@@ -5,13 +5,15 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Check asks one part of the flow whether it moves. Its error is for people.
 type Check struct {
 	Name string
-	// Live marks a part whose standstill only a restart can mend; the others only make the process not ready.
-	Live bool
+	// Stuck says what only a restart can mend: a standstill of StuckAfter and more, as a machine that is merely too busy mends itself, and a restart is one more
+	// thing that it has to do. It fails /livez; Test alone only makes the process not ready. nil: nothing of this part is mended so.
+	Stuck func() error
 	// Fed marks a check of what others send: without it there is nothing to show, but the process can still take it, so it is ready.
 	Fed bool
 	// Told marks a check that /livez lists by its name, for whoever looks for it there, and does not fail by, since a restart mends nothing.
@@ -24,11 +26,24 @@ type Check struct {
 	Note func() string
 }
 
+// StuckAfter is how long a part must have stood still before its process is restarted for it.
+const StuckAfter = time.Minute
+
+// lives says whether /livez asks a check, and lively what it asks.
+func (c Check) lives() bool { return c.Stuck != nil || c.Told }
+
+func (c Check) lively() error {
+	if c.Stuck != nil {
+		return c.Stuck()
+	}
+	return c.Test()
+}
+
 // Health returns the routes /livez, /readyz and /healthz. Each check can be asked for alone
 // (/readyz/collector) or left out (?exclude=store), and ?verbose lists them, as in kube-apiserver.
 // They need no login, except where a web configuration file asks for one before all routes.
 func Health(checks []Check) []Route {
-	live := slices.DeleteFunc(slices.Clone(checks), func(c Check) bool { return !c.Live && !c.Told })
+	live := slices.DeleteFunc(slices.Clone(checks), func(c Check) bool { return !c.lives() })
 	ready := slices.DeleteFunc(slices.Clone(checks), func(c Check) bool { return c.Fed })
 	var out []Route
 	for path, cs := range map[string][]Check{"/livez": live, "/readyz": ready, "/healthz": checks} {
@@ -50,8 +65,12 @@ func healthHandler(path string, checks []Check) http.Handler {
 				continue
 			}
 			asked++
-			if err := c.Test(); err != nil {
-				if path == "/healthz" || c.Live || path == "/readyz" && (!c.Warns || only != "") {
+			test := c.Test
+			if path == "/livez" {
+				test = c.lively
+			}
+			if err := test(); err != nil {
+				if path == "/healthz" || path == "/livez" && c.Stuck != nil || path == "/readyz" && (!c.Warns || only != "") {
 					bad++
 				}
 				fmt.Fprintf(&b, "[-]%s failed: %v\n", c.Name, err)

@@ -31,8 +31,8 @@ func OpenProbes(ctx context.Context, address, flag string, checks []Check) (*Pro
 	}
 	b := newBounded(l, Options{maxConns: mostProbes, Logger: slog.New(slog.DiscardHandler)}, newMetrics(nil))
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /livez", probed(checks, func(c Check) bool { return c.Live }))
-	mux.HandleFunc("GET /readyz", probed(checks, func(c Check) bool { return !c.Fed && !c.Warns }))
+	mux.HandleFunc("GET /livez", probed(checks, func(c Check) bool { return c.Stuck != nil }, Check.lively))
+	mux.HandleFunc("GET /readyz", probed(checks, func(c Check) bool { return !c.Fed && !c.Warns }, func(c Check) error { return c.Test() }))
 	return &Probes{listener: b, http: &http.Server{Handler: b.atWork(mux), ConnContext: b.known, ReadTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second, IdleTimeout: 30 * time.Second,
 		MaxHeaderBytes: 8 << 10, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)}}, nil
 }
@@ -59,12 +59,12 @@ func (p *Probes) Close() error {
 }
 
 // probed answers by some of the checks.
-func probed(checks []Check, of func(Check) bool) http.HandlerFunc {
+func probed(checks []Check, of func(Check) bool, test func(Check) error) http.HandlerFunc {
 	checks = slices.DeleteFunc(slices.Clone(checks), func(c Check) bool { return !of(c) })
 	return func(w http.ResponseWriter, _ *http.Request) {
 		var bad []string
 		for _, c := range checks {
-			if c.Test() != nil {
+			if test(c) != nil {
 				bad = append(bad, c.Name)
 			}
 		}

@@ -13,7 +13,7 @@ import (
 func TestProbes(t *testing.T) {
 	var away error
 	p, err := OpenProbes(t.Context(), "127.0.0.1:0", "--health-listen", []Check{
-		{Name: "collector", Live: true, Test: func() error { return nil }},
+		{Name: "collector", Stuck: func() error { return nil }, Test: func() error { return nil }},
 		{Name: "live", Test: func() error { return away }},
 		{Name: "samples", Fed: true, Test: func() error { return errors.New("none yet") }},
 		{Name: "certificates", Warns: true, Test: func() error { return errors.New("a right is missing") }},

@@ -275,7 +275,7 @@ func TestPortTaken(t *testing.T) {
 
 func TestHealth(t *testing.T) {
 	routes := Health([]Check{
-		{Name: "collector", Live: true, Test: func() error { return nil }},
+		{Name: "collector", Stuck: func() error { return nil }, Test: func() error { return nil }},
 		{Name: "store", Test: func() error { return errors.New("disk full") }},
 		{Name: "samples", Fed: true, Test: func() error { return errors.New("none yet") }},
 		{Name: "hook/known", Told: true, Test: func() error { return errors.New("nobody told") }},
@@ -304,6 +304,22 @@ func TestHealth(t *testing.T) {
 	f("/readyz/nobody", 404, `"nobody"`)
 	f("/readyz/samples", 404, `"samples"`) // it can take them
 	f("/healthz?exclude=store", 503, "[-]samples failed: none yet")
+}
+
+// A part that is late makes the process not ready, and is no reason to start it again before it stands still.
+func TestLateIsNotStuck(t *testing.T) {
+	var still error
+	routes := Health([]Check{{Name: "collector", Test: func() error { return errors.New("4 s late") }, Stuck: func() error { return still }}})
+	ask := func(path string) int {
+		return try(t, loop(routes...), httptest.NewRequest("GET", "http://localhost"+path, nil)).StatusCode
+	}
+	if live, ready, all := ask("/livez"), ask("/readyz"), ask("/healthz"); live != 200 || ready != 503 || all != 503 {
+		t.Errorf("late: /livez %d, /readyz %d, /healthz %d", live, ready, all)
+	}
+	still = errors.New("no tick for two minutes")
+	if live := ask("/livez"); live != 503 {
+		t.Errorf("stuck: /livez %d", live)
+	}
 }
 
 // What cannot be read because nobody waits for it any more, or for too long, is told like that.

@@ -69,7 +69,7 @@ func newAutoscaler(e *environment, policies *policyfile.InForce, replicas *servi
 	}
 	picture.OnFresh(loop.Fresh)
 	e.life.Runs("autoscaler", loop.Run)
-	e.checks = append(e.checks, serve.Check{Name: "autoscaler", Live: true, Test: loop.Health})
+	e.checks = append(e.checks, serve.Check{Name: "autoscaler", Stuck: func() error { return loop.Stuck(serve.StuckAfter) }, Test: loop.Health})
 	e.scaled = append(e.scaled, loop.Scaled)
 	e.conditions = append(e.conditions, policies.Conditions)
 	e.reloads = append(e.reloads, func() {

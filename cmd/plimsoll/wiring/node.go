@@ -95,7 +95,7 @@ func newNode(e *environment, o Node, known inventories, live, history collector.
 		return err
 	}
 	e.life.Runs("collector", c.Run)
-	e.checks = append(e.checks, serve.Check{Name: "collector", Live: true, Test: c.Health})
+	e.checks = append(e.checks, serve.Check{Name: "collector", Stuck: func() error { return c.Stuck(serve.StuckAfter) }, Test: c.Health})
 	e.conditions = append(e.conditions, func(now time.Time) []condition.Condition {
 		if err := c.Health(); err != nil && now.Sub(e.began) > 3*o.Interval {
 			return []condition.Condition{condition.Ill("Collecting", "TickLate", err.Error(), e.began)}

@@ -88,7 +88,7 @@ func newClusterAutoscaler(e *environment, o clusterScaling) error {
 	e.life.Runs("autoscaler", loop.Run)
 	e.life.Runs("policies", policies.Run)
 	e.life.Runs("events", told.Run)
-	e.checks = append(e.checks, serve.Check{Name: "autoscaler", Live: true, Test: loop.Health})
+	e.checks = append(e.checks, serve.Check{Name: "autoscaler", Stuck: func() error { return loop.Stuck(serve.StuckAfter) }, Test: loop.Health})
 	e.scaled = append(e.scaled, loop.Scaled, policies.Scaled)
 	e.conditions = append(e.conditions, policies.Conditions)
 	return nil
