@@ -69,7 +69,8 @@ type Names struct {
 	infos map[string]map[string]*known // whose runtime, "" for the machine's -> container id -> what it told
 	bears map[identity.Key]*entry      // the names of a pod's container -> the cgroup that has them
 
-	nesting sync.Mutex // guards the nests of all entries
+	nesting sync.Mutex // guards the nests of all entries, and below
+	below   below
 	turns   atomic.Uint64
 
 	sockets []*socket
@@ -163,8 +164,12 @@ func (n *Names) intern(path string) *entry {
 	e := &entry{path: path, place: classify(path), born: time.Now()}
 	e.own = e.place.kind == replica && n.opt.Inventory != nil && e.place.space == n.opt.Own
 	e.round.Store(n.round.Load())
-	if e.place.kind == plain {
+	switch e.place.kind {
+	case plain:
 		e.nest.above = n.above(path)
+	case group:
+	default:
+		n.holds(path)
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -2,6 +2,7 @@ package names
 
 import (
 	"path"
+	"strings"
 	"time"
 )
 
@@ -68,7 +69,7 @@ func (n *Names) nestle(e *entry, now time.Time) {
 	case !n.hasKids(e.path):
 		s.whole, s.hidden = false, s.parent && !n.inUse(e.path)
 		s.since = time.Time{}
-	case n.holdsNamed(e.path, maxDepth):
+	case n.holdsNamed(e.path, now):
 		s.parent, s.whole, s.hidden, s.since = true, false, true, time.Time{}
 	default:
 		own := n.inUse(e.path)
@@ -89,22 +90,63 @@ func (n *Names) nestle(e *entry, now time.Time) {
 	}
 }
 
-// maxDepth bounds the look below a cgroup.
+// maxDepth is how many levels below the root are looked at.
 const maxDepth = 64
 
-// holdsNamed says whether something below a cgroup has a name of its own.
-func (n *Names) holdsNamed(p string, depth int) bool {
-	for _, name := range n.kids(p) {
-		below := path.Join(p, name)
-		switch k := classify(below).kind; {
-		case k != group && k != plain:
-			return true
-		case depth > 0 && n.hasKids(below) && n.holdsNamed(below, depth-1):
-			return true
-		}
-	}
-	return false
+// below is what was found below cgroups in one look at them. Each cgroup is looked at once in a look, whoever asks of those above it: a tree costs what it has of
+// cgroups, and not for each of them all below it.
+type below struct {
+	named map[string]bool
+	began time.Time
+	spent time.Duration // in looking
 }
 
-// Turns is a number that grows whenever cgroups have become part of the one above them, or are so no more.
+// at begins a new look if the last one is old: older than fresh, and than ten times what it has cost, which a large tree on a slow machine bounds.
+func (b *below) at(now time.Time) {
+	if now.Sub(b.began) >= max(fresh, 10*b.spent) {
+		*b = below{named: make(map[string]bool, len(b.named)), began: now}
+	}
+}
+
+// holdsNamed says whether something below a cgroup has a name of its own. The caller holds nesting.
+func (n *Names) holdsNamed(p string, now time.Time) bool {
+	n.below.at(now)
+	began := time.Now()
+	defer func() { n.below.spent += time.Since(began) }()
+	return n.named(p, strings.Count(p, "/"))
+}
+
+// holds makes those above a cgroup that has a name of its own be looked at again: it may be new.
+func (n *Names) holds(p string) {
+	n.nesting.Lock()
+	defer n.nesting.Unlock()
+	news := false
+	for p = path.Dir(p); len(p) > 1; p = path.Dir(p) {
+		found, looked := n.below.named[p]
+		news = news || looked && !found
+		delete(n.below.named, p)
+	}
+	if news {
+		n.turns.Add(1)
+	}
+}
+
+// named looks below a cgroup that lies so deep.
+func (n *Names) named(p string, depth int) bool {
+	if known, ok := n.below.named[p]; ok {
+		return known
+	}
+	found := false
+	for _, name := range n.kids(p) {
+		kid := path.Join(p, name)
+		k := classify(kid).kind
+		if found = k != group && k != plain || depth < maxDepth && n.hasKids(kid) && n.named(kid, depth+1); found {
+			break
+		}
+	}
+	n.below.named[p] = found
+	return found
+}
+
+// Turns is a number that grows whenever cgroups have become part of the one above them, or are so no more, or may be.
 func (n *Names) Turns() uint64 { return n.turns.Load() }

@@ -1,6 +1,7 @@
 package names
 
 import (
+	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -112,6 +113,44 @@ func TestRowsDoNotFlap(t *testing.T) {
 		f["/b"] = 0
 		after(0, whole)
 		after(settle, folder)
+	})
+}
+
+// TestDeepTreeIsLookedAtOnce: a pass over a chain of cgroups and many beside each other looks at each of them a few times, however long it takes.
+func TestDeepTreeIsLookedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kids, all := map[string][]string{}, []string{}
+		add := func(p string) {
+			kids[path.Dir(p)] = append(kids[path.Dir(p)], path.Base(p))
+			all = append(all, p)
+		}
+		for p, i := "", 0; i < 300; i++ {
+			p += "/d"
+			add(p)
+		}
+		for i := range 300 {
+			add(fmt.Sprintf("/d/w%d", i))
+		}
+		looks := 0
+		n, err := New(Options{Node: "n1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		slow := func() { looks++; time.Sleep(time.Millisecond) } // as on a machine that is busy
+		n.kids = func(p string) []string { slow(); return kids[p] }
+		n.hasKids = func(p string) bool { slow(); return len(kids[p]) > 0 }
+		n.inUse, n.exists = func(string) bool { slow(); return false }, func(string) bool { return true }
+		for pass := range 3 {
+			began := time.Now()
+			looks = 0
+			for _, p := range all {
+				n.Name(p)
+			}
+			if took := time.Since(began); looks > 12*len(all) || took > 10*time.Second {
+				t.Errorf("pass %d of %d cgroups: %d looks, %v", pass, len(all), looks, took)
+			}
+			time.Sleep(10 * time.Second)
+		}
 	})
 }
 
