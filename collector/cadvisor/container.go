@@ -37,10 +37,10 @@ func (r *Reader) container(e *metric.Entity, t *target) (metric.Group, error) {
 	}
 	hidden, closed := r.proc.add(b, t, pids)
 	if hidden {
-		r.unseen++
+		r.hidden++
 	}
 	if closed {
-		r.closed++
+		r.barred++
 	}
 	start := r.began(t)
 	if !start.IsZero() {

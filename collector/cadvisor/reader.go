@@ -82,6 +82,8 @@ type Reader struct {
 	dropped *prometheus.CounterVec
 	machine atomic.Pointer[machineState]
 	disks   atomic.Pointer[disks]
+	unseen  atomic.Int64 // hidden of the last Read: nobody waits for one that hangs to know it
+	closed  atomic.Int64 // barred of it
 
 	mu       sync.Mutex // one Read at a time; guards what follows
 	node     *metric.Entity
@@ -89,9 +91,9 @@ type Reader struct {
 	targets  map[string]*target
 	netOwner map[uint64]string // network namespace -> the path of the container whose network it is
 	reads    uint64
-	unseen   int  // cgroups of the last Read whose processes cannot be seen
-	closed   int  // those whose processes' open files may not be counted
-	denied   bool // a directory that may not be read has been logged
+	hidden   int64 // cgroups of this Read whose processes cannot be seen
+	barred   int64 // those whose processes' open files may not be counted
+	denied   bool  // a directory that may not be read has been logged
 }
 
 // New makes a reader. It looks at the machine once and starts nothing.
@@ -197,7 +199,7 @@ func (r *Reader) Read(now time.Time) *metric.Batch {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.reads++
-	r.unseen, r.closed = 0, 0
+	r.hidden, r.barred = 0, 0
 	found := r.find()
 	b := &metric.Batch{Node: r.opt.Node, Time: now, Groups: make([]metric.Group, 0, len(found)+1)}
 	live := make(map[string]*target, len(found))
@@ -210,23 +212,17 @@ func (r *Reader) Read(now time.Time) *metric.Batch {
 	maps.DeleteFunc(r.netOwner, func(_ uint64, path string) bool { return live[path] == nil })
 	r.targets = live
 	r.readNode(b)
+	r.unseen.Store(r.hidden)
+	r.closed.Store(r.barred)
 	return b
 }
 
 // Unseen is how many of the cgroups that were last read hold processes that this process cannot see, being in a container that has
 // processes of its own: of those cgroups nobody here knows the network, the number of processes and the open files.
-func (r *Reader) Unseen() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.unseen
-}
+func (r *Reader) Unseen() int { return int(r.unseen.Load()) }
 
 // Closed is how many of the cgroups that were last read hold processes whose open files this process may not count.
-func (r *Reader) Closed() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.closed
-}
+func (r *Reader) Closed() int { return int(r.closed.Load()) }
 
 // gather reads one cgroup into the batch: a group, or a gap.
 func (r *Reader) gather(b *metric.Batch, e *metric.Entity, t *target) {

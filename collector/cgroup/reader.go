@@ -1,6 +1,7 @@
 package cgroup
 
 import (
+	"errors"
 	"log/slog"
 	"slices"
 	"sync"
@@ -245,12 +246,30 @@ func (r *Reader) Start(path string) (time.Time, bool) {
 	return m.start(), true
 }
 
-// Close gives back all descriptors. After it, Read returns empty batches.
+// closeGrace is how long Close waits for a Read.
+const closeGrace = 2 * time.Second
+
+// Close gives back all descriptors. After it, Read returns empty batches. A Read that hangs in the kernel is waited for a moment: its descriptors go with it, or with
+// the process.
 func (r *Reader) Close() error {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r.close()
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-time.After(closeGrace):
+		return errors.New("cannot close the cgroup reader: a reading has not returned")
+	}
+}
+
+func (r *Reader) close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
-		return nil
+		return
 	}
 	r.closed = true
 	r.members.close()
@@ -258,5 +277,4 @@ func (r *Reader) Close() error {
 	if r.tree != nil {
 		r.tree.close()
 	}
-	return nil
 }
