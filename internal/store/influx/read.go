@@ -58,6 +58,7 @@ type Reader struct {
 	slots   chan struct{}
 	rollups rollups
 	met     *readMetrics
+	answers store.Answers
 	closed  atomic.Bool
 }
 

@@ -135,7 +135,8 @@ func ask[T any](ctx context.Context, r *Reader, p Place, text string, each func(
 	if resp.StatusCode != http.StatusOK {
 		return store.Unreachable(ctx, refusal(resp))
 	}
-	d := json.NewDecoder(resp.Body)
+	d, done := r.answers.Decoder(resp.Body)
+	defer done()
 	for first := true; ; first = false {
 		var c chunk[T]
 		if err := d.Decode(&c); err != nil {

@@ -70,7 +70,9 @@ func (r *Reader) ask(ctx context.Context, path string, form url.Values, limit in
 	if resp.StatusCode != http.StatusOK {
 		return nil, store.Unreachable(ctx, refusal(resp))
 	}
-	a := answer{d: json.NewDecoder(resp.Body), limit: limit}
+	d, done := r.answers.Decoder(resp.Body)
+	defer done()
+	a := answer{d: d, limit: limit}
 	if err := a.read(); err != nil {
 		if ctx.Err() != nil {
 			err = ctx.Err()

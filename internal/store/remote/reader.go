@@ -34,12 +34,13 @@ func (o *ReaderOptions) Validate() error {
 
 // Reader answers structured queries from an engine's Prometheus HTTP API. It is safe for concurrent use.
 type Reader struct {
-	opts   ReaderOptions
-	base   string
-	client *http.Client
-	slots  chan struct{}
-	ends   atomic.Int32 // see leftEnd
-	closed atomic.Bool
+	opts    ReaderOptions
+	base    string
+	client  *http.Client
+	slots   chan struct{}
+	ends    atomic.Int32 // see leftEnd
+	answers store.Answers
+	closed  atomic.Bool
 }
 
 // NewReader returns a reader. It starts nothing and asks nothing.
