@@ -134,6 +134,11 @@ func (c *client) unreachable(err error) error {
 	return dial.WithFix(fmt.Errorf("cannot reach %q: %w", c.name(), err), fix)
 }
 
+const (
+	mostOfAnswer = 128 << 20 // bytes of an answer
+	mostOfError  = 64 << 10  // bytes of one that is an error
+)
+
 // fetch asks for a path and returns the answer as it is.
 func (c *client) fetch(ctx context.Context, path string) ([]byte, error) {
 	if c.http == nil {
@@ -162,7 +167,14 @@ func (c *client) fetch(ctx context.Context, path string) ([]byte, error) {
 		return nil, c.unreachable(err)
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, 256<<20))
+	most := int64(mostOfAnswer)
+	if resp.StatusCode != http.StatusOK {
+		most = mostOfError
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, most))
+	if err == nil && int64(len(body)) == most && resp.StatusCode == http.StatusOK {
+		err = fmt.Errorf("it has %d bytes and more", most)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the answer of %q: %w", c.name(), err)
 	}
