@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	corev1 "k8s.io/api/core/v1"
 
 	"plimsoll.dev/plimsoll/aggregator/live"
 	"plimsoll.dev/plimsoll/internal/cluster"
@@ -126,20 +127,53 @@ func (a *API) Known() serve.Check {
 // fills is how long after the start it may take until there is something to serve: kubelets are read twice in that time.
 const fills = 30 * time.Second
 
-// ready says that there is nothing to serve yet, so that a server that was started again gets no questions before it can answer them. Once there
-// was, or when nothing comes at all, that is told by what is missing, and not by a server that nobody reaches.
+// ready says that there is not all to serve yet, so that a server that was started again gets no questions before it can answer them: who takes a list for the
+// truth takes a part of one for it, too. What the cluster had when this server began is waited for, of nodes that are Ready. Once that was there, or when it does not
+// come, it is told by what is missing, and not by a server that nobody reaches.
 func (a *API) ready() error {
 	now := time.Now()
 	if a.filled.Load() || now.Sub(a.made) > fills {
 		return nil
 	}
-	nodes := a.nodes(now, everyNode)
-	if len(nodes) == 0 {
+	nodes := a.opts.Inventory.Nodes()
+	lie := map[string]bool{} // on nodes that are Ready
+	valued := 0
+	for _, n := range nodes {
+		_, ok := a.opts.Picture.NodeUsed(now, n.Name, a.opts.Window)
+		switch {
+		case ok:
+			valued++
+		case n.Ready == corev1.ConditionTrue:
+			return fmt.Errorf("there is no value of node %q yet", n.Name)
+		}
+		lie[n.Name] = n.Ready == corev1.ConditionTrue
+	}
+	if valued == 0 {
 		return errors.New("there is no value of a node yet")
 	}
-	if list := a.pods(now, a.opts.Inventory.All()); len(list.rows) == 0 {
+	all := a.opts.Inventory.All()
+	has := map[*cluster.Pod]bool{}
+	for _, r := range a.pods(now, all).rows {
+		has[r.pod] = true
+	}
+	for _, p := range all {
+		if !has[p] && p.Phase == corev1.PodRunning && lie[p.Node] && a.ran(p) {
+			return fmt.Errorf("there is no value of pod \"%s/%s\" yet", p.Namespace, p.Name)
+		}
+	}
+	if len(has) == 0 {
 		return errors.New("there is no value of a pod yet")
 	}
 	a.filled.Store(true)
 	return nil
+}
+
+// ran says whether all containers of a pod that last as long as it does ran before this server was made.
+func (a *API) ran(p *cluster.Pod) bool {
+	for c := range p.Lasting() {
+		if c.Started.IsZero() || c.Started.After(a.made) {
+			return false
+		}
+	}
+	return true
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	v1 "k8s.io/metrics/pkg/apis/metrics/v1"
@@ -221,6 +222,28 @@ func TestChecks(t *testing.T) {
 	w.pods = nil
 	if err := ready(); err != nil {
 		t.Errorf("what was ready once: %v", err)
+	}
+	part := newWorld(t)
+	part.node("n1")
+	part.node("n2")
+	part.nodes[0].Ready, part.nodes[1].Ready = corev1.ConditionTrue, corev1.ConditionTrue
+	one, other, young := part.pod("a", "one", "c"), part.pod("a", "other", "c"), part.pod("a", "young", "c")
+	other.Node = "n2"
+	young.Containers[0].Started = part.api.made.Add(time.Second)
+	wants := func(what string) {
+		t.Helper()
+		if err := part.api.ready(); err == nil || !strings.Contains(err.Error(), what) {
+			t.Errorf("got %v, want that %s lacks", err, what)
+		}
+	}
+	part.useNode("n1", 1, 1, 3)
+	part.use(one, "c", 1, 1, 3, 0)
+	wants(`node "n2"`)
+	part.useNode("n2", 1, 1, 3)
+	wants("a/other")
+	part.nodes[1].Ready = corev1.ConditionUnknown // what ran there may be gone
+	if err := part.api.ready(); err != nil {
+		t.Error(err)
 	}
 	empty := newWorld(t)
 	if err := empty.api.ready(); err == nil {
