@@ -13,6 +13,7 @@ import (
 
 	"plimsoll.dev/plimsoll/cmd/plimsoll/terminal"
 	"plimsoll.dev/plimsoll/cmd/plimsoll/wiring"
+	"plimsoll.dev/plimsoll/internal/quiet"
 	"plimsoll.dev/plimsoll/internal/table"
 )
 
@@ -146,13 +147,18 @@ func (a *app) logger() (*slog.Logger, error) {
 		return nil, usagef("--log-level %q: want debug, info, warn or error", a.logLevel)
 	}
 	o := &slog.HandlerOptions{Level: level, ReplaceAttr: durations}
+	var h slog.Handler
 	switch format := a.logFormat; {
 	case format == "text", format == "auto" && terminal.Is(a.err):
-		return slog.New(slog.NewTextHandler(a.err, o)), nil
+		h = slog.NewTextHandler(a.err, o)
 	case format == "json", format == "auto":
-		return slog.New(slog.NewJSONHandler(a.err, o)), nil
+		h = slog.NewJSONHandler(a.err, o)
+	default:
+		return nil, usagef("--log-format %q: want text, json or auto", a.logFormat)
 	}
-	return nil, usagef("--log-format %q: want text, json or auto", a.logFormat)
+	log := slog.New(h)
+	quiet.Standard(log)
+	return log, nil
 }
 
 // durations writes them as people do, in every format: JSON's handler gives bare nanoseconds.

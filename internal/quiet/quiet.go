@@ -1,8 +1,9 @@
-// Package quiet leads what libraries log through klog, which is one logger for the whole process, into ours.
+// Package quiet leads what libraries log through klog and through the standard library's logger, each of which is one for the whole process, into ours.
 package quiet
 
 import (
 	"context"
+	"log"
 	"log/slog"
 
 	"k8s.io/klog/v2"
@@ -10,7 +11,13 @@ import (
 
 // Klog leads klog into a log, all of it as debugging messages: cAdvisor warns of every cgroup that vanishes while it is read, client-go of every
 // API server that is away, and what they return as errors is told by who called them.
-func Klog(log *slog.Logger) { klog.SetSlogLogger(slog.New(quiet{log.Handler()})) }
+func Klog(to *slog.Logger) { klog.SetSlogLogger(slog.New(quiet{to.Handler()})) }
+
+// Standard leads what goes to the standard library's own logger, as net/http's client does with an answer that nobody asked for, into a log in the same way.
+func Standard(to *slog.Logger) {
+	log.SetFlags(0)
+	log.SetOutput(slog.NewLogLogger(quiet{to.Handler()}, slog.LevelDebug).Writer())
+}
 
 // quiet makes everything a debugging message.
 type quiet struct{ slog.Handler }
