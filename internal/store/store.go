@@ -57,7 +57,8 @@ type Store interface {
 // Func is the function over time that a query applies to each series.
 type Func string
 
-// The functions. Last is the newest value of the window.
+// The functions. Last is the newest value of the window. Where a gauge's series are joined by Sum, Avg or Count, those are joined that are there at
+// the window's end, or else at the newest moment of it at which any is, and not the newest value that each ever had: who has ended is not beside who came after it.
 //
 // Rate and Increase are about a counter's intervals between two samples that follow one another. An interval belongs to the window
 // in which its later sample lies, whole; it does not count if it is longer than MaxInterval, or if the counter fell in it: that is another
@@ -137,6 +138,11 @@ func (q *Query) Grid() (first, last, step int64) {
 	return first, first + (last-first)/step*step, step
 }
 
+// Newest says whether the answer is the newest value of several series of a gauge together, for which it matters which are there at that moment.
+func (c *Checked) Newest() bool {
+	return c.Func == Last && c.Metric.Kind == metric.Gauge && c.By != nil && c.Join != Max && c.Join != Min && !c.alone()
+}
+
 // Meets says whether the answer is a sum of rates, or of a gauge's values, over so long a time that it matters which members were there at once.
 func (c *Checked) Meets() bool {
 	if c.By == nil || c.Join != "" && c.Join != Sum || c.Back < 2*MaxInterval {
@@ -151,8 +157,12 @@ func (c *Checked) Meets() bool {
 	default:
 		return false
 	}
-	alone := c.Level == metric.Cluster || (c.Level == metric.Namespace || c.Level == metric.Node || c.Level == metric.Pool) && slices.Contains(c.By, c.Level.String())
-	return !alone
+	return !c.alone()
+}
+
+// alone says whether each series is joined with no other.
+func (c *Checked) alone() bool {
+	return c.Level == metric.Cluster || (c.Level == metric.Namespace || c.Level == metric.Node || c.Level == metric.Pool) && slices.Contains(c.By, c.Level.String())
 }
 
 // JoinOf is how a row's series make one, as the catalogue says: Sum, Max or Min.

@@ -153,6 +153,23 @@ func TestRandomQueries(t *testing.T) {
 				if err != nil {
 					t.Fatalf("%s: %+v: %v", name, q, err)
 				}
+				if c.Newest() { // of those of them that were there at once
+					least, most := q, q
+					least.Join = store.Min
+					if q.Join == store.Avg {
+						most.Join = store.Max
+					}
+					low := data.answer(&least, c.Back, 0)
+					if q.Join == store.Count {
+						for _, at := range low {
+							for t := range at {
+								at[t] = 1
+							}
+						}
+					}
+					between(t, name, &q, got, want, low, data.answer(&most, c.Back, 0))
+					continue
+				}
 				if c.Meets() { // the sum of a moment, of which a part of the window stands for one: ten seconds at its ends
 					least, most, edge := q, q, 10*time.Second
 					least.Func, least.Join, most.Func = store.Min, store.Min, store.Max

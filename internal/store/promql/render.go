@@ -21,6 +21,9 @@ func Render(q store.Checked) string {
 	if q.Meets() {
 		return sums(&q, selector)
 	}
+	if q.Newest() && q.Back > bridged {
+		return newest(&q, selector)
+	}
 	of := ranged(selector, q.Back)
 	if q.RateOver > 0 {
 		of = "(" + full(selector, q.RateOver) + " or irate(" + ranged(selector, q.RateOver) + "))[" + Duration(q.Back) + ":" + Duration(q.RateOver) + "]"

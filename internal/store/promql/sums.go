@@ -1,6 +1,8 @@
 package promql
 
 import (
+	"strconv"
+	"strings"
 	"time"
 
 	"plimsoll.dev/plimsoll/internal/store"
@@ -35,4 +37,18 @@ func sums(q *store.Checked, selector string) string {
 		return "(" + ended + ") <= (" + begun + ") or " + begun + " or " + ended + otherwise
 	}
 	return begun + otherwise
+}
+
+// newest renders what series of a gauge are together at the newest moment of a window: of each the newest value, where that is not older than is bridged
+// beside the newest of its group. A bare selector tells the time of a sample for as long as it is found, five minutes; of what ended
+// before, the moments since tell it.
+func newest(q *store.Checked, selector string) string {
+	at := "timestamp(" + selector + ")"
+	if q.Back > store.MaxInterval {
+		every := min(every(q), store.MaxInterval)
+		at = "(" + at + " or " + OverTime(store.Max, 0, "("+at+")["+Duration(q.Back)+":"+Duration(every)+"]") + ")"
+	}
+	by := strings.Join(q.By, ", ")
+	of := at + " > on (" + by + ") group_left () (max by (" + by + ") (" + at + ") - " + strconv.FormatFloat(bridged.Seconds(), 'f', -1, 64) + ")"
+	return join(q, OverTime(store.Last, 0, ranged(selector, q.Back))+" and ("+of+")")
 }

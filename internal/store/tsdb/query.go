@@ -28,7 +28,7 @@ func (db *DB) Query(ctx context.Context, q store.Query) ([]store.Series, error) 
 	if err != nil {
 		return nil, err
 	}
-	if checked.Func == store.Rate || checked.Func == store.Increase || checked.RateOver > 0 || newSummer(&rater{q: &checked}) != nil {
+	if checked.Func == store.Rate || checked.Func == store.Increase || checked.RateOver > 0 || checked.Newest() || newSummer(&rater{q: &checked}) != nil {
 		return db.rates(ctx, checked)
 	}
 	expr := render.Render(checked)

@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"sort"
+	"strings"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -26,9 +27,13 @@ func (db *DB) rates(ctx context.Context, q store.Checked) (out []store.Series, e
 	defer func() { db.met.query.WithLabelValues(structured).Observe(time.Since(began).Seconds()) }()
 	err = db.use(ctx, db.opts.queryTimeout, func(ctx context.Context, gen *generation) error {
 		err := guard(func() (err error) {
-			r := &rater{ctx: ctx, q: &q, limit: cmp.Or(q.Limit, maxPoints), max: db.opts.maxSamples}
+			r := &rater{ctx: ctx, q: &q, now: db.opts.Now().UnixMilli(), limit: cmp.Or(q.Limit, maxPoints), max: db.opts.maxSamples}
 			if q.By != nil {
-				r.join = store.NewJoiner(&q.Query)
+				joined := q.Query
+				if q.Newest() { // each group is one series by then
+					joined.Join = store.Sum
+				}
+				r.join = store.NewJoiner(&joined)
 			}
 			out, err = r.answer(gen)
 			return err
@@ -48,6 +53,7 @@ func (db *DB) rates(ctx context.Context, q store.Checked) (out []store.Series, e
 type rater struct {
 	ctx        context.Context
 	q          *store.Checked
+	now        int64
 	limit, max int // points of the answer, samples in memory
 
 	join   *store.Joiner // nil: series stay by themselves
@@ -67,14 +73,23 @@ func (r *rater) answer(gen *generation) ([]store.Series, error) {
 	if err != nil {
 		return nil, err
 	}
+	if r.q.Newest() { // what comes after the end tells who was there at it
+		last += store.MaxInterval.Milliseconds()
+	}
 	querier, err := gen.tsdb.Querier(from, last)
 	if err != nil {
 		return nil, promql.ErrStorage{Err: err}
 	}
 	defer func() { _ = querier.Close() }() // it only read
 	set := querier.Select(r.ctx, false, &storage.SelectHints{Start: from, End: last, Func: "rate"}, matchers...)
+	var sum adder
 	if s := newSummer(r); s != nil {
-		if err := s.sums(set); err != nil {
+		sum = s
+	} else if r.q.Newest() {
+		sum = newNewest(r)
+	}
+	if sum != nil {
+		if err := r.groups(set, sum); err != nil {
 			return nil, err
 		}
 		return r.join.Series(), nil
@@ -104,6 +119,47 @@ func (r *rater) answer(gen *generation) ([]store.Series, error) {
 	}
 	store.SortSeries(r.out)
 	return r.out, nil
+}
+
+// adder adds up the members of a group.
+type adder interface {
+	begin()
+	member(it chunkenc.Iterator) error
+	windows() // makes the group's points
+}
+
+// groups adds up all series. They are held group by group, as the engine does, and their samples are not.
+func (r *rater) groups(set storage.SeriesSet, to adder) error {
+	groups := map[string][]storage.Series{}
+	for set.Next() {
+		var key strings.Builder
+		for _, name := range r.q.By {
+			key.WriteString(set.At().Labels().Get(name) + "\x00")
+		}
+		groups[key.String()] = append(groups[key.String()], set.At())
+	}
+	if err := set.Err(); err != nil {
+		return promql.ErrStorage{Err: err}
+	}
+	var it chunkenc.Iterator
+	for _, members := range groups {
+		to.begin()
+		for _, m := range members {
+			if err := r.ctx.Err(); err != nil {
+				return err
+			}
+			it = m.Iterator(it)
+			if err := to.member(it); err != nil {
+				return err
+			}
+		}
+		r.at, r.there = r.at[:0], r.there[:0]
+		to.windows()
+		if err := r.add(members[0].Labels()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // matchersOf are the engine's matchers of a query.

@@ -73,6 +73,11 @@ func TestRender(t *testing.T) {
 			q.Func, q.By, q.Step, q.Window = fn, []string{"workload"}, 0, 7*24*time.Hour
 		})
 	}
+	for _, back := range []time.Duration{time.Minute, 7 * 24 * time.Hour} {
+		add("newest of a sum over "+back.String(), func(q *store.Query) {
+			q.Func, q.By, q.Step, q.Window = store.Last, []string{"namespace", "workload"}, 0, back
+		})
+	}
 	add("matched", func(q *store.Query) {
 		q.Matchers = []store.Matcher{{Name: "namespace", Op: store.Equal, Value: `d"e\f` + "\n"}, {Name: "pod", Op: store.Regexp, Value: `web-\d+`}, {Name: "container", Op: store.NotRegexp, Value: "a|b"}, {Name: "node", Op: store.NotEqual, Value: "größe"}}
 	})
@@ -132,7 +137,7 @@ func FuzzRender(f *testing.F) {
 			}
 			return nil
 		})
-		if sum := c.Func == store.Rate && selectors > 1; selectors != 1 && !sum { // a sum of rates looks for its members too
+		if sum := (c.Func == store.Rate || c.Newest()) && selectors > 1; selectors != 1 && !sum { // a sum of rates or newest values looks for its members too
 			t.Errorf("%q has %d selectors, want 1", s, selectors)
 		}
 	})

@@ -1,12 +1,10 @@
 package tsdb
 
 import (
-	"strings"
 	"time"
 
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/promql"
-	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 
 	"plimsoll.dev/plimsoll/internal/store"
@@ -61,38 +59,11 @@ func gcd(a, b int64) int64 {
 	return a
 }
 
-// sums makes the answer of all series. They are held group by group, as the engine does, and their samples are not.
-func (s *summer) sums(set storage.SeriesSet) error {
-	s.at = make([]together, s.n)
-	groups := map[string][]storage.Series{}
-	for set.Next() {
-		var key strings.Builder
-		for _, name := range s.q.By {
-			key.WriteString(set.At().Labels().Get(name) + "\x00")
-		}
-		groups[key.String()] = append(groups[key.String()], set.At())
+func (s *summer) begin() {
+	if s.at == nil {
+		s.at = make([]together, s.n)
 	}
-	if err := set.Err(); err != nil {
-		return promql.ErrStorage{Err: err}
-	}
-	var it chunkenc.Iterator
-	for _, members := range groups {
-		clear(s.at)
-		for _, m := range members {
-			if err := s.ctx.Err(); err != nil {
-				return err
-			}
-			it = m.Iterator(it)
-			if err := s.member(it); err != nil {
-				return err
-			}
-		}
-		s.windows()
-		if err := s.add(members[0].Labels()); err != nil {
-			return err
-		}
-	}
-	return nil
+	clear(s.at)
 }
 
 // member adds a series' samples. One stands until the next, if that comes within MaxInterval and no end was said between them.
@@ -199,7 +170,6 @@ func (s *summer) sum(m *together) (v float64, ok bool) {
 
 // windows makes a group's points.
 func (s *summer) windows() {
-	s.rater.at, s.there = s.rater.at[:0], s.there[:0]
 	first, last, step := s.q.Grid()
 	back := s.q.Back.Milliseconds() / s.every
 	if s.q.Step == 0 {

@@ -123,3 +123,45 @@ func TestSumsOfLives(t *testing.T) {
 		}
 	}
 }
+
+// TestNewestOfThePresent: at the present edge nobody knows yet who has ended. Who has missed a sample counts while that may still come, but not beside
+// one that has begun since, nor when its end was said.
+func TestNewestOfThePresent(t *testing.T) {
+	now := time.Now().Truncate(time.Minute)
+	put := func(db *DB, pod string, from, to float64, gap bool) {
+		e := &metric.Entity{Level: metric.Container, Node: "n", Namespace: "d", Pod: pod, Container: "c", Workload: "w", WorkloadKind: "Deployment"}
+		for s := from; s <= to; s += 10 {
+			at := now.Add(time.Duration(s * float64(time.Second)))
+			must(t, db.Append(t.Context(), &metric.Batch{Node: "n", Time: at, Groups: []metric.Group{{Entity: e, Points: []metric.Point{{ID: metric.MemoryWorkingSet, T: at.UnixMilli(), V: 100}}}}}))
+		}
+		if gap {
+			must(t, db.Append(t.Context(), &metric.Batch{Node: "n", Time: now, Gaps: []metric.Gap{{Entity: e, Reason: "gone"}}}))
+		}
+	}
+	for _, f := range []struct {
+		name     string
+		last     float64 // of the pod that may have ended, seconds before now
+		gap      bool
+		follower float64 // first sample of another; 0: there is none
+		want     float64
+	}{
+		{"goes on", 4, false, 0, 200},
+		{"is late", 13, false, 0, 200},
+		{"is too late", 17, false, 0, 100},
+		{"has ended", 4, true, 0, 100},
+		{"has a follower", 12, false, 1, 200},
+		{"has ended, and a follower", 4, true, 1, 200},
+	} {
+		db := mustOpen(t, Options{Now: func() time.Time { return now }})
+		put(db, "always", -303, -3, false)
+		put(db, "one", -f.last-300, -f.last, f.gap)
+		if f.follower > 0 {
+			put(db, "other", -f.follower, -f.follower, false)
+		}
+		got, err := db.Query(t.Context(), store.Query{Row: metric.MemoryWorkingSet, Level: metric.Container, Start: now.Add(-time.Hour), End: now, Func: store.Last, By: []string{"workload"}})
+		must(t, err)
+		if len(got) != 1 || len(got[0].Samples) != 1 || got[0].Samples[0].V != f.want {
+			t.Errorf("%s: got %v, want %g", f.name, got, f.want)
+		}
+	}
+}

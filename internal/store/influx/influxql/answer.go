@@ -119,6 +119,9 @@ func (a *Answer) Series() ([]store.Series, error) {
 		all = append(all, l)
 	}
 	slices.SortFunc(all, func(x, y *Series) int { return store.CompareLabels(x.labels, y.labels) })
+	if a.plan.kind == latest {
+		return a.joined(a.plan.together(all))
+	}
 	var out []store.Series
 	n := 0
 	for _, l := range all {
@@ -139,6 +142,11 @@ func (a *Answer) Series() ([]store.Series, error) {
 	for i := range out {
 		j.Add(out[i].Label, out[i].Samples, nil)
 	}
+	return a.joined(j)
+}
+
+// joined is the answer of series that were joined here.
+func (a *Answer) joined(j *store.Joiner) ([]store.Series, error) {
 	if j.Points() > a.limit {
 		return nil, fmt.Errorf("%w: %d points, limit %d", store.ErrTooLarge, j.Points(), a.limit)
 	}

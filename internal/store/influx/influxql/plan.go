@@ -45,6 +45,7 @@ const (
 	pieces               // a row is a piece of a series' windows, to be put together
 	meetings             // a row is a piece of what series are together
 	values               // a row is a sample
+	latest               // a row is the newest sample of a series in a part of its windows
 )
 
 // Statement is one InfluxQL statement. Its columns are time, v and in some plans w, x and y.
@@ -77,6 +78,7 @@ type Plan struct {
 	List []string
 
 	apart  func(conditions []string) // writes the statements for one series
+	now    int64                     // Unix milliseconds; zero: long after the end
 	query  store.Query
 	window int64 // milliseconds
 	kind   kind

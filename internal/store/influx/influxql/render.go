@@ -27,6 +27,9 @@ func Render(q store.Checked, o Options) (*Plan, error) {
 	if o.Piece > 0 {
 		p.Together = 1
 	}
+	if !o.Now.IsZero() {
+		p.now = o.Now.UnixMilli()
+	}
 	conds, never := conditions(q.Matchers, func(l string) bool { return isTag(q.Level, l) }, p.constant, o.Value)
 	if never {
 		return p, nil
@@ -38,6 +41,9 @@ func Render(q store.Checked, o Options) (*Plan, error) {
 		if w.fine = q.Func == store.Max && last-first+w.window <= mostMoments.Milliseconds()+1; !w.fine {
 			write = w.meet
 		}
+	}
+	if q.Newest() && !w.named() {
+		write = w.newest
 	}
 	if err := write(); err != nil {
 		return nil, err
@@ -79,6 +85,7 @@ func (w *writer) write() error {
 		w.grouped(w.sources(lo, last, step, step), step)
 		return nil
 	case composable && (!whole || !small || len(w.sources(lo, last, w.window, 0)) > 1):
+		w.kind = pieces
 		return w.pieces(lo, last, step)
 	case !small:
 		w.kind = values
@@ -150,7 +157,6 @@ func (w *writer) grouped(ss []source, step int64) {
 
 // pieces writes statements whose rows are pieces of the windows, as long as can be.
 func (w *writer) pieces(lo, hi, step int64) error {
-	w.kind = pieces
 	g, piece := w.window, w.opts.Piece.Milliseconds()
 	if w.query.Step > 0 {
 		g = gcd(w.window, step)
@@ -299,7 +305,7 @@ func (w *writer) add(s *source, group, end int64) {
 		text = "SELECT " + joins(w.query.Join) + "(v) AS v FROM (" + text + ") WHERE " + until(hi) + by(tags...)
 	}
 	st := Statement{Text: text, t: shift + group, after: s.lo, length: group, going: w.going}
-	if group == 0 {
+	if group == 0 && w.kind != latest {
 		st.t = end
 	}
 	w.Statements = append(w.Statements, st)

@@ -107,6 +107,20 @@ func TestRender(t *testing.T) {
 			q.Func, q.By, q.Step, q.Window = fn, []string{"workload"}, 0, 24*time.Hour
 		})
 	}
+	newest := func(name string, f func(*store.Query)) {
+		add("newest of a sum, "+name, func(q *store.Query) {
+			q.Func, q.By = store.Last, []string{"workload"}
+			f(q)
+		})
+	}
+	newest("one point", func(q *store.Query) { q.Step = 0 })
+	newest("every minute", func(*store.Query) {})
+	newest("overlapping", func(q *store.Query) { q.Window = 5 * time.Minute })
+	newest("short", func(q *store.Query) { q.Step, q.Window = 10*time.Second, 25*time.Second })
+	newest("too many", func(q *store.Query) { q.Step, q.Start = time.Minute, q.End.Add(-7*time.Hour) })
+	newest("each one series", func(q *store.Query) {
+		q.By = []string{"node", "namespace", "workload_kind", "workload", "pod", "container"}
+	})
 	match := func(ops ...any) func(*store.Query) {
 		return func(q *store.Query) {
 			for i := 0; i < len(ops); i += 3 {

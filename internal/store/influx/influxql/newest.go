@@ -1,0 +1,150 @@
+package influxql
+
+import (
+	"slices"
+
+	"plimsoll.dev/plimsoll/internal/identity"
+	"plimsoll.dev/plimsoll/internal/store"
+)
+
+// mostWindows is the most windows of which each is asked for by a statement of its own: only so do the newest values of series have their times.
+const mostWindows = 400
+
+// named says whether the names of what series are of are all kept, so that each group is one series.
+func (w *writer) named() bool {
+	return !slices.ContainsFunc(identity.Names(w.query.Level), func(name string) bool { return !slices.Contains(w.query.By, name) })
+}
+
+// newest writes statements whose rows are the newest sample of each series in each window, or the part of it that the window before has not, and the first sample after the last
+// window: from when the samples were it is seen who was there at a window's end. Windows that are put together of pieces as short as
+// history's samples are apart are asked for as these.
+func (w *writer) newest() error {
+	first, last, step := w.query.Grid()
+	overlap := w.query.Step > 0 && w.window != step
+	many := (last-first)/step >= mostWindows
+	if w.window <= moment.Milliseconds()+1 || many && !overlap {
+		return w.write()
+	}
+	w.kind, w.join = latest, true
+	if overlap && (many || gcd(w.window, step) <= moment.Milliseconds()) {
+		if err := w.pieces(first-w.window, last, step); err != nil {
+			return err
+		}
+	} else {
+		piece := w.opts.Piece.Milliseconds()
+		for t := first; t <= last; t += step {
+			lo := t - w.window
+			if t > first {
+				lo = max(lo, t-step)
+			}
+			if piece == 0 {
+				piece = t - lo
+			}
+			w.cut(source{lo: lo, hi: t}, piece, func(s *source) { w.add(s, 0, 0) })
+		}
+	}
+	after := source{lo: last, hi: last + store.MaxInterval.Milliseconds()}
+	w.Statements = append(w.Statements, Statement{Text: "SELECT FIRST(" + Ident(w.field) + ") AS v FROM " + w.from(&after, after.lo, after.hi) + " GROUP BY *", after: last})
+	return nil
+}
+
+// party is the series that are joined.
+type party struct {
+	value   func(label string) string
+	members []*Series
+}
+
+// together joins series at the end of each window.
+func (p *Plan) together(series []*Series) *store.Joiner {
+	joined := p.query
+	joined.Join = store.Sum // each party is one by then
+	j, parties := store.NewJoiner(&joined), map[string]*party{}
+	for _, l := range series {
+		value := (&store.Series{Labels: l.labels}).Label
+		key := ""
+		for _, name := range p.query.By {
+			key += value(name) + "\x00"
+		}
+		if parties[key] == nil {
+			parties[key] = &party{value: value}
+		}
+		parties[key].members = append(parties[key].members, l)
+	}
+	for _, g := range parties {
+		j.Add(g.value, g.samples(p), nil)
+	}
+	return j
+}
+
+// member is a series as it is in one window.
+type member struct {
+	t, begun int64 // its newest sample, and the first of those that came one after the other
+	v        float64
+	goesOn   bool // another came after the window
+	may      bool // or may still
+}
+
+// samples makes the points.
+func (g *party) samples(p *Plan) (out []store.Sample) {
+	first, last, step := p.query.Grid()
+	at := make([]int, len(g.members)) // how many of a member's cells are in windows that have been
+	begun := make([]int64, len(g.members))
+	hole := max(step, store.MaxInterval.Milliseconds())
+	var in []member
+	for t := first; t <= last; t += step {
+		in = in[:0]
+		for i, l := range g.members {
+			cells := l.cells
+			for ; at[i] < len(cells) && cells[at[i]].t <= t; at[i]++ {
+				if at[i] == 0 || cells[at[i]].t-cells[at[i]-1].t > hole {
+					begun[i] = cells[at[i]].t
+				}
+			}
+			if at[i] == 0 || cells[at[i]-1].t <= t-p.window {
+				continue
+			}
+			m := member{t: cells[at[i]-1].t, v: cells[at[i]-1].v, begun: begun[i]}
+			m.goesOn = at[i] < len(cells) && cells[at[i]].t-t <= hole && t-m.t < store.MaxInterval.Milliseconds()
+			m.may = p.now != 0 && m.t > p.now-arriving.Milliseconds()
+			in = append(in, m)
+		}
+		if v, ok := newestOf(p.query.Join, in, t); ok {
+			out = append(out, store.Sample{T: t, V: v})
+		}
+	}
+	return out
+}
+
+// newestOf joins members at a moment: those that go on, and those that may, unless they have missed a sample and another has begun since. Who has ended counts while its
+// next sample would not have come, unless another has begun since; where nobody goes on, all count that were there when the last of them was.
+func newestOf(join store.Func, in []member, t int64) (v float64, ok bool) {
+	missed := moment.Milliseconds()
+	begun, newest, some := int64(0), int64(0), false
+	for _, m := range in {
+		newest = max(newest, m.t)
+		if m.goesOn || m.may {
+			begun, some = max(begun, m.begun), true
+		}
+	}
+	n := 0
+	for _, m := range in {
+		switch {
+		case m.goesOn:
+		case m.may && (m.t > newest-missed || m.t >= begun):
+		case some && m.t > t-missed && m.t >= begun:
+		case !some && m.t > newest-missed:
+		default:
+			continue
+		}
+		v, n = v+m.v, n+1
+	}
+	switch {
+	case n == 0:
+		return 0, false
+	case join == store.Count:
+		v = float64(n)
+	case join == store.Avg:
+		v /= float64(n)
+	}
+	return v, true
+}
