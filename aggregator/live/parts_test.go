@@ -2,6 +2,7 @@ package live
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -65,6 +66,59 @@ func TestSumLacksAPart(t *testing.T) {
 		}
 		if len(usage) != 1 || len(usage[0].Containers) != 2 || len(usage[0].Containers[0].Usage) != 1 || (len(usage[0].Containers[1].Usage) == 0) != lacks {
 			t.Errorf("second %d: the autoscaler gets %+v", i, usage)
+		}
+	}
+}
+
+// TestLackingIsOfTheSumsMoment: what a sum lacks is told with the time of the sum that lacks it: of a container that begins anew that of the CPU, which is told up to a time
+// before the pass, and of one that is not read any more that of the memory too. The 0 comes after both.
+func TestLackingIsOfTheSumsMoment(t *testing.T) {
+	p := newPicture(t, Options{})
+	a, b := web(1), web(1)
+	a.Container, a.ID, b.Container, b.ID = "a", "/plimsoll/web-1/a", "b", "/plimsoll/web-1/b"
+	type told map[metric.ID]map[float64]float64 // by row and second
+	got := map[metric.Level]told{}
+	for i := range 20 {
+		at := 4.7 + 10*float64(i)
+		used := 10 + at/4
+		if i >= 6 {
+			used = (at - 60) / 4
+		}
+		x := tick(sec(at), cpu(a, sec(at), at/2, 100), cpu(b, sec(at), used, 50))
+		x.Fast = false
+		if i == 12 || i == 13 {
+			x.Groups = x.Groups[:1]
+		}
+		apply(t, p, x)
+		for _, g := range p.RollUp(sec(10 * float64(i+1))).Groups {
+			l := g.Entity.Level
+			if got[l] == nil {
+				got[l] = told{}
+			}
+			for _, pt := range g.Points {
+				if got[l][pt.ID] == nil {
+					got[l][pt.ID] = map[float64]float64{}
+				}
+				got[l][pt.ID][float64(pt.T-t0.UnixMilli())/1000] = pt.V
+			}
+		}
+	}
+	for _, l := range []metric.Level{metric.Pod, metric.Workload, metric.Namespace, metric.Cluster} {
+		used, missing := got[l][metric.CPUUsage], got[l][metric.MissingParts]
+		times := slices.Sorted(maps.Keys(used))
+		for i, at := range times[1:] {
+			v := used[at] - used[times[i]]
+			if n := missing[at]; (v < 7.4) != (n == 1) {
+				t.Errorf("%v: %.4g s of CPU from %g to %g s, and %g parts missing then", l, v, times[i], at, n)
+			}
+		}
+		for at, v := range got[l][metric.MemoryWorkingSet] {
+			if n := missing[at]; (v < 150) != (n == 1) && at > 10 {
+				t.Errorf("%v: %g bytes at %g s, and %g parts missing then", l, v, at, n)
+			}
+		}
+		if at := slices.Sorted(maps.Keys(missing)); len(at) == 0 || missing[at[len(at)-1]] != 0 {
+			t.Errorf("%v: no 0 after the missing parts %v", l, missing)
 		}
 	}
 }

@@ -236,16 +236,50 @@ func (c *counter) grow(s *spot, id metric.ID, sub string, by count) {
 
 // given returns the points that a unit gives to the history, and begins its next pass.
 func (c *counter) given(it *Item, n *note, s *spot, rolled, others, now int64) metric.Group {
+	g := c.grown(it, n, s, rolled, others, now)
+	s.u.lacks(&g, it, n, now)
+	return g
+}
+
+// lacks says how many members the sums of a pass lack, each time with the time of what lacks them: the CPU is told up to a time of its own, the memory is of the pass. The 0
+// after it comes after all that.
+func (u *unit) lacks(g *metric.Group, it *Item, n *note, now int64) {
+	missing := it.Missing + int(n.tears)
+	if missing == 0 && u.lacked == 0 || !it.Any() || it.Silent() || n.rows.Has(metric.MissingParts) {
+		return
+	}
+	say := func(t int64) {
+		g.Points = append(g.Points, metric.Point{ID: metric.MissingParts, T: t, V: float64(missing)})
+	}
+	told := now
+	for _, x := range g.Points {
+		if x.ID == metric.CPUUsage {
+			told = x.T
+		}
+	}
+	if missing == 0 {
+		if told <= u.lacked {
+			told = now
+		}
+		say(told)
+		u.lacked = 0
+		return
+	}
+	say(told)
+	if u.lacked = told; told < now && it.Lacks.Has(metric.MemoryWorkingSet) && !n.rows.Has(metric.MemoryWorkingSet) {
+		say(now)
+		u.lacked = now
+	}
+}
+
+// grown are the points of a unit's gauges and of its counters.
+func (c *counter) grown(it *Item, n *note, s *spot, rolled, others, now int64) metric.Group {
 	g := metric.Group{Entity: s.entity}
 	c.values = it.each(c.values, func(v *Value) {
 		if metric.Get(v.ID).Kind == metric.Gauge && !n.rows.Has(v.ID) {
 			g.Points = append(g.Points, metric.Point{ID: v.ID, Sub: v.Sub, T: now, V: v.V})
 		}
 	})
-	if missing := it.Missing + int(n.tears); (missing > 0 || s.u.lacked) && it.Any() && !it.Silent() && !n.rows.Has(metric.MissingParts) {
-		s.u.lacked = missing > 0
-		g.Points = append(g.Points, metric.Point{ID: metric.MissingParts, T: now, V: float64(missing)})
-	}
 	sum := s.u.sum
 	if sum == nil {
 		return g
