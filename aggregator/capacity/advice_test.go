@@ -2,6 +2,7 @@ package capacity
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -49,6 +50,30 @@ func TestAdvice(t *testing.T) {
 	f("throttled", size{cpu: 0.1, cpuLimit: 0.2}, slow, goal{}, 0.25, 115*mi,
 		"Raise CPU from 100m to 250m: p95 200m, more because it is throttled in 25 % of periods; its limit of 200m should be 250m. Set memory to 115Mi: max 100Mi + 15 %.")
 	f("nothing", size{}, newUsage(), goal{}, -1, -1, "No advice: it takes an hour of data; so far there is none.")
+}
+
+// TestEndedSavesNothingNow: a workload that has ended has its advice, and neither the totals nor the notes say that nothing was requested, or that nothing of
+// nothing can be given back.
+func TestEndedSavesNothingNow(t *testing.T) {
+	g := fixtureGrid()
+	asks, mem := 0.5, float64(gi)
+	u := used(g, 336, 0.3, 100*mi)
+	u.cpuRequest, u.memoryRequest = &asks, &mem
+	then := usages{id{"wk", "Deployment", "web", "c"}: u}
+	f := func(now map[id]*running, sentence string, notes ...string) {
+		t.Helper()
+		r := rightsizeOf(g, now, then, nil)
+		if got := r.Totals.sentence(); got != sentence || !slices.Equal(r.Notes, notes) {
+			t.Errorf("%q and the notes %q\nwant %q and %q", got, r.Notes, sentence, notes)
+		}
+	}
+	f(nil, "1 of 1 container with advice.", "What requests something does not run now, so there is nothing to save at present; the advice is for when it runs again.")
+	then[id{"wk", "Deployment", "plain", "c"}] = used(g, 336, 0.3, 100*mi)
+	f(map[id]*running{{"wk", "Deployment", "plain", "c"}: {replicas: 1}}, "2 of 2 containers with advice.",
+		"What requests something does not run now, so there is nothing to save at present; the advice is for when it runs again.")
+	f(map[id]*running{{"wk", "Deployment", "plain", "c"}: {replicas: 1, cpuRequest: &asks}}, "2 of 2 containers with advice. In all, 200m CPU of 500m requested can be given back.")
+	delete(then, id{"wk", "Deployment", "web", "c"})
+	f(map[id]*running{{"wk", "Deployment", "plain", "c"}: {replicas: 1}}, "1 of 1 container with advice.", "No container requests anything, so there is nothing to save; the advice is what to set.")
 }
 
 func TestConfidence(t *testing.T) {

@@ -88,7 +88,7 @@ func totalCard(name string, t *ResourceTotals, u unit) roomCard {
 	c := roomCard{Name: name + " that can be given back", Big: u.text(max(t.Saving, 0)), Of: "of " + u.text(t.Requests) + " requested"}
 	switch {
 	case t.Requests == 0:
-		c.Name, c.Big, c.Of = name+" requested", "none", "so there is nothing to give back; advised are "+u.text(t.Advised)
+		c.Name, c.Big, c.Of = name+" requested now", "none", "so there is nothing to give back; advised are "+u.text(t.Advised)
 	case t.Saving < 0:
 		c.Name, c.Big, c.Of = name+" to ask for in addition", u.text(-t.Saving), "to "+u.text(t.Requests)+" requested"
 	}

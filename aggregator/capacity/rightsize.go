@@ -99,7 +99,11 @@ func rightsizeOf(g grid, now map[id]*running, then usages, scaled []cluster.Scal
 	if left > 0 {
 		r.Notes = append(r.Notes, fmt.Sprintf("%s not run now, nor did lately, and %s left out.", numbered(left, "1 container of the history does", "%d containers of the history do"), numbered(left, "is", "are")))
 	}
-	if r.Totals.Rows > 0 && r.Totals.CPU.Requests == 0 && r.Totals.Memory.Requests == 0 {
+	switch asks := slices.ContainsFunc(r.Rows, func(a Advice) bool { return or(a.CPU.Request, 0)+or(a.Memory.Request, 0) > 0 }); {
+	case r.Totals.Rows == 0 || r.Totals.CPU.Requests+r.Totals.Memory.Requests > 0:
+	case asks:
+		r.Notes = append(r.Notes, "What requests something does not run now, so there is nothing to save at present; the advice is for when it runs again.")
+	default:
 		r.Notes = append(r.Notes, "No container requests anything, so there is nothing to save; the advice is what to set.")
 	}
 	return r

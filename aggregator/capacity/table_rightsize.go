@@ -55,7 +55,7 @@ func (t *Totals) sentence() string {
 	var parts []string
 	for _, x := range resources {
 		switch r := x.totals(t); {
-		case r.Raise+r.Lower == 0:
+		case r.Raise+r.Lower == 0, r.Requests == 0 && r.Saving == 0: // none of those runs now
 		case r.Saving >= 0:
 			parts = append(parts, fmt.Sprintf("%s of %s requested can be given back", x.unit.full(r.Saving), x.unit.text(r.Requests)))
 		default:
