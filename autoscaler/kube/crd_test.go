@@ -47,6 +47,12 @@ const (
 )
 
 var positive = []rule{{"quantity(string(self)).isGreaterThan(quantity('0'))", "must be more than 0"}}
+
+// looksLike is the rule that a name looks like these words.
+func looksLike(w words) []rule { return []rule{{"self.matches('" + w.pattern + "')", w.want}} }
+
+func atMost(w words) openAPI { return openAPI{"maxLength": w.most} }
+
 var path = []rule{{"self != '.' && self != '..' && !self.contains('/') && !self.contains('%')", "must not be . or .., nor contain / or %"}}
 
 // extras are what is known of fields by their path; a [] stands for any element. A path that begins with a star is any path that ends so.
@@ -59,9 +65,9 @@ var extras = map[string]extra{
 		{"!has(self.forecast)", "forecast is reserved for a later version: leave it out"},
 	}},
 	"scaleTargetRef":                {text: "What is scaled: an object of any kind that has the scale subresource.", required: true},
-	"scaleTargetRef.apiVersion":     {text: "The API version of the target, apps/v1 for a Deployment.", more: openAPI{"maxLength": 253}},
-	"scaleTargetRef.kind":           {text: "The kind of the target.", required: true, more: openAPI{"minLength": 1, "maxLength": 63}},
-	"scaleTargetRef.name":           {text: "The name of the target.", required: true, more: openAPI{"minLength": 1, "maxLength": 253}},
+	"scaleTargetRef.apiVersion":     {text: "The API version of the target, apps/v1 for a Deployment.", required: true, more: atMost(versionWords), rules: looksLike(versionWords)},
+	"scaleTargetRef.kind":           {text: "The kind of the target.", required: true, more: atMost(kindWords), rules: looksLike(kindWords)},
+	"scaleTargetRef.name":           {text: "The name of the target.", required: true, more: atMost(nameWords), rules: looksLike(nameWords)},
 	"minReplicas":                   {text: "The fewest replicas. 0 needs a metric of type Object or External.", more: openAPI{"default": 1}, rules: []rule{{"self >= 0", "must not be negative"}}},
 	"maxReplicas":                   {text: "The most replicas.", required: true, rules: []rule{{"self >= 1", "must be at least 1"}}},
 	"metrics":                       {text: "What the target is scaled on, as in a HorizontalPodAutoscaler; none means CPU at 80 % of what is requested.", more: openAPI{"maxItems": 32}},
@@ -83,8 +89,8 @@ var extras = map[string]extra{
 	"metrics[]":                     {rules: sections("Resource", "ContainerResource", "Pods", "Object", "External")},
 	"metrics[].type":                {required: true, more: openAPI{"enum": []any{"Resource", "ContainerResource", "Pods", "Object", "External"}}},
 	"metrics[].resource.target":     {required: true, rules: byPod},
-	"metrics[].resource.name":       {required: true, more: openAPI{"minLength": 1, "maxLength": 253}},
-	"*.containerResource.name":      {required: true, more: openAPI{"minLength": 1, "maxLength": 253}},
+	"metrics[].resource.name":       {required: true, more: openAPI{"enum": []any{"cpu", "memory"}}},
+	"*.containerResource.name":      {required: true, more: openAPI{"enum": []any{"cpu", "memory"}}},
 	"*.containerResource.target":    {required: true, rules: byPod},
 	"*.containerResource.container": {required: true, more: openAPI{"maxLength": 63, "pattern": `^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`}},
 	"metrics[].pods.target":         {required: true, rules: []rule{{"has(self.averageValue)", "averageValue is needed"}}},
@@ -97,11 +103,18 @@ var extras = map[string]extra{
 	"*.metric":                      {required: true},
 	"*.metric.name":                 {required: true, more: openAPI{"minLength": 1, "maxLength": 253}, rules: path},
 	"*.describedObject":             {required: true},
-	"*.describedObject.apiVersion":  {more: openAPI{"maxLength": 253}},
+	"*.describedObject.apiVersion":  {more: atMost(versionWords), rules: []rule{{"self == '' || " + looksLike(versionWords)[0].rule, versionWords.want}}},
 	"*.describedObject.kind":        {required: true, more: openAPI{"minLength": 1, "maxLength": 63}, rules: path},
 	"*.describedObject.name":        {required: true, more: openAPI{"minLength": 1, "maxLength": 253}, rules: path},
-	"*.matchExpressions[].key":      {required: true},
-	"*.matchExpressions[].operator": {required: true},
+	"*.matchLabels":                 {more: openAPI{"maxProperties": mostLabels}, rules: []rule{{"self.all(k, k.matches('" + keyWords.pattern + "'))", keyWords.want}}},
+	"*.matchLabels{}":               {more: atMost(valueWords), rules: looksLike(valueWords)},
+	"*.matchExpressions":            {more: openAPI{"maxItems": mostLabels}},
+	"*.matchExpressions[]": {rules: []rule{{"!(self.operator in ['In', 'NotIn']) || has(self.values) && size(self.values) > 0", someValues},
+		{"!(self.operator in ['Exists', 'DoesNotExist']) || !has(self.values) || size(self.values) == 0", noValues}}},
+	"*.matchExpressions[].key":      {required: true, more: atMost(keyWords), rules: looksLike(keyWords)},
+	"*.matchExpressions[].operator": {required: true, more: openAPI{"enum": []any{"In", "NotIn", "Exists", "DoesNotExist"}}},
+	"*.matchExpressions[].values":   {more: openAPI{"maxItems": mostValues}},
+	"*.matchExpressions[].values[]": {more: atMost(valueWords), rules: looksLike(valueWords)},
 	"status.observedGeneration":     {text: "The generation of the policy that this is of."},
 	"status.mode":                   {text: "The mode that is in force: Auto, DryRun or Paused. Where the autoscaler itself is in dry run, Auto is DryRun."},
 	"status.currentReplicas":        {text: "How many replicas there were when it was decided; nothing where that is not known."},

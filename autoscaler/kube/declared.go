@@ -64,6 +64,11 @@ func ReadPolicy(u *unstructured.Unstructured) *Declared {
 	if d.err = Quantities(u.Object["spec"]); d.err == nil {
 		d.err = into(u.Object["spec"], &d.spec)
 	}
+	if d.err == nil {
+		if err := Check(&d.spec); err != nil {
+			d.err = fmt.Errorf("spec.%w", err)
+		}
+	}
 	if into(u.Object["status"], &d.was) != nil {
 		d.was = status{}
 	}
@@ -113,6 +118,9 @@ func ReadAutoscaler(h *autoscalingv2.HorizontalPodAutoscaler) *Declared {
 			Metrics: h.Spec.Metrics, Behavior: h.Spec.Behavior, RaiseOnly: true}}
 	d.by, d.short = fmt.Sprintf("%s %q", hpaKind, h.Name), "HPA "+h.Name
 	d.mode(h.Annotations)
+	if text, ok := h.Annotations[Boost]; ok && text != "true" && text != "false" {
+		d.boost, d.err = true, fmt.Errorf("%s %q must be true or false", Boost, text)
+	}
 	if owner := metav1.GetControllerOf(h); owner != nil { // KEDA's ScaledObjects scale by HPAs
 		d.by, d.short = fmt.Sprintf("%s %q, by %s,", owner.Kind, owner.Name, d.by), owner.Kind+" "+owner.Name
 	}

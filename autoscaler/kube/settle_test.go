@@ -97,6 +97,10 @@ func TestSettle(t *testing.T) {
 	moded.mode(map[string]string{Mode: "Paused"})
 	f("a boost that is paused", []*Declared{one}, []*Declared{moded}, false, "h: Paused Deployment/web to 7", `one: ScaledByAnother This ScalePolicy is not in force: HorizontalPodAutoscaler "h" scales Deployment "web" already.`)
 	moded.mode(map[string]string{Mode: "Off"})
+	yes := hpa("h", true, "")
+	yes = ReadAutoscaler(&autoscalingv2.HorizontalPodAutoscaler{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "h", UID: "h", Annotations: map[string]string{Boost: "yes"}},
+		Spec: autoscalingv2.HorizontalPodAutoscalerSpec{ScaleTargetRef: *yes.spec.ScaleTargetRef, MaxReplicas: 7}})
+	f("a boost of no value", nil, []*Declared{yes}, false, `h: InvalidPolicy This HorizontalPodAutoscaler cannot be boosted, its own controller goes on: plimsoll.dev/boost "yes" must be true or false.`)
 	f("a boost of no mode", []*Declared{one}, []*Declared{moded}, false, `h: InvalidPolicy This HorizontalPodAutoscaler cannot be boosted, its own controller goes on: plimsoll.dev/mode "Off" must be Auto, DryRun or Paused.`,
 		`one: Auto Deployment/web to 5 HorizontalPodAutoscaler "h" scales it too: delete one of the two, or annotate the HorizontalPodAutoscaler with plimsoll.dev/boost=true and delete the ScalePolicy`)
 	f("an older one that cannot be used claims nothing", []*Declared{scp(t, "bad", 9, "{"+ofWeb+", minReplicas: 9}"), one}, nil, false,

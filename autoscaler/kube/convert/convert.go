@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -89,7 +90,8 @@ func (k Kind) Convert(o Object) Result {
 		if ref := c.spec.ScaleTargetRef; ref == nil || ref.Kind == "" || ref.Name == "" {
 			return errors.New("spec.scaleTargetRef must name a target")
 		}
-		if _, err := policy.Compile(c.spec); err != nil {
+		_, err := policy.Compile(c.spec)
+		if err = cmp.Or(err, kube.Check(&c.spec)); err != nil {
 			return fmt.Errorf("it makes no policy that can be used: %w", err)
 		}
 		return nil
