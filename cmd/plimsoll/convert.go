@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -43,7 +44,7 @@ func (a *app) convertOf(name, what string, kind convert.Kind) *cobra.Command {
 		Use: name + " [NAME]", Short: "Print the ScalePolicy of " + what, Aliases: []string{kind.Resource, strings.ToLower(kind.Name)},
 		Long: `Print the ScalePolicy of ` + what + `, or of all in a namespace or a file. Nothing is changed.
 
-What could not be carried over, and what changes its meaning, is told on standard error, a line for each field, and in YAML above the policy too. With
+What cannot be converted is told, the rest is printed all the same, and the exit code is 1. What could not be carried over, and what changes its meaning, is told on standard error, a line for each field, and in YAML above the policy too. With
 --dry-run=server the API server is asked whether it takes each policy.`,
 		Example: "  plimsoll convert " + name + " web -n shop\n  plimsoll convert " + name + " -f old.yaml > policies.yaml\n  plimsoll convert " + name + " -n shop --dry-run=server",
 		Args:    cobra.MaximumNArgs(1),
@@ -77,6 +78,10 @@ func (a *app) convert(ctx context.Context, o *convertOptions, kind convert.Kind,
 	found := 0
 	for _, x := range objects {
 		switch {
+		case x.Err != nil:
+			fmt.Fprintf(a.err, "plimsoll: %s\n", table.Safe(x.Err.Error()))
+			found++
+			continue
 		case !kind.Is(&x):
 			fmt.Fprintf(a.err, "plimsoll: %s\n", table.Safe(fmt.Sprintf("%s %q is no %s and was passed over", x.Kind, x.Metadata.Name, kind.Name)))
 			continue
@@ -97,17 +102,21 @@ func (a *app) convert(ctx context.Context, o *convertOptions, kind convert.Kind,
 			done = append(done, r)
 		}
 	}
+	var left error
+	if n := found - len(done); n > 0 {
+		left = fmt.Errorf("%d of %d could not be converted", n, found)
+	}
 	switch {
 	case found == 0 && name != "":
 		return fmt.Errorf("there is no %s %q in %s", kind.Name, name, where)
 	case found == 0:
 		return fmt.Errorf("there is no %s in %s", kind.Name, where)
 	case len(done) == 0:
-		return errSaid
+		return left
 	case o.dryRun != "":
-		return a.try(ctx, o, done)
+		return errors.Join(a.try(ctx, o, done), left)
 	}
-	return a.printPolicies(o, done)
+	return errors.Join(a.printPolicies(o, done), left)
 }
 
 // toConvert reads the file, or asks the cluster.
@@ -121,14 +130,18 @@ func (a *app) toConvert(ctx context.Context, o *convertOptions, kind convert.Kin
 		if objects, err = convert.Read(in); err != nil {
 			return nil, "", fmt.Errorf("%s: %w", o.file, err)
 		}
+		for i := range objects {
+			if err := objects[i].Err; err != nil {
+				objects[i].Err = fmt.Errorf("%s: %w", o.file, err)
+			}
+		}
 		return objects, fmt.Sprintf("%q", o.file), nil
 	}
 	raw, err := o.get(ctx, resourceOf(kind), name)
 	if err != nil {
 		return nil, "", err
 	}
-	objects, err = convert.Take(raw)
-	return objects, fmt.Sprintf("namespace %q", o.namespace), err
+	return convert.Take(raw), fmt.Sprintf("namespace %q", o.namespace), nil
 }
 
 // try asks the API server whether it takes the policies, and tells its answers.

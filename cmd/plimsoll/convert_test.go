@@ -211,6 +211,18 @@ func TestConvertCommand(t *testing.T) {
 	}
 	f(exitFailed, two, "convert scaledobject -f -", nil, []string{`there is no ScaledObject in "-"`})
 	f(exitFailed, two, "convert hpa three -f -", nil, []string{`there is no HorizontalPodAutoscaler "three" in "-"`})
+	bad := strings.Replace(fmt.Sprintf(good, "bad"), "maxReplicas: 5", "maxReplicas: 5, metrics: [{type: External, external: {metric: {name: q, selector: {matchLabels: {x: y}}}, target: {type: Value, value: 1}}}]", 1)
+	bad = strings.Replace(bad, "{x: y}", "{x: true}", 1)
+	for _, in := range []string{bad + "---\n" + two, two + "---\n" + bad, two + "---\n{nonsense\n"} {
+		why := "cannot convert HorizontalPodAutoscaler \"bad\": spec cannot be read"
+		if strings.Contains(in, "nonsense") {
+			why = "-: document 4, line "
+		}
+		f(exitFailed, in, "convert hpa -f -", []string{"name: one\n", "name: two\n"}, []string{why, "plimsoll: 1 of 3 could not be converted"})
+		f(exitFailed, in, "convert hpa -f - -o json", []string{`"kind": "List"`}, []string{why, "plimsoll: 1 of 3 could not be converted"})
+		f(exitFailed, in, "convert hpa -f - --dry-run=server", []string{`ScalePolicy "two" in namespace "shop" is taken`}, []string{"plimsoll: 1 of 3 could not be converted"})
+	}
+	f(exitFailed, strings.Replace(fmt.Sprintf(good, "bad"), "kind: Deployment", "kind: Deploy/ment", 1), "convert hpa -f -", nil, []string{`it makes no policy that can be used: scaleTargetRef.kind "Deploy/ment" must be the name of a kind`})
 	f(exitFailed, "apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: q}\nspec: {scaleTargetRef: {name: q}, triggers: [{type: kafka, metadata: {}}]}\n", "convert scaledobject -f -", nil,
 		[]string{`cannot convert ScaledObject "q": none of its triggers`, `ScaledObject "q": spec.triggers[0]: kafka is left out`})
 	f(exitFailed, "", "convert hpa -n none", nil, []string{`there is no HorizontalPodAutoscaler in namespace "none"`})

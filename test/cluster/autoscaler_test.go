@@ -94,14 +94,20 @@ func TestPoliciesAreChecked(t *testing.T) {
 		"{" + m + "forecast: {}}":                                         "reserved for a later version",
 		"{" + m + "surprise: 1}":                                          "unknown field",
 		"{" + m + "schedules: [{start: '0 8 * * *', end: '0 18 * * *'}]}": "must set minReplicas, maxReplicas, or both",
-		"{" + m + "schedules: [{start: soon, end: '0 18 * * *', minReplicas: 2}]}":                                          "schedules[0].start",
-		"{" + m + "behavior: {scaleUp: {stabilizationWindowSeconds: 4000}}}":                                                "must be from 0 to 3600",
-		"{" + m + "behavior: {scaleDown: {policies: [{type: Pods, value: 0, periodSeconds: 5}]}}}":                          "must be more than 0",
-		"{" + m + "metrics: [{type: Resource}]}":                                                                            "goes with the section resource",
-		"{" + m + "metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization}}}]}":                        "give one of averageUtilization and averageValue",
-		"{" + m + "metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 0}}}]}": "must be at least 1 (percent of request)",
-		"{" + m + "metrics: [{type: Resource, resource: {name: cpu, target: {type: AverageValue, averageValue: '0'}}}]}":    "must be more than 0",
-		"{" + m + "metrics: [{type: Guess, resource: {name: cpu, target: {type: Utilization, averageUtilization: 50}}}]}":   "Unsupported value",
+		"{" + m + "schedules: [{start: soon, end: '0 18 * * *', minReplicas: 2}]}":                                                                                        "schedules[0].start",
+		"{" + m + "behavior: {scaleUp: {stabilizationWindowSeconds: 4000}}}":                                                                                              "must be from 0 to 3600",
+		"{" + m + "behavior: {scaleDown: {policies: [{type: Pods, value: 0, periodSeconds: 5}]}}}":                                                                        "must be more than 0",
+		"{scaleTargetRef: {apiVersion: apps/v1, kind: Deploy/ment, name: web}, maxReplicas: 5}":                                                                           "must be the name of a kind",
+		"{scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: ../x}, maxReplicas: 5}":                                                                           "must be the name of an object",
+		"{scaleTargetRef: {apiVersion: a/b/c, kind: Deployment, name: web}, maxReplicas: 5}":                                                                              "must be a version, or a group and a version",
+		"{" + m + "metrics: [{type: Resource, resource: {name: disk, target: {type: Utilization, averageUtilization: 50}}}]}":                                             `supported values: "cpu", "memory"`,
+		"{" + m + "metrics: [{type: External, external: {metric: {name: q, selector: {matchExpressions: [{key: a, operator: Foo}]}}, target: {type: Value, value: 1}}}]}": `Unsupported value: "Foo"`,
+		"{" + m + "metrics: [{type: External, external: {metric: {name: q, selector: {matchExpressions: [{key: a, operator: In}]}}, target: {type: Value, value: 1}}}]}":  "needs values with this operator",
+		"{" + m + "metrics: [{type: Resource}]}":                                                                                                                          "goes with the section resource",
+		"{" + m + "metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization}}}]}":                                                                      "give one of averageUtilization and averageValue",
+		"{" + m + "metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 0}}}]}":                                               "must be at least 1 (percent of request)",
+		"{" + m + "metrics: [{type: Resource, resource: {name: cpu, target: {type: AverageValue, averageValue: '0'}}}]}":                                                  "must be more than 0",
+		"{" + m + "metrics: [{type: Guess, resource: {name: cpu, target: {type: Utilization, averageUtilization: 50}}}]}":                                                 "Unsupported value",
 	} {
 		if out, err := apply(t, ns, scp("bad", spec)); err == nil || !strings.Contains(out+err.Error(), want) {
 			t.Errorf("%s: got %s %v, want a refusal with %q", spec, out, err, want)
@@ -135,6 +141,9 @@ func converted(t *testing.T, ns string) {
 			t.Fatal(err)
 		}
 		for _, o := range objects {
+			if o.Err != nil {
+				t.Fatal(o.Err)
+			}
 			o.Metadata.Namespace = ns
 			for _, k := range []convert.Kind{convert.HPA(), convert.ScaledObject()} {
 				if r := k.Convert(o); k.Is(&o) && r.Err == nil {

@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -27,6 +28,9 @@ func told(t *testing.T, in string) string {
 	}
 	var b strings.Builder
 	for _, o := range objects {
+		if o.Err != nil {
+			fmt.Fprintf(&b, "--- # cannot be read: %v\n", o.Err)
+		}
 		for _, k := range []Kind{HPA(), ScaledObject()} {
 			if !k.Is(&o) {
 				continue
@@ -95,7 +99,11 @@ func TestConvert(t *testing.T) {
 func TestRead(t *testing.T) {
 	f := func(in, want string) {
 		t.Helper()
-		if _, err := Read(strings.NewReader(in)); err == nil || !strings.Contains(err.Error(), want) {
+		objects, err := Read(strings.NewReader(in))
+		for _, o := range objects {
+			err = errors.Join(err, o.Err)
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.50q: got %v, want %q", in, err, want)
 		}
 	}
@@ -106,6 +114,10 @@ func TestRead(t *testing.T) {
 	f("apiVersion: v1\napiVersion: v2\nkind: Pod\n", "already set")
 	f(strings.Repeat(`{"items": [`, 9)+strings.Repeat(`]}`, 9), "lists in lists")
 	f("apiVersion: v1\nkind: Pod\nspec: "+strings.Repeat("x", 5<<20), "larger than 4 MiB")
+	f(`{"apiVersion": "v1", "kind": "List", "items": [{"apiVersion": "v1", "kind": "Pod"}, {"apiVersion": "v1", "kind": "Pod", "metadata": {"labels": {"x": true}}}]}`, "document 1, line 1: items[1]: cannot be read")
+	if got, err := Read(strings.NewReader("[\n---\napiVersion: v1\nkind: Pod\n---\na: 1\n")); err != nil || len(got) != 3 || got[0].Err == nil || got[1].Err != nil || got[1].Kind != "Pod" || got[2].Err == nil {
+		t.Errorf("one of three can be read: got %+v %v", got, err)
+	}
 	if got, err := Read(strings.NewReader("")); err != nil || len(got) != 0 {
 		t.Errorf("nothing: got %v %v", got, err)
 	}

@@ -28,50 +28,56 @@ type Object struct {
 	} `json:"metadata"`
 	Spec  json.RawMessage   `json:"spec"`
 	Items []json.RawMessage `json:"items"`
+	// Err says where what is no object is, and why it is none; nothing else is known of that.
+	Err error `json:"-"`
 }
 
-// Read gives the objects of a file: YAML documents or JSON, lists taken apart.
-func Read(r io.Reader) ([]Object, error) {
-	var out []Object
+// Read gives the objects of a file: YAML documents or JSON, lists taken apart. What cannot be read is there as its Err, and the rest
+// all the same; the error is one of reading the file at all.
+func Read(r io.Reader) (out []Object, err error) {
 	for documents := strict.NewReader(r); ; {
 		doc, err := documents.Next()
-		if errors.Is(err, io.EOF) {
+		var one *strict.Error
+		switch {
+		case errors.Is(err, io.EOF):
 			return out, nil
-		}
-		if err != nil {
+		case errors.As(err, &one):
+			out = append(out, Object{Err: err})
+			continue
+		case err != nil:
 			return nil, err
 		}
+		at := fmt.Sprintf("document %d, line %d: ", doc.Number, doc.Line)
 		raw, err := yaml.YAMLToJSONStrict([]byte(doc.Text))
-		if err == nil {
-			out, err = take(out, raw, 0)
-		}
 		if err != nil {
-			return nil, fmt.Errorf("document %d, line %d: %w", doc.Number, doc.Line, err)
+			out = append(out, Object{Err: fmt.Errorf("%s%w", at, err)})
+			continue
 		}
+		out = take(out, raw, at, 0)
 	}
 }
 
 // Take gives the objects of one document of JSON.
-func Take(raw []byte) ([]Object, error) { return take(nil, raw, 0) }
+func Take(raw []byte) []Object { return take(nil, raw, "", 0) }
 
-func take(out []Object, raw []byte, depth int) ([]Object, error) {
+func take(out []Object, raw []byte, at string, depth int) []Object {
 	var o Object
-	if err := json.Unmarshal(raw, &o); err != nil {
-		return nil, fmt.Errorf("cannot be read as an object of Kubernetes: %w", err)
-	}
+	err := json.Unmarshal(raw, &o)
 	switch {
+	case err != nil:
+		err = fmt.Errorf("%scannot be read as an object of Kubernetes: %w", at, err)
 	case o.Items == nil && (o.Kind == "" || o.APIVersion == ""):
-		return nil, errors.New("is no object of Kubernetes: apiVersion and kind must be there")
+		err = fmt.Errorf("%sis no object of Kubernetes: apiVersion and kind must be there", at)
 	case o.Items == nil:
-		return append(out, o), nil
+		return append(out, o)
 	case depth == maxDepth:
-		return nil, fmt.Errorf("has lists in lists, deeper than %d", maxDepth)
+		err = fmt.Errorf("%shas lists in lists, deeper than %d", at, maxDepth)
 	}
-	for _, item := range o.Items {
-		var err error
-		if out, err = take(out, item, depth+1); err != nil {
-			return nil, err
-		}
+	if err != nil {
+		return append(out, Object{Err: err})
 	}
-	return out, nil
+	for i, item := range o.Items {
+		out = take(out, item, fmt.Sprintf("%sitems[%d]: ", at, i), depth+1)
+	}
+	return out
 }
