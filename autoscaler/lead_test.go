@@ -49,7 +49,7 @@ func TestForeign(t *testing.T) {
 		time.Sleep(3 * time.Minute)
 		d := last.Decision
 		if len(w.made()) != 0 || d.Reason != scaledByAnother || !strings.HasPrefix(d.Message, `The count is left alone: HorizontalPodAutoscaler "x" scales it too. Load `) ||
-			d.Conditions[0] != (policy.Condition{Type: "AbleToScale", Status: "False", Reason: scaledByAnother}) {
+			d.Conditions[0] != (policy.Condition{Type: "AbleToScale", Status: "False", Reason: scaledByAnother, Message: `The count is left alone: HorizontalPodAutoscaler "x" scales it too.`}) {
 			t.Errorf("changes %v, decision %+v", w.made(), d)
 		}
 		p.Foreign = ""

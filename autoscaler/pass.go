@@ -128,7 +128,7 @@ func leave(d *policy.Decision, before *policy.State, whose string) {
 	hold(d, before, scaledByAnother, fmt.Sprintf("The count is left alone: %s. %s", whose, d.Message))
 	for i := range d.Conditions {
 		if c := &d.Conditions[i]; c.Type == "AbleToScale" {
-			c.Status, c.Reason = "False", scaledByAnother
+			c.Status, c.Reason, c.Message = "False", scaledByAnother, fmt.Sprintf("The count is left alone: %s.", whose)
 		}
 	}
 }

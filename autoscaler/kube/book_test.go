@@ -266,8 +266,9 @@ func TestReplicasThatCannotBeMade(t *testing.T) {
 			t.Errorf("of what is well there is %+v, %q", c, p.events)
 		}
 		for i := range 20 {
-			want := `The replicas that are asked for cannot be made: pods "web-0" is forbidden: exceeded quota`
-			if c := pass(fmt.Sprintf("pods %q is forbidden: exceeded quota", fmt.Sprint("web-", i))); c.Status != "False" || c.Reason != "FailedCreate" || c.Message != want || len(p.events) != 1 || p.events[0] != "true FailedCreate: "+want {
+			const want = "The replicas that are asked for cannot be made: pods %q is forbidden: exceeded quota"
+			first, newest := fmt.Sprintf(want, "web-0"), fmt.Sprintf(want, fmt.Sprint("web-", i))
+			if c := pass(fmt.Sprintf("pods %q is forbidden: exceeded quota", fmt.Sprint("web-", i))); c.Status != "False" || c.Reason != "FailedCreate" || c.Message != newest || len(p.events) != 1 || p.events[0] != "true FailedCreate: "+first {
 				t.Errorf("after %d s: %+v, %q", i, c, p.events)
 			}
 		}
@@ -275,6 +276,34 @@ func TestReplicasThatCannotBeMade(t *testing.T) {
 			t.Errorf("once they can be made: %+v, %q", c, p.events)
 		}
 	})
+}
+
+// Conditions tell of one look: once the metrics are there again, no other condition says that they failed.
+func TestConditionsAreOfOneLook(t *testing.T) {
+	look := func(active string, reason policy.Reason, message string) *autoscaler.Outcome {
+		d := held("ScaledByAnother", "The count is left alone: HPA web scales it. "+message)
+		d.Conditions = []policy.Condition{{Type: "AbleToScale", Status: "False", Reason: "ScaledByAnother"}, {Type: "ScalingActive", Status: active, Reason: reason}}
+		o := outcome(d)
+		return &o
+	}
+	s := (&status{}).after(&Declared{}, "Auto", look("False", policy.FailedResourceMetric, "The metric cpu failed."))
+	s = s.after(&Declared{}, "Auto", look("True", policy.ValidMetricFound, "Load at 41 %."))
+	if c := s.get("AbleToScale"); strings.Contains(c.Message, "failed") || !strings.Contains(c.Message, "41 %") {
+		t.Errorf("beside metrics that are there: %+v", c)
+	}
+}
+
+// A target whose scale cannot be read has no counts, also where it had some before, and explain says so.
+func TestNoCountWithoutAScale(t *testing.T) {
+	o := outcome(held(policy.AtTarget, "It is fine."))
+	s := (&status{}).after(&Declared{}, "Auto", &o)
+	gone := outcome(held(policy.FailedGetScale, "The target's scale cannot be used: there is none."))
+	gone.Seen = false
+	s = s.after(&Declared{}, "Auto", &gone)
+	told := gone.Decision.Lines("shop/web")[0]
+	if s.CurrentReplicas != nil || s.DesiredReplicas != nil || told != "shop/web  count not known, held  (FailedGetScale)" {
+		t.Errorf("status %+v, explain %q", s, told)
+	}
 }
 
 // TestStatusSaysWhatExplainDoes: 'kubectl get scp' and 'plimsoll explain' tell of a decision in the same words and numbers.

@@ -43,7 +43,7 @@ var conditionText = map[policy.Reason]string{
 
 // after is the status that a pass leaves behind.
 func (s *status) after(d *Declared, mode string, o *autoscaler.Outcome) status {
-	out := status{ObservedGeneration: d.version, Mode: mode, CurrentReplicas: s.CurrentReplicas, DesiredReplicas: s.DesiredReplicas, LastScaleTime: s.LastScaleTime,
+	out := status{ObservedGeneration: d.version, Mode: mode, LastScaleTime: s.LastScaleTime,
 		LastDecision: &lastDecision{metav1.NewTime(o.Time), string(o.Decision.Action), string(o.Decision.Reason), o.Decision.Message}}
 	if o.Seen {
 		out.CurrentReplicas, out.DesiredReplicas = new(int32(o.Replicas)), new(int32(o.Decision.Desired))
@@ -83,7 +83,8 @@ func (s *status) refused(d *settled, now time.Time) status {
 	return out
 }
 
-// condition sets one of the conditions. Its sentence is renewed with its reason, as numbers in it change at every pass.
+// condition sets one of the conditions. Its sentence is always that of the newest pass, so that what is written tells of one look; a
+// sentence alone is no reason to write.
 func (s *status) condition(generation int64, kind, value, reason, text string, now time.Time) {
 	c := metav1.Condition{Type: kind, Status: metav1.ConditionStatus(value), Reason: reason, Message: text, ObservedGeneration: generation, LastTransitionTime: metav1.NewTime(now)}
 	i := slices.IndexFunc(s.Conditions, func(c metav1.Condition) bool { return c.Type == kind })
@@ -91,14 +92,10 @@ func (s *status) condition(generation int64, kind, value, reason, text string, n
 		s.Conditions = append(s.Conditions, c)
 		return
 	}
-	old := &s.Conditions[i]
-	if old.Status == c.Status {
+	if old := &s.Conditions[i]; old.Status == c.Status {
 		c.LastTransitionTime = old.LastTransitionTime
-		if old.Reason == c.Reason && (old.ObservedGeneration == generation || old.Message == text) {
-			c.Message = old.Message
-		}
 	}
-	*old = c
+	s.Conditions[i] = c
 }
 
 // get returns a condition, an empty one if there is none.

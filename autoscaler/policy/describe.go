@@ -25,7 +25,11 @@ func (d Decision) Lines(head string) []string {
 		}
 		return fmt.Sprintf("%d -> %d", from, to)
 	}
-	lines := []string{fmt.Sprintf("%s  %s  (%s)", head, change(d.Current, d.Desired, ", held"), d.Reason), "  " + d.Message}
+	counts := change(d.Current, d.Desired, ", held")
+	if d.Reason == FailedGetScale {
+		counts = "count not known, held"
+	}
+	lines := []string{fmt.Sprintf("%s  %s  (%s)", head, counts, d.Reason), "  " + d.Message}
 	for _, s := range d.Steps {
 		lines = append(lines, fmt.Sprintf("    %-10s %-8s %s", s.Step, change(s.Before, s.After, ""), s.Why))
 	}
