@@ -25,6 +25,7 @@ var ErrConflict = errors.New("the count was changed meanwhile")
 // Policy is a ScalePolicy for one target.
 type Policy struct {
 	Name     string // of the policy, in the target's namespace
+	By       string // the policy as people call it: "ScalePolicy web"; "": "the policy"
 	Target   cluster.Target
 	Compiled *policy.Policy
 	Text     string // as YAML, for people
@@ -34,14 +35,19 @@ type Policy struct {
 	Owner string
 }
 
-// state says who sets the count if it is not this policy, or not alone.
-func (p *Policy) state() string {
+// state says who sets the count if it is not this policy, or not alone. why is the newest decision's reason.
+func (p *Policy) state(why policy.Reason) string {
 	var out []string
 	switch {
+	case why == policy.FailedGetScale:
+		return cmp.Or(p.By, "the policy") + " cannot be used (" + string(why) + ")"
 	case p.Foreign != "":
 		out = append(out, cmp.Or(p.Owner, "another")+" scales it")
 	case p.Owner != "":
 		out = append(out, "boosts "+p.Owner)
+	}
+	if why == policy.ScalingDisabled {
+		out = append(out, "somebody set it to 0")
 	}
 	switch p.Compiled.Mode() {
 	case policy.DryRun:

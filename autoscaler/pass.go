@@ -274,9 +274,10 @@ func (l *Loop) show(t *target, in *policy.Input, d *policy.Decision, entry clust
 	if d.Action != policy.Hold {
 		s.Change = &entry
 	}
+	s.State = t.policy.state(d.Reason)
 	gap, why := "", "target"
 	if in.Target.Problem != nil {
-		gap, why = strings.TrimSuffix(d.Message, "."), "scale" // a clause: who shows it ends the sentence
+		gap, why = strings.TrimSuffix(d.Message, "."), cluster.GapScale // a clause: who shows it ends the sentence
 		s.Replicas, s.Ready, s.Metrics = 0, 0, nil
 	} else {
 		s.Replicas, s.Desired = int32(in.Target.StatusReplicas), int32(d.Desired)

@@ -78,7 +78,11 @@ func newTarget(node string, key cluster.Target) *target {
 func (t *target) adopt(p Policy) {
 	t.policy, t.gone = p, false
 	t.shown.Target, t.shown.Policy, t.shown.Mode = t.key, p.Text, string(p.Compiled.Mode())
-	t.shown.State = p.state()
+	last := policy.Reason("")
+	if t.shown.Last != nil {
+		last = policy.Reason(t.shown.Last.Reason)
+	}
+	t.shown.State = p.state(last)
 	t.shown.Utilizations = p.Compiled.Utilizations()
 	t.shown.Min, t.shown.Max = int32(p.Compiled.Min()), int32(p.Compiled.Max())
 }

@@ -19,5 +19,6 @@ func TestScaledCell(t *testing.T) {
 	f(cluster.Scaled{}, "3 (1-10)")
 	f(cluster.Scaled{State: "paused"}, "3 (1-10), paused")
 	f(cluster.Scaled{State: "HPA web scales it, dry run"}, "3 (1-10), HPA web scales it, dry run")
+	f(cluster.Scaled{State: "ScalePolicy web cannot be used (FailedGetScale)", Gap: &cluster.Gap{Reason: cluster.GapScale}}, "not known (1-10), ScalePolicy web cannot be used (FailedGetScale)")
 	f(cluster.Scaled{State: "ScalePolicy web is not in force (InvalidPolicy)", Gap: &cluster.Gap{Reason: cluster.GapPolicy}}, "ScalePolicy web is not in force (InvalidPolicy)")
 }

@@ -305,15 +305,24 @@ func workloads(ctx context.Context, from Source, o Options) (List, error) {
 	t := table.New("NAMESPACE", "KIND", "NAME", "CPU(cores)", "MEMORY(bytes)", "PODS", "=SCALED", "STATE")
 	f := folder{Table: t}
 	for _, w := range list.Items {
-		f.add(w.Gap, w.Namespace, w.Kind, w.Name, cores(w.CPU), mebibytes(w.WorkingSet), fmt.Sprint(w.Pods), scaledCell(w.Scaled), marked(w.Parts, stateOf(w.Gap, lacking(w.CPU, w.WorkingSet))))
+		f.add(w.Gap, w.Namespace, w.Kind, w.Name, cores(w.CPU), mebibytes(w.WorkingSet), fmt.Sprint(w.Pods), scaledCell(w.Scaled), stateOfWorkload(&w))
 	}
 	f.tell("workload")
 	for _, w := range list.Items {
-		if s := w.Scaled; s != nil && s.Gap != nil && s.Gap.Reason == cluster.GapPolicy {
+		if s := w.Scaled; s != nil && s.Gap != nil && (s.Gap.Reason == cluster.GapPolicy || s.Gap.Reason == cluster.GapScale) {
 			t.Say(w.Namespace+"/"+w.Name+": "+s.Gap.Detail+".", "")
 		}
 	}
 	return List{list, t}, nil
+}
+
+// stateOfWorkload says since when and why there are no values: that there are no pods, for one.
+func stateOfWorkload(w *api.Workload) string {
+	lacks := lacking(w.CPU, w.WorkingSet)
+	if w.Pods == 0 && w.CPU == nil && w.WorkingSet == nil {
+		lacks = "no pods"
+	}
+	return marked(w.Parts, stateOf(w.Gap, lacks))
 }
 
 // scaledCell says how a workload stands to its line, and who sets its count if Plimsoll does not, or not alone: "cpu 41%/70%, 3 (1-10), HPA web scales it".
@@ -331,5 +340,9 @@ func scaledCell(s *api.Scaled) string {
 	for _, m := range s.Metrics {
 		text += m.Name + " " + percent(m.Load) + "/" + percent(m.Target) + ", "
 	}
-	return fmt.Sprintf("%s%d (%d-%d)%s", text, s.Replicas, s.Min, s.Max, state)
+	replicas := fmt.Sprint(s.Replicas)
+	if s.Gap != nil && s.Gap.Reason == cluster.GapScale {
+		replicas = "not known"
+	}
+	return fmt.Sprintf("%s%s (%d-%d)%s", text, replicas, s.Min, s.Max, state)
 }

@@ -78,7 +78,7 @@ func TestStateSaysWhatIsMissing(t *testing.T) {
 		"ok", "y: "+noCPU, "x: "+neither, "starting since")
 	f(2, api.ContainerList{Items: []api.Container{{Name: "a", CPU: at(1), WorkingSet: at(1)}, {Name: "b", WorkingSet: at(1), Why: "its CPU is not accounted for"}, {Name: "c", WorkingSet: at(1), Why: "memory is full"}, {Name: "d", WorkingSet: at(1)}}},
 		"", "its CPU is not accounted for", "memory is full; "+noCPU, noCPU)
-	f(3, api.WorkloadList{Items: []api.Workload{{Name: "a", CPU: at(1), WorkingSet: at(1)}, {Name: "b", CPU: at(1)}, {Name: "c"}, {Name: "d", Gap: half}}}, "ok", noMemory, neither, "starting since")
+	f(3, api.WorkloadList{Items: []api.Workload{{Name: "a", CPU: at(1), WorkingSet: at(1)}, {Name: "b", CPU: at(1)}, {Name: "c", Pods: 1}, {Name: "d", Gap: half}, {Name: "e"}}}, "ok", noMemory, neither, "starting since", "no pods")
 }
 
 // What is on silent machines is one sentence, and rows only where everything is wanted.

@@ -129,5 +129,5 @@ func compile(d *Declared, foreign, owner string, dryRun bool, was settled) settl
 		return invalid(d, err)
 	}
 	t, _ := d.target()
-	return settled{Declared: d, policy: &autoscaler.Policy{Name: d.ref.Name, Target: t, Compiled: c, Text: d.text(), Foreign: foreign, Owner: owner}}
+	return settled{Declared: d, policy: &autoscaler.Policy{Name: d.ref.Name, By: d.short, Target: t, Compiled: c, Text: d.text(), Foreign: foreign, Owner: owner}}
 }

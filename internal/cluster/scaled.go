@@ -6,7 +6,7 @@ import "time"
 type Scaled struct {
 	Target
 	Mode string `json:"mode"` // Auto, DryRun, Paused
-	// State says in words for people why Plimsoll does not set the count, or not alone: "paused", "dry run", "HPA web scales it". "": it does.
+	// State says in words for people why Plimsoll does not set the count, or not alone: "paused", "dry run", "HPA web scales it", "somebody set it to 0". "": it does.
 	State    string `json:"state,omitempty"`
 	Min      int32  `json:"min"`
 	Max      int32  `json:"max"`
@@ -46,6 +46,9 @@ type Utilization struct {
 
 // GapPolicy is the gap's reason of a target whose policy cannot be used: nobody scales it by that, and nobody counts its replicas.
 const GapPolicy = "policy"
+
+// GapScale is that of a target whose scale cannot be read: its counts are not known.
+const GapScale = "scale"
 
 // Gap says since when and why there is no value.
 type Gap struct {
