@@ -2,6 +2,7 @@ package api
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"plimsoll.dev/plimsoll/aggregator/live"
@@ -100,6 +101,19 @@ func unheard(pod *cluster.Pod, gap *cluster.Gap) []*Container {
 	return out
 }
 
+// withStatus adds to what a pod waits for the words of whoever runs it: the state where it says more than that the pod waits, and the detail.
+func withStatus(what string, s *cluster.Status) string {
+	switch s.State {
+	case "", "Pending", "ContainerCreating", "PodInitializing":
+	default:
+		what += ": " + s.State
+	}
+	if detail := strings.TrimRight(strings.Join(strings.Fields(s.Detail), " "), "."); detail != "" {
+		what += ": " + detail
+	}
+	return what
+}
+
 // absence says why a pod that exists has no values, where the inventory knows it or nothing was ever heard of the pod. ok is false
 // where the picture has values, or the better reason.
 func absence(k live.Known, machines map[string]*live.Item, now time.Time) (gap cluster.Gap, ok bool) {
@@ -119,9 +133,9 @@ func absence(k live.Known, machines map[string]*live.Item, now time.Time) (gap c
 	case pod.Gap != "":
 		gap.Reason, gap.Detail = metric.GapWaiting, pod.Gap
 	case pod.Node == "":
-		gap.Reason, gap.Detail = metric.GapUnscheduled, "no machine was found for it yet"
+		gap.Reason, gap.Detail = metric.GapUnscheduled, withStatus("no machine was found for it yet", &pod.Status)
 	case pod.Phase == "Pending":
-		gap.Reason, gap.Detail = metric.GapStarting, fmt.Sprintf("its containers have not started on %q yet", pod.Node)
+		gap.Reason, gap.Detail = metric.GapStarting, withStatus(fmt.Sprintf("its containers have not started on %q yet", pod.Node), &pod.Status)
 	case machine == nil && machines != nil:
 		gap.Reason, gap.Detail = metric.GapUnread, fmt.Sprintf("it runs on %q, of which nothing was ever heard", pod.Node)
 	case machine != nil && machine.Silent():

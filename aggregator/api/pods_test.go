@@ -76,7 +76,13 @@ func TestMissingPods(t *testing.T) {
 	}
 	leaving := pod("leaving", "n1", "Running", "")
 	leaving.Deleting = true
-	know(s, pod("crashed", "n1", "Running", "exit status 1"), pod("fine", "n1", "Running", "was away"), pod("homeless", "", "Pending", ""),
+	told := func(name, machine, state, detail string) *cluster.Pod {
+		p := pod(name, machine, "Pending", "")
+		p.Status = cluster.Status{State: state, Detail: detail}
+		return p
+	}
+	know(s, told("badimage", "n1", "ImagePullBackOff", "Back-off pulling image \"nowhere.example/x:1\":\n ErrImagePull: not found."), told("gated", "", "SchedulingGated", ""),
+		told("making", "n1", "ContainerCreating", ""), told("toobig", "", "Pending", "0/2 nodes are available: 2 Insufficient cpu."), pod("crashed", "n1", "Running", "exit status 1"), pod("fine", "n1", "Running", "was away"), pod("homeless", "", "Pending", ""),
 		pod("new", "n1", "Pending", ""), pod("started", "n1", "Running", ""), pod("unread", "n7", "Running", ""),
 		pod("lost", "dead", "Running", ""), pod("done", "n1", "Succeeded", ""), leaving)
 	var got []string
@@ -85,6 +91,10 @@ func TestMissingPods(t *testing.T) {
 	}
 	want := []string{
 		"node|dead|dead|silent|no sample for 1m0s",
+		`pod|shop/badimage|n1|starting|its containers have not started on "n1" yet: ImagePullBackOff: Back-off pulling image "nowhere.example/x:1": ErrImagePull: not found`,
+		"pod|shop/gated||unscheduled|no machine was found for it yet: SchedulingGated",
+		`pod|shop/making|n1|starting|its containers have not started on "n1" yet`,
+		"pod|shop/toobig||unscheduled|no machine was found for it yet: 0/2 nodes are available: 2 Insufficient cpu",
 		"pod|shop/crashed|n1|waiting|exit status 1",
 		"pod|shop/homeless||unscheduled|no machine was found for it yet",
 		`pod|shop/new|n1|starting|its containers have not started on "n1" yet`,

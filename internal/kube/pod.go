@@ -91,8 +91,17 @@ func resources(list corev1.ResourceList) cluster.Resources {
 	return out
 }
 
-// statusOf says how a pod is doing, in the word that kubectl shows as STATUS.
+// maxDetail is how much is kept of what others say of a pod: a container may leave a page behind as it ends.
+const maxDetail = 512
+
+// statusOf says how a pod is doing, in the word that kubectl shows as STATUS, and in a clause that many pods may share.
 func statusOf(p *corev1.Pod) cluster.Status {
+	s := wordOf(p)
+	s.State, s.Detail = once(s.State), once(strings.Clone(cut(s.Detail, maxDetail)))
+	return s
+}
+
+func wordOf(p *corev1.Pod) cluster.Status {
 	s := cluster.Status{State: string(p.Status.Phase), Detail: p.Status.Message, Since: p.CreationTimestamp.Time}
 	if p.Status.Reason != "" {
 		s.State = p.Status.Reason

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -31,6 +32,15 @@ func TestPodOf(t *testing.T) {
 	}
 	if c := p.Containers[1]; c.ID != "22" || c.Waiting != "" || c.Started.Unix() != 7 {
 		t.Errorf("got %+v", c)
+	}
+}
+
+// TestDetailIsBounded: of what a container leaves behind as it ends so much is kept as a person reads.
+func TestDetailIsBounded(t *testing.T) {
+	ended := corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "Error", Message: strings.Repeat("é", 4000)}}
+	s := podOf(&corev1.Pod{Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{{Name: "app", State: ended}}}}).Status
+	if s.State != "Error" || len(s.Detail) > maxDetail || !strings.HasSuffix(s.Detail, "é…") {
+		t.Errorf("got %q and %d bytes %.20q", s.State, len(s.Detail), s.Detail)
 	}
 }
 
