@@ -183,10 +183,23 @@ func TestVanishedTarget(t *testing.T) {
 		if s.Last.Reason != string(policy.FailedGetScale) || s.Gap == nil || !strings.Contains(s.Gap.Detail, `there is no ProcessService "web" in namespace "test"`) || s.Gap.Reason != "scale" || strings.HasSuffix(s.Gap.Detail, ".") || s.Replicas != 0 || s.Desired != 4 {
 			t.Errorf("status %+v, last %+v", s, s.Last)
 		}
+		if err := l.Apply([]Policy{compiled(t, plain)}); err != nil { // as after each change of any policy
+			t.Fatal(err)
+		}
+		if s := l.Scaled(time.Now())[0]; s.State != "ScalePolicy web cannot be used (FailedGetScale)" {
+			t.Errorf("state %q", s.State)
+		}
 		w.set(func() { w.gone = false })
 		time.Sleep(3 * time.Second)
-		if s := l.Scaled(time.Now())[0]; s.Gap != nil || s.Replicas != 4 {
+		if s := l.Scaled(time.Now())[0]; s.Gap != nil || s.Replicas != 4 || s.State != "" {
 			t.Errorf("status after it is back: %+v", s)
+		}
+		if err := w.SetScale(t.Context(), web, 4, 0); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(3 * time.Second)
+		if s := l.Scaled(time.Now())[0]; s.Gap != nil || s.Replicas != 0 || s.State != "somebody set it to 0" {
+			t.Errorf("status after somebody has set it to 0: %+v", s)
 		}
 		if err := l.Apply(nil); err != nil {
 			t.Fatal(err)
