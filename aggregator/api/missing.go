@@ -95,7 +95,7 @@ func lacks(it *live.Item, machines map[string]cluster.Gap, hidden bool, now time
 	switch {
 	case unaccounted(it, now):
 		return &cluster.Gap{Since: it.First.UTC(), Reason: metric.GapUnaccounted, Detail: noCPU}
-	case it.Gap == nil || it.Gap.Reason == metric.GapMember || it.Ended && len(it.Items) > 0, summed(it):
+	case it.Gap == nil || it.Gap.Reason == metric.GapMember || it.Ended && len(it.Items) > 0, summed(it), done(it):
 		return nil
 	}
 	gap, silent := machines[it.Entity.Node]
@@ -108,6 +108,20 @@ func lacks(it *live.Item, machines map[string]cluster.Gap, hidden bool, now time
 		return &gap
 	}
 	return gapOf(it.Gap)
+}
+
+// done says whether an item has ended because its work is done: a pod that has, or one of its init containers, while the pod goes on.
+func done(it *live.Item) bool {
+	if it.Pod != nil {
+		return it.Ended && it.Pod.Finished()
+	}
+	pod, _ := known(it)
+	if pod == nil || !it.Ended {
+		return false
+	}
+	return pod.Finished() || slices.ContainsFunc(pod.InitContainers, func(c cluster.Container) bool {
+		return c.Name == it.Entity.Container && !c.Always && c.Waiting == ""
+	})
 }
 
 // unaccounted says whether a container is measured, but its CPU is not and will not be: that would have come by now.

@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -103,5 +104,34 @@ func TestMissingPods(t *testing.T) {
 	}
 	if g, w := strings.Join(got, "\n"), strings.Join(want, "\n"); g != w {
 		t.Errorf("got\n%s\nwant\n%s", g, w)
+	}
+}
+
+// TestDoneIsNotMissing: what ended because its work was done lacks no values; what ended and is to go on does.
+func TestDoneIsNotMissing(t *testing.T) {
+	ended := func(pod, name string) *live.Item {
+		it := container("shop", "Job", "work", pod, "containerd", "/kubepods/"+pod+"/"+name)
+		it.Entity.Container = name
+		it.Gap, it.Ended = &cluster.Gap{Since: noon, Reason: metric.GapGone, Detail: "it has ended"}, true
+		return it
+	}
+	s := snapshotOf(nil, []*live.Item{ended("over", "app"), ended("web", "init"), ended("web2", "app"), ended("waits", "init")})
+	pods := map[string]*cluster.Pod{
+		"over":  {Namespace: "shop", Name: "over", Phase: "Succeeded"},
+		"web":   {Namespace: "shop", Name: "web", Phase: "Running", InitContainers: []cluster.Container{{Name: "init"}}},
+		"web2":  {Namespace: "shop", Name: "web2", Phase: "Running", Containers: []cluster.Container{{Name: "app"}}},
+		"waits": {Namespace: "shop", Name: "waits", Phase: "Pending", InitContainers: []cluster.Container{{Name: "init", Waiting: "CrashLoopBackOff"}}},
+	}
+	for _, it := range s.Pods {
+		it.Pod = pods[it.Entity.Pod]
+		it.Gap, it.Ended = it.Items[0].Gap, true
+	}
+	var got []string
+	for _, m := range missing(s) {
+		got = append(got, m.Level+" "+m.Title)
+	}
+	slices.Sort(got)
+	if g, w := strings.Join(got, ", "), "container shop/waits/init, container shop/web2/app"; g != w {
+		t.Errorf("got %s, want %s", g, w)
 	}
 }
