@@ -155,12 +155,30 @@ func unknown(name string, label func(string) string) string {
 		}
 	}
 	switch {
+	case name != "" && len(need) == 0 && fieldOf(name) != "":
+		return fmt.Sprintf("metric %q is not in the catalogue: it is a field, of %s", name, fieldOf(name))
 	case len(need) == 0:
 		return fmt.Sprintf("metric %q is not in the catalogue (docs/metrics.md lists them)", name)
 	case len(say) == 0:
 		return fmt.Sprintf("metric %q has nothing with this %s (docs/metrics.md lists what there is)", name, strings.Join(need, " and "))
 	}
 	return fmt.Sprintf("metric %q is several: give %s", name, strings.Join(say, " and "))
+}
+
+// fieldOf are the metrics of whose field or rate this is the name, as InfluxDB and the custom metrics API have it; "" where there is none.
+func fieldOf(name string) string {
+	var out []string
+	for _, r := range metric.Rows() {
+		if name != r.Field && (r.Rate == "" || name != r.Rate) {
+			continue
+		}
+		for _, l := range r.Levels {
+			if at := r.At(l); !slices.Contains(out, at) {
+				out = append(out, at)
+			}
+		}
+	}
+	return strings.Join(out, ", ")
 }
 
 // labelsOf are the labels that a row's series of a level can have.
