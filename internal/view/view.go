@@ -105,8 +105,18 @@ func Routes(among []serve.Route) []serve.Route {
 			r.Rows = func(req *http.Request) int { return rows(asked(req)) }
 		}
 		out = append(out, r)
+		if short, ok := strings.CutSuffix(at, "/{name...}"); ok {
+			out = append(out, serve.Route{Method: r.Method, Pattern: short, Limited: true, Whole: r.Whole, Handle: unnamed(short + "/{name}")})
+		}
 	}
 	return out
+}
+
+// unnamed answers a path that lacks the name at its end, which the router would send elsewhere: an API server takes no such answer.
+func unnamed(want string) func(http.ResponseWriter, *http.Request) error {
+	return func(_ http.ResponseWriter, r *http.Request) error {
+		return serve.NotFound("%q lacks a name at its end: want %s", r.URL.Path, want)
+	}
 }
 
 // asked is a request as a handler has it: the page's at the page's own path, a stream's without what is the API server's alone.

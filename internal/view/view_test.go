@@ -28,10 +28,18 @@ func TestPaths(t *testing.T) {
 			if r.Whole != nil {
 				w.Header().Set("Whole", r.Whole(req))
 			}
-			if err := r.Handle(w, req); err != nil {
+			if err := r.Handle(w, req); err != nil && strings.Contains(err.Error(), "lacks a name") {
+				http.Error(w, err.Error(), http.StatusNotFound)
+			} else if err != nil {
 				t.Error(err)
 			}
 		})
+	}
+	// An API server takes no redirect.
+	rec := httptest.NewRecorder()
+	mux.ServeHTTP(rec, httptest.NewRequest("GET", Base+"/namespaces/shop/workloads/web/named?kind=Deployment", nil))
+	if want := "lacks a name at its end: want " + Base + "/namespaces/{namespace}/workloads/{kind}/named/{name}"; rec.Code != http.StatusNotFound || !strings.Contains(rec.Body.String(), want) {
+		t.Errorf("a workload without a name: %d %s", rec.Code, rec.Body)
 	}
 	for _, c := range []struct{ path, query, at, whole, says string }{
 		{"/", "", Base + "/pages", "/", `["/","","","",""]`},
