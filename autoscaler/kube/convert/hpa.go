@@ -7,6 +7,8 @@ import (
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"plimsoll.dev/plimsoll/autoscaler/kube"
 	"plimsoll.dev/plimsoll/autoscaler/policy"
@@ -66,13 +68,22 @@ func (c *conversion) rights(i int, m *autoscalingv2.MetricSpec) {
 	case m.Type == autoscalingv2.PodsMetricSourceType && m.Pods != nil:
 		name = "pods/" + m.Pods.Metric.Name
 	case m.Type == autoscalingv2.ObjectMetricSourceType && m.Object != nil:
-		name = "the resource of " + m.Object.DescribedObject.Kind + ", a slash and " + m.Object.Metric.Name
+		name = resourceOf(&m.Object.DescribedObject) + "/" + m.Object.Metric.Name
 	case m.Type == autoscalingv2.ExternalMetricSourceType && m.External != nil:
 		value, name = "external", m.External.Metric.Name
 	default:
 		return
 	}
 	c.note(fmt.Sprintf("spec.metrics[%d]", i), "the autoscaler may read it once the chart's value autoscaler.metrics.%s names it (%s)", value, name)
+}
+
+// resourceOf is how the custom metrics API calls an object's kind, as the chart's values name it.
+func resourceOf(o *autoscalingv2.CrossVersionObjectReference) string {
+	if o.Kind == "Namespace" && !strings.Contains(o.APIVersion, "/") {
+		return "metrics"
+	}
+	r, _ := meta.UnsafeGuessKindToResource(schema.FromAPIVersionAndKind(o.APIVersion, o.Kind))
+	return r.GroupResource().String()
 }
 
 // meaning tells what is the same in words and not in effect.
