@@ -134,7 +134,7 @@ func TestModes(t *testing.T) {
 	f("resume hpa/web", "is in force: ", `{"plimsoll.dev/mode":null}`)
 	f("resume hpa/web", "is already in force: ", "")
 	f("boost web --off", "is boosted no more: the HPA alone changes the count.", `{"plimsoll.dev/boost":null}`)
-	f("boost web --off", "is already boosted no more", "")
+	f("boost web --off", `HorizontalPodAutoscaler "web" in namespace "shop" is not boosted: the HPA alone changes the count.`, "")
 	f("dry-run hpa/web", "The boost of HorizontalPodAutoscaler", `{"plimsoll.dev/boost":"true","plimsoll.dev/mode":"DryRun"}`)
 	f("boost web --off", "is boosted no more", `{"plimsoll.dev/boost":null,"plimsoll.dev/mode":null}`)
 

@@ -80,9 +80,14 @@ func (c *change) sentence() string {
 	case c.try != "":
 		verb = " would be "
 	}
+	if c.off && c.already {
+		verb = " is not "
+	}
 	var state, follows string
 	again := fmt.Sprintf("'plimsoll resume %s -n %s'", c.short(), c.namespace)
 	switch {
+	case c.off && c.already:
+		state, follows = "boosted", "the HPA alone changes the count."
 	case c.off:
 		state, follows = "boosted no more", "the HPA alone changes the count."
 	case c.mode == "" && (c.is(scalepolicies.Mode, string(policy.DryRun)) || c.is(scalepolicies.Mode, string(policy.Paused))):
