@@ -3,7 +3,7 @@ import type { Decision, Scaled } from "./contract.ts";
 import { ago, moment, seconds, tight } from "./units.ts";
 
 /** head says what a decision did: "4 → 6", or "3, held". */
-export const head = (d: Decision) => (d.from === d.to ? `${d.to}, held` : `${d.from} → ${d.to}`);
+export const head = (d: Decision) => (d.reason === "FailedGetScale" ? "count not known, held" : d.from === d.to ? `${d.to}, held` : `${d.from} → ${d.to}`);
 
 const fresh = 60; // for so many seconds a change is the news, and the holds after it are not
 

@@ -75,8 +75,8 @@ function ScaledRow({ s, address, now }: { s: Row; address: Address; now: number 
       </td>
       <td class="w">
         <Dots s={s} />
-        <span class="num">{s.gap?.reason === "policy" ? "–" : s.replicas}</span>
-        {s.desired !== s.ready && (
+        <span class="num">{counted(s) ? s.replicas : "–"}</span>
+        {counted(s) && s.desired !== s.ready && (
           <small>
             {s.ready} ready, {s.desired} asked for
           </small>
@@ -90,6 +90,9 @@ function ScaledRow({ s, address, now }: { s: Row; address: Address; now: number 
     </tr>
   );
 }
+
+/** counted says whether a target's replicas are known. */
+export const counted = (s: Row) => s.gap?.reason !== "policy" && s.gap?.reason !== "scale";
 
 /** policyExample is the smallest file that does something as it stands, to start from. */
 export const policyExample = example.trimEnd();

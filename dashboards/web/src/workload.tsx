@@ -13,7 +13,7 @@ import { Dots, partsSay, Section } from "./marks.tsx";
 import type { ViewProps } from "./page.tsx";
 import { usePicture } from "./picture.ts";
 import { useChanges, type Changes } from "./log.ts";
-import { lineOf, policyFor, scalable, workloadTitle } from "./scaled.tsx";
+import { counted, lineOf, policyFor, scalable, workloadTitle } from "./scaled.tsx";
 import { ago, gapSays, many, seconds, span } from "./units.ts";
 import { groupCharts, loadChart, replicasBand, replicasChart } from "./views.ts";
 
@@ -66,7 +66,7 @@ export function WorkloadPage({ live, data, address, go, view: v }: Props) {
       <Zoom address={address} go={go} />
       {drawn(own)}
       {(s || changes.list.length > 0) && <Decisions changes={changes} s={s} now={now} onPoint={cursor[1]} />}
-      {(containers.length > 0 || !live.unknown) && <Section id="containers" title={s ? "Replicas" : "Containers"} sub={String(s ? s.replicas : containers.length)}>
+      {(containers.length > 0 || !live.unknown) && <Section id="containers" title={s ? "Replicas" : "Containers"} sub={s && !counted(s) ? "" : String(s ? s.replicas : containers.length)}>
         {s && <Absent s={s} present={new Set(containers.map((c) => c.pod))} now={now} />}
         {containers.length ? (
           <div class="card">
@@ -90,7 +90,8 @@ function ScaledFacts({ s }: { s: Scaled }) {
   const starting = s.desired - s.ready;
   const lines = s.metrics.map((m) => `${lineOf(m)}${m.of && !m.amount ? ` of ${m.of}` : ""}`);
   const mode = s.state === "dry run" ? "dry run: it decides and changes nothing" : s.state;
-  return <>{[`${s.ready} ready${starting > 0 ? `, ${starting} starting` : starting < 0 ? `, ${-starting} leaving` : ""}`, `${s.min} to ${s.max} allowed`, ...lines, mode].filter(Boolean).join(" · ")}</>;
+  const counts = counted(s) ? `${s.ready} ready${starting > 0 ? `, ${starting} starting` : starting < 0 ? `, ${-starting} leaving` : ""}` : "";
+  return <>{[counts, `${s.min} to ${s.max} allowed`, ...lines, mode].filter(Boolean).join(" · ")}</>;
 }
 
 interface DecisionsProps {

@@ -130,6 +130,7 @@ test("a change is the news for a minute, then the hold is", () => {
   const s = { change: d("1970-01-01T00:00:10Z", 2, 4), last: d("1970-01-01T00:01:00Z", 4, 4) } as Scaled;
   assert.equal(head(news(s, 60)!), "2 → 4");
   assert.equal(head(news(s, 71)!), "4, held");
+  assert.equal(head({ ...news(s, 71)!, reason: "FailedGetScale" }), "count not known, held");
   assert.equal(news({ change: null, last: null } as Scaled, 0), null);
 });
 
