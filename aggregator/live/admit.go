@@ -2,6 +2,7 @@ package live
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
 	"plimsoll.dev/plimsoll/internal/cluster"
@@ -44,7 +45,7 @@ func (t *tree) admit(in *intake, g *metric.Group, at int64) (*unit, reason) {
 			u = t.named(e) // it may have gone with its last member
 		}
 		if u == nil {
-			u = t.place(identity.KeyOf(e), e)
+			u = t.place(t.keyOf(e), e)
 		}
 		t.speaks(u)
 		u.base, u.first = at-3600_000, at
@@ -60,9 +61,20 @@ func (t *tree) speaks(u *unit) {
 	}
 }
 
-// named returns the unit of the entity's names. One side that has no cgroup does not say where its names are unique; then the other does.
-func (t *tree) named(e *metric.Entity) *unit {
+// keyOf is the key of an entity. What has no cgroup does not say where its names are unique: they are so on its node, but for those of pods that
+// the cluster has.
+func (t *tree) keyOf(e *metric.Entity) identity.Key {
 	k := identity.KeyOf(e)
+	if e.ID == "" && e.Level <= metric.Pod && t.pods != nil && t.pods(e.Namespace, e.Pod) {
+		return k.InCluster()
+	}
+	return k
+}
+
+// named returns the unit of the entity's names. One side that has no cgroup does not say where its names are unique; then the other does, if it
+// is of the same node.
+func (t *tree) named(e *metric.Entity) *unit {
+	k := t.keyOf(e)
 	if u := t.byKey[k]; u != nil {
 		return u
 	}
@@ -72,12 +84,17 @@ func (t *tree) named(e *metric.Entity) *unit {
 	if k.Node == "" {
 		k.Node = e.Node
 	} else {
-		k.Node = ""
+		k = k.InCluster()
 	}
-	if u := t.byKey[k]; u != nil && u.entity.Node == e.Node && (e.ID == "" || !u.sure) {
+	if u := t.byKey[k]; u != nil && u.on(e.Node) && (e.ID == "" || !u.sure) {
 		return u
 	}
 	return nil
+}
+
+// on says whether a unit is of a node. A pod that moved is where its containers are.
+func (u *unit) on(node string) bool {
+	return u.entity.Node == node || slices.ContainsFunc(u.members, func(m *unit) bool { return m.entity.Node == node })
 }
 
 // contend decides between two containers of the same names with different IDs. The newer start counts; where starts are not

@@ -23,7 +23,9 @@ type Options struct {
 	// Inventory says which pods there are, for snapshots to tell; nil: nobody knows.
 	Inventory cluster.Inventory
 	// Nodes says which machines there are, and in which pools; nil: nobody knows.
-	Nodes      func() []*cluster.Node
+	Nodes func() []*cluster.Node
+	// Pods says whether the cluster has a pod of a name, which is unique in it then; nil: nobody knows of any.
+	Pods       func(namespace, pod string) bool
 	Registerer prometheus.Registerer // nil: the own metrics are not registered
 	// MaxForeign is how many entities are kept of what other machines send; 0: as many as of all.
 	MaxForeign int

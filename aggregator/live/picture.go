@@ -80,7 +80,7 @@ func New(o Options) (*Picture, error) {
 		p.limits.foreign = min(o.MaxForeign, p.limits.foreign)
 	}
 	p.tree = newTree(&p.limits, m)
-	p.tree.known = o.Nodes != nil
+	p.tree.known, p.tree.pods = o.Nodes != nil, o.Pods
 	for _, l := range metric.Levels() {
 		p.known[l] = metric.At(l)
 	}

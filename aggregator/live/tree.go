@@ -25,7 +25,8 @@ type tree struct {
 	// away are, by node, the sums whose members on it were forgotten in silence, and how many of them; lacks is what a sum lacks for that.
 	away  map[*unit]map[*unit]int
 	lacks map[*unit]lack
-	pools map[string]string // the pool of each node that is in one
+	pools map[string]string                // the pool of each node that is in one
+	pods  func(namespace, pod string) bool // whether the cluster has a pod; nil: nobody knows
 
 	changes uint64  // counts what changes the picture
 	dirty   []*unit // those that the plan does not show as they are
@@ -186,7 +187,7 @@ func (t *tree) ensure(e *metric.Entity) *unit {
 	if u == nil {
 		made := *e
 		made.ID = ""
-		u = t.place(identity.KeyOf(e), &made)
+		u = t.place(t.keyOf(e), &made)
 	}
 	t.rekey(u, e)
 	return u

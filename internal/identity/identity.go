@@ -11,7 +11,8 @@ import (
 )
 
 // Key names one thing at one time, by its names alone. Kubernetes' pods are unique in the cluster, so their key has no node: the same pod
-// on two nodes is one pod, of which the newer start counts. Everything else is unique on its node.
+// on two nodes is one pod, of which the newer start counts. Everything else is unique on its node, and so is what has no cgroup, unless who
+// asks knows better (InCluster).
 type Key struct {
 	Level           metric.Level
 	Node, Namespace string
@@ -47,10 +48,15 @@ func NodeKey(node string) Key { return Key{Level: metric.Node, Node: node} }
 // PodKey is the key of a pod whose name is unique on a node; without one, of a pod whose name is unique in the cluster.
 func PodKey(node, namespace, pod string) Key { return Key{metric.Pod, node, namespace, pod, ""} }
 
-// scope is the node's name where names are unique on a node only. The kubelet puts all pods below a cgroup whose name has "kubepods" in
-// it, and its own endpoint gives no cgroup at all.
+// InCluster is the key of a pod, or of a container in one, whose names are unique in the cluster.
+func (k Key) InCluster() Key {
+	k.Node = ""
+	return k
+}
+
+// scope is the node's name where names are unique on a node only. The kubelet puts all pods below a cgroup whose name has "kubepods" in it.
 func scope(e *metric.Entity) string {
-	if e.ID == "" || strings.Contains(e.ID, "kubepods") {
+	if strings.Contains(e.ID, "kubepods") {
 		return ""
 	}
 	return e.Node

@@ -93,6 +93,9 @@ func TestKeys(t *testing.T) {
 	f(false, func(e *metric.Entity) { e.Container = "sidecar" })
 	f(false, func(e *metric.Entity) { e.Level = metric.Pod })
 	a, b := whole(metric.Container), whole(metric.Container)
+	if a.ID, b.ID, b.Node = "", "", "n2"; KeyOf(a) == KeyOf(b) || KeyOf(a).InCluster() != KeyOf(b).InCluster() {
+		t.Error("what says nothing of its cgroup has one key on two machines, or two in a cluster")
+	}
 	a.ID, b.ID, b.Node = "/kubepods/1", "/kubepods/2", "n2"
 	if KeyOf(a) != KeyOf(b) {
 		t.Error("a pod of Kubernetes has a key on each node")

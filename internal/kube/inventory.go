@@ -231,6 +231,12 @@ func (v *Inventory) Place(namespace, pod string) (node string, since time.Time, 
 	return "", time.Time{}, false, v.spaces[namespace] > 0
 }
 
+// Has says whether there is a pod of a name.
+func (v *Inventory) Has(namespace, pod string) bool {
+	_, _, known, _ := v.Place(namespace, pod)
+	return known
+}
+
 // Nodes returns every node, by name; of an inventory of one node that one, once it is known.
 func (v *Inventory) Nodes() []*cluster.Node {
 	v.mu.RLock()

@@ -30,11 +30,12 @@ func toPicture(p *live.Picture) collector.SinkFunc {
 func newServer(e *environment, h history, pods cluster.Inventory, known *kube.Inventory, interval, fast time.Duration) (*live.Picture, error) {
 	sums := live.RollUps{History: h, Gate: e.gate, Every: interval, Written: rolled(h)}
 	var nodes func() []*cluster.Node
+	var has func(namespace, pod string) bool
 	if known != nil {
-		nodes = known.Nodes
+		nodes, has = known.Nodes, known.Has
 		sums.States = live.NewStates(nodes, func() error { return notYet(known) })
 	}
-	picture, err := live.New(live.Options{Inventory: pods, Nodes: nodes, MaxForeign: e.memory.Entities(), Registerer: e.registry})
+	picture, err := live.New(live.Options{Inventory: pods, Nodes: nodes, Pods: has, MaxForeign: e.memory.Entities(), Registerer: e.registry})
 	if err != nil {
 		return nil, err
 	}
