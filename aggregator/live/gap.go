@@ -98,7 +98,7 @@ func (t *tree) gapOf(u *unit, st state, now int64) *cluster.Gap {
 		return nil // what is said of it beside its members' sums comes and goes: a load is there only while something runs
 	case st.current > 0 && st.fastOld == 0 || st.current == 0 && u.count > 0 && u.gap == nil && u.key.Level != metric.Node:
 		if st.counters > 0 && st.rates == 0 {
-			return &cluster.Gap{Since: millis(max(u.first, u.restarted)), Reason: metric.GapStarting, Detail: "one sample so far, a rate needs two"}
+			return &cluster.Gap{Since: millis(max(u.first, u.anew)), Reason: metric.GapStarting, Detail: "one sample so far, a rate needs two"}
 		}
 		return nil
 	case u.gap != nil:

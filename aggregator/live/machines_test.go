@@ -116,3 +116,55 @@ func TestAPodThatMovesIsOne(t *testing.T) {
 		})
 	}
 }
+
+// A counter that grows by more than the machine could have used is another thing's: there is no rate of the two, neither now nor in the history, and the sums say that they lack
+// it. What a machine can do, with samples that are late, is believed.
+func TestACounterDoesNotLeap(t *testing.T) {
+	for _, c := range []struct {
+		every, cores, leap float64
+		want               bool
+	}{
+		{1, 2, 400, true}, {10, 2, 1000, true}, {1, 0, 1e6, true}, {10, 0, 1e6, true}, // of how many cores is not known
+		{1, 2, 8, false}, {10, 2, 60, false}, {1, 0, 400, false},
+	} {
+		t.Run(fmt.Sprint(c), func(t *testing.T) {
+			p := newPicture(t, Options{})
+			e, grown, prev := sentOf("q1", "/docker/1"), 0.0, 0.0
+			for k := range 10 {
+				at, used := sec(float64(k)*c.every), float64(k)*c.every/2
+				if k >= 6 {
+					used += c.leap
+				}
+				n := cpu(node("q1"), at, float64(k)*c.every, 1e9)
+				if c.cores > 0 {
+					n.Points = append(n.Points, metric.Point{ID: metric.CPUCapacity, T: at.UnixMilli(), V: c.cores})
+				}
+				apply(t, p, &metric.Batch{Node: "q1", Time: at, Fast: c.every == 1, Groups: []metric.Group{n, cpu(e, at, 100+used, 100)}})
+				s := p.Snapshot(at)
+				rate, ok := only(t, s.Containers).Rate(metric.CPUUsage)
+				switch w := only(t, s.Workloads); {
+				case c.want && k == 6 && (ok || !w.Lacks.Has(metric.CPUUsage) || w.Missing != 1):
+					t.Errorf("got %v cores, the workload lacks %v", rate, w.Lacks.Has(metric.CPUUsage))
+				case k > 0 && (k != 6 || !c.want) && !ok, c.want && rate > 1:
+					t.Errorf("look %d: got %v cores, %v", k, rate, ok)
+				}
+				for _, g := range p.RollUp(at).Groups {
+					for _, pt := range g.Points {
+						if pt.ID == metric.CPUUsage && g.Entity.Level == metric.Workload {
+							if pt.V > prev {
+								grown += pt.V - prev
+							}
+							prev = pt.V
+						}
+					}
+				}
+				if it := s.Containers[0]; it.Restarts != 0 {
+					t.Errorf("look %d: %d restarts", k, it.Restarts)
+				}
+			}
+			if most := 4.5 * c.every; c.want && (grown > most || grown < most-2*c.every) {
+				t.Errorf("the history has %v core-seconds, want nearly %v", grown, most)
+			}
+		})
+	}
+}

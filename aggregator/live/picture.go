@@ -100,7 +100,9 @@ func (p *Picture) Apply(b *metric.Batch) error {
 	p.mu.Lock()
 	before := p.tree.changes
 	node := p.tree.byKey[identity.NodeKey(b.Node)] // it exists from its first batch on
+	cores := node.cores()
 	for i := range b.Groups {
+		in.cores = cores
 		p.group(&in, &b.Groups[i])
 	}
 	if node != nil && in.heard > 0 {
@@ -171,6 +173,9 @@ func (p *Picture) group(in *intake, g *metric.Group) {
 		}
 	}
 	u.from(in, newest)
+	if !measured(u.key.Level) {
+		in.cores = 0 // it may be on many machines
+	}
 	if !u.advance(in, g, newest) {
 		in.drops[dropOld] += good
 		return
@@ -206,6 +211,21 @@ func (p *Picture) group(in *intake, g *metric.Group) {
 	p.tree.changes++
 }
 
+// mostCores is how many CPUs a machine has at most: Linux knows no more.
+const mostCores = 8192
+
+// cores is how many CPUs a machine has, as it said last, else the most that one may have.
+func (u *unit) cores() float64 {
+	if u != nil {
+		if k, ok := u.find(0, metric.CPUCapacity, ""); ok {
+			if h := u.pair(&u.series[k]); h.n > 0 && h.last.v() > 0 {
+				return h.last.v()
+			}
+		}
+	}
+	return mostCores
+}
+
 // intake is a batch on its way into the picture, and what became of it.
 type intake struct {
 	*limits
@@ -224,10 +244,11 @@ type intake struct {
 	heard           int64 // the newest sample of the groups that were taken
 	measured        bool  // one of them says what something used, not how many of it there are
 	restarts, steps int
-	follow          int   // points of the group at hand that are still to come
-	evicted         int   // units that gave their place to one of this batch
-	left            int   // samples for whose units there was no place
-	claimed         claim // one of those that are another machine's
+	cores           float64 // that the machine of the group at hand has at most; 0: of no machine
+	follow          int     // points of the group at hand that are still to come
+	evicted         int     // units that gave their place to one of this batch
+	left            int     // samples for whose units there was no place
+	claimed         claim   // one of those that are another machine's
 	drops           drops
 }
 

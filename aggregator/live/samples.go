@@ -24,6 +24,7 @@ type samples struct {
 
 	first     int64 // when the entity was first seen
 	restarted int64 // no sample up to this time belongs to the present container
+	anew      int64 // its first sample, if there was another before it
 	restarts  int32
 	// A clock that went back is told by samples that are older than the newest, yet advance: how many, and the newest of them.
 	steps  [numLanes]uint8
@@ -143,7 +144,7 @@ func (s *samples) advance(in *intake, g *metric.Group, t int64) bool {
 		for k := range s.series {
 			s.empty(k)
 		}
-		s.last, s.interval, s.restarted, s.first, s.torn = [numLanes]int64{}, [numLanes]int32{}, 0, t, true
+		s.last, s.interval, s.restarted, s.anew, s.first, s.torn = [numLanes]int64{}, [numLanes]int32{}, 0, 0, t, true
 	}
 	if t <= s.restarted {
 		return false
@@ -155,8 +156,11 @@ func (s *samples) advance(in *intake, g *metric.Group, t int64) bool {
 		}
 		s.start[ln] = start
 	}
-	if s.decreased(g, ln) {
+	switch grown, over := s.cpuGrown(g, ln); {
+	case over > 0 && grown < 0:
 		s.restart(in, t)
+	case over > 0 && in.cores > 0 && grown*1000 > in.cores*float64(over+in.stale[ln]): // no machine does that: two things are sent as one
+		s.begin(t)
 	}
 	if last := s.last[ln]; last != 0 {
 		// The interval follows at once when it shrinks, by at most a quarter when it grows, so that one gap does not make an entity look slow.
@@ -170,8 +174,9 @@ func (s *samples) advance(in *intake, g *metric.Group, t int64) bool {
 	return true
 }
 
-// decreased says whether the group's CPU counter is lower than the newest sample: the container began anew.
-func (s *samples) decreased(g *metric.Group, ln lane) bool {
+// cpuGrown is by how much the group's CPU counter is above the newest sample, and over how many milliseconds; 0 where there is nothing to compare. Below 0: the
+// container began anew.
+func (s *samples) cpuGrown(g *metric.Group, ln lane) (grown float64, over int64) {
 	for i := range g.Points {
 		pt := &g.Points[i]
 		if pt.ID != metric.CPUUsage || pt.Sub != "" {
@@ -179,30 +184,35 @@ func (s *samples) decreased(g *metric.Group, ln lane) bool {
 		}
 		k, ok := s.find(0, pt.ID, "")
 		if !ok {
-			return false
+			return 0, 0
 		}
 		h := s.pair(&s.series[k])
 		if h.n == 0 || h.lane != ln {
-			return false // the lanes' clocks may differ by a moment; the series' own check is enough
+			return 0, 0 // the lanes' clocks may differ by a moment; the series' own check is enough
 		}
-		return pt.T > s.base+int64(h.last.t) && pt.V < h.last.v()
+		return pt.V - h.last.v(), pt.T - s.base - int64(h.last.t)
 	}
-	return false
+	return 0, 0
 }
 
 // restart begins anew: what there is belongs to a container that is no more. The other lane's start is
 // forgotten, so that its next group does not count the same restart again.
 func (s *samples) restart(in *intake, t int64) {
+	s.begin(t)
+	s.restarts++
+	s.start = [numLanes]int64{}
+	in.restarts++
+}
+
+// begin has all series begin anew: what there was before t says nothing of what there is.
+func (s *samples) begin(t int64) {
 	for k := range s.series {
 		if s.series[k].id != metric.Restarts { // which goes on
 			s.empty(k)
 		}
 	}
-	s.restarts++
 	s.torn = true
-	s.restarted = min(s.newest(), t-1)
-	s.start = [numLanes]int64{}
-	in.restarts++
+	s.restarted, s.anew = min(s.newest(), t-1), t
 }
 
 // tell notes that some sender counts the restarts. What was counted here is void.
