@@ -366,12 +366,12 @@ func (t *table) ended(n *named, now time.Time, fast bool) {
 	b.Gaps = append(b.Gaps, metric.Gap{Entity: n.entity, Reason: metric.GapGone, Detail: "its sender has ended the series"})
 }
 
-// gaps drops the gaps of entities that have other samples in the request: only one of their series has ended.
+// gaps drops the gaps of entities that have other samples in the request, of what only something that runs has: only one of their series has ended.
 func (t *table) gaps() {
 	for _, b := range t.batches {
 		b.Gaps = slices.DeleteFunc(b.Gaps, func(g metric.Gap) bool {
 			n := t.entities[*g.Entity]
-			return n != nil && n.round == t.round && n.group >= 0
+			return n != nil && n.round == t.round && n.group >= 0 && slices.ContainsFunc(b.Groups[n.group].Points, func(p metric.Point) bool { return !p.ID.Standing() })
 		})
 	}
 }

@@ -290,6 +290,19 @@ func TestStaleMarkers(t *testing.T) {
 	if len(got.Gaps) != 1 || got.Gaps[0].Entity.Pod != "web-1" || got.Gaps[0].Reason != "gone" {
 		t.Errorf("gaps %+v", got.Gaps)
 	}
+	// One that has ended, and of which whoever runs it tells how often it has started it again, has ended all the same.
+	live.batches = nil
+	b.Groups = append(b.Groups, metric.Group{Entity: gone, Points: []metric.Point{{ID: metric.Restarts, T: now.UnixMilli() + 1000, V: 3}, {ID: metric.MemoryRequest, T: now.UnixMilli() + 1000, V: 3}}})
+	b.Time = now.Add(time.Second)
+	if body, err = remotewrite.Encode(b, identity.Wire); err != nil {
+		t.Fatal(err)
+	}
+	if w := post(r, body, nil); w.Code != 204 {
+		t.Fatal(w.Code, w.Body)
+	}
+	if got := live.one(t); len(got.Gaps) != 1 || got.Gaps[0].Entity.Pod != "web-1" || len(got.Groups) != len(b.Groups) {
+		t.Errorf("gaps %+v of %d groups", got.Gaps, len(got.Groups))
+	}
 }
 
 func TestSinkErrors(t *testing.T) {

@@ -2,7 +2,9 @@ package live
 
 import (
 	"cmp"
+	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"plimsoll.dev/plimsoll/internal/cluster"
@@ -28,7 +30,7 @@ func (t *tree) admit(in *intake, g *metric.Group, at int64) (*unit, reason) {
 	case same != nil && same != u: // its names became known
 		if u != nil { // and it replaces what had them
 			same.restarts += u.restarts + 1
-			same.anew = max(same.anew, same.first)
+			same.anew, same.another = max(same.anew, same.first), true
 			same.first = min(same.first, u.first)
 			t.remove(u)
 		}
@@ -117,11 +119,19 @@ func (t *tree) contend(u *unit, in *intake, g *metric.Group, at int64) (*unit, r
 	t.know(in, u, e, at)
 	if had {
 		u.restart(in, at)
-		u.restarted = 0
+		u.restarted, u.read = 0, 0
+		if u.another = !samePod(rival, e); u.another {
+			u.uncount()
+		}
 		u.last, u.interval = [numLanes]int64{}, [numLanes]int32{}
 	}
 	u.rival = rival
 	return u, 0
+}
+
+// samePod says whether two containers are in one pod of Kubernetes, which counts how often it has started each.
+func samePod(a, b *metric.Entity) bool {
+	return strings.Contains(a.ID, "kubepods") && path.Dir(a.ID) == path.Dir(b.ID)
 }
 
 // claim is what a sender says of a thing that another one's machine has.
@@ -231,7 +241,7 @@ func (t *tree) note(in *intake, g *metric.Gap, at time.Time) {
 	case u.entity.ID != g.Entity.ID:
 		return // of a container that another one of its names has replaced
 	}
-	if u == nil || in.at <= u.newest() || u.gap != nil && u.gap.Reason == g.Reason {
+	if u == nil || in.at <= u.measured() || u.gap != nil && u.gap.Reason == g.Reason {
 		return
 	}
 	since := at

@@ -49,7 +49,7 @@ func (b *builder) read(t *tree, i int, s *spot) {
 	if _, late := u.overdue(t.limits, now); b.keeps && late && measured(u.key.Level) {
 		b.late, now = true, endOfTime
 	}
-	st := u.state(t.limits, now)
+	st := t.state(u, now)
 	if it.has = st.has; st.current > 0 {
 		it.own = b.own(u, t.limits, now)
 	}
@@ -59,8 +59,16 @@ func (b *builder) read(t *tree, i int, s *spot) {
 	if x, ok := t.lacks[u]; ok {
 		it.Away, n.awayOf = x.n, x.of.entity
 	}
+	if it.Counted, it.Another = u.told, u.another; u.told {
+		it.Restarts = int(u.rises)
+		it.Count = int32(u.again())
+	}
 	n.counts = !u.told && u.rows.Has(metric.Restarts)
 	it.Gap = t.gapOf(u, st, b.now)
+	it.Unheard = t.unheard(u, it.Gap)
+	if it.own != nil && it.Waits() { // what was measured of it is of before
+		it.own.series = slices.DeleteFunc(slices.Clone(it.own.series), func(x series) bool { return !x.id.Standing() })
+	}
 	if n.sent && (!n.valued || it.Gap != nil) {
 		it.Ended = t.ended(u)
 	}
@@ -82,7 +90,7 @@ func (b *builder) own(u *unit, l *limits, now int64) *own {
 	}
 	u.shared = true
 	b.owns = append(b.owns, own{series: u.series, subs: u.subs, rings: [...]pair{u.rings[0].pair(), u.rings[1].pair()}, base: u.base,
-		oldest: [numLanes]int64{full: now - u.limit(l, full), fast: now - u.limit(l, fast)}, sized: u.sized(l, now)})
+		oldest: [numLanes]int64{full: max(u.sourced, now-u.limit(l, full)), fast: max(u.sourced, now-u.limit(l, fast))}, sized: max(u.sourced, u.sized(l, now))})
 	return &b.owns[len(b.owns)-1]
 }
 
@@ -164,7 +172,7 @@ func (b *builder) quiet(it *Item, since int64) *cluster.Gap {
 		for _, m := range list {
 			switch {
 			case m.Ended, m.Own == metric.Set{}: // it has nothing to say, or others say it
-			case m.Gap == nil, m.Gap.Reason == metric.GapStarting && m.Any():
+			case m.Gap == nil, m.Gap.Reason == metric.GapStarting && m.Any(), m.Waits():
 				return nil
 			case m.Gap.Reason == metric.GapStale:
 				since = max(since, m.Gap.Since.UnixMilli())
@@ -254,7 +262,7 @@ func (b *builder) ended(it *Item, n *note) bool {
 	return !slices.ContainsFunc(it.Items, func(m *Item) bool { return !m.Ended })
 }
 
-// missing counts the members that the sums lack, in whole or in part, and says why as the item's gap if it has none itself. What has ended
+// missing counts the members that the sums lack, in whole or in part, and says why as the item's gap if it has none itself. What has ended, or waits for its next life,
 // is not missing, nor is what lacks only rows that the item has of its own.
 func (b *builder) missing(it *Item, n *note) {
 	own := essential.Less(&n.rows)
@@ -275,10 +283,10 @@ func (b *builder) missing(it *Item, n *note) {
 			last = m
 		}
 		begins := m.Gap == nil || m.Gap.Reason == metric.GapStarting && m.Any()
-		if m.Ended {
+		if m.Ended || m.Waits() {
 			ended++
 		}
-		if m.Ended || begins && m.Lacks.And(&own) == (metric.Set{}) {
+		if m.Ended || m.Waits() || begins && m.Lacks.And(&own) == (metric.Set{}) {
 			continue
 		}
 		it.Missing++

@@ -1,6 +1,7 @@
 package live
 
 import (
+	"cmp"
 	"time"
 
 	"plimsoll.dev/plimsoll/internal/cluster"
@@ -17,21 +18,25 @@ type state struct {
 	lacks metric.Set
 }
 
-// state looks through the unit's own series at now.
-func (u *unit) state(l *limits, now int64) state {
+// state looks through a unit's own series at now.
+func (t *tree) state(u *unit, now int64) state {
 	var st state
 	if u.gone() {
 		return st
 	}
+	l, waits := t.limits, t.waits(u, now)
 	sized := u.sized(l, now)
 	for i := range u.series {
 		x := &u.series[i]
 		h := u.pair(x)
+		if waits && !x.id.Standing() || u.elsewhere(&h) {
+			continue
+		}
 		if !u.current(&h, l, now) && !h.stands(x.id, u.base, sized) {
 			began := u.restarted
 			if h.n > 0 {
 				st.old++
-				if h.lane == fast {
+				if h.lane == fast && now-u.last[fast] > u.limit(l, fast) {
 					st.fastOld++
 				}
 				began = u.base + int64(h.last.t) + u.limit(l, h.lane)/2
@@ -51,6 +56,9 @@ func (u *unit) state(l *limits, now int64) state {
 				st.lacks.Add(x.id)
 			}
 		}
+	}
+	if waits {
+		st.lacks = metric.Set{}
 	}
 	if len(u.series) == 0 && u.sent() && u.key.Level <= metric.Pod && u.count == 0 {
 		st.lacks = essential
@@ -94,6 +102,10 @@ func (t *tree) gapOf(u *unit, st state, now int64) *cluster.Gap {
 	switch {
 	case !u.sent() && u.gap == nil:
 		return nil
+	case t.waits(u, now):
+		return &cluster.Gap{Since: millis(cmp.Or(u.read, u.first)), Reason: metric.GapWaiting, Detail: "it does not run at present; whoever runs it has it still, and has started it again " + times(u.again())}
+	case u.told && u.read == 0 && u.gap == nil && u.key.Level == metric.Container:
+		return &cluster.Gap{Since: millis(u.first), Reason: metric.GapStarting, Detail: "it was not measured so far"}
 	case st.current > 0 && u.key.Level > metric.Pod && u.key.Level != metric.Node:
 		return nil // what is said of it beside its members' sums comes and goes: a load is there only while something runs
 	case st.current > 0 && st.fastOld == 0 || st.current == 0 && u.count > 0 && u.gap == nil && u.key.Level != metric.Node:
@@ -105,7 +117,10 @@ func (t *tree) gapOf(u *unit, st state, now int64) *cluster.Gap {
 		g := *u.gap
 		return &g
 	}
-	last := u.newest()
+	last := cmp.Or(u.measured(), u.newest())
+	if st.fastOld > 0 && st.current > 0 {
+		last = min(last, u.last[fast])
+	}
 	if last == 0 || st.current+st.old == 0 {
 		return &cluster.Gap{Since: millis(max(u.first, last)), Reason: metric.GapStarting, Detail: "no sample that can be used so far"}
 	}
@@ -115,20 +130,47 @@ func (t *tree) gapOf(u *unit, st state, now int64) *cluster.Gap {
 	return &cluster.Gap{Since: millis(last), Reason: metric.GapStale, Detail: "no sample for " + (time.Duration(now-last) * time.Millisecond).Round(time.Second).String()}
 }
 
-// ended says whether a silent unit seems to be no more: a batch said so, or its node's later batches leave it out.
-func (t *tree) ended(u *unit) bool {
-	if u.gap != nil {
-		return u.gone()
+// elsewhere says whether what there is of a series comes from where the unit's figures do not come from any more, which may have others.
+func (u *unit) elsewhere(h *pair) bool { return h.n > 0 && u.base+int64(h.last.t) < u.sourced }
+
+// mainLane is the one by which a unit is measured more often.
+func (u *unit) mainLane() lane {
+	if u.last[fast] != 0 {
+		return fast
 	}
+	return full
+}
+
+// left says whether by a lane a unit's node goes on without it, of which there was something last at a time.
+func (t *tree) left(u *unit, ln lane, last int64) bool {
 	n := t.byKey[identity.NodeKey(u.entity.Node)]
-	if n == nil || n == u || u.entity.Node == "" || u.newest() == 0 {
+	if n == nil || n == u || u.entity.Node == "" || last == 0 {
 		return false
 	}
-	ln := full
-	if u.last[fast] != 0 {
-		ln = fast
+	return n.heard[ln]-last > u.limit(t.limits, ln)
+}
+
+// ended says whether a silent unit seems to be no more: a batch said so, or its node's later batches leave it out.
+func (t *tree) ended(u *unit) bool {
+	if u.gap != nil && u.gap.Reason != metric.GapGone {
+		return false
 	}
-	return n.heard[ln]-u.last[ln] > u.limit(t.limits, ln)
+	if u.gap != nil && !u.kept() {
+		return true
+	}
+	if u.told && u.last[full] > u.last[fast] && (u.gap != nil || u.last[full]-u.read > u.limit(t.limits, fast)) { // of what is not measured the slow lane tells alone
+		return t.left(u, full, u.last[full])
+	}
+	return t.left(u, u.mainLane(), u.last[u.mainLane()])
+}
+
+// unheard says whether a gap of something on a machine says no more than that nothing was heard of that machine either.
+func (t *tree) unheard(u *unit, g *cluster.Gap) bool {
+	if g == nil || g.Reason != metric.GapStale || u.key.Level > metric.Pod {
+		return false
+	}
+	n := t.byKey[identity.NodeKey(u.entity.Node)]
+	return n != nil && max(n.heard[full], n.heard[fast])-u.newest() <= u.limit(t.limits, u.mainLane())/2
 }
 
 // quiet says whether a unit of the fast lane is late by half an interval, and its machine with it: what there is of the unit ends there, and it has not ended.
@@ -141,8 +183,8 @@ func (t *tree) quiet(u *unit, now int64) bool {
 	return n != nil && max(n.heard[full], n.heard[fast]) <= last
 }
 
-// gone says whether a batch said that the unit does not exist any more.
-func (u *unit) gone() bool { return u.gap != nil && u.gap.Reason == metric.GapGone }
+// gone says whether a batch said that the unit does not exist any more, and nobody has told of it since.
+func (u *unit) gone() bool { return u.gap != nil && u.gap.Reason == metric.GapGone && !u.kept() }
 
 // mentioned is when the unit was last heard of, in Unix milliseconds.
 func (u *unit) mentioned() int64 {

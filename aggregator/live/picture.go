@@ -149,7 +149,7 @@ func (p *Picture) Apply(b *metric.Batch) error {
 
 // group applies one entity's samples.
 func (p *Picture) group(in *intake, g *metric.Group) {
-	good, newest := 0, int64(0)
+	good, newest, read := 0, int64(0), int64(0)
 	for i := range g.Points {
 		if why := in.refuses(&g.Points[i]); why != numReasons {
 			in.drops[why]++
@@ -157,6 +157,9 @@ func (p *Picture) group(in *intake, g *metric.Group) {
 		}
 		good++
 		newest = max(newest, g.Points[i].T)
+		if !g.Points[i].ID.Standing() {
+			read = max(read, g.Points[i].T)
+		}
 	}
 	if good == 0 {
 		return
@@ -180,7 +183,8 @@ func (p *Picture) group(in *intake, g *metric.Group) {
 		in.drops[dropOld] += good
 		return
 	}
-	if u.gap != nil && u.gap.Since.UnixMilli() <= newest {
+	u.read = max(u.read, read)
+	if u.gap != nil && u.gap.Since.UnixMilli() <= newest && (!u.told || u.gap.Since.UnixMilli() <= read) {
 		u.gap = nil
 	}
 	hint, known := 0, &p.known[u.key.Level]

@@ -84,15 +84,16 @@ func (t *tree) podUsed(out []Used, pod *cluster.Pod, now, w int64) []Used {
 
 // of says whether a container belongs to this pod, and not to one that had its name before. The names of the kubelet's cgroups have the pod's
 // UID in them. Where no cgroup is known, nothing that began before the pod did is its own; a static pod's mirror may be younger than the pod.
-func (u *unit) of(pod *cluster.Pod) bool {
-	e := u.entity
+func (u *unit) of(pod *cluster.Pod) bool { return belongs(u.entity, u.began(), pod) }
+
+func belongs(e *metric.Entity, began int64, pod *cluster.Pod) bool {
 	if e.Node != "" && pod.Node != "" && e.Node != pod.Node {
 		return false
 	}
 	if strings.Contains(e.ID, "kubepods") && pod.UID != "" {
 		return inCgroup(e.ID, cmp.Or(pod.CgroupUID, pod.UID))
 	}
-	return e.ID != "" || pod.CgroupUID != "" || u.began() == 0 || pod.StartTime.IsZero() || u.began() >= pod.StartTime.Add(-time.Second).UnixMilli()
+	return e.ID != "" || pod.CgroupUID != "" || began == 0 || pod.StartTime.IsZero() || began >= pod.StartTime.Add(-time.Second).UnixMilli()
 }
 
 // inCgroup says whether a cgroup's path has a pod's UID in it, as it is or with underlines as systemd needs them.
@@ -117,7 +118,7 @@ func inCgroup(path, uid string) bool {
 func (t *tree) used(u *unit, now, w int64) (out Used, ok bool) {
 	patience := 2 * w
 	// Its machine cannot have gone on without what was heard of just now.
-	if u.gone() || now-u.newest() > min(u.limit(t.limits, full), u.limit(t.limits, fast)) && t.ended(u) {
+	if u.unread() || now-u.newest() > min(u.limit(t.limits, full), u.limit(t.limits, fast)) && t.ended(u) {
 		return out, false
 	}
 	cpu, ok := u.recent(t.limits, metric.CPUUsage, now, w, patience)
@@ -134,7 +135,7 @@ func (t *tree) used(u *unit, now, w int64) (out Used, ok bool) {
 // recent is a row's window of w milliseconds that ends with its newest sample, if that is current or no older than patience.
 func (u *unit) recent(l *limits, id metric.ID, now, w, patience int64) (out window, ok bool) {
 	k, found := u.find(0, id, "")
-	if !found || u.gone() {
+	if !found || u.unread() {
 		return out, false
 	}
 	x := u.long(&u.series[k])

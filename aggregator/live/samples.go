@@ -20,20 +20,24 @@ type samples struct {
 
 	start    [numLanes]int64 // as the lane's newest group has it, Unix milliseconds; 0: not known
 	last     [numLanes]int64 // the newest sample by lane
+	read     int64           // the newest of what only something that runs has
+	sourced  int64           // since when its figures come from where they do; 0: ever since
 	interval [numLanes]int32 // milliseconds between samples
 
 	first     int64 // when the entity was first seen
 	restarted int64 // no sample up to this time belongs to the present container
 	anew      int64 // its first sample, if there was another before it
 	restarts  int32
+	rises     int32 // by how much the restarts that somebody counts were told to be more
 	// A clock that went back is told by samples that are older than the newest, yet advance: how many, and the newest of them.
-	steps  [numLanes]uint8
-	source string // whose figures the newest are, as batches say
-	told   bool   // some sender counts the restarts
-	torn   bool   // since the last roll-up something was used that no sum has: it began anew, or was not heard
-	out    bool   // the last roll-up was given out without it, as it was late
-	shared bool   // a snapshot has the series
-	step   [numLanes]int64
+	steps   [numLanes]uint8
+	source  string // whose figures the newest are, as batches say
+	told    bool   // some sender counts the restarts
+	another bool   // another cgroup has taken the names, and has not begun again since
+	torn    bool   // since the last roll-up something was used that no sum has: it began anew, or was not heard
+	out     bool   // the last roll-up was given out without it, as it was late
+	shared  bool   // a snapshot has the series
+	step    [numLanes]int64
 	// counted is the newest sample that a roll-up has seen.
 	counted int64
 }
@@ -122,6 +126,9 @@ func (s *samples) push(in *intake, k int, n uint16, after, x sample) {
 // from notes whose figures come from now on. When somebody else's do, they may have the start from elsewhere, and that is no restart.
 func (s *samples) from(in *intake, t int64) {
 	if s.source != in.source && t > s.newest() {
+		if s.newest() != 0 {
+			s.sourced = s.newest() + 1
+		}
 		s.source, s.start = in.source, [numLanes]int64{}
 	}
 }
@@ -144,7 +151,7 @@ func (s *samples) advance(in *intake, g *metric.Group, t int64) bool {
 		for k := range s.series {
 			s.empty(k)
 		}
-		s.last, s.interval, s.restarted, s.anew, s.first, s.torn = [numLanes]int64{}, [numLanes]int32{}, 0, 0, t, true
+		s.last, s.read, s.interval, s.restarted, s.anew, s.first, s.torn = [numLanes]int64{}, 0, [numLanes]int32{}, 0, 0, t, true
 	}
 	if t <= s.restarted {
 		return false
@@ -200,6 +207,7 @@ func (s *samples) cpuGrown(g *metric.Group, ln lane) (grown float64, over int64)
 func (s *samples) restart(in *intake, t int64) {
 	s.begin(t)
 	s.restarts++
+	s.another = false
 	s.start = [numLanes]int64{}
 	in.restarts++
 }
@@ -213,17 +221,6 @@ func (s *samples) begin(t int64) {
 	}
 	s.torn = true
 	s.restarted, s.anew = min(s.newest(), t-1), t
-}
-
-// tell notes that some sender counts the restarts. What was counted here is void.
-func (s *samples) tell() {
-	if s.told {
-		return
-	}
-	s.told = true
-	if k, ok := s.find(0, metric.Restarts, ""); ok {
-		s.empty(k)
-	}
 }
 
 // add appends a point to its series, opening it if it is new. It returns where the next point's series is likely to be, and numReasons
@@ -254,6 +251,9 @@ func (s *samples) add(in *intake, pt *metric.Point, hint int) (next int, why rea
 		}
 		if metric.Get(pt.ID).Kind == metric.Counter {
 			fell := h.n > 0 && pt.V < h.last.v()
+			if pt.ID == metric.Restarts && s.told && h.n > 0 && pt.V > h.last.v() {
+				s.rises += int32(pt.V - h.last.v())
+			}
 			if fell {
 				h.n = 0
 			}
@@ -363,7 +363,7 @@ func (s *samples) prune(before int64) {
 // forget drops all series. Which rows they were of stays known.
 func (s *samples) forget() {
 	s.series, s.grown, s.rings, s.subs, s.shared = nil, nil, [2]ring{}, []string{""}, false
-	s.last, s.interval = [numLanes]int64{}, [numLanes]int32{}
+	s.last, s.read, s.interval = [numLanes]int64{}, 0, [numLanes]int32{}
 }
 
 // rebase makes t fit into the series' range of times; samples that do not are dropped.

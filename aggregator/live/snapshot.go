@@ -57,7 +57,14 @@ type Item struct {
 	// Ended says that the entity is no more: a batch said so, or it is silent while its node's batches go on. A roll-up has ended when
 	// all its members have.
 	Ended bool
-	// Restarts counts the times the counters began anew under the same names while Plimsoll was watching.
+	// Unheard says that it is stale with its machine, of which nothing was heard since either.
+	Unheard bool
+	// Counted says that whoever runs it counts restarts, and Count how many it has told last, however long ago.
+	Counted bool
+	// Another says that another thing took the names, and has not begun anew since.
+	Another bool
+	Count   int32
+	// Restarts counts the times the counters began anew under the same names while Plimsoll was watching; where somebody counts, by how much that count grew.
 	Restarts int
 }
 
@@ -128,6 +135,9 @@ func (p *Picture) build(now time.Time, also func(*spot)) (*builder, *Snapshot) {
 
 // Silent says whether nothing has been heard of the machine that the item is, or is on, for so long that its last values are not the present.
 func (it *Item) Silent() bool { return it.Gap != nil && it.Gap.Reason == metric.GapSilent }
+
+// Waits says whether the item does not run at present, while whoever runs it has it still.
+func (it *Item) Waits() bool { return it.Gap != nil && it.Gap.Reason == metric.GapWaiting }
 
 // Any says whether there is a current value of the item.
 func (it *Item) Any() bool { return len(it.Values) > 0 || it.has != metric.Set{} }

@@ -43,8 +43,12 @@ func (p *Picture) Gap(now time.Time, pod *cluster.Pod) (why string, since time.T
 		return "", time.Time{}
 	}
 	members := slices.SortedFunc(slices.Values(u.members), func(a, b *unit) int { return compareNames(a.entity, b.entity) })
+	members = slices.DeleteFunc(members, func(m *unit) bool { return !m.of(pod) })
+	if len(u.members) > 0 && len(members) == 0 {
+		return "", time.Time{} // it is of a pod that had its name before
+	}
 	for _, x := range append(members, u) { // a container's own reason says more than that it lacks in the pod's sum
-		st := x.state(p.tree.limits, now.UnixMilli())
+		st := p.tree.state(x, now.UnixMilli())
 		if g := p.tree.gapOf(x, st, now.UnixMilli()); g != nil {
 			return g.Detail, g.Since
 		}
@@ -114,7 +118,7 @@ func (s *samples) long(x *series) *ring {
 
 // window returns the row's window of w milliseconds that ends with the newest sample, if that is current.
 func (u *unit) window(l *limits, id metric.ID, now, w int64) (out window, ok bool) {
-	if u.gone() {
+	if u.unread() {
 		return out, false
 	}
 	kind := metric.Get(id).Kind

@@ -1,0 +1,75 @@
+package live
+
+import (
+	"fmt"
+
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+// What crashes and is started again has somebody who runs it, counts that, and has it still while there is nothing to be measured.
+
+// waits says whether a unit does not run while whoever runs it has it still, and tells how often it was started again: it crashed, and waits for its next life.
+func (t *tree) waits(u *unit, now int64) bool {
+	if !u.told || u.gap != nil && !(u.gap.Reason == metric.GapGone && u.kept()) {
+		return false
+	}
+	k, ok := u.find(0, metric.Restarts, "")
+	if !ok {
+		return false
+	}
+	if h := u.pair(&u.series[k]); !u.current(&h, t.limits, now) || u.base+int64(h.last.t) <= u.read {
+		return false
+	}
+	if u.read == 0 { // by the fast lane it would have been measured by now
+		return u.last[fast] != 0 && u.last[fast]-u.first > u.limit(t.limits, fast)
+	}
+	return u.gap != nil || t.left(u, u.mainLane(), u.read)
+}
+
+// kept says whether whoever runs a unit has told of it since it was said not to be there.
+func (u *unit) kept() bool { return u.told && u.newest() >= u.gap.Since.UnixMilli() }
+
+// unread says whether the newest that is said of a unit is that it is not there to be read.
+func (u *unit) unread() bool { return u.gap != nil && u.gap.Reason == metric.GapGone }
+
+// tell notes that some sender counts the restarts. What was counted here is void.
+func (s *samples) tell() {
+	if s.told {
+		return
+	}
+	s.told = true
+	s.uncount()
+}
+
+// uncount forgets how many restarts there were.
+func (s *samples) uncount() {
+	if k, ok := s.find(0, metric.Restarts, ""); ok {
+		s.empty(k)
+	}
+}
+
+// again is how many restarts whoever runs it has told last, however long ago; 0 where it has told none yet.
+func (s *samples) again() int {
+	if k, ok := s.find(0, metric.Restarts, ""); ok {
+		if h := s.pair(&s.series[k]); h.n > 0 {
+			return int(h.last.v())
+		}
+	}
+	return 0
+}
+
+// times is a number of times.
+func times(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
+}
+
+// measured is when a unit was last measured, in Unix milliseconds: what is told of it besides says nothing of whether it runs.
+func (u *unit) measured() int64 {
+	if u.told {
+		return u.read
+	}
+	return u.newest()
+}
