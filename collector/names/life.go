@@ -16,12 +16,13 @@ type life struct {
 	restarts int  // how often it has started the container again by itself
 	resting  bool // it does not run, and the runtime will start it again
 	runs     bool
+	stood    time.Time // when its cgroup was last there
 	rested   time.Time // when it was last told to rest
 	last     *metric.Entity
 }
 
-// between is how long after its rest a container is in sight without a cgroup: one that has just been started may have ended again, and its
-// runtime has not said so yet.
+// between is how long after its rest, or after its cgroup was there, a container is in sight without one: it may have ended again, and its runtime has not said yet
+// whether it will start it.
 const between = 5 * time.Second
 
 // maxLooks is of how many containers a runtime is asked one by one when its list is read.
@@ -81,12 +82,14 @@ func (n *Names) look(ctx context.Context, s *socket, id string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if k := n.infos[s.owner][id]; k != nil {
-		l.last = k.last
+		l.last, l.stood = k.last, k.stood
 		switch {
 		case l.resting:
 			l.rested = time.Now()
 		case l.runs:
 			l.rested = k.rested
+		default: // it has ended
+			l.stood = time.Time{}
 		}
 		k.life = l
 	}
@@ -95,12 +98,25 @@ func (n *Names) look(ctx context.Context, s *socket, id string) {
 // Read implements collector.Extra: it gives the restarts that runtimes count. By them a container that crashes again and again stays in sight
 // between its lives, when it has no cgroup.
 func (n *Names) Read(now time.Time) ([]metric.Group, []metric.Gap) {
+	return n.lives(now, func(l *life) bool { return true }), nil
+}
+
+// Crashing is an Extra of the fast lane: it gives the restarts of those that were started again at some time, or will be, so that none is out of sight, or said to
+// have ended, until the slow lane comes.
+type Crashing struct{ Names *Names }
+
+// Read implements collector.Extra.
+func (c Crashing) Read(now time.Time) ([]metric.Group, []metric.Gap) {
+	return c.Names.lives(now, func(l *life) bool { return l.restarts > 0 || l.resting }), nil
+}
+
+// lives gives the restarts of those containers that are asked for and in sight.
+func (n *Names) lives(now time.Time, asked func(*life) bool) (out []metric.Group) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	var out []metric.Group
 	for owner, all := range n.infos {
 		for id, k := range all {
-			if !k.counted {
+			if !k.counted || !asked(&k.life) {
 				continue
 			}
 			for _, e := range n.byID[id] {
@@ -111,12 +127,23 @@ func (n *Names) Read(now time.Time) ([]metric.Group, []metric.Gap) {
 			if k.last == nil && k.resting {
 				k.last = n.guess(k, id)
 			}
-			if k.last != nil && (k.resting || now.Sub(k.rested) < between || n.stands(k.last)) {
+			if k.last != nil && n.inSight(k, now) {
 				out = append(out, metric.Group{Entity: k.last, Points: []metric.Point{{ID: metric.Restarts, T: now.UnixMilli(), V: float64(k.restarts)}}})
 			}
 		}
 	}
-	return out, nil
+	return out
+}
+
+// inSight says whether a container is there, will be, or may be for all that is known. The caller holds mu.
+func (n *Names) inSight(k *known, now time.Time) bool {
+	if n.stands(k.last) {
+		if k.runs || k.resting {
+			k.stood = now
+		}
+		return true
+	}
+	return k.resting || now.Sub(k.rested) < between || now.Sub(k.stood) < between
 }
 
 // stands says whether the cgroup of an entity is still asked for. The caller holds mu.

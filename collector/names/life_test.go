@@ -51,6 +51,42 @@ func TestRestartsComeFromTheRuntime(t *testing.T) {
 	until(t, "one that was removed is gone", func() bool { return len(restarts(n)) == 0 })
 }
 
+// A container that ends is in sight until its runtime says whether it will start it again, and for the fast lane, too, if it has ever been: who is asked may be slow.
+func TestCrashingStaysInSight(t *testing.T) {
+	n, err := New(Options{Sockets: []string{"/run/docker.sock"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stands := true
+	n.exists = func(string) bool { return stands }
+	n.infos[""] = map[string]*known{idA: {info: info{name: "crash"}, from: n.sockets[0], life: life{counted: true, restarts: 13, runs: true}},
+		idB: {info: info{name: "calm"}, from: n.sockets[0], life: life{counted: true, runs: true}}}
+	now := time.Now()
+	read := func(after time.Duration, want, wantCrashing int) {
+		t.Helper()
+		n.Name("/docker/" + idA)
+		n.Name("/docker/" + idB)
+		all, _ := n.Read(now.Add(after))
+		crashing, _ := Crashing{n}.Read(now.Add(after))
+		if len(all) != want || len(crashing) != wantCrashing {
+			t.Errorf("after %v: %d and %d are in sight, want %d and %d", after, len(all), len(crashing), want, wantCrashing)
+		}
+		for _, g := range crashing {
+			if g.Entity.Container != "crash" || g.Points[0].V < 13 {
+				t.Errorf("after %v: %+v", after, g)
+			}
+		}
+	}
+	read(0, 2, 1)
+	stands = false // both end, and nobody has said anything yet
+	read(4*time.Second, 2, 1)
+	k := n.infos[""][idA]
+	k.life = life{counted: true, restarts: 14, runs: true, resting: true, last: k.last, stood: k.stood}
+	read(time.Minute, 1, 1) // for as long as it rests
+	k.resting, k.runs, k.stood = false, false, time.Time{}
+	read(2*time.Minute, 0, 0)
+}
+
 func FuzzDecodeLife(f *testing.F) {
 	f.Add(`{"RestartCount":13,"State":{"Restarting":true}}`)
 	f.Add(`{"RestartCount":1e99}`)

@@ -110,7 +110,7 @@ func TestEveryKindOfContainer(t *testing.T) {
 	if ended = app.ID; n.Container(idOf(1)) != nil {
 		t.Error("a container that has ended is spoken of because its pod has")
 	}
-	if absent := n.Absent(p, &p.Containers[0]); !identity.Same(absent, app) || identity.KeyOf(absent) != identity.KeyOf(app) {
+	if absent := n.Absent(p, &p.Containers[0]); !identity.Same(absent, app) || identity.KeyOf(absent).InCluster() != identity.KeyOf(app) {
 		t.Errorf("without a cgroup it is %+v, not %+v", absent, app)
 	}
 	if e := n.Container(idOf(6)); e != nil {

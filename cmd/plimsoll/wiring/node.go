@@ -90,7 +90,7 @@ func newNode(e *environment, o Node, known inventories, live, history collector.
 		slow = append(slow, collector.NewClaims(node, known.cluster, r.names))
 	}
 	c, err := collector.New(collector.Options{Interval: o.Interval, FastInterval: o.Fast, Full: r.full, Fast: r.fast,
-		Extra: []collector.Extra{byProcess, pods}, Slow: slow, Live: live, History: history, Logger: log, Registerer: e.registry})
+		Extra: []collector.Extra{byProcess, pods, names.Crashing{Names: r.names}}, Slow: slow, Live: live, History: history, Logger: log, Registerer: e.registry})
 	if err != nil {
 		return err
 	}
