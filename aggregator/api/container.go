@@ -85,6 +85,9 @@ func restarts(it *live.Item) *float64 {
 	if v, ok := it.Gauge(metric.Restarts); ok {
 		return num(v, true, decCount)
 	}
+	if it.Counted {
+		return num(float64(it.Count), true, decCount) // as it was told last
+	}
 	return num(float64(it.Restarts), identity.Restarts(it.Entity), decCount)
 }
 

@@ -97,6 +97,8 @@ func lacks(it *live.Item, machines map[string]cluster.Gap, hidden bool, now time
 		return &cluster.Gap{Since: it.First.UTC(), Reason: metric.GapUnaccounted, Detail: noCPU}
 	case it.Gap == nil || it.Gap.Reason == metric.GapMember || it.Ended && len(it.Items) > 0, summed(it), done(it):
 		return nil
+	case it.Unheard && !hidden: // the machine's own entry tells
+		return nil
 	}
 	gap, silent := machines[it.Entity.Node]
 	switch {

@@ -125,14 +125,22 @@ func newPicture(snap *live.Snapshot, k *kills, nodes ...*cluster.Node) *picture 
 		}
 		if gap := waiting[it.Parent]; gap != nil && it.Gap != nil {
 			c.Gap, a.ended, a.wasStart = gap, false, false // it is between its lives
+		} else if gap := waitsFor(it); gap != nil {
+			c.Gap, a.ended = gap, false
+			delete(ended, &c)
 		}
+		a.unheard = it.Unheard
 		if a.ended {
+			a.wasStart = false
 			if snap.Time.Sub(it.Gap.Since) > linger {
 				continue
 			}
 		}
 		if !it.Silent() {
 			c.Score, c.Why = scoreOf(&c, a)
+		}
+		if c.Why == "" && a.ended {
+			c.Why = "ended " + ago(max(0, snap.Time.Sub(it.Gap.Since)))
 		}
 		if c.Why == "" && unaccounted(it, snap.Time) {
 			c.Why = "its CPU is not accounted for"
@@ -172,9 +180,11 @@ func eventsOf(it *live.Item, k *kills, now time.Time) events {
 	switch pod, c := known(it); {
 	case c != nil && c.Restarts > 0:
 		since = pod.Status.Since
-	case c == nil && it.Restarts > 0 && identity.Restarts(it.Entity):
-		since = it.Start
+	case c == nil && (it.Restarts > 0 || it.Another) && identity.Restarts(it.Entity):
 		a.anew = or(restarts(it), 0) == 0
+		if !a.anew || !it.Counted || it.Another { // else whoever counts has not told yet that it was restarted
+			since = it.Start
+		}
 	}
 	if !since.IsZero() {
 		a.restart = max(now.Sub(since), 0)

@@ -1,7 +1,9 @@
 package api
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -70,6 +72,9 @@ func (p *picture) know() map[*live.Item]*cluster.Gap {
 		k := keyOf(pod.Pod.Owner)
 		p.pods[k] = append(p.pods[k], pod)
 		gap, ok := absence(pod, machines, p.snap.Time)
+		if pod.Item != nil {
+			p.unheard[k] = append(p.unheard[k], between(pod)...)
+		}
 		if !ok {
 			continue
 		}
@@ -86,17 +91,29 @@ func (p *picture) know() map[*live.Item]*cluster.Gap {
 	return out
 }
 
+// waitsFor is the gap of a container that does not run at present, with the word of the cluster for what it waits for; nil where it runs, or the cluster says nothing.
+func waitsFor(it *live.Item) *cluster.Gap {
+	pod, c := known(it)
+	if c == nil || c.Waiting == "" || pod.Deleting || it.Silent() {
+		return nil
+	}
+	switch since := pod.Status.Since; {
+	case it.Gap != nil && (it.Ended || it.Waits() || it.Gap.Reason == metric.GapStale):
+		return &cluster.Gap{Since: it.Gap.Since, Reason: metric.GapWaiting, Detail: c.Waiting}
+	case it.Gap != nil && c.ID != "" && !it.Own.Has(metric.MemoryWorkingSet): // it was never measured
+		if since.IsZero() {
+			since = it.Gap.Since
+		}
+		return &cluster.Gap{Since: since.UTC(), Reason: metric.GapWaiting, Detail: c.Waiting}
+	}
+	return nil
+}
+
 // unheard makes the rows of a pod's containers of which the picture has nothing: it remembers what does not run for a while only.
 func unheard(pod *cluster.Pod, gap *cluster.Gap) []*Container {
 	out := make([]*Container, len(pod.Containers))
 	for i := range pod.Containers {
-		e := metric.Entity{Level: metric.Container, Node: pod.Node, Namespace: pod.Namespace, WorkloadKind: pod.Owner.Kind, Workload: pod.Owner.Name,
-			Pod: pod.Name, Container: pod.Containers[i].Name, Image: pod.Containers[i].Image}
-		if pod.Owner.Kind == cluster.ProcessService {
-			e.Runtime = "process"
-		}
-		c := containerOf(&live.Item{Entity: &e, Parent: &live.Item{Pod: pod}, Gap: gap})
-		out[i] = &c
+		out[i] = rowOf(pod, &pod.Containers[i], gap)
 	}
 	return out
 }
@@ -112,6 +129,45 @@ func withStatus(what string, s *cluster.Status) string {
 		what += ": " + detail
 	}
 	return what
+}
+
+// rowOf makes the row of a container of which the picture has nothing.
+func rowOf(pod *cluster.Pod, of *cluster.Container, gap *cluster.Gap) *Container {
+	e := metric.Entity{Level: metric.Container, Node: pod.Node, Namespace: pod.Namespace, WorkloadKind: pod.Owner.Kind, Workload: pod.Owner.Name,
+		Pod: pod.Name, Container: of.Name, Image: of.Image}
+	if pod.Owner.Kind == cluster.ProcessService {
+		e.Runtime = "process"
+	}
+	c := containerOf(&live.Item{Entity: &e, Parent: &live.Item{Pod: pod}, Gap: gap})
+	return &c
+}
+
+// between makes the rows of those containers of a pod that are between their lives, and of which the picture has nothing though it has others of the pod.
+func between(k live.Known) (out []*Container) {
+	pod := k.Pod
+	if pod.Deleting || pod.Finished() || k.Item.Silent() {
+		return nil
+	}
+	for i := range pod.Containers {
+		c := &pod.Containers[i]
+		if c.Waiting == "" || c.ID == "" || slices.ContainsFunc(k.Item.Items, func(m *live.Item) bool { return m.Entity.Container == c.Name }) {
+			continue
+		}
+		out = append(out, rowOf(pod, c, &cluster.Gap{Since: pod.Status.Since.UTC(), Reason: metric.GapWaiting, Detail: c.Waiting}))
+	}
+	return out
+}
+
+// crashed is what all containers of a pod wait for that have run before; "" where one runs, or has not.
+func crashed(pod *cluster.Pod) (word string) {
+	for i := range pod.Containers {
+		c := &pod.Containers[i]
+		if c.Waiting == "" || c.ID == "" {
+			return ""
+		}
+		word = cmp.Or(word, c.Waiting)
+	}
+	return word
 }
 
 // absence says why a pod that exists has no values, where the inventory knows it or nothing was ever heard of the pod. ok is false
@@ -132,6 +188,8 @@ func absence(k live.Known, machines map[string]*live.Item, now time.Time) (gap c
 	switch machine := machines[pod.Node]; {
 	case pod.Gap != "":
 		gap.Reason, gap.Detail = metric.GapWaiting, pod.Gap
+	case pod.Node != "" && crashed(pod) != "":
+		gap.Reason, gap.Detail = metric.GapWaiting, crashed(pod)
 	case pod.Node == "":
 		gap.Reason, gap.Detail = metric.GapUnscheduled, withStatus("no machine was found for it yet", &pod.Status)
 	case pod.Phase == "Pending":

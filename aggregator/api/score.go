@@ -24,6 +24,7 @@ type events struct {
 	restart  time.Duration // since the last restart while Plimsoll watched
 	wasStart bool
 	anew     bool // whoever runs it does not count that as a restart: it is another one of that name
+	unheard  bool // nothing is heard of its machine, which is what hurts
 	ended    bool // it is no more, and shown for a little while
 }
 
@@ -80,7 +81,7 @@ func causesOf(c *Container, a events) []cause {
 		}
 		add(0.55-0.25*a.restart.Seconds()/restartMemory.Seconds(), "%s %s", word, ago(a.restart))
 	}
-	if c.Gap != nil && c.Gap.Reason != metric.GapStarting && !a.ended {
+	if c.Gap != nil && c.Gap.Reason != metric.GapStarting && !a.ended && !a.unheard {
 		add(0.32, "no data: %s", c.Gap.Reason)
 	}
 	if c.MemoryLimit != nil && *c.MemoryLimit > 0 && c.WorkingSet != nil {

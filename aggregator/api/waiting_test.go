@@ -54,3 +54,99 @@ func TestWaitingReplica(t *testing.T) {
 		}
 	}
 }
+
+// A container of a cluster that crashes again and again stays in sight between its lives, with the cluster's word, its restarts and what it asks for: while the picture has it,
+// when it has nothing of it any more, and beside one of its pod that runs. One that has ended says so, and no more.
+func TestCrashingContainerOfAPod(t *testing.T) {
+	gone := &cluster.Gap{Since: noon.Add(-30 * time.Second), Reason: metric.GapGone, Detail: "its sender has ended the series"}
+	pod := func(waiting string) *cluster.Pod {
+		return &cluster.Pod{UID: "u", Namespace: "shop", Name: "cart", Node: "n1", Phase: "Running", Owner: cluster.Target{Kind: "Deployment", Namespace: "shop", Name: "cart"},
+			Status:     cluster.Status{State: waiting, Since: noon.Add(-20 * time.Second)},
+			Containers: []cluster.Container{{Name: "c", ID: "1", Restarts: 4, Waiting: waiting}, {Name: "ok", ID: "2"}}}
+	}
+	for _, c := range []struct {
+		name, waiting string
+		heard, ok     bool // of the one that crashes; of the other
+		want          *cluster.Gap
+	}{
+		{"ended", "", true, true, nil},
+		{"heard", "CrashLoopBackOff", true, true, &cluster.Gap{Since: gone.Since, Reason: metric.GapWaiting, Detail: "CrashLoopBackOff"}},
+		{"not heard any more", "CrashLoopBackOff", false, true, &cluster.Gap{Since: noon.Add(-20 * time.Second), Reason: metric.GapWaiting, Detail: "CrashLoopBackOff"}},
+		{"alone", "CrashLoopBackOff", false, false, &cluster.Gap{Since: noon.Add(-20 * time.Second), Reason: metric.GapWaiting, Detail: "CrashLoopBackOff"}},
+	} {
+		of := pod(c.waiting)
+		if !c.ok {
+			of.Containers = of.Containers[:1]
+		}
+		var all []*live.Item
+		named := func(name string, vals ...val) *live.Item {
+			it := container("shop", "Deployment", "cart", "cart", "containerd", "/kubepods/podu/"+name, vals...)
+			it.Entity.Container = name
+			return it
+		}
+		if c.heard {
+			it := named("c", val{metric.CPURequest, "", 0.5, 0})
+			it.Gap, it.Ended, it.Restarts = gone, true, 3
+			all = append(all, it)
+		}
+		if c.ok {
+			all = append(all, named("ok", val{metric.CPUUsage, "", 1, .1}, val{metric.MemoryWorkingSet, "", 10, 0}))
+		}
+		s := snapshotOf([]*live.Item{item(metric.Entity{Level: metric.Node, Node: "n1"}, val{metric.CPUUsage, "", 1, 1})}, all)
+		know(s, of)
+		var got []*Container
+		for _, row := range newPicture(s, newKills()).containers {
+			if row.Name == "c" {
+				got = append(got, row)
+			}
+		}
+		if c.want == nil {
+			if len(got) != 0 { // it ended longer ago than is shown
+				t.Errorf("%s: got %+v", c.name, got[0])
+			}
+			continue
+		}
+		if len(got) != 1 || got[0].Gap == nil || *got[0].Gap != *c.want || or(got[0].Restarts, 0) != 4 || c.heard && or(got[0].CPURequest, 0) != 0.5 || got[0].Score == 0 {
+			t.Errorf("%s: got %d rows, the first %+v with gap %+v; want %+v", c.name, len(got), got, got[0].Gap, c.want)
+		}
+	}
+}
+
+// Of what has just ended, a pod that was deleted say, the row says that, and not that it was restarted when another took its name.
+func TestWhatHasEndedWasNotRestarted(t *testing.T) {
+	it := container("shop", "Pod", "same", "same", "containerd", "/kubepods/podu/c", val{metric.Restarts, "", 1, 0})
+	it.Gap, it.Ended, it.Restarts, it.Start = &cluster.Gap{Since: noon.Add(-6 * time.Second), Reason: metric.GapGone}, true, 1, noon.Add(-21*time.Second)
+	if c := newPicture(snapshotOf(nil, []*live.Item{it}), newKills()).containers[0]; c.Why != "ended 6 s ago" || c.Score != 0 {
+		t.Errorf("got %q, score %v", c.Why, c.Score)
+	}
+}
+
+// Until whoever counts has told that a container was restarted, it is neither made anew nor restarted; what takes its name is made anew at once.
+func TestARestartIsWhatItsRuntimeCounts(t *testing.T) {
+	for _, c := range []struct {
+		another bool
+		count   int32
+		want    string
+	}{{false, 0, ""}, {true, 0, "made anew 5 s ago"}, {false, 1, "restarted 5 s ago"}, {true, 1, "restarted 5 s ago"}} {
+		it := container("docker", "Docker", "loop", "loop", "docker", "/docker/loop", val{metric.CPUUsage, "", 1, .1}, val{metric.MemoryWorkingSet, "", 10, 0})
+		it.Restarts, it.Counted, it.Another, it.Count, it.Start = int(c.count), true, c.another, c.count, noon.Add(-5*time.Second)
+		if row := newPicture(snapshotOf(nil, []*live.Item{it}), newKills()).containers[0]; row.Why != c.want || or(row.Restarts, -1) != float64(c.count) {
+			t.Errorf("another %v, %d restarts: got %q with %v", c.another, c.count, row.Why, or(row.Restarts, -1))
+		}
+	}
+}
+
+// What is late with its machine hurts nobody: the machine does.
+func TestLateWithItsMachine(t *testing.T) {
+	for _, unheard := range []bool{true, false} {
+		it := container("docker", "Docker", "a", "a", "docker", "/docker/a")
+		it.Gap, it.Unheard = &cluster.Gap{Since: noon.Add(-7 * time.Second), Reason: metric.GapStale, Detail: "no sample for 7s"}, unheard
+		s := snapshotOf([]*live.Item{machineOf("n1")}, []*live.Item{it})
+		if c := newPicture(s, newKills()).containers[0]; (c.Score == 0) != unheard || c.Gap == nil {
+			t.Errorf("unheard %v: score %v, %q", unheard, c.Score, c.Why)
+		}
+		if n := len(missing(s)); n != 0 && unheard || n == 0 && !unheard {
+			t.Errorf("unheard %v: %d entries of what is missing", unheard, n)
+		}
+	}
+}
