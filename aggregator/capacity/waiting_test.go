@@ -95,3 +95,34 @@ func TestNamespaceThatLacksAPod(t *testing.T) {
 		t.Errorf("got %q and %q, want %q", lacks, notes, want)
 	}
 }
+
+// A replica that scaling makes anew under its name was not restarted; one that crashed was, as whoever runs it counts.
+func TestRestartsAreThoseThatAreCounted(t *testing.T) {
+	for crashed, want := range map[float64]int{0: 0, 2: 2} {
+		p, err := live.New(live.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+		e := &metric.Entity{Level: metric.Container, Node: "n1", Namespace: "shop", WorkloadKind: "ProcessService", Workload: "web", Pod: "web-2", Container: "web", ID: "/plimsoll/shop/web-2", Runtime: "process"}
+		for i := range 60 {
+			at, told := began.Add(time.Duration(i)*time.Second), 5.0
+			if i >= 40 {
+				told += crashed
+			}
+			if i >= 10 && i < 40 {
+				continue // it is scaled down
+			}
+			ms := at.UnixMilli()
+			g := metric.Group{Entity: e, Start: began.Add(time.Duration(i/40*40) * time.Second), Points: []metric.Point{{ID: metric.CPUUsage, T: ms, V: float64(i % 40)}, {ID: metric.MemoryWorkingSet, T: ms, V: 1}, {ID: metric.Restarts, T: ms, V: told}}}
+			if err := p.Apply(&metric.Batch{Node: "n1", Time: at, Fast: true, Groups: []metric.Group{g}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, r := range run(p.Snapshot(began.Add(59*time.Second)), &RightsizeOptions{}, began) {
+			if r.restarts == nil || *r.restarts != want {
+				t.Errorf("crashed %v times: got %v restarts, want %d", crashed, *r.restarts, want)
+			}
+		}
+	}
+}
