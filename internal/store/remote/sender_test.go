@@ -379,9 +379,14 @@ func TestWriter(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error)
 		go func() { ended <- w.Run(ctx) }()
-		time.Sleep(2 * time.Second)
+		time.Sleep(500 * time.Millisecond)
 		synctest.Wait()
 		if c := w.Conditions(); len(c) != 1 || c[0].Type != "HistorySent" || c[0].Reason != ReasonUnreachable {
+			t.Errorf("conditions %+v", c)
+		}
+		time.Sleep(1500 * time.Millisecond) // it was reached meanwhile, and said no
+		synctest.Wait()
+		if c := w.Conditions(); len(c) != 1 || c[0].Type != "HistorySent" || c[0].Reason != ReasonBusy {
 			t.Errorf("conditions %+v", c)
 		}
 		time.Sleep(6 * time.Second)

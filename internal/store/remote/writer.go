@@ -184,6 +184,9 @@ func (w *Writer) failed(err error, attempt int) time.Duration {
 		wait = mendWait + wait/2
 	}
 	reason := [...]string{Transient: ReasonUnreachable, Configuration: ReasonRefusesUs, Limited: ReasonLimit, TooLarge: ReasonTooLarge, Refused: ReasonRefusesUs}[se.Class]
+	if se.Class == Transient && se.Status != 0 {
+		reason = ReasonBusy // it was reached, and said so
+	}
 	w.mu.Lock()
 	was, since := w.failing, w.ill.Since
 	if was == nil {
@@ -210,6 +213,7 @@ func (w *Writer) recovered() {
 // Reasons of conditions.
 const (
 	ReasonUnreachable = "RemoteUnreachable"
+	ReasonBusy        = "RemoteBusy"
 	ReasonRefusesUs   = "RemoteRefusesUs"
 	ReasonLimit       = "RemoteLimitReached"
 	ReasonTooLarge    = "RemoteSeriesTooLarge"
