@@ -1,6 +1,7 @@
 package autoscaler
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -326,5 +327,35 @@ func TestValidate(t *testing.T) {
 		if _, err := New(c.o); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("got %v, want %q", err, c.want)
 		}
+	}
+}
+
+// TestLastIsOfOneLook: the newest decision's sentence and its detail are of the same look, also of the holds that are not written to the log.
+func TestLastIsOfOneLook(t *testing.T) {
+	w := newWorld(10, func(time.Duration) float64 { return 3.5 })
+	l, err := New(Options{Node: "n1", Observer: w, Inventory: w, Scaler: w, Policies: []Policy{compiled(t, plain)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now().Add(-2 * time.Hour)
+	for _, p := range w.pods {
+		p.start = now.Add(-time.Hour)
+	}
+	said := map[string]bool{}
+	for i := range 100 {
+		now = now.Add(time.Second)
+		for _, p := range w.pods {
+			p.samples = append(p.samples, sample{now, 0.33 + float64(i%5)/100})
+		}
+		l.pass(t.Context(), l.targets[web], now, now)
+		last := l.Scaled(now)[0].Last
+		var detail struct{ Message string }
+		if err := json.Unmarshal(last.Detail, &detail); err != nil || detail.Message != last.Message {
+			t.Fatalf("after %d s: %q, and in detail %q: %v", i, last.Message, detail.Message, err)
+		}
+		said[last.Message] = true
+	}
+	if len(said) < 5 {
+		t.Errorf("only %d sentences: nothing was tried", len(said))
 	}
 }

@@ -267,10 +267,7 @@ func (l *Loop) show(t *target, in *policy.Input, d *policy.Decision, entry clust
 	defer l.mu.Unlock()
 	l.lastPass = now
 	s := &t.shown
-	if entry.Detail == nil && s.Last != nil && s.Last.Reason == entry.Reason {
-		entry.Detail = s.Last.Detail
-	}
-	s.Updated, s.Last = &now, &entry
+	s.Updated, s.Last, t.whole = &now, &entry, &detail{of: d}
 	if d.Action != policy.Hold {
 		s.Change = &entry
 	}

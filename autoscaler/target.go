@@ -1,7 +1,9 @@
 package autoscaler
 
 import (
+	"encoding/json"
 	"slices"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -52,6 +54,23 @@ type target struct {
 	}
 	kept  time.Time      // newest point of the kept series
 	shown cluster.Scaled // under the loop's lock
+	whole *detail        // of shown.Last, likewise
+}
+
+// detail is a decision as JSON, written when somebody asks for it: most are never asked for.
+type detail struct {
+	of   *policy.Decision
+	once sync.Once
+	json []byte
+}
+
+func (d *detail) text() []byte {
+	d.once.Do(func() {
+		if raw, err := json.Marshal(d.of); err == nil {
+			d.json = raw
+		}
+	})
+	return d.json
 }
 
 // history is what one resource of a target was used, second by second.
@@ -107,10 +126,17 @@ func (t *target) history(name corev1.ResourceName, windows []time.Duration) *his
 // Scaled returns the state of all targets, by namespace, kind and name. The caller must not change what it points to.
 func (l *Loop) Scaled(time.Time) []cluster.Scaled {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	out := make([]cluster.Scaled, len(l.order))
+	out, details := make([]cluster.Scaled, len(l.order)), make([]*detail, len(l.order))
 	for i, t := range l.order {
-		out[i] = t.shown
+		out[i], details[i] = t.shown, t.whole
+	}
+	l.mu.Unlock()
+	for i, d := range details {
+		if last := out[i].Last; d != nil && last.Detail == nil {
+			whole := *last
+			whole.Detail = d.text()
+			out[i].Last = &whole
+		}
 	}
 	return out
 }
