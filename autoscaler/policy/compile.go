@@ -158,7 +158,7 @@ func Compile(s Spec) (*Policy, error) {
 	if p.behavior, err = compileBehavior(s.Behavior); err != nil {
 		return nil, err
 	}
-	if p.schedules, err = compileSchedules(s.Schedules, p.toZero); err != nil {
+	if p.schedules, err = p.compileSchedules(s.Schedules); err != nil {
 		return nil, err
 	}
 	return p, nil

@@ -89,10 +89,10 @@ func compileRates(path string, ps []autoscalingv2.HPAScalingPolicy) ([]ratePolic
 }
 
 // compileSchedules checks the schedules. Time zones are found here, so that Decide need not.
-func compileSchedules(ss []Schedule, toZero bool) ([]schedule, error) {
+func (p *Policy) compileSchedules(ss []Schedule) ([]schedule, error) {
 	var out []schedule
 	for i := range ss {
-		c, err := compileSchedule(fmt.Sprintf("schedules[%d]", i), &ss[i], toZero)
+		c, err := p.compileSchedule(fmt.Sprintf("schedules[%d]", i), &ss[i])
 		if err != nil {
 			return nil, err
 		}
@@ -101,7 +101,7 @@ func compileSchedules(ss []Schedule, toZero bool) ([]schedule, error) {
 	return out, nil
 }
 
-func compileSchedule(path string, s *Schedule, toZero bool) (c schedule, err error) {
+func (p *Policy) compileSchedule(path string, s *Schedule) (c schedule, err error) {
 	if c.start, err = cron.Parse(s.Start); err != nil {
 		return c, fieldErr(path+".start", s.Start, "cannot be read: %v", err)
 	}
@@ -117,23 +117,35 @@ func compileSchedule(path string, s *Schedule, toZero bool) (c schedule, err err
 	if c.zone, err = time.LoadLocation(s.TimeZone); err != nil {
 		return c, fieldErr(path+".timeZone", s.TimeZone, "is not a known time zone: use an IANA name such as Europe/Berlin")
 	}
-	lowest := int32(1)
-	if toZero {
-		lowest = 0
-	}
-	switch {
-	case s.MinReplicas == nil && s.MaxReplicas == nil:
-		return c, fieldErr(path, "", "must set minReplicas, maxReplicas, or both")
-	case s.MinReplicas != nil && *s.MinReplicas < lowest:
-		return c, fieldErr(path+".minReplicas", *s.MinReplicas, "must be at least %d", lowest)
-	case s.MaxReplicas != nil && *s.MaxReplicas < 1:
-		return c, fieldErr(path+".maxReplicas", *s.MaxReplicas, "must be at least 1")
-	case s.MinReplicas != nil && s.MaxReplicas != nil && *s.MaxReplicas < *s.MinReplicas:
-		return c, fieldErr(path+".maxReplicas", *s.MaxReplicas, "must be at least minReplicas, which is %d", *s.MinReplicas)
+	if err := p.checkLimits(path, s); err != nil {
+		return c, err
 	}
 	c.min, c.max = (*cluster.DesiredReplicas)(clone(s.MinReplicas)), (*cluster.DesiredReplicas)(clone(s.MaxReplicas))
 	c.text = s.Start + " " + c.zone.String()
 	return c, nil
+}
+
+// checkLimits holds a schedule's floor to its ceiling; what it leaves out is the policy's.
+func (p *Policy) checkLimits(path string, s *Schedule) error {
+	lowest := int32(1)
+	if p.toZero {
+		lowest = 0
+	}
+	switch low, high := s.MinReplicas, s.MaxReplicas; {
+	case low == nil && high == nil:
+		return fieldErr(path, "", "must set minReplicas, maxReplicas, or both")
+	case low != nil && *low < lowest:
+		return fieldErr(path+".minReplicas", *low, "must be at least %d", lowest)
+	case high != nil && *high < 1:
+		return fieldErr(path+".maxReplicas", *high, "must be at least 1")
+	case low != nil && high != nil && *high < *low:
+		return fieldErr(path+".maxReplicas", *high, "must be at least minReplicas, which is %d", *low)
+	case high == nil && *low > int32(p.max):
+		return fieldErr(path+".minReplicas", *low, "must be at most the policy's maxReplicas, which is %d, as the schedule has no maxReplicas of its own", p.max)
+	case low == nil && *high < int32(p.min):
+		return fieldErr(path+".maxReplicas", *high, "must be at least the policy's minReplicas, which is %d, as the schedule has no minReplicas of its own", p.min)
+	}
+	return nil
 }
 
 func clone(n *int32) *int32 {

@@ -78,6 +78,9 @@ func TestCompileErrors(t *testing.T) {
 	f(`{maxReplicas: 3, schedules: [{start: "0 8 * * 1", end: "0 8 * * *", minReplicas: 2}]}`, `schedules[0].end "0 8 * * *" comes whenever the start does`)
 	f(`{maxReplicas: 3, schedules: [{start: "0 8 * * *", end: "0 9 * * *"}]}`, `schedules[0] "" must set minReplicas, maxReplicas, or both`)
 	f(`{maxReplicas: 3, schedules: [{start: "0 8 * * *", end: "0 9 * * *", minReplicas: 4, maxReplicas: 2}]}`, `schedules[0].maxReplicas "2" must be at least minReplicas, which is 4`)
+	// What a schedule leaves out is the policy's.
+	f(`{maxReplicas: 20, schedules: [{start: "0 8 * * *", end: "0 9 * * *", minReplicas: 30}]}`, `schedules[0].minReplicas "30" must be at most the policy's maxReplicas, which is 20, as the schedule has no maxReplicas of its own`)
+	f(`{minReplicas: 5, maxReplicas: 10, schedules: [{start: "0 8 * * *", end: "0 9 * * *", maxReplicas: 4}]}`, `schedules[0].maxReplicas "4" must be at least the policy's minReplicas, which is 5, as the schedule has no minReplicas of its own`)
 }
 
 // TestCompileTargets: the API server accepts a target of any type with the value that its source needs, and the controller uses that

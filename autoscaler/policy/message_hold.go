@@ -69,9 +69,15 @@ func (p *pass) untilDue() string {
 func (p *pass) failureText() string {
 	const rest = " Nothing is scaled on missing data."
 	r := &p.results[p.best]
-	if pod, since := p.silentPod(); pod != nil {
+	if pod, since, empty := p.silentPod(); pod != nil {
+		m := &p.policy.metrics[p.best]
 		s := "No sample from " + pod.Name
-		if since = since.Round(time.Second); since > 0 {
+		switch since = since.Round(time.Second); {
+		case empty && m.container != "":
+			return "The sample of " + pod.Name + " has no " + m.name + " of a container " + m.container + "." + rest
+		case empty:
+			return "The sample of " + pod.Name + " has no " + m.name + "." + rest
+		case since > 0:
 			s = "No sample for " + seconds(since) + " from " + pod.Name
 		}
 		if why := clause(pod.Gap); why != "" {
@@ -85,29 +91,42 @@ func (p *pass) failureText() string {
 // clause makes what others said fit into a sentence of ours: it ends without a mark.
 func clause(s string) string { return strings.TrimRight(strings.TrimSpace(s), ".:;,!? \n") }
 
-// silentPod returns the first pod that should have a sample for the failed metric and has none, and for how long.
-func (p *pass) silentPod() (*cluster.Pod, time.Duration) {
+// silentPod returns the first pod that should have a sample for the failed metric and has none, and for how long. It is empty where the newest
+// sample of the pod is there, and has no such value.
+func (p *pass) silentPod() (pod *cluster.Pod, since time.Duration, empty bool) {
 	if p.in.Errors.Usage != "" || len(p.d.Metrics[p.best].Pods.Missing) == 0 {
-		return nil, 0
+		return nil, 0, false
 	}
-	name := p.d.Metrics[p.best].Pods.Missing[0]
-	pod := &p.in.Pods[p.find(name, 0)]
-	since := newest(pod.GapSince, p.in.Usage, name)
+	pod = &p.in.Pods[p.find(p.d.Metrics[p.best].Pods.Missing[0], 0)]
+	valued, any := p.newest(pod.Name, p.in.Usage, pod.GapSince, pod.GapSince)
 	for i := range p.in.Looks {
-		since = newest(since, p.in.Looks[i].Usage, name)
+		if p.in.Looks[i].Metric != p.policy.metrics[p.best].resource() {
+			continue
+		}
+		valued, any = p.newest(pod.Name, p.in.Looks[i].Usage, valued, any)
 	}
-	if since.IsZero() {
-		return pod, 0
+	if any.After(valued) && pod.Gap == "" {
+		return pod, 0, true
 	}
-	return pod, p.in.Now.Sub(since)
+	if valued.IsZero() {
+		return pod, 0, false
+	}
+	return pod, p.in.Now.Sub(valued), false
 }
 
-// newest is the later of t and a pod's sample.
-func newest(t time.Time, usage []cluster.PodUsage, pod string) time.Time {
+// newest are the times of a pod's newest sample that has a value of the failed metric, and of its newest at all.
+func (p *pass) newest(pod string, usage []cluster.PodUsage, valued, any time.Time) (time.Time, time.Time) {
 	for i := range usage {
-		if usage[i].Pod == pod && usage[i].Timestamp.After(t) {
-			t = usage[i].Timestamp
+		u := &usage[i]
+		if u.Pod != pod || !u.Timestamp.After(valued) {
+			continue
+		}
+		if u.Timestamp.After(any) {
+			any = u.Timestamp
+		}
+		if p.sampleOf(&p.policy.metrics[p.best], u).ok {
+			valued = u.Timestamp
 		}
 	}
-	return t
+	return valued, any
 }

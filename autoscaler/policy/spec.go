@@ -49,8 +49,9 @@ type Spec struct {
 	Forecast *Forecast `json:"forecast,omitempty"`
 }
 
-// Schedule replaces the limits from each Start until the next End. Of several that hold at once the highest
-// floor and the highest ceiling count; a ceiling below the floor is raised to it.
+// Schedule replaces the limits from each Start until the next End, and may go beyond the policy's. What it leaves out is the
+// policy's, and its floor must not be above its ceiling then. Of several that hold at once the highest floor and the highest
+// ceiling that they set count; a ceiling below the floor is raised to it.
 type Schedule struct {
 	Start       string `json:"start"`                 // cron: minute hour day month weekday
 	End         string `json:"end"`                   // cron

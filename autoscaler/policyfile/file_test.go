@@ -138,6 +138,7 @@ func TestMistakes(t *testing.T) {
 		{service + replace(scale, "Resource, resource: {name: cpu", "Pods, pods: {metric: {name: jobs}"), `f:13:20: spec.metrics[0].type: "Pods" is not measured of a ProcessService`},
 		{service + replace(scale, "Resource, resource: {name: cpu", "Object, object: {describedObject: {kind: Service, name: web}, metric: {name: jobs}"), `f:13:20: spec.metrics[0].type: "Object" is not measured of a ProcessService`},
 		{service + replace(scale, "maxReplicas: 3", "maxReplicas: 3\n  schedules: [{start: 0 8 * * *, end: 0 8 * * *, minReplicas: 2}]"), `f:13:39: spec.schedules[0].end: "0 8 * * *" comes whenever the start does`},
+		{service + replace(scale, "maxReplicas: 3", "maxReplicas: 3\n  schedules: [{start: 0 8 * * *, end: 0 9 * * *, minReplicas: 4}]"), `f:13:63: spec.schedules[0].minReplicas: "4" must be at most the policy's maxReplicas, which is 3`},
 		{service + scale + replace(scale, "metadata: {name: web}", "metadata: {name: again}"), `spec.scaleTargetRef: ProcessService "web" is scaled by ScalePolicy "web" already`},
 		{service + scale + scale, `ScalePolicy "default/web" is there twice`},
 	} {

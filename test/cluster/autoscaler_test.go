@@ -94,6 +94,7 @@ func TestPoliciesAreChecked(t *testing.T) {
 		"{" + m + "forecast: {}}":                                         "reserved for a later version",
 		"{" + m + "surprise: 1}":                                          "unknown field",
 		"{" + m + "schedules: [{start: '0 8 * * *', end: '0 18 * * *'}]}": "must set minReplicas, maxReplicas, or both",
+		"{" + m + "maxReplicas: 20, schedules: [{start: '0 8 * * *', end: '0 18 * * *', minReplicas: 30}]}":                                                               "minReplicas of a schedule without maxReplicas must be at most the policy's maxReplicas",
 		"{" + m + "schedules: [{start: soon, end: '0 18 * * *', minReplicas: 2}]}":                                                                                        "schedules[0].start",
 		"{" + m + "behavior: {scaleUp: {stabilizationWindowSeconds: 4000}}}":                                                                                              "must be from 0 to 3600",
 		"{" + m + "behavior: {scaleDown: {policies: [{type: Pods, value: 0, periodSeconds: 5}]}}}":                                                                        "must be more than 0",

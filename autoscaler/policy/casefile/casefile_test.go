@@ -166,6 +166,7 @@ func TestRunErrors(t *testing.T) {
 	f(with("specReplicas", "specReplica"), `document 1, line 3, column 10: target: unknown field "specReplica"`, 0)
 	f(small+"---\n"+with("maxReplicas: 10", "maxReplicas: ten"), `document 2, line 9, column 23: policy.maxReplicas: "ten" is not a whole number`, 1)
 	f(with("maxReplicas: 10", "minReplicas: 5, maxReplicas: 2"), `document 1, line 2, column 39: policy.maxReplicas: "2" must be at least minReplicas, which is 5`, 0)
+	f(with("maxReplicas: 10", `maxReplicas: 20, schedules: [{start: "0 0 * * *", end: "0 6 * * *", minReplicas: 30}]`), `document 1, line 2, column 91: policy.schedules[0].minReplicas: "30" must be at most the policy's maxReplicas, which is 20`, 0)
 	f(with("{maxReplicas: 10}", "{}"), `line 2, column 9: policy.maxReplicas: "0" must be at least 1`, 0)
 	f(with("maxReplicas: 10", "maxReplicas: 10, window: -3s"), `policy.window: "-3s" must be at least 1s`, 0)
 	f(with("cpu: 100m", "cpu: -100m"), `pods[0].containers[0].requests.cpu: "-100m" must not be negative`, 0)
@@ -190,6 +191,19 @@ func TestRunErrors(t *testing.T) {
 	f(small+"---\nnow: {\n", `document 2, line `, 1)
 	f("a: &a [x]\n"+small, `unknown field "a"`, 0)
 	f(small+strings.Repeat("# remark\n", 500_000), `larger than 4 MiB`, 0)
+}
+
+// TestNoSuchResource: a pod whose fresh sample lacks the resource is not said to have no sample.
+func TestNoSuchResource(t *testing.T) {
+	f := func(metric, want string) {
+		t.Helper()
+		lines, err := run(t, strings.NewReplacer("maxReplicas: 10", "maxReplicas: 10, metrics: ["+metric+"]", "options: {compat: hpa}\n", "").Replace(small))
+		if err != nil || !strings.Contains(lines[0], `"message":"`+want) {
+			t.Errorf("%s: got %v %v, want %q", metric, lines, err, want)
+		}
+	}
+	f("{type: Resource, resource: {name: CPU, target: {type: AverageValue, averageValue: 100m}}}", "The sample of p1 has no CPU. Nothing is scaled on missing data.")
+	f("{type: ContainerResource, containerResource: {name: cpu, container: d, target: {type: AverageValue, averageValue: 100m}}}", "The sample of p1 has no cpu of a container d. ")
 }
 
 func TestRunEmpty(t *testing.T) {
