@@ -43,7 +43,7 @@ const latest = 253402300799;
 
 function moment(s: string | null): number | null {
   const n = s ? Number(s) : NaN;
-  return n > 0 && n <= latest ? n : null;
+  return n >= 0 && n <= latest ? n : null;
 }
 
 /** parse reads an address; whatever it does not know falls back to the overview. */

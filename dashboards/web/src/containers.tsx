@@ -51,7 +51,7 @@ export function Containers({ live, data, address, go }: ViewProps) {
   const placed = order.current.place(found, live.now(), held, `${address.sort}?${q}?${told ? "all" : ""}`);
   const shown = all ? placed : placed.slice(0, first);
   const what = by ? `by ${word(by[0])}` : "what hurts first";
-  const part = (found.length < count ? `, the first ${found.length} below` : "") + (folded ? `; ${folded} more on silent machines` : "");
+  const part = (shown.length < count ? `, the first ${shown.length} below` : "") + (folded ? `; ${folded} more on silent machines` : "");
   const sub = asking ? "asking the server…" : q ? `${count} of ${data.total} match “${q}”${by ? ", " + what : ""}${part}` : `${count}, ${what}${part}`;
   const sort = (k: string) => go({ sort: k === address.sort ? "" : k }, true);
   return (

@@ -121,7 +121,7 @@ function broken(rows: [number, Cell[]][], lines: number, hole: number): Frame {
  * seconds apart: [moment, value from then on], oldest first. Gaps stay gaps.
  */
 export function exact(f: Frame, line: number, changes: Points): Frame {
-  if (!changes.length || !f.t.length) return f;
+  if (line < 0 || !changes.length || !f.t.length) return f; // what is no longer scaled has no such line, and its changes still
   const out = empty(f.cols.length);
   let c = 0;
   let value: number | undefined;

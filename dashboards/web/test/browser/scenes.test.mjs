@@ -106,8 +106,9 @@ staged("many", "of many containers the first hundred are drawn, and the search f
   const { page, wrong, close } = await open(browser, server.url);
   await page.waitForSelector(".containers tbody tr");
   assert.equal(await page.$$eval(".containers tbody tr", (all) => all.length), 100);
-  await page.waitForSelector("#containers >> text=/^\\d+, what hurts first, the first 500 below$/");
+  await page.waitForSelector("#containers >> text=/^\\d+, what hurts first, the first 100 below$/");
   await page.click("text=Show the first 500");
+  await page.waitForSelector("#containers >> text=/^\\d+, what hurts first, the first 500 below$/");
   await page.waitForFunction(() => document.querySelectorAll(".containers tbody tr").length >= 500);
   const busy = await page.evaluate(async () => {
     let longest = 0;
@@ -130,7 +131,7 @@ staged("many", "over more containers than the stream brings the server sorts and
   const { page, wrong, close } = await open(browser, server.url, "#/?sort=memory");
   await page.waitForSelector(".containers tbody tr:first-child:has-text('c0899')");
   await page.goto(server.url + "#/?q=bench&sort=memory");
-  await page.waitForSelector("text=/900 of \\d+ match “bench”, by memory, the first 500 below/");
+  await page.waitForSelector("text=/900 of \\d+ match “bench”, by memory, the first 100 below/");
   await page.waitForSelector(".containers tbody tr:first-child:has-text('c0899')");
   assert.deepEqual(wrong, []);
   await close();

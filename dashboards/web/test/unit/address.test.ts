@@ -7,6 +7,7 @@ const same = (a: Address) => assert.deepEqual(parse(format(a)), a);
 test("what is written is read again", () => {
   same(home);
   same({ ...home, from: 1, to: 253402300799 });
+  same({ ...home, from: 0, to: 60 });
   same({ ...home, range: "24h", q: "a b/c?d#e&f=é", sort: "cpu" });
   same({ ...home, view: { at: "machine", node: "" } });
   same({ ...home, view: { at: "workload", namespace: "demo", kind: "ProcessService", name: "a/b c" }, from: 1_700_000_000, to: 1_700_000_900 });

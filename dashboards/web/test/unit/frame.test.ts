@@ -122,6 +122,7 @@ test("a change is drawn at its moment, not at the next point", () => {
   assert.deepEqual(got.cols[0], [2, 2, 4, 4, 4, 6, 6]);
   assert.deepEqual(got.cols[1], [1, 1, undefined, 1, 1, undefined, 1]);
   assert.deepEqual(exact(f, 0, []), f);
+  assert.deepEqual(exact(f, -1, [[12, 4]]), f); // no such line: it is no longer scaled
   assert.deepEqual(exact(f, 0, [[-5, 3], [99, 9]]).cols[0], [3, 3, 3, 3, 3]); // before and after the window
   assert.deepEqual(exact(none, 0, [[1, 1]]), none);
 });
