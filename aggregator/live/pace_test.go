@@ -198,3 +198,77 @@ func TestSamplesSentAtOnceAreNoLeap(t *testing.T) {
 		}
 	}
 }
+
+// A member that is told an interval late for ever, since one reading came late once, is told what it used then, and not what it used in several intervals on average. A
+// container begins anew every 70 s, and one uses a tenth of a core and a whole one in turns of a minute, by a counter that the live picture keeps all readings of and by
+// one of which it keeps two.
+func TestWhatIsToldLateIsWhatWasUsedThen(t *testing.T) {
+	turns := func(at float64) float64 {
+		n, r := math.Floor(at/120), math.Mod(at, 120)
+		return n*66 + min(r, 60)*0.1 + max(r-60, 0)
+	}
+	for _, late := range []float64{0, 8, 12} {
+		for phase := 1.0; phase < 10; phase += 3 {
+			for name, used := range map[string]func(float64) float64{"turns": turns, "anew": func(at float64) float64 { return math.Mod(at, 70) }} {
+				t.Run(fmt.Sprint(name, late, phase), func(t *testing.T) {
+					p := newPicture(t, Options{})
+					e := &metric.Entity{Level: metric.Container, Node: "m", Namespace: "demo", WorkloadKind: "k", Workload: "w", Pod: "w-1", Container: "c", ID: "/kubepods/w"}
+					type of struct {
+						level metric.Level
+						id    metric.ID
+					}
+					last, told := map[of]metric.Point{}, map[of]int{}
+					for s := 0.0; s <= 900; s += 0.5 {
+						for at := 0.0; at <= 900; at += 10 {
+							comes := at + 0.5
+							if at == 180 {
+								comes = at + max(late, 0.5)
+							}
+							if comes == s {
+								g := cpu(e, sec(at), used(at), 100)
+								g.Points = append(g.Points, metric.Point{ID: metric.CPUUser, T: sec(at).UnixMilli(), V: used(at) / 2})
+								apply(t, p, &metric.Batch{Node: "m", Time: sec(s), Groups: []metric.Group{g}})
+							}
+						}
+						if math.Mod(s, 10) != phase {
+							continue
+						}
+						for _, g := range p.RollUp(sec(s)).Groups {
+							for _, x := range g.Points {
+								if x.ID != metric.CPUUsage && x.ID != metric.CPUUser {
+									continue
+								}
+								key, share := of{g.Entity.Level, x.ID}, 1.0
+								if x.ID == metric.CPUUser {
+									share = 0.5
+								}
+								was, ok := last[key]
+								last[key] = x
+								from, to := float64(was.T-t0.UnixMilli())/1000, float64(x.T-t0.UnixMilli())/1000
+								if !ok || x.V < was.V || from < 240 {
+									continue
+								}
+								told[key]++
+								want := used(to) - used(from)
+								if name == "anew" {
+									want = to - from
+								}
+								if got := (x.V - was.V) / share; math.Abs(got-want) > 1e-6 {
+									t.Errorf("%v of %v: %.4f s of CPU from %g to %g s, want %.4f", metric.Get(x.ID).Name, key.level, got, from, to, want)
+								}
+							}
+						}
+					}
+					for key, n := range told {
+						if n < 50 {
+							t.Errorf("%v: %d intervals", key, n)
+						}
+					}
+					if len(told) < 6 {
+						t.Errorf("told were %v", told)
+					}
+				})
+			}
+		}
+	}
+}
