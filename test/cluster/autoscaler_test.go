@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -560,7 +561,7 @@ func TestTargets(t *testing.T) {
 	if _, err := shared.Client().CoordinationV1().Leases(ns).Create(t.Context(), &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: "plimsoll"}}, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	server(t, 8452, "--autoscaler=on", "--kubeconfig", kubeconfigOf(t, ns, "server"), "--lease", ns+"/plimsoll")
+	s := server(t, 8452, "--autoscaler=on", "--kubeconfig", kubeconfigOf(t, ns, "server"), "--lease", ns+"/plimsoll")
 	until(t, "a Deployment", func() error {
 		if n := count(t, ns, "web"); n != 3 {
 			return fmt.Errorf("%d replicas", n)
@@ -599,6 +600,7 @@ func TestTargets(t *testing.T) {
 			return nil
 		})
 	}
+	t.Run("told", func(t *testing.T) { toldToPeople(t, s, ns) })
 	if out, err := apply(t, ns, scp("second", "{scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}, maxReplicas: 2}")); err != nil {
 		t.Fatal(err, out)
 	}
@@ -608,4 +610,41 @@ func TestTargets(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// toldToPeople has the commands name a policy that cannot be used, a count that somebody set to 0, and why pods do not start.
+func toldToPeople(t *testing.T, s *part, ns string) {
+	binary, err := plimsoll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte(adminToken(t, ns)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f := func(want string, args ...string) {
+		t.Helper()
+		args = append(args, "--server", "https://"+s.address, "--server-ca-file", filepath.Join(s.dir, "ca.crt"), "--server-token-file", file)
+		pattern := regexp.MustCompile(want)
+		until(t, strings.Join(args[:2], " "), func() error {
+			out, err := shared.Command(t.Context(), binary, args...).CombinedOutput()
+			if err == nil && !pattern.Match(out) {
+				err = fmt.Errorf("want %s, got\n%s", want, out)
+			}
+			return err
+		})
+	}
+	f(`StatefulSet +gone +- +- +0 +not known \(3-5\), ScalePolicy gone cannot be used \(FailedGetScale\) +no pods\n`, "top", "workloads", "-n", ns)
+	f(ns+`/gone: The target's scale cannot be used: there is no StatefulSet "gone" in namespace "`+ns+`"\.`, "top", "workloads", "-n", ns)
+	f(`Of .*StatefulSet/gone now: ScalePolicy gone cannot be used \(FailedGetScale\)\.\n(.*\n)*.*/gone  count not known, held  \(FailedGetScale\)`, "explain", "gone", "-n", ns)
+	if _, err := shared.Kubectl(t.Context(), "scale", "deployment", "plain", "-n", ns, "--replicas=0"); err != nil {
+		t.Fatal(err)
+	}
+	f(`Deployment +plain +- +- +0 +0 \(2-3\), somebody set it to 0 +no pods\n`, "top", "workloads", "-n", ns)
+	pod := "---\napiVersion: v1\nkind: Pod\nmetadata: {name: %s}\nspec: {terminationGracePeriodSeconds: 1, containers: [{name: c, image: %s, resources: {requests: {cpu: %s}}}]}\n"
+	if out, err := apply(t, ns, fmt.Sprintf(pod, "badimage", "127.0.0.1:1/nowhere:1", "1m")+fmt.Sprintf(pod, "toobig", image, "1000")); err != nil {
+		t.Fatal(err, out)
+	}
+	f(`/badimage .* its containers have not started on "node\d" yet: (ErrImagePull|ImagePullBackOff): .*127\.0\.0\.1:1/nowhere:1`, "explain", "--missing")
+	f(`/toobig .* no machine was found for it yet: 0/\d nodes are available: .*Insufficient cpu`, "explain", "--missing")
 }
