@@ -14,17 +14,17 @@ import (
 // words are what a name must look like, how long it may be, and what people are told of one that is not so. The CustomResourceDefinition
 // is made of them too.
 type words struct {
-	pattern string
+	pattern *regexp.Regexp
 	most    int
 	want    string
 }
 
 var (
-	versionWords = words{`^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[a-z]([-a-z0-9]*[a-z0-9])?$`, 253, "must be a version, or a group and a version, such as apps/v1"}
-	kindWords    = words{`^[A-Za-z]([-A-Za-z0-9]*[A-Za-z0-9])?$`, 63, "must be the name of a kind, such as Deployment"}
-	nameWords    = words{`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`, 253, "must be the name of an object: lower case letters, digits, hyphens and dots"}
-	keyWords     = words{`^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$`, 317, "must be the name of a label: at most 63 letters, digits, hyphens, underscores and dots, behind a domain and a slash or not"}
-	valueWords   = words{`^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$`, 63, "must be the value of a label: at most 63 letters, digits, hyphens, underscores and dots"}
+	versionWords = words{regexp.MustCompile(`^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[a-z]([-a-z0-9]*[a-z0-9])?$`), 253, "must be a version, or a group and a version, such as apps/v1"}
+	kindWords    = words{regexp.MustCompile(`^[A-Za-z]([-A-Za-z0-9]*[A-Za-z0-9])?$`), 63, "must be the name of a kind, such as Deployment"}
+	nameWords    = words{regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`), 253, "must be the name of an object: lower case letters, digits, hyphens and dots"}
+	keyWords     = words{regexp.MustCompile(`^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$`), 317, "must be the name of a label: at most 63 letters, digits, hyphens, underscores and dots, behind a domain and a slash or not"}
+	valueWords   = words{regexp.MustCompile(`^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$`), 63, "must be the value of a label: at most 63 letters, digits, hyphens, underscores and dots"}
 )
 
 // An API server reckons what its rules may cost by how much there may be of everything.
@@ -63,7 +63,7 @@ func (c *checker) fault(field string, value any, problem string) {
 }
 
 func (c *checker) must(field, value string, w words) {
-	if c.err == nil && (len(value) > w.most || !regexp.MustCompile(w.pattern).MatchString(value)) {
+	if c.err == nil && (len(value) > w.most || !w.pattern.MatchString(value)) {
 		c.fault(field, value, w.want)
 	}
 }

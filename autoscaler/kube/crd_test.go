@@ -49,7 +49,7 @@ const (
 var positive = []rule{{"quantity(string(self)).isGreaterThan(quantity('0'))", "must be more than 0"}}
 
 // looksLike is the rule that a name looks like these words.
-func looksLike(w words) []rule { return []rule{{"self.matches('" + w.pattern + "')", w.want}} }
+func looksLike(w words) []rule { return []rule{{"self.matches('" + w.pattern.String() + "')", w.want}} }
 
 func atMost(w words) openAPI { return openAPI{"maxLength": w.most} }
 
@@ -112,7 +112,7 @@ var extras = map[string]extra{
 	"*.describedObject.apiVersion":  {more: atMost(versionWords), rules: []rule{{"self == '' || " + looksLike(versionWords)[0].rule, versionWords.want}}},
 	"*.describedObject.kind":        {required: true, more: openAPI{"minLength": 1, "maxLength": 63}, rules: path},
 	"*.describedObject.name":        {required: true, more: openAPI{"minLength": 1, "maxLength": 253}, rules: path},
-	"*.matchLabels":                 {more: openAPI{"maxProperties": mostLabels}, rules: []rule{{"self.all(k, k.matches('" + keyWords.pattern + "'))", keyWords.want}}},
+	"*.matchLabels":                 {more: openAPI{"maxProperties": mostLabels}, rules: []rule{{"self.all(k, k.matches('" + keyWords.pattern.String() + "'))", keyWords.want}}},
 	"*.matchLabels{}":               {more: atMost(valueWords), rules: looksLike(valueWords)},
 	"*.matchExpressions":            {more: openAPI{"maxItems": mostLabels}},
 	"*.matchExpressions[]": {rules: []rule{{"!(self.operator in ['In', 'NotIn']) || has(self.values) && size(self.values) > 0", someValues},
