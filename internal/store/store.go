@@ -150,7 +150,7 @@ func (c *Checked) Meets() bool {
 	}
 	switch c.Func {
 	case Rate:
-	case Avg, Max, Min:
+	case Avg, Max, Min, Quantile:
 		if c.Metric.Kind != metric.Gauge {
 			return false
 		}

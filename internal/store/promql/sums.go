@@ -11,19 +11,19 @@ import (
 // alone is a range that has one sample of what is measured every tick, whether or not the engine includes a range's left end.
 const alone = tick - time.Millisecond
 
-// sums renders the greatest, the least or the mean over time of a sum of a gauge, which is added up at every moment first. Where the moments
+// sums renders the greatest, the least, the mean or a quantile over time of a sum of a gauge, which is added up at every moment first. Where the moments
 // are further apart than samples, each tells of the time since the one before. Whoever ended in that time and whoever
 // began in it may not have met: the one are added up with those that stayed, and the other are.
 func sums(q *store.Checked, selector string) string {
 	at := max(min(every(q), (q.Back/10).Truncate(tick)), tick)
 	over := func(expr string) string {
-		return OverTime(q.Func, 0, "("+join(q, expr)+")["+Duration(q.Back)+":"+Duration(at)+"]")
+		return OverTime(q.Func, q.Q, "("+join(q, expr)+")["+Duration(q.Back)+":"+Duration(at)+"]")
 	}
-	otherwise := " or " + join(q, OverTime(q.Func, 0, ranged(selector, q.Back))) // of what was there between two moments
+	otherwise := " or " + join(q, OverTime(q.Func, q.Q, ranged(selector, q.Back))) // of what was there between two moments
 	switch {
 	case at == tick && q.Func == store.Max: // the ended must not count on beside who came after it
 		return over(OverTime(store.Max, 0, ranged(selector, alone))) + otherwise
-	case at == tick:
+	case at == tick, q.Func == store.Quantile: // of which the moments alone tell enough
 		return over(there(selector)) + otherwise
 	}
 	since := OverTime(q.Func, 0, ranged(selector, at))

@@ -18,7 +18,7 @@ func (s *suite) level(e *metric.Entity, from, to float64, v func(t float64) floa
 	s.put(e, metric.MemoryWorkingSet, ps...)
 }
 
-// gaugeJoined tests that the greatest, the mean and the least of a sum are those of the sum over time, and not the sum of what each member had
+// gaugeJoined tests that the greatest, the mean, the least and a high quantile of a sum are those of the sum over time, and not the sum of what each member had
 // at some time: pods that came one after the other, pods that were there together, and two of which one was high while the other was low.
 func (s *suite) gaugeJoined() {
 	of := func(workload, pod string) *metric.Entity {
@@ -52,7 +52,8 @@ func (s *suite) gaugeJoined() {
 		store.Avg: {"chain": 100, "peak": 144.75, "both": 150, "turns": 80, "half": 150},
 		store.Min: {"chain": 100, "peak": 100, "both": 150, "turns": 20, "half": 100},
 	}
-	f := func(name string, near float64, f func(*store.Query)) {
+	p95 := map[store.Func]map[string]float64{store.Quantile: {"chain": 100, "peak": 261, "both": 150, "turns": 110, "half": 200}}
+	f := func(name string, near float64, wants map[store.Func]map[string]float64, f func(*store.Query)) {
 		s.Helper()
 		for fn, want := range wants {
 			got := s.query(func(q *store.Query) {
@@ -74,9 +75,10 @@ func (s *suite) gaugeJoined() {
 			}
 		}
 	}
-	f("an hour", s.o.Rate, func(*store.Query) {})
-	f("a day", 2*s.o.Rate, func(q *store.Query) { q.Start = s.at(end - 24*3600) })
-	f("a week", 2*s.o.Rate, func(q *store.Query) { q.Start = s.at(end - 7*24*3600) })
+	f("an hour", s.o.Rate, wants, func(*store.Query) {})
+	f("an hour", s.o.Rate, p95, func(q *store.Query) { q.Q = 0.95 })
+	f("a day", 2*s.o.Rate, wants, func(q *store.Query) { q.Start = s.at(end - 24*3600) })
+	f("a week", 2*s.o.Rate, wants, func(q *store.Query) { q.Start = s.at(end - 7*24*3600) })
 	for fn, want := range map[store.Func]float64{store.Max: 100, store.Avg: 100, store.Min: 100} {
 		got := s.query(func(q *store.Query) {
 			q.Func, q.By, q.Start, q.End, q.Step, q.Window = fn, []string{"workload"}, s.at(1790), s.at(end), 10*time.Minute, 30*time.Minute

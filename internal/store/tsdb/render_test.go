@@ -67,9 +67,10 @@ func TestRender(t *testing.T) {
 		add("joined by "+string(join), func(q *store.Query) { q.By, q.Join = []string{}, join })
 	}
 	add("grouped", func(q *store.Query) { q.By = []string{"namespace", "workload"} })
-	for _, fn := range []store.Func{store.Max, store.Avg} {
-		add(string(fn)+" of a sum", func(q *store.Query) { q.Func, q.By, q.Step = fn, []string{"workload"}, 0 })
+	for _, fn := range []store.Func{store.Max, store.Avg, store.Quantile} {
+		add(string(fn)+" of a sum", func(q *store.Query) { q.Func, q.Q, q.By, q.Step = fn, 0.95, []string{"workload"}, 0 })
 		add(string(fn)+" of a sum over a week", func(q *store.Query) {
+			q.Q = 0.95
 			q.Func, q.By, q.Step, q.Window = fn, []string{"workload"}, 0, 7*24*time.Hour
 		})
 	}
@@ -137,7 +138,7 @@ func FuzzRender(f *testing.F) {
 			}
 			return nil
 		})
-		if sum := (c.Func == store.Rate || c.Newest()) && selectors > 1; selectors != 1 && !sum { // a sum of rates or newest values looks for its members too
+		if sum := (c.Func == store.Rate || c.Meets() || c.Newest()) && selectors > 1; selectors != 1 && !sum { // a sum of rates or newest values looks for its members too
 			t.Errorf("%q has %d selectors, want 1", s, selectors)
 		}
 	})

@@ -178,6 +178,7 @@ func (s *summer) windows() {
 	for t := first; t <= last; t += step {
 		to := (t - s.base) / s.every
 		total, n := 0.0, 0
+		s.sort = s.sort[:0]
 		for k := to - back; k < to; k++ {
 			v, ok := s.sum(&s.at[k])
 			switch {
@@ -185,6 +186,8 @@ func (s *summer) windows() {
 				continue
 			case s.q.Func == store.Avg:
 				total += v
+			case s.q.Func == store.Quantile:
+				s.sort = append(s.sort, v)
 			case n == 0:
 				total = v
 			default:
@@ -195,8 +198,11 @@ func (s *summer) windows() {
 		if n == 0 {
 			continue
 		}
-		if s.q.Func == store.Avg {
+		switch s.q.Func {
+		case store.Avg:
 			total /= float64(n)
+		case store.Quantile:
+			total = quantile(s.sort, s.q.Q)
 		}
 		s.rater.at = append(s.rater.at, store.Sample{T: t, V: total})
 	}

@@ -38,7 +38,14 @@ func Render(q store.Checked, o Options) (*Plan, error) {
 	write := w.write
 	if q.Meets() {
 		first, last, _ := q.Grid()
-		if w.fine = q.Func == store.Max && last-first+w.window <= mostMoments.Milliseconds()+1; !w.fine {
+		short := last-first+w.window <= mostMoments.Milliseconds()+1
+		switch q.Func {
+		case store.Max:
+			w.fine = short
+		case store.Quantile: // a low one would be of the moments in which a member has no sample
+			w.fine = short && q.Q >= 0.5 && (o.Piece == 0 || q.Back <= o.Piece)
+		}
+		if !w.fine && q.Func != store.Quantile {
 			write = w.meet
 		}
 	}
@@ -65,7 +72,7 @@ func (p *Plan) constant(name string) string {
 type writer struct {
 	*Plan
 	opts Options
-	fine bool // what is looked for is the greatest of the sums of all moments
+	fine bool // what is looked for is the greatest, or a quantile, of the sums of all moments
 	// going is what the statements that are written have of the pieces that go on.
 	going going
 	*reading
@@ -294,7 +301,11 @@ func (w *writer) add(s *source, group, end int64) {
 	case w.fine:
 		at := " GROUP BY " + every(moment, end-shift) + ", "
 		text = "SELECT SUM(v) AS v FROM (" + columns + at + "* fill(none)) WHERE " + until(hi) + at + strings.Join(tags, ", ")
-		text = "SELECT MAX(v) AS v FROM (" + strings.TrimSuffix(text, ", ") + " fill(none)) WHERE " + until(hi) + by(tags...)
+		of := "MAX(v) AS v"
+		if w.query.Func == store.Quantile {
+			of = w.quantile("v", "v", "v")
+		}
+		text = "SELECT " + of + " FROM (" + strings.TrimSuffix(text, ", ") + " fill(none)) WHERE " + until(hi) + by(tags...)
 	case w.kind == meetings && w.query.Func == store.Max:
 		text = "SELECT SUM(v) AS v, SUM(w) AS w, MAX(w) AS x, MAX(y) AS y FROM (" + text + ") WHERE " + until(hi) + by(tags...)
 	case w.kind == meetings:

@@ -107,6 +107,9 @@ func TestRender(t *testing.T) {
 			q.Func, q.By, q.Step, q.Window = fn, []string{"workload"}, 0, 24*time.Hour
 		})
 	}
+	for _, q95 := range []float64{0.95, 0.05} {
+		add(fmt.Sprint("quantile of a sum, ", q95), func(q *store.Query) { q.Func, q.Q, q.By, q.Step = store.Quantile, q95, []string{"workload"}, 0 })
+	}
 	newest := func(name string, f func(*store.Query)) {
 		add("newest of a sum, "+name, func(q *store.Query) {
 			q.Func, q.By = store.Last, []string{"workload"}
