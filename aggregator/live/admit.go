@@ -245,6 +245,9 @@ func (t *tree) note(in *intake, g *metric.Gap, at time.Time) {
 		return
 	}
 	since := at
+	if u.told && u.round == t.round && u.newest() < in.at { // whoever runs it tells of it all the same
+		since = millis(u.newest())
+	}
 	if u.gap != nil {
 		since = u.gap.Since
 	}

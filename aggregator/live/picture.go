@@ -99,6 +99,7 @@ func (p *Picture) Apply(b *metric.Batch) error {
 	in.rolled = p.rolled.Load()
 	p.mu.Lock()
 	before := p.tree.changes
+	p.tree.round++
 	node := p.tree.byKey[identity.NodeKey(b.Node)] // it exists from its first batch on
 	cores := node.cores()
 	for i := range b.Groups {
@@ -183,7 +184,7 @@ func (p *Picture) group(in *intake, g *metric.Group) {
 		in.drops[dropOld] += good
 		return
 	}
-	u.read = max(u.read, read)
+	u.read, u.round = max(u.read, read), p.tree.round
 	if u.gap != nil && u.gap.Since.UnixMilli() <= newest && (!u.told || u.gap.Since.UnixMilli() <= read) {
 		u.gap = nil
 	}

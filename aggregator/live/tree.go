@@ -28,6 +28,7 @@ type tree struct {
 	pools map[string]string                // the pool of each node that is in one
 	pods  func(namespace, pod string) bool // whether the cluster has a pod; nil: nobody knows
 
+	round   uint32  // counts the batches
 	changes uint64  // counts what changes the picture
 	dirty   []*unit // those that the plan does not show as they are
 }
@@ -53,8 +54,9 @@ type unit struct {
 	members []*unit // a pod's containers, in no order; other units' are in the plan
 	count   int32   // how many units have it as their parent or node
 
-	home *share // whose place in the table it has; nil of this machine's own
-	seat int32
+	home  *share // whose place in the table it has; nil of this machine's own
+	seat  int32
+	round uint32 // of the batch that brought its newest group
 
 	sure    bool // its key's scope is known: some cgroup told it
 	dead    bool // not in the picture any more

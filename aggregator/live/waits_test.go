@@ -20,10 +20,11 @@ func TestACrashLoopWaitsAndItsRestartsNeverFall(t *testing.T) {
 		late       int  // how many seconds after its end it is told of again
 		waitsAfter int  // seconds after its end from which it waits
 		pods       bool // in Kubernetes each life has a cgroup of its own
-		wire       bool // the fast lane says nothing but what there is
+		wire       bool // a batch is of when it came, which is later than what is in it
 	}{
 		{"both lanes", true, true, 0, 1, false, false},
 		{"both lanes, late", true, true, 4, 5, false, false},
+		{"over the wire", true, true, 0, 1, false, true},
 		{"slow lane", false, true, 0, 10, false, false},
 		{"no word of its end", true, false, 0, 7, false, false},
 		{"pods", false, true, 0, 10, true, false},
@@ -75,6 +76,9 @@ func TestACrashLoopWaitsAndItsRestartsNeverFall(t *testing.T) {
 					if own.Entity != nil {
 						b.Groups = append(b.Groups, own)
 					}
+					if c.wire {
+						b.Time = at.Add(150 * time.Millisecond)
+					}
 					apply(t, p, b)
 				}
 				s := p.Snapshot(now.Add(500 * time.Millisecond))
@@ -104,6 +108,8 @@ func TestACrashLoopWaitsAndItsRestartsNeverFall(t *testing.T) {
 						t.Errorf("got %q, want %q", it.Gap.Detail, text)
 					}
 					fallthrough
+				case rest == 0 && c.fastTells && c.late == 0 && c.says:
+					wantGap(t, it, metric.GapWaiting)
 				case rest > 0 && c.says:
 					if w.Missing != 0 || w.Gap != nil || ws != 50 {
 						t.Errorf("second %d: the workload has %v, lacks %d, gap %+v; want 50 of the other one", i, ws, w.Missing, w.Gap)
