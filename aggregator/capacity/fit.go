@@ -8,10 +8,11 @@ import (
 	"strings"
 )
 
-// The smallest replica that can be asked for, as in Kubernetes.
+// The smallest replica that can be asked for, as in Kubernetes, and the largest.
 const (
 	leastCPU    = 0.001
 	leastMemory = 1
+	mostToFit   = 1e15 // cores, or bytes
 )
 
 // Fit reports how many more replicas of a size fit beside what a capacity report has seen. What else keeps a replica off a node (taints,
@@ -68,9 +69,10 @@ func (n *Need) check() error {
 		what  string
 		v     *float64
 		least float64
-	}{{"CPU", n.CPU, leastCPU}, {"memory", n.Memory, leastMemory}} {
-		if x.v != nil && (!(*x.v >= x.least) || *x.v > 1e15) {
-			return badOptions("%s of \"%g\": the least is %g, the most 1e15", x.what, *x.v, x.least)
+		text  func(float64) string
+	}{{"CPU", n.CPU, leastCPU, coresText}, {"memory", n.Memory, leastMemory, bytesText}} {
+		if x.v != nil && (!(*x.v >= x.least) || *x.v > mostToFit) {
+			return badOptions("%s of %q: the least is %s, the most %s", x.what, x.text(*x.v), x.text(x.least), x.text(mostToFit))
 		}
 	}
 	return nil

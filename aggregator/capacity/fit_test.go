@@ -89,6 +89,13 @@ func TestFitRefuses(t *testing.T) {
 	}
 }
 
+// TestFitTellsOfAmounts: an amount beyond what can be asked for is told as people write it.
+func TestFitTellsOfAmounts(t *testing.T) {
+	if _, err := Fit(free(), Need{Memory: at(1 << 50)}); err == nil || !strings.Contains(err.Error(), `memory of "1Pi": the least is 1, the most 909Ti`) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestFitNeverExceedsWhatIsFree(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		number := func(what string, low, high float64) *float64 {
