@@ -115,7 +115,9 @@ func (p *pass) metricText(i int) string {
 		return name + " failed: " + r.err
 	}
 	s := name + " " + m.share(r.share) + " of " + m.goal()
-	if math.IsNaN(r.share) {
+	if p.beyond(r) {
+		s = name + " at the most that is counted, " + m.goal() + " for each"
+	} else if math.IsNaN(r.share) {
 		s = name + " " + m.amount(r.total.Float()) + " in all, " + m.goal() + " for each"
 	}
 	if r.look != nil {
@@ -172,6 +174,8 @@ func (p *pass) upText() string {
 	}
 	s := m.subject() + " is at " + m.share(r.share) + m.of()
 	switch {
+	case p.beyond(r):
+		return "The values of " + m.name + " add up to less than zero, or to more than can be counted, and the HPA takes both for the most that there is."
 	case math.IsNaN(r.share): // nothing runs yet that it could be shared among
 		return m.subject() + " is at " + m.amount(r.total.Float()) + ", with " + m.goal() + " for each replica; " + carry(p.draft, "carry") + " it."
 	case r.look != nil && !r.plain && p.refining():
@@ -184,6 +188,9 @@ func (p *pass) upText() string {
 	return s + "; " + carry(p.draft, "bring") + " it to " + p.after(m, r) + "."
 }
 
+// beyond says whether a sum of values is what the HPA has for one that it cannot count, see numbers.total.
+func (p *pass) beyond(r *result) bool { return p.num.wrap && r.total == math.MaxInt64 }
+
 // after is the load that each replica would carry if there were as many as the draft.
 func (p *pass) after(m *metric, r *result) string {
 	switch {
@@ -193,6 +200,8 @@ func (p *pass) after(m *metric, r *result) string {
 		return m.share(r.load * m.asShare() / float64(p.draft))
 	case m.target == autoscalingv2.ValueMetricType:
 		return m.share(r.share * float64(max(p.readyPods(), 1)) / float64(p.draft))
+	case r.total != 0: // of the whole: each one's share of it was rounded already
+		return m.amount(r.total.Float() / float64(p.draft))
 	}
 	return m.share(r.share * float64(max(p.in.Target.StatusReplicas, 1)) / float64(p.draft))
 }

@@ -206,6 +206,21 @@ func TestNoSuchResource(t *testing.T) {
 	f("{type: ContainerResource, containerResource: {name: cpu, container: d, target: {type: AverageValue, averageValue: 100m}}}", "The sample of p1 has no cpu of a container d. ")
 }
 
+// TestBelowZero: what a sum below zero would be for another count is said of the sum, not of shares that were rounded, and what the HPA takes
+// it for is no number that anybody measured.
+func TestBelowZero(t *testing.T) {
+	f := func(options, want string) {
+		t.Helper()
+		lines, err := run(t, `{now: 2026-01-01T00:10:00Z, policy: {maxReplicas: 10, metrics: [{type: External, external: {metric: {name: q}, target: {type: AverageValue, averageValue: 10}}}]},
+ target: {specReplicas: 3}, options: {`+options+`}, externalMetrics: [{metric: q, values: ["-5"]}], state: {recommendations: []}}`)
+		if err != nil || !strings.Contains(lines[0], `"message":"`+want) {
+			t.Errorf("%s: got %v %v, want %q", options, lines, err, want)
+		}
+	}
+	f("downscaleStabilization: 0s", "q fell to -1.666 for each replica; 1 replica carries it at -5.")
+	f("compat: hpa", "The values of q add up to less than zero, or to more than can be counted, and the HPA takes both for the most that there is.")
+}
+
 func TestRunEmpty(t *testing.T) {
 	for _, in := range []string{"", "\n", "---\n", "# nothing\n---\n...\n"} {
 		if err := Run(strings.NewReader(in), &bytes.Buffer{}); !errors.Is(err, ErrNoCase) {
