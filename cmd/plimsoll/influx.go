@@ -125,6 +125,9 @@ func (a *app) influxSetup(ctx context.Context, setup *influx.Setup, out output, 
 	if plan == nil {
 		return err
 	}
+	if dryRun {
+		err = plan.Refused()
+	}
 	doc := struct {
 		Schema string            `json:"schema"` // plimsoll.dev/influx-setup/v1
 		Server string            `json:"server"`

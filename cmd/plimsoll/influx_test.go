@@ -72,7 +72,7 @@ func TestInfluxSetupChangesWhatIsAsked(t *testing.T) {
 		DryRun bool
 		Steps  []struct{ What, State, Change, Error string }
 	}
-	if err := json.Unmarshal([]byte(f(0, false, nil, "--retention", "30d", "--dry-run", "-o", "json")), &doc); err != nil || !doc.DryRun {
+	if err := json.Unmarshal([]byte(f(1, false, nil, "--retention", "30d", "--dry-run", "-o", "json")), &doc); err != nil || !doc.DryRun {
 		t.Fatalf("%v, %+v", err, doc)
 	}
 	step := doc.Steps[1]

@@ -127,6 +127,17 @@ func (s *Setup) Plan(ctx context.Context) (*Plan, error) {
 	return p, err
 }
 
+// Refused says which steps would be refused; nil if none would.
+func (p *Plan) Refused() error {
+	var errs []error
+	for _, step := range p.Pending() {
+		if step.Refusal != nil {
+			errs = append(errs, fmt.Errorf("cannot make %s: %w", step.What, step.Refusal))
+		}
+	}
+	return brief(errs)
+}
+
 func (s *Setup) survey(ctx context.Context) (*Plan, planner, error) {
 	v, err := s.conn.Detect(ctx)
 	if err != nil {
