@@ -2,6 +2,7 @@ package influx
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -180,11 +181,11 @@ func (s *sender) blocked(a answer) {
 			m = fmt.Sprintf("InfluxDB at %q wants a token, and no token file is given: %s", o.URL, a.message)
 		}
 	case forbidden:
-		m = fmt.Sprintf("the token has no right to write to bucket %q: %s", o.Bucket, a.message)
+		m = fmt.Sprintf("the token has no right to write to bucket %q (was that made anew? On 2.x a token is for one bucket, not for its name: \"plimsoll influx setup --tokens\" makes one): %s", o.Bucket, a.message)
 	case noOrg:
 		m = fmt.Sprintf("InfluxDB at %q has no organization %q: %s", o.URL, o.Org, a.message)
 	case noBucket:
-		m = fmt.Sprintf("InfluxDB at %q has no bucket or database %q (or the token may not see it); \"plimsoll influx setup\" makes it: %s", o.URL, o.Bucket, a.message)
+		m = fmt.Sprintf("InfluxDB at %q has no bucket or database %q (or the token may not see it); \"plimsoll influx setup\" makes it, on 2.x with --tokens and a new token for %s, as those of a deleted bucket are not for the next: %s", o.URL, o.Bucket, cmp.Or(o.TokenFile, "the token file"), a.message)
 	case limited:
 		m = fmt.Sprintf("InfluxDB at %q is at a limit that its operator has set, and refuses new series until it is raised or series are deleted: %s", o.URL, a.message)
 		if name := setting(a.message); name != "" {
