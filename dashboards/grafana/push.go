@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"reflect"
 	"time"
+
+	"plimsoll.dev/plimsoll/internal/dial"
 )
 
 // Errors of a push that callers can test for with errors.Is.
@@ -41,11 +43,11 @@ func (o *PushOptions) Validate() error {
 	u, err := url.Parse(o.URL)
 	switch {
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
-		return fmt.Errorf("Grafana's address %q: want one such as https://grafana.example.org", o.URL)
+		return fmt.Errorf("Grafana's address %q: want one such as https://grafana.example.org", dial.Redact(o.URL))
 	case u.User != nil:
-		return fmt.Errorf("Grafana's address %q holds a login: give it as the token", u.Redacted())
+		return fmt.Errorf("Grafana's address %q holds a login: give it as the token", dial.Redact(o.URL))
 	case u.RawQuery != "" || u.Fragment != "":
-		return fmt.Errorf("Grafana's address %q: want no ? and no #", o.URL)
+		return fmt.Errorf("Grafana's address %q: want no ? and no #", dial.Redact(o.URL))
 	case o.Timeout < 0:
 		return fmt.Errorf("timeout %q is negative", o.Timeout)
 	}
