@@ -211,3 +211,10 @@ func TestOpenAndCreateKeepWhatIsThere(t *testing.T) {
 		t.Errorf("a link in the place of a folder: got %v", err)
 	}
 }
+
+// A folder of the kernel's is said to be one, whatever lies in it.
+func TestClaimNothingOfTheKernel(t *testing.T) {
+	if _, err := Claim("data folder", "/proc"); err == nil || !strings.Contains(err.Error(), `cannot use data folder "/proc": it is of the kernel's own file system proc`) {
+		t.Errorf("got %v", err)
+	}
+}

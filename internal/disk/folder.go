@@ -131,6 +131,9 @@ func Claim(what, dir string) (*Folder, error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, fmt.Errorf("cannot make %s %q: %w", what, dir, err)
 	}
+	if name := ofKernel(dir); name != "" {
+		return nil, fmt.Errorf("cannot use %s %q: it is of the kernel's own file system %s, which keeps no files: name a folder on a disk", what, dir, name)
+	}
 	if err := OnlyFiles(dir + "/."); err != nil { // the folder itself may be a link
 		return nil, fmt.Errorf("cannot use %s %q: %w", what, dir, err)
 	}
@@ -146,6 +149,23 @@ func Claim(what, dir string) (*Folder, error) {
 	_ = f.Truncate(0)
 	_, _ = f.WriteAt(fmt.Appendf(nil, "%d\n", os.Getpid()), 0)
 	return &Folder{Dir: dir, lock: f}, nil
+}
+
+// ofKernel names the file system of a folder that is the kernel's view of itself; "" if it is none.
+func ofKernel(dir string) string {
+	var s unix.Statfs_t
+	if unix.Statfs(dir, &s) != nil {
+		return "" // whoever uses the folder will say so
+	}
+	switch int64(s.Type) {
+	case unix.PROC_SUPER_MAGIC:
+		return "proc"
+	case unix.SYSFS_MAGIC:
+		return "sysfs"
+	case unix.CGROUP_SUPER_MAGIC, unix.CGROUP2_SUPER_MAGIC:
+		return "cgroup"
+	}
+	return ""
 }
 
 // Holder returns the error with which Claim would refuse a folder, and the pid of the process that has it, as far as they are
