@@ -37,10 +37,27 @@ func (db *DB) API() http.Handler {
 	mux.Handle("GET /api/v1/label/{name}/values", db.inTurn(db.apiLabelValues))
 	mux.Handle("GET /api/v1/metadata", apiHandler(apiMetadata))
 	mux.Handle("GET /api/v1/status/buildinfo", apiHandler(apiBuildInfo))
-	mux.Handle("/", apiHandler(func(r *http.Request) (*answer, error) {
-		return nil, &apiError{"not_found", http.StatusNotFound, fmt.Errorf("no %s %q", r.Method, r.URL.Path)}
-	}))
+	mux.Handle("/", nothing(mux))
 	return mux
+}
+
+// nothing answers what no other pattern of a mux fits: a path that there is takes other methods.
+func nothing(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var takes []string
+		for _, method := range []string{http.MethodGet, http.MethodPost} {
+			if _, pattern := mux.Handler(&http.Request{Method: method, Host: r.Host, URL: r.URL}); pattern != "/" {
+				takes = append(takes, method)
+			}
+		}
+		err := &apiError{"not_found", http.StatusNotFound, fmt.Errorf("no %s %q", r.Method, r.URL.Path)}
+		if takes != nil {
+			allow := strings.Join(takes, ", ")
+			w.Header().Set("Allow", allow)
+			err = &apiError{"bad_data", http.StatusMethodNotAllowed, fmt.Errorf("cannot %s %q: it takes %s", r.Method, r.URL.Path, allow)}
+		}
+		apiHandler(func(*http.Request) (*answer, error) { return nil, err }).ServeHTTP(w, r)
+	})
 }
 
 // answer is what a handler found: its data as JSON.

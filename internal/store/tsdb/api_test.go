@@ -191,8 +191,11 @@ func TestAPIEdges(t *testing.T) {
 	f(get("status/buildinfo"), 200, `"version":"3.`)
 	f(get("query?query=1"), 200, `"scalar"`) // now
 	f(get("query_range?query=vector(1)&start=0&end=1000&step=1"), 422, `"errorType":"execution","error":"query processing would load too many samples`)
-	f(httptest.NewRequest("POST", "/api/v1/metadata", nil), 404, "not_found")
-	f(httptest.NewRequest("DELETE", "/api/v1/series", nil), 404, "not_found")
+	f(httptest.NewRequest("POST", "/api/v1/metadata", nil), 405, `it takes GET"`)
+	f(httptest.NewRequest("DELETE", "/api/v1/series", nil), 405, "it takes GET, POST")
+	f(httptest.NewRequest("DELETE", "/api/v1/query?query=up", nil), 405, "bad_data")
+	f(httptest.NewRequest("DELETE", "/api/v1/nothing", nil), 404, "not_found")
+	f(get("nothing"), 404, "not_found")
 	f(httptest.NewRequest("GET", "/api/v1/label/%ff/values", nil), 400, "invalid label name")
 	big := httptest.NewRequest("POST", "/api/v1/query", io.LimitReader(zeros{}, 2<<20))
 	big.Header.Set("Content-Type", "application/x-www-form-urlencoded")
