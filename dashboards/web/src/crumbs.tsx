@@ -1,6 +1,7 @@
 // Where we are, and the way out of a zoom.
 import { format, home, link, type Address, type View } from "./address.ts";
 import type { ViewProps } from "./page.tsx";
+import { zoom } from "./picture.ts";
 import { clock, day, moment, span } from "./units.ts";
 
 interface CrumbsProps {
@@ -26,10 +27,11 @@ export function Crumbs({ address, several, namespace, middle, name }: CrumbsProp
 export function Zoom({ address: a, go }: Pick<ViewProps, "address" | "go">) {
   if (a.from === null || a.to === null) return null;
   const now = Date.now() / 1000;
-  const end = day(a.from) === day(a.to) ? clock(a.to) : moment(a.to, now);
+  const [from, to] = zoom(a, now)!;
+  const end = day(from) === day(to) ? clock(to) : moment(to, now);
   return (
     <p class="note zoom">
-      Looking at {moment(a.from, now)} to {end} ({span(a.to - a.from)}).{" "}
+      Looking at {moment(from, now)} to {end} ({span(to - from)}).{" "}
       <button type="button" onClick={() => go({ from: null, to: null })}>
         Back to now
       </button>

@@ -22,6 +22,9 @@ export const containerView = (c: Container) => ({ at: "container" as const, node
 
 const plus = (a: Num, b: Num): Num => (a === null && b === null ? null : (a ?? 0) + (b ?? 0));
 
+/** at takes from a rate what its two readings were apart from their clock: a machine that is busy altogether is not read as more than that. */
+const at = (v: Num, most: Num): Num => (v !== null && most !== null && v > most && v < most * 1.05 ? most : v);
+
 const ioOf = (c: Container) => plus(c.diskRead, c.diskWrite);
 const netOf = (c: Container) => plus(c.netReceive, c.netTransmit);
 
@@ -70,7 +73,7 @@ function Known({ live, data, address }: ViewProps) {
     <section aria-label={`The machine, ${rangeNames[address.range]}`}>
       {n.gap && !data.nodes.some((m) => silent(m.gap)) && <p class="note">{gapSays(n.gap, live.now())}.</p>}
       <div class="tiles">
-        <Tile name="CPU" big={cores(n.cpu)} unit={n.cores === null ? "cores" : `of ${sold(n.cores)}`} spark={spark("a", col("cpu"), n.cores)} who={who(busy, (c) => c.cpu, cores)}>
+        <Tile name="CPU" big={cores(at(n.cpu, n.cores))} unit={n.cores === null ? "cores" : `of ${sold(n.cores)}`} spark={spark("a", col("cpu"), n.cores)} who={who(busy, (c) => c.cpu, cores)}>
           {n.partial?.includes("cpu") && lacking(n.parts)}
           {n.cpu !== null && n.cores !== null && `${cores(Math.max(0, n.cores - n.cpu))} cores free`}
           {n.load1 !== null && `load ${n.load1.toFixed(2)}`}
@@ -87,7 +90,7 @@ function Known({ live, data, address }: ViewProps) {
           {io === none ? "" : `${read} read, ${written} written`}
           {n.diskFree !== null && `${disk(n.diskFree)}${n.diskSize === null ? "" : ` of ${disk(n.diskSize)}`} free`}
         </Tile>
-        <Tile name="Network" big={net} unit={netUnit || "not measured"} spark={spark("a", col("netReceive", "netTransmit"), null)} who={most(netOf, rate)}>
+        <Tile name="Network" big={net} unit={netUnit || "not measured"} spark={spark("a", col("netReceive", "netTransmit"), null)} who={most(netOf, (v) => rate(v) + (v !== null && v > (plus(n.netReceive, n.netTransmit) ?? v) ? ", with what stays on the machine" : ""))}>
           {net === none ? "" : `${received} in, ${sent} out`}
           {n.netErrors ? <em>{n.netErrors.toFixed(1)} errors or drops a second</em> : n.netErrors === 0 ? "no errors" : ""}
         </Tile>

@@ -77,7 +77,7 @@ export function WorkloadPage({ live, data, address, go, view: v }: Props) {
         )}
       </Section>}
       {drawn(groupCharts(known?.parts))}
-      <Policy s={s} v={v} />
+      {!live.unknown && <Policy s={s} v={v} />}
     </>
   );
 }
