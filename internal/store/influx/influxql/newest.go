@@ -8,7 +8,7 @@ import (
 )
 
 // mostWindows is the most windows of which each is asked for by a statement of its own: only so do the newest values of series have their times.
-const mostWindows = 400
+const mostWindows = 120
 
 // named says whether the names of what series are of are all kept, so that each group is one series.
 func (w *writer) named() bool {
