@@ -18,7 +18,7 @@
 //     in which nobody has as many samples as in a whole one, is read at every ten seconds. The
 //     greatest over up to six hours is that of the sums of every ten seconds.
 //   - The newest value of series together is made by the answer of each one's newest sample, with its time, which a statement tells only of a window by
-//     itself; so up to 120 windows are one each.
+//     itself; so up to 24 windows are one each, and of more the last is.
 //   - Ranges of more than two days at an hour or coarser are read from the hourly roll-ups, of more than 60 days at a day or
 //     coarser from the daily ones, as far as they reach; what is newer or older is read raw.
 //   - Where one query may cover a limited time (InfluxDB 3 Core), each statement stays below it. A quantile over

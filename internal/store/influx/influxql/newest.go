@@ -7,8 +7,9 @@ import (
 	"plimsoll.dev/plimsoll/internal/store"
 )
 
-// mostWindows is the most windows of which each is asked for by a statement of its own: only so do the newest values of series have their times.
-const mostWindows = 120
+// mostWindows is the most windows of which each is asked for by a statement of its own: only so do the newest values of series have their times, and each costs as much again
+// as all in one.
+const mostWindows = 24
 
 // named says whether the names of what series are of are all kept, so that each group is one series.
 func (w *writer) named() bool {
@@ -16,32 +17,32 @@ func (w *writer) named() bool {
 }
 
 // newest writes statements whose rows are the newest sample of each series in each window, or the part of it that the window before has not, and the first sample after the last
-// window: from when the samples were it is seen who was there at a window's end. Windows that are put together of pieces as short as
-// history's samples are apart are asked for as these.
+// window: from when the samples were it is seen who was there at a window's end. Of many windows all but the last are asked for at once, so that it is
+// seen in which of them, or of the pieces that they are put together of, each was there.
 func (w *writer) newest() error {
 	first, last, step := w.query.Grid()
-	overlap := w.query.Step > 0 && w.window != step
-	many := (last-first)/step >= mostWindows
-	if w.window <= moment.Milliseconds()+1 || many && !overlap {
+	if w.window <= moment.Milliseconds()+1 {
 		return w.write()
 	}
 	w.kind, w.join = latest, true
-	if overlap && (many || gcd(w.window, step) <= moment.Milliseconds()) {
-		if err := w.pieces(first-w.window, last, step); err != nil {
+	from := first
+	if (last-first)/step >= mostWindows {
+		from = last
+		if err := w.pieces(first-w.window, last-step, step); err != nil {
 			return err
 		}
-	} else {
-		piece := w.opts.Piece.Milliseconds()
-		for t := first; t <= last; t += step {
-			lo := t - w.window
-			if t > first {
-				lo = max(lo, t-step)
-			}
-			if piece == 0 {
-				piece = t - lo
-			}
-			w.cut(source{lo: lo, hi: t}, piece, func(s *source) { w.add(s, 0, 0) })
+	}
+	piece := w.opts.Piece.Milliseconds()
+	for t := from; t <= last; t += step {
+		lo := t - w.window
+		if t > first {
+			lo = max(lo, t-step)
 		}
+		n := t - lo
+		if piece > 0 {
+			n = piece
+		}
+		w.cut(source{lo: lo, hi: t}, n, func(s *source) { w.add(s, 0, 0) })
 	}
 	after := source{lo: last, hi: last + store.MaxInterval.Milliseconds()}
 	w.Statements = append(w.Statements, Statement{Text: "SELECT FIRST(" + Ident(w.field) + ") AS v FROM " + w.from(&after, after.lo, after.hi) + " GROUP BY *", after: last})
@@ -82,6 +83,7 @@ type member struct {
 	v        float64
 	goesOn   bool // another came after the window
 	may      bool // or may still
+	coarse   bool // it is only known that the sample was in a piece that ends at t
 }
 
 // samples makes the points.
@@ -103,7 +105,7 @@ func (g *party) samples(p *Plan) (out []store.Sample) {
 			if at[i] == 0 || cells[at[i]-1].t <= t-p.window {
 				continue
 			}
-			m := member{t: cells[at[i]-1].t, v: cells[at[i]-1].v, begun: begun[i]}
+			m := member{t: cells[at[i]-1].t, v: cells[at[i]-1].v, begun: begun[i], coarse: cells[at[i]-1].length > moment.Milliseconds()}
 			m.goesOn = at[i] < len(cells) && cells[at[i]].t-t <= hole && t-m.t < store.MaxInterval.Milliseconds()
 			m.may = p.now != 0 && m.t > p.now-arriving.Milliseconds()
 			in = append(in, m)
@@ -131,7 +133,7 @@ func newestOf(join store.Func, in []member, t int64) (v float64, ok bool) {
 		switch {
 		case m.goesOn:
 		case m.may && (m.t > newest-missed || m.t >= begun):
-		case some && m.t > t-missed && m.t >= begun:
+		case some && !m.coarse && m.t > t-missed && m.t >= begun:
 		case !some && m.t > newest-missed:
 		default:
 			continue
