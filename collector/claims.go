@@ -116,7 +116,7 @@ func (r *claims) container(p *cluster.Pod, c *cluster.Container, asks bool) {
 	e := r.of.containers.Container(c.ID)
 	switch {
 	case e != nil:
-	case c.Waiting == "" || p.Deleting:
+	case c.Rests() == "" || p.Deleting:
 		return
 	case r.of.last[k] != nil:
 		e = r.of.last[k]

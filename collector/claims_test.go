@@ -67,6 +67,7 @@ func TestClaims(t *testing.T) {
 	}
 	app := cluster.Container{Name: "app", ID: "1", Restarts: 2, Requests: amounts(250, 64), Limits: amounts(500, 128)}
 	log := cluster.Container{Name: "log", ID: "2", Requests: cluster.Resources{{Name: "cpu", Milli: 100}}}
+	rests := cluster.Container{Name: "app", ID: "9", Restarts: 7, Ended: "Error", Requests: amounts(250, 64)}
 	waits := cluster.Container{Name: "app", ID: "9", Restarts: 7, Waiting: "CrashLoopBackOff", Requests: amounts(250, 64)}
 	started, ended := cluster.Container{Name: "app"}, cluster.Container{Name: "app", ID: "9", Requests: amounts(250, 64)}
 	mesh := cluster.Container{Name: "mesh", ID: "2", Always: true, Requests: amounts(10, 1)}
@@ -79,6 +80,8 @@ func TestClaims(t *testing.T) {
 	f("an init container is given what the others get after it, a sidecar is one of them", of(cluster.Pod{InitContainers: []cluster.Container{mesh, {Name: "init", ID: "3", Requests: amounts(1000, 5), Limits: amounts(1000, 5)}}}),
 		"container shop/web-1/init restarts 0 cpu< 1 memory< 5", "container shop/web-1/log restarts 0 cpu 0.01 memory 1")
 	f("one waits to be started again", of(cluster.Pod{Containers: []cluster.Container{waits, log}}),
+		"container shop/web-1/app restarts 7 cpu 0.25 memory 64", "container shop/web-1/log restarts 0 cpu 0.1")
+	f("one has ended and will be started again", of(cluster.Pod{Containers: []cluster.Container{rests, log}}),
 		"container shop/web-1/app restarts 7 cpu 0.25 memory 64", "container shop/web-1/log restarts 0 cpu 0.1")
 	f("and does not any more", of(cluster.Pod{Containers: []cluster.Container{waits}, Deleting: true}))
 	f("one has not begun, one has ended", of(cluster.Pod{Containers: []cluster.Container{started, ended}}))
@@ -113,10 +116,10 @@ func TestClaimsBetweenTwoLives(t *testing.T) {
 		t.Errorf("got %+v, then %+v", first, again)
 	}
 	anew, _ := spoken(NewClaims(&metric.Entity{Level: metric.Node, Node: "n1"}, n, n))
-	if identity.KeyOf(anew) != identity.KeyOf(e) || !identity.Same(anew, e) {
+	if identity.KeyOf(anew).InCluster() != identity.KeyOf(e) || !identity.Same(anew, e) {
 		t.Errorf("after a start it is %+v, not %+v", anew, e)
 	}
-	if identity.KeyOf(whole) != identity.PodKey("", "shop", "web-1") {
+	if identity.KeyOf(whole).InCluster() != identity.PodKey("", "shop", "web-1") {
 		t.Errorf("the pod is %+v", whole)
 	}
 	n.pods = nil

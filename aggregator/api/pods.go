@@ -94,17 +94,17 @@ func (p *picture) know() map[*live.Item]*cluster.Gap {
 // waitsFor is the gap of a container that does not run at present, with the word of the cluster for what it waits for; nil where it runs, or the cluster says nothing.
 func waitsFor(it *live.Item) *cluster.Gap {
 	pod, c := known(it)
-	if c == nil || c.Waiting == "" || pod.Deleting || it.Silent() {
+	if c == nil || c.Rests() == "" || pod.Deleting || it.Silent() {
 		return nil
 	}
 	switch since := pod.Status.Since; {
 	case it.Gap != nil && (it.Ended || it.Waits() || it.Gap.Reason == metric.GapStale):
-		return &cluster.Gap{Since: it.Gap.Since, Reason: metric.GapWaiting, Detail: c.Waiting}
+		return &cluster.Gap{Since: it.Gap.Since, Reason: metric.GapWaiting, Detail: c.Rests()}
 	case it.Gap != nil && c.ID != "" && !it.Own.Has(metric.MemoryWorkingSet): // it was never measured
 		if since.IsZero() {
 			since = it.Gap.Since
 		}
-		return &cluster.Gap{Since: since.UTC(), Reason: metric.GapWaiting, Detail: c.Waiting}
+		return &cluster.Gap{Since: since.UTC(), Reason: metric.GapWaiting, Detail: c.Rests()}
 	}
 	return nil
 }
@@ -150,10 +150,10 @@ func between(k live.Known) (out []*Container) {
 	}
 	for i := range pod.Containers {
 		c := &pod.Containers[i]
-		if c.Waiting == "" || c.ID == "" || slices.ContainsFunc(k.Item.Items, func(m *live.Item) bool { return m.Entity.Container == c.Name }) {
+		if c.Rests() == "" || c.ID == "" || slices.ContainsFunc(k.Item.Items, func(m *live.Item) bool { return m.Entity.Container == c.Name }) {
 			continue
 		}
-		out = append(out, rowOf(pod, c, &cluster.Gap{Since: pod.Status.Since.UTC(), Reason: metric.GapWaiting, Detail: c.Waiting}))
+		out = append(out, rowOf(pod, c, &cluster.Gap{Since: pod.Status.Since.UTC(), Reason: metric.GapWaiting, Detail: c.Rests()}))
 	}
 	return out
 }
@@ -162,10 +162,10 @@ func between(k live.Known) (out []*Container) {
 func crashed(pod *cluster.Pod) (word string) {
 	for i := range pod.Containers {
 		c := &pod.Containers[i]
-		if c.Waiting == "" || c.ID == "" {
+		if c.Rests() == "" || c.ID == "" {
 			return ""
 		}
-		word = cmp.Or(word, c.Waiting)
+		word = cmp.Or(word, c.Rests())
 	}
 	return word
 }

@@ -72,9 +72,13 @@ func TestCrashingContainerOfAPod(t *testing.T) {
 		{"ended", "", true, true, nil},
 		{"heard", "CrashLoopBackOff", true, true, &cluster.Gap{Since: gone.Since, Reason: metric.GapWaiting, Detail: "CrashLoopBackOff"}},
 		{"not heard any more", "CrashLoopBackOff", false, true, &cluster.Gap{Since: noon.Add(-20 * time.Second), Reason: metric.GapWaiting, Detail: "CrashLoopBackOff"}},
+		{"ended, and will be started again", "", true, true, &cluster.Gap{Since: gone.Since, Reason: metric.GapWaiting, Detail: "Error"}},
 		{"alone", "CrashLoopBackOff", false, false, &cluster.Gap{Since: noon.Add(-20 * time.Second), Reason: metric.GapWaiting, Detail: "CrashLoopBackOff"}},
 	} {
 		of := pod(c.waiting)
+		if c.want != nil && c.waiting == "" {
+			of.Containers[0].Ended = "Error"
+		}
 		if !c.ok {
 			of.Containers = of.Containers[:1]
 		}

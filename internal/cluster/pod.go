@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"iter"
 	"time"
 
@@ -123,11 +124,15 @@ type Container struct {
 	ID, Image        string // the runtime's id and the image, "" where it has none or they are not known
 	Restarts         int    // as whoever runs it counts them
 	Waiting          string // why it does not run and will, "CrashLoopBackOff"; "" otherwise
+	Ended            string // how it has ended, where it will be started again and nobody has said yet that it waits for that, "Error"; "" otherwise
 	Cgroup           string // path below the mount point; "" where it has none or it is not known
 	PID              int    // of its first process, where it has no cgroup; 0 if it does not run
 	// Started is when that process was started; it tells it from a later one of the same number.
 	Started time.Time
 }
+
+// Rests says why a container does not run and will, or how its last life ended; "" where it runs, or will not again.
+func (c *Container) Rests() string { return cmp.Or(c.Waiting, c.Ended) }
 
 // PodUsage is one sample: what a pod's containers used over a window that ended at a time.
 type PodUsage struct {

@@ -30,11 +30,15 @@ func podOf(p *corev1.Pod) *cluster.Pod {
 	if ready != nil {
 		out.Ready, out.ReadyTransition = ready.Status, ready.LastTransitionTime.Time
 	}
-	out.InitContainers = containers(p.Spec.InitContainers, p.Status.InitContainerStatuses)
-	out.Containers = containers(p.Spec.Containers, p.Status.ContainerStatuses)
+	init := p.Spec.RestartPolicy
+	if init != corev1.RestartPolicyNever { // one that has done its work is not started again
+		init = corev1.RestartPolicyOnFailure
+	}
+	out.InitContainers = containers(p.Spec.InitContainers, p.Status.InitContainerStatuses, init)
+	out.Containers = containers(p.Spec.Containers, p.Status.ContainerStatuses, p.Spec.RestartPolicy)
 	for i := range p.Spec.EphemeralContainers {
 		c := corev1.Container(p.Spec.EphemeralContainers[i].EphemeralContainerCommon)
-		out.Ephemeral = append(out.Ephemeral, container(&c, p.Status.EphemeralContainerStatuses))
+		out.Ephemeral = append(out.Ephemeral, container(&c, p.Status.EphemeralContainerStatuses, corev1.RestartPolicyNever))
 	}
 	out.Status = statusOf(p)
 	return out
@@ -49,15 +53,19 @@ func condition(p *corev1.Pod, kind corev1.PodConditionType) *corev1.PodCondition
 	return nil
 }
 
-func containers(specs []corev1.Container, statuses []corev1.ContainerStatus) []cluster.Container {
+func containers(specs []corev1.Container, statuses []corev1.ContainerStatus, policy corev1.RestartPolicy) []cluster.Container {
 	out := make([]cluster.Container, len(specs))
 	for i := range specs {
-		out[i] = container(&specs[i], statuses)
+		out[i] = container(&specs[i], statuses, policy)
 	}
 	return out
 }
 
-func container(spec *corev1.Container, statuses []corev1.ContainerStatus) cluster.Container {
+// container is one of a pod, whose policy says when it is started again, unless it has one of its own.
+func container(spec *corev1.Container, statuses []corev1.ContainerStatus, policy corev1.RestartPolicy) cluster.Container {
+	if spec.RestartPolicy != nil {
+		policy = corev1.RestartPolicy(*spec.RestartPolicy)
+	}
 	c := cluster.Container{Name: spec.Name, Image: spec.Image, Requests: resources(spec.Resources.Requests), Limits: resources(spec.Resources.Limits),
 		Always: spec.RestartPolicy != nil && *spec.RestartPolicy == corev1.ContainerRestartPolicyAlways}
 	for i := range statuses {
@@ -72,6 +80,9 @@ func container(spec *corev1.Container, statuses []corev1.ContainerStatus) cluste
 		}
 		if s.State.Waiting != nil {
 			c.Waiting = once(s.State.Waiting.Reason)
+		}
+		if t := s.State.Terminated; t != nil && policy != corev1.RestartPolicyNever && (policy != corev1.RestartPolicyOnFailure || t.ExitCode != 0) {
+			c.Ended = once(ended(t)) // a kubelet calls it waiting some time later
 		}
 		if s.Resources != nil { // as they are in force, which a resize changes
 			c.Requests, c.Limits = resources(s.Resources.Requests), resources(s.Resources.Limits)

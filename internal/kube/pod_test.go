@@ -91,3 +91,24 @@ func TestNodeConditions(t *testing.T) {
 		t.Errorf("%s, pressure %q, ready %q", d, n.Pressure, n.Ready)
 	}
 }
+
+// A container that has ended and will be started again is told from one that will not: a kubelet says that it waits a minute later at times.
+func TestWhatWillBeStartedAgain(t *testing.T) {
+	always, never := corev1.ContainerRestartPolicyAlways, corev1.ContainerRestartPolicyNever
+	f := func(policy corev1.RestartPolicy, own *corev1.ContainerRestartPolicy, code int32, want, wantInit string) {
+		t.Helper()
+		spec := []corev1.Container{{Name: "c", RestartPolicy: own}}
+		status := []corev1.ContainerStatus{{Name: "c", RestartCount: 2, ContainerID: "containerd://1", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "Error", ExitCode: code}}}}
+		p := podOf(&corev1.Pod{Spec: corev1.PodSpec{RestartPolicy: policy, Containers: spec, InitContainers: spec}, Status: corev1.PodStatus{Phase: "Running", ContainerStatuses: status, InitContainerStatuses: status}})
+		if c, init := p.Containers[0], p.InitContainers[0]; c.Ended != want || c.Rests() != want || init.Ended != wantInit {
+			t.Errorf("policy %q, %v of its own, exit code %d: got %q, of an init container %q; want %q and %q", policy, own, code, c.Ended, init.Ended, want, wantInit)
+		}
+	}
+	f("Always", nil, 3, "Error", "Error")
+	f("Always", nil, 0, "Error", "")
+	f("OnFailure", nil, 3, "Error", "Error")
+	f("OnFailure", nil, 0, "", "")
+	f("Never", nil, 3, "", "")
+	f("Never", &always, 0, "Error", "Error")
+	f("Always", &never, 3, "", "")
+}
