@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v3"
+
+	"plimsoll.dev/plimsoll/internal/disk"
 )
 
 // settle gives flags that were not on the command line their value: from PLIMSOLL_* variables, else from the file
@@ -69,12 +72,11 @@ func readConfig(path string, root *cobra.Command) (map[string][]*yaml.Node, erro
 	if path == "" {
 		return nil, nil
 	}
-	f, err := os.Open(path)
+	text, err := disk.ReadGiven(path)
 	if err != nil {
 		return nil, usagef("cannot read --config: %w", err)
 	}
-	defer f.Close()
-	return parseConfig(io.LimitReader(f, 1<<20), path, root)
+	return parseConfig(bytes.NewReader(text), path, root)
 }
 
 // parseConfig reads the text of a file of the given name.
@@ -122,16 +124,20 @@ var errInterrupted = errors.New("interrupted")
 // fileArg opens a file that a flag names; "-" is standard input. It is read until the context ends: a terminal or a pipe may have
 // nothing for ever. A read that is under way then is left alone, as nothing ends it but the process, which is about to.
 func (a *app) fileArg(ctx context.Context, path string) (io.ReadCloser, error) {
-	in := io.NopCloser(a.in)
-	if path != "-" {
-		f, err := os.Open(path)
-		if err != nil {
-			return nil, fmt.Errorf("cannot open %q: %w", path, err)
-		}
-		in = f
+	if _, err := os.Stat(path); path != "-" && err != nil {
+		return nil, fmt.Errorf("cannot open %q: %w", path, err)
 	}
 	out, to := io.Pipe()
 	go func() {
+		in := io.NopCloser(a.in)
+		if path != "-" {
+			f, err := os.Open(path) // which a pipe that nobody writes to keeps waiting
+			if err != nil {
+				to.CloseWithError(fmt.Errorf("cannot open %q: %w", path, err))
+				return
+			}
+			in = f
+		}
 		_, err := io.Copy(to, in)
 		to.CloseWithError(errors.Join(err, in.Close()))
 	}()

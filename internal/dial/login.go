@@ -97,7 +97,7 @@ func (l *login) current() (auth string, config *tls.Config) {
 func (o *Options) tls() (config *tls.Config, pem []byte, err error) {
 	config = &tls.Config{MinVersion: tls.VersionTLS12}
 	if o.CAFile != "" {
-		if pem, err = os.ReadFile(o.CAFile); err != nil {
+		if pem, err = disk.ReadGiven(o.CAFile); err != nil {
 			return nil, nil, fmt.Errorf("cannot read %s: %w", o.Flags.CAFile, err)
 		}
 		config.RootCAs = x509.NewCertPool()
@@ -112,11 +112,11 @@ func (o *Options) tls() (config *tls.Config, pem []byte, err error) {
 	case o.CertFile == "" || o.KeyFile == "":
 		return nil, nil, fmt.Errorf("%s and %s go together: give both", cert, key)
 	}
-	own, err := os.ReadFile(o.CertFile)
+	own, err := disk.ReadGiven(o.CertFile)
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot read %s: %w", cert, err)
 	}
-	secret, err := os.ReadFile(o.KeyFile)
+	secret, err := disk.ReadGiven(o.KeyFile)
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot read %s: %w", key, err)
 	}
@@ -133,7 +133,7 @@ func (o *Options) auth() (string, error) {
 	if o.TokenFile == "" {
 		return "", nil
 	}
-	raw, err := os.ReadFile(o.TokenFile)
+	raw, err := disk.ReadGiven(o.TokenFile)
 	if err != nil {
 		return "", fmt.Errorf("cannot read %s: %w", o.Flags.TokenFile, err)
 	}

@@ -8,6 +8,8 @@ import (
 
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+
+	"plimsoll.dev/plimsoll/internal/disk"
 )
 
 // API is how to reach an API server.
@@ -25,7 +27,7 @@ func Config(kubeconfig, agent string) (*API, error) {
 
 func load(kubeconfig string) (*API, error) {
 	if kubeconfig != "" {
-		c, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+		c, err := named(kubeconfig)
 		if err != nil {
 			return nil, fmt.Errorf("cannot use kubeconfig %q: %w", kubeconfig, err)
 		}
@@ -39,6 +41,28 @@ func load(kubeconfig string) (*API, error) {
 		return nil, fmt.Errorf("cannot use the service account of this pod: %w", err)
 	}
 	return c, nil
+}
+
+// named reads a kubeconfig file. The library's own way would wait for a file that never answers.
+func named(kubeconfig string) (*API, error) {
+	raw, err := disk.ReadGiven(kubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	all, err := clientcmd.Load(raw)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range all.Clusters {
+		c.LocationOfOrigin = kubeconfig
+	}
+	for _, a := range all.AuthInfos {
+		a.LocationOfOrigin = kubeconfig
+	}
+	if err := clientcmd.ResolveLocalPaths(all); err != nil { // they may be relative to the file
+		return nil, err
+	}
+	return clientcmd.NewDefaultClientConfig(*all, &clientcmd.ConfigOverrides{}).ClientConfig()
 }
 
 // Namespace is the namespace of the pod that this runs in; "" where it is none.
