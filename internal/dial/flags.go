@@ -114,7 +114,23 @@ func Redact(address string) string {
 // Hide redacts the address in the error of a request, which http.Client tells as it is.
 func Hide(err error) error {
 	if asked, ok := err.(*url.Error); ok { //nolint:errorlint // one that is wrapped was told already
-		return &url.Error{Op: asked.Op, URL: Redact(asked.URL), Err: asked.Err}
+		return &url.Error{Op: asked.Op, URL: Redact(asked.URL), Err: unread(asked)}
 	}
 	return err
+}
+
+// Unread is why an address cannot be read, without the address.
+func Unread(err error) error {
+	if asked := (*url.Error)(nil); errors.As(err, &asked) {
+		return unread(asked)
+	}
+	return err
+}
+
+// unread is what a parser says of an address, unless that may be a piece of a password, as the port of u:pass/word@host is.
+func unread(asked *url.Error) error {
+	if asked.Op == "parse" && strings.Contains(asked.URL, "@") {
+		return errors.New("it cannot be read as an address")
+	}
+	return asked.Err
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -89,6 +90,11 @@ func TestHide(t *testing.T) {
 	}
 	if with := (Flags{Address: "--remote-url", Query: true}).Check("https://db/write?db=x", false); with != nil {
 		t.Error(with)
+	}
+	for _, address := range []string{"http://u:S3C/RET@127.0.0.1:1", "http://u:S3C#RET@h", "http://u:%zzS3CRET@h", "http://u:S3C?RET@[::1"} {
+		if _, err := url.Parse(address); err != nil && (strings.Contains(Hide(err).Error()+Unread(err).Error(), "S3C") || strings.Contains(Unread(err).Error(), "RET")) {
+			t.Errorf("%s is shown as %v and %v", address, Hide(err), Unread(err))
+		}
 	}
 	if Hide(nil) != nil {
 		t.Error("no error is one")

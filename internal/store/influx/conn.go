@@ -42,10 +42,7 @@ func (o *ConnOptions) Validate() error {
 	case !strings.Contains(o.URL, "://"):
 		return fmt.Errorf("InfluxDB URL %q: want it to begin with http:// or https://", dial.Redact(o.URL))
 	case err != nil:
-		if asked := (*url.Error)(nil); errors.As(err, &asked) {
-			err = asked.Err // without the address, which may hold a login
-		}
-		return fmt.Errorf("InfluxDB URL %q: %w", dial.Redact(o.URL), err)
+		return fmt.Errorf("InfluxDB URL %q: %w", dial.Redact(o.URL), dial.Unread(err))
 	case u.Scheme != "http" && u.Scheme != "https":
 		return fmt.Errorf("InfluxDB URL %q: want it to begin with http:// or https://", dial.Redact(o.URL))
 	case u.Host == "":
@@ -79,7 +76,7 @@ func NewConn(o ConnOptions) (*Conn, error) {
 	}
 	u, err := url.Parse(strings.TrimRight(o.URL, "/") + "/")
 	if err != nil {
-		return nil, fmt.Errorf("InfluxDB URL %q: %w", o.URL, err)
+		return nil, fmt.Errorf("InfluxDB URL %q: %w", dial.Redact(o.URL), dial.Unread(err))
 	}
 	c := &Conn{opts: o, url: u}
 	c.login, err = dial.New(dial.Options{Flags: o.Flags, TokenFile: o.TokenFile, Plain: o.Plain, Authorize: authorize, Next: o.transport, Logger: o.Logger})
