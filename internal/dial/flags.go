@@ -129,8 +129,12 @@ func Unread(err error) error {
 
 // unread is what a parser says of an address, unless that may be a piece of a password, as the port of u:pass/word@host is.
 func unread(asked *url.Error) error {
-	if asked.Op == "parse" && strings.Contains(asked.URL, "@") {
+	switch {
+	case asked.Op != "parse":
+	case strings.Contains(asked.URL, "@"):
 		return errors.New("it cannot be read as an address")
+	case strings.Contains(asked.Err.Error(), "port"): // which u:pass#word@host has, too
+		return errors.New("its port is no number")
 	}
 	return asked.Err
 }

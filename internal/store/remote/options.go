@@ -32,7 +32,7 @@ func (o *EndpointOptions) Validate() error {
 		switch {
 		case s == "":
 		case err != nil:
-			return fmt.Errorf("remote URL %q: %w", dial.Redact(s), dial.Hide(err))
+			return fmt.Errorf("remote URL %q: %w", dial.Redact(s), dial.Unread(err))
 		case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
 			return fmt.Errorf("remote URL %q: want it to begin with http:// or https:// and a host", dial.Redact(s))
 		}

@@ -434,7 +434,7 @@ func TestOptions(t *testing.T) {
 
 // A login in an address is not told, in one that cannot be read either.
 func TestLoginInAnAddressIsNotTold(t *testing.T) {
-	for _, address := range []string{"http://me:secret@[::1", "http://me:sec ret@host/%zz", "ftp://me:secret@host", "ftp://host/?token=secret"} {
+	for _, address := range []string{"http://me:secret@[::1", "http://me:secret#word@host", "http://me:secret/word@host", "http://me:sec ret@host/%zz", "ftp://me:secret@host", "ftp://host/?token=secret"} {
 		err := (&EndpointOptions{WriteURL: address}).Validate()
 		if err == nil || strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "sec ret") {
 			t.Errorf("%q: got %v, want an error without the secret", address, err)
