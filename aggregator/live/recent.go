@@ -142,6 +142,14 @@ func (u *unit) recent(l *limits, id metric.ID, now, w, patience int64) (out wind
 	if x.n == 0 || now-(u.base+int64(x.newest().t)) > max(patience, u.limit(l, x.lane)) {
 		return out, false
 	}
-	mean, t, covers := x.mean(metric.Get(id).Kind, w, u.limit(l, x.lane))
+	kind := metric.Get(id).Kind
+	mean, t, covers := x.mean(kind, w, u.limit(l, x.lane))
+	if kind == metric.Counter && covers == 0 && x.n > 1 { // it is heard again: what it used before that stands until there are two samples of now
+		before := *x
+		before.n--
+		if now-(u.base+int64(before.newest().t)) <= patience {
+			mean, t, covers = before.mean(kind, w, u.limit(l, x.lane))
+		}
+	}
 	return window{mean: mean, newest: u.base + t, covers: covers}, true
 }
