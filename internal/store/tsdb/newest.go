@@ -4,7 +4,6 @@ import (
 	"math"
 
 	"github.com/prometheus/prometheus/model/value"
-	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 
 	"plimsoll.dev/plimsoll/internal/store"
@@ -53,32 +52,14 @@ func (s *newest) begin() {
 
 // member adds a series' samples. One stands until the next, if that comes within MaxInterval and no end was said between them, and the last until the
 // next was to come, or while it may still.
-func (s *newest) member(it chunkenc.Iterator) error {
+func (s *newest) member(it chunkenc.Iterator) (err error) {
 	var (
 		x    held
 		some bool
 		over bool // an end was said since
 	)
 	s.step = 0
-	for {
-		switch it.Next() {
-		case chunkenc.ValNone:
-			if due := x.until + (x.until-x.at)/2; some && !over && due >= s.now { // half an interval late at most
-				s.hold(&x, x.until, true)
-				x.until = due + 1
-			}
-			if some {
-				s.hold(&x, math.MaxInt64, false)
-			}
-			if err := it.Err(); err != nil {
-				return promql.ErrStorage{Err: err}
-			}
-			return nil
-		case chunkenc.ValFloat:
-		default:
-			continue
-		}
-		t, v := it.At()
+	for t, v := range s.floats(it, &err) {
 		if value.IsStaleNaN(v) {
 			over, x.until = true, min(x.until, t)
 			continue
@@ -94,6 +75,14 @@ func (s *newest) member(it chunkenc.Iterator) error {
 		}
 		some, over = true, false
 	}
+	if due := x.until + (x.until-x.at)/2; some && !over && due >= s.now { // half an interval late at most
+		s.hold(&x, x.until, true)
+		x.until = due + 1
+	}
+	if some {
+		s.hold(&x, math.MaxInt64, false)
+	}
+	return err
 }
 
 // hold adds a sample to the windows that end at it or later, but before a time, and have no newer one.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"iter"
 	"math"
 	"slices"
 	"sort"
@@ -187,28 +188,41 @@ func matchersOf(q *store.Checked) ([]*labels.Matcher, error) {
 	return out, nil
 }
 
+// floats are a series' samples, with the marks of an end among them, until there are no more of them or the query ends; err is why they are not all.
+func (r *rater) floats(it chunkenc.Iterator, err *error) iter.Seq2[int64, float64] {
+	return func(yield func(t int64, v float64) bool) {
+		for n := 0; ; n++ {
+			switch it.Next() {
+			case chunkenc.ValNone:
+				if why := it.Err(); why != nil {
+					*err = promql.ErrStorage{Err: why}
+				}
+				return
+			case chunkenc.ValFloat:
+				if !yield(it.At()) {
+					return
+				}
+			}
+			if n%(1<<16) == 0 && r.ctx.Err() != nil {
+				*err = r.ctx.Err()
+				return
+			}
+		}
+	}
+}
+
 // read reads a series' samples. Staleness markers are none: a counter that was not seen for a while, and did not fall, went on.
-func (r *rater) read(it chunkenc.Iterator) error {
+func (r *rater) read(it chunkenc.Iterator) (err error) {
 	r.lives.reset()
-	for n := 0; ; n++ {
-		switch it.Next() {
-		case chunkenc.ValNone:
-			if err := it.Err(); err != nil {
-				return promql.ErrStorage{Err: err}
-			}
-			return nil
-		case chunkenc.ValFloat:
-			if t, v := it.At(); !value.IsStaleNaN(v) {
-				r.lives.sample(t, v)
-			}
+	for t, v := range r.floats(it, &err) {
+		if !value.IsStaleNaN(v) {
+			r.lives.sample(t, v)
 		}
 		if len(r.lives.at) > r.max {
 			return fmt.Errorf("%w: more than %d samples of one series", store.ErrTooLarge, r.max)
 		}
-		if n%(1<<16) == 0 && r.ctx.Err() != nil {
-			return r.ctx.Err()
-		}
 	}
+	return err
 }
 
 // windows makes the points of the series that was read.

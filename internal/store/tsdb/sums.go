@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/prometheus/prometheus/model/value"
-	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 
 	"plimsoll.dev/plimsoll/internal/store"
@@ -67,7 +66,7 @@ func (s *summer) begin() {
 }
 
 // member adds a series' samples. One stands until the next, if that comes within MaxInterval and no end was said between them.
-func (s *summer) member(it chunkenc.Iterator) error {
+func (s *summer) member(it chunkenc.Iterator) (err error) {
 	var (
 		k     = int64(-1) // the moment of the sample before, whose value is v, and whose time t
 		t     int64
@@ -77,21 +76,7 @@ func (s *summer) member(it chunkenc.Iterator) error {
 		over  bool  // an end was said since
 		apart int64 // how long the sample before came after its own
 	)
-	for {
-		switch it.Next() {
-		case chunkenc.ValNone:
-			if some && k >= 0 {
-				s.put(k, v, begun, true)
-			}
-			if err := it.Err(); err != nil {
-				return promql.ErrStorage{Err: err}
-			}
-			return nil
-		case chunkenc.ValFloat:
-		default:
-			continue
-		}
-		t2, v2 := it.At()
+	for t2, v2 := range s.floats(it, &err) {
 		if value.IsStaleNaN(v2) {
 			over = true
 			continue
@@ -119,6 +104,10 @@ func (s *summer) member(it chunkenc.Iterator) error {
 		}
 		k, t, v, some, over = k2, t2, v2, true, false
 	}
+	if some && k >= 0 {
+		s.put(k, v, begun, true)
+	}
+	return err
 }
 
 // both is what two samples of one moment are.
