@@ -42,6 +42,7 @@ type world struct {
 	slow    time.Duration // SetScale takes so long
 	seen    func()        // Scale calls it before it answers
 	refuse  func() error  // SetScale asks it first
+	lose    func() bool   // a change is made and its answer lost
 	reads   int           // of Scale
 	changes []change
 }
@@ -192,6 +193,9 @@ func (w *world) SetScale(ctx context.Context, t cluster.Target, from, to cluster
 	}
 	w.changes = append(w.changes, change{time.Since(w.began), from, to})
 	w.resize(int(to))
+	if w.lose != nil && w.lose() {
+		return context.DeadlineExceeded
+	}
 	return nil
 }
 

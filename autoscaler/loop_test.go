@@ -359,3 +359,37 @@ func TestLastIsOfOneLook(t *testing.T) {
 		t.Errorf("only %d sentences: nothing was tried", len(said))
 	}
 }
+
+// A change whose answer is lost was made all the same: it is told as one that was, once, and counts among those that policies allow in a while.
+func TestLostAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(4, steps(map[time.Duration]float64{0: 1.4, 30 * time.Second: 4}))
+		lost := 0
+		w.lose = func() bool { lost++; return lost == 1 }
+		log := &memory{}
+		var told []string
+		_, end := begin(t, w, Options{Policies: []Policy{compiled(t, plain)}, Log: log, Told: func(o Outcome) {
+			if o.Decision.Action != policy.Hold {
+				told = append(told, o.Decision.Message)
+			}
+		}})
+		time.Sleep(2 * time.Minute)
+		end()
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		log.mu.Lock()
+		defer log.mu.Unlock()
+		made := 0
+		for _, d := range log.ds {
+			if d.Action != string(policy.Hold) {
+				if made >= len(w.changes) || int(d.From) != int(w.changes[made].from) || int(d.To) != int(w.changes[made].to) {
+					t.Errorf("entry %d is %s %d to %d, the changes were %v", made, d.Action, d.From, d.To, w.changes)
+				}
+				made++
+			}
+		}
+		if lost < 1 || made != len(w.changes) || len(told) != made || !strings.Contains(told[0], "The answer to the change was lost; it was made.") {
+			t.Errorf("%d of %d changes are in the log, told are %q", made, len(w.changes), told)
+		}
+	})
+}

@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math"
+	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -48,6 +51,7 @@ func (l *Loop) pass(ctx context.Context, t *target, now, at time.Time) {
 			return
 		}
 		t.where(in.Pods)
+		l.found(t, &in, now)
 		d := policy.Decide(in)
 		d.Steps = append(anew, d.Steps...)
 		l.metrics.computed(&d, time.Since(now))
@@ -155,6 +159,7 @@ func (l *Loop) act(ctx context.Context, t *target, p Policy, in *policy.Input, d
 		hold(d, in.State, why, fmt.Sprintf("%s %s. %s", change, text, d.Message))
 		return
 	}
+	t.lost = nil
 	// A change that was begun is brought to its end when ctx ends.
 	err := l.call(context.WithoutCancel(ctx), t, func(ctx context.Context) error { return l.opts.Scaler.SetScale(ctx, t.key, d.Current, d.Desired) })
 	switch {
@@ -165,6 +170,9 @@ func (l *Loop) act(ctx context.Context, t *target, p Policy, in *policy.Input, d
 	case errors.Is(err, ErrConflict):
 		hold(d, in.State, changedMeanwhile, fmt.Sprintf("Somebody else changed the count from %d; it is decided anew.", d.Current))
 	default:
+		if unanswered(err) {
+			t.lost = copied(d)
+		}
 		t.retry = now.Add(min(time.Second<<min(t.tries, 10), 30*time.Second))
 		t.tries++
 		d.Error = err.Error()
@@ -175,6 +183,36 @@ func (l *Loop) act(ctx context.Context, t *target, p Policy, in *policy.Input, d
 		}
 		hold(d, in.State, failedUpdateScale, t.failed+" "+d.Message)
 	}
+}
+
+// found tells of a change whose answer was lost, and which was made all the same: the count is what it asked for. It counts among those that were made, and so do what
+// it left behind for the next passes and the story of the target.
+func (l *Loop) found(t *target, in *policy.Input, now time.Time) {
+	d := t.lost
+	if d == nil || in.Target.Problem != nil {
+		return
+	}
+	t.lost = nil
+	if in.Target.SpecReplicas != d.Desired {
+		return
+	}
+	t.tries, t.retry, t.failed = 0, time.Time{}, ""
+	d.Message += " The answer to the change was lost; it was made."
+	in.State, t.state = &d.State, &d.State
+	l.tell(t, in, d, now)
+}
+
+// unanswered says of a change that failed whether it may have been made.
+func unanswered(err error) bool {
+	var timeout interface{ Timeout() bool }
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)
+}
+
+// copied is a decision of which the parts that hold changes are its own.
+func copied(d *policy.Decision) *policy.Decision {
+	out := *d
+	out.Steps, out.Conditions = slices.Clone(d.Steps), slices.Clone(d.Conditions)
+	return &out
 }
 
 // forbidden says why a count may not be changed by this process, or for this policy; "" if it may.

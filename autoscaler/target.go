@@ -41,11 +41,12 @@ type target struct {
 	restored  bool                    // the log was asked
 	leads     bool                    // this process could write when the last pass began
 
-	tries   int       // changes that failed in a row
-	retry   time.Time // no change before
-	refusal string    // why the last change that failed did
-	failed  string    // the sentence of the last one that did; "" once one has succeeded
-	asked   time.Time // since when a change waits for its turn; zero if none does
+	lost    *policy.Decision // whose change got no answer: it may have been made; nil: there is none
+	tries   int              // changes that failed in a row
+	retry   time.Time        // no change before
+	refusal string           // why the last change that failed did
+	failed  string           // the sentence of the last one that did; "" once one has succeeded
+	asked   time.Time        // since when a change waits for its turn; zero if none does
 	logged  struct {
 		at      time.Time
 		reason  string
