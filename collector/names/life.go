@@ -19,6 +19,9 @@ type life struct {
 	stood    time.Time // when its cgroup was last there
 	rested   time.Time // when it was last told to rest
 	last     *metric.Entity
+	open     bool      // the runtime has not said what becomes of it, and is asked again
+	asks     int       // how often it is, since there was something to ask
+	due      time.Time // when next
 }
 
 // between is how long after its rest, or after its cgroup was there, a container is in sight without one: it may have ended again, and its runtime has not said yet
@@ -72,42 +75,19 @@ func (n *Names) lookAll(ctx context.Context, s *socket, all map[string]info) {
 	}
 }
 
-// look takes in the life of one container; what a runtime does not tell stays as it was known.
-func (n *Names) look(ctx context.Context, s *socket, id string) {
-	l, err := s.life(ctx, id)
-	if err != nil {
-		n.log.Debug("a container runtime does not tell how often it restarted a container", "socket", s.path, "id", id, "err", err)
-		return
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if k := n.infos[s.owner][id]; k != nil {
-		l.last, l.stood = k.last, k.stood
-		switch {
-		case l.resting:
-			l.rested = time.Now()
-		case l.runs:
-			l.rested = k.rested
-		default: // it has ended
-			l.stood = time.Time{}
-		}
-		k.life = l
-	}
-}
-
 // Read implements collector.Extra: it gives the restarts that runtimes count. By them a container that crashes again and again stays in sight
 // between its lives, when it has no cgroup.
 func (n *Names) Read(now time.Time) ([]metric.Group, []metric.Gap) {
 	return n.lives(now, func(l *life) bool { return true }), nil
 }
 
-// Crashing is an Extra of the fast lane: it gives the restarts of those that were started again at some time, or will be, so that none is out of sight, or said to
-// have ended, until the slow lane comes.
+// Crashing is an Extra of the fast lane: it gives the restarts of those that were started again at some time, or will be, or may be for all that is known, so that none is
+// out of sight, or said to have ended, until the slow lane comes.
 type Crashing struct{ Names *Names }
 
 // Read implements collector.Extra.
 func (c Crashing) Read(now time.Time) ([]metric.Group, []metric.Gap) {
-	return c.Names.lives(now, func(l *life) bool { return l.restarts > 0 || l.resting }), nil
+	return c.Names.lives(now, func(l *life) bool { return l.restarts > 0 || l.resting || l.open }), nil
 }
 
 // lives gives the restarts of those containers that are asked for and in sight.
@@ -143,7 +123,10 @@ func (n *Names) inSight(k *known, now time.Time) bool {
 		}
 		return true
 	}
-	return k.resting || now.Sub(k.rested) < between || now.Sub(k.stood) < between
+	if k.runs && !k.resting && !k.open && k.asks == 0 { // its runtime does not know yet, or its word has not come
+		k.askAgain(now)
+	}
+	return k.resting || k.open || now.Sub(k.rested) < between || now.Sub(k.stood) < between
 }
 
 // stands says whether the cgroup of an entity is still asked for. The caller holds mu.

@@ -47,7 +47,9 @@ type socket struct {
 	path   string
 	owner  string // whose runtime it is: "user-1000", "" for the machine's
 	client *http.Client
-	most   int64 // bytes of a list: maxList, or less in a test
+	most   int64         // bytes of a list: maxList, or less in a test
+	wake   chan struct{} // there is something to ask again
+	asking chan struct{} // has one while a container is asked about: one at a time
 
 	mu    sync.Mutex
 	state SocketState
@@ -55,7 +57,7 @@ type socket struct {
 }
 
 func newSocket(path string) *socket {
-	s := &socket{path: path, owner: ownerOf(path), most: maxList}
+	s := &socket{path: path, owner: ownerOf(path), most: maxList, wake: make(chan struct{}, 1), asking: make(chan struct{}, 1)}
 	s.state = SocketState{Path: path, Runtime: s.runtime()}
 	dialer := net.Dialer{Timeout: answerDeadline}
 	s.client = &http.Client{
@@ -91,6 +93,9 @@ func (s *socket) runtime() string {
 	return "docker"
 }
 
+// errNotFound is a runtime's answer that it has no such thing.
+var errNotFound = errors.New(`it answered "404 Not Found"`)
+
 // get asks for a path of Docker's API without a version, which means the newest that the daemon has; the
 // fields that are read here are in every version.
 func (s *socket) get(ctx context.Context, path string, query url.Values) (*http.Response, error) {
@@ -105,6 +110,9 @@ func (s *socket) get(ctx context.Context, path string, query url.Values) (*http.
 	}
 	if resp.StatusCode != http.StatusOK {
 		resp.Body.Close()
+		if resp.StatusCode == http.StatusNotFound {
+			return nil, fmt.Errorf("cannot ask %q for %q: %w", s.path, path, errNotFound)
+		}
 		return nil, fmt.Errorf("cannot ask %q for %q: it answered %q", s.path, path, resp.Status)
 	}
 	return resp, nil

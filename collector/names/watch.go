@@ -25,6 +25,7 @@ func (n *Names) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	for _, s := range n.sockets {
 		wg.Go(func() { n.follow(ctx, s) })
+		wg.Go(func() { n.again(ctx, s) })
 	}
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
