@@ -18,9 +18,10 @@ import (
 // notServed is what the brain is told of metrics that one machine does not have.
 const notServed = "not served here: only Resource and ContainerResource metrics are"
 
-// observe collects what the decision rests on. at is when the pass was due, now when it began.
-func (l *Loop) observe(ctx context.Context, t *target, p *policy.Policy, now, at time.Time) policy.Input {
-	in := policy.Input{Now: now, Policy: p, Options: *l.opts.brain, State: t.state}
+// observe collects what the decision rests on. at is when the pass was due, now when it began. known is false while the target's pods are not
+// known yet: there is nothing to rest on.
+func (l *Loop) observe(ctx context.Context, t *target, p *policy.Policy, now, at time.Time) (in policy.Input, known bool) {
+	in = policy.Input{Now: now, Policy: p, Options: *l.opts.brain, State: t.state}
 	var sc Scale
 	var pods []*cluster.Pod
 	err := l.call(ctx, t, func(ctx context.Context) (err error) {
@@ -30,6 +31,10 @@ func (l *Loop) observe(ctx context.Context, t *target, p *policy.Policy, now, at
 	if err == nil {
 		pods, err = l.opts.Inventory.Pods(t.key)
 	}
+	if errors.Is(err, cluster.ErrNotYet) {
+		l.log.Debug("waits until the pods are known", "target", t.key.String(), "err", err)
+		return in, false
+	}
 	if err != nil {
 		text := err.Error()
 		if errors.Is(err, cluster.ErrNoTarget) {
@@ -37,7 +42,7 @@ func (l *Loop) observe(ctx context.Context, t *target, p *policy.Policy, now, at
 		}
 		in.Target.SpecReplicas = cluster.DesiredReplicas(t.shown.Desired) // as last seen
 		in.Target.Problem = &policy.Problem{Reason: policy.FailedGetScale, Message: text}
-		return in
+		return in, true
 	}
 	in.Target.SpecReplicas, in.Target.StatusReplicas, t.trouble = sc.Desired, sc.Observed, sc.Trouble
 	if t.counted >= 0 && t.counted != sc.Desired {
@@ -65,7 +70,7 @@ func (l *Loop) observe(ctx context.Context, t *target, p *policy.Policy, now, at
 			}
 		}
 	}
-	return in
+	return in, true
 }
 
 // others adds the metrics that are not what pods use.

@@ -134,7 +134,7 @@ func TestPodLacksAPart(t *testing.T) {
 			t.Fatal(err)
 		}
 		to := newTarget("n1", web)
-		in := l.observe(t.Context(), to, p.Compiled, now, now)
+		in, _ := l.observe(t.Context(), to, p.Compiled, now, now)
 		d := policy.Decide(in)
 		m := d.Metrics[0]
 		if len(m.Pods.Missing) != f.missing || math.Abs(m.Load-f.load) > 1e-9 {
@@ -184,7 +184,7 @@ func TestGapOfTheInventory(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := time.Now()
-	in := l.observe(t.Context(), newTarget("n1", web), compiled(t, plain).Compiled, now, now)
+	in, _ := l.observe(t.Context(), newTarget("n1", web), compiled(t, plain).Compiled, now, now)
 	if got := in.Pods[0].Gap + ", " + in.Pods[1].Gap; got != "it has ended, exited with status 3" {
 		t.Errorf("got %q", got)
 	}

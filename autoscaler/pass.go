@@ -46,8 +46,14 @@ func (l *Loop) pass(ctx context.Context, t *target, now, at time.Time) {
 	l.mu.Unlock()
 	var anew []policy.Step // why this decision is the second of its pass
 	for {
-		in := l.observe(ctx, t, p.Compiled, now, at)
+		in, known := l.observe(ctx, t, p.Compiled, now, at)
 		if ctx.Err() != nil {
+			return
+		}
+		if !known { // what is shown of it stays, and nothing is told or kept
+			l.mu.Lock()
+			l.lastPass = now
+			l.mu.Unlock()
 			return
 		}
 		t.where(in.Pods)

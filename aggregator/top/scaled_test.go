@@ -2,6 +2,7 @@ package top
 
 import (
 	"testing"
+	"time"
 
 	"plimsoll.dev/plimsoll/aggregator/api"
 	"plimsoll.dev/plimsoll/internal/cluster"
@@ -9,9 +10,11 @@ import (
 
 // The cell tells who sets the count where Plimsoll does not, and nothing more of a policy that is not in force.
 func TestScaledCell(t *testing.T) {
+	looked := new(time.Now())
 	f := func(s cluster.Scaled, want string) {
 		t.Helper()
 		s.Replicas, s.Min, s.Max = 3, 1, 10
+		s.Updated = looked
 		if got := scaledCell(&api.Scaled{Scaled: s}); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
@@ -21,4 +24,6 @@ func TestScaledCell(t *testing.T) {
 	f(cluster.Scaled{State: "HPA web scales it, dry run"}, "3 (1-10), HPA web scales it, dry run")
 	f(cluster.Scaled{State: "ScalePolicy web cannot be used (FailedGetScale)", Gap: &cluster.Gap{Reason: cluster.GapScale}}, "not known (1-10), ScalePolicy web cannot be used (FailedGetScale)")
 	f(cluster.Scaled{State: "ScalePolicy web is not in force (InvalidPolicy)", Gap: &cluster.Gap{Reason: cluster.GapPolicy}}, "ScalePolicy web is not in force (InvalidPolicy)")
+	looked = nil // not since the start
+	f(cluster.Scaled{}, "not known (1-10)")
 }

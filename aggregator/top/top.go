@@ -341,7 +341,7 @@ func scaledCell(s *api.Scaled) string {
 		text += m.Name + " " + percent(m.Load) + "/" + percent(m.Target) + ", "
 	}
 	replicas := fmt.Sprint(s.Replicas)
-	if s.Gap != nil && s.Gap.Reason == cluster.GapScale {
+	if s.Updated == nil || s.Gap != nil && s.Gap.Reason == cluster.GapScale {
 		replicas = "not known"
 	}
 	return fmt.Sprintf("%s%s (%d-%d)%s", text, replicas, s.Min, s.Max, state)

@@ -13,7 +13,8 @@ type Inventory interface {
 	// All returns every pod, those included that are being deleted, in a steady order; an inventory of thousands in order of namespace and
 	// name, which is the live picture's.
 	All() []*Pod
-	// Pods returns those of one target, in a steady order. The error wraps ErrNoTarget where there is no such target.
+	// Pods returns those of one target, in a steady order. The error wraps ErrNoTarget where there is no such target,
+	// ErrNotYet where it may have pods that are not known yet.
 	Pods(t Target) ([]*Pod, error)
 }
 

@@ -11,6 +11,10 @@ const ProcessService = "ProcessService"
 // ErrNoTarget is a target that does not exist, or not any more. Callers test for it with errors.Is.
 var ErrNoTarget = errors.New("no such target")
 
+// ErrNotYet is what is asked of one who has not heard of all that there is since he began: an empty answer would say that there is nothing.
+// Callers test for it with errors.Is.
+var ErrNotYet = errors.New("not all are known yet")
+
 // Target names what is scaled, and what owns pods.
 type Target struct {
 	APIVersion string `json:"apiVersion,omitempty"` // "apps/v1"; "" where it is not known

@@ -168,7 +168,20 @@ func (v *Inventory) Since() (time.Time, error) {
 }
 
 // ErrNotSynced is an inventory that has not seen all yet.
-var ErrNotSynced = errors.New("not all are known yet")
+var ErrNotSynced = cluster.ErrNotYet
+
+// NotYet says of what not all is known yet since the start, be it that the API server is away, in an error that wraps ErrNotSynced; nil once all
+// was, whatever came after that.
+func (v *Inventory) NotYet() error { return notYet(v.watches) }
+
+func notYet(watches []*watch) error {
+	for _, w := range watches {
+		if !w.whole() {
+			return fmt.Errorf("the API server has not told of all %s: %w", w.name, ErrNotSynced)
+		}
+	}
+	return nil
+}
 
 // All implements cluster.Inventory. The order is by namespace and name.
 func (v *Inventory) All() []*cluster.Pod {
@@ -192,9 +205,12 @@ func byName(a, b *cluster.Pod) int {
 	return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name), cmp.Compare(a.UID, b.UID))
 }
 
-// Pods implements cluster.Inventory: those that a controller is anywhere above. A controller without pods is not told from one that does
-// not exist.
+// Pods implements cluster.Inventory: those that a controller is anywhere above, once all pods and all controllers between are known. A controller
+// without pods is not told from one that does not exist.
 func (v *Inventory) Pods(t cluster.Target) ([]*cluster.Pod, error) {
+	if err := notYet(v.watches[:len(v.watches)-1]); err != nil { // the last are the nodes
+		return nil, err
+	}
 	v.mu.RLock()
 	defer v.mu.RUnlock()
 	ids := v.targets[groupOf(t)]

@@ -1,9 +1,11 @@
 package kube
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -29,6 +31,9 @@ func TestAnyOrder(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+		}
+		for _, w := range v.watches {
+			must(w.Replace(nil, "0"))
 		}
 		truth, owned := map[types.UID]*corev1.Pod{}, map[types.UID]*metav1.PartialObjectMetadata{}
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
@@ -96,6 +101,41 @@ func TestAnyOrder(t *testing.T) {
 			t.Fatalf("of nothing there is left: %d pods, %d names, below %v, targets %v, owners %v", len(v.pods), len(v.names), v.below, v.targets, v.owners)
 		}
 	})
+}
+
+// Before all pods, ReplicaSets and Jobs have been told of, the pods of a target are not known: none would be a lie. The nodes make no difference.
+func TestPodsNotYet(t *testing.T) {
+	v, err := New(Options{Config: &rest.Config{Host: "http://127.0.0.1:1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	web := cluster.Target{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "shop", Name: "d-0"}
+	lists := [][]any{{somePod(0, "pod-0", 0)}, {someSet(0, 0)}, nil}
+	for i, list := range lists {
+		if of, err := v.Pods(web); !errors.Is(err, cluster.ErrNotYet) {
+			t.Errorf("after %d lists: got %d pods, %v", i, len(of), err)
+		}
+		v.watches[i].tried(errors.New("connection refused"), false) // away is no better than late
+		if err := v.NotYet(); !errors.Is(err, ErrNotSynced) {
+			t.Errorf("after %d lists: got %v", i, err)
+		}
+		if err := v.watches[i].Replace(list, "1"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if of, err := v.Pods(web); err != nil || len(of) != 1 {
+		t.Errorf("got %d pods, %v, want 1", len(of), err)
+	}
+	if err := v.NotYet(); !errors.Is(err, ErrNotSynced) || !strings.Contains(err.Error(), "nodes") {
+		t.Errorf("without nodes: got %v", err)
+	}
+	if err := v.watches[3].Replace(nil, "1"); err != nil {
+		t.Fatal(err)
+	}
+	v.watches[0].tried(errors.New("connection refused"), false)
+	if of, err := v.Pods(web); err != nil || len(of) != 1 || v.NotYet() != nil {
+		t.Errorf("while the API server is away: got %d pods, %v, %v: what was known stays", len(of), err, v.NotYet())
+	}
 }
 
 func somePod(n int, uid types.UID, set int) *corev1.Pod {

@@ -128,11 +128,7 @@ func (t *Table[T]) All() []T {
 }
 
 // Synced says whether all objects have been told of once.
-func (t *Table[T]) Synced() bool {
-	t.watch.mu.Lock()
-	defer t.watch.mu.Unlock()
-	return t.watch.synced
-}
+func (t *Table[T]) Synced() bool { return t.watch.whole() }
 
 // Since returns since when nothing is told of the objects, and why; see Inventory.Since.
 func (t *Table[T]) Since() (time.Time, error) { return t.watch.since() }

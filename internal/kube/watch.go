@@ -103,6 +103,13 @@ func (w *watch) since() (time.Time, error) {
 	return w.failing, w.failure
 }
 
+// whole says whether all objects have been told of once.
+func (w *watch) whole() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.synced
+}
+
 // Transformer implements cache.TransformingStore: what a list streams is converted before it is kept.
 func (w *watch) Transformer() cache.TransformFunc {
 	return func(o any) (any, error) { return w.object(o) }

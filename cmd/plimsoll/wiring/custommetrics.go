@@ -14,7 +14,7 @@ func newCustomMetrics(e *environment, picture *live.Picture, known *kube.Invento
 	if !o.Custom && !o.External {
 		return nil
 	}
-	api, err := custom.New(custom.Options{Pictures: picture, Nodes: known, Synced: synced(known), Custom: o.Custom, External: o.External})
+	api, err := custom.New(custom.Options{Pictures: picture, Nodes: known, Synced: known.NotYet, Custom: o.Custom, External: o.External})
 	if err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ func newKubeletFallback(e *environment, picture *live.Picture, known *kube.Inven
 	if err != nil {
 		return &UsageError{err}
 	}
-	s, err := kubelet.New(kubelet.Options{Inventory: known, Picture: picture, Synced: synced(known), Transport: way, Resolution: o.Resolution, Timeout: o.Timeout,
+	s, err := kubelet.New(kubelet.Options{Inventory: known, Picture: picture, Synced: known.NotYet, Transport: way, Resolution: o.Resolution, Timeout: o.Timeout,
 		Addresses: o.Addresses, Port: o.Port, NodeSelector: o.NodeSelector, Logger: e.named("kubelet"), Registerer: e.registry})
 	if err != nil {
 		return &UsageError{err}

@@ -54,14 +54,6 @@ func (o *Kubernetes) inventory(e *environment, agent, node string) (*kube.Invent
 	return v, nil
 }
 
-// notYet is the error of an inventory that has not seen all since the start; what was known stays while the API server is away.
-func notYet(v *kube.Inventory) error {
-	if _, err := v.Since(); errors.Is(err, kube.ErrNotSynced) {
-		return err
-	}
-	return nil
-}
-
 // clusterKnown says since when and why less than all is known of the cluster, or of one node of it.
 func clusterKnown(v *kube.Inventory, node string, began time.Time) condition.Condition {
 	const kind = "ClusterKnown"

@@ -1,8 +1,6 @@
 package wiring
 
 import (
-	"errors"
-
 	"plimsoll.dev/plimsoll/aggregator/live"
 	"plimsoll.dev/plimsoll/aggregator/metricsapi"
 	"plimsoll.dev/plimsoll/internal/kube"
@@ -10,21 +8,11 @@ import (
 
 // newMetricsAPI serves metrics.k8s.io: of the pods and nodes that the inventory knows, what the picture has.
 func newMetricsAPI(e *environment, picture *live.Picture, known *kube.Inventory) (*metricsapi.API, error) {
-	api, err := metricsapi.New(metricsapi.Options{Picture: picture, Inventory: known, Synced: synced(known), Logger: e.named("metrics.k8s.io"), Registerer: e.registry})
+	api, err := metricsapi.New(metricsapi.Options{Picture: picture, Inventory: known, Synced: known.NotYet, Logger: e.named("metrics.k8s.io"), Registerer: e.registry})
 	if err != nil {
 		return nil, err
 	}
 	e.checks = append(e.checks, api.Checks()...)
 	e.routes = append(e.routes, api.Routes()...)
 	return api, nil
-}
-
-// synced says why an inventory is not whole yet. What was known stays while the API server is away, and does.
-func synced(known *kube.Inventory) func() error {
-	return func() error {
-		if _, err := known.Since(); errors.Is(err, kube.ErrNotSynced) {
-			return err
-		}
-		return nil
-	}
 }

@@ -33,7 +33,7 @@ func newServer(e *environment, h history, pods cluster.Inventory, known *kube.In
 	var has func(namespace, pod string) bool
 	if known != nil {
 		nodes, has = known.Nodes, known.Has
-		sums.States = live.NewStates(nodes, func() error { return notYet(known) })
+		sums.States = live.NewStates(nodes, known.NotYet)
 	}
 	picture, err := live.New(live.Options{Inventory: pods, Nodes: nodes, Pods: has, MaxForeign: e.memory.Entities(), Registerer: e.registry})
 	if err != nil {

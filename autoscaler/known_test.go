@@ -1,0 +1,63 @@
+package autoscaler
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/metric"
+)
+
+// late is the inventory of a world that does not know its pods yet at first.
+type late struct {
+	*world
+	until time.Time
+}
+
+func (i late) Pods(t cluster.Target) ([]*cluster.Pod, error) {
+	if time.Now().Before(i.until) {
+		return nil, fmt.Errorf("not told of all: %w", cluster.ErrNotYet)
+	}
+	return i.world.Pods(t)
+}
+
+// While the pods are not known yet nothing is decided, told or kept, least of all that none of them is ready; the loop is well meanwhile, and
+// goes on as soon as they are.
+func TestPodsNotYet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(4, steps(map[time.Duration]float64{0: 1.4}))
+		kept, live, told := &memory{}, &memory{}, 0
+		l, end := begin(t, w, Options{Policies: []Policy{compiled(t, plain)}, Inventory: late{w, time.Now().Add(40 * time.Second)}, Log: kept, History: kept, Live: lively{live}, Told: func(Outcome) { told++ }})
+		time.Sleep(39 * time.Second)
+		s := l.Scaled(time.Now())[0]
+		if told != 0 || len(kept.batches) != 0 || len(live.batches) != 0 || len(kept.ds) != 0 || s.Updated != nil || s.Gap != nil || s.Last != nil {
+			t.Errorf("%d passes were told, %d points kept, %d shown, decisions %v, status %+v", told, len(kept.batches), len(live.batches), kept.ds, s)
+		}
+		if err := l.Health(); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(3 * time.Second)
+		if s := l.Scaled(time.Now())[0]; s.Updated == nil || s.Ready != 4 || s.Replicas != 4 || len(kept.batches) != 1 {
+			t.Errorf("%d points kept, status %+v", len(kept.batches), s)
+		}
+		end()
+		for _, b := range append(kept.batches, live.batches...) {
+			for _, p := range b.Groups[0].Points {
+				if p.ID == metric.ReplicasReady && p.V != 4 {
+					t.Errorf("at %v: %g ready", b.Time, p.V)
+				}
+			}
+		}
+		if len(w.made()) != 0 {
+			t.Errorf("changes %v", w.made())
+		}
+	})
+}
+
+// lively is a memory that the live picture's points go to.
+type lively struct{ *memory }
+
+func (l lively) Apply(b *metric.Batch) error { return l.memory.Append(context.Background(), b) }
