@@ -31,7 +31,7 @@ func (a *API) overview(p *picture, now time.Time, sel selection) Overview {
 	o := Overview{
 		Schema: "plimsoll.dev/overview/v1", Time: p.time, Version: a.opts.Version,
 		Since: a.opts.Since.UTC(), Interval: a.opts.Interval.Seconds(),
-		Node: p.node, Nodes: first(p.nodes, sel.limit), TotalNodes: len(p.nodes), Autoscaler: a.opts.Autoscaler, Scaled: p.withMembers(a.scaled(now, p.sees)),
+		Node: p.node, Nodes: first(p.nodes, sel.limit), TotalNodes: len(p.nodes), Autoscaler: a.opts.Autoscaler, Limited: !p.sees.All(), Scaled: p.withMembers(a.scaled(now, p.sees)),
 		Containers: rows, Total: len(p.containers), Found: found,
 		Conditions: append([]condition.Condition{}, silent(p.snap)...),
 	}

@@ -112,7 +112,7 @@ func (a *API) getRightsize(w http.ResponseWriter, r *http.Request) error {
 	}
 	if o.Name != "" && len(rs.Rows)+len(rs.Notes) == 0 {
 		k := workloadKey{o.Namespace, o.Kind, o.Name}
-		return serve.NotFound("there is no workload %q, nor was there in this time; /plimsoll/v1/workloads lists those that there are", k)
+		return serve.NotFound("there is no workload %q, nor was there in this time%s; /plimsoll/v1/workloads lists those that there are", k, orHidden(sees))
 	}
 	return answerReport(w, rs, page)
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -42,6 +43,34 @@ func TestStreamsTellWhatIsSeen(t *testing.T) {
 		if text := string(frames[0].bytes); name == "demo" && strings.Contains(text, "postgres") || name == "docker" && strings.Contains(text, "web-1") {
 			t.Errorf("%s is told %s", name, text)
 		}
+	}
+}
+
+// Who may not see all is told so, and of what he does not see that it may be that; in the same words whether it is there or not.
+func TestLimited(t *testing.T) {
+	a := newAPI(t, nil)
+	const may = ", or it is one that you may not see"
+	for name, c := range map[string]struct {
+		h       http.Handler
+		limited bool
+	}{
+		"whole":               {seenBy(a, scope.Whole()), false},
+		"every and machines":  {seenBy(a, scope.Of(true, true)), false},
+		"every":               {seenBy(a, scope.Of(false, true)), true},
+		"docker and machines": {seenBy(a, scope.Of(true, false, "docker")), true},
+		"docker":              {seenBy(a, scope.Of(false, false, "docker")), true},
+	} {
+		if got := strings.Contains(get(c.h, "/plimsoll/v1/overview").Body.String(), `"limited":true`); got != c.limited {
+			t.Errorf("%s: limited %v", name, got)
+		}
+		if rec := get(c.h, "/plimsoll/v1/workloads/docker/ProcessService/nope"); rec.Code != 404 || strings.Contains(rec.Body.String(), may) != c.limited {
+			t.Errorf("%s: got %d %s", name, rec.Code, rec.Body)
+		}
+	}
+	h := seenBy(a, scope.Of(false, false, "docker"))
+	there, not := get(h, "/plimsoll/v1/workloads/demo/ProcessService/web"), get(h, "/plimsoll/v1/workloads/demo/ProcessService/wob")
+	if got := strings.Replace(not.Body.String(), "wob", "web", 1); there.Code != 404 || there.Body.String() != got {
+		t.Errorf("of one that is there: %s, of one that is not: %s", there.Body, not.Body)
 	}
 }
 

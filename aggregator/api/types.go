@@ -22,6 +22,7 @@ type Overview struct {
 	Nodes      []Node                `json:"nodes"`
 	TotalNodes int                   `json:"totalNodes"`           // how many machines there are before ?limit=
 	Autoscaler string                `json:"autoscaler,omitempty"` // of a cluster: "on", "dry-run" or "off"; absent where no cluster is served
+	Limited    bool                  `json:"limited,omitempty"`    // whoever asks may not see all: what is not in here may be there all the same
 	Scaled     []Scaled              `json:"scaled"`               // by namespace and name
 	Containers []Container           `json:"containers"`           // what hurts first
 	Total      int                   `json:"total"`                // how many containers there are before ?limit= and ?q=

@@ -140,12 +140,20 @@ func (a *API) workload(p *picture, now time.Time, k workloadKey) (Workload, erro
 		s = &p.withMembers(all[i : i+1])[0]
 	}
 	if it == nil && s == nil && len(p.pods[k]) == 0 {
-		return Workload{}, serve.NotFound("there is no workload %q (namespace/kind/name); /plimsoll/v1/workloads lists them", k)
+		return Workload{}, serve.NotFound("there is no workload %q (namespace/kind/name)%s; /plimsoll/v1/workloads lists them", k, orHidden(p.sees))
 	}
 	w := p.sums(it, k, s)
 	w.Schema = "plimsoll.dev/workload/v1"
 	w.Containers = p.members(it, k)
 	return w, nil
+}
+
+// orHidden goes on after a word that there is no such thing, to whoever may not see all; it does not say whether there is.
+func orHidden(sees scope.Scope) string {
+	if sees.All() {
+		return ""
+	}
+	return ", or it is one that you may not see"
 }
 
 // workloadDecisions returns the changes of the last day, so many at most, and the newest hold, newest first.

@@ -49,6 +49,9 @@ func (s Scope) IsCut() bool { return s.cut }
 // IsWhole says whether everything is seen.
 func (s Scope) IsWhole() bool { return s.whole }
 
+// All says whether no namespace and no machine is hidden.
+func (s Scope) All() bool { return s.whole || s.every && s.nodes }
+
 // Nothing says whether nothing is seen.
 func (s Scope) Nothing() bool { return !s.whole && !s.every && !s.nodes && s.list == "" }
 
@@ -88,7 +91,7 @@ func (s Scope) Filter() func(namespace string) bool {
 // all says that every one matches, and that there is none.
 func (s Scope) Pattern() (pattern string, except, all bool) {
 	switch {
-	case s.whole || s.every && s.nodes:
+	case s.All():
 		return "", false, true
 	case s.every:
 		return "(?s:.*" + machine + ")?", true, false

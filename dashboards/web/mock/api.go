@@ -101,8 +101,12 @@ func (w *world) overview(t float64, q string, most int) map[string]any {
 		"schema": "plimsoll.dev/overview/v1", "time": stamp(t), "version": "0.1.0", "since": stamp(float64(w.since.UnixMilli()) / 1000),
 		"interval": 1, "node": node, "nodes": []any{node}, "totalNodes": 1, "scaled": scaled, "containers": rows[:min(len(rows), most)], "total": len(all), "found": len(rows), "conditions": w.conditions(),
 	}
+	if w.scene == "part" {
+		out["autoscaler"], out["limited"] = "on", true
+	}
 	if w.scene == "cluster" {
 		out["autoscaler"], node["status"] = "on", "Ready,DiskPressure"
+		node["netReceive"], node["netTransmit"] = 51e3, 10.4e3 // most stays on the machine
 		away := map[string]any{"name": "node-8", "status": "NotReady", "cores": 2, "memory": 23.4 * (1 << 30), "diskDevice": "", "busiest": "", "containers": 1,
 			"gap": map[string]any{"since": stamp(t - 90), "reason": "silent", "detail": "no sample for 1m30s"}}
 		for _, k := range []string{"cpu", "workingSet", "swap", "load1", "cpuPressure", "memoryPressure", "ioPressure", "diskRead", "diskWrite", "diskFree", "diskSize", "netReceive", "netTransmit", "netErrors"} {

@@ -23,7 +23,7 @@ import (
 
 func main() {
 	listen := flag.String("listen", "127.0.0.1:8099", "address to listen on")
-	scene := flag.String("scene", "full", "full, first (12 s after the start), empty (nothing to show), ill (conditions), many (900 containers) or cluster (a node of two)")
+	scene := flag.String("scene", "full", "full, first (12 s after the start), empty (nothing to show), ill (conditions), many (900 containers), cluster (a node of two) or part (of a cluster, to somebody who may not see all)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()

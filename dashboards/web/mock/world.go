@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math"
+	"strings"
 	"time"
 )
 
@@ -26,6 +27,9 @@ func newWorld(scene string, now time.Time) (*world, error) {
 	switch scene {
 	case "full", "ill":
 	case "cluster":
+		long := strings.Repeat("a-name-as-long-as-a-generator-of-names-makes-it-", 4) + "7d4b9c6f5b-x2x9z"
+		w.boxes = ofCluster(append(w.boxes, box{"shop", "Deployment", "long", long, long, long, "containerd", "shop/long:1", .6, 1, 4000, 0, 900, 4000})) // it has most of all
+	case "part":
 		w.boxes = ofCluster(w.boxes)
 	case "many":
 		for i := range 900 {
@@ -39,7 +43,7 @@ func newWorld(scene string, now time.Time) (*world, error) {
 		w.since = now.Add(-20 * time.Second)
 		w.boxes = nil
 	default:
-		return nil, fmt.Errorf("unknown scene %q: full, first, empty, ill, many or cluster", scene)
+		return nil, fmt.Errorf("unknown scene %q: full, first, empty, ill, many, cluster or part", scene)
 	}
 	return w, nil
 }
@@ -161,7 +165,7 @@ func (w *world) all(t float64) []box {
 		n := fmt.Sprintf("web-%d", i)
 		out = append(out, box{"demo", "ProcessService", "web", n, "web", "demo/" + n, "process", "", load(t) * .2, .25, 44, 64, 40, 2})
 	}
-	if w.scene == "cluster" {
+	if w.scene == "cluster" || w.scene == "part" {
 		return ofCluster(out)
 	}
 	return out

@@ -12,7 +12,7 @@ import { containerKey } from "./live.ts";
 import type { ViewProps } from "./page.tsx";
 import { usePicture } from "./picture.ts";
 import { workloadView } from "./scaled.tsx";
-import { ago, count, gapSays, seconds, tight } from "./units.ts";
+import { absent, ago, count, gapSays, seconds, tight } from "./units.ts";
 import { containerCharts } from "./views.ts";
 import { Crumbs, Zoom } from "./crumbs.tsx";
 
@@ -31,7 +31,7 @@ export function ContainerPage({ live, data, address, go, view: v }: Props) {
   }, [beyond]);
   const elsewhere = !here && isBeyond(data);
   const sel = { namespace: v.namespace, pod: v.pod, container: v.name, ...(v.node && { node: v.node }) };
-  const since = seconds(data.since)!;
+  const since = c || elsewhere ? seconds(data.since)! : 0; // of what is not there no first value is awaited
   const picture = usePicture({ lines: containerLines, sel, trail: live.trails.get(key, containerLines.length), address, live });
   const title = c?.title ?? [v.namespace, v.pod || v.name].filter(Boolean).join("/");
   return (
@@ -39,7 +39,7 @@ export function ContainerPage({ live, data, address, go, view: v }: Props) {
       <Crumbs address={address} several={data.nodes.length > 1} namespace={v.namespace} middle={c?.workload && c.workloadKind !== "Unit" ? { text: c.workload, view: workloadView({ namespace: c.namespace, kind: c.workloadKind, name: c.workload }) } : null} name={v.pod || v.name} />
       <div class="head">
         <h1 title={title}>{title}</h1>
-        <p>{c ? <Facts c={c} now={live.now()} /> : elsewhere && !beyond ? "Looking for it…" : `Not running now. ${picture.frame.t.length ? "Below is what is known of it." : ""}`}</p>
+        <p>{c ? <Facts c={c} now={live.now()} /> : elsewhere && !beyond ? "Looking for it…" : `${absent("Not running now", data)} ${picture.frame.t.length ? "Below is what is known of it." : ""}`}</p>
       </div>
       {c?.why && !c.gap && (
         <p class={c.score > 0 ? "note hurt" : "note"}>

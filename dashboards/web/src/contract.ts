@@ -13,6 +13,7 @@ export interface Overview {
   nodes: Node[]; // the first of them by name
   totalNodes: number;
   autoscaler?: string; // of a cluster: "on", "dry-run" or "off"
+  limited?: boolean; // there may be more, which whoever looks may not see
   scaled: Scaled[];
   containers: Container[];
   total: number;

@@ -91,6 +91,11 @@ export const groupLines: Line<Group>[] = [
 
 const worst = (v: Num[]) => v.reduce((a, b) => (b === null ? a : a === null ? b : Math.max(a, b)), null);
 
+/** counted says whether a target's replicas are known: the autoscaler has looked at it since it began, and could. */
+export const counted = (s: Scaled) => s.updated !== null && s.gap?.reason !== "policy" && s.gap?.reason !== "scale";
+
+const counts = (pick: (s: Scaled) => Num) => (g: Group) => (g.scaled && counted(g.scaled) ? pick(g.scaled) : null);
+
 /**
  * scaledLines are the further lines of a scaled workload: replicas, and load and target of each metric. Where the count changes more often
  * than a chart has points, the last of it in each is any; the most, the least and the mean are what was so.
@@ -98,11 +103,11 @@ const worst = (v: Num[]) => v.reduce((a, b) => (b === null ? a : a === null ? b 
 export function scaledLines(metrics: string[]): Line<Group>[] {
   const sub = (m: string) => (metrics.length > 1 ? { sub: m } : {});
   return [
-    { key: "desired", now: (g) => g.scaled?.desired ?? null, asks: [gauge("last", "workload_replicas_desired", { join: "max" })] },
-    { key: "ready", now: (g) => g.scaled?.ready ?? null, asks: [gauge("last", "workload_replicas_ready", { join: "max" })] },
-    { key: "most", now: (g) => g.scaled?.desired ?? null, asks: [gauge("max", "workload_replicas_desired", { join: "max", coarse: true })] },
-    { key: "least", now: (g) => g.scaled?.desired ?? null, asks: [gauge("min", "workload_replicas_desired", { join: "max", coarse: true })] },
-    { key: "mean", now: (g) => g.scaled?.ready ?? null, asks: [gauge("avg", "workload_replicas_ready", { join: "max", coarse: true })] },
+    { key: "desired", now: counts((s) => s.desired), asks: [gauge("last", "workload_replicas_desired", { join: "max" })] },
+    { key: "ready", now: counts((s) => s.ready), asks: [gauge("last", "workload_replicas_ready", { join: "max" })] },
+    { key: "most", now: counts((s) => s.desired), asks: [gauge("max", "workload_replicas_desired", { join: "max", coarse: true })] },
+    { key: "least", now: counts((s) => s.desired), asks: [gauge("min", "workload_replicas_desired", { join: "max", coarse: true })] },
+    { key: "mean", now: counts((s) => s.ready), asks: [gauge("avg", "workload_replicas_ready", { join: "max", coarse: true })] },
     ...metrics.flatMap((m): Line<Group>[] => [
       { key: "load:" + m, now: (g) => load(g, m)?.load ?? null, asks: [gauge("avg", "workload_scale_load_ratio", sub(m))] },
       { key: "target:" + m, now: (g) => load(g, m)?.target ?? null, asks: [gauge("last", "workload_scale_target_ratio", sub(m))] },

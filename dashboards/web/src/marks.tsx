@@ -2,6 +2,7 @@
 import type { ComponentChildren } from "preact";
 import type { Num, Parts, Scaled } from "./contract.ts";
 import type { Cell } from "./frame.ts";
+import { counted } from "./lines.ts";
 
 export const Logo = () => (
   <svg class="logo" viewBox="0 0 24 24" aria-hidden="true">
@@ -79,8 +80,9 @@ export const Head = ({ columns }: { columns: ComponentChildren[] }) => (
 
 const most = 20; // more squares than this nobody counts
 
-/** Dots shows the replicas: filled are ready, outlined are starting, faint are those still allowed. */
+/** Dots shows the replicas: filled are ready, outlined are starting, faint are those still allowed. Where they are not counted there are none. */
 export function Dots({ s }: { s: Scaled }) {
+  if (!counted(s)) return null;
   const troubled = s.members.filter((m) => m.state === "dead" || m.state === "backing-off").length;
   const exist = Math.max(s.replicas, s.desired);
   const starting = Math.max(0, exist - s.ready - troubled);

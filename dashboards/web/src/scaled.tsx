@@ -3,6 +3,7 @@ import { link, type Address } from "./address.ts";
 import type { Load, Scaled as Row } from "./contract.ts";
 import { news, Say } from "./decision.tsx";
 import example from "./example.yaml";
+import { counted } from "./lines.ts";
 import { workloadKey } from "./live.ts";
 import { Bar, Dots, Head, scaledAt, Section } from "./marks.tsx";
 import { matches } from "./overview.tsx";
@@ -24,7 +25,7 @@ export const lineOf = (m: Load) => `${m.name} line at ${m.amount || share(m.targ
 export function Scaled({ live, data, address }: ViewProps) {
   const rows = data.scaled.filter((s) => !address.q || matches(address.q, s.namespace, s.kind, s.name));
   if (address.q && !rows.length) return null;
-  const moving = rows.filter((s) => s.desired !== s.ready).length;
+  const moving = rows.filter((s) => counted(s) && s.desired !== s.ready).length;
   const sub = `${rows.length} ${rows.length === 1 ? "target" : "targets"}${moving ? `, ${moving} changing` : ""}`;
   return (
     <Section id="scaled" title="Scaled" sub={rows.length ? sub : ""}>
@@ -84,15 +85,15 @@ function ScaledRow({ s, address, now }: { s: Row; address: Address; now: number 
       </td>
       <td class="say">
         {s.gap && <p class="gapword">{gapSays(s.gap, now)}.</p>}
-        {d ? <Say d={d} /> : "No decision yet: the first comes when there are two samples."}
+        {d ? <Say d={d} /> : undecided(s)}
       </td>
       <td class="ago">{d && ago(seconds(d.time)!, now)}</td>
     </tr>
   );
 }
 
-/** counted says whether a target's replicas are known. */
-export const counted = (s: Row) => s.gap?.reason !== "policy" && s.gap?.reason !== "scale";
+/** undecided says of a target without a decision what the first waits for; "" where its policy is not in force, which its gap says. */
+export const undecided = (s: Row) => (s.gap?.reason === "policy" ? "" : "No decision yet: the first comes when there are two samples.");
 
 /** policyExample is the smallest file that does something as it stands, to start from. */
 export const policyExample = example.trimEnd();

@@ -64,8 +64,9 @@ function Known({ live, data, address }: ViewProps) {
   const [net, netUnit] = rateParts(plus(n.netReceive, n.netTransmit));
   const all = data.containers.length >= data.total; // who has most of something can be told
   const busy = data.containers.find((c) => c.title === n.busiest && c.cpu !== null) ?? (all ? busiest(data, (c) => c.cpu) : null);
-  const who = (c: Container | null, pick: (c: Container) => Num, figure: (v: Num) => string) => c && (all || c === busy) && <Busiest c={c} figure={figure(pick(c))} address={address} />;
-  const most = (pick: (c: Container) => Num, figure: (v: Num) => string) => who(busiest(data, pick), pick, figure);
+  const who = (c: Container | null, pick: (c: Container) => Num, figure: (v: Num) => string, whole: Num = null) =>
+    c && (all || c === busy) && <Busiest c={c} figure={figure(pick(c))} more={whole !== null && pick(c)! > whole} address={address} />;
+  const most = (pick: (c: Container) => Num, figure: (v: Num) => string, whole?: Num) => who(busiest(data, pick), pick, figure, whole);
   const col1 = col(worst[2]);
   const age = live.now() - (p.frame.t[0] ?? live.now());
   const young = age < ranges[address.range]! - 60;
@@ -90,7 +91,7 @@ function Known({ live, data, address }: ViewProps) {
           {io === none ? "" : `${read} read, ${written} written`}
           {n.diskFree !== null && `${disk(n.diskFree)}${n.diskSize === null ? "" : ` of ${disk(n.diskSize)}`} free`}
         </Tile>
-        <Tile name="Network" big={net} unit={netUnit || "not measured"} spark={spark("a", col("netReceive", "netTransmit"), null)} who={most(netOf, (v) => rate(v) + (v !== null && v > (plus(n.netReceive, n.netTransmit) ?? v) ? ", with what stays on the machine" : ""))}>
+        <Tile name="Network" big={net} unit={netUnit || "not measured"} spark={spark("a", col("netReceive", "netTransmit"), null)} who={most(netOf, rate, plus(n.netReceive, n.netTransmit))}>
           {net === none ? "" : `${received} in, ${sent} out`}
           {n.netErrors ? <em>{n.netErrors.toFixed(1)} errors or drops a second</em> : n.netErrors === 0 ? "no errors" : ""}
         </Tile>
@@ -138,18 +139,29 @@ function Tile({ name, big, unit, spark, who, children }: TileProps) {
       </p>
       {spark}
       {children.flat().map((line, i) => line && <p key={i} class="sub">{line}</p>)}
-      {who && <p class="sub who">{who}</p>}
+      {who}
     </section>
   );
 }
 
-const Busiest = ({ c, figure, address }: { c: Container; figure: string; address: Address }) => (
+interface BusiestProps {
+  c: Container;
+  figure: string;
+  more: boolean; // than the whole machine: what stays on it is in it
+  address: Address;
+}
+
+/** Busiest is who has most of something. A long name gives way to the figure. */
+const Busiest = ({ c, figure, more, address }: BusiestProps) => (
   <>
-    {"most by "}
-    <a href={link(address, containerView(c))} title={c.title}>
-      {c.title}
-    </a>
-    <b>{figure}</b>
+    <p class="sub who">
+      {"most by "}
+      <a href={link(address, containerView(c))} title={c.title}>
+        {c.title}
+      </a>
+      <b>{figure}</b>
+    </p>
+    {more && <p class="sub">with what stays on the machine</p>}
   </>
 );
 

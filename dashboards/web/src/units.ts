@@ -139,12 +139,15 @@ export const silent = (g: Gap | null) => g?.reason === "silent";
 /** hidden says whether a gap is there because whoever looks has not the right to see more. */
 export const hidden = (g: Gap | null) => g?.reason === "hidden";
 
+/** absent says that something is not there, of which nobody who may not see all is told whether it is. */
+export const absent = (said: string, { limited }: { limited?: boolean }) => said + (limited ? ", or it is one that you may not see." : ".");
+
 /** gapSays tells since when there is no sample, or what else is wrong, and why, once; without a full stop. */
 export function gapSays(g: Gap, now: number): string {
   const why = (g.detail || g.reason).replace(/\.$/, "");
   const since = seconds(g.since);
   if (hidden(g)) return `Not shown to you: ${why}`;
-  if (since !== null && (g.reason === "scale" || g.reason === "target")) return `For ${span(now - since)}: ${why}`;
+  if (since !== null && ["scale", "target", "policy"].includes(g.reason)) return `For ${span(now - since)}: ${why}`;
   if (/: no sample/i.test(why)) return why; // a name, and its reason
   if (/^(no|one) sample/i.test(why) || since === null) return why[0]!.toUpperCase() + why.slice(1);
   return `No sample for ${span(now - since)}: ${why}`;

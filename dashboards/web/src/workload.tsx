@@ -3,18 +3,18 @@ import { useState } from "preact/hooks";
 import type { View } from "./address.ts";
 import { Charts, type ChartSpec, type NamedMark } from "./charts.tsx";
 import { Table, sorted } from "./containers.tsx";
-import type { Container, Decision, Member, Scaled } from "./contract.ts";
+import type { Container, Decision, Gap, Member, Scaled } from "./contract.ts";
 import { Crumbs, Zoom } from "./crumbs.tsx";
 import { head, Log, Say } from "./decision.tsx";
 import { exact } from "./frame.ts";
-import { groupLines, scaledLines } from "./lines.ts";
+import { counted, groupLines, scaledLines } from "./lines.ts";
 import { containerKey, workloadKey } from "./live.ts";
 import { Dots, partsSay, Section } from "./marks.tsx";
 import type { ViewProps } from "./page.tsx";
 import { usePicture } from "./picture.ts";
 import { useChanges, type Changes } from "./log.ts";
-import { counted, lineOf, policyFor, scalable, workloadTitle } from "./scaled.tsx";
-import { ago, gapSays, many, seconds, span } from "./units.ts";
+import { lineOf, policyFor, scalable, workloadTitle } from "./scaled.tsx";
+import { absent, ago, gapSays, many, seconds, span } from "./units.ts";
 import { groupCharts, loadChart, replicasBand, replicasChart } from "./views.ts";
 
 type Props = ViewProps & { view: Extract<View, { at: "workload" }> };
@@ -28,7 +28,7 @@ export function WorkloadPage({ live, data, address, go, view: v }: Props) {
   const containers = (known?.containers ?? group.containers).filter((c) => !ended(c, s));
   const lines = [...groupLines, ...(s ? scaledLines(s.metrics.map((m) => m.name)) : [])];
   const sel = { namespace: v.namespace, workload: v.name, workload_kind: v.kind };
-  const since = seconds(data.since)!;
+  const since = live.unknown ? 0 : seconds(data.since)!; // of what is not there no first value is awaited
   const now = live.now();
   const picture = usePicture({ lines, sel, trail: live.trails.get(key, lines.length), address, live });
   const keys = lines.map((l) => l.key);
@@ -38,19 +38,20 @@ export function WorkloadPage({ live, data, address, go, view: v }: Props) {
   const moments = changes.list.map((d): [number, number] => [seconds(d.time)!, d.to]).reverse();
   const told = dense ? picture : { ...picture, frame: exact(picture.frame, keys.indexOf("desired"), moments) };
   const own = s ? [...s.metrics.map((m) => loadChart(m, s.metrics.length === 1)), (coarse ? replicasBand : replicasChart)(s.min, s.max)] : [];
-  const drawn = (charts: ChartSpec[]) => <Charts picture={told} keys={keys} charts={charts} marks={changes.more ? [] : marks(changes.list)} gap={s?.gap ?? null} since={since} now={now} cursor={cursor} onZoom={(from, to) => go({ from, to })} />;
+  const unscaled = s?.gap?.reason === "scale" || s?.gap?.reason === "policy"; // which is no reason for its containers to have no values
+  const drawn = (charts: ChartSpec[], gap: Gap | null) => <Charts picture={told} keys={keys} charts={charts} marks={changes.more ? [] : marks(changes.list)} gap={gap} since={since} now={now} cursor={cursor} onZoom={(from, to) => go({ from, to })} />;
   return (
     <>
       <Crumbs address={address} several={data.nodes.length > 1} namespace={v.namespace} name={v.name} />
       <div class="head">
         <h1>{workloadTitle(v)}</h1>
         {s && <Dots s={s} />}
-        <p>{s ? <ScaledFacts s={s} /> : live.unknown ? "There is no such workload now." : `${v.kind}, ${many(containers.length, "container")}, not scaled`}</p>
+        <p>{s ? <ScaledFacts s={s} /> : live.unknown ? absent("There is no such workload now", data) : `${v.kind}, ${many(containers.length, "container")}, not scaled`}</p>
         {known?.parts && <small class="lacks">sums of {partsSay(known.parts)}</small>}
       </div>
       {s?.gap && (
         <p class="note">
-          {gapSays(s.gap, now)}. {s.gap.reason === "scale" || s.gap.reason === "policy" ? "" : "Nothing is scaled on missing data."}
+          {gapSays(s.gap, now)}. {unscaled ? "" : "Nothing is scaled on missing data."}
         </p>
       )}
       {!s?.gap && known?.gap && (
@@ -64,7 +65,7 @@ export function WorkloadPage({ live, data, address, go, view: v }: Props) {
         </p>
       )}
       <Zoom address={address} go={go} />
-      {drawn(own)}
+      {drawn(own, s?.gap ?? null)}
       {(s || changes.list.length > 0) && <Decisions changes={changes} s={s} now={now} onPoint={cursor[1]} />}
       {(containers.length > 0 || !live.unknown) && <Section id="containers" title={s ? "Replicas" : "Containers"} sub={s && !counted(s) ? "" : String(s ? s.replicas : containers.length)}>
         {s && <Absent s={s} present={new Set(containers.map((c) => c.pod))} now={now} />}
@@ -76,7 +77,7 @@ export function WorkloadPage({ live, data, address, go, view: v }: Props) {
           <p class="card empty">None of its containers is there now.</p>
         )}
       </Section>}
-      {drawn(groupCharts(known?.parts))}
+      {drawn(groupCharts(known?.parts), (unscaled ? known?.gap : s?.gap) ?? null)}
       {!live.unknown && <Policy s={s} v={v} />}
     </>
   );

@@ -73,6 +73,35 @@ staged("cluster", "a node shows its pods, what they ask for and its conditions, 
   await close();
 });
 
+staged("cluster", "a name as long as can be gives way to its figure, and nothing scrolls sideways", async (server) => {
+  const { page, wrong, close } = await open(browser, server.url, "#/");
+  await page.waitForSelector(".who a[title^='shop/a-name-as-long']");
+  await page.waitForSelector("text=with what stays on the machine");
+  for (const width of [1280, 1440, 390]) {
+    await page.setViewportSize({ width, height: 900 });
+    const wide = () => page.evaluate(() => document.documentElement.scrollWidth);
+    for (let i = 0; i < 40 && (i < 2 || (await wide()) > width); i++) await page.waitForTimeout(150);
+    const got = await wide();
+    assert.ok(got <= width, `${got} pixels wide at ${width}`);
+    const out = await page.evaluate(() => [...document.querySelectorAll(".tile")].filter((t) => t.scrollWidth > t.clientWidth).map((t) => t.ariaLabel));
+    assert.deepEqual(out, [], `tiles that something runs out of, at ${width}`);
+    const names = await page.evaluate(() => [...document.querySelectorAll(".who a")].map((a) => Math.round(a.getBoundingClientRect().width)));
+    assert.ok(names.length === 5 && Math.min(...names) > 16, `names ${names} pixels wide at ${width}`);
+  }
+  assert.deepEqual(wrong, []);
+  await close();
+});
+
+staged("part", "who may not see all is told that what is not there may be one that they may not see", async (server) => {
+  const { page, wrong, close } = await open(browser, server.url, "#/workload/shop-eu/Deployment/web");
+  await page.waitForSelector("text=There is no such workload now, or it is one that you may not see.");
+  await page.waitForSelector("text=There is no value of it in this time");
+  await page.goto(server.url + "#/container/node-7/shop-eu/lone/c");
+  await page.waitForSelector("text=Not running now, or it is one that you may not see.");
+  assert.deepEqual(wrong.filter((w) => !w.includes("404")), []);
+  await close();
+});
+
 staged("ill", "trouble of Plimsoll's own is said first", async (server) => {
   const { page, close } = await open(browser, server.url);
   assert.match(await page.textContent("main > ul >> nth=0"), /DiskFull.*cannot be written/);

@@ -13,7 +13,7 @@ import { paths } from "../../src/marks.tsx";
 import { csv } from "../../src/numbers.tsx";
 import { matches } from "../../src/overview.tsx";
 import { begin } from "../../src/picture.ts";
-import { clusterExample, lineOf, modeSays, policyExample, policyFor, scalable, tightest } from "../../src/scaled.tsx";
+import { clusterExample, lineOf, modeSays, policyExample, policyFor, scalable, tightest, undecided } from "../../src/scaled.tsx";
 import { containerCharts, loadChart } from "../../src/views.ts";
 import { ended, still } from "../../src/workload.tsx";
 
@@ -123,6 +123,22 @@ test("no change is promised where none can come", () => {
   const change = { time: "1970-01-01T00:00:10Z", from: 2, to: 4, message: "It rose." };
   assert.match(s({ change }), /^The last was 2 → 4, .*: It rose\.$/);
   assert.match(s({ change, mode: "Paused" }), /^There is none .* The last was 2 → 4/);
+});
+
+test("replicas that nobody has counted are a gap, not none", () => {
+  const lines = scaledLines([]);
+  const f = (more: object) => lines.map((l) => l.now({ containers: [], sums: null, scaled: { updated: "2026-01-01T00:00:00Z", gap: null, desired: 4, ready: 0, metrics: [] as unknown, ...more } as Scaled }));
+  assert.deepEqual(f({}), [4, 0, 4, 4, 0]);
+  const none = [null, null, null, null, null];
+  assert.deepEqual(f({ updated: null }), none, "before the first look since the start");
+  for (const reason of ["scale", "policy"]) assert.deepEqual(f({ gap: { since: "", reason, detail: "" } }), none, reason);
+  assert.deepEqual(f({ gap: { since: "", reason: "target", detail: "" } }), [4, 0, 4, 4, 0], "its load cannot be told, its count can");
+});
+
+test("a first decision is promised only where one will come", () => {
+  const f = (gap: object | null) => undecided({ gap } as Scaled);
+  assert.match(f(null), /^No decision yet: /);
+  assert.equal(f({ since: "", reason: "policy", detail: "the annotation cannot be used" }), "");
 });
 
 test("a change is the news for a minute, then the hold is", () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ago, clock, cores, count, day, disk, gapSays, many, memory, memoryOf, moment, month, none, rate, ratesIn, seconds, share, size, sold, span, tight, whole } from "../../src/units.ts";
+import { absent, ago, clock, cores, count, day, disk, gapSays, many, memory, memoryOf, moment, month, none, rate, ratesIn, seconds, share, size, sold, span, tight, whole } from "../../src/units.ts";
 
 const plain = (s: string) => s.replaceAll("\u00a0", " ");
 const eq = (got: string, want: string) => assert.equal(plain(got), want);
@@ -104,9 +104,15 @@ test("a gap tells its reason once", () => {
   eq(gapSays(g("the reader was refused."), 72), "No sample for 12 s: the reader was refused");
 });
 
+test("of what is not there nobody who may not see all is told whether it is", () => {
+  eq(absent("Not running now", {}), "Not running now.");
+  eq(absent("Not running now", { limited: true }), "Not running now, or it is one that you may not see.");
+});
+
 test("a gap that is no lack of samples is not called one", () => {
   const g = (reason: string, detail: string) => ({ since: "1970-01-01T00:01:00Z", reason, detail });
   eq(gapSays(g("scale", 'The target\'s scale cannot be used: no such Deployment in namespace "shop".'), 103), 'For 43 s: The target\'s scale cannot be used: no such Deployment in namespace "shop"');
+  eq(gapSays(g("policy", 'the annotation of Deployment annbad cannot be used: plimsoll.dev/max "twenty" is not a whole number'), 103), 'For 43 s: the annotation of Deployment annbad cannot be used: plimsoll.dev/max "twenty" is not a whole number');
   eq(gapSays(g("target", "missing request for cpu in container web of Pod web-1"), 72), "For 12 s: missing request for cpu in container web of Pod web-1");
   eq(gapSays(g("hidden", "machines are shown to others"), 240), "Not shown to you: machines are shown to others");
 });
