@@ -38,7 +38,8 @@ type count struct {
 // member's end, restart or reset never makes one drop, and rate() over them is the members' summed rate. What a container used
 // before its first sample, or between the last sample before a restart and the first after it, is not counted, nor what it used while it was not heard and
 // sums were given out without it. No pass has more of a member than of the time since the pass before, and no point is nearer to the one before than that is long; where no member has grown
-// there is no point (pace.go). A counter begins with a point of 0 at its members' first sample; in the first pass in which anything is heard, where each of its members counts (start.go). When the members with new samples were all not heard since the last point, it begins anew: there is a point of 0 where they come back.
+// there is no point (pace.go). A counter begins with a point of 0 at its members' first sample; in the first pass in which anything is heard, where each of its members counts (start.go). When the members with new samples were all not heard since the last point, it begins anew: there is a point of 0 where they come back;
+// restarts go on, whoever counts them knows of those meanwhile.
 // Group.Start is when Plimsoll began to count. The entities' pointers stay the same for as long as the names do. What cannot be added joins as the
 // catalogue says. Of containers there are the restarts that nobody else counts. A sum that lacks a part of a member, now or because
 // the member's counters have begun anew or have nothing new since the pass before, says of how many (MissingParts). A member of the slow lane
@@ -328,19 +329,22 @@ func (c *counter) grown(it *Item, n *note, s *spot, rolled, others, now int64) m
 // unheard is for how long nothing of a counter must have been heard until what it used meanwhile is not known, in milliseconds.
 const unheard = 5000
 
-// lost says whether nothing was heard of any of those that have new samples now for a while after the last point that was given out.
-func (x *count) lost() bool { return x.sent != 0 && x.from-x.sent > unheard }
+// lost says whether nothing was heard of any of those that have new samples now for a while after the last point that was given out. Of restarts it is known how many there were meanwhile.
+func (x *count) lost() bool { return x.id != metric.Restarts && x.sent != 0 && x.from-x.sent > unheard }
 
 // idle says whether those with new samples have grown in no interval yet, and others lately: a point would say that nothing was used.
 func (x *count) idle() bool { return x.span == 0 && x.sent != 0 && !x.lost() }
 
 // anew has the counters begin anew of which nothing was heard since their last point: a counter that went on from there would say that nothing was used
-// meanwhile. When none has gone on, all begin where they are heard again.
+// meanwhile. When none has gone on, all begin where they are heard again. Restarts always go on: once there are any, they keep the start that they are counted from.
 func (r *rollup) anew(n *note) {
 	lost, goesOn := int64(0), false
 	for i := range r.cells {
 		switch x := &r.cells[i]; {
-		case n.rows.Has(x.id) || x.from == 0:
+		case n.rows.Has(x.id):
+		case x.id == metric.Restarts:
+			goesOn = goesOn || x.sum+x.inc > 0
+		case x.from == 0:
 		case x.lost():
 			x.sum = 0
 			if lost == 0 || x.from < lost {

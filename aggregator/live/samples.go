@@ -258,7 +258,7 @@ func (s *samples) add(in *intake, pt *metric.Point, hint int) (next int, why rea
 				h.n = 0
 			}
 			grown, g := max(0, pt.V-v), s.growth(k)
-			unheard := s.unheard(in, h.lane, s.base+t, ahead)
+			unheard := pt.ID != metric.Restarts && s.unheard(in, h.lane, s.base+t, ahead)
 			switch {
 			case fell:
 			case unheard:
