@@ -113,6 +113,8 @@ func (t *tree) gapOf(u *unit, st state, now int64) *cluster.Gap {
 			return &cluster.Gap{Since: millis(max(u.first, u.anew)), Reason: metric.GapStarting, Detail: "one sample so far, a rate needs two"}
 		}
 		return nil
+	case t.unheardWaiting(u):
+		return &cluster.Gap{Since: millis(u.newest()), Reason: metric.GapStale, Detail: noSample(now - u.newest())}
 	case u.gap != nil:
 		g := *u.gap
 		return &g
@@ -127,7 +129,12 @@ func (t *tree) gapOf(u *unit, st state, now int64) *cluster.Gap {
 	if t.ended(u) {
 		return &cluster.Gap{Since: millis(last), Reason: metric.GapGone, Detail: "it has ended: its machine is read, and does not have it any more"}
 	}
-	return &cluster.Gap{Since: millis(last), Reason: metric.GapStale, Detail: "no sample for " + (time.Duration(now-last) * time.Millisecond).Round(time.Second).String()}
+	return &cluster.Gap{Since: millis(last), Reason: metric.GapStale, Detail: noSample(now - last)}
+}
+
+// noSample says for how many milliseconds there has been none.
+func noSample(ms int64) string {
+	return "no sample for " + (time.Duration(ms) * time.Millisecond).Round(time.Second).String()
 }
 
 // elsewhere says whether what there is of a series comes from where the unit's figures do not come from any more, which may have others.
@@ -169,6 +176,11 @@ func (t *tree) unheard(u *unit, g *cluster.Gap) bool {
 	if g == nil || g.Reason != metric.GapStale || u.key.Level > metric.Pod {
 		return false
 	}
+	return t.withMachine(u)
+}
+
+// withMachine says whether nothing was heard of a unit's machine either since it was heard of last.
+func (t *tree) withMachine(u *unit) bool {
 	n := t.byKey[identity.NodeKey(u.entity.Node)]
 	return n != nil && max(n.heard[full], n.heard[fast])-u.newest() <= u.limit(t.limits, u.mainLane())/2
 }

@@ -88,3 +88,42 @@ func TestSumsOfRestartsNeverFall(t *testing.T) {
 		})
 	}
 }
+
+// What waits for its next life while its machine falls silent is stale with it, then silent, and waits again when it is heard again: it is not said to have ended.
+func TestWhatWaitsIsStaleWithItsMachine(t *testing.T) {
+	for _, fastTells := range []bool{true, false} {
+		p, l := newPicture(t, Options{}), newLoop(fastTells)
+		const ends = 116 // it has waited for six seconds
+		for i := range 180 {
+			if i <= ends || i >= 150 {
+				apply(t, p, l.batch(i, false))
+				if i%10 == 5 {
+					apply(t, p, l.batch(i, true))
+				}
+			}
+			for _, part := range []float64{0.1, 0.6} {
+				s := p.Snapshot(sec(float64(i) + part))
+				checkSnapshot(t, s)
+				it, after := s.Containers[0], float64(i)+part-ends
+				if i < ends || i >= 150 {
+					continue
+				}
+				if it.Ended || it.Gap == nil || it.Gap.Reason == metric.GapGone || int(it.Count) != l.restarts(ends) {
+					t.Errorf("%.1f s of silence, told by the fast lane %v: ended %v, %d restarts, gap %+v", after, fastTells, it.Ended, it.Count, it.Gap)
+				}
+				machine := only(t, s.Nodes)
+				switch {
+				case machine.Silent():
+					wantGap(t, it, metric.GapSilent)
+				case fastTells && after > 5:
+					wantGap(t, it, metric.GapStale)
+					if !it.Unheard || !it.Gap.Since.Equal(sec(ends)) {
+						t.Errorf("%.1f s of silence: unheard %v, gap %+v", after, it.Unheard, it.Gap)
+					}
+				default:
+					wantGap(t, it, metric.GapWaiting)
+				}
+			}
+		}
+	}
+}

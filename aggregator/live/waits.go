@@ -29,6 +29,11 @@ func (t *tree) waits(u *unit, now int64) bool {
 // kept says whether whoever runs a unit has told of it since it was said not to be there.
 func (u *unit) kept() bool { return u.told && u.newest() >= u.gap.Since.UnixMilli() }
 
+// unheardWaiting says whether a unit waited for its next life when its machine was heard of last.
+func (t *tree) unheardWaiting(u *unit) bool {
+	return u.told && u.unread() && u.kept() && u.newest() > u.read && t.withMachine(u)
+}
+
 // unread says whether the newest that is said of a unit is that it is not there to be read.
 func (u *unit) unread() bool { return u.gap != nil && u.gap.Reason == metric.GapGone }
 
