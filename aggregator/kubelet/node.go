@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -36,6 +37,10 @@ type node struct {
 	failed     error // what came of it last
 	since      time.Time
 	read       bool // it has answered at some time
+	busy       bool // it is being asked
+	settled    bool // what it says is in the picture
+	next       time.Time
+	held       *metric.Batch // its first page, while there is no second
 }
 
 // key names a container of one pod for as long as that pod lives.
@@ -135,6 +140,46 @@ func (x *node) batch(n *cluster.Node, pods map[podName]*cluster.Pod, p *page, as
 	}
 	x.containers = known
 	return b
+}
+
+// follows says whether all that a page has newer values of is in the one before with older ones.
+func follows(first, b *metric.Batch) bool {
+	if first == nil {
+		return false
+	}
+	was := map[*metric.Entity]int64{}
+	for i := range first.Groups {
+		was[first.Groups[i].Entity] = newest(&first.Groups[i])
+	}
+	for i := range b.Groups {
+		if at, ok := was[b.Groups[i].Entity]; ok && newest(&b.Groups[i]) <= at {
+			return false
+		}
+	}
+	return true
+}
+
+// newest is the time of a group's newest value of CPU.
+func newest(g *metric.Group) (t int64) {
+	for _, p := range g.Points {
+		if p.ID == metric.CPUUsage {
+			t = max(t, p.T)
+		}
+	}
+	return t
+}
+
+// join puts what the page before said of the same things before what this one says, but of what began anew in between.
+func join(first, b *metric.Batch) {
+	was := map[*metric.Entity]*metric.Group{}
+	for i := range first.Groups {
+		was[first.Groups[i].Entity] = &first.Groups[i]
+	}
+	for i := range b.Groups {
+		if g := was[b.Groups[i].Entity]; g != nil && g.Start.Equal(b.Groups[i].Start) {
+			b.Groups[i].Points = slices.Concat(g.Points, b.Groups[i].Points)
+		}
+	}
 }
 
 // of says whether a container belongs to this pod, and not to one that had its name before. The mirror of a static pod may be younger than it.

@@ -290,6 +290,122 @@ func TestOnlyWithoutCollector(t *testing.T) {
 	})
 }
 
+// collector sends of node n0 and of one pod on it, each second while it runs. Its counter of the node's CPU has begun by so much later than the kubelet's.
+type collector struct {
+	f     *fleet
+	pod   *cluster.Pod
+	began time.Time
+	cores float64
+	later float64
+}
+
+func (c *collector) send() {
+	c.f.t.Helper()
+	now := time.Now()
+	machine, pod := &metric.Entity{Level: metric.Node, Node: "n0", ID: "/"}, &metric.Entity{Level: metric.Container, Node: "n0", Namespace: "shop", Pod: c.pod.Name, Container: "app", ID: "/kubepods/pod" + c.pod.UID + "/x"}
+	err := c.f.picture.Apply(&metric.Batch{Node: "n0", Fast: true, Time: now, Groups: []metric.Group{
+		{Entity: machine, Start: c.began.Add(-time.Minute), Points: []metric.Point{{ID: metric.CPUUsage, T: now.UnixMilli(), V: 2*float64(now.UnixMilli()%1e9)/1000 - c.later}, {ID: metric.MemoryWorkingSet, T: now.UnixMilli(), V: 1e9}, {ID: metric.CPUCapacity, T: now.UnixMilli(), V: 4}}},
+		{Entity: pod, Start: c.began.Add(-2 * time.Second), Points: []metric.Point{{ID: metric.CPUUsage, T: now.UnixMilli(), V: c.cores * now.Sub(c.began).Seconds()}, {ID: metric.MemoryWorkingSet, T: now.UnixMilli(), V: 4e7}}}}})
+	if err != nil {
+		c.f.t.Error(err)
+	}
+}
+
+// TestCollectorGoesAway: a node whose collector goes away has values at each moment, of the kubelet before the collector's last have ended, and the collector's as soon as
+// that is back. Nothing of that is a restart, a jump, or told twice. One that is back after fourteen seconds has taken no page at all.
+func TestCollectorGoesAway(t *testing.T) {
+	for _, later := range []float64{0, 5000, -5000} {
+		for _, away := range []int{6, 14, 23, 45, 120} {
+			t.Run(fmt.Sprint(later, away), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					f := newFleet(t, 3) // n1 hangs, n2 has never had one
+					began := time.Now().Add(-time.Hour)
+					c := &collector{f: f, pod: f.pod("n0", "web", began), began: began, cores: 0.5, later: later}
+					f.uses("10.0.0.0:10250", 0.5, map[string]time.Time{"web": began})
+					f.uses("10.0.0.2:10250", 0.5, nil)
+					defer f.run()()
+					rolled, sums := time.Now(), map[metric.Level][]metric.Point{}
+					for i := range 200 {
+						back := 40 + away
+						if i < 40 || i >= back {
+							c.send()
+						}
+						time.Sleep(time.Second / 2)
+						if i > 1 {
+							got := f.used(c.pod)
+							if len(got) != 1 || got[0].CPU < 0.499 || got[0].CPU > 0.501 {
+								t.Errorf("second %d: the pod used %+v", i, got)
+							}
+							n, ok := f.picture.NodeUsed(time.Now(), "n0", 15*time.Second)
+							if hole := i == back && away > 14 && later != 0; !hole && (!ok || n.CPU < 1.99 || n.CPU > 2.01) {
+								t.Errorf("second %d: the node used %+v, %v", i, n, ok)
+							}
+						}
+						for _, it := range f.picture.Snapshot(time.Now()).Containers {
+							want := ""
+							if away > 30 && i >= 40+30 && i < back {
+								want = metric.FromKubelet
+							}
+							if it.Restarts != 0 || (i < 52 || i >= back || want != "" || away <= 14) && it.Source != want {
+								t.Errorf("second %d: %d restarts, from %q, want %q", i, it.Restarts, it.Source, want)
+							}
+							if r, ok := it.Rate(metric.CPUUsage); ok && (r < 0.499 || r > 0.501) {
+								t.Errorf("second %d: the container's rate is %g", i, r)
+							}
+						}
+						if time.Since(rolled) >= 10*time.Second {
+							rolled = time.Now()
+							for _, g := range f.picture.RollUp(rolled).Groups {
+								for _, pt := range g.Points {
+									if pt.ID == metric.CPUUsage {
+										sums[g.Entity.Level] = append(sums[g.Entity.Level], pt)
+									}
+								}
+							}
+						}
+						time.Sleep(time.Second / 2)
+					}
+					for level, most := range map[metric.Level]float64{metric.Pod: 0.5, metric.Cluster: 2 + 2} {
+						cpu := sums[level]
+						if len(cpu) < 5 {
+							t.Errorf("%v: %d points", level, len(cpu))
+						}
+						for i := 1; i < len(cpu); i++ {
+							over, grown := float64(cpu[i].T-cpu[i-1].T)/1000, cpu[i].V-cpu[i-1].V
+							if over <= 0 || grown > most*over*1.05+0.01 {
+								t.Errorf("%v: the sum grew by %g in %g s", level, grown, over)
+							}
+						}
+					}
+					if n := len(f.times("10.0.0.0:10250")); away <= 6 && n != 0 || away >= 23 && n < 2 {
+						t.Errorf("the kubelet was asked %d times", n)
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestClockOfANodeIsSlow: a collector whose machine's clock is wrong is heard all the same.
+func TestClockOfANodeIsSlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 1)
+		began := time.Now().Add(-time.Hour)
+		f.uses("10.0.0.0:10250", 0.5, nil)
+		defer f.run()()
+		for range 60 {
+			at := time.Now().Add(-20 * time.Second)
+			if err := f.picture.Apply(&metric.Batch{Node: "n0", Fast: true, Time: at, Groups: []metric.Group{{Entity: &metric.Entity{Level: metric.Node, Node: "n0", ID: "/"}, Start: began, Points: []metric.Point{{ID: metric.MemoryWorkingSet, T: at.UnixMilli(), V: 1}}}}}); err != nil {
+				t.Error(err)
+			}
+			time.Sleep(time.Second)
+		}
+		if n := len(f.times("10.0.0.0:10250")); n != 0 {
+			t.Errorf("its kubelet was asked %d times", n)
+		}
+	})
+}
+
 // TestOneHangs: kubelets that hang delay no other.
 func TestOneHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

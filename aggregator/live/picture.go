@@ -110,7 +110,7 @@ func (p *Picture) Apply(b *metric.Batch) error {
 		node.heard[in.lane] = in.heard
 		p.tree.found(node)
 		if in.source == "" {
-			node.collected = max(node.collected, in.heard)
+			node.collected = time.Now().UnixMilli() // its own clock may be wrong
 		}
 	}
 	for i := range b.Gaps {
@@ -175,6 +175,10 @@ func (p *Picture) group(in *intake, g *metric.Group) {
 			}
 			return
 		}
+	}
+	if u.early(in, newest) {
+		in.drops[dropFastLane] += good
+		return
 	}
 	u.from(in, newest)
 	if !measured(u.key.Level) {

@@ -148,7 +148,7 @@ func (u *unit) recent(l *limits, id metric.ID, now, w, patience int64) (out wind
 		before := *x
 		before.n--
 		if now-(u.base+int64(before.newest().t)) <= patience {
-			mean, t, covers = before.mean(kind, w, u.limit(l, x.lane))
+			mean, t, covers = before.mean(kind, w, max(u.limit(l, x.lane), u.limit(l, full)))
 		}
 	}
 	return window{mean: mean, newest: u.base + t, covers: covers}, true

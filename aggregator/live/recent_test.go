@@ -73,6 +73,38 @@ func TestUsedFromTwoPoints(t *testing.T) {
 	}
 }
 
+// TestUsedWhenHeardAgain: the first sample after a while in which nothing was heard makes no rate, and takes no value away.
+func TestUsedWhenHeardAgain(t *testing.T) {
+	p := newPicture(t, Options{})
+	a := inPod(uidA, "a")
+	for i := range 60 {
+		at := sec(float64(i))
+		if i < 20 || i >= 34 && i < 40 {
+			apply(t, p, tick(at, cpu(a, at, float64(i), 10), cpu(node("n1"), at, 2*float64(i), 10)))
+		}
+		got := usedOf(p, sec(float64(i)+0.1), podOf(uidA), 15*time.Second)
+		if want := i > 0; want != (len(got) == 1) || want && got[0].CPU != 1 {
+			t.Errorf("second %d: got %+v", i, got)
+		}
+		if i == 34 && len(got) == 1 && !got[0].Time.Equal(sec(19)) {
+			t.Errorf("second %d: the value is said to be of %v", i, got[0].Time)
+		}
+	}
+}
+
+// TestAnotherIsNotBelievedTooSoon: what somebody else has read of a time of which the collector has told already, or nearly, changes nothing.
+func TestAnotherIsNotBelievedTooSoon(t *testing.T) {
+	p := newPicture(t, Options{})
+	a := inPod(uidA, "a")
+	for i := range 20 {
+		apply(t, p, tick(sec(float64(i)), started(cpu(a, sec(float64(i)), float64(i), 10), sec(-5))))
+	}
+	apply(t, p, &metric.Batch{Node: "n1", Source: metric.FromKubelet, Time: sec(30), Groups: []metric.Group{started(cpu(a, sec(23), 23, 10), sec(-2))}})
+	if it := only(t, p.Snapshot(sec(23.5)).Containers); it.Source != "" || it.Restarts != 0 || !it.Any() {
+		t.Errorf("from %q, %d restarts, any value: %v", it.Source, it.Restarts, it.Any())
+	}
+}
+
 // TestUsedStaysForAWhile: while a collector is restarted its last values stay, with their true time; what has ended does not.
 func TestUsedStaysForAWhile(t *testing.T) {
 	p := newPicture(t, Options{})

@@ -123,16 +123,6 @@ func (s *samples) push(in *intake, k int, n uint16, after, x sample) {
 	to.two, to.n, to.lane = [2]sample{after, x}, uint8(min(n, 1)+1), in.lane
 }
 
-// from notes whose figures come from now on. When somebody else's do, they may have the start from elsewhere, and that is no restart.
-func (s *samples) from(in *intake, t int64) {
-	if s.source != in.source && t > s.newest() {
-		if s.newest() != 0 {
-			s.sourced = s.newest() + 1
-		}
-		s.source, s.start = in.source, [numLanes]int64{}
-	}
-}
-
 // advance takes a group's start and the time of its newest point. It is false for a group that is not newer than what
 // the lane brought before, or that belongs to the container before a restart.
 func (s *samples) advance(in *intake, g *metric.Group, t int64) bool {
@@ -163,7 +153,10 @@ func (s *samples) advance(in *intake, g *metric.Group, t int64) bool {
 		}
 		s.start[ln] = start
 	}
-	switch grown, over := s.cpuGrown(g, ln); {
+	switch grown, over, another := s.cpuGrown(g, ln); {
+	case another && over > 0 && (grown < 0 || in.cores > 0 && grown*1000 > in.cores*float64(over+roughly)): // who counts here has begun elsewhere
+		s.begin(t)
+	case another:
 	case over > 0 && grown < 0:
 		s.restart(in, t)
 	case over > 0 && in.cores > 0 && grown*1000 > in.cores*float64(over+in.stale[ln]): // no machine does that: two things are sent as one
@@ -179,27 +172,6 @@ func (s *samples) advance(in *intake, g *metric.Group, t int64) bool {
 	}
 	s.last[ln] = t
 	return true
-}
-
-// cpuGrown is by how much the group's CPU counter is above the newest sample, and over how many milliseconds; 0 where there is nothing to compare. Below 0: the
-// container began anew.
-func (s *samples) cpuGrown(g *metric.Group, ln lane) (grown float64, over int64) {
-	for i := range g.Points {
-		pt := &g.Points[i]
-		if pt.ID != metric.CPUUsage || pt.Sub != "" {
-			continue
-		}
-		k, ok := s.find(0, pt.ID, "")
-		if !ok {
-			return 0, 0
-		}
-		h := s.pair(&s.series[k])
-		if h.n == 0 || h.lane != ln {
-			return 0, 0 // the lanes' clocks may differ by a moment; the series' own check is enough
-		}
-		return pt.V - h.last.v(), pt.T - s.base - int64(h.last.t)
-	}
-	return 0, 0
 }
 
 // restart begins anew: what there is belongs to a container that is no more. The other lane's start is

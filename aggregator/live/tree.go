@@ -44,7 +44,7 @@ type unit struct {
 	rival  *metric.Entity // the other container of these names that was superseded
 	key    identity.Key
 	heard  [numLanes]int64 // for a node: the time of the newest sample in its newest batch
-	// collected is, for a node, the time of the newest sample that a collector has sent.
+	// collected is, for a node, when a collector last sent a sample, by this machine's clock.
 	collected int64
 	// missed is, for a node that sent nothing of itself, the newest sample of what was on it and was forgotten in silence; 0: nothing was.
 	missed int64
