@@ -143,6 +143,52 @@ func TestWhatIsNotThere(t *testing.T) {
 	}
 }
 
+// TestNothingIsKnown: while pods run on nodes that are Ready and not one value is known, a list says so. A part of one that is empty stays that.
+func TestNothingIsKnown(t *testing.T) {
+	w := newWorld(t)
+	web := w.pod("shop", "web", "app")
+	w.pod("tools", "new", "app")
+	w.node("n1")
+	w.node("n2")
+	w.nodes[0].Ready, w.nodes[1].Ready = "True", "True"
+	const v1 = "/apis/metrics.k8s.io/v1/"
+	f := func(path string, code int, text string) {
+		t.Helper()
+		for _, accept := range []string{"application/json", "application/json;as=Table;v=v1;g=meta.k8s.io"} {
+			if got := w.ask(v1+path, "Accept", accept); got.Code != code || !strings.Contains(got.Body.String(), text) {
+				t.Errorf("%s: got %d %s, want %d, %s", path, got.Code, got.Body, code, text)
+			}
+		}
+	}
+	none := "no value of any pod is known at present, though %d of the pods that this is about run on nodes that are Ready: neither collectors nor kubelets tell of them"
+	f("pods", 503, strings.Replace(none, "%d", "2", 1))
+	f("namespaces/shop/pods", 503, strings.Replace(none, "%d", "1", 1))
+	f("namespaces/shop/pods?labelSelector=app%3Dweb", 503, strings.Replace(none, "%d", "1", 1))
+	f("namespaces/shop/pods?labelSelector=app%3Dother", 200, "")
+	f("namespaces/nowhere/pods", 200, "")
+	f("nodes", 503, "no value of any node is known at present, though 2 of the pods")
+	f("nodes?fieldSelector=metadata.name%3Dn2", 200, "") // on which nothing runs
+	w.use(web, "app", 1, 1, 5, 0)
+	f("pods", 200, "web")
+	f("namespaces/tools/pods", 200, "") // of which nothing is heard yet
+	f("nodes", 503, "no value of any node")
+	w.useNode("n1", 1, 1, 5)
+	f("nodes", 200, "n1")
+}
+
+// TestNobodyIsReady: of machines that are known to be away nothing is to be known.
+func TestNobodyIsReady(t *testing.T) {
+	w := newWorld(t)
+	w.pod("shop", "web", "app")
+	w.node("n1")
+	w.nodes[0].Ready = "Unknown"
+	for _, path := range []string{"pods", "nodes", "namespaces/shop/pods"} {
+		if got := w.ask("/apis/metrics.k8s.io/v1/" + path); got.Code != http.StatusOK {
+			t.Errorf("%s: got %d %s", path, got.Code, got.Body)
+		}
+	}
+}
+
 // TestWhatRuns: a pod is served whole or not at all, and only what runs of it.
 func TestWhatRuns(t *testing.T) {
 	w := newWorld(t)

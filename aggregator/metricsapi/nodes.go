@@ -16,8 +16,6 @@ import (
 	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
-func everyNode(*cluster.Node) bool { return true }
-
 // nodes makes the objects of the nodes that are wanted and have values, in their order.
 func (a *API) nodes(now time.Time, wanted func(*cluster.Node) bool) []metrics.NodeMetrics {
 	out, missing := []metrics.NodeMetrics{}, 0
@@ -57,9 +55,17 @@ func (s nodeStorage) List(_ context.Context, o *internalversion.ListOptions) (ru
 	if err != nil {
 		return nil, err
 	}
-	return &metrics.NodeMetricsList{Items: s.api.nodes(time.Now(), func(n *cluster.Node) bool {
-		return label.Matches(labels.Set(n.Labels)) && field.Matches(fields.Set{"metadata.name": n.Name})
-	})}, nil
+	now, wanted := time.Now(), map[string]bool{}
+	items := s.api.nodes(now, func(n *cluster.Node) bool {
+		wanted[n.Name] = label.Matches(labels.Set(n.Labels)) && field.Matches(fields.Set{"metadata.name": n.Name})
+		return wanted[n.Name]
+	})
+	if len(items) == 0 {
+		if err := s.api.blind(now, "node", func(p *cluster.Pod) bool { return wanted[p.Node] }); err != nil {
+			return nil, err
+		}
+	}
+	return &metrics.NodeMetricsList{Items: items}, nil
 }
 
 // Get implements rest.Getter.

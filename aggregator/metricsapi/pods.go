@@ -123,7 +123,17 @@ func (s podStorage) List(ctx context.Context, o *internalversion.ListOptions) (r
 			return !label.Matches(labels.Set(p.Labels)) || !field.Matches(fields.Set{"metadata.name": p.Name, "metadata.namespace": p.Namespace})
 		})
 	}
-	list := s.api.pods(time.Now(), pods)
+	now := time.Now()
+	list := s.api.pods(now, pods)
+	if len(list.rows) == 0 {
+		wanted := make(map[*cluster.Pod]bool, len(pods))
+		for _, p := range pods {
+			wanted[p] = true
+		}
+		if err := s.api.blind(now, "pod", func(p *cluster.Pod) bool { return wanted[p] }); err != nil {
+			return nil, err
+		}
+	}
 	if wantsObjects(ctx) {
 		return list.objects(), nil
 	}
