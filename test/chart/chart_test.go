@@ -88,7 +88,7 @@ func matrix(t *testing.T) map[string]string {
 		"cert-manager": "{tls: {source: cert-manager}}",
 		"issuer":       "{tls: {source: cert-manager, issuerRef: {name: i, kind: ClusterIssuer}}, serviceMonitor: {enabled: true}}",
 		"monitored":    "{collector: {webConfigSecret: w}, networkPolicy: {enabled: true}, podMonitor: {enabled: true, labels: {a: b}, endpoint: {basicAuth: {username: {name: s, key: u}, password: {name: s, key: p}}}}}",
-		"scaling":      "{autoscaler: {mode: on, targets: [{apiGroup: argoproj.io, resource: rollouts}], metrics: {custom: [pods/qps, deployments.apps/lag], external: [queue:length]}}}",
+		"scaling":      "{autoscaler: {mode: on, targets: [{apiGroup: argoproj.io, resource: rollouts}], metrics: {custom: [pods/qps, metrics/lag, deployments.apps/lag], external: [queue:length]}}}",
 		"no scaling":   "{autoscaler: {mode: off}}",
 		"no API":       "{metricsAPI: {create: false}, customMetricsAPI: {create: false}, externalMetricsAPI: {create: false}, viewAPI: {create: false}}",
 		"no door":      "{metricsAPI: {create: false}, viewAPI: {everybody: false}}",
@@ -346,7 +346,9 @@ func TestRightsAreLeast(t *testing.T) {
 	}
 	// Metrics are read by name, and metrics.k8s.io where kubelets are not.
 	for values, want := range map[string]string{"": "", "{server: {kubeletFallback: false}}": "metrics.k8s.io [pods] [list] ", "{autoscaler: {metrics: {custom: [pods/qps]}}}": "custom.metrics.k8s.io [pods/qps] [get] ",
-		"{autoscaler: {metrics: {external: [queue]}}}": "external.metrics.k8s.io [queue] [list] ", "{collector: {enabled: false}, autoscaler: {alone: true}}": "metrics.k8s.io [pods] [list] ", "{autoscaler: {mode: off, metrics: {external: [queue]}}}": ""} {
+		"{autoscaler: {metrics: {custom: [metrics/qps]}}}":                        "custom.metrics.k8s.io [metrics] [get] [qps] ", // a namespace's: resource metrics, name qps
+		"{autoscaler: {metrics: {custom: [metrics/qps, pods/qps, metrics/lag]}}}": "custom.metrics.k8s.io [pods/qps] [get] custom.metrics.k8s.io [metrics] [get] [qps lag] ",
+		"{autoscaler: {metrics: {external: [queue]}}}":                            "external.metrics.k8s.io [queue] [list] ", "{collector: {enabled: false}, autoscaler: {alone: true}}": "metrics.k8s.io [pods] [list] ", "{autoscaler: {mode: off, metrics: {external: [queue]}}}": ""} {
 		got := ""
 		for _, d := range must(t, values) {
 			var role rbacv1.ClusterRole
@@ -356,6 +358,9 @@ func TestRightsAreLeast(t *testing.T) {
 			for _, r := range role.Rules {
 				if g := strings.Join(r.APIGroups, " "); strings.HasSuffix(g, "metrics.k8s.io") {
 					got += fmt.Sprintln(g, r.Resources, r.Verbs)
+					if len(r.ResourceNames) > 0 {
+						got += fmt.Sprintln(r.ResourceNames)
+					}
 				}
 			}
 		}
