@@ -24,6 +24,12 @@ func TestScaledCell(t *testing.T) {
 	f(cluster.Scaled{State: "HPA web scales it, dry run"}, "3 (1-10), HPA web scales it, dry run")
 	f(cluster.Scaled{State: "ScalePolicy web cannot be used (FailedGetScale)", Gap: &cluster.Gap{Reason: cluster.GapScale}}, "not known (1-10), ScalePolicy web cannot be used (FailedGetScale)")
 	f(cluster.Scaled{State: "ScalePolicy web is not in force (InvalidPolicy)", Gap: &cluster.Gap{Reason: cluster.GapPolicy}}, "ScalePolicy web is not in force (InvalidPolicy)")
+	failed := cluster.Scaled{Metrics: []cluster.Load{{Name: "queue", Type: "External"}}, Gap: &cluster.Gap{Reason: "target", Detail: "x"}, Last: &cluster.Decision{Reason: "FailedGetExternalMetric"}}
+	f(failed, "queue cannot be read (FailedGetExternalMetric), 3 (1-10)")
+	failed.Last = &cluster.Decision{Reason: "AllMetricsBelowTarget"}
+	f(failed, "queue cannot be read, 3 (1-10)")
+	failed.Gap = nil
+	f(failed, "queue -/-, 3 (1-10)")
 	looked = nil // not since the start
 	f(cluster.Scaled{}, "not known (1-10)")
 }

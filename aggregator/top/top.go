@@ -309,7 +309,7 @@ func workloads(ctx context.Context, from Source, o Options) (List, error) {
 	}
 	f.tell("workload")
 	for _, w := range list.Items {
-		if s := w.Scaled; s != nil && s.Gap != nil && (s.Gap.Reason == cluster.GapPolicy || s.Gap.Reason == cluster.GapScale) {
+		if s := w.Scaled; s != nil && s.Gap != nil && (s.Gap.Reason == cluster.GapPolicy || s.Gap.Reason == cluster.GapScale || slices.ContainsFunc(s.Metrics, unread)) {
 			t.Say(w.Namespace+"/"+w.Name+": "+s.Gap.Detail+".", "")
 		}
 	}
@@ -325,6 +325,9 @@ func stateOfWorkload(w *api.Workload) string {
 	return marked(w.Parts, stateOf(w.Gap, lacks))
 }
 
+// unread says whether nothing is known of a metric.
+func unread(m cluster.Load) bool { return m.Load == nil && m.Target == nil }
+
 // scaledCell says how a workload stands to its line, and who sets its count if Plimsoll does not, or not alone: "cpu 41%/70%, 3 (1-10), HPA web scales it".
 func scaledCell(s *api.Scaled) string {
 	if s == nil {
@@ -338,6 +341,14 @@ func scaledCell(s *api.Scaled) string {
 		state = ", " + s.State
 	}
 	for _, m := range s.Metrics {
+		if s.Gap != nil && unread(m) {
+			text += m.Name + " cannot be read"
+			if s.Last != nil && strings.HasPrefix(s.Last.Reason, "FailedGet") {
+				text += " (" + s.Last.Reason + ")"
+			}
+			text += ", "
+			continue
+		}
 		text += m.Name + " " + percent(m.Load) + "/" + percent(m.Target) + ", "
 	}
 	replicas := fmt.Sprint(s.Replicas)
