@@ -176,6 +176,8 @@ func (p *pass) upText() string {
 	switch {
 	case p.beyond(r):
 		return "The values of " + m.name + " add up to less than zero, or to more than can be counted, and the HPA takes both for the most that there is."
+	case p.current == 0 && r.total != 0: // what still ended has its share, and no line counts
+		return "From 0 any load raises: " + m.subject() + " is at " + m.amount(r.total.Float()) + ", with " + m.goal() + " for each replica; " + carry(p.draft, "carry") + " it."
 	case math.IsNaN(r.share): // nothing runs yet that it could be shared among
 		return m.subject() + " is at " + m.amount(r.total.Float()) + ", with " + m.goal() + " for each replica; " + carry(p.draft, "carry") + " it."
 	case r.look != nil && !r.plain && p.refining():
