@@ -30,7 +30,7 @@ func (t *tree) admit(in *intake, g *metric.Group, at int64) (*unit, reason) {
 	case same != nil && same != u: // its names became known
 		if u != nil { // and it replaces what had them
 			same.restarts += u.restarts + 1
-			same.anew, same.another = max(same.anew, same.first), true
+			same.another = true
 			same.first = min(same.first, u.first)
 			t.remove(u)
 		}

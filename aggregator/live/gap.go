@@ -97,6 +97,14 @@ var essential = func() (s metric.Set) {
 	return s
 }()
 
+// lone is when the one sample was taken that there is so far: of the first life that is when it was first seen.
+func (u *unit) lone() int64 {
+	if u.restarted == 0 && !u.another {
+		return u.first
+	}
+	return max(u.first, u.newest())
+}
+
 // gapOf says why a unit has no current values of its own; nil if it has, or has nothing to have.
 func (t *tree) gapOf(u *unit, st state, now int64) *cluster.Gap {
 	switch {
@@ -110,7 +118,7 @@ func (t *tree) gapOf(u *unit, st state, now int64) *cluster.Gap {
 		return nil // what is said of it beside its members' sums comes and goes: a load is there only while something runs
 	case st.current > 0 && st.fastOld == 0 || st.current == 0 && u.count > 0 && u.gap == nil && u.key.Level != metric.Node:
 		if st.counters > 0 && st.rates == 0 {
-			return &cluster.Gap{Since: millis(max(u.first, u.anew)), Reason: metric.GapStarting, Detail: "one sample so far, a rate needs two"}
+			return &cluster.Gap{Since: millis(u.lone()), Reason: metric.GapStarting, Detail: "one sample so far, a rate needs two"}
 		}
 		return nil
 	case t.unheardWaiting(u):

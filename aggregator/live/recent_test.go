@@ -195,28 +195,3 @@ func TestUsedOfManyPods(t *testing.T) {
 		t.Errorf("%d calls for %d pods", calls, len(pods))
 	}
 }
-
-// TestUsedWhenHeardAgain: a machine that was silent for 14 s and is heard again has what it used before, with its time, until there are two samples of now.
-func TestUsedWhenHeardAgain(t *testing.T) {
-	p := newPicture(t, Options{})
-	a := inPod(uidA, "a")
-	at := func(s, v float64) {
-		apply(t, p, tick(sec(s), cpu(a, sec(s), v, 100), cpu(node("n1"), sec(s), 2*v, 5000)))
-	}
-	for i := range 21 {
-		at(float64(i), float64(i)/2)
-	}
-	expect := func(now, cores, of float64) {
-		t.Helper()
-		got := usedOf(p, sec(now), podOf(uidA), 15*time.Second)
-		n, ok := p.NodeUsed(sec(now), "n1", 15*time.Second)
-		if len(got) != 1 || !ok || math.Abs(got[0].CPU-cores) > 1e-9 || math.Abs(n.CPU-2*cores) > 1e-9 || !got[0].Time.Equal(sec(of)) {
-			t.Errorf("at %g s: got %+v and node %+v %v, want %g cores of %g s", now, got, n, ok, cores, of)
-		}
-	}
-	expect(33.9, 0.5, 20)
-	at(34, 20)
-	expect(34.2, 0.5, 20)
-	at(35, 20.25)
-	expect(35.2, 0.25, 35)
-}

@@ -26,17 +26,16 @@ type samples struct {
 
 	first     int64 // when the entity was first seen
 	restarted int64 // no sample up to this time belongs to the present container
-	anew      int64 // its first sample, if there was another before it
 	restarts  int32
-	rises     int32 // by how much the restarts that somebody counts were told to be more
+	rises     int32  // by how much the restarts that somebody counts were told to be more
+	source    string // whose figures the newest are, as batches say
 	// A clock that went back is told by samples that are older than the newest, yet advance: how many, and the newest of them.
 	steps   [numLanes]uint8
-	source  string // whose figures the newest are, as batches say
-	told    bool   // some sender counts the restarts
-	another bool   // another cgroup has taken the names, and has not begun again since
-	torn    bool   // since the last roll-up something was used that no sum has: it began anew, or was not heard
-	out     bool   // the last roll-up was given out without it, as it was late
-	shared  bool   // a snapshot has the series
+	told    bool // some sender counts the restarts
+	another bool // another cgroup has taken the names, and has not begun again since
+	torn    bool // since the last roll-up something was used that no sum has: it began anew, or was not heard
+	out     bool // the last roll-up was given out without it, as it was late
+	shared  bool // a snapshot has the series
 	step    [numLanes]int64
 	// counted is the newest sample that a roll-up has seen.
 	counted int64
@@ -141,7 +140,7 @@ func (s *samples) advance(in *intake, g *metric.Group, t int64) bool {
 		for k := range s.series {
 			s.empty(k)
 		}
-		s.last, s.read, s.interval, s.restarted, s.anew, s.first, s.torn = [numLanes]int64{}, 0, [numLanes]int32{}, 0, 0, t, true
+		s.last, s.read, s.interval, s.restarted, s.first, s.torn = [numLanes]int64{}, 0, [numLanes]int32{}, 0, t, true
 	}
 	if t <= s.restarted {
 		return false
@@ -192,7 +191,7 @@ func (s *samples) begin(t int64) {
 		}
 	}
 	s.torn = true
-	s.restarted, s.anew = min(s.newest(), t-1), t
+	s.restarted = min(s.newest(), t-1)
 }
 
 // add appends a point to its series, opening it if it is new. It returns where the next point's series is likely to be, and numReasons
