@@ -157,7 +157,7 @@ func ofKernel(dir string) string {
 	if unix.Statfs(dir, &s) != nil {
 		return "" // whoever uses the folder will say so
 	}
-	switch int64(s.Type) {
+	switch int64(s.Type) { //nolint:unconvert // Type has 32 bits on some architectures
 	case unix.PROC_SUPER_MAGIC:
 		return "proc"
 	case unix.SYSFS_MAGIC:
