@@ -137,7 +137,7 @@ staged("many", "of many containers the first hundred are drawn, and the search f
   assert.equal(await page.$$eval(".containers tbody tr", (all) => all.length), 100);
   await page.waitForSelector("#containers >> text=/^\\d+, what hurts first, the first 100 below$/");
   await page.click("text=Show the first 500");
-  await page.waitForSelector("#containers >> text=/^\\d+, what hurts first, the first 500 below$/");
+  await page.waitForSelector("#containers >> text=/^\\d+, what hurts first, the first 5\\d\\d below$/");
   await page.waitForFunction(() => document.querySelectorAll(".containers tbody tr").length >= 500);
   const busy = await page.evaluate(async () => {
     let longest = 0;
@@ -195,7 +195,7 @@ staged("full", "a window as long as time is drawn, and one that cannot be is not
     await page.waitForSelector(".charts");
     const text = await page.textContent("main");
     assert.doesNotMatch(text, /NaN|undefined|Invalid/);
-    assert.equal(/Looking at 1 Jan 1970.*31 Dec 9999/.test(text), to !== "1e300", text.slice(0, 200));
+    assert.equal(/Looking at 1 Jan 1970.*\(\d\d years\)/.test(text), to !== "1e300", text.slice(0, 200));
     assert.deepEqual(wrong, []);
     await close();
   }
