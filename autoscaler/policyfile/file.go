@@ -10,7 +10,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"time"
 
 	"go.yaml.in/yaml/v3"
 	"golang.org/x/sys/unix"
@@ -21,6 +20,7 @@ import (
 	"plimsoll.dev/plimsoll/autoscaler/policy/strict"
 	"plimsoll.dev/plimsoll/autoscaler/process"
 	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/disk"
 )
 
 // maxBytes is the largest file that is read, maxErrors how many mistakes are told at once.
@@ -38,32 +38,14 @@ type File struct {
 	Services []process.Service
 }
 
-// readTime is how long a file may take to be read: one on a mount that is dead takes for ever.
-const readTime = 5 * time.Second
-
 // Load reads a file. The error tells of up to ten mistakes, each with its place: `policies.yaml:14:3: spec.maxReplicas: "x" is not a
 // whole number`.
 func Load(path string) (*File, error) {
-	type result struct {
-		text []byte
-		err  error
+	text, err := disk.Within(path, func() ([]byte, error) { return text(path) })
+	if err != nil {
+		return nil, fmt.Errorf("cannot read policies: %w", err)
 	}
-	done := make(chan result, 1)
-	go func() { // which nothing can end where the mount is dead
-		text, err := text(path)
-		done <- result{text, err}
-	}()
-	patience := time.NewTimer(readTime)
-	defer patience.Stop()
-	select {
-	case r := <-done:
-		if r.err != nil {
-			return nil, fmt.Errorf("cannot read policies: %w", r.err)
-		}
-		return Parse(path, r.text)
-	case <-patience.C:
-		return nil, fmt.Errorf("cannot read policies: %q was not read within %v: is its disk or mount there?", path, readTime)
-	}
+	return Parse(path, text)
 }
 
 // text reads a file that is one: a pipe would be waited for.
