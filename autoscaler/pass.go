@@ -211,7 +211,7 @@ func (l *Loop) found(t *target, in *policy.Input, now time.Time) {
 // unanswered says of a change that failed whether it may have been made.
 func unanswered(err error) bool {
 	var timeout interface{ Timeout() bool }
-	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)
+	return errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)
 }
 
 // copied is a decision of which the parts that hold changes are its own.
