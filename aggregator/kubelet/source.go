@@ -300,13 +300,13 @@ func (s *Source) Conditions(time.Time) []condition.Condition {
 
 // Check fails when rounds do not begin any more, by the name that metrics-server's check has.
 func (s *Source) Check() serve.Check {
-	late := func(most time.Duration) error {
+	begun := func(most time.Duration) error {
 		began := s.began.Load()
-		if late := time.Since(time.Unix(0, began)); began != 0 && late > most {
-			return fmt.Errorf("the last round of questions to kubelets began %v ago", late.Round(time.Second))
+		if ago := time.Since(time.Unix(0, began)); began != 0 && ago > most {
+			return fmt.Errorf("the last round of questions to kubelets began %v ago", ago.Round(time.Second))
 		}
 		return nil
 	}
 	soon := s.opts.Resolution * 3 / 2
-	return serve.Check{Name: "metric-collection-timely", Test: func() error { return late(soon) }, Stuck: func() error { return late(max(soon, serve.StuckAfter)) }}
+	return serve.Check{Name: "metric-collection-timely", Test: func() error { return begun(soon) }, Stuck: func() error { return begun(max(soon, serve.StuckAfter)) }}
 }
