@@ -149,7 +149,7 @@ func TestSetupByHand(t *testing.T) {
 		}
 		lost := "days of data, from " + old.UTC().Format(time.DateOnly) + " on"
 		run(false, 0, []string{"--dry-run"}, "left as it is: it keeps data for 90 days", "pending")
-		run(false, 0, []string{"--dry-run", "--retention", "30d"}, "it keeps data for 90 days", "45.0 "+lost, "refused", "--force")
+		run(false, 1, []string{"--dry-run", "--retention", "30d"}, "it keeps data for 90 days", "45.0 "+lost, "refused", "--force") // as the run would end
 		run(false, 0, []string{"--dry-run", "--retention", "30d", "--force"}, "it keeps data for 90 days", "45.0 "+lost, "pending")
 		run(false, 0, []string{"--dry-run", "--retention", "0"}, "keeps data for ever", "it keeps data for 90 days", "pending")
 		run(false, 0, []string{"--dry-run", "--force", "--tokens"}, "left as it is: it keeps data for 90 days")
