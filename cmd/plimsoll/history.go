@@ -87,12 +87,14 @@ func (o *historyOptions) validateQueue() error {
 	return nil
 }
 
-// store is the history that the flags ask for.
-func (o *historyOptions) store() wiring.History {
+// store is the history that the flags ask for, with a sample of each series every interval.
+func (o *historyOptions) store(interval time.Duration) wiring.History {
 	o.embedded.Dir, o.queue.Dir = o.data, o.data
 	switch {
 	case o.influx.Conn.URL != "":
-		return o.influxStore(true)
+		out := o.influxStore(true)
+		out.Interval = interval
+		return out
 	case o.remote.URL != "":
 		o.remote.Queue, o.remote.Decisions = o.queue, o.embedded
 		return o.remote

@@ -37,7 +37,7 @@ SIGHUP reads the policies file again; SIGTERM ends everything, replicas included
 				return err
 			}
 			scaling.Data = o.data
-			role := wiring.Machine{History: o.store(), Scaling: scaling, Node: reading.node, Receive: receive, Memory: most}
+			role := wiring.Machine{History: o.store(reading.node.Interval), Scaling: scaling, Node: reading.node, Receive: receive, Memory: most}
 			return a.serve(cmd.Context(), role, door, reading.node.Name, o.data)
 		},
 	}

@@ -34,7 +34,7 @@ and --web.config.file has the TLS alone; of several servers the one that holds -
 			if err := cmp.Or(validInterval(interval), o.validate(), validAutoscaler(autoscaler), validMemory(most), validLinger(door.linger), validService(service)); err != nil {
 				return err
 			}
-			role := wiring.Server{History: o.store(), Interval: interval, Fast: time.Second, Kubernetes: of.cluster(), CustomMetrics: custom, Kubelet: kubelets.settled(), Lease: lease, Service: service, Certificates: certificates, Autoscaler: autoscaler, Memory: most}
+			role := wiring.Server{History: o.store(interval), Interval: interval, Fast: time.Second, Kubernetes: of.cluster(), CustomMetrics: custom, Kubelet: kubelets.settled(), Lease: lease, Service: service, Certificates: certificates, Autoscaler: autoscaler, Memory: most}
 			return a.serve(cmd.Context(), role, door, "server", o.data)
 		},
 	}
@@ -51,7 +51,7 @@ and --web.config.file has the TLS alone; of several servers the one that holds -
 	f.StringVar(&autoscaler, "autoscaler", autoscaler, "with --kubernetes, what becomes of ScalePolicies: on (they are carried out), dry-run (what they would do is told) or off")
 	memoryFlag(f, &most, "four fifths of the machine's, or of the cgroup's limit; with --kubernetes, where pods are known, no bound")
 	durationVar(f, &door.linger, "shutdown-delay-duration", 0, "after SIGTERM: how long everything goes on while /readyz fails, so that whoever passes requests on asks another server")
-	durationVar(f, &interval, "interval", 10*time.Second, "time between sums that go to the history")
+	durationVar(f, &interval, "interval", 10*time.Second, "time between sums that go to the history; that of the collectors")
 	return cmd
 }
 

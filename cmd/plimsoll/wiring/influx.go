@@ -1,6 +1,8 @@
 package wiring
 
 import (
+	"time"
+
 	"plimsoll.dev/plimsoll/collector"
 	"plimsoll.dev/plimsoll/internal/store/influx"
 )
@@ -10,6 +12,8 @@ type Influx struct {
 	Conn   influx.ConnOptions
 	Outbox influx.OutboxOptions // Conn and Queue are made of the other two
 	Queue  Queue
+	// Interval is how often the history has a sample; zero: 10 s.
+	Interval time.Duration
 }
 
 // writing opens the queue and what empties it. The server may be away: what is appended waits in the queue.
@@ -47,7 +51,7 @@ func (o Influx) open(e *environment) (history, error) {
 	if err != nil {
 		return nil, err
 	}
-	reader, err := influx.NewReader(influx.ReaderOptions{Conn: conn, Logger: e.named("influx"), Registerer: e.registry})
+	reader, err := influx.NewReader(influx.ReaderOptions{Conn: conn, Interval: o.Interval, Logger: e.named("influx"), Registerer: e.registry})
 	if err != nil {
 		return nil, err
 	}

@@ -25,6 +25,8 @@ type ReaderOptions struct {
 	// Piece is the longest time that a query covers. Zero: six hours on InfluxDB 3, whose Core allows no more, and any time on the others.
 	Piece time.Duration
 
+	// Interval is how often history has a sample of each series. Default 10 s.
+	Interval time.Duration
 	// Timeout is a query's deadline. Default 30 s.
 	Timeout time.Duration
 
@@ -45,7 +47,7 @@ func (o *ReaderOptions) Validate() error {
 	switch {
 	case o.Conn == nil:
 		return errors.New("no connection")
-	case o.Timeout < 0 || o.Piece < 0:
+	case o.Timeout < 0 || o.Piece < 0 || o.Interval < 0:
 		return errors.New("a limit of time is negative")
 	}
 	return nil
@@ -128,7 +130,7 @@ func (r *Reader) Query(ctx context.Context, q store.Query) ([]store.Series, erro
 }
 
 func (r *Reader) answer(ctx context.Context, p Place, q store.Checked) ([]store.Series, error) {
-	plan, err := influxql.Render(q, influxql.Options{Database: p.Database, Value: TagValue, Piece: r.piece(p), Now: time.Now(), Rollups: r.usable(ctx, p, q)})
+	plan, err := influxql.Render(q, influxql.Options{Database: p.Database, Value: TagValue, Piece: r.piece(p), Interval: r.opts.Interval, Now: time.Now(), Rollups: r.usable(ctx, p, q)})
 	if err != nil {
 		return nil, err
 	}
@@ -193,12 +195,19 @@ func (r *Reader) statements(ctx context.Context, p Place, batch []influxql.State
 		mu.Lock()
 		defer mu.Unlock()
 		series := a.Of(s.Tags)
-		t, v, w, x, y := s.column("time"), s.column("v"), s.column("w"), s.column("x"), s.column("y")
-		if t < 0 || v < 0 {
+		t, at := s.column("time"), [len(influxql.Columns)]int{}
+		for i, name := range influxql.Columns {
+			at[i] = s.column(name)
+		}
+		if t < 0 || slices.Max(at[:]) < 0 {
 			return fmt.Errorf("answer with columns %q", s.Columns)
 		}
 		for _, row := range s.Values {
-			if err := series.Row(&batch[id], int64(row.at(t)), float64(row.at(v)), float64(row.at(w)), float64(row.at(x)), float64(row.at(y))); err != nil {
+			var columns [len(influxql.Columns)]float64
+			for i := range at {
+				columns[i] = float64(row.at(at[i]))
+			}
+			if err := series.Row(&batch[id], int64(row.at(t)), columns); err != nil {
 				return err
 			}
 		}

@@ -62,6 +62,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store, o Options) {
 		{"rate of the young", false, (*suite).rateYoung},
 		{"rate joined", false, (*suite).rateJoined},
 		{"gauge joined", false, (*suite).gaugeJoined},
+		{"sum of brief members", false, (*suite).brief},
 		{"newest of a sum", false, (*suite).newest},
 		{"increase", false, (*suite).increase},
 		{"made anew", false, (*suite).anew},

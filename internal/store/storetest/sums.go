@@ -95,3 +95,54 @@ func (s *suite) gaugeJoined() {
 		}
 	}
 }
+
+// brief tests sums of members none of which is there for long: jobs of half a minute, one each minute, are one at a time, and pods that were together for some
+// minutes are all of them together, whatever the time that is asked for.
+func (s *suite) brief() {
+	of := func(workload, pod string) *metric.Entity {
+		e := container("d", pod, "c")
+		e.Workload, e.WorkloadKind = workload, "Job"
+		return e
+	}
+	same := func(float64) float64 { return 100 }
+	const end = 3595
+	for i := range 60 {
+		from := float64(i)*60 + 3
+		s.level(of("jobs", fmt.Sprint("j", i)), from, from+30, same)
+		s.core(of("jobs", fmt.Sprint("j", i)), from, from+30)
+	}
+	for _, p := range []string{"a", "b", "c"} {
+		s.level(of("burst", p), 1203, 1403, same)
+		s.core(of("burst", p), 1203, 1403)
+	}
+	f := func(name string, wants map[string]float64, f func(*store.Query)) {
+		s.Helper()
+		q := func(q *store.Query) {
+			q.By, q.End = []string{"workload"}, s.at(end)
+			f(q)
+		}
+		got := s.query(q)
+		if len(got) != len(wants) {
+			s.Errorf("%s: got %d series, want %d", name, len(got), len(wants))
+		}
+		for i := range got {
+			w := got[i].Label("workload")
+			for _, x := range got[i].Samples {
+				if near := 2 * s.o.Rate * wants[w]; math.Abs(x.V-wants[w]) > near {
+					s.Errorf("%s of workload %s up to %g s: got %g, want about %g", name, w, float64(x.T-s.base.UnixMilli())/1000, x.V, wants[w])
+				}
+			}
+		}
+	}
+	for _, fn := range []store.Func{store.Avg, store.Max, store.Min, store.Quantile, store.Rate} {
+		wants := map[string]float64{"jobs": 100, "burst": 300}
+		as := func(q *store.Query) { q.Func, q.Q = fn, 0.95 }
+		if fn == store.Rate {
+			wants = map[string]float64{"jobs": 1, "burst": 3}
+			as = func(q *store.Query) { q.Row, q.Func = metric.CPUUsage, fn }
+		}
+		f(fmt.Sprint(fn, " over an hour"), wants, as)
+		f(fmt.Sprint(fn, " over a day"), wants, func(q *store.Query) { as(q); q.Start = s.at(end - 24*3600) })
+		f(fmt.Sprint(fn, " over ten minutes"), wants, func(q *store.Query) { as(q); q.Start, q.Step = s.at(end-3000), 10*time.Minute })
+	}
+}

@@ -30,10 +30,10 @@ type Series struct {
 
 // cell is a row: a point, or a piece of windows that ends at t.
 type cell struct {
-	t          int64
-	v, w, x, y float64
-	length     int64
-	going      going
+	t             int64
+	v, w, x, y, z float64
+	length        int64
+	tells         tells
 }
 
 // Answer returns an empty answer. It accepts rows until there are more than the query's limit, or limit where it has none; of
@@ -88,26 +88,30 @@ func keyOf(labels []metric.Label) string {
 	return b.String()
 }
 
-// Row adds a row of a statement: its time in Unix milliseconds, and its columns v, w, x and y, NaN where they are null or not there.
+// Columns are the names that a row's columns may have, beside its time.
+var Columns = [...]string{"v", "w", "x", "y", "z"}
+
+// Row adds a row of a statement: its time in Unix milliseconds, and its Columns, NaN where they are null or not there.
 // The error wraps store.ErrTooLarge.
-func (l *Series) Row(s *Statement, t int64, v, w, x, y float64) error {
+func (l *Series) Row(s *Statement, t int64, columns [len(Columns)]float64) error {
 	p := l.answer.plan
 	if s.single {
 		t = s.t
 	} else if p.kind != values {
 		t += s.t
 	}
+	v := columns[0]
 	if math.IsNaN(v) && p.kind == points {
-		v = w
+		v = columns[1]
 	}
 	first, last, _ := p.query.Grid()
-	if math.IsNaN(v) || p.kind == points && (t < first || t > last) || p.kind != values && !s.single && t <= s.after {
+	if math.IsNaN(v) && p.kind != meetings || p.kind == points && (t < first || t > last) || p.kind != values && !s.single && t <= s.after {
 		return nil
 	}
 	if l.answer.rows++; l.answer.rows > l.answer.most {
 		return fmt.Errorf("%w: more than %d points", store.ErrTooLarge, l.answer.most)
 	}
-	l.cells = append(l.cells, cell{t, v, w, x, y, s.length, s.going})
+	l.cells = append(l.cells, cell{t, v, columns[1], columns[2], columns[3], columns[4], s.length, s.tells})
 	return nil
 }
 
@@ -115,7 +119,10 @@ func (l *Series) Row(s *Statement, t int64, v, w, x, y float64) error {
 func (a *Answer) Series() ([]store.Series, error) {
 	all := make([]*Series, 0, len(a.series))
 	for _, l := range a.series {
-		slices.SortStableFunc(l.cells, func(x, y cell) int { return cmp.Compare(x.t, y.t) })
+		slices.SortStableFunc(l.cells, func(x, y cell) int { return cmp.Or(cmp.Compare(x.t, y.t), cmp.Compare(x.tells, y.tells)) })
+		if a.plan.kind == meetings {
+			l.cells = fold(l.cells)
+		}
 		all = append(all, l)
 	}
 	slices.SortFunc(all, func(x, y *Series) int { return store.CompareLabels(x.labels, y.labels) })

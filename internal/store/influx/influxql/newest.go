@@ -21,7 +21,7 @@ func (w *writer) named() bool {
 // seen in which of them, or of the pieces that they are put together of, each was there.
 func (w *writer) newest() error {
 	first, last, step := w.query.Grid()
-	if w.window <= moment.Milliseconds()+1 {
+	if w.window <= w.moment+1 {
 		return w.write()
 	}
 	w.kind, w.join = latest, true
@@ -105,12 +105,12 @@ func (g *party) samples(p *Plan) (out []store.Sample) {
 			if at[i] == 0 || cells[at[i]-1].t <= t-p.window {
 				continue
 			}
-			m := member{t: cells[at[i]-1].t, v: cells[at[i]-1].v, begun: begun[i], coarse: cells[at[i]-1].length > moment.Milliseconds()}
+			m := member{t: cells[at[i]-1].t, v: cells[at[i]-1].v, begun: begun[i], coarse: cells[at[i]-1].length > p.moment}
 			m.goesOn = at[i] < len(cells) && cells[at[i]].t-t <= hole && t-m.t < store.MaxInterval.Milliseconds()
 			m.may = p.now != 0 && m.t > p.now-arriving.Milliseconds()
 			in = append(in, m)
 		}
-		if v, ok := newestOf(p.query.Join, in, t); ok {
+		if v, ok := newestOf(p.query.Join, in, t, p.moment); ok {
 			out = append(out, store.Sample{T: t, V: v})
 		}
 	}
@@ -119,8 +119,7 @@ func (g *party) samples(p *Plan) (out []store.Sample) {
 
 // newestOf joins members at a moment: those that go on, and those that may, unless they have missed a sample and another has begun since. Who has ended counts while its
 // next sample would not have come, unless another has begun since; where nobody goes on, all count that were there when the last of them was.
-func newestOf(join store.Func, in []member, t int64) (v float64, ok bool) {
-	missed := moment.Milliseconds()
+func newestOf(join store.Func, in []member, t, missed int64) (v float64, ok bool) {
 	begun, newest, some := int64(0), int64(0), false
 	for _, m := range in {
 		newest = max(newest, m.t)

@@ -19,6 +19,8 @@ type Options struct {
 	Value func(string) string
 	// Piece is the longest time that a statement may cover; zero: any.
 	Piece time.Duration
+	// Interval is how often history has a sample of each series. Default 10 s.
+	Interval time.Duration
 	// Now is when the query is asked; zero: long after its end.
 	Now time.Time
 	// Rollups are the roll-ups that there are, the finest first.
@@ -48,24 +50,15 @@ const (
 	latest               // a row is the newest sample of a series in a part of its windows
 )
 
-// Statement is one InfluxQL statement. Its columns are time, v and in some plans w, x and y.
+// Statement is one InfluxQL statement. Its columns are time and some of Columns.
 type Statement struct {
 	Text   string
 	single bool  // the point's time is t, whatever the row says
 	t      int64 // Unix milliseconds; if not single, what is to be added to the row's time
 	after  int64 // rows that end up at or before it are what a difference begins with
 	length int64 // of a row's piece, milliseconds
-	going  going // what rows are of a piece that goes on
+	tells  tells // what rows of meetings are
 }
-
-// going says what a row of meetings is of a piece that goes on.
-type going uint8
-
-const (
-	ended   going = iota // nothing: the piece has ended
-	moments              // one of its moments
-	counts               // all of it, for how many samples one member has
-)
 
 // Plan is how a query is answered.
 type Plan struct {
@@ -79,6 +72,7 @@ type Plan struct {
 
 	apart  func(conditions []string) // writes the statements for one series
 	now    int64                     // Unix milliseconds; zero: long after the end
+	moment int64                     // how often history has a sample, milliseconds
 	query  store.Query
 	window int64 // milliseconds
 	kind   kind

@@ -14,8 +14,8 @@ const (
 	together = 100
 	// maxPieces is the most pieces of one series.
 	maxPieces = 200_000
-	// moment is how often history has a sample, and mostMoments the longest time in which the greatest sum is looked for at every one.
-	moment, mostMoments = 10 * time.Second, 6 * time.Hour
+	// mostMoments is the longest time in which the greatest sum is looked for at every moment at which history has a sample.
+	mostMoments = 6 * time.Hour
 )
 
 // Render plans how a query is answered. The error wraps store.ErrTooLarge.
@@ -23,7 +23,10 @@ func Render(q store.Checked, o Options) (*Plan, error) {
 	if o.Value == nil {
 		o.Value = func(s string) string { return s }
 	}
-	p := &Plan{query: q.Query, window: q.Back.Milliseconds(), Together: together, labels: fixed(q.Metric, q.Level)}
+	if o.Interval <= 0 {
+		o.Interval = 10 * time.Second
+	}
+	p := &Plan{query: q.Query, window: q.Back.Milliseconds(), moment: o.Interval.Milliseconds(), Together: together, labels: fixed(q.Metric, q.Level)}
 	if o.Piece > 0 {
 		p.Together = 1
 	}
@@ -34,7 +37,7 @@ func Render(q store.Checked, o Options) (*Plan, error) {
 	if never {
 		return p, nil
 	}
-	w := &writer{Plan: p, opts: o, reading: newReading(&p.query, q.Metric, conds, o.Database)}
+	w := &writer{Plan: p, opts: o, reading: newReading(&p.query, q.Metric, conds, o.Database, o.Interval)}
 	write := w.write
 	if q.Meets() {
 		first, last, _ := q.Grid()
@@ -45,7 +48,7 @@ func Render(q store.Checked, o Options) (*Plan, error) {
 		case store.Quantile: // a low one would be of the moments in which a member has no sample
 			w.fine = short && q.Q >= 0.5 && (o.Piece == 0 || q.Back <= o.Piece)
 		}
-		if !w.fine && q.Func != store.Quantile {
+		if !w.fine {
 			write = w.meet
 		}
 	}
@@ -73,8 +76,6 @@ type writer struct {
 	*Plan
 	opts Options
 	fine bool // what is looked for is the greatest, or a quantile, of the sums of all moments
-	// going is what the statements that are written have of the pieces that go on.
-	going going
 	*reading
 }
 
@@ -188,81 +189,6 @@ func (w *writer) pieces(lo, hi, step int64) error {
 	return nil
 }
 
-// meet writes statements whose rows are what the members of a sum were together in some minutes: so much, by so many samples, how many of
-// them one member had, and where it is the greatest that is asked for, the greatest of one.
-func (w *writer) meet() error {
-	w.kind = meetings
-	first, last, step := w.query.Grid()
-	lo, part := first-w.window, w.window
-	if w.query.Step > 0 {
-		part = gcd(w.window, step)
-	}
-	group := func(target int64) int64 {
-		if p := w.opts.Piece.Milliseconds(); p > 0 {
-			target = min(target, p)
-		}
-		n := max(part/target, 1)
-		for w.query.Step > 0 && part%n != 0 {
-			n--
-		}
-		return (part + n - 1) / n
-	}
-	short := group(store.MaxInterval.Milliseconds())
-	long := short
-	sources := w.sources(lo, last, part, short)
-	for _, s := range sources {
-		if s.rollup != nil {
-			long = max(long, group(s.rollup.Every.Milliseconds()))
-		}
-	}
-	pieces := int64(0)
-	for _, s := range sources {
-		g := long
-		if s.rollup == nil && s.hi == last { // the newest, which is not rolled up yet
-			g = short
-		}
-		if pieces += (s.hi - s.lo) / g; pieces > maxPieces {
-			return tooMany(w)
-		}
-		from, to := s.hi, s.hi
-		if s.rollup == nil {
-			from, to = w.goesOn(&s, g)
-		}
-		w.cutMeetings(source{s.rollup, s.lo, from}, g)
-		w.going = moments
-		w.cutMeetings(source{s.rollup, from, to}, min(g, moment.Milliseconds()))
-		w.going = counts
-		w.cutMeetings(source{s.rollup, from, to}, g)
-		w.going = ended
-		w.cutMeetings(source{s.rollup, to, s.hi}, g)
-	}
-	return nil
-}
-
-// arriving is how long after its time a sample may come without being late.
-const arriving = time.Minute
-
-// goesOn returns the pieces of g milliseconds, (from, to], that go on: all members have fewer samples in them than in others, and have not taken
-// turns for that.
-func (w *writer) goesOn(s *source, g int64) (from, to int64) {
-	if w.opts.Now.IsZero() {
-		return s.hi, s.hi
-	}
-	early, late := w.opts.Now.Add(-arriving).UnixMilli(), w.opts.Now.Add(arriving).UnixMilli()
-	from = max(s.hi-(max(s.hi-early, 0)+g-1)/g*g, s.lo)
-	return from, max(s.hi-max(s.hi-late, 0)/g*g, from)
-}
-
-// cutMeetings writes statements in groups of g milliseconds.
-func (w *writer) cutMeetings(s source, g int64) {
-	n := s.hi - s.lo
-	if p := w.opts.Piece.Milliseconds(); p > 0 {
-		n = max(p/g, 1) * g
-	}
-	_, last, _ := w.query.Grid()
-	w.cut(s, n, func(s *source) { w.add(s, g, last) })
-}
-
 func tooMany(w *writer) error {
 	return fmt.Errorf("%w: more than %d pieces a series; use a window %q and a step %q that have a longer common divisor",
 		store.ErrTooLarge, maxPieces, time.Duration(w.window)*time.Millisecond, w.query.Step)
@@ -299,23 +225,19 @@ func (w *writer) add(s *source, group, end int64) {
 	switch {
 	case !joined:
 	case w.fine:
-		at := " GROUP BY " + every(moment, end-shift) + ", "
+		at := " GROUP BY " + every(w.opts.Interval, end-shift) + ", "
 		text = "SELECT SUM(v) AS v FROM (" + columns + at + "* fill(none)) WHERE " + until(hi) + at + strings.Join(tags, ", ")
 		of := "MAX(v) AS v"
 		if w.query.Func == store.Quantile {
 			of = w.quantile("v", "v", "v")
 		}
 		text = "SELECT " + of + " FROM (" + strings.TrimSuffix(text, ", ") + " fill(none)) WHERE " + until(hi) + by(tags...)
-	case w.kind == meetings && w.query.Func == store.Max:
-		text = "SELECT SUM(v) AS v, SUM(w) AS w, MAX(w) AS x, MAX(y) AS y FROM (" + text + ") WHERE " + until(hi) + by(tags...)
-	case w.kind == meetings:
-		text = "SELECT SUM(v) AS v, SUM(w) AS w, MAX(w) AS x FROM (" + text + ") WHERE " + until(hi) + by(tags...)
 	case one: // nothing is left to do before the join
 		text = "SELECT " + joins(w.query.Join) + "(" + Ident(field) + ") AS v FROM " + w.from(s, lo, hi) + by(tags...)
 	default:
 		text = "SELECT " + joins(w.query.Join) + "(v) AS v FROM (" + text + ") WHERE " + until(hi) + by(tags...)
 	}
-	st := Statement{Text: text, t: shift + group, after: s.lo, length: group, going: w.going}
+	st := Statement{Text: text, t: shift + group, after: s.lo, length: group}
 	if group == 0 && w.kind != latest {
 		st.t = end
 	}

@@ -204,7 +204,7 @@ func TestEveryRow(t *testing.T) {
 
 // TestApart renders a plan for each series by itself.
 func TestApart(t *testing.T) {
-	q := store.Query{Row: metric.MemoryWorkingSet, Level: metric.Container, Start: end.Add(-48 * time.Hour), End: end, Func: store.Quantile, Q: 0.95, By: []string{"namespace"}}
+	q := store.Query{Row: metric.MemoryWorkingSet, Level: metric.Container, Start: end.Add(-48 * time.Hour), End: end, Func: store.Quantile, Q: 0.95, By: []string{"namespace"}, Join: store.Max}
 	p, err := render(q, Options{})
 	if err != nil || len(p.List) != 1 {
 		t.Fatalf("got %+v, %v", p, err)

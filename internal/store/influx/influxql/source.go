@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/store"
@@ -33,10 +34,11 @@ type reading struct {
 	database   string
 	extra      []string // more conditions: one series' tags
 	first      int64    // a point of the grid, by which rates are aligned
+	interval   time.Duration
 }
 
-func newReading(q *store.Query, row *metric.Row, conditions []string, database string) *reading {
-	r := &reading{q: q, row: row, rate: q.Func == store.Rate || q.Func == store.Increase || q.RateOver > 0, field: row.Field, conditions: conditions, database: database}
+func newReading(q *store.Query, row *metric.Row, conditions []string, database string, interval time.Duration) *reading {
+	r := &reading{q: q, row: row, rate: q.Func == store.Rate || q.Func == store.Increase || q.RateOver > 0, field: row.Field, conditions: conditions, database: database, interval: interval}
 	if r.rate {
 		r.field = row.Rate
 	}
@@ -102,12 +104,9 @@ func (r *reading) columns(s *source, k kind, lo, hi int64) string {
 	if k == values {
 		return c + " AS v FROM " + from
 	}
-	if fn := strings.ToUpper(string(r.q.Func)); k == meetings && (r.q.Func == store.Max || r.q.Func == store.Min) {
-		return call(fn) + " * " + call("COUNT") + " AS v, " + call("COUNT") + " AS w, " + call(fn) + " AS y FROM " + from
-	}
 	switch fn := r.q.Func; fn {
 	case store.Avg, store.Rate:
-		if k == pieces || k == meetings {
+		if k == pieces {
 			return call("SUM") + " AS v, " + call("COUNT") + " AS w FROM " + from
 		}
 		return call("MEAN") + " AS v FROM " + from
@@ -120,8 +119,8 @@ func (r *reading) columns(s *source, k kind, lo, hi int64) string {
 	}
 }
 
-// tick is how often history has a sample, in seconds: what a roll-up's rates are multiplied with to be growth.
-const tick = 10
+// high is from where on a quantile is made of the 95th percentiles of parts of the time, and not of their means.
+const high = 0.9
 
 // rolledColumns is columns for a roll-up.
 func (r *reading) rolledColumns(s *source, k kind, lo, hi int64) string {
@@ -136,10 +135,6 @@ func (r *reading) rolledColumns(s *source, k kind, lo, hi int64) string {
 	}
 	// products gives each hour's sum and count.
 	products := "(SELECT " + name("mean") + " * " + name("count") + " AS s, " + name("count") + " AS n FROM " + from + " GROUP BY *) WHERE " + until(hi)
-	if f := string(r.q.Func); k == meetings && (r.q.Func == store.Max || r.q.Func == store.Min) {
-		return "SUM(s) AS v, SUM(n) AS w, " + strings.ToUpper(f) + "(m) AS y FROM (SELECT " + name(f) + " * " + name("count") + " AS s, " +
-			name("count") + " AS n, " + name(f) + " AS m FROM " + from + " GROUP BY *) WHERE " + until(hi)
-	}
 	switch r.q.Func {
 	case store.Max:
 		return "MAX(" + name(greatest) + ") AS v FROM " + from
@@ -152,15 +147,15 @@ func (r *reading) rolledColumns(s *source, k kind, lo, hi int64) string {
 	case store.Sum:
 		return "SUM(s) AS v FROM " + products
 	case store.Increase:
-		return "SUM(s) * " + strconv.Itoa(tick) + " AS v FROM " + products
+		return "SUM(s) * " + strconv.FormatFloat(r.interval.Seconds(), 'f', -1, 64) + " AS v FROM " + products
 	case store.Quantile:
 		c := name("mean")
-		if r.q.Q >= 0.9 && r.q.RateOver < s.rollup.Every {
+		if r.q.Q >= high && r.q.RateOver < s.rollup.Every {
 			c = name("p95")
 		}
 		return r.quantile(c, name(greatest), name(least)) + " FROM " + from
 	}
-	if k == pieces || k == meetings {
+	if k == pieces {
 		return "SUM(s) AS v, SUM(n) AS w FROM " + products
 	}
 	return "MEAN(" + name("mean") + ") AS v FROM " + from

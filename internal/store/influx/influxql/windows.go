@@ -46,7 +46,7 @@ func combine(q *store.Query, k kind, cells []cell) float64 {
 	case values:
 		return rank(cells, q.Q)
 	case meetings:
-		return met(q.Func, cells)
+		return met(q, cells)
 	}
 	v, n := cells[0].v, cells[0].w
 	for _, c := range cells[1:] {
@@ -65,56 +65,6 @@ func combine(q *store.Query, k kind, cells []cell) float64 {
 		return v / n
 	}
 	return v
-}
-
-// met is what members were together, of the time that any was there. One that is there for a whole piece has as many samples in it as any has
-// in any of its length; where all have fewer than that together, they were there for that part of it. Of the piece that goes on there are the
-// moments, each of which says what was there; they are as long as one member has samples in them at least, since a moment may hold two of them.
-func met(f store.Func, cells []cell) float64 {
-	v, n := math.NaN(), 0.0
-	add := func(c cell, there float64) {
-		switch {
-		case f == store.Max:
-			v, n = larger(v, max(c.v/there, c.y)), 1
-		case f == store.Min:
-			v, n = -larger(-v, -c.v/there), 1
-		case n == 0:
-			v, n = c.v, there
-		default:
-			v, n = v+c.v, n+there
-		}
-	}
-	var now cell
-	for len(cells) > 0 {
-		run, whole := 0, 0.0
-		for run < len(cells) && cells[run].length == cells[0].length && cells[run].going == cells[0].going {
-			whole = max(whole, cells[run].x)
-			run++
-		}
-		for _, c := range cells[:run] {
-			switch c.going {
-			case moments:
-				now.v, now.w, now.y = now.v+c.v, now.w+1, max(now.y, c.y)
-			case counts:
-				now.x += c.x
-			default:
-				add(c, min(c.w, whole))
-			}
-		}
-		cells = cells[run:]
-	}
-	if now.w > 0 {
-		add(now, max(now.w, now.x))
-	}
-	return v / n
-}
-
-// larger is the larger of two, a NaN being nothing.
-func larger(a, b float64) float64 {
-	if math.IsNaN(a) {
-		return b
-	}
-	return max(a, b)
 }
 
 // rank is the quantile of samples by the nearest rank, as InfluxQL's PERCENTILE has it.

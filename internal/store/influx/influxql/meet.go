@@ -1,0 +1,301 @@
+package influxql
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"plimsoll.dev/plimsoll/internal/store"
+)
+
+// tells says what a row of meetings is about.
+type tells uint8
+
+const (
+	whole   tells = iota // a piece that has ended
+	moments              // one of the moments of a piece that goes on
+	counts               // a piece that goes on
+)
+
+// meet writes statements whose rows are what the members of a sum were together in some minutes: v so much, w by so many samples, x how many of
+// them one member had, z in how many moments any had one, and where it is the greatest that is asked for, y the greatest of one. Each is a statement, for
+// which InfluxDB 1.8 takes less than half the time that it takes for the fields of a subquery together.
+func (w *writer) meet() error {
+	w.kind = meetings
+	first, last, step := w.query.Grid()
+	lo, part := first-w.window, w.window
+	if w.query.Step > 0 {
+		part = gcd(w.window, step)
+	}
+	group := func(target int64) int64 {
+		if p := w.opts.Piece.Milliseconds(); p > 0 {
+			target = min(target, p)
+		}
+		if w.query.Step == 0 {
+			return min(part, target)
+		}
+		n := max(part/target, 1)
+		for part%n != 0 {
+			n--
+		}
+		return part / n
+	}
+	short := group(store.MaxInterval.Milliseconds())
+	long := short
+	sources := w.sources(lo, last, part, short)
+	for _, s := range sources {
+		if s.rollup != nil {
+			long = max(long, group(s.rollup.Every.Milliseconds()))
+		}
+	}
+	pieces := int64(0)
+	for _, s := range sources {
+		g := long
+		if s.rollup == nil && s.hi == last { // the newest, which is not rolled up yet
+			g = short
+		}
+		if pieces += (s.hi - s.lo) / g; pieces > maxPieces {
+			return tooMany(w)
+		}
+		from, to := s.hi, s.hi
+		if s.rollup == nil {
+			from, to = w.goesOn(&s, g)
+		}
+		w.cutMeetings(source{s.rollup, s.lo, from}, g, whole)
+		w.cutMeetings(source{s.rollup, from, to}, min(g, w.moment), moments)
+		w.cutMeetings(source{s.rollup, from, to}, g, counts)
+		w.cutMeetings(source{s.rollup, to, s.hi}, g, whole)
+	}
+	return nil
+}
+
+// arriving is how long after its time a sample may come without being late.
+const arriving = time.Minute
+
+// goesOn returns the pieces of g milliseconds, (from, to], that go on: all members have fewer samples in them than in others, and have not taken
+// turns for that.
+func (w *writer) goesOn(s *source, g int64) (from, to int64) {
+	if w.opts.Now.IsZero() {
+		return s.hi, s.hi
+	}
+	early, late := w.opts.Now.Add(-arriving).UnixMilli(), w.opts.Now.Add(arriving).UnixMilli()
+	from = max(s.hi-(max(s.hi-early, 0)+g-1)/g*g, s.lo)
+	return from, max(s.hi-max(s.hi-late, 0)/g*g, from)
+}
+
+// cutMeetings writes statements in groups of g milliseconds.
+func (w *writer) cutMeetings(s source, g int64, about tells) {
+	n := s.hi - s.lo
+	if p := w.opts.Piece.Milliseconds(); p > 0 {
+		n = max(p/g, 1) * g
+	}
+	w.cut(s, n, func(s *source) {
+		m := meeting{writer: w, source: s, g: g, about: about, lo: s.lo - s.shift(), hi: s.hi - s.shift()}
+		if s.rollup == nil {
+			m.raw()
+		} else {
+			m.rolled()
+		}
+	})
+}
+
+// meeting writes the statements of a source's pieces of g milliseconds.
+type meeting struct {
+	*writer
+	*source
+	g      int64
+	about  tells
+	lo, hi int64
+}
+
+func (m *meeting) statement(text string) {
+	shift := m.shift()
+	m.Statements = append(m.Statements, Statement{Text: text, t: shift + m.g, after: m.source.lo, length: m.g, tells: m.about})
+}
+
+// by renders groups of g milliseconds and of what is joined, or of what dims say.
+func (m *meeting) by(g int64, dims ...string) string {
+	_, last, _ := m.query.Grid()
+	if dims == nil {
+		dims = m.tagsOf(m.query.By)
+	}
+	return " GROUP BY " + strings.Join(append([]string{every(time.Duration(g)*time.Millisecond, last-m.shift())}, dims...), ", ") + " fill(none)"
+}
+
+// of joins what a subquery gives.
+func (m *meeting) of(columns, subquery string) {
+	m.statement("SELECT " + columns + " FROM (" + subquery + ") WHERE " + until(m.hi) + m.by(m.g))
+}
+
+// additive says whether what members are together is the sum of all their samples.
+func (m *meeting) additive() bool {
+	return m.query.Func != store.Max && m.query.Func != store.Min && (m.query.Func != store.Quantile || m.query.Q < high)
+}
+
+// raw writes the statements of samples.
+func (m *meeting) raw() {
+	c, from := m.reading.raw(m.source, m.lo, m.hi)
+	counted := "COUNT(" + c + ")"
+	members := func(column string) string { return "SELECT " + column + " AS v FROM " + from + m.by(m.g, "*") }
+	if m.about != counts {
+		together := counted + " AS w"
+		switch fn := strings.ToUpper(string(m.query.Func)); {
+		case m.additive():
+			together += ", SUM(" + c + ") AS v"
+		case m.query.Func == store.Max:
+			together += ", MAX(" + c + ") AS y"
+			fallthrough
+		case m.query.Func == store.Min:
+			m.of("SUM(v) AS v", members(fn+"("+c+") * "+counted))
+		default:
+			m.of("SUM(v) AS v", members("PERCENTILE("+c+", 95) * "+counted))
+		}
+		m.statement("SELECT " + together + " FROM " + from + m.by(m.g))
+	}
+	if m.about != moments {
+		m.of("MAX(v) AS x", members(counted))
+	}
+	if m.about == whole {
+		m.of("COUNT(n) AS z", "SELECT "+counted+" AS n FROM "+from+m.by(m.moment))
+	}
+}
+
+// rolled writes the statements of roll-ups. In how many moments any member was there is told by how many samples they have of what stands above the members and is there as
+// long as any of them is.
+func (m *meeting) rolled() {
+	from, name := m.from(m.source, m.lo, m.hi), func(f string) string { return Ident(f + "_" + m.field) }
+	of, together := "mean", "SUM("+name("count")+") AS w"
+	switch {
+	case m.additive():
+	case m.query.Func == store.Max:
+		together += ", MAX(" + name("max") + ") AS y"
+		fallthrough
+	case m.query.Func == store.Min:
+		of = string(m.query.Func)
+	default:
+		of = "p95"
+	}
+	m.of("SUM(s) AS v", "SELECT "+name(of)+" * "+name("count")+" AS s FROM "+from+" GROUP BY *")
+	m.statement("SELECT " + together + " FROM " + from + m.by(m.g))
+	sums := func(r *reading) string {
+		return "SELECT SUM(" + Ident("count_"+r.field) + ") AS n FROM " + r.from(m.source, m.lo, m.hi) + m.by(m.g, "*")
+	}
+	m.of("MAX(n) AS x", sums(m.reading))
+	if r, ok := m.above(); ok {
+		m.of("MAX(n) AS z", sums(r))
+	}
+}
+
+// above reads the sums that have the names by which members are joined, without what the query asks for of other names.
+func (w *writer) above() (*reading, bool) {
+	q := w.query
+	for _, l := range slices.Backward(slices.Sorted(slices.Values(w.row.Levels))) {
+		if l <= q.Level || slices.ContainsFunc(w.query.By, func(name string) bool { return isTag(w.query.Level, name) && !isTag(l, name) }) {
+			continue
+		}
+		q.Level = l
+		is := func(name string) bool { return isTag(l, name) }
+		conds, never := conditions(slices.DeleteFunc(slices.Clone(q.Matchers), func(m store.Matcher) bool { return !is(m.Name) }), is, w.constant, w.opts.Value)
+		return newReading(&q, w.row, conds, w.database, w.interval), !never
+	}
+	return nil, false
+}
+
+// fold puts rows together that tell of the same, which follow one another.
+func fold(cells []cell) []cell {
+	out := cells[:0]
+	for _, c := range cells {
+		if n := len(out) - 1; n >= 0 && out[n].t == c.t && out[n].tells == c.tells {
+			o := &out[n]
+			o.v, o.w, o.x, o.y, o.z = larger(o.v, c.v), larger(o.w, c.w), larger(o.x, c.x), larger(o.y, c.y), larger(o.z, c.z)
+			continue
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// met is what members were together, of the time that any was there: as many samples as one member has at least, and as all have together at
+// most. Between the two it is in how many moments any was there, as far as that is told; else one that is there for a whole piece has as many samples in it as any
+// has in any of its length. Of the piece that goes on there are the moments, each of which says what was there; they are as long as one member has samples in them
+// at least, since a moment may hold two of them.
+func met(q *store.Query, cells []cell) float64 {
+	var together []cell // of which w is for how long any was there, in samples
+	var now cell
+	for len(cells) > 0 {
+		run, most := 0, 0.0
+		for run < len(cells) && cells[run].length == cells[0].length && cells[run].tells == cells[0].tells {
+			most = larger(most, cells[run].x)
+			run++
+		}
+		for _, c := range cells[:run] {
+			switch {
+			case c.tells != counts && math.IsNaN(c.v+c.w): // written while it was asked
+			case c.tells == moments:
+				now.v, now.w, now.y = now.v+c.v, now.w+1, larger(c.y, now.y)
+			case c.tells == counts:
+				now.x += c.x
+			case math.IsNaN(c.z):
+				c.w = min(c.w, most)
+				together = append(together, c)
+			default:
+				c.w = min(c.w, larger(c.x, c.z))
+				together = append(together, c)
+			}
+		}
+		cells = cells[run:]
+	}
+	if now.w > 0 {
+		now.w = max(now.w, now.x)
+		together = append(together, now)
+	}
+	return over(q, together)
+}
+
+// over is the function over time of what members were together.
+func over(q *store.Query, together []cell) float64 {
+	out, n := math.NaN(), 0.0
+	switch q.Func {
+	case store.Max:
+		for _, c := range together {
+			out = larger(larger(c.v/c.w, c.y), out)
+		}
+		return out
+	case store.Min:
+		for _, c := range together {
+			out = -larger(-c.v/c.w, -out)
+		}
+		return out
+	case store.Quantile:
+		slices.SortFunc(together, func(a, b cell) int { return cmp.Compare(a.v/a.w, b.v/b.w) })
+		for _, c := range together {
+			n += c.w
+		}
+		rest := n * (1 - q.Q) // how much is above the quantile
+		for _, c := range slices.Backward(together) {
+			out = c.v / c.w
+			if rest -= c.w; rest < 0 {
+				break
+			}
+		}
+		return out
+	}
+	sum := 0.0
+	for _, c := range together {
+		sum, n = sum+c.v, n+c.w
+	}
+	return sum / n
+}
+
+// larger is the larger of two, a NaN being nothing.
+func larger(a, b float64) float64 {
+	switch {
+	case math.IsNaN(a):
+		return b
+	case math.IsNaN(b):
+		return a
+	}
+	return max(a, b)
+}
