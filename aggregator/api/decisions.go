@@ -3,7 +3,10 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"plimsoll.dev/plimsoll/aggregator/api/params"
@@ -27,21 +30,54 @@ func (a *API) getDecisions(w http.ResponseWriter, r *http.Request) error {
 	if p.Err != nil {
 		return p.Err
 	}
+	var notes []string
+	if q.Name != "" && q.Namespace != "" {
+		var scaled []cluster.Scaled
+		q.Target, scaled, notes = meant(q.Target, a.scaled(time.Now(), scope.From(r.Context())))
+		notes = append(notes, a.notes(scaled)...)
+	}
 	items, err := a.decisions(r.Context(), q)
 	if err != nil {
 		return err
 	}
-	return serve.WriteJSON(w, DecisionList{Schema: "plimsoll.dev/decisions/v1", Items: items, Notes: a.notes(r.Context(), q.Target)})
+	return serve.WriteJSON(w, DecisionList{Schema: "plimsoll.dev/decisions/v1", Items: items, Notes: notes})
 }
 
-// notes say of a target that is named, and that the context's scope sees, why decisions for it are none of now, or change nothing.
-func (a *API) notes(ctx context.Context, t cluster.Target) (out []string) {
-	if t.Name == "" || t.Namespace == "" {
-		return nil
-	}
-	for _, s := range a.scaled(time.Now(), scope.From(ctx)) {
+// meant finds what is meant by a name, and by a kind where one is given: a target, or, where there is none, that of the policy of this name. Beside the target to ask the
+// log for it returns what is known of all that it names; notes say where the name is a policy's, or not one thing's alone.
+func meant(t cluster.Target, all []cluster.Scaled) (of cluster.Target, named []cluster.Scaled, notes []string) {
+	var kinds, policies []string
+	var byPolicy []cluster.Scaled
+	is := func(kind, name string) bool { return name == t.Name && (t.Kind == "" || kind == t.Kind) }
+	for _, s := range all {
+		if s.Namespace != t.Namespace {
+			continue
+		}
+		i := slices.IndexFunc(s.By, func(d cluster.Declaration) bool { return is(d.Kind, d.Name) })
 		switch {
-		case s.Namespace != t.Namespace || s.Name != t.Name || t.Kind != "" && s.Kind != t.Kind:
+		case is(s.Kind, s.Name):
+			named, kinds = append(named, s), append(kinds, s.Kind)
+		case i >= 0:
+			byPolicy, policies = append(byPolicy, s), append(policies, fmt.Sprintf("%s %s is of %s", s.By[i].Kind, t.Name, s.Target))
+		}
+	}
+	if len(named) == 0 && len(byPolicy) == 1 {
+		return byPolicy[0].Target, byPolicy, []string{policies[0] + "."}
+	}
+	ask := fmt.Sprintf("; %s/KIND/%s asks for one.", t.Namespace, t.Name)
+	if len(named) > 1 {
+		notes = append(notes, "Several targets have that name: "+strings.Join(kinds, ", ")+ask)
+	}
+	if len(policies) > 0 {
+		notes = append(notes, "A policy of that name is another target's: "+strings.Join(policies, ", ")+ask)
+	}
+	return t, named, notes
+}
+
+// notes say of targets why decisions for them are none of now, or change nothing.
+func (a *API) notes(scaled []cluster.Scaled) (out []string) {
+	for _, s := range scaled {
+		switch {
 		case s.Gap != nil && s.Gap.Reason == cluster.GapPolicy:
 			out = append(out, s.Gap.Detail+".")
 		case s.State != "":

@@ -31,9 +31,16 @@ func TestExplainAsksForWhatIsDesired(t *testing.T) {
 	f("decisions?action=Up%2CDown&limit=2&name=web&namespace=demo", "2 -> 5", "demo/web", "--changes", "--limit", "2")
 	f("decisions?kind=ProcessService&limit=5&name=web&namespace=demo", "2 -> 5", "demo/ProcessService/web")
 	f("decisions?limit=5&name=web&namespace=demo", "2 -> 5", "web", "-n", "demo")
+	f("decisions?kind=ScalePolicy&limit=5&name=web-fast&namespace=demo", "2 -> 5", "scp/web-fast", "-n", "demo")
+	f("decisions?kind=ScalePolicy&limit=5&name=web-fast&namespace=demo", "2 -> 5", "demo/ScalePolicy/web-fast")
+	f("decisions?kind=HorizontalPodAutoscaler&limit=5&name=web&namespace=demo", "2 -> 5", "demo/hpa/web")
+	f("decisions?kind=Rollout&limit=5&name=web&namespace=demo", "demo/web  2 -> 5", "Rollout/web", "-n", "demo")
 	f("decisions?limit=5&name=web&namespace=demo", "2 -> 5", "demo/web", "--all-namespaces")
 	answer = `{"items": []}`
 	f("decisions?limit=1&name=web&namespace=demo", `no decision for "demo/web": no policy names it`, "demo/web", "--changes")
+	f("decisions?kind=ScalePolicy&limit=5&name=web&namespace=demo", `no decision for "demo/scp/web": no such ScalePolicy scales anything`, "demo/scp/web")
+	answer = `{"items": [{"namespace": "demo", "kind": "Deployment", "name": "web", "from": 1, "to": 2}, {"namespace": "demo", "kind": "StatefulSet", "name": "web", "from": 3, "to": 4}]}`
+	f("decisions?limit=5&name=web&namespace=demo", "demo/StatefulSet/web  3 -> 4", "demo/web")
 	answer = `{"items": [], "notes": ["ScalePolicy \"web\" cannot be used: spec.window is too long."]}`
 	f("decisions?limit=5&name=web&namespace=demo", `no decision for "demo/web": ScalePolicy "web" cannot be used: spec.window is too long`, "demo/web")
 	answer = strings.Replace(oneChange, `"items"`, `"notes": ["Of demo/web now: paused."], "items"`, 1)

@@ -23,7 +23,7 @@ export function tightest(s: Row): Load | null {
 export const lineOf = (m: Load) => `${m.name} line at ${m.amount || share(m.target)}`;
 
 export function Scaled({ live, data, address }: ViewProps) {
-  const rows = data.scaled.filter((s) => !address.q || matches(address.q, s.namespace, s.kind, s.name));
+  const rows = data.scaled.filter((s) => !address.q || matches(address.q, s.namespace, s.kind, s.name, ...(s.by ?? []).map((d) => d.name)));
   if (address.q && !rows.length) return null;
   const moving = rows.filter((s) => counted(s) && s.desired !== s.ready).length;
   const sub = `${rows.length} ${rows.length === 1 ? "target" : "targets"}${moving ? `, ${moving} changing` : ""}`;

@@ -1,0 +1,59 @@
+package api
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"plimsoll.dev/plimsoll/internal/cluster"
+)
+
+// A target is found by its own name and by its policy's; what has a name that others have, too, is told.
+func TestDecisionsOfAPolicy(t *testing.T) {
+	row := func(kind, name, by, policy string) cluster.Scaled {
+		return cluster.Scaled{Target: cluster.Target{Kind: kind, Namespace: "shop", Name: name}, By: []cluster.Declaration{{Kind: by, Name: policy}}}
+	}
+	all := []cluster.Scaled{
+		row("Rollout", "web", "ScalePolicy", "web-fast"),
+		row("Deployment", "cart", "ScalePolicy", "cart"), row("StatefulSet", "cart", "HorizontalPodAutoscaler", "pay"),
+		row("Deployment", "pay", "ScalePolicy", "other"),
+		row("Deployment", "a", "ScalePolicy", "both"), row("Deployment", "b", "HorizontalPodAutoscaler", "both"),
+	}
+	var log []cluster.Decision
+	for _, s := range all {
+		log = append(log, cluster.Decision{Time: noon, Target: s.Target, Action: "Hold", Reason: "AtTarget"})
+	}
+	h := served(newAPI(t, func(o *Options) { o.Scaled, o.Decisions = scaled(all...), entries(log...) }))
+	for query, want := range map[string]struct {
+		of    []string
+		notes []string
+	}{
+		"name=web":                           {of: []string{"shop/Rollout/web"}},
+		"name=web-fast":                      {[]string{"shop/Rollout/web"}, []string{"ScalePolicy web-fast is of shop/Rollout/web."}},
+		"name=web-fast&kind=ScalePolicy":     {[]string{"shop/Rollout/web"}, []string{"ScalePolicy web-fast is of shop/Rollout/web."}},
+		"name=web&kind=ScalePolicy":          {},
+		"name=cart":                          {[]string{"shop/Deployment/cart", "shop/StatefulSet/cart"}, []string{"Several targets have that name: Deployment, StatefulSet; shop/KIND/cart asks for one."}},
+		"name=cart&kind=ScalePolicy":         {[]string{"shop/Deployment/cart"}, []string{"ScalePolicy cart is of shop/Deployment/cart."}},
+		"name=pay":                           {[]string{"shop/Deployment/pay"}, []string{"A policy of that name is another target's: HorizontalPodAutoscaler pay is of shop/StatefulSet/cart; shop/KIND/pay asks for one."}},
+		"name=pay&kind=Deployment":           {of: []string{"shop/Deployment/pay"}},
+		"name=both":                          {nil, []string{"A policy of that name is another target's: ScalePolicy both is of shop/Deployment/a, HorizontalPodAutoscaler both is of shop/Deployment/b; shop/KIND/both asks for one."}},
+		"name=both&kind=ScalePolicy&limit=9": {[]string{"shop/Deployment/a"}, []string{"ScalePolicy both is of shop/Deployment/a."}},
+	} {
+		var got DecisionList
+		if rec := get(h, "/plimsoll/v1/decisions?namespace=shop&end="+noon.Format(time.RFC3339)+"&"+query); json.Unmarshal(rec.Body.Bytes(), &got) != nil {
+			t.Fatalf("%s: %d %s", query, rec.Code, rec.Body)
+		}
+		var of []string
+		for _, d := range got.Items {
+			of = append(of, d.Target.String())
+		}
+		if diff := cmp.Diff(want.of, of); diff != "" {
+			t.Errorf("%s: decisions of (-want +got):\n%s", query, diff)
+		}
+		if diff := cmp.Diff(want.notes, got.Notes); diff != "" {
+			t.Errorf("%s: notes (-want +got):\n%s", query, diff)
+		}
+	}
+}
