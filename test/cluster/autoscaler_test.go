@@ -634,8 +634,7 @@ func toldToPeople(t *testing.T, s *part, ns string) {
 			return err
 		})
 	}
-	f(`StatefulSet +gone +- +- +0 +not known \(3-5\), ScalePolicy gone cannot be used \(FailedGetScale\) +no pods\n`, "top", "workloads", "-n", ns)
-	f(ns+`/gone: The target's scale cannot be used: there is no StatefulSet "gone" in namespace "`+ns+`"\.`, "top", "workloads", "-n", ns)
+	f(`StatefulSet +gone +- +- +0 +not known \(3-5\), ScalePolicy gone cannot be used \(FailedGetScale\) +no pods; scale not known since .*: The target's scale cannot be used: there is no StatefulSet "gone" in namespace "`+ns+`"\n`, "top", "workloads", "-n", ns)
 	f(`Of .*StatefulSet/gone now: ScalePolicy gone cannot be used \(FailedGetScale\)\.\n(.*\n)*.*/gone  count not known, held  \(FailedGetScale\)`, "explain", "gone", "-n", ns)
 	if _, err := shared.Kubectl(t.Context(), "scale", "deployment", "plain", "-n", ns, "--replicas=0"); err != nil {
 		t.Fatal(err)
