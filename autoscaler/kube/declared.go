@@ -68,7 +68,7 @@ func ReadPolicy(u *unstructured.Unstructured) *Declared {
 		d.err = into(u.Object["spec"], &d.spec)
 	}
 	if d.err == nil {
-		if err := Check(&d.spec); err != nil {
+		if err := Check(&d.spec, u.GetNamespace()); err != nil {
 			d.err = fmt.Errorf("spec.%w", err)
 		}
 	}
