@@ -316,6 +316,7 @@ func (l *Loop) show(t *target, in *policy.Input, d *policy.Decision, entry clust
 		s.Change = &entry
 	}
 	s.State = t.policy.state(d.Reason)
+	t.limits(now)
 	gap, why := "", "target"
 	if in.Target.Problem != nil {
 		gap, why = strings.TrimSuffix(d.Message, "."), cluster.GapScale // a clause: who shows it ends the sentence

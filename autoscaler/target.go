@@ -104,7 +104,13 @@ func (t *target) adopt(p Policy) {
 	}
 	t.shown.State = p.state(last)
 	t.shown.Utilizations = p.Compiled.Utilizations()
-	t.shown.Min, t.shown.Max = int32(p.Compiled.Min()), int32(p.Compiled.Max())
+	t.limits(time.Now())
+}
+
+// limits shows those that are in force. The loop's lock is held.
+func (t *target) limits(now time.Time) {
+	least, most, since := t.policy.Compiled.Limits(now)
+	t.shown.Min, t.shown.Max, t.shown.Schedule = int32(least), int32(most), since
 }
 
 // history returns the history of a resource for windows of these lengths, a new one if the lengths have changed.

@@ -366,5 +366,9 @@ func scaledCell(s *api.Scaled) string {
 	if s.Updated == nil || s.Gap != nil && s.Gap.Reason == cluster.GapScale {
 		replicas = "not known"
 	}
-	return fmt.Sprintf("%s%s (%d-%d)%s", text, replicas, s.Min, s.Max, state)
+	since := ""
+	if s.Schedule != "" {
+		since = " since " + s.Schedule
+	}
+	return fmt.Sprintf("%s%s (%d-%d%s)%s", text, replicas, s.Min, s.Max, since, state)
 }

@@ -10,9 +10,10 @@ type Scaled struct {
 	Mode string        `json:"mode"` // Auto, DryRun, Paused
 	// State says in words for people why Plimsoll does not set the count, or not alone: "paused", "dry run", "HPA web scales it", "somebody set it to 0". "": it does.
 	State    string `json:"state,omitempty"`
-	Min      int32  `json:"min"`
+	Min      int32  `json:"min"` // Min and Max are in force now: a schedule's while one holds
 	Max      int32  `json:"max"`
-	Replicas int32  `json:"replicas"` // that exist
+	Schedule string `json:"schedule,omitempty"` // since when the schedules hold that set them, as they write it: "0 8 * * 1-5 Europe/Berlin"; "" where none does
+	Replicas int32  `json:"replicas"`           // that exist
 	Ready    int32  `json:"ready"`
 	Desired  int32  `json:"desired"`
 	Metrics  []Load `json:"metrics"`

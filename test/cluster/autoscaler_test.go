@@ -356,7 +356,7 @@ func told(t *testing.T, ns string) {
 		args string
 		want []string
 	}{
-		{"get scp -n " + ns, []string{"KIND", "TARGET", "MIN", "MAX", "REPLICAS", "DESIRED", "MODE", "REASON", "AGE", "Deployment", "web", "Auto"}},
+		{"get scp -n " + ns, []string{"KIND", "TARGET", "MIN", "MAX", "SCHEDULE", "REPLICAS", "DESIRED", "MODE", "REASON", "AGE", "Deployment", "web", "Auto"}},
 		{"get scp -o wide -n " + ns, []string{"MESSAGE", "Load "}},
 		{"describe scp web -n " + ns, []string{"ScaledUp", "From 2 to ", "ScaledDown", "Valid Metric", "Observed Generation"}},
 		{"explain scp.spec.stableWindow", []string{"The longest look"}},

@@ -163,6 +163,7 @@ export interface Scaled extends Target {
   state?: string; // who sets the count if Plimsoll does not, or not alone
   min: number;
   max: number;
+  schedule?: string; // since when schedules hold that set min and max
   replicas: number;
   ready: number;
   desired: number;

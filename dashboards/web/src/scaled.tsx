@@ -22,6 +22,9 @@ export function tightest(s: Row): Load | null {
 /** lineOf names a metric and its target, as the policy gives it: a share, or an amount. */
 export const lineOf = (m: Load) => `${m.name} line at ${m.amount || share(m.target)}`;
 
+/** allowed says between which counts a target is kept, and of which schedule these are. */
+export const allowed = (s: Row) => `${s.min} to ${s.max} allowed${s.schedule ? ` since ${s.schedule}` : ""}`;
+
 export function Scaled({ live, data, address }: ViewProps) {
   const rows = data.scaled.filter((s) => !address.q || matches(address.q, s.namespace, s.kind, s.name, ...(s.by ?? []).map((d) => d.name)));
   if (address.q && !rows.length) return null;
@@ -64,6 +67,7 @@ function ScaledRow({ s, address, now }: { s: Row; address: Address; now: number 
           {s.kind.replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase()}
           {m && ` · ${lineOf(m)}`}
           {mode}
+          {s.schedule && ` · ${allowed(s)}`}
         </small>
       </td>
       <td class="w">

@@ -13,7 +13,7 @@ import { paths } from "../../src/marks.tsx";
 import { csv } from "../../src/numbers.tsx";
 import { matches } from "../../src/overview.tsx";
 import { begin } from "../../src/picture.ts";
-import { clusterExample, lineOf, modeSays, policyExample, policyFor, scalable, tightest, undecided } from "../../src/scaled.tsx";
+import { allowed, clusterExample, lineOf, modeSays, policyExample, policyFor, scalable, tightest, undecided } from "../../src/scaled.tsx";
 import { containerCharts, loadChart } from "../../src/views.ts";
 import { ended, still } from "../../src/workload.tsx";
 
@@ -193,4 +193,9 @@ test("what remains of a replica that was taken away is not a replica", () => {
   assert.ok(!f("web-1", gap), "it is counted");
   assert.ok(!f("web-2", gap, null));
   assert.ok(!f("web-2", gap, { members: [] as unknown } as Scaled), "who is counted is not known");
+});
+
+test("limits say of which schedule they are", () => {
+  const s = { min: 6, max: 20 } as Scaled;
+  assert.deepEqual([allowed(s), allowed({ ...s, schedule: "0 8 * * 1-5 UTC" })], ["6 to 20 allowed", "6 to 20 allowed since 0 8 * * 1-5 UTC"]);
 });
