@@ -33,7 +33,11 @@ func (a *API) getDecisions(w http.ResponseWriter, r *http.Request) error {
 	var notes []string
 	if q.Name != "" && q.Namespace != "" {
 		var scaled []cluster.Scaled
-		q.Target, scaled, notes = meant(q.Target, a.scaled(time.Now(), scope.From(r.Context())))
+		now, sees := time.Now(), scope.From(r.Context())
+		q.Target, scaled, notes = meant(q.Target, a.scaled(now, sees))
+		if len(scaled) == 0 && (q.Kind == "" || q.Kind == "Pod") {
+			notes = append(notes, a.picture(now, sees).ofPods(q.Namespace, q.Name)...)
+		}
 		notes = append(notes, a.notes(scaled)...)
 	}
 	items, err := a.decisions(r.Context(), q)
@@ -72,6 +76,41 @@ func meant(t cluster.Target, all []cluster.Scaled) (of cluster.Target, named []c
 		notes = append(notes, "A policy of that name is another target's: "+strings.Join(policies, ", ")+ask)
 	}
 	return t, named, notes
+}
+
+// ofPods say of pods of a name whose they are, and since when and why they have no values.
+func (p *picture) ofPods(namespace, name string) (out []string) {
+	say := func(owner cluster.Target, gap *cluster.Gap) {
+		note := "It is a pod that nothing owns"
+		if owner.Name != "" {
+			note = "It is a pod of " + owner.String() + ", by whose name decisions are told"
+		}
+		if gap != nil {
+			note += fmt.Sprintf("; %s since %s: %s", gap.Reason, gap.Since.UTC().Format(time.RFC3339), gap.Detail)
+		}
+		out = append(out, note+".")
+	}
+	machines := machinesOf(p.snap)
+	for _, k := range p.snap.Known {
+		if k.Pod.Namespace != namespace || k.Pod.Name != name {
+			continue
+		}
+		gap, ok := absence(k, machines, p.snap.Time)
+		switch {
+		case ok:
+			say(k.Pod.Owner, &gap)
+		case k.Item != nil:
+			say(k.Pod.Owner, k.Item.Gap)
+		default:
+			say(k.Pod.Owner, nil)
+		}
+	}
+	for _, it := range p.snap.Pods {
+		if e := it.Entity; it.Pod == nil && e.Namespace == namespace && e.Pod == name {
+			say(cluster.Target{Kind: e.WorkloadKind, Namespace: e.Namespace, Name: e.Workload}, it.Gap)
+		}
+	}
+	return out
 }
 
 // notes say of targets why decisions for them are none of now, or change nothing.

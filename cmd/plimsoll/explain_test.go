@@ -36,6 +36,7 @@ func TestExplainAsksForWhatIsDesired(t *testing.T) {
 	f("decisions?kind=HorizontalPodAutoscaler&limit=5&name=web&namespace=demo", "2 -> 5", "demo/hpa/web")
 	f("decisions?kind=Rollout&limit=5&name=web&namespace=demo", "demo/web  2 -> 5", "Rollout/web", "-n", "demo")
 	f("decisions?limit=5&name=web&namespace=demo", "2 -> 5", "demo/web", "--all-namespaces")
+	f("decisions?kind=Pod&limit=5&name=web-0&namespace=demo", "2 -> 5", "pod/web-0", "-n", "demo")
 	answer = `{"items": []}`
 	f("decisions?limit=1&name=web&namespace=demo", `no decision for "demo/web": no policy names it`, "demo/web", "--changes")
 	f("decisions?kind=ScalePolicy&limit=5&name=web&namespace=demo", `no decision for "demo/scp/web": no such ScalePolicy scales anything`, "demo/scp/web")

@@ -112,6 +112,9 @@ func kindOf(text string) string {
 	if i := kindNamed(text); i >= 0 {
 		return modeKinds[i].kind
 	}
+	if slices.Contains([]string{"po", "pod", "pods"}, strings.ToLower(text)) {
+		return "Pod"
+	}
 	return text
 }
 
