@@ -193,7 +193,7 @@ func (a *app) explainMissing(cmd *cobra.Command, c *client, out *output, limit i
 			t.Say(fmt.Sprintf("%s, %s: %s", c.Type, c.Reason, c.Message))
 		}
 		for _, i := range m.Items {
-			t.Add(i.Level, i.Title, i.Node, m.Time.Sub(i.Since).Round(time.Second).String()+" ago", i.Reason, i.Detail)
+			t.Add(i.Level, i.Title, i.Node, max(0, m.Time.Sub(i.Since)).Round(time.Second).String()+" ago", i.Reason, i.Detail)
 		}
 		return t
 	})

@@ -87,7 +87,7 @@ func TestExplainMissingLimit(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		answer := `{"conditions": []}`
 		if strings.HasSuffix(r.URL.Path, "/missing") {
-			answer = `{"schema": "plimsoll.dev/missing/v1", "items": [{"title": "a"}, {"title": "b"}, {"title": "c"}]}`
+			answer = `{"schema": "plimsoll.dev/missing/v1", "time": "2026-01-01T00:00:00Z", "items": [{"title": "a", "since": "2026-01-01T00:00:23Z"}, {"title": "b"}, {"title": "c"}]}`
 		}
 		_, _ = io.WriteString(w, answer)
 	}))
@@ -95,7 +95,7 @@ func TestExplainMissingLimit(t *testing.T) {
 	f := func(rows int, said string, args ...string) {
 		t.Helper()
 		got := call(t, nil, "", append([]string{"explain", "--missing", "--server", srv.URL}, args...)...)
-		if n := strings.Count(got.out, " ago"); got.code != exitDone || n != rows || !strings.HasPrefix(got.out, said) || said == "" && strings.Contains(got.out, "shown") {
+		if n := strings.Count(got.out, " ago"); got.code != exitDone || n != rows || !strings.HasPrefix(got.out, said) || said == "" && strings.Contains(got.out, "shown") || !strings.Contains(got.out, " 0s ago ") {
 			t.Errorf("%q: got exit %d, %d rows, %q %q; want %d rows after %q", args, got.code, n, got.out, got.err, rows, said)
 		}
 	}
