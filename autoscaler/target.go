@@ -30,6 +30,7 @@ type target struct {
 	trouble string    // Scale.Trouble of the last pass
 	on      []onNode  // where its ready pods were at the last pass
 	leave   func()    // gives back the worker or the slow place that the pass holds
+	blind   time.Time // since when its pods are not known; zero: they are
 	late    bool      // a call of this pass ran into its deadline
 	hung    int       // passes in a row of which one did
 

@@ -119,6 +119,8 @@ func (a *API) notes(scaled []cluster.Scaled) (out []string) {
 		switch {
 		case s.Gap != nil && s.Gap.Reason == cluster.GapPolicy:
 			out = append(out, s.Gap.Detail+".")
+		case s.Gap != nil && s.Last == nil: // no decision says so
+			out = append(out, "Of "+s.Target.String()+" now: "+s.Gap.Detail+".")
 		case s.State != "":
 			out = append(out, "Of "+s.Target.String()+" now: "+s.State+".")
 		}

@@ -22,8 +22,10 @@ func TestDecisionsOfAPolicy(t *testing.T) {
 		row("Rollout", "web", "ScalePolicy", "web-fast"),
 		row("Deployment", "cart", "ScalePolicy", "cart"), row("StatefulSet", "cart", "HorizontalPodAutoscaler", "pay"),
 		row("Deployment", "pay", "ScalePolicy", "other"),
+		row("Deployment", "blind", "ScalePolicy", "blind"),
 		row("Deployment", "a", "ScalePolicy", "both"), row("Deployment", "b", "HorizontalPodAutoscaler", "both"),
 	}
+	all[4].Gap = &cluster.Gap{Since: noon, Reason: "target", Detail: "nothing is decided, as its pods are not known yet"}
 	var log []cluster.Decision
 	for _, s := range all {
 		log = append(log, cluster.Decision{Time: noon, Target: s.Target, Action: "Hold", Reason: "AtTarget"})
@@ -40,6 +42,7 @@ func TestDecisionsOfAPolicy(t *testing.T) {
 		"name=cart":                          {[]string{"shop/Deployment/cart", "shop/StatefulSet/cart"}, []string{"Several targets have that name: Deployment, StatefulSet; shop/KIND/cart asks for one."}},
 		"name=cart&kind=ScalePolicy":         {[]string{"shop/Deployment/cart"}, []string{"ScalePolicy cart is of shop/Deployment/cart."}},
 		"name=pay":                           {[]string{"shop/Deployment/pay"}, []string{"A policy of that name is another target's: HorizontalPodAutoscaler pay is of shop/StatefulSet/cart; shop/KIND/pay asks for one."}},
+		"name=blind":                         {[]string{"shop/Deployment/blind"}, []string{"Of shop/Deployment/blind now: nothing is decided, as its pods are not known yet."}},
 		"name=pay&kind=Deployment":           {of: []string{"shop/Deployment/pay"}},
 		"name=both":                          {nil, []string{"A policy of that name is another target's: ScalePolicy both is of shop/Deployment/a, HorizontalPodAutoscaler both is of shop/Deployment/b; shop/KIND/both asks for one."}},
 		"name=both&kind=ScalePolicy&limit=9": {[]string{"shop/Deployment/a"}, []string{"ScalePolicy both is of shop/Deployment/a."}},

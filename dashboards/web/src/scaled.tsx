@@ -96,8 +96,8 @@ function ScaledRow({ s, address, now }: { s: Row; address: Address; now: number 
   );
 }
 
-/** undecided says of a target without a decision what the first waits for; "" where its policy is not in force, which its gap says. */
-export const undecided = (s: Row) => (s.gap?.reason === "policy" ? "" : "No decision yet: the first comes when there are two samples.");
+/** undecided says of a target without a decision what the first waits for; "" where its gap says that. */
+export const undecided = (s: Row) => (s.gap ? "" : "No decision yet: the first comes when there are two samples.");
 
 /** policyExample is the smallest file that does something as it stands, to start from. */
 export const policyExample = example.trimEnd();

@@ -138,7 +138,7 @@ test("replicas that nobody has counted are a gap, not none", () => {
 test("a first decision is promised only where one will come", () => {
   const f = (gap: object | null) => undecided({ gap } as Scaled);
   assert.match(f(null), /^No decision yet: /);
-  assert.equal(f({ since: "", reason: "policy", detail: "the annotation cannot be used" }), "");
+  for (const reason of ["policy", "target"]) assert.equal(f({ since: "", reason, detail: "" }), "", reason);
 });
 
 test("a change is the news for a minute, then the hold is", () => {
