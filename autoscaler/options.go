@@ -47,8 +47,11 @@ func (p *Policy) state(why policy.Reason) string {
 	case p.Owner != "":
 		out = append(out, "boosts "+p.Owner)
 	}
-	if why == policy.ScalingDisabled {
+	switch {
+	case why == policy.ScalingDisabled:
 		out = append(out, "somebody set it to 0")
+	case broke(why):
+		out = append(out, "its change fails ("+string(failedUpdateScale)+")")
 	}
 	switch p.Compiled.Mode() {
 	case policy.DryRun:
