@@ -263,7 +263,7 @@ func compiled(t testing.TB, text string) Policy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Policy{Name: "web", By: "ScalePolicy web", Target: web, Compiled: p, Text: text}
+	return Policy{Name: "web", By: "ScalePolicy web", Declared: []cluster.Declaration{{Kind: "ScalePolicy", Name: "web"}}, Target: web, Compiled: p, Text: text}
 }
 
 const plain = `{minReplicas: 1, maxReplicas: 20, metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 70}}}]}`

@@ -128,15 +128,18 @@ func TestCauseOfARefusedChange(t *testing.T) {
 				t.Errorf("after %s: %+v", time.Since(w.began), able)
 			}
 		}
-		_, end := begin(t, w, Options{Policies: []Policy{compiled(t, plain)}, Told: told})
+		l, end := begin(t, w, Options{Policies: []Policy{compiled(t, plain)}, Told: told})
 		time.Sleep(4*time.Minute + 20*time.Second)
+		if s := l.Scaled(time.Now())[0]; s.State != "its change fails (FailedUpdateScale)" {
+			t.Errorf("state %q", s.State)
+		}
 		if failed < 20 || calm == 0 || fine != 0 {
 			t.Errorf("%d passes whose change failed or waited, %d that asked for none, %d changes", failed, calm, fine)
 		}
 		w.set(func() { w.fail = nil })
 		time.Sleep(31 * time.Second)
 		end()
-		if fine != 1 || failed != 0 {
+		if s := l.Scaled(time.Now())[0]; fine != 1 || failed != 0 || s.State != "" {
 			t.Errorf("%d changes once they were taken, %d failures after", fine, failed)
 		}
 	})

@@ -3,10 +3,12 @@ package autoscaler
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"plimsoll.dev/plimsoll/autoscaler/policy"
 	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
@@ -54,6 +56,41 @@ func TestPodsNotYet(t *testing.T) {
 		if len(w.made()) != 0 {
 			t.Errorf("changes %v", w.made())
 		}
+	})
+}
+
+// Where the pods are not known for long, as there is no right to list them, the target and its policy say so and why, and nothing is decided or kept; with
+// the first decision that is over.
+func TestPodsNeverKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(4, steps(map[time.Duration]float64{0: 1.4}))
+		kept := &memory{}
+		var mu sync.Mutex
+		var told []Outcome
+		l, end := begin(t, w, Options{Policies: []Policy{compiled(t, plain)}, Inventory: late{w, time.Now().Add(3 * time.Minute)}, Log: kept, Told: func(o Outcome) {
+			mu.Lock()
+			defer mu.Unlock()
+			told = append(told, o)
+		}})
+		time.Sleep(150 * time.Second)
+		s := l.Scaled(time.Now())[0]
+		mu.Lock()
+		if s.Gap == nil || s.Gap.Detail != "nothing is decided, as its pods are not known yet: not told of all" || time.Since(s.Gap.Since) < 148*time.Second || s.Updated != nil || s.Last != nil || len(kept.ds) != 0 {
+			t.Errorf("status %+v with gap %+v, kept %v", s, s.Gap, kept.ds)
+		}
+		if len(told) == 0 {
+			t.Fatal("nothing is told")
+		}
+		d := told[len(told)-1].Decision
+		if told[0].Seen || d.Action != policy.Hold || d.Reason != podsNotKnown || d.Message != "Nothing is decided, as the target's pods are not known yet: not told of all." || d.Conditions[0].Type != "ScalingActive" || d.Conditions[0].Status != "False" {
+			t.Errorf("told %+v", d)
+		}
+		mu.Unlock()
+		time.Sleep(33 * time.Second)
+		if s := l.Scaled(time.Now())[0]; s.Gap != nil || s.Last == nil || s.Replicas != 4 {
+			t.Errorf("once they are known: %+v with gap %+v", s, s.Gap)
+		}
+		end()
 	})
 }
 

@@ -187,7 +187,7 @@ func TestVanishedTarget(t *testing.T) {
 		if err := l.Apply([]Policy{compiled(t, plain)}); err != nil { // as after each change of any policy
 			t.Fatal(err)
 		}
-		if s := l.Scaled(time.Now())[0]; s.State != "ScalePolicy web cannot be used (FailedGetScale)" {
+		if s := l.Scaled(time.Now())[0]; s.State != "ScalePolicy web cannot be used (FailedGetScale)" || len(s.By) != 1 || s.By[0].Name != "web" {
 			t.Errorf("state %q", s.State)
 		}
 		w.set(func() { w.gone = false })

@@ -18,9 +18,9 @@ import (
 // notServed is what the brain is told of metrics that one machine does not have.
 const notServed = "not served here: only Resource and ContainerResource metrics are"
 
-// observe collects what the decision rests on. at is when the pass was due, now when it began. known is false while the target's pods are not
-// known yet: there is nothing to rest on.
-func (l *Loop) observe(ctx context.Context, t *target, p *policy.Policy, now, at time.Time) (in policy.Input, known bool) {
+// observe collects what the decision rests on. at is when the pass was due, now when it began. unknown says why the target's pods are not
+// known yet, so that there is nothing to rest on; nil where they are.
+func (l *Loop) observe(ctx context.Context, t *target, p *policy.Policy, now, at time.Time) (in policy.Input, unknown error) {
 	in = policy.Input{Now: now, Policy: p, Options: *l.opts.brain, State: t.state}
 	var sc Scale
 	var pods []*cluster.Pod
@@ -33,7 +33,7 @@ func (l *Loop) observe(ctx context.Context, t *target, p *policy.Policy, now, at
 	}
 	if errors.Is(err, cluster.ErrNotYet) {
 		l.log.Debug("waits until the pods are known", "target", t.key.String(), "err", err)
-		return in, false
+		return in, err
 	}
 	if err != nil {
 		text := err.Error()
@@ -42,7 +42,7 @@ func (l *Loop) observe(ctx context.Context, t *target, p *policy.Policy, now, at
 		}
 		in.Target.SpecReplicas = cluster.DesiredReplicas(t.shown.Desired) // as last seen
 		in.Target.Problem = &policy.Problem{Reason: policy.FailedGetScale, Message: text}
-		return in, true
+		return in, nil
 	}
 	in.Target.SpecReplicas, in.Target.StatusReplicas, t.trouble = sc.Desired, sc.Observed, sc.Trouble
 	if t.counted >= 0 && t.counted != sc.Desired {
@@ -70,7 +70,7 @@ func (l *Loop) observe(ctx context.Context, t *target, p *policy.Policy, now, at
 			}
 		}
 	}
-	return in, true
+	return in, nil
 }
 
 // others adds the metrics that are not what pods use.

@@ -24,8 +24,9 @@ var ErrConflict = errors.New("the count was changed meanwhile")
 
 // Policy is a ScalePolicy for one target.
 type Policy struct {
-	Name     string // of the policy, in the target's namespace
-	By       string // the policy as people call it: "ScalePolicy web"; "": "the policy"
+	Name     string                // of the policy, in the target's namespace
+	By       string                // the policy as people call it: "ScalePolicy web"; "": "the policy"
+	Declared []cluster.Declaration // the object that it is; none where the target's annotations are the policy
 	Target   cluster.Target
 	Compiled *policy.Policy
 	Text     string // as YAML, for people
@@ -46,8 +47,11 @@ func (p *Policy) state(why policy.Reason) string {
 	case p.Owner != "":
 		out = append(out, "boosts "+p.Owner)
 	}
-	if why == policy.ScalingDisabled {
+	switch {
+	case why == policy.ScalingDisabled:
 		out = append(out, "somebody set it to 0")
+	case broke(why):
+		out = append(out, "its change fails ("+string(failedUpdateScale)+")")
 	}
 	switch p.Compiled.Mode() {
 	case policy.DryRun:

@@ -27,6 +27,7 @@ const (
 	notLeader         policy.Reason = "NotLeader"         // this process may not write
 	policyChanged     policy.Reason = "PolicyChanged"     // the policy was changed or removed meanwhile
 	waitingForTurn    policy.Reason = "WaitingForTurn"    // more changes than may be made in a second
+	podsNotKnown      policy.Reason = "PodsNotKnown"      // nobody has told yet which pods there are
 	scaledByAnother   policy.Reason = "ScaledByAnother"   // somebody else sets the count of this target
 )
 
@@ -46,16 +47,15 @@ func (l *Loop) pass(ctx context.Context, t *target, now, at time.Time) {
 	l.mu.Unlock()
 	var anew []policy.Step // why this decision is the second of its pass
 	for {
-		in, known := l.observe(ctx, t, p.Compiled, now, at)
+		in, unknown := l.observe(ctx, t, p.Compiled, now, at)
 		if ctx.Err() != nil {
 			return
 		}
-		if !known { // what is shown of it stays, and nothing is told or kept
-			l.mu.Lock()
-			l.lastPass = now
-			l.mu.Unlock()
+		if unknown != nil {
+			l.undecided(t, unknown, now)
 			return
 		}
+		t.blind = time.Time{}
 		t.where(in.Pods)
 		l.found(t, &in, now)
 		d := policy.Decide(in)
@@ -85,6 +85,29 @@ func (l *Loop) pass(ctx context.Context, t *target, now, at time.Time) {
 		l.metrics.passed(&d, time.Since(now))
 		l.tell(t, &in, &d, now)
 		return
+	}
+}
+
+// blindFor is for how long a target's pods may be unknown, as they are for a moment at each start, before that is told.
+const blindFor = time.Minute
+
+// undecided ends a pass that had nothing to rest on: what is shown of the target stays, and nothing is kept. Once that goes on for long it is told,
+// with who does not tell of the pods and why.
+func (l *Loop) undecided(t *target, unknown error, now time.Time) {
+	if t.blind.IsZero() {
+		t.blind = now
+	}
+	why := strings.TrimSuffix(unknown.Error(), ": "+cluster.ErrNotYet.Error())
+	long := now.Sub(t.blind) >= blindFor
+	l.mu.Lock()
+	l.lastPass = now
+	if long {
+		t.shown.Gap = &cluster.Gap{Since: t.blind, Reason: "target", Detail: "nothing is decided, as its pods are not known yet: " + why}
+	}
+	l.mu.Unlock()
+	if long && t.leads && l.opts.Told != nil {
+		l.opts.Told(Outcome{Target: t.key, Time: now, Decision: &policy.Decision{Action: policy.Hold, Reason: podsNotKnown, Message: "Nothing is decided, as the target's pods are not known yet: " + why + ".",
+			Conditions: []policy.Condition{{Type: "ScalingActive", Status: "False", Reason: podsNotKnown}}}})
 	}
 }
 
@@ -316,6 +339,7 @@ func (l *Loop) show(t *target, in *policy.Input, d *policy.Decision, entry clust
 		s.Change = &entry
 	}
 	s.State = t.policy.state(d.Reason)
+	t.limits(now)
 	gap, why := "", "target"
 	if in.Target.Problem != nil {
 		gap, why = strings.TrimSuffix(d.Message, "."), cluster.GapScale // a clause: who shows it ends the sentence

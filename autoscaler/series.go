@@ -23,8 +23,9 @@ func (l *Loop) series(t *target, in *policy.Input, d *policy.Decision, now time.
 	add(metric.Replicas, "", float64(in.Target.StatusReplicas))
 	add(metric.ReplicasReady, "", float64(readyOf(in.Pods)))
 	add(metric.ReplicasDesired, "", float64(d.Desired))
-	add(metric.ReplicasMin, "", float64(in.Policy.Min()))
-	add(metric.ReplicasMax, "", float64(in.Policy.Max()))
+	least, most, _ := in.Policy.Limits(now)
+	add(metric.ReplicasMin, "", float64(least))
+	add(metric.ReplicasMax, "", float64(most))
 	for i := range d.Metrics {
 		m := &d.Metrics[i]
 		sub := m.Name

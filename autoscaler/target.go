@@ -30,6 +30,7 @@ type target struct {
 	trouble string    // Scale.Trouble of the last pass
 	on      []onNode  // where its ready pods were at the last pass
 	leave   func()    // gives back the worker or the slow place that the pass holds
+	blind   time.Time // since when its pods are not known; zero: they are
 	late    bool      // a call of this pass ran into its deadline
 	hung    int       // passes in a row of which one did
 
@@ -97,14 +98,20 @@ func newTarget(node string, key cluster.Target) *target {
 // adopt puts a policy in force. The loop's lock is held.
 func (t *target) adopt(p Policy) {
 	t.policy, t.gone = p, false
-	t.shown.Target, t.shown.Policy, t.shown.Mode = t.key, p.Text, string(p.Compiled.Mode())
+	t.shown.Target, t.shown.By, t.shown.Policy, t.shown.Mode = t.key, p.Declared, p.Text, string(p.Compiled.Mode())
 	last := policy.Reason("")
 	if t.shown.Last != nil {
 		last = policy.Reason(t.shown.Last.Reason)
 	}
 	t.shown.State = p.state(last)
 	t.shown.Utilizations = p.Compiled.Utilizations()
-	t.shown.Min, t.shown.Max = int32(p.Compiled.Min()), int32(p.Compiled.Max())
+	t.limits(time.Now())
+}
+
+// limits shows those that are in force. The loop's lock is held.
+func (t *target) limits(now time.Time) {
+	least, most, since := t.policy.Compiled.Limits(now)
+	t.shown.Min, t.shown.Max, t.shown.Schedule = int32(least), int32(most), since
 }
 
 // history returns the history of a resource for windows of these lengths, a new one if the lengths have changed.

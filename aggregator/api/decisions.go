@@ -3,7 +3,10 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"plimsoll.dev/plimsoll/aggregator/api/params"
@@ -27,23 +30,97 @@ func (a *API) getDecisions(w http.ResponseWriter, r *http.Request) error {
 	if p.Err != nil {
 		return p.Err
 	}
+	var notes []string
+	if q.Name != "" && q.Namespace != "" {
+		var scaled []cluster.Scaled
+		now, sees := time.Now(), scope.From(r.Context())
+		q.Target, scaled, notes = meant(q.Target, a.scaled(now, sees))
+		if len(scaled) == 0 && (q.Kind == "" || q.Kind == "Pod") {
+			notes = append(notes, a.picture(now, sees).ofPods(q.Namespace, q.Name)...)
+		}
+		notes = append(notes, a.notes(scaled)...)
+	}
 	items, err := a.decisions(r.Context(), q)
 	if err != nil {
 		return err
 	}
-	return serve.WriteJSON(w, DecisionList{Schema: "plimsoll.dev/decisions/v1", Items: items, Notes: a.notes(r.Context(), q.Target)})
+	return serve.WriteJSON(w, DecisionList{Schema: "plimsoll.dev/decisions/v1", Items: items, Notes: notes})
 }
 
-// notes say of a target that is named, and that the context's scope sees, why decisions for it are none of now, or change nothing.
-func (a *API) notes(ctx context.Context, t cluster.Target) (out []string) {
-	if t.Name == "" || t.Namespace == "" {
-		return nil
-	}
-	for _, s := range a.scaled(time.Now(), scope.From(ctx)) {
+// meant finds what is meant by a name, and by a kind where one is given: a target, or, where there is none, that of the policy of this name. Beside the target to ask the
+// log for it returns what is known of all that it names; notes say where the name is a policy's, or not one thing's alone.
+func meant(t cluster.Target, all []cluster.Scaled) (of cluster.Target, named []cluster.Scaled, notes []string) {
+	var kinds, policies []string
+	var byPolicy []cluster.Scaled
+	is := func(kind, name string) bool { return name == t.Name && (t.Kind == "" || kind == t.Kind) }
+	for _, s := range all {
+		if s.Namespace != t.Namespace {
+			continue
+		}
+		i := slices.IndexFunc(s.By, func(d cluster.Declaration) bool { return is(d.Kind, d.Name) })
 		switch {
-		case s.Namespace != t.Namespace || s.Name != t.Name || t.Kind != "" && s.Kind != t.Kind:
+		case is(s.Kind, s.Name):
+			named, kinds = append(named, s), append(kinds, s.Kind)
+		case i >= 0:
+			byPolicy, policies = append(byPolicy, s), append(policies, fmt.Sprintf("%s %s is of %s", s.By[i].Kind, t.Name, s.Target))
+		}
+	}
+	if len(named) == 0 && len(byPolicy) == 1 {
+		return byPolicy[0].Target, byPolicy, []string{policies[0] + "."}
+	}
+	ask := fmt.Sprintf("; %s/KIND/%s asks for one.", t.Namespace, t.Name)
+	if len(named) > 1 {
+		notes = append(notes, "Several targets have that name: "+strings.Join(kinds, ", ")+ask)
+	}
+	if len(policies) > 0 {
+		notes = append(notes, "A policy of that name is another target's: "+strings.Join(policies, ", ")+ask)
+	}
+	return t, named, notes
+}
+
+// ofPods say of pods of a name whose they are, and since when and why they have no values.
+func (p *picture) ofPods(namespace, name string) (out []string) {
+	say := func(owner cluster.Target, gap *cluster.Gap) {
+		note := "It is a pod that nothing owns"
+		if owner.Name != "" {
+			note = "It is a pod of " + owner.String() + ", by whose name decisions are told"
+		}
+		if gap != nil {
+			note += fmt.Sprintf("; %s since %s: %s", gap.Reason, gap.Since.UTC().Format(time.RFC3339), gap.Detail)
+		}
+		out = append(out, note+".")
+	}
+	machines := machinesOf(p.snap)
+	for _, k := range p.snap.Known {
+		if k.Pod.Namespace != namespace || k.Pod.Name != name {
+			continue
+		}
+		gap, ok := absence(k, machines, p.snap.Time)
+		switch {
+		case ok:
+			say(k.Pod.Owner, &gap)
+		case k.Item != nil:
+			say(k.Pod.Owner, k.Item.Gap)
+		default:
+			say(k.Pod.Owner, nil)
+		}
+	}
+	for _, it := range p.snap.Pods {
+		if e := it.Entity; it.Pod == nil && e.Namespace == namespace && e.Pod == name {
+			say(cluster.Target{Kind: e.WorkloadKind, Namespace: e.Namespace, Name: e.Workload}, it.Gap)
+		}
+	}
+	return out
+}
+
+// notes say of targets why decisions for them are none of now, or change nothing.
+func (a *API) notes(scaled []cluster.Scaled) (out []string) {
+	for _, s := range scaled {
+		switch {
 		case s.Gap != nil && s.Gap.Reason == cluster.GapPolicy:
 			out = append(out, s.Gap.Detail+".")
+		case s.Gap != nil && s.Last == nil: // no decision says so
+			out = append(out, "Of "+s.Target.String()+" now: "+s.Gap.Detail+".")
 		case s.State != "":
 			out = append(out, "Of "+s.Target.String()+" now: "+s.State+".")
 		}

@@ -10,7 +10,7 @@ import (
 )
 
 // missing lists gaps where they are: a roll-up that lacks a member, or has ended with it, is told by the member's own entry, and what is on a silent machine by
-// that machine's. Of a pod that exists and does not run, or of which nothing was heard, the inventory says why; unread are the machines of which nothing was heard, with all
+// that machine's. Of a pod that exists and does not run, or of which nothing was heard, the inventory says why, and so it does of a container that waits beside others of its pod; unread are the machines of which nothing was heard, with all
 // that is on them. The largest things come first, then the oldest gaps.
 func missing(s *live.Snapshot, unread ...MissingItem) []MissingItem {
 	machines := silences(s)
@@ -19,7 +19,7 @@ func missing(s *live.Snapshot, unread ...MissingItem) []MissingItem {
 	for _, level := range [...]struct {
 		items  []*live.Item
 		beside []MissingItem
-	}{{s.Nodes, unread}, {s.Namespaces, nil}, {s.Workloads, nil}, {s.Pods, pods}, {s.Containers, nil}} {
+	}{{s.Nodes, unread}, {s.Namespaces, nil}, {s.Workloads, nil}, {s.Pods, pods}, {s.Containers, waiting(s, told)}} {
 		from := len(out)
 		out = append(out, level.beside...)
 		for _, it := range level.items {
@@ -66,6 +66,20 @@ func absent(s *live.Snapshot, unread []MissingItem) (out []MissingItem, told map
 		}
 	}
 	return out, told
+}
+
+// waiting lists the containers that wait and of which the picture has nothing, beside others of their pods, where the pod's own entry does not tell.
+func waiting(s *live.Snapshot, told map[*live.Item]bool) (out []MissingItem) {
+	for _, k := range s.Known {
+		if k.Item == nil || told[k.Item] {
+			continue
+		}
+		for _, c := range between(k) {
+			name := slashed(slashed(c.Namespace, c.Pod), c.Name)
+			out = append(out, MissingItem{Level: metric.Container.String(), Title: c.Title, ID: name, Node: c.Node, Gap: *c.Gap})
+		}
+	}
+	return out
 }
 
 // machinesOf finds machines by name; nil where they are hidden.

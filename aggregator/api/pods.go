@@ -120,11 +120,19 @@ func unheard(pod *cluster.Pod, gap *cluster.Gap) []*Container {
 
 // withStatus adds to what a pod waits for the words of whoever runs it: the state where it says more than that the pod waits, and the detail.
 func withStatus(what string, s *cluster.Status) string {
-	switch s.State {
-	case "", "Pending", "ContainerCreating", "PodInitializing":
-	default:
+	if !starts(s.State) {
 		what += ": " + s.State
 	}
+	return withDetail(what, s)
+}
+
+// starts says whether a state is one that everything goes through that starts.
+func starts(state string) bool {
+	return state == "" || state == "Pending" || state == "ContainerCreating" || state == "PodInitializing"
+}
+
+// withDetail adds the detail alone.
+func withDetail(what string, s *cluster.Status) string {
 	if detail := strings.TrimRight(strings.Join(strings.Fields(s.Detail), " "), "."); detail != "" {
 		what += ": " + detail
 	}
@@ -142,7 +150,8 @@ func rowOf(pod *cluster.Pod, of *cluster.Container, gap *cluster.Gap) *Container
 	return &c
 }
 
-// between makes the rows of those containers of a pod that are between their lives, and of which the picture has nothing though it has others of the pod.
+// between makes the rows of those containers of a pod that are between their lives, or whose first does not begin, and of which the picture has nothing though it has others
+// of the pod.
 func between(k live.Known) (out []*Container) {
 	pod := k.Pod
 	if pod.Deleting || pod.Finished() || k.Item.Silent() {
@@ -150,10 +159,14 @@ func between(k live.Known) (out []*Container) {
 	}
 	for i := range pod.Containers {
 		c := &pod.Containers[i]
-		if c.Rests() == "" || c.ID == "" || slices.ContainsFunc(k.Item.Items, func(m *live.Item) bool { return m.Entity.Container == c.Name }) {
+		if c.Rests() == "" || c.ID == "" && starts(c.Rests()) || slices.ContainsFunc(k.Item.Items, func(m *live.Item) bool { return m.Entity.Container == c.Name }) {
 			continue
 		}
-		out = append(out, rowOf(pod, c, &cluster.Gap{Since: pod.Status.Since.UTC(), Reason: metric.GapWaiting, Detail: c.Rests()}))
+		gap := &cluster.Gap{Since: pod.Status.Since.UTC(), Reason: metric.GapWaiting, Detail: c.Rests()}
+		if c.ID == "" && pod.Status.State == c.Rests() { // the pod's word is of the container that waits
+			gap.Detail = withDetail(gap.Detail, &pod.Status)
+		}
+		out = append(out, rowOf(pod, c, gap))
 	}
 	return out
 }

@@ -116,6 +116,33 @@ func TestCrashingContainerOfAPod(t *testing.T) {
 	}
 }
 
+// A container that has never run, as its image cannot be had, has its row and its entry of what is missing beside one of its pod that runs, in its kubelet's words; one that
+// starts as all do has none.
+func TestContainerThatNeverRanBesideOneThatDoes(t *testing.T) {
+	since := noon.Add(-time.Minute)
+	for waiting, want := range map[string]string{"ImagePullBackOff": `ImagePullBackOff: Back-off pulling image "nope:1"`, "ContainerCreating": "", "PodInitializing": "", "": ""} {
+		ok := container("shop", "Deployment", "cart", "cart", "containerd", "/kubepods/podu/ok", val{metric.CPUUsage, "", 1, .1}, val{metric.MemoryWorkingSet, "", 10, 0})
+		ok.Entity.Container = "ok"
+		s := snapshotOf([]*live.Item{item(metric.Entity{Level: metric.Node, Node: "n1"}, val{metric.CPUUsage, "", 1, 1})}, []*live.Item{ok})
+		know(s, &cluster.Pod{UID: "u", Namespace: "shop", Name: "cart", Node: "n1", Phase: "Pending", Owner: cluster.Target{Kind: "Deployment", Namespace: "shop", Name: "cart"},
+			Status:     cluster.Status{State: waiting, Since: since, Detail: `Back-off pulling image "nope:1"`},
+			Containers: []cluster.Container{{Name: "side", Waiting: waiting}, {Name: "ok", ID: "2"}}})
+		gap := cluster.Gap{Since: since, Reason: metric.GapWaiting, Detail: want}
+		var rows []*Container
+		for _, row := range newPicture(s, newKills()).containers {
+			if row.Name == "side" {
+				rows = append(rows, row)
+			}
+		}
+		if want == "" && len(rows) > 0 || want != "" && (len(rows) != 1 || *rows[0].Gap != gap) {
+			t.Errorf("%q: got %d rows %+v, want the gap %+v", waiting, len(rows), rows, gap)
+		}
+		if got := missing(s); want == "" && len(got) > 0 || want != "" && (len(got) != 1 || got[0].Level != "container" || got[0].Title != "shop/cart/side" || got[0].Gap != gap) {
+			t.Errorf("%q: missing %+v", waiting, got)
+		}
+	}
+}
+
 // Of what has just ended, a pod that was deleted say, the row says that, and not that it was restarted when another took its name.
 func TestWhatHasEndedWasNotRestarted(t *testing.T) {
 	it := container("shop", "Pod", "same", "same", "containerd", "/kubepods/podu/c", val{metric.Restarts, "", 1, 0})

@@ -30,6 +30,7 @@ func TestScaledCell(t *testing.T) {
 	f(failed, "queue cannot be read, 3 (1-10)")
 	failed.Gap = nil
 	f(failed, "queue -/-, 3 (1-10)")
+	f(cluster.Scaled{Schedule: "0 8 * * 1-5 UTC", State: "paused"}, "3 (1-10 since 0 8 * * 1-5 UTC), paused")
 	looked = nil // not since the start
 	f(cluster.Scaled{}, "not known (1-10)")
 }

@@ -308,21 +308,32 @@ func workloads(ctx context.Context, from Source, o Options) (List, error) {
 		f.add(w.Gap, w.Namespace, w.Kind, w.Name, cores(w.CPU), mebibytes(w.WorkingSet), fmt.Sprint(w.Pods), scaledCell(w.Scaled), stateOfWorkload(&w))
 	}
 	f.tell("workload")
-	for _, w := range list.Items {
-		if s := w.Scaled; s != nil && s.Gap != nil && (s.Gap.Reason == cluster.GapPolicy || s.Gap.Reason == cluster.GapScale || slices.ContainsFunc(s.Metrics, unread)) {
-			t.Say(w.Namespace+"/"+w.Name+": "+s.Gap.Detail+".", "")
-		}
-	}
 	return List{list, t}, nil
 }
 
-// stateOfWorkload says since when and why there are no values: that there are no pods, for one.
+// stateOfWorkload says since when and why there are no values, that there are no pods, for one, and why its policy does not set its count, or not by all of its metrics.
 func stateOfWorkload(w *api.Workload) string {
 	lacks := lacking(w.CPU, w.WorkingSet)
 	if w.Pods == 0 && w.CPU == nil && w.WorkingSet == nil {
 		lacks = "no pods"
 	}
-	return marked(w.Parts, stateOf(w.Gap, lacks))
+	state := marked(w.Parts, stateOf(w.Gap, lacks))
+	if w.Scaled == nil || w.Scaled.Gap == nil {
+		return state
+	}
+	gap := *w.Scaled.Gap
+	switch gap.Reason {
+	case cluster.GapPolicy:
+		gap.Reason = "policy not in force"
+	case cluster.GapScale:
+		gap.Reason = "scale not known"
+	default:
+		gap.Reason = "metrics fail"
+	}
+	if state == "ok" {
+		return stateOf(&gap, "")
+	}
+	return state + "; " + stateOf(&gap, "")
 }
 
 // unread says whether nothing is known of a metric.
@@ -355,5 +366,9 @@ func scaledCell(s *api.Scaled) string {
 	if s.Updated == nil || s.Gap != nil && s.Gap.Reason == cluster.GapScale {
 		replicas = "not known"
 	}
-	return fmt.Sprintf("%s%s (%d-%d)%s", text, replicas, s.Min, s.Max, state)
+	since := ""
+	if s.Schedule != "" {
+		since = " since " + s.Schedule
+	}
+	return fmt.Sprintf("%s%s (%d-%d%s)%s", text, replicas, s.Min, s.Max, since, state)
 }

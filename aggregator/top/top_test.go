@@ -79,6 +79,12 @@ func TestStateSaysWhatIsMissing(t *testing.T) {
 	f(2, api.ContainerList{Items: []api.Container{{Name: "a", CPU: at(1), WorkingSet: at(1)}, {Name: "b", WorkingSet: at(1), Why: "its CPU is not accounted for"}, {Name: "c", WorkingSet: at(1), Why: "memory is full"}, {Name: "d", WorkingSet: at(1)}}},
 		"", "its CPU is not accounted for", "memory is full; "+noCPU, noCPU)
 	f(3, api.WorkloadList{Items: []api.Workload{{Name: "a", CPU: at(1), WorkingSet: at(1)}, {Name: "b", CPU: at(1)}, {Name: "c", Pods: 1}, {Name: "d", Gap: half}, {Name: "e"}}}, "ok", noMemory, neither, "starting since", "no pods")
+	fails := func(reason string) *api.Scaled {
+		return &api.Scaled{Scaled: cluster.Scaled{Gap: &cluster.Gap{Since: time.Unix(0, 0), Reason: reason, Detail: "so it is"}}}
+	}
+	since := " since " + time.Unix(0, 0).Format(time.DateTime) + ": so it is"
+	f(3, api.WorkloadList{Items: []api.Workload{{CPU: at(1), WorkingSet: at(1), Scaled: &api.Scaled{}}, {CPU: at(1), WorkingSet: at(1), Scaled: fails("target")}, {CPU: at(1), Scaled: fails("target")}, {Scaled: fails(cluster.GapScale)}, {CPU: at(1), WorkingSet: at(1), Scaled: fails(cluster.GapPolicy)}}},
+		"ok", "metrics fail"+since, noMemory+"; metrics fail"+since, "no pods; scale not known"+since, "policy not in force"+since)
 }
 
 // What is on silent machines is one sentence, and rows only where everything is wanted.

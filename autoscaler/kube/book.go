@@ -106,6 +106,7 @@ func (b *book) told(o autoscaler.Outcome) {
 		return
 	}
 	next := x.now.after(x.Declared, x.mode, &o)
+	next.Schedule = scheduleOf(x.policy.Compiled, o.Time)
 	b.events(x, &next, o.Decision, o.Time)
 	x.now = next
 }

@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -328,5 +329,36 @@ func TestStatusSaysWhatExplainDoes(t *testing.T) {
 		if !s.LastDecision.Time.Time.Equal(o.Time) || (s.LastScaleTime != nil) != (d.Action != policy.Hold) {
 			t.Errorf("%s: %+v, scaled at %v", d.Action, s.LastDecision, s.LastScaleTime)
 		}
+	}
+}
+
+// While a schedule holds, the status says so with its limits and its start; that it does not any more is a change, too.
+func TestStatusHasTheSchedule(t *testing.T) {
+	p := &people{}
+	b := newBook(p, p)
+	b.open(settle([]*Declared{scp(t, "one", 1, `{`+ofWeb+`, schedules: [{start: "0 8 * * *", end: "0 9 * * *", minReplicas: 4, maxReplicas: 9}]}`)}, nil, false, nil), born)
+	x := b.stories["one"]
+	var was status
+	for _, c := range []struct{ at, want string }{
+		{"2026-01-01T07:59:59Z", "null"}, {"2026-01-01T08:00:00Z", `"4 to 9 since 0 8 * * * UTC"`}, {"2026-01-01T08:59:59Z", `"4 to 9 since 0 8 * * * UTC"`}, {"2026-01-01T09:00:00Z", "null"},
+	} {
+		o := outcome(held(policy.AtTarget, "It is fine."))
+		var err error
+		if o.Time, err = time.Parse(time.RFC3339, c.at); err != nil {
+			t.Fatal(err)
+		}
+		b.told(o)
+		raw, _ := json.Marshal(x.now.Schedule)
+		if string(raw) != c.want {
+			t.Errorf("at %s: %s, want %s", c.at, raw, c.want)
+		}
+		changed := was.LastDecision == nil || (was.Schedule == nil) != (c.want == "null")
+		if got := x.now.wait(&was) == changeWait; got != changed {
+			t.Errorf("at %s: to be written soon %v, want %v", c.at, got, changed)
+		}
+		was = x.now
+	}
+	if next := x.now.refused(&x.settled, born); next.Schedule != nil {
+		t.Errorf("of one that is not in force: %q", *next.Schedule)
 	}
 }

@@ -3,6 +3,7 @@ package kube
 import (
 	"fmt"
 	"regexp"
+	"strings"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -39,9 +40,10 @@ const (
 )
 
 // Check says what of a ScalePolicy's specification can never work, beside what policy.Compile refuses. Of an HPA the API server takes
-// that, so that a boost of it lives with it: its metric fails at each pass and says so.
-func Check(s *policy.Spec) error {
-	c := checker{}
+// that, so that a boost of it lives with it: its metric fails at each pass and says so, or is that of the HPA's own namespace, as it is for the HPA. namespace is the policy's; "" where
+// that is not known.
+func Check(s *policy.Spec, namespace string) error {
+	c := checker{namespace: namespace}
 	if ref := s.ScaleTargetRef; ref != nil {
 		c.must("scaleTargetRef.apiVersion", ref.APIVersion, versionWords)
 		c.must("scaleTargetRef.kind", ref.Kind, kindWords)
@@ -54,7 +56,15 @@ func Check(s *policy.Spec) error {
 }
 
 // checker keeps the first fault.
-type checker struct{ err error }
+type checker struct {
+	namespace string
+	err       error
+}
+
+// OfNamespace says whether what an Object metric describes is a namespace.
+func OfNamespace(o *autoscalingv2.CrossVersionObjectReference) bool {
+	return o.Kind == "Namespace" && !strings.Contains(o.APIVersion, "/")
+}
 
 func (c *checker) fault(field string, value any, problem string) {
 	if c.err == nil {
@@ -81,6 +91,9 @@ func (c *checker) metric(at string, m *autoscalingv2.MetricSpec) {
 	if o := m.Object; o != nil {
 		if v := o.DescribedObject.APIVersion; v != "" {
 			c.must(at+"object.describedObject.apiVersion", v, versionWords)
+		}
+		if of := &o.DescribedObject; OfNamespace(of) && c.namespace != "" && of.Name != c.namespace {
+			c.fault(at+"object.describedObject.name", of.Name, fmt.Sprintf("must be %q, the policy's own namespace: metrics of another are not read", c.namespace))
 		}
 		c.selector(at+"object.metric.selector", o.Metric.Selector)
 	}

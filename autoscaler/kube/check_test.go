@@ -28,6 +28,11 @@ func TestPoliciesThatCannotWork(t *testing.T) {
 	f("{"+ofWeb+", metrics: [{type: Resource, resource: {name: disk, "+target+"}}]}", `metrics[0].resource.name "disk" is not measured: cpu and memory are`)
 	f("{"+ofWeb+", metrics: [{type: ContainerResource, containerResource: {name: ephemeral-storage, container: c, "+target+"}}]}", `metrics[0].containerResource.name "ephemeral-storage" is not measured: cpu and memory are`)
 	f("{"+ofWeb+", metrics: [{type: Object, object: {metric: {name: hits}, describedObject: {apiVersion: A/v1, kind: Service, name: web}, "+target+"}}]}", `metrics[0].object.describedObject.apiVersion "A/v1" must be a version, or a group and a version, such as apps/v1`)
+	ofNamespace := func(name string) string {
+		return "{" + ofWeb + ", metrics: [{type: Object, object: {metric: {name: hits}, describedObject: {apiVersion: v1, kind: Namespace, name: " + name + "}, " + target + "}}]}"
+	}
+	f(ofNamespace("other"), `metrics[0].object.describedObject.name "other" must be "shop", the policy's own namespace: metrics of another are not read`)
+	f(ofNamespace("shop"), "")
 	f(selected("{matchExpressions: [{key: a, operator: Foo}]}"), `metrics[0].external.metric.selector.matchExpressions[0].operator "Foo" must be In, NotIn, Exists or DoesNotExist`)
 	f(selected("{matchExpressions: [{key: a, operator: In}]}"), `metrics[0].external.metric.selector.matchExpressions[0] "In" needs values with this operator`)
 	f(selected("{matchExpressions: [{key: a, operator: Exists, values: [b]}]}"), `metrics[0].external.metric.selector.matchExpressions[0] "Exists" has no values with this operator`)

@@ -125,6 +125,7 @@ var extras = map[string]extra{
 	"status.mode":                   {text: "The mode that is in force: Auto, DryRun or Paused. Where the autoscaler itself is in dry run, Auto is DryRun."},
 	"status.currentReplicas":        {text: "How many replicas there were when it was decided; nothing where that is not known."},
 	"status.desiredReplicas":        {text: "How many the decision asks for; in DryRun and Paused those that there are, and its sentence says how many there would be."},
+	"status.schedule":               {text: "The limits in force while a schedule holds, instead of those of the policy, and since when, as its start is written; nothing where none holds."},
 	"status.lastScaleTime":          {text: "When the count was last changed."},
 	"status.lastDecision":           {text: "The newest decision in the words of 'plimsoll explain', the page and the decision log. A sentence in which only numbers changed is renewed once a minute."},
 	"status.lastDecision.time":      {text: "When it was decided."},
@@ -287,7 +288,7 @@ func crd(t *testing.T) []byte {
 					"properties": openAPI{"apiVersion": openAPI{"type": "string"}, "kind": openAPI{"type": "string"}, "metadata": openAPI{"type": "object"}, "spec": spec, "status": of}}},
 				"additionalPrinterColumns": []any{
 					column("Kind", "string", ".spec.scaleTargetRef.kind", 0), column("Target", "string", ".spec.scaleTargetRef.name", 0),
-					column("Min", "integer", ".spec.minReplicas", 0), column("Max", "integer", ".spec.maxReplicas", 0),
+					column("Min", "integer", ".spec.minReplicas", 0), column("Max", "integer", ".spec.maxReplicas", 0), column("Schedule", "string", ".status.schedule", 0),
 					column("Replicas", "integer", ".status.currentReplicas", 0), column("Desired", "integer", ".status.desiredReplicas", 0),
 					column("Mode", "string", ".status.mode", 0), column("Reason", "string", ".status.lastDecision.reason", 0),
 					column("Scaled", "date", ".status.lastScaleTime", 1), column("Decided", "date", ".status.lastDecision.time", 1), column("Message", "string", ".status.lastDecision.message", 1),

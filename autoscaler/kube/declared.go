@@ -41,6 +41,9 @@ const Mode = "plimsoll.dev/mode"
 
 const hpaKind = "HorizontalPodAutoscaler"
 
+// annotation is what people call a workload's own word of how it is to be scaled.
+const annotation = "annotation"
+
 // Declared is what somebody said of how a target is to be scaled: a ScalePolicy, or a HorizontalPodAutoscaler.
 type Declared struct {
 	ref     corev1.ObjectReference // what people are told of
@@ -65,7 +68,7 @@ func ReadPolicy(u *unstructured.Unstructured) *Declared {
 		d.err = into(u.Object["spec"], &d.spec)
 	}
 	if d.err == nil {
-		if err := Check(&d.spec); err != nil {
+		if err := Check(&d.spec, u.GetNamespace()); err != nil {
 			d.err = fmt.Errorf("spec.%w", err)
 		}
 	}
@@ -158,7 +161,7 @@ func ReadAnnotated(apiVersion, kind string) func(*metav1.PartialObjectMetadata) 
 		if !Annotated(m.Annotations) {
 			return nil
 		}
-		d := &Declared{ref: corev1.ObjectReference{APIVersion: apiVersion, Kind: kind, Namespace: m.Namespace, Name: m.Name, UID: m.UID}, created: m.CreationTimestamp.Time, what: "annotation", short: "annotation",
+		d := &Declared{ref: corev1.ObjectReference{APIVersion: apiVersion, Kind: kind, Namespace: m.Namespace, Name: m.Name, UID: m.UID}, created: m.CreationTimestamp.Time, what: annotation, short: annotation,
 			by: fmt.Sprintf("the annotation of %s %q", kind, m.Name), rank: 1, spec: policy.Spec{ScaleTargetRef: &autoscalingv2.CrossVersionObjectReference{APIVersion: apiVersion, Kind: kind, Name: m.Name}}}
 		number := func(name string) *int32 {
 			text, ok := m.Annotations[name]
@@ -193,6 +196,14 @@ func (d *Declared) target() (t cluster.Target, ok bool) {
 		return t, false
 	}
 	return cluster.Target{APIVersion: ref.APIVersion, Kind: ref.Kind, Namespace: d.ref.Namespace, Name: ref.Name}, true
+}
+
+// declarations name the object by which a target is declared to be scaled; none where the target's own annotations do so.
+func (d *Declared) declarations() []cluster.Declaration {
+	if d.what == annotation {
+		return nil
+	}
+	return []cluster.Declaration{{Kind: d.ref.Kind, Name: d.ref.Name}}
 }
 
 // object names a target whatever the version of its API.

@@ -36,6 +36,7 @@ func refusals(all []settled, was []cluster.Scaled, now time.Time) (out []cluster
 		}
 		if k, twice := at[o]; twice {
 			x := &out[k]
+			x.By = append(x.By, s.declarations()...)
 			x.State, x.Gap.Detail, x.Policy = x.State+", "+state, x.Gap.Detail+". "+s.clause(), x.Policy+"---\n"+s.text()
 			continue
 		}
@@ -43,7 +44,7 @@ func refusals(all []settled, was []cluster.Scaled, now time.Time) (out []cluster
 		if old := since[o]; old != nil {
 			gap.Since = old.Since
 		}
-		row := cluster.Scaled{Target: t, Mode: string(s.spec.Mode), State: state, Max: s.spec.MaxReplicas, Min: 1, Gap: gap, Policy: s.text()}
+		row := cluster.Scaled{Target: t, By: s.declarations(), Mode: string(s.spec.Mode), State: state, Max: s.spec.MaxReplicas, Min: 1, Gap: gap, Policy: s.text()}
 		if row.Mode == "" {
 			row.Mode = string(policy.Auto)
 		}

@@ -1,12 +1,16 @@
 package kube
 
-import "testing"
+import (
+	"testing"
+
+	"plimsoll.dev/plimsoll/internal/cluster"
+)
 
 // A target whose only policy cannot be used is found, with the policy's name and the reason; one that another policy scales is told by that.
 func TestRefusals(t *testing.T) {
 	bad := scp(t, "bad", 9, "{"+ofWeb+", window: 2h}")
 	rows := refusals(settle([]*Declared{bad}, nil, false, nil), nil, born)
-	if len(rows) != 1 || rows[0].State != "ScalePolicy bad is not in force (InvalidPolicy)" || rows[0].Max != 5 || rows[0].Gap == nil || rows[0].Name != "web" {
+	if len(rows) != 1 || rows[0].State != "ScalePolicy bad is not in force (InvalidPolicy)" || rows[0].Max != 5 || rows[0].Gap == nil || rows[0].Name != "web" || len(rows[0].By) != 1 || rows[0].By[0].Name != "bad" {
 		t.Fatalf("got %+v", rows)
 	}
 	const want = `ScalePolicy "bad" cannot be used: `
@@ -27,6 +31,9 @@ func TestOwner(t *testing.T) {
 	one := settle([]*Declared{scp(t, "one", 5, "{"+ofWeb+"}")}, []*Declared{hpa("h", false, "")}, false, nil)
 	if p := one[0].policy; p == nil || p.Owner != "HPA h" || p.Foreign == "" {
 		t.Errorf("got %+v", p)
+	}
+	if p := one[0].policy; len(p.Declared) != 1 || p.Declared[0] != (cluster.Declaration{Kind: Kind, Name: "one"}) {
+		t.Errorf("declared by %v", p.Declared)
 	}
 	if p := settle(nil, []*Declared{hpa("h", true, "")}, false, nil)[0].policy; p == nil || p.Owner != "HPA h" || p.Foreign != "" {
 		t.Errorf("a boosted one: %+v", p)

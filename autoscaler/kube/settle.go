@@ -120,7 +120,7 @@ func compile(d *Declared, foreign, owner string, dryRun bool, was settled) settl
 	}
 	c, err := policy.Compile(spec)
 	if err != nil {
-		if d.what != "annotation" {
+		if d.what != annotation {
 			err = fmt.Errorf("spec.%w", err)
 		}
 		if d.boost {
@@ -129,5 +129,5 @@ func compile(d *Declared, foreign, owner string, dryRun bool, was settled) settl
 		return invalid(d, err)
 	}
 	t, _ := d.target()
-	return settled{Declared: d, policy: &autoscaler.Policy{Name: d.ref.Name, By: d.short, Target: t, Compiled: c, Text: d.text(), Foreign: foreign, Owner: owner}}
+	return settled{Declared: d, policy: &autoscaler.Policy{Name: d.ref.Name, Declared: d.declarations(), By: d.short, Target: t, Compiled: c, Text: d.text(), Foreign: foreign, Owner: owner}}
 }

@@ -2,6 +2,7 @@ package kube
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -18,6 +19,7 @@ type status struct {
 	Mode               string             `json:"mode,omitempty"`
 	CurrentReplicas    *int32             `json:"currentReplicas"` // nil: not known, which takes away what a patch is merged into
 	DesiredReplicas    *int32             `json:"desiredReplicas"`
+	Schedule           *string            `json:"schedule"` // nil: none holds
 	LastScaleTime      *metav1.Time       `json:"lastScaleTime,omitempty"`
 	LastDecision       *lastDecision      `json:"lastDecision,omitempty"`
 	Conditions         []metav1.Condition `json:"conditions,omitempty"`
@@ -74,7 +76,7 @@ func (s *status) replicasMade(generation int64, o *autoscaler.Outcome) {
 // refused is the status of a policy that is not in force: nobody counts its target's replicas.
 func (s *status) refused(d *settled, now time.Time) status {
 	out := *s
-	out.CurrentReplicas, out.DesiredReplicas = nil, nil
+	out.CurrentReplicas, out.DesiredReplicas, out.Schedule = nil, nil, nil
 	out.ObservedGeneration, out.Conditions, out.LastDecision = d.version, slices.Clone(s.Conditions), &lastDecision{metav1.NewTime(now), string(policy.Hold), string(d.reason), d.why}
 	if d.spec.Mode != "" {
 		out.Mode = string(d.spec.Mode)
@@ -137,10 +139,14 @@ func (s *status) essence() (e struct {
 	generation       int64
 	mode, conditions string
 	current, desired int32
+	schedule         string
 	scaled           int64
 	decided          bool
 }) {
 	e.generation, e.mode, e.current, e.desired, e.decided = s.ObservedGeneration, s.Mode, known(s.CurrentReplicas), known(s.DesiredReplicas), s.LastDecision != nil
+	if s.Schedule != nil {
+		e.schedule = *s.Schedule
+	}
 	if s.LastScaleTime != nil {
 		e.scaled = s.LastScaleTime.Unix()
 	}
@@ -150,6 +156,15 @@ func (s *status) essence() (e struct {
 	}
 	e.conditions = b.String()
 	return e
+}
+
+// scheduleOf says which limits schedules of a policy set at a time, and since when; nil where none holds.
+func scheduleOf(p *policy.Policy, now time.Time) *string {
+	least, most, since := p.Limits(now)
+	if since == "" {
+		return nil
+	}
+	return new(fmt.Sprintf("%d to %d since %s", least, most, since))
 }
 
 // known is a count, -1 where there is none.

@@ -88,7 +88,6 @@ func (p *pass) begin() {
 	if p.d.State.Recommendations == nil {
 		p.d.State.Recommendations = []Recommendation{{At: p.in.Now, Replicas: p.current}}
 	}
-	p.min, p.max = p.policy.min, p.policy.max
 	p.schedule()
 	p.tol = p.tolerance()
 }

@@ -8,11 +8,18 @@ import (
 
 // schedule replaces the limits by those of the schedules that hold now.
 func (p *pass) schedule() {
+	var since string
+	if p.min, p.max, since = p.policy.Limits(p.in.Now); since != "" {
+		p.step(StepSchedule, p.draft, "since "+since+": "+p.rangeText())
+	}
+}
+
+// Limits are the fewest and the most replicas at a time, and since when the schedules that set them hold, as their starts are written; "" where none holds.
+func (p *Policy) Limits(now time.Time) (least, most cluster.DesiredReplicas, since string) {
 	var low, high *cluster.DesiredReplicas
-	why := ""
-	for i := range p.policy.schedules {
-		s := &p.policy.schedules[i]
-		if !s.holds(p.in.Now) {
+	for i := range p.schedules {
+		s := &p.schedules[i]
+		if !s.holds(now) {
 			continue
 		}
 		if s.min != nil && (low == nil || *s.min > *low) {
@@ -21,22 +28,21 @@ func (p *pass) schedule() {
 		if s.max != nil && (high == nil || *s.max > *high) {
 			high = s.max
 		}
-		if why != "" {
-			why += "; "
+		if since != "" {
+			since += "; "
 		}
-		why += s.text
+		since += s.text
 	}
-	if why == "" {
-		return
+	if least, most = p.min, p.max; since == "" {
+		return least, most, since
 	}
 	if low != nil {
-		p.min = *low
+		least = *low
 	}
 	if high != nil {
-		p.max = *high
+		most = *high
 	}
-	p.max = max(p.max, p.min, 1)
-	p.step(StepSchedule, p.draft, "since "+why+": "+p.rangeText())
+	return least, max(most, least, 1), since
 }
 
 // holds says whether a schedule's last start came after its last end.

@@ -15,17 +15,33 @@ type Times struct {
 	Written time.Time `json:"written"` // when the new count had been taken
 }
 
-// Line tells people of it.
+// Line tells people of it. Samples have the time of their machine's clock, the rest that of ours: where that says that something came before what it rests on, their
+// clock is ahead, nothing is told of the time between, and the rest is counted from the first that is ours.
 func (t *Times) Line() string {
-	after := func(what string, at time.Time) string {
-		if at.IsZero() || t.Sampled.IsZero() {
-			return ""
+	if t.Sampled.IsZero() {
+		return "not sampled"
+	}
+	const clock = "15:04:05.000"
+	line, from := "newest sample "+t.Sampled.UTC().Format(clock), t.Sampled
+	after := func(what string, at time.Time) {
+		if !at.IsZero() {
+			line += fmt.Sprintf(", %s %+.3f s", what, at.Sub(from).Seconds())
 		}
-		return fmt.Sprintf(", %s %+.3f s", what, at.Sub(t.Sampled).Seconds())
 	}
-	head := "not sampled"
-	if !t.Sampled.IsZero() {
-		head = "newest sample " + t.Sampled.UTC().Format("15:04:05.000")
+	after("oldest", t.Oldest)
+	ours := []struct {
+		what string
+		at   time.Time
+	}{{"taken in", t.TakenIn}, {"looked", t.Looked}, {"decided", t.Decided}, {"written", t.Written}}
+	if ours[0].at.IsZero() {
+		ours = ours[1:]
 	}
-	return head + after("oldest", t.Oldest) + after("taken in", t.TakenIn) + after("looked", t.Looked) + after("decided", t.Decided) + after("written", t.Written)
+	if first := ours[0]; first.at.Before(t.Sampled) {
+		line += fmt.Sprintf(" by a clock that is ahead of this one by %.3f s or more, %s %s", t.Sampled.Sub(first.at).Seconds(), first.what, first.at.UTC().Format(clock))
+		from, ours = first.at, ours[1:]
+	}
+	for _, o := range ours {
+		after(o.what, o.at)
+	}
+	return line
 }

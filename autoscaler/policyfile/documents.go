@@ -121,6 +121,7 @@ func (r *read) scalePolicy() error {
 	r.policy = &autoscaler.Policy{
 		Name:     d.Metadata.Name,
 		By:       d.Kind + " " + d.Metadata.Name,
+		Declared: []cluster.Declaration{{Kind: d.Kind, Name: d.Metadata.Name}},
 		Target:   cluster.Target{APIVersion: cluster.APIVersion, Kind: ref.Kind, Namespace: d.Metadata.Namespace, Name: ref.Name},
 		Compiled: compiled,
 		Text:     strings.TrimRight(r.text, "\n") + "\n",

@@ -12,6 +12,7 @@ import (
 
 	"plimsoll.dev/plimsoll/aggregator/api"
 	"plimsoll.dev/plimsoll/autoscaler/policy"
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/condition"
 	"plimsoll.dev/plimsoll/internal/table"
 )
@@ -28,8 +29,10 @@ func (a *app) explainCommand() *cobra.Command {
 		Long: `Say what the autoscaler saw, what each step changed, and why: the newest decisions for a target, newest first. Most
 decisions hold; --changes leaves those out.
 
+NAME is a target's or its policy's; KIND tells apart what has the same name: a target's kind, or scp or hpa for a policy.
+
 With --missing: every entity without a current value, since when, and why; and what is wrong with Plimsoll itself.`,
-		Example: "  plimsoll explain demo/web\n  plimsoll explain demo/web --changes --limit 20\n  plimsoll explain --missing",
+		Example: "  plimsoll explain demo/web\n  plimsoll explain demo/web --changes --limit 20\n  plimsoll explain scp/web-fast -n demo\n  plimsoll explain --missing",
 		Args: func(_ *cobra.Command, args []string) error {
 			switch {
 			case missing && changes:
@@ -59,7 +62,7 @@ With --missing: every entity without a current value, since when, and why; and w
 				return a.explainMissing(cmd, &c, &out, limit)
 			}
 			target := args[0]
-			if namespace != "" && strings.Contains(target, "/") {
+			if namespace != "" && strings.Count(target, "/") > 1 {
 				return usagef("target %q has a namespace: leave out -n %q", target, namespace)
 			} else if namespace != "" {
 				target = namespace + "/" + target
@@ -111,6 +114,8 @@ func (a *app) explainTarget(cmd *cobra.Command, c *client, out *output, target s
 	}
 	if parts := strings.Split(target, "/"); !selectWorkload(q, parts) {
 		return usagef("target %q: want namespace/name or namespace/kind/name", target)
+	} else if len(parts) == 3 {
+		q.Set("kind", kindOf(parts[1]))
 	}
 	var list api.DecisionList
 	get := func(list *api.DecisionList) error {
@@ -130,6 +135,9 @@ func (a *app) explainTarget(cmd *cobra.Command, c *client, out *output, target s
 	if len(told.Items) == 0 && len(told.Notes) > 0 {
 		return fmt.Errorf("there is no decision for %q: %s", target, strings.TrimSuffix(strings.Join(told.Notes, " "), "."))
 	}
+	if k := q.Get("kind"); len(told.Items) == 0 && (k == policyKind.kind || k == hpaKind.kind) {
+		return fmt.Errorf("there is no decision for %q: no such %s scales anything, or it is too new ('kubectl describe' of it says why)", target, k)
+	}
 	if len(told.Items) == 0 {
 		return fmt.Errorf("there is no decision for %q: no policy names it, or it is too new ('plimsoll top workloads' lists what is scaled)", target)
 	}
@@ -141,8 +149,13 @@ func (a *app) explainTarget(cmd *cobra.Command, c *client, out *output, target s
 		if len(list.Items) == 0 {
 			t.Say(fmt.Sprintf("No decision that is kept changed the number of replicas of %s. The newest:", target), "")
 		}
+		several := slices.ContainsFunc(told.Items, func(d cluster.Decision) bool { return d.Kind != told.Items[0].Kind })
 		for _, d := range told.Items {
-			head := fmt.Sprintf("%s  %s/%s", d.Time.Local().Format(time.DateTime), d.Namespace, d.Name)
+			name := d.Namespace + "/" + d.Name
+			if several {
+				name = d.Target.String()
+			}
+			head := d.Time.Local().Format(time.DateTime) + "  " + name
 			t.Say(append(policy.Logged(d).Lines(head), "")...)
 		}
 		return t
@@ -180,7 +193,7 @@ func (a *app) explainMissing(cmd *cobra.Command, c *client, out *output, limit i
 			t.Say(fmt.Sprintf("%s, %s: %s", c.Type, c.Reason, c.Message))
 		}
 		for _, i := range m.Items {
-			t.Add(i.Level, i.Title, i.Node, m.Time.Sub(i.Since).Round(time.Second).String()+" ago", i.Reason, i.Detail)
+			t.Add(i.Level, i.Title, i.Node, max(0, m.Time.Sub(i.Since)).Round(time.Second).String()+" ago", i.Reason, i.Detail)
 		}
 		return t
 	})

@@ -31,9 +31,17 @@ func TestExplainAsksForWhatIsDesired(t *testing.T) {
 	f("decisions?action=Up%2CDown&limit=2&name=web&namespace=demo", "2 -> 5", "demo/web", "--changes", "--limit", "2")
 	f("decisions?kind=ProcessService&limit=5&name=web&namespace=demo", "2 -> 5", "demo/ProcessService/web")
 	f("decisions?limit=5&name=web&namespace=demo", "2 -> 5", "web", "-n", "demo")
+	f("decisions?kind=ScalePolicy&limit=5&name=web-fast&namespace=demo", "2 -> 5", "scp/web-fast", "-n", "demo")
+	f("decisions?kind=ScalePolicy&limit=5&name=web-fast&namespace=demo", "2 -> 5", "demo/ScalePolicy/web-fast")
+	f("decisions?kind=HorizontalPodAutoscaler&limit=5&name=web&namespace=demo", "2 -> 5", "demo/hpa/web")
+	f("decisions?kind=Rollout&limit=5&name=web&namespace=demo", "demo/web  2 -> 5", "Rollout/web", "-n", "demo")
 	f("decisions?limit=5&name=web&namespace=demo", "2 -> 5", "demo/web", "--all-namespaces")
+	f("decisions?kind=Pod&limit=5&name=web-0&namespace=demo", "2 -> 5", "pod/web-0", "-n", "demo")
 	answer = `{"items": []}`
 	f("decisions?limit=1&name=web&namespace=demo", `no decision for "demo/web": no policy names it`, "demo/web", "--changes")
+	f("decisions?kind=ScalePolicy&limit=5&name=web&namespace=demo", `no decision for "demo/scp/web": no such ScalePolicy scales anything`, "demo/scp/web")
+	answer = `{"items": [{"namespace": "demo", "kind": "Deployment", "name": "web", "from": 1, "to": 2}, {"namespace": "demo", "kind": "StatefulSet", "name": "web", "from": 3, "to": 4}]}`
+	f("decisions?limit=5&name=web&namespace=demo", "demo/StatefulSet/web  3 -> 4", "demo/web")
 	answer = `{"items": [], "notes": ["ScalePolicy \"web\" cannot be used: spec.window is too long."]}`
 	f("decisions?limit=5&name=web&namespace=demo", `no decision for "demo/web": ScalePolicy "web" cannot be used: spec.window is too long`, "demo/web")
 	answer = strings.Replace(oneChange, `"items"`, `"notes": ["Of demo/web now: paused."], "items"`, 1)
@@ -79,7 +87,7 @@ func TestExplainMissingLimit(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		answer := `{"conditions": []}`
 		if strings.HasSuffix(r.URL.Path, "/missing") {
-			answer = `{"schema": "plimsoll.dev/missing/v1", "items": [{"title": "a"}, {"title": "b"}, {"title": "c"}]}`
+			answer = `{"schema": "plimsoll.dev/missing/v1", "time": "2026-01-01T00:00:00Z", "items": [{"title": "a", "since": "2026-01-01T00:00:23Z"}, {"title": "b"}, {"title": "c"}]}`
 		}
 		_, _ = io.WriteString(w, answer)
 	}))
@@ -87,7 +95,7 @@ func TestExplainMissingLimit(t *testing.T) {
 	f := func(rows int, said string, args ...string) {
 		t.Helper()
 		got := call(t, nil, "", append([]string{"explain", "--missing", "--server", srv.URL}, args...)...)
-		if n := strings.Count(got.out, " ago"); got.code != exitDone || n != rows || !strings.HasPrefix(got.out, said) || said == "" && strings.Contains(got.out, "shown") {
+		if n := strings.Count(got.out, " ago"); got.code != exitDone || n != rows || !strings.HasPrefix(got.out, said) || said == "" && strings.Contains(got.out, "shown") || !strings.Contains(got.out, " 0s ago ") {
 			t.Errorf("%q: got exit %d, %d rows, %q %q; want %d rows after %q", args, got.code, n, got.out, got.err, rows, said)
 		}
 	}

@@ -92,14 +92,30 @@ func modeTarget(text string, usual modeKind) (modeKind, string, error) {
 	if !found {
 		kind, name = usual.names, text
 	}
-	kind, _, _ = strings.Cut(strings.ToLower(kind), ".") // deployment.apps
-	i := slices.IndexFunc(modeKinds, func(k modeKind) bool {
-		return slices.Contains([]string{k.names, k.Resource, strings.ToLower(k.kind)}, kind)
-	})
+	i := kindNamed(kind)
 	if i < 0 || name == "" || strings.Contains(name, "/") {
 		return modeKind{}, "", usagef("%q: want the name of a ScalePolicy, or hpa/NAME, deployment/NAME or statefulset/NAME", text)
 	}
 	return modeKinds[i], name, nil
+}
+
+// kindNamed finds one of modeKinds by what people call it; -1 where it is none of them.
+func kindNamed(text string) int {
+	text, _, _ = strings.Cut(strings.ToLower(text), ".") // deployment.apps
+	return slices.IndexFunc(modeKinds, func(k modeKind) bool {
+		return slices.Contains([]string{k.names, k.Resource, strings.ToLower(k.kind)}, text)
+	})
+}
+
+// kindOf is the kind that people call by this, which is any kind's own name, too.
+func kindOf(text string) string {
+	if i := kindNamed(text); i >= 0 {
+		return modeKinds[i].kind
+	}
+	if slices.Contains([]string{"po", "pod", "pods"}, strings.ToLower(text)) {
+		return "Pod"
+	}
+	return text
 }
 
 // setMode changes an object where it is not yet as it is wished, and says what follows.

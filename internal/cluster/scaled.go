@@ -5,12 +5,15 @@ import "time"
 // Scaled is what there is to know about a target that the autoscaler looks after. Numbers that are not known are nil.
 type Scaled struct {
 	Target
-	Mode string `json:"mode"` // Auto, DryRun, Paused
+	// By are the objects that say how the target is to be scaled, the one in force alone where one is; none where the target itself says so.
+	By   []Declaration `json:"by,omitempty"`
+	Mode string        `json:"mode"` // Auto, DryRun, Paused
 	// State says in words for people why Plimsoll does not set the count, or not alone: "paused", "dry run", "HPA web scales it", "somebody set it to 0". "": it does.
 	State    string `json:"state,omitempty"`
-	Min      int32  `json:"min"`
+	Min      int32  `json:"min"` // Min and Max are in force now: a schedule's while one holds
 	Max      int32  `json:"max"`
-	Replicas int32  `json:"replicas"` // that exist
+	Schedule string `json:"schedule,omitempty"` // since when the schedules hold that set them, as they write it: "0 8 * * 1-5 Europe/Berlin"; "" where none does
+	Replicas int32  `json:"replicas"`           // that exist
 	Ready    int32  `json:"ready"`
 	Desired  int32  `json:"desired"`
 	Metrics  []Load `json:"metrics"`
@@ -22,6 +25,12 @@ type Scaled struct {
 	Gap     *Gap       `json:"gap"`
 	Policy  string     `json:"policy"` // as YAML, for reading
 	Updated *time.Time `json:"updated"`
+}
+
+// Declaration names an object, in the namespace of its target, that says how the target is to be scaled.
+type Declaration struct {
+	Kind string `json:"kind"` // ScalePolicy, HorizontalPodAutoscaler
+	Name string `json:"name"`
 }
 
 // Load is one metric of a target against what its policy keeps it at.

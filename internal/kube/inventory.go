@@ -176,9 +176,14 @@ func (v *Inventory) NotYet() error { return notYet(v.watches) }
 
 func notYet(watches []*watch) error {
 	for _, w := range watches {
-		if !w.whole() {
-			return fmt.Errorf("the API server has not told of all %s: %w", w.name, ErrNotSynced)
+		if w.whole() {
+			continue
 		}
+		why := ""
+		if _, err := w.since(); err != nil && !errors.Is(err, ErrNotSynced) { // a right is lacking, say
+			why = " (" + err.Error() + ")"
+		}
+		return fmt.Errorf("the API server has not told of all %s%s: %w", w.name, why, ErrNotSynced)
 	}
 	return nil
 }

@@ -116,7 +116,7 @@ func TestPodsNotYet(t *testing.T) {
 			t.Errorf("after %d lists: got %d pods, %v", i, len(of), err)
 		}
 		v.watches[i].tried(errors.New("connection refused"), false) // away is no better than late
-		if err := v.NotYet(); !errors.Is(err, ErrNotSynced) {
+		if err := v.NotYet(); !errors.Is(err, ErrNotSynced) || !strings.Contains(err.Error(), "has not told of all "+v.watches[i].name+" (connection refused): ") {
 			t.Errorf("after %d lists: got %v", i, err)
 		}
 		if err := v.watches[i].Replace(list, "1"); err != nil {

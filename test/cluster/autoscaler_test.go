@@ -356,7 +356,7 @@ func told(t *testing.T, ns string) {
 		args string
 		want []string
 	}{
-		{"get scp -n " + ns, []string{"KIND", "TARGET", "MIN", "MAX", "REPLICAS", "DESIRED", "MODE", "REASON", "AGE", "Deployment", "web", "Auto"}},
+		{"get scp -n " + ns, []string{"KIND", "TARGET", "MIN", "MAX", "SCHEDULE", "REPLICAS", "DESIRED", "MODE", "REASON", "AGE", "Deployment", "web", "Auto"}},
 		{"get scp -o wide -n " + ns, []string{"MESSAGE", "Load "}},
 		{"describe scp web -n " + ns, []string{"ScaledUp", "From 2 to ", "ScaledDown", "Valid Metric", "Observed Generation"}},
 		{"explain scp.spec.stableWindow", []string{"The longest look"}},
@@ -634,8 +634,7 @@ func toldToPeople(t *testing.T, s *part, ns string) {
 			return err
 		})
 	}
-	f(`StatefulSet +gone +- +- +0 +not known \(3-5\), ScalePolicy gone cannot be used \(FailedGetScale\) +no pods\n`, "top", "workloads", "-n", ns)
-	f(ns+`/gone: The target's scale cannot be used: there is no StatefulSet "gone" in namespace "`+ns+`"\.`, "top", "workloads", "-n", ns)
+	f(`StatefulSet +gone +- +- +0 +not known \(3-5\), ScalePolicy gone cannot be used \(FailedGetScale\) +no pods; scale not known since .*: The target's scale cannot be used: there is no StatefulSet "gone" in namespace "`+ns+`"\n`, "top", "workloads", "-n", ns)
 	f(`Of .*StatefulSet/gone now: ScalePolicy gone cannot be used \(FailedGetScale\)\.\n(.*\n)*.*/gone  count not known, held  \(FailedGetScale\)`, "explain", "gone", "-n", ns)
 	if _, err := shared.Kubectl(t.Context(), "scale", "deployment", "plain", "-n", ns, "--replicas=0"); err != nil {
 		t.Fatal(err)

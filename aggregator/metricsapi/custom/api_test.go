@@ -131,6 +131,16 @@ func TestValues(t *testing.T) {
 			t.Errorf("%s: got %d %s, want %d", path, code, got, want)
 		}
 	}
+	for path, want := range map[string]string{
+		external + "namespaces/shop/network_recieve_bytes": "the server could not find the external metric network_recieve_bytes; near it are network_receive_bytes_rate, network_transmit_bytes_rate, ",
+		external + "namespaces/shop/queue":                 "the server could not find the external metric queue; none has a name like it, 'kubectl get --raw /apis/external.metrics.k8s.io/' leads to the list",
+		custom + "namespaces/shop/pods/*/memory-rss":       "the server could not find the metric memory-rss for pods; near it are memory_rss_bytes, ",
+		custom + "namespaces/shop/services/*/load1":        "the server could not find the metric load1 for services; there are some for pods, nodes and namespaces",
+	} {
+		if code, got := ask(h, path); code != http.StatusNotFound || !strings.HasPrefix(got, want) || strings.HasSuffix(got, " ") {
+			t.Errorf("%s: got %d %s, want %s", path, code, got, want)
+		}
+	}
 	if code, got := ask(shop(t, errors.New("not yet")), custom+"namespaces/shop/pods/*/memory_rss_bytes"); code != http.StatusServiceUnavailable {
 		t.Errorf("got %d %s, want unavailable", code, got)
 	}

@@ -101,11 +101,13 @@ type values struct{ opts Options }
 func asked(info provider.CustomMetricInfo) (kind, *metric.Row, error) {
 	i := slices.IndexFunc(kinds, func(k kind) bool { return k.resource == info.GroupResource.Resource && info.GroupResource.Group == "" })
 	if i < 0 {
-		return kind{}, nil, provider.NewMetricNotFoundError(info.GroupResource, info.Metric)
+		err := provider.NewMetricNotFoundError(info.GroupResource, info.Metric)
+		err.ErrStatus.Message += "; there are some for pods, nodes and namespaces"
+		return kind{}, nil, err
 	}
 	row := find(info.Metric, kinds[i].level)
 	if row == nil {
-		return kind{}, nil, provider.NewMetricNotFoundError(info.GroupResource, info.Metric)
+		return kind{}, nil, unknown(info.GroupResource, info.Metric, kinds[i].level)
 	}
 	return kinds[i], row, nil
 }
@@ -221,7 +223,7 @@ func (p *values) ListAllMetrics() (out []provider.CustomMetricInfo) {
 func (p *values) GetExternalMetric(_ context.Context, namespace string, selector labels.Selector, info provider.ExternalMetricInfo) (*external_metrics.ExternalMetricValueList, error) {
 	row := find(info.Metric, metric.Workload)
 	if row == nil {
-		return nil, provider.NewMetricNotFoundError(schema.GroupResource{}, info.Metric)
+		return nil, unknown(schema.GroupResource{}, info.Metric, metric.Workload)
 	}
 	if err := p.synced(); err != nil {
 		return nil, err

@@ -91,7 +91,7 @@ func (k Kind) Convert(o Object) Result {
 			return errors.New("spec.scaleTargetRef must name a target")
 		}
 		_, err := policy.Compile(c.spec)
-		if err = cmp.Or(err, kube.Check(&c.spec)); err != nil {
+		if err = cmp.Or(err, kube.Check(&c.spec, o.Metadata.Namespace)); err != nil {
 			return fmt.Errorf("it makes no policy that can be used: %w", err)
 		}
 		return nil

@@ -40,6 +40,7 @@ func (c *conversion) autoscaler() error {
 		c.note("metadata.annotations["+kube.Boost+"]", "left out: the policy scales by itself")
 	}
 	for i := range c.spec.Metrics {
+		c.ownNamespace(i, &c.spec.Metrics[i])
 		c.rights(i, &c.spec.Metrics[i])
 	}
 	return nil
@@ -58,6 +59,16 @@ func (c *conversion) first() error {
 			Target: autoscalingv2.MetricTarget{Type: autoscalingv2.UtilizationMetricType, AverageUtilization: u}}}}
 	}
 	return nil
+}
+
+// ownNamespace names the namespace that an HPA reads whatever it names.
+func (c *conversion) ownNamespace(i int, m *autoscalingv2.MetricSpec) {
+	own := c.of.Metadata.Namespace
+	if m.Object == nil || own == "" || !kube.OfNamespace(&m.Object.DescribedObject) || m.Object.DescribedObject.Name == own {
+		return
+	}
+	c.note(fmt.Sprintf("spec.metrics[%d].object.describedObject.name", i), "%q became %q: of namespaces an HPA reads its own, whatever it names", m.Object.DescribedObject.Name, own)
+	m.Object.DescribedObject.Name = own
 }
 
 // rights tells which metrics Plimsoll may not read before somebody lets it.
@@ -79,7 +90,7 @@ func (c *conversion) rights(i int, m *autoscalingv2.MetricSpec) {
 
 // resourceOf is how the custom metrics API calls an object's kind, as the chart's values name it.
 func resourceOf(o *autoscalingv2.CrossVersionObjectReference) string {
-	if o.Kind == "Namespace" && !strings.Contains(o.APIVersion, "/") {
+	if kube.OfNamespace(o) {
 		return "metrics"
 	}
 	r, _ := meta.UnsafeGuessKindToResource(schema.FromAPIVersionAndKind(o.APIVersion, o.Kind))

@@ -113,7 +113,7 @@ func (w *world) overview(t float64, q string, most int) map[string]any {
 			away[k] = nil
 		}
 		sum := maps.Clone(node)
-		sum["name"], sum["cores"], sum["memory"], sum["partial"], sum["parts"] = "2 machines", 4, 46.8*(1<<30), []string{"cpu", "workingSet"}, map[string]any{"counted": 1, "of": 2, "unit": "machines"}
+		sum["name"], sum["partial"], sum["parts"] = "2 machines", []string{"cpu", "workingSet"}, map[string]any{"counted": 1, "of": 2, "unit": "machines"}
 		out["node"], out["nodes"], out["totalNodes"] = sum, []any{node, away}, 2
 	}
 	return out

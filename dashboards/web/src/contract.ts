@@ -158,10 +158,12 @@ export interface Target {
 }
 
 export interface Scaled extends Target {
+  by?: Declaration[]; // the objects that say how, where the target does not itself
   mode: string;
   state?: string; // who sets the count if Plimsoll does not, or not alone
   min: number;
   max: number;
+  schedule?: string; // since when schedules hold that set min and max
   replicas: number;
   ready: number;
   desired: number;
@@ -172,6 +174,11 @@ export interface Scaled extends Target {
   gap: Gap | null;
   policy: string;
   updated: string | null;
+}
+
+export interface Declaration {
+  kind: string;
+  name: string;
 }
 
 export interface Load {

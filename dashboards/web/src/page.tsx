@@ -7,7 +7,7 @@ import type { Overview as Data } from "./contract.ts";
 import { listen } from "./keys.ts";
 import { Live } from "./live.ts";
 import { MachinePage } from "./machine.tsx";
-import { Logo } from "./marks.tsx";
+import { Logo, partsSay } from "./marks.tsx";
 import { Overview } from "./overview.tsx";
 import { apply, choose, chosen, themes, type Theme } from "./theme.ts";
 import { ago, clock, memory, moment, seconds, sold, span, tight } from "./units.ts";
@@ -97,7 +97,7 @@ function Header({ address, data, go }: { address: Address; data: Data | null; go
       </a>
       {n && (
         <span class="machine">
-          {[several ? `${data!.totalNodes} machines` : n.name, n.cores !== null && sold(n.cores), n.memory !== null && memory(n.memory)].filter(Boolean).join(" · ")}
+          {[several ? partsSay(n.parts) || `${data!.totalNodes} machines` : n.name, n.cores !== null && sold(n.cores), n.memory !== null && memory(n.memory)].filter(Boolean).join(" · ")}
         </span>
       )}
       <span class="grow" />

@@ -22,8 +22,11 @@ export function tightest(s: Row): Load | null {
 /** lineOf names a metric and its target, as the policy gives it: a share, or an amount. */
 export const lineOf = (m: Load) => `${m.name} line at ${m.amount || share(m.target)}`;
 
+/** allowed says between which counts a target is kept, and of which schedule these are. */
+export const allowed = (s: Row) => `${s.min} to ${s.max} allowed${s.schedule ? ` since ${s.schedule}` : ""}`;
+
 export function Scaled({ live, data, address }: ViewProps) {
-  const rows = data.scaled.filter((s) => !address.q || matches(address.q, s.namespace, s.kind, s.name));
+  const rows = data.scaled.filter((s) => !address.q || matches(address.q, s.namespace, s.kind, s.name, ...(s.by ?? []).map((d) => d.name)));
   if (address.q && !rows.length) return null;
   const moving = rows.filter((s) => counted(s) && s.desired !== s.ready).length;
   const sub = `${rows.length} ${rows.length === 1 ? "target" : "targets"}${moving ? `, ${moving} changing` : ""}`;
@@ -64,6 +67,7 @@ function ScaledRow({ s, address, now }: { s: Row; address: Address; now: number 
           {s.kind.replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase()}
           {m && ` · ${lineOf(m)}`}
           {mode}
+          {s.schedule && ` · ${allowed(s)}`}
         </small>
       </td>
       <td class="w">
@@ -92,8 +96,8 @@ function ScaledRow({ s, address, now }: { s: Row; address: Address; now: number 
   );
 }
 
-/** undecided says of a target without a decision what the first waits for; "" where its policy is not in force, which its gap says. */
-export const undecided = (s: Row) => (s.gap?.reason === "policy" ? "" : "No decision yet: the first comes when there are two samples.");
+/** undecided says of a target without a decision what the first waits for; "" where its gap says that. */
+export const undecided = (s: Row) => (s.gap ? "" : "No decision yet: the first comes when there are two samples.");
 
 /** policyExample is the smallest file that does something as it stands, to start from. */
 export const policyExample = example.trimEnd();

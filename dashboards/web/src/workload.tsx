@@ -13,7 +13,7 @@ import { Dots, partsSay, Section } from "./marks.tsx";
 import type { ViewProps } from "./page.tsx";
 import { usePicture } from "./picture.ts";
 import { useChanges, type Changes } from "./log.ts";
-import { lineOf, policyFor, scalable, workloadTitle } from "./scaled.tsx";
+import { allowed, lineOf, policyFor, scalable, workloadTitle } from "./scaled.tsx";
 import { absent, ago, gapSays, many, seconds, span } from "./units.ts";
 import { groupCharts, loadChart, replicasBand, replicasChart } from "./views.ts";
 
@@ -92,7 +92,7 @@ function ScaledFacts({ s }: { s: Scaled }) {
   const lines = s.metrics.map((m) => `${lineOf(m)}${m.of && !m.amount ? ` of ${m.of}` : ""}`);
   const mode = s.state === "dry run" ? "dry run: it decides and changes nothing" : s.state;
   const counts = counted(s) ? `${s.ready} ready${starting > 0 ? `, ${starting} starting` : starting < 0 ? `, ${-starting} leaving` : ""}` : "";
-  return <>{[counts, `${s.min} to ${s.max} allowed`, ...lines, mode].filter(Boolean).join(" · ")}</>;
+  return <>{[counts, allowed(s), ...lines, mode].filter(Boolean).join(" · ")}</>;
 }
 
 interface DecisionsProps {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"sync"
 	"time"
 
@@ -87,6 +88,9 @@ func (c *clients) ask(ctx context.Context, q Question) (a Answer, err error) {
 	if apierrors.IsNotFound(err) { // of the metric, or of the whole API?
 		if _, missing := of.PreferredVersion(); errors.Is(missing, errNotServed) {
 			return a, missing
+		}
+		if text, cut := strings.CutSuffix(strings.TrimSpace(err.Error()), " for"); cut { // adapters say so of what an external metric is for
+			return a, errors.New(text)
 		}
 	}
 	return a, err

@@ -56,6 +56,21 @@ for (const look of looks) {
     await close();
   });
 
+  test(`${look}: a narrow window scrolls down, never sideways`, async (t) => {
+    if (!at[look]) return t.skip("needs a scaled workload");
+    const { page, wrong, close } = await open(browser, server.url, at[look]);
+    await page.waitForTimeout(1200);
+    for (const width of [1100, 1000, 900, 800, 761]) {
+      await page.setViewportSize({ width, height: 800 });
+      const wide = () => page.evaluate(() => document.documentElement.scrollWidth);
+      for (let i = 0; i < 40 && (i < 2 || (await wide()) > width); i++) await page.waitForTimeout(150); // the charts follow
+      assert.equal(await wide(), width);
+      assert.deepEqual(await page.$$eval("table.rows", (all) => all.filter((t) => t.scrollWidth > t.parentElement.clientWidth).map((t) => t.className)), [], `out of their cards at ${width}`);
+    }
+    assert.deepEqual(wrong, []);
+    await close();
+  });
+
   for (const colorScheme of ["light", "dark"]) {
     test(`${look}, ${colorScheme}: axe finds nothing`, async (t) => {
       if (!at[look]) return t.skip("needs a scaled workload");

@@ -77,6 +77,7 @@ staged("cluster", "a name as long as can be gives way to its figure, and nothing
   const { page, wrong, close } = await open(browser, server.url, "#/");
   await page.waitForSelector(".who a[title^='shop/a-name-as-long']");
   await page.waitForSelector("text=with what stays on the machine");
+  assert.match(await page.textContent("header .machine"), /^1 of 2\smachines · 2\scores · 23\.4\sGiB$/); // those of a silent one are not counted
   for (const width of [1280, 1440, 390]) {
     await page.setViewportSize({ width, height: 900 });
     const wide = () => page.evaluate(() => document.documentElement.scrollWidth);

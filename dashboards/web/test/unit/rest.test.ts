@@ -13,7 +13,7 @@ import { paths } from "../../src/marks.tsx";
 import { csv } from "../../src/numbers.tsx";
 import { matches } from "../../src/overview.tsx";
 import { begin } from "../../src/picture.ts";
-import { clusterExample, lineOf, modeSays, policyExample, policyFor, scalable, tightest, undecided } from "../../src/scaled.tsx";
+import { allowed, clusterExample, lineOf, modeSays, policyExample, policyFor, scalable, tightest, undecided } from "../../src/scaled.tsx";
 import { containerCharts, loadChart } from "../../src/views.ts";
 import { ended, still } from "../../src/workload.tsx";
 
@@ -138,7 +138,7 @@ test("replicas that nobody has counted are a gap, not none", () => {
 test("a first decision is promised only where one will come", () => {
   const f = (gap: object | null) => undecided({ gap } as Scaled);
   assert.match(f(null), /^No decision yet: /);
-  assert.equal(f({ since: "", reason: "policy", detail: "the annotation cannot be used" }), "");
+  for (const reason of ["policy", "target"]) assert.equal(f({ since: "", reason, detail: "" }), "", reason);
 });
 
 test("a change is the news for a minute, then the hold is", () => {
@@ -193,4 +193,9 @@ test("what remains of a replica that was taken away is not a replica", () => {
   assert.ok(!f("web-1", gap), "it is counted");
   assert.ok(!f("web-2", gap, null));
   assert.ok(!f("web-2", gap, { members: [] as unknown } as Scaled), "who is counted is not known");
+});
+
+test("limits say of which schedule they are", () => {
+  const s = { min: 6, max: 20 } as Scaled;
+  assert.deepEqual([allowed(s), allowed({ ...s, schedule: "0 8 * * 1-5 UTC" })], ["6 to 20 allowed", "6 to 20 allowed since 0 8 * * 1-5 UTC"]);
 });
