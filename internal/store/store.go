@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/scope"
 )
@@ -143,9 +144,10 @@ func (c *Checked) Newest() bool {
 	return c.Func == Last && c.Metric.Kind == metric.Gauge && c.By != nil && c.Join != Max && c.Join != Min && !c.alone()
 }
 
-// Meets says whether the answer is a sum of rates, or of a gauge's values, over so long a time that it matters which members were there at once.
+// Meets says whether the answer is a sum of rates, or of a gauge's values, over so long a time that it matters which members were there at once: history
+// has a sample every ten seconds.
 func (c *Checked) Meets() bool {
-	if c.By == nil || c.Join != "" && c.Join != Sum || c.Back < 2*MaxInterval {
+	if c.By == nil || c.Join != "" && c.Join != Sum || c.Back <= 10*time.Second {
 		return false
 	}
 	switch c.Func {
@@ -162,6 +164,9 @@ func (c *Checked) Meets() bool {
 
 // alone says whether each series is joined with no other.
 func (c *Checked) alone() bool {
+	if c.Metric.Sub == "" && !slices.ContainsFunc(identity.Names(c.Level), func(name string) bool { return !slices.Contains(c.By, name) }) {
+		return true
+	}
 	return c.Level == metric.Cluster || (c.Level == metric.Namespace || c.Level == metric.Node || c.Level == metric.Pool) && slices.Contains(c.By, c.Level.String())
 }
 

@@ -85,7 +85,7 @@ func newReporter(t *testing.T, name string, args ...string) *reporter {
 	addr := l.Addr().String()
 	l.Close()
 	r := &reporter{name: name, url: "http://" + addr}
-	r.process = start(t, append([]string{"server", "--listen", addr, "--data", t.TempDir(), "--retention", "40d", "--interval", "10m"}, args...)...)
+	r.process = start(t, append([]string{"server", "--listen", addr, "--data", t.TempDir(), "--retention", "40d", "--interval", pastEvery.String()}, args...)...)
 	r.until("it answers", func() error {
 		resp, err := http.Get(r.url + "/livez")
 		if err == nil {

@@ -77,7 +77,7 @@ func TestReadErrors(t *testing.T) {
 		{"a page of a proxy", 502, "<html>bad gateway</html>", nil, "bad gateway"},
 		{"a redirect", 302, "", nil, "302"},
 		{"another statement", 200, `{"results":[{"statement_id":7,"series":[{"columns":["time","v"],"values":[[1,1]]}]}]}`, nil, `"7"`},
-		{"other columns", 200, `{"results":[{"statement_id":0,"series":[{"columns":["time","x"],"values":[[1,1]]}]}]}`, nil, "columns"},
+		{"other columns", 200, `{"results":[{"statement_id":0,"series":[{"columns":["time","u"],"values":[[1,1]]}]}]}`, nil, "columns"},
 	} {
 		r := reader(t, ReaderOptions{}, func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(c.status)

@@ -79,21 +79,27 @@ func (s *suite) gaugeJoined() {
 	f("an hour", s.o.Rate, p95, func(q *store.Query) { q.Q = 0.95 })
 	f("a day", 2*s.o.Rate, wants, func(q *store.Query) { q.Start = s.at(end - 24*3600) })
 	f("a week", 2*s.o.Rate, wants, func(q *store.Query) { q.Start = s.at(end - 7*24*3600) })
-	for fn, want := range map[store.Func]float64{store.Max: 100, store.Avg: 100, store.Min: 100} {
-		got := s.query(func(q *store.Query) {
-			q.Func, q.By, q.Start, q.End, q.Step, q.Window = fn, []string{"workload"}, s.at(1790), s.at(end), 10*time.Minute, 30*time.Minute
-			q.Matchers = []store.Matcher{{Name: "workload", Op: store.Equal, Value: "chain"}}
-		})
-		if len(got) != 1 || len(got[0].Samples) != 4 {
-			s.Fatalf("%s every ten minutes: got %v, want one series of four points", fn, got)
-		}
-		near := s.o.Rate + 3*s.o.Bridged.Seconds()/(30*60) + 1e-9 // three of the chain end in half an hour
-		for _, x := range got[0].Samples {
-			if math.Abs(x.V-want) > want*near {
-				s.Errorf("%s over half an hour up to %g s: got %g, want about %g", fn, float64(x.T-s.base.UnixMilli())/1000, x.V, want)
+	chain := func(start float64, step, window time.Duration) {
+		s.Helper()
+		for _, fn := range []store.Func{store.Max, store.Avg, store.Min} {
+			got := s.query(func(q *store.Query) {
+				q.Func, q.By, q.Start, q.End, q.Step, q.Window = fn, []string{"workload"}, s.at(start), s.at(end), step, window
+				q.Matchers = []store.Matcher{{Name: "workload", Op: store.Equal, Value: "chain"}}
+			})
+			if n := int((end-start)/step.Seconds()) + 1; len(got) != 1 || len(got[0].Samples) != n {
+				s.Fatalf("%s over %v every %v: got %v, want one series of %d points", fn, window, step, got, n)
+			}
+			near := s.o.Rate + 3*s.o.Bridged.Seconds()/window.Seconds() + 1e-9 // three of the chain end in half an hour
+			for _, x := range got[0].Samples {
+				if math.Abs(x.V-100) > 100*near {
+					s.Errorf("%s over %v up to %g s: got %g, want about 100", fn, window, float64(x.T-s.base.UnixMilli())/1000, x.V)
+				}
 			}
 		}
 	}
+	chain(1790, 10*time.Minute, 30*time.Minute)
+	chain(575, time.Minute, time.Minute)
+	chain(1185, 5*time.Minute, 5*time.Minute)
 }
 
 // brief tests sums of members none of which is there for long: jobs of half a minute, one each minute, are one at a time, and pods that were together for some

@@ -74,7 +74,7 @@ func (r *rater) answer(gen *generation) ([]store.Series, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.q.Newest() { // what comes after the end tells who was there at it
+	if r.q.Newest() || r.q.Meets() && r.q.Func != store.Rate { // what comes after the end tells who was there at it
 		last += store.MaxInterval.Milliseconds()
 	}
 	querier, err := gen.tsdb.Querier(from, last)

@@ -76,6 +76,14 @@ func (s *summer) member(it chunkenc.Iterator) (err error) {
 		over  bool  // an end was said since
 		apart int64 // how long the sample before came after its own
 	)
+	stand := func(to int64, goesOn, misses bool) { // of the sample before
+		if some && k >= 0 {
+			s.put(k, v, begun, !goesOn)
+		}
+		for i := k + 1; goesOn && i < to; i++ {
+			s.hold(i, v, misses)
+		}
+	}
 	for t2, v2 := range s.floats(it, &err) {
 		if value.IsStaleNaN(v2) {
 			over = true
@@ -83,7 +91,7 @@ func (s *summer) member(it chunkenc.Iterator) (err error) {
 		}
 		k2 := int64(-1)
 		if t2 > s.cut {
-			k2 = min((t2-1-s.base)/s.every, int64(len(s.at))-1)
+			k2 = min((t2-1-s.base)/s.every, int64(len(s.at)))
 		}
 		goesOn := some && !over && t2-t <= store.MaxInterval.Milliseconds()
 		misses := t2-t > max(late.Milliseconds(), apart+apart/2)
@@ -91,22 +99,20 @@ func (s *summer) member(it chunkenc.Iterator) (err error) {
 		case some && k == k2:
 			v2 = s.both(v, v2)
 		default:
-			if some && k >= 0 {
-				s.put(k, v, begun, !goesOn)
-			}
-			for i := k + 1; goesOn && i < k2; i++ {
-				s.hold(i, v, misses)
-			}
+			stand(k2, goesOn, misses)
 			begun = !goesOn
 		}
 		if apart = 0; goesOn {
 			apart = t2 - t
 		}
 		k, t, v, some, over = k2, t2, v2, true, false
+		if k == int64(len(s.at)) { // after the end
+			return err
+		}
 	}
-	if some && k >= 0 {
-		s.put(k, v, begun, true)
-	}
+	// The next sample of one that has few may still come.
+	goesOn := some && !over && apart > late.Milliseconds() && s.base+int64(len(s.at))*s.every-t <= apart+apart/2
+	stand(int64(len(s.at)), goesOn, false)
 	return err
 }
 

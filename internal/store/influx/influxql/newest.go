@@ -1,20 +1,12 @@
 package influxql
 
 import (
-	"slices"
-
-	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/store"
 )
 
 // mostWindows is the most windows of which each is asked for by a statement of its own: only so do the newest values of series have their times, and each costs as much again
 // as all in one.
 const mostWindows = 24
-
-// named says whether the names of what series are of are all kept, so that each group is one series.
-func (w *writer) named() bool {
-	return !slices.ContainsFunc(identity.Names(w.query.Level), func(name string) bool { return !slices.Contains(w.query.By, name) })
-}
 
 // newest writes statements whose rows are the newest sample of each series in each window, or the part of it that the window before has not, and the first sample after the last
 // window: from when the samples were it is seen who was there at a window's end. Of many windows all but the last are asked for at once, so that it is

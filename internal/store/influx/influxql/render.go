@@ -14,8 +14,8 @@ const (
 	together = 100
 	// maxPieces is the most pieces of one series.
 	maxPieces = 200_000
-	// mostMoments is the longest time in which the greatest sum is looked for at every moment at which history has a sample.
-	mostMoments = 6 * time.Hour
+	// mostMoments is the most at which the greatest sum is looked for at every moment at which history has a sample: six hours of them.
+	mostMoments = 2160
 )
 
 // Render plans how a query is answered. The error wraps store.ErrTooLarge.
@@ -39,9 +39,8 @@ func Render(q store.Checked, o Options) (*Plan, error) {
 	}
 	w := &writer{Plan: p, opts: o, reading: newReading(&p.query, q.Metric, conds, o.Database, o.Interval)}
 	write := w.write
-	if q.Meets() {
-		first, last, _ := q.Grid()
-		short := last-first+w.window <= mostMoments.Milliseconds()+1
+	if first, last, _ := q.Grid(); q.Meets() && (q.Back >= 2*store.MaxInterval || p.now == 0 || last <= p.now-arriving.Milliseconds()) {
+		short := last-first+w.window <= mostMoments*w.moment+1
 		switch q.Func {
 		case store.Max:
 			w.fine = short
@@ -52,7 +51,7 @@ func Render(q store.Checked, o Options) (*Plan, error) {
 			write = w.meet
 		}
 	}
-	if q.Newest() && !w.named() {
+	if q.Newest() {
 		write = w.newest
 	}
 	if err := write(); err != nil {
