@@ -132,7 +132,7 @@ func TestValues(t *testing.T) {
 		}
 	}
 	for path, want := range map[string]string{
-		external + "namespaces/shop/network_recieve_bytes": "the server could not find the external metric network_recieve_bytes; near it are network_receive_bytes_rate, network_transmit_bytes_rate, ",
+		external + "namespaces/shop/network_receeve_bytes": "the server could not find the external metric network_receeve_bytes; near it are network_receive_bytes_rate, network_transmit_bytes_rate, ",
 		external + "namespaces/shop/queue":                 "the server could not find the external metric queue; none has a name like it, 'kubectl get --raw /apis/external.metrics.k8s.io/' leads to the list",
 		custom + "namespaces/shop/pods/*/memory-rss":       "the server could not find the metric memory-rss for pods; near it are memory_rss_bytes, ",
 		custom + "namespaces/shop/services/*/load1":        "the server could not find the metric load1 for services; there are some for pods, nodes and namespaces",
