@@ -2,6 +2,7 @@ package dockertest
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -45,11 +46,24 @@ func wipe(dir string) {
 		for _, pattern := range []string{"/sys/fs/cgroup/docker/", "/sys/fs/cgroup/*/docker/"} {
 			cgroups, _ := filepath.Glob(pattern + filepath.Base(c))
 			for _, g := range cgroups {
-				_ = syscall.Rmdir(g) // it may be gone
+				if !removed(g) {
+					return // the folder tells the next test of it
+				}
 			}
 		}
 	}
 	_ = os.RemoveAll(dir) // the next test tries again
+}
+
+// removed removes a cgroup, which is busy until the last of its processes is gone: on a busy machine some seconds after it was killed.
+func removed(cgroup string) bool {
+	for range 500 {
+		if err := syscall.Rmdir(cgroup); err == nil || errors.Is(err, syscall.ENOENT) {
+			return true
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return false
 }
 
 // mounted is what is mounted below a folder, what came last first.
