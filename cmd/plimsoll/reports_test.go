@@ -39,7 +39,7 @@ func TestReportUsage(t *testing.T) {
 	f(`-n "shop" goes with namespaces`, "capacity", "nodes", "-n", "shop")
 	f(`-n "shop" goes with namespaces`, "capacity", "-n", "shop", "-o", "html")
 	f(`--missing is of all namespaces`, "explain", "--missing", "-n", "shop")
-	f(`target "shop/cart" has a namespace`, "explain", "shop/cart", "-n", "shop")
+	f(`target "shop/Deployment/cart" has a namespace`, "explain", "shop/Deployment/cart", "-n", "shop")
 	for _, c := range [][]string{{"top", "pods"}, {"top", "containers"}, {"top", "workloads"}, {"capacity"}, {"rightsize"}, {"explain", "cart"}} {
 		f(`give -A or -n "shop", not both`, append(c, "-A", "-n", "shop")...)
 	}
