@@ -198,6 +198,9 @@ func TestWhatRuns(t *testing.T) {
 	ended.Containers[1].Started = time.Time{}
 	w.use(ended, "app", 1, 1, 5, 0)
 	w.use(ended, "loops", 1, 1, 5, 0) // which has ended just now
+	alone := w.pod("b", "crashing-alone", "loops")
+	alone.Containers[0].Started = time.Time{}
+	w.use(alone, "loops", 1, 1, 5, 0)
 	sidecar := w.pod("c", "sidecar", "app")
 	sidecar.InitContainers = []cluster.Container{{Name: "mesh", Always: true, Started: w.began}, {Name: "setup"}}
 	w.use(sidecar, "app", 1, 1, 5, 0)
@@ -227,8 +230,8 @@ func TestWhatRuns(t *testing.T) {
 	})); d != "" {
 		t.Errorf("want -, got +:\n%s", d)
 	}
-	if n := testutil.ToFloat64(w.api.meters.objects.WithLabelValues("pods", "missing")); n != 3 {
-		t.Errorf("%v pods are counted as missing, want late, silent and unheard", n)
+	if n := testutil.ToFloat64(w.api.meters.objects.WithLabelValues("pods", "missing")); n != 4 {
+		t.Errorf("%v pods are counted as missing, want late, crashing-alone, silent and unheard", n)
 	}
 }
 

@@ -68,7 +68,7 @@ func (a *API) pods(now time.Time, pods []*cluster.Pod) *podList {
 
 // running appends what the containers used that run, and says whether that is all of them, and any.
 func running(out []live.Used, pod *cluster.Pod, used []live.Used) ([]live.Used, bool) {
-	n := 0
+	before, n := len(out), 0
 	for _, list := range [...][]cluster.Container{pod.Containers, pod.InitContainers, pod.Ephemeral} {
 		for i := range list {
 			if !list[i].Started.IsZero() {
@@ -82,7 +82,7 @@ func running(out []live.Used, pod *cluster.Pod, used []live.Used) ([]live.Used, 
 			n--
 		}
 	}
-	return out, n == 0 && len(used) > 0
+	return out, n == 0 && len(out) > before
 }
 
 // inNamespace are the pods of one namespace, of those that are in order; "" for all.
