@@ -129,10 +129,8 @@ func (m *meeting) of(columns, subquery string) {
 	m.statement("SELECT " + columns + " FROM (" + subquery + ") WHERE " + until(m.hi) + m.by(m.g))
 }
 
-// additive says whether what members are together is the sum of all their samples.
-func (m *meeting) additive() bool {
-	return m.query.Func != store.Max && m.query.Func != store.Min && (m.query.Func != store.Quantile || m.query.Q < high)
-}
+// extreme says whether members are the greatest or the least of their samples, and not their mean.
+func (m *meeting) extreme() bool { return m.query.Func == store.Max || m.query.Func == store.Min }
 
 // raw writes the statements of samples.
 func (m *meeting) raw() {
@@ -141,16 +139,13 @@ func (m *meeting) raw() {
 	members := func(column string) string { return "SELECT " + column + " AS v FROM " + from + m.by(m.g, "*") }
 	if m.about != counts {
 		together := counted + " AS w"
-		switch fn := strings.ToUpper(string(m.query.Func)); {
-		case m.additive():
+		if m.extreme() {
+			m.of("SUM(v) AS v", members(strings.ToUpper(string(m.query.Func))+"("+c+") * "+counted))
+		} else {
 			together += ", SUM(" + c + ") AS v"
-		case m.query.Func == store.Max:
+		}
+		if m.query.Func == store.Max {
 			together += ", MAX(" + c + ") AS y"
-			fallthrough
-		case m.query.Func == store.Min:
-			m.of("SUM(v) AS v", members(fn+"("+c+") * "+counted))
-		default:
-			m.of("SUM(v) AS v", members("PERCENTILE("+c+", 95) * "+counted))
 		}
 		m.statement("SELECT " + together + " FROM " + from + m.by(m.g))
 	}
@@ -158,8 +153,19 @@ func (m *meeting) raw() {
 		m.of("MAX(v) AS x", members(counted))
 	}
 	if m.about == whole {
-		m.of("COUNT(n) AS z", "SELECT "+counted+" AS n FROM "+from+m.by(m.moment))
+		m.of("COUNT(n) AS z", "SELECT "+counted+" AS n FROM "+from+m.by(m.part()))
 	}
+}
+
+// part is how long the moments of a piece are: as long as history's interval, or so much shorter that the piece is a whole number of them, if that is less than a sixth.
+func (m *meeting) part() int64 {
+	n := (m.g + m.moment - 1) / m.moment
+	for k := n; k <= n+n/6; k++ {
+		if m.g%k == 0 {
+			return m.g / k
+		}
+	}
+	return m.moment
 }
 
 // rolled writes the statements of roll-ups. In how many moments any member was there is told by how many samples they have of what stands above the members and is there as
@@ -168,14 +174,13 @@ func (m *meeting) rolled() {
 	from, name := m.from(m.source, m.lo, m.hi), func(f string) string { return Ident(f + "_" + m.field) }
 	of, together := "mean", "SUM("+name("count")+") AS w"
 	switch {
-	case m.additive():
-	case m.query.Func == store.Max:
-		together += ", MAX(" + name("max") + ") AS y"
-		fallthrough
-	case m.query.Func == store.Min:
+	case m.extreme():
 		of = string(m.query.Func)
-	default:
+	case m.query.Func == store.Quantile && m.query.Q >= high:
 		of = "p95"
+	}
+	if m.query.Func == store.Max {
+		together += ", MAX(" + name("max") + ") AS y"
 	}
 	m.of("SUM(s) AS v", "SELECT "+name(of)+" * "+name("count")+" AS s FROM "+from+" GROUP BY *")
 	m.statement("SELECT " + together + " FROM " + from + m.by(m.g))

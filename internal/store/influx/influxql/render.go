@@ -16,6 +16,8 @@ const (
 	maxPieces = 200_000
 	// mostMoments is the most at which the greatest sum is looked for at every moment at which history has a sample: six hours of them.
 	mostMoments = 2160
+	// shortLive is the shortest window of which it matters little that the newest samples of some of its members are still to come.
+	shortLive = 2 * time.Minute
 )
 
 // Render plans how a query is answered. The error wraps store.ErrTooLarge.
@@ -39,8 +41,8 @@ func Render(q store.Checked, o Options) (*Plan, error) {
 	}
 	w := &writer{Plan: p, opts: o, reading: newReading(&p.query, q.Metric, conds, o.Database, o.Interval)}
 	write := w.write
-	if first, last, _ := q.Grid(); q.Meets() && (q.Back >= 2*store.MaxInterval || p.now == 0 || last <= p.now-arriving.Milliseconds()) {
-		short := last-first+w.window <= mostMoments*w.moment+1
+	if first, last, step := q.Grid(); q.Meets() && (q.Back >= shortLive || p.now == 0 || last <= p.now-arriving.Milliseconds()) {
+		short := last-first+w.window <= mostMoments*w.moment+1 && (q.Step == 0 || w.window%w.moment == 0 && step%w.moment == 0) // a window is a whole number of moments
 		switch q.Func {
 		case store.Max:
 			w.fine = short
