@@ -125,7 +125,7 @@ func newPicture(snap *live.Snapshot, k *kills, nodes ...*cluster.Node) *picture 
 		}
 		if gap := waiting[it.Parent]; gap != nil && it.Gap != nil {
 			c.Gap, a.ended, a.wasStart = gap, false, false // it is between its lives
-		} else if gap := waitsFor(it); gap != nil {
+		} else if gap := it.WaitsFor(); gap != nil {
 			c.Gap, a.ended = gap, false
 			delete(ended, &c)
 		}

@@ -76,11 +76,14 @@ func (p *picture) know() map[*live.Item]*cluster.Gap {
 			p.unheard[k] = append(p.unheard[k], between(pod)...)
 		}
 		if !ok {
+			if pod.Item != nil {
+				for _, it := range pod.Item.Items {
+					p.wait(k, pod.Pod.Name, it.WaitsFor())
+				}
+			}
 			continue
 		}
-		if was := p.waits[k]; was == nil || gap.Since.Before(was.Since) {
-			p.waits[k] = &cluster.Gap{Since: gap.Since, Reason: gap.Reason, Detail: pod.Pod.Name + ": " + gap.Detail}
-		}
+		p.wait(k, pod.Pod.Name, &gap)
 		switch {
 		case pod.Item != nil:
 			out[pod.Item] = &gap
@@ -91,22 +94,14 @@ func (p *picture) know() map[*live.Item]*cluster.Gap {
 	return out
 }
 
-// waitsFor is the gap of a container that does not run at present, with the word of the cluster for what it waits for; nil where it runs, or the cluster says nothing.
-func waitsFor(it *live.Item) *cluster.Gap {
-	pod, c := known(it)
-	if c == nil || c.Rests() == "" || pod.Deleting || it.Silent() {
-		return nil
+// wait notes that a pod of a workload waits; the gap that began first is told.
+func (p *picture) wait(k workloadKey, pod string, gap *cluster.Gap) {
+	if gap == nil {
+		return
 	}
-	switch since := pod.Status.Since; {
-	case it.Gap != nil && (it.Ended || it.Waits() || it.Gap.Reason == metric.GapStale):
-		return &cluster.Gap{Since: it.Gap.Since, Reason: metric.GapWaiting, Detail: c.Rests()}
-	case it.Gap != nil && c.ID != "" && !it.Own.Has(metric.MemoryWorkingSet): // it was never measured
-		if since.IsZero() {
-			since = it.Gap.Since
-		}
-		return &cluster.Gap{Since: since.UTC(), Reason: metric.GapWaiting, Detail: c.Rests()}
+	if was := p.waits[k]; was == nil || gap.Since.Before(was.Since) {
+		p.waits[k] = &cluster.Gap{Since: gap.Since, Reason: gap.Reason, Detail: pod + ": " + gap.Detail}
 	}
-	return nil
 }
 
 // unheard makes the rows of a pod's containers of which the picture has nothing: it remembers what does not run for a while only.

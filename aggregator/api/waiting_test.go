@@ -143,6 +143,30 @@ func TestContainerThatNeverRanBesideOneThatDoes(t *testing.T) {
 	}
 }
 
+// A container that crashes again and again and was never measured is told alike by its row, by what is missing and by its workload.
+func TestCrashingContainerThatWasNeverMeasured(t *testing.T) {
+	since := noon.Add(-time.Minute)
+	it := container("shop", "Deployment", "cart", "cart", "containerd", "/kubepods/podu/c", val{metric.Restarts, "", 4, 0})
+	it.Gap = &cluster.Gap{Since: noon, Reason: metric.GapStarting, Detail: "it was not measured so far"}
+	s := snapshotOf([]*live.Item{item(metric.Entity{Level: metric.Node, Node: "n1"}, val{metric.CPUUsage, "", 1, 1})}, []*live.Item{it})
+	w := s.Workloads[0]
+	w.Values, w.Gap, s.Pods[0].Gap = nil, it.Gap, it.Gap
+	know(s, &cluster.Pod{UID: "u", Namespace: "shop", Name: "cart", Node: "n1", Phase: "Running", Owner: cluster.Target{Kind: "Deployment", Namespace: "shop", Name: "cart"},
+		Status: cluster.Status{State: "CrashLoopBackOff", Since: since}, Containers: []cluster.Container{{Name: "cart", ID: "1", Restarts: 4, Waiting: "CrashLoopBackOff"}}})
+	want := cluster.Gap{Since: since, Reason: metric.GapWaiting, Detail: "CrashLoopBackOff"}
+	p := newPicture(s, newKills())
+	if row := p.containers[0]; row.Gap == nil || *row.Gap != want {
+		t.Errorf("the row says %+v, want %+v", row.Gap, want)
+	}
+	if got := missing(s); len(got) != 1 || got[0].Gap != want {
+		t.Errorf("missing: %+v, want %+v", got, want)
+	}
+	want.Detail = "cart: " + want.Detail
+	if got := p.workloads(nil); len(got) != 1 || got[0].Gap == nil || *got[0].Gap != want {
+		t.Errorf("the workload says %+v, want %+v", got[0].Gap, want)
+	}
+}
+
 // Of what has just ended, a pod that was deleted say, the row says that, and not that it was restarted when another took its name.
 func TestWhatHasEndedWasNotRestarted(t *testing.T) {
 	it := container("shop", "Pod", "same", "same", "containerd", "/kubepods/podu/c", val{metric.Restarts, "", 1, 0})

@@ -35,6 +35,7 @@ func (p *Picture) Usage(now time.Time, pods []*cluster.Pod, name cluster.Resourc
 }
 
 // Gap says since when and why, as a clause for people, a pod has no current value; "" if nothing was heard of it, or it has one.
+// What whoever runs the pod says of a container that does not run comes first.
 func (p *Picture) Gap(now time.Time, pod *cluster.Pod) (why string, since time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -47,13 +48,20 @@ func (p *Picture) Gap(now time.Time, pod *cluster.Pod) (why string, since time.T
 	if len(u.members) > 0 && len(members) == 0 {
 		return "", time.Time{} // it is of a pod that had its name before
 	}
+	var first *cluster.Gap
 	for _, x := range append(members, u) { // a container's own reason says more than that it lacks in the pod's sum
-		st := p.tree.state(x, now.UnixMilli())
-		if g := p.tree.gapOf(x, st, now.UnixMilli()); g != nil {
-			return g.Detail, g.Since
+		g := p.tree.gapOf(x, p.tree.state(x, now.UnixMilli()), now.UnixMilli())
+		if w := rest(pod, x.entity.Container, g, p.tree.ended(x), x.rows.Has(metric.MemoryWorkingSet)); w != nil {
+			return w.Detail, w.Since
+		}
+		if first == nil {
+			first = g
 		}
 	}
-	return "", time.Time{}
+	if first == nil {
+		return "", time.Time{}
+	}
+	return first.Detail, first.Since
 }
 
 // pod returns the unit of a pod, nil if nothing was heard of it. Names are unique in the cluster, or on the pod's node.
