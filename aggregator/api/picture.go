@@ -178,8 +178,13 @@ func eventsOf(it *live.Item, k *kills, now time.Time) events {
 	a.killed, a.wasKill = k.age(it.Entity, now)
 	var since time.Time
 	switch pod, c := known(it); {
-	case c != nil && c.Restarts > 0:
-		since = pod.Status.Since
+	case c != nil && c.Restarts > 0: // its own start; that the pod became ready, or not, is none
+		if since = it.Start; c.Started.After(since) {
+			since = c.Started
+		}
+		if since.IsZero() {
+			since = pod.Status.Since
+		}
 	case c == nil && (it.Restarts > 0 || it.Another) && identity.Restarts(it.Entity):
 		a.anew = or(restarts(it), 0) == 0
 		if !a.anew || !it.Counted || it.Another { // else whoever counts has not told yet that it was restarted
