@@ -76,11 +76,7 @@ func (p *picture) know() map[*live.Item]*cluster.Gap {
 			p.unheard[k] = append(p.unheard[k], between(pod)...)
 		}
 		if !ok {
-			if pod.Item != nil {
-				for _, it := range pod.Item.Items {
-					p.wait(k, pod.Pod.Name, it.WaitsFor())
-				}
-			}
+			p.wait(k, pod.Pod.Name, waitsIn(pod.Item))
 			continue
 		}
 		p.wait(k, pod.Pod.Name, &gap)
@@ -102,6 +98,18 @@ func (p *picture) wait(k workloadKey, pod string, gap *cluster.Gap) {
 	if was := p.waits[k]; was == nil || gap.Since.Before(was.Since) {
 		p.waits[k] = &cluster.Gap{Since: gap.Since, Reason: gap.Reason, Detail: pod + ": " + gap.Detail}
 	}
+}
+
+// waitsIn is the gap of the first of a pod's containers that does not run at present, as far as whoever runs it says so; nil where there is none.
+func waitsIn(pod *live.Item) *cluster.Gap {
+	if pod != nil {
+		for _, it := range pod.Items {
+			if gap := it.WaitsFor(); gap != nil {
+				return gap
+			}
+		}
+	}
+	return nil
 }
 
 // unheard makes the rows of a pod's containers of which the picture has nothing: it remembers what does not run for a while only.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -160,6 +161,9 @@ func TestCrashingContainerThatWasNeverMeasured(t *testing.T) {
 	}
 	if got := missing(s); len(got) != 1 || got[0].Gap != want {
 		t.Errorf("missing: %+v, want %+v", got, want)
+	}
+	if got := strings.Join(p.ofPods("shop", "cart"), " "); !strings.HasSuffix(got, "; waiting since "+since.Format(time.RFC3339)+": CrashLoopBackOff.") {
+		t.Errorf("of the pod: %q", got)
 	}
 	want.Detail = "cart: " + want.Detail
 	if got := p.workloads(nil); len(got) != 1 || got[0].Gap == nil || *got[0].Gap != want {
