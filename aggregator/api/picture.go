@@ -24,6 +24,7 @@ type picture struct {
 	pods       map[workloadKey][]live.Known // those that the inventory knows, in its order
 	waits      map[workloadKey]*cluster.Gap // of those that the inventory says why they have no values, the one that has had none for longest
 	unheard    map[workloadKey][]*Container // containers that wait, of which the picture has nothing any more
+	short      map[workloadKey][]shortPod   // pods whose sums lack a container that does not run
 }
 
 // maxPictures is how many scopes' rows of one snapshot are kept for further readers.
@@ -111,6 +112,7 @@ func newPicture(snap *live.Snapshot, k *kills, nodes ...*cluster.Node) *picture 
 		pods:       map[workloadKey][]live.Known{},
 		waits:      map[workloadKey]*cluster.Gap{},
 		unheard:    map[workloadKey][]*Container{},
+		short:      map[workloadKey][]shortPod{},
 	}
 	waiting := p.know()
 	ended := map[*Container]bool{}

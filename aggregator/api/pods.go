@@ -73,10 +73,15 @@ func (p *picture) know() map[*live.Item]*cluster.Gap {
 		p.pods[k] = append(p.pods[k], pod)
 		gap, ok := absence(pod, machines, p.snap.Time)
 		if pod.Item != nil {
-			p.unheard[k] = append(p.unheard[k], between(pod)...)
+			rows := between(pod)
+			p.unheard[k] = append(p.unheard[k], rows...)
+			if gap := restsIn(pod, rows); gap != nil {
+				p.short[k] = append(p.short[k], shortPod{pod, gap})
+			}
 		}
 		if !ok {
-			p.wait(k, pod.Pod.Name, waitsIn(pod.Item))
+			_, gap := waitsIn(pod.Item)
+			p.wait(k, pod.Pod.Name, gap)
 			continue
 		}
 		p.wait(k, pod.Pod.Name, &gap)
@@ -100,16 +105,16 @@ func (p *picture) wait(k workloadKey, pod string, gap *cluster.Gap) {
 	}
 }
 
-// waitsIn is the gap of the first of a pod's containers that does not run at present, as far as whoever runs it says so; nil where there is none.
-func waitsIn(pod *live.Item) *cluster.Gap {
+// waitsIn is the gap of the first of a pod's containers that does not run at present, as far as whoever runs it says so, and its name; nil where there is none.
+func waitsIn(pod *live.Item) (container string, gap *cluster.Gap) {
 	if pod != nil {
 		for _, it := range pod.Items {
 			if gap := it.WaitsFor(); gap != nil {
-				return gap
+				return it.Entity.Container, gap
 			}
 		}
 	}
-	return nil
+	return "", nil
 }
 
 // unheard makes the rows of a pod's containers of which the picture has nothing: it remembers what does not run for a while only.
@@ -172,6 +177,28 @@ func between(k live.Known) (out []*Container) {
 		out = append(out, rowOf(pod, c, gap))
 	}
 	return out
+}
+
+// shortPod is a pod that has values, without those of a container that does not run.
+type shortPod struct {
+	live.Known
+	gap *cluster.Gap // the container's, with its name
+}
+
+// restsIn is the gap of the first container that does not run of a pod that has values, with the container's name; nil where all run. beside are the rows of those that the
+// picture does not have.
+func restsIn(k live.Known, beside []*Container) *cluster.Gap {
+	if rate(k.Item, metric.CPUUsage, decCores) == nil && gauge(k.Item, metric.MemoryWorkingSet, decBytes) == nil {
+		return nil
+	}
+	name, gap := waitsIn(k.Item)
+	if gap == nil && len(beside) > 0 {
+		name, gap = beside[0].Name, beside[0].Gap
+	}
+	if gap == nil {
+		return nil
+	}
+	return &cluster.Gap{Since: gap.Since, Reason: gap.Reason, Detail: name + ": " + gap.Detail}
 }
 
 // crashed is what all containers of a pod wait for that have run before; "" where one runs, or has not.

@@ -138,6 +138,15 @@ func TestContainerThatNeverRanBesideOneThatDoes(t *testing.T) {
 		if want == "" && len(rows) > 0 || want != "" && (len(rows) != 1 || *rows[0].Gap != gap) {
 			t.Errorf("%q: got %d rows %+v, want the gap %+v", waiting, len(rows), rows, gap)
 		}
+		pic := newPicture(s, newKills())
+		w, pod := pic.workloads(nil)[0], pic.podsOn("n1")[0]
+		if want == "" && (w.Parts != nil || w.Partial != nil || pod.Parts != nil) {
+			t.Errorf("%q: the sums are of %v and %v, want whole ones", waiting, w.Parts, pod.Parts)
+		}
+		if want != "" && (w.Parts.String() != "0 of 1 pods" || len(w.Partial) != 2 || w.Gap == nil || w.Gap.Detail != "1 of 1: pod shop/cart: side: "+want ||
+			pod.Parts.String() != "1 of 2 containers" || len(pod.Partial) != 2 || pod.Gap == nil || pod.Gap.Detail != "1 of 2: side: "+want) {
+			t.Errorf("%q: the workload's sum is of %v (%+v), the pod's of %v (%+v)", waiting, w.Parts, w.Gap, pod.Parts, pod.Gap)
+		}
 		if got := missing(s); want == "" && len(got) > 0 || want != "" && (len(got) != 1 || got[0].Level != "container" || got[0].Title != "shop/cart/side" || got[0].Gap != gap) {
 			t.Errorf("%q: missing %+v", waiting, got)
 		}
