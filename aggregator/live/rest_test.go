@@ -24,6 +24,10 @@ func TestWhatACrashedContainerWaitsForComesFirst(t *testing.T) {
 		c.container.Name = "c"
 		pod := &cluster.Pod{Namespace: "demo", Name: "crash", Node: "n1", Phase: "Running", Status: cluster.Status{Since: sec(-30)}, Containers: []cluster.Container{c.container}, Deleting: c.deleting}
 		p := newPicture(t, Options{Inventory: inventory{pod}})
+		waits := c.want != "it was not measured so far"
+		if why, since := p.Gap(sec(0), pod); waits && (why != c.want || !since.Equal(sec(-30))) || !waits && why != "" {
+			t.Errorf("%s, nothing heard: got %q since %v", c.name, why, since)
+		}
 		e := &metric.Entity{Level: metric.Container, Node: "n1", Namespace: "demo", Pod: "crash", Container: "c", ID: "/kubepods/pod1/c"}
 		for i := range 2 {
 			at := sec(float64(i))
@@ -31,7 +35,6 @@ func TestWhatACrashedContainerWaitsForComesFirst(t *testing.T) {
 		}
 		why, since := p.Gap(sec(1), pod)
 		it := only(t, p.Snapshot(sec(1)).Containers)
-		waits := c.want != "it was not measured so far"
 		if why != c.want || waits && !since.Equal(sec(-30)) {
 			t.Errorf("%s: got %q since %v, want %q", c.name, why, since, c.want)
 		}
