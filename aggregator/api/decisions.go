@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -100,7 +101,8 @@ func (p *picture) ofPods(namespace, name string) (out []string) {
 		case ok:
 			say(k.Pod.Owner, &gap)
 		case k.Item != nil:
-			say(k.Pod.Owner, k.Item.Gap)
+			_, gap := waitsIn(k.Item)
+			say(k.Pod.Owner, cmp.Or(gap, k.Item.Gap))
 		default:
 			say(k.Pod.Owner, nil)
 		}

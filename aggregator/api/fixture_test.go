@@ -181,7 +181,7 @@ func webScaled() cluster.Scaled {
 // replica is a pod of demo/web.
 func replica(name string, since time.Time, restarts int) *cluster.Pod {
 	return &cluster.Pod{Namespace: "demo", Name: name, Node: "n1", Owner: webScaled().Target, Phase: "Running", Ready: "True",
-		Status: cluster.Status{State: "ready", Since: since}, Containers: []cluster.Container{{Name: name, Restarts: restarts}}}
+		Status: cluster.Status{State: "ready", Since: since}, Containers: []cluster.Container{{Name: name, Restarts: restarts, Started: since}}}
 }
 
 // know lets the inventory know pods, after the snapshot's own.

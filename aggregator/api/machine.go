@@ -2,6 +2,7 @@ package api
 
 import (
 	"cmp"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -210,12 +211,36 @@ func (p *picture) podOf(k live.Known, machines map[string]*live.Item) Pod {
 	if k.Item == nil || row.MemoryRequest == nil {
 		row.MemoryRequest = requested(pod, "memory", decBytes)
 	}
+	if k.Item != nil {
+		row.rests(k)
+	}
 	if gap, ok := absence(k, machines, p.snap.Time); ok {
 		row.Gap = &gap
 	} else if m := machines[pod.Node]; row.Gap == nil && k.Item == nil && m != nil && m.Silent() {
 		row.Gap = gapOf(m.Gap)
 	}
 	return row
+}
+
+// rests has a pod's sums say that the parts of containers are not in them that do not run.
+func (row *Pod) rests(k live.Known) {
+	beside := between(k)
+	gap := restsIn(k, beside)
+	if gap == nil || row.Parts != nil {
+		return
+	}
+	row.Parts = &Parts{Of: len(beside), Unit: "containers"}
+	for _, it := range k.Item.Items {
+		switch waits := it.WaitsFor() != nil; {
+		case waits:
+			row.Parts.Of++
+		case !it.Ended:
+			row.Parts.Of++
+			row.Parts.Counted++
+		}
+	}
+	row.Partial = lacking(row.Partial, row.CPU, row.WorkingSet)
+	row.Gap = &cluster.Gap{Since: gap.Since, Reason: metric.GapMember, Detail: fmt.Sprintf("%d of %d: %s", row.Parts.Of-row.Parts.Counted, row.Parts.Of, gap.Detail)}
 }
 
 // requested is what a pod asks for: as a whole where it says so, else what its containers do that run at the same time; with what running it costs.

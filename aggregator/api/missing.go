@@ -115,13 +115,15 @@ func lacks(it *live.Item, machines map[string]cluster.Gap, hidden bool, now time
 		return nil
 	}
 	gap, silent := machines[it.Entity.Node]
-	switch {
+	switch rests := it.WaitsFor(); {
 	case it.Silent() && hidden:
 		return gapOf(it.Gap)
 	case it.Entity.Level != metric.Node && (silent || it.Silent()):
 		return nil
 	case silent:
 		return &gap
+	case rests != nil: // whoever runs it says more than that there are no samples
+		return rests
 	}
 	return gapOf(it.Gap)
 }

@@ -62,9 +62,10 @@ func (p *picture) unseen(k workloadKey) (out []live.Known) {
 	return out
 }
 
-// lacks has a workload's sums say that the parts of pods are not in them of which nothing was heard.
-func (w *Workload) lacks(unseen []live.Known, p *picture) {
-	if len(unseen) == 0 || w.CPU == nil && w.WorkingSet == nil {
+// lacks has a workload's sums say that the parts of pods are not in them of which nothing was heard, nor those of containers that do not run beside others of their pods.
+func (w *Workload) lacks(k workloadKey, p *picture) {
+	unseen, short := p.unseen(k), slices.DeleteFunc(slices.Clone(p.short[k]), func(s shortPod) bool { return s.Item.Missing > 0 }) // which are counted
+	if len(unseen)+len(short) == 0 || w.CPU == nil && w.WorkingSet == nil {
 		return
 	}
 	if w.Parts == nil {
@@ -72,16 +73,14 @@ func (w *Workload) lacks(unseen []live.Known, p *picture) {
 		w.Parts = &Parts{Counted: whole, Of: whole, Unit: "pods"}
 	}
 	w.Parts.Of += len(unseen)
-	for _, f := range [...]struct {
-		name string
-		v    *float64
-	}{{"cpu", w.CPU}, {"workingSet", w.WorkingSet}} {
-		if f.v != nil && !slices.Contains(w.Partial, f.name) {
-			w.Partial = append(w.Partial, f.name)
-		}
-	}
-	slices.Sort(w.Partial)
+	w.Parts.Counted = max(0, w.Parts.Counted-len(short))
+	w.Partial = lacking(w.Partial, w.CPU, w.WorkingSet)
 	if w.Gap != nil {
+		return
+	}
+	of := fmt.Sprintf("%d of %d: pod %s/", len(unseen)+len(short), w.Parts.Of, w.Namespace)
+	if len(unseen) == 0 {
+		w.Gap = &cluster.Gap{Since: short[0].gap.Since, Reason: metric.GapMember, Detail: of + short[0].Pod.Name + ": " + short[0].gap.Detail}
 		return
 	}
 	machines := machinesOf(p.snap)
@@ -89,5 +88,19 @@ func (w *Workload) lacks(unseen []live.Known, p *picture) {
 	if m := machines[unseen[0].Pod.Node]; !ok && m != nil && m.Gap != nil {
 		gap = *gapOf(m.Gap)
 	}
-	w.Gap = &cluster.Gap{Since: gap.Since, Reason: metric.GapMember, Detail: fmt.Sprintf("%d of %d: pod %s/%s: %s", len(unseen), w.Parts.Of, w.Namespace, unseen[0].Pod.Name, gap.Detail)}
+	w.Gap = &cluster.Gap{Since: gap.Since, Reason: metric.GapMember, Detail: of + unseen[0].Pod.Name + ": " + gap.Detail}
+}
+
+// lacking adds to the names of the sums that lack a part those that there are.
+func lacking(partial []string, cpu, workingSet *float64) []string {
+	for _, f := range [...]struct {
+		name string
+		v    *float64
+	}{{"cpu", cpu}, {"workingSet", workingSet}} {
+		if f.v != nil && !slices.Contains(partial, f.name) {
+			partial = append(partial, f.name)
+		}
+	}
+	slices.Sort(partial)
+	return partial
 }

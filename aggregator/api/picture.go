@@ -24,6 +24,7 @@ type picture struct {
 	pods       map[workloadKey][]live.Known // those that the inventory knows, in its order
 	waits      map[workloadKey]*cluster.Gap // of those that the inventory says why they have no values, the one that has had none for longest
 	unheard    map[workloadKey][]*Container // containers that wait, of which the picture has nothing any more
+	short      map[workloadKey][]shortPod   // pods whose sums lack a container that does not run
 }
 
 // maxPictures is how many scopes' rows of one snapshot are kept for further readers.
@@ -111,6 +112,7 @@ func newPicture(snap *live.Snapshot, k *kills, nodes ...*cluster.Node) *picture 
 		pods:       map[workloadKey][]live.Known{},
 		waits:      map[workloadKey]*cluster.Gap{},
 		unheard:    map[workloadKey][]*Container{},
+		short:      map[workloadKey][]shortPod{},
 	}
 	waiting := p.know()
 	ended := map[*Container]bool{}
@@ -125,7 +127,7 @@ func newPicture(snap *live.Snapshot, k *kills, nodes ...*cluster.Node) *picture 
 		}
 		if gap := waiting[it.Parent]; gap != nil && it.Gap != nil {
 			c.Gap, a.ended, a.wasStart = gap, false, false // it is between its lives
-		} else if gap := waitsFor(it); gap != nil {
+		} else if gap := it.WaitsFor(); gap != nil {
 			c.Gap, a.ended = gap, false
 			delete(ended, &c)
 		}
@@ -178,8 +180,13 @@ func eventsOf(it *live.Item, k *kills, now time.Time) events {
 	a.killed, a.wasKill = k.age(it.Entity, now)
 	var since time.Time
 	switch pod, c := known(it); {
-	case c != nil && c.Restarts > 0:
-		since = pod.Status.Since
+	case c != nil && c.Restarts > 0: // its own start; that the pod became ready, or not, is none
+		if since = it.Start; c.Started.After(since) {
+			since = c.Started
+		}
+		if since.IsZero() {
+			since = pod.Status.Since
+		}
 	case c == nil && (it.Restarts > 0 || it.Another) && identity.Restarts(it.Entity):
 		a.anew = or(restarts(it), 0) == 0
 		if !a.anew || !it.Counted || it.Another { // else whoever counts has not told yet that it was restarted

@@ -73,14 +73,18 @@ func (p *picture) know() map[*live.Item]*cluster.Gap {
 		p.pods[k] = append(p.pods[k], pod)
 		gap, ok := absence(pod, machines, p.snap.Time)
 		if pod.Item != nil {
-			p.unheard[k] = append(p.unheard[k], between(pod)...)
+			rows := between(pod)
+			p.unheard[k] = append(p.unheard[k], rows...)
+			if gap := restsIn(pod, rows); gap != nil {
+				p.short[k] = append(p.short[k], shortPod{pod, gap})
+			}
 		}
 		if !ok {
+			_, gap := waitsIn(pod.Item)
+			p.wait(k, pod.Pod.Name, gap)
 			continue
 		}
-		if was := p.waits[k]; was == nil || gap.Since.Before(was.Since) {
-			p.waits[k] = &cluster.Gap{Since: gap.Since, Reason: gap.Reason, Detail: pod.Pod.Name + ": " + gap.Detail}
-		}
+		p.wait(k, pod.Pod.Name, &gap)
 		switch {
 		case pod.Item != nil:
 			out[pod.Item] = &gap
@@ -91,22 +95,26 @@ func (p *picture) know() map[*live.Item]*cluster.Gap {
 	return out
 }
 
-// waitsFor is the gap of a container that does not run at present, with the word of the cluster for what it waits for; nil where it runs, or the cluster says nothing.
-func waitsFor(it *live.Item) *cluster.Gap {
-	pod, c := known(it)
-	if c == nil || c.Rests() == "" || pod.Deleting || it.Silent() {
-		return nil
+// wait notes that a pod of a workload waits; the gap that began first is told.
+func (p *picture) wait(k workloadKey, pod string, gap *cluster.Gap) {
+	if gap == nil {
+		return
 	}
-	switch since := pod.Status.Since; {
-	case it.Gap != nil && (it.Ended || it.Waits() || it.Gap.Reason == metric.GapStale):
-		return &cluster.Gap{Since: it.Gap.Since, Reason: metric.GapWaiting, Detail: c.Rests()}
-	case it.Gap != nil && c.ID != "" && !it.Own.Has(metric.MemoryWorkingSet): // it was never measured
-		if since.IsZero() {
-			since = it.Gap.Since
+	if was := p.waits[k]; was == nil || gap.Since.Before(was.Since) {
+		p.waits[k] = &cluster.Gap{Since: gap.Since, Reason: gap.Reason, Detail: pod + ": " + gap.Detail}
+	}
+}
+
+// waitsIn is the gap of the first of a pod's containers that does not run at present, as far as whoever runs it says so, and its name; nil where there is none.
+func waitsIn(pod *live.Item) (container string, gap *cluster.Gap) {
+	if pod != nil {
+		for _, it := range pod.Items {
+			if gap := it.WaitsFor(); gap != nil {
+				return it.Entity.Container, gap
+			}
 		}
-		return &cluster.Gap{Since: since.UTC(), Reason: metric.GapWaiting, Detail: c.Rests()}
 	}
-	return nil
+	return "", nil
 }
 
 // unheard makes the rows of a pod's containers of which the picture has nothing: it remembers what does not run for a while only.
@@ -169,6 +177,28 @@ func between(k live.Known) (out []*Container) {
 		out = append(out, rowOf(pod, c, gap))
 	}
 	return out
+}
+
+// shortPod is a pod that has values, without those of a container that does not run.
+type shortPod struct {
+	live.Known
+	gap *cluster.Gap // the container's, with its name
+}
+
+// restsIn is the gap of the first container that does not run of a pod that has values, with the container's name; nil where all run. beside are the rows of those that the
+// picture does not have.
+func restsIn(k live.Known, beside []*Container) *cluster.Gap {
+	if rate(k.Item, metric.CPUUsage, decCores) == nil && gauge(k.Item, metric.MemoryWorkingSet, decBytes) == nil {
+		return nil
+	}
+	name, gap := waitsIn(k.Item)
+	if gap == nil && len(beside) > 0 {
+		name, gap = beside[0].Name, beside[0].Gap
+	}
+	if gap == nil {
+		return nil
+	}
+	return &cluster.Gap{Since: gap.Since, Reason: gap.Reason, Detail: name + ": " + gap.Detail}
 }
 
 // crashed is what all containers of a pod wait for that have run before; "" where one runs, or has not.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -137,9 +138,45 @@ func TestContainerThatNeverRanBesideOneThatDoes(t *testing.T) {
 		if want == "" && len(rows) > 0 || want != "" && (len(rows) != 1 || *rows[0].Gap != gap) {
 			t.Errorf("%q: got %d rows %+v, want the gap %+v", waiting, len(rows), rows, gap)
 		}
+		pic := newPicture(s, newKills())
+		w, pod := pic.workloads(nil)[0], pic.podsOn("n1")[0]
+		if want == "" && (w.Parts != nil || w.Partial != nil || pod.Parts != nil) {
+			t.Errorf("%q: the sums are of %v and %v, want whole ones", waiting, w.Parts, pod.Parts)
+		}
+		if want != "" && (w.Parts.String() != "0 of 1 pods" || len(w.Partial) != 2 || w.Gap == nil || w.Gap.Detail != "1 of 1: pod shop/cart: side: "+want ||
+			pod.Parts.String() != "1 of 2 containers" || len(pod.Partial) != 2 || pod.Gap == nil || pod.Gap.Detail != "1 of 2: side: "+want) {
+			t.Errorf("%q: the workload's sum is of %v (%+v), the pod's of %v (%+v)", waiting, w.Parts, w.Gap, pod.Parts, pod.Gap)
+		}
 		if got := missing(s); want == "" && len(got) > 0 || want != "" && (len(got) != 1 || got[0].Level != "container" || got[0].Title != "shop/cart/side" || got[0].Gap != gap) {
 			t.Errorf("%q: missing %+v", waiting, got)
 		}
+	}
+}
+
+// A container that crashes again and again and was never measured is told alike by its row, by what is missing and by its workload.
+func TestCrashingContainerThatWasNeverMeasured(t *testing.T) {
+	since := noon.Add(-time.Minute)
+	it := container("shop", "Deployment", "cart", "cart", "containerd", "/kubepods/podu/c", val{metric.Restarts, "", 4, 0})
+	it.Gap = &cluster.Gap{Since: noon, Reason: metric.GapStarting, Detail: "it was not measured so far"}
+	s := snapshotOf([]*live.Item{item(metric.Entity{Level: metric.Node, Node: "n1"}, val{metric.CPUUsage, "", 1, 1})}, []*live.Item{it})
+	w := s.Workloads[0]
+	w.Values, w.Gap, s.Pods[0].Gap = nil, it.Gap, it.Gap
+	know(s, &cluster.Pod{UID: "u", Namespace: "shop", Name: "cart", Node: "n1", Phase: "Running", Owner: cluster.Target{Kind: "Deployment", Namespace: "shop", Name: "cart"},
+		Status: cluster.Status{State: "CrashLoopBackOff", Since: since}, Containers: []cluster.Container{{Name: "cart", ID: "1", Restarts: 4, Waiting: "CrashLoopBackOff"}}})
+	want := cluster.Gap{Since: since, Reason: metric.GapWaiting, Detail: "CrashLoopBackOff"}
+	p := newPicture(s, newKills())
+	if row := p.containers[0]; row.Gap == nil || *row.Gap != want {
+		t.Errorf("the row says %+v, want %+v", row.Gap, want)
+	}
+	if got := missing(s); len(got) != 1 || got[0].Gap != want {
+		t.Errorf("missing: %+v, want %+v", got, want)
+	}
+	if got := strings.Join(p.ofPods("shop", "cart"), " "); !strings.HasSuffix(got, "; waiting since "+since.Format(time.RFC3339)+": CrashLoopBackOff.") {
+		t.Errorf("of the pod: %q", got)
+	}
+	want.Detail = "cart: " + want.Detail
+	if got := p.workloads(nil); len(got) != 1 || got[0].Gap == nil || *got[0].Gap != want {
+		t.Errorf("the workload says %+v, want %+v", got[0].Gap, want)
 	}
 }
 
@@ -163,6 +200,31 @@ func TestARestartIsWhatItsRuntimeCounts(t *testing.T) {
 		it.Restarts, it.Counted, it.Another, it.Count, it.Start = int(c.count), true, c.another, c.count, noon.Add(-5*time.Second)
 		if row := newPicture(snapshotOf(nil, []*live.Item{it}), newKills()).containers[0]; row.Why != c.want || or(row.Restarts, -1) != float64(c.count) {
 			t.Errorf("another %v, %d restarts: got %q with %v", c.another, c.count, row.Why, or(row.Restarts, -1))
+		}
+	}
+}
+
+// A container of a pod was restarted when it was started last, as it and whoever runs it say, and not when its pod became ready or ceased to be.
+func TestARestartIsWhenTheContainerStarted(t *testing.T) {
+	at := func(minutes int) time.Time { return noon.Add(-time.Duration(minutes) * time.Minute) }
+	for _, c := range []struct {
+		name               string
+		start, told, ready time.Time
+		want               string
+	}{
+		{"ready later", at(8), at(8), at(1), "restarted 8 min ago"},
+		{"heard of before it is measured anew", at(30), at(3), at(1), "restarted 3 min ago"},
+		{"measured anew before it is heard of", at(3), at(30), at(20), "restarted 3 min ago"},
+		{"long ago", at(30), at(30), at(1), ""},
+		{"without a start", time.Time{}, time.Time{}, at(2), "restarted 2 min ago"},
+	} {
+		it := container("shop", "Deployment", "web", "web", "containerd", "/kubepods/podu/web", val{metric.CPUUsage, "", 1, .1}, val{metric.MemoryWorkingSet, "", 10, 0})
+		it.Start = c.start
+		s := snapshotOf(nil, []*live.Item{it})
+		know(s, &cluster.Pod{UID: "u", Namespace: "shop", Name: "web", Node: "n1", Phase: "Running", Status: cluster.Status{State: "Running", Since: c.ready},
+			Containers: []cluster.Container{{Name: "web", ID: "1", Restarts: 1, Started: c.told}}})
+		if row := newPicture(s, newKills()).containers[0]; row.Why != c.want {
+			t.Errorf("%s: got %q, want %q", c.name, row.Why, c.want)
 		}
 	}
 }

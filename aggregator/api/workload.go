@@ -101,7 +101,7 @@ func (p *picture) sums(it *live.Item, k workloadKey, s *Scaled) Workload {
 		w.Partial, w.Parts = partial(it), partsOf(it)
 		w.Gap = gapOf(it.Gap)
 	}
-	w.lacks(p.unseen(k), p)
+	w.lacks(k, p)
 	if gap := p.waits[k]; gap != nil && w.CPU == nil && w.WorkingSet == nil {
 		w.Gap = gap
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/metric"
 )
 
 // Known is a pod that the inventory knows, and what the picture has of it.
@@ -40,4 +41,30 @@ func (it *Item) precedes(pod *cluster.Pod) bool {
 
 func compareToPod(it *Item, pod *cluster.Pod) int {
 	return cmp.Or(strings.Compare(it.Entity.Namespace, pod.Namespace), strings.Compare(it.Entity.Pod, pod.Name))
+}
+
+// WaitsFor is the gap of a container that does not run at present, with the word of whoever runs it for what it waits for; nil where it runs, or nobody says so.
+func (it *Item) WaitsFor() *cluster.Gap {
+	if it.Parent == nil || it.Parent.Pod == nil || it.Silent() {
+		return nil
+	}
+	return rest(it.Parent.Pod, it.Entity.Container, it.Gap, it.Ended, it.Own.Has(metric.MemoryWorkingSet))
+}
+
+// rest is the gap of a pod's container that has one, in the words of whoever runs it, where the container rests; nil where these say nothing of the gap.
+func rest(pod *cluster.Pod, name string, gap *cluster.Gap, ended, measured bool) *cluster.Gap {
+	c := pod.Container(name)
+	if c == nil || gap == nil || c.Rests() == "" || pod.Deleting {
+		return nil
+	}
+	switch since := pod.Status.Since; {
+	case ended || gap.Reason == metric.GapWaiting || gap.Reason == metric.GapStale:
+		return &cluster.Gap{Since: gap.Since, Reason: metric.GapWaiting, Detail: c.Rests()}
+	case c.ID != "" && !measured: // it was never measured
+		if since.IsZero() {
+			since = gap.Since
+		}
+		return &cluster.Gap{Since: since.UTC(), Reason: metric.GapWaiting, Detail: c.Rests()}
+	}
+	return nil
 }

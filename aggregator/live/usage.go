@@ -34,23 +34,41 @@ func (p *Picture) Usage(now time.Time, pods []*cluster.Pod, name cluster.Resourc
 	return out
 }
 
-// Gap says since when and why, as a clause for people, a pod has no current value; "" if nothing was heard of it, or it has one.
+// Gap says since when and why, as a clause for people, a pod has no current value; "" if it has one, or neither the picture nor whoever runs it says so.
+// What whoever runs the pod says of a container that does not run comes first.
 func (p *Picture) Gap(now time.Time, pod *cluster.Pod) (why string, since time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	u := p.tree.pod(pod)
 	if u == nil {
-		return "", time.Time{}
+		return unheardGap(pod)
 	}
 	members := slices.SortedFunc(slices.Values(u.members), func(a, b *unit) int { return compareNames(a.entity, b.entity) })
 	members = slices.DeleteFunc(members, func(m *unit) bool { return !m.of(pod) })
 	if len(u.members) > 0 && len(members) == 0 {
-		return "", time.Time{} // it is of a pod that had its name before
+		return unheardGap(pod) // it is of a pod that had its name before
 	}
+	var first *cluster.Gap
 	for _, x := range append(members, u) { // a container's own reason says more than that it lacks in the pod's sum
-		st := p.tree.state(x, now.UnixMilli())
-		if g := p.tree.gapOf(x, st, now.UnixMilli()); g != nil {
-			return g.Detail, g.Since
+		g := p.tree.gapOf(x, p.tree.state(x, now.UnixMilli()), now.UnixMilli())
+		if w := rest(pod, x.entity.Container, g, p.tree.ended(x), x.rows.Has(metric.MemoryWorkingSet)); w != nil {
+			return w.Detail, w.Since
+		}
+		if first == nil {
+			first = g
+		}
+	}
+	if first == nil {
+		return "", time.Time{}
+	}
+	return first.Detail, first.Since
+}
+
+// unheardGap is the gap of a pod of which nothing was heard: what a container that has run before waits for; "" where none does.
+func unheardGap(pod *cluster.Pod) (why string, since time.Time) {
+	for i := range pod.Containers {
+		if w := rest(pod, pod.Containers[i].Name, &cluster.Gap{Since: pod.Status.Since, Reason: metric.GapStarting}, false, false); w != nil {
+			return w.Detail, w.Since
 		}
 	}
 	return "", time.Time{}

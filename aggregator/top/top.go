@@ -234,7 +234,10 @@ type pod struct {
 	CPU        *float64 `json:"cpu"`
 	WorkingSet *float64 `json:"workingSet"`
 	Containers int      `json:"containers"`
-	// Gap says why there is no value: which of the containers has none. One of them has no value where a sum would be without it.
+	// Partial names those of cpu and workingSet that lack a container's part, and Parts says of how many containers they are.
+	Partial []string   `json:"partial,omitempty"`
+	Parts   *api.Parts `json:"parts,omitempty"`
+	// Gap says which of the containers has no value, and why.
 	Gap   *cluster.Gap `json:"gap"`
 	lacks string       // of a container without a gap: which of its values there is none of
 }
@@ -255,7 +258,7 @@ func pods(ctx context.Context, from Source, o Options) (List, error) {
 	t := table.New("NAMESPACE", "NAME", "CPU(cores)", "MEMORY(bytes)", "CONTAINERS", "+NODE", "STATE")
 	f := folder{Table: t}
 	for _, p := range sums {
-		f.add(p.Gap, p.Namespace, p.Name, cores(p.CPU), mebibytes(p.WorkingSet), fmt.Sprint(p.Containers), p.Node, stateOf(p.Gap, p.lacks))
+		f.add(p.Gap, p.Namespace, p.Name, cores(p.CPU), mebibytes(p.WorkingSet), fmt.Sprint(p.Containers), p.Node, marked(p.Parts, stateOf(p.Gap, p.lacks)))
 	}
 	f.tell("pod")
 	if left != "" {
@@ -264,32 +267,52 @@ func pods(ctx context.Context, from Source, o Options) (List, error) {
 	return List{doc, t}, err
 }
 
-// sumPods adds containers up. A pod one of whose containers has no value has none either.
+// sumPods adds containers up. A sum that lacks the part of a container is that of the others, and says so.
 func sumPods(cs []api.Container) []*pod {
 	type key struct{ node, namespace, name string }
-	byKey := map[key]*pod{}
+	type have struct{ cpu, memory, whole int } // containers that have it
+	byKey, had := map[key]*pod{}, map[*pod]*have{}
 	out := []*pod{}
-	sum := func(a, b *float64) *float64 {
-		if a == nil || b == nil {
-			return nil
+	add := func(sum **float64, n *int, v *float64) {
+		if v == nil {
+			return
 		}
-		s := *a + *b
-		return &s
+		if *sum == nil {
+			*sum = new(float64)
+		}
+		**sum += *v
+		*n++
 	}
 	for _, c := range cs {
 		k := key{c.Node, c.Namespace, c.Pod}
 		p := byKey[k]
 		if p == nil {
-			p = &pod{Namespace: c.Namespace, Name: c.Pod, Node: c.Node, CPU: new(float64), WorkingSet: new(float64)}
-			byKey[k], out = p, append(out, p)
+			p = &pod{Namespace: c.Namespace, Name: c.Pod, Node: c.Node}
+			byKey[k], had[p], out = p, &have{}, append(out, p)
 		}
-		p.CPU, p.WorkingSet = sum(p.CPU, c.CPU), sum(p.WorkingSet, c.WorkingSet)
+		h := had[p]
+		add(&p.CPU, &h.cpu, c.CPU)
+		add(&p.WorkingSet, &h.memory, c.WorkingSet)
+		if c.CPU != nil && c.WorkingSet != nil {
+			h.whole++
+		}
 		p.Containers++
 		if lacks := lacking(c.CPU, c.WorkingSet); c.Gap == nil && lacks != "" && p.lacks == "" {
 			p.lacks = c.Name + ": " + lacks
 		}
 		if c.Gap != nil && p.Gap == nil {
 			p.Gap = &cluster.Gap{Since: c.Gap.Since, Reason: c.Gap.Reason, Detail: c.Name + ": " + c.Gap.Detail}
+		}
+	}
+	for p, h := range had {
+		if h.cpu > 0 && h.cpu < p.Containers {
+			p.Partial = append(p.Partial, "cpu")
+		}
+		if h.memory > 0 && h.memory < p.Containers {
+			p.Partial = append(p.Partial, "workingSet")
+		}
+		if p.Partial != nil {
+			p.Parts = &api.Parts{Counted: h.whole, Of: p.Containers, Unit: "containers"}
 		}
 	}
 	return out

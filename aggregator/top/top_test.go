@@ -28,12 +28,12 @@ func (a answers) Get(_ context.Context, _ string, v any) error {
 	return json.Unmarshal(raw, v)
 }
 
-// A pod is the sum of its containers, and not known where one of them is not; what is not known comes last.
+// A pod is the sum of its containers, of those that have a value; what is not known comes last.
 func TestPodsAreSums(t *testing.T) {
 	at := func(v float64) *float64 { return &v }
 	from := answers{api.ContainerList{Items: []api.Container{
 		{Namespace: "d", Pod: "dark", Name: "a", CPU: at(5), WorkingSet: at(1 << 20)}, {Namespace: "d", Pod: "dark", Name: "b", WorkingSet: at(1 << 20)},
-		{Namespace: "d", Pod: "small", Name: "a", CPU: at(0.1), WorkingSet: at(1 << 20)},
+		{Namespace: "d", Pod: "none", Name: "a"}, {Namespace: "d", Pod: "small", Name: "a", CPU: at(0.1), WorkingSet: at(1 << 20)},
 		{Namespace: "d", Pod: "large", Name: "a", CPU: at(0.5), WorkingSet: at(1 << 20)}, {Namespace: "d", Pod: "large", Name: "b", CPU: at(1), WorkingSet: at(3 << 20)},
 		{Namespace: "other", Pod: "x", Name: "a", CPU: at(9)},
 	}}}
@@ -51,9 +51,9 @@ func TestPodsAreSums(t *testing.T) {
 			t.Errorf("by %q: got %q, want %q", by, got, want)
 		}
 	}
-	f("", "dark - 2Mi 2, large 1500m 4Mi 2, small 100m 1Mi 1")
-	f("cpu", "large 1500m 4Mi 2, small 100m 1Mi 1, dark - 2Mi 2")
-	f("memory", "large 1500m 4Mi 2, dark - 2Mi 2, small 100m 1Mi 1")
+	f("", "dark 5000m 2Mi 2, large 1500m 4Mi 2, none - - 1, small 100m 1Mi 1")
+	f("cpu", "dark 5000m 2Mi 2, large 1500m 4Mi 2, small 100m 1Mi 1, none - - 1")
+	f("memory", "large 1500m 4Mi 2, dark 5000m 2Mi 2, small 100m 1Mi 1, none - - 1")
 }
 
 // A row that lacks a value is not ok: it says which one, and why.
@@ -75,7 +75,7 @@ func TestStateSaysWhatIsMissing(t *testing.T) {
 	const noCPU, noMemory, neither = "no CPU: it is not accounted for", "no memory: it is not accounted for", "no CPU and no memory: they are not accounted for"
 	f(0, api.NodeList{Items: []api.Node{{Name: "a", CPU: at(1), WorkingSet: at(1)}, {Name: "b", WorkingSet: at(1)}, {Name: "c", CPU: at(1), Status: "Ready"}, {Name: "d", Gap: half}}}, "ok", noCPU, "Ready, "+noMemory, "starting since")
 	f(1, api.ContainerList{Items: []api.Container{{Pod: "a", Name: "x", CPU: at(1), WorkingSet: at(1)}, {Pod: "b", Name: "x", WorkingSet: at(1), CPU: at(1)}, {Pod: "b", Name: "y", WorkingSet: at(1)}, {Pod: "c", Name: "x"}, {Pod: "d", Name: "x", Gap: half}}},
-		"ok", "y: "+noCPU, "x: "+neither, "starting since")
+		"ok", "1 of 2 containers; y: "+noCPU, "x: "+neither, "starting since")
 	f(2, api.ContainerList{Items: []api.Container{{Name: "a", CPU: at(1), WorkingSet: at(1)}, {Name: "b", WorkingSet: at(1), Why: "its CPU is not accounted for"}, {Name: "c", WorkingSet: at(1), Why: "memory is full"}, {Name: "d", WorkingSet: at(1)}}},
 		"", "its CPU is not accounted for", "memory is full; "+noCPU, noCPU)
 	f(3, api.WorkloadList{Items: []api.Workload{{Name: "a", CPU: at(1), WorkingSet: at(1)}, {Name: "b", CPU: at(1)}, {Name: "c", Pods: 1}, {Name: "d", Gap: half}, {Name: "e"}}}, "ok", noMemory, neither, "starting since", "no pods")
@@ -210,9 +210,20 @@ func TestSumsAreMarked(t *testing.T) {
 			t.Errorf("%s: %v %s", Kinds[i].Name, err, raw)
 		}
 	}
+	l, err := Kinds[1].Show(t.Context(), answers{api.ContainerList{Items: []api.Container{{Pod: "web", Name: "a", CPU: &one, WorkingSet: &one},
+		{Pod: "web", Name: "b", Gap: &cluster.Gap{Since: time.Unix(0, 0), Reason: metric.GapWaiting, Detail: "ImagePullBackOff"}}, {Pod: "whole", Name: "a", CPU: &one, WorkingSet: &one}}}}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := l.Table.Rows; got[0][2] != "1000m" || !strings.HasPrefix(got[0][len(got[0])-1], "1 of 2 containers; waiting since ") || got[1][len(got[1])-1] != "ok" {
+		t.Errorf("pods: %q", got)
+	}
+	if raw, err := json.Marshal(l.Document); err != nil || strings.Count(string(raw), `"partial":["cpu","workingSet"],"parts":{"counted":1,"of":2,"unit":"containers"}`) != 1 {
+		t.Errorf("pods: %v %s", err, raw)
+	}
 	web, whole := map[string]string{"namespace": "d", "workload_kind": "Deployment", "workload": "web"}, map[string]string{"namespace": "d", "workload_kind": "Deployment", "workload": "whole"}
 	gone := map[string]string{"namespace": "d", "workload_kind": "Deployment", "workload": "gone"}
-	l, err := Kinds[3].Show(t.Context(), byMetric{
+	l, err = Kinds[3].Show(t.Context(), byMetric{
 		"workload_cpu_usage_seconds_total": {Series: []api.Series{{Labels: web, Points: [][2]float64{{1, 2}}}, {Labels: whole, Points: [][2]float64{{1, 1}}}}},
 		"workload_missing_parts":           {Series: []api.Series{{Labels: web, Points: [][2]float64{{1, 2}}}, {Labels: gone, Points: [][2]float64{{1, 2}}}}},
 	}, Options{Over: time.Hour})

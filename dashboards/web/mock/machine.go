@@ -14,7 +14,10 @@ func ofCluster(boxes []box) []box {
 		case "Unit", "Process":
 			b.ns = "system@node"
 		default:
-			b.kind, b.runtime, b.title = "Deployment", "containerd", b.ns+"/"+b.pod
+			b.kind, b.title = "Deployment", b.ns+"/"+b.pod
+			if b.runtime != "" { // else no runtime has it yet
+				b.runtime = "containerd"
+			}
 		}
 	}
 	return boxes

@@ -70,6 +70,9 @@ func (w *world) checkout(t float64) map[string]any {
 	hold := decision("shop", "Compose", "checkout", t-.3, 3, 3, "Load at 41 % would need 2; the highest need in the last 5 min was 3.")
 	s := target("shop", "checkout", 2, 8, 3, 3, 3, .41+.02*noise("co", t, 2), .6, hold)
 	s["kind"], s["mode"], s["state"] = "Compose", "DryRun", "dry run"
+	if w.scene == "ill" {
+		s["gap"] = map[string]any{"since": stamp(t - 200), "reason": "target", "detail": "the metric queue_length failed: Get \"https://metrics.example.com/apis/external.metrics.k8s.io/v1beta1/namespaces/shop/queue_length?labelSelector=queue%3Dcheckout-orders-of-the-day-before-yesterday%2Cregion%3Dnowhere\": connection refused"}
+	}
 	return s
 }
 

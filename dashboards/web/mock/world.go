@@ -28,7 +28,8 @@ func newWorld(scene string, now time.Time) (*world, error) {
 	case "full", "ill":
 	case "cluster":
 		long := strings.Repeat("a-name-as-long-as-a-generator-of-names-makes-it-", 4) + "7d4b9c6f5b-x2x9z"
-		w.boxes = ofCluster(append(w.boxes, box{"shop", "Deployment", "long", long, long, long, "containerd", "shop/long:1", .6, 1, 4000, 0, 900, 4000})) // it has most of all
+		w.boxes = ofCluster(append(w.boxes, box{"shop", "Deployment", "long", long, long, long, "containerd", "shop/long:1", .6, 1, 4000, 0, 900, 4000}, // it has most of all
+			box{"shop", "Deployment", "broken", "broken-1", "broken", "shop/broken-1", "", "registry.example.com/nosuch:9", 0, 0, 0, 0, 0, 0}))
 	case "part":
 		w.boxes = ofCluster(w.boxes)
 	case "many":

@@ -150,6 +150,13 @@ interface RowProps {
 }
 
 function Row({ p: { row: c }, gone, node, several, address, spark, say, now }: RowProps) {
+  const facts = [
+    c.runtime === "self" ? "this process" : c.runtime,
+    c.image && shortImage(c.image),
+    several && <Place key="node" node={c.node} known={node.name === c.node} address={address} />,
+    say,
+    gone || (c.why && !c.gap && (c.score > 0 ? <em class="why">{tight(c.why)}</em> : tight(c.why))),
+  ].filter(Boolean);
   return (
     <tr class={gone ? "gone" : ""}>
       <td>
@@ -157,11 +164,7 @@ function Row({ p: { row: c }, gone, node, several, address, spark, say, now }: R
           {c.title}
         </a>
         <small>
-          {c.runtime === "self" ? "this process" : c.runtime}
-          {c.image && ` · ${shortImage(c.image)}`}
-          {several && [c.runtime && " · ", <Place key="node" node={c.node} known={node.name === c.node} address={address} />]}
-          {say && ` · ${say}`}
-          {gone ? ` · ${gone}` : c.why && !c.gap && (c.score > 0 ? <em class="why"> · {tight(c.why)}</em> : ` · ${tight(c.why)}`)}
+          {facts.map((f, i) => (i ? [" · ", f] : f))}
         </small>
         {c.gap && !gone && <small class="gapword">{gapSays(c.gap, now)}</small>}
       </td>

@@ -51,12 +51,13 @@ export function ratesIn(a: Num, b: Num): [string, string] {
   return [text(a), text(b)];
 }
 
-/** memoryOf says a part and its whole in the whole's unit: "58 of 64 MiB". */
+/** memoryOf says a part and its whole in the whole's unit: "58 of 64 MiB"; a part that would read as nothing has its own: "29.0 MiB of 1 GiB". */
 export function memoryOf(part: Num, whole: Num): [string, string] {
   if (whole === null || part === null) return memoryParts(part);
   const [w, u] = scaled(whole, 1024, binary);
   const p = part / 1024 ** binary.indexOf(u);
-  return [p >= 99.95 || (p >= 9.95 && whole / 1024 ** binary.indexOf(u) >= 99.95) ? p.toFixed(0) : p.toFixed(1), `of ${w.replace(/\.0$/, "")}${nb}${u}`];
+  const figure = part > 0 && p < 0.05 ? memory(part) : p >= 99.95 || (p >= 9.95 && whole / 1024 ** binary.indexOf(u) >= 99.95) ? p.toFixed(0) : p.toFixed(1);
+  return [figure, `of ${w.replace(/\.0$/, "")}${nb}${u}`];
 }
 
 /** cores gives CPU without its unit: "0.94", "12.5"; what is more than nothing never reads as nothing. */

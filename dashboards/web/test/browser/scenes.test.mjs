@@ -103,6 +103,28 @@ staged("part", "who may not see all is told that what is not there may be one th
   await close();
 });
 
+staged("ill", "a long address in a message breaks, and its table stays in its card", async (server) => {
+  const { page, wrong, close } = await open(browser, server.url, "#/");
+  await page.waitForSelector("text=/queue_length failed/");
+  for (const width of [1100, 900, 761, 390]) {
+    await page.setViewportSize({ width, height: 900 });
+    const wide = () => page.evaluate(() => Math.max(document.documentElement.scrollWidth, ...[...document.querySelectorAll("table.rows")].map((t) => t.scrollWidth)));
+    for (let i = 0; i < 40 && (i < 2 || (await wide()) > width); i++) await page.waitForTimeout(150);
+    const got = await wide();
+    assert.ok(got <= width, `${got} pixels wide at ${width}`);
+  }
+  assert.deepEqual(wrong, []);
+  await close();
+});
+
+staged("cluster", "what no runtime has yet is told by its image and its machine", async (server) => {
+  const { page, wrong, close } = await open(browser, server.url, "#/?q=broken-1");
+  await page.waitForSelector("text=/nosuch:9/");
+  assert.match(await page.textContent("table.containers tbody tr td small"), /^nosuch:9 · node-7\b/);
+  assert.deepEqual(wrong, []);
+  await close();
+});
+
 staged("ill", "trouble of Plimsoll's own is said first", async (server) => {
   const { page, close } = await open(browser, server.url);
   assert.match(await page.textContent("main > ul >> nth=0"), /DiskFull.*cannot be written/);

@@ -29,7 +29,10 @@ test("a part is told in its whole's unit", () => {
   f(121.4, 128, "121 of 128 MiB");
   f(38.2, 256, "38 of 256 MiB");
   f(1212, 2048, "1.2 of 2 GiB");
-  f(3, 2048, "0.0 of 2 GiB");
+  f(3, 2048, "3.0 MiB of 2 GiB");
+  f(29, 1024, "29.0 MiB of 1 GiB");
+  f(52, 1024, "0.1 of 1 GiB");
+  f(0, 1024, "0.0 of 1 GiB");
   eq(memoryOf(5 * 2 ** 20, null).join(" "), "5.0 MiB");
   eq(memoryOf(null, 2 ** 20).join(" "), none + " ");
 });
