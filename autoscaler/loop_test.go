@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"plimsoll.dev/plimsoll/autoscaler/policy"
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 // A step of ×2 is answered within seconds, and taken back after the stabilisation window.
@@ -190,8 +191,22 @@ func TestVanishedTarget(t *testing.T) {
 		if s := l.Scaled(time.Now())[0]; s.State != "ScalePolicy web cannot be used (FailedGetScale)" || len(s.By) != 1 || s.By[0].Name != "web" {
 			t.Errorf("state %q", s.State)
 		}
+		beside := compiled(t, plain)
+		beside.Refused, beside.RefusedBy = "web-2 is not in force", []cluster.Declaration{{Kind: "ScalePolicy", Name: "web-2"}}
+		if err := l.Apply([]Policy{beside}); err != nil {
+			t.Fatal(err)
+		}
+		if s := l.Scaled(time.Now())[0]; s.State != "ScalePolicy web cannot be used (FailedGetScale), web-2 is not in force" || len(s.By) != 2 || s.By[1].Name != "web-2" {
+			t.Errorf("beside another: state %q, by %v", s.State, s.By)
+		}
 		w.set(func() { w.gone = false })
 		time.Sleep(3 * time.Second)
+		if s := l.Scaled(time.Now())[0]; s.State != "web-2 is not in force" {
+			t.Errorf("beside another, when it is back: state %q", s.State)
+		}
+		if err := l.Apply([]Policy{compiled(t, plain)}); err != nil {
+			t.Fatal(err)
+		}
 		if s := l.Scaled(time.Now())[0]; s.Gap != nil || s.Replicas != 4 || s.State != "" {
 			t.Errorf("status after it is back: %+v", s)
 		}

@@ -98,7 +98,7 @@ func newTarget(node string, key cluster.Target) *target {
 // adopt puts a policy in force. The loop's lock is held.
 func (t *target) adopt(p Policy) {
 	t.policy, t.gone = p, false
-	t.shown.Target, t.shown.By, t.shown.Policy, t.shown.Mode = t.key, p.Declared, p.Text, string(p.Compiled.Mode())
+	t.shown.Target, t.shown.By, t.shown.Policy, t.shown.Mode = t.key, slices.Concat(p.Declared, p.RefusedBy), p.Text, string(p.Compiled.Mode())
 	last := policy.Reason("")
 	if t.shown.Last != nil {
 		last = policy.Reason(t.shown.Last.Reason)
