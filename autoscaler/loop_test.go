@@ -173,6 +173,33 @@ func TestFailedScaleIsRetried(t *testing.T) {
 	})
 }
 
+// Why replicas cannot be made is told with the target for as long as it lasts.
+func TestTroubleIsShown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(4, steps(map[time.Duration]float64{0: 1.4}))
+		w.trouble = "exceeded quota: pods."
+		l, end := begin(t, w, Options{Policies: []Policy{compiled(t, plain)}})
+		f := func(want string) {
+			t.Helper()
+			time.Sleep(3 * time.Second)
+			for range 2 {
+				if got := l.Scaled(time.Now())[0].State; got != want {
+					t.Errorf("state %q, want %q", got, want)
+				}
+				if err := l.Apply([]Policy{compiled(t, plain)}); err != nil { // as after each change of any policy
+					t.Fatal(err)
+				}
+			}
+		}
+		f("replicas cannot be made: exceeded quota: pods")
+		w.set(func() { w.gone = true })
+		f("ScalePolicy web cannot be used (FailedGetScale)")
+		w.set(func() { w.gone, w.trouble = false, "" })
+		f("")
+		end()
+	})
+}
+
 func TestVanishedTarget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(4, steps(map[time.Duration]float64{0: 1.4}))

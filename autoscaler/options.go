@@ -39,8 +39,9 @@ type Policy struct {
 	RefusedBy []cluster.Declaration
 }
 
-// state says who sets the count if it is not this policy, or not alone, and what else is declared in vain. why is the newest decision's reason.
-func (p *Policy) state(why policy.Reason) string {
+// state says who sets the count if it is not this policy, or not alone, what keeps the count from being met (trouble, see
+// Scale), and what else is declared in vain. why is the newest decision's reason.
+func (p *Policy) state(why policy.Reason, trouble string) string {
 	var out []string
 	switch {
 	case why == policy.FailedGetScale:
@@ -65,6 +66,9 @@ func (p *Policy) state(why policy.Reason) string {
 		out = append(out, "dry run")
 	case policy.Paused:
 		out = append(out, "paused")
+	}
+	if trouble != "" {
+		out = append(out, "replicas cannot be made: "+strings.TrimSuffix(trouble, "."))
 	}
 	if p.Refused != "" {
 		out = append(out, p.Refused)
