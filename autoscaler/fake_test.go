@@ -38,6 +38,7 @@ type world struct {
 	frozen  time.Time // the observer sees nothing newer
 	fail    error     // of SetScale
 	gone    bool
+	trouble string        // of Scale
 	hang    bool          // Scale hangs until its deadline
 	slow    time.Duration // SetScale takes so long
 	seen    func()        // Scale calls it before it answers
@@ -153,7 +154,7 @@ func (w *world) Scale(ctx context.Context, t cluster.Target) (Scale, error) {
 	if w.gone || t != web {
 		return Scale{}, cluster.ErrNoTarget
 	}
-	return Scale{Desired: w.desired, Observed: cluster.ObservedReplicas(len(w.pods))}, nil
+	return Scale{Desired: w.desired, Observed: cluster.ObservedReplicas(len(w.pods)), Trouble: w.trouble}, nil
 }
 
 func (w *world) All() []*cluster.Pod { panic("not asked for") }

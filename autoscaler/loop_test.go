@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"plimsoll.dev/plimsoll/autoscaler/policy"
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 // A step of ×2 is answered within seconds, and taken back after the stabilisation window.
@@ -172,6 +173,33 @@ func TestFailedScaleIsRetried(t *testing.T) {
 	})
 }
 
+// Why replicas cannot be made is told with the target for as long as it lasts.
+func TestTroubleIsShown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(4, steps(map[time.Duration]float64{0: 1.4}))
+		w.trouble = "exceeded quota: pods."
+		l, end := begin(t, w, Options{Policies: []Policy{compiled(t, plain)}})
+		f := func(want string) {
+			t.Helper()
+			time.Sleep(3 * time.Second)
+			for range 2 {
+				if got := l.Scaled(time.Now())[0].State; got != want {
+					t.Errorf("state %q, want %q", got, want)
+				}
+				if err := l.Apply([]Policy{compiled(t, plain)}); err != nil { // as after each change of any policy
+					t.Fatal(err)
+				}
+			}
+		}
+		f("replicas cannot be made: exceeded quota: pods")
+		w.set(func() { w.gone = true })
+		f("ScalePolicy web cannot be used (FailedGetScale)")
+		w.set(func() { w.gone, w.trouble = false, "" })
+		f("")
+		end()
+	})
+}
+
 func TestVanishedTarget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(4, steps(map[time.Duration]float64{0: 1.4}))
@@ -190,8 +218,22 @@ func TestVanishedTarget(t *testing.T) {
 		if s := l.Scaled(time.Now())[0]; s.State != "ScalePolicy web cannot be used (FailedGetScale)" || len(s.By) != 1 || s.By[0].Name != "web" {
 			t.Errorf("state %q", s.State)
 		}
+		beside := compiled(t, plain)
+		beside.Refused, beside.RefusedBy = "web-2 is not in force", []cluster.Declaration{{Kind: "ScalePolicy", Name: "web-2"}}
+		if err := l.Apply([]Policy{beside}); err != nil {
+			t.Fatal(err)
+		}
+		if s := l.Scaled(time.Now())[0]; s.State != "ScalePolicy web cannot be used (FailedGetScale), web-2 is not in force" || len(s.By) != 2 || s.By[1].Name != "web-2" {
+			t.Errorf("beside another: state %q, by %v", s.State, s.By)
+		}
 		w.set(func() { w.gone = false })
 		time.Sleep(3 * time.Second)
+		if s := l.Scaled(time.Now())[0]; s.State != "web-2 is not in force" {
+			t.Errorf("beside another, when it is back: state %q", s.State)
+		}
+		if err := l.Apply([]Policy{compiled(t, plain)}); err != nil {
+			t.Fatal(err)
+		}
 		if s := l.Scaled(time.Now())[0]; s.Gap != nil || s.Replicas != 4 || s.State != "" {
 			t.Errorf("status after it is back: %+v", s)
 		}

@@ -34,14 +34,22 @@ type Policy struct {
 	Foreign string
 	// Owner is who sets it beside this policy, as people call them: "HPA web". Without Foreign it is helped, not in the way. "": nobody.
 	Owner string
+	// Refused says, as a clause for people, which other declarations for the target are not in force, and why; RefusedBy are their objects. "": none.
+	Refused   string
+	RefusedBy []cluster.Declaration
 }
 
-// state says who sets the count if it is not this policy, or not alone. why is the newest decision's reason.
-func (p *Policy) state(why policy.Reason) string {
+// state says who sets the count if it is not this policy, or not alone, what keeps the count from being met (trouble, see
+// Scale), and what else is declared in vain. why is the newest decision's reason.
+func (p *Policy) state(why policy.Reason, trouble string) string {
 	var out []string
 	switch {
 	case why == policy.FailedGetScale:
-		return cmp.Or(p.By, "the policy") + " cannot be used (" + string(why) + ")"
+		out = append(out, cmp.Or(p.By, "the policy")+" cannot be used ("+string(why)+")")
+		if p.Refused != "" {
+			out = append(out, p.Refused)
+		}
+		return strings.Join(out, ", ")
 	case p.Foreign != "":
 		out = append(out, cmp.Or(p.Owner, "another")+" scales it")
 	case p.Owner != "":
@@ -58,6 +66,12 @@ func (p *Policy) state(why policy.Reason) string {
 		out = append(out, "dry run")
 	case policy.Paused:
 		out = append(out, "paused")
+	}
+	if trouble != "" {
+		out = append(out, "replicas cannot be made: "+strings.TrimSuffix(trouble, "."))
+	}
+	if p.Refused != "" {
+		out = append(out, p.Refused)
 	}
 	return strings.Join(out, ", ")
 }

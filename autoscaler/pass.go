@@ -338,7 +338,10 @@ func (l *Loop) show(t *target, in *policy.Input, d *policy.Decision, entry clust
 	if d.Action != policy.Hold {
 		s.Change = &entry
 	}
-	s.State = t.policy.state(d.Reason)
+	if t.lacks = t.trouble; in.Target.Problem != nil {
+		t.lacks = ""
+	}
+	s.State = t.policy.state(d.Reason, t.lacks)
 	t.limits(now)
 	gap, why := "", "target"
 	if in.Target.Problem != nil {

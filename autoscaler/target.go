@@ -56,6 +56,7 @@ type target struct {
 	}
 	kept  time.Time      // newest point of the kept series
 	shown cluster.Scaled // under the loop's lock
+	lacks string         // the trouble that shown.State tells of, likewise
 	whole *detail        // of shown.Last, likewise
 }
 
@@ -98,12 +99,12 @@ func newTarget(node string, key cluster.Target) *target {
 // adopt puts a policy in force. The loop's lock is held.
 func (t *target) adopt(p Policy) {
 	t.policy, t.gone = p, false
-	t.shown.Target, t.shown.By, t.shown.Policy, t.shown.Mode = t.key, p.Declared, p.Text, string(p.Compiled.Mode())
+	t.shown.Target, t.shown.By, t.shown.Policy, t.shown.Mode = t.key, slices.Concat(p.Declared, p.RefusedBy), p.Text, string(p.Compiled.Mode())
 	last := policy.Reason("")
 	if t.shown.Last != nil {
 		last = policy.Reason(t.shown.Last.Reason)
 	}
-	t.shown.State = p.state(last)
+	t.shown.State = p.state(last, t.lacks)
 	t.shown.Utilizations = p.Compiled.Utilizations()
 	t.limits(time.Now())
 }

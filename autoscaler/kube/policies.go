@@ -138,6 +138,7 @@ func (p *Policies) settle() error {
 			p.log.Info("a policy is gone", "kind", s.ref.Kind, "policy", s.ref.Namespace+"/"+s.ref.Name)
 		}
 	}
+	beside(ps, all)
 	if err := p.opts.Apply(ps); err != nil {
 		return err
 	}

@@ -6,11 +6,12 @@ import (
 	"strings"
 	"time"
 
+	"plimsoll.dev/plimsoll/autoscaler"
 	"plimsoll.dev/plimsoll/autoscaler/policy"
 	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
-// refusals keeps what a person who looks for a target finds of policies that are not in force: one row for each target that no other policy scales,
+// refusals keeps what a person who looks for a target finds of policies that are not in force: one row for each target that no other policy scales (see beside for the rest),
 // with the name and the sentence of each. The rows begin when they are first told.
 func refusals(all []settled, was []cluster.Scaled, now time.Time) (out []cluster.Scaled) {
 	inForce, at := map[object]bool{}, map[object]int{}
@@ -54,6 +55,28 @@ func refusals(all []settled, was []cluster.Scaled, now time.Time) (out []cluster
 		at[o], out = len(out), append(out, row)
 	}
 	return out
+}
+
+// beside adds to policies in force what else is declared for their targets and is not in force.
+func beside(ps []autoscaler.Policy, all []settled) {
+	at := make(map[object]int, len(ps))
+	for i := range ps {
+		at[objectOf(ps[i].Target)] = i
+	}
+	for i := range all {
+		s := &all[i]
+		t, named := s.target()
+		k, ok := at[objectOf(t)]
+		if s.policy != nil || !named || !ok {
+			continue
+		}
+		p := &ps[k]
+		p.RefusedBy = append(p.RefusedBy, s.declarations()...)
+		if p.Refused != "" {
+			p.Refused += ", "
+		}
+		p.Refused += s.clause()
+	}
 }
 
 // clause is why a policy is not in force, with its name; who shows it ends the sentence.

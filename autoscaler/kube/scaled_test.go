@@ -1,8 +1,16 @@
 package kube
 
 import (
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"plimsoll.dev/plimsoll/autoscaler"
 	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
@@ -25,6 +33,34 @@ func TestRefusals(t *testing.T) {
 		t.Errorf("a target that is scaled has %+v", rows)
 	}
 }
+
+// A policy that gave way to another of its target is told with that one: by its name, and why.
+func TestRefusedBeside(t *testing.T) {
+	var ps []autoscaler.Policy
+	who := &people{}
+	p := &Policies{opts: Options{Apply: func(all []autoscaler.Policy) error { ps = all; return nil }}, log: slog.New(slog.DiscardHandler), book: newBook(who, who),
+		tables: Tables{Policies: declares{scp(t, "one", 9, "{"+ofWeb+"}"), scp(t, "two", 5, "{"+ofWeb+"}"), scp(t, "bad", 19, "{"+ofWeb+", window: 2h}")}, Autoscalers: declares{}}}
+	if err := p.settle(); err != nil {
+		t.Fatal(err)
+	}
+	if len(ps) != 1 || !strings.HasPrefix(ps[0].Refused, `ScalePolicy "bad" cannot be used: `) || !strings.HasSuffix(ps[0].Refused, `, ScalePolicy "two" is not in force: ScalePolicy "one" scales Deployment "web" already`) {
+		t.Fatalf("got %+v", ps)
+	}
+	if diff := cmp.Diff([]cluster.Declaration{{Kind: Kind, Name: "bad"}, {Kind: Kind, Name: "two"}}, ps[0].RefusedBy); diff != "" {
+		t.Error(diff)
+	}
+	if rows := p.Scaled(born); len(rows) != 0 || p.inForce["one"].policy.Refused != "" {
+		t.Errorf("beside it there is %+v, and what is kept from one time to the next is %+v", rows, p.inForce["one"].policy)
+	}
+}
+
+// declares is a Table of what never changes.
+type declares []*Declared
+
+func (d declares) Run(context.Context) error { return nil }
+func (d declares) All() []*Declared          { return slices.Clone(d) }
+func (d declares) Synced() bool              { return true }
+func (d declares) Since() (time.Time, error) { return time.Time{}, nil }
 
 // Beside an HPA a policy says who scales.
 func TestOwner(t *testing.T) {

@@ -2,8 +2,11 @@ package policy
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
+
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 
 	"plimsoll.dev/plimsoll/internal/cluster"
 )
@@ -34,10 +37,53 @@ func (p *pass) holdText() string {
 	case p.hold == WithinTolerance:
 		return at + " is near its line of " + m.goal() + "."
 	}
-	if p.current == 1 {
-		return at + " needs the one replica that there is."
+	return at + p.filled(m, r, &rep.Pods) + " needs " + p.present(&rep.Pods) + "."
+}
+
+// filled says what stood in for the pods that leave a gap, see fill: " with 1 without a sample, counted at 100 %,"; "" if there are none.
+func (p *pass) filled(m *metric, r *result, g *PodGroups) string {
+	switch above := r.share > m.asShare(); {
+	case len(g.Missing)+len(g.Unready) == 0:
+		return ""
+	case above:
+		return " " + gapClause(g) + ", counted at " + m.share(0) + ","
+	case len(g.Missing) == 0:
+		return " " + gapClause(g) + ", left out,"
 	}
-	return fmt.Sprintf("%s needs the %d replicas that there are.", at, p.current)
+	full := m.goal()
+	if m.target == autoscalingv2.UtilizationMetricType {
+		full = strconv.Itoa(max(100, int(m.percent))) + " %"
+	}
+	s := " " + gapClause(&PodGroups{Missing: g.Missing}) + ", counted at " + full + ","
+	if n := len(g.Unready); n > 0 {
+		s += fmt.Sprintf(" and %d starting, left out,", n)
+	}
+	return s
+}
+
+// present is "the 4 replicas that there are", or those that are asked for where not as many are there, or not all are counted as they are.
+func (p *pass) present(g *PodGroups) string {
+	gaps := len(g.Missing) + len(g.Unready)
+	n := g.Counted + gaps
+	if n == 0 { // the metric is not of pods
+		n = int(p.in.Target.StatusReplicas)
+	}
+	few := n < int(p.current)
+	s, are := fmt.Sprintf("the %d replicas that", p.current), "are"
+	if p.current == 1 {
+		s, are = "the one replica that", "is"
+	}
+	switch {
+	case !few && gaps == 0:
+		return s + " there " + are
+	case !few:
+		return s + " " + are + " asked for"
+	case n == 1:
+		return s + " " + are + " asked for, of which there is 1"
+	case n == 0:
+		return s + " " + are + " asked for, of which there is none"
+	}
+	return fmt.Sprintf("%s %s asked for, of which there are %d", s, are, n)
 }
 
 // gapClause says which pods leave a gap: "with 1 missing and 2 starting".

@@ -131,6 +131,9 @@ func (a *app) explainTarget(cmd *cobra.Command, c *client, out *output, target s
 		if err := get(&told); err != nil {
 			return err
 		}
+		if len(told.Items) > 0 && told.Items[0].From != told.Items[0].To { // it was made since the first answer
+			list = told
+		}
 	}
 	if len(told.Items) == 0 && len(told.Notes) > 0 {
 		return fmt.Errorf("there is no decision for %q: %s", target, strings.TrimSuffix(strings.Join(told.Notes, " "), "."))

@@ -72,6 +72,25 @@ func TestExplainOfNoChanges(t *testing.T) {
 	}
 }
 
+// A change that is made between the two questions is one of the changes.
+func TestExplainOfTheFirstChange(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer := `{"items": []}`
+		if r.URL.Query().Get("action") == "" {
+			answer = oneChange
+		}
+		_, _ = io.WriteString(w, answer)
+	}))
+	t.Cleanup(srv.Close)
+	got := call(t, nil, "", "explain", "--server", srv.URL, "demo/web", "--changes")
+	if got.code != 0 || strings.Contains(got.out, "No decision") || !strings.Contains(got.out, "2 -> 5  (CPUAboveTarget)") {
+		t.Errorf("got exit %d, %q %q", got.code, got.out, got.err)
+	}
+	if got := call(t, nil, "", "explain", "--server", srv.URL, "demo/web", "--changes", "-o", "json"); got.code != 0 || !strings.Contains(got.out, `"CPUAboveTarget"`) {
+		t.Errorf("as JSON: got exit %d, %q %q", got.code, got.out, got.err)
+	}
+}
+
 // A target whose parts are empty is none.
 func TestExplainOfNothing(t *testing.T) {
 	for _, args := range [][]string{{"/"}, {"a/"}, {"/a"}, {"a//b"}, {"a/b/"}, {"", "-n", "a"}} {

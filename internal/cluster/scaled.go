@@ -5,10 +5,11 @@ import "time"
 // Scaled is what there is to know about a target that the autoscaler looks after. Numbers that are not known are nil.
 type Scaled struct {
 	Target
-	// By are the objects that say how the target is to be scaled, the one in force alone where one is; none where the target itself says so.
+	// By are the objects that say how the target is to be scaled, the one in force first where one is; none where the target itself says so.
 	By   []Declaration `json:"by,omitempty"`
 	Mode string        `json:"mode"` // Auto, DryRun, Paused
-	// State says in words for people why Plimsoll does not set the count, or not alone: "paused", "dry run", "HPA web scales it", "somebody set it to 0". "": it does.
+	// State says in words for people why Plimsoll does not set the count, or not alone, why there are not as many as it asks for, and what else is declared in vain: "paused", "dry run",
+	// "HPA web scales it", "somebody set it to 0", "replicas cannot be made: exceeded quota". "": it does.
 	State    string `json:"state,omitempty"`
 	Min      int32  `json:"min"` // Min and Max are in force now: a schedule's while one holds
 	Max      int32  `json:"max"`
