@@ -79,28 +79,32 @@ func (s *suite) gaugeJoined() {
 	f("an hour", s.o.Rate, p95, func(q *store.Query) { q.Q = 0.95 })
 	f("a day", 2*s.o.Rate, wants, func(q *store.Query) { q.Start = s.at(end - 24*3600) })
 	f("a week", 2*s.o.Rate, wants, func(q *store.Query) { q.Start = s.at(end - 7*24*3600) })
-	chain := func(start float64, step, window time.Duration) {
-		s.Helper()
-		for _, fn := range []store.Func{store.Max, store.Avg, store.Min} {
-			got := s.query(func(q *store.Query) {
-				q.Func, q.By, q.Start, q.End, q.Step, q.Window = fn, []string{"workload"}, s.at(start), s.at(end), step, window
-				q.Matchers = []store.Matcher{{Name: "workload", Op: store.Equal, Value: "chain"}}
-			})
-			if n := int((end-start)/step.Seconds()) + 1; len(got) != 1 || len(got[0].Samples) != n {
-				s.Fatalf("%s over %v every %v: got %v, want one series of %d points", fn, window, step, got, n)
-			}
-			near := s.o.Rate + 3*s.o.Bridged.Seconds()/window.Seconds() + 1e-9 // three of the chain end in half an hour
-			for _, x := range got[0].Samples {
-				if math.Abs(x.V-100) > 100*near {
-					s.Errorf("%s over %v up to %g s: got %g, want about 100", fn, window, float64(x.T-s.base.UnixMilli())/1000, x.V)
-				}
+	for _, c := range []struct {
+		start        float64
+		step, window time.Duration
+	}{{1790, 10 * time.Minute, 30 * time.Minute}, {575, time.Minute, time.Minute}, {1185, 5 * time.Minute, 5 * time.Minute}, {1187, 45 * time.Second, 45 * time.Second}} {
+		s.chain(c.start, end, c.step, c.window)
+	}
+}
+
+// chain tests that pods that come one after the other are one in every window.
+func (s *suite) chain(start, end float64, step, window time.Duration) {
+	s.Helper()
+	for _, fn := range []store.Func{store.Max, store.Avg, store.Min} {
+		got := s.query(func(q *store.Query) {
+			q.Func, q.By, q.Start, q.End, q.Step, q.Window = fn, []string{"workload"}, s.at(start), s.at(end), step, window
+			q.Matchers = []store.Matcher{{Name: "workload", Op: store.Equal, Value: "chain"}}
+		})
+		if n := int((end-start)/step.Seconds()) + 1; len(got) != 1 || len(got[0].Samples) != n {
+			s.Fatalf("%s over %v every %v: got %v, want one series of %d points", fn, window, step, got, n)
+		}
+		near := s.o.Rate + 3*s.o.Bridged.Seconds()/window.Seconds() + 1e-9 // three of the chain end in half an hour
+		for _, x := range got[0].Samples {
+			if math.Abs(x.V-100) > 100*near {
+				s.Errorf("%s over %v up to %g s: got %g, want about 100", fn, window, float64(x.T-s.base.UnixMilli())/1000, x.V)
 			}
 		}
 	}
-	chain(1790, 10*time.Minute, 30*time.Minute)
-	chain(575, time.Minute, time.Minute)
-	chain(1185, 5*time.Minute, 5*time.Minute)
-	chain(1187, 45*time.Second, 45*time.Second)
 }
 
 // brief tests sums of members none of which is there for long: jobs of half a minute, one each minute, are one at a time, and pods that were together for some
@@ -156,6 +160,7 @@ func (s *suite) brief() {
 			}
 		}
 	}
+	f("last of every two minutes", map[string]float64{"jobs": 100, "burst": 300, "rolled": 400}, func(q *store.Query) { q.Func, q.Start, q.Step = store.Last, s.at(115), 2*time.Minute })
 	for _, fn := range []store.Func{store.Avg, store.Max, store.Min, store.Quantile, store.Rate} {
 		wants := map[string]float64{"jobs": 100, "burst": 300, "rolled": 400}
 		as := func(q *store.Query) { q.Func, q.Q = fn, 0.95 }

@@ -105,7 +105,7 @@ func (l *Series) Row(s *Statement, t int64, columns [len(Columns)]float64) error
 		v = columns[1]
 	}
 	first, last, _ := p.query.Grid()
-	if math.IsNaN(v) && p.kind != meetings || p.kind == points && (t < first || t > last) || p.kind != values && !s.single && t <= s.after {
+	if math.IsNaN(v) && (s.tells == nothing || s.tells == sums) || p.kind == points && (t < first || t > last) || p.kind != values && !s.single && t <= s.after {
 		return nil
 	}
 	if l.answer.rows++; l.answer.rows > l.answer.most {

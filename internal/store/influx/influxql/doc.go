@@ -18,7 +18,7 @@
 //     a sum of a gauge. The piece that goes on, in which nobody has as many samples as in a whole one, is read at every moment. The
 //     greatest over up to six hours, and a quantile from the median on, is that of the sums of every moment.
 //   - The newest value of series together is made by the answer of each one's newest sample, with its time, which a statement tells only of a window by
-//     itself; so up to 24 windows are one each, and of more the last is.
+//     itself; so up to 24 windows are one each, and of more the last is. The others are the sums of each window's newest moment, or the mean of its last minutes.
 //   - Ranges of more than two days at an hour or coarser are read from the hourly roll-ups, of more than 60 days at a day or
 //     coarser from the daily ones, as far as they reach; what is newer or older is read raw.
 //   - Where one query may cover a limited time (InfluxDB 3 Core), each statement stays below it. A quantile over

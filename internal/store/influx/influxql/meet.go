@@ -10,13 +10,15 @@ import (
 	"plimsoll.dev/plimsoll/internal/store"
 )
 
-// tells says what a row of meetings is about.
+// tells says what a row of what series are together is about.
 type tells uint8
 
 const (
-	whole   tells = iota // a piece that has ended
+	nothing tells = iota // it is of one series
+	whole                // a piece that has ended
 	moments              // one of the moments of a piece that goes on
 	counts               // a piece that goes on
+	sums                 // the newest moment of a piece
 )
 
 // meet writes statements whose rows are what the members of a sum were together in some minutes: v so much, w by so many samples, x how many of
@@ -29,25 +31,12 @@ func (w *writer) meet() error {
 	if w.query.Step > 0 {
 		part = gcd(w.window, step)
 	}
-	group := func(target int64) int64 {
-		if p := w.opts.Piece.Milliseconds(); p > 0 {
-			target = min(target, p)
-		}
-		if w.query.Step == 0 {
-			return min(part, target)
-		}
-		n := max(part/target, 1)
-		for part%n != 0 {
-			n--
-		}
-		return part / n
-	}
-	short := group(store.MaxInterval.Milliseconds())
+	short := w.group(part, store.MaxInterval)
 	long := short
 	sources := w.sources(lo, last, part, short)
 	for _, s := range sources {
 		if s.rollup != nil {
-			long = max(long, group(s.rollup.Every.Milliseconds()))
+			long = max(long, w.group(part, s.rollup.Every))
 		}
 	}
 	pieces := int64(0)
@@ -69,6 +58,22 @@ func (w *writer) meet() error {
 		w.cutMeetings(source{s.rollup, to, s.hi}, g, whole)
 	}
 	return nil
+}
+
+// group is how long the pieces of a part of windows are that is a whole number of them: about as long as a time.
+func (w *writer) group(part int64, about time.Duration) int64 {
+	target := about.Milliseconds()
+	if p := w.opts.Piece.Milliseconds(); p > 0 {
+		target = min(target, p)
+	}
+	if w.query.Step == 0 {
+		return min(part, target)
+	}
+	n := max(part/target, 1)
+	for part%n != 0 {
+		n--
+	}
+	return part / n
 }
 
 // arriving is how long after its time a sample may come without being late.
@@ -222,8 +227,24 @@ func fold(cells []cell) []cell {
 	return out
 }
 
-// met is what members were together, of the time that any was there: as many samples as one member has at least, and as all have together at
-// most. Between the two it is in how many moments any was there, as far as that is told; else one that is there for a whole piece has as many samples in it as any
+// together is what members were together in a piece or in a moment.
+func (c *cell) together() float64 {
+	if c.tells == sums {
+		return c.v
+	}
+	return c.v / c.there(c.w)
+}
+
+// there is for how long any member was there in a piece, in samples: as many as one has at least, as all have together at most, and between the two in how many moments
+// any has one; most where that is not told.
+func (c *cell) there(most float64) float64 {
+	if !math.IsNaN(c.z) {
+		most = larger(c.x, c.z)
+	}
+	return min(c.w, most)
+}
+
+// met is what members were together, of the time that any was there. Where no moments are told, one that is there for a whole piece has as many samples in it as any
 // has in any of its length. Of the piece that goes on there are the moments, each of which says what was there; they are as long as one member has samples in them
 // at least, since a moment may hold two of them.
 func met(q *store.Query, cells []cell) float64 {
@@ -242,11 +263,8 @@ func met(q *store.Query, cells []cell) float64 {
 				now.v, now.w, now.y = now.v+c.v, now.w+1, larger(c.y, now.y)
 			case c.tells == counts:
 				now.x += c.x
-			case math.IsNaN(c.z):
-				c.w = min(c.w, most)
-				together = append(together, c)
 			default:
-				c.w = min(c.w, larger(c.x, c.z))
+				c.w = c.there(most)
 				together = append(together, c)
 			}
 		}

@@ -9,25 +9,25 @@ import (
 const mostWindows = 24
 
 // newest writes statements whose rows are the newest sample of each series in each window, or the part of it that the window before has not, and the first sample after the last
-// window: from when the samples were it is seen who was there at a window's end. Of many windows all but the last are asked for at once, so that it is
-// seen in which of them, or of the pieces that they are put together of, each was there.
+// window: from when the samples were it is seen who was there at a window's end. Of many windows all but the last are asked for at once.
 func (w *writer) newest() error {
 	first, last, step := w.query.Grid()
 	if w.window <= w.moment+1 {
 		return w.write()
 	}
 	w.kind, w.join = latest, true
-	from := first
+	from, summed := first, false
 	if (last-first)/step >= mostWindows {
 		from = last
-		if err := w.pieces(first-w.window, last-step, step); err != nil {
+		var err error
+		if summed, err = w.earlier(first-w.window, last-step, step); err != nil {
 			return err
 		}
 	}
 	piece := w.opts.Piece.Milliseconds()
 	for t := from; t <= last; t += step {
 		lo := t - w.window
-		if t > first {
+		if t > first && !summed {
 			lo = max(lo, t-step)
 		}
 		n := t - lo
@@ -41,10 +41,40 @@ func (w *writer) newest() error {
 	return nil
 }
 
+// earlier writes statements of all windows but the last, and says whether their rows are sums: that of the newest moment at which any was there, or where there are too
+// many moments, the mean of the last minutes at which any was. Otherwise they are who was in the last piece of a window.
+func (w *writer) earlier(lo, hi, step int64) (summed bool, err error) {
+	part := gcd(w.window, step)
+	g := w.group(part, store.MaxInterval)
+	if (hi-lo)/g > maxPieces {
+		return false, tooMany(w)
+	}
+	s, few := source{lo: lo, hi: hi}, hi-lo <= mostMoments*w.moment
+	switch {
+	case few && part%w.moment == 0:
+		w.fine, w.join = true, false
+		n := hi - lo
+		if p := w.opts.Piece.Milliseconds(); p > 0 {
+			n = max(p/part, 1) * part
+		}
+		w.cut(s, n, func(s *source) {
+			w.add(s, part, hi)
+			w.Statements[len(w.Statements)-1].tells = sums
+		})
+		w.fine, w.join = false, true
+	case few || w.query.Join != "" && w.query.Join != store.Sum:
+		return false, w.pieces(lo, hi, step)
+	default:
+		w.cutMeetings(s, g, whole)
+	}
+	return true, nil
+}
+
 // party is the series that are joined.
 type party struct {
 	value   func(label string) string
 	members []*Series
+	sums    []cell // what they were together in windows before the last
 }
 
 // together joins series at the end of each window.
@@ -61,7 +91,18 @@ func (p *Plan) together(series []*Series) *store.Joiner {
 		if parties[key] == nil {
 			parties[key] = &party{value: value}
 		}
-		parties[key].members = append(parties[key].members, l)
+		g := parties[key]
+		own := l.cells[:0]
+		for _, c := range l.cells {
+			if c.tells == nothing {
+				own = append(own, c)
+			} else {
+				g.sums = append(g.sums, c)
+			}
+		}
+		if l.cells = own; len(own) > 0 {
+			g.members = append(g.members, l)
+		}
 	}
 	for _, g := range parties {
 		j.Add(g.value, g.samples(p), nil)
@@ -85,8 +126,17 @@ func (g *party) samples(p *Plan) (out []store.Sample) {
 	begun := make([]int64, len(g.members))
 	hole := max(step, store.MaxInterval.Milliseconds())
 	var in []member
+	g.sums = fold(g.sums)
+	summed := 0
 	for t := first; t <= last; t += step {
 		in = in[:0]
+		for summed < len(g.sums) && g.sums[summed].t <= t {
+			summed++
+		}
+		if t < last && summed > 0 && g.sums[summed-1].t > t-p.window {
+			out = append(out, store.Sample{T: t, V: g.sums[summed-1].together()})
+			continue
+		}
 		for i, l := range g.members {
 			cells := l.cells
 			for ; at[i] < len(cells) && cells[at[i]].t <= t; at[i]++ {

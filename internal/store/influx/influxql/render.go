@@ -227,8 +227,8 @@ func (w *writer) add(s *source, group, end int64) {
 	case !joined:
 	case w.fine:
 		at := " GROUP BY " + every(w.opts.Interval, end-shift) + ", "
-		text = "SELECT SUM(v) AS v FROM (" + columns + at + "* fill(none)) WHERE " + until(hi) + at + strings.Join(tags, ", ")
-		of := "MAX(v) AS v"
+		text = "SELECT " + joins(w.query.Join) + "(v) AS v FROM (" + columns + at + "* fill(none)) WHERE " + until(hi) + at + strings.Join(tags, ", ")
+		of := strings.ToUpper(string(w.query.Func)) + "(v) AS v"
 		if w.query.Func == store.Quantile {
 			of = w.quantile("v", "v", "v")
 		}
