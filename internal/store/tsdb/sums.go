@@ -30,7 +30,8 @@ type summer struct {
 type together struct {
 	stay, ended, begun      float64
 	stays, ends, beginnings int32
-	counts                  bool
+	counts, fresh           bool    // fresh: somebody began in it, whether or not that one goes on
+	may                     float64 // of whom the next sample may still come
 }
 
 // newSummer returns nil where a query is not about sums of a gauge, or where there would be too many moments.
@@ -76,12 +77,17 @@ func (s *summer) member(it chunkenc.Iterator) (err error) {
 		over  bool  // an end was said since
 		apart int64 // how long the sample before came after its own
 	)
-	stand := func(to int64, goesOn, misses bool) { // of the sample before
+	end := int64(len(s.at))
+	stand := func(to int64, goesOn, misses, may bool) { // of the sample before
 		if some && k >= 0 {
-			s.put(k, v, begun, !goesOn)
+			s.put(k, v, begun, !goesOn && (!may || !begun))
 		}
-		for i := k + 1; goesOn && i < to; i++ {
-			s.hold(i, v, misses)
+		for i := k + 1; (goesOn || may) && i < to; i++ {
+			if goesOn {
+				s.hold(i, v, misses)
+			} else {
+				s.at[i].may += v
+			}
 		}
 	}
 	for t2, v2 := range s.floats(it, &err) {
@@ -91,7 +97,7 @@ func (s *summer) member(it chunkenc.Iterator) (err error) {
 		}
 		k2 := int64(-1)
 		if t2 > s.cut {
-			k2 = min((t2-1-s.base)/s.every, int64(len(s.at)))
+			k2 = min((t2-1-s.base)/s.every, end)
 		}
 		goesOn := some && !over && t2-t <= store.MaxInterval.Milliseconds()
 		misses := t2-t > max(late.Milliseconds(), apart+apart/2)
@@ -99,20 +105,20 @@ func (s *summer) member(it chunkenc.Iterator) (err error) {
 		case some && k == k2:
 			v2 = s.both(v, v2)
 		default:
-			stand(k2, goesOn, misses)
+			stand(k2, goesOn, misses, false)
 			begun = !goesOn
 		}
 		if apart = 0; goesOn {
 			apart = t2 - t
 		}
 		k, t, v, some, over = k2, t2, v2, true, false
-		if k == int64(len(s.at)) { // after the end
+		if k == end { // after it
 			return err
 		}
 	}
 	// The next sample of one that has few may still come.
-	goesOn := some && !over && apart > late.Milliseconds() && s.base+int64(len(s.at))*s.every-t <= apart+apart/2
-	stand(int64(len(s.at)), goesOn, false)
+	goesOn := some && !over && apart > late.Milliseconds() && s.base+end*s.every-t <= apart+apart/2
+	stand(end, goesOn, false, some && !over && s.base+end*s.every-t <= late.Milliseconds())
 	return err
 }
 
@@ -136,7 +142,7 @@ func (s *summer) hold(k int64, v float64, misses bool) {
 // put adds a member to a moment of which it has a sample.
 func (s *summer) put(k int64, v float64, begun, ended bool) {
 	m := &s.at[k]
-	m.counts = true
+	m.counts, m.fresh = true, m.fresh || begun
 	switch {
 	case begun == ended:
 		m.stay, m.stays = m.stay+v, m.stays+1
@@ -147,13 +153,17 @@ func (s *summer) put(k int64, v float64, begun, ended bool) {
 	}
 }
 
-// sum is what members are together at a moment, if any was there.
-func (s *summer) sum(m *together) (v float64, ok bool) {
+// sum is what members are together at a moment, if any was there. Of whom the next sample may still come counts unless another has begun since.
+func (s *summer) sum(k int64) (v float64, ok bool) {
+	m := &s.at[k]
 	before, after := m.stay+m.ended, m.stay+m.begun
 	switch {
 	case !m.counts:
 		return 0, false
 	case m.beginnings == 0:
+		if m.may != 0 && !s.begunSince(k) {
+			before += m.may
+		}
 		return before, m.stays+m.ends > 0
 	case m.ends == 0:
 		return after, true
@@ -161,6 +171,16 @@ func (s *summer) sum(m *together) (v float64, ok bool) {
 		return (before + after) / 2, true
 	}
 	return s.both(before, after), true
+}
+
+// begunSince says whether a member began since those that may go on at a moment had their last sample.
+func (s *summer) begunSince(k int64) bool {
+	for i := max(k-late.Milliseconds()/s.every-1, 0); i <= k; i++ {
+		if s.at[i].fresh {
+			return true
+		}
+	}
+	return false
 }
 
 // windows makes a group's points.
@@ -175,7 +195,7 @@ func (s *summer) windows() {
 		total, n := 0.0, 0
 		s.sort = s.sort[:0]
 		for k := to - back; k < to; k++ {
-			v, ok := s.sum(&s.at[k])
+			v, ok := s.sum(k)
 			switch {
 			case !ok:
 				continue
