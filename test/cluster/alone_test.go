@@ -92,9 +92,13 @@ func TestAutoscalerAlone(t *testing.T) {
 	})
 	t.Logf("five replicas or more %v after the load's step", time.Since(began).Round(100*time.Millisecond))
 	for args, want := range map[string]string{"get scp -o wide": "Measured by metrics.k8s.io.", "get events": "ScaledUp"} {
-		if out, err := shared.Kubectl(t.Context(), append(strings.Fields(args), "-n", ns)...); err != nil || !strings.Contains(out, want) {
-			t.Errorf("kubectl %s: %v, no %q in\n%s", args, err, want, out)
-		}
+		patiently(t, "kubectl "+args, most, func() error { // a status may wait a second to be written
+			out, err := shared.Kubectl(t.Context(), append(strings.Fields(args), "-n", ns)...)
+			if err == nil && !strings.Contains(out, want) {
+				err = fmt.Errorf("no %q in\n%s", want, out)
+			}
+			return err
+		})
 	}
 	load.set(40)
 	began = time.Now()
