@@ -198,17 +198,23 @@ func (m *meeting) rolled() {
 	}
 }
 
-// above reads the sums that have the names by which members are joined, without what the query asks for of other names.
+// above reads the sums that have the names by which members are joined, and those by which they are chosen, if any have these, too.
 func (w *writer) above() (*reading, bool) {
+	chosen := slices.Clone(w.query.By)
+	for _, m := range w.query.Matchers {
+		chosen = append(chosen, m.Name)
+	}
 	q := w.query
-	for _, l := range slices.Backward(slices.Sorted(slices.Values(w.row.Levels))) {
-		if l <= q.Level || slices.ContainsFunc(w.query.By, func(name string) bool { return isTag(w.query.Level, name) && !isTag(l, name) }) {
-			continue
+	for _, names := range [...][]string{chosen, w.query.By} {
+		for _, l := range slices.Backward(slices.Sorted(slices.Values(w.row.Levels))) {
+			is := func(name string) bool { return isTag(l, name) }
+			if l <= w.query.Level || slices.ContainsFunc(names, func(name string) bool { return isTag(w.query.Level, name) && !is(name) }) {
+				continue
+			}
+			q.Level = l
+			conds, never := conditions(slices.DeleteFunc(slices.Clone(q.Matchers), func(m store.Matcher) bool { return !is(m.Name) }), is, w.constant, w.opts.Value)
+			return newReading(&q, w.row, conds, w.database, w.interval), !never
 		}
-		q.Level = l
-		is := func(name string) bool { return isTag(l, name) }
-		conds, never := conditions(slices.DeleteFunc(slices.Clone(q.Matchers), func(m store.Matcher) bool { return !is(m.Name) }), is, w.constant, w.opts.Value)
-		return newReading(&q, w.row, conds, w.database, w.interval), !never
 	}
 	return nil, false
 }
