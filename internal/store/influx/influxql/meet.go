@@ -92,11 +92,7 @@ func (w *writer) goesOn(s *source, g int64) (from, to int64) {
 
 // cutMeetings writes statements in groups of g milliseconds.
 func (w *writer) cutMeetings(s source, g int64, about tells) {
-	n := s.hi - s.lo
-	if p := w.opts.Piece.Milliseconds(); p > 0 {
-		n = max(p/g, 1) * g
-	}
-	w.cut(s, n, func(s *source) {
+	w.cut(s, g, func(s *source) {
 		m := meeting{writer: w, source: s, g: g, about: about, lo: s.lo - s.shift(), hi: s.hi - s.shift()}
 		if s.rollup == nil {
 			m.raw()

@@ -24,17 +24,12 @@ func (w *writer) newest() error {
 			return err
 		}
 	}
-	piece := w.opts.Piece.Milliseconds()
 	for t := from; t <= last; t += step {
 		lo := t - w.window
 		if t > first && !summed {
 			lo = max(lo, t-step)
 		}
-		n := t - lo
-		if piece > 0 {
-			n = piece
-		}
-		w.cut(source{lo: lo, hi: t}, n, func(s *source) { w.add(s, 0, 0) })
+		w.cut(source{lo: lo, hi: t}, 0, func(s *source) { w.add(s, 0, 0) })
 	}
 	after := source{lo: last, hi: last + store.MaxInterval.Milliseconds()}
 	w.Statements = append(w.Statements, Statement{Text: "SELECT FIRST(" + Ident(w.field) + ") AS v FROM " + w.from(&after, after.lo, after.hi) + " GROUP BY *", after: last})
@@ -53,11 +48,7 @@ func (w *writer) earlier(lo, hi, step int64) (summed bool, err error) {
 	switch {
 	case few && part%w.moment == 0:
 		w.fine, w.join = true, false
-		n := hi - lo
-		if p := w.opts.Piece.Milliseconds(); p > 0 {
-			n = max(p/part, 1) * part
-		}
-		w.cut(s, n, func(s *source) {
+		w.cut(s, part, func(s *source) {
 			w.add(s, part, hi)
 			w.Statements[len(w.Statements)-1].tells = sums
 		})

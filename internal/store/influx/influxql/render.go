@@ -98,7 +98,7 @@ func (w *writer) write() error {
 		return w.pieces(lo, last, step)
 	case !small:
 		w.kind = values
-		w.cut(source{lo: lo, hi: last}, piece, func(s *source) { w.add(s, 0, 0) })
+		w.cut(source{lo: lo, hi: last}, 0, func(s *source) { w.add(s, 0, 0) })
 		return nil
 	}
 	w.join = w.join && w.low()
@@ -156,11 +156,7 @@ func (w *writer) each(ss []source, add func(*source)) {
 // grouped writes statements whose rows are the points.
 func (w *writer) grouped(ss []source, step int64) {
 	w.each(ss, func(s *source) {
-		n := s.hi - s.lo
-		if p := w.opts.Piece.Milliseconds(); p > 0 {
-			n = max(p/step, 1) * step
-		}
-		w.cut(*s, n, func(s *source) { w.add(s, step, s.hi) })
+		w.cut(*s, step, func(s *source) { w.add(s, step, s.hi) })
 	})
 }
 
@@ -181,11 +177,7 @@ func (w *writer) pieces(lo, hi, step int64) error {
 		return tooMany(w)
 	}
 	for _, s := range w.sources(lo, hi, g, 0) {
-		n := s.hi - s.lo
-		if piece > 0 {
-			n = max(piece/g, 1) * g
-		}
-		w.cut(s, n, func(s *source) { w.add(s, g, hi) })
+		w.cut(s, g, func(s *source) { w.add(s, g, hi) })
 	}
 	return nil
 }
@@ -195,8 +187,14 @@ func tooMany(w *writer) error {
 		store.ErrTooLarge, maxPieces, time.Duration(w.window)*time.Millisecond, w.query.Step)
 }
 
-// cut gives a source in parts of n milliseconds, the last one shorter.
-func (w *writer) cut(s source, n int64, each func(*source)) {
+// cut gives a source in parts that a statement may cover, which are a whole number of groups of so many milliseconds, the last one shorter; zero: there are no groups.
+func (w *writer) cut(s source, group int64, each func(*source)) {
+	n := s.hi - s.lo
+	if p := w.opts.Piece.Milliseconds(); p > 0 {
+		if n = p; group > 0 {
+			n = max(p/group, 1) * group
+		}
+	}
 	for lo := s.lo; lo < s.hi; lo += n {
 		part := source{s.rollup, lo, min(lo+n, s.hi)}
 		each(&part)
