@@ -144,10 +144,12 @@ func (u *unit) recent(l *limits, id metric.ID, now, w, patience int64) (out wind
 	}
 	kind := metric.Get(id).Kind
 	mean, t, covers := x.mean(kind, w, u.limit(l, x.lane))
-	if kind == metric.Counter && covers == 0 && x.n > 1 { // it is heard again: what it used before that stands until there are two samples of now
-		before := *x
-		before.n--
-		if now-(u.base+int64(before.newest().t)) <= patience {
+	if kind == metric.Counter && covers == 0 { // it is heard again, or by somebody else: what it used before that stands until there are two samples of now
+		before := *cmp.Or(u.before, x)
+		if u.before == nil {
+			before.n--
+		}
+		if before.n > 0 && now-(u.base+int64(before.newest().t)) <= patience {
 			mean, t, covers = before.mean(kind, w, max(u.limit(l, x.lane), u.limit(l, full)))
 		}
 	}

@@ -105,6 +105,34 @@ func TestAnotherIsNotBelievedTooSoon(t *testing.T) {
 	}
 }
 
+// TestUsedStaysAtAHandOver: what somebody else counts has another start, on the same machine at that. It takes no value away until it makes one.
+func TestUsedStaysAtAHandOver(t *testing.T) {
+	for _, to := range []string{"", metric.FromKubelet} {
+		p := newPicture(t, Options{})
+		tell := func(source string, at time.Time, v float64) {
+			b := tick(at, cpu(node("n1"), at, v, 50))
+			b.Source, b.Fast = source, source == ""
+			apply(t, p, b)
+		}
+		from, every, last := metric.FromKubelet, 10.0, 20.0
+		if to != "" {
+			from, every, last = "", 1, 20
+		}
+		for s := 0.0; s <= last; s += every {
+			tell(from, sec(s), 5000+s)
+		}
+		after, every := last+11, 11-every
+		tell(to, sec(after), 3*after)
+		if got, ok := p.NodeUsed(sec(after+0.1), "n1", 15*time.Second); !ok || got.CPU != 1 || !got.Time.Equal(sec(last)) {
+			t.Errorf("to %q, the first sample: %+v, %v, want one core at %v", to, got, ok, sec(last))
+		}
+		tell(to, sec(after+every), 3*(after+every))
+		if got, ok := p.NodeUsed(sec(after+every+0.1), "n1", 15*time.Second); !ok || got.CPU != 3 || got.Window != time.Duration(every)*time.Second {
+			t.Errorf("to %q, the second: %+v, %v, want three cores over %v s", to, got, ok, every)
+		}
+	}
+}
+
 // TestUsedStaysForAWhile: while a collector is restarted its last values stay, with their true time; what has ended does not.
 func TestUsedStaysForAWhile(t *testing.T) {
 	p := newPicture(t, Options{})

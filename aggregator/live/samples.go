@@ -13,6 +13,7 @@ type samples struct {
 	series []series // sorted by row, then sub
 	grown  []growth // of each series that has no ring
 	rings  [2]ring  // of those series that have one
+	before *ring    // what the CPU counter was where its figures came from until now, while where they come from has told it once; nil: nothing
 	subs   []string // subs[0] is ""
 	base   int64    // Unix milliseconds; times in series are relative to it
 	// rows are those that it has or ever had series of. Nobody else's values ever stand in for them: a gap is a gap.
@@ -115,6 +116,9 @@ func (s *samples) push(in *intake, k int, n uint16, after, x sample) {
 		r.n = n
 		r.push(x, in.keep, in.ring)
 		r.lane = in.lane
+		if i == ringOfCPU && r.n > 1 {
+			s.before = nil
+		}
 		return
 	}
 	s.mine()
@@ -154,7 +158,9 @@ func (s *samples) advance(in *intake, g *metric.Group, t int64) bool {
 	}
 	switch grown, over, another := s.cpuGrown(g, ln); {
 	case another && over > 0 && (grown < 0 || in.cores > 0 && grown*1000 > in.cores*float64(over+roughly)): // who counts here has begun elsewhere
+		before := s.rest()
 		s.begin(t)
+		s.before = before
 	case another:
 	case over > 0 && grown < 0:
 		s.restart(in, t)
@@ -190,7 +196,7 @@ func (s *samples) begin(t int64) {
 			s.empty(k)
 		}
 	}
-	s.torn = true
+	s.torn, s.before = true, nil
 	s.restarted = min(s.newest(), t-1)
 }
 
@@ -297,12 +303,15 @@ func (s *samples) open(in *intake, pt *metric.Point, k int) (at int, ok bool) {
 	return k, true
 }
 
+// ringOfCPU is the ring of the CPU counter, plus one.
+const ringOfCPU = 1
+
 // ringOf is which ring the row of a point has, plus one. Windows are asked of what pods use of a resource.
 func ringOf(pt *metric.Point) uint8 {
 	switch {
 	case pt.Sub != "":
 	case pt.ID == metric.CPUUsage:
-		return 1
+		return ringOfCPU
 	case pt.ID == metric.MemoryWorkingSet:
 		return 2
 	}
@@ -333,7 +342,7 @@ func (s *samples) prune(before int64) {
 
 // forget drops all series. Which rows they were of stays known.
 func (s *samples) forget() {
-	s.series, s.grown, s.rings, s.subs, s.shared = nil, nil, [2]ring{}, []string{""}, false
+	s.series, s.grown, s.rings, s.before, s.subs, s.shared = nil, nil, [2]ring{}, nil, []string{""}, false
 	s.last, s.read, s.interval = [numLanes]int64{}, 0, [numLanes]int32{}
 }
 
@@ -367,5 +376,5 @@ func (s *samples) rebase(t int64) {
 			r.at(k).t -= shift
 		}
 	}
-	s.base = base
+	s.base, s.before = base, nil
 }

@@ -1,6 +1,10 @@
 package live
 
-import "plimsoll.dev/plimsoll/internal/metric"
+import (
+	"slices"
+
+	"plimsoll.dev/plimsoll/internal/metric"
+)
 
 // early says whether a group is somebody else's reading of a time of which the fast lane has told already, or nearly.
 func (s *samples) early(in *intake, t int64) bool {
@@ -40,4 +44,14 @@ func (s *samples) cpuGrown(g *metric.Group, ln lane) (grown float64, over int64,
 		return pt.V - h.last.v(), pt.T - s.base - int64(h.last.t), another
 	}
 	return 0, 0, false
+}
+
+// rest is a copy of what there is of the CPU counter, if that makes a rate; nil otherwise.
+func (s *samples) rest() *ring {
+	r := s.rings[ringOfCPU-1]
+	if r.n < 2 {
+		return s.before
+	}
+	r.buf = slices.Clone(r.buf)
+	return &r
 }
