@@ -138,8 +138,19 @@ func (x *node) batch(n *cluster.Node, pods map[podName]*cluster.Pod, p *page, as
 			b.Groups = append(b.Groups, g)
 		}
 	}
+	b.Gaps = x.gone(known, pods)
 	x.containers = known
 	return b
+}
+
+// gone are the containers of which there was something, and whose pods are not there any more, nor others under their names.
+func (x *node) gone(known map[key]*container, pods map[podName]*cluster.Pod) (out []metric.Gap) {
+	for k, c := range x.containers {
+		if known[k] == nil && pods[podName{c.entity.Namespace, c.entity.Pod}] == nil {
+			out = append(out, metric.Gap{Entity: c.entity, Reason: metric.GapGone, Detail: "its pod is not on the node any more"})
+		}
+	}
+	return out
 }
 
 // follows says whether all that a page has newer values of is in the one before with older ones.

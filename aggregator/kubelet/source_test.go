@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -40,6 +41,10 @@ type fleet struct {
 func (f *fleet) All() []*cluster.Pod    { return f.pods }
 func (f *fleet) Nodes() []*cluster.Node { return f.nodes }
 
+func (f *fleet) has(namespace, pod string) bool {
+	return slices.ContainsFunc(f.pods, func(p *cluster.Pod) bool { return p.Namespace == namespace && p.Name == pod })
+}
+
 func (f *fleet) synced() error {
 	if f.unknown.Load() {
 		return errors.New("not yet")
@@ -69,16 +74,16 @@ func (f *fleet) times(host string) []time.Time {
 
 func newFleet(t *testing.T, nodes int) *fleet {
 	t.Helper()
-	p, err := live.New(live.Options{})
-	if err != nil {
+	f := &fleet{t: t, asked: map[string][]time.Time{}, answer: map[string]func() (int, string){}}
+	var err error
+	if f.picture, err = live.New(live.Options{Nodes: f.Nodes, Pods: f.has}); err != nil {
 		t.Fatal(err)
 	}
-	f := &fleet{t: t, picture: p, asked: map[string][]time.Time{}, answer: map[string]func() (int, string){}}
 	for i := range nodes {
 		f.nodes = append(f.nodes, &cluster.Node{Name: fmt.Sprint("n", i), Addresses: []cluster.Address{{Type: "Hostname", Address: "name"}, {Type: "InternalIP", Address: fmt.Sprint("10.0.0.", i)}},
 			Capacity: cluster.Resources{{Name: "cpu", Milli: 4000}, {Name: "memory", Milli: 8e12}}})
 	}
-	if f.source, err = New(Options{Inventory: f, Picture: p, Synced: f.synced, Transport: f, Resolution: 15 * time.Second, Timeout: 10 * time.Second,
+	if f.source, err = New(Options{Inventory: f, Picture: f.picture, Synced: f.synced, Transport: f, Resolution: 15 * time.Second, Timeout: 10 * time.Second,
 		Addresses: []string{"InternalIP", "Hostname"}, Registerer: prometheus.NewRegistry()}); err != nil {
 		t.Fatal(err)
 	}
@@ -238,6 +243,45 @@ func TestPodMadeAnew(t *testing.T) {
 			t.Errorf("the new pod has no values: %+v", got)
 		}
 	})
+}
+
+// TestPodEnds: a pod that is no more has ended with the next reading, and takes nothing from one of its name that is made meanwhile, here or on another node.
+func TestPodEnds(t *testing.T) {
+	for _, x := range [][2]string{{"n0", ""}, {"n0", "n0"}, {"n0", "n1"}, {"n1", "n0"}} {
+		was, on := x[0], x[1]
+		synctest.Test(t, func(t *testing.T) {
+			f := newFleet(t, 2)
+			began := time.Now().Add(-time.Hour)
+			f.pod(was, "web", began)
+			f.uses("10.0.0.0:10250", 0.5, nil)
+			f.uses("10.0.0.1:10250", 0.5, nil)
+			f.uses("10.0.0."+was[1:]+":10250", 0.5, map[string]time.Time{"web": began})
+			defer f.run()()
+			time.Sleep(patience + 31*time.Second)
+			f.pods = nil
+			anew := time.Now()
+			if on != "" {
+				f.mu.Lock()
+				f.uses("10.0.0."+on[1:]+":10250", 0.5, map[string]time.Time{"web": anew})
+				f.mu.Unlock()
+				f.pod(on, "web", anew)
+			}
+			time.Sleep(16 * time.Second)
+			snap := f.picture.Snapshot(time.Now())
+			if on == "" {
+				if c := snap.Containers[0]; !c.Ended {
+					t.Errorf("a reading after its end it has %+v, gap %v", c.List(), c.Gap)
+				}
+				return
+			}
+			for range 45 {
+				if c := f.picture.Snapshot(time.Now()).Containers; len(c) != 1 || c[0].Ended || c[0].Entity.Node != on {
+					t.Fatalf("of %s, made anew on %s: %d, %+v, gap %v", was, on, len(c), c[0].Entity, c[0].Gap)
+				}
+				time.Sleep(time.Second)
+			}
+		})
+	}
 }
 
 // TestOnlyWithoutCollector: a kubelet is asked when no collector is heard, and not any more when one is.

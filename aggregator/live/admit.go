@@ -238,8 +238,8 @@ func (t *tree) note(in *intake, g *metric.Gap, at time.Time) {
 		return
 	case u == nil:
 		u, _ = t.admit(in, &metric.Group{Entity: g.Entity}, in.at)
-	case u.entity.ID != g.Entity.ID:
-		return // of a container that another one of its names has replaced
+	case u.entity.ID != g.Entity.ID || u.entity.Node != g.Entity.Node:
+		return // of a container that another one of its names has replaced, here or elsewhere
 	}
 	if u == nil || in.at <= u.measured() || u.gap != nil && u.gap.Reason == g.Reason {
 		return
