@@ -101,9 +101,9 @@ func sampleAt(t *testing.T, node, ns, pod string, now time.Time, memory float64)
 func TestWhoMayWhat(t *testing.T) {
 	ours(t)
 	ns := namespace(t)
-	write := rbacv1.PolicyRule{NonResourceURLs: []string{"/api/v1/write"}, Verbs: []string{"post"}}
+	write := rbacv1.PolicyRule{NonResourceURLs: []string{"/plimsoll/api/v1/write"}, Verbs: []string{"post"}}
 	account(t, ns, "collector", write)
-	account(t, ns, "reader", rbacv1.PolicyRule{NonResourceURLs: []string{"/plimsoll/v1/*"}, Verbs: []string{"get"}})
+	account(t, ns, "reader", rbacv1.PolicyRule{NonResourceURLs: []string{"/plimsoll/v1/*", "/plimsoll/api/v1/query"}, Verbs: []string{"get"}})
 	account(t, ns, "nobody")
 	one, two := podOn(t, ns, "one", "node1", "collector"), podOn(t, ns, "two", "node2", "collector")
 	strange := podOn(t, ns, "strange", "node1", "nobody")
@@ -124,8 +124,14 @@ func TestWhoMayWhat(t *testing.T) {
 	read("another audience", token(t, ns, "reader", "elsewhere", nil), overview, 401, "made out to somebody else")
 	read("a collector", sender, overview, 403, `verb \"get\" on the nonResourceURL \"/plimsoll/v1/overview\"`)
 	read("a reader", token(t, ns, "reader", "", nil), overview, 200, "plimsoll.dev/overview")
+	read("a reader of Prometheus's API", token(t, ns, "reader", "", nil), "/api/v1/query?query=up", 200, "success")
 	read("a reader's token for Plimsoll", token(t, ns, "reader", "plimsoll", nil), overview, 200, "plimsoll.dev/overview")
 	read("health", "", "/livez", 200, "ok")
+	nobody := token(t, ns, "nobody", "", nil)
+	for _, path := range []string{"/", overview, "/plimsoll/v1/missing", "/metrics", "/api/v1/query?query=up", "/api/v1/query_range?query=up", "/api/v1/labels", "/api/v1/label/namespace/values", "/api/v1/series",
+		"/api/v1/metadata", "/api/v1/format_query", "/api/v1/status/buildinfo", "/api/v1/model/namespaces/", "/api/v1/historical/nodes/", "/api/v1/metric-export", "/api/v1/metric-export-schema"} {
+		read("a login without any right, "+path, nobody, path, 403, `verb \"get\" on the nonResourceURL`)
+	}
 	read("nothing there", "", "/nothing", 401, "")
 
 	send := func(what, token, node, pod string, want int, says string) {

@@ -28,7 +28,7 @@ var collecting = []rbacv1.PolicyRule{
 	{APIGroups: []string{""}, Resources: []string{"pods", "nodes"}, Verbs: []string{"list", "watch"}},
 	{APIGroups: []string{"apps"}, Resources: []string{"replicasets"}, Verbs: []string{"get"}},
 	{APIGroups: []string{"batch"}, Resources: []string{"jobs"}, Verbs: []string{"get"}},
-	{NonResourceURLs: []string{"/api/v1/write"}, Verbs: []string{"post"}},
+	{NonResourceURLs: []string{"/plimsoll/api/v1/write"}, Verbs: []string{"post"}},
 }
 
 // unprivileged are setpriv's options for somebody who has no rights on the machine.

@@ -28,7 +28,7 @@ const (
 )
 
 // Authorizer is a serve.Authorizer that asks the API server. Paths below /apis are asked about as the resources that they are, all others as
-// paths (nonResourceURLs of a ClusterRole) with the method in small letters as the verb.
+// paths (nonResourceURLs of a ClusterRole) with the method in small letters as the verb: below /api by the names that ruled gives them.
 type Authorizer struct {
 	server authorizer.Authorizer
 	paths  request.RequestInfoFactory
@@ -51,7 +51,7 @@ func (a *Authorizer) Authorize(ctx context.Context, c serve.Caller, want serve.A
 	if slices.Contains(c.Groups, user.SystemPrivilegedGroup) { // whom the API server asks nobody about
 		return nil
 	}
-	info, err := a.paths.NewRequestInfo(&http.Request{Method: strings.ToUpper(want.Verb), URL: &url.URL{Path: want.Path, RawQuery: want.Query}})
+	info, err := a.paths.NewRequestInfo(&http.Request{Method: strings.ToUpper(want.Verb), URL: &url.URL{Path: ruled(want.Path), RawQuery: want.Query}})
 	if err != nil {
 		return fmt.Errorf("cannot tell what %q is: %w", want.Path, err)
 	}
@@ -73,6 +73,18 @@ func (a *Authorizer) Authorize(ctx context.Context, c serve.Caller, want serve.A
 		return err
 	}
 	return missing(about, reason)
+}
+
+// apart is before those paths of ours that Kubernetes has as well.
+const apart = "/plimsoll"
+
+// ruled is the path that a rule has. Kubernetes lets every login get what is below /api (its ClusterRole system:discovery), the paths of
+// its own API: those of Prometheus and Heapster that are served here are asked about below /plimsoll/api.
+func ruled(path string) string {
+	if path == "/api" || strings.HasPrefix(path, "/api/") {
+		return apart + path
+	}
+	return path
 }
 
 // missing says which right is missing, as a rule of a role would give it.
