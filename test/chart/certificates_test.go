@@ -65,7 +65,7 @@ func TestCertificatesAreMade(t *testing.T) {
 		t.Helper()
 		made, _, bundle := secrets(t, must(t, values))
 		c, ca := certificate(t, made["plimsoll-tls"]["tls.crt"]), certificate(t, made["plimsoll-ca"]["tls.crt"])
-		for _, host := range []string{"plimsoll.monitoring.svc", "plimsoll-live.monitoring.svc", "plimsoll-live.monitoring.svc.cluster.local"} {
+		for _, host := range []string{"plimsoll.monitoring.svc", "plimsoll-live.monitoring.svc", "plimsoll-live.monitoring.svc.cluster.local", "localhost"} {
 			pool := x509.NewCertPool()
 			pool.AddCert(ca)
 			if _, err := c.Verify(x509.VerifyOptions{Roots: pool, DNSName: host}); err != nil {

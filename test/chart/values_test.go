@@ -40,12 +40,39 @@ func TestNonsenseIsRefused(t *testing.T) {
 	f("{server: {resources: {limits: {memory: [1]}}}}", "at '/server/resources/limits/memory'")
 	f("{history: {kind: influx}}", "history.influx.url: say where InfluxDB is")
 	f("{history: {kind: remote}}", "history.remote.url: say where the engine is")
+	f("{history: {kind: influx, influx: {url: 'http://db:8086'}}}", "history.influx.url http://db:8086 is plain HTTP")
+	f("{history: {kind: remote, remote: {url: 'http://db/api/v1/write'}}}", "or history.remote.plainHTTP true")
+	f("{history: {embedded: {maxBytes: 4.1Gi}}}", "maxBytes 4.1Gi is more than its claim has, history.embedded.persistence.size 4Gi")
+	f("{collector: {fastInterval: 10001ms}}", "collector.fastInterval 10001ms is longer than collector.interval 10s")
+	f("{tls: {authorityLifetime: 1459d}}", "tls.authorityLifetime 1459d: an authority is renewed")
 	f("{server: {replicas: 2}}", "collectors send their history to one server")
 	f("{collector: {enabled: false}, server: {kubeletFallback: false}}", "nothing would be measured")
 	f("{autoscaler: {alone: true}}", "there is no server to send to")
 	f("{collector: {enabled: false}, autoscaler: {alone: true, mode: off}}", "there would be nothing to do")
 	f("{tls: {source: secret}}", "tls.existingSecret: name the Secret")
 	f("{tls: {source: secret, existingSecret: mine}}", `the Secret "mine" has no ca.crt that can be read from here`)
+}
+
+// What is just within what depends on each other is taken; plain HTTP is asked for of both parts.
+func TestValuesAtTheirLimits(t *testing.T) {
+	f := func(values string, want ...string) {
+		t.Helper()
+		texts, err := render(t, values)
+		if err != nil {
+			t.Errorf("%s: %v", values, err)
+		}
+		for i := 0; i < len(want); i += 2 {
+			if !strings.Contains(texts[want[i]], want[i+1]) {
+				t.Errorf("%s: %s lacks %s", values, want[i], want[i+1])
+			}
+		}
+	}
+	f("{history: {embedded: {maxBytes: 4Gi}}}")
+	f("{history: {embedded: {maxBytes: 4.2GB}}}")
+	f("{collector: {fastInterval: 10000ms}}")
+	f("{tls: {authorityLifetime: 1460d}}")
+	f("{history: {kind: influx, influx: {url: 'http://db:8086', plainHTTP: true}}}", "collector.yaml", "--influx-plain-http", "server.yaml", "--influx-plain-http")
+	f("{history: {kind: remote, remote: {url: 'http://db/api/v1/write', plainHTTP: true}}}", "collector.yaml", "--history-plain-http", "server.yaml", "--remote-plain-http")
 }
 
 // Every value of values.yaml is in the schema, and every one of the schema is there.

@@ -78,6 +78,7 @@ secret: {name: {{ include "plimsoll.tlsSecret" . }}, items: [{key: ca.crt, path:
 - {{ $n }}{{ . }}
 {{- end }}
 {{- end }}
+- localhost
 {{- end }}
 
 {{- /* A time in whole days, as far as Helm can make certificates; the servers renew what lasts longer than it should. */}}
@@ -153,6 +154,24 @@ secret: {name: {{ include "plimsoll.tlsSecret" . }}, items: [{key: ca.crt, path:
 {{- if and (not .root.Values.autoscaler.alone) (or (eq $create "true") (and (eq $create "auto") (not $foreign))) }}yes{{ end }}
 {{- end }}
 
+{{- /* A duration in seconds. */}}
+{{- define "plimsoll.seconds" -}}
+{{- $sum := 0.0 }}
+{{- range regexFindAll "[0-9.]+(ms|s|m|h|d|w)" . -1 }}
+{{- $unit := regexFind "[a-z]+" . }}
+{{- $sum = addf $sum (mulf (trimSuffix $unit . | float64) (index (dict "ms" 0.001 "s" 1 "m" 60 "h" 3600 "d" 86400 "w" 604800) $unit)) }}
+{{- end }}
+{{- $sum }}
+{{- end }}
+
+{{- /* An amount in bytes. */}}
+{{- define "plimsoll.bytes" -}}
+{{- $unit := regexFind "[KMGTk]i?" . }}
+{{- $of := 1.0 }}
+{{- range until (index (dict "" 0 "k" 1 "K" 1 "M" 2 "G" 3 "T" 4) (trimSuffix "i" $unit) | int) }}{{- $of = mulf $of (ternary 1024 1000 (hasSuffix "i" $unit)) }}{{- end }}
+{{- mulf (regexFind "[0-9.]+" . | float64) $of }}
+{{- end }}
+
 {{- /* What the schema cannot say. */}}
 {{- define "plimsoll.check" -}}
 {{- if and (gt (int .Values.server.replicas) 1) (eq .Values.history.kind "embedded") .Values.collector.enabled }}
@@ -167,6 +186,23 @@ secret: {name: {{ include "plimsoll.tlsSecret" . }}, items: [{key: ca.crt, path:
 {{- end }}
 {{- else if not (or .Values.collector.enabled .Values.server.kubeletFallback) }}
 {{- fail "collector.enabled and server.kubeletFallback are both false: nothing would be measured" }}
+{{- end }}
+{{- if and .Values.collector.enabled (gt (include "plimsoll.seconds" .Values.collector.fastInterval | float64) (include "plimsoll.seconds" .Values.collector.interval | float64)) }}
+{{- fail (printf "collector.fastInterval %s is longer than collector.interval %s, which has all that it has" .Values.collector.fastInterval .Values.collector.interval) }}
+{{- end }}
+{{- if and (eq .Values.tls.source "helm") (lt (include "plimsoll.seconds" .Values.tls.authorityLifetime | float64) (mulf 2 (include "plimsoll.seconds" .Values.tls.certificateLifetime))) }}
+{{- fail (printf "tls.authorityLifetime %s: an authority is renewed when half of it is over, which is before certificates of %s are: give twice as much at least, or a shorter tls.certificateLifetime" .Values.tls.authorityLifetime .Values.tls.certificateLifetime) }}
+{{- end }}
+{{- with .Values.history.embedded }}
+{{- if and (eq $.Values.history.kind "embedded") .persistence.enabled (not .persistence.existingClaim) (gt (include "plimsoll.bytes" .maxBytes | float64) (include "plimsoll.bytes" .persistence.size | float64)) }}
+{{- fail (printf "history.embedded.maxBytes %s is more than its claim has, history.embedded.persistence.size %s" .maxBytes .persistence.size) }}
+{{- end }}
+{{- end }}
+{{- range $kind := list "influx" "remote" }}
+{{- $of := index $.Values.history $kind }}
+{{- if and (eq $.Values.history.kind $kind) (hasPrefix "http:" $of.url) (not $of.plainHTTP) }}
+{{- fail (printf "history.%s.url %s is plain HTTP: whoever is on the way reads and changes what passes. Let it be https, or history.%s.plainHTTP true" $kind $of.url $kind) }}
+{{- end }}
 {{- end }}
 {{- if eq .Values.history.kind "influx" }}{{ $_ := required "history.influx.url: say where InfluxDB is, since history.kind is influx" .Values.history.influx.url }}{{ end }}
 {{- if eq .Values.history.kind "remote" }}{{ $_ := required "history.remote.url: say where the engine is, since history.kind is remote" .Values.history.remote.url }}{{ end }}

@@ -6,6 +6,9 @@
 {{- with $i.org }}
 - --influx-org={{ . }}
 {{- end }}
+{{- if $i.plainHTTP }}
+- --influx-plain-http
+{{- end }}
 {{- if .token.secret }}
 - --influx-token-file=/var/run/secrets/history/token
 {{- end }}

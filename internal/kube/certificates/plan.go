@@ -29,6 +29,7 @@ func newRules(namespace, name string, life, signing time.Duration) rules {
 			r.names = append(r.names, service+in)
 		}
 	}
+	r.names = append(r.names, "localhost") // the end of a forwarded port
 	return r
 }
 
