@@ -125,6 +125,10 @@ func TestWhatIsNotThere(t *testing.T) {
 	f(err, `nodemetrics.metrics.k8s.io "n2" not found`)
 	_, err = c.MetricsV1().NodeMetricses().Get(t.Context(), "n3", metav1.GetOptions{})
 	f(err, `nodes "n3" not found`)
+	crashed := w.pod("shop", "zzz-crashed", "app")
+	crashed.Containers[0].ID, crashed.Containers[0].Started, crashed.Containers[0].Ended = "containerd://1", time.Time{}, "Error"
+	_, err = c.MetricsV1().PodMetricses("shop").Get(t.Context(), "zzz-crashed", metav1.GetOptions{})
+	f(err, `podmetrics.metrics.k8s.io "shop/zzz-crashed" not found: it does not run: Error`)
 	fresh.Phase, fresh.Status = "Pending", cluster.Status{State: "ImagePullBackOff"}
 	_, err = c.MetricsV1().PodMetricses("shop").Get(t.Context(), "zz-fresh", metav1.GetOptions{})
 	f(err, "it does not run: ImagePullBackOff")

@@ -166,8 +166,11 @@ func (s podStorage) Get(ctx context.Context, name string, _ *metav1.GetOptions) 
 func (a *API) missing(now time.Time, pod *cluster.Pod) error {
 	err := apierrors.NewNotFound(metrics.Resource("podmetrics"), pod.Namespace+"/"+pod.Name)
 	why, _ := a.opts.Picture.Gap(now, pod)
-	if pod.Phase != corev1.PodRunning {
+	switch {
+	case pod.Phase != corev1.PodRunning:
 		why = "it does not run: " + cmp.Or(pod.Status.State, string(pod.Phase))
+	case slices.ContainsFunc(pod.Containers, func(c cluster.Container) bool { return why != "" && c.Rests() == why }): // a word of the kubelet's
+		why = "it does not run: " + why
 	}
 	if why != "" {
 		err.ErrStatus.Message += ": " + why

@@ -134,8 +134,12 @@ func (b *book) events(x *story, next *status, d *policy.Decision, now time.Time)
 		case c.Type == "ScalingLimited" && c.Reason == string(policy.TooManyReplicas),
 			c.Type != "ScalingLimited" && c.Type != "ScaledToZero" && (bad || known && was.Status == "False"):
 			note := c.Message
-			if d != nil && !bad {
+			switch {
+			case bad || d == nil || c.Type == replicasMade || d.Message == note:
+			case c.Type == "ScalingLimited":
 				note = d.Message
+			default: // it is well again, and what is decided then
+				note += " " + d.Message
 			}
 			b.tell(x, Event{Warning: bad, Reason: c.Reason, Action: "Decide", Note: note}, now)
 		}

@@ -117,7 +117,7 @@ func TestBook(t *testing.T) {
 			}
 			return held(policy.AtTarget, "It is fine.")
 		})
-		if n := len(p.events); n < 20 || n > 61 || p.events[0] != "true FailedGetResourceMetric: No sample from web-1." || p.events[1] != "false ValidMetricFound: It is fine." {
+		if n := len(p.events); n < 20 || n > 61 || p.events[0] != "true FailedGetResourceMetric: No sample from web-1." || p.events[1] != "false ValidMetricFound: The metrics say how many replicas are needed. It is fine." {
 			t.Errorf("%d events of a condition that flaps for 400 s: %q", n, p.events[:2])
 		}
 		p.set(errors.New("another leads"), nil)

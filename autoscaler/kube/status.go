@@ -58,18 +58,20 @@ func (s *status) after(d *Declared, mode string, o *autoscaler.Outcome) status {
 		text := cmp.Or(c.Message, conditionText[c.Reason], o.Decision.Message)
 		out.condition(d.version, c.Type, c.Status, string(c.Reason), text, o.Time)
 	}
-	out.replicasMade(d.version, o)
+	out.made(d.version, o)
 	return out
 }
 
-// replicasMade tells while what is asked for cannot be made, and then that it can.
-func (s *status) replicasMade(generation int64, o *autoscaler.Outcome) {
-	const kind = "ReplicasMade"
+// replicasMade is the type of the condition that the replicas that are asked for can be made.
+const replicasMade = "ReplicasMade"
+
+// made tells while what is asked for cannot be made, and then that it can.
+func (s *status) made(generation int64, o *autoscaler.Outcome) {
 	switch {
 	case o.Seen && o.Trouble != "":
-		s.condition(generation, kind, "False", "FailedCreate", "The replicas that are asked for cannot be made: "+o.Trouble, o.Time)
-	case s.get(kind).Status != "":
-		s.condition(generation, kind, "True", "Created", "The replicas that are asked for can be made.", o.Time)
+		s.condition(generation, replicasMade, "False", "FailedCreate", "The replicas that are asked for cannot be made: "+o.Trouble, o.Time)
+	case s.get(replicasMade).Status != "":
+		s.condition(generation, replicasMade, "True", "Created", "The replicas that are asked for can be made.", o.Time)
 	}
 }
 
