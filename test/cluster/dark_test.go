@@ -23,30 +23,6 @@ func TestNeverDark(t *testing.T) {
 	p, ctx := built(t), t.Context()
 	install(t, p, profile(t, p, "metrics"))
 	until(t, "metrics.k8s.io does not answer", func() error { return usageAt(ctx, "nodes") })
-	const quiet = 15 * time.Second // an ending takes 10 s; what follows of it is seen
-	during := func(what string, do func() error) *polled {
-		t.Helper()
-		d := &polled{}
-		asking, stop := context.WithCancel(ctx)
-		done := make(chan struct{})
-		go func() { d.run(asking, "nodes"); close(done) }()
-		time.Sleep(3 * time.Second)
-		err := do()
-		if err == nil {
-			_, err = shared.Kubectl(ctx, "-n", product.Namespace, "rollout", "status", "deployment/"+product.Name, "--timeout=150s")
-		}
-		time.Sleep(quiet)
-		stop()
-		<-done
-		t.Logf("%s: %d answers, %d others: %s", what, d.answered, len(d.failed), strings.Join(d.failed[:min(len(d.failed), 5)], "; "))
-		if err != nil {
-			t.Fatalf("%s: %v\n%s", what, err, state(t))
-		}
-		if d.answered < 100 {
-			t.Errorf("%s: only %d answers", what, d.answered)
-		}
-		return d
-	}
 	one := func() string {
 		t.Helper()
 		for _, pod := range podsOf(t) {
@@ -57,19 +33,19 @@ func TestNeverDark(t *testing.T) {
 		t.Fatal("there is no server")
 		return ""
 	}
-	if d := during("replaced one after the other", func() error {
+	if d := polling(t, "replaced one after the other", func() error {
 		_, err := shared.Kubectl(ctx, "-n", product.Namespace, "rollout", "restart", "deployment/"+product.Name)
 		return err
 	}); len(d.failed) > 0 {
 		t.Errorf("%d requests were not answered while the servers were replaced", len(d.failed))
 	}
-	if d := during("a pod is deleted", func() error {
+	if d := polling(t, "a pod is deleted", func() error {
 		_, err := shared.Kubectl(ctx, "-n", product.Namespace, "delete", "pod", one())
 		return err
 	}); len(d.failed) > 0 {
 		t.Errorf("%d requests were not answered while a pod was deleted", len(d.failed))
 	}
-	if d := during("a pod is deleted by force", func() error {
+	if d := polling(t, "a pod is deleted by force", func() error {
 		_, err := shared.Kubectl(ctx, "-n", product.Namespace, "delete", "pod", one(), "--grace-period=0", "--force")
 		return err
 	}); len(d.failed) > 0 && d.last.Sub(d.first) > 5*time.Second {
@@ -82,11 +58,66 @@ func TestNeverDark(t *testing.T) {
 	}
 	for range kills {
 		pod := one()
-		d := during("the process of a server is killed", func() error { return syscall.Kill(processOf(t, pod), syscall.SIGKILL) })
+		d := polling(t, "the process of a server is killed", func() error { return syscall.Kill(processOf(t, pod), syscall.SIGKILL) })
 		t.Logf("unanswered for %v, %d of %d", d.last.Sub(d.first).Round(100*time.Millisecond), len(d.failed), d.answered+len(d.failed))
 		if len(d.failed) > 0 && d.last.Sub(d.first) > 5*time.Second {
 			t.Errorf("requests were not answered for %v after a server was killed", d.last.Sub(d.first))
 		}
+	}
+}
+
+// polling is what came of asking metrics.k8s.io ten times a second while something is done to the servers, and until they are all there again.
+func polling(t *testing.T, what string, do func() error) *polled {
+	t.Helper()
+	const quiet = 15 * time.Second // an ending takes 10 s; what follows of it is seen
+	d := &polled{}
+	asking, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { d.run(asking, "nodes"); close(done) }()
+	time.Sleep(3 * time.Second)
+	err := do()
+	if err == nil {
+		_, err = shared.Kubectl(t.Context(), "-n", product.Namespace, "rollout", "status", "deployment/"+product.Name, "--timeout=150s")
+	}
+	time.Sleep(quiet)
+	stop()
+	<-done
+	t.Logf("%s: %d answers, %d others, the slowest after %v: %s", what, d.answered, len(d.failed), d.slowest.Round(time.Millisecond), strings.Join(d.failed[:min(len(d.failed), 5)], "; "))
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", what, err, state(t))
+	}
+	if d.answered < 100 {
+		t.Errorf("%s: only %d answers", what, d.answered)
+	}
+	return d
+}
+
+// TestStandsStill stops the process of each of two servers for a while. Those that are asked through it wait, until its address is taken out.
+func TestStandsStill(t *testing.T) {
+	ours(t)
+	long(t)
+	p := built(t)
+	install(t, p, profile(t, p, "metrics"))
+	until(t, "metrics.k8s.io does not answer", func() error { return usageAt(t.Context(), "nodes") })
+	waited := false
+	for _, pod := range podsOf(t) {
+		pid := processOf(t, pod.Name)
+		t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGCONT) })
+		d := polling(t, "a server stands still for 40 s", func() error {
+			if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+				return err
+			}
+			time.Sleep(40 * time.Second)
+			return syscall.Kill(pid, syscall.SIGCONT)
+		})
+		t.Logf("unanswered for %v", d.last.Sub(d.first).Round(100*time.Millisecond))
+		waited = waited || d.slowest > time.Second
+		if len(d.failed) > 0 && d.last.Sub(d.first) > 10*time.Second {
+			t.Errorf("requests were not answered for %v after a server stood still", d.last.Sub(d.first))
+		}
+	}
+	if !waited {
+		t.Error("nobody was asked through either server")
 	}
 }
 
