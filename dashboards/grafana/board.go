@@ -88,6 +88,23 @@ func (b Board) narrowed(q Query) Query {
 		}
 	}
 	q.Matchers = ms
+	if q.Kept == nil {
+		return q
+	}
+	kept, finer := q, ""
+	kept.Level, kept.Matchers, kept.Kept = *q.Kept, nil, nil
+	for _, v := range b.Vars {
+		if slices.Contains(labels(q.Level), v.Label) && !slices.Contains(labels(kept.Level), v.Label) {
+			finer += "$" + v.Label
+		}
+	}
+	kept = b.narrowed(kept)
+	if finer == "" {
+		return kept
+	}
+	// Nothing has this label, and to match nothing is to match "": only where all is chosen do the variables, one after the other.
+	kept.Matchers = append(kept.Matchers, store.Matcher{Name: "all", Op: store.Regexp, Value: finer})
+	q.Matchers, q.kept = append(q.Matchers, store.Matcher{Name: "all", Op: store.NotRegexp, Value: finer}), &kept
 	return q
 }
 

@@ -5,25 +5,25 @@ import "plimsoll.dev/plimsoll/internal/metric"
 // containers shows what containers use, how near they are to their limits, and which were hurt.
 func containers() Board {
 	const container, pod = metric.Container, metric.Pod
-	each := []string{"namespace", "pod", "container"}
-	owner := []string{"namespace", "pod"}
+	each := []string{"node", "namespace", "pod", "container"}
+	owner := []string{"node", "namespace", "pod"}
 	return Board{
 		Name: "containers", Title: "Containers", About: "What containers use, how near they are to their limits, and which were hurt.",
 		Vars: []Var{{"cluster", metric.MemoryWorkingSet, container}, {"node", metric.MemoryWorkingSet, container},
 			{"namespace", metric.MemoryWorkingSet, container}, {"pod", metric.MemoryWorkingSet, container}},
 		Rows: []Row{
 			{Title: "All that is chosen", Height: 5, Panels: []Panel{
-				{Draw: Stat, Title: "CPU Usage", Show: []Query{rate(metric.CPUUsage, container).named("CPU")}},
-				{Draw: Stat, Title: "CPU Requests", Show: []Query{last(metric.CPURequest, container).named("requests")}},
-				{Draw: Stat, Title: "Memory Usage", Show: []Query{last(metric.MemoryWorkingSet, container).named("memory")}},
-				{Draw: Stat, Title: "Memory Requests", Show: []Query{last(metric.MemoryRequest, container).named("requests")}},
+				{Draw: Stat, Title: "CPU Usage", Show: []Query{rate(metric.CPUUsage, container).keptAt(metric.Namespace).named("CPU")}},
+				{Draw: Stat, Title: "CPU Requests", Show: []Query{last(metric.CPURequest, container).keptAt(metric.Namespace).named("requests")}},
+				{Draw: Stat, Title: "Memory Usage", Show: []Query{last(metric.MemoryWorkingSet, container).keptAt(metric.Namespace).named("memory")}},
+				{Draw: Stat, Title: "Memory Requests", Show: []Query{last(metric.MemoryRequest, container).keptAt(metric.Namespace).named("requests")}},
 				{Draw: Stat, Title: "OOM kills", Show: []Query{total(metric.OOMKills, container).named("OOM kills")}, Bad: 1},
 				{Draw: Stat, Title: "Restarts", Show: []Query{total(metric.Restarts, container).named("restarts")}, Warn: 1},
 				lacking(),
 			}},
 			{Title: "CPU", Panels: []Panel{
-				{Draw: Stacked, Title: "CPU Usage by namespace", Show: []Query{rate(metric.CPUUsage, container, "namespace")}},
-				{Draw: Lines, Title: "CPU Usage", Show: []Query{rate(metric.CPUUsage, pod, owner...)}, Limits: []Query{last(metric.CPULimit, pod, owner...).named("{{namespace}} / {{pod}} limit")}},
+				{Draw: Stacked, Title: "CPU Usage by namespace", Show: []Query{rate(metric.CPUUsage, container, "namespace").keptAt(metric.Namespace)}},
+				{Draw: Lines, Title: "CPU Usage", Show: []Query{rate(metric.CPUUsage, pod, owner...)}, Limits: []Query{last(metric.CPULimit, pod, owner...).named("{{node}} / {{namespace}} / {{pod}} limit")}},
 				{Draw: Steps, Title: "Pods that the sums lack", Note: lackingNote, Show: []Query{last(metric.MissingParts, metric.Workload, "namespace")}, Least: 1},
 			}},
 			{Title: "CPU limits", Panels: []Panel{
@@ -33,8 +33,8 @@ func containers() Board {
 				{Draw: Lines, Title: "Waiting for a CPU", Show: []Query{rate(metric.CPUWaiting, container, each...)}, Least: 0.1},
 			}},
 			{Title: "Memory", Panels: []Panel{
-				{Draw: Stacked, Title: "Memory Usage by namespace", Show: []Query{avg(metric.MemoryWorkingSet, container, "namespace")}},
-				{Draw: Lines, Title: "Memory Usage (w/o cache)", Show: []Query{avg(metric.MemoryWorkingSet, pod, owner...)}, Limits: []Query{last(metric.MemoryLimit, pod, owner...).named("{{namespace}} / {{pod}} limit")}},
+				{Draw: Stacked, Title: "Memory Usage by namespace", Show: []Query{avg(metric.MemoryWorkingSet, container, "namespace").keptAt(metric.Namespace)}},
+				{Draw: Lines, Title: "Memory Usage (w/o cache)", Show: []Query{avg(metric.MemoryWorkingSet, pod, owner...)}, Limits: []Query{last(metric.MemoryLimit, pod, owner...).named("{{node}} / {{namespace}} / {{pod}} limit")}},
 			}},
 			{Title: "Memory limits", Panels: []Panel{
 				{Draw: Lines, Title: "Memory Usage, share of the limit", Show: []Query{avg(metric.MemoryWorkingSet, container, each...).over(metric.MemoryLimit)}, Warn: 0.8, Bad: 0.95, Least: 1},

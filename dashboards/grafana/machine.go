@@ -4,7 +4,7 @@ import "plimsoll.dev/plimsoll/internal/metric"
 
 // machine shows the machines: what they have, what is used, and what waits for it.
 func machine() Board {
-	const node, pod = metric.Node, metric.Pod
+	const node, container = metric.Node, metric.Container
 	return Board{
 		Name: "machine", Title: "Machine", About: "What the machines have, what is used of it, and what waits for it.",
 		Vars: []Var{{"cluster", metric.MemoryWorkingSet, node}, {"node", metric.MemoryWorkingSet, node}},
@@ -20,7 +20,7 @@ func machine() Board {
 			}},
 			{Title: "CPU", Panels: []Panel{
 				{Draw: Lines, Title: "CPU Usage", Show: []Query{rate(metric.CPUUsage, node, "node")}, Limits: []Query{last(metric.CPUCapacity, node, "node").named("{{node}} capacity")}},
-				{Draw: Stacked, Title: "CPU Usage by namespace", Show: []Query{rate(metric.CPUUsage, pod, "namespace")}},
+				{Draw: Stacked, Title: "CPU Usage by namespace", Show: []Query{rate(metric.CPUUsage, container, "namespace").keptAt(metric.Namespace)}},
 				{Draw: Stacked, Title: "CPU time by mode", Show: []Query{
 					rate(metric.CPUUser, node, "node").named("{{node}} user"), rate(metric.CPUSystem, node, "node").named("{{node}} system")}},
 			}},
@@ -33,7 +33,7 @@ func machine() Board {
 			}},
 			{Title: "Memory", Panels: []Panel{
 				{Draw: Lines, Title: "Memory Usage", Show: []Query{avg(metric.MemoryWorkingSet, node, "node")}, Limits: []Query{last(metric.MemoryCapacity, node, "node").named("{{node}} capacity")}},
-				{Draw: Stacked, Title: "Memory Usage by namespace", Show: []Query{avg(metric.MemoryWorkingSet, pod, "namespace")}},
+				{Draw: Stacked, Title: "Memory Usage by namespace", Show: []Query{avg(metric.MemoryWorkingSet, container, "namespace").keptAt(metric.Namespace)}},
 				{Draw: Stacked, Title: "Memory by kind", Show: []Query{avg(metric.MemoryRSS, node, "node").named("{{node}} anonymous"),
 					avg(metric.MemoryCache, node, "node").named("{{node}} page cache"), avg(metric.MemorySwap, node, "node").named("{{node}} swap")}},
 				{Draw: Lines, Title: "Page faults that read from disk", Show: []Query{rate(metric.MemoryMajorPageFaults, node, "node")}},

@@ -20,7 +20,18 @@ func promQL(q Query, now bool) string {
 	}
 	expr := promJoin(q, window)
 	if q.Over != nil {
-		expr += " / " + promJoin(q.below(), window)
+		expr = divided(expr) + " / " + divided(promJoin(q.below(), window))
+	}
+	if q.kept != nil {
+		expr = promJoin(*q.kept, window) + " or " + expr
+	}
+	return expr
+}
+
+// divided puts what is a choice between several into brackets.
+func divided(expr string) string {
+	if strings.Contains(expr, ") or ") {
+		return "(" + expr + ")"
 	}
 	return expr
 }
@@ -39,8 +50,19 @@ func promJoin(q Query, window string) string {
 	case q.Func == store.Rate:
 		expr = promql.RateOfAnyAge(selector, window)
 	}
-	if len(q.By) == 0 {
-		return string(q.Join) + "(" + expr + ")"
+	if !q.together() {
+		return joined(q.Join, q.By, expr)
 	}
-	return string(q.Join) + " by (" + strings.Join(q.By, ", ") + ") (" + expr + ")"
+	ended := expr // of what is there at no moment that is drawn
+	if q.Func == store.Rate {
+		ended = "irate(" + of + ")"
+	}
+	return joined(q.Join, q.By, "("+expr+") and ("+promql.There(selector, "${__to}")+")") + " or " + joined(store.Max, q.By, ended)
+}
+
+func joined(how store.Func, by []string, expr string) string {
+	if len(by) == 0 {
+		return string(how) + "(" + expr + ")"
+	}
+	return string(how) + " by (" + strings.Join(by, ", ") + ") (" + expr + ")"
 }

@@ -15,10 +15,14 @@ type Query struct {
 	store.Query
 	// Over divides by another row, at the same level, with the same matchers and the same By: a share. Nil: by nothing.
 	Over *metric.ID
+	// Kept is the level of the sums that servers keep, which are shown for as long as nothing is chosen that they do not know: they are right over any range and cost
+	// one line each. Nil: none.
+	Kept *metric.Level
 	// Total is how much a counter grew over the board's whole range; only where a panel shows one number.
 	Total bool
 	// Name is the legend, or the column: text with label names in braces, "{{node}} capacity".
 	Name string
+	kept *Query // of the level Kept, with the board's matchers
 }
 
 func of(id metric.ID, level metric.Level, f store.Func, by []string) Query {
@@ -54,6 +58,34 @@ func (q Query) over(id metric.ID) Query {
 	return q
 }
 
+// keptAt shows the sums of a level that servers keep.
+func (q Query) keptAt(level metric.Level) Query {
+	q.Kept = &level
+	return q
+}
+
+// together says whether a query adds up what comes and goes, containers or pods: what was there one after the other must not be added up. Who has one name on
+// one machine is one line.
+func (q Query) together() bool {
+	if q.Level > metric.Pod || q.Join != store.Sum || q.Total {
+		return false
+	}
+	switch q.Func {
+	case store.Rate, store.Last, store.Avg, store.Max, store.Min, store.Quantile:
+	default:
+		return false
+	}
+	return slices.ContainsFunc(members(q.Level), func(name string) bool { return !slices.Contains(q.By, name) })
+}
+
+// members are the labels that tell apart what comes one after the other at a level.
+func members(level metric.Level) []string {
+	if level == metric.Container {
+		return []string{"node", "namespace", "pod", "container"}
+	}
+	return []string{"node", "namespace", "pod"}
+}
+
 // below is what a query is divided by.
 func (q Query) below() Query {
 	q.Row, q.Func = *q.Over, store.Last
@@ -84,11 +116,13 @@ func (q Query) check() error {
 		return at("a gauge has no rate")
 	case q.RateOver != 0:
 		return at("a function over a rate cannot be drawn")
+	case q.Kept != nil && (*q.Kept <= q.Level || !row.Has(*q.Kept) || q.Total || q.Over != nil):
+		return at("no sums of level %q stand for it", *q.Kept)
 	case q.Over != nil && !metric.Get(*q.Over).Has(q.Level):
 		return at("%s does not exist there", metric.Get(*q.Over).Name)
 	}
 	for _, l := range q.By {
-		if !slices.Contains(labels(q.Level), l) {
+		if !slices.Contains(labels(q.Level), l) || q.Kept != nil && !slices.Contains(labels(*q.Kept), l) {
 			return at("it has no label %q", l)
 		}
 	}
@@ -169,7 +203,11 @@ func help(qs []Query) string {
 		if q.Over != nil {
 			how += ", as a share of: " + metric.Get(*q.Over).Help
 		}
-		line := "- " + row.Help + how + " (`" + row.At(q.Level) + "`)"
+		names := "`" + row.At(q.Level) + "`"
+		if q.Kept != nil {
+			names = "`" + row.At(*q.Kept) + "`; where what is chosen is less than that: " + names
+		}
+		line := "- " + row.Help + how + " (" + names + ")"
 		if !slices.Contains(lines, line) {
 			lines = append(lines, line)
 		}

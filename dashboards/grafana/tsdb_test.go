@@ -41,6 +41,35 @@ func TestEmbeddedStore(t *testing.T) {
 	}
 }
 
+// TestTurns asks about what was there one after the other: it is shown as what was there at once, however long the range is.
+func TestTurns(t *testing.T) {
+	end := time.Date(2026, 3, 4, 5, 0, 0, 0, time.UTC)
+	turns := boardtest.NewTurns(end)
+	db, err := tsdb.Open(tsdb.Options{Dir: t.TempDir(), Now: func() time.Time { return end }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := turns.Fill(t.Context(), db); err != nil {
+		t.Fatal(err)
+	}
+	for name, v := range turns.Looks() {
+		t.Run(name, func(t *testing.T) {
+			for _, b := range grafana.Boards() {
+				asks, err := turns.Asks(b, grafana.Prometheus, v)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, a := range asks {
+					for _, wrong := range a.CheckTurns(get(t, db, a)) {
+						t.Error(wrong)
+					}
+				}
+			}
+		})
+	}
+}
+
 // TestYoung asks about what is twenty seconds old: its rates are what it uses, as they are later on.
 func TestYoung(t *testing.T) {
 	end := time.Date(2026, 3, 4, 5, 0, 0, 0, time.UTC)

@@ -94,6 +94,40 @@ func TestBoards(t *testing.T) {
 	})
 }
 
+// TestTurns asks real servers about what was there one after the other, as the embedded store is asked.
+func TestTurns(t *testing.T) {
+	both(t, func(t *testing.T, s *influxtest.Server) {
+		end := time.Now().Truncate(time.Hour)
+		turns := boardtest.NewTurns(end)
+		enc, err := influx.NewEncoder(influx.EncoderOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := &heap{history: newHistory(t, s, "turns"), enc: enc, now: end}
+		if err := turns.Fill(t.Context(), h); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for name, v := range turns.Looks() {
+			t.Run(name, func(t *testing.T) {
+				for _, b := range grafana.Boards() {
+					asks, err := turns.Asks(b, grafana.Influx, v)
+					if err != nil {
+						t.Fatal(err)
+					}
+					for _, a := range asks {
+						for _, wrong := range a.CheckTurns(got(s.Query("turns", a.Text), a.By)) {
+							t.Error(wrong)
+						}
+					}
+				}
+			})
+		}
+	})
+}
+
 // got turns an answer into values by series; a point that is null is none.
 func got(series []influxtest.Series, by []string) boardtest.Got {
 	out := boardtest.Got{}

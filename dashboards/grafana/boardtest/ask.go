@@ -22,6 +22,7 @@ type Ask struct {
 	By       []string
 	// Want is the newest value of each series, by Key.
 	Want map[string]float64
+	cpu  bool // it is of the CPU
 }
 
 // View is what a person looks at: a board's range and choices.

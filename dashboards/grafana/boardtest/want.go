@@ -2,6 +2,7 @@ package boardtest
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -29,6 +30,9 @@ func (c Chosen) of(b grafana.Board) Chosen {
 
 // want is the newest value of every series of a query's answer, by its labels ("namespace=a,pod=web-1").
 func (d *Day) want(q grafana.Query, chosen Chosen, length time.Duration) map[string]float64 {
+	if q.Kept != nil && !slices.ContainsFunc(slices.Collect(maps.Keys(chosen)), func(name string) bool { return !slices.Contains(identity.Names(*q.Kept), name) && name != "cluster" }) {
+		q.Level = *q.Kept
+	}
 	top := d.joined(q, metric.Get(q.Row), q.Func, chosen, length)
 	if q.Over == nil {
 		return top

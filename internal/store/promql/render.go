@@ -38,6 +38,14 @@ func RateOfAnyAge(selector, window string) string {
 	return "irate(" + of + ") and " + selector + " unless " + selector + " offset " + window + " or rate(" + of + ")"
 }
 
+// There writes what is there at a moment: of which there is a sample that is no older than a tick, or one before and one after. Within one and a half ticks of the end of
+// what is asked for, a variable in Unix milliseconds, the next sample of who has said no end may still come.
+func There(selector, end string) string {
+	const late = tick * 3 / 2
+	return "last_over_time(" + ranged(selector, tick) + ") or last_over_time(" + ranged(selector, time.Minute) + " offset -1m) or last_over_time(" + ranged(selector, late) +
+		") and " + selector + " and on () (vector(time()) * 1000 > " + end + " - " + strconv.FormatInt(late.Milliseconds(), 10) + ")"
+}
+
 // OverTime writes a function over time, applied to a range such as `m[5m]`; q is the quantile's.
 func OverTime(f store.Func, q float64, of string) string {
 	switch f {
