@@ -56,7 +56,7 @@ func (a *API) getExport(w http.ResponseWriter, _ *http.Request) error {
 	return serve.WriteJSON(w, a.picture(time.Now()).export(a.specs))
 }
 
-// export lists nodes, then system containers, pods and their containers, by name.
+// export lists nodes, then system containers, pods and their containers, by name; pods of one name on several machines each by itself.
 func (p picture) export(all model.Metrics) []Exported {
 	out := []Exported{}
 	for _, it := range p.nodes {
@@ -71,7 +71,7 @@ func (p picture) export(all model.Metrics) []Exported {
 			}
 			return 1
 		}
-		return cmp.Or(cmp.Compare(first(x), first(y)), cmp.Compare(x.Namespace, y.Namespace), cmp.Compare(x.Pod, y.Pod), cmp.Compare(x.Container, y.Container))
+		return cmp.Or(cmp.Compare(first(x), first(y)), cmp.Compare(x.Namespace, y.Namespace), cmp.Compare(x.Pod, y.Pod), cmp.Compare(x.Node, y.Node), cmp.Compare(x.Container, y.Container))
 	})
 	for i, it := range items {
 		e := it.Entity
@@ -81,9 +81,9 @@ func (p picture) export(all model.Metrics) []Exported {
 			continue
 		}
 		t := target{level: model.Pod, namespace: e.Namespace, pod: e.Pod}
-		if i == 0 || !t.holds(items[i-1]) {
+		if i == 0 || model.System(items[i-1].Entity) || !samePod(items[i-1], it) {
 			n := i + 1
-			for n < len(items) && t.holds(items[n]) {
+			for n < len(items) && samePod(it, items[n]) {
 				n++
 			}
 			out = p.exported(out, all, scope{target: t, items: items[i:n]}, it)

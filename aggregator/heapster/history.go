@@ -95,12 +95,11 @@ func (h history) query(s *model.Metric, row metric.ID, t target, device string, 
 		}
 	}
 	if t.level == model.Pod || t.level == model.PodContainer || t.level == model.SystemContainer {
-		// A container that was made anew has two series for a moment; their sum would be a spike.
 		if q.By = []string{"pod"}; q.Level == metric.Container {
 			q.By = []string{"pod", "container"}
 		}
 	}
-	if same := q.Level == metric.Node || len(q.By) > 0; same && q.Join == store.Sum {
+	if q.Level == metric.Node && q.Join == store.Sum {
 		q.Join = store.Max
 	}
 	sub := metric.Get(row).Sub
@@ -237,6 +236,9 @@ func (h history) setWindow(q *store.Query, rate bool, g span, how store.Func) {
 		switch {
 		case how != store.Avg && how != store.Last && g.step >= 2*over:
 			q.RateOver = over
+			if q.Join == store.Sum && slices.Contains(q.By, "pod") { // the store would add up a pod that moved with itself
+				q.Join = store.Max
+			}
 		default: // of the samples that lie in the step, each with the one before it
 			q.Func = store.Rate
 		}
