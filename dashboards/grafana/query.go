@@ -64,6 +64,21 @@ func (q Query) keptAt(level metric.Level) Query {
 	return q
 }
 
+// lines are the labels by which each line of a query is one series, of each cluster: its own and those that are asked for. Nil: some are joined.
+func (q Query) lines() []string {
+	whole := members(q.Level)
+	if q.Total || q.Kept != nil || len(whole) == 0 || slices.ContainsFunc(whole, func(name string) bool { return !slices.Contains(q.By, name) }) {
+		return nil
+	}
+	by := slices.Clone(q.By)
+	for _, name := range labels(q.Level) {
+		if (name == "cluster" || name == "workload_kind" && q.Level == metric.Workload) && !slices.Contains(by, name) {
+			by = append(by, name)
+		}
+	}
+	return by
+}
+
 // together says whether a query adds up what comes and goes, containers or pods: what was there one after the other must not be added up. Who has one name on
 // one machine is one line.
 func (q Query) together() bool {
@@ -80,10 +95,19 @@ func (q Query) together() bool {
 
 // members are the labels that tell apart what comes one after the other at a level.
 func members(level metric.Level) []string {
-	if level == metric.Container {
+	switch level {
+	case metric.Container:
 		return []string{"node", "namespace", "pod", "container"}
+	case metric.Pod:
+		return []string{"node", "namespace", "pod"}
+	case metric.Workload:
+		return []string{"namespace", "workload"}
+	case metric.Namespace:
+		return []string{"namespace"}
+	case metric.Node:
+		return []string{"node"}
 	}
-	return []string{"node", "namespace", "pod"}
+	return nil
 }
 
 // below is what a query is divided by.

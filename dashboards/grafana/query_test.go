@@ -25,7 +25,7 @@ func TestRender(t *testing.T) {
 	where := func(q Query, ms ...store.Matcher) Query { q.Matchers = ms; return q }
 	f(rate(metric.CPUUsage, metric.Node, "node"), false,
 		`sum by (node) (irate(node_cpu_usage_seconds_total[$__rate_interval]) and node_cpu_usage_seconds_total unless node_cpu_usage_seconds_total offset $__rate_interval or rate(node_cpu_usage_seconds_total[$__rate_interval]))`,
-		`SELECT sum("v") FROM (SELECT mean("cpu_usage_cores") AS "v" FROM "node" WHERE $timeFilter GROUP BY time($__interval), * fill(none)) WHERE $timeFilter GROUP BY time($__interval), "node" fill(none)`)
+		`SELECT mean("cpu_usage_cores") FROM "node" WHERE $timeFilter GROUP BY time($__interval), "node", "cluster" fill(none)`)
 	f(last(metric.MemoryLimit, metric.Namespace), true,
 		`sum(last_over_time(namespace_memory_limit_bytes[1m]))`,
 		`SELECT sum("v") FROM (SELECT last("memory_limit_bytes") AS "v" FROM "namespace" WHERE time > ${__to}ms - 1m AND time <= ${__to}ms GROUP BY *)`)
@@ -34,7 +34,11 @@ func TestRender(t *testing.T) {
 		`SELECT sum("v") FROM (SELECT non_negative_difference(last("restarts_total")) AS "v" FROM "pod" WHERE $timeFilter GROUP BY time($__interval), * fill(none)) GROUP BY "pod"`)
 	f(rate(metric.Restarts, metric.Namespace, "namespace"), false,
 		`sum by (namespace) (irate(namespace_restarts_total[$__rate_interval]) and namespace_restarts_total unless namespace_restarts_total offset $__rate_interval or rate(namespace_restarts_total[$__rate_interval]))`,
-		`SELECT sum("v") FROM (SELECT non_negative_derivative(last("restarts_total"), 1s) AS "v" FROM "namespace" WHERE $timeFilter GROUP BY time($__interval), * fill(none)) WHERE $timeFilter GROUP BY time($__interval), "namespace" fill(none)`)
+		`SELECT non_negative_derivative(last("restarts_total"), 1s) FROM "namespace" WHERE $timeFilter GROUP BY time($__interval), "namespace", "cluster" fill(none)`)
+	f(avg(metric.MemoryUsage, metric.Container, "node", "namespace", "pod", "container").over(metric.MemoryLimit), false,
+		`sum by (node, namespace, pod, container) (avg_over_time(container_memory_usage_bytes[$__rate_interval])) / `+
+			`sum by (node, namespace, pod, container) (last_over_time(kube_pod_container_resource_limits{resource="memory", unit="byte"}[$__rate_interval]))`,
+		`SELECT mean("memory_usage_bytes") / last("memory_limit_bytes") FROM "container" WHERE $timeFilter GROUP BY time($__interval), "node", "namespace", "pod", "container", "cluster" fill(none)`)
 	f(avg(metric.ScaleLoad, metric.Workload, "workload").over(metric.ScaleTarget), false,
 		`max by (workload) (avg_over_time(workload_scale_load_ratio[$__rate_interval])) / max by (workload) (last_over_time(workload_scale_target_ratio[$__rate_interval]))`,
 		`SELECT max("v") / max("w") FROM (SELECT mean("scale_load_ratio") AS "v", last("scale_target_ratio") AS "w" FROM "workload" WHERE $timeFilter GROUP BY time($__interval), * fill(none)) WHERE $timeFilter GROUP BY time($__interval), "workload" fill(none)`)
