@@ -92,8 +92,9 @@ func (w *writer) goesOn(s *source, g int64) (from, to int64) {
 
 // cutMeetings writes statements in groups of g milliseconds.
 func (w *writer) cutMeetings(s source, g int64, about tells) {
-	w.cut(s, g, func(s *source) {
-		m := meeting{writer: w, source: s, g: g, about: about, lo: s.lo - s.shift(), hi: s.hi - s.shift()}
+	_, last, _ := w.query.Grid()
+	w.aligned(s, g, last, func(s *source, g, end int64) {
+		m := meeting{writer: w, source: s, g: g, end: end - s.shift(), about: about, lo: s.lo - s.shift(), hi: s.hi - s.shift()}
 		if s.rollup == nil {
 			m.raw()
 		} else {
@@ -106,7 +107,7 @@ func (w *writer) cutMeetings(s source, g int64, about tells) {
 type meeting struct {
 	*writer
 	*source
-	g      int64
+	g, end int64 // how long groups are, and where one ends
 	about  tells
 	lo, hi int64
 }
@@ -118,11 +119,10 @@ func (m *meeting) statement(text string) {
 
 // by renders groups of g milliseconds and of what is joined, or of what dims say.
 func (m *meeting) by(g int64, dims ...string) string {
-	_, last, _ := m.query.Grid()
 	if dims == nil {
 		dims = m.tagsOf(m.query.By)
 	}
-	return " GROUP BY " + strings.Join(append([]string{every(time.Duration(g)*time.Millisecond, last-m.shift())}, dims...), ", ") + " fill(none)"
+	return " GROUP BY " + strings.Join(append([]string{every(time.Duration(g)*time.Millisecond, m.end)}, dims...), ", ") + " fill(none)"
 }
 
 // of joins what a subquery gives.

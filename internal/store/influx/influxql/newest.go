@@ -29,7 +29,7 @@ func (w *writer) newest() error {
 		if t > first && !summed {
 			lo = max(lo, t-step)
 		}
-		w.cut(source{lo: lo, hi: t}, 0, func(s *source) { w.add(s, 0, 0) })
+		w.cut(source{lo: lo, hi: t}, 0, 0, func(s *source) { w.add(s, 0, 0) })
 	}
 	after := source{lo: last, hi: last + store.MaxInterval.Milliseconds()}
 	w.Statements = append(w.Statements, Statement{Text: "SELECT FIRST(" + Ident(w.field) + ") AS v FROM " + w.from(&after, after.lo, after.hi) + " GROUP BY *", after: last})
@@ -48,7 +48,7 @@ func (w *writer) earlier(lo, hi, step int64) (summed bool, err error) {
 	switch {
 	case few && part%w.moment == 0:
 		w.fine, w.join = true, false
-		w.cut(s, part, func(s *source) {
+		w.cut(s, part, hi, func(s *source) {
 			w.add(s, part, hi)
 			w.Statements[len(w.Statements)-1].tells = sums
 		})

@@ -98,7 +98,7 @@ func (w *writer) write() error {
 		return w.pieces(lo, last, step)
 	case !small:
 		w.kind = values
-		w.cut(source{lo: lo, hi: last}, 0, func(s *source) { w.add(s, 0, 0) })
+		w.cut(source{lo: lo, hi: last}, 0, 0, func(s *source) { w.add(s, 0, 0) })
 		return nil
 	}
 	w.join = w.join && w.low()
@@ -156,7 +156,7 @@ func (w *writer) each(ss []source, add func(*source)) {
 // grouped writes statements whose rows are the points.
 func (w *writer) grouped(ss []source, step int64) {
 	w.each(ss, func(s *source) {
-		w.cut(*s, step, func(s *source) { w.add(s, step, s.hi) })
+		w.cut(*s, step, s.hi, func(s *source) { w.add(s, step, s.hi) })
 	})
 }
 
@@ -177,9 +177,19 @@ func (w *writer) pieces(lo, hi, step int64) error {
 		return tooMany(w)
 	}
 	for _, s := range w.sources(lo, hi, g, 0) {
-		w.cut(s, g, func(s *source) { w.add(s, g, hi) })
+		w.aligned(s, g, hi, w.add)
 	}
 	return nil
+}
+
+// aligned gives a source in parts, as cut does, and how long their groups are and where these end. The first group of differences begins with the source: InfluxDB
+// reads what is up to a group before it as well, and a group that began earlier would hold that.
+func (w *writer) aligned(s source, g, end int64, each func(s *source, g, end int64)) {
+	if head := min(s.hi, s.lo+(end-s.lo-1)%g+1); w.derivative() != "" && head-s.lo < g {
+		w.cut(source{s.rollup, s.lo, head}, head-s.lo, head, func(s *source) { each(s, head-s.lo, head) })
+		s.lo = head
+	}
+	w.cut(s, g, end, func(s *source) { each(s, g, end) })
 }
 
 func tooMany(w *writer) error {
@@ -187,17 +197,20 @@ func tooMany(w *writer) error {
 		store.ErrTooLarge, maxPieces, time.Duration(w.window)*time.Millisecond, w.query.Step)
 }
 
-// cut gives a source in parts that a statement may cover, which are a whole number of groups of so many milliseconds, the last one shorter; zero: there are no groups.
-func (w *writer) cut(s source, group int64, each func(*source)) {
-	n := s.hi - s.lo
-	if p := w.opts.Piece.Milliseconds(); p > 0 {
-		if n = p; group > 0 {
-			n = max(p/group, 1) * group
+// cut gives a source in parts that a statement may cover. None ends within a group, which is so many milliseconds long and of which one ends at end; zero: there are
+// no groups.
+func (w *writer) cut(s source, group, end int64, each func(*source)) {
+	for s.lo < s.hi {
+		part := s
+		if p := w.opts.Piece.Milliseconds(); p > 0 {
+			hi := s.lo + p
+			if group > 0 {
+				hi = end - (end-s.lo-max(p/group, 1)*group+group-1)/group*group
+			}
+			part.hi = min(hi, s.hi)
 		}
-	}
-	for lo := s.lo; lo < s.hi; lo += n {
-		part := source{s.rollup, lo, min(lo+n, s.hi)}
 		each(&part)
+		s.lo = part.hi
 	}
 }
 

@@ -23,6 +23,14 @@ func (w *writer) split(lo, hi, span, grain, grid int64, n int) []source {
 	if span <= r.Beyond.Milliseconds() || grain < r.Every.Milliseconds() || from >= until {
 		return w.split(lo, hi, span, grain, grid, n-1)
 	}
+	if grid == 0 { // an hour has its beginning, and not its end
+		if from > lo {
+			from--
+		}
+		if until < hi {
+			until--
+		}
+	}
 	out := w.split(lo, from, span, grain, grid, n-1)
 	out = append(out, source{r, from, until})
 	return append(out, w.split(until, hi, span, grain, grid, n-1)...)
