@@ -1,8 +1,11 @@
 package influx_test
 
 import (
+	"bytes"
 	"fmt"
 	"math"
+	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -78,6 +81,97 @@ func TestBriefMembers(t *testing.T) {
 					for _, x := range got[i].Samples {
 						if math.Abs(x.V-want) > 0.05*want {
 							t.Errorf("%s of %s over %v each %v, %v ago: got %.1f, want %g", fn, got[i].Label("workload"), c.back, c.step, end.Sub(time.UnixMilli(x.T)), x.V, want)
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+// TestPaces holds sums to what members that take turns, and members that are there at once, had together, who send more and less often than the server's interval says, in roll-ups too.
+func TestPaces(t *testing.T) {
+	both(t, func(t *testing.T, s *influxtest.Server) {
+		h := newHistory(t, s, "paces")
+		end := time.Now().Truncate(time.Hour)
+		type members struct {
+			every, life time.Duration // of which one comes after the other; zero: two are there all the time
+			long        bool          // for days
+		}
+		all := map[string]members{}
+		for _, m := range []members{
+			{time.Second, 45 * time.Second, false}, {2 * time.Second, 30 * time.Second, false}, {3 * time.Second, 42 * time.Second, false}, {5 * time.Second, 290 * time.Second, false}, {10 * time.Second, 30 * time.Second, false},
+			{15 * time.Second, 60 * time.Second, false}, {30 * time.Second, 60 * time.Second, false}, {time.Second, 0, false}, {3 * time.Second, 0, false}, {6 * time.Second, 0, false}, {7 * time.Second, 0, false}, {15 * time.Second, 0, false}, {30 * time.Second, 0, false},
+			{5 * time.Second, 50 * time.Second, true}, {30 * time.Second, 0, true},
+		} {
+			all[fmt.Sprintf("every %v for %v %v", m.every, m.life, m.long)] = m
+		}
+		start := end.Add(-51 * time.Hour)
+		var lines []byte
+		for name, m := range all {
+			from, pods := start, []int{0, 1}
+			if !m.long {
+				from = end.Add(-2 * time.Hour)
+			}
+			tag := strings.ReplaceAll(name, " ", `\ `)
+			for at := from; at.Before(end); at = at.Add(m.every) {
+				if m.life > 0 {
+					pods = []int{int(at.Sub(from) / m.life)}
+				}
+				for _, pod := range pods {
+					at := at.Add(time.Duration(500+rand.IntN(20)) * time.Millisecond)
+					if m.life == 0 {
+						at = at.Add(time.Duration(pod) * m.every / 3)
+					}
+					lines = fmt.Appendf(lines, "container,container=c,namespace=d,node=n,pod=%d,workload=%s,workload_kind=Job memory_working_set_bytes=100,cpu_usage_cores=100 %d\n", pod, tag, at.UnixMilli())
+				}
+			}
+			for at := from; at.Before(end); at = at.Add(10 * time.Second) {
+				lines = fmt.Appendf(lines, "workload,namespace=d,workload=%s,workload_kind=Job memory_working_set_bytes=%d,cpu_usage_cores=%[2]d %d\n", tag, 100*len(pods), at.UnixMilli())
+			}
+			for len(lines) > 0 {
+				part := lines
+				if len(part) > 4<<20 {
+					part = part[:bytes.LastIndexByte(part[:4<<20], '\n')+1]
+				}
+				if err := h.write(t.Context(), part); err != nil {
+					t.Fatal(err)
+				}
+				lines = lines[len(part):]
+			}
+		}
+		if err := newSetup(t, influx.SetupOptions{Conn: h.conn}).Backfill(t.Context(), start, end); err != nil {
+			t.Fatal(err)
+		}
+		for _, fn := range []store.Func{store.Avg, store.Min, store.Rate, store.Quantile} {
+			for _, c := range []struct{ back, step, window time.Duration }{
+				{10 * time.Minute, 0, 0}, {time.Hour, 0, 0}, {time.Hour, 5 * time.Minute, 5 * time.Minute}, {time.Hour, 4 * time.Minute, 6 * time.Minute}, {50 * time.Hour, 0, 0}, {50 * time.Hour, time.Hour, time.Hour},
+			} {
+				for _, off := range []time.Duration{0, 133 * time.Second} {
+					q := store.Query{Row: metric.MemoryWorkingSet, Level: metric.Container, Start: end.Add(-c.back - off), End: end.Add(-off), Step: c.step, Window: c.window, Func: fn, Q: 0.4, By: []string{"workload"}}
+					if fn == store.Rate {
+						q.Row = metric.CPUUsage
+					}
+					got, err := h.Query(t.Context(), q)
+					if err != nil || len(got) != len(all) {
+						t.Fatalf("%s over %v each %v: %d series, %v", fn, c.back, c.step, len(got), err)
+					}
+					for i := range got {
+						m, want, near := all[got[i].Label("workload")], 100.0, 0.06
+						if m.life == 0 {
+							want = 200
+						}
+						if m.every == 3*time.Second && m.life > 0 { // one in four moments has four samples, and three have three
+							near = 0.15
+						}
+						if !m.long && c.back > 48*time.Hour {
+							continue
+						}
+						for _, x := range got[i].Samples {
+							if fn != store.Min && math.Abs(x.V-want) > near*want || x.V > want*(1+near) {
+								t.Errorf("%s of %s over %v each %v, %v ago: got %.1f, want %g", fn, got[i].Label("workload"), c.back, c.step, end.Sub(time.UnixMilli(x.T)), x.V, want)
+								break
+							}
 						}
 					}
 				}

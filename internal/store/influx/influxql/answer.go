@@ -19,6 +19,7 @@ type Answer struct {
 	most   int // rows
 	rows   int
 	series map[string]*Series
+	paces  []pace // the slowest of any series at each time, for those of which none was seen
 }
 
 // Series is one series of an answer.
@@ -26,6 +27,7 @@ type Series struct {
 	answer *Answer
 	labels []metric.Label
 	cells  []cell
+	paces  []pace // of members
 }
 
 // cell is a row: a point, or a piece of windows that ends at t.
@@ -33,6 +35,8 @@ type cell struct {
 	t             int64
 	v, w, x, y, z float64
 	length        int64
+	moment        int64
+	rolled        bool
 	tells         tells
 }
 
@@ -105,13 +109,23 @@ func (l *Series) Row(s *Statement, t int64, columns [len(Columns)]float64) error
 		v = columns[1]
 	}
 	first, last, _ := p.query.Grid()
-	if math.IsNaN(v) && (s.tells == nothing || s.tells == sums) || p.kind == points && (t < first || t > last) || p.kind != values && !s.single && t <= s.after {
+	if math.IsNaN(v) && (s.tells == nothing || s.tells == sums || s.tells == paces) || p.kind == points && (t < first || t > last) || p.kind != values && !s.single && t <= s.after {
 		return nil
 	}
 	if l.answer.rows++; l.answer.rows > l.answer.most {
 		return fmt.Errorf("%w: more than %d points", store.ErrTooLarge, l.answer.most)
 	}
-	l.cells = append(l.cells, cell{t, v, columns[1], columns[2], columns[3], columns[4], s.length, s.tells})
+	if s.tells == paces {
+		l.paces = append(l.paces, pace{t, v})
+		all := &l.answer.paces
+		if i := slices.IndexFunc(*all, func(p pace) bool { return p.t == t }); i >= 0 {
+			(*all)[i].apart = max((*all)[i].apart, v)
+		} else {
+			*all = append(*all, pace{t, v})
+		}
+		return nil
+	}
+	l.cells = append(l.cells, cell{t, v, columns[1], columns[2], columns[3], columns[4], s.length, s.moment, s.rolled, s.tells})
 	return nil
 }
 
@@ -120,6 +134,15 @@ func (a *Answer) Series() ([]store.Series, error) {
 	all := make([]*Series, 0, len(a.series))
 	for _, l := range a.series {
 		slices.SortStableFunc(l.cells, func(x, y cell) int { return cmp.Or(cmp.Compare(x.t, y.t), cmp.Compare(x.tells, y.tells)) })
+		of := l.paces
+		if len(of) == 0 {
+			of = a.paces
+		}
+		for i := range l.cells {
+			if c := &l.cells[i]; c.moment > 0 {
+				c.count(nearest(of, c.t))
+			}
+		}
 		if a.plan.kind == meetings {
 			l.cells = fold(l.cells)
 		}

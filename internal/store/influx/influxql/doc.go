@@ -14,7 +14,7 @@
 //   - Rates are means of the rate field that schema v1 keeps beside each counter. A counter without one is derived by
 //     NON_NEGATIVE_DERIVATIVE, and growth by NON_NEGATIVE_DIFFERENCE.
 //   - Rates that are summed are summed in pieces of some five minutes, with how many samples there were, and in how many moments
-//     of the history's interval any was there, so that members that were there one after the other are not added up. So are the mean, the greatest, the least and quantiles of
+//     of the history's interval any was there, each of as many samples as one member sends in it, so that members that were there one after the other are not added up. So are the mean, the greatest, the least and quantiles of
 //     a sum of a gauge. The piece that goes on, in which nobody has as many samples as in a whole one, is read at every moment. The
 //     greatest over up to six hours, and a quantile from the median on, is that of the sums of every moment.
 //   - The newest value of series together is made by the answer of each one's newest sample, with its time, which a statement tells only of a window by

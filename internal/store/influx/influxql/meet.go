@@ -19,6 +19,7 @@ const (
 	moments              // one of the moments of a piece that goes on
 	counts               // a piece that goes on
 	sums                 // the newest moment of a piece
+	paces                // how far apart samples of a member are
 )
 
 // meet writes statements whose rows are what the members of a sum were together in some minutes: v so much, w by so many samples, x how many of
@@ -57,7 +58,35 @@ func (w *writer) meet() error {
 		w.cutMeetings(source{s.rollup, from, to}, g, counts)
 		w.cutMeetings(source{s.rollup, to, s.hi}, g, whole)
 	}
+	w.paces(lo, last, len(sources) > 1 || sources[0].rollup != nil)
 	return nil
+}
+
+// The pace of members is looked at in so many stretches of a query's time, of so many moments each, for to look at all of it would take longer than all else. Who sends less often
+// has two samples in the longer ones; roll-ups need these, in which samples of sums stand beside those of members.
+const (
+	stretches     = 2
+	stretch       = 6
+	stretchRolled = 12
+)
+
+// paces writes statements whose rows are how far apart samples of a member are, in milliseconds: half of them at most so far.
+func (w *writer) paces(lo, hi int64, rolled bool) {
+	r, long := *w.reading, stretch*w.moment
+	if r.field == "" {
+		r.field = r.row.Field
+	}
+	if rolled {
+		long = stretchRolled * w.moment
+	}
+	for every := max((hi-lo)/stretches, long); lo < hi; hi -= every {
+		s := source{lo: hi - long, hi: hi}
+		text := "SELECT MEDIAN(e) AS v FROM (SELECT ELAPSED(" + Ident(r.field) + ", 1ms) AS e FROM " + r.from(&s, s.lo, s.hi) + " GROUP BY *) WHERE " + until(s.hi)
+		if tags := w.tagsOf(w.query.By); len(tags) > 0 {
+			text += " GROUP BY " + strings.Join(tags, ", ")
+		}
+		w.Statements = append(w.Statements, Statement{Text: text, single: true, t: hi, tells: paces})
+	}
 }
 
 // group is how long the pieces of a part of windows are that is a whole number of them: about as long as a time.
@@ -114,7 +143,7 @@ type meeting struct {
 
 func (m *meeting) statement(text string) {
 	shift := m.shift()
-	m.Statements = append(m.Statements, Statement{Text: text, t: shift + m.g, after: m.source.lo, length: m.g, tells: m.about})
+	m.Statements = append(m.Statements, Statement{Text: text, t: shift + m.g, after: m.source.lo, length: m.g, moment: m.part(), rolled: m.rollup != nil, tells: m.about})
 }
 
 // by renders groups of g milliseconds and of what is joined, or of what dims say.
@@ -160,6 +189,9 @@ func (m *meeting) raw() {
 
 // part is how long the moments of a piece are: as long as history's interval, or so much shorter that the piece is a whole number of them, if that is less than a sixth.
 func (m *meeting) part() int64 {
+	if m.rollup != nil { // samples of sums
+		return m.moment
+	}
 	n := (m.g + m.moment - 1) / m.moment
 	for k := n; k <= n+n/6; k++ {
 		if m.g%k == 0 {
@@ -215,11 +247,48 @@ func (w *writer) above() (*reading, bool) {
 	return nil, false
 }
 
+// pace is how far apart samples of one member were at a time, both in milliseconds.
+type pace struct {
+	t     int64
+	apart float64
+}
+
+// nearest is the pace that was seen nearest to a time; zero where none was.
+func nearest(ps []pace, t int64) float64 {
+	var out pace
+	for i, p := range ps {
+		if d, least := p.t-t, out.t-t; i == 0 || max(d, -d) < max(least, -least) {
+			out = p
+		}
+	}
+	return out.apart
+}
+
+// count puts what is counted in moments into samples of one member, of a pace, zero if that is not known: a moment holds several of who sends more often, and one of who sends less
+// often. Sums have a sample in each moment, however often members send.
+func (c *cell) count(apart float64) {
+	n := 1.0
+	if apart > 0 {
+		n = float64(c.moment) / apart
+	}
+	if whole := math.Round(n); math.Abs(n-whole) < whole/20 { // samples are not on time to the millisecond
+		n = whole
+	}
+	switch {
+	case c.rolled:
+		c.z *= n
+	case c.tells == moments:
+		c.z = max(n, 1)
+	default: // no more than one has who is there all the time: others may send at other moments
+		c.z = min(c.z*max(n, 1), math.Ceil(float64(c.length)/float64(c.moment)*n-0.1))
+	}
+}
+
 // fold puts rows together that tell of the same, which follow one another.
 func fold(cells []cell) []cell {
 	out := cells[:0]
 	for _, c := range cells {
-		if n := len(out) - 1; n >= 0 && out[n].t == c.t && out[n].tells == c.tells {
+		if n := len(out) - 1; n >= 0 && out[n].t == c.t && out[n].tells == c.tells && out[n].rolled == c.rolled {
 			o := &out[n]
 			o.v, o.w, o.x, o.y, o.z = larger(o.v, c.v), larger(o.w, c.w), larger(o.x, c.x), larger(o.y, c.y), larger(o.z, c.z)
 			continue
@@ -262,7 +331,7 @@ func met(q *store.Query, cells []cell) float64 {
 			switch {
 			case c.tells != counts && math.IsNaN(c.v+c.w): // written while it was asked
 			case c.tells == moments:
-				now.v, now.w, now.y = now.v+c.v, now.w+1, larger(c.y, now.y)
+				now.v, now.w, now.z, now.y = now.v+c.v, now.w+c.w, now.z+c.z, larger(c.y, now.y)
 			case c.tells == counts:
 				now.x += c.x
 			default:
@@ -273,7 +342,7 @@ func met(q *store.Query, cells []cell) float64 {
 		cells = cells[run:]
 	}
 	if now.w > 0 {
-		now.w = max(now.w, now.x)
+		now.w = now.there(0)
 		together = append(together, now)
 	}
 	return over(q, together)

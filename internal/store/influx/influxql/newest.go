@@ -57,6 +57,7 @@ func (w *writer) earlier(lo, hi, step int64) (summed bool, err error) {
 		return false, w.pieces(lo, hi, step)
 	default:
 		w.cutMeetings(s, g, whole)
+		w.paces(lo, hi, false)
 	}
 	return true, nil
 }

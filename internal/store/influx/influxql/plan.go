@@ -57,6 +57,8 @@ type Statement struct {
 	t      int64 // Unix milliseconds; if not single, what is to be added to the row's time
 	after  int64 // rows that end up at or before it are what a difference begins with
 	length int64 // of a row's piece, milliseconds
+	moment int64 // how long the moments are that are counted in the row, milliseconds
+	rolled bool  // the row is of a roll-up
 	tells  tells // what rows of meetings are
 }
 
