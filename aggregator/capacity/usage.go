@@ -65,7 +65,7 @@ func idOf(namespace, kind, workload, container string) id {
 // container. Of scaled workloads it asks for the average replica too.
 //
 // A container's 95th percentile is that of the hours' 95th percentiles: replicas and their generations meet in each hour, and a store with
-// hourly roll-ups has the same figure. With at most one step in twenty above it, and one twentieth of each other step, it lies between
+// hourly roll-ups has such a figure, of an hour's samples. With at most one step in twenty above it, and one twentieth of each other step, it lies between
 // the 90.25th and the 99.75th percentile of all moments.
 func learn(ctx context.Context, a *asker, narrow []store.Matcher, cpuScaled, memoryScaled []id) (usages, error) {
 	l := &learner{asker: a, narrow: narrow, out: usages{}}
