@@ -154,12 +154,13 @@ func TestForeignAPIService(t *testing.T) {
 // What this release made and another has taken over is neither taken back nor deleted by an upgrade, which says what there is to decide, whatever the values; once
 // it is said that it is theirs, or it is gone, the upgrade goes on.
 func TestTakenAPIService(t *testing.T) {
-	const role = "{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: plimsoll-server}, rules: [{apiGroups: [''], resources: [pods], verbs: [list]}, {apiGroups: [apiregistration.k8s.io], resources: [apiservices], resourceNames: [v1beta1.metrics.k8s.io], verbs: [get]}]}"
+	const role = "{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: plimsoll-server, annotations: {" + byUs + "}}, rules: [{apiGroups: [''], resources: [pods], verbs: [list]}, {apiGroups: [apiregistration.k8s.io], resources: [apiservices], resourceNames: [v1beta1.metrics.k8s.io], verbs: [get]}]}"
 	const keep = ", annotations: {helm.sh/resource-policy: keep}"
 	taken := func(notes string) string { return fmt.Sprintf(apiService, notes, "kube-system", "metrics-server") }
 	changed := taken(", annotations: {" + byUs + "}")
+	helms := taken(", annotations: {meta.helm.sh/release-name: metrics-server, meta.helm.sh/release-namespace: kube-system}") // an upgrade would delete it all the same
 	for _, values := range []string{"", "{metricsAPI: {create: false}}", "{metricsAPI: {create: true}}", "{collector: {enabled: false}, autoscaler: {alone: true}}"} {
-		for what, there := range map[string][]string{"changed": {changed}, "made anew": {taken(""), role}} {
+		for what, there := range map[string][]string{"changed": {changed}, "made anew": {taken(""), role}, "made anew by Helm": {helms, role}} {
 			_, err := render(t, values, there...)
 			if want := "the APIService v1beta1.metrics.k8s.io, which this release made, is of Service kube-system/metrics-server by now"; err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%s, %s: got %v, want %q", values, what, err, want)
@@ -175,6 +176,15 @@ func TestTakenAPIService(t *testing.T) {
 	}
 	if texts, err := render(t, "", role); err != nil || !strings.Contains(texts["certificates.yaml"], "group: metrics.k8s.io") || !strings.Contains(texts["server-rights.yaml"], `"v1beta1.metrics.k8s.io"`) {
 		t.Errorf("after its end: %v", err)
+	}
+	// What a release of this name in another namespace made is not ours: there is nothing to have back.
+	theirs := strings.NewReplacer("release-namespace: monitoring", "release-namespace: default").Replace
+	other := fmt.Sprintf(apiService, ", annotations: {"+theirs(byUs)+"}", "default", "plimsoll")
+	if texts, err := render(t, "", other, theirs(role)); err != nil || strings.Contains(texts["certificates.yaml"], "group: metrics.k8s.io") || !strings.Contains(texts["NOTES.txt"], "is v1beta1.metrics.k8s.io of Service default/plimsoll: uninstall that") {
+		t.Errorf("beside a release of this name: %v\n%s", err, texts["NOTES.txt"])
+	}
+	if _, err := render(t, "{metricsAPI: {create: true}}", other, theirs(role)); err == nil || !strings.Contains(err.Error(), "there is already v1beta1.metrics.k8s.io of Service default/plimsoll") {
+		t.Errorf("true beside a release of this name: %v", err)
 	}
 }
 

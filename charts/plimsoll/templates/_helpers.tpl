@@ -129,11 +129,14 @@ secret: {name: {{ include "plimsoll.tlsSecret" . }}, items: [{key: ca.crt, path:
 {{- end }}
 {{- end }}
 
-{{- /* An upgrade takes nothing away that others have taken over: Helm would change it back, or delete it since it is not rendered any more. The rights tell what was made. */}}
+{{- /* An upgrade takes nothing away that others have taken over: Helm would change it back, or delete it since it is not rendered any more. The rights of this release tell what was made, whoever has made it anew since; those of another release that has our name tell of its own. */}}
 {{- define "plimsoll.checkTaken" -}}
 {{- $made := list }}
-{{- range dig "rules" list (lookup "rbac.authorization.k8s.io/v1" "ClusterRole" "" (printf "%s-server" (include "plimsoll.name" .root))) }}
+{{- $rights := lookup "rbac.authorization.k8s.io/v1" "ClusterRole" "" (printf "%s-server" (include "plimsoll.name" .root)) }}
+{{- if include "plimsoll.isOurs" (dict "root" .root "object" $rights) }}
+{{- range $rights.rules }}
 {{- if has "apiservices" .resources }}{{ $made = concat $made .resourceNames }}{{ end }}
+{{- end }}
 {{- end }}
 {{- range .foreign }}
 {{- if and (or .made (has .name $made)) (not .kept) }}
