@@ -49,6 +49,14 @@ func TestNonsenseIsRefused(t *testing.T) {
 	f("{collector: {enabled: false}, server: {kubeletFallback: false}}", "nothing would be measured")
 	f("{autoscaler: {alone: true}}", "there is no server to send to")
 	f("{collector: {enabled: false}, autoscaler: {alone: true, mode: off}}", "there would be nothing to do")
+	const alone = "collector: {enabled: false}, autoscaler: {alone: true}"
+	f("{"+alone+", metricsAPI: {create: true}}", "autoscaler.alone is true, and metricsAPI.create too: there is no server to answer for metrics.k8s.io")
+	f("{"+alone+", customMetricsAPI: {create: true}}", "autoscaler.alone is true, and customMetricsAPI.create too")
+	f("{"+alone+", externalMetricsAPI: {create: true}}", "autoscaler.alone is true, and externalMetricsAPI.create too")
+	f("{"+alone+", viewAPI: {create: true}}", "autoscaler.alone is true, and viewAPI.create too")
+	f("{collector: {enabled: false}, podMonitor: {enabled: true}}", "podMonitor.enabled is true, and collector.enabled is false: there is no collector to scrape")
+	f("{collector: {enabled: false, webConfigSecret: w}, podMonitor: {enabled: true}}", "podMonitor.enabled is true, and collector.enabled is false")
+	f("{history: {embedded: {persistence: {enabled: false, existingClaim: c}}}}", "history.embedded.persistence.enabled is false, and history.embedded.persistence.existingClaim is c")
 	f("{tls: {source: secret}}", "tls.existingSecret: name the Secret")
 	f("{tls: {source: secret, existingSecret: mine}}", `the Secret "mine" has no ca.crt that can be read from here`)
 }
@@ -71,6 +79,9 @@ func TestValuesAtTheirLimits(t *testing.T) {
 	f("{history: {embedded: {maxBytes: 4.2GB}}}")
 	f("{collector: {fastInterval: 10000ms}}")
 	f("{tls: {authorityLifetime: 1460d}}")
+	f("{history: {kind: influx, influx: {url: 'https://db:8086'}, embedded: {persistence: {enabled: false, existingClaim: c}}}}") // of what is not asked for
+	// The autoscaler alone serves its own metrics at the port of its Service.
+	f("{collector: {enabled: false}, autoscaler: {alone: true}, metricsAPI: {create: false}, serviceMonitor: {enabled: true}}", "observing.yaml", "kind: ServiceMonitor", "server.yaml", "{name: https, port: 443,")
 	f("{history: {kind: influx, influx: {url: 'http://db:8086', plainHTTP: true}}}", "collector.yaml", "--influx-plain-http", "server.yaml", "--influx-plain-http")
 	f("{history: {kind: remote, remote: {url: 'http://db/api/v1/write', plainHTTP: true}}}", "collector.yaml", "--history-plain-http", "server.yaml", "--remote-plain-http")
 }

@@ -187,8 +187,21 @@ secret: {name: {{ include "plimsoll.tlsSecret" . }}, items: [{key: ca.crt, path:
 {{- if has (.Values.autoscaler.mode | toString) (list "off" "false") }}
 {{- fail "autoscaler.alone is true, and autoscaler.mode is off: there would be nothing to do" }}
 {{- end }}
+{{- range include "plimsoll.apis" . | fromYamlArray }}
+{{- if eq (index $.Values .value "create" | toString) "true" }}
+{{- fail (printf "autoscaler.alone is true, and %s.create too: there is no server to answer for %s" .value .group) }}
+{{- end }}
+{{- end }}
 {{- else if not (or .Values.collector.enabled .Values.server.kubeletFallback) }}
 {{- fail "collector.enabled and server.kubeletFallback are both false: nothing would be measured" }}
+{{- end }}
+{{- if .Values.podMonitor.enabled }}
+{{- if not .Values.collector.enabled }}
+{{- fail "podMonitor.enabled is true, and collector.enabled is false: there is no collector to scrape" }}
+{{- end }}
+{{- if not .Values.collector.webConfigSecret }}
+{{- fail "podMonitor.enabled is true, and collectors serve their metrics on their loopback alone: name a Secret with TLS and a login in collector.webConfigSecret" }}
+{{- end }}
 {{- end }}
 {{- if and .Values.collector.enabled (gt (include "plimsoll.seconds" .Values.collector.fastInterval | float64) (include "plimsoll.seconds" .Values.collector.interval | float64)) }}
 {{- fail (printf "collector.fastInterval %s is longer than collector.interval %s, which has all that it has" .Values.collector.fastInterval .Values.collector.interval) }}
@@ -197,6 +210,9 @@ secret: {name: {{ include "plimsoll.tlsSecret" . }}, items: [{key: ca.crt, path:
 {{- fail (printf "tls.authorityLifetime %s: an authority is renewed when half of it is over, which is before certificates of %s are: give twice as much at least, or a shorter tls.certificateLifetime" .Values.tls.authorityLifetime .Values.tls.certificateLifetime) }}
 {{- end }}
 {{- with .Values.history.embedded }}
+{{- if and (eq $.Values.history.kind "embedded") (not .persistence.enabled) .persistence.existingClaim }}
+{{- fail (printf "history.embedded.persistence.enabled is false, and history.embedded.persistence.existingClaim is %s: the history would end with the pod, and not be in that claim" .persistence.existingClaim) }}
+{{- end }}
 {{- if and (eq $.Values.history.kind "embedded") .persistence.enabled (not .persistence.existingClaim) (gt (include "plimsoll.bytes" .maxBytes | float64) (include "plimsoll.bytes" .persistence.size | float64)) }}
 {{- fail (printf "history.embedded.maxBytes %s is more than its claim has, history.embedded.persistence.size %s" .maxBytes .persistence.size) }}
 {{- end }}
