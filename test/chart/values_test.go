@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -197,6 +198,31 @@ func TestTakenAPIService(t *testing.T) {
 	if _, err := render(t, "{metricsAPI: {create: true}}", other, theirs(role)); err == nil || !strings.Contains(err.Error(), "there is already v1beta1.metrics.k8s.io of Service default/plimsoll") {
 		t.Errorf("true beside a release of this name: %v", err)
 	}
+}
+
+// NOTES tell of what this release has: its claim where there is one, its page where view.plimsoll.dev is its own, and else whose that is.
+func TestNotes(t *testing.T) {
+	const page, claim = "The page, with your own rights:\n\n  kubectl plimsoll page\n", "The history is in the claim plimsoll-history,"
+	const theirs = "view.plimsoll.dev is v1alpha1.view.plimsoll.dev of Service default/plimsoll: uninstall that, then 'helm upgrade' this release, if it shall have the API."
+	other := "{apiVersion: apiregistration.k8s.io/v1, kind: APIService, metadata: {name: v1alpha1.view.plimsoll.dev}, spec: {service: {namespace: default, name: plimsoll}}}"
+	f := func(values string, there []string, want ...string) {
+		t.Helper()
+		texts, err := render(t, values, there...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, says := range []string{page, claim, theirs, "kubectl plimsoll page", "with your own rights"} {
+			if got, want := strings.Contains(texts["NOTES.txt"], says), slices.ContainsFunc(want, func(w string) bool { return strings.Contains(w, says) }); got != want {
+				t.Errorf("%s: that they say %q is %v, want %v:\n%s", values, says, got, want, texts["NOTES.txt"])
+			}
+		}
+	}
+	f("", nil, page, claim)
+	f("{viewAPI: {create: false}}", nil, claim)
+	f("", []string{other}, claim, theirs)
+	f("{collector: {enabled: false}, autoscaler: {alone: true}}", nil)
+	f("{history: {embedded: {persistence: {keep: false}}}}", nil, page)
+	f("{history: {embedded: {persistence: {existingClaim: c}}}}", nil, page)
 }
 
 // Boards reach Grafana as they are, their own braces untouched; a chart without boards says so.
