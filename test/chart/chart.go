@@ -36,7 +36,7 @@ func Parse(text string) (Values, error) {
 type Release struct {
 	Name, Namespace string
 	Upgrade         bool
-	Cluster         engine.ClientProvider // what "lookup" finds
+	Cluster         engine.ClientProvider // what "lookup" finds; nil for none, as 'helm template' has
 }
 
 // Load reads the chart, with boards as packing adds them.
@@ -66,7 +66,12 @@ func (s Source) Render(r Release, values Values) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	texts, err := engine.RenderWithClientProvider(c, all, r.Cluster)
+	var texts map[string]string
+	if r.Cluster == nil {
+		texts, err = engine.Render(c, all)
+	} else {
+		texts, err = engine.RenderWithClientProvider(c, all, r.Cluster)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -41,7 +41,8 @@ func newCluster(t *testing.T, docs ...string) cluster {
 		}
 		objects = append(objects, u)
 	}
-	return cluster{fake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), map[schema.GroupVersionResource]string{}, objects...)}
+	return cluster{fake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), map[schema.GroupVersionResource]string{
+		rbacv1.SchemeGroupVersion.WithResource("clusterrolebindings"): "ClusterRoleBindingList"}, objects...)}
 }
 
 // GetClientFor implements engine.ClientProvider.

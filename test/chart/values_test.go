@@ -200,6 +200,52 @@ func TestTakenAPIService(t *testing.T) {
 	}
 }
 
+// Two autoscalers would both work the ScalePolicies of the cluster: the second one is refused, with whose the first is. One's own, one that reads no policies and a
+// rendering without a cluster go on.
+func TestSecondAutoscaler(t *testing.T) {
+	const alone = "{collector: {enabled: false}, autoscaler: {alone: true}}"
+	of := func(name, namespace, values string) (bindings []string) {
+		t.Helper()
+		v, err := Parse(values)
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts, err := Source{dir, boards}.Render(Release{Name: name, Namespace: namespace, Cluster: newCluster(t)}, v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return slices.DeleteFunc(Documents(texts), func(d string) bool { return !strings.Contains(d, "kind: ClusterRoleBinding\n") })
+	}
+	f := func(values string, there []string, want string) {
+		t.Helper()
+		v, err := Parse(values)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, upgrade := range []bool{false, true} {
+			_, err := Source{dir, boards}.Render(Release{Name: "plimsoll", Namespace: "monitoring", Upgrade: upgrade, Cluster: newCluster(t, there...)}, v)
+			if got := fmt.Sprint(err); (err == nil) != (want == "") || !strings.Contains(got, want) || want != "" && !strings.Contains(got, `give this release autoscaler.mode=off (in a file mode: "off")`) {
+				t.Errorf("%s, upgrade %v: got %v, want %q", values, upgrade, err, want)
+			}
+		}
+	}
+	for _, values := range []string{"", "{autoscaler: {mode: 'on'}}", "{autoscaler: {mode: on}}", alone} {
+		for _, first := range []string{"", "{autoscaler: {mode: 'on'}}", "{fullnameOverride: other}", alone} {
+			f(values, of("plimsoll", "default", first), "the release plimsoll in the namespace default has an autoscaler")
+			f(values, of("blue", "monitoring", first), "the release blue in the namespace monitoring has an autoscaler")
+			f(values, of("plimsoll", "monitoring", first), "")
+			f("{autoscaler: {mode: 'off'}}", of("blue", "default", first), "")
+			f("{autoscaler: {mode: off}}", of("blue", "default", first), "")
+		}
+		f(values, of("blue", "default", "{autoscaler: {mode: 'off'}}"), "")
+		f(values, []string{"{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRoleBinding, metadata: {name: cluster-autoscaler}, roleRef: {name: cluster-autoscaler}, subjects: [{kind: ServiceAccount, namespace: kube-system, name: cluster-autoscaler}]}"}, "")
+		f(values, append(of("plimsoll", "monitoring", ""), of("blue", "default", "")...), "the release blue in the namespace default has an autoscaler")
+	}
+	if _, err := (Source{dir, boards}).Render(Release{Name: "plimsoll", Namespace: "monitoring"}, Values{}); err != nil {
+		t.Errorf("without a cluster: %v", err)
+	}
+}
+
 // NOTES tell of what this release has: its claim where there is one, its page where view.plimsoll.dev is its own, and else whose that is.
 func TestNotes(t *testing.T) {
 	const page, claim = "The page, with your own rights:\n\n  kubectl plimsoll page\n", "The history is in the claim plimsoll-history,"

@@ -175,6 +175,21 @@ secret: {name: {{ include "plimsoll.tlsSecret" . }}, items: [{key: ca.crt, path:
 {{- mulf (regexFind "[0-9.]+" . | float64) $of }}
 {{- end }}
 
+{{- /* ScalePolicies are the cluster's, and two autoscalers would both work them: refuses a second one. Whoever is bound to an autoscaler's rights has one; 'helm template' sees none. */}}
+{{- define "plimsoll.checkSecond" -}}
+{{- range dig "items" list (lookup "rbac.authorization.k8s.io/v1" "ClusterRoleBinding" "" "") }}
+{{- $labels := default dict .metadata.labels }}
+{{- if and (eq (get $labels "app.kubernetes.io/name") "plimsoll") (hasSuffix "-autoscaler" .roleRef.name) }}
+{{- $release := get $labels "app.kubernetes.io/instance" }}
+{{- range .subjects }}
+{{- if and (eq .kind "ServiceAccount") (not (and (eq $release $.Release.Name) (eq .namespace $.Release.Namespace))) }}
+{{- fail (printf "the release %s in the namespace %s has an autoscaler, and this one would work the same ScalePolicies: give this release autoscaler.mode=off (in a file mode: \"off\"), or that one first" $release .namespace) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{- /* What the schema cannot say. */}}
 {{- define "plimsoll.check" -}}
 {{- if and (gt (int .Values.server.replicas) 1) (eq .Values.history.kind "embedded") .Values.collector.enabled }}
@@ -202,6 +217,9 @@ secret: {name: {{ include "plimsoll.tlsSecret" . }}, items: [{key: ca.crt, path:
 {{- if not .Values.collector.webConfigSecret }}
 {{- fail "podMonitor.enabled is true, and collectors serve their metrics on their loopback alone: name a Secret with TLS and a login in collector.webConfigSecret" }}
 {{- end }}
+{{- end }}
+{{- if not (has (.Values.autoscaler.mode | toString) (list "off" "false")) }}
+{{- include "plimsoll.checkSecond" . }}
 {{- end }}
 {{- if and .Values.collector.enabled (gt (include "plimsoll.seconds" .Values.collector.fastInterval | float64) (include "plimsoll.seconds" .Values.collector.interval | float64)) }}
 {{- fail (printf "collector.fastInterval %s is longer than collector.interval %s, which has all that it has" .Values.collector.fastInterval .Values.collector.interval) }}
