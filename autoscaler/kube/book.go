@@ -138,8 +138,8 @@ func (b *book) events(x *story, next *status, d *policy.Decision, now time.Time)
 			case bad || d == nil || c.Type == replicasMade || d.Message == note:
 			case c.Type == "ScalingLimited":
 				note = d.Message
-			default: // it is well again, and what is decided then
-				note += " " + d.Message
+			default: // it is well again, and what is decided then, which names what still is not
+				note = cmp.Or(conditionText[policy.Reason(c.Reason)], note) + " " + d.Message
 			}
 			b.tell(x, Event{Warning: bad, Reason: c.Reason, Action: "Decide", Note: note}, now)
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -132,6 +133,36 @@ func TestBook(t *testing.T) {
 		pass(10, func(int) policy.Decision { return bad })
 		if n := p.since(); n < 5 || n > 11 {
 			t.Errorf("%d tries in ten seconds of a status that is refused", n)
+		}
+		stop()
+		<-done
+	})
+}
+
+// Of a metric that fails beside others the condition and the decision tell. Where its API says something else each time, nothing is told each time.
+func TestMetricThatFailsBesideOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &people{}
+		b := newBook(p, p)
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- b.run(ctx) }()
+		b.open(settle([]*Declared{scp(t, "one", 1, "{"+ofWeb+"}")}, nil, false, nil), time.Now())
+		bad := held(policy.FailedExternalMetric, "The metric received failed: refused.")
+		bad.Conditions = []policy.Condition{{Type: "ScalingActive", Status: "False", Reason: policy.FailedExternalMetric}}
+		b.told(outcome(bad))
+		time.Sleep(2 * time.Second)
+		p.since()
+		const failed, words = "The metric received failed: request %d is refused.", "The metrics that did not fail say how many replicas are needed. "
+		for i := range 600 {
+			d := held(policy.AtTarget, "It is fine. "+fmt.Sprintf(failed, i))
+			d.Conditions[1].Message = words + fmt.Sprintf(failed, i)
+			b.told(outcome(d))
+			time.Sleep(time.Second)
+		}
+		want := []string{"true FailedGetExternalMetric: " + bad.Message, "false ValidMetricFound: The metrics say how many replicas are needed. It is fine. " + fmt.Sprintf(failed, 0)}
+		if n, c := p.since(), b.stories["one"].now.get("ScalingActive"); n < 9 || n > 12 || !slices.Equal(p.events, want) || c.Status != "True" || c.Message != words+fmt.Sprintf(failed, 599) {
+			t.Errorf("%d writes in ten minutes, want about one a minute; events %q, want %q; %+v", n, p.events, want, c)
 		}
 		stop()
 		<-done

@@ -38,6 +38,10 @@ func (p *pass) choose() bool {
 		return false
 	}
 	p.condition(autoscalingv2.ScalingActive, corev1.ConditionTrue, ValidMetricFound)
+	if failed > 0 {
+		p.lost = p.lostText(failed, first)
+		p.d.Conditions[len(p.d.Conditions)-1].Message = "The metrics that did not fail say how many replicas are needed." + p.lost
+	}
 	best := &p.results[p.best]
 	p.need, p.hold = cluster.DesiredReplicas(max(replicas, 0)), best.hold
 	p.d.Look = lookReport(best)

@@ -17,7 +17,7 @@ func (p *pass) finish() {
 		p.d.Reason = p.changeReason()
 	}
 	if p.d.Message == "" {
-		p.d.Message = p.message()
+		p.d.Message = p.message() + p.lost
 	}
 	p.mode()
 	p.d.Desired = p.draft

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -132,6 +133,34 @@ func (p *pass) failureText() string {
 		return s + "." + rest
 	}
 	return fmt.Sprintf("The metric %s failed: %s.%s", p.policy.metrics[p.best].name, clause(r.err), rest)
+}
+
+// lostText names the metrics that failed beside those that the decision rests on, with why the first of them did.
+func (p *pass) lostText(failed, first int) string {
+	why := p.results[first].ownWords()
+	if failed == 1 {
+		return " The metric " + p.policy.metrics[first].name + " failed: " + why + "."
+	}
+	var names []string
+	for i := range p.results {
+		if !p.results[i].ok {
+			names = append(names, p.policy.metrics[i].name)
+		}
+	}
+	return " The metrics " + strings.Join(names, ", ") + " failed, the first of them: " + why + "."
+}
+
+// mostOwnWords is how many characters of others' words a sentence about a metric has that the decision does not rest on.
+const mostOwnWords = 240
+
+// ownWords is why a metric failed in one line: where its API failed what that said, without the HPA's words before it (see absent).
+func (r *result) ownWords() string {
+	_, said, _ := strings.Cut(r.err, " metrics API: ")
+	said = strings.Join(strings.Fields(cmp.Or(clause(said), clause(r.err))), " ")
+	if s := []rune(said); len(s) > mostOwnWords {
+		return clause(string(s[:mostOwnWords])) + "…"
+	}
+	return said
 }
 
 // clause makes what others said fit into a sentence of ours: it ends without a mark.

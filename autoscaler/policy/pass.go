@@ -24,6 +24,7 @@ type pass struct {
 	byName  map[string]int // pods; nil until find needs it
 	results []result       // one for each metric
 	best    int            // the metric whose proposal won; -1: none
+	lost    string         // for the message: the metrics that failed beside best
 	notes   []string       // deviations applied by switches, for the steps
 	hold    Reason         // why the draft is what it is, as far as a step knows
 	need    cluster.DesiredReplicas

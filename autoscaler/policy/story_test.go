@@ -279,7 +279,11 @@ func tale(d *policy.Decision) string {
 		fmt.Fprintf(&b, ": %s\n", s.Why)
 	}
 	for _, c := range d.Conditions {
-		fmt.Fprintf(&b, "  %s %s %s\n", c.Type, c.Status, c.Reason)
+		fmt.Fprintf(&b, "  %s %s %s", c.Type, c.Status, c.Reason)
+		if c.Message != "" {
+			b.WriteString(": " + c.Message)
+		}
+		b.WriteString("\n")
 	}
 	if d.Error != "" {
 		fmt.Fprintf(&b, "  error: %s\n", d.Error)
