@@ -49,7 +49,7 @@ func (r *RightsizeReport) Table(style Style) *table.Table {
 // sentence says the totals.
 func (t *Totals) sentence() string {
 	if t.Rows == 0 {
-		return "No container runs here, nor did lately."
+		return "No container is in sight here, nor was one lately."
 	}
 	s := fmt.Sprintf("%s of %s with advice.", strconv.Itoa(t.Advised), plural(float64(t.Rows), "container"))
 	var parts []string

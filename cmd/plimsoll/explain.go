@@ -139,10 +139,10 @@ func (a *app) explainTarget(cmd *cobra.Command, c *client, out *output, target s
 		return fmt.Errorf("there is no decision for %q: %s", target, strings.TrimSuffix(strings.Join(told.Notes, " "), "."))
 	}
 	if k := q.Get("kind"); len(told.Items) == 0 && (k == policyKind.kind || k == hpaKind.kind) {
-		return fmt.Errorf("there is no decision for %q: no such %s scales anything, or it is too new ('kubectl describe' of it says why)", target, k)
+		return fmt.Errorf("there is no decision for %q: no such %s scales anything, or it is too new%s ('kubectl describe' of it says why)", target, k, orHidden(cmd.Context(), c))
 	}
 	if len(told.Items) == 0 {
-		return fmt.Errorf("there is no decision for %q: no policy names it, or it is too new ('plimsoll top workloads' lists what is scaled)", target)
+		return fmt.Errorf("there is no decision for %q: no policy names it, or it is too new%s ('plimsoll top workloads' lists what is scaled)", target, orHidden(cmd.Context(), c))
 	}
 	return out.print(a.out, list, func() *table.Table {
 		t := table.New()
@@ -187,7 +187,11 @@ func (a *app) explainMissing(cmd *cobra.Command, c *client, out *output, limit i
 		t := table.New("LEVEL", "NAME", "NODE", "SINCE", "REASON", "DETAIL")
 		if len(m.Items) == 0 {
 			t = table.New()
-			t.Say("Nothing is missing: everything that was found has current values.")
+			if o.Limited {
+				t.Say("Nothing that you may see is missing: everything of it that was found has current values.")
+			} else {
+				t.Say("Nothing is missing: everything that was found has current values.")
+			}
 		}
 		if n := len(m.Items); n < all {
 			t.Say(fmt.Sprintf("%d of %d are shown.", n, all))

@@ -130,7 +130,7 @@ A dash is a value that is not known, or not in sight; a note names the namespace
 			case namespace != "":
 				return o.report(cmd.Context(), a, "/plimsoll/v1/capacity", q, &r, func() (without []string) {
 					without = r.Keep(func(s *capacity.Scope) bool { return s.Level == "namespace" && s.Name == namespace })
-					a.nothingIn(namespace, len(r.Scopes))
+					a.nothingIn(cmd.Context(), o, namespace, len(r.Scopes))
 					return without
 				})
 			case len(args) == 0:
@@ -215,7 +215,7 @@ func (a *app) rightsizeCommand() *cobra.Command {
 			}
 			var r capacity.RightsizeReport
 			return o.report(cmd.Context(), a, "/plimsoll/v1/rightsize", q, &r, func() (without []string) {
-				a.nothingIn(namespace, len(r.Rows))
+				a.nothingIn(cmd.Context(), o, namespace, len(r.Rows))
 				return nil
 			})
 		},

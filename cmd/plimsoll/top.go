@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"plimsoll.dev/plimsoll/aggregator/api"
 	"plimsoll.dev/plimsoll/aggregator/top"
 	"plimsoll.dev/plimsoll/cmd/plimsoll/terminal"
 	"plimsoll.dev/plimsoll/cmd/plimsoll/wiring"
@@ -101,10 +102,25 @@ func (a *app) topOf(kind top.Kind) *cobra.Command {
 }
 
 // nothingIn tells of a namespace with nothing to show: a mistyped one looks like an idle one otherwise.
-func (a *app) nothingIn(namespace string, rows int) {
+func (a *app) nothingIn(ctx context.Context, from top.Source, namespace string, rows int) {
 	if namespace != "" && rows == 0 {
-		fmt.Fprintf(a.err, "plimsoll: nothing is known in namespace %q\n", namespace)
+		fmt.Fprintf(a.err, "plimsoll: nothing is known in namespace %q%s\n", namespace, orHidden(ctx, from))
 	}
+}
+
+// orHidden goes on after a word that there is no such thing, where whoever asks may not see all.
+func orHidden(ctx context.Context, from top.Source) string {
+	if !limited(ctx, from) {
+		return ""
+	}
+	return ", or it is one that you may not see"
+}
+
+// limited says whether whoever asks may not see all of what there is, or whether that is not known.
+func limited(ctx context.Context, from top.Source) bool {
+	var o api.Overview
+	err := from.Get(ctx, "/plimsoll/v1/overview?limit=1", &o)
+	return err != nil || o.Limited
 }
 
 // showTop prints what there is, now or over a time.
@@ -115,9 +131,13 @@ func (a *app) showTop(ctx context.Context, kind top.Kind, o *topOptions, from to
 		return err
 	}
 	if rows := len(list.Table.Rows) + len(list.Table.Folded); o.Namespace != "" {
-		a.nothingIn(o.Namespace, rows)
+		a.nothingIn(ctx, from, o.Namespace, rows)
 	} else if rows == 0 && o.Over > 0 {
-		fmt.Fprintf(a.err, "plimsoll: the history has nothing of the last %s\n", duration.Format(o.Over))
+		seen := ""
+		if limited(ctx, from) {
+			seen = " that you may see"
+		}
+		fmt.Fprintf(a.err, "plimsoll: the history has nothing%s of the last %s\n", seen, duration.Format(o.Over))
 	}
 	return o.out.print(a.out, list.Document, func() *table.Table { return list.Table })
 }
