@@ -45,8 +45,8 @@ func (r RollUps) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case now := <-t.C:
-			waiting = r.pass(ctx, now, waiting)
+		case <-t.C: // which says when it was due: what a process that was stopped has taken since is later
+			waiting = r.pass(ctx, time.Now(), waiting)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -68,6 +69,32 @@ func TestRollUpsAreKeptWhileTheGateIsOpen(t *testing.T) {
 		stop()
 		if err := <-ended; err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// slow is a history that takes its first batch for a while, as one does whose process is stopped meanwhile.
+type slow struct{ passes []time.Duration }
+
+func (h *slow) Append(_ context.Context, b *metric.Batch) error {
+	h.passes = append(h.passes, time.Since(b.Time))
+	if len(h.passes) == 1 {
+		time.Sleep(14 * time.Second)
+	}
+	return nil
+}
+
+// A pass that comes late is of when it is made, not of when it was due: what is in it is of up to then.
+func TestPassIsOfWhenItIsMade(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithTimeout(t.Context(), 45*time.Second)
+		defer stop()
+		h := &slow{}
+		if err := (RollUps{Picture: newPicture(t, Options{}), History: h, Gate: &door{}, Every: 10 * time.Second}).Run(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if want := make([]time.Duration, 4); !slices.Equal(h.passes, want) { // at seconds 10, 24, 30 and 40
+			t.Errorf("the passes' times were %v ago, want %v", h.passes, want)
 		}
 	})
 }
