@@ -299,9 +299,9 @@ func (c *counter) grown(it *Item, n *note, s *spot, rolled, others, now int64) m
 		x := &sum.cells[i]
 		x.sum += x.inc
 		if t := x.time(now); x.from != 0 && t > x.sent && !n.rows.Has(x.id) && !x.idle() {
-			switch { // who reads the values alone sees it begin anew by a 0
+			zero := max(x.sent+1, min(x.from, t-x.span)) // before now by as much as is told: a member's clock may be ahead
+			switch {                                     // who reads the values alone sees it begin anew by a 0
 			case x.fresh:
-				zero := x.from
 				if !x.lost() && x.sent != 0 {
 					zero = x.sent + 1
 				}
@@ -310,8 +310,8 @@ func (c *counter) grown(it *Item, n *note, s *spot, rolled, others, now int64) m
 					g.Points = append(g.Points, metric.Point{ID: x.id, Sub: x.sub, T: zero})
 				}
 			case x.sent != 0 && !x.lost(), x.from == 0:
-			case x.from < t: // new, or heard again
-				g.Points = append(g.Points, metric.Point{ID: x.id, Sub: x.sub, T: x.from})
+			case zero < t: // new, or heard again
+				g.Points = append(g.Points, metric.Point{ID: x.id, Sub: x.sub, T: zero})
 			case x.sent != 0: // the clock was set back
 				x.sum = 0
 			}

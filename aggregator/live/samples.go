@@ -38,6 +38,7 @@ type samples struct {
 	out     bool // the last roll-up was given out without it, as it was late
 	shared  bool // a snapshot has the series
 	step    [numLanes]int64
+	stepped [numLanes]int64 // when that came
 	// counted is the newest sample that a roll-up has seen.
 	counted int64
 }
@@ -132,11 +133,14 @@ func (s *samples) advance(in *intake, g *metric.Group, t int64) bool {
 	ln := in.lane
 	if t <= s.last[ln] {
 		// Earlier times are believed of the third group that advances with no newer one between. Late copies of old batches are not:
-		// their batch came long after them.
+		// their batch came long after them, or what was told over a while comes at once.
 		if in.at-t > in.stale[full] || s.steps[ln] > 0 && t <= s.step[ln] {
 			return false
 		}
-		s.step[ln] = t
+		if t-s.step[ln] > 2*(in.at-s.stepped[ln]) {
+			s.steps[ln] = 0
+		}
+		s.step[ln], s.stepped[ln] = t, in.at
 		if s.steps[ln]++; s.steps[ln] < 3 {
 			return false
 		}
