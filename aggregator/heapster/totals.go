@@ -37,8 +37,8 @@ func (t Totals) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case now := <-tick.C:
-			if values := newPicture(pace.over(t.Pictures.Snapshot(now))).totals(all); t.Gate.MayWrite() == nil {
+		case <-tick.C: // which says when it was due: a process that was stopped has values that are later
+			if values := newPicture(pace.over(t.Pictures.Snapshot(time.Now()))).totals(all); t.Gate.MayWrite() == nil {
 				// The store counts what it cannot take and shows it as a condition; there is nothing to add.
 				_ = t.To.AppendModel(ctx, values)
 			}

@@ -118,3 +118,34 @@ func TestTotalsRun(t *testing.T) {
 		}
 	})
 }
+
+// asked is pictures that are asked for a moment, which may not be past.
+type asked struct {
+	fixed
+	t *testing.T
+}
+
+func (a asked) Snapshot(at time.Time) *live.Snapshot {
+	if late := time.Since(at); late > 0 {
+		a.t.Errorf("asked for what was %v ago", late)
+	}
+	return a.s
+}
+
+// TestTotalsAreOfThePresent: a pass that comes late, as when the process was stopped, is of when it is made.
+func TestTotalsAreOfThePresent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 45*time.Second)
+		defer cancel()
+		passes := 0
+		err := Totals{Pictures: asked{fixed{snapshotOf(machine(), time.Now(), time.Now())}, t}, Gate: &gate{open: true}, Every: 10 * time.Second, To: sinkFunc(func([]model.Value) error {
+			if passes++; passes == 1 {
+				time.Sleep(14 * time.Second)
+			}
+			return nil
+		})}.Run(ctx)
+		if err != nil || passes != 4 {
+			t.Errorf("%d passes, %v", passes, err)
+		}
+	})
+}
