@@ -171,7 +171,7 @@ func (b *builder) quiet(it *Item, since int64) *cluster.Gap {
 	for _, list := range [...][]*Item{it.Items, parts(it.Items)} {
 		for _, m := range list {
 			switch {
-			case m.Ended, m.Own == metric.Set{}: // it has nothing to say, or others say it
+			case m.Ended, m.Own == metric.Set{}, m.First.IsZero(): // it has nothing to say, or others say it
 			case m.Gap == nil, m.Gap.Reason == metric.GapStarting && m.Any(), m.Waits():
 				return nil
 			case m.Gap.Reason == metric.GapStale:

@@ -163,6 +163,7 @@ func (p *Picture) group(in *intake, g *metric.Group) {
 		}
 	}
 	if good == 0 {
+		p.tree.had(in, g, &p.known)
 		return
 	}
 	u := p.tree.byPtr[g.Entity]
@@ -176,6 +177,8 @@ func (p *Picture) group(in *intake, g *metric.Group) {
 			return
 		}
 	}
+	known := &p.known[u.key.Level]
+	in.owns(g, known, &u.rows) // also of what is left out for its time
 	if u.early(in, newest) {
 		in.drops[dropFastLane] += good
 		return
@@ -192,7 +195,7 @@ func (p *Picture) group(in *intake, g *metric.Group) {
 	if u.gap != nil && u.gap.Since.UnixMilli() <= newest && (!u.told || u.gap.Since.UnixMilli() <= read) {
 		u.gap = nil
 	}
-	hint, known := 0, &p.known[u.key.Level]
+	hint := 0
 	for i := range g.Points {
 		pt := &g.Points[i]
 		if in.refuses(pt) != numReasons {
@@ -213,6 +216,7 @@ func (p *Picture) group(in *intake, g *metric.Group) {
 		in.applied++
 	}
 	if in.lane == full && !u.told && identity.Restarts(u.entity) { // then those that are counted here are a row of it
+		u.rows.Add(metric.Restarts)
 		u.add(in, &metric.Point{ID: metric.Restarts, T: newest, V: float64(u.restarts)}, 0)
 	}
 	in.heard = max(in.heard, newest)
@@ -247,7 +251,6 @@ type intake struct {
 	rolled  int64 // when the roll-ups were last given out
 	horizon int64 // the latest time that a sample may have
 	past    int64 // what is not later says nothing of what there is: a queue brings it late
-	present int64 // what is not later makes no row an entity's own
 
 	applied         int
 	heard           int64 // the newest sample of the groups that were taken
@@ -267,7 +270,7 @@ func newIntake(b *metric.Batch, l *limits) intake {
 		in.lane = fast
 	}
 	if !b.Time.IsZero() && b.Time.Year() <= 2285 {
-		in.horizon, in.past, in.present = b.Time.Add(skew).UnixMilli(), max(0, in.at-l.forgetNodes), in.at-l.forget
+		in.horizon, in.past = b.Time.Add(skew).UnixMilli(), max(0, in.at-l.forgetNodes)
 	}
 	return in
 }

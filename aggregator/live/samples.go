@@ -1,6 +1,7 @@
 package live
 
 import (
+	"math"
 	"slices"
 	"strings"
 
@@ -16,7 +17,7 @@ type samples struct {
 	before *ring    // what the CPU counter was where its figures came from until now, while where they come from has told it once; nil: nothing
 	subs   []string // subs[0] is ""
 	base   int64    // Unix milliseconds; times in series are relative to it
-	// rows are those that it has or ever had series of. Nobody else's values ever stand in for them: a gap is a gap.
+	// rows are those that it has or ever had, however long ago. Nobody else's values ever stand in for them: a gap is a gap.
 	rows metric.Set
 
 	start    [numLanes]int64 // as the lane's newest group has it, Unix milliseconds; 0: not known
@@ -38,7 +39,7 @@ type samples struct {
 	out     bool // the last roll-up was given out without it, as it was late
 	shared  bool // a snapshot has the series
 	step    [numLanes]int64
-	stepped [numLanes]int64 // when that came
+	lag     [numLanes]int32 // of that, when it came
 	// counted is the newest sample that a roll-up has seen.
 	counted int64
 }
@@ -137,10 +138,10 @@ func (s *samples) advance(in *intake, g *metric.Group, t int64) bool {
 		if in.at-t > in.stale[full] || s.steps[ln] > 0 && t <= s.step[ln] {
 			return false
 		}
-		if t-s.step[ln] > 2*(in.at-s.stepped[ln]) {
+		if told := t - s.step[ln]; told > 2*(in.at-s.step[ln]-int64(s.lag[ln])) {
 			s.steps[ln] = 0
 		}
-		s.step[ln], s.stepped[ln] = t, in.at
+		s.step[ln], s.lag[ln] = t, int32(max(in.at-t, math.MinInt32))
 		if s.steps[ln]++; s.steps[ln] < 3 {
 			return false
 		}
@@ -257,9 +258,6 @@ func (s *samples) add(in *intake, pt *metric.Point, hint int) (next int, why rea
 		g.t = uint32(from)
 	}
 	s.push(in, k, h.n, h.last, newSample(uint32(pt.T-s.base), pt.V))
-	if pt.T > in.present {
-		s.rows.Add(pt.ID)
-	}
 	return k + 1, numReasons
 }
 

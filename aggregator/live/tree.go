@@ -28,6 +28,9 @@ type tree struct {
 	pools map[string]string                // the pool of each node that is in one
 	pods  func(namespace, pod string) bool // whether the cluster has a pod; nil: nobody knows
 
+	// owned are, by level, the rows that units had of their own which are not there: they were forgotten, or are told of in time to come.
+	owned [len(levelCounts{})]map[identity.Key]metric.Set
+
 	round   uint32  // counts the batches
 	changes uint64  // counts what changes the picture
 	dirty   []*unit // those that the plan does not show as they are
@@ -82,6 +85,11 @@ func newTree(l *limits, m *meters) tree {
 // place makes a unit and hangs it into the tree.
 func (t *tree) place(k identity.Key, e *metric.Entity) *unit {
 	u := &unit{entity: e, key: k, samples: t.none}
+	if rows, ok := t.owned[k.Level][k]; ok {
+		t.speaks(u)
+		u.rows = rows
+		delete(t.owned[k.Level], k)
+	}
 	t.byKey[k] = u
 	t.alive[k.Level]++
 	t.meters.entities[k.Level].Inc()
@@ -219,6 +227,7 @@ func (t *tree) remove(u *unit) {
 	t.unknow(u, nil)
 	t.lose(u, u.entity)
 	delete(t.byKey, u.key)
+	t.own(u.key, u.rows)
 	t.alive[u.key.Level]--
 	t.meters.entities[u.key.Level].Dec()
 	t.hang(u, nil, nil)
