@@ -42,6 +42,7 @@ func (s *samples) book(k int, l *limits, step int64) (by count) {
 			return by
 		}
 		by.inc, by.span = portion(id, pending, float64(step)/float64(by.span)), step
+		by.from = by.at - step
 		s.torn = s.torn || by.inc < pending && id == metric.CPUUsage
 	}
 	*g = none

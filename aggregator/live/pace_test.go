@@ -272,3 +272,40 @@ func TestWhatIsToldLateIsWhatWasUsedThen(t *testing.T) {
 		}
 	}
 }
+
+// What was held back and comes at once is in the first sum after it as what was used in one interval, and not as that for all the time since the last.
+func TestSumAfterABacklog(t *testing.T) {
+	p := newPicture(t, Options{})
+	var was metric.Point
+	first := true
+	for now := 0; now < 300; now++ {
+		from, to := now, now // live
+		if now < 20 {
+			from, to = 60*now-1200, 60*now-1200+59 // twenty minutes, a minute in each second
+		}
+		b := &metric.Batch{Node: "n1", Sender: "s", Time: sec(float64(now))}
+		for at := from; at <= to; at++ {
+			if at%10 == 3 || at%10 == -7 {
+				b.Groups = append(b.Groups, cpu(inPod(uidA, "a"), sec(float64(at)), 5000+float64(at), 1e8))
+			}
+		}
+		apply(t, p, b)
+		if now%10 != 9 {
+			continue
+		}
+		for _, g := range p.RollUp(sec(float64(now))).Groups {
+			for _, x := range g.Points {
+				if g.Entity.Level != metric.Namespace || x.ID != metric.CPUUsage {
+					continue
+				}
+				if grown, over := x.V-was.V, float64(x.T-was.T)/1000; !first && x.V != 0 && (grown < 0.8*over || grown > 1.01*over) {
+					t.Errorf("second %d: %.2f s used in %.1f s, want one core", now, grown, over)
+				}
+				was, first = x, false
+			}
+		}
+	}
+	if first {
+		t.Error("no sums")
+	}
+}
