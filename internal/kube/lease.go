@@ -17,6 +17,8 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/leaderelection"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
+
+	"plimsoll.dev/plimsoll/internal/condition"
 )
 
 // The times of the lease, as Kubernetes' own controllers have them, but shorter: nothing is scaled while nobody holds it.
@@ -62,6 +64,7 @@ func NewLease(o LeaseOptions) (*Lease, error) {
 	lock := &resourcelock.LeaseLock{LeaseMeta: metav1.ObjectMeta{Namespace: o.Namespace, Name: o.Name}, Client: client.CoordinationV1(),
 		LockConfig: resourcelock.ResourceLockConfig{Identity: o.Identity}}
 	l := &Lease{opts: o, log: cmp.Or(o.Logger, slog.New(slog.DiscardHandler)), lock: &renewals{Interface: lock}}
+	l.lock.newest.Store(new(time.Now()))
 	l.holds = promauto.With(o.Registerer).NewGauge(prometheus.GaugeOpts{Name: "plimsoll_lease_held", Help: "1 while this process holds the lease of those that may write."})
 	return l, nil
 }
@@ -114,10 +117,24 @@ func (l *Lease) MayWrite() error {
 	return fmt.Errorf("%s holds the lease", l.holder)
 }
 
+// Conditions says that nobody is known to hold the lease, for longer than it takes to pass to another.
+func (l *Lease) Conditions(now time.Time) []condition.Condition {
+	err := l.MayWrite()
+	since := *l.lock.newest.Load()
+	l.mu.Lock()
+	other := l.holder != "" && l.holder != l.opts.Identity
+	l.mu.Unlock()
+	if err == nil || other || now.Sub(since) < leaseFor+renewUntil {
+		return nil
+	}
+	return []condition.Condition{condition.Ill("LeaseRenewed", "NotRenewed", fmt.Sprintf("%v (%s/%s): nothing is scaled meanwhile, and a history that servers share gets no sums", err, l.opts.Namespace, l.opts.Name), since)}
+}
+
 // renewals is a lock that remembers when it was last taken or renewed by us.
 type renewals struct {
 	resourcelock.Interface
-	at atomic.Pointer[time.Time] // when that was asked for; nil: never, or it is over
+	at     atomic.Pointer[time.Time] // when that was asked for; nil: never, or it is over
+	newest atomic.Pointer[time.Time] // when that was asked for last, or when this was made
 }
 
 // Create implements resourcelock.Interface.
@@ -139,6 +156,7 @@ func (r *renewals) note(ler resourcelock.LeaderElectionRecord, write func() erro
 	err := write()
 	if err == nil {
 		r.at.Store(&asked)
+		r.newest.Store(&asked)
 	}
 	return err
 }

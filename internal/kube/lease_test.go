@@ -29,7 +29,15 @@ func (l *lock) Update(context.Context, resourcelock.LeaderElectionRecord) error 
 func TestLeaseIsOverInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		api := &lock{}
-		l := &Lease{opts: LeaseOptions{Identity: "us"}, lock: &renewals{Interface: api}}
+		l := &Lease{opts: LeaseOptions{Identity: "us", Namespace: "ns", Name: "it"}, lock: &renewals{Interface: api}}
+		l.lock.newest.Store(new(time.Now()))
+		told := func(what, want string) {
+			t.Helper()
+			c := l.Conditions(time.Now())
+			if (len(c) == 0) != (want == "") || len(c) > 0 && !strings.Contains(c[0].Message, want) {
+				t.Errorf("%s: told %+v, want %q", what, c, want)
+			}
+		}
 		may := func(what string, want string) {
 			t.Helper()
 			if err := l.MayWrite(); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
@@ -56,10 +64,22 @@ func TestLeaseIsOverInTime(t *testing.T) {
 		api.wait = 0
 		renew("us")
 		may("again", "")
+		held := time.Now()
+		time.Sleep(leaseFor + renewUntil - 1)
+		told("not renewed for a moment", "")
+		time.Sleep(1)
+		told("not renewed", "the lease could not be renewed in time (ns/it): nothing is scaled")
+		if c := l.Conditions(time.Now()); len(c) == 1 && !c[0].Since.Equal(held) {
+			t.Errorf("since %v, want %v", c[0].Since, held)
+		}
+		renew("us")
+		told("renewed", "")
 		renew("")
 		may("given back", "could not be renewed")
 		l.holder = "them"
 		may("another's", "them holds the lease")
+		time.Sleep(time.Hour)
+		told("another's", "")
 		if leaseFor-believed < 2*time.Second || believed <= renewUntil {
 			t.Errorf("a lease of %s that is believed for %s and renewed until %s", leaseFor, believed, renewUntil)
 		}

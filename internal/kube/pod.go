@@ -26,7 +26,7 @@ func podOf(p *corev1.Pod) *cluster.Pod {
 		out.Requests, out.Limits = resources(p.Spec.Resources.Requests), resources(p.Spec.Resources.Limits)
 	}
 	out.Overhead = resources(p.Spec.Overhead)
-	ready := condition(p, corev1.PodReady)
+	ready := conditionOf(p, corev1.PodReady)
 	if ready != nil {
 		out.Ready, out.ReadyTransition = ready.Status, ready.LastTransitionTime.Time
 	}
@@ -44,7 +44,7 @@ func podOf(p *corev1.Pod) *cluster.Pod {
 	return out
 }
 
-func condition(p *corev1.Pod, kind corev1.PodConditionType) *corev1.PodCondition {
+func conditionOf(p *corev1.Pod, kind corev1.PodConditionType) *corev1.PodCondition {
 	for i := range p.Status.Conditions {
 		if p.Status.Conditions[i].Type == kind {
 			return &p.Status.Conditions[i]
@@ -117,7 +117,7 @@ func wordOf(p *corev1.Pod) cluster.Status {
 	if p.Status.Reason != "" {
 		s.State = p.Status.Reason
 	}
-	if sched := condition(p, corev1.PodScheduled); sched != nil {
+	if sched := conditionOf(p, corev1.PodScheduled); sched != nil {
 		switch {
 		case sched.Reason == corev1.PodReasonSchedulingGated:
 			s.State = sched.Reason
@@ -129,7 +129,7 @@ func wordOf(p *corev1.Pod) cluster.Status {
 	if !starting {
 		running(p, &s)
 	}
-	if ready := condition(p, corev1.PodReady); ready != nil && !ready.LastTransitionTime.IsZero() {
+	if ready := conditionOf(p, corev1.PodReady); ready != nil && !ready.LastTransitionTime.IsZero() {
 		s.Since = ready.LastTransitionTime.Time
 	}
 	if p.DeletionTimestamp == nil {
@@ -178,7 +178,7 @@ func running(p *corev1.Pod, s *cluster.Status) {
 	}
 	if s.State == "Completed" && alive { // some have ended, others go on
 		s.State = "NotReady"
-		if ready := condition(p, corev1.PodReady); ready != nil && ready.Status == corev1.ConditionTrue {
+		if ready := conditionOf(p, corev1.PodReady); ready != nil && ready.Status == corev1.ConditionTrue {
 			s.State = "Running"
 		}
 	}

@@ -156,7 +156,7 @@ func (l *login) ask(r *http.Request, route Route) (Caller, scope.Scope, error) {
 	if l.may == nil || route.open {
 		return caller, scope.Whole(), nil
 	}
-	a := Access{Verb: strings.ToLower(r.Method), Path: r.URL.Path, Query: r.URL.RawQuery, Route: route.Pattern}
+	a := Access{Verb: verb(r), Path: r.URL.Path, Query: r.URL.RawQuery, Route: route.Pattern}
 	sees, err := l.sees(ctx, r, caller, a, route)
 	switch {
 	case errors.Is(err, ErrDenied):
@@ -165,6 +165,14 @@ func (l *login) ask(r *http.Request, route Route) (Caller, scope.Scope, error) {
 		return Caller{}, scope.Scope{}, l.unsure(r, "what you may do", err)
 	}
 	return caller, sees, nil
+}
+
+// verb is what a rule calls a request: who may get something may ask for its head.
+func verb(r *http.Request) string {
+	if r.Method == http.MethodHead {
+		return "get"
+	}
+	return strings.ToLower(r.Method)
 }
 
 // sees returns what a caller sees of the cluster who has the right to a path. Who has none to the path of a limited route may see a part.

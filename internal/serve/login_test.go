@@ -107,6 +107,8 @@ func TestWhoAsksAndMayThey(t *testing.T) {
 		if len(*served) != 0 {
 			t.Fatalf("served to %v, want to nobody", *served)
 		}
+		f("HEAD", "/x/a", "ann", 200, "") // as who may get it
+		*served = nil
 		if got := strings.Count(logs.String(), "10.0.0.1:443: connection refused"); got != 1 || strings.Contains(logs.String(), "token ended") {
 			t.Errorf("got the log\n%swant one line in a minute, of what the operator can mend", logs)
 		}

@@ -377,7 +377,7 @@ func debug(t *testing.T, ns, name string) {
 // apiServerAway ends the API server for a while: what pods use goes on under their names, and a collector that is not told of what is new says so.
 func apiServerAway(t *testing.T, s, collector *part, ns, admin string) {
 	ready := func() (int, string) {
-		resp, err := collector.client.Get("http://" + collector.address + "/readyz/cluster")
+		resp, err := collector.client.Get("http://" + collector.address + "/readyz/api-server")
 		if err != nil {
 			return 0, err.Error()
 		}

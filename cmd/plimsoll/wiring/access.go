@@ -53,5 +53,6 @@ func (o *Kubernetes) lease(e *environment, lease string) error {
 	}
 	e.life.Runs("lease", l.Run)
 	e.gate = l
+	e.conditions = append(e.conditions, l.Conditions)
 	return nil
 }

@@ -39,12 +39,13 @@ func (o *Kubernetes) inventory(e *environment, agent, node string) (*kube.Invent
 		return nil, err
 	}
 	e.life.Runs("cluster", v.Run)
+	// Once all was told, what is known stays, and whoever asks is better off with it than with nobody who is ready.
 	e.checks = append(e.checks, serve.Check{Name: "cluster", Test: func() error {
-		if c := clusterKnown(v, node, e.began); !c.OK() {
-			return errors.New(c.Message)
+		if c := clusterKnown(v, node, e.began); c.Reason != "APIServerAway" || v.NotYet() != nil {
+			return illness(c)
 		}
 		return nil
-	}})
+	}}, serve.Check{Name: "api-server", Warns: true, Test: func() error { return illness(clusterKnown(v, node, e.began)) }})
 	e.conditions = append(e.conditions, func(time.Time) []condition.Condition {
 		if c := clusterKnown(v, node, e.began); !c.OK() {
 			return []condition.Condition{c}
@@ -52,6 +53,14 @@ func (o *Kubernetes) inventory(e *environment, agent, node string) (*kube.Invent
 		return nil
 	})
 	return v, nil
+}
+
+// illness is what is wrong, nil where all is well.
+func illness(c condition.Condition) error {
+	if c.OK() {
+		return nil
+	}
+	return errors.New(c.Message)
 }
 
 // clusterKnown says since when and why less than all is known of the cluster, or of one node of it.

@@ -104,7 +104,7 @@ func TestAutoscalerRole(t *testing.T) {
 	for _, c := range e.checks {
 		names = append(names, c.Name)
 	}
-	if got := strings.Join(names, " "); got != "cluster autoscaler" || len(e.routes) != 0 {
+	if got := strings.Join(names, " "); got != "cluster api-server autoscaler" || len(e.routes) != 0 {
 		t.Errorf("checks %q, %d routes", got, len(e.routes))
 	}
 	ctx, stop := context.WithCancel(t.Context())

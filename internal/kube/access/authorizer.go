@@ -95,6 +95,9 @@ func missing(about authorizer.Attributes, reason string) error {
 	if !about.IsResourceRequest() {
 		return fmt.Errorf("%w: verb %q on the nonResourceURL %q%s", serve.ErrDenied, about.GetVerb(), about.GetPath(), reason)
 	}
+	if about.GetResource() == "" || about.GetAPIGroup() == "" {
+		return fmt.Errorf("%w: %q is no path of an API%s", serve.ErrDenied, about.GetPath(), reason)
+	}
 	where := "in all namespaces"
 	if ns := about.GetNamespace(); ns != "" {
 		where = fmt.Sprintf("in namespace %q", ns)

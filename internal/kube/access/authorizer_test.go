@@ -44,4 +44,5 @@ func TestWhatEverybodyMay(t *testing.T) {
 	}
 	f("/apis/metrics.k8s.io/v1/namespaces/shop/pods", `"pods" of API group "metrics.k8s.io" in namespace "shop"`)
 	f("/apis/metrics.k8s.io/v1", "")
+	f("/apis//v1/pods", `"/apis//v1/pods" is no path of an API`)
 }
