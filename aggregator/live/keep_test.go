@@ -99,7 +99,7 @@ func TestPassIsOfWhenItIsMade(t *testing.T) {
 	})
 }
 
-// Samples of long ago, which a queue brings late, are no news: they make nothing appear. But what has a row of its own has no sum in it.
+// Samples of long ago, which a queue brings late, are no news: they make nothing appear, and no row an entity's own but what a machine measures.
 func TestLateSamplesAreNoNews(t *testing.T) {
 	p := newPicture(t, Options{})
 	n := node("n1")
@@ -113,8 +113,8 @@ func TestLateSamplesAreNoNews(t *testing.T) {
 	apply(t, p, &metric.Batch{Node: "n1", Time: sec(2), Groups: []metric.Group{asked(web(1), sec(2), 0.5)}})
 	s := p.Snapshot(sec(2))
 	only(t, s.Containers)
-	if got, ok := only(t, s.Nodes).Gauge(metric.CPURequest); !ok || got != 9 {
-		t.Errorf("the machine's requests: got %v (%v), want its own 9", got, ok)
+	if got, ok := only(t, s.Nodes).Gauge(metric.CPURequest); !ok || got != 0.5 {
+		t.Errorf("the machine's requests: got %v (%v), want its container's 0.5", got, ok)
 	}
 }
 

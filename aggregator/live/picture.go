@@ -178,7 +178,7 @@ func (p *Picture) group(in *intake, g *metric.Group) {
 		}
 	}
 	known := &p.known[u.key.Level]
-	in.owns(g, known, &u.rows) // also of what is left out for its time
+	in.owns(u.entity, g, known, &u.rows) // also of what is left out for its time
 	if u.early(in, newest) {
 		in.drops[dropFastLane] += good
 		return
@@ -251,6 +251,7 @@ type intake struct {
 	rolled  int64 // when the roll-ups were last given out
 	horizon int64 // the latest time that a sample may have
 	past    int64 // what is not later says nothing of what there is: a queue brings it late
+	present int64 // what is not later makes no row the own one of what is no machine
 
 	applied         int
 	heard           int64 // the newest sample of the groups that were taken
@@ -270,7 +271,7 @@ func newIntake(b *metric.Batch, l *limits) intake {
 		in.lane = fast
 	}
 	if !b.Time.IsZero() && b.Time.Year() <= 2285 {
-		in.horizon, in.past = b.Time.Add(skew).UnixMilli(), max(0, in.at-l.forgetNodes)
+		in.horizon, in.past, in.present = b.Time.Add(skew).UnixMilli(), max(0, in.at-l.forgetNodes), in.at-l.forget
 	}
 	return in
 }
