@@ -102,7 +102,7 @@ func (s *summer) member(it chunkenc.Iterator) (err error) {
 		goesOn := some && !over && t2-t <= store.MaxInterval.Milliseconds()
 		misses := t2-t > max(late.Milliseconds(), apart+apart/2)
 		switch {
-		case some && k == k2:
+		case some && k == k2 && k >= 0: // all that is before the window is no moment
 			v2 = s.both(v, v2)
 		default:
 			stand(k2, goesOn, misses, false)

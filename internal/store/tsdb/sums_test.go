@@ -165,3 +165,38 @@ func TestNewestOfThePresent(t *testing.T) {
 		}
 	}
 }
+
+// TestSumsOfTheWindowAlone: the greatest and the least of a sum are of what was in the window, and of nothing before it, however the window lies to the moments and at whatever pace
+// the member is read.
+func TestSumsOfTheWindowAlone(t *testing.T) {
+	db := mustOpen(t, Options{})
+	base := time.Now().Add(-3 * time.Hour).Truncate(time.Minute)
+	paces := []int{10, 15, 20, 30}
+	for _, every := range paces {
+		e := &metric.Entity{Level: metric.Container, Node: "n", Namespace: fmt.Sprint("d", every), Pod: "p", Container: "c"}
+		for s := 0; s < 3600; s += every {
+			at, v := base.Add(time.Duration(s)*time.Second), 100.0
+			if s < 600 {
+				v = 900
+			}
+			must(t, db.Append(t.Context(), &metric.Batch{Node: "n", Time: at, Groups: []metric.Group{{Entity: e, Points: []metric.Point{{ID: metric.MemoryWorkingSet, T: at.UnixMilli(), V: v}}}}}))
+		}
+	}
+	for _, window := range []int{60, 61, 300, 307, 421, 600, 1003} {
+		for from := 600; from < 900; from += 7 {
+			for _, fn := range []store.Func{store.Max, store.Min} {
+				end := base.Add(time.Duration(from+window) * time.Second)
+				got, err := db.Query(t.Context(), store.Query{Row: metric.MemoryWorkingSet, Level: metric.Container, Start: end, End: end, Window: time.Duration(window) * time.Second, Func: fn, By: []string{"namespace"}})
+				must(t, err)
+				if len(got) != len(paces) {
+					t.Fatalf("%d series, want %d", len(got), len(paces))
+				}
+				for _, s := range got {
+					if s.Samples[0].V != 100 {
+						t.Errorf("%s of %v over %d s from %d s on: got %g, want 100", fn, s.Labels, window, from, s.Samples[0].V)
+					}
+				}
+			}
+		}
+	}
+}
