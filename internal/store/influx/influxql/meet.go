@@ -28,6 +28,9 @@ const (
 func (w *writer) meet() error {
 	w.kind = meetings
 	first, last, step := w.query.Grid()
+	if rest := w.window % w.moment; rest > 1 && w.window > store.MaxInterval.Milliseconds() && w.query.Func != store.Max && (w.query.Step == 0 || step%w.moment == 0) {
+		w.window -= rest // only some have a sample in it, by which nothing but the greatest can be told
+	}
 	lo, part := first-w.window, w.window
 	if w.query.Step > 0 {
 		part = gcd(w.window, step)
