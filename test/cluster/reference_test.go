@@ -57,7 +57,7 @@ func TestOfMetricsServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Its probes are asked with ?verbose, and must list what metrics-server lists: Plimsoll's own are left out of them.
-	const live, ready = "/livez?exclude=autoscaler", "/readyz?exclude=store&exclude=cluster&exclude=api-server&exclude=door&exclude=autoscaler&exclude=metric-collection-timely"
+	const live, ready = "/livez?exclude=autoscaler", "/readyz?exclude=store&exclude=cluster&exclude=api-server&exclude=certificates&exclude=door&exclude=autoscaler&exclude=metric-collection-timely"
 	const path = `{"op": "replace", "path": "/spec/template/spec/containers/0/%s/httpGet/path", "value": %q}`
 	patch := fmt.Appendf(nil, "["+path+", "+path+"]", "readinessProbe", ready, "livenessProbe", live)
 	if _, err := client.AppsV1().Deployments(metav1.NamespaceSystem).Patch(ctx, product.Name, types.JSONPatchType, patch, metav1.PatchOptions{}); err != nil {
