@@ -61,7 +61,7 @@ func TestHeld(t *testing.T) {
 		full                                                 bool
 		pod, container, podSnapshot, containerSnapshot, aged float64
 	}{
-		{"fast", false, 4000, 3500, 860, 410, 930},
+		{"fast", false, 4000, 3600, 860, 410, 930},
 		{"both lanes", true, 5900, 5300, 1030, 410, 2600},
 	} {
 		one, oneSnap, aged := held(t, 20, 1, c.full)
