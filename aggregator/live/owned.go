@@ -11,24 +11,19 @@ import (
 // mostOwned is of how many units of a level that are not there the rows are kept.
 const mostOwned = 20_000
 
-// owns adds the rows that a group of an entity has to a set. What is too old to be shown says all the same of a machine that it measures them: its counters are of days. Of all
+// owns adds the rows that a group of an entity has to a set. What is too old to be shown says all the same of a machine what it measures: its counters are of days. Of all
 // else, an old past may be sums that a server kept, and is brought by whoever moves a history.
 func (in *intake) owns(e *metric.Entity, g *metric.Group, known, rows *metric.Set) {
 	for i := range g.Points {
-		why, pt := in.refuses(&g.Points[i]), &g.Points[i]
-		if (why == numReasons || why == dropOld) && known.Has(pt.ID) && (pt.T > in.present || e.Level == metric.Node && !asked.Has(pt.ID)) {
+		pt := &g.Points[i]
+		if rows.Has(pt.ID) || !known.Has(pt.ID) || pt.T <= in.present && (e.Level != metric.Node || pt.ID.Standing()) {
+			continue
+		}
+		if why := in.refuses(pt); why == numReasons || why == dropOld {
 			rows.Add(pt.ID)
 		}
 	}
 }
-
-// asked are the rows of what containers ask for: a machine has sums of them alone.
-var asked = func() (s metric.Set) {
-	for _, id := range [...]metric.ID{metric.CPURequest, metric.MemoryRequest, metric.CPULimit, metric.MemoryLimit} {
-		s.Add(id)
-	}
-	return s
-}()
 
 // had notes the rows of an entity of which a group brings nothing that can be shown.
 func (t *tree) had(in *intake, g *metric.Group, known *levelRows) {

@@ -46,7 +46,7 @@ func (s *samples) cpuGrown(g *metric.Group, ln lane) (grown float64, over int64,
 	return 0, 0, false
 }
 
-// rest is a copy of what there is of the CPU counter, if that makes a rate; nil otherwise.
+// rest is a copy of what there is of the CPU counter, if that makes a rate; else what there was before that; nil if nothing.
 func (s *samples) rest() *ring {
 	r := s.rings[ringOfCPU-1]
 	if r.n < 2 {
