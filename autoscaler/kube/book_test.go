@@ -69,14 +69,23 @@ func held(reason policy.Reason, message string) policy.Decision {
 	return policy.Decision{Action: policy.Hold, Current: 2, Desired: 2, Reason: reason, Message: message, Conditions: []policy.Condition{{Type: "AbleToScale", Status: "True", Reason: policy.ReadyForNewScale}, {Type: "ScalingActive", Status: "True", Reason: policy.ValidMetricFound}}}
 }
 
+// writing is a book that writes until it is stopped, which waits for its end.
+func writing(t *testing.T, p *people) (b *book, stop func()) {
+	b = newBook(p, p)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- b.run(ctx) }()
+	return b, func() {
+		cancel()
+		<-done
+	}
+}
+
 // TestBook tells of what changes, and not of what changes all the time.
 func TestBook(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &people{}
-		b := newBook(p, p)
-		ctx, stop := context.WithCancel(t.Context())
-		done := make(chan error)
-		go func() { done <- b.run(ctx) }()
+		b, stop := writing(t, p)
 		b.open(settle([]*Declared{scp(t, "one", 1, "{"+ofWeb+"}")}, nil, false, nil), time.Now())
 		pass := func(n int, d func(i int) policy.Decision) {
 			for i := range n {
@@ -135,7 +144,6 @@ func TestBook(t *testing.T) {
 			t.Errorf("%d tries in ten seconds of a status that is refused", n)
 		}
 		stop()
-		<-done
 	})
 }
 
@@ -143,10 +151,7 @@ func TestBook(t *testing.T) {
 func TestMetricThatFailsBesideOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &people{}
-		b := newBook(p, p)
-		ctx, stop := context.WithCancel(t.Context())
-		done := make(chan error)
-		go func() { done <- b.run(ctx) }()
+		b, stop := writing(t, p)
 		b.open(settle([]*Declared{scp(t, "one", 1, "{"+ofWeb+"}")}, nil, false, nil), time.Now())
 		bad := held(policy.FailedExternalMetric, "The metric received failed: refused.")
 		bad.Conditions = []policy.Condition{{Type: "ScalingActive", Status: "False", Reason: policy.FailedExternalMetric}}
@@ -165,7 +170,6 @@ func TestMetricThatFailsBesideOthers(t *testing.T) {
 			t.Errorf("%d writes in ten minutes, want about one a minute; events %q, want %q; %+v", n, p.events, want, c)
 		}
 		stop()
-		<-done
 	})
 }
 
@@ -173,10 +177,7 @@ func TestMetricThatFailsBesideOthers(t *testing.T) {
 func TestRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &people{}
-		b := newBook(p, p)
-		ctx, stop := context.WithCancel(t.Context())
-		done := make(chan error)
-		go func() { done <- b.run(ctx) }()
+		b, stop := writing(t, p)
 		both := []*Declared{scp(t, "one", 2, "{"+ofWeb+"}"), scp(t, "two", 1, "{"+ofWeb+"}")}
 		for range 5 {
 			b.open(settle(both, nil, false, nil), time.Now())
@@ -201,7 +202,6 @@ func TestRefused(t *testing.T) {
 			t.Error("what is gone has a story")
 		}
 		stop()
-		<-done
 	})
 }
 
