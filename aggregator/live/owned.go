@@ -11,15 +11,19 @@ import (
 // mostOwned is of how many units of a level that are not there the rows are kept.
 const mostOwned = 20_000
 
-// owns adds the rows that a group of an entity has to a set. What is too old to be shown says all the same of a machine what it measures: its counters are of days. Of all
-// else, an old past may be sums that a server kept, and is brought by whoever moves a history.
+// maySum says whether a value of the past may be a sum: of a machine what it measures is not, and containers have no members.
+func maySum(e *metric.Entity, id metric.ID) bool {
+	return e != nil && e.Level != metric.Container && (e.Level != metric.Node || id.Standing())
+}
+
+// owns adds the rows that a group of an entity has to a set. What is too old to be shown says all the same of a machine what it measures: its counters are of days.
 func (in *intake) owns(e *metric.Entity, g *metric.Group, known, rows *metric.Set) {
 	for i := range g.Points {
 		pt := &g.Points[i]
-		if rows.Has(pt.ID) || !known.Has(pt.ID) || pt.T <= in.present && (e.Level != metric.Node || pt.ID.Standing()) {
+		if rows.Has(pt.ID) || !known.Has(pt.ID) {
 			continue
 		}
-		if why := in.refuses(pt); why == numReasons || why == dropOld {
+		if why := in.refuses(e, pt); why == numReasons || why == dropOld && !maySum(e, pt.ID) {
 			rows.Add(pt.ID)
 		}
 	}

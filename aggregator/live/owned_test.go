@@ -1,6 +1,7 @@
 package live
 
 import (
+	"math"
 	"strings"
 	"testing"
 
@@ -70,6 +71,44 @@ func TestNoSumsInRowsOfItsOwn(t *testing.T) {
 					t.Errorf("there are %d sums of all others", sums)
 				}
 			})
+		}
+	}
+}
+
+// Sums of the last minutes that somebody brings late are shown by nobody: where samples come every two minutes they would still be present, beside the sums of their own members.
+func TestSumsBroughtLate(t *testing.T) {
+	p := newPicture(t, Options{})
+	c := &metric.Entity{Level: metric.Container, Node: "n1", Namespace: "demo", WorkloadKind: "k", Workload: "w", Pod: "p", Container: "c"}
+	asked := func(e *metric.Entity, at float64) metric.Group {
+		g := cpu(e, sec(at), 5000+at, 1e8)
+		g.Points = append(g.Points, metric.Point{ID: metric.CPURequest, T: sec(at).UnixMilli(), V: 1})
+		return g
+	}
+	above := []*metric.Entity{
+		{Level: metric.Pod, Node: "n1", Namespace: "demo", WorkloadKind: "k", Workload: "w", Pod: "p"},
+		{Level: metric.Workload, Namespace: "demo", WorkloadKind: "k", Workload: "w"},
+		{Level: metric.Namespace, Namespace: "demo"}, {Level: metric.Cluster},
+	}
+	for at := -605.0; at < -120; at += 120 {
+		b := &metric.Batch{Sender: "mover", Time: sec(-1), Groups: []metric.Group{asked(c, at)}}
+		for _, e := range above {
+			b.Groups = append(b.Groups, asked(e, at))
+		}
+		apply(t, p, b)
+	}
+	for s := 0.0; s < 150; s++ {
+		apply(t, p, &metric.Batch{Sender: "collector", Time: sec(s), Groups: []metric.Group{asked(c, s)}})
+		if s < 10 {
+			continue
+		}
+		snap := p.Snapshot(sec(s))
+		for _, it := range []*Item{only(t, snap.Pods), only(t, snap.Workloads), only(t, snap.Namespaces), snap.Cluster} {
+			if got, ok := it.Gauge(metric.CPURequest); !ok || got != 1 {
+				t.Fatalf("second %v: %s asks for %v (%v), want its container's 1", s, it.Entity, got, ok)
+			}
+			if got, ok := it.Rate(metric.CPUUsage); !ok || math.Abs(got-1) > 1e-6 {
+				t.Fatalf("second %v: %s uses %v (%v), want its container's 1", s, it.Entity, got, ok)
+			}
 		}
 	}
 }

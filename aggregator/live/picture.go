@@ -152,7 +152,7 @@ func (p *Picture) Apply(b *metric.Batch) error {
 func (p *Picture) group(in *intake, g *metric.Group) {
 	good, newest, read := 0, int64(0), int64(0)
 	for i := range g.Points {
-		if why := in.refuses(&g.Points[i]); why != numReasons {
+		if why := in.refuses(g.Entity, &g.Points[i]); why != numReasons {
 			in.drops[why]++
 			continue
 		}
@@ -198,7 +198,7 @@ func (p *Picture) group(in *intake, g *metric.Group) {
 	hint := 0
 	for i := range g.Points {
 		pt := &g.Points[i]
-		if in.refuses(pt) != numReasons {
+		if in.refuses(g.Entity, pt) != numReasons {
 			continue // counted above
 		}
 		why := dropUnknownRow
@@ -251,7 +251,7 @@ type intake struct {
 	rolled  int64 // when the roll-ups were last given out
 	horizon int64 // the latest time that a sample may have
 	past    int64 // what is not later says nothing of what there is: a queue brings it late
-	present int64 // what is not later makes no row the own one of what is no machine
+	present int64 // what is not later says nothing of what has sums: it may be one that a server kept, and whoever moves a history brings
 
 	applied         int
 	heard           int64 // the newest sample of the groups that were taken
@@ -276,14 +276,14 @@ func newIntake(b *metric.Batch, l *limits) intake {
 	return in
 }
 
-// refuses says why a point cannot be used, whatever it is of; numReasons if it can.
-func (in *intake) refuses(pt *metric.Point) reason {
+// refuses says why a point of an entity cannot be used; numReasons if it can.
+func (in *intake) refuses(e *metric.Entity, pt *metric.Point) reason {
 	switch {
 	case math.IsNaN(pt.V) || math.IsInf(pt.V, 0):
 		return dropNotFinite
 	case pt.T > in.horizon:
 		return dropFuture
-	case pt.T <= in.past:
+	case pt.T <= in.past, pt.T <= in.present && maySum(e, pt.ID):
 		return dropOld
 	}
 	return numReasons
