@@ -16,6 +16,7 @@ import (
 	"plimsoll.dev/plimsoll/internal/scope"
 	"plimsoll.dev/plimsoll/internal/store"
 	render "plimsoll.dev/plimsoll/internal/store/promql"
+	"plimsoll.dev/plimsoll/internal/store/samples"
 )
 
 // maxPoints is the most points in an answer to a query without a limit.
@@ -28,8 +29,8 @@ func (db *DB) Query(ctx context.Context, q store.Query) ([]store.Series, error) 
 	if err != nil {
 		return nil, err
 	}
-	if checked.Func == store.Rate || checked.Func == store.Increase || checked.RateOver > 0 || checked.Newest() || newSummer(&rater{q: &checked}) != nil {
-		return db.rates(ctx, checked)
+	if samples.Needs(&checked) {
+		return db.ofSamples(ctx, checked)
 	}
 	expr := render.Render(checked)
 	e := evaluation{expr: expr, end: q.End, step: q.Step, within: scope.Whole(), kind: structured}

@@ -1,10 +1,9 @@
-package tsdb
+package samples
 
 import (
 	"math"
 
 	"github.com/prometheus/prometheus/model/value"
-	"github.com/prometheus/prometheus/tsdb/chunkenc"
 
 	"plimsoll.dev/plimsoll/internal/store"
 )
@@ -52,14 +51,14 @@ func (s *newest) begin() {
 
 // member adds a series' samples. One stands until the next, if that comes within MaxInterval and no end was said between them, and the last until the
 // next was to come, or while it may still.
-func (s *newest) member(it chunkenc.Iterator) (err error) {
+func (s *newest) member(m Member) (err error) {
 	var (
 		x    held
 		some bool
 		over bool // an end was said since
 	)
 	s.step = 0
-	for t, v := range s.floats(it, &err) {
+	for t, v := range s.floats(m, &err) {
 		if value.IsStaleNaN(v) {
 			over, x.until = true, min(x.until, t)
 			continue
@@ -75,7 +74,7 @@ func (s *newest) member(it chunkenc.Iterator) (err error) {
 		}
 		some, over = true, false
 	}
-	if due := x.until + (x.until-x.at)/2; some && !over && due >= s.now { // half an interval late at most
+	if due := x.until + (x.until-x.at)/2; some && !over && due >= s.Now { // half an interval late at most
 		s.hold(&x, x.until, true)
 		x.until = due + 1
 	}

@@ -1,10 +1,9 @@
-package tsdb
+package samples
 
 import (
 	"time"
 
 	"github.com/prometheus/prometheus/model/value"
-	"github.com/prometheus/prometheus/tsdb/chunkenc"
 
 	"plimsoll.dev/plimsoll/internal/store"
 )
@@ -67,7 +66,7 @@ func (s *summer) begin() {
 }
 
 // member adds a series' samples. One stands until the next, if that comes within MaxInterval and no end was said between them.
-func (s *summer) member(it chunkenc.Iterator) (err error) {
+func (s *summer) member(m Member) (err error) {
 	var (
 		k     = int64(-1) // the moment of the sample before, whose value is v, and whose time t
 		t     int64
@@ -90,7 +89,7 @@ func (s *summer) member(it chunkenc.Iterator) (err error) {
 			}
 		}
 	}
-	for t2, v2 := range s.floats(it, &err) {
+	for t2, v2 := range s.floats(m, &err) {
 		if value.IsStaleNaN(v2) {
 			over = true
 			continue

@@ -1,0 +1,295 @@
+// Package samples answers structured queries of package store from the samples themselves, for backends whose engine does not say the same: how long a counter's intervals
+// are, who was there beside whom, and who came after whom, is seen in the samples alone. What it says is the contract's, whoever brings them.
+package samples
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"iter"
+	"math"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/prometheus/prometheus/model/value"
+
+	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/store"
+)
+
+// Member is a series that a query selects.
+type Member interface {
+	// Label returns the value of a label, "" if the series has none of that name.
+	Label(name string) string
+	// Labels are all of them, sorted by name, without the metric's name.
+	Labels() []metric.Label
+	// Read gives the samples in the order of their times, in Unix milliseconds, those of Reach at least, with staleness markers where an end was said; each says whether it
+	// wants another.
+	Read(each func(t int64, v float64) bool) error
+}
+
+// Options bound an answer.
+type Options struct {
+	Now   int64 // Unix milliseconds
+	Limit int   // points of the answer
+	Most  int   // samples of one series, and moments, in memory
+}
+
+// Needs says whether a query is one of those that are to be answered from samples.
+func Needs(q *store.Checked) bool {
+	return q.Func == store.Rate || q.Func == store.Increase || q.RateOver > 0 || q.Newest() || newSummer(&rater{q: q}) != nil
+}
+
+// Reach returns the time of the samples that an answer is made of, both ends included, in Unix milliseconds.
+func Reach(q *store.Checked) (from, to int64) {
+	first, last, _ := q.Grid()
+	from = first - (q.Back + q.RateOver + store.MaxInterval).Milliseconds()
+	if q.Newest() || q.Meets() && q.Func != store.Rate { // what comes after the end tells who was there at it
+		last += store.MaxInterval.Milliseconds()
+	}
+	return from, last
+}
+
+// Answer makes the answer to a query that Needs samples of the members that it selects. Series are sorted by their labels. The error wraps store.ErrTooLarge, or is the context's or a
+// member's.
+func Answer(ctx context.Context, q *store.Checked, o Options, members iter.Seq2[Member, error]) ([]store.Series, error) {
+	r := &rater{ctx: ctx, q: q, Options: o}
+	if q.By != nil {
+		joined := q.Query
+		if q.Newest() { // each group is one series by then
+			joined.Join = store.Sum
+		}
+		r.join = store.NewJoiner(&joined)
+	}
+	if s := newSummer(r); s != nil {
+		return r.groups(members, s)
+	}
+	if q.Newest() {
+		return r.groups(members, newNewest(r))
+	}
+	return r.each(members)
+}
+
+// rater makes one answer.
+type rater struct {
+	Options
+	ctx    context.Context
+	q      *store.Checked
+	join   *store.Joiner // nil: series stay by themselves
+	lives  lives
+	inner  []store.Sample
+	out    []store.Series
+	points int
+	at     []store.Sample // one series' points
+	there  [][]store.Span
+	sort   []float64
+}
+
+// each makes the points of every member by itself, and joins them if they are to be.
+func (r *rater) each(members iter.Seq2[Member, error]) ([]store.Series, error) {
+	for m, err := range members {
+		if err == nil {
+			err = cmp.Or(r.ctx.Err(), r.read(m))
+		}
+		if err == nil {
+			err = r.windows()
+		}
+		if err == nil {
+			err = r.add(m)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if r.join != nil {
+		return r.join.Series(), nil
+	}
+	store.SortSeries(r.out)
+	return r.out, nil
+}
+
+// adder adds up the members of a group.
+type adder interface {
+	begin()
+	member(Member) error
+	windows() // makes the group's points
+}
+
+// groups adds up all series. They are held group by group, and their samples are not.
+func (r *rater) groups(members iter.Seq2[Member, error], to adder) ([]store.Series, error) {
+	groups := map[string][]Member{}
+	for m, err := range members {
+		if err != nil {
+			return nil, err
+		}
+		var key strings.Builder
+		for _, name := range r.q.By {
+			key.WriteString(m.Label(name) + "\x00")
+		}
+		groups[key.String()] = append(groups[key.String()], m)
+	}
+	for _, members := range groups {
+		to.begin()
+		for _, m := range members {
+			if err := cmp.Or(r.ctx.Err(), to.member(m)); err != nil {
+				return nil, err
+			}
+		}
+		r.at, r.there = r.at[:0], r.there[:0]
+		to.windows()
+		if err := r.add(members[0]); err != nil {
+			return nil, err
+		}
+	}
+	return r.join.Series(), nil
+}
+
+// floats are a member's samples, with the marks of an end among them, until there are no more of them or the query ends; err is why they are not all.
+func (r *rater) floats(m Member, err *error) iter.Seq2[int64, float64] {
+	return func(yield func(t int64, v float64) bool) {
+		n := 0
+		why := m.Read(func(t int64, v float64) bool {
+			if n++; n%(1<<16) == 0 && r.ctx.Err() != nil {
+				*err = r.ctx.Err()
+				return false
+			}
+			return yield(t, v)
+		})
+		*err = cmp.Or(*err, why)
+	}
+}
+
+// read reads a series' samples. Staleness markers are none: a counter that was not seen for a while, and did not fall, went on.
+func (r *rater) read(m Member) (err error) {
+	r.lives.reset()
+	for t, v := range r.floats(m, &err) {
+		if !value.IsStaleNaN(v) {
+			r.lives.sample(t, v)
+		}
+		if len(r.lives.at) > r.Most {
+			return fmt.Errorf("%w: more than %d samples of one series", store.ErrTooLarge, r.Most)
+		}
+	}
+	return err
+}
+
+// windows makes the points of the series that was read.
+func (r *rater) windows() error {
+	r.at, r.there = r.at[:0], r.there[:0]
+	if r.q.RateOver > 0 {
+		return r.overTime()
+	}
+	meets := r.q.Meets()
+	back := r.q.Back.Milliseconds()
+	first, last, step := r.q.Grid()
+	from, to := 0, 0
+	for t := first; t <= last; t += step {
+		from, to = r.lives.upTo(from, t-back), r.lives.upTo(to, t)
+		grown, length := r.lives.between(from, to)
+		if length == 0 {
+			continue
+		}
+		v := grown
+		if r.q.Func == store.Rate {
+			v = grown * 1000 / length
+		}
+		r.at = append(r.at, store.Sample{T: t, V: v})
+		if meets {
+			r.there = append(r.there, r.lives.there(nil, t-back, t))
+		}
+	}
+	return nil
+}
+
+// overTime makes points of rates that are each over a while.
+func (r *rater) overTime() error {
+	first, last, step := r.q.Grid()
+	r.inner = r.lives.rates(r.inner[:0], r.q.RateOver.Milliseconds(), first)
+	back := r.q.Back.Milliseconds()
+	lo, hi := 0, 0
+	for t := first; t <= last; t += step {
+		for hi < len(r.inner) && r.inner[hi].T <= t {
+			hi++
+		}
+		for lo < hi && r.inner[lo].T <= t-back {
+			lo++
+		}
+		if lo == hi {
+			continue
+		}
+		if err := r.ctx.Err(); err != nil {
+			return err
+		}
+		r.at = append(r.at, store.Sample{T: t, V: r.apply(r.inner[lo:hi])})
+	}
+	return nil
+}
+
+// apply is the query's function of some rates.
+func (r *rater) apply(in []store.Sample) float64 {
+	v := in[0].V
+	switch r.q.Func {
+	case store.Last:
+		return in[len(in)-1].V
+	case store.Count:
+		return float64(len(in))
+	case store.Max:
+		for _, x := range in[1:] {
+			v = max(v, x.V)
+		}
+	case store.Min:
+		for _, x := range in[1:] {
+			v = min(v, x.V)
+		}
+	case store.Quantile:
+		r.sort = r.sort[:0]
+		for _, x := range in {
+			r.sort = append(r.sort, x.V)
+		}
+		return quantile(r.sort, r.q.Q)
+	default:
+		for _, x := range in[1:] {
+			v += x.V
+		}
+		if r.q.Func == store.Avg {
+			v /= float64(len(in))
+		}
+	}
+	return v
+}
+
+// quantile interpolates between ranks, as PromQL does. It sorts.
+func quantile(in []float64, q float64) float64 {
+	sort.Float64s(in)
+	rank := q * float64(len(in)-1)
+	lower := math.Floor(rank)
+	upper := min(int(lower)+1, len(in)-1)
+	w := rank - lower
+	return in[int(lower)]*(1-w) + in[upper]*w
+}
+
+// add puts the points of a series, or of the group that it is of, into the answer.
+func (r *rater) add(m Member) error {
+	switch {
+	case len(r.at) == 0:
+		return nil
+	case r.join == nil:
+		r.out = append(r.out, store.Series{Labels: m.Labels(), Samples: slices.Clone(r.at)})
+		r.points += len(r.at)
+	default:
+		there := r.there
+		if len(there) == 0 {
+			there = nil
+		}
+		r.join.Add(m.Label, r.at, there)
+		r.points = r.join.Points()
+		if r.join.Cells() > r.Most {
+			return fmt.Errorf("%w: more than %d moments in memory", store.ErrTooLarge, r.Most)
+		}
+	}
+	if r.points > r.Limit {
+		return fmt.Errorf("%w: more than %d points", store.ErrTooLarge, r.Limit)
+	}
+	return nil
+}
