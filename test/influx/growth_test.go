@@ -33,7 +33,7 @@ func (g *grown) within(lo, hi time.Time) (least, most float64) {
 
 // TestGrowth holds growth to what was written, over windows just over and far over what is read raw, that end within an hour and within ten seconds, of each
 // member, of workloads and of all: of one that goes on, of one with holes of twenty minutes, and of jobs of half an hour. Growth over
-// the holes is in what is read raw, and not in roll-ups.
+// the holes is in what the server adds up raw, and not in what is made of samples or of roll-ups.
 func TestGrowth(t *testing.T) {
 	both(t, func(t *testing.T, s *influxtest.Server) {
 		h := newHistory(t, s, "growth")
@@ -73,7 +73,7 @@ func TestGrowth(t *testing.T) {
 		if err := newSetup(t, influx.SetupOptions{Conn: h.conn}).Backfill(t.Context(), start, now); err != nil {
 			t.Fatal(err)
 		}
-		pieces, err := influx.NewReader(influx.ReaderOptions{Conn: h.conn, Piece: 7 * time.Hour, Timeout: 5 * time.Minute})
+		pieces, err := influx.NewReader(influx.ReaderOptions{Conn: h.conn, Piece: 7 * time.Hour, Timeout: 5 * time.Minute, MaxSamples: -1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -83,7 +83,7 @@ func TestGrowth(t *testing.T) {
 		} {
 			for _, end := range []time.Time{now, now.Add(-7 * time.Second), now.Truncate(time.Hour), now.Add(-40 * time.Minute)} {
 				for _, by := range [][]string{nil, {"workload"}, {}} {
-					for name, r := range map[string]*influx.Reader{"whole": h.Reader, "pieces": pieces} {
+					for name, r := range map[string]*influx.Reader{"samples": h.Reader, "whole": h.adds, "pieces": pieces} {
 						q := store.Query{Row: metric.CPUUsage, Level: metric.Container, Func: store.Increase, Start: end, End: end, Window: c.window, Step: c.step, By: by}
 						if c.step > 0 {
 							q.Start = end.Add(-2 * c.step)
@@ -107,6 +107,9 @@ func TestGrowth(t *testing.T) {
 										l, m := g.within(to.Add(-c.window), to)
 										least, most = least+l, most+m
 									}
+								}
+								if name == "samples" && c.window <= 48*time.Hour {
+									most = least
 								}
 								if x.V < least*(1-near)-1e-6 || x.V > most*(1+near)+1e-6 {
 									t.Errorf("%s: %v each %v up to %v by %q, %s, %v ago: got %.6g, want %.6g to %.6g", name, c.window, c.step, end.Format(time.TimeOnly), by, got[i].Label("workload"), now.Sub(to), x.V, least, most)

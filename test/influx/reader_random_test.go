@@ -131,7 +131,7 @@ func TestRandomQueries(t *testing.T) {
 		if err := h.write(t.Context(), lines); err != nil {
 			t.Fatal(err)
 		}
-		pieces, err := influx.NewReader(influx.ReaderOptions{Conn: h.conn, Piece: 7 * time.Minute, Timeout: 5 * time.Minute})
+		pieces, err := influx.NewReader(influx.ReaderOptions{Conn: h.conn, Piece: 7 * time.Minute, Timeout: 5 * time.Minute, MaxSamples: -1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -148,7 +148,7 @@ func TestRandomQueries(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := data.answer(&q, c.Back, 0)
-			for name, r := range map[string]*influx.Reader{"whole": h.Reader, "pieces": pieces} {
+			for name, r := range map[string]*influx.Reader{"whole": h.adds, "pieces": pieces} {
 				got, err := r.Query(t.Context(), q)
 				if err != nil {
 					t.Fatalf("%s: %+v: %v", name, q, err)

@@ -23,6 +23,7 @@ import (
 // history is a store without a queue: what is appended is on the server when Append returns.
 type history struct {
 	*influx.Reader
+	adds   *influx.Reader // has the server add up whatever there is
 	conn   *influx.Conn
 	server *influxtest.Server
 	bucket string
@@ -62,17 +63,26 @@ func historyIn(t *testing.T, s *influxtest.Server, bucket string) *history {
 	if err != nil {
 		t.Fatal(err)
 	}
+	adds, err := influx.NewReader(influx.ReaderOptions{Conn: conn, Timeout: 5 * time.Minute, MaxSamples: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
 	enc, err := influx.NewEncoder(influx.EncoderOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &history{Reader: r, conn: conn, server: s, bucket: bucket, enc: enc}
+	h := &history{Reader: r, adds: adds, conn: conn, server: s, bucket: bucket, enc: enc}
 	t.Cleanup(func() {
 		if err := h.Close(); err != nil {
 			t.Error(err)
 		}
 	})
 	return h
+}
+
+// ways are the two in which answers are made that depend on who was there when: of the samples, which is exact, and by the server, of more.
+func (h *history) ways() map[string]*influx.Reader {
+	return map[string]*influx.Reader{"samples": h.Reader, "server": h.adds}
 }
 
 func (h *history) Append(ctx context.Context, b *metric.Batch) error {
@@ -124,9 +134,19 @@ func (h *history) Close() error {
 func TestAcceptance(t *testing.T) {
 	both(t, func(t *testing.T, s *influxtest.Server) {
 		n := 0
-		storetest.Run(t, func(t *testing.T) store.Store {
+		open := func(t *testing.T) *history {
 			n++
 			return newHistory(t, s, fmt.Sprintf("acceptance%d", n))
-		}, storetest.Options{SubSummed: true})
+		}
+		t.Run("samples", func(t *testing.T) {
+			storetest.Run(t, func(t *testing.T) store.Store { return open(t) }, storetest.Options{SubSummed: true, Rate: 0.015})
+		})
+		t.Run("server", func(t *testing.T) {
+			storetest.Run(t, func(t *testing.T) store.Store {
+				h := open(t)
+				h.Reader = h.adds
+				return h
+			}, storetest.Options{SubSummed: true})
+		})
 	})
 }

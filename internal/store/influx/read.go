@@ -16,6 +16,7 @@ import (
 
 	"plimsoll.dev/plimsoll/internal/store"
 	"plimsoll.dev/plimsoll/internal/store/influx/influxql"
+	"plimsoll.dev/plimsoll/internal/store/samples"
 )
 
 // ReaderOptions say where a Reader asks. A field left at zero has its default.
@@ -29,6 +30,8 @@ type ReaderOptions struct {
 	Interval time.Duration
 	// Timeout is a query's deadline. Default 30 s.
 	Timeout time.Duration
+	// MaxSamples is of how many samples at most an answer is made that depends on who was there when; of more the server adds up, which is not as exact. Below 0: of none. Default 1,000,000.
+	MaxSamples int
 
 	Logger     *slog.Logger          // nil: nothing is logged
 	Registerer prometheus.Registerer // nil: its metrics are not registered
@@ -74,6 +77,9 @@ func NewReader(o ReaderOptions) (*Reader, error) {
 	}
 	if o.maxPoints == 0 {
 		o.maxPoints = 2_000_000
+	}
+	if o.MaxSamples == 0 {
+		o.MaxSamples = 1_000_000
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -130,7 +136,13 @@ func (r *Reader) Query(ctx context.Context, q store.Query) ([]store.Series, erro
 }
 
 func (r *Reader) answer(ctx context.Context, p Place, q store.Checked) ([]store.Series, error) {
-	plan, err := influxql.Render(q, influxql.Options{Database: p.Database, Value: TagValue, Piece: r.piece(p), Interval: r.opts.Interval, Now: time.Now(), Rollups: r.usable(ctx, p, q)})
+	opts := influxql.Options{Database: p.Database, Value: TagValue, Piece: r.piece(p), Interval: r.opts.Interval, Now: time.Now(), Rollups: r.usable(ctx, p, q)}
+	if r.opts.MaxSamples > 0 && samples.Needs(&q) && len(opts.Rollups) == 0 {
+		if out, err := r.sampled(ctx, p, q, opts); err != nil || out != nil {
+			return out, err
+		}
+	}
+	plan, err := influxql.Render(q, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +167,7 @@ const requestsAbreast = 2
 // apart asks for the series first, and has the plan ask for each by itself.
 func (r *Reader) apart(ctx context.Context, p Place, plan *influxql.Plan) error {
 	var series []map[string]string
-	err := ask(ctx, r, p, strings.Join(plan.List, "; "), func(_ int, s *rows[number]) error {
+	err := ask(ctx, r, p, strings.Join(plan.List, "; "), func(_ int, s *rows[numbers]) error {
 		if len(series) >= r.opts.maxPoints {
 			return fmt.Errorf("%w: more than %d series", store.ErrTooLarge, r.opts.maxPoints)
 		}
@@ -188,7 +200,7 @@ func (r *Reader) statements(ctx context.Context, p Place, batch []influxql.State
 	for i := range batch {
 		texts[i] = batch[i].Text
 	}
-	return ask(ctx, r, p, strings.Join(texts, "; "), func(id int, s *rows[number]) error {
+	return ask(ctx, r, p, strings.Join(texts, "; "), func(id int, s *rows[numbers]) error {
 		if id < 0 || id >= len(batch) {
 			return fmt.Errorf("answer to statement \"%d\" of %d", id, len(batch))
 		}
@@ -202,10 +214,10 @@ func (r *Reader) statements(ctx context.Context, p Place, batch []influxql.State
 		if t < 0 || slices.Max(at[:]) < 0 {
 			return fmt.Errorf("answer with columns %q", s.Columns)
 		}
-		for _, row := range s.Values {
+		for row := range s.Values.all() {
 			var columns [len(influxql.Columns)]float64
 			for i := range at {
-				columns[i] = float64(row.at(at[i]))
+				columns[i] = row.at(at[i])
 			}
 			if err := series.Row(&batch[id], int64(row.at(t)), columns); err != nil {
 				return err

@@ -66,7 +66,7 @@ func (r *Reader) decisionRanges(p Place, q store.DecisionQuery, f func(lo, hi ti
 // decisionsBetween reads what lies between two times, both included; a zero time is no bound.
 func (r *Reader) decisionsBetween(ctx context.Context, p Place, q store.DecisionQuery, lo, hi time.Time, limit int) ([]cluster.Decision, error) {
 	var out []cluster.Decision
-	err := ask(ctx, r, p, decisionText(q, lo, hi, limit), func(_ int, s *rows[json.RawMessage]) error {
+	err := ask(ctx, r, p, decisionText(q, lo, hi, limit), func(_ int, s *rows[[]cells[json.RawMessage]]) error {
 		for _, row := range s.Values {
 			d, err := readDecision(s, row)
 			if err != nil {
@@ -117,7 +117,7 @@ func decisionText(q store.DecisionQuery, lo, hi time.Time, limit int) string {
 }
 
 // readDecision reads a row.
-func readDecision(s *rows[json.RawMessage], row cells[json.RawMessage]) (cluster.Decision, error) {
+func readDecision(s *rows[[]cells[json.RawMessage]], row cells[json.RawMessage]) (cluster.Decision, error) {
 	raw := func(name string) string {
 		var v string
 		if json.Unmarshal(row.at(s.column(name)), &v) != nil {
@@ -127,8 +127,8 @@ func readDecision(s *rows[json.RawMessage], row cells[json.RawMessage]) (cluster
 	}
 	text := func(name string) string { return LabelValue(raw(name)) }
 	count := func(name string) int32 {
-		var v number
-		if json.Unmarshal(row.at(s.column(name)), &v) != nil || math.IsNaN(float64(v)) {
+		v := parsed(row.at(s.column(name)))
+		if math.IsNaN(v) {
 			return 0
 		}
 		return int32(v)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"math"
 	"net/http"
 	"net/url"
@@ -69,10 +70,10 @@ func missing(err error) bool {
 }
 
 // chunk is one piece of an answer.
-type chunk[T any] struct {
+type chunk[V any] struct {
 	Results []struct {
 		ID     int       `json:"statement_id"`
-		Series []rows[T] `json:"series"`
+		Series []rows[V] `json:"series"`
 		Error  string    `json:"error"`
 	} `json:"results"`
 	Error   string `json:"error"`
@@ -80,29 +81,26 @@ type chunk[T any] struct {
 }
 
 // rows are some of one series' rows.
-type rows[T any] struct {
+type rows[V any] struct {
 	Tags    map[string]string `json:"tags"`
 	Columns []string          `json:"columns"`
-	Values  []cells[T]        `json:"values"`
+	Values  V                 `json:"values"`
 }
 
-// cells are a row.
+// cells are a row of anything.
 type cells[T any] []T
 
 // at returns the cell of a column; the zero value where there is no such column.
 func (c cells[T]) at(column int) T {
 	if column < 0 || column >= len(c) {
 		var zero T
-		if n, ok := any(&zero).(*number); ok {
-			*n = number(math.NaN())
-		}
 		return zero
 	}
 	return c[column]
 }
 
 // column returns a column's index, -1 if there is none.
-func (r *rows[T]) column(name string) int {
+func (r *rows[V]) column(name string) int {
 	for i, c := range r.Columns {
 		if c == name {
 			return i
@@ -111,22 +109,89 @@ func (r *rows[T]) column(name string) int {
 	return -1
 }
 
-// number is a cell that is a number; NaN if it is null or something else.
-type number float64
+// numbers are rows of numbers, NaN for what is null or something else. They are most of what is ever read, and are read without reflection.
+type numbers struct {
+	cells []float64
+	ends  []int // of each row
+}
 
-// UnmarshalJSON reads a number or null.
-func (n *number) UnmarshalJSON(b []byte) error {
-	v, err := strconv.ParseFloat(string(b), 64)
-	if err != nil {
-		v = math.NaN()
+// UnmarshalJSON reads an array of arrays.
+func (n *numbers) UnmarshalJSON(b []byte) error {
+	*n = numbers{cells: n.cells[:0], ends: n.ends[:0]}
+	depth, from := 0, -1 // from is where a cell begins
+	for i, c := range b {
+		switch {
+		case c == '"', c == '{', c == '[' && depth == 2, c == ']' && depth == 0: // no table of numbers
+			return n.slowly(b)
+		case c == '[':
+			depth++
+			from = i + 1
+		case c == ',' && depth == 2, c == ']' && depth == 2:
+			if cell := bytes.TrimSpace(b[from:i]); len(cell) > 0 {
+				n.cells = append(n.cells, parsed(cell))
+			}
+			if from = i + 1; c == ']' {
+				depth--
+				n.ends = append(n.ends, len(n.cells))
+			}
+		case c == ']':
+			depth--
+		}
 	}
-	*n = number(v)
 	return nil
+}
+
+// slowly reads what may be any JSON.
+func (n *numbers) slowly(b []byte) error {
+	*n = numbers{cells: n.cells[:0], ends: n.ends[:0]}
+	var all [][]json.RawMessage
+	if err := json.Unmarshal(b, &all); err != nil {
+		return err
+	}
+	for _, row := range all {
+		for _, cell := range row {
+			n.cells = append(n.cells, parsed(cell))
+		}
+		n.ends = append(n.ends, len(n.cells))
+	}
+	return nil
+}
+
+func parsed(cell []byte) float64 {
+	v, err := strconv.ParseFloat(string(cell), 64)
+	if err != nil {
+		return math.NaN()
+	}
+	return v
+}
+
+// all are the rows.
+func (n *numbers) all() iter.Seq[numberCells] {
+	return func(yield func(numberCells) bool) {
+		from := 0
+		for _, to := range n.ends {
+			if !yield(n.cells[from:to]) {
+				return
+			}
+			from = to
+		}
+	}
+}
+
+// numberCells are a row of numbers.
+type numberCells []float64
+
+// at returns the cell of a column; NaN where there is no such column.
+func (c numberCells) at(column int) float64 {
+	if column < 0 || column >= len(c) {
+		return math.NaN()
+	}
+	return c[column]
 }
 
 // ask sends InfluxQL and hands the rows to each as they come, so that they are held once. A statement about a measurement that was never
 // written has no rows.
-func ask[T any](ctx context.Context, r *Reader, p Place, text string, each func(statement int, s *rows[T]) error) error {
+func ask[V any](ctx context.Context, r *Reader, p Place, text string, each func(statement int, s *rows[V]) error) error {
 	resp, err := r.post(ctx, p, text)
 	if err != nil {
 		return err
@@ -138,7 +203,7 @@ func ask[T any](ctx context.Context, r *Reader, p Place, text string, each func(
 	d, done := r.answers.Decoder(resp.Body)
 	defer done()
 	for first := true; ; first = false {
-		var c chunk[T]
+		var c chunk[V]
 		if err := d.Decode(&c); err != nil {
 			if errors.Is(err, io.EOF) && !first {
 				return nil
@@ -154,7 +219,7 @@ func ask[T any](ctx context.Context, r *Reader, p Place, text string, each func(
 	}
 }
 
-func (c *chunk[T]) give(each func(int, *rows[T]) error) error {
+func (c *chunk[V]) give(each func(int, *rows[V]) error) error {
 	if c.Error != "" {
 		return readError(http.StatusOK, c.Error)
 	}

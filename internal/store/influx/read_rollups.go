@@ -84,9 +84,9 @@ func (r *Reader) rolledSince(ctx context.Context, p Place, k *influxql.Rollup, q
 	}
 	text := fmt.Sprintf("SELECT FIRST(%s) AS v FROM %s.%s.%s", influxql.Ident(field), influxql.Ident(p.Database), influxql.Ident(k.Policy), influxql.Ident(key.measurement))
 	var from int64
-	err := ask(ctx, r, p, text, func(_ int, s *rows[number]) error {
-		for _, row := range s.Values {
-			if t := float64(row.at(s.column("time"))); !math.IsNaN(t) {
+	err := ask(ctx, r, p, text, func(_ int, s *rows[numbers]) error {
+		for row := range s.Values.all() {
+			if t := row.at(s.column("time")); !math.IsNaN(t) {
 				from = int64(t)
 			}
 		}

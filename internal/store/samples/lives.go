@@ -1,6 +1,7 @@
 package samples
 
 import (
+	"cmp"
 	"sort"
 
 	"plimsoll.dev/plimsoll/internal/store"
@@ -14,13 +15,32 @@ type lives struct {
 	length []float64 // milliseconds of intervals up to each sample
 	last   float64   // value
 	whole  bool      // the last interval counted
+	apart  pace      // of the last run
 	runs   []run     // in time order
 }
+
+// pace is how far apart the samples of a member are, in milliseconds: as far as the newest two, or the two before, if these are nearer. A hole is no pace.
+type pace struct{ newest, of int64 }
+
+// sample notes that one came so long after the one before.
+func (p *pace) sample(after int64) {
+	p.of = after
+	if p.newest > 0 {
+		p.of = min(after, p.newest)
+	}
+	p.newest = after
+}
+
+// next is how long after a sample the next is to come.
+func (p *pace) next() int64 { return cmp.Or(p.of, moment.Milliseconds()) }
+
+// late is by when it has come: half an interval late at most.
+func (p *pace) late() int64 { return p.next() + p.next()/2 }
 
 // run is a stretch of intervals that follow one another.
 type run struct {
 	store.Span
-	due int64 // by when the next sample must have come, half an interval late at most
+	due int64 // by when the next sample must have come
 }
 
 func (l *lives) reset() {
@@ -35,15 +55,14 @@ func (l *lives) sample(t int64, v float64) {
 		grown, length = l.grown[n-1], l.length[n-1]
 		d := t - l.at[n-1]
 		whole := d <= store.MaxInterval.Milliseconds() && v >= l.last
-		switch {
-		case !whole:
-		case l.whole:
-			last := &l.runs[len(l.runs)-1]
-			last.To, last.due = t, t+d+d/2
-		default:
-			l.runs = append(l.runs, run{store.Span{From: l.at[n-1], To: t}, t + d + d/2})
+		if whole && !l.whole {
+			l.apart = pace{}
+			l.runs = append(l.runs, run{Span: store.Span{From: l.at[n-1]}})
 		}
 		if l.whole = whole; whole {
+			l.apart.sample(d)
+			last := &l.runs[len(l.runs)-1]
+			last.To, last.due = t, t+l.apart.late()
 			grown, length = grown+v-l.last, length+float64(d)
 		}
 	}
@@ -72,11 +91,11 @@ func (l *lives) between(from, to int) (grown, length float64) {
 }
 
 // there appends when in (lo, hi] the counter was there: in its intervals, and after the last of them up to hi while the next sample may still come.
-func (l *lives) there(out []store.Span, lo, hi int64) []store.Span {
+func (l *lives) there(out []store.Span, lo, hi, now int64) []store.Span {
 	i := sort.Search(len(l.runs), func(i int) bool { return l.runs[i].To > lo })
 	for ; i < len(l.runs) && l.runs[i].From < hi; i++ {
 		to := min(l.runs[i].To, hi)
-		if l.runs[i].due > hi {
+		if due := l.runs[i].due; due > hi && due >= now {
 			to = hi
 		}
 		out = append(out, store.Span{From: max(l.runs[i].From, lo), To: to})

@@ -53,9 +53,10 @@ func (s *newest) begin() {
 // next was to come, or while it may still.
 func (s *newest) member(m Member) (err error) {
 	var (
-		x    held
-		some bool
-		over bool // an end was said since
+		x     held
+		some  bool
+		apart pace
+		over  bool // an end was said since
 	)
 	s.step = 0
 	for t, v := range s.floats(m, &err) {
@@ -68,13 +69,15 @@ func (s *newest) member(m Member) (err error) {
 			s.hold(&x, t, goesOn)
 		}
 		if goesOn {
-			x = held{t, t + t - x.at, v, x.begun}
+			apart.sample(t - x.at)
+			x = held{t, t + apart.next(), v, x.begun}
 		} else {
-			x = held{t, t + moment.Milliseconds(), v, t}
+			apart = pace{}
+			x = held{t, t + apart.next(), v, t}
 		}
 		some, over = true, false
 	}
-	if due := x.until + (x.until-x.at)/2; some && !over && due >= s.Now { // half an interval late at most
+	if due := x.at + apart.late(); some && !over && due >= s.Now {
 		s.hold(&x, x.until, true)
 		x.until = due + 1
 	}
@@ -93,12 +96,13 @@ func (s *newest) hold(x *held, before int64, goesOn bool) {
 		if end >= before {
 			return
 		}
-		switch to := &s.ends[s.step]; {
-		case end < x.at:
-		case goesOn:
+		if end < x.at {
+			continue
+		}
+		to := &s.ends[s.step]
+		if to.begun = max(to.begun, x.begun); goesOn {
 			to.v, to.n = to.v+x.v, to.n+1
-			to.begun = max(to.begun, x.begun)
-		default:
+		} else {
 			to.leave(leaving{x.at, x.until, x.v})
 		}
 	}
@@ -130,7 +134,7 @@ func (s *newest) windows() {
 		e, t := &s.ends[i], first+int64(i)*step
 		v, n := e.v, e.n
 		for _, l := range e.leaving {
-			if e.n == 0 || l.until > t && l.at >= e.begun {
+			if l.at >= e.begun && (e.n == 0 || l.until > t) {
 				v, n = v+l.v, n+1
 			}
 		}

@@ -45,7 +45,7 @@ func Needs(q *store.Checked) bool {
 func Reach(q *store.Checked) (from, to int64) {
 	first, last, _ := q.Grid()
 	from = first - (q.Back + q.RateOver + store.MaxInterval).Milliseconds()
-	if q.Newest() || q.Meets() && q.Func != store.Rate { // what comes after the end tells who was there at it
+	if q.Newest() || q.Meets() { // what comes after the end tells who was there at it
 		last += store.MaxInterval.Milliseconds()
 	}
 	return from, last
@@ -196,7 +196,7 @@ func (r *rater) windows() error {
 		}
 		r.at = append(r.at, store.Sample{T: t, V: v})
 		if meets {
-			r.there = append(r.there, r.lives.there(nil, t-back, t))
+			r.there = append(r.there, r.lives.there(nil, t-back, t, r.Now))
 		}
 	}
 	return nil

@@ -1,6 +1,9 @@
 package samples
 
 import (
+	"cmp"
+	"math"
+	"slices"
 	"time"
 
 	"github.com/prometheus/prometheus/model/value"
@@ -22,15 +25,40 @@ type summer struct {
 	cut         int64 // samples up to it are before the first window
 	n           int64 // moments
 	at          []together
+	begins      []int64 // when lives of members begin
+	gone        []gone
+	parts       []part
+	events      []event
 }
 
-// together is what members are together at a moment. Whoever ended in it did not meet whoever began in it. A moment counts if some member has a sample
-// of it, or one that holds until then: who has missed some is what it was, beside others, and alone it is nothing.
+// together is what members are together at a moment. It counts if some member has a sample of it, or one that holds until then: who has missed some is what it was, beside
+// others, and alone it is nothing.
 type together struct {
-	stay, ended, begun      float64
-	stays, ends, beginnings int32
-	counts, fresh           bool    // fresh: somebody began in it, whether or not that one goes on
-	may                     float64 // of whom the next sample may still come
+	stay   float64 // those that are there for all of it
+	stays  int32
+	counts bool
+	parted bool // others are there for a part of it
+
+	v float64 // what they are together
+}
+
+// part is a member that is there in (from, to], a part of moment k.
+type part struct {
+	k, from, to int64
+	v           float64
+}
+
+// gone is a member whose last sample is of moment k, and that is there until a time, unless another begins first: that one came after it.
+type gone struct {
+	k, born, last, until int64 // born is 0 where it was there before the moment
+	v                    float64
+}
+
+// event is that a member comes, or that one goes.
+type event struct {
+	at    int64
+	comes bool
+	v     float64
 }
 
 // newSummer returns nil where a query is not about sums of a gauge, or where there would be too many moments.
@@ -63,62 +91,116 @@ func (s *summer) begin() {
 		s.at = make([]together, s.n)
 	}
 	clear(s.at)
+	s.begins, s.gone, s.parts = s.begins[:0], s.gone[:0], s.parts[:0]
 }
 
-// member adds a series' samples. One stands until the next, if that comes within MaxInterval and no end was said between them.
+// start is when a moment begins, which the first does with the first window.
+func (s *summer) start(k int64) int64 { return max(s.base+k*s.every, s.cut) }
+
+// member adds a series' samples. One stands until the next, if that comes within MaxInterval and no end was said between them. The last of a life stands until the next was to come, or
+// until the end that was said; up to now, until the next has come late.
 func (s *summer) member(m Member) (err error) {
 	var (
 		k     = int64(-1) // the moment of the sample before, whose value is v, and whose time t
 		t     int64
 		v     float64
 		some  bool
-		begun bool  // in that moment
-		over  bool  // an end was said since
-		apart int64 // how long the sample before came after its own
+		born  int64 // in that moment, or else 0
+		apart pace
+		over  bool // an end was said since, at said
+		said  int64
 	)
 	end := int64(len(s.at))
-	stand := func(to int64, goesOn, misses, may bool) { // of the sample before
-		if some && k >= 0 {
-			s.put(k, v, begun, !goesOn && (!may || !begun))
-		}
-		for i := k + 1; (goesOn || may) && i < to; i++ {
-			if goesOn {
-				s.hold(i, v, misses)
-			} else {
-				s.at[i].may += v
-			}
-		}
-	}
+	leave := func(until int64) { s.gone = append(s.gone, gone{k, born, t, until, v}) }
 	for t2, v2 := range s.floats(m, &err) {
 		if value.IsStaleNaN(v2) {
-			over = true
+			if !over {
+				over, said = true, t2
+			}
 			continue
 		}
 		k2 := int64(-1)
 		if t2 > s.cut {
 			k2 = min((t2-1-s.base)/s.every, end)
 		}
-		goesOn := some && !over && t2-t <= store.MaxInterval.Milliseconds()
-		misses := t2-t > max(late.Milliseconds(), apart+apart/2)
-		switch {
-		case some && k == k2 && k >= 0: // all that is before the window is no moment
+		switch goesOn := some && !over && t2-t <= store.MaxInterval.Milliseconds(); {
+		case goesOn && k == k2 && k >= 0: // all that is before the window is no moment
 			v2 = s.both(v, v2)
+			apart.sample(t2 - t)
+		case goesOn:
+			s.stand(k, k2, born, v, t2-t > max(late.Milliseconds(), apart.late()))
+			born = 0
+			apart.sample(t2 - t)
 		default:
-			stand(k2, goesOn, misses, false)
-			begun = !goesOn
-		}
-		if apart = 0; goesOn {
-			apart = t2 - t
+			switch until := t + apart.next(); {
+			case over:
+				leave(min(until, said))
+			case some:
+				leave(until)
+			}
+			born, apart = t2, pace{}
+			s.begins = append(s.begins, t2)
 		}
 		k, t, v, some, over = k2, t2, v2, true, false
 		if k == end { // after it
 			return err
 		}
 	}
-	// The next sample of one that has few may still come.
-	goesOn := some && !over && apart > late.Milliseconds() && s.base+end*s.every-t <= apart+apart/2
-	stand(end, goesOn, false, some && !over && s.base+end*s.every-t <= late.Milliseconds())
+	switch next := t + apart.next(); {
+	case !some:
+	case over:
+		leave(min(next, said))
+	case next >= s.Now: // it is still to come
+		s.stand(k, end, born, v, true)
+	case t+max(apart.late(), late.Milliseconds()) >= s.Now:
+		leave(s.start(end))
+	default:
+		leave(next)
+	}
 	return err
+}
+
+// stand adds a member from the moment of its sample up to another one, and says whether it misses samples by then.
+func (s *summer) stand(k, to, born int64, v float64, misses bool) {
+	if k >= 0 {
+		s.put(k, born, s.start(k+1), v)
+	}
+	for i := k + 1; i < to; i++ {
+		m := &s.at[i]
+		m.stay, m.stays, m.counts = m.stay+v, m.stays+1, m.counts || !misses
+	}
+}
+
+// put adds a member to a moment of which it has a sample.
+func (s *summer) put(k, born, to int64, v float64) {
+	m := &s.at[k]
+	if m.counts = true; born <= s.start(k) && to >= s.start(k+1) {
+		m.stay, m.stays = m.stay+v, m.stays+1
+		return
+	}
+	m.parted = true
+	s.parts = append(s.parts, part{k, max(born, s.start(k)), min(to, s.start(k+1)), v})
+}
+
+// leave adds who has no further sample.
+func (s *summer) leave() {
+	slices.Sort(s.begins)
+	for _, g := range s.gone {
+		i, _ := slices.BinarySearch(s.begins, g.last)
+		if i < len(s.begins) && s.begins[i] == g.born {
+			i++ // that is its own
+		}
+		if i < len(s.begins) {
+			g.until = min(g.until, s.begins[i])
+		}
+		if g.k >= 0 {
+			s.put(g.k, g.born, max(g.until, g.last), g.v)
+		}
+		for k := g.k + 1; k < int64(len(s.at)) && s.start(k) < g.until; k++ {
+			s.at[k].parted = true
+			s.parts = append(s.parts, part{k, s.start(k), min(g.until, s.start(k+1)), g.v})
+		}
+	}
 }
 
 // both is what two samples of one moment are.
@@ -132,58 +214,81 @@ func (s *summer) both(a, b float64) float64 {
 	return b
 }
 
-// hold adds a member to a moment of which it has no sample.
-func (s *summer) hold(k int64, v float64, misses bool) {
-	m := &s.at[k]
-	m.stay, m.stays, m.counts = m.stay+v, m.stays+1, m.counts || !misses
-}
-
-// put adds a member to a moment of which it has a sample.
-func (s *summer) put(k int64, v float64, begun, ended bool) {
-	m := &s.at[k]
-	m.counts, m.fresh = true, m.fresh || begun
-	switch {
-	case begun == ended:
-		m.stay, m.stays = m.stay+v, m.stays+1
-	case begun:
-		m.begun, m.beginnings = m.begun+v, m.beginnings+1
-	default:
-		m.ended, m.ends = m.ended+v, m.ends+1
-	}
-}
-
-// sum is what members are together at a moment, if any was there. Of whom the next sample may still come counts unless another has begun since.
-func (s *summer) sum(k int64) (v float64, ok bool) {
-	m := &s.at[k]
-	before, after := m.stay+m.ended, m.stay+m.begun
-	switch {
-	case !m.counts:
-		return 0, false
-	case m.beginnings == 0:
-		if m.may != 0 && !s.begunSince(k) {
-			before += m.may
+// settle makes what members are together at each moment.
+func (s *summer) settle() {
+	s.leave()
+	slices.SortFunc(s.parts, func(a, b part) int { return cmp.Compare(a.k, b.k) })
+	parts := s.parts
+	for k := range s.at {
+		m := &s.at[k]
+		if m.v = m.stay; !m.parted {
+			m.counts = m.counts && m.stays > 0
+			continue
 		}
-		return before, m.stays+m.ends > 0
-	case m.ends == 0:
-		return after, true
-	case s.q.Func == store.Avg:
-		return (before + after) / 2, true
+		n := 0
+		for n < len(parts) && parts[n].k == int64(k) {
+			n++
+		}
+		s.sweep(m, int64(k), parts[:n])
+		parts = parts[n:]
 	}
-	return s.both(before, after), true
 }
 
-// begunSince says whether a member began since those that may go on at a moment had their last sample.
-func (s *summer) begunSince(k int64) bool {
-	for i := max(k-late.Milliseconds()/s.every-1, 0); i <= k; i++ {
-		if s.at[i].fresh {
-			return true
+// sweep makes what members are together at a moment of which some have a part. The least is that of its begin, and of when the last has come: that samples are of different seconds makes no
+// least of those that come, or go, at once.
+func (s *summer) sweep(m *together, k int64, parts []part) {
+	s.events = s.events[:0]
+	for _, p := range parts {
+		s.events = append(s.events, event{p.from, true, p.v}, event{p.to, false, p.v})
+	}
+	slices.SortFunc(s.events, func(a, b event) int { return cmp.Compare(a.at, b.at) })
+	greatest, least := math.Inf(-1), math.Inf(1)
+	v, n, at := m.stay, m.stays, s.start(k)
+	integral, length := 0.0, int64(0) // over the time that any is there
+	came := at
+	for _, p := range parts {
+		came = max(came, p.from)
+	}
+	for i := 0; ; {
+		for ; i < len(s.events) && s.events[i].at <= at; i++ {
+			if e := s.events[i]; e.comes {
+				v, n = v+e.v, n+1
+			} else {
+				v, n = v-e.v, n-1
+			}
+		}
+		if n == m.stays {
+			v = m.stay // nothing is left of rounding
+		}
+		to := s.start(k + 1)
+		if i < len(s.events) {
+			to = min(to, s.events[i].at)
+		}
+		if n > 0 && to > at {
+			greatest = max(greatest, v)
+			if at == s.start(k) || at == came {
+				least = min(least, v)
+			}
+			integral, length = integral+v*float64(to-at), length+to-at
+		}
+		if at = to; at >= s.start(k+1) {
+			break
 		}
 	}
-	return false
+	m.counts = m.counts && length > 0
+	switch {
+	case s.q.Func == store.Max:
+		m.v = greatest
+	case s.q.Func == store.Min:
+		m.v = least
+	case m.counts:
+		m.v = integral / float64(length)
+	}
 }
 
 // windows makes a group's points.
 func (s *summer) windows() {
+	s.settle()
 	first, last, step := s.q.Grid()
 	back := s.q.Back.Milliseconds() / s.every
 	if s.q.Step == 0 {
@@ -194,18 +299,18 @@ func (s *summer) windows() {
 		total, n := 0.0, 0
 		s.sort = s.sort[:0]
 		for k := to - back; k < to; k++ {
-			v, ok := s.sum(k)
+			m := &s.at[k]
 			switch {
-			case !ok:
+			case !m.counts:
 				continue
 			case s.q.Func == store.Avg:
-				total += v
+				total += m.v
 			case s.q.Func == store.Quantile:
-				s.sort = append(s.sort, v)
+				s.sort = append(s.sort, m.v)
 			case n == 0:
-				total = v
+				total = m.v
 			default:
-				total = s.both(total, v)
+				total = s.both(total, m.v)
 			}
 			n++
 		}

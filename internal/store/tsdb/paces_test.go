@@ -42,8 +42,8 @@ func TestSumsWhoseNewestIsToCome(t *testing.T) {
 	base := time.Now().Add(-time.Hour).Truncate(time.Minute)
 	for delay := range 5 {
 		for now := range 10 {
-			db := mustOpen(t, Options{})
 			end := base.Add(time.Duration(300+now) * time.Second)
+			db := mustOpen(t, Options{Now: func() time.Time { return end }})
 			put := func(workload, pod string, from, to time.Time) {
 				e := &metric.Entity{Level: metric.Container, Node: pod, Namespace: "d", Pod: pod, Container: "c", Workload: workload, WorkloadKind: "Deployment"}
 				for at := from; !at.After(to); at = at.Add(10 * time.Second) {

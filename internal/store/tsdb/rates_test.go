@@ -20,17 +20,23 @@ func TestSumsOfRatesWeighIntervals(t *testing.T) {
 		lives []life
 		end   float64
 		want  float64
+		now   bool // it is asked at the end
 	}{
-		"moved":                                  {[]life{{"m1", "p", -40, -20}, {"m2", "p", -20, 0}}, 0, 1},
-		"moved before":                           {[]life{{"m1", "p", -40, -20}, {"m2", "p", -20, 0}}, 60, 1},
-		"one after another":                      {[]life{{"m1", "p", -600, -300}, {"m1", "q", -300, 0}}, 0, 1},
-		"ended":                                  {[]life{{"m1", "p", -600, -300}, {"m1", "q", -300, 0}}, 15, 1},
-		"overlapping":                            {[]life{{"m1", "p", -900, -300}, {"m2", "q", -600, 0}}, 0, 4. / 3},
-		"overlapping, with seconds of their own": {[]life{{"m1", "p", -900, -300}, {"m2", "q", -603, -3}}, 100, 1200. / 897},
-		"together, with seconds of their own":    {[]life{{"m1", "p", -900, 0}, {"m2", "q", -907, -7}}, 0, 2 - 7./907},
+		"moved":                                  {[]life{{"m1", "p", -40, -20}, {"m2", "p", -20, 0}}, 0, 1, false},
+		"moved before":                           {[]life{{"m1", "p", -40, -20}, {"m2", "p", -20, 0}}, 60, 1, false},
+		"one after another":                      {[]life{{"m1", "p", -600, -300}, {"m1", "q", -300, 0}}, 0, 1, false},
+		"ended":                                  {[]life{{"m1", "p", -600, -300}, {"m1", "q", -300, 0}}, 15, 1, false},
+		"overlapping":                            {[]life{{"m1", "p", -900, -300}, {"m2", "q", -600, 0}}, 0, 4. / 3, false},
+		"overlapping, with seconds of their own": {[]life{{"m1", "p", -900, -300}, {"m2", "q", -603, -3}}, 100, 1200. / 897, false},
+		"together, with seconds of their own":    {[]life{{"m1", "p", -900, 0}, {"m2", "q", -907, -7}}, 0, 1800. / 907, false},
+		"together, and the next is to come":      {[]life{{"m1", "p", -900, 0}, {"m2", "q", -907, -7}}, 0, 2 - 7./907, true},
 	} {
-		db := mustOpen(t, Options{})
 		base := time.Now().Add(-time.Hour).Truncate(time.Minute)
+		o := Options{}
+		if c.now {
+			o.Now = func() time.Time { return base }
+		}
+		db := mustOpen(t, o)
 		at := func(s float64) time.Time { return base.Add(time.Duration(s * float64(time.Second))) }
 		for _, l := range c.lives {
 			e := &metric.Entity{Level: metric.Container, Node: l.node, Namespace: "d", Pod: l.pod, Container: "c", Workload: "w", WorkloadKind: "Deployment"}

@@ -1,0 +1,167 @@
+package samples
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/prometheus/prometheus/model/value"
+
+	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/store"
+)
+
+// life is a member in memory.
+type life struct {
+	pod string
+	at  []store.Sample
+}
+
+func (l *life) Label(name string) string {
+	return map[string]string{"pod": l.pod, "workload": "w"}[name]
+}
+
+func (l *life) Labels() []metric.Label { return []metric.Label{{Name: "pod", Value: l.pod}} }
+
+func (l *life) Read(each func(t int64, v float64) bool) error {
+	for _, x := range l.at {
+		if !each(x.T, x.V) {
+			break
+		}
+	}
+	return nil
+}
+
+// ask answers a query of members, of which no more is read than an engine would.
+func ask(t *testing.T, q store.Query, now int64, members ...*life) []store.Sample {
+	t.Helper()
+	q.Level = metric.Container
+	if q.By == nil {
+		q.By = []string{"workload"}
+	}
+	c, err := q.Check()
+	if err != nil || !Needs(&c) {
+		t.Fatalf("%+v: %v, needs samples: %v", q, err, err == nil && Needs(&c))
+	}
+	from, to := Reach(&c)
+	got, err := Answer(context.Background(), &c, Options{Now: now, Limit: 1e6, Most: 1e6}, func(yield func(Member, error) bool) {
+		for _, m := range members {
+			part := &life{pod: m.pod}
+			for _, x := range m.at {
+				if x.T >= from && x.T <= min(to, now) {
+					part.at = append(part.at, x)
+				}
+			}
+			if len(part.at) > 0 && !yield(part, nil) {
+				return
+			}
+		}
+	})
+	if err != nil || len(got) > 1 {
+		t.Fatalf("%+v: %v, %v", q, got, err)
+	}
+	if len(got) == 0 {
+		return nil
+	}
+	return got[0].Samples
+}
+
+const second = 1000
+
+// TestSuccessorsNeverAddUp: members that come one after the other, each of 100 and one core, at paces of their own and some with an end that is said, are 100 and one core at any moment and over
+// any window. Only up to now, while the next sample of one is still to come and another has begun, is it not known which of the two it is.
+func TestSuccessorsNeverAddUp(t *testing.T) {
+	for seed := range uint64(300) {
+		rnd := rand.New(rand.NewPCG(seed, 1))
+		base := int64(1_700_000_000) * second
+		var gauges, counters []*life
+		var next []int64 // when the next sample of each was to come
+		used, at := 0.0, base
+		for i := range 30 {
+			g, c := &life{pod: fmt.Sprint("p", i)}, &life{pod: fmt.Sprint("p", i)}
+			pace := int64([]int{1, 5, 10, 15, 30}[rnd.IntN(5)]) * second
+			for range 2 + rnd.IntN(30) {
+				g.at = append(g.at, store.Sample{T: at, V: 100})
+				c.at = append(c.at, store.Sample{T: at, V: used})
+				used += float64(pace) / second
+				at += pace
+			}
+			at -= pace
+			if next = append(next, at+pace+pace/2); rnd.IntN(2) == 0 {
+				g.at = append(g.at, store.Sample{T: at + 1, V: math.Float64frombits(value.StaleNaN)})
+			}
+			at += 1 + rnd.Int64N(25*second)
+			gauges, counters = append(gauges, g), append(counters, c)
+		}
+		for range 30 {
+			back := time.Duration(11+rnd.IntN(3000)) * time.Second
+			end := base + back.Milliseconds() + rnd.Int64N(max(at-base-back.Milliseconds(), 1))
+			now := end
+			if rnd.IntN(2) == 0 {
+				now += rnd.Int64N(1000 * second)
+			}
+			q := store.Query{Row: metric.MemoryWorkingSet, Start: time.UnixMilli(end - back.Milliseconds()), End: time.UnixMilli(end), Window: back, Q: rnd.Float64(),
+				Func: []store.Func{store.Avg, store.Max, store.Min, store.Quantile, store.Last, store.Rate}[rnd.IntN(6)]}
+			members, want, most := gauges, 100.0, 100.0
+			if q.Func == store.Rate {
+				q.Row, members, want, most = metric.CPUUsage, counters, 1, 1
+			}
+			for i, m := range gauges[1:] {
+				if m.at[0].T <= now && next[i] >= now {
+					most = 2 * want
+				}
+			}
+			if rnd.IntN(2) == 0 {
+				q.Start, q.Step = time.UnixMilli(end-3*20*second), 20*time.Second
+			}
+			for _, x := range ask(t, q, now, members...) {
+				if x.V < want-1e-6 || x.V > most+1e-6 {
+					t.Errorf("seed %d: %s over %v each %v, asked %d ms later: got %v %d ms after the first sample, want %v to %v", seed, q.Func, back, q.Step, now-end, x.V, x.T-base, want, most)
+				}
+			}
+		}
+	}
+}
+
+// TestOneMore: one that begins beside ten, each of 100, is the eleventh from its first sample on, up to now, too, while the others' next samples are still to come.
+func TestOneMore(t *testing.T) {
+	now := int64(1_700_000_000) * second
+	var members []*life
+	for i := range int64(10) {
+		m := &life{pod: fmt.Sprint("p", i)}
+		for at := now - 600*second - i*second; at <= now; at += 10 * second {
+			m.at = append(m.at, store.Sample{T: at, V: 100})
+		}
+		members = append(members, m)
+	}
+	members = append(members, &life{"new", []store.Sample{{T: now - 3*second, V: 100}}})
+	for _, back := range []time.Duration{11 * time.Second, time.Minute, 5 * time.Minute} {
+		for fn, want := range map[store.Func]float64{store.Min: 1000, store.Max: 1100, store.Last: 1100} {
+			got := ask(t, store.Query{Row: metric.MemoryWorkingSet, Start: time.UnixMilli(now).Add(-back), End: time.UnixMilli(now), Func: fn}, now, members...)
+			if len(got) != 1 || got[0].V != want {
+				t.Errorf("%s over %v: got %v, want %v", fn, back, got, want)
+			}
+		}
+	}
+}
+
+// TestHolesAreNoPace: who missed samples, came back with one and ended is not there for as long as it was away.
+func TestHolesAreNoPace(t *testing.T) {
+	end := int64(1_700_000_000) * second
+	steady, hole := &life{pod: "steady"}, &life{pod: "hole"}
+	for at := end - 900*second; at <= end+300*second; at += 10 * second {
+		steady.at = append(steady.at, store.Sample{T: at, V: 100})
+		if at < end-800*second || at == end-550*second {
+			hole.at = append(hole.at, store.Sample{T: at, V: 60})
+		}
+	}
+	for fn, want := range map[store.Func]float64{store.Max: 160, store.Avg: 100 + 60*3./52, store.Last: 100} {
+		got := ask(t, store.Query{Row: metric.MemoryWorkingSet, Start: time.UnixMilli(end - 560*second), End: time.UnixMilli(end - 50*second), Func: fn}, end+300*second, steady, hole)
+		if len(got) != 1 || math.Abs(got[0].V-want) > 0.01 {
+			t.Errorf("%s: got %v, want %v", fn, got, want)
+		}
+	}
+}
