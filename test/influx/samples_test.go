@@ -30,7 +30,7 @@ func (m sampledRow) Label(name string) string {
 	return map[string]string{"container": m.entity.Container, "namespace": m.entity.Namespace, "pod": m.entity.Pod, "node": m.entity.Node, "workload": m.entity.Workload, "workload_kind": m.entity.WorkloadKind}[name]
 }
 
-func (m sampledRow) Labels() (out []metric.Label) {
+func (m sampledRow) All() (out []metric.Label) {
 	for _, name := range []string{"container", "namespace", "node", "pod", "workload", "workload_kind"} {
 		out = append(out, metric.Label{Name: name, Value: m.Label(name)})
 	}

@@ -1,8 +1,11 @@
 package influx
 
 import (
+	"encoding/json"
 	"errors"
+	"math"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -28,5 +31,28 @@ func FuzzRefusal(f *testing.F) {
 		}
 		_ = setting(strings.ToLower(message))
 		_ = classify(errors.New(message), now)
+	})
+}
+
+// FuzzNumbers reads rows of numbers as encoding/json does, whatever stands in them.
+func FuzzNumbers(f *testing.F) {
+	for _, s := range []string{`[[1700000000000,1.5],[1700000010000,null]]`, ` [ [ 1 , 2e3 ] , [ ] ] `, `[["a",1],[true,{"b":[1,2]}]]`, `[]`, `[[[1,2],3]]`, `[1,[2]]`, `null`, `{}`, `[[-0.5,"x,]\"["]]`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if !json.Valid(b) {
+			t.Skip()
+		}
+		var got, want numbers
+		err, wantErr := json.Unmarshal(b, &got), want.slowly(b)
+		if (err == nil) != (wantErr == nil) {
+			t.Fatalf("%q: %v, want %v", b, err, wantErr)
+		}
+		if err != nil {
+			return
+		}
+		if !slices.Equal(got.ends, want.ends) || !slices.EqualFunc(got.cells, want.cells, func(a, b float64) bool { return a == b || math.IsNaN(a) && math.IsNaN(b) }) {
+			t.Errorf("%q: got %v, want %v", b, got, want)
+		}
 	})
 }

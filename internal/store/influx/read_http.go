@@ -121,12 +121,16 @@ func (n *numbers) UnmarshalJSON(b []byte) error {
 	depth, from := 0, -1 // from is where a cell begins
 	for i, c := range b {
 		switch {
-		case c == '"', c == '{', c == '[' && depth == 2, c == ']' && depth == 0: // no table of numbers
-			return n.slowly(b)
-		case c == '[':
+		case c == ' ', c == '\t', c == '\r', c == '\n':
+		case depth < 2 && c == '[':
 			depth++
 			from = i + 1
-		case c == ',' && depth == 2, c == ']' && depth == 2:
+		case depth == 1 && c == ',':
+		case depth == 1 && c == ']':
+			return nil // all is valid JSON
+		case depth < 2, c == '"', c == '{', c == '[': // no table of numbers
+			return n.slowly(b)
+		case c == ',', c == ']':
 			if cell := bytes.TrimSpace(b[from:i]); len(cell) > 0 {
 				n.cells = append(n.cells, parsed(cell))
 			}
@@ -134,8 +138,6 @@ func (n *numbers) UnmarshalJSON(b []byte) error {
 				depth--
 				n.ends = append(n.ends, len(n.cells))
 			}
-		case c == ']':
-			depth--
 		}
 	}
 	return nil

@@ -76,9 +76,9 @@ var limits = regexp.MustCompile(`(?i)series limit|limit of series|max-(global-)?
 
 // ofSamples says whether an engine speaks of samples that it will never take: out of order, too old, of another value than before, from
 // the future, with labels that it forbids; Thanos calls all of it a conflict.
-func ofSamples(message string) bool { return samples.MatchString(message) }
+func ofSamples(message string) bool { return aboutSamples.MatchString(message) }
 
-var samples = regexp.MustCompile(`(?i)out[ -]of[ -](order|bounds)|too[ -]old|too[ -]far|duplicate|conflict|new-value-for-timestamp|label|metric[ -]name|timestamp`)
+var aboutSamples = regexp.MustCompile(`(?i)out[ -]of[ -](order|bounds)|too[ -]old|too[ -]far|duplicate|conflict|new-value-for-timestamp|label|metric[ -]name|timestamp`)
 
 // unreached says what a request without an answer means: a certificate that is not believed has to be mended by a person.
 func unreached(err error) Class {

@@ -12,11 +12,14 @@ import (
 
 	"plimsoll.dev/plimsoll/internal/store"
 	"plimsoll.dev/plimsoll/internal/store/promql"
+	"plimsoll.dev/plimsoll/internal/store/samples"
 )
 
 // ReaderOptions say where a Reader asks. A field left at zero takes its default.
 type ReaderOptions struct {
 	Endpoint EndpointOptions
+	// MaxSamples is of how many samples at most an answer is made that depends on who was there when; of more the engine adds up, which is not as exact. Below 0: of none. Default 1,000,000.
+	MaxSamples int
 
 	// Tests alone set what follows.
 
@@ -50,6 +53,7 @@ func NewReader(o ReaderOptions) (*Reader, error) {
 	}
 	def(&o.timeout, 30*time.Second)
 	def(&o.maxPoints, 2_000_000)
+	def(&o.MaxSamples, 1_000_000)
 	base := o.Endpoint.QueryURL
 	if base == "" {
 		base = QueryURL(o.Endpoint.WriteURL)
@@ -72,7 +76,8 @@ func (r *Reader) Close() error {
 	return nil
 }
 
-// Query answers a structured query, rendered to PromQL and evaluated by the engine. Series are sorted by their labels.
+// Query answers a structured query: from samples where PromQL does not say the same and there are not too many of them, else rendered to PromQL and evaluated by the engine. Series are
+// sorted by their labels.
 // Besides the contract's errors it may return context.DeadlineExceeded and a *QueryError.
 func (r *Reader) Query(ctx context.Context, q store.Query) ([]store.Series, error) {
 	checked, err := q.Check()
@@ -101,6 +106,11 @@ func (r *Reader) query(ctx context.Context, q store.Checked) ([]store.Series, er
 		return nil, fmt.Errorf("waited for %d other queries: %w", cap(r.slots), ctx.Err())
 	}
 	defer func() { <-r.slots }()
+	if r.opts.MaxSamples > 0 && samples.Needs(&q) {
+		if out, err := r.sampled(ctx, &q); err != nil || out != nil {
+			return out, err
+		}
+	}
 	left, err := r.leftEnd(ctx)
 	if err != nil {
 		return nil, err

@@ -141,19 +141,27 @@ func (d *direct) Close() error {
 
 // TestAcceptance runs the contract of the history on a real Prometheus. Remote write has no place for decisions.
 func TestAcceptance(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) store.Store {
-		base := startPrometheus(t)
-		e := EndpointOptions{WriteURL: base + "/api/v1/write"}
-		s, err := NewSender(SenderOptions{Endpoint: e})
-		if err != nil {
-			t.Fatal(err)
+	open := func(maxSamples int) func(t *testing.T) store.Store {
+		return func(t *testing.T) store.Store {
+			base := startPrometheus(t)
+			e := EndpointOptions{WriteURL: base + "/api/v1/write"}
+			s, err := NewSender(SenderOptions{Endpoint: e})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := NewReader(ReaderOptions{Endpoint: e, MaxSamples: maxSamples})
+			if err != nil {
+				t.Fatal(err)
+			}
+			d := &direct{Reader: r, sender: s, t: t}
+			t.Cleanup(func() { _ = d.Close() })
+			return d
 		}
-		r, err := NewReader(ReaderOptions{Endpoint: e})
-		if err != nil {
-			t.Fatal(err)
-		}
-		d := &direct{Reader: r, sender: s, t: t}
-		t.Cleanup(func() { _ = d.Close() })
-		return d
-	}, storetest.Options{NoDecisions: true, Multiples: true, Increase: 0.5, Bridged: 30 * time.Second})
+	}
+	t.Run("samples", func(t *testing.T) {
+		storetest.Run(t, open(0), storetest.Options{NoDecisions: true, Rate: 0.015})
+	})
+	t.Run("engine", func(t *testing.T) { // adds up what is too much to be read
+		storetest.Run(t, open(-1), storetest.Options{NoDecisions: true, Multiples: true, Increase: 0.5, Bridged: 30 * time.Second})
+	})
 }

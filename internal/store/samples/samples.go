@@ -22,11 +22,30 @@ import (
 type Member interface {
 	// Label returns the value of a label, "" if the series has none of that name.
 	Label(name string) string
-	// Labels are all of them, sorted by name, without the metric's name.
-	Labels() []metric.Label
+	// All are all labels, sorted by name, without the metric's name.
+	All() []metric.Label
 	// Read gives the samples in the order of their times, in Unix milliseconds, those of Reach at least, with staleness markers where an end was said; each says whether it
 	// wants another.
 	Read(each func(t int64, v float64) bool) error
+}
+
+// Held is a member whose samples are in memory.
+type Held store.Series
+
+// Label implements Member.
+func (h *Held) Label(name string) string { return (*store.Series)(h).Label(name) }
+
+// All implements Member.
+func (h *Held) All() []metric.Label { return h.Labels }
+
+// Read implements Member.
+func (h *Held) Read(each func(t int64, v float64) bool) error {
+	for _, x := range h.Samples {
+		if !each(x.T, x.V) {
+			break
+		}
+	}
+	return nil
 }
 
 // Options bound an answer.
@@ -275,7 +294,7 @@ func (r *rater) add(m Member) error {
 	case len(r.at) == 0:
 		return nil
 	case r.join == nil:
-		r.out = append(r.out, store.Series{Labels: m.Labels(), Samples: slices.Clone(r.at)})
+		r.out = append(r.out, store.Series{Labels: m.All(), Samples: slices.Clone(r.at)})
 		r.points += len(r.at)
 	default:
 		there := r.there

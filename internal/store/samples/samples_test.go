@@ -14,25 +14,10 @@ import (
 	"plimsoll.dev/plimsoll/internal/store"
 )
 
-// life is a member in memory.
+// life is a member.
 type life struct {
 	pod string
 	at  []store.Sample
-}
-
-func (l *life) Label(name string) string {
-	return map[string]string{"pod": l.pod, "workload": "w"}[name]
-}
-
-func (l *life) Labels() []metric.Label { return []metric.Label{{Name: "pod", Value: l.pod}} }
-
-func (l *life) Read(each func(t int64, v float64) bool) error {
-	for _, x := range l.at {
-		if !each(x.T, x.V) {
-			break
-		}
-	}
-	return nil
 }
 
 // ask answers a query of members, of which no more is read than an engine would.
@@ -49,13 +34,13 @@ func ask(t *testing.T, q store.Query, now int64, members ...*life) []store.Sampl
 	from, to := Reach(&c)
 	got, err := Answer(context.Background(), &c, Options{Now: now, Limit: 1e6, Most: 1e6}, func(yield func(Member, error) bool) {
 		for _, m := range members {
-			part := &life{pod: m.pod}
+			part := &Held{Labels: []metric.Label{{Name: "pod", Value: m.pod}, {Name: "workload", Value: "w"}}}
 			for _, x := range m.at {
 				if x.T >= from && x.T <= min(to, now) {
-					part.at = append(part.at, x)
+					part.Samples = append(part.Samples, x)
 				}
 			}
-			if len(part.at) > 0 && !yield(part, nil) {
+			if len(part.Samples) > 0 && !yield(part, nil) {
 				return
 			}
 		}

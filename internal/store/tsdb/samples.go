@@ -76,10 +76,10 @@ type member struct {
 }
 
 // Label implements samples.Member.
-func (m *member) Label(name string) string { return m.Series.Labels().Get(name) }
+func (m *member) Label(name string) string { return m.Labels().Get(name) }
 
-// Labels implements samples.Member.
-func (m *member) Labels() []metric.Label { return plain(m.Series.Labels()) }
+// All implements samples.Member.
+func (m *member) All() []metric.Label { return plain(m.Labels()) }
 
 // Read implements samples.Member.
 func (m *member) Read(each func(t int64, v float64) bool) error {

@@ -54,11 +54,10 @@ func RenderSamples(q *store.Checked, o Options, label func(string) string) *Samp
 	return out
 }
 
-// sampled is a series whose samples were read. It is a samples.Member.
+// sampled is a series whose samples were read.
 type sampled struct {
-	labels  []metric.Label
-	samples []store.Sample
-	grown   float64 // of rates, up to the newest sample
+	samples.Held
+	grown float64 // of rates, up to the newest sample
 }
 
 // Of returns the series of a statement's answer with these tags; it may be called again for the same.
@@ -73,7 +72,7 @@ func (p *Samples) Of(tags map[string]string) *sampled {
 	key := keyOf(labels)
 	s := p.series[key]
 	if s == nil {
-		s = &sampled{labels: labels}
+		s = &sampled{Held: samples.Held{Labels: labels}}
 		p.series[key] = s
 	}
 	return s
@@ -81,7 +80,7 @@ func (p *Samples) Of(tags map[string]string) *sampled {
 
 // Row adds a row of a series: its time in Unix milliseconds, its value and the rate of the interval that ends at it, NaN where they are null or not there.
 func (p *Samples) Row(s *sampled, t int64, value, rate float64) {
-	switch last := len(s.samples) - 1; {
+	switch last := len(s.Samples) - 1; {
 	case !p.rates && math.IsNaN(value), math.IsNaN(value) && math.IsNaN(rate):
 		return
 	case p.rates && last >= 0 && math.IsNaN(rate): // it falls, as nothing is known of this interval
@@ -89,11 +88,11 @@ func (p *Samples) Row(s *sampled, t int64, value, rate float64) {
 		s.grown = value
 	case p.rates:
 		if last >= 0 {
-			s.grown += rate * float64(t-s.samples[last].T) / 1000
+			s.grown += rate * float64(t-s.Samples[last].T) / 1000
 		}
 		value = s.grown
 	}
-	s.samples = append(s.samples, store.Sample{T: t, V: value})
+	s.Samples = append(s.Samples, store.Sample{T: t, V: value})
 	p.n++
 }
 
@@ -107,22 +106,4 @@ func (p *Samples) Members(yield func(samples.Member, error) bool) {
 			return
 		}
 	}
-}
-
-// Label implements samples.Member.
-func (s *sampled) Label(name string) string {
-	return (&store.Series{Labels: s.labels}).Label(name)
-}
-
-// Labels implements samples.Member.
-func (s *sampled) Labels() []metric.Label { return s.labels }
-
-// Read implements samples.Member.
-func (s *sampled) Read(each func(t int64, v float64) bool) error {
-	for _, x := range s.samples {
-		if !each(x.T, x.V) {
-			break
-		}
-	}
-	return nil
 }
