@@ -3,6 +3,7 @@ package influx
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 
 	"plimsoll.dev/plimsoll/internal/store"
@@ -10,10 +11,16 @@ import (
 	"plimsoll.dev/plimsoll/internal/store/samples"
 )
 
+// newestOnly is which part of as many samples as may be read is read for the newest values of one window: the server tells these of each series, with their times.
+const newestOnly = 20
+
 // sampled answers a query from the samples, exactly, where there are not too many of them: nil if there are.
 func (r *Reader) sampled(ctx context.Context, p Place, q store.Checked, o influxql.Options) ([]store.Series, error) {
 	plan := influxql.RenderSamples(&q, o, LabelValue)
-	n := 0.0
+	n, most := 0.0, r.opts.MaxSamples
+	if q.Newest() && q.Step == 0 {
+		most /= newestOnly
+	}
 	for _, text := range plan.Count { // one after the other: a server may be asked for a limited time in one request
 		err := ask(ctx, r, p, text, func(_ int, s *rows[numbers]) error {
 			for row := range s.Values.all() {
@@ -23,7 +30,7 @@ func (r *Reader) sampled(ctx context.Context, p Place, q store.Checked, o influx
 			}
 			return nil
 		})
-		if err != nil || n > float64(r.opts.MaxSamples) {
+		if err != nil || n > float64(most) {
 			return nil, err
 		}
 	}
@@ -40,12 +47,15 @@ func (r *Reader) sampled(ctx context.Context, p Place, q store.Checked, o influx
 			for row := range s.Values.all() {
 				plan.Row(series, int64(row.at(t)), row.at(value), row.at(rate))
 			}
-			if plan.N() > 2*r.opts.MaxSamples+1000 { // more came since they were counted
+			if plan.N() > 2*most+1000 { // more came since they were counted
 				return fmt.Errorf("%w: more than %d samples", store.ErrTooLarge, plan.N())
 			}
 			return nil
 		})
-		if err != nil {
+		switch {
+		case errors.Is(err, store.ErrTooLarge): // the server's own limits
+			return nil, nil
+		case err != nil:
 			return nil, err
 		}
 	}

@@ -4,7 +4,8 @@
 //
 // # What the engine does
 //
-// Nearly always everything: the function over time, and the join of series by a subquery over it.
+// Where it does not depend on who was there when, or would take too many samples ([RenderSamples] reads them), everything: the function over time, and the join of
+// series by a subquery over it.
 //
 //   - A step with a window of the same length is GROUP BY time(step, offset), with the offset such that a group is
 //     (t-step, t], as in PromQL, and not InfluxQL's [t, t+step).
