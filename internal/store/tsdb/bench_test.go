@@ -215,3 +215,39 @@ func BenchmarkQuery(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkSums asks for sums over six hours of 500 containers, a tenth of which is replaced each hour.
+func BenchmarkSums(b *testing.B) {
+	db := mustOpen(b, Options{})
+	const hours = 6
+	start := time.Now().Add(-(hours + 1) * time.Hour).Truncate(time.Hour)
+	for tick := range hours * 360 {
+		at := start.Add(time.Duration(tick) * 10 * time.Second)
+		batch := &metric.Batch{Node: "n", Time: at}
+		for i := range 500 {
+			life := 0
+			if i%10 == 0 {
+				life = tick / 360
+			}
+			pod := fmt.Sprint("p", i, "-", life)
+			batch.Groups = append(batch.Groups, metric.Group{Entity: &metric.Entity{Level: metric.Container, Node: "n", Namespace: fmt.Sprint("d", i%20), Pod: pod, Container: "c", Workload: fmt.Sprint("w", i%100), WorkloadKind: "Deployment"},
+				Points: []metric.Point{{ID: metric.MemoryWorkingSet, T: at.UnixMilli() + int64(i), V: float64(i) * 4096}, {ID: metric.CPUUsage, T: at.UnixMilli() + int64(i), V: float64(tick)}}})
+		}
+		if err := db.Append(context.Background(), batch); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for _, f := range []store.Func{store.Avg, store.Max, store.Last, store.Rate} {
+		b.Run(string(f), func(b *testing.B) {
+			q := store.Query{Row: metric.MemoryWorkingSet, Level: metric.Container, Start: start, End: start.Add(hours * time.Hour), Step: 5 * time.Minute, Func: f, By: []string{"namespace"}}
+			if f == store.Rate {
+				q.Row = metric.CPUUsage
+			}
+			for range b.N {
+				if got, err := db.Query(context.Background(), q); err != nil || len(got) != 20 {
+					b.Fatal(len(got), err)
+				}
+			}
+		})
+	}
+}
