@@ -27,6 +27,7 @@ type windowEnd struct {
 // leaving is the last sample of a member, and up to when it may have been there: it ended before the next one would have come.
 type leaving struct {
 	at, until int64
+	begun     int64
 	v         float64
 }
 
@@ -103,7 +104,7 @@ func (s *newest) hold(x *held, before int64, goesOn bool) {
 		if to.begun = max(to.begun, x.begun); goesOn {
 			to.v, to.n = to.v+x.v, to.n+1
 		} else {
-			to.leave(leaving{x.at, x.until, x.v})
+			to.leave(leaving{x.at, x.until, x.begun, x.v})
 		}
 	}
 }
@@ -134,7 +135,7 @@ func (s *newest) windows() {
 		e, t := &s.ends[i], first+int64(i)*step
 		v, n := e.v, e.n
 		for _, l := range e.leaving {
-			if l.at >= e.begun && (e.n == 0 || l.until > t) {
+			if (l.at > e.begun || l.begun == e.begun) && (e.n == 0 || l.until > t) {
 				v, n = v+l.v, n+1
 			}
 		}

@@ -150,3 +150,37 @@ func TestHolesAreNoPace(t *testing.T) {
 		}
 	}
 }
+
+// TestBriefAtOnce: members that are read once, all at the same moment, were there at once, and one that is read for the last time when another is read for the first time came before it.
+func TestBriefAtOnce(t *testing.T) {
+	at := int64(1_700_000_005) * second
+	one := func(pod string, times ...int64) *life {
+		m := &life{pod: pod}
+		for _, s := range times {
+			m.at = append(m.at, store.Sample{T: at + s*second, V: 100})
+		}
+		return m
+	}
+	for name, c := range map[string]struct {
+		want    float64
+		members []*life
+	}{
+		"read once":              {300, []*life{one("a", 0), one("b", 0), one("c", 0)}},
+		"one after another":      {100, []*life{one("a", -20, -10, 0), one("b", 0, 10, 20)}},
+		"one more, read once":    {200, []*life{one("a", -20, -10, 0, 10, 20), one("b", 0)}},
+		"read once, and another": {100, []*life{one("a", 0), one("b", 3, 13)}},
+	} {
+		for _, fn := range []store.Func{store.Max, store.Last} {
+			q := store.Query{Row: metric.MemoryWorkingSet, Start: time.UnixMilli(at - 60*second), End: time.UnixMilli(at + 60*second), Func: fn}
+			if fn == store.Last {
+				q.End = time.UnixMilli(at)
+				if name == "read once, and another" {
+					q.End = time.UnixMilli(at + 3*second)
+				}
+			}
+			if got := ask(t, q, at+1000*second, c.members...); len(got) != 1 || got[0].V != c.want {
+				t.Errorf("%s, %s: got %v, want %v", name, fn, got, c.want)
+			}
+		}
+	}
+}

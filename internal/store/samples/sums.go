@@ -42,7 +42,7 @@ type together struct {
 	v float64 // what they are together
 }
 
-// part is a member that is there in (from, to], a part of moment k.
+// part is a member that is there in (from, to], a part of moment k. A sample tells of the millisecond that it ends.
 type part struct {
 	k, from, to int64
 	v           float64
@@ -114,7 +114,7 @@ func (s *summer) member(m Member) (err error) {
 	leave := func(until int64) { s.gone = append(s.gone, gone{k, born, t, until, v}) }
 	for t2, v2 := range s.floats(m, &err) {
 		if value.IsStaleNaN(v2) {
-			if !over {
+			if some && !over {
 				over, said = true, t2
 			}
 			continue
@@ -174,27 +174,27 @@ func (s *summer) stand(k, to, born int64, v float64, misses bool) {
 // put adds a member to a moment of which it has a sample.
 func (s *summer) put(k, born, to int64, v float64) {
 	m := &s.at[k]
-	if m.counts = true; born <= s.start(k) && to >= s.start(k+1) {
+	if m.counts = true; born-1 <= s.start(k) && to >= s.start(k+1) {
 		m.stay, m.stays = m.stay+v, m.stays+1
 		return
 	}
 	m.parted = true
-	s.parts = append(s.parts, part{k, max(born, s.start(k)), min(to, s.start(k+1)), v})
+	s.parts = append(s.parts, part{k, max(born-1, s.start(k)), min(to, s.start(k+1)), v})
 }
 
 // leave adds who has no further sample.
 func (s *summer) leave() {
 	slices.Sort(s.begins)
 	for _, g := range s.gone {
-		i, _ := slices.BinarySearch(s.begins, g.last)
-		if i < len(s.begins) && s.begins[i] == g.born {
-			i++ // that is its own
+		since := g.last
+		if g.born == since {
+			since++ // who begins with it does not come after it
 		}
-		if i < len(s.begins) {
-			g.until = min(g.until, s.begins[i])
+		if i, _ := slices.BinarySearch(s.begins, since); i < len(s.begins) {
+			g.until = min(g.until, s.begins[i]-1)
 		}
 		if g.k >= 0 {
-			s.put(g.k, g.born, max(g.until, g.last), g.v)
+			s.put(g.k, g.born, g.until, g.v)
 		}
 		for k := g.k + 1; k < int64(len(s.at)) && s.start(k) < g.until; k++ {
 			s.at[k].parted = true
