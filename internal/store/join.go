@@ -85,6 +85,12 @@ func (j *Joiner) Add(value func(label string) string, samples []Sample, there []
 	}
 }
 
+// Has says whether the group of a series has a value at a time of the grid.
+func (j *Joiner) Has(value func(label string) string, t int64) bool {
+	g, step := j.group(value), int((t-j.first)/j.step)
+	return step >= g.from && step < g.from+len(g.cells) && g.cells[step-g.from].n > 0
+}
+
 // union adds spans to others. It keeps none of the second slice.
 func union(a, b []Span) []Span {
 	if len(a) == 1 && len(b) == 1 && a[0].From <= b[0].From && a[0].To >= b[0].To {

@@ -144,10 +144,9 @@ func (c *Checked) Newest() bool {
 	return c.Func == Last && c.Metric.Kind == metric.Gauge && c.By != nil && c.Join != Max && c.Join != Min && !c.alone()
 }
 
-// Meets says whether the answer is a sum of rates, or of a gauge's values, over so long a time that it matters which members were there at once: history
-// has a sample every ten seconds.
-func (c *Checked) Meets() bool {
-	if c.By == nil || c.Join != "" && c.Join != Sum || c.Back <= 10*time.Second {
+// Sums says whether the answer is a sum of rates, or of a gauge's values, over time, so that it matters which members were there at once.
+func (c *Checked) Sums() bool {
+	if c.By == nil || c.Join != "" && c.Join != Sum {
 		return false
 	}
 	switch c.Func {
@@ -161,6 +160,9 @@ func (c *Checked) Meets() bool {
 	}
 	return !c.alone()
 }
+
+// Meets is Sums of windows in which members have several samples: history has one every ten seconds.
+func (c *Checked) Meets() bool { return c.Back > 10*time.Second && c.Sums() }
 
 // alone says whether each series is joined with no other.
 func (c *Checked) alone() bool {

@@ -30,7 +30,7 @@ type ReaderOptions struct {
 	Interval time.Duration
 	// Timeout is a query's deadline. Default 30 s.
 	Timeout time.Duration
-	// MaxSamples is of how many samples at most an answer is made that depends on who was there when; of more the server adds up, which is not as exact. Below 0: of none. Default 1,000,000.
+	// MaxSamples is of how many samples at most an answer is made that depends on who was there when; of more the server adds up, which is not as exact. Below 0: of none. Default 400,000.
 	MaxSamples int
 
 	Logger     *slog.Logger          // nil: nothing is logged
@@ -79,7 +79,7 @@ func NewReader(o ReaderOptions) (*Reader, error) {
 		o.maxPoints = 2_000_000
 	}
 	if o.MaxSamples == 0 {
-		o.MaxSamples = 1_000_000
+		o.MaxSamples = 400_000
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

@@ -18,7 +18,7 @@ import (
 // ReaderOptions say where a Reader asks. A field left at zero takes its default.
 type ReaderOptions struct {
 	Endpoint EndpointOptions
-	// MaxSamples is of how many samples at most an answer is made that depends on who was there when; of more the engine adds up, which is not as exact. Below 0: of none. Default 1,000,000.
+	// MaxSamples is of how many samples at most an answer is made that depends on who was there when; of more the engine adds up, which is not as exact. Below 0: of none. Default 400,000.
 	MaxSamples int
 
 	// Tests alone set what follows.
@@ -53,7 +53,7 @@ func NewReader(o ReaderOptions) (*Reader, error) {
 	}
 	def(&o.timeout, 30*time.Second)
 	def(&o.maxPoints, 2_000_000)
-	def(&o.MaxSamples, 1_000_000)
+	def(&o.MaxSamples, 400_000)
 	base := o.Endpoint.QueryURL
 	if base == "" {
 		base = QueryURL(o.Endpoint.WriteURL)

@@ -2,6 +2,7 @@ package samples
 
 import (
 	"cmp"
+	"slices"
 	"sort"
 
 	"plimsoll.dev/plimsoll/internal/store"
@@ -40,7 +41,8 @@ func (p *pace) late() int64 { return p.next() + p.next()/2 }
 // run is a stretch of intervals that follow one another.
 type run struct {
 	store.Span
-	due int64 // by when the next sample must have come
+	next, due int64   // when the next sample was to come, and by when it must have
+	rate      float64 // of its newest interval
 }
 
 func (l *lives) reset() {
@@ -62,7 +64,7 @@ func (l *lives) sample(t int64, v float64) {
 		if l.whole = whole; whole {
 			l.apart.sample(d)
 			last := &l.runs[len(l.runs)-1]
-			last.To, last.due = t, t+l.apart.late()
+			last.To, last.next, last.due, last.rate = t, t+l.apart.next(), t+l.apart.late(), (v-l.last)*1000/float64(d)
 			grown, length = grown+v-l.last, length+float64(d)
 		}
 	}
@@ -103,6 +105,18 @@ func (l *lives) there(out []store.Span, lo, hi, now int64) []store.Span {
 	return out
 }
 
+// spanning is the rate of the interval in which a time is, and when that begins; false if there is none, or it does not count. to is how many samples are at or before the time.
+func (l *lives) spanning(to int) (rate float64, from int64, ok bool) {
+	if to == 0 || to == len(l.at) {
+		return 0, 0, false
+	}
+	grown, length := l.between(to, to+1)
+	if length == 0 {
+		return 0, 0, false
+	}
+	return grown * 1000 / length, l.at[to-1], true
+}
+
 // rates appends the rates over every over milliseconds in which an interval ends. Their ends are whole multiples of it away from end.
 func (l *lives) rates(out []store.Sample, over, end int64) []store.Sample {
 	for from := 0; from < len(l.at); {
@@ -121,3 +135,48 @@ func (l *lives) rates(out []store.Sample, over, end int64) []store.Sample {
 
 // mod is the remainder that is not negative.
 func mod(a, b int64) int64 { return (a%b + b) % b }
+
+// leaving is the last sample of a life of a member, and up to when it may have been there: it ended before the next would have come.
+type leaving struct {
+	at, until int64
+	begun     int64
+	v         float64
+}
+
+// succeed ends lives where others begin that came after them. Where nobody else is there for certain that is the next one to begin. Else it is one for each, the last that begins before its
+// next sample was to come: who begins beside many may have come after any of them, or be one more.
+func succeed(gone []*leaving, begins []int64) {
+	slices.Sort(begins)
+	slices.SortFunc(gone, func(a, b *leaving) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.begun, b.begun)) })
+	var free []int64 // those who came after nobody yet
+	n, first := 0, 0 // gone[first:n] have ended, and may have been there still
+	for i, b := range begins {
+		for n < len(gone) && (gone[n].at < b || gone[n].at == b && gone[n].begun < b) { // who begins with it does not come after it
+			n++
+		}
+		earlier, _ := slices.BinarySearch(begins[:i], b)
+		if earlier > n {
+			free = append(free, b)
+			continue
+		}
+		for first < n && gone[first].until < b {
+			first++
+		}
+		if first < n {
+			gone[first].until = b - 1
+			first++
+		}
+	}
+	slices.SortFunc(gone, func(a, b *leaving) int { return cmp.Compare(a.until, b.until) })
+	taken := 0
+	var open []int64 // of those that are free, up to until
+	for _, g := range gone {
+		for taken < len(free) && free[taken] <= g.until {
+			open = append(open, free[taken])
+			taken++
+		}
+		if k := len(open) - 1; k >= 0 && (open[k] > g.at || open[k] == g.at && g.begun < g.at) {
+			g.until, open = min(g.until, open[k]-1), open[:k]
+		}
+	}
+}

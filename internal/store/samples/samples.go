@@ -64,7 +64,7 @@ func Needs(q *store.Checked) bool {
 func Reach(q *store.Checked) (from, to int64) {
 	first, last, _ := q.Grid()
 	from = first - (q.Back + q.RateOver + store.MaxInterval).Milliseconds()
-	if q.Newest() || q.Meets() { // what comes after the end tells who was there at it
+	if q.Newest() || q.Sums() { // what comes after the end tells who was there at it
 		last += store.MaxInterval.Milliseconds()
 	}
 	return from, last
@@ -73,7 +73,7 @@ func Reach(q *store.Checked) (from, to int64) {
 // Answer makes the answer to a query that Needs samples of the members that it selects. Series are sorted by their labels. The error wraps store.ErrTooLarge, or is the context's or a
 // member's.
 func Answer(ctx context.Context, q *store.Checked, o Options, members iter.Seq2[Member, error]) ([]store.Series, error) {
-	r := &rater{ctx: ctx, q: q, Options: o}
+	r := &rater{ctx: ctx, q: q, Options: o, flows: map[string]*flow{}}
 	if q.By != nil {
 		joined := q.Query
 		if q.Newest() { // each group is one series by then
@@ -103,6 +103,8 @@ type rater struct {
 	at     []store.Sample // one series' points
 	there  [][]store.Span
 	sort   []float64
+	beside []beside
+	flows  map[string]*flow
 }
 
 // each makes the points of every member by itself, and joins them if they are to be.
@@ -120,12 +122,84 @@ func (r *rater) each(members iter.Seq2[Member, error]) ([]store.Series, error) {
 		if err != nil {
 			return nil, err
 		}
+		if r.q.Sums() {
+			r.note(m)
+		}
 	}
 	if r.join != nil {
+		r.stay()
 		return r.join.Series(), nil
 	}
 	store.SortSeries(r.out)
 	return r.out, nil
+}
+
+// flow is who begins and who ends in a group whose rates are added up.
+type flow struct {
+	of     Member // one of them
+	begins []int64
+	gone   []*leaving
+	beside []beside
+}
+
+// beside is what a member adds to a window in which none of its intervals ends, where one of others does.
+type beside struct {
+	t     int64
+	rate  float64
+	there store.Span
+}
+
+// key is that of a member's group.
+func (r *rater) key(m Member) string {
+	var key strings.Builder
+	for _, name := range r.q.By {
+		key.WriteString(m.Label(name) + "\x00")
+	}
+	return key.String()
+}
+
+// note notes when the member that was read began and ended.
+func (r *rater) note(m Member) {
+	if len(r.lives.runs) == 0 {
+		return
+	}
+	key := r.key(m)
+	f := r.flows[key]
+	if f == nil {
+		f = &flow{of: m}
+		r.flows[key] = f
+	}
+	f.beside = append(f.beside, r.beside...)
+	for _, x := range r.lives.runs {
+		if f.begins = append(f.begins, x.From); x.due < r.Now { // else it is there while its next sample may still come
+			f.gone = append(f.gone, &leaving{at: x.To, until: x.next, begun: x.From, v: x.rate})
+		}
+	}
+}
+
+// stay adds who is there between samples of its own, and who has ended for as long as it may have been there: until its next sample was to come, or another came after it.
+func (r *rater) stay() {
+	first, last, step := r.q.Grid()
+	back := r.q.Back.Milliseconds()
+	for _, f := range r.flows {
+		succeed(f.gone, f.begins)
+		for _, g := range f.gone {
+			t := first
+			if g.at >= first {
+				t += ((g.at-first)/step + 1) * step
+			}
+			for ; t <= last && t-back < g.until; t += step {
+				if there := (store.Span{From: max(g.at, t-back), To: min(g.until, t)}); there.From < there.To {
+					f.beside = append(f.beside, beside{t, g.v, there})
+				}
+			}
+		}
+		for _, x := range f.beside {
+			if r.join.Has(f.of.Label, x.t) {
+				r.join.Add(f.of.Label, []store.Sample{{T: x.t, V: x.rate}}, [][]store.Span{{x.there}})
+			}
+		}
+	}
 }
 
 // adder adds up the members of a group.
@@ -142,11 +216,8 @@ func (r *rater) groups(members iter.Seq2[Member, error], to adder) ([]store.Seri
 		if err != nil {
 			return nil, err
 		}
-		var key strings.Builder
-		for _, name := range r.q.By {
-			key.WriteString(m.Label(name) + "\x00")
-		}
-		groups[key.String()] = append(groups[key.String()], m)
+		key := r.key(m)
+		groups[key] = append(groups[key], m)
 	}
 	for _, members := range groups {
 		to.begin()
@@ -195,11 +266,11 @@ func (r *rater) read(m Member) (err error) {
 
 // windows makes the points of the series that was read.
 func (r *rater) windows() error {
-	r.at, r.there = r.at[:0], r.there[:0]
+	r.at, r.there, r.beside = r.at[:0], r.there[:0], r.beside[:0]
 	if r.q.RateOver > 0 {
 		return r.overTime()
 	}
-	meets := r.q.Meets()
+	meets := r.q.Sums()
 	back := r.q.Back.Milliseconds()
 	first, last, step := r.q.Grid()
 	from, to := 0, 0
@@ -207,6 +278,9 @@ func (r *rater) windows() error {
 		from, to = r.lives.upTo(from, t-back), r.lives.upTo(to, t)
 		grown, length := r.lives.between(from, to)
 		if length == 0 {
+			if v, begun, ok := r.lives.spanning(to); ok && meets && begun < t {
+				r.beside = append(r.beside, beside{t, v, store.Span{From: max(begun, t-back), To: t}})
+			}
 			continue
 		}
 		v := grown

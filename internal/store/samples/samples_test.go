@@ -82,7 +82,10 @@ func TestSuccessorsNeverAddUp(t *testing.T) {
 			gauges, counters = append(gauges, g), append(counters, c)
 		}
 		for range 30 {
-			back := time.Duration(11+rnd.IntN(3000)) * time.Second
+			back := time.Duration(1+rnd.IntN(3000)) * time.Second
+			if rnd.IntN(3) == 0 {
+				back = time.Duration(1+rnd.IntN(20)) * time.Second
+			}
 			end := base + back.Milliseconds() + rnd.Int64N(max(at-base-back.Milliseconds(), 1))
 			now := end
 			if rnd.IntN(2) == 0 {
@@ -102,7 +105,11 @@ func TestSuccessorsNeverAddUp(t *testing.T) {
 			if rnd.IntN(2) == 0 {
 				q.Start, q.Step = time.UnixMilli(end-3*20*second), 20*time.Second
 			}
-			for _, x := range ask(t, q, now, members...) {
+			got := ask(t, q, now, members...)
+			if len(got) == 0 && back >= time.Minute {
+				t.Errorf("seed %d: %s over %v each %v, asked %d ms later: there is nothing", seed, q.Func, back, q.Step, now-end)
+			}
+			for _, x := range got {
 				if x.V < want-1e-6 || x.V > most+1e-6 {
 					t.Errorf("seed %d: %s over %v each %v, asked %d ms later: got %v %d ms after the first sample, want %v to %v", seed, q.Func, back, q.Step, now-end, x.V, x.T-base, want, most)
 				}
@@ -180,6 +187,66 @@ func TestBriefAtOnce(t *testing.T) {
 			}
 			if got := ask(t, q, at+1000*second, c.members...); len(got) != 1 || got[0].V != c.want {
 				t.Errorf("%s, %s: got %v, want %v", name, fn, got, c.want)
+			}
+		}
+	}
+}
+
+// TestSlots: many that stand beside one another, each of which is replaced by another now and then, are as many as they are at any moment and over any window.
+func TestSlots(t *testing.T) {
+	base := int64(1_700_000_000) * second
+	for _, c := range []struct{ slots, life, pace int64 }{{50, 60, 10}, {20, 300, 30}, {10, 300, 10}, {4, 60, 10}, {50, 60, 1}, {2, 120, 10}, {1, 40, 10}} {
+		for _, apart := range []int64{0, 3} { // whether all are replaced at once
+			var gauges, counters []*life
+			for slot := range c.slots {
+				begin := base + slot*apart*second
+				for n := range 3600 / c.life {
+					pod := fmt.Sprint("s", slot, "-", n)
+					g, u := &life{pod: pod}, &life{pod: pod}
+					for at := int64(0); at < c.life; at += c.pace {
+						at := begin + (n*c.life+at)*second
+						g.at, u.at = append(g.at, store.Sample{T: at, V: 100}), append(u.at, store.Sample{T: at, V: float64(at-base) / second})
+					}
+					gauges, counters = append(gauges, g), append(counters, u)
+				}
+			}
+			for _, fn := range []store.Func{store.Avg, store.Max, store.Min, store.Quantile, store.Last, store.Rate} {
+				for _, step := range []time.Duration{0, 10 * time.Second, time.Minute, 7 * time.Minute} {
+					end := base + 3000*second
+					q := store.Query{Row: metric.MemoryWorkingSet, Start: time.UnixMilli(end - 1800*second), End: time.UnixMilli(end), Step: step, Func: fn, Q: 0.5}
+					members, want := gauges, 100*float64(c.slots)
+					if fn == store.Rate {
+						q.Row, members, want = metric.CPUUsage, counters, float64(c.slots)
+					}
+					for _, x := range ask(t, q, end+1000*second, members...) {
+						if math.Abs(x.V-want) > 1e-3*want {
+							t.Errorf("%d slots of %d s each %d s, %d s apart, %s each %v: got %v %d s before the end, want %v", c.slots, c.life, c.pace, apart, fn, step, x.V, (end-x.T)/second, want)
+							break
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestOneSampleEach: members that are read once each, one after the other, are one in steps of any length.
+func TestOneSampleEach(t *testing.T) {
+	base := int64(1_700_000_000) * second
+	var members []*life
+	for i := range int64(200) {
+		members = append(members, &life{fmt.Sprint("p", i), []store.Sample{{T: base + i*10*second, V: 100}, {T: base + i*10*second + 9*second, V: math.Float64frombits(value.StaleNaN)}}})
+	}
+	for _, step := range []time.Duration{10, 11, 13, 17, 25, 47, 60} {
+		for _, fn := range []store.Func{store.Avg, store.Max, store.Min, store.Last} {
+			got := ask(t, store.Query{Row: metric.MemoryWorkingSet, Start: time.UnixMilli(base + 500*second), End: time.UnixMilli(base + 1500*second), Step: step * time.Second, Func: fn}, base+9000*second, members...)
+			if len(got) != int(1000/step)+1 {
+				t.Errorf("%s each %d s: %d points", fn, step, len(got))
+			}
+			for _, x := range got {
+				if x.V != 100 {
+					t.Errorf("%s each %d s: got %v, want 100", fn, step, x)
+				}
 			}
 		}
 	}

@@ -37,6 +37,7 @@ type together struct {
 	stay   float64 // those that are there for all of it
 	stays  int32
 	counts bool
+	read   bool // some member has a sample of it
 	parted bool // others are there for a part of it
 
 	v float64 // what they are together
@@ -48,10 +49,11 @@ type part struct {
 	v           float64
 }
 
-// gone is a member whose last sample is of moment k, and that is there until a time, unless another begins first: that one came after it.
+// gone is a life of a member whose last sample is of moment k.
 type gone struct {
-	k, born, last, until int64 // born is 0 where it was there before the moment
-	v                    float64
+	k    int64
+	born int64 // in that moment, or else 0
+	leaving
 }
 
 // event is that a member comes, or that one goes.
@@ -64,13 +66,16 @@ type event struct {
 // newSummer returns nil where a query is not about sums of a gauge, or where there would be too many moments.
 func newSummer(r *rater) *summer {
 	q := r.q
-	if !q.Meets() || q.Func == store.Rate {
+	if !q.Sums() || q.Func == store.Rate {
 		return nil
 	}
 	every, back := moment.Milliseconds(), q.Back.Milliseconds()
 	first, last, step := q.Grid()
 	if q.Step > 0 {
 		every = gcd(every, step)
+		if fine := gcd(every, back); fine >= 1000 { // then a window is a whole number of moments
+			every = fine
+		}
 	}
 	n := (back + every - 1) / every
 	if every < 1000 || n+(last-first)/every > maxMoments || n*((last-first)/step+1) > maxLooks {
@@ -105,13 +110,16 @@ func (s *summer) member(m Member) (err error) {
 		t     int64
 		v     float64
 		some  bool
-		born  int64 // in that moment, or else 0
+		begun int64 // its life
+		born  int64 // the same, if that is in that moment, or else 0
 		apart pace
 		over  bool // an end was said since, at said
 		said  int64
 	)
 	end := int64(len(s.at))
-	leave := func(until int64) { s.gone = append(s.gone, gone{k, born, t, until, v}) }
+	leave := func(until int64) {
+		s.gone = append(s.gone, gone{k, born, leaving{at: t, until: until, begun: begun, v: v}})
+	}
 	for t2, v2 := range s.floats(m, &err) {
 		if value.IsStaleNaN(v2) {
 			if some && !over {
@@ -138,7 +146,7 @@ func (s *summer) member(m Member) (err error) {
 			case some:
 				leave(until)
 			}
-			born, apart = t2, pace{}
+			begun, born, apart = t2, t2, pace{}
 			s.begins = append(s.begins, t2)
 		}
 		k, t, v, some, over = k2, t2, v2, true, false
@@ -174,7 +182,7 @@ func (s *summer) stand(k, to, born int64, v float64, misses bool) {
 // put adds a member to a moment of which it has a sample.
 func (s *summer) put(k, born, to int64, v float64) {
 	m := &s.at[k]
-	if m.counts = true; born-1 <= s.start(k) && to >= s.start(k+1) {
+	if m.counts, m.read = true, true; born-1 <= s.start(k) && to >= s.start(k+1) {
 		m.stay, m.stays = m.stay+v, m.stays+1
 		return
 	}
@@ -184,15 +192,12 @@ func (s *summer) put(k, born, to int64, v float64) {
 
 // leave adds who has no further sample.
 func (s *summer) leave() {
-	slices.Sort(s.begins)
+	all := make([]*leaving, len(s.gone))
+	for i := range s.gone {
+		all[i] = &s.gone[i].leaving
+	}
+	succeed(all, s.begins)
 	for _, g := range s.gone {
-		since := g.last
-		if g.born == since {
-			since++ // who begins with it does not come after it
-		}
-		if i, _ := slices.BinarySearch(s.begins, since); i < len(s.begins) {
-			g.until = min(g.until, s.begins[i]-1)
-		}
 		if g.k >= 0 {
 			s.put(g.k, g.born, g.until, g.v)
 		}
@@ -290,16 +295,17 @@ func (s *summer) sweep(m *together, k int64, parts []part) {
 func (s *summer) windows() {
 	s.settle()
 	first, last, step := s.q.Grid()
-	back := s.q.Back.Milliseconds() / s.every
+	back := max(s.q.Back.Milliseconds()/s.every, 1)
 	if s.q.Step == 0 {
 		back = int64(len(s.at))
 	}
 	for t := first; t <= last; t += step {
 		to := (t - s.base) / s.every
-		total, n := 0.0, 0
+		total, n, read := 0.0, 0, false
 		s.sort = s.sort[:0]
 		for k := to - back; k < to; k++ {
 			m := &s.at[k]
+			read = read || m.read
 			switch {
 			case !m.counts:
 				continue
@@ -314,7 +320,7 @@ func (s *summer) windows() {
 			}
 			n++
 		}
-		if n == 0 {
+		if n == 0 || !read {
 			continue
 		}
 		switch s.q.Func {

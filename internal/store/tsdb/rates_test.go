@@ -26,9 +26,9 @@ func TestSumsOfRatesWeighIntervals(t *testing.T) {
 		"moved before":                           {[]life{{"m1", "p", -40, -20}, {"m2", "p", -20, 0}}, 60, 1, false},
 		"one after another":                      {[]life{{"m1", "p", -600, -300}, {"m1", "q", -300, 0}}, 0, 1, false},
 		"ended":                                  {[]life{{"m1", "p", -600, -300}, {"m1", "q", -300, 0}}, 15, 1, false},
-		"overlapping":                            {[]life{{"m1", "p", -900, -300}, {"m2", "q", -600, 0}}, 0, 4. / 3, false},
-		"overlapping, with seconds of their own": {[]life{{"m1", "p", -900, -300}, {"m2", "q", -603, -3}}, 100, 1200. / 897, false},
-		"together, with seconds of their own":    {[]life{{"m1", "p", -900, 0}, {"m2", "q", -907, -7}}, 0, 1800. / 907, false},
+		"overlapping":                            {[]life{{"m1", "p", -900, -300}, {"m2", "q", -600, 0}}, 0, 1210. / 900, false},
+		"overlapping, with seconds of their own": {[]life{{"m1", "p", -900, -300}, {"m2", "q", -603, -3}}, 100, 1220. / 907, false},
+		"together, with seconds of their own":    {[]life{{"m1", "p", -900, 0}, {"m2", "q", -907, -7}}, 0, 1807. / 907, false},
 		"together, and the next is to come":      {[]life{{"m1", "p", -900, 0}, {"m2", "q", -907, -7}}, 0, 2 - 7./907, true},
 	} {
 		base := time.Now().Add(-time.Hour).Truncate(time.Minute)
