@@ -1,6 +1,7 @@
 package live
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -310,5 +311,45 @@ func TestOrderIsOfTheLevelsNames(t *testing.T) {
 	checkSnapshot(t, s)
 	if s.Pods[0].Entity.Node != "n1" {
 		t.Errorf("%v of %q comes first", s.Pods[0].Entity, s.Pods[0].Entity.Node)
+	}
+}
+
+// TestOneMomentInTwoGroups: what is told of one thing at one moment with its cgroup, and without, is told of that thing, whichever comes first.
+func TestOneMomentInTwoGroups(t *testing.T) {
+	for _, bareFirst := range []bool{false, true} {
+		p := newPicture(t, Options{})
+		names := metric.Entity{Level: metric.Container, Node: "n1", Namespace: "demo", WorkloadKind: "k", Workload: "w", Pod: "p", Container: "c"}
+		with := names
+		with.ID = "/kubepods/p/c"
+		machine := metric.Entity{Level: metric.Node, Node: "n1"}
+		root := machine
+		root.ID = "/"
+		for s := 0.0; s < 40; s += 10 {
+			b := &metric.Batch{Sender: "prometheus", Time: sec(s)}
+			groups := []metric.Group{cpu(&with, sec(s), 10+s, 1e8), cpu(&root, sec(s), 100+s, 2e8),
+				{Entity: &names, Points: []metric.Point{{ID: metric.CPURequest, T: sec(s).UnixMilli(), V: 2}}},
+				{Entity: &machine, Points: []metric.Point{{ID: metric.CPUCapacity, T: sec(s).UnixMilli(), V: 4}}}}
+			if bareFirst {
+				slices.Reverse(groups)
+			}
+			b.Groups = groups
+			apply(t, p, b)
+		}
+		snap := p.Snapshot(sec(31))
+		c, n := only(t, snap.Containers), only(t, snap.Nodes)
+		for _, x := range []struct {
+			it   *Item
+			id   metric.ID
+			want float64
+		}{{c, metric.CPURequest, 2}, {c, metric.MemoryWorkingSet, 1e8}, {n, metric.CPUCapacity, 4}, {n, metric.MemoryWorkingSet, 2e8}} {
+			if got, ok := x.it.Gauge(x.id); !ok || got != x.want {
+				t.Errorf("bare first %v: %s of %s: got %v (%v), want %v", bareFirst, metric.Get(x.id).Name, x.it.Entity, got, ok, x.want)
+			}
+		}
+		for _, it := range []*Item{c, n} {
+			if got, ok := it.Rate(metric.CPUUsage); !ok || got != 1 || it.Restarts != 0 || it.Gap != nil {
+				t.Errorf("bare first %v: %s uses %v (%v), %d restarts, %v", bareFirst, it.Entity, got, ok, it.Restarts, it.Gap)
+			}
+		}
 	}
 }

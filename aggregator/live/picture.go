@@ -187,10 +187,13 @@ func (p *Picture) group(in *intake, g *metric.Group) {
 	if !measured(u.key.Level) {
 		in.cores = 0 // it may be on many machines
 	}
-	if !u.advance(in, g, newest) {
+	// Of one moment there may be two groups: cAdvisor says of a machine what it uses by its cgroup, and what it has without.
+	bare := g.Entity.ID == ""
+	if also := u.round == p.tree.round && newest == u.last[in.lane] && (bare || u.bare); !also && !u.advance(in, g, newest) {
 		in.drops[dropOld] += good
 		return
 	}
+	u.bare = bare || u.bare && u.round == p.tree.round
 	u.read, u.round = max(u.read, read), p.tree.round
 	if u.gap != nil && u.gap.Since.UnixMilli() <= newest && (!u.told || u.gap.Since.UnixMilli() <= read) {
 		u.gap = nil

@@ -62,6 +62,7 @@ type unit struct {
 	round uint32 // of the batch that brought its newest group
 
 	sure    bool // its key's scope is known: some cgroup told it
+	bare    bool // some group of that batch said nothing of its cgroup
 	dead    bool // not in the picture any more
 	dirty   bool // the plan shows it otherwise than it is, or not at all
 	planned bool // some plan has it
