@@ -3,8 +3,6 @@ package samples
 import (
 	"math"
 
-	"github.com/prometheus/prometheus/model/value"
-
 	"plimsoll.dev/plimsoll/internal/store"
 )
 
@@ -54,7 +52,7 @@ func (s *newest) member(m Member) (err error) {
 		over  bool // an end was said since
 	)
 	for t, v := range s.floats(m, &err) {
-		if value.IsStaleNaN(v) {
+		if math.IsNaN(v) {
 			over, x.until = true, min(x.until, t)
 			continue
 		}

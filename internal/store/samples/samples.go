@@ -12,8 +12,6 @@ import (
 	"sort"
 	"strings"
 
-	"github.com/prometheus/prometheus/model/value"
-
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/store"
 )
@@ -24,7 +22,7 @@ type Member interface {
 	Label(name string) string
 	// All are all labels, sorted by name, without the metric's name.
 	All() []metric.Label
-	// Read gives the samples in the order of their times, in Unix milliseconds, those of Reach at least, with staleness markers where an end was said; each says whether it
+	// Read gives the samples in the order of their times, in Unix milliseconds, those of Reach at least, and NaN where an end was said; each says whether it
 	// wants another.
 	Read(each func(t int64, v float64) bool) error
 }
@@ -250,11 +248,11 @@ func (r *rater) floats(m Member, err *error) iter.Seq2[int64, float64] {
 	}
 }
 
-// read reads a series' samples. Staleness markers are none: a counter that was not seen for a while, and did not fall, went on.
+// read reads a series' samples. Ends that were said are none: a counter that was not seen for a while, and did not fall, went on.
 func (r *rater) read(m Member) (err error) {
 	r.lives.reset()
 	for t, v := range r.floats(m, &err) {
-		if !value.IsStaleNaN(v) {
+		if !math.IsNaN(v) {
 			r.lives.sample(t, v)
 		}
 		if len(r.lives.at) > r.Most {

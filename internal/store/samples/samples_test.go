@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/prometheus/model/value"
-
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/store"
 )
@@ -76,7 +74,7 @@ func TestSuccessorsNeverAddUp(t *testing.T) {
 			}
 			at -= pace
 			if next = append(next, at+pace+pace/2); rnd.IntN(2) == 0 {
-				g.at = append(g.at, store.Sample{T: at + 1, V: math.Float64frombits(value.StaleNaN)})
+				g.at = append(g.at, store.Sample{T: at + 1, V: math.NaN()})
 			}
 			at += 1 + rnd.Int64N(25*second)
 			gauges, counters = append(gauges, g), append(counters, c)
@@ -235,7 +233,7 @@ func TestOneSampleEach(t *testing.T) {
 	base := int64(1_700_000_000) * second
 	var members []*life
 	for i := range int64(200) {
-		members = append(members, &life{fmt.Sprint("p", i), []store.Sample{{T: base + i*10*second, V: 100}, {T: base + i*10*second + 9*second, V: math.Float64frombits(value.StaleNaN)}}})
+		members = append(members, &life{fmt.Sprint("p", i), []store.Sample{{T: base + i*10*second, V: 100}, {T: base + i*10*second + 9*second, V: math.NaN()}}})
 	}
 	for _, step := range []time.Duration{10, 11, 13, 17, 25, 47, 60} {
 		for _, fn := range []store.Func{store.Avg, store.Max, store.Min, store.Last} {

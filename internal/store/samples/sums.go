@@ -6,8 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/prometheus/prometheus/model/value"
-
 	"plimsoll.dev/plimsoll/internal/store"
 )
 
@@ -121,7 +119,7 @@ func (s *summer) member(m Member) (err error) {
 		s.gone = append(s.gone, gone{k, born, leaving{at: t, until: until, begun: begun, v: v}})
 	}
 	for t2, v2 := range s.floats(m, &err) {
-		if value.IsStaleNaN(v2) {
+		if math.IsNaN(v2) {
 			if some && !over {
 				over, said = true, t2
 			}
