@@ -2,10 +2,14 @@ package store
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"sync/atomic"
 )
+
+// ErrLongValue is an answer of which more would have to be held in memory than may be.
+var ErrLongValue = errors.New("the answer cannot be held")
 
 // Answers bound what the answers of an engine hold in memory while they are read: an engine that is broken, or is none, may send a value without end.
 // The zero value may be used, by several goroutines.
@@ -46,9 +50,9 @@ func (h *held) holds(n int64) int64 {
 func (h *held) Read(p []byte) (int, error) {
 	switch own := h.read - h.d.InputOffset(); {
 	case own > mostOfAnswer:
-		return 0, fmt.Errorf("one value of it has more than %d bytes", mostOfAnswer)
+		return 0, fmt.Errorf("%w: one value of it has more than %d bytes", ErrLongValue, mostOfAnswer)
 	case h.holds(own) > mostOfAnswers && own > mostOfAnswer/8:
-		return 0, fmt.Errorf("answers that are being read have more than %d bytes together", mostOfAnswers)
+		return 0, fmt.Errorf("%w: answers that are being read have more than %d bytes together", ErrLongValue, mostOfAnswers)
 	}
 	n, err := h.from.Read(p)
 	h.read += int64(n)

@@ -42,6 +42,9 @@ type ReaderOptions struct {
 	maxPoints int     // the most rows that are accepted for an answer: 2,000,000
 }
 
+// mostRead is the longest time of which samples are read: of more there are roll-ups.
+const mostRead = 48 * time.Hour
+
 // maxQueries is how many queries run at once; further ones wait. One that asks 1.8 for each series by itself sends two requests at once.
 const maxQueries = 8
 
@@ -137,7 +140,7 @@ func (r *Reader) Query(ctx context.Context, q store.Query) ([]store.Series, erro
 
 func (r *Reader) answer(ctx context.Context, p Place, q store.Checked) ([]store.Series, error) {
 	opts := influxql.Options{Database: p.Database, Value: TagValue, Piece: r.piece(p), Interval: r.opts.Interval, Now: time.Now(), Rollups: r.usable(ctx, p, q)}
-	if r.opts.MaxSamples > 0 && samples.Needs(&q) && len(opts.Rollups) == 0 {
+	if r.opts.MaxSamples > 0 && samples.Needs(&q) && samples.Within(&q, mostRead) && len(opts.Rollups) == 0 {
 		if out, err := r.sampled(ctx, p, q, opts); err != nil || out != nil {
 			return out, err
 		}

@@ -27,6 +27,9 @@ type ReaderOptions struct {
 	maxPoints int           // the most points of an answer without a limit of its own: 2,000,000
 }
 
+// mostRead is the longest time of which samples are read.
+const mostRead = 8 * 24 * time.Hour
+
 // maxQueries is how many queries run at once; further ones wait.
 const maxQueries = 8
 
@@ -106,7 +109,7 @@ func (r *Reader) query(ctx context.Context, q store.Checked) ([]store.Series, er
 		return nil, fmt.Errorf("waited for %d other queries: %w", cap(r.slots), ctx.Err())
 	}
 	defer func() { <-r.slots }()
-	if r.opts.MaxSamples > 0 && samples.Needs(&q) {
+	if r.opts.MaxSamples > 0 && samples.Needs(&q) && samples.Within(&q, mostRead) {
 		if out, err := r.sampled(ctx, &q); err != nil || out != nil {
 			return out, err
 		}

@@ -130,3 +130,48 @@ type answers func() []byte
 func (a answers) RoundTrip(*http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(string(a())))}, nil
 }
+
+// TestSamplesThatCannotBeRead: where the samples are too many, or one series of them is too long to be held, or the engine gives none, it adds up itself.
+func TestSamplesThatCannotBeRead(t *testing.T) {
+	const none, few, many = `[]`, `[{"metric":{},"value":[1700000000,"5000"]}]`, `[{"metric":{},"value":[1700000000,"500000"]}]`
+	long := `[{"metric":{},"values":[[1700000000,"1"]` + strings.Repeat(`,[1700000000.123,"1"]`, 1<<19) + `]}]`
+	for name, c := range map[string]struct {
+		count, raw string
+		status     int
+		asked      int // questions
+		want       float64
+	}{
+		"too many":       {many, none, 200, 2, 7},
+		"a long series":  {few, long, 200, 3, 7},
+		"an own limit":   {few, "", 422, 3, 7},
+		"as they should": {few, `[{"metric":{},"values":[[1767322800,"10"],[1767323040,"70"]]}]`, 200, 2, 0.25},
+	} {
+		asked := 0
+		r := reader(t, ReaderOptions{}, func(w http.ResponseWriter, req *http.Request) {
+			q, result := req.Form.Get("query"), ""
+			switch {
+			case strings.Contains(q, "vector(1)"):
+				_, _ = io.WriteString(w, `{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1700000000,"1"]}]}}`)
+				return
+			case strings.HasPrefix(q, "sum(count_over_time"):
+				result = c.count
+			case strings.HasPrefix(q, "container_"):
+				if result = c.raw; c.status != 200 {
+					w.WriteHeader(c.status)
+					_, _ = io.WriteString(w, `{"status":"error","errorType":"execution","error":"query processing would load too many samples"}`)
+					return
+				}
+			default:
+				result = `[{"metric":{},"value":[1767323040,"7"]}]`
+			}
+			asked++
+			_, _ = io.WriteString(w, `{"status":"success","data":{"resultType":"matrix","result":`+result+`}}`)
+		})
+		q := query()
+		q.Row, q.Func, q.Step = metric.CPUUsage, store.Rate, 0
+		got, err := r.Query(t.Context(), q)
+		if want := c.asked - map[bool]int{true: 1}[c.status != 200]; err != nil || len(got) != 1 || got[0].Samples[0].V != c.want || asked != want {
+			t.Errorf("%s: got %v, %v after %d answers, want %v after %d", name, got, err, asked, c.want, want)
+		}
+	}
+}

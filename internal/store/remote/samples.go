@@ -18,7 +18,7 @@ func (r *Reader) sampled(ctx context.Context, q *store.Checked) ([]store.Series,
 	of := promql.Selector(q.Metric, q.Level, q.Matchers) + "[" + promql.Duration(time.Duration(to-from+1)*time.Millisecond) + "]"
 	ask := func(expr string, limit int) ([]store.Series, error) {
 		out, err := r.ask(ctx, "/api/v1/query", url.Values{"query": {expr}, "time": {seconds(time.UnixMilli(to))}, "timeout": {r.opts.timeout.String()}, "nocache": {"1"}}, limit)
-		if errors.Is(err, store.ErrTooLarge) || errors.Is(err, store.ErrBadQuery) { // the engine's own limits
+		if errors.Is(err, store.ErrTooLarge) || errors.Is(err, store.ErrBadQuery) || errors.Is(err, store.ErrLongValue) { // the engine's own limits, or a series of weeks
 			return nil, nil
 		}
 		return out, err

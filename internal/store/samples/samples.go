@@ -11,6 +11,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"time"
 
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/store"
@@ -56,6 +57,15 @@ type Options struct {
 // Needs says whether a query is one of those that are to be answered from samples.
 func Needs(q *store.Checked) bool {
 	return q.Func == store.Rate || q.Func == store.Increase || q.RateOver > 0 || q.Newest() || newSummer(&rater{q: q}) != nil
+}
+
+// Within says whether a query is about so much time at most. Of more it may take an engine longer to count samples than to add them up.
+func Within(q *store.Checked, most time.Duration) bool {
+	span := q.Back
+	if q.Step > 0 {
+		span = max(span, q.End.Sub(q.Start))
+	}
+	return span <= most+time.Millisecond
 }
 
 // Reach returns the time of the samples that an answer is made of, both ends included, in Unix milliseconds.
