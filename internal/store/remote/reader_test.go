@@ -148,8 +148,8 @@ func TestSamplesThatCannotBeRead(t *testing.T) {
 	} {
 		asked := 0
 		r := reader(t, ReaderOptions{}, func(w http.ResponseWriter, req *http.Request) {
-			q, result := req.Form.Get("query"), ""
-			switch {
+			var result string
+			switch q := req.Form.Get("query"); {
 			case strings.Contains(q, "vector(1)"):
 				_, _ = io.WriteString(w, `{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1700000000,"1"]}]}}`)
 				return
