@@ -3,6 +3,7 @@ package heapster
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -84,7 +85,7 @@ func (a *API) answer(w http.ResponseWriter, r *http.Request, base string, now ti
 	switch q.what {
 	case oneSeries:
 		return each(w, q, pic, func(t target) (Series, error) {
-			if !fits(s, t, p.labels) {
+			if !fits(s, t, p.labels) || t.level == model.Node && pic.mentioned[t.node] {
 				return seriesOf(nil), nil
 			}
 			points, err := from.series(ctx, s, t, p)
@@ -96,6 +97,12 @@ func (a *API) answer(w http.ResponseWriter, r *http.Request, base string, now ti
 	names, err := from.names(ctx, q.what, pic.named(q.target), p)
 	if err != nil {
 		return err
+	}
+	switch {
+	case q.what == listNodes:
+		names = slices.DeleteFunc(names, func(name string) bool { return pic.mentioned[name] })
+	case q.what == listMetrics && q.target.level == model.Node && pic.mentioned[q.target.node]:
+		names = []string{}
 	}
 	return serve.WriteJSON(w, names)
 }

@@ -50,6 +50,8 @@ func podID(it *live.Item) string {
 type picture struct {
 	time  time.Time    // zero where there is no snapshot
 	nodes []*live.Item // that somebody reads; one that is only named by what runs on it was in no batch
+	// mentioned are the others: what is kept of them is what runs on them, and no machine's.
+	mentioned map[string]bool
 	// containers are all there are, and the pods of which no container is read, which stand for themselves.
 	containers []*live.Item
 }
@@ -62,6 +64,14 @@ func newPicture(s *live.Snapshot) picture {
 	p := picture{time: s.Time.Truncate(time.Millisecond),
 		nodes:      slices.DeleteFunc(slices.Clone(s.Nodes), func(it *live.Item) bool { return over(it) || it.Own == metric.Set{} }),
 		containers: slices.DeleteFunc(slices.Clone(s.Containers), over)}
+	for _, it := range s.Nodes {
+		if it.Own == (metric.Set{}) {
+			if p.mentioned == nil {
+				p.mentioned = map[string]bool{}
+			}
+			p.mentioned[it.Entity.Node] = true
+		}
+	}
 	for _, it := range s.Pods {
 		if len(it.Items) == 0 && !over(it) {
 			p.containers = append(p.containers, it)

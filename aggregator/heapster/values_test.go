@@ -1,6 +1,7 @@
 package heapster
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/store"
 )
 
 // said is a group of gauges, or of counters that have grown for a second.
@@ -243,6 +245,33 @@ func TestNodeThatIsOnlyNamed(t *testing.T) {
 	if body := get(mount(a), "/api/v1/metric-export").Body.String(); strings.Count(body, `"machine"`) != 1 {
 		t.Errorf("the export is %s", body)
 	}
+	// What is kept of it is the sum of what runs on it.
+	a, err := New(Options{Pictures: fixed{shown(nil, now, batches...)}, History: sumsOfNodes{"n1", "n2"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := mount(a)
+	start := "?start=" + now.Add(-time.Minute).UTC().Format(time.RFC3339)
+	for path, want := range map[string]string{
+		modelBase + "nodes/n1/metrics/cpu/usage_rate":           `{"metrics":[],"latestTimestamp":"0001-01-01T00:00:00Z"}`,
+		historyBase + "nodes" + start:                           `["n2"]`,
+		historyBase + "nodes/n1/metrics" + start:                `[]`,
+		historyBase + "nodes/n1/metrics/cpu/usage_rate" + start: `{"metrics":[],"latestTimestamp":"0001-01-01T00:00:00Z"}`,
+	} {
+		if got := strings.TrimSpace(get(h, path).Body.String()); got != want {
+			t.Errorf("%s: got %s, want %s", path, got, want)
+		}
+	}
+}
+
+// sumsOfNodes is a history of nodes, with one value of whatever is asked.
+type sumsOfNodes []string
+
+func (s sumsOfNodes) Query(_ context.Context, q store.Query) (out []store.Series, err error) {
+	for _, name := range s {
+		out = append(out, store.Series{Labels: []metric.Label{{Name: "node", Value: name}}, Samples: []store.Sample{{T: q.End.UnixMilli(), V: 1}}})
+	}
+	return out, nil
 }
 
 // Each sample is one point, however far apart they are.
