@@ -24,7 +24,7 @@ func (h history) answerAggregates(ctx context.Context, w http.ResponseWriter, q 
 		return serve.BadRequest("bucket %q makes %d buckets of the time from start to end: at most %d are allowed", width, n, maxBuckets)
 	}
 	return each(w, q, pic, func(t target) (Aggregate, error) {
-		if !fits(s, t, p.labels) {
+		if !pic.fits(s, t, p.labels) {
 			return Aggregate{[]Bucket{}, width.Nanoseconds()}, nil
 		}
 		found, err := h.aggregate(ctx, s, t, p, q.aggs, width)

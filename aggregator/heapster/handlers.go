@@ -85,7 +85,7 @@ func (a *API) answer(w http.ResponseWriter, r *http.Request, base string, now ti
 	switch q.what {
 	case oneSeries:
 		return each(w, q, pic, func(t target) (Series, error) {
-			if !fits(s, t, p.labels) || t.level == model.Node && pic.mentioned[t.node] {
+			if !pic.fits(s, t, p.labels) {
 				return seriesOf(nil), nil
 			}
 			points, err := from.series(ctx, s, t, p)
@@ -123,9 +123,10 @@ func each[T any](w http.ResponseWriter, q ask, pic picture, of func(target) (T, 
 	return serve.WriteJSON(w, list.Items[0])
 }
 
-// fits says whether a metric can be asked of a target with these labels: all of them, and no others. A pod that still has an id here is not known.
-func fits(s *model.Metric, t target, labels map[string]string) bool {
-	if s == nil || !s.Has(t.level) || t.podID != "" {
+// fits says whether a metric can be asked of a target with these labels: all of them, and no others. A pod that still has an id here is not known, and of a machine that is only
+// named nothing is.
+func (p picture) fits(s *model.Metric, t target, labels map[string]string) bool {
+	if s == nil || !s.Has(t.level) || t.podID != "" || t.level == model.Node && p.mentioned[t.node] {
 		return false
 	}
 	if s.Labelled {

@@ -257,6 +257,7 @@ func TestNodeThatIsOnlyNamed(t *testing.T) {
 		historyBase + "nodes" + start:                           `["n2"]`,
 		historyBase + "nodes/n1/metrics" + start:                `[]`,
 		historyBase + "nodes/n1/metrics/cpu/usage_rate" + start: `{"metrics":[],"latestTimestamp":"0001-01-01T00:00:00Z"}`,
+		historyBase + "nodes/n1/metrics-aggregated/average/cpu/usage_rate" + start + "&end=" + now.UTC().Format(time.RFC3339): `{"buckets":[],"bucketSize":60000000000}`,
 	} {
 		if got := strings.TrimSpace(get(h, path).Body.String()); got != want {
 			t.Errorf("%s: got %s, want %s", path, got, want)
