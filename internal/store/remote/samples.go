@@ -25,9 +25,9 @@ func (r *Reader) sampled(ctx context.Context, q *store.Checked) ([]store.Series,
 	}
 	n, err := ask("sum(count_over_time("+of+"))", 1)
 	switch {
-	case err != nil, n == nil && ctx.Err() == nil:
+	case err != nil, len(n) == 0:
 		return nil, err
-	case len(n) > 0 && len(n[0].Samples) > 0 && n[0].Samples[0].V > float64(r.opts.MaxSamples):
+	case len(n[0].Samples) > 0 && n[0].Samples[0].V > float64(r.opts.MaxSamples):
 		return nil, nil
 	}
 	read, err := ask(of, 2*r.opts.MaxSamples)

@@ -58,18 +58,13 @@ func (p *Plan) Answer(limit int, label func(string) string) *Answer {
 
 // Of returns the series of a statement's answer with these tags; it may be called again for the same.
 func (a *Answer) Of(tags map[string]string) *Series {
-	var labels []metric.Label
-	for k, v := range tags {
-		if v != "" {
-			labels = append(labels, metric.Label{Name: k, Value: a.label(v)})
-		}
-	}
+	var fixed []metric.Label
 	for _, l := range a.plan.labels {
 		if by := a.plan.query.By; by == nil || a.plan.join || slices.Contains(by, l.Name) {
-			labels = append(labels, l)
+			fixed = append(fixed, l)
 		}
 	}
-	slices.SortFunc(labels, byName)
+	labels := labelled(tags, a.label, fixed)
 	key := keyOf(labels)
 	l := a.series[key]
 	if l == nil {
@@ -77,6 +72,18 @@ func (a *Answer) Of(tags map[string]string) *Series {
 		a.series[key] = l
 	}
 	return l
+}
+
+// labelled are the labels of a series, sorted: those of its tags, and those that every series has.
+func labelled(tags map[string]string, label func(string) string, fixed []metric.Label) []metric.Label {
+	labels := slices.Clone(fixed)
+	for k, v := range tags {
+		if v != "" {
+			labels = append(labels, metric.Label{Name: k, Value: label(v)})
+		}
+	}
+	slices.SortFunc(labels, byName)
+	return labels
 }
 
 func byName(x, y metric.Label) int { return strings.Compare(x.Name, y.Name) }

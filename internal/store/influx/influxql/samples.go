@@ -2,7 +2,6 @@ package influxql
 
 import (
 	"math"
-	"slices"
 
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/store"
@@ -62,13 +61,7 @@ type sampled struct {
 
 // Of returns the series of a statement's answer with these tags; it may be called again for the same.
 func (p *Samples) Of(tags map[string]string) *sampled {
-	labels := slices.Clone(p.labels)
-	for k, v := range tags {
-		if v != "" {
-			labels = append(labels, metric.Label{Name: k, Value: p.label(v)})
-		}
-	}
-	slices.SortFunc(labels, byName)
+	labels := labelled(tags, p.label, p.labels)
 	key := keyOf(labels)
 	s := p.series[key]
 	if s == nil {
