@@ -30,16 +30,10 @@ import (
 func TestCertificatesAreRenewed(t *testing.T) {
 	ours(t)
 	long(t)
-	p, h, ctx := built(t), helm(t), t.Context()
-	t.Cleanup(func() {
-		_ = h.Uninstall(product.Name)
-		_ = shared.Client().CoreV1().Namespaces().Delete(context.Background(), product.Namespace, metav1.DeleteOptions{})
-	})
-	values := product.Values(chart.Values{"server": chart.Values{"kubeletFallback": false},
-		"tls": chart.Values{"certificateLifetime": "20m", "authorityLifetime": "40m"}}) // an authority is trusted for two minutes before it signs
-	if _, err := h.Install(ctx, product.Name, p.Chart, values); err != nil {
-		t.Fatalf("%v\n%s", err, state(t))
-	}
+	p, ctx := built(t), t.Context()
+	values := chart.Values{"server": chart.Values{"kubeletFallback": false},
+		"tls": chart.Values{"certificateLifetime": "20m", "authorityLifetime": "40m"}} // an authority is trusted for two minutes before it signs
+	h, _ := install(t, p, values)
 	until(t, "metrics.k8s.io does not answer", func() error { return usageAt(ctx, "nodes") })
 	pods, first, began := uids(t), authorityOf(t), time.Now()
 	d, asking := &polled{}, make(chan struct{})
@@ -114,7 +108,7 @@ func TestCertificatesAreRenewed(t *testing.T) {
 
 	now, trusted := tlsOf(t), authorityOf(t)
 	values["boards"] = chart.Values{"enabled": true}
-	if _, err := h.Upgrade(ctx, product.Name, p.Chart, values); err != nil {
+	if _, err := h.Upgrade(ctx, product.Name, p.Chart, product.Values(values)); err != nil {
 		t.Fatalf("%v\n%s", err, state(t))
 	}
 	if tlsOf(t) != now || !authorityOf(t).Equal(trusted) {

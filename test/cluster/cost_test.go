@@ -1,7 +1,6 @@
 package cluster_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,7 +12,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"plimsoll.dev/plimsoll/test/cluster/product"
 )
@@ -23,17 +21,11 @@ import (
 func TestCollectorCost(t *testing.T) {
 	ours(t)
 	long(t)
-	p, h, ns := built(t), helm(t), namespace(t)
+	p, ns := built(t), namespace(t)
 	for i := range 50 {
 		create(t, ns, fmt.Sprint("idle-", i), "node1", corev1.PodSpec{Containers: []corev1.Container{container("app", "", "", "-cpu=1")}})
 	}
-	t.Cleanup(func() {
-		_ = h.Uninstall(product.Name)
-		_ = shared.Client().CoreV1().Namespaces().Delete(context.Background(), product.Namespace, metav1.DeleteOptions{})
-	})
-	if _, err := h.Install(t.Context(), product.Name, p.Chart, product.Values(nil)); err != nil {
-		t.Fatalf("%v\n%s", err, state(t))
-	}
+	install(t, p, nil)
 	until(t, "all 50 are measured", func() error {
 		out, err := shared.Kubectl(t.Context(), "top", "pods", "-n", ns, "--no-headers")
 		if n := strings.Count(out, "idle-"); err == nil && n < 50 {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/metadata"
@@ -58,14 +59,32 @@ func profile(t *testing.T, p *product.Product, name string) chart.Values {
 	return values
 }
 
-// install installs the chart and takes it away with the test.
-func install(t *testing.T, p *product.Product, values chart.Values) (*chart.Helm, string) {
+// room waits until nothing is left of an installation before, and has that of this test taken away with it.
+func room(t *testing.T, h *chart.Helm) {
 	t.Helper()
-	h := helm(t)
+	within(t, 2*time.Minute, "the namespace of an installation before is still there", func() error {
+		switch n, err := shared.Client().CoreV1().Namespaces().Get(t.Context(), product.Namespace, metav1.GetOptions{}); {
+		case apierrors.IsNotFound(err):
+			return nil
+		case err != nil:
+			return err
+		case n.DeletionTimestamp == nil:
+			return nil // the test has made it
+		default:
+			return fmt.Errorf("%+v", n.Status.Conditions)
+		}
+	})
 	t.Cleanup(func() {
 		_ = h.Uninstall(product.Name)
 		_ = shared.Client().CoreV1().Namespaces().Delete(context.Background(), product.Namespace, metav1.DeleteOptions{})
 	})
+}
+
+// install installs the chart and takes it away with the test.
+func install(t *testing.T, p *product.Product, values chart.Values) (*chart.Helm, string) {
+	t.Helper()
+	h := helm(t)
+	room(t, h)
 	notes, err := h.Install(t.Context(), product.Name, p.Chart, product.Values(values))
 	if err != nil {
 		t.Fatalf("%v\n%s", err, state(t))
@@ -77,11 +96,8 @@ func install(t *testing.T, p *product.Product, values chart.Values) (*chart.Helm
 func TestChart(t *testing.T) {
 	ours(t)
 	p, h, ctx := built(t), helm(t), t.Context()
+	room(t, h)
 	before := objects(t)
-	t.Cleanup(func() {
-		_ = h.Uninstall(product.Name)
-		_ = shared.Client().CoreV1().Namespaces().Delete(context.Background(), product.Namespace, metav1.DeleteOptions{})
-	})
 	began := time.Now()
 	values := product.Values(chart.Values{"boards": chart.Values{"enabled": true}, "networkPolicy": chart.Values{"enabled": true}})
 	notes, err := h.Install(ctx, product.Name, p.Chart, values)

@@ -16,11 +16,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	oci "plimsoll.dev/plimsoll/internal/image"
 	"plimsoll.dev/plimsoll/test/chart"
-	"plimsoll.dev/plimsoll/test/cluster/product"
 	"plimsoll.dev/plimsoll/test/cluster/rig"
 )
 
@@ -29,18 +27,12 @@ import (
 func TestSystemdNode(t *testing.T) {
 	ours(t)
 	long(t)
-	p, h, ns, ctx := built(t), helm(t), namespace(t), t.Context()
+	p, ns, ctx := built(t), namespace(t), t.Context()
 	disk, err := rig.Debian(ctx, os.Stderr, bin)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		_ = h.Uninstall(product.Name)
-		_ = shared.Client().CoreV1().Namespaces().Delete(context.Background(), product.Namespace, metav1.DeleteOptions{})
-	})
-	if _, err := h.Install(ctx, product.Name, p.Chart, product.Values(chart.Values{"collector": chart.Values{"mountPropagation": "None", "fastInterval": "5s"}})); err != nil {
-		t.Fatalf("%v\n%s", err, state(t))
-	}
+	install(t, p, chart.Values{"collector": chart.Values{"mountPropagation": "None", "fastInterval": "5s"}})
 	began := time.Now()
 	node, err := shared.Machine(ctx, disk, p.Image(), oci.Options{Name: image, Binary: bin + "/workload"})
 	if node != nil {
