@@ -116,14 +116,11 @@ func (p *pass) untilDue() string {
 func (p *pass) failureText() string {
 	const rest = " Nothing is scaled on missing data."
 	r := &p.results[p.best]
-	if pod, since, empty := p.silentPod(); pod != nil {
-		m := &p.policy.metrics[p.best]
+	if pod, since, without := p.silentPod(); pod != nil {
 		s := "No sample from " + pod.Name
 		switch since = since.Round(time.Second); {
-		case empty && m.container != "":
-			return "The sample of " + pod.Name + " has no " + m.name + " of a container " + m.container + "." + rest
-		case empty:
-			return "The sample of " + pod.Name + " has no " + m.name + "." + rest
+		case without != "":
+			return "The sample of " + pod.Name + " has no " + without + "." + rest
 		case since > 0:
 			s = "No sample for " + seconds(since) + " from " + pod.Name
 		}
@@ -166,42 +163,57 @@ func (r *result) ownWords() string {
 // clause makes what others said fit into a sentence of ours: it ends without a mark.
 func clause(s string) string { return strings.TrimRight(strings.TrimSpace(s), ".:;,!? \n") }
 
-// silentPod returns the first pod that should have a sample for the failed metric and has none, and for how long. It is empty where the newest
-// sample of the pod is there, and has no such value.
-func (p *pass) silentPod() (pod *cluster.Pod, since time.Duration, empty bool) {
+// silentPod returns the first pod that should have a sample for the failed metric and has none, and for how long. without is what the newest sample
+// of the pod has not, where it is there.
+func (p *pass) silentPod() (pod *cluster.Pod, since time.Duration, without string) {
 	if p.in.Errors.Usage != "" || len(p.d.Metrics[p.best].Pods.Missing) == 0 {
-		return nil, 0, false
+		return nil, 0, ""
 	}
 	pod = &p.in.Pods[p.find(p.d.Metrics[p.best].Pods.Missing[0], 0)]
-	valued, any := p.newest(pod.Name, p.in.Usage, pod.GapSince, pod.GapSince)
+	newest := latest{valued: pod.GapSince, any: pod.GapSince}
+	p.newest(pod.Name, p.in.Usage, &newest)
 	for i := range p.in.Looks {
-		if p.in.Looks[i].Metric != p.policy.metrics[p.best].resource() {
-			continue
+		if p.in.Looks[i].Metric == p.policy.metrics[p.best].resource() {
+			p.newest(pod.Name, p.in.Looks[i].Usage, &newest)
 		}
-		valued, any = p.newest(pod.Name, p.in.Looks[i].Usage, valued, any)
 	}
-	if any.After(valued) && pod.Gap == "" {
-		return pod, 0, true
+	switch {
+	case newest.any.After(newest.valued) && pod.Gap == "":
+		return pod, 0, newest.without
+	case newest.valued.IsZero():
+		return pod, 0, ""
 	}
-	if valued.IsZero() {
-		return pod, 0, false
-	}
-	return pod, p.in.Now.Sub(valued), false
+	return pod, p.in.Now.Sub(newest.valued), ""
 }
 
-// newest are the times of a pod's newest sample that has a value of the failed metric, and of its newest at all.
-func (p *pass) newest(pod string, usage []cluster.PodUsage, valued, any time.Time) (time.Time, time.Time) {
+// latest are the times of a pod's newest sample that has a value of the failed metric, and of its newest at all, and what that has not.
+type latest struct {
+	valued, any time.Time
+	without     string
+}
+
+// newest brings what is known of a pod's samples up to those of one look.
+func (p *pass) newest(pod string, usage []cluster.PodUsage, l *latest) {
+	m := &p.policy.metrics[p.best]
 	for i := range usage {
 		u := &usage[i]
-		if u.Pod != pod || !u.Timestamp.After(valued) {
+		if u.Pod != pod || !u.Timestamp.After(l.valued) {
 			continue
 		}
-		if u.Timestamp.After(any) {
-			any = u.Timestamp
+		s := p.sampleOf(m, u, i)
+		if u.Timestamp.After(l.any) {
+			l.any = u.Timestamp
+			switch {
+			case s.lacks != "":
+				l.without = "container " + s.lacks + ", which runs"
+			case m.container != "":
+				l.without = m.name + " of a container " + m.container
+			default:
+				l.without = m.name
+			}
 		}
-		if p.sampleOf(&p.policy.metrics[p.best], u).ok {
-			valued = u.Timestamp
+		if s.ok {
+			l.valued = u.Timestamp
 		}
 	}
-	return valued, any
 }

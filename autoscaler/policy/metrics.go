@@ -103,6 +103,9 @@ func (p *pass) report(m *metric, rep *MetricReport, r *result) {
 	if p.table.stale > 0 {
 		p.note("dropStale: %d of the %s samples are too old and count as missing", p.table.stale, m.name)
 	}
+	if p.table.partial > 0 {
+		p.note("wholePods: %d of the %s samples leave out a container that runs and count as missing", p.table.partial, m.name)
+	}
 	ratio, percent, average, _, ok := p.table.measure(m, fill{})
 	if r.err != "" || !ok {
 		return

@@ -51,6 +51,8 @@ type Switches struct {
 	KeepMetrics bool `json:"keepMetrics,omitempty"`
 	// DropStale counts a sample that is too old as missing.
 	DropStale bool `json:"dropStale,omitempty"`
+	// WholePods counts a pod's sample as missing that leaves out a container which runs, instead of taking the others' for the whole.
+	WholePods bool `json:"wholePods,omitempty"`
 	// StabilizeDownOnly lets remembered recommendations hold the count, never raise it (without behavior; with
 	// behavior the HPA does so itself).
 	StabilizeDownOnly bool `json:"stabilizeDownOnly,omitempty"`
@@ -67,7 +69,7 @@ type Switches struct {
 
 // AllSwitches returns the set with every switch in it, which as Options.Off turns every deviation off.
 func AllSwitches() Switches {
-	return Switches{true, true, true, true, true, true, true, true, true}
+	return Switches{true, true, true, true, true, true, true, true, true, true}
 }
 
 // DefaultOptions returns the defaults of the HPA controller, with all switches on.

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -22,7 +23,7 @@ func (p *pass) fillResource(m *metric, usage []cluster.PodUsage, maxAge time.Dur
 		return noSample
 	}
 	for i := range usage {
-		s := p.sampleOf(m, &usage[i])
+		s := p.sampleOf(m, &usage[i], i)
 		p.place(s, usage[i].Pod, i, maxAge > 0 && p.in.Now.Sub(s.at) > maxAge)
 	}
 	if problem := p.fillPods(m.resource() == corev1.ResourceCPU); problem != "" {
@@ -62,6 +63,9 @@ func (p *pass) place(s sample, pod string, i int, old bool) {
 		s.ok = false
 		p.table.stale++
 	}
+	if s.lacks != "" {
+		p.table.partial++
+	}
 	if at := p.find(pod, i); at >= 0 {
 		p.table.samples[at] = s
 	} else if s.ok {
@@ -98,8 +102,8 @@ func (p *pass) fillPods(cpu bool) (problem string) {
 const noSample = "no pod has a sample that counts"
 
 // sampleOf reads a pod's value of a resource: of the named container, or the sum over all. It is not ok when the container
-// is not there, or any container lacks the resource.
-func (p *pass) sampleOf(m *metric, u *cluster.PodUsage) sample {
+// is not there, or any container lacks the resource. hint is where in the list the pod may be.
+func (p *pass) sampleOf(m *metric, u *cluster.PodUsage, hint int) sample {
 	s := sample{at: u.Timestamp, window: u.Window, source: u.Source}
 	name := m.resource()
 	if m.container != "" {
@@ -118,8 +122,25 @@ func (p *pass) sampleOf(m *metric, u *cluster.PodUsage) sample {
 		}
 		s.value = p.num.add(s.value, v)
 	}
-	s.ok = len(u.Containers) > 0
+	if s.ok = len(u.Containers) > 0; s.ok && !p.off.WholePods {
+		s.lacks = p.leftOut(u, hint)
+		s.ok = s.lacks == ""
+	}
 	return s
+}
+
+// leftOut is a container of a pod that runs and that a sample of the pod does not name; "" if there is none. What stands for a pod of one container may have a name of its own.
+func (p *pass) leftOut(u *cluster.PodUsage, hint int) string {
+	at := p.find(u.Pod, hint)
+	if at < 0 || len(p.in.Pods[at].Containers)+len(p.in.Pods[at].InitContainers) == 1 {
+		return ""
+	}
+	for c := range p.in.Pods[at].Lasting() {
+		if !c.Done && c.Rests() == "" && !slices.ContainsFunc(u.Containers, func(x cluster.ContainerUsage) bool { return x.Name == c.Name }) {
+			return c.Name
+		}
+	}
+	return ""
 }
 
 // find finds a pod by name; -1 if there is none. Lists usually have the same order, so the neighbour is tried first; the map

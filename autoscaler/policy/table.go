@@ -37,6 +37,7 @@ type sample struct {
 	window time.Duration
 	source string // as PodUsage has it
 	ok     bool
+	lacks  string // the container that it leaves out, which runs; then it is not ok
 }
 
 // table is a metric's pods, classified, with values and requests.
@@ -45,6 +46,7 @@ type table struct {
 	samples []sample       // by pod
 	groups  [5]int         // rows by class
 	stale   int            // samples dropped for their age
+	partial int            // samples dropped as they leave a container out
 	sources map[string]int // counted rows that no collector tells of, by who does; nil: none
 	num     numbers
 }
@@ -56,7 +58,7 @@ func (t *table) reset(n int) {
 	}
 	t.rows, t.samples = t.rows[:0], t.samples[:n]
 	clear(t.samples)
-	t.groups, t.stale, t.sources = [5]int{}, 0, nil
+	t.groups, t.stale, t.partial, t.sources = [5]int{}, 0, 0, nil
 }
 
 // add appends a row.

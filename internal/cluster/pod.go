@@ -121,6 +121,7 @@ type Container struct {
 	Name string
 	// Always is true for an init container with restartPolicy Always (a sidecar).
 	Always           bool
+	Done             bool // it has ended and is not started again
 	Requests, Limits Resources
 	ID, Image        string // the runtime's id and the image, "" where it has none or they are not known
 	Restarts         int    // as whoever runs it counts them

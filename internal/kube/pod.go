@@ -81,8 +81,10 @@ func container(spec *corev1.Container, statuses []corev1.ContainerStatus, policy
 		if s.State.Waiting != nil {
 			c.Waiting = once(s.State.Waiting.Reason)
 		}
-		if t := s.State.Terminated; t != nil && policy != corev1.RestartPolicyNever && (policy != corev1.RestartPolicyOnFailure || t.ExitCode != 0) {
-			c.Ended = once(ended(t)) // a kubelet calls it waiting some time later
+		if t := s.State.Terminated; t != nil {
+			if c.Done = policy == corev1.RestartPolicyNever || policy == corev1.RestartPolicyOnFailure && t.ExitCode == 0; !c.Done {
+				c.Ended = once(ended(t)) // a kubelet calls it waiting some time later
+			}
 		}
 		if s.Resources != nil { // as they are in force, which a resize changes
 			c.Requests, c.Limits = resources(s.Resources.Requests), resources(s.Resources.Limits)

@@ -103,6 +103,9 @@ func TestWhatWillBeStartedAgain(t *testing.T) {
 		if c, init := p.Containers[0], p.InitContainers[0]; c.Ended != want || c.Rests() != want || init.Ended != wantInit {
 			t.Errorf("policy %q, %v of its own, exit code %d: got %q, of an init container %q; want %q and %q", policy, own, code, c.Ended, init.Ended, want, wantInit)
 		}
+		if c, init := p.Containers[0], p.InitContainers[0]; c.Done != (want == "") || init.Done != (wantInit == "") {
+			t.Errorf("policy %q, %v of its own, exit code %d: done for good is %v, of an init container %v", policy, own, code, c.Done, init.Done)
+		}
 	}
 	f("Always", nil, 3, "Error", "Error")
 	f("Always", nil, 0, "Error", "")
