@@ -493,7 +493,7 @@ func testTurned(t *testing.T) {
 	}
 }
 
-// testController switches version 2's memory controller off and on while its files are open.
+// testController switches version 2's memory controller off and on while its files are open. See testLate for version 1.
 func testController(t *testing.T) {
 	l := realLayout(t)
 	top := newGroup(t, l, "controller")
@@ -503,7 +503,8 @@ func testController(t *testing.T) {
 		t.Fatal("no memory")
 	}
 	if l.info.Version != V2 {
-		return // version 1 has no such switch
+		testLate(t, l, top, r)
+		return
 	}
 	f := func(control string, later time.Duration, want bool) {
 		t.Helper()
@@ -520,4 +521,25 @@ func testController(t *testing.T) {
 	}
 	f("-memory", 0, false)
 	f("+memory", time.Minute, true)
+}
+
+// testLate gives a cgroup one controller of version 1 after the other, the first of the list last: it is the same cgroup as before, and has not begun anew.
+func testLate(t *testing.T, l layout, top group, r *Reader) {
+	late, first := top.child("late"), time.Time{}
+	for i := range l.hierarchies {
+		h := l.hierarchies[len(l.hierarchies)-1-i]
+		if err := os.Mkdir(h.dir+late.path, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		c := find(r.Read(time.Now().Add(time.Duration(i+1)*time.Minute)), late.path)
+		switch {
+		case c == nil:
+			t.Fatalf("with %s: it is not there", h.dir)
+		case first.IsZero():
+			first = c.Start
+		case !c.Start.Equal(first):
+			t.Errorf("with %s: start: got %v, want %v", h.dir, c.Start, first)
+		}
+		time.Sleep(10 * time.Millisecond) // so that the kernel's coarse clock moves on
+	}
 }

@@ -114,14 +114,15 @@ func (ms *members) touch(d *dir) {
 	}
 }
 
-// start is when the counters began: that of the CPU's hierarchy, which comes first and has the only counters.
-func (m *member) start() time.Time {
+// start is when the cgroup was made in the first of the hierarchies that has it, as cAdvisor tells it: another controller that is given to it later begins
+// nothing anew.
+func (m *member) start() (first time.Time) {
 	for _, d := range m.dirs {
-		if d != nil {
-			return d.born
+		if d != nil && (first.IsZero() || d.born.Before(first)) {
+			first = d.born
 		}
 	}
-	return time.Time{}
+	return first
 }
 
 // rename asks for the names that may have changed; all asks for every name. When asking shows that some are part of others now, or no more, the
