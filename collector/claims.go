@@ -1,6 +1,8 @@
 package collector
 
 import (
+	"iter"
+	"maps"
 	"sync"
 	"time"
 
@@ -31,7 +33,8 @@ type Claims struct {
 	containers Containers
 
 	mu   sync.Mutex
-	last map[claimant]*metric.Entity // under which a container was last spoken of, and a pod
+	last map[claimant]*metric.Entity  // under which a container was last spoken of, and a pod
+	ends map[*metric.Entity]time.Time // of the last reading, see Killed
 }
 
 // claimant is a container of a pod, or with "" the pod itself.
@@ -46,15 +49,22 @@ func NewClaims(node *metric.Entity, known Node, containers Containers) *Claims {
 func (c *Claims) Read(now time.Time) ([]metric.Group, []metric.Gap) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	r := claims{t: now.UnixMilli(), last: map[claimant]*metric.Entity{}, of: c}
+	r := claims{t: now.UnixMilli(), last: map[claimant]*metric.Entity{}, ends: map[*metric.Entity]time.Time{}, of: c}
 	for _, n := range c.known.Nodes() {
 		r.say(c.node, r.points(n.Capacity, metric.CPUCapacity, metric.MemoryCapacity), r.points(n.Allocatable, metric.CPUAllocatable, metric.MemoryAllocatable))
 	}
 	for _, p := range c.known.All() {
 		r.pod(p)
 	}
-	c.last = r.last
+	c.last, c.ends = r.last, r.ends
 	return r.out, nil
+}
+
+// Killed implements Killer, by what the kubelet says of how containers have ended.
+func (c *Claims) Killed() iter.Seq2[*metric.Entity, time.Time] {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.All(c.ends)
 }
 
 // claims are those of one reading.
@@ -62,6 +72,7 @@ type claims struct {
 	of   *Claims
 	t    int64
 	last map[claimant]*metric.Entity
+	ends map[*metric.Entity]time.Time
 	out  []metric.Group
 }
 
@@ -124,6 +135,9 @@ func (r *claims) container(p *cluster.Pod, c *cluster.Container, asks bool) {
 		e = r.of.containers.Absent(p, c)
 	}
 	r.last[k] = e
+	if !c.Killed.IsZero() {
+		r.ends[e] = c.Killed
+	}
 	requests := c.Requests
 	if !asks {
 		requests = nil

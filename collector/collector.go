@@ -29,7 +29,7 @@ func New(opt Options) (*Collector, error) {
 		return nil, err
 	}
 	c := &Collector{opt: opt, own: o}
-	full := &lane{name: "full", every: opt.Interval, early: opt.Interval / 2, read: opt.Full.Read, extra: slices.Concat(opt.Extra, opt.Slow)}
+	full := &lane{name: "full", every: opt.Interval, early: opt.Interval / 2, read: opt.Full.Read, extra: slices.Concat(opt.Extra, opt.Slow), kills: &kills{}}
 	if opt.Live != nil {
 		full.sinks = append(full.sinks, &sender{name: "live", sink: opt.Live})
 	}
@@ -104,6 +104,9 @@ func (c *Collector) gather(l *lane, now time.Time) (b *metric.Batch, err error) 
 	}
 	for _, x := range l.extra {
 		c.extra(b, x, now)
+	}
+	if l.kills != nil {
+		l.kills.add(b, now, l.extra)
 	}
 	return b, nil
 }

@@ -142,6 +142,21 @@ func TestDocker(t *testing.T) {
 	}
 	d.Docker("rm", "-f", "loop")
 
+	// One whose first process is killed each time: its cgroup goes with it, and Docker tells of each.
+	d.Docker("run", "-d", "--name", "doom", "--restart", "always", "--network", "none", "--memory", "16m", "--memory-swap", "16m", "app:1", "/app", "hold", "50000000")
+	kills := map[time.Time]bool{}
+	until(t, 2*time.Minute, "three kills are told of", func() bool {
+		r.names.Read(time.Now())
+		for e, at := range r.names.Killed() {
+			if e.Container != "doom" || time.Since(at).Abs() > time.Minute {
+				t.Errorf("%v was killed at %v", e, at)
+			}
+			kills[at] = true
+		}
+		return len(kills) >= 3
+	})
+	d.Docker("rm", "-f", "doom")
+
 	s := r.names.Sockets()[0]
 	if !s.Reachable || s.Error != "" {
 		t.Errorf("socket %+v", s)

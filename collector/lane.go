@@ -20,6 +20,7 @@ type lane struct {
 	read  func(time.Time) *metric.Batch
 	extra []Extra
 	sinks []*sender
+	kills *kills // nil: the lane counts none
 
 	c   *Collector
 	log *slog.Logger

@@ -83,7 +83,7 @@ type Container struct {
 	CPUPressure    *float64     `json:"cpuPressure"`
 	MemoryPressure *float64     `json:"memoryPressure"`
 	IOPressure     *float64     `json:"ioPressure"`
-	OOMKills       *float64     `json:"oomKills"` // since the container began, or Plimsoll did
+	OOMKills       *float64     `json:"oomKills"` // over all lives of the container, since it or its collector began
 	Restarts       *float64     `json:"restarts"`
 	Processes      *float64     `json:"processes"`
 	DiskRead       *float64     `json:"diskRead"`

@@ -15,7 +15,7 @@ type running struct {
 	replicas                                         int
 	cpuRequest, cpuLimit, memoryRequest, memoryLimit *float64  // the most of any replica
 	restarts                                         *int      // that were seen; nil: nobody counts them
-	killed                                           int       // for memory, of those that began within the window
+	killed                                           int       // for memory, of those whose count began within the window
 	since                                            time.Time // when the oldest began; zero: not known
 	heard                                            time.Time // when the first of them was heard of here; zero: not known
 }
@@ -63,12 +63,24 @@ func run(s *live.Snapshot, o *RightsizeOptions, start time.Time) map[id]*running
 				*x.to = greater(*x.to, v)
 			}
 		}
-		if v := gauge(it, metric.OOMKills); v != nil && *v > 0 && it.Start.After(start) {
+		if v := gauge(it, metric.OOMKills); v != nil && *v > 0 && countedFrom(it).After(start) {
 			r.killed += count(*v)
 		}
 	}
 	await(out, s, o)
 	return out
+}
+
+// countedFrom is when what is counted over all lives of a container began: with its pod. Where no inventory tells that, with the container, as long as it was not
+// started again.
+func countedFrom(it *live.Item) time.Time {
+	switch {
+	case it.Parent != nil && it.Parent.Pod != nil:
+		return it.Parent.Pod.StartTime
+	case it.Restarts > 0:
+		return time.Time{}
+	}
+	return it.Start
 }
 
 // await adds the containers of pods that exist and have nothing running, such as a replica between its lives, as the inventory knows them.

@@ -2,9 +2,7 @@ package live
 
 import (
 	"cmp"
-	"path"
 	"slices"
-	"strings"
 	"time"
 
 	"plimsoll.dev/plimsoll/internal/cluster"
@@ -120,18 +118,13 @@ func (t *tree) contend(u *unit, in *intake, g *metric.Group, at int64) (*unit, r
 	if had {
 		u.restart(in, at)
 		u.restarted, u.read = 0, 0
-		if u.another = !samePod(rival, e); u.another {
-			u.uncount()
+		if u.another = !identity.SamePod(rival.ID, e.ID); u.another {
+			u.forgetLives()
 		}
 		u.last, u.interval = [numLanes]int64{}, [numLanes]int32{}
 	}
 	u.rival = rival
 	return u, 0
-}
-
-// samePod says whether two containers are in one pod of Kubernetes, which counts how often it has started each.
-func samePod(a, b *metric.Entity) bool {
-	return strings.Contains(a.ID, "kubepods") && path.Dir(a.ID) == path.Dir(b.ID)
 }
 
 // claim is what a sender says of a thing that another one's machine has.

@@ -48,7 +48,7 @@ func (t *tree) state(u *unit, now int64) state {
 		}
 		st.current++
 		st.has.Add(x.id)
-		if metric.Get(x.id).Kind == metric.Counter && x.id != metric.Restarts { // which a restart does not begin anew
+		if metric.Get(x.id).Kind == metric.Counter && !x.id.OfAllLives() { // which a restart does not begin anew
 			st.counters++
 			if h.n > 1 {
 				st.rates++

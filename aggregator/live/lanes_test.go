@@ -1,6 +1,7 @@
 package live
 
 import (
+	"fmt"
 	"math"
 	"testing"
 	"time"
@@ -285,6 +286,58 @@ func TestRestartsReachTheHistory(t *testing.T) {
 		got, ok := it.Gauge(metric.Restarts)
 		if want := map[string]float64{"db": 1, "web": 7}[it.Entity.Container]; got != want || ok != (it.Entity != batch) {
 			t.Errorf("%v: got %g restarts (%v), want %g", it.Entity, got, ok, want)
+		}
+	}
+}
+
+// TestKillsGoOn: a count of OOM kills is of all lives of a container, as restarts are, in the picture and in what sums count; another pod of its name begins anew.
+func TestKillsGoOn(t *testing.T) {
+	for _, lives := range []bool{false, true} { // each has a cgroup of its own
+		p := newPicture(t, Options{})
+		of := func(life int) *metric.Entity {
+			return clone(web(1), func(e *metric.Entity) {
+				if e.ID, e.Runtime = "/kubepods/pod1/c", "containerd"; lives {
+					e.ID += fmt.Sprint(life)
+				}
+			})
+		}
+		e, sums := of(0), map[string]float64{}
+		for i := range 100 {
+			at, life := sec(float64(i)), i/25
+			if i%25 == 0 {
+				e = of(life)
+			}
+			g := started(cpu(e, at, float64(i%25), 10), sec(float64(life*25)))
+			if i%10 != 0 {
+				apply(t, p, tick(at, g))
+				continue
+			}
+			kill := metric.Point{ID: metric.OOMKills, T: at.UnixMilli(), V: float64(life)}
+			g.Points = append(g.Points, metric.Point{ID: metric.Restarts, T: at.UnixMilli(), V: float64(life)}, kill)
+			apply(t, p, whole(at, g))
+			if it := only(t, p.Snapshot(at).Containers); it.Entity == e {
+				if v, ok := it.Get(metric.OOMKills); !ok || v.V != float64(life) {
+					t.Errorf("second %d: %+v are told, %v, want %d", i, v, ok, life)
+				}
+			}
+			for _, g := range p.RollUp(sec(float64(i) + 0.9)).Groups {
+				for _, pt := range g.Points {
+					if pt.ID == metric.OOMKills {
+						sums[g.Entity.String()] = pt.V
+					}
+				}
+			}
+		}
+		if d := cmp.Diff(map[string]float64{"pod demo/web-1": 3, "workload demo/ProcessService/web": 3, "namespace demo": 3, "node n1": 3, "cluster": 3}, sums); d != "" {
+			t.Errorf("cgroups of their own %v: sums, want -, got +:\n%s", lives, d)
+		}
+		other := clone(web(1), func(e *metric.Entity) { e.ID, e.Runtime = "/kubepods/pod2/c", "containerd" })
+		g := started(cpu(other, sec(100), 0.1, 10), sec(99.5))
+		apply(t, p, tick(sec(100), g))
+		for _, it := range p.Snapshot(sec(100)).Containers {
+			if v, ok := it.Get(metric.OOMKills); ok {
+				t.Errorf("another pod of its name has %+v", v)
+			}
 		}
 	}
 }

@@ -11,9 +11,9 @@ import (
 // mostOwned is of how many units of a level that are not there the rows are kept.
 const mostOwned = 20_000
 
-// maySum says whether a value of the past may be a sum: of a machine what it measures is not, and containers have no members.
+// maySum says whether a value of the past may be a sum: of a machine what it measures is not, its kills for want of memory included, and containers have no members.
 func maySum(e *metric.Entity, id metric.ID) bool {
-	return e != nil && e.Level != metric.Container && (e.Level != metric.Node || id.Standing())
+	return e != nil && e.Level != metric.Container && (e.Level != metric.Node || id.Standing() && id != metric.OOMKills)
 }
 
 // owns adds the rows that a group of an entity has to a set. What is too old to be shown says all the same of a machine what it measures: its counters are of days.

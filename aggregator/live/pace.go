@@ -37,7 +37,7 @@ func (s *samples) book(k int, l *limits, step int64) (by count) {
 			g.sample = newSample(to, rest)
 			return by
 		}
-		if id == metric.Restarts { // which are counted though nobody was heard
+		if id.OfAllLives() { // which are counted though nobody was heard
 			*g = none
 			return by
 		}
@@ -57,11 +57,11 @@ func (s *samples) sample(x *series, i int) *sample {
 	return &x.two[len(x.two)-int(x.n)+i]
 }
 
-// begins has what a series has grown by begin with the first sample of the present life, if all of the life before has been told: between the two there is no growth. Restarts are of
-// all lives.
+// begins has what a series has grown by begin with the first sample of the present life, if all of the life before has been told: between the two there is no growth, but of what is counted
+// over all lives.
 func (s *samples) begins(k int, g *growth) {
 	x := &s.series[k]
-	if x.id == metric.Restarts || g.t == never || s.restarted <= s.base || s.restarted > s.base+int64(g.t) || s.pair(x).n == 0 {
+	if x.id.OfAllLives() || g.t == never || s.restarted <= s.base || s.restarted > s.base+int64(g.t) || s.pair(x).n == 0 {
 		return
 	}
 	if first := s.sample(x, 0).t; first > g.t && s.restarted < s.base+int64(first) {
@@ -78,7 +78,7 @@ func (s *samples) between(k int, g growth) (was, first uint32) {
 		return was, was
 	}
 	first = s.sample(x, 0).t
-	if at := s.restarted - s.base; x.id != metric.Restarts && at > int64(g.t) && at < int64(first) {
+	if at := s.restarted - s.base; !x.id.OfAllLives() && at > int64(g.t) && at < int64(first) {
 		return uint32(at), first
 	}
 	return first, first

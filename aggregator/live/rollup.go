@@ -329,20 +329,20 @@ func (c *counter) grown(it *Item, n *note, s *spot, rolled, others, now int64) m
 // unheard is for how long nothing of a counter must have been heard until what it used meanwhile is not known, in milliseconds.
 const unheard = 5000
 
-// lost says whether nothing was heard of any of those that have new samples now for a while after the last point that was given out. Of restarts it is known how many there were meanwhile.
-func (x *count) lost() bool { return x.id != metric.Restarts && x.sent != 0 && x.from-x.sent > unheard }
+// lost says whether nothing was heard of any of those that have new samples now for a while after the last point that was given out. Of restarts and OOM kills it is known how many there were meanwhile.
+func (x *count) lost() bool { return !x.id.OfAllLives() && x.sent != 0 && x.from-x.sent > unheard }
 
 // idle says whether those with new samples have grown in no interval yet, and others lately: a point would say that nothing was used.
 func (x *count) idle() bool { return x.span == 0 && x.sent != 0 && !x.lost() }
 
 // anew has the counters begin anew of which nothing was heard since their last point: a counter that went on from there would say that nothing was used
-// meanwhile. When none has gone on, all begin where they are heard again. Restarts always go on: once there are any, they keep the start that they are counted from.
+// meanwhile. When none has gone on, all begin where they are heard again. Restarts and OOM kills always go on: once there are any, they keep the start that they are counted from.
 func (r *rollup) anew(n *note) {
 	lost, goesOn := int64(0), false
 	for i := range r.cells {
 		switch x := &r.cells[i]; {
 		case n.rows.Has(x.id):
-		case x.id == metric.Restarts:
+		case x.id.OfAllLives():
 			goesOn = goesOn || x.sum+x.inc > 0
 		case x.from == 0:
 		case x.lost():

@@ -197,7 +197,7 @@ func (s *samples) restart(in *intake, t int64) {
 // begin has all series begin anew: what there was before t says nothing of what there is.
 func (s *samples) begin(t int64) {
 	for k := range s.series {
-		if s.series[k].id != metric.Restarts { // which goes on
+		if !s.series[k].id.OfAllLives() { // which go on
 			s.empty(k)
 		}
 	}
@@ -240,7 +240,7 @@ func (s *samples) add(in *intake, pt *metric.Point, hint int) (next int, why rea
 				h.n = 0
 			}
 			grown, g := max(0, pt.V-v), s.growth(k)
-			unheard := pt.ID != metric.Restarts && s.unheard(in, h.lane, s.base+t, ahead)
+			unheard := !pt.ID.OfAllLives() && s.unheard(in, h.lane, s.base+t, ahead)
 			switch {
 			case fell:
 			case unheard:

@@ -53,6 +53,15 @@ func (s *samples) uncount() {
 	}
 }
 
+// forgetLives forgets what is counted over all lives: it is another thing.
+func (s *samples) forgetLives() {
+	for k := range s.series {
+		if s.series[k].id.OfAllLives() {
+			s.empty(k)
+		}
+	}
+}
+
 // again is how many restarts whoever runs it has told last, however long ago; 0 where it has told none yet.
 func (s *samples) again() int {
 	if k, ok := s.find(0, metric.Restarts, ""); ok {

@@ -1,6 +1,7 @@
 package names
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -52,6 +53,7 @@ func (n *Names) ask(ctx context.Context, s *socket, id string) error {
 		return err
 	}
 	l.last, l.stood = k.last, k.stood
+	l.killed = cmp.Or(l.killed, k.killed)
 	switch {
 	case l.resting:
 		l.rested = now

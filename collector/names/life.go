@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
+	"maps"
 	"time"
 
 	"plimsoll.dev/plimsoll/internal/metric"
@@ -18,6 +20,7 @@ type life struct {
 	runs     bool
 	stood    time.Time // when its cgroup was last there
 	rested   time.Time // when it was last told to rest
+	killed   time.Time // when its main process was killed last for want of memory
 	last     *metric.Entity
 	open     bool      // the runtime has not said what becomes of it, and is asked again
 	asks     int       // how often it is, since there was something to ask
@@ -35,8 +38,11 @@ const maxLooks = 2000
 type inspected struct {
 	RestartCount int `json:"RestartCount"`
 	State        struct {
-		Restarting bool `json:"Restarting"`
-		Running    bool `json:"Running"`
+		Restarting bool      `json:"Restarting"`
+		Running    bool      `json:"Running"`
+		OOMKilled  bool      `json:"OOMKilled"` // of the life that has ended; the next begins without it
+		ExitCode   int       `json:"ExitCode"`
+		FinishedAt time.Time `json:"FinishedAt"`
 	} `json:"State"`
 }
 
@@ -49,7 +55,11 @@ func decodeLife(r io.Reader) (l life, err error) {
 	if c.RestartCount < 0 || c.RestartCount > 1<<31 {
 		return l, fmt.Errorf("it was restarted %d times", c.RestartCount)
 	}
-	return life{counted: true, restarts: c.RestartCount, resting: c.State.Restarting, runs: c.State.Running}, nil
+	l = life{counted: true, restarts: c.RestartCount, resting: c.State.Restarting, runs: c.State.Running}
+	if c.State.OOMKilled && c.State.ExitCode == 137 { // else another process of it was
+		l.killed = c.State.FinishedAt
+	}
+	return l, nil
 }
 
 // life asks how often a container was restarted, and whether it will be again.
@@ -79,6 +89,21 @@ func (n *Names) lookAll(ctx context.Context, s *socket, all map[string]info) {
 // between its lives, when it has no cgroup.
 func (n *Names) Read(now time.Time) ([]metric.Group, []metric.Gap) {
 	return n.lives(now, func(l *life) bool { return true }), nil
+}
+
+// Killed implements collector.Killer.
+func (n *Names) Killed() iter.Seq2[*metric.Entity, time.Time] {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	ends := map[*metric.Entity]time.Time{}
+	for _, all := range n.infos {
+		for _, k := range all {
+			if k.last != nil && !k.killed.IsZero() {
+				ends[k.last] = k.killed
+			}
+		}
+	}
+	return maps.All(ends)
 }
 
 // Crashing is an Extra of the fast lane: it gives the restarts of those that were started again at some time, or will be, or may be for all that is known, so that none is

@@ -23,6 +23,22 @@ func restarts(n *Names) map[string]float64 {
 	return out
 }
 
+// A kill of the first process is told from one of another: that one's container goes on, and ends in another way.
+func TestKilledIsWhatEndedALife(t *testing.T) {
+	for text, want := range map[string]bool{
+		`{"State":{"OOMKilled":true,"ExitCode":137,"FinishedAt":"2026-01-01T00:00:00.5Z","Restarting":true}}`: true,
+		`{"State":{"OOMKilled":true,"ExitCode":1,"FinishedAt":"2026-01-01T00:00:00.5Z"}}`:                     false,
+		`{"State":{"OOMKilled":false,"ExitCode":137,"FinishedAt":"2026-01-01T00:00:00.5Z"}}`:                  false,
+		`{"State":{"OOMKilled":true,"ExitCode":137,"FinishedAt":"0001-01-01T00:00:00Z"}}`:                     false,
+		`{"State":{"Running":true}}`: false,
+	} {
+		l, err := decodeLife(strings.NewReader(text))
+		if err != nil || !l.killed.IsZero() != want {
+			t.Errorf("%s: killed at %v, %v", text, l.killed, err)
+		}
+	}
+}
+
 // A container that its runtime will start again stays in sight while it has no cgroup, with the restarts that the runtime counts.
 func TestRestartsComeFromTheRuntime(t *testing.T) {
 	f := &runtimeFake{out: make(chan string), lives: map[string]string{

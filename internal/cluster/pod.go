@@ -123,12 +123,13 @@ type Container struct {
 	Always           bool
 	Done             bool // it has ended and is not started again
 	Requests, Limits Resources
-	ID, Image        string // the runtime's id and the image, "" where it has none or they are not known
-	Restarts         int    // as whoever runs it counts them
-	Waiting          string // why it does not run and will, "CrashLoopBackOff"; "" otherwise
-	Ended            string // how it has ended, where it will be started again and nobody has said yet that it waits for that, "Error"; "" otherwise
-	Cgroup           string // path below the mount point; "" where it has none or it is not known
-	PID              int    // of its first process, where it has no cgroup; 0 if it does not run
+	ID, Image        string    // the runtime's id and the image, "" where it has none or they are not known
+	Restarts         int       // as whoever runs it counts them
+	Waiting          string    // why it does not run and will, "CrashLoopBackOff"; "" otherwise
+	Ended            string    // how it has ended, where it will be started again and nobody has said yet that it waits for that, "Error"; "" otherwise
+	Killed           time.Time // when its main process was killed last for want of memory, if its newest life that has ended did so; zero otherwise
+	Cgroup           string    // path below the mount point; "" where it has none or it is not known
+	PID              int       // of its first process, where it has no cgroup; 0 if it does not run
 	// Started is when that process was started; it tells it from a later one of the same number.
 	Started time.Time
 }

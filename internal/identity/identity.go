@@ -4,6 +4,7 @@
 package identity
 
 import (
+	"path"
 	"strings"
 	"time"
 
@@ -101,6 +102,9 @@ func Restarts(e *metric.Entity) bool {
 func Same(a, b *metric.Entity) bool {
 	return (a.ID == b.ID || a.ID == "" || b.ID == "") && (a.Node == b.Node || a.Node == "" || b.Node == "")
 }
+
+// SamePod says whether two cgroups are in one pod of Kubernetes: of one name they are lives of the same container then.
+func SamePod(a, b string) bool { return strings.Contains(a, "kubepods") && path.Dir(a) == path.Dir(b) }
 
 // startSlack is how far apart two readings of one start may be: the readers take it from clocks of different grain.
 const startSlack = time.Second

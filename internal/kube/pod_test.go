@@ -92,6 +92,28 @@ func TestNodeConditions(t *testing.T) {
 	}
 }
 
+// A container whose main process was killed for want of memory is known by its newest life that has ended, whether it runs again or not; a kill of another process
+// is not its end.
+func TestKilledForMemory(t *testing.T) {
+	at := metav1.NewTime(time.Date(2026, 1, 1, 0, 0, 9, 0, time.UTC))
+	end := func(reason string, code int32) *corev1.ContainerStateTerminated {
+		return &corev1.ContainerStateTerminated{Reason: reason, ExitCode: code, FinishedAt: at}
+	}
+	for _, c := range []struct {
+		now, last *corev1.ContainerStateTerminated
+		want      bool
+	}{
+		{nil, nil, false}, {end("OOMKilled", 137), nil, true}, {nil, end("OOMKilled", 137), true}, {end("Error", 1), end("OOMKilled", 137), false},
+		{end("OOMKilled", 1), nil, false}, {end("Error", 137), nil, false},
+	} {
+		status := []corev1.ContainerStatus{{Name: "c", State: corev1.ContainerState{Terminated: c.now}, LastTerminationState: corev1.ContainerState{Terminated: c.last}}}
+		p := podOf(&corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "c"}}}, Status: corev1.PodStatus{ContainerStatuses: status}})
+		if got := p.Containers[0].Killed; got.Equal(at.Time) != c.want || got.IsZero() == c.want {
+			t.Errorf("%v after %v: killed at %v", c.now, c.last, got)
+		}
+	}
+}
+
 // A container that has ended and will be started again is told from one that will not: a kubelet says that it waits a minute later at times.
 func TestWhatWillBeStartedAgain(t *testing.T) {
 	always, never := corev1.ContainerRestartPolicyAlways, corev1.ContainerRestartPolicyNever

@@ -122,15 +122,18 @@ func (r *Row) bounds() (least, most float64) {
 	return 0, word
 }
 
-// Standing says whether a container has a row whether it runs or not: how often it was started again, and what it asks for and may use.
+// Standing says whether a container has a row whether it runs or not: how often it was started again and killed for want of memory, and what it asks for and may use.
 func (id ID) Standing() bool { return standing.Has(id) }
 
 var standing = func() (s Set) {
-	for _, id := range [...]ID{Restarts, CPURequest, MemoryRequest, CPULimit, MemoryLimit} {
+	for _, id := range [...]ID{Restarts, OOMKills, CPURequest, MemoryRequest, CPULimit, MemoryLimit} {
 		s.Add(id)
 	}
 	return s
 }()
+
+// OfAllLives says whether a row goes on counting when a container is started again.
+func (id ID) OfAllLives() bool { return id == Restarts || id == OOMKills }
 
 // Set is a set of rows.
 type Set [(numRows + 63) / 64]uint64

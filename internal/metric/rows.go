@@ -138,7 +138,7 @@ var rows = [numRows]Row{
 		Levels: []Level{Container, Pod, Node}, Field: "memory_major_page_faults_total", Rate: "memory_major_page_faults_rate",
 		Heapster: "memory/major_page_faults", HeapsterRate: "memory/major_page_faults_rate"},
 	OOMKills: {ID: OOMKills, Name: "container_oom_events_total", Kind: Counter, Unit: Count,
-		Help:   "processes killed because the memory limit was reached",
+		Help:   "processes killed because the memory limit was reached, in all lives of a container",
 		Levels: []Level{Container, Pod, Workload, Namespace, Node, Pool, Cluster}, Field: "oom_events_total", Rate: "oom_events_rate"},
 	MemoryWaiting: {ID: MemoryWaiting, Name: "container_pressure_memory_waiting_seconds_total", Kind: Counter, Unit: Seconds, Join: Largest,
 		Help:   "time in which at least one task waited for memory (PSI some)",

@@ -116,7 +116,7 @@ func create(t *testing.T, ns, name, node string, spec corev1.PodSpec) {
 // seen is a container as the server shows it.
 type seen struct {
 	Namespace, Pod, Name, Node, Workload, WorkloadKind, Runtime, Image, ID, Source string
-	CPU, WorkingSet, CPURequest, MemoryLimit, CPULimit, Restarts                   *float64
+	CPU, WorkingSet, CPURequest, MemoryLimit, CPULimit, Restarts, OOMKills         *float64
 	Gap                                                                            *struct{ Reason string }
 	Started                                                                        *time.Time
 }
