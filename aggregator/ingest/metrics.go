@@ -18,6 +18,7 @@ const (
 	skipHistogram                 // native histograms are not kept
 	skipExemplar                  // nor are exemplars
 	skipPod                       // of a pod that the cluster does not have, or not yet
+	skipFormer                    // of a pod that was on the node until lately, whose name another node's has
 	rejectNotFinite               // NaN or infinite
 	rejectValue                   // what the row cannot have: memory below zero, more than a machine can hold
 	rejectFuture                  // ahead of this machine's clock
@@ -30,7 +31,7 @@ const (
 	numReasons
 )
 
-var reasonNames = [numReasons]string{"unknown_metric", "histogram", "exemplar", "unknown_pod", "not_finite", "value", "future", "time", "labels", "limit", "duplicate_label", "node", "pod"}
+var reasonNames = [numReasons]string{"unknown_metric", "histogram", "exemplar", "unknown_pod", "former_pod", "not_finite", "value", "future", "time", "labels", "limit", "duplicate_label", "node", "pod"}
 
 // tally counts samples by reason.
 type tally [numReasons]int

@@ -29,6 +29,8 @@ type Pods interface {
 	// Place says on which node a pod is at present, "" before it is scheduled, and since when there is this pod of the name. known is false where
 	// there is no such pod; inside says that one of that namespace would be known.
 	Place(namespace, pod string) (node string, since time.Time, known, inside bool)
+	// Left says whether a pod of the name was on a node until lately. It is asked of what a node says of a pod that is on another one.
+	Left(namespace, pod, node string) bool
 }
 
 // Options says where received batches go.

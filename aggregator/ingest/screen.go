@@ -45,7 +45,7 @@ func samplesOf(b *metric.Batch) int {
 	return n
 }
 
-// place leaves out what a node says of pods that are on another one. Of the live lane it leaves out pods that nobody knows, too: what is scaled rests on it.
+// place leaves out what a node says of pods that are on another one: quietly of those that were on it until lately, as it need not know that they are another's. Of the live lane it leaves out pods that nobody knows, too: what is scaled rests on it.
 // The history's may be of the past: a pod of the name may have been on the node before.
 func (r *Receiver) place(c *converted, live bool, now time.Time) {
 	if r.opts.Pods == nil {
@@ -57,7 +57,11 @@ func (r *Receiver) place(c *converted, live bool, now time.Time) {
 		}
 		switch node, since, known, inside := r.opts.Pods.Place(e.Namespace, e.Pod); {
 		case known && node != "" && node != b.Node:
-			return rejectPod, live || !since.IsZero() && at > since.UnixMilli()
+			why := rejectPod
+			if r.opts.Pods.Left(e.Namespace, e.Pod, b.Node) { // it is still being ended there
+				why = skipFormer
+			}
+			return why, live || !since.IsZero() && at > since.UnixMilli()
 		case known && node == "", !known && inside: // the node may know it a moment sooner
 			return skipPod, live
 		}

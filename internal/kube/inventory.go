@@ -56,7 +56,9 @@ type Inventory struct {
 	below   map[types.UID]map[types.UID]bool // controller -> what it controls directly
 	targets map[group]map[types.UID]bool     // every controller above a pod -> its pods
 	nodes   map[string]*cluster.Node
-	changes atomic.Uint64 // counts changes of pods
+	left    map[left]time.Time // when pods were last on nodes that they have left
+	swept   time.Time          // when what is in left for long was last forgotten
+	changes atomic.Uint64      // counts changes of pods
 
 	all atomic.Pointer[snapshot]
 }
@@ -116,7 +118,7 @@ func New(o Options) (*Inventory, error) {
 		return nil, fmt.Errorf("cannot make a client of the API server: %w", err)
 	}
 	v := &Inventory{opts: o, log: cmp.Or(o.Logger, slog.New(slog.DiscardHandler)), client: client, meta: meta, pods: map[types.UID]*held{}, names: map[string]types.UID{}, spaces: map[string]int{}, cgroups: map[string]types.UID{},
-		owners: map[types.UID]owned{}, below: map[types.UID]map[types.UID]bool{}, targets: map[group]map[types.UID]bool{}, nodes: map[string]*cluster.Node{},
+		owners: map[types.UID]owned{}, below: map[types.UID]map[types.UID]bool{}, targets: map[group]map[types.UID]bool{}, nodes: map[string]*cluster.Node{}, left: map[left]time.Time{},
 		asked: workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[question](250*time.Millisecond, 30*time.Second))}
 	v.all.Store(&snapshot{})
 	v.makeWatches()

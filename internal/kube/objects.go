@@ -3,6 +3,7 @@ package kube
 import (
 	"maps"
 	"slices"
+	"time"
 	"unique"
 
 	corev1 "k8s.io/api/core/v1"
@@ -136,6 +137,7 @@ func (v *Inventory) forget(id types.UID) {
 	h := v.pods[id]
 	v.unlist(id, h)
 	delete(v.pods, id)
+	v.leaves(h.pod.Namespace+"/"+h.pod.Name, h.pod.Node, time.Now())
 	if of := h.pod.CgroupUID; of != "" && v.cgroups[of] == "" {
 		for other := range v.pods {
 			if v.pods[other].pod.CgroupUID == of {
