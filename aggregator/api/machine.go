@@ -59,7 +59,7 @@ type Pod struct {
 	CPURequest    *float64     `json:"cpuRequest"`
 	WorkingSet    *float64     `json:"workingSet"`
 	MemoryRequest *float64     `json:"memoryRequest"`
-	Containers    []string     `json:"containers"`        // their names
+	Containers    []string     `json:"containers"`        // the names of its own and its sidecars, and of those that end what runs
 	Partial       []string     `json:"partial,omitempty"` // of cpu and workingSet those that lack a container's part; gap says why
 	Parts         *Parts       `json:"parts,omitempty"`   // with partial: of how many containers they are
 	Source        string       `json:"source,omitempty"`  // "kubelet": no collector has read it
@@ -200,9 +200,16 @@ func (p *picture) podOf(k live.Known, machines map[string]*live.Item) Pod {
 	}
 	restarts := 0
 	row.Containers = row.Containers[:0]
-	for i := range pod.Containers {
-		row.Containers = append(row.Containers, pod.Containers[i].Name)
-		restarts += pod.Containers[i].Restarts
+	for c := range pod.Lasting() {
+		row.Containers = append(row.Containers, c.Name)
+		restarts += c.Restarts
+	}
+	for _, list := range [...][]cluster.Container{pod.InitContainers, pod.Ephemeral} { // of those that end, what runs now
+		for i := range list {
+			if c := &list[i]; !c.Always && !c.Started.IsZero() {
+				row.Containers = append(row.Containers, c.Name)
+			}
+		}
 	}
 	row.Restarts = &restarts
 	if k.Item == nil || row.CPURequest == nil {

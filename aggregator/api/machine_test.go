@@ -33,7 +33,10 @@ func TestOneMachine(t *testing.T) {
 	starts.Phase, starts.Status.State = "Pending", "ContainerCreating"
 	starts.Overhead = cluster.Resources{{Name: "cpu", Milli: 50}}
 	starts.InitContainers = []cluster.Container{{Name: "once", Requests: cluster.Resources{{Name: "cpu", Milli: 900}}}, {Name: "side", Always: true, Requests: cluster.Resources{{Name: "cpu", Milli: 10}}}}
-	know(s, asking("web-1", "n1", 250, 0), starts, asking("web-3", "n2", 100, 0), done)
+	runs := asking("web-1", "n1", 250, 0)
+	runs.InitContainers = []cluster.Container{{Name: "once"}, {Name: "side", Always: true, Restarts: 3, Started: noon}}
+	runs.Ephemeral = []cluster.Container{{Name: "looked", Done: true}, {Name: "debugger", Started: noon}}
+	know(s, runs, starts, asking("web-3", "n2", 100, 0), done)
 	nodes := []*cluster.Node{{Name: "n1", Ready: "True", MaxPods: 110, Allocatable: cluster.Resources{{Name: "memory", Milli: 1000 * 1000 * mib}}, Conditions: []cluster.NodeCondition{
 		{Type: "MemoryPressure", Status: "False", Reason: "KubeletHasSufficientMemory"}, {Type: "Ready", Status: "True", Reason: "KubeletReady", Message: "kubelet is posting ready status", Since: noon.Add(-time.Hour)}}},
 		{Name: "n2", Ready: "Unknown"}}
@@ -57,12 +60,12 @@ func TestOneMachine(t *testing.T) {
 		}
 		rows = append(rows, strings.Join([]string{p.Title, p.WorkloadKind + "/" + p.Workload, p.State, gap, strings.Join(p.Containers, "+")}, " "))
 	}
-	want := []string{"shop/web-1 Deployment/web Running  app", "shop/web-2 Deployment/web ContainerCreating starting app", "ssh.service Unit/ssh.service   ssh.service"}
+	want := []string{"shop/web-1 Deployment/web Running  app+side+debugger", "shop/web-2 Deployment/web ContainerCreating starting app+side", "ssh.service Unit/ssh.service   ssh.service"}
 	if !slices.Equal(rows, want) {
 		t.Fatalf("pods: got\n%q\nwant\n%q", rows, want)
 	}
 	one, two := m.Pods[0], m.Pods[1]
-	if *one.CPU != .2 || *one.CPURequest != .25 || *one.WorkingSet != 50*mib || *one.Restarts != 2 || !one.Since.Equal(noon.Add(-time.Hour)) {
+	if *one.CPU != .2 || *one.CPURequest != .25 || *one.WorkingSet != 50*mib || *one.Restarts != 5 || !one.Since.Equal(noon.Add(-time.Hour)) {
 		t.Errorf("web-1: %+v", one)
 	}
 	if two.CPU != nil || *two.CPURequest != .16 || *two.MemoryRequest != 64*mib {

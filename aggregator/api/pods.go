@@ -34,8 +34,8 @@ func memberOf(k live.Known) Member {
 	if at := k.Pod.Status.Since; !at.IsZero() {
 		m.Since = &at
 	}
-	for i := range k.Pod.Containers {
-		m.Restarts += k.Pod.Containers[i].Restarts
+	for c := range k.Pod.Lasting() {
+		m.Restarts += c.Restarts
 	}
 	if k.Item != nil && !k.Item.Silent() {
 		m.CPU, m.Memory = rate(k.Item, metric.CPUUsage, decCores), gauge(k.Item, metric.MemoryWorkingSet, decBytes)

@@ -18,13 +18,18 @@ func TestMembersAreTheInventorys(t *testing.T) {
 	other := replica("web-9", noon, 0)
 	other.Owner.APIVersion = "example.org/v1"
 	know(s, other)
+	for _, k := range s.Known {
+		if k.Pod.Name == "web-2" {
+			k.Pod.InitContainers = []cluster.Container{{Name: "side", Always: true, Restarts: 4}, {Name: "once", Restarts: 9}}
+		}
+	}
 	h := served(newAPI(t, func(o *Options) { o.Pictures = pictures(func(time.Time) *live.Snapshot { return s }) }))
 	var o Overview
 	if err := json.Unmarshal(get(h, "/plimsoll/v1/overview").Body.Bytes(), &o); err != nil {
 		t.Fatal(err)
 	}
 	got := o.Scaled[0].Members
-	if len(got) != 4 || got[0].Name != "web-1" || or(got[0].CPU, 0) != .88 || or(got[0].Memory, 0) != 49*mib || got[1].Restarts != 1 || got[3].State != "backing-off" || got[3].CPU != nil {
+	if len(got) != 4 || got[0].Name != "web-1" || or(got[0].CPU, 0) != .88 || or(got[0].Memory, 0) != 49*mib || got[1].Restarts != 5 || got[3].State != "backing-off" || got[3].CPU != nil {
 		t.Errorf("got %+v", got)
 	}
 }
