@@ -237,12 +237,10 @@ func absence(k live.Known, machines map[string]*live.Item, now time.Time) (gap c
 		gap.Reason, gap.Detail = metric.GapUnscheduled, withStatus("no machine was found for it yet", &pod.Status)
 	case pod.Phase == "Pending":
 		gap.Reason, gap.Detail = metric.GapStarting, withStatus(fmt.Sprintf("its containers have not started on %q yet", pod.Node), &pod.Status)
-	case machine == nil && machines != nil:
-		gap.Reason, gap.Detail = metric.GapUnread, fmt.Sprintf("it runs on %q, of which nothing was ever heard", pod.Node)
 	case machine != nil && machine.Silent():
 		return gap, false // which is told once, with the machine
 	default:
-		gap.Reason, gap.Detail = metric.GapStarting, fmt.Sprintf("it runs on %q, but no sample of it came yet", pod.Node)
+		gap.Reason, gap.Detail = live.Unheard(pod.Node, machine != nil || machines == nil)
 	}
 	return gap, true
 }

@@ -139,6 +139,16 @@ func (b *builder) snapshot(now time.Time) *Snapshot {
 // present ones any more: a little more than that lane's interval.
 const silentAfter = 12 * time.Second
 
+// silent says whether a machine that has a gap is silent.
+func silent(g *cluster.Gap, now int64) bool {
+	return g != nil && g.Reason == metric.GapStale && now-g.Since.UnixMilli() > silentAfter.Milliseconds()
+}
+
+// onSilent is why there is nothing of what is on a machine that is silent.
+func onSilent(node string, g *cluster.Gap) string {
+	return fmt.Sprintf("its machine %q is silent: %s", node, g.Detail)
+}
+
 // silence folds what is on a machine that nothing is heard of under that machine's gap.
 func (b *builder) silence() {
 	machines := map[string]*cluster.Gap{}
@@ -149,9 +159,9 @@ func (b *builder) silence() {
 			g = b.quiet(it, b.notes[i].missed)
 			it.Gap = g
 		}
-		if g != nil && g.Reason == metric.GapStale && b.now-g.Since.UnixMilli() > silentAfter.Milliseconds() {
+		if silent(g, b.now) {
 			it.Gap = &cluster.Gap{Since: g.Since, Reason: metric.GapSilent, Detail: g.Detail}
-			machines[it.Entity.Node] = &cluster.Gap{Since: g.Since, Reason: metric.GapSilent, Detail: fmt.Sprintf("its machine %q is silent: %s", it.Entity.Node, g.Detail)}
+			machines[it.Entity.Node] = &cluster.Gap{Since: g.Since, Reason: metric.GapSilent, Detail: onSilent(it.Entity.Node, g)}
 		}
 	}
 	if len(machines) == 0 {

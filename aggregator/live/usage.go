@@ -2,6 +2,7 @@ package live
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -72,6 +73,38 @@ func unheardGap(pod *cluster.Pod) (why string, since time.Time) {
 		}
 	}
 	return "", time.Time{}
+}
+
+// Unheard says why there is nothing of a pod that runs on a node, be it that anything of that node was ever heard or not.
+func Unheard(node string, heard bool) (reason, detail string) {
+	if !heard {
+		return metric.GapUnread, fmt.Sprintf("it runs on %q, of which nothing was ever heard", node)
+	}
+	return metric.GapStarting, fmt.Sprintf("it runs on %q, but no sample of it came yet", node)
+}
+
+// Unheard says why PodsUsed, with the same w, has not all of a pod that runs, where Gap has no reason: no sample came yet, of the pod or of one of its containers.
+func (p *Picture) Unheard(now time.Time, pod *cluster.Pod, w time.Duration) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	ms := now.UnixMilli()
+	n := p.tree.byKey[identity.NodeKey(pod.Node)]
+	if n != nil {
+		if g := p.tree.gapOf(n, p.tree.state(n, ms), ms); silent(g, ms) {
+			return onSilent(pod.Node, g)
+		}
+	}
+	used := p.tree.podUsed(nil, pod, ms, w.Milliseconds())
+	for _, list := range [...][]cluster.Container{pod.Containers, pod.InitContainers, pod.Ephemeral} {
+		for i := range list {
+			c := &list[i]
+			if len(used) > 0 && !c.Started.IsZero() && !slices.ContainsFunc(used, func(u Used) bool { return u.Name == c.Name }) {
+				return fmt.Sprintf("no sample of its container %q came yet", c.Name)
+			}
+		}
+	}
+	_, detail := Unheard(pod.Node, n != nil)
+	return detail
 }
 
 // pod returns the unit of a pod, nil if nothing was heard of it. Names are unique in the cluster, or on the pod's node.

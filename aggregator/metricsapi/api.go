@@ -27,6 +27,8 @@ type Picture interface {
 	NodeUsed(now time.Time, node string, w time.Duration) (live.Used, bool)
 	// Gap says why a pod has none.
 	Gap(now time.Time, pod *cluster.Pod) (why string, since time.Time)
+	// Unheard says it of one that runs, where Gap does not.
+	Unheard(now time.Time, pod *cluster.Pod, w time.Duration) string
 }
 
 // Inventory knows which pods and nodes there are: the pods in order of namespace and name, the nodes in order of name.

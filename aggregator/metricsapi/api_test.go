@@ -17,6 +17,7 @@ import (
 	"k8s.io/metrics/pkg/apis/metrics/v1beta1"
 
 	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/metric"
 )
 
 func podName(p v1.PodMetrics) string { return p.Namespace + "/" + p.Name }
@@ -108,9 +109,27 @@ func TestSelectors(t *testing.T) {
 func TestWhatIsNotThere(t *testing.T) {
 	w := shop(t)
 	fresh := w.pod("shop", "zz-fresh", "app")
+	c, _ := w.client("application/json")
+	why := func(name, want string) {
+		t.Helper()
+		_, err := c.MetricsV1().PodMetricses("shop").Get(t.Context(), name, metav1.GetOptions{})
+		if !apierrors.IsNotFound(err) || !strings.HasSuffix(err.Error(), name+`" not found: `+want) {
+			t.Errorf("%s: got %v, want not found, %s", name, err, want)
+		}
+	}
+	why("zz-fresh", `it runs on "n1", but no sample of it came yet`)
 	w.use(fresh, "app", 1, 1, 0, 0)
 	w.node("n2")
-	c, _ := w.client("application/json")
+	half := w.pod("shop", "zy-half", "app", "other")
+	w.use(half, "app", 1, 1, 5, 0)
+	why("zy-half", `no sample of its container "other" came yet`)
+	half.Containers[0].Started, half.Containers[1].Started, half.Status.State = time.Time{}, time.Time{}, "NotReady"
+	why("zy-half", "it does not run: NotReady")
+	w.pod("shop", "zy-away", "app").Node = "n2"
+	why("zy-away", `it runs on "n2", of which nothing was ever heard`)
+	w.feed(&metric.Entity{Level: metric.Node, Node: "n3", ID: "/"}, 1, 1, 20, 15*time.Second)
+	w.pod("shop", "zy-silent", "app").Node = "n3"
+	why("zy-silent", `its machine "n3" is silent: no sample for 15s`)
 	f := func(err error, want string) {
 		t.Helper()
 		if !apierrors.IsNotFound(err) || !strings.Contains(err.Error(), want) {

@@ -171,10 +171,12 @@ func (a *API) missing(now time.Time, pod *cluster.Pod) error {
 		why = "it does not run: " + cmp.Or(pod.Status.State, string(pod.Phase))
 	case slices.ContainsFunc(pod.Containers, func(c cluster.Container) bool { return why != "" && c.Rests() == why }): // a word of the kubelet's
 		why = "it does not run: " + why
+	case why == "" && !slices.ContainsFunc(pod.Containers, func(c cluster.Container) bool { return !c.Started.IsZero() }):
+		why = "it does not run: " + cmp.Or(pod.Status.State, string(pod.Phase))
+	case why == "":
+		why = a.opts.Picture.Unheard(now, pod, a.opts.Window)
 	}
-	if why != "" {
-		err.ErrStatus.Message += ": " + why
-	}
+	err.ErrStatus.Message += ": " + why
 	return err
 }
 
