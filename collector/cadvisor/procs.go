@@ -131,7 +131,7 @@ func netns(pid int) uint64 { return inode(procPath(pid, "net/dev")) }
 // network picks the process whose network is the container's: 0 if that is the host's, or already told by
 // another container that shares it (the containers of a pod do), else sums would count it twice.
 func (r *Reader) network(t *target, pids []int) int {
-	if len(pids) == 0 || pids[0] == unseen || r.proc.netOwn == 0 {
+	if len(pids) == 0 || pids[0] == unseen || r.proc.netOwn == 0 || r.opt.Networks != nil && r.opt.Networks.HostNetwork(t.path) {
 		return 0
 	}
 	ns := netns(pids[0])

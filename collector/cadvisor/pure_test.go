@@ -207,3 +207,29 @@ func TestOptions(t *testing.T) {
 	}
 	f(Options{Namer: &leaves{}, Registerer: reg}, "register")
 }
+
+// inNode are the cgroups of pods that are in their node's network.
+type inNode map[string]bool
+
+func (n inNode) HostNetwork(path string) bool { return n[path] }
+
+// A network is told once, by the first container in it, and the node's by none: be it that of process 1, or of a node that is a container itself.
+func TestWhoseNetwork(t *testing.T) {
+	own := os.Getpid()
+	r := &Reader{opt: Options{Networks: inNode{"/host": true}}, netOwner: map[uint64]string{}, proc: procs{netOwn: 1}}
+	f := func(what, path string, pids []int, want int) {
+		t.Helper()
+		if got := r.network(&target{path: path}, pids); got != want {
+			t.Errorf("%s: got process %d, want %d", what, got, want)
+		}
+	}
+	f("of a pod in the node's network", "/host", []int{own}, 0)
+	f("the first in another network", "/a", []int{own, 1}, own)
+	f("the same again", "/a", []int{own}, own)
+	f("another in it", "/b", []int{own}, 0)
+	f("nobody in it", "/c", nil, 0)
+	r.opt.Networks, r.netOwner = nil, map[uint64]string{}
+	f("nobody knows of pods", "/host", []int{own}, own)
+	r.proc.netOwn = netns(own)
+	f("in process 1's", "/a", []int{own}, 0)
+}

@@ -31,6 +31,11 @@ type Starts interface {
 	Start(path string) (time.Time, bool)
 }
 
+// Networks knows which containers are in the network of their node, where that is not process 1's: of a node that is a container itself.
+type Networks interface {
+	HostNetwork(path string) bool
+}
+
 // Options says what to read.
 type Options struct {
 	// Interval is how often Read is called; it sets how often what is read off the tick (file systems, the
@@ -44,6 +49,8 @@ type Options struct {
 	Namer Namer
 	// Starts, if set, tells when a cgroup began instead of the library: both readers must say the same.
 	Starts Starts
+	// Networks, if set, tells of containers that have no network of their own, besides those in process 1's.
+	Networks Networks
 	// Logger gets what the library logs, at level Debug, and what a person may have to act on; nil discards.
 	Logger *slog.Logger
 	// Registerer gets the reader's own metrics; nil registers none.

@@ -159,6 +159,16 @@ func (n *Names) Waits(path string) bool {
 	return ok && v.(*entry).waiting.Load()
 }
 
+// HostNetwork says whether the container of a cgroup is of a pod in its node's network, as far as the pod is known.
+func (n *Names) HostNetwork(path string) bool {
+	v, ok := n.paths.Load(path)
+	if !ok {
+		return false
+	}
+	p := v.(*entry).pod.Load()
+	return p != nil && p.HostNetwork
+}
+
 // intern makes the entry of a path seen for the first time.
 func (n *Names) intern(path string) *entry {
 	e := &entry{path: path, place: classify(path), born: time.Now()}

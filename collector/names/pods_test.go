@@ -303,3 +303,19 @@ func TestPodsInAnyOrder(all *testing.T) {
 		}
 	})
 }
+
+// Of a container whose pod is known it is known whether it is in its node's network.
+func TestHostNetwork(t *testing.T) {
+	host := podOf(uid, "web-1", web, cluster.Container{Name: "app", ID: idA})
+	host.HostNetwork = true
+	other := strings.Replace(uid, uid[:1], "f", 1)
+	n := childless(t, Options{Pods: node{uid: host, other: podOf(other, "web-2", web, cluster.Container{Name: "app", ID: idB})}})
+	for path, want := range map[string]bool{"/kubepods/pod" + uid + "/" + idA: true, "/kubepods/pod" + other + "/" + idB: false, "/system.slice/ssh.service": false} {
+		if n.HostNetwork(path) {
+			t.Errorf("%s: known before it was asked for", path)
+		}
+		if _, named := n.Name(path); !named || n.HostNetwork(path) != want {
+			t.Errorf("%s: named %v, in its node's network %v, want %v", path, named, n.HostNetwork(path), want)
+		}
+	}
+}

@@ -26,6 +26,8 @@ type Pod struct {
 	// Owner is what the pod belongs to in the end, through any number of owners; zero for a pod of its own.
 	Owner Target
 	Node  string // "" until it is scheduled
+	// HostNetwork is true for a pod in the network of its node, which has no traffic of its own.
+	HostNetwork bool
 
 	Phase corev1.PodPhase
 	// Ready is the status of the Ready condition, "" if the pod has none.

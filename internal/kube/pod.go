@@ -18,7 +18,7 @@ const metricsPath = "metrics.k8s.io/resource-metrics-path"
 
 // podOf keeps of a pod what is asked for. Its owner is resolved by the caller.
 func podOf(p *corev1.Pod) *cluster.Pod {
-	out := &cluster.Pod{UID: string(p.UID), CgroupUID: p.Annotations[mirrorOf], Namespace: p.Namespace, Name: p.Name, Node: p.Spec.NodeName,
+	out := &cluster.Pod{UID: string(p.UID), CgroupUID: p.Annotations[mirrorOf], Namespace: p.Namespace, Name: p.Name, Node: p.Spec.NodeName, HostNetwork: p.Spec.HostNetwork,
 		Phase: p.Status.Phase, Deleting: p.DeletionTimestamp != nil}
 	if p.Status.StartTime != nil {
 		out.StartTime = p.Status.StartTime.Time

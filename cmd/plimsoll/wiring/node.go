@@ -67,7 +67,7 @@ func newReaders(e *environment, o Node, known inventories) (r readers, err error
 		return r, err
 	}
 	e.life.Opened("the fast reader", r.fast.Close)
-	r.full, err = cadvisor.New(cadvisor.Options{Host: o.Host, Interval: o.Interval, Node: o.Name, Namer: r.names, Starts: r.fast, Logger: log, Registerer: e.registry})
+	r.full, err = cadvisor.New(cadvisor.Options{Host: o.Host, Interval: o.Interval, Node: o.Name, Namer: r.names, Starts: r.fast, Networks: r.names, Logger: log, Registerer: e.registry})
 	return r, err
 }
 

@@ -29,6 +29,9 @@ where they have one.
 Every series has the labels of its entity, as far as the entity has them: ` + "`container`, `namespace`, `node`, `pod`, `workload`,\n`workload_kind`, of a pool of nodes `pool`" + `. They are names: what is made anew under its old name goes on with its series, and its counters begin again
 ([why](decisions/identity.md)). The labels in the first table come on top.
 
+A container in its machine's own network has no network metrics (a pod with ` + "`hostNetwork`, `docker run --network host`" + `): what passes there is the machine's. A network that
+several containers share, as those of a pod do, is one container's, so that sums have it once.
+
 ## What is measured
 
 | Metric | Kind | Unit | What it is | Labels of its own |
