@@ -135,8 +135,8 @@ func parseProcStat(b []byte) (ticks, boot uint64, why reason) {
 // memory is what /proc/meminfo says, in bytes.
 type memory struct{ usage, workingSet uint64 }
 
-// parseMeminfo reads the machine's memory as cAdvisor does for the root of cgroup v2: usage is what is not free,
-// the working set is that less the inactive file pages.
+// parseMeminfo reads the machine's memory: usage is what is not free, the kernel's own memory included, and the working set is
+// that less the inactive file pages. For a root cgroup cAdvisor has anonymous memory and page cache alone.
 func parseMeminfo(b []byte) (memory, reason) {
 	var v [3]uint64
 	for i, key := range [...]string{"\nMemTotal:", "\nMemFree:", "\nInactive(file):"} {
