@@ -56,8 +56,9 @@ func (c *Claims) Read(now time.Time) ([]metric.Group, []metric.Gap) {
 	for _, p := range c.known.All() {
 		r.pod(p)
 	}
+	gone := r.gone()
 	c.last, c.ends = r.last, r.ends
-	return r.out, nil
+	return r.out, gone
 }
 
 // Killed implements Killer, by what the kubelet says of how containers have ended.
@@ -99,7 +100,7 @@ func (r *claims) say(e *metric.Entity, points ...[]metric.Point) {
 }
 
 // pod adds a pod's containers: those that are measured, and those that do not run because they wait to be started again. An init container
-// that ends asks for nothing beside the others: what it is given they get after it.
+// that ends asks for nothing beside the others: what is set aside for it is the pod's.
 func (r *claims) pod(p *cluster.Pod) {
 	if p.Finished() {
 		return
@@ -145,20 +146,17 @@ func (r *claims) container(p *cluster.Pod, c *cluster.Container, asks bool) {
 	r.say(e, []metric.Point{{ID: metric.Restarts, T: r.t, V: float64(c.Restarts)}}, r.points(requests, metric.CPURequest, metric.MemoryRequest), r.points(c.Limits, metric.CPULimit, metric.MemoryLimit))
 }
 
-// whole adds what the pod asks for as a whole, where that is more than the sum of its containers or less: it may say so itself, and to run it may
-// cost something beside them. one is a container of it.
+// whole adds what the pod asks for as a whole, where that may be another amount than the sum of its containers: it may say so itself, to run it may
+// cost something beside them, and an init container may need more than they do after it. Whether it is added does not change in the pod's life: once it was, it stands for
+// the containers' sum. one is a container of it.
 func (r *claims) whole(p *cluster.Pod, one *metric.Entity) {
 	requests, limits := cluster.Resources{}, cluster.Resources{}
 	for _, name := range []cluster.ResourceName{"cpu", "memory"} {
-		own, said := p.Requests.Get(name)
-		overhead, costs := p.Overhead.Get(name)
-		if !said && costs {
-			own = sum(p, name)
-		}
-		if said || costs {
-			requests = append(requests, cluster.Resource{Name: name, Milli: own + overhead})
+		if held, _ := p.Held(name); p.HeldApart(name) {
+			requests = append(requests, cluster.Resource{Name: name, Milli: held})
 		}
 		if limit, ok := p.Limits.Get(name); ok {
+			overhead, _ := p.Overhead.Get(name)
 			limits = append(limits, cluster.Resource{Name: name, Milli: limit + overhead})
 		}
 	}
@@ -175,11 +173,18 @@ func (r *claims) whole(p *cluster.Pod, one *metric.Entity) {
 	r.say(e, r.points(requests, metric.CPURequest, metric.MemoryRequest), r.points(limits, metric.CPULimit, metric.MemoryLimit))
 }
 
-// sum is what the containers of a pod ask for that run side by side.
-func sum(p *cluster.Pod, name cluster.ResourceName) (out cluster.Milli) {
-	for c := range p.Lasting() {
-		v, _ := c.Requests.Get(name)
-		out += v
+// gone are the pods with amounts of their own that are not there any more, or have done what they were for, and have no other under their names.
+func (r *claims) gone() (out []metric.Gap) {
+	there, names := map[string]bool{}, map[string]bool{}
+	for _, p := range r.of.known.All() {
+		if !p.Finished() {
+			there[p.UID], names[p.Namespace+"/"+p.Name] = true, true
+		}
+	}
+	for k, e := range r.of.last {
+		if k.container == "" && !there[k.uid] && !names[e.Namespace+"/"+e.Pod] {
+			out = append(out, metric.Gap{Entity: e, Reason: metric.GapGone, Detail: "its pod is not on the node any more"})
+		}
 	}
 	return out
 }

@@ -77,8 +77,14 @@ func TestClaims(t *testing.T) {
 	f("nothing is known of it", &fakeNode{nodes: []*cluster.Node{{Name: "n1"}}})
 	f("two containers", of(cluster.Pod{Containers: []cluster.Container{app, log}}),
 		"container shop/web-1/app restarts 2 cpu 0.25 memory 64 cpu< 0.5 memory< 128", "container shop/web-1/log restarts 0 cpu 0.1")
-	f("an init container is given what the others get after it, a sidecar is one of them", of(cluster.Pod{InitContainers: []cluster.Container{mesh, {Name: "init", ID: "3", Requests: amounts(1000, 5), Limits: amounts(1000, 5)}}}),
-		"container shop/web-1/init restarts 0 cpu< 1 memory< 5", "container shop/web-1/log restarts 0 cpu 0.01 memory 1")
+	once := cluster.Container{Name: "init", ID: "3", Requests: amounts(1000, 5), Limits: amounts(1000, 5)}
+	f("an init container runs, with a sidecar before it", of(cluster.Pod{InitContainers: []cluster.Container{mesh, once}}),
+		"container shop/web-1/init restarts 0 cpu< 1 memory< 5", "container shop/web-1/log restarts 0 cpu 0.01 memory 1", "pod shop/web-1 cpu 1.01 memory 6")
+	once.ID, once.Done = "8", true
+	f("it has ended: what it asked for is set aside all the same, where the others ask for less", of(cluster.Pod{InitContainers: []cluster.Container{mesh, once}, Containers: []cluster.Container{app}}),
+		"container shop/web-1/app restarts 2 cpu 0.25 memory 64 cpu< 0.5 memory< 128", "container shop/web-1/log restarts 0 cpu 0.01 memory 1", "pod shop/web-1 cpu 1.01 memory 65")
+	f("it asks for nothing", of(cluster.Pod{InitContainers: []cluster.Container{{Name: "init", ID: "8", Done: true, Requests: amounts(0, 0)}}, Containers: []cluster.Container{log}}),
+		"container shop/web-1/log restarts 0 cpu 0.1")
 	f("one waits to be started again", of(cluster.Pod{Containers: []cluster.Container{waits, log}}),
 		"container shop/web-1/app restarts 7 cpu 0.25 memory 64", "container shop/web-1/log restarts 0 cpu 0.1")
 	f("one has ended and will be started again", of(cluster.Pod{Containers: []cluster.Container{rests, log}}),
@@ -122,8 +128,15 @@ func TestClaimsBetweenTwoLives(t *testing.T) {
 	if identity.KeyOf(whole).InCluster() != identity.PodKey("", "shop", "web-1") {
 		t.Errorf("the pod is %+v", whole)
 	}
+	n.pods = pod(cluster.Container{Name: "app", Restarts: 1})
+	n.pods[0].UID = "another"
+	if groups, gaps := c.Read(time.Now()); len(groups) != 0 || len(gaps) != 0 {
+		t.Errorf("another pod has the name: got %v and %v", groups, gaps)
+	}
+	n.pods = pod(cluster.Container{Name: "app", ID: "1", Waiting: "CrashLoopBackOff", Restarts: 1})
+	_, whole = spoken(c)
 	n.pods = nil
-	if groups, _ := c.Read(time.Now()); len(groups) != 0 || len(c.last) != 0 {
-		t.Errorf("of nothing there is left: %v", c.last)
+	if groups, gaps := c.Read(time.Now()); len(groups) != 0 || len(c.last) != 0 || len(gaps) != 1 || gaps[0].Entity != whole || gaps[0].Reason != metric.GapGone {
+		t.Errorf("of nothing there is left: %v, %v", c.last, gaps)
 	}
 }

@@ -250,18 +250,8 @@ func (row *Pod) rests(k live.Known) {
 	row.Gap = &cluster.Gap{Since: gap.Since, Reason: metric.GapMember, Detail: fmt.Sprintf("%d of %d: %s", row.Parts.Of-row.Parts.Counted, row.Parts.Of, gap.Detail)}
 }
 
-// requested is what a pod asks for: as a whole where it says so, else what its containers do that run at the same time; with what running it costs.
+// requested is what a pod asks for as the scheduler goes.
 func requested(pod *cluster.Pod, name cluster.ResourceName, decimals int) *float64 {
-	sum, asks := pod.Requests.Get(name)
-	if !asks {
-		for c := range pod.Lasting() {
-			if v, ok := c.Requests.Get(name); ok {
-				sum, asks = sum+v, true
-			}
-		}
-	}
-	if v, ok := pod.Overhead.Get(name); ok {
-		sum, asks = sum+v, true
-	}
-	return num(sum.Float(), asks, decimals)
+	held, asks := pod.Held(name)
+	return num(held.Float(), asks, decimals)
 }

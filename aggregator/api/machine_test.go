@@ -68,7 +68,7 @@ func TestOneMachine(t *testing.T) {
 	if *one.CPU != .2 || *one.CPURequest != .25 || *one.WorkingSet != 50*mib || *one.Restarts != 5 || !one.Since.Equal(noon.Add(-time.Hour)) {
 		t.Errorf("web-1: %+v", one)
 	}
-	if two.CPU != nil || *two.CPURequest != .16 || *two.MemoryRequest != 64*mib {
+	if two.CPU != nil || *two.CPURequest != .95 || *two.MemoryRequest != 64*mib {
 		t.Errorf("web-2, of which nothing was heard: %+v asks for %g CPU", two, or(two.CPURequest, -1))
 	}
 	if *m.CPURoom.Allocatable != 1.9 || *m.CPURoom.Requests != .35 || *m.MemoryRoom.Allocatable != 1000*mib || *m.MemoryRoom.Requests != 64*mib || *m.MaxPods != 110 {

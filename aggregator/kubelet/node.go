@@ -43,7 +43,7 @@ type node struct {
 	held       *metric.Batch // its first page, while there is no second
 }
 
-// key names a container of one pod for as long as that pod lives.
+// key names a container of one pod, or with "" the pod itself, for as long as that pod lives.
 type key struct{ uid, container string }
 
 type container struct {
@@ -136,6 +136,7 @@ func (x *node) batch(n *cluster.Node, pods map[podName]*cluster.Pod, p *page, as
 			g.Points = amounts(g.Points, at, c.Requests, metric.CPURequest, metric.MemoryRequest)
 			g.Points = amounts(g.Points, at, c.Limits, metric.CPULimit, metric.MemoryLimit)
 			b.Groups = append(b.Groups, g)
+			x.whole(b, known, pod, at)
 		}
 	}
 	b.Gaps = x.gone(known, pods)
@@ -143,7 +144,26 @@ func (x *node) batch(n *cluster.Node, pods map[podName]*cluster.Pod, p *page, as
 	return b
 }
 
-// gone are the containers of which there was something, and whose pods are not there any more, nor others under their names.
+// whole adds, once, what is set aside for a pod where that may be another amount than its containers' sum.
+func (x *node) whole(b *metric.Batch, known map[key]*container, pod *cluster.Pod, at int64) {
+	k := key{uid: pod.UID}
+	if known[k] != nil {
+		return
+	}
+	var held cluster.Resources
+	for _, name := range []cluster.ResourceName{"cpu", "memory"} {
+		if v, _ := pod.Held(name); pod.HeldApart(name) {
+			held = append(held, cluster.Resource{Name: name, Milli: v})
+		}
+	}
+	if len(held) == 0 {
+		return
+	}
+	known[k] = x.containers[k].as(metric.Entity{Level: metric.Pod, Node: b.Node, Namespace: pod.Namespace, WorkloadKind: pod.Owner.Kind, Workload: pod.Owner.Name, Pod: pod.Name})
+	b.Groups = append(b.Groups, metric.Group{Entity: known[k].entity, Points: amounts(nil, at, held, metric.CPURequest, metric.MemoryRequest)})
+}
+
+// gone are the pods and containers of which there was something, and whose pods are not there any more, nor others under their names.
 func (x *node) gone(known map[key]*container, pods map[podName]*cluster.Pod) (out []metric.Gap) {
 	for k, c := range x.containers {
 		if known[k] == nil && pods[podName{c.entity.Namespace, c.entity.Pod}] == nil {
@@ -163,7 +183,7 @@ func follows(first, b *metric.Batch) bool {
 		was[first.Groups[i].Entity] = newest(&first.Groups[i])
 	}
 	for i := range b.Groups {
-		if at, ok := was[b.Groups[i].Entity]; ok && newest(&b.Groups[i]) <= at {
+		if at, ok := was[b.Groups[i].Entity]; ok && b.Groups[i].Entity.Level != metric.Pod && newest(&b.Groups[i]) <= at {
 			return false
 		}
 	}
@@ -200,7 +220,11 @@ func (u *usage) of(pod *cluster.Pod) bool {
 
 // named is the container under its present names.
 func (c *container) named(node string, pod *cluster.Pod, of *cluster.Container) *container {
-	e := metric.Entity{Level: metric.Container, Node: node, Namespace: pod.Namespace, WorkloadKind: pod.Owner.Kind, Workload: pod.Owner.Name, Pod: pod.Name, Container: of.Name, Image: of.Image}
+	return c.as(metric.Entity{Level: metric.Container, Node: node, Namespace: pod.Namespace, WorkloadKind: pod.Owner.Kind, Workload: pod.Owner.Name, Pod: pod.Name, Container: of.Name, Image: of.Image})
+}
+
+// as is what goes by these names, with the pointer that it has as long as they stay.
+func (c *container) as(e metric.Entity) *container {
 	switch {
 	case c == nil:
 		return &container{entity: &e}

@@ -284,6 +284,37 @@ func TestPodEnds(t *testing.T) {
 	}
 }
 
+// TestHeld: what the scheduler sets aside for a pod is asked for on its node for as long as the pod is there, whatever its containers ask for after its start.
+func TestHeld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 1)
+		began := time.Now().Add(-time.Hour)
+		f.pod("n0", "plain", began)
+		p := f.pod("n0", "web", began)
+		p.InitContainers = []cluster.Container{{Name: "migrate", Done: true, Requests: cluster.Resources{{Name: "cpu", Milli: 450}}}}
+		f.uses("10.0.0.0:10250", 0.5, map[string]time.Time{"plain": began, "web": began})
+		defer f.run()()
+		for i, want := range []float64{.25 + .45, .25 + .45, .25} {
+			if i == 0 {
+				time.Sleep(patience)
+			}
+			if i == 2 {
+				f.pods = f.pods[:1]
+			}
+			time.Sleep(32 * time.Second)
+			s := f.picture.Snapshot(time.Now())
+			for _, it := range []*live.Item{s.Nodes[0], s.Namespaces[0], s.Cluster} {
+				if got, _ := it.Gauge(metric.CPURequest); got != want {
+					t.Errorf("%d: of %s %v CPU is asked for, want %v", i, it.Entity, got, want)
+				}
+			}
+			if got, _ := s.Containers[1].Gauge(metric.CPURequest); i < 2 && got != .25 {
+				t.Errorf("its container asks for %v", got)
+			}
+		}
+	})
+}
+
 // TestOnlyWithoutCollector: a kubelet is asked when no collector is heard, and not any more when one is.
 func TestOnlyWithoutCollector(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -17,7 +17,7 @@ func (x numbers) add(a, b cluster.Milli) cluster.Milli {
 	if x.wrap {
 		return a + b
 	}
-	return addMilli(a, b)
+	return a.Plus(b)
 }
 
 // mulDiv is a·b/c cut toward zero; c is not zero.
@@ -72,18 +72,6 @@ func (x numbers) total(values []cluster.Milli, average bool) (sum cluster.Milli)
 		}
 	}
 	return sum
-}
-
-// addMilli adds, held at the ends of the range.
-func addMilli(a, b cluster.Milli) cluster.Milli {
-	s := a + b
-	switch {
-	case a > 0 && b > 0 && s < 0:
-		return math.MaxInt64
-	case a < 0 && b < 0 && s >= 0:
-		return math.MinInt64
-	}
-	return s
 }
 
 // mulDiv is a·b/c cut toward zero, held at the ends of the range; c is not zero.

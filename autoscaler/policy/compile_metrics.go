@@ -177,7 +177,7 @@ func containerResource(name string) bool {
 	case len(validation.IsQualifiedName(name)) > 0:
 		return false
 	case !qualified:
-		return podLevelResource(corev1.ResourceName(name)) || name == string(corev1.ResourceEphemeralStorage)
+		return cluster.PodLevel(corev1.ResourceName(name)) || name == string(corev1.ResourceEphemeralStorage)
 	case domain == "kubernetes.io" || strings.HasSuffix(domain, ".kubernetes.io"):
 		return true
 	}

@@ -3,7 +3,6 @@ package policy
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -59,46 +58,14 @@ func (p *pass) requestOf(m *metric, pod *cluster.Pod) (request cluster.Milli, la
 
 // podLevel says whether a pod has requests of its own.
 func podLevel(pod *cluster.Pod) bool {
-	return slices.ContainsFunc(pod.Requests, func(r cluster.Resource) bool { return podLevelResource(r.Name) })
+	return slices.ContainsFunc(pod.Requests, func(r cluster.Resource) bool { return cluster.PodLevel(r.Name) })
 }
 
-// podLevelResource says whether Kubernetes knows a resource at the level of the pod.
-func podLevelResource(name corev1.ResourceName) bool {
-	return name == corev1.ResourceCPU || name == corev1.ResourceMemory || strings.HasPrefix(string(name), corev1.ResourceHugePagesPrefix)
-}
-
-// podRequest is the request of a pod that has pod-level requests: its own of this resource, else what its containers add
-// up to, which is never below what its start needs; and its overhead.
+// podRequest is the request of a pod that has pod-level requests, which is what the scheduler goes by.
 func podRequest(pod *cluster.Pod, name corev1.ResourceName) (request cluster.Milli, lack string) {
-	overhead, found := pod.Overhead.Get(name)
-	if podLevelResource(name) {
-		if v, ok := pod.Requests.Get(name); ok {
-			return addMilli(v, overhead), ""
-		}
-	}
-	add := func(c *cluster.Container, sum *cluster.Milli) {
-		if v, ok := c.Requests.Get(name); ok {
-			*sum, found = addMilli(*sum, v), true
-		}
-	}
-	for i := range pod.Containers {
-		add(&pod.Containers[i], &request)
-	}
-	var sidecars, start cluster.Milli
-	for i := range pod.InitContainers {
-		c := &pod.InitContainers[i]
-		if c.Always {
-			add(c, &request)
-			add(c, &sidecars)
-			start = max(start, sidecars)
-			continue
-		}
-		during := sidecars
-		add(c, &during)
-		start = max(start, during)
-	}
-	if !found {
+	request, ok := pod.Held(name)
+	if !ok {
 		return 0, fmt.Sprintf("missing pod-level request for %s in Pod %s", name, pod.Name)
 	}
-	return addMilli(max(request, start), overhead), ""
+	return request, ""
 }

@@ -56,6 +56,18 @@ func ParseQuantity(s string) (resource.Quantity, error) {
 // Milli is an amount in thousandths of its unit: millicores, thousandths of a byte. The HPA computes in these.
 type Milli int64
 
+// Plus adds, held at the ends of the range.
+func (a Milli) Plus(b Milli) Milli {
+	s := a + b
+	switch {
+	case a > 0 && b > 0 && s < 0:
+		return math.MaxInt64
+	case a < 0 && b < 0 && s >= 0:
+		return math.MinInt64
+	}
+	return s
+}
+
 // MilliOf turns a quantity into thousandths, rounded up as the HPA does, and held at the ends of the range
 // instead of wrapping.
 func MilliOf(q resource.Quantity) Milli {

@@ -3,6 +3,8 @@ package cluster
 import (
 	"cmp"
 	"iter"
+	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -106,6 +108,48 @@ func (p *Pod) Lasting() iter.Seq[*Container] {
 			}
 		}
 	}
+}
+
+// Held is what the scheduler sets aside of a resource for as long as the pod is there: what the pod asks for itself, else what its lasting containers do
+// together, or an init container with the sidecars before it where that is more; and the pod's overhead. ok is false where nothing asks for any.
+func (p *Pod) Held(name corev1.ResourceName) (held Milli, ok bool) {
+	overhead, ok := p.Overhead.Get(name)
+	if PodLevel(name) {
+		if v, own := p.Requests.Get(name); own {
+			return v.Plus(overhead), true
+		}
+	}
+	asked := func(c *Container) Milli {
+		v, asks := c.Requests.Get(name)
+		ok = ok || asks
+		return v
+	}
+	for c := range p.Lasting() {
+		held = held.Plus(asked(c))
+	}
+	var sidecars Milli
+	for i := range p.InitContainers {
+		during := sidecars.Plus(asked(&p.InitContainers[i]))
+		if held = max(held, during); p.InitContainers[i].Always {
+			sidecars = during
+		}
+	}
+	return held.Plus(overhead), ok
+}
+
+// HeldApart says whether Held may be another amount than the lasting containers' sum, by what does not change in the pod's life.
+func (p *Pod) HeldApart(name corev1.ResourceName) bool {
+	_, own := p.Requests.Get(name)
+	_, costs := p.Overhead.Get(name)
+	return own || costs || slices.ContainsFunc(p.InitContainers, func(c Container) bool {
+		v, _ := c.Requests.Get(name)
+		return !c.Always && v > 0
+	})
+}
+
+// PodLevel says whether Kubernetes knows a resource at the level of the pod.
+func PodLevel(name corev1.ResourceName) bool {
+	return name == corev1.ResourceCPU || name == corev1.ResourceMemory || strings.HasPrefix(string(name), corev1.ResourceHugePagesPrefix)
 }
 
 // Address is one address of a node; its type is InternalIP, Hostname and so on.
