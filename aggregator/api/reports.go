@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"plimsoll.dev/plimsoll/aggregator/api/params"
@@ -125,14 +126,14 @@ func (a *API) capacity(ctx context.Context, window time.Duration, asked bool) (r
 	if err != nil {
 		return nil, nil, err
 	}
-	r, err = capacity.Capacity(ctx, a.history(sees), snap, capacity.CapacityOptions{Window: window, Pools: a.pools(sees)})
+	r, err = capacity.Capacity(ctx, a.history(sees), snap, a.capacityOptions(window, sees))
 	if err != nil {
 		return nil, nil, reportError(err)
 	}
 	if asked || a.opts.History == nil || !empty(r) {
 		return r, []string{}, nil
 	}
-	first, err := capacity.Capacity(ctx, a.history(sees), snap, capacity.CapacityOptions{Window: capacity.MinWindow, Pools: a.pools(sees)})
+	first, err := capacity.Capacity(ctx, a.history(sees), snap, a.capacityOptions(capacity.MinWindow, sees))
 	if err != nil {
 		return nil, nil, reportError(err)
 	}
@@ -142,15 +143,25 @@ func (a *API) capacity(ctx context.Context, window time.Duration, asked bool) (r
 	return first, []string{"There is no whole hour of history yet, so this looks at the newest hour alone."}, nil
 }
 
-// pools are the pools of the machines that the cluster's labels say are in one.
-func (a *API) pools(sees scope.Scope) map[string]string {
-	out := map[string]string{}
+// capacityOptions have with the window what the cluster says of machines: their pools, and why they take no new pods.
+func (a *API) capacityOptions(window time.Duration, sees scope.Scope) capacity.CapacityOptions {
+	o := capacity.CapacityOptions{Window: window, Pools: map[string]string{}, Unschedulable: map[string]string{}}
 	for _, n := range a.nodes(sees) {
 		if n.Pool != "" {
-			out[n.Name] = n.Pool
+			o.Pools[n.Name] = n.Pool
+		}
+		var why []string
+		if n.Unschedulable {
+			why = append(why, "cordoned")
+		}
+		if n.Ready != "" && n.Ready != "True" { // the node controller taints it
+			why = append(why, "not Ready")
+		}
+		if len(why) > 0 {
+			o.Unschedulable[n.Name] = strings.Join(why, " and ")
 		}
 	}
-	return out
+	return o
 }
 
 // empty says whether the history had nothing.

@@ -141,6 +141,46 @@ func TestReports(t *testing.T) {
 	}
 }
 
+// A machine that is cordoned, or not Ready, has its room in the report of room, and takes nothing in that of what fits; both say so, on their pages too.
+func TestReportsOfMachinesThatTakeNothing(t *testing.T) {
+	for _, x := range []struct {
+		node *cluster.Node
+		why  string
+	}{
+		{&cluster.Node{Name: "n1", Ready: "True", Unschedulable: true}, "cordoned"},
+		{&cluster.Node{Name: "n1", Ready: "Unknown"}, "not Ready"},
+		{&cluster.Node{Name: "n1", Ready: "False", Unschedulable: true}, "cordoned and not Ready"},
+		{&cluster.Node{Name: "n1", Ready: "True"}, ""},
+		{&cluster.Node{Name: "n1"}, ""},
+	} {
+		h := served(reporting(t, func(o *Options) { o.Nodes = func() []*cluster.Node { return []*cluster.Node{x.node} } }))
+		var f capacity.FitReport
+		var c capacity.CapacityReport
+		for path, to := range map[string]any{"fit?cpu=500m&window=1w": &f, "capacity?window=1w": &c} {
+			if err := json.Unmarshal(get(h, "/plimsoll/v1/"+path).Body.Bytes(), to); err != nil {
+				t.Fatal(err)
+			}
+			page := get(h, "/plimsoll/v1/"+path+"&format=html").Body.String()
+			if x.why != "" && !strings.Contains(page, x.why) {
+				t.Errorf("%q: the page of %s does not say so", x.why, path)
+			}
+		}
+		if x.why == "" {
+			if f.Total != 2 || f.Nodes[0].Unschedulable != "" || len(c.Notes) != 0 || c.Scopes[0].CPU.LargestByRequest == nil {
+				t.Errorf("%+v: got %+v, notes %q", x.node, f, c.Notes)
+			}
+			continue
+		}
+		if want := "No more replica of 500m CPU fits, going by requests. n1 is " + x.why + "."; f.Text != want || f.Total != 0 || f.Nodes[0].Unschedulable != x.why {
+			t.Errorf("got %+v, want %q", f, want)
+		}
+		want := `Nothing new is placed on node "n1", which is ` + x.why + ": what is free there is counted all the same."
+		if n := c.Scopes[1]; n.Unschedulable != x.why || *n.CPU.FreeByRequest != 1.4 || n.CPU.LargestByRequest != nil || c.Scopes[0].Memory.LargestByUse != nil || !slices.Contains(c.Notes, want) {
+			t.Errorf("got %+v, notes %q; want %q", n, c.Notes, want)
+		}
+	}
+}
+
 func TestReportsOfOneLevelAndWorkload(t *testing.T) {
 	h := served(reporting(t, nil))
 	for level, want := range map[string]string{"": "cluster node namespace", "&level=node": "node", "&level=namespace": "namespace", "&level=pool": ""} {

@@ -22,7 +22,7 @@ func Capacity(ctx context.Context, h History, s *live.Snapshot, o CapacityOption
 			return nil, err
 		}
 	}
-	r := capacityOf(g, present(s, o.Pools), then, h != nil, s.NodesHidden)
+	r := capacityOf(g, present(s, &o), then, h != nil, s.NodesHidden)
 	r.Time = s.Time.UTC()
 	return r, nil
 }
@@ -36,6 +36,7 @@ func capacityOf(g grid, now *picture, then *history, kept, hidden bool) *Capacit
 	for i := range now.nodes {
 		n := &now.nodes[i]
 		nodes = append(nodes, c.scope(NodeLevel, n.name, 1, n.cpu, n.memory, then.nodes[n.name], n.gap))
+		nodes[i].Unschedulable = n.shut
 		if nodes[i].Pool = n.pool; n.pool != "" {
 			byPool[n.pool] = append(byPool[n.pool], i)
 		}
@@ -238,6 +239,9 @@ func (r *Room) blocks(nodes []Scope, of func(*Scope) *Room) {
 		return &Block{Node: node, Free: max(*free, 0)}
 	}
 	for i := range nodes {
+		if nodes[i].Unschedulable != "" {
+			continue
+		}
 		room := of(&nodes[i])
 		r.LargestByRequest = larger(r.LargestByRequest, nodes[i].Name, room.FreeByRequest)
 		r.LargestByUse = larger(r.LargestByUse, nodes[i].Name, room.FreeByUse)
@@ -262,6 +266,15 @@ func (c *composer) notes(now *picture, kept bool, cluster Scope) []string {
 	}
 	if len(gaps) > 0 {
 		add("No current values of %s: neither what they have nor what they used is counted.", nodeNames(gaps))
+	}
+	shut := map[string][]string{}
+	for i := range now.nodes {
+		if n := &now.nodes[i]; n.shut != "" {
+			shut[n.shut] = append(shut[n.shut], fmt.Sprintf("%q", n.name))
+		}
+	}
+	for _, why := range sortedKeys(shut) {
+		add("Nothing new is placed on %s, which %s %s: what is free there is counted all the same.", nodeNames(shut[why]), numbered(len(shut[why]), "is", "are"), why)
 	}
 	names := unsized(now.nodes)
 	if len(names) == 0 && nobodySized(now.nodes) {

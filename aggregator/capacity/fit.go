@@ -16,7 +16,7 @@ const (
 )
 
 // Fit reports how many more replicas of a size fit beside what a capacity report has seen. What else keeps a replica off a node (taints,
-// affinity, the node's limit of pods) is not looked at. The error wraps ErrBadOptions.
+// affinity, the node's limit of pods) is not looked at, but that a node is cordoned, or not Ready. The error wraps ErrBadOptions.
 func Fit(r *CapacityReport, n Need) (*FitReport, error) {
 	if n.By == "" {
 		n.By = ByRequest
@@ -81,6 +81,11 @@ func (n *Need) check() error {
 // on says how many replicas fit on a node.
 func (n *Need) on(s *Scope) NodeFit {
 	f := NodeFit{Node: s.Name, Pool: s.Pool, FreeCPU: s.CPU.free(n.By), FreeMemory: s.Memory.free(n.By)}
+	if f.Unschedulable = s.Unschedulable; f.Unschedulable != "" {
+		f.Count, f.Reason = new(int), "it is "+f.Unschedulable
+		f.LeftCPU, f.LeftMemory = f.FreeCPU, f.FreeMemory
+		return f
+	}
 	if s.Gap != "" {
 		f.Reason = "no current values: " + s.Gap
 		return f
@@ -186,12 +191,14 @@ func (r *FitReport) sentence() string {
 	if n := len(r.Nodes) - r.Known; n > 0 {
 		unknown = fmt.Sprintf(" Of %s it is not known.", plural(float64(n), "node"))
 	}
+	shut := r.shut()
+	unknown += shut
 	size := r.Need.size()
 	switch {
 	case len(r.Nodes) == 0:
 		return "There is no node."
-	case r.Known == 0:
-		return fmt.Sprintf("How many replicas of %s fit is not known: %s.", size, r.Nodes[0].Reason)
+	case r.unknown():
+		return fmt.Sprintf("How many replicas of %s fit is not known: %s.%s", size, r.Nodes[r.Known].Reason, shut)
 	case r.Total == 0:
 		return fmt.Sprintf("No more replica of %s fits, %s.%s", size, by, unknown)
 	}
@@ -200,6 +207,30 @@ func (r *FitReport) sentence() string {
 		s = fmt.Sprintf("One more replica of %s fits, %s", size, by)
 	}
 	return s + r.into() + "." + unknown
+}
+
+// unknown says whether of no node that takes new pods it is known how many fit, and there is one. Those of which it is not known come last.
+func (r *FitReport) unknown() bool {
+	return r.Known < len(r.Nodes) && !slices.ContainsFunc(r.Nodes, func(f NodeFit) bool { return f.Count != nil && f.Unschedulable == "" })
+}
+
+// shut says which nodes take nothing new: of one or two the names, of more how many.
+func (r *FitReport) shut() (s string) {
+	by := map[string][]NodeFit{}
+	for i := range r.Nodes {
+		if why := r.Nodes[i].Unschedulable; why != "" {
+			by[why] = append(by[why], r.Nodes[i])
+		}
+	}
+	for _, why := range sortedKeys(by) {
+		switch n := by[why]; len(n) {
+		case 1, 2:
+			s += fmt.Sprintf(" %s %s %s.", strings.Join(names(n), " and "), numbered(len(n), "is", "are"), why)
+		default:
+			s += fmt.Sprintf(" %d nodes are %s.", len(n), why)
+		}
+	}
+	return s
 }
 
 // into says what they fit into: of one node or two the names, of more how many, and of node pools how much each takes.

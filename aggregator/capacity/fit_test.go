@@ -40,6 +40,37 @@ func TestFit(t *testing.T) {
 	f(free(one), Need{CPU: at(1), By: ByUse}, 0, "", "How many replicas of 1 CPU fit is not known: CPU free by use is not known: there is no history of the node's use in the window.")
 }
 
+// TestFitOfNodesThatTakeNothing: what is free on a node that is cordoned or not Ready is room for nothing, and the answer says so.
+func TestFitOfNodesThatTakeNothing(t *testing.T) {
+	room, none := [2]*float64{at(2), at(8 * gi)}, [2]*float64{}
+	for _, x := range []struct {
+		room  [][2]*float64
+		shut  []string
+		total int
+		text  string
+	}{
+		{[][2]*float64{room, room}, []string{"cordoned", ""}, 2, "2 more replicas of 1 CPU fit, going by requests, on 1 of 2 nodes (n-1). n-0 is cordoned."},
+		{[][2]*float64{room, room, room}, []string{"cordoned", "not Ready", "cordoned"}, 0, "No more replica of 1 CPU fits, going by requests. n-0 and n-2 are cordoned. n-1 is not Ready."},
+		{[][2]*float64{room, room, room, room}, []string{"cordoned", "cordoned", "cordoned", ""}, 2, "2 more replicas of 1 CPU fit, going by requests, on 1 of 4 nodes (n-3). 3 nodes are cordoned."},
+		{[][2]*float64{room, none}, []string{"cordoned", ""}, 0, "How many replicas of 1 CPU fit is not known: CPU free by request is not known: nothing says what the node has. n-0 is cordoned."},
+		{[][2]*float64{room}, []string{"cordoned and not Ready"}, 0, "No more replica of 1 CPU fits, going by requests. n-0 is cordoned and not Ready."},
+	} {
+		r := free(x.room...)
+		for i, why := range x.shut {
+			r.Scopes[i+1].Unschedulable = why
+		}
+		got, err := Fit(r, Need{CPU: at(1)})
+		if err != nil || got.Total != x.total || got.Text != x.text {
+			t.Errorf("%q: %d, %v: %q\nwant %d: %q", x.shut, got.Total, err, got.Text, x.total, x.text)
+		}
+		for _, n := range got.Nodes {
+			if n.Unschedulable != "" && (*n.Count != 0 || n.Reason != "it is "+n.Unschedulable || *n.LeftCPU != 2) {
+				t.Errorf("%q: got %+v", x.shut, n)
+			}
+		}
+	}
+}
+
 // TestFitSaysIntoWhat: by pools where there are some, and that there are none where there are none.
 func TestFitSaysIntoWhat(t *testing.T) {
 	room := [2]*float64{at(2), at(8 * gi)}

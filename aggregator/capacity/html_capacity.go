@@ -111,7 +111,7 @@ func (r *CapacityReport) card(name string, room *Room, u unit) roomCard {
 
 // scopeRowOf makes a row. A namespace's bars are its share of the cluster's use.
 func scopeRowOf(s, whole *Scope, hasRoom bool) scopeRow {
-	row := scopeRow{Name: s.Name, Gap: s.Gap}
+	row := scopeRow{Name: s.Name, Gap: cmp.Or(s.Gap, s.Unschedulable)}
 	if s.Level != NodeLevel {
 		row.Under = plural(float64(s.Nodes), "node")
 	}

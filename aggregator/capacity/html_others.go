@@ -25,7 +25,7 @@ func (r *FitReport) page() *fitPage {
 	if r.Need.By == ByUse {
 		p.By = "by use"
 	}
-	if r.Known == 0 {
+	if r.unknown() || len(r.Nodes) == 0 {
 		p.Total = "–"
 	}
 	var shown int

@@ -29,6 +29,7 @@ type scopeNow struct {
 	nodes       int // that a namespace runs on
 	cpu, memory amounts
 	lacks       string // of a namespace, of how many pods its use is if it lacks some
+	shut        string // why a node takes no new pods; "": it does
 	gap         string // why it has no current values of its own; a node's capacity is not counted then
 }
 
@@ -75,10 +76,10 @@ type picture struct {
 }
 
 // present takes from the live picture what a capacity report needs.
-func present(s *live.Snapshot, pools map[string]string) *picture {
+func present(s *live.Snapshot, o *CapacityOptions) *picture {
 	p := &picture{}
 	for _, it := range s.Nodes {
-		n := scopeNow{name: it.Entity.Node, pool: pools[it.Entity.Node]}
+		n := scopeNow{name: it.Entity.Node, pool: o.Pools[it.Entity.Node], shut: o.Unschedulable[it.Entity.Node]}
 		if n.gap = gapText(it); n.gap == "" {
 			n.cpu, n.memory = amountsOf(it)
 		}

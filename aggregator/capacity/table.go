@@ -126,7 +126,8 @@ func (r *CapacityReport) Table(style Style) *table.Table {
 	columns = append(columns,
 		column[Scope]{"DATA", "data_ratio", true, func(s *Scope, style Style) string { return number(&s.Data.Coverage, style, share) }},
 		words("LACKS", "lacks", true, func(s *Scope) string { return s.Lacks }),
-		words("GAP", "gap", true, func(s *Scope) string { return s.Gap }))
+		words("GAP", "gap", true, func(s *Scope) string { return s.Gap }),
+		words("UNSCHEDULABLE", "unschedulable", true, func(s *Scope) string { return s.Unschedulable }))
 	t := lay(style, columns, r.Scopes)
 	if style == People {
 		if len(r.Scopes) > 0 && r.Scopes[0].Level == ClusterLevel {
@@ -185,6 +186,7 @@ func (r *FitReport) Table(style Style) *table.Table {
 		amount("MEM FREE", "memory_free_bytes", false, bytesUnit, func(f *NodeFit) *float64 { return f.FreeMemory }),
 		amount("CPU LEFT", "cpu_left_cores", true, coresUnit, func(f *NodeFit) *float64 { return f.LeftCPU }),
 		amount("MEM LEFT", "memory_left_bytes", true, bytesUnit, func(f *NodeFit) *float64 { return f.LeftMemory }),
+		words("", "unschedulable", true, func(f *NodeFit) string { return f.Unschedulable }),
 		words("WHY", "reason", false, func(f *NodeFit) string { return f.Reason }),
 	}, r.Nodes)
 	if style == People {

@@ -25,6 +25,8 @@ type CapacityOptions struct {
 	Window time.Duration
 	// Pools names the pool of each node that has one. Nodes without a pool are in no pool's figures.
 	Pools map[string]string
+	// Unschedulable says of each node that takes no new pods why: "cordoned", "not Ready".
+	Unschedulable map[string]string
 }
 
 // CapacityReport is how much room is left: the cluster, then its pools, its nodes and its namespaces.
@@ -60,6 +62,8 @@ type Scope struct {
 	Lacks string `json:"lacks,omitempty"`
 	// Gap says why the scope has no current values, "" when it has.
 	Gap string `json:"gap,omitempty"`
+	// Unschedulable says of a node that takes no new pods why: "cordoned", "not Ready", "cordoned and not Ready".
+	Unschedulable string `json:"unschedulable,omitempty"`
 }
 
 // Room is one resource of a scope, in cores or bytes.
@@ -80,7 +84,7 @@ type Room struct {
 	// requested than there is. FreeByUse is Allocatable - P95.
 	FreeByRequest *float64 `json:"freeByRequest"`
 	FreeByUse     *float64 `json:"freeByUse"`
-	// The largest blocks are the most that one replica may have on one node; null for a namespace.
+	// The largest blocks are the most that one replica may have on one node that takes new pods; null for a namespace, and where there is no such node.
 	LargestByRequest *Block `json:"largestByRequest"`
 	LargestByUse     *Block `json:"largestByUse"`
 
@@ -169,7 +173,9 @@ type NodeFit struct {
 	// LeftCPU and LeftMemory are what is free when Count replicas have come.
 	LeftCPU    *float64 `json:"leftCpu"`
 	LeftMemory *float64 `json:"leftMemory"`
-	Reason     string   `json:"reason"`
+	// Unschedulable says why the node takes no new pods, as in Scope: then nothing fits, whatever is free.
+	Unschedulable string `json:"unschedulable,omitempty"`
+	Reason        string `json:"reason"`
 }
 
 // What bounds a node's count.

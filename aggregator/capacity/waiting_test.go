@@ -77,7 +77,7 @@ func TestNamespaceThatLacksAPod(t *testing.T) {
 	}
 	var at time.Time
 	report := func() (string, string) {
-		r := capacityOf(grid{start: began, end: at, step: time.Hour, cover: time.Hour}, present(p.Snapshot(at), nil), &history{clusters: stories{}, pools: stories{}, nodes: stories{}, namespaces: stories{}}, false, false)
+		r := capacityOf(grid{start: began, end: at, step: time.Hour, cover: time.Hour}, present(p.Snapshot(at), &CapacityOptions{}), &history{clusters: stories{}, pools: stories{}, nodes: stories{}, namespaces: stories{}}, false, false)
 		return r.Scopes[len(r.Scopes)-1].Lacks, strings.Join(r.Notes, " ")
 	}
 	for i := range 30 {
