@@ -28,7 +28,7 @@ func run(s *live.Snapshot, o *RightsizeOptions, start time.Time) map[id]*running
 		if it.Gap != nil && (it.Gap.Reason == metric.GapGone || !it.Any()) || e.Container == "" {
 			continue
 		}
-		k := idOf(e.Namespace, e.WorkloadKind, e.Workload, e.Container)
+		k := idOf(e.Namespace, e.WorkloadKind, e.Workload, e.Pod, e.Container)
 		if !o.wants(k) {
 			continue
 		}
@@ -93,7 +93,7 @@ func await(out map[id]*running, s *live.Snapshot, o *RightsizeOptions) {
 		}
 		for i := range pod.Containers {
 			c := &pod.Containers[i]
-			k := idOf(pod.Namespace, pod.Owner.Kind, pod.Owner.Name, c.Name)
+			k := idOf(pod.Namespace, pod.Owner.Kind, pod.Owner.Name, pod.Name, c.Name)
 			if out[k] != nil || !o.wants(k) {
 				continue
 			}

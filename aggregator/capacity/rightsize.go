@@ -11,7 +11,6 @@ import (
 
 	"plimsoll.dev/plimsoll/aggregator/live"
 	"plimsoll.dev/plimsoll/internal/cluster"
-	"plimsoll.dev/plimsoll/internal/store"
 )
 
 // Rightsize reports what each container asks for and what it should. scaled are the workloads that an autoscaler looks after; h may
@@ -38,24 +37,32 @@ func Rightsize(ctx context.Context, h History, s *live.Snapshot, scaled []cluste
 
 // remember asks the history for all that the advice rests on.
 func remember(ctx context.Context, a *asker, o *RightsizeOptions, now map[id]*running, scaled []cluster.Scaled) (usages, error) {
-	var narrow []store.Matcher
-	for _, m := range []store.Matcher{{Name: "namespace", Value: o.Namespace}, {Name: "workload_kind", Value: o.Kind}, {Name: "workload", Value: o.Name}} {
-		if m.Value != "" {
-			m.Op = store.Equal
-			narrow = append(narrow, m)
-		}
-	}
-	then, err := learn(ctx, a, narrow, scaledBy(scaled, "cpu"), scaledBy(scaled, "memory"))
+	then, err := learn(ctx, a, o, now, scaledBy(scaled, "cpu"), scaledBy(scaled, "memory"))
 	if err != nil {
 		return nil, err
 	}
 	var old []id
+	var pods []string
 	for k, u := range then {
-		if now[k] == nil && recent(u, a.g) || u.oomKills() > 0 {
+		switch wanted := now[k] == nil && recent(u, a.g) || u.oomKills() > 0; {
+		case wanted && k.own():
+			pods = append(pods, k.workload)
+		case wanted:
 			old = append(old, k.owner())
 		}
 	}
-	return then, amountsOfOld(ctx, a, narrow, old, then)
+	if len(old) > 0 {
+		if err := newLearner(a, o, nil, then).amountsOfOld(ctx, named(old)); err != nil {
+			return nil, err
+		}
+	}
+	slices.Sort(pods)
+	for some := range slices.Chunk(slices.Compact(pods), maxNamed) {
+		if err := newLearner(a, o, some, then).amountsOfOld(ctx, nil); err != nil {
+			return nil, err
+		}
+	}
+	return then, nil
 }
 
 // recent says whether something that does not run now is likely to run again: a job that ran in at least three steps, the last of them

@@ -1,10 +1,15 @@
 package capacity
 
 import (
+	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
@@ -119,6 +124,63 @@ func TestShortLives(t *testing.T) {
 	}
 	if !strings.HasSuffix(a.Reason, "None runs now.") {
 		t.Errorf("reason %q does not say that none runs", a.Reason)
+	}
+}
+
+// TestPodsOfTheirOwn: each pod without a controller has its row, whatever its container is called, as a workload has: with what it used, was killed and throttled, and by its name.
+// One that is no more will not run again, and has none.
+func TestPodsOfTheirOwn(t *testing.T) {
+	w := newWorld(t, worldStart, time.Minute, 3*day)
+	w.node("n1", 4, 8*gi, true, steady(1), steady(gi))
+	w.container("n1", "shop", "", "", "w50", "main", size{cpu: 0.1, memory: 100 * mi}, steady(0.05), steady(50*mi))
+	burst := w.container("n1", "shop", "", "", "burst", "main", size{cpu: 0.01, memory: 16 * mi, memoryLimit: 32 * mi}, steady(0.4), steady(30*mi))
+	was, periods := burst.more, 0.0
+	burst.more = func(at time.Duration) []metric.Point {
+		out := was(at)
+		if at > 2*day {
+			out[0].V = 1
+		}
+		periods += 600
+		return append(out, metric.Point{ID: metric.CPUPeriods, V: periods}, metric.Point{ID: metric.CPUThrottledPeriods, V: 0.4 * periods})
+	}
+	w.container("n1", "shop", "", "", "ended", "main", size{cpu: 0.5}, steady(0.2), steady(20*mi)).dies = 3*day - 6*time.Hour
+	w.container("n1", "other", "", "", "burst", "main", size{cpu: 2}, steady(1), steady(50*mi)).dies = 3*day - 6*time.Hour // which has a name in common
+	w.container("n1", "other", "", "", "w50", "main", size{cpu: 2}, steady(1), steady(50*mi))
+	w.container("n1", "shop", "Deployment", "w50", "w50-1", "main", size{cpu: 0.3}, steady(0.3), steady(50*mi))
+	w.run(3*day, never, right)
+	all := map[string]string{
+		"shop/Pod/w50":        "1 × 0.1: lower to 0.05, 0 killed",
+		"shop/Pod/burst":      "1 × 0.01: raise to 0.56, 1 killed",
+		"other/Pod/w50":       "1 × 2: lower to 1, 0 killed",
+		"shop/Deployment/w50": "1 × 0.3: keep to 0.3, 0 killed",
+	}
+	for _, x := range []struct {
+		o    RightsizeOptions
+		want []string
+	}{
+		{RightsizeOptions{}, slices.Collect(maps.Keys(all))},
+		{RightsizeOptions{Namespace: "shop"}, []string{"shop/Pod/w50", "shop/Pod/burst", "shop/Deployment/w50"}},
+		{RightsizeOptions{Kind: "Pod"}, []string{"shop/Pod/w50", "shop/Pod/burst", "other/Pod/w50"}},
+		{RightsizeOptions{Name: "w50"}, []string{"shop/Pod/w50", "other/Pod/w50", "shop/Deployment/w50"}},
+		{RightsizeOptions{Namespace: "shop", Name: "ended"}, nil},
+		{RightsizeOptions{Namespace: "shop", Kind: "Pod", Name: "burst"}, []string{"shop/Pod/burst"}},
+		{RightsizeOptions{Namespace: "shop", Kind: "Deployment", Name: "w50"}, []string{"shop/Deployment/w50"}},
+	} {
+		x.o.Window = 3 * day
+		r, err := Rightsize(t.Context(), w.db, w.picture.Snapshot(worldStart.Add(3*day)), nil, x.o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, want := map[string]string{}, map[string]string{}
+		for _, a := range r.Rows {
+			got[a.Namespace+"/"+a.Kind+"/"+a.Workload] += fmt.Sprintf("%d × %v: %s to %.2g, %d killed", a.Replicas, value(a.CPU.Request), a.CPU.Action, value(a.CPU.Advised), a.OOMKills)
+		}
+		for _, k := range x.want {
+			want[k] = all[k]
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("%+v (-want +got):\n%s", x.o, d)
+		}
 	}
 }
 

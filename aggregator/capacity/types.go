@@ -203,7 +203,7 @@ type RightsizeReport struct {
 	Notes  []string  `json:"notes"`
 }
 
-// Advice is one container of one workload.
+// Advice is one container of one workload, or of one pod that is of none: then the kind is Pod, and the workload the pod's name.
 type Advice struct {
 	Namespace string `json:"namespace"`
 	Kind      string `json:"kind"`

@@ -13,11 +13,17 @@ import (
 	"plimsoll.dev/plimsoll/internal/store"
 )
 
-// id is one container of one workload, whichever replicas it has had.
+// podKind is the kind of a pod of its own, which stands for a workload.
+const podKind = "Pod"
+
+// id is one container of one workload, whichever replicas it has had, or of one pod that is of no workload.
 type id struct{ namespace, kind, workload, container string }
 
 // owner is the workload.
 func (i id) owner() id { return id{i.namespace, i.kind, i.workload, ""} }
+
+// own says whether it is a pod's that is of no workload.
+func (i id) own() bool { return i.workload == "" || i.kind == podKind }
 
 // usage is what the history says of one container.
 type usage struct {
@@ -50,13 +56,19 @@ func (u usages) of(k id) *usage {
 	return u[k]
 }
 
-// identityLabels are those that all replicas of a container have in common, in the life of the workload.
-var identityLabels = []string{"namespace", "workload_kind", "workload", "container"}
+// identityLabels are those that all replicas of a container have in common, in the life of the workload; ownLabels name a container of a pod of its own.
+var (
+	identityLabels = []string{"namespace", "workload_kind", "workload", "container"}
+	ownLabels      = []string{"namespace", "pod", "container"}
+)
 
 // idOf is the container that a series is about. Of a Compose service each replica's container has a name of its own.
-func idOf(namespace, kind, workload, container string) id {
-	if kind == "Compose" {
+func idOf(namespace, kind, workload, pod, container string) id {
+	switch {
+	case kind == "Compose":
 		container = workload
+	case workload == "" && pod != "":
+		kind, workload = podKind, pod
 	}
 	return id{namespace, kind, workload, container}
 }
@@ -67,8 +79,31 @@ func idOf(namespace, kind, workload, container string) id {
 // A container's 95th percentile is that of the hours' 95th percentiles: replicas and their generations meet in each hour, and a store with
 // hourly roll-ups has such a figure, of an hour's samples. With at most one step in twenty above it, and one twentieth of each other step, it lies between
 // the 90.25th and the 99.75th percentile of all moments.
-func learn(ctx context.Context, a *asker, narrow []store.Matcher, cpuScaled, memoryScaled []id) (usages, error) {
-	l := &learner{asker: a, narrow: narrow, out: usages{}}
+//
+// Pods of their own have no such labels: they are asked for beside, by name, as many at a time as a question lists. There may have been very many
+// within the window, so those alone are asked for that are there now.
+func learn(ctx context.Context, a *asker, o *RightsizeOptions, now map[id]*running, cpuScaled, memoryScaled []id) (usages, error) {
+	l := newLearner(a, o, nil, usages{})
+	if err := l.learn(ctx, cpuScaled, memoryScaled); err != nil {
+		return nil, err
+	}
+	pods := map[string]bool{}
+	for k := range now {
+		if k.own() {
+			pods[k.workload] = true
+		}
+	}
+	for some := range slices.Chunk(sortedKeys(pods), maxNamed) {
+		if err := newLearner(a, o, some, l.out).learn(ctx, nil, nil); err != nil {
+			return nil, err
+		}
+	}
+	maps.DeleteFunc(l.out, func(k id, _ *usage) bool { return k.own() && now[k] == nil }) // of another namespace
+	return l.out, nil
+}
+
+func (l *learner) learn(ctx context.Context, cpuScaled, memoryScaled []id) error {
+	a := l.asker
 	cpu := store.Query{Row: metric.CPUUsage, Func: store.Quantile, Q: 0.95, RateOver: a.g.rate}
 	memory := store.Query{Row: metric.MemoryWorkingSet, Func: store.Quantile, Q: 0.95}
 	questions := []func(context.Context) error{
@@ -86,23 +121,25 @@ func learn(ctx context.Context, a *asker, narrow []store.Matcher, cpuScaled, mem
 		questions = append(questions, l.question(memory, store.Avg, named(memoryScaled), a.g.cpuStep(), func(u *usage, x store.Sample) { u.meanMemory[x.T] = joined(u.meanMemory, x) }))
 	}
 	if err := together(ctx, questions...); err != nil {
-		return nil, err
+		return err
 	}
-	return l.out, l.begin(ctx)
+	return l.begin(ctx)
 }
 
 // begin finds when the data of those begins that had none when the window began.
 func (l *learner) begin(ctx context.Context) error {
 	width, ends := l.asker.g.cpuStep(), map[string]int64{}
 	for k, u := range l.out {
-		if first := u.first(); first > l.asker.g.start.Add(width).UnixMilli() {
+		if first := u.first(); k.own() == l.own && first > l.asker.g.start.Add(width).UnixMilli() {
 			ends[fmt.Sprint(k)] = first
 		}
 	}
-	q := store.Query{Row: metric.CPUUsage, Level: metric.Container, By: identityLabels, Join: store.Max, Matchers: l.narrow}
+	q := store.Query{Row: metric.CPUUsage, Level: metric.Container, By: l.by(), Join: store.Max, Matchers: l.narrow}
 	found, err := l.asker.begin(ctx, q, func(s *store.Series) string { return fmt.Sprint(idOfSeries(s)) }, ends, width)
 	for k, u := range l.out {
-		u.begins = found[fmt.Sprint(k)]
+		if at, ok := found[fmt.Sprint(k)]; ok {
+			u.begins = at
+		}
 	}
 	return err
 }
@@ -117,24 +154,20 @@ func (u *usage) first() int64 {
 
 // idOfSeries is the container that a series of the history is about.
 func idOfSeries(s *store.Series) id {
-	return idOf(s.Label("namespace"), s.Label("workload_kind"), s.Label("workload"), s.Label("container"))
+	return idOf(s.Label("namespace"), s.Label("workload_kind"), s.Label("workload"), s.Label("pod"), s.Label("container"))
 }
 
 // joined takes the greater where Compose replicas, which the store cannot join, meet.
 func joined(at map[int64]float64, x store.Sample) float64 { return max(at[x.T], x.V) }
 
 // amountsOfOld asks what containers that do not run now asked for, and what limit those had that were killed.
-func amountsOfOld(ctx context.Context, a *asker, narrow []store.Matcher, of []id, out usages) error {
-	if len(of) == 0 {
-		return nil
-	}
-	l := &learner{asker: a, narrow: narrow, out: out}
+func (l *learner) amountsOfOld(ctx context.Context, only []store.Matcher) error {
 	var questions []func(context.Context) error
 	for row, field := range map[metric.ID]func(*usage) **float64{
 		metric.CPURequest: func(u *usage) **float64 { return &u.cpuRequest }, metric.CPULimit: func(u *usage) **float64 { return &u.cpuLimit },
 		metric.MemoryRequest: func(u *usage) **float64 { return &u.memoryRequest }, metric.MemoryLimit: func(u *usage) **float64 { return &u.memoryLimit },
 	} {
-		questions = append(questions, l.question(store.Query{Row: row, Func: store.Max}, store.Max, named(of), a.g.step, func(u *usage, x store.Sample) {
+		questions = append(questions, l.question(store.Query{Row: row, Func: store.Max}, store.Max, only, l.asker.g.step, func(u *usage, x store.Sample) {
 			p := field(u)
 			*p = greater(*p, &x.V)
 		}))
@@ -145,15 +178,41 @@ func amountsOfOld(ctx context.Context, a *asker, narrow []store.Matcher, of []id
 // learner asks for containers and puts the answers where they belong.
 type learner struct {
 	asker  *asker
+	own    bool // it asks for those of pods of their own; they are of none else
 	narrow []store.Matcher
 	out    usages
 	mu     sync.Mutex // of what out points to
 }
 
+// newLearner makes one that asks for workloads, or for pods of their own if some are named.
+func newLearner(a *asker, o *RightsizeOptions, pods []string, out usages) *learner {
+	l := &learner{asker: a, own: pods != nil, out: out}
+	narrow := []store.Matcher{{Name: "namespace", Value: o.Namespace}, {Name: "workload_kind", Value: o.Kind}, {Name: "workload", Value: o.Name}}
+	if l.own {
+		l.narrow = append(anyOf("pod", pods), store.Matcher{Name: "workload", Op: store.Equal})
+		narrow = narrow[:1]
+	}
+	for _, m := range narrow {
+		if m.Value != "" {
+			m.Op = store.Equal
+			l.narrow = append(l.narrow, m)
+		}
+	}
+	return l
+}
+
+// by are the labels by which it asks.
+func (l *learner) by() []string {
+	if l.own {
+		return ownLabels
+	}
+	return identityLabels
+}
+
 // question makes a question with a point for each step; step zero: one over the whole window.
 func (l *learner) question(q store.Query, join store.Func, only []store.Matcher, step time.Duration, take func(*usage, store.Sample)) func(context.Context) error {
 	return func(ctx context.Context) error {
-		q.Level, q.By, q.Join = metric.Container, identityLabels, join
+		q.Level, q.By, q.Join = metric.Container, l.by(), join
 		q.Matchers = slices.Concat(l.narrow, only)
 		found, err := l.asker.ask(ctx, q, step)
 		if err != nil {
@@ -164,7 +223,7 @@ func (l *learner) question(q store.Query, join store.Func, only []store.Matcher,
 		for i := range found {
 			s := &found[i]
 			k := idOfSeries(s)
-			if k.container == "" {
+			if k.container == "" || k.own() != l.own {
 				continue
 			}
 			u := l.out.of(k)

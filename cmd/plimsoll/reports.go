@@ -192,7 +192,7 @@ func (a *app) rightsizeCommand() *cobra.Command {
 	var namespace string
 	cmd := &cobra.Command{
 		Use: "rightsize [NAMESPACE/NAME | NAMESPACE/KIND/NAME]", Short: "Report what containers should ask for",
-		Long: `Report for each container of each workload what it asks for and what it should: CPU by its 95th percentile, memory by its maximum and
+		Long: `Report for each container of each workload, or pod without one, what it asks for and what it should: CPU by its 95th percentile, memory by its maximum and
 15 %; more after an OOM kill or where it was throttled; scaled workloads keep the load that they are kept at. Every row says why.`,
 		Example: "  plimsoll rightsize\n  plimsoll rightsize -n shop --window 30d\n  plimsoll rightsize shop/cart -o json\n  plimsoll rightsize cart -n shop",
 		Args: func(_ *cobra.Command, args []string) error {
