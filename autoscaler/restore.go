@@ -86,7 +86,6 @@ func monotonic(s *policy.State, now time.Time) {
 			at(&events[i].At)
 		}
 	}
-	at(&s.RaisedAt)
 }
 
 // shuttingDown is the reason of a target's last entry before Plimsoll ends.

@@ -142,7 +142,7 @@ func TestClosedGate(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(4, steps(map[time.Duration]float64{0: 1.4, 2 * time.Minute: 3}))
 			g, log := &gate{}, &memory{}
-			l, end := begin(t, w, Options{Policies: []Policy{compiled(t, plain)}, Log: log, Gate: g})
+			l, end := begin(t, w, Options{Policies: []Policy{compiled(t, strings.Replace(plain, "metrics:", "behavior: {scaleUp: {policies: [{type: Pods, value: 9, periodSeconds: 15}]}}, metrics:", 1))}, Log: log, Gate: g})
 			time.Sleep(2*time.Minute - 10*time.Millisecond)
 			tries := 0
 			if name == "before the write" {
@@ -160,7 +160,7 @@ func TestClosedGate(t *testing.T) {
 			if !slices.Contains(log.reasons(), "Hold NotLeader") {
 				t.Errorf("%s: the log has %v", name, log.reasons())
 			}
-			if st := detailOf(t, *s.Last).State; len(st.Recommendations) == 0 || !st.RaisedAt.IsZero() {
+			if st := detailOf(t, *s.Last).State; len(st.Recommendations) == 0 || len(st.ScaleUps) != 0 {
 				t.Errorf("%s: state %+v", name, st)
 			}
 			w.set(func() { w.seen, w.refuse = nil, nil })

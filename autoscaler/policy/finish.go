@@ -108,9 +108,6 @@ func (p *pass) written() {
 			p.d.State.ScaleDowns = p.remember(p.d.State.ScaleDowns, int32(p.current-p.draft), &b.down, b)
 		}
 	}
-	if p.d.Look != nil && p.draft > p.current {
-		p.d.State.RaisedAt = p.in.Now
-	}
 }
 
 // zeroCondition carries the ScaledToZero condition of a pass that changed nothing.

@@ -9,14 +9,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-const (
-	// refineTime is how long after a raise the rest of a step is asked for without tolerance.
-	refineTime = 10 * time.Second
-	// refineMin is the least z while refining.
-	refineMin = 1.0
-	// shrinkInterval is how often the longest look may lower the count.
-	shrinkInterval = 15 * time.Second
-)
+// shrinkInterval is how often the longest look may lower the count.
+const shrinkInterval = 15 * time.Second
 
 // findLooks sets p.looks to the looks of a resource that the policy can use, and says whether there are any.
 func (p *pass) findLooks(name corev1.ResourceName) bool {
@@ -31,7 +25,7 @@ func (p *pass) findLooks(name corev1.ResourceName) bool {
 
 func byWindow(a, b *Look) int { return cmp.Compare(a.Window, b.Window) }
 
-// askLooks evaluates a metric by its looks to grow at once, to refine after a raise, to shrink now and then.
+// askLooks evaluates a metric by its looks to grow at once, to shrink now and then.
 func (p *pass) askLooks(m *metric, rep *MetricReport, r *result) {
 	switch {
 	case p.policy.confidence == 0:
@@ -48,7 +42,7 @@ func (p *pass) askLooks(m *metric, rep *MetricReport, r *result) {
 func (p *pass) askOneLook(m *metric, rep *MetricReport, r *result, l *Look) {
 	r.look, r.noise, r.plain = l, p.noiseOf(l), true
 	r.err = p.fillLook(m, l)
-	p.askTable(m, rep, r, p.tol)
+	p.askTable(m, rep, r)
 }
 
 // fillLook fills the table from a look.
@@ -63,11 +57,6 @@ func (p *pass) fillLook(m *metric, l *Look) (problem string) {
 // grow goes through the looks, shortest first, and stops at the first on which the load stands clear of its noise and
 // asks for more. It leaves the table at the last look that it read; r holds the first error, or the noisiest excess.
 func (p *pass) grow(m *metric, rep *MetricReport, r *result) bool {
-	refining := p.refining()
-	tol := p.tol
-	if refining {
-		tol.up = 0
-	}
 	asked := float64(p.current)
 	for _, l := range p.looks {
 		if r.err = p.fillLook(m, l); r.err != "" {
@@ -79,19 +68,16 @@ func (p *pass) grow(m *metric, rep *MetricReport, r *result) bool {
 		if math.IsNaN(rep.Load) { // the shortest look is the freshest
 			p.fresh(m, rep, load, each, noise, l.Window)
 		}
-		if refining {
-			z = max(z, refineMin)
-		}
-		if !(load > asked*(1+tol.up)) {
+		if !(load > asked*(1+p.tol.up)) {
 			continue
 		}
-		if !(load > asked*(1+tol.up)+z*noise/each) {
+		if !(load > asked*(1+p.tol.up)+z*noise/each) {
 			if r.look == nil {
 				r.look, r.noise = l, noise
 			}
 			continue
 		}
-		n, _, problem := p.propose(m, tol)
+		n, _, problem := p.propose(m)
 		if problem != "" || n <= int32(p.current) {
 			continue
 		}
@@ -100,14 +86,6 @@ func (p *pass) grow(m *metric, rep *MetricReport, r *result) bool {
 		return true
 	}
 	return false
-}
-
-// refining says whether the last raise is young enough for the rest of a step to follow it. It is asked before this pass
-// notes a raise of its own.
-func (p *pass) refining() bool {
-	at := p.d.State.RaisedAt
-	since := p.in.Now.Sub(at)
-	return !at.IsZero() && since >= 0 && since <= refineTime
 }
 
 // shrink applies the HPA's rule over the stable window; the answer counts only when that look is due. What grow
@@ -119,7 +97,7 @@ func (p *pass) shrink(m *metric, rep *MetricReport, r *result) {
 	if r.err == "" {
 		r.err = p.fillLook(m, stable)
 	}
-	p.askTable(m, rep, r, p.tol)
+	p.askTable(m, rep, r)
 	if r.err != "" {
 		r.look = nil
 		return

@@ -180,8 +180,6 @@ func (p *pass) upText() string {
 		return "From 0 any load raises: " + m.subject() + " is at " + m.amount(r.total.Float()) + ", with " + m.goal() + " for each replica; " + carry(p.draft, "carry") + " it."
 	case math.IsNaN(r.share): // nothing runs yet that it could be shared among
 		return m.subject() + " is at " + m.amount(r.total.Float()) + ", with " + m.goal() + " for each replica; " + carry(p.draft, "carry") + " it."
-	case r.look != nil && !r.plain && p.refining():
-		s = m.subject() + " stood at " + m.share(r.share) + m.of() + " for " + seconds(r.look.Window) + " after the last raise"
 	case r.look != nil && !r.plain:
 		s = m.subject() + " stood at " + m.share(r.share) + m.of() + " for " + seconds(r.look.Window) + ", clear of its noise (±" + m.share(r.shareNoise) + ")"
 	default:

@@ -45,7 +45,7 @@ func (p *pass) ask(m *metric, rep *MetricReport, r *result) {
 		if r.err = m.broken; r.err == "" {
 			r.err = p.fillCustom(m)
 		}
-		p.askTable(m, rep, r, p.tol)
+		p.askTable(m, rep, r)
 	case autoscalingv2.ObjectMetricSourceType:
 		r.failure = FailedObjectMetric
 		from := whole{what: "metric ", api: "custom", problem: p.in.Errors.ObjectMetrics}
@@ -85,13 +85,13 @@ func (p *pass) askResource(m *metric, rep *MetricReport, r *result) {
 		age = 0
 	}
 	r.err = p.fillResource(m, p.in.Usage, age)
-	p.askTable(m, rep, r, p.tol)
+	p.askTable(m, rep, r)
 }
 
 // askTable proposes from the table and reports it.
-func (p *pass) askTable(m *metric, rep *MetricReport, r *result, tol tolerance) {
+func (p *pass) askTable(m *metric, rep *MetricReport, r *result) {
 	if r.err == "" {
-		r.proposal, r.hold, r.err = p.propose(m, tol)
+		r.proposal, r.hold, r.err = p.propose(m)
 	}
 	r.need = r.proposal
 	p.report(m, rep, r)

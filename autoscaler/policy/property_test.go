@@ -121,9 +121,6 @@ func drawState(t *rapid.T) *State {
 	for range rapid.IntRange(0, 3).Draw(t, "downs") {
 		s.ScaleDowns = append(s.ScaleDowns, ScaleEvent{At: ago(), Change: rapid.Int32Range(0, 5).Draw(t, "down")})
 	}
-	if rapid.Bool().Draw(t, "raised") {
-		s.RaisedAt = ago()
-	}
 	return s
 }
 

@@ -53,7 +53,7 @@ type result struct {
 
 // propose is the replica count that the table asks for, and why if that is the current one.
 // problem is "" unless there is nothing to divide by.
-func (p *pass) propose(m *metric, tol tolerance) (n int32, hold Reason, problem string) {
+func (p *pass) propose(m *metric) (n int32, hold Reason, problem string) {
 	t, current := &p.table, int32(p.current)
 	ratio, _, _, _, ok := t.measure(m, fill{})
 	if !ok {
@@ -61,7 +61,7 @@ func (p *pass) propose(m *metric, tol tolerance) (n int32, hold Reason, problem 
 	}
 	fillUp := t.groups[unready] > 0 && ratio > 1
 	if !fillUp && t.groups[missing] == 0 {
-		if tol.within(ratio) {
+		if p.tol.within(ratio) {
 			return current, WithinTolerance, ""
 		}
 		return p.num.count(math.Ceil(ratio * float64(t.groups[counted]))), "", ""
@@ -71,9 +71,9 @@ func (p *pass) propose(m *metric, tol tolerance) (n int32, hold Reason, problem 
 	switch {
 	case !ok:
 		return 0, "", "no metrics returned matched known pods"
-	case tol.within(ratio2) && tol.within(ratio):
+	case p.tol.within(ratio2) && p.tol.within(ratio):
 		return current, WithinTolerance, ""
-	case tol.within(ratio2), ratio < 1 && ratio2 > 1, ratio > 1 && ratio2 < 1:
+	case p.tol.within(ratio2), ratio < 1 && ratio2 > 1, ratio > 1 && ratio2 < 1:
 		return current, GapsInTheWay, ""
 	}
 	n = p.num.count(math.Ceil(ratio2 * float64(size)))

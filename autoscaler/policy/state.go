@@ -15,8 +15,6 @@ type State struct {
 	ScaleDowns []ScaleEvent `json:"scaleDowns"`
 	// ScaledToZero is true while the count is zero because a decision made it so.
 	ScaledToZero bool `json:"scaledToZero"`
-	// RaisedAt is when a decision on a look last raised the count, for the refinement after it; zero if never.
-	RaisedAt time.Time `json:"raisedAt,omitzero"`
 }
 
 // Recommendation is what one pass wanted.
