@@ -72,6 +72,29 @@ func TestMeter(t *testing.T) {
 	})
 }
 
+// A metric that takes the place of another is seen for a whole stable window before it lowers, whatever was seen of the other one.
+func TestAnotherMetricIsSeenAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, g := newWorld(6, steps(nil)), &gauge{value: 60000}
+		text := strings.Replace(byQueue, "KIND", `AverageValue, averageValue: "10"`, 1)
+		l, end := begin(t, w, Options{Policies: []Policy{compiled(t, text)}, Meter: g})
+		defer end()
+		time.Sleep(5 * time.Minute)
+		g.set(10000, "")
+		if err := l.Apply([]Policy{compiled(t, strings.Replace(text, "name: queue", "name: mails", 1))}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(50 * time.Second)
+		if n := w.count(); n != 6 {
+			t.Errorf("lowered to %d at once", n)
+		}
+		time.Sleep(12 * time.Second)
+		if n := w.count(); n != 1 {
+			t.Errorf("%d replicas after a whole window", n)
+		}
+	})
+}
+
 // A ratio counts once: after a change it is waited for one that was read since.
 func TestMeterIsNotHeldTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

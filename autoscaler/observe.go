@@ -61,8 +61,8 @@ func (l *Loop) observe(ctx context.Context, t *target, p *policy.Policy, now, at
 		}
 		l.windows(&in, t, name, pods, now, at, seen)
 	}
-	l.others(ctx, &in, t, pods, at)
-	problem := l.second(ctx, &in, t, pods, at, seen)
+	l.others(ctx, &in, t, pods)
+	problem := l.second(ctx, &in, t, pods, seen)
 	for i := range in.Pods {
 		if pod := &in.Pods[i]; !seen[pod.Name] && !pod.Deleting && pod.Gap == "" { // whoever runs the pod knows best why it does not run
 			if pod.Gap, pod.GapSince = l.opts.Observer.Gap(now, pod); pod.Gap == "" {
@@ -74,7 +74,7 @@ func (l *Loop) observe(ctx context.Context, t *target, p *policy.Policy, now, at
 }
 
 // others adds the metrics that are not what pods use.
-func (l *Loop) others(ctx context.Context, in *policy.Input, t *target, pods []*cluster.Pod, at time.Time) {
+func (l *Loop) others(ctx context.Context, in *policy.Input, t *target, pods []*cluster.Pod) {
 	questions := in.Policy.Questions()
 	switch {
 	case len(questions) == 0:
@@ -89,9 +89,6 @@ func (l *Loop) others(ctx context.Context, in *policy.Input, t *target, pods []*
 		return nil
 	})
 	in.Answer(readings)
-	if !slices.ContainsFunc(readings, func(r policy.Reading) bool { return r.Problem != "" }) {
-		t.others.seen(at)
-	}
 }
 
 // windows adds the usage of one resource over windows of several lengths, and the newest second to its history. A window is left out
@@ -132,7 +129,7 @@ func (l *Loop) windows(in *policy.Input, t *target, name corev1.ResourceName, po
 // second fills in from the second source of usage what the Observer does not know, or not by a collector. Where there are such pods the
 // decision rests on Input.Usage alone: what collectors say of their pods over the longest window, and of the rest two readings of a kubelet,
 // or the second source. An error matters to the decision only where nothing else is known; otherwise it is returned, as a gap's reason.
-func (l *Loop) second(ctx context.Context, in *policy.Input, t *target, pods []*cluster.Pod, at time.Time, seen map[string]bool) (problem string) {
+func (l *Loop) second(ctx context.Context, in *policy.Input, t *target, pods []*cluster.Pod, seen map[string]bool) (problem string) {
 	usage := slices.DeleteFunc(joined(in.Looks, true), func(u cluster.PodUsage) bool { return seen[u.Pod] || u.Source == "" || !whole(u) })
 	unseen := slices.DeleteFunc(slices.Clone(pods), func(p *cluster.Pod) bool {
 		return seen[p.Name] || p.Deleting || slices.ContainsFunc(usage, func(u cluster.PodUsage) bool { return u.Pod == p.Name })
@@ -154,9 +151,6 @@ func (l *Loop) second(ctx context.Context, in *policy.Input, t *target, pods []*
 	}
 	if len(usage) == 0 {
 		return problem
-	}
-	for _, h := range t.histories {
-		h.seen(at)
 	}
 	for _, u := range usage {
 		seen[u.Pod] = true
@@ -215,9 +209,6 @@ func whole(u cluster.PodUsage) bool {
 	return !slices.ContainsFunc(u.Containers, func(c cluster.ContainerUsage) bool { return len(c.Usage) == 0 })
 }
 
-// historyGap is how long a target may be unseen before what was seen earlier no longer counts as seen.
-const historyGap = 15 * time.Second
-
 // add notes the total of one second. While a pod that should be seen is not, or only in part, the total is not known.
 func (h *history) add(at time.Time, usage []cluster.PodUsage, pods []cluster.Pod) {
 	seen, total := map[string]bool{}, 0.0
@@ -234,22 +225,12 @@ func (h *history) add(at time.Time, usage []cluster.PodUsage, pods []cluster.Pod
 	}
 	for i := range pods {
 		p := &pods[i]
-		if p.Ready == corev1.ConditionTrue && !p.Deleting && !seen[p.Name] && at.Sub(p.ReadyTransition) > 5*time.Second {
+		if !seen[p.Name] && missed(p, at) {
 			total = math.NaN()
 		}
 	}
 	h.Add(at, total)
-	if !math.IsNaN(total) {
-		h.seen(at)
-	}
-}
-
-// seen notes that what is seen was known at a time.
-func (s *sight) seen(at time.Time) {
-	if s.since.IsZero() || at.Sub(s.last) > historyGap {
-		s.since = at
-	}
-	s.last = at
+	h.at = at
 }
 
 func longest(usage []cluster.PodUsage) (w time.Duration) {

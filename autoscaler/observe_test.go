@@ -80,13 +80,6 @@ func TestHistoryOfAGap(t *testing.T) {
 	if len(got) != 4 || got[0] != 2 || !math.IsNaN(got[1]) || !math.IsNaN(got[2]) || got[3] != 2 {
 		t.Errorf("series %v", got)
 	}
-	if !h.since.Equal(at) {
-		t.Errorf("seen since %v, want %v", h.since, at)
-	}
-	h.add(at.Add(time.Minute), use("a", "b"), pods)
-	if want := at.Add(time.Minute); !h.since.Equal(want) {
-		t.Errorf("after a long gap seen since %v, want %v", h.since, want)
-	}
 }
 
 // partial is an observer that does not know the container "b" of a pod.

@@ -61,8 +61,9 @@ func (l *Loop) pass(ctx context.Context, t *target, now, at time.Time) {
 		d := policy.Decide(in)
 		d.Steps = append(anew, d.Steps...)
 		l.metrics.computed(&d, time.Since(now))
+		t.look(&in, &d, at)
 		if d.Action == policy.Down && d.Reason != policy.CurrentAboveMax { // limits do not rest on the load
-			if why := t.tooEarly(p.Compiled, now); why != "" {
+			if why := t.tooEarly(p.Compiled, at); why != "" {
 				hold(&d, in.State, policy.AwaitingLook, why)
 			}
 		}
@@ -109,24 +110,6 @@ func (l *Loop) undecided(t *target, unknown error, now time.Time) {
 		l.opts.Told(Outcome{Target: t.key, Time: now, Decision: &policy.Decision{Action: policy.Hold, Reason: podsNotKnown, Message: "Nothing is decided, as the target's pods are not known yet: " + why + ".",
 			Conditions: []policy.Condition{{Type: "ScalingActive", Status: "False", Reason: podsNotKnown}}}})
 	}
-}
-
-// tooEarly says why a count may not be lowered yet: this process has not seen a whole stable window of the target.
-func (t *target) tooEarly(p *policy.Policy, now time.Time) string {
-	sights := []*sight{&t.others}
-	for _, h := range t.histories {
-		sights = append(sights, &h.sight)
-	}
-	for _, s := range sights {
-		if s.since.IsZero() {
-			continue
-		}
-		if seen := now.Sub(s.since); seen < p.StableWindow()-1500*time.Millisecond {
-			return fmt.Sprintf("The load asks for fewer, but it has been seen for %d s only; a decision to shrink rests on %d s.",
-				int(seen.Seconds()), int(p.StableWindow().Seconds()))
-		}
-	}
-	return ""
 }
 
 // hold turns a decision that is not carried out into one that keeps the count; of what it would have left behind

@@ -35,7 +35,7 @@ type target struct {
 	hung    int       // passes in a row of which one did
 
 	histories map[corev1.ResourceName]*history
-	others    sight                   // of the metrics that are not what pods use
+	others    map[string]*view        // of the metrics that are not what pods use
 	counted   cluster.DesiredReplicas // as last read; -1: never
 	changed   time.Time               // when it was seen to be another one
 	state     *policy.State           // nil: never seen before
@@ -79,19 +79,14 @@ func (d *detail) text() []byte {
 // history is what one resource of a target was used, second by second.
 type history struct {
 	*policy.History
-	sight
+	view
 	windows []time.Duration
-}
-
-// sight is for how long something has been seen.
-type sight struct {
-	since time.Time // of the first value after the last long gap
-	last  time.Time // of the newest value
+	at      time.Time // of the newest second
 }
 
 func newTarget(node string, key cluster.Target) *target {
 	return &target{
-		key: key, histories: map[corev1.ResourceName]*history{}, counted: -1,
+		key: key, histories: map[corev1.ResourceName]*history{}, others: map[string]*view{}, counted: -1,
 		entity: &metric.Entity{Level: metric.Workload, Node: node, Namespace: key.Namespace, WorkloadKind: key.Kind, Workload: key.Name},
 	}
 }
@@ -122,9 +117,9 @@ func (t *target) history(name corev1.ResourceName, windows []time.Duration) *his
 		old := h
 		h = &history{History: policy.NewHistory(windows), windows: windows}
 		if old != nil {
-			h.sight = old.sight
+			h.view, h.at = old.view, old.at
 			for i, x := range old.Series() {
-				h.Add(old.last.Add(time.Duration(i-len(old.Series())+1)*time.Second), x)
+				h.Add(old.at.Add(time.Duration(i-len(old.Series())+1)*time.Second), x)
 			}
 		}
 		t.histories[name] = h

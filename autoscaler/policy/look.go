@@ -33,6 +33,9 @@ func (p *pass) askLooks(m *metric, rep *MetricReport, r *result) {
 	case p.knownLook() == nil:
 		p.note("freshLooks: the noise is not known yet: the plain rule over what there is")
 		p.askOneLook(m, rep, r, slices.MaxFunc(p.looks, byWindow))
+		if current := int32(p.current); r.err == "" && r.proposal < current && r.look.Window < p.policy.stable {
+			r.waits, r.proposal, r.hold = true, current, AwaitingLook
+		}
 	case !p.grow(m, rep, r):
 		p.shrink(m, rep, r)
 	}
