@@ -37,6 +37,15 @@ type Policy struct {
 	// Refused says, as a clause for people, which other declarations for the target are not in force, and why; RefusedBy are their objects. "": none.
 	Refused   string
 	RefusedBy []cluster.Declaration
+	// Zero is what the object that it is says of a count of 0; nil: nothing.
+	Zero *Zero
+}
+
+// Zero says whose a target's count of 0 is, as the status of what declares its policy has it. It outlives processes and their logs.
+type Zero struct {
+	Ours    bool      // it is 0 because a decision made it so: a load raises it again
+	Since   time.Time // when that turned
+	Another bool      // another scaler decides so, and the status is its own: it is believed at all times
 }
 
 // state says who sets the count if it is not this policy, or not alone, what keeps the count from being met (trouble, see

@@ -62,6 +62,7 @@ func (l *Loop) pass(ctx context.Context, t *target, now, at time.Time) {
 		d.Steps = append(anew, d.Steps...)
 		l.metrics.computed(&d, time.Since(now))
 		t.look(&in, &d, at)
+		t.wakes(&in, &d, now)
 		if d.Action == policy.Down && d.Reason != policy.CurrentAboveMax { // limits do not rest on the load
 			if why := t.tooEarly(p.Compiled, at); why != "" {
 				hold(&d, in.State, policy.AwaitingLook, why)

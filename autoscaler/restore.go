@@ -16,9 +16,30 @@ import (
 // missing; after a crash the passes since the last entry, at most holdEvery, are. They cannot have asked for more
 // than the count that was, or it would have been raised and logged: so that count is remembered in their place,
 // as late as they can have been, and the count is kept for longer than it would have been without the crash.
+//
+// Whose a count of 0 is, is in the status of the policy too (Zero), which goes before an entry that is older, and is all there is where there is
+// no log. A process that may not write believes it at all times, as who may write keeps it.
 func (l *Loop) restore(ctx context.Context, t *target, now time.Time) {
-	if t.restored || l.opts.Log == nil {
+	l.mu.Lock()
+	zero := t.policy.Zero
+	l.mu.Unlock()
+	if t.restored {
+		if zero != nil && (zero.Another || !t.leads) {
+			t.asleep(zero.Ours)
+		}
 		return
+	}
+	logged := l.recall(ctx, t, now)
+	t.restored = true
+	if zero != nil && (zero.Ours || zero.Another || !zero.Since.Before(logged)) {
+		t.asleep(zero.Ours)
+	}
+}
+
+// recall is restore for the log. It returns when the entry was written whose state is in force now; zero: none is.
+func (l *Loop) recall(ctx context.Context, t *target, now time.Time) (written time.Time) {
+	if l.opts.Log == nil {
+		return written
 	}
 	ask := func(q store.DecisionQuery) (entries []cluster.Decision, err error) {
 		err = l.call(ctx, t, func(ctx context.Context) (err error) {
@@ -28,10 +49,9 @@ func (l *Loop) restore(ctx context.Context, t *target, now time.Time) {
 		return entries, err
 	}
 	entries, err := ask(store.DecisionQuery{Target: t.key, Limit: 1})
-	t.restored = true
 	if err != nil {
 		l.log.Warn("cannot read earlier decisions: a count is not lowered for a while", "target", t.key.String(), "err", err)
-		return
+		return written
 	}
 	if len(entries) > 0 {
 		l.mu.Lock()
@@ -39,7 +59,7 @@ func (l *Loop) restore(ctx context.Context, t *target, now time.Time) {
 		l.mu.Unlock()
 	}
 	if len(entries) == 0 || now.Sub(entries[0].Time) > time.Hour || entries[0].Time.After(now) {
-		return
+		return written
 	}
 	last := entries[0]
 	var detail struct {
@@ -47,7 +67,7 @@ func (l *Loop) restore(ctx context.Context, t *target, now time.Time) {
 	}
 	if err := json.Unmarshal(last.Detail, &detail); err != nil || detail.State == nil {
 		l.log.Warn("cannot read an earlier decision: a count is not lowered for a while", "target", t.key.String(), "err", err)
-		return
+		return written
 	}
 	seen := t.state
 	t.state = detail.State
@@ -68,6 +88,7 @@ func (l *Loop) restore(ctx context.Context, t *target, now time.Time) {
 		t.shown.Change = &change[0]
 		l.mu.Unlock()
 	}
+	return last.Time
 }
 
 // monotonic gives the times of a state that was written down a reading of the monotonic clock, as those have that passes of this

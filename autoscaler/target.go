@@ -41,6 +41,7 @@ type target struct {
 	state     *policy.State           // nil: never seen before
 	restored  bool                    // the log was asked
 	leads     bool                    // this process could write when the last pass began
+	awake     time.Time               // since when the count is not 0; zero: it is
 
 	lost    *policy.Decision // whose change got no answer: it may have been made; nil: there is none
 	tries   int              // changes that failed in a row

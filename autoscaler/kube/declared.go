@@ -49,14 +49,15 @@ type Declared struct {
 	ref     corev1.ObjectReference // what people are told of
 	created time.Time
 	spec    policy.Spec
-	err     error  // why the specification cannot be read
-	boost   bool   // of an HPA
-	what    string // "ScalePolicy"
-	by      string // the same with its name
-	short   string // as people call it: "ScalePolicy web", "HPA web"
-	rank    int    // of several the lowest goes first
-	was     status // of a ScalePolicy: as it was found
-	version int64  // generation
+	err     error            // why the specification cannot be read
+	boost   bool             // of an HPA
+	what    string           // "ScalePolicy"
+	by      string           // the same with its name
+	short   string           // as people call it: "ScalePolicy web", "HPA web"
+	rank    int              // of several the lowest goes first
+	was     status           // of a ScalePolicy: as it was found
+	zeroed  metav1.Condition // what its status says of a count of 0; none of that type: nothing
+	version int64            // generation
 }
 
 // ReadPolicy reads a ScalePolicy.
@@ -75,6 +76,7 @@ func ReadPolicy(u *unstructured.Unstructured) *Declared {
 	if into(u.Object["status"], &d.was) != nil {
 		d.was = status{}
 	}
+	d.zeroed = d.was.get(string(autoscalingv2.ScaledToZero))
 	return d
 }
 
@@ -123,6 +125,11 @@ func ReadAutoscaler(h *autoscalingv2.HorizontalPodAutoscaler) *Declared {
 	d.mode(h.Annotations)
 	if text, ok := h.Annotations[Boost]; ok && text != "true" && text != "false" {
 		d.boost, d.err = true, fmt.Errorf("%s %q must be true or false", Boost, text)
+	}
+	for _, c := range h.Status.Conditions {
+		if c.Type == autoscalingv2.ScaledToZero {
+			d.zeroed = metav1.Condition{Status: metav1.ConditionStatus(c.Status), LastTransitionTime: c.LastTransitionTime, ObservedGeneration: d.version}
+		}
 	}
 	if owner := metav1.GetControllerOf(h); owner != nil { // KEDA's ScaledObjects scale by HPAs
 		d.by, d.short = fmt.Sprintf("%s %q, by %s,", owner.Kind, owner.Name, d.by), owner.Kind+" "+owner.Name

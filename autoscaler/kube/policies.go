@@ -127,6 +127,10 @@ func (p *Policies) settle() error {
 		was, ok := p.inForce[s.ref.UID]
 		if s.policy != nil {
 			ps = append(ps, *s.policy)
+			if s.retargeted = was.retargeted; was.policy != nil && was.policy.Target != s.policy.Target {
+				s.retargeted = s.version
+			}
+			ps[len(ps)-1].Zero = s.zero()
 		}
 		if !ok || was.policy != s.policy || was.why != s.why {
 			p.log.Info("a policy has changed", "kind", s.ref.Kind, "policy", s.ref.Namespace+"/"+s.ref.Name, "in_force", s.policy != nil, "why", s.why)

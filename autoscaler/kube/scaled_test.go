@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"plimsoll.dev/plimsoll/autoscaler"
 	"plimsoll.dev/plimsoll/internal/cluster"
@@ -73,5 +75,51 @@ func TestOwner(t *testing.T) {
 	}
 	if p := settle(nil, []*Declared{hpa("h", true, "")}, false, nil)[0].policy; p == nil || p.Owner != "HPA h" || p.Foreign != "" {
 		t.Errorf("a boosted one: %+v", p)
+	}
+}
+
+// What a policy's status says of a count of 0 is for who decides next; what it said of an earlier target is not, and is taken back.
+func TestZeroOfTheStatus(t *testing.T) {
+	var ps []autoscaler.Policy
+	who := &people{}
+	read := func(generation int64, target, status string, observed int64) declares {
+		d := scp(t, "one", 9, "{scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: "+target+"}, maxReplicas: 5}")
+		d.version = generation
+		if d.zeroed = (metav1.Condition{}); status != "" {
+			d.zeroed = metav1.Condition{Type: "ScaledToZero", Status: metav1.ConditionStatus(status), LastTransitionTime: metav1.NewTime(born), ObservedGeneration: observed}
+		}
+		d.was.Conditions = []metav1.Condition{d.zeroed}
+		return declares{d}
+	}
+	p := &Policies{opts: Options{Apply: func(all []autoscaler.Policy) error { ps = all; return nil }}, log: slog.New(slog.DiscardHandler), book: newBook(who, who), tables: Tables{Autoscalers: declares{}}}
+	for _, f := range []struct {
+		name  string
+		table declares
+		want  *autoscaler.Zero
+	}{
+		{"nothing", read(1, "web", "", 0), nil},
+		{"ours", read(1, "web", "True", 1), &autoscaler.Zero{Ours: true, Since: born}},
+		{"not ours", read(1, "web", "False", 1), &autoscaler.Zero{Since: born}},
+		{"ours, the policy has been edited since", read(3, "web", "True", 2), &autoscaler.Zero{Ours: true, Since: born}},
+		{"another target", read(4, "mail", "True", 3), nil},
+		{"another target, the status is still the old one", read(4, "mail", "True", 3), nil},
+		{"the other target's own", read(5, "mail", "True", 4), &autoscaler.Zero{Ours: true, Since: born}},
+	} {
+		p.tables.Policies = f.table
+		if err := p.settle(); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(f.want, ps[0].Zero); diff != "" {
+			t.Errorf("%s: %s", f.name, diff)
+		}
+		if f.name == "another target" && p.book.stories["one"].now.get("ScaledToZero").Status != "" {
+			t.Error("the status of the new target has what was said of the old one")
+		}
+		p.book.stories["one"].now.Conditions = f.table[0].was.Conditions
+	}
+	h := &autoscalingv2.HorizontalPodAutoscaler{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{Boost: "true"}, Generation: 2},
+		Status: autoscalingv2.HorizontalPodAutoscalerStatus{Conditions: []autoscalingv2.HorizontalPodAutoscalerCondition{{Type: autoscalingv2.ScaledToZero, Status: "True", LastTransitionTime: metav1.NewTime(born)}}}}
+	if diff := cmp.Diff(&autoscaler.Zero{Ours: true, Since: born, Another: true}, (&settled{Declared: ReadAutoscaler(h)}).zero()); diff != "" {
+		t.Error(diff)
 	}
 }

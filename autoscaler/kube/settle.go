@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"plimsoll.dev/plimsoll/autoscaler"
@@ -21,6 +22,8 @@ type settled struct {
 	policy *autoscaler.Policy // nil: it is not in force,
 	reason policy.Reason      // because of this,
 	why    string             // in a sentence
+	// retargeted is the generation that named another target than the one before it, as far as this process has seen; 0: none did.
+	retargeted int64
 }
 
 // settle says which policies are in force. Of two for one target the older one is. An HPA that is boosted is in charge of its target, and so
@@ -94,6 +97,15 @@ func order(ds []*Declared) {
 	slices.SortFunc(ds, func(a, b *Declared) int {
 		return cmp.Or(cmp.Compare(a.rank, b.rank), a.created.Compare(b.created), cmp.Compare(a.ref.Namespace, b.ref.Namespace), cmp.Compare(a.ref.Name, b.ref.Name))
 	})
+}
+
+// zero is what a declaration's status says of a count of 0, unless it says it of an earlier target.
+func (s *settled) zero() *autoscaler.Zero {
+	c := s.zeroed
+	if c.Status == "" || c.ObservedGeneration < s.retargeted {
+		return nil
+	}
+	return &autoscaler.Zero{Ours: c.Status == metav1.ConditionTrue, Since: c.LastTransitionTime.Time, Another: s.boost}
 }
 
 func another(d, first *Declared) settled {
