@@ -41,6 +41,7 @@ type target struct {
 	state     *policy.State           // nil: never seen before
 	restored  bool                    // the log was asked
 	leads     bool                    // this process could write when the last pass began
+	of        *policy.Policy          // that state's Looked is of
 	awake     time.Time               // since when the count is not 0; zero: it is
 
 	lost    *policy.Decision // whose change got no answer: it may have been made; nil: there is none

@@ -253,3 +253,35 @@ func TestConflictWithoutEnd(t *testing.T) {
 		end()
 	})
 }
+
+// At rest at its minimum, or held by what was needed before, a target tells the same between two looks at shrinking as at them.
+func TestAtRestNothingSwings(t *testing.T) {
+	for _, f := range []struct {
+		name, policy string
+		want         string // AbleToScale, ScalingLimited, the decision's reason
+	}{
+		{"minimum", strings.Replace(plain, "minReplicas: 1", "minReplicas: 3, behavior: {scaleDown: {stabilizationWindowSeconds: 0}}", 1), "ReadyForNewScale TooFewReplicas TooFewReplicas"},
+		{"memory", strings.Replace(plain, "minReplicas: 1", "minReplicas: 1, behavior: {scaleDown: {stabilizationWindowSeconds: 1800}}", 1), "ScaleDownStabilized DesiredWithinRange ScaleDownStabilized"},
+		{"raise only", strings.Replace(plain, "minReplicas: 1", "minReplicas: 1, raiseOnly: true, behavior: {scaleDown: {stabilizationWindowSeconds: 0}}", 1), "ReadyForNewScale DesiredWithinRange RaiseOnly"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(3, steps(map[time.Duration]float64{0: 0.2}))
+			said := map[string]int{}
+			_, end := begin(t, w, Options{Policies: []Policy{compiled(t, f.policy)}, Told: func(o Outcome) {
+				if time.Since(w.began) < 2*time.Minute {
+					return
+				}
+				of := map[string]string{}
+				for _, c := range o.Decision.Conditions {
+					of[c.Type] = string(c.Reason)
+				}
+				said[of["AbleToScale"]+" "+of["ScalingLimited"]+" "+string(o.Decision.Reason)]++
+			}})
+			time.Sleep(5 * time.Minute)
+			end()
+			if len(said) != 1 || said[f.want] < 170 {
+				t.Errorf("%s: told %v, want %q", f.name, said, f.want)
+			}
+		})
+	}
+}

@@ -21,6 +21,7 @@ func (p *pass) finish() {
 	}
 	p.mode()
 	p.d.Desired = p.draft
+	p.looked()
 	switch {
 	case p.draft > p.current:
 		p.d.Action = Up

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
-	corev1 "k8s.io/api/core/v1"
 
 	"plimsoll.dev/plimsoll/internal/cluster"
 )
@@ -45,7 +44,6 @@ func (p *pass) limit() {
 			text = floor.text()
 		}
 	}
-	status := corev1.ConditionFalse
 	switch {
 	case p.draft < floor.n && (b == nil || p.draft < p.current):
 		to, why, text = floor.n, floor.why, floor.text()
@@ -55,11 +53,11 @@ func (p *pass) limit() {
 		text = p.rangeText()
 	}
 	if to != p.draft {
-		status = corev1.ConditionTrue
 		p.stages.limited, p.stages.limit = why, text
 		p.hold = why
 	}
-	p.condition(autoscalingv2.ScalingLimited, status, why)
+	p.stages.within = why
+	p.limited(why)
 	p.step(StepLimits, to, text)
 }
 

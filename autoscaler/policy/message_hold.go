@@ -17,14 +17,11 @@ func (p *pass) holdText() string {
 	m, r, rep := &p.policy.metrics[p.best], &p.results[p.best], &p.d.Metrics[p.best]
 	at := m.subject() + " at " + m.share(r.share) + m.of()
 	switch {
-	case p.hold == RaiseOnlyHold:
-		return fmt.Sprintf("%s would need %d; the target is only raised, never lowered.", at, p.need)
-	case p.stages.limited != "":
-		return fmt.Sprintf("%s would need %d; %s.", at, p.need, p.stages.limit)
-	case p.hold == ScaleUpStabilized:
-		return fmt.Sprintf("%s would need %d; the lowest need in the last %s was %d.", at, p.need, seconds(p.policy.behavior.up.window), p.stages.highest)
-	case p.stages.stabilized:
-		return fmt.Sprintf("%s would need %d; the highest need in the last %s was %d.", at, p.need, p.memory(), p.stages.highest)
+	case p.stages.stood != "":
+		return fmt.Sprintf("%s would need %d; %s.", at, r.need, p.stages.stood)
+	case p.hold == RaiseOnlyHold || p.stages.limited != "" || p.stages.stabilized:
+		_, why := p.inTheWay()
+		return fmt.Sprintf("%s would need %d; %s.", at, p.need, why)
 	case p.hold == AwaitingLook && r.look.Window < p.policy.stable:
 		return fmt.Sprintf("%s would need %d; shrinking rests on a look of %s, which there is not yet.", at, r.need, seconds(p.policy.stable))
 	case p.hold == AwaitingLook:
@@ -39,6 +36,21 @@ func (p *pass) holdText() string {
 		return at + " is near its line of " + m.goal() + "."
 	}
 	return at + p.filled(m, r, &rep.Pods) + " needs " + p.present(&rep.Pods) + "."
+}
+
+// inTheWay says what keeps the count from what the load needs, as a clause; "" if nothing does.
+func (p *pass) inTheWay() (reason Reason, why string) {
+	switch {
+	case p.hold == RaiseOnlyHold:
+		return RaiseOnlyHold, "the target is only raised, never lowered"
+	case p.stages.limited != "":
+		return p.stages.limited, p.stages.limit
+	case p.hold == ScaleUpStabilized:
+		return ScaleUpStabilized, fmt.Sprintf("the lowest need in the last %s was %d", seconds(p.policy.behavior.up.window), p.stages.highest)
+	case p.stages.stabilized:
+		return ScaleDownStabilized, fmt.Sprintf("the highest need in the last %s was %d", p.memory(), p.stages.highest)
+	}
+	return "", ""
 }
 
 // filled says what stood in for the pods that leave a gap, see fill: " with 1 without a sample, counted at 100 %,"; "" if there are none.

@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"slices"
+
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 
@@ -37,6 +39,9 @@ type stages struct {
 	highest    cluster.DesiredReplicas // what memory said
 	limited    Reason                  // why a limit changed the draft, "" if none did
 	limit      string                  // the limit in words
+	able       Reason                  // of AbleToScale, as memory left it
+	within     Reason                  // of ScalingLimited; "": the limits were not asked
+	stood      string                  // what the last look at shrinking found in the way, as a clause
 	forced     Reason                  // CurrentAboveMax or CurrentBelowMin
 }
 
@@ -138,12 +143,44 @@ func (p *pass) measured() {
 	}
 }
 
-// restNow ends a pass that neither grows nor asks whether to shrink: nothing is remembered.
+// restNow ends a pass that neither grows nor asks whether to shrink: nothing is remembered, and what the last look at shrinking found stands.
 func (p *pass) restNow() {
-	p.condition(autoscalingv2.AbleToScale, corev1.ConditionTrue, ReadyForNewScale)
-	p.condition(autoscalingv2.ScalingLimited, corev1.ConditionFalse, DesiredWithinRange)
+	able, within := ReadyForNewScale, DesiredWithinRange
+	if l := p.d.State.Looked; l != nil && l.Replicas == p.current && l.Min == p.min && l.Max == p.max {
+		able, within = l.Able, l.Limited
+		if p.hold == AwaitingLook && l.Held != "" {
+			p.hold, p.stages.stood = l.Held, l.Why
+		}
+	}
+	p.condition(autoscalingv2.AbleToScale, corev1.ConditionTrue, able)
+	p.limited(within)
 	p.step(StepStabilize, p.draft, "not a look at shrinking: nothing is remembered")
 	p.step(StepLimits, p.draft, p.rangeText())
+}
+
+// limited sets the condition ScalingLimited.
+func (p *pass) limited(why Reason) {
+	status := corev1.ConditionTrue
+	if why == DesiredWithinRange {
+		status = corev1.ConditionFalse
+	}
+	p.condition(autoscalingv2.ScalingLimited, status, why)
+}
+
+// looked notes for the passes until the next look at shrinking what this one found.
+func (p *pass) looked() {
+	if p.stages.within == "" {
+		return
+	}
+	p.d.State.Looked = nil
+	if p.draft > p.current || !slices.ContainsFunc(p.results, func(r result) bool { return r.look != nil }) {
+		return
+	}
+	l := &Looked{Replicas: p.draft, Min: p.min, Max: p.max, Able: p.stages.able, Limited: p.stages.within}
+	if p.need < p.draft {
+		l.Held, l.Why = p.inTheWay()
+	}
+	p.d.State.Looked = l
 }
 
 // problem holds because of the scale or its selector.

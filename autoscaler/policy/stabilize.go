@@ -24,10 +24,11 @@ func (p *pass) stabilize() {
 		if p.policy.behavior != nil && wanted >= p.current {
 			p.hold = ScaleUpStabilized
 		}
-		p.condition(autoscalingv2.AbleToScale, corev1.ConditionTrue, p.hold)
-		return
+		p.stages.able = p.hold
+	} else {
+		p.stages.able = ReadyForNewScale
 	}
-	p.condition(autoscalingv2.AbleToScale, corev1.ConditionTrue, ReadyForNewScale)
+	p.condition(autoscalingv2.AbleToScale, corev1.ConditionTrue, p.stages.able)
 }
 
 // stabilizeDown is the rule without behavior: the highest of the last time, an age of exactly the

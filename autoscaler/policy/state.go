@@ -15,6 +15,19 @@ type State struct {
 	ScaleDowns []ScaleEvent `json:"scaleDowns"`
 	// ScaledToZero is true while the count is zero because a decision made it so.
 	ScaledToZero bool `json:"scaledToZero"`
+	// Looked is what the last look at shrinking left; nil where no metric has looks.
+	Looked *Looked `json:"looked,omitempty"`
+}
+
+// Looked is what a look at shrinking found. It stands until the next one while count and limits are the same.
+type Looked struct {
+	Replicas cluster.DesiredReplicas `json:"replicas"` // as that pass left them
+	Min      cluster.DesiredReplicas `json:"min"`
+	Max      cluster.DesiredReplicas `json:"max"`
+	Able     Reason                  `json:"able"`           // of AbleToScale
+	Limited  Reason                  `json:"limited"`        // of ScalingLimited
+	Held     Reason                  `json:"held,omitempty"` // what kept the count from being lowered; "": nothing did
+	Why      string                  `json:"why,omitempty"`  // the same as a clause
 }
 
 // Recommendation is what one pass wanted.
