@@ -2,6 +2,7 @@ package autoscaler
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -432,6 +433,29 @@ func TestLostAnswer(t *testing.T) {
 		}
 		if lost < 1 || made != len(w.changes) || len(told) != made || !strings.Contains(told[0], "The answer to the change was lost; it was made.") {
 			t.Errorf("%d of %d changes are in the log, told are %q", made, len(w.changes), told)
+		}
+	})
+}
+
+// A change that failed, and was made all the same, by whom ever, is told as one that could not be made until the count is seen to be what it asked for.
+func TestFailureEndsWithTheCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(4, steps(map[time.Duration]float64{0: 1.4, 30 * time.Second: 3}))
+		w.refuse = func() error { return errBroken }
+		var last Outcome
+		_, end := begin(t, w, Options{Policies: []Policy{compiled(t, plain)}, Told: func(o Outcome) { last = o }})
+		defer end()
+		time.Sleep(time.Minute)
+		able := last.Decision.Conditions[0]
+		_, after, _ := strings.Cut(last.Decision.Message, "The change from 4 to ")
+		var asked int
+		if _, err := fmt.Sscan(after, &asked); err != nil || able.Status != "False" || able.Reason != failedUpdateScale {
+			t.Fatalf("%+v: %s (%v)", able, last.Decision.Message, err)
+		}
+		w.set(func() { w.resize(asked) })
+		time.Sleep(2 * time.Second)
+		if able := last.Decision.Conditions[0]; able.Status != "True" {
+			t.Errorf("%+v: %s", able, last.Decision.Message)
 		}
 	})
 }

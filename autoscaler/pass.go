@@ -196,7 +196,7 @@ func (l *Loop) act(ctx context.Context, t *target, p Policy, in *policy.Input, d
 		t.retry = now.Add(min(time.Second<<min(t.tries, 10), 30*time.Second))
 		t.tries++
 		d.Error = err.Error()
-		t.refusal = d.Error
+		t.refusal, t.sought = d.Error, d.Desired
 		t.failed = fmt.Sprintf("%s could not be made: %s.", change, strings.TrimSuffix(d.Error, "."))
 		if t.tries > 1 {
 			t.failed += fmt.Sprintf(" That was try %d.", t.tries)
@@ -205,18 +205,23 @@ func (l *Loop) act(ctx context.Context, t *target, p Policy, in *policy.Input, d
 	}
 }
 
-// found tells of a change whose answer was lost, and which was made all the same: the count is what it asked for. It counts among those that were made, and so do what
+// found ends what is told of a change that failed once the count is what it asked for, and tells of one whose answer was lost, and which was made all the same: the count is what it asked for. It counts among those that were made, and so do what
 // it left behind for the next passes and the story of the target.
 func (l *Loop) found(t *target, in *policy.Input, now time.Time) {
+	if in.Target.Problem != nil {
+		return
+	}
+	if t.failed != "" && in.Target.SpecReplicas == t.sought { // whoever made it so
+		t.tries, t.retry, t.failed = 0, time.Time{}, ""
+	}
 	d := t.lost
-	if d == nil || in.Target.Problem != nil {
+	if d == nil {
 		return
 	}
 	t.lost = nil
 	if in.Target.SpecReplicas != d.Desired {
 		return
 	}
-	t.tries, t.retry, t.failed = 0, time.Time{}, ""
 	d.Message += " The answer to the change was lost; it was made."
 	in.State, t.state = &d.State, &d.State
 	l.tell(t, in, d, now)

@@ -44,12 +44,13 @@ type target struct {
 	of        *policy.Policy          // that state's Looked is of
 	awake     time.Time               // since when the count is not 0; zero: it is
 
-	lost    *policy.Decision // whose change got no answer: it may have been made; nil: there is none
-	tries   int              // changes that failed in a row
-	retry   time.Time        // no change before
-	refusal string           // why the last change that failed did
-	failed  string           // the sentence of the last one that did; "" once one has succeeded
-	asked   time.Time        // since when a change waits for its turn; zero if none does
+	lost    *policy.Decision        // whose change got no answer: it may have been made; nil: there is none
+	tries   int                     // changes that failed in a row
+	retry   time.Time               // no change before
+	refusal string                  // why the last change that failed did
+	sought  cluster.DesiredReplicas // what that change asked for
+	failed  string                  // the sentence of the last one that did; "" once one has succeeded
+	asked   time.Time               // since when a change waits for its turn; zero if none does
 	logged  struct {
 		at      time.Time
 		reason  string

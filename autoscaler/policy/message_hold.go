@@ -16,18 +16,19 @@ import (
 func (p *pass) holdText() string {
 	m, r, rep := &p.policy.metrics[p.best], &p.results[p.best], &p.d.Metrics[p.best]
 	at := m.subject() + " at " + m.share(r.share) + m.of()
+	filled := at + p.filled(m, r, &rep.Pods)
 	switch {
 	case p.stages.stood != "":
-		return fmt.Sprintf("%s would need %d; %s.", at, r.need, p.stages.stood)
+		return fmt.Sprintf("%s would need %d; %s.", filled, r.need, p.stages.stood)
 	case p.hold == RaiseOnlyHold || p.stages.limited != "" || p.stages.stabilized:
 		_, why := p.inTheWay()
-		return fmt.Sprintf("%s would need %d; %s.", at, p.need, why)
+		return fmt.Sprintf("%s would need %d; %s.", filled, p.need, why)
 	case p.hold == AwaitingLook && r.look.Window < p.policy.stable:
-		return fmt.Sprintf("%s would need %d; shrinking rests on a look of %s, which there is not yet.", at, r.need, seconds(p.policy.stable))
+		return fmt.Sprintf("%s would need %d; shrinking rests on a look of %s, which there is not yet.", filled, r.need, seconds(p.policy.stable))
 	case p.hold == AwaitingLook:
-		return fmt.Sprintf("%s would need %d; the next look at shrinking is due %s.", at, r.need, p.untilDue())
+		return fmt.Sprintf("%s would need %d; the next look at shrinking is due %s.", filled, r.need, p.untilDue())
 	case p.hold == WithinNoise:
-		return fmt.Sprintf("%s for %s is above its line of %s but not clear of its noise (±%s).", at, seconds(r.look.Window), m.goal(), m.share(r.shareNoise))
+		return fmt.Sprintf("%s for %s is above its line of %s but not clear of its noise (±%s).", filled, seconds(r.look.Window), m.goal(), m.share(r.shareNoise))
 	case p.hold == AwaitingReading:
 		return at + ", as it was read before the count was last changed; it is read anew."
 	case p.hold == GapsInTheWay:
@@ -35,7 +36,7 @@ func (p *pass) holdText() string {
 	case p.hold == WithinTolerance:
 		return at + " is near its line of " + m.goal() + "."
 	}
-	return at + p.filled(m, r, &rep.Pods) + " needs " + p.present(&rep.Pods) + "."
+	return filled + " needs " + p.present(&rep.Pods) + "."
 }
 
 // inTheWay says what keeps the count from what the load needs, as a clause; "" if nothing does.
@@ -136,7 +137,7 @@ func (p *pass) failureText() string {
 		case since > 0:
 			s = "No sample for " + seconds(since) + " from " + pod.Name
 		}
-		if why := clause(pod.Gap); why != "" {
+		if why := clause(pod.Gap); why != "" && !strings.HasPrefix(why, "no sample for ") { // that is said
 			s += ": " + why
 		}
 		return s + "." + rest
