@@ -41,6 +41,9 @@ func (a *API) getDecisions(w http.ResponseWriter, r *http.Request) error {
 		}
 		notes = append(notes, a.notes(scaled)...)
 	}
+	if kind, version := kindOf(q.Kind); kind != q.Kind {
+		q.Kind, q.APIVersion = kind, cmp.Or(q.APIVersion, version)
+	}
 	items, err := a.decisions(r.Context(), q)
 	if err != nil {
 		return err
@@ -53,14 +56,13 @@ func (a *API) getDecisions(w http.ResponseWriter, r *http.Request) error {
 func meant(t cluster.Target, all []cluster.Scaled) (of cluster.Target, named []cluster.Scaled, notes []string) {
 	var kinds, policies []string
 	var byPolicy []cluster.Scaled
-	is := func(kind, name string) bool { return name == t.Name && (t.Kind == "" || kind == t.Kind) }
 	for _, s := range all {
 		if s.Namespace != t.Namespace {
 			continue
 		}
-		i := slices.IndexFunc(s.By, func(d cluster.Declaration) bool { return is(d.Kind, d.Name) })
+		i := slices.IndexFunc(s.By, func(d cluster.Declaration) bool { return d.Name == t.Name && (t.Kind == "" || d.Kind == t.Kind) })
 		switch {
-		case is(s.Kind, s.Name):
+		case s.Name == t.Name && (t.Kind == "" || isOf(s.Target, t.Kind)):
 			named, kinds = append(named, s), append(kinds, s.Kind)
 		case i >= 0:
 			byPolicy, policies = append(byPolicy, s), append(policies, fmt.Sprintf("%s %s is of %s", s.By[i].Kind, t.Name, s.Target))
@@ -70,6 +72,9 @@ func meant(t cluster.Target, all []cluster.Scaled) (of cluster.Target, named []c
 		return byPolicy[0].Target, byPolicy, []string{policies[0] + "."}
 	}
 	ask := fmt.Sprintf("; %s/KIND/%s asks for one.", t.Namespace, t.Name)
+	if len(named) == 1 {
+		t.APIVersion = named[0].APIVersion
+	}
 	if len(named) > 1 {
 		notes = append(notes, "Several targets have that name: "+strings.Join(kinds, ", ")+ask)
 	}

@@ -151,6 +151,7 @@ func choose(list []cluster.Decision, q store.DecisionQuery) []cluster.Decision {
 	for _, d := range list {
 		switch {
 		case q.Namespace != "" && q.Namespace != d.Namespace, q.Kind != "" && q.Kind != d.Kind, q.Name != "" && q.Name != d.Name:
+		case q.APIVersion != "" && q.Group() != d.Group():
 		case len(q.Actions) > 0 && !slices.Contains(q.Actions, d.Action):
 		case d.Time.Before(q.Start), d.Time.After(q.End):
 		default:

@@ -48,8 +48,8 @@ func (p *picture) withMembers(scaled []cluster.Scaled) []Scaled {
 	out := make([]Scaled, len(scaled))
 	for i, s := range scaled {
 		out[i] = Scaled{s, []Member{}}
-		for _, k := range p.pods[keyOf(s.Target)] {
-			if k.Pod.Owner == s.Target { // which another API group may have, too
+		for _, k := range p.pods[keyOf(plain(s.Target))] {
+			if k.Pod.Owner.Group() == s.Group() { // which another API group may have, too
 				out[i].Members = append(out[i].Members, memberOf(k))
 			}
 		}

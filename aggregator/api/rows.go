@@ -68,7 +68,7 @@ func (a *API) rowsOfOverview(p *picture, r *http.Request) int {
 	limit := limitOf(r)
 	n := min(limit, len(p.containers)) + min(limit, len(p.nodes))
 	for _, s := range a.scaled(time.Now(), p.sees) {
-		n += 1 + len(p.pods[keyOf(s.Target)])
+		n += 1 + len(p.pods[keyOf(plain(s.Target))])
 	}
 	return n
 }

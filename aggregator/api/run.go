@@ -252,6 +252,17 @@ func (a *API) tell(d cluster.Decision) {
 		return
 	}
 	defer f.letGo()
-	k := workloadKey{d.Namespace, d.Kind, d.Name}
-	a.hub.send(f, func(v view) bool { return v.sees.Sees(d.Namespace) && (!v.isWorkload() || v.workload == k) })
+	now, k := time.Now(), keyOf(d.Target)
+	a.hub.send(f, func(v view) bool {
+		if !v.isWorkload() {
+			return v.sees.Sees(d.Namespace)
+		}
+		w := v.workload
+		w.kind, _ = kindOf(w.kind)
+		if w != k || !v.sees.Sees(d.Namespace) {
+			return false
+		}
+		t := a.target(now, v.workload)
+		return t.APIVersion == "" || t.Group() == d.Group()
+	})
 }

@@ -47,7 +47,7 @@ func (a *API) getWorkload(w http.ResponseWriter, r *http.Request) error {
 	return serve.WriteJSON(w, one)
 }
 
-// scaled returns what the autoscaler looks after and a scope sees, by namespace and name; never nil.
+// scaled returns what the autoscaler looks after and a scope sees, by namespace and name, a row for each target; never nil.
 func (a *API) scaled(now time.Time, sees scope.Scope) []cluster.Scaled {
 	out := []cluster.Scaled{}
 	if a.opts.Scaled != nil {
@@ -60,9 +60,9 @@ func (a *API) scaled(now time.Time, sees scope.Scope) []cluster.Scaled {
 		}
 	}
 	slices.SortStableFunc(out, func(x, y cluster.Scaled) int {
-		return cmp.Or(cmp.Compare(x.Namespace, y.Namespace), cmp.Compare(x.Name, y.Name), cmp.Compare(x.Kind, y.Kind))
+		return cmp.Or(cmp.Compare(x.Namespace, y.Namespace), cmp.Compare(x.Name, y.Name), cmp.Compare(x.Kind, y.Kind), cmp.Compare(x.APIVersion, y.APIVersion))
 	})
-	return out
+	return append([]cluster.Scaled{}, apart(out)...)
 }
 
 // workloads lists all workloads with their sums, those that are scaled or have pods but have nothing running included.
@@ -95,6 +95,11 @@ func (p *picture) workloads(scaled []cluster.Scaled) []Workload {
 // sums makes a workload's row; it is nil where the workload has nothing running.
 func (p *picture) sums(it *live.Item, k workloadKey, s *Scaled) Workload {
 	w := Workload{Time: p.time, Namespace: k.namespace, Kind: k.kind, Name: k.name, Scaled: s, Pods: p.living(it, k)}
+	if s != nil && plain(s.Target) != s.Target { // the sums are of all that have this kind and name, in a row of their own
+		w.Pods = len(s.Members)
+		w.Gap = &cluster.Gap{Since: p.time, Reason: metric.GapMember, Detail: "what its pods use is told of each, and of " + plain(s.Target).Kind + " of all groups together"}
+		return w
+	}
 	if it != nil {
 		w.CPU = rate(it, metric.CPUUsage, decCores)
 		w.WorkingSet = gauge(it, metric.MemoryWorkingSet, decBytes)
@@ -136,8 +141,9 @@ func (a *API) workload(p *picture, now time.Time, k workloadKey) (Workload, erro
 	it := p.workload(k.namespace, k.kind, k.name)
 	var s *Scaled
 	all := a.scaled(now, p.sees)
-	if i := slices.IndexFunc(all, func(x cluster.Scaled) bool { return keyOf(x.Target) == k }); i >= 0 {
-		s = &p.withMembers(all[i : i+1])[0]
+	if one := scaledAs(all, k); one != nil {
+		s, k = &p.withMembers([]cluster.Scaled{*one})[0], keyOf(one.Target)
+		it = p.workload(k.namespace, k.kind, k.name)
 	}
 	if it == nil && s == nil && len(p.pods[k]) == 0 {
 		return Workload{}, serve.NotFound("there is no workload %q (namespace/kind/name)%s; /plimsoll/v1/workloads lists them", k, orHidden(p.sees))
@@ -145,6 +151,11 @@ func (a *API) workload(p *picture, now time.Time, k workloadKey) (Workload, erro
 	w := p.sums(it, k, s)
 	w.Schema = "plimsoll.dev/workload/v1"
 	w.Containers = p.members(it, k)
+	if own := plain(cluster.Target{Namespace: k.namespace, Kind: k.kind, Name: k.name}); s != nil && own.Kind != k.kind {
+		w.Containers = slices.DeleteFunc(p.members(p.workload(own.Namespace, own.Kind, own.Name), keyOf(own)), func(c Container) bool {
+			return !slices.ContainsFunc(s.Members, func(m Member) bool { return m.Name == c.Pod })
+		})
+	}
 	return w, nil
 }
 
@@ -158,7 +169,7 @@ func orHidden(sees scope.Scope) string {
 
 // workloadDecisions returns the changes of the last day, so many at most, and the newest hold, newest first.
 func (a *API) workloadDecisions(ctx context.Context, now time.Time, k workloadKey, limit int) ([]cluster.Decision, error) {
-	q := store.DecisionQuery{Target: cluster.Target{Namespace: k.namespace, Kind: k.kind, Name: k.name}, End: now,
+	q := store.DecisionQuery{Target: a.target(now, k), End: now,
 		Start: now.Add(-decisionDay), Actions: []string{"Up", "Down"}, Limit: limit}
 	changes, err := a.decisions(ctx, q)
 	if err != nil {

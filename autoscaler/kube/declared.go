@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"reflect"
 	"strconv"
-	"strings"
 	"time"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -217,11 +216,7 @@ func (d *Declared) declarations() []cluster.Declaration {
 type object struct{ group, kind, namespace, name string }
 
 func objectOf(t cluster.Target) object {
-	group, _, found := strings.Cut(t.APIVersion, "/")
-	if !found {
-		group = "" // of the core
-	}
-	return object{group, t.Kind, t.Namespace, t.Name}
+	return object{t.Group(), t.Kind, t.Namespace, t.Name}
 }
 
 // same says whether two readings of an object ask for the same.

@@ -29,7 +29,8 @@ func (a *app) explainCommand() *cobra.Command {
 		Long: `Say what the autoscaler saw, what each step changed, and why: the newest decisions for a target, newest first. Most
 decisions hold; --changes leaves those out.
 
-NAME is a target's or its policy's; KIND tells apart what has the same name: a target's kind, or scp or hpa for a policy.
+NAME is a target's or its policy's; KIND tells apart what has the same name: a target's kind, with its API group where
+several have that kind (Deployment.apps), or scp or hpa for a policy.
 
 With --missing: every entity without a current value, since when, and why; and what is wrong with Plimsoll itself.`,
 		Example: "  plimsoll explain demo/web\n  plimsoll explain demo/web --changes --limit 20\n  plimsoll explain scp/web-fast -n demo\n  plimsoll explain --missing",
@@ -153,9 +154,15 @@ func (a *app) explainTarget(cmd *cobra.Command, c *client, out *output, target s
 			t.Say(fmt.Sprintf("No decision that is kept changed the number of replicas of %s. The newest:", target), "")
 		}
 		several := slices.ContainsFunc(told.Items, func(d cluster.Decision) bool { return d.Kind != told.Items[0].Kind })
+		groups := slices.ContainsFunc(told.Items, func(d cluster.Decision) bool {
+			return d.Group() != told.Items[0].Group() && d.Kind == told.Items[0].Kind
+		})
 		for _, d := range told.Items {
 			name := d.Namespace + "/" + d.Name
-			if several {
+			switch {
+			case groups:
+				name = d.Namespace + "/" + d.GroupKind() + "/" + d.Name
+			case several:
 				name = d.Target.String()
 			}
 			head := d.Time.Local().Format(time.DateTime) + "  " + name

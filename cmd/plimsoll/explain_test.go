@@ -42,6 +42,11 @@ func TestExplainAsksForWhatIsDesired(t *testing.T) {
 	answer = `{"items": []}`
 	f("decisions?limit=1&name=web&namespace=demo", `no decision for "demo/web": no policy names it`, "demo/web", "--changes")
 	f("decisions?kind=ScalePolicy&limit=5&name=web&namespace=demo", `no decision for "demo/scp/web": no such ScalePolicy scales anything`, "demo/scp/web")
+	answer = `{"items": [{"apiVersion": "apps/v1", "namespace": "demo", "kind": "Deployment", "name": "web", "from": 1, "to": 2}, {"apiVersion": "v1", "namespace": "demo", "kind": "Deployment", "name": "web", "from": 3, "to": 4}]}`
+	f("decisions?limit=5&name=web&namespace=demo", "demo/Deployment.apps/web  1 -> 2", "demo/web")
+	f("decisions?kind=Deployment.core&limit=5&name=web&namespace=demo", "demo/Deployment.core/web  3 -> 4", "demo/Deployment.core/web")
+	f("decisions?kind=Deployment.apps&limit=5&name=web&namespace=demo", "", "demo/deployments.v1.apps/web")
+	f("decisions?kind=ScalePolicy&limit=5&name=web&namespace=demo", "", "demo/scalepolicies.plimsoll.dev/web")
 	answer = `{"items": [{"namespace": "demo", "kind": "Deployment", "name": "web", "from": 1, "to": 2}, {"namespace": "demo", "kind": "StatefulSet", "name": "web", "from": 3, "to": 4}]}`
 	f("decisions?limit=5&name=web&namespace=demo", "demo/StatefulSet/web  3 -> 4", "demo/web")
 	answer = `{"items": [], "notes": ["ScalePolicy \"web\" cannot be used: spec.window is too long."]}`

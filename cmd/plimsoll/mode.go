@@ -107,10 +107,15 @@ func kindNamed(text string) int {
 	})
 }
 
-// kindOf is the kind that people call by this, which is any kind's own name, too.
+// kindOf is the kind that people call by this, which is any kind's own name, too; a workload's with its API group where they name one.
 func kindOf(text string) string {
 	if i := kindNamed(text); i >= 0 {
-		return modeKinds[i].kind
+		k := modeKinds[i]
+		_, group, named := strings.Cut(text, ".")
+		if !named || k.kind == policyKind.kind || k.kind == hpaKind.kind {
+			return k.kind
+		}
+		return k.kind + "." + strings.TrimPrefix(group, k.Version+".") // deployments.v1.apps
 	}
 	if slices.Contains([]string{"po", "pod", "pods"}, strings.ToLower(text)) {
 		return "Pod"

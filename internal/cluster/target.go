@@ -1,6 +1,10 @@
 package cluster
 
-import "errors"
+import (
+	"cmp"
+	"errors"
+	"strings"
+)
 
 // APIVersion is the API group and version of Plimsoll's own kinds.
 const APIVersion = "plimsoll.dev/v1alpha1"
@@ -25,3 +29,18 @@ type Target struct {
 
 // String returns "namespace/kind/name".
 func (t Target) String() string { return t.Namespace + "/" + t.Kind + "/" + t.Name }
+
+// Group is the target's API group; "" is the core's, and of one whose API version is not known.
+func (t Target) Group() string {
+	group, _, found := strings.Cut(t.APIVersion, "/")
+	if !found {
+		return ""
+	}
+	return group
+}
+
+// CoreGroup is what the core's API group is called where a word must stand for it.
+const CoreGroup = "core"
+
+// GroupKind is "KIND.GROUP", by which people tell apart what has the same kind in several groups.
+func (t Target) GroupKind() string { return t.Kind + "." + cmp.Or(t.Group(), CoreGroup) }

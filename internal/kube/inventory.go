@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -82,11 +81,7 @@ type owned struct {
 type group struct{ group, kind, namespace, name string }
 
 func groupOf(t cluster.Target) group {
-	g, _, found := strings.Cut(t.APIVersion, "/")
-	if !found {
-		g = "" // of the core
-	}
-	return group{g, t.Kind, t.Namespace, t.Name}
+	return group{t.Group(), t.Kind, t.Namespace, t.Name}
 }
 
 // snapshot is all pods at one count of changes.

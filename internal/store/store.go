@@ -197,7 +197,7 @@ func (s *Series) Label(name string) string {
 	return ""
 }
 
-// DecisionQuery selects decisions; empty fields select all, and the API version of a target is not compared.
+// DecisionQuery selects decisions; empty fields select all. Of a target's API version the group alone is compared.
 type DecisionQuery struct {
 	cluster.Target
 	Start, End time.Time

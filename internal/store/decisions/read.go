@@ -190,6 +190,7 @@ func (l *Log) read(s segment, q *store.DecisionQuery) ([]cluster.Decision, error
 func wanted(d *cluster.Decision, q *store.DecisionQuery) bool {
 	return (q.Within == nil || q.Within.Sees(d.Namespace)) &&
 		(q.Namespace == "" || q.Namespace == d.Namespace) &&
+		(q.APIVersion == "" || q.Group() == d.Group()) &&
 		(q.Kind == "" || q.Kind == d.Kind) &&
 		(q.Name == "" || q.Name == d.Name) &&
 		(q.Start.IsZero() || !d.Time.Before(q.Start)) &&

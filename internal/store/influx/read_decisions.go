@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -90,6 +91,13 @@ func decisionText(q store.DecisionQuery, lo, hi time.Time, limit int) string {
 		if x.v != "" {
 			where = append(where, influxql.Equals(x.tag, TagValue(x.v)))
 		}
+	}
+	if q.APIVersion != "" {
+		group := "[^/]+" // the core's
+		if g := q.Group(); g != "" {
+			group = regexp.QuoteMeta(g) + "/.*"
+		}
+		where = append(where, influxql.Matches(store.Matcher{Name: FieldAPIVersion, Op: store.Regexp, Value: group}))
 	}
 	if q.Within != nil {
 		if m, all := store.NamespacesOf(*q.Within); !all {

@@ -47,7 +47,7 @@ func (s *suite) decisionsFiltered() {
 			s.Fatalf("AppendDecision: %v", err)
 		}
 	}
-	late := cluster.Decision{Time: s.at(150.5), Target: cluster.Target{Namespace: "other", Kind: "Deployment", Name: "web0"}, Action: "Up", Message: "late"}
+	late := cluster.Decision{Time: s.at(150.5), Target: cluster.Target{Namespace: "other", Kind: "Deployment", Name: "web0", APIVersion: "apps/v1"}, Action: "Up", Message: "late"}
 	if err := s.AppendDecision(ctx, late); err != nil {
 		s.Fatalf("AppendDecision: %v", err)
 	}
@@ -61,6 +61,9 @@ func (s *suite) decisionsFiltered() {
 		}
 		if len(got) != wantCount {
 			s.Errorf("Decisions(%+v): got %d, want %d", q, len(got), wantCount)
+			return
+		}
+		if len(got) == 0 {
 			return
 		}
 		for i := range got[1:] {
@@ -77,6 +80,10 @@ func (s *suite) decisionsFiltered() {
 	f(store.DecisionQuery{Limit: 3}, 3, "299", "297")
 	f(store.DecisionQuery{Target: cluster.Target{Name: "web0"}, Limit: 2}, 2, "297", "294")
 	f(store.DecisionQuery{Target: cluster.Target{Namespace: "other"}}, 1, "late", "late")
+	f(store.DecisionQuery{Target: cluster.Target{Namespace: "other", APIVersion: "apps/v1beta1"}}, 1, "late", "late")
+	for _, v := range []string{"v1", "apps.example/v1"} {
+		f(store.DecisionQuery{Target: cluster.Target{Namespace: "other", APIVersion: v}}, 0, "", "")
+	}
 	f(store.DecisionQuery{Target: cluster.Target{Kind: "ProcessService"}, Actions: []string{"Up", "Down"}, Limit: 1000}, 150, "298", "1")
 	f(store.DecisionQuery{Start: s.at(150), End: s.at(152)}, 4, "152", "150")
 	f(store.DecisionQuery{End: s.at(10), Limit: 5}, 5, "10", "6")
