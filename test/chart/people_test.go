@@ -66,3 +66,51 @@ func TestPeopleMayAsk(t *testing.T) {
 		}
 	}
 }
+
+// Who has "view" of a namespace sees its ScalePolicies, who has "edit" or "admin" changes them, as Kubernetes has it for HPAs: nobody writes their status, and nothing of
+// it is there where the release has no autoscaler.
+func TestPeopleMayHavePolicies(t *testing.T) {
+	for name, values := range matrix(t) {
+		got := map[string][]string{}
+		for _, d := range must(t, values) {
+			obj, _, err := scheme.Codecs.UniversalDeserializer().Decode([]byte(d), nil, nil)
+			role, ok := obj.(*rbacv1.ClusterRole)
+			if err != nil || !ok {
+				continue
+			}
+			for _, to := range []string{"view", "edit", "admin"} {
+				if role.Labels["rbac.authorization.k8s.io/aggregate-to-"+to] != "true" {
+					continue
+				}
+				for _, r := range role.Rules {
+					for _, res := range r.Resources {
+						for _, v := range r.Verbs {
+							got[to] = append(got[to], strings.Join(r.APIGroups, ",")+" "+res+" "+v)
+						}
+					}
+				}
+			}
+		}
+		want := func(verbs map[string][]string) (out []string) {
+			for res, vs := range verbs {
+				for _, v := range vs {
+					out = append(out, "plimsoll.dev "+res+" "+v)
+				}
+			}
+			return out
+		}
+		read := []string{"get", "list", "watch"}
+		view := want(map[string][]string{"scalepolicies": read, "scalepolicies/status": read})
+		edit := append(want(map[string][]string{"scalepolicies": {"create", "update", "patch", "delete", "deletecollection"}}), view...)
+		if name == "no scaling" || name == "profile metrics" {
+			view, edit = nil, nil
+		}
+		for to, want := range map[string][]string{"view": view, "edit": edit, "admin": edit} {
+			has := slices.DeleteFunc(got[to], func(s string) bool { return strings.HasPrefix(s, "metrics.k8s.io ") })
+			slices.Sort(has)
+			if slices.Sort(want); !slices.Equal(has, want) {
+				t.Errorf("%s: who has %q may %q, want %q", name, to, has, want)
+			}
+		}
+	}
+}
