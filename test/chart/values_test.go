@@ -39,6 +39,14 @@ func TestNonsenseIsRefused(t *testing.T) {
 	f("{tls: {authorityLifetime: forever}}", "at '/tls/authorityLifetime': 'forever' does not match pattern")
 	f("{tls: {caBundle: x}}", "at '/tls/caBundle'")
 	f("{server: {resources: {limits: {memory: [1]}}}}", "at '/server/resources/limits/memory'")
+	for _, of := range []string{"server", "collector"} {
+		for _, what := range []string{"requests", "limits"} {
+			for _, v := range []string{"abc", "1 Gi", "64MB", "-1", "'-1'", "''"} {
+				f("{"+of+": {resources: {"+what+": {memory: "+v+"}}}}", "at '/"+of+"/resources/"+what+"/memory'")
+			}
+		}
+	}
+	f("{history: {embedded: {persistence: {size: 4GB}}}}", "at '/history/embedded/persistence/size'") // a claim's is Kubernetes' own
 	f("{history: {kind: influx}}", "history.influx.url: say where InfluxDB is")
 	f("{history: {kind: remote}}", "history.remote.url: say where the engine is")
 	f("{history: {kind: influx, influx: {url: 'http://db:8086'}}}", "history.influx.url http://db:8086 is plain HTTP")
@@ -77,6 +85,8 @@ func TestValuesAtTheirLimits(t *testing.T) {
 		}
 	}
 	f("{history: {embedded: {maxBytes: 4Gi}}}")
+	f("{server: {resources: {requests: {cpu: 1, memory: 1e9, ephemeral-storage: 1.5Gi, hugepages-2Mi: 0}, limits: {cpu: 0.5, memory: 1G, example.com/gpu: '2'}}}, collector: {resources: {requests: {cpu: 50m, memory: null}, limits: null}}}")
+	f("{history: {embedded: {persistence: {size: 4.5G}}}}")
 	f("{history: {embedded: {maxBytes: 4.2GB}}}")
 	f("{collector: {fastInterval: 10000ms}}")
 	f("{tls: {authorityLifetime: 1460d}}")
@@ -307,4 +317,29 @@ func TestArgumentsAreFlags(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A value that is taken away with null is done without, or refused by its name; no template finds nothing where it looks for a part.
+func TestNullIsRefused(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(dir, "values.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var values map[string]any
+	if err := sigs.Unmarshal(text, &values); err != nil {
+		t.Fatal(err)
+	}
+	var each func(values map[string]any, before, after string)
+	each = func(values map[string]any, before, after string) {
+		for k, v := range values {
+			at := before + "{" + k + ": "
+			if _, err := render(t, at+"null}"+after); err != nil && !strings.Contains(err.Error(), "missing property '"+k+"'") {
+				t.Errorf("%snull}%s: %v", at, after, err)
+			}
+			if m, ok := v.(map[string]any); ok {
+				each(m, at, "}"+after)
+			}
+		}
+	}
+	each(values, "", "")
 }
