@@ -38,8 +38,8 @@ func TestLimitsActAtOnce(t *testing.T) {
 				if w.count() != 3 {
 					t.Errorf("%d replicas: %s", w.count(), l.Scaled(time.Now())[0].Last.Message)
 				}
-				if s := l.Scaled(time.Now())[0]; s.Max != 3 || (s.Schedule == "0 0 * * * UTC") != (name == "schedule") {
-					t.Errorf("%d to %d by the schedule %q", s.Min, s.Max, s.Schedule)
+				if s := l.Scaled(time.Now())[0]; *s.Max != 3 || (s.Schedule == "0 0 * * * UTC") != (name == "schedule") {
+					t.Errorf("%d to %d by the schedule %q", *s.Min, *s.Max, s.Schedule)
 				}
 				end()
 			})

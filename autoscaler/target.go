@@ -110,7 +110,7 @@ func (t *target) adopt(p Policy) {
 // limits shows those that are in force. The loop's lock is held.
 func (t *target) limits(now time.Time) {
 	least, most, since := t.policy.Compiled.Limits(now)
-	t.shown.Min, t.shown.Max, t.shown.Schedule = int32(least), int32(most), since
+	t.shown.Min, t.shown.Max, t.shown.Schedule = new(int32(least)), new(int32(most)), since
 }
 
 // history returns the history of a resource for windows of these lengths, a new one if the lengths have changed.

@@ -173,7 +173,7 @@ func scaled(s ...cluster.Scaled) func(time.Time) []cluster.Scaled {
 func ptr[T any](v T) *T { return &v }
 
 func webScaled() cluster.Scaled {
-	return cluster.Scaled{Target: cluster.Target{APIVersion: cluster.APIVersion, Kind: cluster.ProcessService, Namespace: "demo", Name: "web"}, Mode: "Auto", Min: 2, Max: 10, Replicas: 3, Ready: 3, Desired: 5,
+	return cluster.Scaled{Target: cluster.Target{APIVersion: cluster.APIVersion, Kind: cluster.ProcessService, Namespace: "demo", Name: "web"}, Mode: "Auto", Min: ptr(int32(2)), Max: ptr(int32(10)), Replicas: 3, Ready: 3, Desired: 5,
 		Metrics: []cluster.Load{{Name: "cpu", Type: "Resource", Load: ptr(1.04), Target: ptr(.7), Of: "250m CPU", Noise: ptr(.06), Window: 3}},
 		Last:    ptr(grow()), Change: ptr(grow()),
 		Policy: "minReplicas: 2\nmaxReplicas: 10\n", Updated: ptr(noon)}

@@ -20,7 +20,7 @@ func TestTargetsOfAKindAndName(t *testing.T) {
 	}
 	scales := func(apiVersion, by string) cluster.Scaled {
 		s := row(apiVersion, by)
-		s.Updated, s.Replicas, s.Desired, s.Min, s.Max = &noon, 4, 4, 1, 6
+		s.Updated, s.Replicas, s.Desired, s.Min, s.Max = &noon, 4, 4, ptr(int32(1)), ptr(int32(6))
 		return s
 	}
 	vain := func(apiVersion, by string) cluster.Scaled {
@@ -42,6 +42,12 @@ func TestTargetsOfAKindAndName(t *testing.T) {
 	good := cluster.Decision{Time: now, Target: scales("apps/v1", "").Target, Action: "Hold", Reason: "AtTarget"}
 	bad := cluster.Decision{Time: now, Target: vain("v1", "").Target, Action: "Hold", Reason: "FailedGetScale"}
 	other := cluster.Decision{Time: now, Target: scales("b.example/v1", "").Target, Action: "Hold", Reason: "AtTarget"}
+	limit := func(n *int32) int32 {
+		if n == nil {
+			return 0
+		}
+		return *n
+	}
 	for name, c := range map[string]struct {
 		rows  []cluster.Scaled
 		want  []string
@@ -72,7 +78,7 @@ func TestTargetsOfAKindAndName(t *testing.T) {
 		var rows []string
 		for _, w := range list.Items {
 			if s := w.Scaled; w.Namespace == "shop" && w.Name == "web" {
-				rows = append(rows, fmt.Sprintf("%s %s %d (%d-%d): %s", w.Kind, s.APIVersion, s.Replicas, s.Min, s.Max, s.State))
+				rows = append(rows, fmt.Sprintf("%s %s %d (%d-%d): %s", w.Kind, s.APIVersion, s.Replicas, limit(s.Min), limit(s.Max), s.State))
 				var one Workload
 				if rec := get(h, "/plimsoll/v1/workloads/shop/"+w.Kind+"/web"); json.Unmarshal(rec.Body.Bytes(), &one) != nil || one.Scaled == nil || one.Scaled.APIVersion != s.APIVersion {
 					t.Errorf("%s: %s", name, rec.Body)

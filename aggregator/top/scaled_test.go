@@ -13,7 +13,7 @@ func TestScaledCell(t *testing.T) {
 	looked := new(time.Now())
 	f := func(s cluster.Scaled, want string) {
 		t.Helper()
-		s.Replicas, s.Min, s.Max = 3, 1, 10
+		s.Replicas, s.Min, s.Max = 3, new(int32(1)), new(int32(10))
 		s.Updated = looked
 		if got := scaledCell(&api.Scaled{Scaled: s}); got != want {
 			t.Errorf("got %q, want %q", got, want)

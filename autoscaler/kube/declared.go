@@ -177,6 +177,7 @@ func ReadAnnotated(apiVersion, kind string) func(*metav1.PartialObjectMetadata) 
 			n, err := strconv.ParseInt(text, 10, 32)
 			if err != nil {
 				d.err = fmt.Errorf("%s %q is not a whole number", name, text)
+				return nil
 			}
 			return new(int32(n))
 		}
@@ -187,7 +188,7 @@ func ReadAnnotated(apiVersion, kind string) func(*metav1.PartialObjectMetadata) 
 		d.spec.MinReplicas = number(annotatedMin)
 		if most := number(annotatedMax); most != nil {
 			d.spec.MaxReplicas = *most
-		} else {
+		} else if _, given := m.Annotations[annotatedMax]; !given {
 			d.err = fmt.Errorf("%s must be there", annotatedMax)
 		}
 		d.mode(m.Annotations)

@@ -45,12 +45,15 @@ func refusals(all []settled, was []cluster.Scaled, now time.Time) (out []cluster
 		if old := since[o]; old != nil {
 			gap.Since = old.Since
 		}
-		row := cluster.Scaled{Target: t, By: s.declarations(), Mode: string(s.spec.Mode), State: state, Max: s.spec.MaxReplicas, Min: 1, Gap: gap, Policy: s.text()}
+		row := cluster.Scaled{Target: t, By: s.declarations(), Mode: string(s.spec.Mode), State: state, Min: s.spec.MinReplicas, Gap: gap, Policy: s.text()}
 		if row.Mode == "" {
 			row.Mode = string(policy.Auto)
 		}
-		if s.spec.MinReplicas != nil {
-			row.Min = *s.spec.MinReplicas
+		if row.Min == nil && s.err == nil {
+			row.Min = new(int32(1))
+		}
+		if s.spec.MaxReplicas > 0 {
+			row.Max = &s.spec.MaxReplicas
 		}
 		at[o], out = len(out), append(out, row)
 	}

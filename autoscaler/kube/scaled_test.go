@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"slices"
 	"strings"
@@ -20,7 +21,7 @@ import (
 func TestRefusals(t *testing.T) {
 	bad := scp(t, "bad", 9, "{"+ofWeb+", window: 2h}")
 	rows := refusals(settle([]*Declared{bad}, nil, false, nil), nil, born)
-	if len(rows) != 1 || rows[0].State != "ScalePolicy bad is not in force (InvalidPolicy)" || rows[0].Max != 5 || rows[0].Gap == nil || rows[0].Name != "web" || len(rows[0].By) != 1 || rows[0].By[0].Name != "bad" {
+	if len(rows) != 1 || rows[0].State != "ScalePolicy bad is not in force (InvalidPolicy)" || *rows[0].Max != 5 || rows[0].Gap == nil || rows[0].Name != "web" || len(rows[0].By) != 1 || rows[0].By[0].Name != "bad" {
 		t.Fatalf("got %+v", rows)
 	}
 	const want = `ScalePolicy "bad" cannot be used: `
@@ -34,6 +35,30 @@ func TestRefusals(t *testing.T) {
 	if rows := refusals(settle([]*Declared{bad, scp(t, "good", 19, "{"+ofWeb+"}")}, nil, false, nil), nil, born); len(rows) != 0 {
 		t.Errorf("a target that is scaled has %+v", rows)
 	}
+}
+
+// What cannot be read of the limits is not known, and not zero; a default is known where all else can be read.
+func TestLimitsOfRefusals(t *testing.T) {
+	f := func(d *Declared, want string) {
+		t.Helper()
+		rows := refusals(settle([]*Declared{d}, nil, false, nil), nil, born)
+		if len(rows) != 1 {
+			t.Fatalf("got %+v", rows)
+		}
+		raw, err := json.Marshal([]*int32{rows[0].Min, rows[0].Max})
+		if err != nil || string(raw) != want {
+			t.Errorf("%s: got %s %v, want %s", rows[0].Gap.Detail, raw, err, want)
+		}
+	}
+	notes := func(least, most string) *Declared {
+		return annotated(map[string]string{annotatedMin: least, annotatedMax: most})
+	}
+	f(notes("2", "many"), "[2,null]")
+	f(notes("some", "5"), "[null,5]")
+	f(annotated(map[string]string{annotatedCPU: "70"}), "[null,null]")
+	f(annotated(map[string]string{annotatedMax: "5", annotatedCPU: "x"}), "[null,5]")
+	f(notes("9", "5"), "[9,5]")
+	f(scp(t, "bad", 9, "{"+ofWeb+", window: 2h}"), "[1,5]")
 }
 
 // A policy that gave way to another of its target is told with that one: by its name, and why.

@@ -437,7 +437,8 @@ spec:
 		}
 		return o.Scaled[0]
 	}
-	until(t, "the policy is in force", 2*time.Minute, func() bool { return scaled().Max == 3 && scaled().Ready == 1 })
+	most := func(n int32) bool { most := scaled().Max; return most != nil && *most == n }
+	until(t, "the policy is in force", 2*time.Minute, func() bool { return most(3) && scaled().Ready == 1 })
 	hup := func() {
 		t.Helper()
 		if err := r.cmd.Process.Signal(syscall.SIGHUP); err != nil {
@@ -449,14 +450,14 @@ spec:
 	until(t, "the page tells of the bad line", 2*time.Minute, func() bool {
 		for _, c := range r.overview(t).Conditions {
 			if c.Type == "PoliciesLoaded" && strings.Contains(c.Message, file+":14:") {
-				return scaled().Max == 3
+				return most(3)
 			}
 		}
 		return false
 	})
 	write(policy("5"))
 	hup()
-	until(t, "the new policy is in force", 2*time.Minute, func() bool { return scaled().Max == 5 && len(r.overview(t).Conditions) == 0 })
+	until(t, "the new policy is in force", 2*time.Minute, func() bool { return most(5) && len(r.overview(t).Conditions) == 0 })
 	r.terminate(t)
 }
 

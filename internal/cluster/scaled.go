@@ -11,8 +11,8 @@ type Scaled struct {
 	// State says in words for people why Plimsoll does not set the count, or not alone, why there are not as many as it asks for, and what else is declared in vain: "paused", "dry run",
 	// "HPA web scales it", "somebody set it to 0", "replicas cannot be made: exceeded quota". "": it does.
 	State    string `json:"state,omitempty"`
-	Min      int32  `json:"min"` // Min and Max are in force now: a schedule's while one holds
-	Max      int32  `json:"max"`
+	Min      *int32 `json:"min"` // Min and Max are in force now: a schedule's while one holds; nil where what declares them cannot be read
+	Max      *int32 `json:"max"`
 	Schedule string `json:"schedule,omitempty"` // since when the schedules hold that set them, as they write it: "0 8 * * 1-5 Europe/Berlin"; "" where none does
 	Replicas int32  `json:"replicas"`           // that exist
 	Ready    int32  `json:"ready"`

@@ -80,7 +80,7 @@ func twoTenants(t *testing.T) *environment {
 	slices.SortFunc(pods, func(a, b *cluster.Pod) int { return strings.Compare(a.Namespace+"/"+a.Name, b.Namespace+"/"+b.Name) })
 	e.scaled = append(e.scaled, func(time.Time) (out []cluster.Scaled) {
 		for _, e := range all[:2] {
-			out = append(out, cluster.Scaled{Target: cluster.Target{APIVersion: "apps/v1", Kind: "Deployment", Namespace: e.Namespace, Name: e.Workload}, Mode: "Auto", Min: 1, Max: 10, Replicas: 3})
+			out = append(out, cluster.Scaled{Target: cluster.Target{APIVersion: "apps/v1", Kind: "Deployment", Namespace: e.Namespace, Name: e.Workload}, Mode: "Auto", Min: new(int32(1)), Max: new(int32(10)), Replicas: 3})
 		}
 		return out
 	})

@@ -161,8 +161,8 @@ export interface Scaled extends Target {
   by?: Declaration[]; // the objects that say how, where the target does not itself
   mode: string;
   state?: string; // who sets the count if Plimsoll does not, or not alone
-  min: number;
-  max: number;
+  min: Num; // null: what declares it cannot be read
+  max: Num;
   schedule?: string; // since when schedules hold that set min and max
   replicas: number;
   ready: number;

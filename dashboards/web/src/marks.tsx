@@ -86,10 +86,10 @@ export function Dots({ s }: { s: Scaled }) {
   const troubled = s.members.filter((m) => m.state === "dead" || m.state === "backing-off").length;
   const exist = Math.max(s.replicas, s.desired);
   const starting = Math.max(0, exist - s.ready - troubled);
-  const words = [`${s.ready} ready`, starting && `${starting} starting`, troubled && `${troubled} down`, `${s.max} allowed`].filter(Boolean).join(", ");
-  if (s.max > most) return <span class="words">{words}</span>;
+  const words = [`${s.ready} ready`, starting && `${starting} starting`, troubled && `${troubled} down`, s.max !== null && `${s.max} allowed`].filter(Boolean).join(", ");
+  if (Math.max(exist, s.max ?? 0) > most) return <span class="words">{words}</span>;
   const kinds = ["on", "wait", "down"].flatMap((k, i) => Array<string>([s.ready, starting, troubled][i]!).fill(k));
-  while (kinds.length < s.max) kinds.push("");
+  while (kinds.length < (s.max ?? 0)) kinds.push("");
   return (
     <span class="dots" role="img" aria-label={words} title={words}>
       {kinds.map((k, i) => (

@@ -22,8 +22,12 @@ export function tightest(s: Row): Load | null {
 /** lineOf names a metric and its target, as the policy gives it: a share, or an amount. */
 export const lineOf = (m: Load) => `${m.name} line at ${m.amount || share(m.target)}`;
 
-/** allowed says between which counts a target is kept, and of which schedule these are. */
-export const allowed = (s: Row) => `${s.min} to ${s.max} allowed${s.schedule ? ` since ${s.schedule}` : ""}`;
+/** allowed says between which counts a target is kept, as far as they are known, and of which schedule these are. */
+export function allowed(s: Row): string {
+  const since = s.schedule ? ` since ${s.schedule}` : "";
+  if (s.max === null) return s.min === null ? "" : `at least ${s.min} allowed${since}`;
+  return `${s.min === null ? "at most" : `${s.min} to`} ${s.max} allowed${since}`;
+}
 
 export function Scaled({ live, data, address }: ViewProps) {
   const rows = data.scaled.filter((s) => !address.q || matches(address.q, s.namespace, s.kind, s.name, ...(s.by ?? []).map((d) => d.name)));

@@ -78,7 +78,7 @@ export const loadChart = ({ name, of, amount, target }: Load, alone: boolean): C
 });
 
 /** replicasBand is replicasChart over a time in which the count changed more often than can be drawn. */
-export const replicasBand = (min: number, max: number): ChartSpec => ({
+export const replicasBand = (min: Num, max: Num): ChartSpec => ({
   ...replicasChart(min, max),
   sub: "most and least asked for in each step, and ready on average",
   strokes: [
@@ -92,7 +92,7 @@ export const replicasBand = (min: number, max: number): ChartSpec => ({
 
 const few = 20; // up to so many allowed replicas their number is drawn as a line
 
-export const replicasChart = (min: number, max: number): ChartSpec => ({
+export const replicasChart = (min: Num, max: Num): ChartSpec => ({
   id: "replicas",
   title: "Replicas",
   sub: "asked for, and ready",
@@ -100,9 +100,9 @@ export const replicasChart = (min: number, max: number): ChartSpec => ({
     { key: "ready", label: "ready", ink: "b", fill: true, steps: true },
     { key: "desired", label: "asked for", ink: "ink", dash: dashed, steps: true },
   ],
-  limits: max <= few ? [{ label: `at most ${max}`, value: max, soft: true }] : [],
+  limits: max !== null && max <= few ? [{ label: `at most ${max}`, value: max, soft: true }] : [],
   unit: count,
-  floor: Math.max(3, min),
+  floor: Math.max(3, min ?? 0),
   height: 130,
   wide: true,
 });

@@ -14,7 +14,7 @@ import { csv } from "../../src/numbers.tsx";
 import { matches } from "../../src/overview.tsx";
 import { begin } from "../../src/picture.ts";
 import { allowed, clusterExample, lineOf, modeSays, policyExample, policyFor, scalable, tightest, undecided } from "../../src/scaled.tsx";
-import { containerCharts, loadChart } from "../../src/views.ts";
+import { containerCharts, loadChart, replicasChart } from "../../src/views.ts";
 import { ended, still } from "../../src/workload.tsx";
 
 declare const ROOT: string;
@@ -197,5 +197,7 @@ test("what remains of a replica that was taken away is not a replica", () => {
 
 test("limits say of which schedule they are", () => {
   const s = { min: 6, max: 20 } as Scaled;
+  assert.deepEqual([allowed({ ...s, max: null }), allowed({ ...s, min: null }), allowed({ ...s, min: null, max: null })], ["at least 6 allowed", "at most 20 allowed", ""]);
+  assert.deepEqual([replicasChart(1, null).limits, replicasChart(null, 5).limits.map((l) => l.label)], [[], ["at most 5"]]);
   assert.deepEqual([allowed(s), allowed({ ...s, schedule: "0 8 * * 1-5 UTC" })], ["6 to 20 allowed", "6 to 20 allowed since 0 8 * * 1-5 UTC"]);
 });
