@@ -15,6 +15,8 @@ export const most = 500;
 
 export const containerKey = (c: Pick<Container, "node" | "namespace" | "pod" | "name">) => ["c", c.node, c.namespace, c.pod, c.name].join("\u0000");
 export const workloadKey = (w: Name) => ["w", ...names(w)].join("\u0000");
+/** decidedKey is that of a workload's decisions, whose kind is not called with its API group. */
+export const decidedKey = (w: Name) => workloadKey({ ...w, kind: w.kind.split(".")[0]! });
 export const nodeKey = (name: string) => "n\u0000" + name;
 
 const mostTold = 1000;
@@ -70,6 +72,10 @@ export class Live {
   get unknown(): boolean {
     return this.workloads.unknown;
   }
+  /** unread is why the newest answer about what is open could not be read; "": it could. */
+  get unread(): string {
+    return this.workloads.unread || this.machines.unread;
+  }
   get machine(): Machine | null {
     return this.machines.value;
   }
@@ -92,7 +98,7 @@ export class Live {
 
   private decided(d: Decision) {
     const w = this.watched;
-    if (w && workloadKey(d) === workloadKey(w) && d.from !== d.to) this.told = [...this.told, d].slice(-mostTold);
+    if (w && workloadKey(d) === decidedKey(w) && d.from !== d.to) this.told = [...this.told, d].slice(-mostTold);
   }
 
   private picture(o: Overview) {

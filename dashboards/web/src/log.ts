@@ -2,7 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import type { Address } from "./address.ts";
 import type { Decision } from "./contract.ts";
-import { workloadKey, type Live, type Name } from "./live.ts";
+import { decidedKey, workloadKey, type Live, type Name } from "./live.ts";
 import { window } from "./picture.ts";
 import { seconds } from "./units.ts";
 
@@ -44,7 +44,7 @@ export function useChanges(live: Live, w: Name, address: Address): Changes {
       .then(async (r) => {
         const a = (await r.json().catch(() => ({}))) as Answer;
         if (!r.ok || !a.items) throw new Error(a.error || `the log answered ${r.status}`);
-        return a.items.filter((d) => workloadKey(d) === workloadKey(w));
+        return a.items.filter((d) => workloadKey(d) === decidedKey(w));
       })
       .then(
         (items) => setKnown({ key: id, items, error: "" }),

@@ -52,6 +52,7 @@ function Known({ live, data, address, go, view }: Props) {
       )}
       <Zoom address={address} go={go} />
       <Charts picture={picture} keys={keys} charts={machineCharts(n ?? data.node)} marks={[]} gap={n?.gap ?? null} since={since} now={live.now()} onZoom={(from, to) => go({ from, to })} />
+      {view.node && live.unread && <p class="note">What is on it could not be read: {live.unread.replace(/\.$/, "")}.</p>}
       {machine && <Contents m={machine} cluster={data.autoscaler !== undefined} address={address} now={live.now()} />}
     </>
   );

@@ -46,9 +46,10 @@ export function WorkloadPage({ live, data, address, go, view: v }: Props) {
       <div class="head">
         <h1>{workloadTitle(v)}</h1>
         {s && <Dots s={s} />}
-        <p>{s ? <ScaledFacts s={s} /> : live.unknown ? absent("There is no such workload now", data) : `${v.kind}, ${many(containers.length, "container")}, not scaled`}</p>
+        <p>{s ? <ScaledFacts s={s} /> : live.unknown ? absent("There is no such workload now", data) : known || containers.length ? `${v.kind}, ${many(containers.length, "container")}, not scaled` : unread(live.unread)}</p>
         {known?.parts && <small class="lacks">sums of {partsSay(known.parts)}</small>}
       </div>
+      {live.unread && (s || known || containers.length > 0) && <p class="note">What is told of it alone is not of now. {unread(live.unread)}</p>}
       {s?.gap && (
         <p class="note">
           {gapSays(s.gap, now)}. {unscaled ? "" : "Nothing is scaled on missing data."}
@@ -67,21 +68,24 @@ export function WorkloadPage({ live, data, address, go, view: v }: Props) {
       <Zoom address={address} go={go} />
       {drawn(own, s?.gap ?? null)}
       {(s || changes.list.length > 0) && <Decisions changes={changes} s={s} now={now} onPoint={cursor[1]} />}
-      {(containers.length > 0 || !live.unknown) && <Section id="containers" title={s ? "Replicas" : "Containers"} sub={s && !counted(s) ? "" : String(s ? s.replicas : containers.length)}>
+      {(containers.length > 0 || known || (s && !live.unknown)) && <Section id="containers" title={s ? "Replicas" : "Containers"} sub={s && !counted(s) ? "" : String(s ? s.replicas : containers.length)}>
         {s && <Absent s={s} present={new Set(containers.map((c) => c.pod))} now={now} />}
         {containers.length ? (
           <div class="card">
             <Table rows={sorted(containers, "name").map((row) => ({ key: containerKey(row), row, gone: false }))} live={live} data={data} address={{ ...address, sort: "" }} say={(c) => inState(s?.members.find((m) => m.name === c.pod), now)} />
           </div>
         ) : (
-          <p class="card empty">None of its containers is there now.</p>
+          <p class="card empty">{known ? "None of its containers is there now." : unread(live.unread)}</p>
         )}
       </Section>}
       {drawn(groupCharts(known?.parts), (unscaled ? known?.gap : s?.gap) ?? null)}
-      {!live.unknown && <Policy s={s} v={v} />}
+      {(s || known) && !live.unknown && <Policy s={s} v={v} />}
     </>
   );
 }
+
+/** unread says why there is nothing to tell of what is open: it could not be read, or the answer is still to come. */
+export const unread = (why: string) => (why ? `It could not be read: ${why.replace(/\.$/, "")}.` : "Reading it…");
 
 const mostDrawn = 150; // changes of the count that a chart draws at their moments: more of them are a black block
 

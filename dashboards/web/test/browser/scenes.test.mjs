@@ -261,6 +261,26 @@ test("a server that goes away is told of, and comes back by itself", { skip }, a
   }
 });
 
+staged("full", "what of a workload or a machine cannot be read is told with the reason, and not as nothing", async (server) => {
+  const { page, close } = await open(browser, server.url);
+  let answer = { status: 403, body: '{"message": "cart is forbidden."}' };
+  await page.route(/v1\/(workloads|nodes)\//, (r) => (answer ? r.fulfill({ contentType: "application/json", ...answer }) : r.abort()));
+  await page.goto(server.url + "#/workload/no/Deployment/cart");
+  await page.waitForSelector("text=It could not be read: cart is forbidden.");
+  const said = await page.textContent("main");
+  assert.ok(!/not scaled|0 containers|None of its/.test(said), said);
+  answer = { status: 503, body: '{"error": "the API server is away"}' };
+  await page.goto(server.url + "#/workload/demo/ProcessService/web"); // of which the stream tells
+  await page.waitForSelector("text=What is told of it alone is not of now. It could not be read: the API server is away.");
+  await page.waitForSelector("text=/ to \\d+ allowed/");
+  await page.goto(server.url + "#/machine/node-7");
+  await page.waitForSelector("text=What is on it could not be read: the API server is away.");
+  answer = null;
+  await page.goto(server.url + "#/workload/no/Deployment/such");
+  await page.waitForSelector("text=It could not be read: the server does not answer.");
+  await close();
+});
+
 staged("full", "what is not there is told in one line, not in empty charts", async (server) => {
   const { page, close } = await open(browser, server.url, "#/workload/no/Deployment/such");
   await page.waitForSelector("text=There is no such workload now.");
