@@ -47,7 +47,7 @@ func settle(policies, hpas []*Declared, dryRun bool, was map[types.UID]settled) 
 		if first := owner[objectOf(t)]; first == nil {
 			owner[objectOf(t)] = h
 		} else if helps {
-			out = append(out, another(h, first))
+			out = append(out, second(h, first, dryRun))
 		}
 	}
 	scaled := map[object]*Declared{}
@@ -75,7 +75,7 @@ func settle(policies, hpas []*Declared, dryRun bool, was map[types.UID]settled) 
 			out = append(out, invalid(d, cmp.Or(d.err, errors.New("spec.scaleTargetRef must be there"))))
 			continue
 		case first != nil:
-			out = append(out, another(d, first))
+			out = append(out, second(d, first, dryRun))
 			continue
 		}
 		foreign, owner := "", ""
@@ -108,7 +108,11 @@ func (s *settled) zero() *autoscaler.Zero {
 	return &autoscaler.Zero{Ours: c.Status == metav1.ConditionTrue, Since: c.LastTransitionTime.Time, Another: s.boost}
 }
 
-func another(d, first *Declared) settled {
+// second is a declaration for a target that first scales already; one that could not be used alone says that.
+func second(d, first *Declared, dryRun bool) settled {
+	if s := compile(d, "", "", dryRun, settled{}); s.policy == nil {
+		return s
+	}
 	return settled{Declared: d, reason: scaledByAnother, why: fmt.Sprintf("This %s is not in force: %s scales %s %q already.", d.what, first.by, d.spec.ScaleTargetRef.Kind, d.spec.ScaleTargetRef.Name)}
 }
 

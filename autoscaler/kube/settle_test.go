@@ -86,6 +86,8 @@ func TestSettle(t *testing.T) {
 	f("a dry run", []*Declared{one, scp(t, "paused", 1, `{mode: Paused, maxReplicas: 5, scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: other}}`)}, nil, true,
 		"one: DryRun Deployment/web to 5", "paused: Paused Deployment/other to 5")
 	f("two", []*Declared{scp(t, "young", 1, "{"+ofWeb+"}"), one}, nil, false, "one: Auto Deployment/web to 5", `young: ScaledByAnother This ScalePolicy is not in force: ScalePolicy "one" scales Deployment "web" already.`)
+	f("two, of which the second could not be used alone", []*Declared{scp(t, "young", 1, "{"+ofWeb+", minReplicas: 9}"), one}, nil, false,
+		"one: Auto Deployment/web to 5", `young: InvalidPolicy This ScalePolicy cannot be used: spec.maxReplicas "5" must be at least minReplicas, which is 9.`)
 	f("an HPA", []*Declared{one}, []*Declared{hpa("h", false, "")}, false,
 		`one: Auto Deployment/web to 5 HorizontalPodAutoscaler "h" scales it too: delete one of the two, or annotate the HorizontalPodAutoscaler with plimsoll.dev/boost=true and delete the ScalePolicy`)
 	f("KEDA", []*Declared{one}, []*Declared{hpa("keda-hpa-q", false, "q")}, false,
@@ -93,6 +95,10 @@ func TestSettle(t *testing.T) {
 	f("an HPA of no one", nil, []*Declared{hpa("h", false, "")}, false)
 	f("boost", []*Declared{one}, []*Declared{hpa("h", true, "")}, false, "h: Auto Deployment/web to 7", `one: ScaledByAnother This ScalePolicy is not in force: HorizontalPodAutoscaler "h" scales Deployment "web" already.`)
 	f("boost twice", nil, []*Declared{hpa("i", true, ""), hpa("h", true, "")}, false, `i: ScaledByAnother This HorizontalPodAutoscaler is not in force: HorizontalPodAutoscaler "h" scales Deployment "web" already.`, "h: Auto Deployment/web to 7")
+	invalid := hpa("i", true, "")
+	invalid.spec.MinReplicas = new(int32(9))
+	f("boost twice, of which the second could not be used alone", nil, []*Declared{invalid, hpa("h", true, "")}, false, `i: InvalidPolicy This HorizontalPodAutoscaler cannot be boosted, its own controller goes on: spec.maxReplicas "7" must be at least minReplicas, which is 9.`, "h: Auto Deployment/web to 7")
+	f("beside a boost", []*Declared{scp(t, "bad", 1, "{"+ofWeb+", minReplicas: 9}")}, []*Declared{hpa("h", true, "")}, false, "h: Auto Deployment/web to 7", `bad: InvalidPolicy This ScalePolicy cannot be used: spec.maxReplicas "5" must be at least minReplicas, which is 9.`)
 	moded := hpa("h", true, "")
 	moded.mode(map[string]string{Mode: "Paused"})
 	f("a boost that is paused", []*Declared{one}, []*Declared{moded}, false, "h: Paused Deployment/web to 7", `one: ScaledByAnother This ScalePolicy is not in force: HorizontalPodAutoscaler "h" scales Deployment "web" already.`)
