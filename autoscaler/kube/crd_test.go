@@ -46,7 +46,13 @@ const (
 	quantityText = `^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?[0-9]{1,3}))?$`
 )
 
-var positive = []rule{{"quantity(string(self)).isGreaterThan(quantity('0'))", "must be more than 0"}}
+// positive has a quantity read only where it is one that the API server can read in no time.
+var positive = []rule{{"string(self).matches(r'" + quantityText + "')", "must be a quantity, such as 500m or 100Mi"},
+	{"string(self).matches(r'" + quantityText + "') ? quantity(string(self)).isGreaterThan(quantity('0')) : true", "must be more than 0"}}
+
+var cronLine = []rule{{"self.matches(r'" + cronText + "')", "must be a cron line of five fields: minute hour day month weekday, such as 0 8 * * 1-5"}}
+
+var look = []rule{{"self.matches(r'" + durationText + "') && duration(self) >= duration('1s') && duration(self) <= duration('5m')", "must be a duration from 1s to 5m"}}
 
 // looksLike is the rule that a name looks like these words.
 func looksLike(w words) []rule { return []rule{{"self.matches('" + w.pattern.String() + "')", w.want}} }
@@ -67,7 +73,7 @@ var extras = map[string]extra{
 			"maxReplicas of a schedule without minReplicas must be at least the policy's minReplicas"},
 		{"!has(self.schedules) || self.schedules.all(s, !has(s.minReplicas) || s.minReplicas != 0 || has(self.metrics) && self.metrics.exists(m, m.type == 'Object' || m.type == 'External'))",
 			"minReplicas 0 of a schedule needs a metric of type Object or External, which can be seen without pods; set at least 1"},
-		{"!has(self.window) || !has(self.stableWindow) || duration(self.window) <= duration(self.stableWindow)", "stableWindow must be at least window"},
+		{"!has(self.window) || !has(self.stableWindow) || !self.window.matches(r'" + durationText + "') || !self.stableWindow.matches(r'" + durationText + "') || duration(self.window) <= duration(self.stableWindow)", "stableWindow must be at least window"},
 		{"!has(self.forecast)", "forecast is reserved for a later version: leave it out"},
 	}},
 	"scaleTargetRef":                {text: "What is scaled: an object of any kind that has the scale subresource.", required: true},
@@ -80,14 +86,14 @@ var extras = map[string]extra{
 	"behavior":                      {text: "How fast the count may change, as in a HorizontalPodAutoscaler."},
 	"mode":                          {text: "Auto: decisions are carried out. DryRun: they are told. Paused: they are told, as somebody wants the count left alone.", more: openAPI{"enum": []any{"Auto", "DryRun", "Paused"}, "default": "Auto"}},
 	"raiseOnly":                     {text: "Never lowers the count."},
-	"window":                        {text: "The shortest look at recent usage that a decision to grow may rest on, from 1s to 5m; 3s if left out.", rules: []rule{{"duration(self) >= duration('1s') && duration(self) <= duration('5m')", "must be from 1s to 5m"}}},
-	"stableWindow":                  {text: "The longest look, and what a decision to shrink rests on, from 1s to 5m; 60s if left out.", rules: []rule{{"duration(self) >= duration('1s') && duration(self) <= duration('5m')", "must be from 1s to 5m"}}},
+	"window":                        {text: "The shortest look at recent usage that a decision to grow may rest on, from 1s to 5m; 3s if left out.", rules: look},
+	"stableWindow":                  {text: "The longest look, and what a decision to shrink rests on, from 1s to 5m; 60s if left out.", rules: look},
 	"confidence":                    {text: "How far, in standard errors, the load must stand clear of its own noise at the shortest look; 4 if left out, 0: not asked.", rules: []rule{{"self >= 0.0 && self <= 100.0", "must be a number from 0 to 100 (standard errors)"}}},
 	"tolerance":                     {text: "How far the load may be from its line without a change, as a ratio; 0.1 if left out.", anyNumber: true},
 	"schedules":                     {text: "Other limits at certain times, which may go beyond the policy's. What a schedule leaves out is the policy's, and its floor must not be above its ceiling then. Of several that hold at once the highest floor and the highest ceiling that they set count; a ceiling below the floor is raised to it.", more: openAPI{"maxItems": 32}},
 	"schedules[]":                   {rules: []rule{{"has(self.minReplicas) || has(self.maxReplicas)", "must set minReplicas, maxReplicas, or both"}, {"!has(self.minReplicas) || !has(self.maxReplicas) || self.minReplicas <= self.maxReplicas", "maxReplicas must be at least minReplicas"}}},
-	"schedules[].start":             {text: "When it begins, as a cron line: minute hour day month weekday.", required: true, more: openAPI{"maxLength": 256, "pattern": cronText}},
-	"schedules[].end":               {text: "When it ends, as a cron line.", required: true, more: openAPI{"maxLength": 256, "pattern": cronText}},
+	"schedules[].start":             {text: "When it begins, as a cron line: minute hour day month weekday.", required: true, more: openAPI{"maxLength": 256}, rules: cronLine},
+	"schedules[].end":               {text: "When it ends, as a cron line.", required: true, more: openAPI{"maxLength": 256}, rules: cronLine},
 	"schedules[].timeZone":          {text: "Where the clock of these times is: an IANA name such as Europe/Berlin; UTC if left out.", more: openAPI{"maxLength": 64}, rules: []rule{{"self != 'Local'", "must be an IANA name such as Europe/Berlin"}}},
 	"schedules[].minReplicas":       {text: "The floor in this time; that of the policy if left out.", rules: []rule{{"self >= 0", "must not be negative"}}},
 	"schedules[].maxReplicas":       {text: "The ceiling in this time; that of the policy if left out.", rules: []rule{{"self >= 1", "must be at least 1"}}},
@@ -98,7 +104,7 @@ var extras = map[string]extra{
 	"metrics[].resource.name":       {required: true, more: openAPI{"enum": []any{"cpu", "memory"}}},
 	"*.containerResource.name":      {required: true, more: openAPI{"enum": []any{"cpu", "memory"}}},
 	"*.containerResource.target":    {required: true, rules: byPod},
-	"*.containerResource.container": {required: true, more: openAPI{"maxLength": 63, "pattern": `^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`}},
+	"*.containerResource.container": {required: true, more: openAPI{"maxLength": 63}, rules: []rule{{"self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')", "must be the name of a container: lower case letters, digits and hyphens"}}},
 	"metrics[].pods.target":         {required: true, rules: []rule{{"has(self.averageValue)", "averageValue is needed"}}},
 	"metrics[].object.target":       {required: true, rules: []rule{{"has(self.value) || has(self.averageValue)", "averageValue is needed, or value"}}},
 	"metrics[].external.target":     {required: true, rules: []rule{{"has(self.value) != has(self.averageValue)", "give one of value and averageValue"}}},
@@ -186,9 +192,9 @@ func (g *generator) of(t reflect.Type, path string) openAPI {
 	case t == reflect.TypeFor[resource.Quantity]() && x.anyNumber:
 		out = openAPI{"x-kubernetes-preserve-unknown-fields": true, "minimum": 0, "minProperties": 1, "maxProperties": 0, "maxItems": 0, "pattern": strings.Replace(quantityText, `(\+|-)?`, `\+?`, 1)}
 	case t == reflect.TypeFor[resource.Quantity]():
-		out = openAPI{"anyOf": []any{openAPI{"type": "integer"}, openAPI{"type": "string"}}, "x-kubernetes-int-or-string": true, "pattern": quantityText, "maxLength": 40}
+		out = openAPI{"anyOf": []any{openAPI{"type": "integer"}, openAPI{"type": "string"}}, "x-kubernetes-int-or-string": true, "maxLength": 40}
 	case t == reflect.TypeFor[metav1.Duration]():
-		out = openAPI{"type": "string", "pattern": durationText, "maxLength": 20}
+		out = openAPI{"type": "string", "maxLength": 20}
 	case t == reflect.TypeFor[metav1.Time]():
 		out = openAPI{"type": "string", "format": "date-time"}
 	case t.Kind() == reflect.String:

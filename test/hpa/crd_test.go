@@ -94,6 +94,9 @@ func TestPoliciesThatCannotWork(t *testing.T) {
 	selected := func(selector string) string {
 		return "{" + ofWeb + ", metrics: [{type: External, external: {metric: {name: queue, selector: " + selector + "}, target: {type: Value, value: 1}}}]}"
 	}
+	resource := func(target string) string {
+		return "{" + ofWeb + ", metrics: [{type: Resource, resource: {name: cpu, target: {type: AverageValue, " + target + "}}}]}"
+	}
 	for spec, want := range map[string]string{
 		of("apps/v1", "Deploy/ment", "web"):                               `spec.scaleTargetRef.kind: Invalid value: "Deploy/ment": must be the name of a kind, such as Deployment`,
 		of("apps/v1", "''", "web"):                                        `spec.scaleTargetRef.kind: Invalid value: "": must be the name of a kind`,
@@ -111,6 +114,16 @@ func TestPoliciesThatCannotWork(t *testing.T) {
 		selected("{matchExpressions: [{key: a, operator: Exists, values: [b]}]}"):                                                                                                     `matchExpressions[0]: Invalid value: has no values with this operator`,
 		selected("{matchExpressions: [{key: a b, operator: Exists}]}"):                                                                                                                `matchExpressions[0].key: Invalid value: "a b": must be the name of a label`,
 		selected("{matchExpressions: [{key: a, operator: In, values: [b, 'c d']}]}"):                                                                                                  `matchExpressions[0].values[1]: Invalid value: "c d": must be the value of a label`,
+		"{" + ofWeb + ", window: soon}":                                                   `spec.window: Invalid value: "soon": must be a duration from 1s to 5m`,
+		"{" + ofWeb + ", stableWindow: 2h}":                                               `spec.stableWindow: Invalid value: "2h": must be a duration from 1s to 5m`,
+		"{" + ofWeb + ", window: 30s, stableWindow: 5s}":                                  `spec: Invalid value: stableWindow must be at least window`,
+		"{" + ofWeb + ", schedules: [{start: 0 8 * *, end: 0 18 * * *, minReplicas: 2}]}": `spec.schedules[0].start: Invalid value: "0 8 * *": must be a cron line of five fields: minute hour day month weekday`,
+		resource("averageValue: x"):                                                       `averageValue: Invalid value: "x": must be a quantity, such as 500m or 100Mi`,
+		resource("averageValue: '9E-700000000'"):                                          `averageValue: Invalid value: "9E-700000000": must be a quantity`,
+		resource("averageValue: 1 Gi"):                                                    `averageValue: Invalid value: "1 Gi": must be a quantity`,
+		resource("averageValue: 0"):                                                       `averageValue: Invalid value: 0: must be more than 0`,
+		resource("averageValue: -5m"):                                                     `averageValue: Invalid value: "-5m": must be more than 0`,
+		"{" + ofWeb + ", metrics: [{type: ContainerResource, containerResource: {name: cpu, container: A b, target: {type: Utilization, averageUtilization: 50}}}]}": `container: Invalid value: "A b": must be the name of a container: lower case letters, digits and hyphens`,
 		selected("{matchLabels: {a b: c}}"): `matchLabels: Invalid value: must be the name of a label`,
 		selected("{matchLabels: {a: b/c}}"): `matchLabels[a]: Invalid value: "b/c": must be the value of a label`,
 	} {
@@ -118,7 +131,7 @@ func TestPoliciesThatCannotWork(t *testing.T) {
 			t.Errorf("%s:\n got %s\nwant %s", spec, got, want)
 		}
 	}
-	for _, spec := range []string{"{" + ofWeb + "}", of("v1", "ReplicationController", "old"), of("argoproj.io/v1alpha1", "Rollout", "a.b-2"), selected("{}"),
+	for _, spec := range []string{"{" + ofWeb + "}", resource("averageValue: 5"), resource("averageValue: 1e3"), resource("averageValue: +1.5Gi"), "{" + ofWeb + ", window: 1m30s, stableWindow: 2m, schedules: [{start: 0 8  * * 1-5, end: 0 18 * * *, minReplicas: 2}]}", of("v1", "ReplicationController", "old"), of("argoproj.io/v1alpha1", "Rollout", "a.b-2"), selected("{}"),
 		selected("{matchLabels: {queue: orders, example.com/Tier_1: ''}, matchExpressions: [{key: a, operator: NotIn, values: [b]}, {key: c, operator: DoesNotExist}]}"),
 		"{" + ofWeb + ", metrics: [{type: Object, object: {metric: {name: hits}, describedObject: {kind: Namespace, name: web}, target: {type: Value, value: 1}}}]}"} {
 		if got := c.of(t, spec); got != "" {
