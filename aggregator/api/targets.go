@@ -56,7 +56,9 @@ func apart(all []cluster.Scaled) (out []cluster.Scaled) {
 			}
 		}
 		if len(real) == 0 {
-			real, rest = rest[:1], rest[1:]
+			i := max(0, slices.IndexFunc(rest, func(s cluster.Scaled) bool { return s.Desired > 0 })) // whose count was known, or the first
+			real = append(real, rest[i])
+			rest = slices.Delete(rest, i, i+1)
 		}
 		for i := range rest {
 			beside(&real[0], &rest[i])
@@ -71,10 +73,10 @@ func apart(all []cluster.Scaled) (out []cluster.Scaled) {
 	return out
 }
 
-// found says whether a target is there, or was: one whose scale cannot be read at present stays itself.
+// found says whether a target is there, or was: one whose count was changed, and whose scale cannot be read at present, stays itself.
 func found(s *cluster.Scaled) bool {
 	if s.Gap != nil && (s.Gap.Reason == cluster.GapPolicy || s.Gap.Reason == cluster.GapScale) {
-		return s.Change != nil || s.Desired > 0
+		return s.Change != nil
 	}
 	return s.Updated != nil
 }

@@ -56,18 +56,19 @@ func TestTargetsOfAKindAndName(t *testing.T) {
 		notes []string
 		name  string // "": web
 	}{
-		"of the core":         {rows: []cluster.Scaled{vain("v1", "bad"), scales("apps/v1", "good")}, want: one, of: []string{"apps/v1"}, notes: []string{"Of shop/Deployment/web now: " + said + "."}},
-		"of a group":          {rows: []cluster.Scaled{scales("apps/v1", "good"), vain("extensions/v1beta1", "bad")}, want: one, of: []string{"apps/v1"}, notes: []string{"Of shop/Deployment/web now: " + said + "."}},
-		"not looked for yet":  {rows: []cluster.Scaled{scales("apps/v1", "good"), row("v1", "bad")}, want: []string{"Deployment apps/v1 4 (1-6): "}, of: []string{"apps/v1"}},
-		"invalid":             {rows: []cluster.Scaled{scales("apps/v1", "good"), refused("v1", "bad")}, want: []string{`Deployment apps/v1 4 (1-6): ScalePolicy "bad" cannot be used: nonsense`}, of: []string{"apps/v1"}, notes: []string{`Of shop/Deployment/web now: ScalePolicy "bad" cannot be used: nonsense.`}},
-		"gone again":          {rows: []cluster.Scaled{scales("apps/v1", "good")}, want: []string{"Deployment apps/v1 4 (1-6): "}, of: []string{"apps/v1"}},
-		"by the policy":       {rows: []cluster.Scaled{scales("apps/v1", "good"), vain("v1", "bad")}, want: one, kind: "ScalePolicy", of: []string{"apps/v1"}, notes: []string{"ScalePolicy bad is of shop/Deployment/web.", "Of shop/Deployment/web now: " + said + "."}, name: "bad"},
-		"what it came to":     {rows: []cluster.Scaled{scales("apps/v1", "good"), vain("v1", "bad")}, want: one, kind: "Deployment.core", of: []string{"v1"}},
-		"cannot be read now":  {rows: []cluster.Scaled{away, vain("v1", "bad")}, want: one, of: []string{"apps/v1"}, notes: []string{"Of shop/Deployment/web now: the API server does not answer."}},
-		"alone":               {rows: []cluster.Scaled{vain("v1", "bad")}, want: []string{"Deployment v1 0 (0-0): ScalePolicy bad cannot be used (FailedGetScale)"}, of: []string{"v1"}, notes: []string{"Of shop/Deployment/web now: the cluster has no such kind."}},
-		"both are there":      {rows: []cluster.Scaled{scales("b.example/v1", "b"), scales("apps/v1", "good")}, want: []string{"Deployment.apps apps/v1 4 (1-6): ", "Deployment.b.example b.example/v1 4 (1-6): "}, of: []string{"apps/v1", "v1", "b.example/v1"}, notes: []string{"Several targets have that name: Deployment.apps, Deployment.b.example; shop/KIND/web asks for one."}},
-		"one of both":         {rows: []cluster.Scaled{scales("b.example/v1", "b"), scales("apps/v1", "good")}, want: []string{"Deployment.apps apps/v1 4 (1-6): ", "Deployment.b.example b.example/v1 4 (1-6): "}, kind: "Deployment.b.example", of: []string{"b.example/v1"}},
-		"with a group anyhow": {rows: []cluster.Scaled{scales("apps/v1", "good")}, want: []string{"Deployment apps/v1 4 (1-6): "}, kind: "Deployment.apps", of: []string{"apps/v1"}},
+		"of the core":                 {rows: []cluster.Scaled{vain("v1", "bad"), scales("apps/v1", "good")}, want: one, of: []string{"apps/v1"}, notes: []string{"Of shop/Deployment/web now: " + said + "."}},
+		"of a group":                  {rows: []cluster.Scaled{scales("apps/v1", "good"), vain("extensions/v1beta1", "bad")}, want: one, of: []string{"apps/v1"}, notes: []string{"Of shop/Deployment/web now: " + said + "."}},
+		"not looked for yet":          {rows: []cluster.Scaled{scales("apps/v1", "good"), row("v1", "bad")}, want: []string{"Deployment apps/v1 4 (1-6): "}, of: []string{"apps/v1"}},
+		"invalid":                     {rows: []cluster.Scaled{scales("apps/v1", "good"), refused("v1", "bad")}, want: []string{`Deployment apps/v1 4 (1-6): ScalePolicy "bad" cannot be used: nonsense`}, of: []string{"apps/v1"}, notes: []string{`Of shop/Deployment/web now: ScalePolicy "bad" cannot be used: nonsense.`}},
+		"gone again":                  {rows: []cluster.Scaled{scales("apps/v1", "good")}, want: []string{"Deployment apps/v1 4 (1-6): "}, of: []string{"apps/v1"}},
+		"by the policy":               {rows: []cluster.Scaled{scales("apps/v1", "good"), vain("v1", "bad")}, want: one, kind: "ScalePolicy", of: []string{"apps/v1"}, notes: []string{"ScalePolicy bad is of shop/Deployment/web.", "Of shop/Deployment/web now: " + said + "."}, name: "bad"},
+		"what it came to":             {rows: []cluster.Scaled{scales("apps/v1", "good"), vain("v1", "bad")}, want: one, kind: "Deployment.core", of: []string{"v1"}},
+		"cannot be read now":          {rows: []cluster.Scaled{away, vain("v1", "bad")}, want: one, of: []string{"apps/v1"}, notes: []string{"Of shop/Deployment/web now: the API server does not answer."}},
+		"of a group that comes later": {rows: []cluster.Scaled{vain("a.example/v1", "bad"), away}, want: one, of: []string{"apps/v1"}, notes: []string{"Of shop/Deployment/web now: the API server does not answer."}},
+		"alone":                       {rows: []cluster.Scaled{vain("v1", "bad")}, want: []string{"Deployment v1 0 (0-0): ScalePolicy bad cannot be used (FailedGetScale)"}, of: []string{"v1"}, notes: []string{"Of shop/Deployment/web now: the cluster has no such kind."}},
+		"both are there":              {rows: []cluster.Scaled{scales("b.example/v1", "b"), scales("apps/v1", "good")}, want: []string{"Deployment.apps apps/v1 4 (1-6): ", "Deployment.b.example b.example/v1 4 (1-6): "}, of: []string{"apps/v1", "v1", "b.example/v1"}, notes: []string{"Several targets have that name: Deployment.apps, Deployment.b.example; shop/KIND/web asks for one."}},
+		"one of both":                 {rows: []cluster.Scaled{scales("b.example/v1", "b"), scales("apps/v1", "good")}, want: []string{"Deployment.apps apps/v1 4 (1-6): ", "Deployment.b.example b.example/v1 4 (1-6): "}, kind: "Deployment.b.example", of: []string{"b.example/v1"}},
+		"with a group anyhow":         {rows: []cluster.Scaled{scales("apps/v1", "good")}, want: []string{"Deployment apps/v1 4 (1-6): "}, kind: "Deployment.apps", of: []string{"apps/v1"}},
 	} {
 		a := newAPI(t, func(o *Options) { o.Scaled, o.Decisions = scaled(c.rows...), entries(good, bad, other) })
 		h := served(a)
