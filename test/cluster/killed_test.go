@@ -60,18 +60,18 @@ func TestKilledForMemory(t *testing.T) {
 			}
 		}
 		var r struct {
-			Items []struct {
+			Rows []struct {
 				Namespace, Container string
 				OOMKills             int
 				Restarts             *int
 			}
 		}
 		s.read(t, "/plimsoll/v1/rightsize?window=1h", admin, &r)
-		for _, x := range r.Items {
+		for _, x := range r.Rows {
 			if x.Namespace == ns && x.Container == "app" && x.OOMKills == 3 && x.Restarts != nil && *x.Restarts == 3 {
 				return nil
 			}
 		}
-		return fmt.Errorf("the report says %+v", r.Items)
+		return fmt.Errorf("the report says %+v", r.Rows)
 	})
 }
