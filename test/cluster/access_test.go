@@ -10,6 +10,7 @@ import (
 	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -19,7 +20,7 @@ import (
 	"plimsoll.dev/plimsoll/internal/remotewrite"
 )
 
-// account makes a ServiceAccount that may do what the rules say.
+// account makes a ServiceAccount that may do what the rules say, once the API server knows it.
 func account(t *testing.T, ns, name string, rules ...rbacv1.PolicyRule) {
 	t.Helper()
 	client, id := shared.Client(), ns+"-"+name
@@ -37,6 +38,34 @@ func account(t *testing.T, ns, name string, rules ...rbacv1.PolicyRule) {
 	t.Cleanup(func() {
 		_ = client.RbacV1().ClusterRoleBindings().Delete(context.Background(), id, metav1.DeleteOptions{})
 		_ = client.RbacV1().ClusterRoles().Delete(context.Background(), id, metav1.DeleteOptions{})
+	})
+	for i := range rules {
+		inForce(t, "system:serviceaccount:"+ns+":"+name, &rules[i])
+	}
+}
+
+// inForce waits until a user has a right that a rule gives: the API server follows what it stores.
+func inForce(t *testing.T, user string, rule *rbacv1.PolicyRule) {
+	t.Helper()
+	first := func(list []string) string {
+		if len(list) == 0 {
+			return ""
+		}
+		return strings.ReplaceAll(list[0], "*", "x")
+	}
+	spec := authorizationv1.SubjectAccessReviewSpec{User: user}
+	if len(rule.NonResourceURLs) > 0 {
+		spec.NonResourceAttributes = &authorizationv1.NonResourceAttributes{Path: first(rule.NonResourceURLs), Verb: first(rule.Verbs)}
+	} else {
+		resource, sub, _ := strings.Cut(first(rule.Resources), "/")
+		spec.ResourceAttributes = &authorizationv1.ResourceAttributes{Group: first(rule.APIGroups), Resource: resource, Subresource: sub, Name: first(rule.ResourceNames), Verb: first(rule.Verbs)}
+	}
+	until(t, user+" has no right yet", func() error {
+		got, err := shared.Client().AuthorizationV1().SubjectAccessReviews().Create(t.Context(), &authorizationv1.SubjectAccessReview{Spec: spec}, metav1.CreateOptions{})
+		if err == nil && !got.Status.Allowed {
+			err = fmt.Errorf("%+v: %+v", spec, got.Status)
+		}
+		return err
 	})
 }
 
