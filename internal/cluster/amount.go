@@ -57,12 +57,12 @@ func ParseQuantity(s string) (resource.Quantity, error) {
 type Milli int64
 
 // Plus adds, held at the ends of the range.
-func (a Milli) Plus(b Milli) Milli {
-	s := a + b
+func (m Milli) Plus(more Milli) Milli {
+	s := m + more
 	switch {
-	case a > 0 && b > 0 && s < 0:
+	case m > 0 && more > 0 && s < 0:
 		return math.MaxInt64
-	case a < 0 && b < 0 && s >= 0:
+	case m < 0 && more < 0 && s >= 0:
 		return math.MinInt64
 	}
 	return s
