@@ -205,7 +205,7 @@ func (l *Loop) act(ctx context.Context, t *target, p Policy, in *policy.Input, d
 	}
 }
 
-// found ends what is told of a change that failed once the count is what it asked for, and tells of one whose answer was lost, and which was made all the same: the count is what it asked for. It counts among those that were made, and so do what
+// found ends what is told of a change that failed once the count is what it asked for. One whose answer was lost was made then all the same: it counts among those that were made, and so do what
 // it left behind for the next passes and the story of the target.
 func (l *Loop) found(t *target, in *policy.Input, now time.Time) {
 	if in.Target.Problem != nil {
