@@ -150,11 +150,8 @@ func (r *claims) container(p *cluster.Pod, c *cluster.Container, asks bool) {
 // cost something beside them, and an init container may need more than they do after it. Whether it is added does not change in the pod's life: once it was, it stands for
 // the containers' sum. one is a container of it.
 func (r *claims) whole(p *cluster.Pod, one *metric.Entity) {
-	requests, limits := cluster.Resources{}, cluster.Resources{}
+	requests, limits := p.HeldApart("cpu", "memory"), cluster.Resources{}
 	for _, name := range []cluster.ResourceName{"cpu", "memory"} {
-		if held, _ := p.Held(name); p.HeldApart(name) {
-			requests = append(requests, cluster.Resource{Name: name, Milli: held})
-		}
 		if limit, ok := p.Limits.Get(name); ok {
 			overhead, _ := p.Overhead.Get(name)
 			limits = append(limits, cluster.Resource{Name: name, Milli: limit + overhead})

@@ -150,12 +150,7 @@ func (x *node) whole(b *metric.Batch, known map[key]*container, pod *cluster.Pod
 	if known[k] != nil {
 		return
 	}
-	var held cluster.Resources
-	for _, name := range []cluster.ResourceName{"cpu", "memory"} {
-		if v, _ := pod.Held(name); pod.HeldApart(name) {
-			held = append(held, cluster.Resource{Name: name, Milli: v})
-		}
-	}
+	held := pod.HeldApart("cpu", "memory")
 	if len(held) == 0 {
 		return
 	}

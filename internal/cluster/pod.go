@@ -137,8 +137,19 @@ func (p *Pod) Held(name corev1.ResourceName) (held Milli, ok bool) {
 	return held.Plus(overhead), ok
 }
 
-// HeldApart says whether Held may be another amount than the lasting containers' sum, by what does not change in the pod's life.
-func (p *Pod) HeldApart(name corev1.ResourceName) bool {
+// HeldApart is what is Held of some resources, where that may be another amount than the lasting containers' sum.
+func (p *Pod) HeldApart(names ...corev1.ResourceName) (out Resources) {
+	for _, name := range names {
+		if p.apart(name) {
+			held, _ := p.Held(name)
+			out = append(out, Resource{Name: name, Milli: held})
+		}
+	}
+	return out
+}
+
+// apart says whether Held may be another amount than the lasting containers' sum, by what does not change in the pod's life.
+func (p *Pod) apart(name corev1.ResourceName) bool {
 	_, own := p.Requests.Get(name)
 	_, costs := p.Overhead.Get(name)
 	return own || costs || slices.ContainsFunc(p.InitContainers, func(c Container) bool {

@@ -35,7 +35,7 @@ func TestHeldIsWhatTheSchedulerCounts(t *testing.T) {
 			}
 			if sum != held {
 				apart++
-				if !pod.HeldApart(name) {
+				if _, told := pod.HeldApart(name).Get(name); !told {
 					t.Fatalf("seed %d: %s is %v, the lasting containers ask for %v, and nothing in the specification says why: %+v", seed, name, held, sum, p.Spec)
 				}
 			}
