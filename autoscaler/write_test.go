@@ -262,6 +262,7 @@ func TestAtRestNothingSwings(t *testing.T) {
 	}{
 		{"minimum", strings.Replace(plain, "minReplicas: 1", "minReplicas: 3, behavior: {scaleDown: {stabilizationWindowSeconds: 0}}", 1), "ReadyForNewScale TooFewReplicas TooFewReplicas"},
 		{"memory", strings.Replace(plain, "minReplicas: 1", "minReplicas: 1, behavior: {scaleDown: {stabilizationWindowSeconds: 1800}}", 1), "ScaleDownStabilized DesiredWithinRange ScaleDownStabilized"},
+		{"dry run", strings.Replace(plain, "minReplicas: 1", "minReplicas: 1, mode: DryRun, behavior: {scaleDown: {stabilizationWindowSeconds: 0}}", 1), "ReadyForNewScale DesiredWithinRange DryRun"},
 		{"raise only", strings.Replace(plain, "minReplicas: 1", "minReplicas: 1, raiseOnly: true, behavior: {scaleDown: {stabilizationWindowSeconds: 0}}", 1), "ReadyForNewScale DesiredWithinRange RaiseOnly"},
 	} {
 		synctest.Test(t, func(t *testing.T) {

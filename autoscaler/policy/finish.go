@@ -83,12 +83,16 @@ func (p *pass) mode() {
 	default:
 		return
 	}
-	p.d.Would = count(int32(p.draft))
-	if p.draft == p.current {
+	would := p.draft
+	if l := p.stages.stands; l != nil {
+		would = l.Wanted
+	}
+	p.d.Would = count(int32(would))
+	if would == p.current {
 		p.d.Message = word + ": would hold. " + p.d.Message
 		return
 	}
-	p.d.Message = word + ": would go from " + itoa(p.current) + " to " + itoa(p.draft) + ". " + p.d.Message
+	p.d.Message = word + ": would go from " + itoa(p.current) + " to " + itoa(would) + ". " + p.d.Message
 	p.d.Reason = why
 	p.step(StepMode, p.current, "mode "+string(p.policy.mode)+": not carried out")
 }

@@ -42,6 +42,7 @@ type stages struct {
 	able       Reason                  // of AbleToScale, as memory left it
 	within     Reason                  // of ScalingLimited; "": the limits were not asked
 	stood      string                  // what the last look at shrinking found in the way, as a clause
+	stands     *Looked                 // the last look at shrinking, where this pass is none
 	forced     Reason                  // CurrentAboveMax or CurrentBelowMin
 }
 
@@ -147,7 +148,7 @@ func (p *pass) measured() {
 func (p *pass) restNow() {
 	able, within := ReadyForNewScale, DesiredWithinRange
 	if l := p.d.State.Looked; l != nil && l.Replicas == p.current && l.Min == p.min && l.Max == p.max {
-		able, within = l.Able, l.Limited
+		able, within, p.stages.stands = l.Able, l.Limited, l
 		if p.hold == AwaitingLook && l.Held != "" {
 			p.hold, p.stages.stood = l.Held, l.Why
 		}
@@ -173,10 +174,14 @@ func (p *pass) looked() {
 		return
 	}
 	p.d.State.Looked = nil
-	if p.draft > p.current || !slices.ContainsFunc(p.results, func(r result) bool { return r.look != nil }) {
+	wanted := p.draft
+	if p.d.Would.Known {
+		wanted = cluster.DesiredReplicas(p.d.Would.N)
+	}
+	if wanted > p.current || !slices.ContainsFunc(p.results, func(r result) bool { return r.look != nil }) {
 		return
 	}
-	l := &Looked{Replicas: p.draft, Min: p.min, Max: p.max, Able: p.stages.able, Limited: p.stages.within}
+	l := &Looked{Replicas: p.draft, Wanted: wanted, Min: p.min, Max: p.max, Able: p.stages.able, Limited: p.stages.within}
 	if p.need < p.draft {
 		l.Held, l.Why = p.inTheWay()
 	}

@@ -22,6 +22,7 @@ type State struct {
 // Looked is what a look at shrinking found. It stands until the next one while count and limits are the same.
 type Looked struct {
 	Replicas cluster.DesiredReplicas `json:"replicas"` // as that pass left them
+	Wanted   cluster.DesiredReplicas `json:"wanted"`   // the same, had the mode been Auto
 	Min      cluster.DesiredReplicas `json:"min"`
 	Max      cluster.DesiredReplicas `json:"max"`
 	Able     Reason                  `json:"able"`           // of AbleToScale
