@@ -183,16 +183,18 @@ func TestRefused(t *testing.T) {
 			b.open(settle(both, nil, false, nil), time.Now())
 			time.Sleep(time.Second)
 		}
+		synctest.Wait()
 		if len(p.writes) != 1 || !strings.Contains(p.writes[0], `"type":"AbleToScale","status":"False"`) || len(p.events) != 1 ||
 			p.events[0] != `true ScaledByAnother: This ScalePolicy is not in force: ScalePolicy "one" scales Deployment "web" already.` {
 			t.Errorf("writes %q, events %q", p.writes, p.events)
 		}
 		stale := scp(t, "one", 2, "{"+ofWeb+"}")
 		stale.was = status{CurrentReplicas: new(int32(0)), DesiredReplicas: new(int32(0)), Mode: "Auto"}
-		p.writes = nil
+		p.since()
 		for _, d := range []*Declared{scp(t, "long", 1, "{"+ofWeb+", window: 2h}"), stale} {
 			b.open(settle([]*Declared{d}, []*Declared{hpa("h", true, "")}, false, nil), time.Now())
 			time.Sleep(2 * time.Second)
+			synctest.Wait()
 			if n := len(p.writes); n == 0 || !strings.Contains(p.writes[n-1], `"currentReplicas":null,"desiredReplicas":null`) {
 				t.Errorf("a policy that is not in force has counts: %q", p.writes)
 			}
