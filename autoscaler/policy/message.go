@@ -226,7 +226,7 @@ func (p *pass) memory() string {
 	if b := p.policy.behavior; b != nil {
 		return seconds(p.downWindow(b))
 	}
-	return seconds(p.in.Options.DownscaleStabilization)
+	return seconds(p.stableAtLeast(p.in.Options.DownscaleStabilization))
 }
 
 // limitText adds what a limit cut off.

@@ -35,7 +35,7 @@ func (p *pass) stabilize() {
 // window included. The HPA thereby also raises the count to a remembered need that is gone; with the switch
 // StabilizeDownOnly memory holds and does not raise.
 func (p *pass) stabilizeDown() {
-	window := p.in.Options.DownscaleStabilization
+	window := p.stableAtLeast(p.in.Options.DownscaleStabilization)
 	cutoff := p.in.Now.Add(-window)
 	highest := p.draft
 	for _, r := range p.d.State.Recommendations {
@@ -79,9 +79,17 @@ func (p *pass) stabilizeBoth(b *behavior) {
 // downWindow is the down window that holds.
 func (p *pass) downWindow(b *behavior) time.Duration {
 	if b.down.window < 0 {
-		return p.num.window(p.in.Options.DownscaleStabilization)
+		return p.stableAtLeast(p.num.window(p.in.Options.DownscaleStabilization))
 	}
-	return b.down.window
+	return p.stableAtLeast(b.down.window)
+}
+
+// stableAtLeast is how long a need is held against a lowering: what was needed within the stable window, on which that is to rest, always is.
+func (p *pass) stableAtLeast(window time.Duration) time.Duration {
+	if p.off.FreshLooks {
+		return window
+	}
+	return max(window, p.policy.stable)
 }
 
 // windowText says what memory holds in the direction of the draft.

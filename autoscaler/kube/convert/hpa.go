@@ -3,6 +3,7 @@ package convert
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -102,7 +103,12 @@ func (c *conversion) meaning() {
 	c.note("spec", "window, stableWindow and confidence are Plimsoll's own and left at their defaults: it grows on the last %s as far as they stand clear of noise, and shrinks on %s; an HPA looks every 15s",
 		policy.DefaultWindow, policy.DefaultStableWindow)
 	b := c.spec.Behavior
-	if b == nil || b.ScaleDown == nil || b.ScaleDown.StabilizationWindowSeconds == nil {
+	switch {
+	case b != nil && b.ScaleDown != nil && b.ScaleDown.StabilizationWindowSeconds != nil:
+		if w := time.Duration(*b.ScaleDown.StabilizationWindowSeconds) * time.Second; w < policy.DefaultStableWindow {
+			c.note("spec.behavior.scaleDown.stabilizationWindowSeconds", "shorter than stableWindow: what was needed within the last %s holds the count all the same", policy.DefaultStableWindow)
+		}
+	default:
 		c.note("spec.behavior.scaleDown.stabilizationWindowSeconds", "left out, so 5 minutes, whatever --horizontal-pod-autoscaler-downscale-stabilization your controller has")
 	}
 	if b == nil || b.ScaleUp == nil || b.ScaleUp.Tolerance == nil || b.ScaleDown == nil || b.ScaleDown.Tolerance == nil {
