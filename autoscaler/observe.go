@@ -99,9 +99,10 @@ func (l *Loop) windows(in *policy.Input, t *target, name corev1.ResourceName, po
 	second := l.opts.Observer.Usage(now, pods, name, time.Second)
 	h.add(at, second, in.Pods) // without those that no collector tells of: they are not seen each second
 	noise := h.Noise(now)
-	ready := map[string]time.Time{}
+	ready, by := map[string]time.Time{}, make(map[string]*cluster.Pod, len(in.Pods))
 	for i := range in.Pods {
-		ready[in.Pods[i].Name] = in.Pods[i].ReadyTransition
+		p := &in.Pods[i]
+		ready[p.Name], by[p.Name] = p.ReadyTransition, p
 	}
 	after := map[string]cluster.PodUsage{}
 	sinceReady(after, ready, second)
@@ -116,13 +117,22 @@ func (l *Loop) windows(in *policy.Input, t *target, name corev1.ResourceName, po
 				seen[u.Pod] = true
 			}
 			if mine, ok := after[u.Pod]; ok {
-				usage[k] = mine
-				if mine.Timestamp.Sub(ready[u.Pod]) < w-time.Second {
-					usage[k] = scaled(mine, min(1, mine.Window.Seconds()/w.Seconds()))
+				usage[k], u = mine, mine
+				if life := mine.Timestamp.Sub(ready[u.Pod]); life < w-time.Second {
+					usage[k], u.Window = scaled(mine, life.Seconds()/w.Seconds()), life
 				}
+			}
+			if pod := by[u.Pod]; pod != nil && whole(u) && u.Source == "" {
+				h.left.saw(pod, u)
 			}
 		}
 		in.Looks = append(in.Looks, policy.Look{Metric: name, Window: w, Noise: noise[i].StdErr, NoiseKnown: noise[i].Known, Usage: usage})
+	}
+	h.left.close(in.Pods, now.Add(-in.Policy.StableWindow()))
+	for i := range in.Looks {
+		if l := &in.Looks[i]; l.Metric == name {
+			l.Departed = h.left.within(l.Window, now)
+		}
 	}
 }
 
@@ -159,6 +169,7 @@ func (l *Loop) second(ctx context.Context, in *policy.Input, t *target, pods []*
 		return slices.ContainsFunc(usage, func(x cluster.PodUsage) bool { return x.Pod == u.Pod })
 	})
 	in.Usage, in.Looks = slices.Concat(known, usage), nil
+	t.departed(in, usage)
 	return problem
 }
 

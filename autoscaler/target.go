@@ -36,6 +36,7 @@ type target struct {
 
 	histories map[corev1.ResourceName]*history
 	others    map[string]*view        // of the metrics that are not what pods use
+	left      departures              // of the pods that no collector tells of
 	counted   cluster.DesiredReplicas // as last read; -1: never
 	changed   time.Time               // when it was seen to be another one
 	state     *policy.State           // nil: never seen before
@@ -85,6 +86,7 @@ type history struct {
 	view
 	windows []time.Duration
 	at      time.Time // of the newest second
+	left    departures
 }
 
 func newTarget(node string, key cluster.Target) *target {
@@ -120,7 +122,7 @@ func (t *target) history(name corev1.ResourceName, windows []time.Duration) *his
 		old := h
 		h = &history{History: policy.NewHistory(windows), windows: windows}
 		if old != nil {
-			h.view, h.at = old.view, old.at
+			h.view, h.at, h.left = old.view, old.at, old.left
 			for i, x := range old.Series() {
 				h.Add(old.at.Add(time.Duration(i-len(old.Series())+1)*time.Second), x)
 			}

@@ -38,6 +38,7 @@ const (
 	WithinNoise         Reason = "WithinNoise"     // above its target, not clear of its noise
 	AwaitingLook        Reason = "AwaitingLook"    // below its target, and the look that shrinking rests on is not there or not due
 	AwaitingReading     Reason = "AwaitingReading" // the value of the whole was read before the count was last changed
+	DepartedPods        Reason = "DepartedPods"    // above its target only with what pods used that are gone
 	GapsInTheWay        Reason = "GapsInTheWay"    // missing or unready pods leave no clear direction
 	AtTarget            Reason = "AtTarget"        // the count is what the load needs
 	RaiseOnlyHold       Reason = "RaiseOnly"       // would shrink, but only raises here

@@ -23,6 +23,8 @@ type Input struct {
 	// Looks are the same pods over several windows, for the switch FreshLooks. Where there is a look for a
 	// metric, Usage is not read for it. Of each metric the shortest comes first.
 	Looks []Look
+	// Departed is for Usage what Look.Departed is for a look.
+	Departed []cluster.ContainerUsage
 
 	PodsMetrics     []PodsMetric
 	ObjectMetrics   []ObjectMetric
@@ -59,6 +61,9 @@ type Look struct {
 	// NoiseKnown is false while there is too little history to tell. Such a look borrows from a known one.
 	NoiseKnown bool
 	Usage      []cluster.PodUsage
+	// Departed is what pods used within the window that are gone by now, by the names of their containers, as a mean over the window. Those that
+	// stay have taken it over, so it counts where they would be made fewer; nothing is raised for it.
+	Departed []cluster.ContainerUsage
 }
 
 // PodsMetric is a custom metric of type Pods: one value for each pod.

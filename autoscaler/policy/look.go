@@ -43,7 +43,7 @@ func (p *pass) askLooks(m *metric, rep *MetricReport, r *result) {
 
 // askOneLook applies the HPA's rule to one look.
 func (p *pass) askOneLook(m *metric, rep *MetricReport, r *result, l *Look) {
-	r.look, r.noise, r.plain = l, p.noiseOf(l), true
+	r.look, r.noise, r.plain, r.departed = l, p.noiseOf(l), true, l.Departed
 	r.err = p.fillLook(m, l)
 	p.askTable(m, rep, r)
 }
@@ -96,7 +96,7 @@ func (p *pass) grow(m *metric, rep *MetricReport, r *result) bool {
 func (p *pass) shrink(m *metric, rep *MetricReport, r *result) {
 	noisy, noise := r.look, r.noise
 	stable := slices.MaxFunc(p.looks, byWindow)
-	r.look, r.noise, r.hold = stable, p.noiseOf(stable), ""
+	r.look, r.noise, r.hold, r.departed = stable, p.noiseOf(stable), "", stable.Departed
 	if r.err == "" {
 		r.err = p.fillLook(m, stable)
 	}

@@ -29,6 +29,8 @@ func (p *pass) holdText() string {
 		return fmt.Sprintf("%s would need %d; the next look at shrinking is due %s.", filled, r.need, p.untilDue())
 	case p.hold == WithinNoise:
 		return fmt.Sprintf("%s for %s is above its line of %s but not clear of its noise (±%s).", filled, seconds(r.look.Window), m.goal(), m.share(r.shareNoise))
+	case p.hold == DepartedPods:
+		return at + " with what pods used that are gone by now, for which nothing is raised."
 	case p.hold == AwaitingReading:
 		return at + ", as it was read before the count was last changed; it is read anew."
 	case p.hold == GapsInTheWay:

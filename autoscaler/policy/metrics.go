@@ -84,6 +84,9 @@ func (p *pass) askResource(m *metric, rep *MetricReport, r *result) {
 	if p.off.DropStale {
 		age = 0
 	}
+	if !p.off.FreshLooks {
+		r.departed = p.in.Departed
+	}
 	r.err = p.fillResource(m, p.in.Usage, age)
 	p.askTable(m, rep, r)
 }
@@ -92,6 +95,11 @@ func (p *pass) askResource(m *metric, rep *MetricReport, r *result) {
 func (p *pass) askTable(m *metric, rep *MetricReport, r *result) {
 	if r.err == "" {
 		r.proposal, r.hold, r.err = p.propose(m)
+	}
+	if r.err == "" && r.proposal < int32(p.current) && p.table.takeOver(m, r.departed) {
+		if r.proposal, r.hold, r.err = p.propose(m); r.proposal > int32(p.current) {
+			r.proposal, r.hold = int32(p.current), DepartedPods
+		}
 	}
 	r.need = r.proposal
 	p.report(m, rep, r)

@@ -47,8 +47,9 @@ type result struct {
 	// share is the load per replica that the proposal rests on, as a share of the request (of the target where that is an
 	// amount), and shareNoise its standard error; NaN where not known.
 	share, shareNoise float64
-	total             cluster.Milli // value of an Object or External metric
-	plain             bool          // the plain rule was applied to the look, its noise not asked
+	total             cluster.Milli            // value of an Object or External metric
+	plain             bool                     // the plain rule was applied to the look, its noise not asked
+	departed          []cluster.ContainerUsage // see Look
 }
 
 // propose is the replica count that the table asks for, and why if that is the current one.

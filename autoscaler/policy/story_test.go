@@ -26,7 +26,7 @@ var update = flag.Bool("update", false, "rewrite the answers in testdata/*.txt; 
 //	pods N     N pods web-1 ... with key=value of age, ready, phase, request
 //	pod NAME   changes one pod: key=value of age, ready, phase, deleting, since (of ready)
 //	load V...  usage of each pod, one value for all or one each, "-" for none; key=value of window, ago
-//	looks W=V~N...  each pod's usage V over W with noise N of the total (none: not known); key=value of ago
+//	looks W=V~N...  each pod's usage V over W with noise N of the total (none: not known); key=value of ago, departed (used by pods that are gone)
 //	forget     drops the memory
 //	decide     decides; the memory and the count go on to the next
 func TestStories(t *testing.T) {
@@ -228,6 +228,9 @@ func (s *story) looks(args []string, keys map[string]string) {
 		look := map[string]any{"metric": "cpu", "window": window, "usage": s.usage(strings.Split(values, ","), keys)}
 		if noisy {
 			look["noise"] = noise
+		}
+		if v, ok := keys["departed"]; ok {
+			look["departed"] = []any{map[string]any{"name": "c", "usage": map[string]any{"cpu": v}}}
 		}
 		looks = append(looks, look)
 	}

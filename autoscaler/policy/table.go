@@ -136,6 +136,28 @@ func (t *table) measure(m *metric, f fill) (ratio float64, percent int32, averag
 	return float64(percent) / float64(m.percent), percent, average, size, true
 }
 
+// takeOver shares out among the counted pods what those used that are gone, and says whether that was anything.
+func (t *table) takeOver(m *metric, departed []cluster.ContainerUsage) bool {
+	var sum cluster.Milli
+	for _, c := range departed {
+		if m.container == "" || m.container == c.Name {
+			used, _ := c.Usage.Get(m.resource())
+			sum = t.num.add(sum, used)
+		}
+	}
+	n := cluster.Milli(t.groups[counted])
+	if sum <= 0 || n == 0 {
+		return false
+	}
+	for i := range t.rows {
+		if r := &t.rows[i]; r.class == counted {
+			share := (sum + n - 1) / n // what is left over goes to the first ones
+			r.value, sum, n = t.num.add(r.value, share), sum-share, n-1
+		}
+	}
+	return true
+}
+
 // fill says what stands in for pods without a usable sample.
 type fill struct {
 	missing, unready bool

@@ -21,6 +21,7 @@ type Case struct {
 	Options         policy.Options   `json:"options"` // given ones replace those of policy.DefaultOptions
 	Pods            []pod            `json:"pods"`
 	Usage           []podUsage       `json:"usage"`
+	Departed        []containerUsage `json:"departed"`
 	Looks           []look           `json:"looks"`
 	PodsMetrics     []podsMetric     `json:"podsMetrics"`
 	ObjectMetrics   []objectMetric   `json:"objectMetrics"`
@@ -74,10 +75,11 @@ type containerUsage struct {
 }
 
 type look struct {
-	Metric corev1.ResourceName `json:"metric"`
-	Window time.Duration       `json:"window"`
-	Noise  *resource.Quantity  `json:"noise"` // left out: not known
-	Usage  []podUsage          `json:"usage"`
+	Metric   corev1.ResourceName `json:"metric"`
+	Window   time.Duration       `json:"window"`
+	Noise    *resource.Quantity  `json:"noise"` // left out: not known
+	Usage    []podUsage          `json:"usage"`
+	Departed []containerUsage    `json:"departed"`
 }
 
 type podsMetric struct {

@@ -80,6 +80,9 @@ func (c *Case) measurements(in *policy.Input) (err error) {
 	if in.Usage, err = convertUsage("usage", c.Usage); err != nil {
 		return err
 	}
+	if in.Departed, err = usedBy("departed", c.Departed); err != nil {
+		return err
+	}
 	longest := map[corev1.ResourceName]time.Duration{}
 	for i, l := range c.Looks {
 		at := fmt.Sprintf("looks[%d]", i)
@@ -99,6 +102,9 @@ func (c *Case) measurements(in *policy.Input) (err error) {
 			}
 		}
 		if out.Usage, err = convertUsage(at+".usage", l.Usage); err != nil {
+			return err
+		}
+		if out.Departed, err = usedBy(at+".departed", l.Departed); err != nil {
 			return err
 		}
 		in.Looks = append(in.Looks, out)

@@ -91,14 +91,22 @@ func convertUsage(field string, us []podUsage) (out []cluster.PodUsage, err erro
 			return nil, wrong(at+".window", "%q must not be negative", u.Window)
 		}
 		to := cluster.PodUsage{Pod: u.Pod, Timestamp: u.Timestamp, Window: u.Window}
-		for j := range u.Containers {
-			usage, err := u.Containers[j].Usage.convert(fmt.Sprintf("%s.containers[%d].usage", at, j))
-			if err != nil {
-				return nil, err
-			}
-			to.Containers = append(to.Containers, cluster.ContainerUsage{Name: u.Containers[j].Name, Usage: usage})
+		if to.Containers, err = usedBy(at+".containers", u.Containers); err != nil {
+			return nil, err
 		}
 		out = append(out, to)
+	}
+	return out, nil
+}
+
+// usedBy converts what containers used.
+func usedBy(field string, us []containerUsage) (out []cluster.ContainerUsage, err error) {
+	for i := range us {
+		usage, err := us[i].Usage.convert(fmt.Sprintf("%s[%d].usage", field, i))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, cluster.ContainerUsage{Name: us[i].Name, Usage: usage})
 	}
 	return out, nil
 }

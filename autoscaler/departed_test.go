@@ -1,0 +1,55 @@
+package autoscaler
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// What pods used that are gone is with those that stay: the count comes down to what the load needs and no further, and stays while pods are replaced.
+func TestLoadOfPodsThatLeave(t *testing.T) {
+	quick := strings.Replace(plain, "minReplicas: 1", "minReplicas: 1, behavior: {scaleDown: {stabilizationWindowSeconds: 0}}", 1)
+	for name, c := range map[string]struct {
+		demand func(time.Duration) float64
+		during func(w *world) // from the third minute on
+		want   string
+	}{
+		"a fall of the load":           {steps(map[time.Duration]float64{0: 1.2, 3 * time.Minute: 0.5}), nil, "4->3 3->2"},
+		"a fall while pods come alive": {steps(map[time.Duration]float64{0: 1.2, 3 * time.Minute: 0.5}), replaced, "4->3 3->2"},
+		"a rolling update":             {steps(map[time.Duration]float64{0: 1.2}), replaced, ""},
+		"a step of the load after it":  {steps(map[time.Duration]float64{0: 1.2, 3 * time.Minute: 0.5, 6 * time.Minute: 2}), nil, "4->3 3->2 2->3 3->4 4->5 5->6"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(4, c.demand)
+				_, end := begin(t, w, Options{Policies: []Policy{compiled(t, quick)}})
+				time.Sleep(3 * time.Minute)
+				if c.during != nil {
+					c.during(w)
+				}
+				time.Sleep(7 * time.Minute)
+				end()
+				var got []string
+				for _, x := range w.made() {
+					got = append(got, fmt.Sprintf("%d->%d", x.from, x.to))
+				}
+				if strings.Join(got, " ") != c.want {
+					t.Errorf("made %v, want %s", w.made(), c.want)
+				}
+			})
+		})
+	}
+}
+
+// replaced makes one pod after another anew, as a rolling update does.
+func replaced(w *world) {
+	for range 4 {
+		time.Sleep(5 * time.Second)
+		w.set(func() {
+			w.next++
+			w.pods = append(w.pods[1:], &fakePod{name: fmt.Sprintf("web-%d", w.next), start: time.Now()})
+		})
+	}
+}
