@@ -25,6 +25,8 @@ const (
 	writers   = 8
 	// statusesAtOnce is how many are written before it is looked again which ones are due.
 	statusesAtOnce = 32
+	// lastWrites is for how long statuses are written once the process is to end: less than the lease is still held for.
+	lastWrites = 500 * time.Millisecond
 	// eventsAtOnce is how many Events one policy may have in a row, and eventEvery how often one more.
 	eventsAtOnce = 20
 	eventEvery   = 10 * time.Second
@@ -170,29 +172,41 @@ func (b *book) tell(x *story, e Event, now time.Time) {
 	b.teller.Tell(e)
 }
 
-// run writes what has changed until ctx ends.
+// run writes what has changed until ctx ends, and then what the last passes have changed.
 func (b *book) run(ctx context.Context) error {
 	tick := time.NewTicker(bookEvery)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
+			<-tick.C // a change that was begun ends
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWrites)
+			defer cancel()
+			for last.Err() == nil && b.round(last, time.Now().Add(changeWait)) > 0 { //nolint:revive // it is the rounds that count
+			}
 			return nil
 		case <-tick.C:
 		}
-		if b.gate.MayWrite() != nil {
-			continue
-		}
-		var g errgroup.Group
-		g.SetLimit(writers)
-		for _, x := range b.due(time.Now()) {
-			g.Go(func() error { b.write(ctx, x); return nil })
-		}
-		_ = g.Wait()
+		b.round(ctx, time.Now())
 	}
 }
 
-// due are the stories whose status is to be written now: of what waits those first that people look for, and of these who has waited longest. Those
+// round writes the statuses that are due at a time, and returns how many that were.
+func (b *book) round(ctx context.Context, at time.Time) int {
+	if b.gate.MayWrite() != nil {
+		return 0
+	}
+	var g errgroup.Group
+	g.SetLimit(writers)
+	due := b.due(at)
+	for _, x := range due {
+		g.Go(func() error { b.write(ctx, x); return nil })
+	}
+	_ = g.Wait()
+	return len(due)
+}
+
+// due are the stories whose status is to be written at a time: of what waits those first that people look for, and of these who has waited longest. Those
 // that are left are not written as they were then, but as they will be.
 func (b *book) due(now time.Time) []*story {
 	b.mu.Lock()

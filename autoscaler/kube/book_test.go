@@ -207,6 +207,33 @@ func TestRefused(t *testing.T) {
 	})
 }
 
+// TestLastWrites writes what the last passes changed, a change that was begun before the end included, once and not for ever.
+func TestLastWrites(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, fail := range []error{nil, errors.New("the API server is away")} {
+			p := &people{}
+			b, stop := writing(t, p)
+			b.open(settle([]*Declared{scp(t, "one", 1, "{"+ofWeb+"}")}, nil, false, nil), time.Now())
+			b.told(outcome(held(policy.AtTarget, "It is fine.")))
+			time.Sleep(2*time.Second - bookEvery/2)
+			p.set(nil, fail)
+			p.since()
+			zero := held(policy.AllBelowTarget, "Nobody is needed.")
+			zero.Conditions = append(zero.Conditions, policy.Condition{Type: "ScaledToZero", Status: "True", Reason: policy.ScaledToZero})
+			zero.Action, zero.Desired = policy.Down, 0
+			b.told(outcome(zero))
+			go func() {
+				time.Sleep(bookEvery / 4)
+				b.told(outcome(held(policy.AtTarget, "Nobody is there.")))
+			}()
+			stop()
+			if len(p.writes) != 1 || !strings.Contains(p.writes[0], `"type":"ScaledToZero","status":"True"`) || !strings.Contains(p.writes[0], "Nobody is there.") {
+				t.Errorf("with %v: %q", fail, p.writes)
+			}
+		}
+	})
+}
+
 // TestTakeover goes on from what the last leader wrote into a policy's status: nothing is told twice, nothing is forgotten.
 func TestTakeover(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

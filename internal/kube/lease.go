@@ -29,6 +29,8 @@ const (
 	// believed is how long after it was asked for a renewal lets its holder write. What is left of leaseFor is for a write that is on its way, and
 	// for clocks that do not run at one speed.
 	believed = 7 * time.Second
+	// lastWrites is how long the lease is held on to when the process is to end, for what is still to be written.
+	lastWrites = time.Second
 )
 
 // LeaseOptions say which lease is asked for.
@@ -69,8 +71,16 @@ func NewLease(o LeaseOptions) (*Lease, error) {
 	return l, nil
 }
 
-// Run asks for the lease, renews it and gives it back when ctx ends.
+// Run asks for the lease, renews it and gives it back when ctx ends; who holds it then does so a second later.
 func (l *Lease) Run(ctx context.Context) error {
+	held, release := context.WithCancel(context.WithoutCancel(ctx))
+	defer release()
+	defer context.AfterFunc(ctx, func() {
+		if l.MayWrite() == nil {
+			time.Sleep(lastWrites)
+		}
+		release()
+	})()
 	for ctx.Err() == nil {
 		e, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{Lock: l.lock, LeaseDuration: leaseFor, RenewDeadline: renewUntil, RetryPeriod: renewEvery,
 			ReleaseOnCancel: true, Name: l.opts.Name, Callbacks: leaderelection.LeaderCallbacks{
@@ -87,7 +97,7 @@ func (l *Lease) Run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		e.Run(ctx) // until it is lost
+		e.Run(held) // until it is lost
 		l.lock.end()
 	}
 	return nil
