@@ -88,6 +88,9 @@ func present(s *live.Snapshot, o *CapacityOptions) *picture {
 	on, pods := map[string]map[string]bool{}, podsOf(s)
 	for _, it := range s.Containers {
 		e := it.Entity
+		if it.Ended { // it is remembered for a while
+			continue
+		}
 		if on[e.Namespace] == nil {
 			on[e.Namespace] = map[string]bool{}
 		}

@@ -136,6 +136,20 @@ func TestNamespaceLacksWhatDoesNotRun(t *testing.T) {
 	}
 }
 
+// A namespace runs on the nodes where something of it is: what has ended on another is remembered for a while, and is nowhere.
+func TestNamespaceRunsWhereItsContainersAre(t *testing.T) {
+	on := func(node string, ended bool) *live.Item {
+		return &live.Item{Entity: &metric.Entity{Level: metric.Container, Node: node, Namespace: "shop", Pod: node, Container: "app"}, Ended: ended}
+	}
+	for want, containers := range [][]*live.Item{{on("n1", true)}, {on("n1", true), on("n2", false)}, {on("n1", false), on("n2", false)}} {
+		s := emptySnapshot()
+		s.Namespaces, s.Containers = []*live.Item{{Entity: &metric.Entity{Level: metric.Namespace, Namespace: "shop"}}}, containers
+		if got := present(s, &CapacityOptions{}).namespaces[0].nodes; got != want {
+			t.Errorf("got %d nodes, want %d", got, want)
+		}
+	}
+}
+
 // A replica that scaling makes anew under its name was not restarted; one that crashed was, as whoever runs it counts.
 func TestRestartsAreThoseThatAreCounted(t *testing.T) {
 	for crashed, want := range map[float64]int{0: 0, 2: 2} {
