@@ -76,6 +76,13 @@ func snapshotOf(nodes, containers []*live.Item) *live.Snapshot {
 			w.Gap = &cluster.Gap{Since: c.Gap.Since, Reason: "member", Detail: c.Entity.String()}
 		}
 	}
+	for _, w := range s.Workloads {
+		if !slices.ContainsFunc(w.Items, func(p *live.Item) bool {
+			return slices.ContainsFunc(p.Items, func(c *live.Item) bool { return len(c.Values) > 0 })
+		}) {
+			w.Values = nil
+		}
+	}
 	slices.SortFunc(s.Workloads, func(a, b *live.Item) int {
 		x, y := a.Entity, b.Entity
 		return cmp.Or(cmp.Compare(x.Namespace, y.Namespace), cmp.Compare(x.WorkloadKind, y.WorkloadKind), cmp.Compare(x.Workload, y.Workload))

@@ -233,7 +233,7 @@ func (p *picture) podOf(k live.Known, machines map[string]*live.Item) Pod {
 func (row *Pod) rests(k live.Known) {
 	beside := between(k)
 	gap := restsIn(k, beside)
-	if gap == nil || row.Parts != nil {
+	if gap == nil || row.Parts != nil || row.CPU == nil && row.WorkingSet == nil {
 		return
 	}
 	row.Parts = &Parts{Of: len(beside), Unit: "containers"}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -57,19 +58,65 @@ func TestPartialSumsSaySo(t *testing.T) {
 	}
 }
 
-// A pod that runs and of which nothing was ever heard is lacking in its workload's sums, too; one that does not run yet, waits, or goes is not.
-func TestUnheardPodsAreLacking(t *testing.T) {
-	s := snapshotOf([]*live.Item{item(metric.Entity{Level: metric.Node, Node: "n1", ID: "/"})},
-		[]*live.Item{container("shop", "Deployment", "web", "web-1", "containerd", "/kubepods/a", val{metric.CPUUsage, "", 9, .2}, val{metric.MemoryWorkingSet, "", 50, 0})})
-	pending, waits, goes, away := asking("web-2", "n1", 0, 0), asking("web-3", "n1", 0, 0), asking("web-4", "n1", 0, 0), asking("web-5", "n7", 0, 0)
-	pending.Phase, waits.Gap, goes.Deleting = "Pending", "CrashLoopBackOff", true
-	know(s, asking("web-1", "n1", 0, 0), pending, waits, goes)
-	if w := newPicture(s, newKills()).workloads(nil)[0]; w.Partial != nil || w.Parts != nil || w.Gap != nil {
-		t.Errorf("all that runs was heard: %+v, %v", w, w.Gap)
+// Each pod that exists is a part of its workload's sums, whatever keeps its own from them, and the sums say of how many they are, and whose part they lack first: one that has not
+// begun, that waits for its next life, that has no machine, or of which nothing was ever heard. One that is being deleted or is done is none.
+func TestEachPodThatExistsIsAPart(t *testing.T) {
+	named := func(name string, change func(*cluster.Pod)) *cluster.Pod {
+		p := asking(name, "n1", 0, 0)
+		change(p)
+		return p
 	}
-	know(s, away)
-	w := newPicture(s, newKills()).workloads(nil)[0]
-	if !slices.Equal(w.Partial, []string{"cpu", "workingSet"}) || w.Parts.String() != "4 of 5 pods" || w.Gap == nil || w.Gap.Detail != `1 of 5: pod shop/web-5: it runs on "n7", of which nothing was ever heard` || *w.CPU != .2 {
-		t.Errorf("got %+v, %v, %+v", w, w.Parts, w.Gap)
+	waiting := func(word string) func(*cluster.Pod) {
+		return func(p *cluster.Pod) {
+			p.Phase, p.Status.State = "Pending", word
+			p.Containers = []cluster.Container{{Name: "app", Waiting: word}}
+		}
+	}
+	for _, c := range []struct {
+		name    string
+		others  []*cluster.Pod
+		mark, w string // the mark, and how the gap ends
+	}{
+		{"all that there is was heard", []*cluster.Pod{named("web-4", func(p *cluster.Pod) { p.Deleting = true }), named("web-5", func(p *cluster.Pod) { p.Phase = "Succeeded" })}, "", ""},
+		{"no image", []*cluster.Pod{named("web-2", waiting("ErrImageNeverPull"))}, "1 of 2 pods", `1 of 2: pod shop/web-2: its containers have not started on "n1" yet: ErrImageNeverPull`},
+		{"begins", []*cluster.Pod{named("web-2", waiting("ContainerCreating"))}, "1 of 2 pods", `1 of 2: pod shop/web-2: its containers have not started on "n1" yet`},
+		{"waits", []*cluster.Pod{named("web-3", func(p *cluster.Pod) { p.Gap = "exit status 1" })}, "1 of 2 pods", "1 of 2: pod shop/web-3: exit status 1"},
+		{"no machine", []*cluster.Pod{named("web-2", func(p *cluster.Pod) { p.Node = "" })}, "1 of 2 pods", "1 of 2: pod shop/web-2: no machine was found for it yet: Running"},
+		{"two, and nothing was heard of its machine", []*cluster.Pod{named("web-5", func(p *cluster.Pod) { p.Node = "n7" }), named("web-6", waiting("CreateContainerError"))}, "1 of 3 pods",
+			`2 of 3: pod shop/web-5: it runs on "n7", of which nothing was ever heard`},
+	} {
+		s := snapshotOf([]*live.Item{item(metric.Entity{Level: metric.Node, Node: "n1", ID: "/"})},
+			[]*live.Item{container("shop", "Deployment", "web", "web-1", "containerd", "/kubepods/a", val{metric.CPUUsage, "", 9, .2}, val{metric.MemoryWorkingSet, "", 50, 0})})
+		know(s, append(c.others, asking("web-1", "n1", 0, 0))...)
+		w := newPicture(s, newKills()).workloads(nil)[0]
+		detail := ""
+		if w.Gap != nil {
+			detail = w.Gap.Detail
+		}
+		if w.Parts.String() != c.mark || detail != c.w || slices.Equal(w.Partial, []string{"cpu", "workingSet"}) != (c.mark != "") || *w.CPU != .2 {
+			t.Errorf("%s: got %q of %v, %q; want %q, %q", c.name, w.Parts.String(), w.Partial, detail, c.mark, c.w)
+		}
+	}
+}
+
+// A workload that has pods and no values says why, also where its pods are on a machine that is silent and were forgotten, or are being deleted.
+func TestAWorkloadWithoutValuesSaysWhy(t *testing.T) {
+	dead := item(metric.Entity{Level: metric.Node, Node: "n1"})
+	dead.Gap = &cluster.Gap{Since: noon.Add(-5 * time.Minute), Reason: metric.GapSilent, Detail: "no sample for 5m0s"}
+	goes := asking("web-1", "n1", 0, 0)
+	goes.Deleting, goes.Status.Since = true, noon.Add(-time.Minute)
+	for _, c := range []struct {
+		node *live.Item
+		pod  *cluster.Pod
+		want string
+	}{
+		{dead, asking("web-1", "n1", 0, 0), "silent: pod shop/web-1: no sample for 5m0s"},
+		{machineOf("n1"), goes, "gone: its pods are being deleted"},
+	} {
+		s := snapshotOf([]*live.Item{c.node}, nil)
+		know(s, c.pod)
+		if w := newPicture(s, newKills()).workloads(nil)[0]; w.Gap == nil || w.Gap.Reason+": "+w.Gap.Detail != c.want {
+			t.Errorf("got %+v, want %q", w.Gap, c.want)
+		}
 	}
 }

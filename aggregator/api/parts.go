@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"plimsoll.dev/plimsoll/aggregator/live"
 	"plimsoll.dev/plimsoll/internal/cluster"
@@ -52,43 +53,84 @@ func without(m *live.Item, id metric.ID) bool {
 	return m.Lacks.Has(id) || !ok && m.Gap != nil
 }
 
-// unseen are the pods of a workload that run, and of which the picture has nothing: what it has lacks their parts.
-func (p *picture) unseen(k workloadKey) (out []live.Known) {
-	for _, pod := range p.pods[k] {
-		if pod.Item == nil && pod.Pod.Phase == "Running" && pod.Pod.Gap == "" && !pod.Pod.Deleting {
-			out = append(out, pod)
+// lacks says which of an item's sums lack a part, of how many of its pods they are, and, where it has no gap of its own, whose part they lack and why. known are those of its pods
+// that the inventory knows; it is nil where nothing of it runs.
+func (p *picture) lacks(it *live.Item, known []live.Known, cpu, workingSet *float64, gap *cluster.Gap) ([]string, *Parts, *cluster.Gap) {
+	if it == nil || cpu == nil && workingSet == nil {
+		return nil, nil, gap
+	}
+	parts, short, rows := Parts{Of: it.Away, Unit: "pods"}, []live.Known(nil), metric.Set{}
+	if cpu != nil {
+		rows.Add(metric.CPUUsage)
+	}
+	if workingSet != nil {
+		rows.Add(metric.MemoryWorkingSet)
+	}
+	add := func(k live.Known) {
+		switch is, whole := k.Part(rows); {
+		case whole:
+			parts.Counted++
+			parts.Of++
+		case is:
+			short = append(short, k)
+			parts.Of++
 		}
 	}
-	return out
+	for _, k := range known {
+		add(k)
+	}
+	for _, pod := range it.Items {
+		if pod.Pod == nil {
+			add(live.Known{Item: pod})
+		}
+	}
+	names := partial(it)
+	switch {
+	case parts.Counted == parts.Of && len(names) == 0:
+		return nil, nil, gap
+	case parts.Counted == parts.Of: // what is lacking has ended by now, or is no pod
+		return names, partsOf(it), gap
+	case len(names) == 0 || it.Missing < parts.Of-parts.Counted: // else those that lack are the picture's own
+		names = lacking(names, cpu, workingSet)
+	}
+	of := fmt.Sprintf("%d of %d: ", parts.Of-parts.Counted, parts.Of)
+	switch {
+	case gap != nil && gap.Reason == metric.GapMember: // of those that the picture has
+		if _, why, told := strings.Cut(gap.Detail, ": "); told {
+			gap = &cluster.Gap{Since: gap.Since, Reason: gap.Reason, Detail: of + why}
+		}
+	case gap == nil && len(short) > 0:
+		if why := p.why(short[0]); why != nil {
+			gap = &cluster.Gap{Since: why.Since, Reason: metric.GapMember, Detail: of + why.Detail}
+		}
+	}
+	return names, &parts, gap
 }
 
-// lacks has a workload's sums say that the parts of pods are not in them of which nothing was heard, nor those of containers that do not run beside others of their pods.
-func (w *Workload) lacks(k workloadKey, p *picture) {
-	unseen, short := p.unseen(k), slices.DeleteFunc(slices.Clone(p.short[k]), func(s shortPod) bool { return s.Item.Missing > 0 }) // which are counted
-	if len(unseen)+len(short) == 0 || w.CPU == nil && w.WorkingSet == nil {
-		return
-	}
-	if w.Parts == nil {
-		whole := w.Pods - len(unseen)
-		w.Parts = &Parts{Counted: whole, Of: whole, Unit: "pods"}
-	}
-	w.Parts.Of += len(unseen)
-	w.Parts.Counted = max(0, w.Parts.Counted-len(short))
-	w.Partial = lacking(w.Partial, w.CPU, w.WorkingSet)
-	if w.Gap != nil {
-		return
-	}
-	of := fmt.Sprintf("%d of %d: pod %s/", len(unseen)+len(short), w.Parts.Of, w.Namespace)
-	if len(unseen) == 0 {
-		w.Gap = &cluster.Gap{Since: short[0].gap.Since, Reason: metric.GapMember, Detail: of + short[0].Pod.Name + ": " + short[0].gap.Detail}
-		return
-	}
+// why says since when and why a pod is not whole, with its name; nil where nobody says so.
+func (p *picture) why(k live.Known) *cluster.Gap {
 	machines := machinesOf(p.snap)
-	gap, ok := absence(unseen[0], machines, p.snap.Time)
-	if m := machines[unseen[0].Pod.Node]; !ok && m != nil && m.Gap != nil {
-		gap = *gapOf(m.Gap)
+	named := func(g *cluster.Gap) *cluster.Gap {
+		return &cluster.Gap{Since: g.Since, Reason: g.Reason, Detail: "pod " + slashed(k.Pod.Namespace, k.Pod.Name) + ": " + g.Detail}
 	}
-	w.Gap = &cluster.Gap{Since: gap.Since, Reason: metric.GapMember, Detail: of + unseen[0].Pod.Name + ": " + gap.Detail}
+	if k.Pod == nil {
+		return k.Item.Gap
+	}
+	if gap, ok := absence(k, machines, p.snap.Time); ok {
+		return named(&gap)
+	}
+	if k.Item != nil {
+		if gap := restsIn(k, between(k)); gap != nil {
+			return named(gap)
+		}
+		if k.Item.Gap != nil {
+			return named(gapOf(k.Item.Gap))
+		}
+	}
+	if m := machines[k.Pod.Node]; m != nil && m.Gap != nil {
+		return named(gapOf(m.Gap))
+	}
+	return nil
 }
 
 // lacking adds to the names of the sums that lack a part those that there are.

@@ -24,7 +24,6 @@ type picture struct {
 	pods       map[workloadKey][]live.Known // those that the inventory knows, in its order
 	waits      map[workloadKey]*cluster.Gap // of those that the inventory says why they have no values, the one that has had none for longest
 	unheard    map[workloadKey][]*Container // containers that wait, of which the picture has nothing any more
-	short      map[workloadKey][]shortPod   // pods whose sums lack a container that does not run
 }
 
 // maxPictures is how many scopes' rows of one snapshot are kept for further readers.
@@ -112,7 +111,6 @@ func newPicture(snap *live.Snapshot, k *kills, nodes ...*cluster.Node) *picture 
 		pods:       map[workloadKey][]live.Known{},
 		waits:      map[workloadKey]*cluster.Gap{},
 		unheard:    map[workloadKey][]*Container{},
-		short:      map[workloadKey][]shortPod{},
 	}
 	waiting := p.know()
 	ended := map[*Container]bool{}
@@ -162,6 +160,10 @@ func newPicture(snap *live.Snapshot, k *kills, nodes ...*cluster.Node) *picture 
 		n := nodeOf(it)
 		if it.Silent() {
 			n.mute()
+		}
+		if len(it.Items) > 0 && !it.Own.Has(metric.CPUUsage) && !it.Own.Has(metric.MemoryWorkingSet) { // its values are its pods' sums
+			on := slices.DeleteFunc(slices.Clone(snap.Known), func(k live.Known) bool { return k.Pod.Node != it.Entity.Node })
+			n.Partial, n.Parts, n.Gap = p.lacks(it, on, n.CPU, n.WorkingSet, n.Gap)
 		}
 		p.nodes = append(p.nodes, n)
 	}

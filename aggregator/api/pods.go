@@ -73,11 +73,7 @@ func (p *picture) know() map[*live.Item]*cluster.Gap {
 		p.pods[k] = append(p.pods[k], pod)
 		gap, ok := absence(pod, machines, p.snap.Time)
 		if pod.Item != nil {
-			rows := between(pod)
-			p.unheard[k] = append(p.unheard[k], rows...)
-			if gap := restsIn(pod, rows); gap != nil {
-				p.short[k] = append(p.short[k], shortPod{pod, gap})
-			}
+			p.unheard[k] = append(p.unheard[k], between(pod)...)
 		}
 		if !ok {
 			_, gap := waitsIn(pod.Item)
@@ -128,15 +124,10 @@ func unheard(pod *cluster.Pod, gap *cluster.Gap) []*Container {
 
 // withStatus adds to what a pod waits for the words of whoever runs it: the state where it says more than that the pod waits, and the detail.
 func withStatus(what string, s *cluster.Status) string {
-	if !starts(s.State) {
+	if !cluster.Begins(s.State) {
 		what += ": " + s.State
 	}
 	return withDetail(what, s)
-}
-
-// starts says whether a state is one that everything goes through that starts.
-func starts(state string) bool {
-	return state == "" || state == "Pending" || state == "ContainerCreating" || state == "PodInitializing"
 }
 
 // withDetail adds the detail alone.
@@ -167,7 +158,7 @@ func between(k live.Known) (out []*Container) {
 	}
 	for i := range pod.Containers {
 		c := &pod.Containers[i]
-		if c.Rests() == "" || c.ID == "" && starts(c.Rests()) || slices.ContainsFunc(k.Item.Items, func(m *live.Item) bool { return m.Entity.Container == c.Name }) {
+		if c.Rests() == "" || c.Begins() || slices.ContainsFunc(k.Item.Items, func(m *live.Item) bool { return m.Entity.Container == c.Name }) {
 			continue
 		}
 		gap := &cluster.Gap{Since: pod.Status.Since.UTC(), Reason: metric.GapWaiting, Detail: c.Rests()}
@@ -179,18 +170,9 @@ func between(k live.Known) (out []*Container) {
 	return out
 }
 
-// shortPod is a pod that has values, without those of a container that does not run.
-type shortPod struct {
-	live.Known
-	gap *cluster.Gap // the container's, with its name
-}
-
-// restsIn is the gap of the first container that does not run of a pod that has values, with the container's name; nil where all run. beside are the rows of those that the
+// restsIn is the gap of the first container of a pod that does not run, with the container's name; nil where all run. beside are the rows of those that the
 // picture does not have.
 func restsIn(k live.Known, beside []*Container) *cluster.Gap {
-	if rate(k.Item, metric.CPUUsage, decCores) == nil && gauge(k.Item, metric.MemoryWorkingSet, decBytes) == nil {
-		return nil
-	}
 	name, gap := waitsIn(k.Item)
 	if gap == nil && len(beside) > 0 {
 		name, gap = beside[0].Name, beside[0].Gap

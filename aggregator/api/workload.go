@@ -103,14 +103,30 @@ func (p *picture) sums(it *live.Item, k workloadKey, s *Scaled) Workload {
 	if it != nil {
 		w.CPU = rate(it, metric.CPUUsage, decCores)
 		w.WorkingSet = gauge(it, metric.MemoryWorkingSet, decBytes)
-		w.Partial, w.Parts = partial(it), partsOf(it)
 		w.Gap = gapOf(it.Gap)
 	}
-	w.lacks(k, p)
+	w.Partial, w.Parts, w.Gap = p.lacks(it, p.pods[k], w.CPU, w.WorkingSet, w.Gap)
 	if gap := p.waits[k]; gap != nil && w.CPU == nil && w.WorkingSet == nil {
 		w.Gap = gap
 	}
+	if w.CPU == nil && w.WorkingSet == nil && w.Gap == nil {
+		w.Gap = p.unsaid(k)
+	}
 	return w
+}
+
+// unsaid is the gap of a workload of which nothing has values and nothing else says why: its pods are on a machine that is silent, or are being deleted; nil where it has none.
+func (p *picture) unsaid(k workloadKey) (gap *cluster.Gap) {
+	for _, pod := range p.pods[k] {
+		switch why := p.why(pod); {
+		case pod.Pod.Finished():
+		case !pod.Pod.Deleting && why != nil:
+			return why
+		case pod.Pod.Deleting && gap == nil:
+			gap = &cluster.Gap{Since: pod.Pod.Status.Since.UTC(), Reason: metric.GapGone, Detail: "its pods are being deleted"}
+		}
+	}
+	return gap
 }
 
 // living counts the pods of a workload that exist: those that the inventory says it has, and of those that it does not know those that

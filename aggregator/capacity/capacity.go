@@ -75,7 +75,7 @@ func capacityOf(g grid, now *picture, then *history, kept, hidden bool) *Capacit
 
 // lackNote tells of a namespace that its use lacks a part.
 func (s *Scope) lackNote() string {
-	return fmt.Sprintf("What namespace %s uses now is of %s: the others have no CPU or no memory at present.", s.Name, s.Lacks)
+	return fmt.Sprintf("What namespace %s uses now is of %s: the others, or containers of theirs, have no CPU or no memory at present.", s.Name, s.Lacks)
 }
 
 // Keep leaves the scopes that are wanted alone, without the notes on the others, which it returns.

@@ -85,9 +85,12 @@ func present(s *live.Snapshot, o *CapacityOptions) *picture {
 		}
 		p.nodes = append(p.nodes, n)
 	}
-	on := map[string]map[string]bool{}
+	on, pods := map[string]map[string]bool{}, podsOf(s)
 	for _, it := range s.Containers {
 		e := it.Entity
+		if it.Ended { // it is remembered for a while
+			continue
+		}
 		if on[e.Namespace] == nil {
 			on[e.Namespace] = map[string]bool{}
 		}
@@ -96,7 +99,7 @@ func present(s *live.Snapshot, o *CapacityOptions) *picture {
 	for _, it := range s.Namespaces {
 		n := scopeNow{name: it.Entity.Namespace, nodes: len(on[it.Entity.Namespace]), gap: gapText(it)}
 		n.cpu, n.memory = amountsOf(it)
-		n.lacks = lacking(it)
+		n.lacks = lacking(it, pods[it.Entity.Namespace])
 		n.cpu.capacity, n.cpu.allocatable, n.memory.capacity, n.memory.allocatable = nil, nil, nil, nil
 		p.namespaces = append(p.namespaces, n)
 	}
@@ -115,32 +118,44 @@ func gapText(it *live.Item) string {
 	return it.Gap.Reason
 }
 
-// lacking says of how many pods what a namespace uses is, where that lacks some; "" where it is whole, or nothing.
-func lacking(it *live.Item) string {
-	if it.Missing == 0 || it.Gap == nil || it.Gap.Reason != metric.GapMember {
-		return ""
+// podsOf finds the pods of each namespace: those that the inventory knows, and what else the picture has.
+func podsOf(s *live.Snapshot) map[string][]live.Known {
+	out := map[string][]live.Known{}
+	for _, k := range s.Known {
+		out[k.Pod.Namespace] = append(out[k.Pod.Namespace], k)
 	}
-	of, short := it.Away, it.Away // on machines of which nothing is heard
-	var look func(items []*live.Item)
-	look = func(items []*live.Item) {
-		for _, m := range items {
-			switch {
-			case m.Ended:
-			case m.Entity.Level != metric.Pod:
-				of, short = of+m.Away, short+m.Away
-				look(m.Items)
-			default:
-				if of++; m.Silent() || m.Lacks.Has(metric.CPUUsage) || m.Lacks.Has(metric.MemoryWorkingSet) || m.Gap != nil && m.Gap.Reason != metric.GapStarting {
-					short++
-				}
-			}
+	for _, it := range s.Pods {
+		if it.Pod == nil {
+			out[it.Entity.Namespace] = append(out[it.Entity.Namespace], live.Known{Item: it})
 		}
 	}
-	look(it.Items)
-	if short == 0 || short == of { // then there is no sum, and a dash says so
+	return out
+}
+
+// lacking says of how many of its pods what a namespace uses is, where that lacks some; "" where it is whole, or nothing.
+func lacking(it *live.Item, pods []live.Known) string {
+	away := it.Away // on machines of which nothing is heard
+	for _, m := range it.Items {
+		away += m.Away
+	}
+	of, counted := away, 0
+	rows := metric.Set{}
+	rows.Add(metric.CPUUsage)
+	rows.Add(metric.MemoryWorkingSet)
+	for _, k := range pods {
+		is, whole := k.Part(rows)
+		if is {
+			of++
+		}
+		if whole {
+			counted++
+		}
+	}
+	_, cpu := it.Rate(metric.CPUUsage)
+	if _, memory := it.Gauge(metric.MemoryWorkingSet); counted == of || !cpu && !memory { // then there is no sum, and a dash says so
 		return ""
 	}
-	return fmt.Sprintf("%d of %d pods", of-short, of)
+	return fmt.Sprintf("%d of %d pods", counted, of)
 }
 
 func amountsOf(it *live.Item) (cpu, memory amounts) {

@@ -96,6 +96,60 @@ func TestNamespaceThatLacksAPod(t *testing.T) {
 	}
 }
 
+// What a namespace uses now is of those of its pods, by the inventory, of which all is there: one that has no image, waits, or has a container that does so beside another, is not
+// among them, and one that is done is no part.
+func TestNamespaceLacksWhatDoesNotRun(t *testing.T) {
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	ran := func(pod, container string) *live.Item {
+		e := &metric.Entity{Level: metric.Container, Node: "n1", Namespace: "shop", Pod: pod, Container: container}
+		return &live.Item{Entity: e, Values: []live.Value{{ID: metric.CPUUsage, T: at, Rate: .1, Window: time.Second}, {ID: metric.MemoryWorkingSet, T: at, V: 1}}}
+	}
+	known := func(name string, waiting ...string) live.Known {
+		p := &cluster.Pod{Namespace: "shop", Name: name, Node: "n1", Phase: "Running", Containers: []cluster.Container{{Name: "app", ID: "1"}}}
+		if len(waiting) > 0 {
+			p.Containers = append(p.Containers, cluster.Container{Name: "side", Waiting: waiting[0]})
+		}
+		it := ran(name, "app")
+		pod := &live.Item{Entity: &metric.Entity{Level: metric.Pod, Node: "n1", Namespace: "shop", Pod: name}, Items: []*live.Item{it}, Values: it.Values, Pod: p}
+		it.Parent = pod
+		return live.Known{Pod: p, Item: pod}
+	}
+	none := func(k live.Known) live.Known { return live.Known{Pod: k.Pod} }
+	done := func(k live.Known) live.Known { k.Pod.Phase = "Succeeded"; return none(k) }
+	for want, pods := range map[string][]live.Known{
+		"":            {known("a"), known("b"), done(known("c"))},
+		"1 of 2 pods": {known("a"), none(known("b"))},
+		"1 of 3 pods": {known("a"), known("b", "ErrImageNeverPull"), none(known("c"))},
+		"0 of 2 pods": {known("a", "CrashLoopBackOff"), known("b", "ImagePullBackOff")},
+	} {
+		s := emptySnapshot()
+		ns := &live.Item{Entity: &metric.Entity{Level: metric.Namespace, Namespace: "shop"}, Values: ran("", "").Values}
+		s.Namespaces, s.Known = []*live.Item{ns}, pods
+		for _, k := range pods {
+			if k.Item != nil {
+				s.Pods, ns.Items = append(s.Pods, k.Item), append(ns.Items, k.Item)
+			}
+		}
+		if got := present(s, &CapacityOptions{}).namespaces[0].lacks; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// A namespace runs on the nodes where something of it is: what has ended on another is remembered for a while, and is nowhere.
+func TestNamespaceRunsWhereItsContainersAre(t *testing.T) {
+	on := func(node string, ended bool) *live.Item {
+		return &live.Item{Entity: &metric.Entity{Level: metric.Container, Node: node, Namespace: "shop", Pod: node, Container: "app"}, Ended: ended}
+	}
+	for want, containers := range [][]*live.Item{{on("n1", true)}, {on("n1", true), on("n2", false)}, {on("n1", false), on("n2", false)}} {
+		s := emptySnapshot()
+		s.Namespaces, s.Containers = []*live.Item{{Entity: &metric.Entity{Level: metric.Namespace, Namespace: "shop"}}}, containers
+		if got := present(s, &CapacityOptions{}).namespaces[0].nodes; got != want {
+			t.Errorf("got %d nodes, want %d", got, want)
+		}
+	}
+}
+
 // A replica that scaling makes anew under its name was not restarted; one that crashed was, as whoever runs it counts.
 func TestRestartsAreThoseThatAreCounted(t *testing.T) {
 	for crashed, want := range map[float64]int{0: 0, 2: 2} {

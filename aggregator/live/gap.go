@@ -14,6 +14,7 @@ type state struct {
 	current, old, fastOld int        // series with a current value; with none; those of the fast lane among them
 	counters, rates       int        // current counters; those with a rate
 	has                   metric.Set // the rows of those with a current value
+	runs                  bool       // one of those is of what only something that runs has
 	// lacks are the rows that have no value now and will again: not those that the sender goes on without.
 	lacks metric.Set
 }
@@ -48,6 +49,7 @@ func (t *tree) state(u *unit, now int64) state {
 		}
 		st.current++
 		st.has.Add(x.id)
+		st.runs = st.runs || !x.id.Standing()
 		if metric.Get(x.id).Kind == metric.Counter && !x.id.OfAllLives() { // which a restart does not begin anew
 			st.counters++
 			if h.n > 1 {
@@ -116,7 +118,7 @@ func (t *tree) gapOf(u *unit, st state, now int64) *cluster.Gap {
 		return &cluster.Gap{Since: millis(u.first), Reason: metric.GapStarting, Detail: "it was not measured so far"}
 	case st.current > 0 && u.key.Level > metric.Pod && u.key.Level != metric.Node:
 		return nil // what is said of it beside its members' sums comes and goes: a load is there only while something runs
-	case st.current > 0 && st.fastOld == 0 || st.current == 0 && u.count > 0 && u.gap == nil && u.key.Level != metric.Node:
+	case st.current > 0 && st.fastOld == 0 && (st.runs || u.key.Level != metric.Container) || st.current == 0 && u.count > 0 && u.gap == nil && u.key.Level != metric.Node:
 		if st.counters > 0 && st.rates == 0 {
 			return &cluster.Gap{Since: millis(u.lone()), Reason: metric.GapStarting, Detail: "one sample so far, a rate needs two"}
 		}

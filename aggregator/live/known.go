@@ -15,6 +15,35 @@ type Known struct {
 	Item *Item // nil: nothing was heard of it
 }
 
+// Part says whether a pod is a part of the sums, which there are of some rows, of what it belongs to, and whether they have all of it. Each pod is one that exists: one that is done is none, nor one that is
+// being deleted and has no values any more. All of it is there where every container that is to run has values: not of a pod of which nothing was heard, that has not
+// started, or that waits for its next life, nor of one with a container that does so beside others. Of what no inventory knows, Pod is nil.
+func (k Known) Part(rows metric.Set) (is, whole bool) {
+	it := k.Item
+	ran := it != nil && !it.Ended
+	switch {
+	case k.Pod == nil && !ran, k.Pod != nil && (k.Pod.Finished() || k.Pod.Deleting && (!ran || !it.Any())):
+		return false, false
+	case !ran, k.rests():
+		return true, false
+	}
+	return true, !it.Silent() && it.Any() && it.Lacks.And(&rows) == metric.Set{} && (it.Gap == nil || it.Gap.Reason == metric.GapStarting)
+}
+
+// rests says whether a container of a pod that the picture has does not run and will, as far as whoever runs it says so. One that is about to begin as all do is told with its pod.
+func (k Known) rests() bool {
+	if k.Pod == nil || k.Pod.Deleting {
+		return false
+	}
+	for i := range k.Pod.Containers {
+		c := &k.Pod.Containers[i]
+		if c.Rests() != "" && !c.Begins() && !slices.ContainsFunc(k.Item.Items, func(m *Item) bool { return m.Entity.Container == c.Name }) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(k.Item.Items, func(m *Item) bool { return m.WaitsFor() != nil })
+}
+
 // knownPods finds the pods of an inventory among items, which are in order of name, and tells each item its pod. A name on another node is
 // another pod, and so is what was there before the pod was made under its name. An inventory in the same order is gone through beside them; in any other each pod is looked up.
 func knownPods(pods []*cluster.Pod, items []*Item) []Known {

@@ -20,10 +20,13 @@ func (t *tree) waits(u *unit, now int64) bool {
 	if h := u.pair(&u.series[k]); !u.current(&h, t.limits, now) || u.base+int64(h.last.t) <= u.read {
 		return false
 	}
-	if u.read == 0 { // by the fast lane it would have been measured by now
+	switch {
+	case u.gap != nil:
+		return true
+	case u.read == 0: // by the fast lane it would have been measured by now
 		return u.last[fast] != 0 && u.last[fast]-u.first > u.limit(t.limits, fast)
 	}
-	return u.gap != nil || t.left(u, u.mainLane(), u.read)
+	return t.left(u, u.mainLane(), u.read)
 }
 
 // kept says whether whoever runs a unit has told of it since it was said not to be there.

@@ -174,6 +174,39 @@ func TestWaitsSinceBefore(t *testing.T) {
 	}
 }
 
+// A container of which whoever runs it tells, and that was never measured here, has a gap, whatever else a batch says of it and in whatever order: that its cgroup has gone, as a
+// server hears it that begins between two of its lives, or that it cannot be read.
+func TestWhatIsOnlyToldOfHasAGap(t *testing.T) {
+	for _, reason := range []string{metric.GapGone, "permission"} {
+		for _, saysFirst := range []bool{true, false} {
+			p := newPicture(t, Options{})
+			e := &metric.Entity{Level: metric.Container, Node: "n1", Namespace: "shop", WorkloadKind: "Deployment", Workload: "cr", Pod: "cr-1", Container: "c", ID: "/kubepods/pod1/c7"}
+			for i := range 120 {
+				at := sec(float64(i))
+				b := &metric.Batch{Node: "n1", Time: at, Fast: true, Groups: []metric.Group{cpu(node("n1"), at, float64(i), 1)}}
+				if i == 12 || saysFirst && i == 8 || i > 12 && reason != metric.GapGone {
+					b.Gaps = []metric.Gap{{Entity: e, Reason: reason, Detail: "said"}}
+				}
+				apply(t, p, b)
+				if i%10 == 9 {
+					apply(t, p, whole(at, cpu(node("n1"), at, float64(i), 1), metric.Group{Entity: e, Points: []metric.Point{{ID: metric.Restarts, T: at.UnixMilli(), V: 3}, {ID: metric.CPURequest, T: at.UnixMilli(), V: 0.1}}}))
+				}
+				if i < 20 {
+					continue
+				}
+				want := reason
+				if reason == metric.GapGone {
+					want = metric.GapWaiting
+				}
+				wantGap(t, only(t, p.Snapshot(at).Containers), want)
+				if why, _ := p.Gap(at, &cluster.Pod{Namespace: "shop", Name: "cr-1", Node: "n1", Containers: []cluster.Container{{Name: "c", ID: "c7", Waiting: "CrashLoopBackOff"}}}); reason == metric.GapGone && why != "CrashLoopBackOff" {
+					t.Fatalf("said first %v, second %d: got %q", saysFirst, i, why)
+				}
+			}
+		}
+	}
+}
+
 // A replica that comes back under its name before its former life is forgotten has no rate since it began, and not since its former life ended.
 func TestAGapIsOfThisLife(t *testing.T) {
 	for _, id := range []string{"/plimsoll/web-2", "/plimsoll/other"} {

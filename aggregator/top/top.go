@@ -233,7 +233,7 @@ type pod struct {
 	Node       string   `json:"node"`
 	CPU        *float64 `json:"cpu"`
 	WorkingSet *float64 `json:"workingSet"`
-	Containers int      `json:"containers"`
+	Containers int      `json:"containers"` // 0: none of them has begun, or nothing was heard of any
 	// Partial names those of cpu and workingSet that lack a container's part, and Parts says of how many containers they are.
 	Partial []string   `json:"partial,omitempty"`
 	Parts   *api.Parts `json:"parts,omitempty"`
@@ -245,26 +245,64 @@ type pod struct {
 func pods(ctx context.Context, from Source, o Options) (List, error) {
 	list, left, err := allContainers(ctx, from, o)
 	sums := sumPods(list.Items)
+	unheard, errUnheard := unheardPods(ctx, from, sums, o.Namespace)
+	sums = append(sums, unheard...)
 	order(sums, cmp.Or(o.SortBy, "name"), func(p *pod) *float64 { return p.CPU }, func(p *pod) *float64 { return p.WorkingSet }, func(p *pod) string { return p.Namespace + "/" + p.Name })
 	if left != "" {
 		left += ": pods of the others are not shown, or lack them; -n shows those of a namespace."
+	}
+	var notes []string
+	if left != "" {
+		notes = append(notes, left)
+	}
+	if errUnheard != nil {
+		notes = append(notes, fmt.Sprintf("Pods of which nothing was heard are not shown: %v.", errUnheard))
 	}
 	doc := struct {
 		Schema string    `json:"schema"` // plimsoll.dev/pods/v1
 		Time   time.Time `json:"time"`
 		Note   string    `json:"note,omitempty"` // what is not here
 		Items  []*pod    `json:"items"`
-	}{"plimsoll.dev/pods/v1", list.Time, left, sums}
+	}{"plimsoll.dev/pods/v1", list.Time, strings.Join(notes, " "), sums}
 	t := table.New("NAMESPACE", "NAME", "CPU(cores)", "MEMORY(bytes)", "CONTAINERS", "+NODE", "STATE")
 	f := folder{Table: t}
 	for _, p := range sums {
-		f.add(p.Gap, p.Namespace, p.Name, cores(p.CPU), mebibytes(p.WorkingSet), fmt.Sprint(p.Containers), p.Node, marked(p.Parts, stateOf(p.Gap, p.lacks)))
+		containers := "-"
+		if p.Containers > 0 {
+			containers = fmt.Sprint(p.Containers)
+		}
+		f.add(p.Gap, p.Namespace, p.Name, cores(p.CPU), mebibytes(p.WorkingSet), containers, p.Node, marked(p.Parts, stateOf(p.Gap, p.lacks)))
 	}
 	f.tell("pod")
-	if left != "" {
-		t.Say(left, "")
+	for _, note := range notes {
+		t.Say(note, "")
 	}
 	return List{doc, t}, err
+}
+
+// unheardPods are the pods that exist and of no container of which there is a row: they have no machine yet, have not started, or nothing was heard of them.
+func unheardPods(ctx context.Context, from Source, rows []*pod, namespace string) (out []*pod, err error) {
+	var m api.Missing
+	if err := from.Get(ctx, "/plimsoll/v1/missing", &m); err != nil {
+		return nil, err
+	}
+	type key struct{ namespace, name string }
+	told := map[key]bool{}
+	for _, p := range rows {
+		told[key{p.Namespace, p.Name}] = true
+	}
+	for i := range m.Items {
+		it := &m.Items[i]
+		space, name, ok := strings.Cut(it.Title, "/")
+		if it.Level != metric.Pod.String() || !ok || told[key{space, name}] || namespace != "" && namespace != space {
+			continue
+		}
+		switch it.Reason {
+		case metric.GapUnscheduled, metric.GapStarting, metric.GapUnread, metric.GapWaiting:
+			out = append(out, &pod{Namespace: space, Name: name, Node: it.Node, Gap: &it.Gap})
+		}
+	}
+	return out, nil
 }
 
 // sumPods adds containers up. A sum that lacks the part of a container is that of the others, and says so.

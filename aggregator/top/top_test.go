@@ -56,6 +56,49 @@ func TestPodsAreSums(t *testing.T) {
 	f("memory", "large 1500m 4Mi 2, dark 5000m 2Mi 2, small 100m 1Mi 1, none - - 1")
 }
 
+// byPath answers paths, without their queries.
+type byPath map[string]any
+
+func (b byPath) Get(ctx context.Context, path string, v any) error {
+	path, _, _ = strings.Cut(path, "?")
+	if err, failed := b[path].(error); failed {
+		return err
+	}
+	return answers{b[path]}.Get(ctx, path, v)
+}
+
+// A pod that exists and of which nothing was heard has a row with what it waits for; what has ended has none, nor one of which a container has its row.
+func TestPodsOfWhichNothingWasHeard(t *testing.T) {
+	one, since := 1.0, time.Unix(0, 0)
+	missing := func(level, title, node, reason string) api.MissingItem {
+		return api.MissingItem{Level: level, Title: title, Node: node, Gap: cluster.Gap{Since: since, Reason: reason, Detail: "said"}}
+	}
+	from := byPath{
+		"/plimsoll/v1/containers": api.ContainerList{Items: []api.Container{{Namespace: "d", Pod: "web-1", Name: "a", CPU: &one, WorkingSet: &one}, {Namespace: "d", Pod: "web-2", Name: "a", Gap: &cluster.Gap{Reason: metric.GapWaiting}}}},
+		"/plimsoll/v1/missing": api.Missing{Items: []api.MissingItem{missing("node", "d/n", "n", metric.GapUnread), missing("pod", "d/web-2", "n1", metric.GapWaiting), missing("pod", "d/web-3", "n1", metric.GapStarting),
+			missing("pod", "d/web-4", "", metric.GapUnscheduled), missing("pod", "d/over", "n1", metric.GapGone), missing("pod", "e/x", "n1", metric.GapUnread), missing("container", "d/web-1/b", "n1", metric.GapWaiting)}},
+	}
+	show := func() (List, string) {
+		l, err := Kinds[1].Show(t.Context(), from, Options{Namespace: "d"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var rows []string
+		for _, r := range l.Table.Rows {
+			state, _, _ := strings.Cut(r[6], " since ")
+			rows = append(rows, strings.Join([]string{r[1], r[2], r[4], r[5], state}, " "))
+		}
+		return l, strings.Join(rows, ", ")
+	}
+	if l, got := show(); got != "web-1 1000m 1  ok, web-2 - 1  waiting, web-3 - - n1 starting, web-4 - -  unscheduled" || len(l.Table.Lines) != 0 {
+		t.Errorf("got %s; %q", got, l.Table.Lines)
+	}
+	from["/plimsoll/v1/missing"] = errors.New("not allowed")
+	if l, got := show(); got != "web-1 1000m 1  ok, web-2 - 1  waiting" || strings.Join(l.Table.Lines, "") != "Pods of which nothing was heard are not shown: not allowed." {
+		t.Errorf("got %s; %q", got, l.Table.Lines)
+	}
+}
+
 // A row that lacks a value is not ok: it says which one, and why.
 func TestStateSaysWhatIsMissing(t *testing.T) {
 	at := func(v float64) *float64 { return &v }

@@ -194,6 +194,14 @@ type Container struct {
 // Rests says why a container does not run and will, or how its last life ended; "" where it runs, or will not again.
 func (c *Container) Rests() string { return cmp.Or(c.Waiting, c.Ended) }
 
+// Begins says whether a container has not run yet and is about to, as all are that start.
+func (c *Container) Begins() bool { return c.ID == "" && Begins(c.Waiting) }
+
+// Begins says whether a state is one that everything goes through that starts.
+func Begins(state string) bool {
+	return state == "" || state == "Pending" || state == "ContainerCreating" || state == "PodInitializing"
+}
+
 // PodUsage is one sample: what a pod's containers used over a window that ended at a time.
 type PodUsage struct {
 	Pod string
