@@ -20,7 +20,7 @@ type question struct {
 // patience is how long a pod is kept back while nobody answers whose its controller is; after that the controller itself is its owner.
 const patience = 5 * time.Second
 
-// kinds are the controllers that Options.Owners may name by their resource.
+// kinds are those of between.
 var kinds = map[string]string{"ReplicaSet": "replicasets", "Job": "jobs"}
 
 // ask asks for a controller, and says whether the answer is awaited. The caller holds the lock.
@@ -28,7 +28,7 @@ func (v *Inventory) ask(namespace string, ref *metav1.OwnerReference) bool {
 	if _, known := v.owners[ref.UID]; known || v.opts.Node == "" {
 		return false
 	}
-	for _, r := range v.opts.Owners {
+	for _, r := range between {
 		if r.Resource == kinds[ref.Kind] && r.GroupVersion().String() == ref.APIVersion {
 			v.asked.Add(question{namespace, ref.Name, ref.UID, r})
 			return true
@@ -80,7 +80,7 @@ func (v *Inventory) resolve(ctx context.Context, q question) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if len(v.below[q.uid]) > 0 {
-		v.putOwner("")(o)
+		v.putOwner("", false)(o)
 	}
 	return true
 }
