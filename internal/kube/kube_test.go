@@ -165,6 +165,40 @@ func TestPodsNotYet(t *testing.T) {
 	}
 }
 
+// Why a target has no pods is told by what owns those that its selector chooses.
+func TestNoPods(t *testing.T) {
+	v, err := New(Options{Config: &rest.Config{Host: "http://127.0.0.1:1"}, Targets: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	labelled := func(n, set int) *corev1.Pod {
+		p := somePod(n, types.UID(fmt.Sprint("pod-", n)), set)
+		p.Labels = map[string]string{"app": p.Name}
+		return p
+	}
+	other, ended := labelled(0, 0), labelled(5, 0)
+	other.Namespace, other.UID = "art", "pod-other"
+	ended.Name, ended.Labels, ended.Status.Phase = "ended", map[string]string{"app": "web-1"}, corev1.PodSucceeded
+	for i, list := range [][]any{{other, ended, labelled(0, 0), labelled(1, 1), labelled(2, 2), labelled(3, -1)}, {someSet(0, 0), someSet(1, 1), someSet(2, -1)}, nil, {someWorkload(0, 0), someWorkload(1, -1)}} {
+		if err := v.watches[i].Replace(list, "1"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for selector, want := range map[string]string{
+		"app=web-0": `no pod of the selector "app=web-0" belongs to Widget shop/w by its controllers: web-0 is owned by ReplicaSet rs-0, owned by Deployment d-0, owned by Gadget g-0, whose own controller is not known`,
+		"app=web-1": `no pod of the selector "app=web-1" belongs to Widget shop/w by its controllers: web-1 is owned by ReplicaSet rs-1, owned by Deployment d-1, which nothing owns`,
+		"app=web-2": `no pod of the selector "app=web-2" belongs to Widget shop/w by its controllers: web-2 is owned by ReplicaSet rs-2, which nothing owns`,
+		"app=web-3": `no pod of the selector "app=web-3" belongs to Widget shop/w by its controllers: web-3 is owned by nothing`,
+		"app=none":  `no pod belongs to Widget shop/w by its controllers, and none has the labels of its selector "app=none"`,
+		"":          `no pod belongs to Widget shop/w by its controllers`,
+		"((":        `no pod belongs to Widget shop/w by its controllers`,
+	} {
+		if got := v.NoPods(cluster.Target{APIVersion: "test/v1", Kind: "Widget", Namespace: "shop", Name: "w"}, selector); got != want {
+			t.Errorf("%q:\ngot  %s\nwant %s", selector, got, want)
+		}
+	}
+}
+
 // What is above a workload is a target of its pods, which keep the workload's name. A kind that may not be watched leaves the rest known.
 func TestAbove(t *testing.T) {
 	v, err := New(Options{Config: &rest.Config{Host: "http://127.0.0.1:1"}, Targets: true})
