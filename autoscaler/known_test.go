@@ -3,6 +3,7 @@ package autoscaler
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -57,6 +58,35 @@ func TestPodsNotYet(t *testing.T) {
 			t.Errorf("changes %v", w.made())
 		}
 	})
+}
+
+// empty is the inventory of a world that has no pods for its target.
+type empty struct{ *world }
+
+func (empty) Pods(cluster.Target) ([]*cluster.Pod, error) { return nil, nil }
+
+// Where a target that is to have pods has none, whatever it is scaled on, the decision says what the cluster knows of it.
+func TestNoPods(t *testing.T) {
+	const why = "no pod belongs to it by its controllers"
+	f := func(text, want string, more Options) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(2, steps(nil))
+			w.blind = true // the world's observer knows its pods by itself
+			more.Policies, more.Inventory = []Policy{compiled(t, text)}, empty{w}
+			l, end := begin(t, w, more)
+			defer end()
+			time.Sleep(3 * time.Second)
+			if last := l.Scaled(time.Now())[0].Last; !strings.Contains(last.Message, want) {
+				t.Errorf("got %q, want %q", last.Message, want)
+			}
+		})
+	}
+	says := func(context.Context, cluster.Target) string { return why }
+	f(plain, "The metric cpu failed: "+why+". Nothing is scaled on missing data.", Options{NoPods: says})
+	f(plain, "no pod has a sample that counts", Options{NoPods: func(context.Context, cluster.Target) string { return "" }})
+	f(plain, "no pod has a sample that counts", Options{})
+	f(`{minReplicas: 1, maxReplicas: 9, metrics: [{type: Pods, pods: {metric: {name: qps}, target: {type: AverageValue, averageValue: "10"}}}]}`, "The metric qps failed: "+why+".", Options{NoPods: says, Meter: &gauge{}})
 }
 
 // Where the pods are not known for long, as there is no right to list them, the target and its policy say so and why, and nothing is decided or kept; with

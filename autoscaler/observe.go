@@ -49,6 +49,12 @@ func (l *Loop) observe(ctx context.Context, t *target, p *policy.Policy, now, at
 		t.changed = now
 	}
 	t.counted, in.Changed = sc.Desired, t.changed
+	if len(pods) == 0 && sc.Desired > 0 && l.opts.NoPods != nil {
+		_ = l.call(ctx, t, func(ctx context.Context) error {
+			in.Target.NoPods = l.opts.NoPods(ctx, t.key)
+			return nil
+		})
+	}
 	in.Pods = make([]cluster.Pod, len(pods))
 	for i, pod := range pods {
 		in.Pods[i] = *pod

@@ -154,13 +154,15 @@ type Options struct {
 	Observer Observer
 	// Inventory knows the pods of the targets.
 	Inventory cluster.Inventory
-	Scaler    Scaler
-	Usage     UsageReader  // nil: the Observer knows all there is
-	Meter     Meter        // nil: there are no other metrics than what pods use
-	Gate      cluster.Gate // asked before each write; nil: cluster.Open
-	Log       DecisionLog  // nil: decisions are not kept, and nothing is known of those before a restart
-	Live      Live         // nil: no series for the page
-	History   History      // nil: no series are kept
+	// NoPods says, as a clause for people, why the Inventory has no pod of a target that is to have some; "" where it does not know. nil: nobody does.
+	NoPods  func(ctx context.Context, t cluster.Target) string
+	Scaler  Scaler
+	Usage   UsageReader  // nil: the Observer knows all there is
+	Meter   Meter        // nil: there are no other metrics than what pods use
+	Gate    cluster.Gate // asked before each write; nil: cluster.Open
+	Log     DecisionLog  // nil: decisions are not kept, and nothing is known of those before a restart
+	Live    Live         // nil: no series for the page
+	History History      // nil: no series are kept
 	// Told is told how each pass over a target ended while this process may write, and must not wait; nil: nobody.
 	Told func(Outcome)
 	// brain are the settings of the brain; nil: policy.DefaultOptions().

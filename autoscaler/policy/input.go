@@ -44,6 +44,8 @@ type Target struct {
 	StatusReplicas cluster.ObservedReplicas
 	// Problem says why the scale or its selector cannot be used; nil when it can.
 	Problem *Problem
+	// NoPods says, as a clause for people, why no pod is the target's; "" where there are some, or nobody says.
+	NoPods string
 }
 
 // Problem is one of the HPA's reasons to stop before the metrics: FailedGetScale, InvalidSelector, AmbiguousSelector.

@@ -20,7 +20,7 @@ func (p *pass) fillResource(m *metric, usage []cluster.PodUsage, maxAge time.Dur
 		return absent("metrics for resource "+m.name, "resource", failed)
 	case len(usage) == 0:
 		_ = p.fillPods(m.resource() == corev1.ResourceCPU) // which have none; that is said
-		return noSample
+		return cmp.Or(p.in.Target.NoPods, noSample)
 	}
 	for i := range usage {
 		s := p.sampleOf(m, &usage[i], i)
@@ -46,7 +46,10 @@ func (p *pass) fillCustom(m *metric) (problem string) {
 	if i >= 0 {
 		values, failed = p.in.PodsMetrics[i].Pods, cmp.Or(p.in.PodsMetrics[i].Problem, failed)
 	}
-	if failed != "" || len(values) == 0 {
+	switch {
+	case failed == "" && p.in.Target.NoPods != "" && p.off != AllSwitches():
+		return p.in.Target.NoPods
+	case failed != "" || len(values) == 0:
 		return absent("metric "+m.name, "custom", failed)
 	}
 	p.table.reset(len(p.in.Pods))

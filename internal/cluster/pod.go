@@ -25,7 +25,8 @@ type Pod struct {
 	UID             string // another pod of the same name has another one
 	CgroupUID       string // the UID in the names of its cgroups where that is another one, as of a static pod; or ""
 	Namespace, Name string
-	// Owner is what the pod belongs to in the end, through any number of owners; zero for a pod of its own.
+	// Owner is the workload that people call the pod by: the Deployment of its ReplicaSet, the CronJob of its Job, or else its controller; zero for a
+	// pod of its own. What is above that is not told here.
 	Owner Target
 	Node  string // "" until it is scheduled
 	// HostNetwork is true for a pod in the network of its node, which has no traffic of its own.

@@ -31,8 +31,8 @@ type Options struct {
 	Config *rest.Config
 	// Node makes it the inventory of one node: its pods alone, and itself. "": the whole cluster.
 	Node string
-	// Owners are the kinds of controllers that may belong to another one, and are followed; nil means ReplicaSets and Jobs.
-	Owners []schema.GroupVersionResource
+	// Targets has Pods know those of whatever is above a workload, too: what controls Deployments and the like is watched. A node's inventory does not.
+	Targets bool
 	// Logger gets what goes wrong with the watches; nil discards.
 	Logger *slog.Logger
 }
@@ -74,7 +74,8 @@ type held struct {
 // owned is what an object that may have a controller has: none, or this one.
 type owned struct {
 	ref      *metav1.OwnerReference
-	resource string // the object's own, "replicasets"
+	resource string // the object's own, "replicasets"; "": it is gone before what is below it, or asked for on its behalf
+	workload bool   // people name pods by it, whatever is above it
 }
 
 // group names a controller without its version, which differs between those that name it.
@@ -93,16 +94,17 @@ type snapshot struct {
 // maxSteps bounds the owners above a pod: a ring of them ends somewhere.
 const maxSteps = 8
 
-// followed are the kinds whose objects usually belong to another one.
-var followed = []schema.GroupVersionResource{{Group: "apps", Version: "v1", Resource: "replicasets"}, {Group: "batch", Version: "v1", Resource: "jobs"}}
+// between are the kinds whose objects usually belong to what people name: a Deployment, a CronJob.
+var between = []schema.GroupVersionResource{{Group: "apps", Version: "v1", Resource: "replicasets"}, {Group: "batch", Version: "v1", Resource: "jobs"}}
+
+// workloads are the kinds that people name pods by, and that may belong to something of another kind, as an operator's do.
+var workloads = []schema.GroupVersionResource{{Group: "apps", Version: "v1", Resource: "deployments"}, {Group: "apps", Version: "v1", Resource: "statefulsets"}, {Group: "apps", Version: "v1", Resource: "daemonsets"},
+	{Group: "batch", Version: "v1", Resource: "cronjobs"}, {Version: "v1", Resource: "replicationcontrollers"}}
 
 // New makes an Inventory; it asks nothing before Run.
 func New(o Options) (*Inventory, error) {
 	if o.Config == nil {
 		return nil, errors.New("an inventory of a cluster needs to know how to reach its API server")
-	}
-	if o.Owners == nil {
-		o.Owners = followed
 	}
 	client, err := kubernetes.NewForConfig(o.Config)
 	if err != nil {
@@ -139,12 +141,17 @@ func (v *Inventory) makeWatches() {
 		pods, nodes = fields.OneTermEqualSelector("spec.nodeName", v.opts.Node), fields.OneTermEqualSelector("metadata.name", v.opts.Node)
 	}
 	v.watches = []*watch{{name: "pods", log: v.log, source: typed(v.client.CoreV1().RESTClient(), "pods", pods), expect: &corev1.Pod{}, convert: convertPod, put: v.putPod, drop: v.dropPod, keep: v.keepPods}}
-	for _, r := range v.opts.Owners {
-		if v.opts.Node != "" {
-			break // one node's pods have few owners: each is asked for
+	owners := func(workload bool, all []schema.GroupVersionResource) {
+		for _, r := range all {
+			v.watches = append(v.watches, &watch{name: r.Resource, log: v.log, source: metadataOf(v.meta, r), expect: &metav1.PartialObjectMetadata{}, convert: convertOwner, put: v.putOwner(r.Resource, workload),
+				drop: v.dropOwner, keep: v.keepOwners(r.Resource), further: workload})
 		}
-		v.watches = append(v.watches, &watch{name: r.Resource, log: v.log, source: metadataOf(v.meta, r), expect: &metav1.PartialObjectMetadata{}, convert: convertOwner, put: v.putOwner(r.Resource), drop: v.dropOwner,
-			keep: v.keepOwners(r.Resource)})
+	}
+	if v.opts.Node == "" { // one node's pods have few owners: each is asked for
+		owners(false, between)
+		if v.opts.Targets {
+			owners(true, workloads)
+		}
 	}
 	v.watches = append(v.watches, &watch{name: "nodes", log: v.log, source: typed(v.client.CoreV1().RESTClient(), "nodes", nodes), expect: &corev1.Node{}, convert: convertNode,
 		put: v.putNode, drop: v.dropNode, keep: v.keepNodes})
@@ -168,12 +175,12 @@ func (v *Inventory) Since() (time.Time, error) {
 var ErrNotSynced = cluster.ErrNotYet
 
 // NotYet says of what not all is known yet since the start, be it that the API server is away, in an error that wraps ErrNotSynced; nil once all
-// was, whatever came after that.
-func (v *Inventory) NotYet() error { return notYet(v.watches) }
+// was, whatever came after that. What is above workloads is not waited for.
+func (v *Inventory) NotYet() error { return v.notYet(func(w *watch) bool { return !w.further }) }
 
-func notYet(watches []*watch) error {
-	for _, w := range watches {
-		if w.whole() {
+func (v *Inventory) notYet(matters func(*watch) bool) error {
+	for _, w := range v.watches {
+		if w.whole() || !matters(w) {
 			continue
 		}
 		why := ""
@@ -208,9 +215,9 @@ func byName(a, b *cluster.Pod) int {
 }
 
 // Pods implements cluster.Inventory: those that a controller is anywhere above, once all pods and all controllers between are known. A controller
-// without pods is not told from one that does not exist.
+// without pods is not told from one that does not exist. What is above a kind of workload is not known where the API server refuses to tell of the kind.
 func (v *Inventory) Pods(t cluster.Target) ([]*cluster.Pod, error) {
-	if err := notYet(v.watches[:len(v.watches)-1]); err != nil { // the last are the nodes
+	if err := v.notYet(func(w *watch) bool { return w.name != "nodes" && !(w.further && w.refused()) }); err != nil {
 		return nil, err
 	}
 	v.mu.RLock()

@@ -10,7 +10,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"pgregory.net/rapid"
@@ -21,11 +23,11 @@ import (
 // TestAnyOrder tells an inventory of pods and controllers in any order, with updates, deletions and lists anew, and compares it with what is so.
 func TestAnyOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		v, err := New(Options{Config: &rest.Config{Host: "http://127.0.0.1:1"}})
+		v, err := New(Options{Config: &rest.Config{Host: "http://127.0.0.1:1"}, Targets: true})
 		if err != nil {
 			t.Fatal(err)
 		}
-		pods, sets := v.watches[0], v.watches[1]
+		pods, sets, workloads := v.watches[0], v.watches[1], v.watches[3]
 		must := func(err error) {
 			t.Helper()
 			if err != nil {
@@ -35,10 +37,10 @@ func TestAnyOrder(t *testing.T) {
 		for _, w := range v.watches {
 			must(w.Replace(nil, "0"))
 		}
-		truth, owned := map[types.UID]*corev1.Pod{}, map[types.UID]*metav1.PartialObjectMetadata{}
+		truth, owned, above := map[types.UID]*corev1.Pod{}, map[types.UID]*metav1.PartialObjectMetadata{}, map[types.UID]*metav1.PartialObjectMetadata{}
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
 			n := rapid.IntRange(0, 5).Draw(t, "which")
-			switch rapid.IntRange(0, 5).Draw(t, "step") {
+			switch rapid.IntRange(0, 7).Draw(t, "step") {
 			case 0: // a pod, perhaps anew under its name
 				p := somePod(n, types.UID(fmt.Sprint("pod-", n, "-", rapid.IntRange(0, 1).Draw(t, "again"))), rapid.IntRange(-1, 2).Draw(t, "set"))
 				for id, old := range truth {
@@ -71,6 +73,16 @@ func TestAnyOrder(t *testing.T) {
 					list = append(list, m)
 				}
 				must(sets.Replace(list, "1"))
+			case 6:
+				m := someWorkload(n%2, rapid.IntRange(-1, 1).Draw(t, "gadget"))
+				above[m.UID] = m
+				must(workloads.Add(m))
+			case 7: // a Deployment goes before its ReplicaSets and pods, which stay what they were
+				var list []any
+				for _, m := range above {
+					list = append(list, m)
+				}
+				must(workloads.Replace(list, "1"))
 			}
 		}
 		want := map[string]cluster.Target{}
@@ -91,12 +103,27 @@ func TestAnyOrder(t *testing.T) {
 			if !slices.Contains(of, p) {
 				t.Fatalf("pod %s is not among those of its owner %v", p.UID, p.Owner)
 			}
+			for _, g := range []string{"g-0", "g-1"} {
+				of, err := v.Pods(cluster.Target{APIVersion: "test/v2", Kind: "Gadget", Namespace: "shop", Name: g})
+				must(err)
+				m := above[types.UID(p.Owner.Name)]
+				if want := m != nil && len(m.OwnerReferences) > 0 && m.OwnerReferences[0].Name == g; slices.Contains(of, p) != want {
+					t.Fatalf("pod %s of %v is among those of %s: got %v, want %v", p.UID, p.Owner, g, !want, want)
+				}
+			}
 		}
 		if d := cmp.Diff(want, got); d != "" {
 			t.Fatalf("pods and their owners: %s", d)
 		}
 		must(pods.Replace(nil, "2"))
+		last := rapid.Bool().Draw(t, "Deployments go last")
+		if !last {
+			must(workloads.Replace(nil, "2"))
+		}
 		must(sets.Replace(nil, "2"))
+		if last {
+			must(workloads.Replace(nil, "2"))
+		}
 		if len(v.pods)+len(v.names)+len(v.spaces)+len(v.below)+len(v.targets)+len(v.owners) != 0 {
 			t.Fatalf("of nothing there is left: %d pods, %d names, below %v, targets %v, owners %v", len(v.pods), len(v.names), v.below, v.targets, v.owners)
 		}
@@ -138,6 +165,82 @@ func TestPodsNotYet(t *testing.T) {
 	}
 }
 
+// Why a target has no pods is told by what owns those that its selector chooses.
+func TestNoPods(t *testing.T) {
+	v, err := New(Options{Config: &rest.Config{Host: "http://127.0.0.1:1"}, Targets: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	labelled := func(n, set int) *corev1.Pod {
+		p := somePod(n, types.UID(fmt.Sprint("pod-", n)), set)
+		p.Labels = map[string]string{"app": p.Name}
+		return p
+	}
+	other, ended := labelled(0, 0), labelled(5, 0)
+	other.Namespace, other.UID = "art", "pod-other"
+	ended.Name, ended.Labels, ended.Status.Phase = "ended", map[string]string{"app": "web-1"}, corev1.PodSucceeded
+	for i, list := range [][]any{{other, ended, labelled(0, 0), labelled(1, 1), labelled(2, 2), labelled(3, -1)}, {someSet(0, 0), someSet(1, 1), someSet(2, -1)}, nil, {someWorkload(0, 0), someWorkload(1, -1)}} {
+		if err := v.watches[i].Replace(list, "1"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for selector, want := range map[string]string{
+		"app=web-0": `no pod of the selector "app=web-0" belongs to Widget shop/w by its controllers: web-0 is owned by ReplicaSet rs-0, owned by Deployment d-0, owned by Gadget g-0, whose own controller is not known`,
+		"app=web-1": `no pod of the selector "app=web-1" belongs to Widget shop/w by its controllers: web-1 is owned by ReplicaSet rs-1, owned by Deployment d-1, which nothing owns`,
+		"app=web-2": `no pod of the selector "app=web-2" belongs to Widget shop/w by its controllers: web-2 is owned by ReplicaSet rs-2, which nothing owns`,
+		"app=web-3": `no pod of the selector "app=web-3" belongs to Widget shop/w by its controllers: web-3 is owned by nothing`,
+		"app=none":  `no pod belongs to Widget shop/w by its controllers, and none has the labels of its selector "app=none"`,
+		"":          `no pod belongs to Widget shop/w by its controllers`,
+		"((":        `no pod belongs to Widget shop/w by its controllers`,
+	} {
+		if got := v.NoPods(cluster.Target{APIVersion: "test/v1", Kind: "Widget", Namespace: "shop", Name: "w"}, selector); got != want {
+			t.Errorf("%q:\ngot  %s\nwant %s", selector, got, want)
+		}
+	}
+}
+
+// What is above a workload is a target of its pods, which keep the workload's name. A kind that may not be watched leaves the rest known.
+func TestAbove(t *testing.T) {
+	v, err := New(Options{Config: &rest.Config{Host: "http://127.0.0.1:1"}, Targets: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := somePod(1, "pod-1", -1) // an operator's StatefulSet
+	p.OwnerReferences = []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "StatefulSet", Name: "db", UID: "db", Controller: new(true)}}
+	db := someWorkload(0, 1)
+	db.Name, db.UID = "db", "db"
+	lists := map[string][]any{"pods": {somePod(0, "pod-0", 0), p}, "replicasets": {someSet(0, 0)}, "deployments": {someWorkload(0, 0)}, "statefulsets": {db}}
+	gadget := cluster.Target{APIVersion: "test/v1", Kind: "Gadget", Namespace: "shop", Name: "g-0"}
+	for _, w := range v.watches {
+		if w.name == "cronjobs" || w.name == "nodes" {
+			continue
+		}
+		if of, err := v.Pods(gadget); !errors.Is(err, cluster.ErrNotYet) {
+			t.Errorf("before all %s are known: got %d pods, %v", w.name, len(of), err)
+		}
+		if err := w.Replace(lists[w.name], "1"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, w := range v.watches {
+		if w.name == "cronjobs" {
+			w.tried(apierrors.NewForbidden(schema.GroupResource{Group: "batch", Resource: "cronjobs"}, "", errors.New("no right")), false)
+		}
+	}
+	if err := v.NotYet(); !strings.Contains(fmt.Sprint(err), "all nodes") {
+		t.Errorf("what is above workloads is waited for: %v", err)
+	}
+	for name, owner := range map[string]string{"g-0": "shop/Deployment/d-0", "g-1": "shop/StatefulSet/db"} {
+		gadget.Name = name
+		if of, err := v.Pods(gadget); err != nil || len(of) != 1 || of[0].Owner.String() != owner {
+			t.Errorf("%s: got %v, %v, want one pod of %s", name, of, err, owner)
+		}
+	}
+	if _, err := v.Since(); !apierrors.IsForbidden(err) {
+		t.Errorf("that a kind is refused is not told: %v", err)
+	}
+}
+
 func somePod(n int, uid types.UID, set int) *corev1.Pod {
 	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: fmt.Sprint("web-", n), UID: uid, ResourceVersion: fmt.Sprint(rand.Int())}}
 	if set >= 0 {
@@ -150,6 +253,14 @@ func someSet(n, deployment int) *metav1.PartialObjectMetadata {
 	m := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: fmt.Sprint("rs-", n), UID: types.UID(fmt.Sprint("rs-", n))}}
 	if deployment >= 0 {
 		m.OwnerReferences = []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "Deployment", Name: fmt.Sprint("d-", deployment), UID: types.UID(fmt.Sprint("d-", deployment)), Controller: new(true)}}
+	}
+	return m
+}
+
+func someWorkload(n, gadget int) *metav1.PartialObjectMetadata {
+	m := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: fmt.Sprint("d-", n), UID: types.UID(fmt.Sprint("d-", n))}}
+	if gadget >= 0 {
+		m.OwnerReferences = []metav1.OwnerReference{{APIVersion: "test/v1", Kind: "Gadget", Name: fmt.Sprint("g-", gadget), UID: types.UID(fmt.Sprint("g-", gadget)), Controller: new(true)}}
 	}
 	return m
 }

@@ -148,9 +148,14 @@ func (v *Inventory) forget(id types.UID) {
 	if h.owner == nil {
 		return
 	}
-	remove(v.below, h.owner.UID, id)
-	if o, known := v.owners[h.owner.UID]; known && o.resource == "" { // gone before its pods, or asked for on their behalf
-		v.dropOwner(&object{ObjectMeta: metav1.ObjectMeta{UID: h.owner.UID}})
+	v.lose(h.owner.UID, id)
+}
+
+// lose takes an object from below its controller, which is forgotten with the last one if it is gone itself.
+func (v *Inventory) lose(owner, id types.UID) {
+	remove(v.below, owner, id)
+	if o, known := v.owners[owner]; known && o.resource == "" && len(v.below[owner]) == 0 {
+		v.dropOwner(&object{ObjectMeta: metav1.ObjectMeta{UID: owner}})
 	}
 }
 
@@ -164,18 +169,23 @@ func (v *Inventory) keepPods(uids map[types.UID]bool) {
 	}
 }
 
-// nameOwner walks from a pod to its last controller that is known. The pod that was handed out stays as it was.
+// nameOwner walks from a pod to its last controller that is known, and names the pod's workload on the way. The pod that was handed out stays as it was.
 func (v *Inventory) nameOwner(id types.UID) {
 	h := v.pods[id]
 	for _, g := range h.above {
 		remove(v.targets, g, id)
 	}
 	h.above = h.above[:0]
-	owner := cluster.Target{}
-	for ref, step := h.owner, 0; ref != nil && step < maxSteps; ref, step = v.owners[ref.UID].ref, step+1 {
-		owner = cluster.Target{APIVersion: ref.APIVersion, Kind: ref.Kind, Namespace: h.pod.Namespace, Name: ref.Name}
-		h.above = append(h.above, groupOf(owner))
-		add(v.targets, groupOf(owner), id)
+	owner, named := cluster.Target{}, false
+	for ref, step := h.owner, 0; ref != nil && step < maxSteps; step++ {
+		t := cluster.Target{APIVersion: ref.APIVersion, Kind: ref.Kind, Namespace: h.pod.Namespace, Name: ref.Name}
+		if !named {
+			owner = t
+		}
+		h.above = append(h.above, groupOf(t))
+		add(v.targets, groupOf(t), id)
+		o := v.owners[ref.UID]
+		ref, named = o.ref, named || o.workload
 	}
 	if h.unnamed {
 		_, known := v.owners[h.owner.UID]
@@ -198,18 +208,18 @@ func convertOwner(o any) *object {
 }
 
 // putOwner takes in what an object that may own pods belongs to itself.
-func (v *Inventory) putOwner(resource string) func(*object) {
+func (v *Inventory) putOwner(resource string, workload bool) func(*object) {
 	return func(o *object) {
 		before, known := v.owners[o.UID]
 		if known && before.resource == resource && (before.ref == nil) == (o.owner == nil) && (before.ref == nil || before.ref.UID == o.owner.UID) {
 			return
 		}
-		if before.ref != nil {
-			remove(v.below, before.ref.UID, o.UID)
-		}
-		v.owners[o.UID] = owned{o.owner, resource}
+		v.owners[o.UID] = owned{o.owner, resource, workload}
 		if o.owner != nil {
 			add(v.below, o.owner.UID, o.UID)
+		}
+		if before.ref != nil && !sameOwner(before.ref, o.owner) {
+			v.lose(before.ref.UID, o.UID)
 		}
 		v.renameBelow(o.UID, maxSteps)
 	}
@@ -217,15 +227,16 @@ func (v *Inventory) putOwner(resource string) func(*object) {
 
 // dropOwner forgets a controller once nothing is below it: its pods may be deleted after it, and stay what they were.
 func (v *Inventory) dropOwner(o *object) {
-	ref := v.owners[o.UID].ref
+	was := v.owners[o.UID]
 	if len(v.below[o.UID]) > 0 {
-		v.owners[o.UID] = owned{ref: ref}
+		was.resource = ""
+		v.owners[o.UID] = was
 		return
 	}
-	if ref != nil {
-		remove(v.below, ref.UID, o.UID)
-	}
 	delete(v.owners, o.UID)
+	if was.ref != nil {
+		v.lose(was.ref.UID, o.UID)
+	}
 }
 
 // keepOwners forgets the controllers of a resource that a list no longer has.

@@ -11,8 +11,12 @@ import (
 	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
-// selectorFor is how long a selector is believed: that of most kinds never changes.
-const selectorFor = 10 * time.Minute
+// How long a selector is believed: that of most kinds never changes; and how long that there is none, which an operator may tell a little later than it
+// makes an object.
+const (
+	selectorFor   = 10 * time.Minute
+	noSelectorFor = 15 * time.Second
+)
 
 // Selectors are those by which targets choose their pods, as their scale subresources tell. It is safe for concurrent use.
 type Selectors struct {
@@ -38,7 +42,7 @@ func (s *Selectors) Of(ctx context.Context, t cluster.Target) (string, error) {
 	s.mu.Lock()
 	k, ok := s.known[t]
 	s.mu.Unlock()
-	if ok && now.Sub(k.at) < selectorFor {
+	if ok && (now.Sub(k.at) < noSelectorFor || k.text != "" && now.Sub(k.at) < selectorFor) {
 		return k.text, nil
 	}
 	scale, err := s.scales.get(ctx, t)

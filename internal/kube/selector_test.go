@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"plimsoll.dev/plimsoll/internal/cluster"
 )
@@ -25,6 +26,12 @@ func TestSelectors(t *testing.T) {
 	}
 	if gets != 1 {
 		t.Errorf("asked %v", s.asked)
+	}
+	for age, want := range map[time.Duration]string{noSelectorFor - time.Second: "", noSelectorFor: "app=web"} { // an operator told it later
+		selectors.known[webTarget] = selector{"", time.Now().Add(-age)}
+		if got, err := selectors.Of(t.Context(), webTarget); err != nil || got != want {
+			t.Errorf("none %v ago: got %q, %v, want %q", age, got, err, want)
+		}
 	}
 	gone := webTarget
 	gone.Name = "gone"

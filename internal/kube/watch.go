@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -48,6 +49,8 @@ type watch struct {
 	lock      sync.Locker
 	put, drop func(*object)
 	keep      func(map[types.UID]bool)
+
+	further bool // of kinds without which the inventory is whole, but for what is above them
 
 	mu      sync.Mutex
 	synced  bool
@@ -108,6 +111,13 @@ func (w *watch) whole() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.synced
+}
+
+// refused says whether the API server does not tell of the objects and will not, while nobody changes that.
+func (w *watch) refused() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return apierrors.IsForbidden(w.failure) || apierrors.IsNotFound(w.failure)
 }
 
 // Transformer implements cache.TransformingStore: what a list streams is converted before it is kept.

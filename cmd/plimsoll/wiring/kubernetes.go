@@ -27,14 +27,14 @@ func (o *Kubernetes) config(e *environment, agent string) (*kube.API, error) {
 	return config, nil
 }
 
-// inventory makes the inventory of the cluster, or of one node of it, which runs as a part of the process; agent is who asks, for the API server's
-// log. That the API server is away is told and no reason to stop.
-func (o *Kubernetes) inventory(e *environment, agent, node string) (*kube.Inventory, error) {
+// inventory makes the inventory of the cluster, or of one node of it, which runs as a part of the process, with the pods of all targets where there is
+// an autoscaler (targets); agent is who asks, for the API server's log. That the API server is away is told and no reason to stop.
+func (o *Kubernetes) inventory(e *environment, agent, node string, targets bool) (*kube.Inventory, error) {
 	config, err := o.config(e, agent)
 	if err != nil {
 		return nil, err
 	}
-	v, err := kube.New(kube.Options{Config: config, Node: node, Logger: e.named("cluster")})
+	v, err := kube.New(kube.Options{Config: config, Node: node, Targets: targets, Logger: e.named("cluster")})
 	if err != nil {
 		return nil, err
 	}

@@ -70,7 +70,7 @@ func TestClusterKnown(t *testing.T) {
 		server := httptest.NewServer(a)
 		defer server.Close()
 		e := newEnvironment(slog.New(slog.DiscardHandler), "1.0")
-		v, err := (&Kubernetes{Kubeconfig: kubeconfig(t, server.URL)}).inventory(e, "plimsoll-collector", "n1")
+		v, err := (&Kubernetes{Kubeconfig: kubeconfig(t, server.URL)}).inventory(e, "plimsoll-collector", "n1", false)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -104,7 +104,7 @@ func (o Server) wire(_ context.Context, e *environment) error {
 	var known *kube.Inventory
 	var pods cluster.Inventory
 	if o.Kubernetes != nil {
-		if known, err = o.Kubernetes.inventory(e, "plimsoll-server", ""); err != nil {
+		if known, err = o.Kubernetes.inventory(e, "plimsoll-server", "", o.Autoscaler != "off"); err != nil {
 			return err
 		}
 		if err := o.Kubernetes.lease(e, o.Lease); err != nil {
@@ -166,7 +166,7 @@ type Autoscaler struct {
 func (o Autoscaler) guard(e *environment) error { return o.Kubernetes.guard(e) }
 
 func (o Autoscaler) wire(_ context.Context, e *environment) error {
-	known, err := o.Kubernetes.inventory(e, "plimsoll-autoscaler", "")
+	known, err := o.Kubernetes.inventory(e, "plimsoll-autoscaler", "", true)
 	if err != nil {
 		return err
 	}
@@ -223,7 +223,7 @@ func (o Collector) wire(_ context.Context, e *environment) error {
 	e.life.Runs("orphans", services.NewChildren().Run)
 	known := inventories{}
 	if o.Kubernetes != nil {
-		if known.cluster, err = o.Kubernetes.inventory(e, "plimsoll-collector", o.Node.Name); err != nil {
+		if known.cluster, err = o.Kubernetes.inventory(e, "plimsoll-collector", o.Node.Name, false); err != nil {
 			return err
 		}
 	}

@@ -77,7 +77,7 @@ func newClusterAutoscaler(e *environment, o clusterScaling) error {
 	if err != nil {
 		return err
 	}
-	if loop, err = autoscaler.New(autoscaler.Options{Observer: o.observer, Inventory: o.known, Usage: usage, Meter: meter, Gate: e.gate, Scaler: scaler{scales}, Told: policies.Told,
+	if loop, err = autoscaler.New(autoscaler.Options{Observer: o.observer, Inventory: o.known, NoPods: noPods{o.known, meter.selectors}.of, Usage: usage, Meter: meter, Gate: e.gate, Scaler: scaler{scales}, Told: policies.Told,
 		Log: o.log, Live: o.live, History: o.history, KeepEvery: o.every, CallTimeout: clusterCall, Turns: calls, Logger: log, Registerer: e.registry}); err != nil {
 		return err
 	}
@@ -126,6 +126,17 @@ func (s scaler) SetScale(ctx context.Context, t cluster.Target, from, to cluster
 		return autoscaler.ErrConflict
 	}
 	return err
+}
+
+// noPods says why the cluster has no pods of a target.
+type noPods struct {
+	known     *kube.Inventory
+	selectors *kube.Selectors
+}
+
+func (n noPods) of(ctx context.Context, t cluster.Target) string {
+	selector, _ := n.selectors.Of(ctx, t) // it helps to say why
+	return n.known.NoPods(t, selector)
 }
 
 // teller has people told of policies.
