@@ -139,7 +139,7 @@ func (r *claims) container(p *cluster.Pod, c *cluster.Container, asks bool) {
 	if !c.Killed.IsZero() {
 		r.ends[e] = c.Killed
 	}
-	requests := c.Requests
+	requests := c.Held()
 	if !asks {
 		requests = nil
 	}

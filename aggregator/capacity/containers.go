@@ -104,8 +104,8 @@ func await(out map[id]*running, s *live.Snapshot, o *RightsizeOptions) {
 			}
 			r.replicas++
 			*r.restarts += c.Restarts
-			r.cpuRequest, r.cpuLimit = greater(r.cpuRequest, amountOf(c.Requests, "cpu")), greater(r.cpuLimit, amountOf(c.Limits, "cpu"))
-			r.memoryRequest, r.memoryLimit = greater(r.memoryRequest, amountOf(c.Requests, "memory")), greater(r.memoryLimit, amountOf(c.Limits, "memory"))
+			r.cpuRequest, r.cpuLimit = greater(r.cpuRequest, amountOf(c.Held(), "cpu")), greater(r.cpuLimit, amountOf(c.Limits, "cpu"))
+			r.memoryRequest, r.memoryLimit = greater(r.memoryRequest, amountOf(c.Held(), "memory")), greater(r.memoryLimit, amountOf(c.Limits, "memory"))
 		}
 	}
 	maps.Copy(out, waiting)

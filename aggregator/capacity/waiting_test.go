@@ -180,3 +180,51 @@ func TestRestartsAreThoseThatAreCounted(t *testing.T) {
 		}
 	}
 }
+
+// placed knows some pods.
+type placed []*cluster.Pod
+
+func (p placed) All() []*cluster.Pod                         { return p }
+func (p placed) Pods(cluster.Target) ([]*cluster.Pod, error) { return p, nil }
+
+// TestFitBesideWhatCannotRun: as much fits on a node as the scheduler places there: pods of which nothing ran yet have their requests, and containers that never ran.
+func TestFitBesideWhatCannotRun(t *testing.T) {
+	var pods placed
+	pod := func(name string, millicores ...cluster.Milli) {
+		p := &cluster.Pod{Node: "n1", Namespace: "shop", Name: name, Phase: "Pending"}
+		for i, m := range millicores {
+			p.Containers = append(p.Containers, cluster.Container{Name: string(rune('a' + i)), Requests: cluster.Resources{{Name: "cpu", Milli: m}}})
+		}
+		pods = append(pods, p)
+	}
+	pod("image", 70)
+	pod("settings", 60)
+	pod("volume", 20)
+	pod("secret", 25)
+	pod("half", 42, 1) // the first of them runs
+	p, err := live.New(live.Options{Inventory: pods, Nodes: func() []*cluster.Node { return []*cluster.Node{{Name: "n1"}} }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	at := now.UnixMilli()
+	err = p.Apply(&metric.Batch{Node: "n1", Time: now, Groups: []metric.Group{
+		{Entity: &metric.Entity{Level: metric.Node, Node: "n1", ID: "/"}, Points: []metric.Point{{ID: metric.CPUAllocatable, T: at, V: 1}, {ID: metric.MemoryAllocatable, T: at, V: 1 << 30}, {ID: metric.MemoryWorkingSet, T: at, V: 1}}},
+		{Entity: &metric.Entity{Level: metric.Container, Node: "n1", Namespace: "shop", Pod: "half", Container: "a"}, Points: []metric.Point{{ID: metric.CPURequest, T: at, V: 0.042}, {ID: metric.Restarts, T: at}}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Capacity(t.Context(), nil, p.Snapshot(now.Add(time.Second)), CapacityOptions{Window: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := func(cores float64, want int) {
+		t.Helper()
+		fit, err := Fit(r, Need{CPU: &cores})
+		if err != nil || fit.Total != want {
+			t.Errorf("%v cores fit %d times, want %d: %v", cores, fit.Total, want, err)
+		}
+	}
+	f(0.782, 1)
+	f(0.783, 0)
+}

@@ -133,7 +133,7 @@ func (x *node) batch(n *cluster.Node, pods map[podName]*cluster.Pod, p *page, as
 		known[k] = x.containers[k].named(n.Name, pod, c)
 		if g := known[k].group(u, at, b.Time, resolution); len(g.Points) > 0 {
 			g.Points = append(g.Points, metric.Point{ID: metric.Restarts, T: at, V: float64(c.Restarts)})
-			g.Points = amounts(g.Points, at, c.Requests, metric.CPURequest, metric.MemoryRequest)
+			g.Points = amounts(g.Points, at, c.Held(), metric.CPURequest, metric.MemoryRequest)
 			g.Points = amounts(g.Points, at, c.Limits, metric.CPULimit, metric.MemoryLimit)
 			b.Groups = append(b.Groups, g)
 			x.whole(b, known, pod, at)

@@ -22,6 +22,10 @@ type builder struct {
 	notes []note // by spot
 	left  int    // how many units are still to be read
 	owns  []own
+
+	inventory cluster.Inventory // nil: nobody knows
+	cluster   bool              // its pods are a cluster's, which places them
+	besides   besides
 }
 
 // note is what was read of a unit and is not in its item.
@@ -98,19 +102,33 @@ func (b *builder) own(u *unit, l *limits, now int64) *own {
 func (b *builder) snapshot(now time.Time) *Snapshot {
 	b.family()
 	b.silence()
-	sum := newSummer()
+	s := &Snapshot{Time: now, Cluster: &b.items[len(b.items)-1], Pods: b.level(metric.Pod)}
+	var asked metric.Set
+	if b.cluster {
+		asked = requests
+	}
+	sum := newSummer(asked)
 	for i := range b.items {
+		if i == b.plan.from[metric.Workload] && b.inventory != nil { // of the pods all is read, and nothing is added up yet
+			s.Known = knownPods(b.inventory.All(), s.Pods)
+			if b.cluster {
+				b.pods(s.Known, now)
+			}
+		}
 		it, n := &b.items[i], &b.notes[i]
 		b.inherit(it, n)
-		if len(it.Items) > 0 {
+		beside := b.besides[it]
+		if len(it.Items) > 0 || beside != nil {
 			if it.Entity.Level == metric.Pod {
 				sum.pod(it)
 			} else {
-				sum.members(it, n.rows, b.nodeRows(it))
+				sum.members(it, beside, n.rows, b.nodeRows(it))
 				it.Values = sum.append(make([]Value, 0, sum.size()+n.values), it)
 				it.own = nil
 				for i := range it.Values {
-					it.has.Add(it.Values[i].ID)
+					if id := it.Values[i].ID; !asked.Has(id) { // that something asks is not that anything was heard
+						it.has.Add(id)
+					}
 				}
 			}
 			lacks := sum.lacks.And(&b.known[it.Entity.Level])
@@ -124,15 +142,18 @@ func (b *builder) snapshot(now time.Time) *Snapshot {
 			it.Lacks = metric.Set{}
 		}
 	}
-	s := &Snapshot{Time: now, Cluster: &b.items[len(b.items)-1]}
-	for l, list := range [...]*[]*Item{metric.Container: &s.Containers, metric.Pod: &s.Pods, metric.Workload: &s.Workloads,
-		metric.Namespace: &s.Namespaces, metric.Node: &s.Nodes, metric.Pool: &s.Pools} {
-		*list = make([]*Item, 0, b.plan.from[l+1]-b.plan.from[l])
-		for i := b.plan.from[l]; i < b.plan.from[l+1]; i++ {
-			*list = append(*list, &b.items[i])
-		}
-	}
+	s.Containers, s.Workloads, s.Namespaces = b.level(metric.Container), b.level(metric.Workload), b.level(metric.Namespace)
+	s.Nodes, s.Pools = b.level(metric.Node), b.level(metric.Pool)
 	return s
+}
+
+// level are the items of one level.
+func (b *builder) level(l metric.Level) []*Item {
+	list := make([]*Item, 0, b.plan.from[l+1]-b.plan.from[l])
+	for i := b.plan.from[l]; i < b.plan.from[l+1]; i++ {
+		list = append(list, &b.items[i])
+	}
+	return list
 }
 
 // silentAfter is how long nothing must have come of a machine, by either lane, until the slow lane's last values are not taken for

@@ -23,6 +23,7 @@
 // # The way back
 //
 // A snapshot has a plan (plan.go), the tree in order of name. The builder (build.go) reads the units by it with the lock (gap.go says
-// which have no values, and why) and adds them up without (sum.go). For the history rollup.go counts what counters grow by. The
+// which have no values, and why) and adds them up without (sum.go). What a cluster's pods ask for goes
+// before what collectors say of their containers (claims.go). For the history rollup.go counts what counters grow by. The
 // autoscaler's questions (usage.go) go to the pods' units directly.
 package live

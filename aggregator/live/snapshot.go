@@ -38,7 +38,8 @@ type Item struct {
 	// Values are those of what is summed up: of workloads and all above them. List has those of every item.
 	Values []Value
 	own    *own       // of what has samples of its own
-	has    metric.Set // the rows that have a current value
+	asks   *claims    // of a pod that a cluster has placed
+	has    metric.Set // the rows of which some sender says a current value
 	// Own are the rows that some sender says of the entity itself; all others are made from its members.
 	Own metric.Set
 	// Source says whose figures these are where no collector has read them: metric.FromKubelet; of a pod, some of its containers'.
@@ -119,7 +120,7 @@ func (p *Picture) build(now time.Time, also func(*spot)) (*builder, *Snapshot) {
 		p.snapOf = p.plan.update(p)
 	}
 	n := len(p.plan.spots)
-	b := &builder{plan: &p.plan, known: &p.known, now: ms, keeps: also != nil, items: make([]Item, n), notes: make([]note, n)}
+	b := &builder{plan: &p.plan, known: &p.known, now: ms, keeps: also != nil, inventory: p.inventory, cluster: p.inventory != nil && p.nodes != nil, items: make([]Item, n), notes: make([]note, n)}
 	p.plan.each(p, func(i int, s *spot) {
 		b.read(&p.tree, i, s)
 		if also != nil {
@@ -127,9 +128,6 @@ func (p *Picture) build(now time.Time, also func(*spot)) (*builder, *Snapshot) {
 		}
 	})
 	p.snap = b.snapshot(now)
-	if p.inventory != nil {
-		p.snap.Known = knownPods(p.inventory.All(), p.snap.Pods)
-	}
 	return b, p.snap
 }
 
@@ -139,8 +137,8 @@ func (it *Item) Silent() bool { return it.Gap != nil && it.Gap.Reason == metric.
 // Waits says whether the item does not run at present, while whoever runs it has it still.
 func (it *Item) Waits() bool { return it.Gap != nil && it.Gap.Reason == metric.GapWaiting }
 
-// Any says whether there is a current value of the item.
-func (it *Item) Any() bool { return len(it.Values) > 0 || it.has != metric.Set{} }
+// Any says whether there is a current value of the item that some sender says.
+func (it *Item) Any() bool { return it.has != metric.Set{} }
 
 // Get returns the value of a row, summed over Sub (interfaces, devices). ok is false where there is none.
 func (it *Item) Get(id metric.ID) (sum Value, ok bool) {

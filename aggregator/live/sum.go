@@ -11,10 +11,13 @@ type summer struct {
 	cells []Value // by row, for values without a sub
 	used  []metric.ID
 	lacks metric.Set
-	room  []Value // for those of one member
+	room  []Value    // for those of one member
+	asked metric.Set // the rows in which a cluster says what pods ask for
 }
 
-func newSummer() *summer { return &summer{cells: make([]Value, len(metric.Rows()))} }
+func newSummer(asked metric.Set) *summer {
+	return &summer{cells: make([]Value, len(metric.Rows())), asked: asked}
+}
 
 // pod notes what a pod has, and lacks, of its containers: their values are added up when somebody asks.
 func (s *summer) pod(it *Item) {
@@ -29,9 +32,9 @@ func (s *summer) pod(it *Item) {
 // ofPods are the rows that pods have.
 var ofPods = metric.At(metric.Pod)
 
-// members adds up the values of an item's members, but for rows that are its own. The cluster's rows are its nodes', those in nodes and
+// members adds up the values of an item's members, and what is beside them, but for rows that are its own. The cluster's rows are its nodes', those in nodes and
 // those that they have values of; the others are its namespaces'.
-func (s *summer) members(it *Item, own, nodes metric.Set) {
+func (s *summer) members(it *Item, beside *claims, own, nodes metric.Set) {
 	s.used, s.lacks = s.used[:0], metric.Set{}
 	level := it.Entity.Level
 	if level == metric.Cluster {
@@ -50,15 +53,21 @@ func (s *summer) members(it *Item, own, nodes metric.Set) {
 			s.item(m, level, &own)
 		}
 	}
+	beside.each(everyRow, func(v Value) {
+		if !own.Has(v.ID) {
+			s.value(&v, metric.Get(v.ID))
+		}
+	})
 }
 
-// item adds a member's values, but for the rows in but, and notes what the sums lack of it.
+// item adds a member's values, but for the rows in but, and notes what the sums lack of it. What a pod is known to
+// ask for it asks for also while nothing is heard of its machine.
 func (s *summer) item(m *Item, level metric.Level, but *metric.Set) {
 	lacks := m.Lacks
 	silent := m.Silent()
 	s.room = m.each(s.room, func(v *Value) {
 		switch row := metric.Get(v.ID); {
-		case silent:
+		case silent && !(s.asked.Has(v.ID) && (m.asks.has(v.ID) || m.Entity.Level == metric.Workload)):
 			lacks.Add(v.ID)
 		case !but.Has(v.ID) && row.Has(level):
 			s.value(v, row)

@@ -79,6 +79,11 @@ func (it *Item) append(out []Value, id metric.ID) []Value {
 	if it.Entity.Level != metric.Pod {
 		return out
 	}
+	if it.asks != nil {
+		own := slices.DeleteFunc(out[from:], func(v Value) bool { return it.asks.has(v.ID) })
+		out = out[:from+len(own)]
+		it.asks.each(id, func(v Value) { out = append(out, v) })
+	}
 	for _, m := range it.Items {
 		begin := len(out)
 		out = m.append(out, id)
@@ -87,7 +92,7 @@ func (it *Item) append(out []Value, id metric.ID) []Value {
 	return out[:from+len(merged(out[from:]))]
 }
 
-// each calls do for each of the item's values, in order. room is what they may take, and is returned for the next time.
+// each calls do for each of the item's values. room is what they may take, and is returned for the next time.
 func (it *Item) each(room []Value, do func(*Value)) []Value {
 	only := it.own
 	switch {
@@ -106,13 +111,20 @@ func (it *Item) each(room []Value, do func(*Value)) []Value {
 		}
 		return room
 	}
+	room = append(room[:0], Value{})
+	it.asks.each(everyRow, func(v Value) {
+		room[0] = v
+		do(&room[0])
+	})
 	if only == nil {
 		return room
 	}
-	room = append(room[:0], Value{})
 	for i := range only.series {
 		var ok bool
-		if room[0], ok = only.value(i); ok && (only == it.own || it.part(&room[0])) {
+		if room[0], ok = only.value(i); !ok || it.asks.has(room[0].ID) {
+			continue
+		}
+		if only == it.own || it.part(&room[0]) {
 			do(&room[0])
 		}
 	}
@@ -136,7 +148,7 @@ func (it *Item) part(v *Value) bool {
 	if row.Kind == metric.Counter {
 		v.V = 0
 	}
-	return row.Has(metric.Pod) && !it.Own.Has(v.ID)
+	return row.Has(metric.Pod) && !it.Own.Has(v.ID) && !it.asks.has(v.ID)
 }
 
 // merged makes one of the values of each row and sub, in their order.

@@ -61,9 +61,9 @@ func podLevel(pod *cluster.Pod) bool {
 	return slices.ContainsFunc(pod.Requests, func(r cluster.Resource) bool { return cluster.PodLevel(r.Name) })
 }
 
-// podRequest is the request of a pod that has pod-level requests, which is what the scheduler goes by.
+// podRequest is the request of a pod that has pod-level requests: all of what it asks for.
 func podRequest(pod *cluster.Pod, name corev1.ResourceName) (request cluster.Milli, lack string) {
-	request, ok := pod.Held(name)
+	request, ok := pod.Asks(name)
 	if !ok {
 		return 0, fmt.Sprintf("missing pod-level request for %s in Pod %s", name, pod.Name)
 	}

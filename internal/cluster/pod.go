@@ -40,6 +40,7 @@ type Pod struct {
 	StartTime       time.Time // zero: unset
 	Deleting        bool
 	Requests        Resources // pod-level requests
+	Resized         Resources // what is set aside for the pod, its overhead not included, where a resize has that differ from what it asks for; nil elsewhere
 	Limits          Resources // pod-level limits
 	Overhead        Resources // of running the pod, beside what its containers use
 	Containers      []Container
@@ -111,9 +112,19 @@ func (p *Pod) Lasting() iter.Seq[*Container] {
 	}
 }
 
-// Held is what the scheduler sets aside of a resource for as long as the pod is there: what the pod asks for itself, else what its lasting containers do
-// together, or an init container with the sidecars before it where that is more; and the pod's overhead. ok is false where nothing asks for any.
+// Held is what the scheduler sets aside of a resource for as long as the pod is there: what it asks for, or has while a resize is not done where that is
+// more. ok is false where nothing asks for any.
 func (p *Pod) Held(name corev1.ResourceName) (held Milli, ok bool) {
+	if v, resized := p.Resized.Get(name); resized {
+		overhead, _ := p.Overhead.Get(name)
+		return v.Plus(overhead), true
+	}
+	return p.Asks(name)
+}
+
+// Asks is what the specification asks for of a resource: the pod itself, else its lasting containers together, or an init container with the sidecars
+// before it where that is more; and the pod's overhead. ok is false where nothing asks for any.
+func (p *Pod) Asks(name corev1.ResourceName) (asks Milli, ok bool) {
 	overhead, ok := p.Overhead.Get(name)
 	if PodLevel(name) {
 		if v, own := p.Requests.Get(name); own {
@@ -121,21 +132,21 @@ func (p *Pod) Held(name corev1.ResourceName) (held Milli, ok bool) {
 		}
 	}
 	asked := func(c *Container) Milli {
-		v, asks := c.Requests.Get(name)
-		ok = ok || asks
+		v, has := c.Requests.Get(name)
+		ok = ok || has
 		return v
 	}
 	for c := range p.Lasting() {
-		held = held.Plus(asked(c))
+		asks = asks.Plus(asked(c))
 	}
 	var sidecars Milli
 	for i := range p.InitContainers {
 		during := sidecars.Plus(asked(&p.InitContainers[i]))
-		if held = max(held, during); p.InitContainers[i].Always {
+		if asks = max(asks, during); p.InitContainers[i].Always {
 			sidecars = during
 		}
 	}
-	return held.Plus(overhead), ok
+	return asks.Plus(overhead), ok
 }
 
 // HeldApart is what is Held of some resources, where that may be another amount than the lasting containers' sum.
@@ -178,18 +189,28 @@ type Status struct {
 type Container struct {
 	Name string
 	// Always is true for an init container with restartPolicy Always (a sidecar).
-	Always           bool
-	Done             bool // it has ended and is not started again
-	Requests, Limits Resources
-	ID, Image        string    // the runtime's id and the image, "" where it has none or they are not known
-	Restarts         int       // as whoever runs it counts them
-	Waiting          string    // why it does not run and will, "CrashLoopBackOff"; "" otherwise
-	Ended            string    // how it has ended, where it will be started again and nobody has said yet that it waits for that, "Error"; "" otherwise
-	Killed           time.Time // when its main process was killed last for want of memory, if its newest life that has ended did so; zero otherwise
-	Cgroup           string    // path below the mount point; "" where it has none or it is not known
-	PID              int       // of its first process, where it has no cgroup; 0 if it does not run
+	Always    bool
+	Done      bool      // it has ended and is not started again
+	Requests  Resources // what it asks for, by its specification
+	Limits    Resources // those in force
+	Resized   Resources // what is set aside for it where a resize has that differ from Requests; nil elsewhere
+	ID, Image string    // the runtime's id and the image, "" where it has none or they are not known
+	Restarts  int       // as whoever runs it counts them
+	Waiting   string    // why it does not run and will, "CrashLoopBackOff"; "" otherwise
+	Ended     string    // how it has ended, where it will be started again and nobody has said yet that it waits for that, "Error"; "" otherwise
+	Killed    time.Time // when its main process was killed last for want of memory, if its newest life that has ended did so; zero otherwise
+	Cgroup    string    // path below the mount point; "" where it has none or it is not known
+	PID       int       // of its first process, where it has no cgroup; 0 if it does not run
 	// Started is when that process was started; it tells it from a later one of the same number.
 	Started time.Time
+}
+
+// Held is what is set aside for the container.
+func (c *Container) Held() Resources {
+	if c.Resized != nil {
+		return c.Resized
+	}
+	return c.Requests
 }
 
 // Rests says why a container does not run and will, or how its last life ended; "" where it runs, or will not again.

@@ -27,6 +27,7 @@ var doors = map[string]string{
 	"github.com/influxdata/influxdb-client-go":           "internal/store/influx",
 	"github.com/grafana-tools/sdk":                       "dashboards/grafana",
 	"k8s.io/client-go":                                   "internal/kube aggregator/metricsapi", // of which the API server's library is made
+	"k8s.io/component-helpers":                           "internal/kube",
 	"k8s.io/klog":                                        "internal/quiet",
 	"k8s.io/apiserver":                                   "internal/kube aggregator/metricsapi",
 	"k8s.io/api":                                         "autoscaler internal/cluster internal/kube aggregator/metricsapi",

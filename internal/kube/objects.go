@@ -43,7 +43,7 @@ func convertPod(o any) *object {
 	if !ok {
 		return nil
 	}
-	out := &object{ObjectMeta: identityOf(p), owner: controller(p), pod: podOf(p)}
+	out := &object{ObjectMeta: identityOf(p), owner: controller(p), pod: PodOf(p)}
 	out.pod.Namespace, out.pod.Name, out.pod.Node = out.Namespace, out.Name, once(out.pod.Node)
 	out.pod.Labels = labelsOnce(p.Labels)
 	for _, list := range [][]cluster.Container{out.pod.Containers, out.pod.InitContainers, out.pod.Ephemeral} {

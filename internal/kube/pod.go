@@ -16,8 +16,8 @@ const mirrorOf = "kubernetes.io/config.mirror"
 // metricsPath is the annotation of a node whose resource metrics are elsewhere, as metrics-server has it: many simulated nodes share an address.
 const metricsPath = "metrics.k8s.io/resource-metrics-path"
 
-// podOf keeps of a pod what is asked for. Its owner is resolved by the caller.
-func podOf(p *corev1.Pod) *cluster.Pod {
+// PodOf keeps of a pod what is asked for. Its owner is resolved by the caller.
+func PodOf(p *corev1.Pod) *cluster.Pod {
 	out := &cluster.Pod{UID: string(p.UID), CgroupUID: p.Annotations[mirrorOf], Namespace: p.Namespace, Name: p.Name, Node: p.Spec.NodeName, HostNetwork: p.Spec.HostNetwork,
 		Phase: p.Status.Phase, Deleting: p.DeletionTimestamp != nil}
 	if p.Status.StartTime != nil {
@@ -42,6 +42,7 @@ func podOf(p *corev1.Pod) *cluster.Pod {
 		out.Ephemeral = append(out.Ephemeral, container(&c, p.Status.EphemeralContainerStatuses, corev1.RestartPolicyNever))
 	}
 	out.Status = statusOf(p)
+	resize(out, p)
 	return out
 }
 
@@ -91,7 +92,7 @@ func container(spec *corev1.Container, statuses []corev1.ContainerStatus, policy
 			}
 		}
 		if s.Resources != nil { // as they are in force, which a resize changes
-			c.Requests, c.Limits = resources(s.Resources.Requests), resources(s.Resources.Limits)
+			c.Limits = resources(s.Resources.Limits)
 		}
 	}
 	return c

@@ -20,7 +20,7 @@ func TestPodOf(t *testing.T) {
 	amount := func(cpu string) corev1.ResourceList {
 		return corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu), "example.com/gpu": resource.MustParse("1")}
 	}
-	p := podOf(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{UID: "u", Annotations: map[string]string{mirrorOf: "0a1b"}},
+	p := PodOf(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{UID: "u", Annotations: map[string]string{mirrorOf: "0a1b"}},
 		Spec: corev1.PodSpec{HostNetwork: true, Resources: &corev1.ResourceRequirements{Requests: amount("1"), Limits: amount("2")}, Overhead: amount("50m"), Containers: []corev1.Container{{Name: "app"}, {Name: "log"}}},
 		Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{{Name: "log", ContainerID: "containerd://22", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.Unix(7, 0)}}},
 			{Name: "app", ContainerID: "containerd://11", RestartCount: 3, State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}}}}})
@@ -38,7 +38,7 @@ func TestPodOf(t *testing.T) {
 // TestDetailIsBounded: of what a container leaves behind as it ends so much is kept as a person reads.
 func TestDetailIsBounded(t *testing.T) {
 	ended := corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "Error", Message: strings.Repeat("é", 4000)}}
-	s := podOf(&corev1.Pod{Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{{Name: "app", State: ended}}}}).Status
+	s := PodOf(&corev1.Pod{Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{{Name: "app", State: ended}}}}).Status
 	if s.State != "Error" || len(s.Detail) > maxDetail || !strings.HasSuffix(s.Detail, "é…") {
 		t.Errorf("got %q and %d bytes %.20q", s.State, len(s.Detail), s.Detail)
 	}
@@ -107,7 +107,7 @@ func TestKilledForMemory(t *testing.T) {
 		{end("OOMKilled", 1), nil, false}, {end("Error", 137), nil, false},
 	} {
 		status := []corev1.ContainerStatus{{Name: "c", State: corev1.ContainerState{Terminated: c.now}, LastTerminationState: corev1.ContainerState{Terminated: c.last}}}
-		p := podOf(&corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "c"}}}, Status: corev1.PodStatus{ContainerStatuses: status}})
+		p := PodOf(&corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "c"}}}, Status: corev1.PodStatus{ContainerStatuses: status}})
 		if got := p.Containers[0].Killed; got.Equal(at.Time) != c.want || got.IsZero() == c.want {
 			t.Errorf("%v after %v: killed at %v", c.now, c.last, got)
 		}
@@ -121,7 +121,7 @@ func TestWhatWillBeStartedAgain(t *testing.T) {
 		t.Helper()
 		spec := []corev1.Container{{Name: "c", RestartPolicy: own}}
 		status := []corev1.ContainerStatus{{Name: "c", RestartCount: 2, ContainerID: "containerd://1", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "Error", ExitCode: code}}}}
-		p := podOf(&corev1.Pod{Spec: corev1.PodSpec{RestartPolicy: policy, Containers: spec, InitContainers: spec}, Status: corev1.PodStatus{Phase: "Running", ContainerStatuses: status, InitContainerStatuses: status}})
+		p := PodOf(&corev1.Pod{Spec: corev1.PodSpec{RestartPolicy: policy, Containers: spec, InitContainers: spec}, Status: corev1.PodStatus{Phase: "Running", ContainerStatuses: status, InitContainerStatuses: status}})
 		if c, init := p.Containers[0], p.InitContainers[0]; c.Ended != want || c.Rests() != want || init.Ended != wantInit {
 			t.Errorf("policy %q, %v of its own, exit code %d: got %q, of an init container %q; want %q and %q", policy, own, code, c.Ended, init.Ended, want, wantInit)
 		}
@@ -136,4 +136,42 @@ func TestWhatWillBeStartedAgain(t *testing.T) {
 	f("Never", nil, 3, "", "")
 	f("Never", &always, 0, "Error", "Error")
 	f("Always", &never, 3, "", "")
+}
+
+// A pod whose resize is under way holds the most of what it asks for and has; one whose resize is refused for good holds what it has. Its specification is what
+// it asks for all the same.
+func TestResize(t *testing.T) {
+	of := func(cpu string) corev1.ResourceList {
+		return corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu)}
+	}
+	f := func(what, asks, has, reason string, want cluster.Milli) {
+		t.Helper()
+		p := &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Resources: corev1.ResourceRequirements{Requests: of(asks), Limits: of("2")}}, {Name: "log", Resources: corev1.ResourceRequirements{Requests: of("5m")}}},
+			Overhead: of("1m")},
+			Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{{Name: "app", AllocatedResources: of(has), Resources: &corev1.ResourceRequirements{Requests: of(has), Limits: of("1")}}}}}
+		if reason != "" {
+			p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodResizePending, Status: "True", Reason: reason}}
+		}
+		if reason == corev1.PodReasonInfeasible { // of all containers it is known what they have by then
+			p.Status.ContainerStatuses = append(p.Status.ContainerStatuses, corev1.ContainerStatus{Name: "log", AllocatedResources: of("5m")})
+		}
+		pod := PodOf(p)
+		app := pod.Container("app")
+		held, _ := pod.Held("cpu")
+		one, _ := app.Held().Get("cpu")
+		spec, _ := app.Requests.Get("cpu")
+		if held != want+6 || one != want || spec != cluster.MilliOf(resource.MustParse(asks)) {
+			t.Errorf("%s: the pod holds %v, its container %v of %v, want %v", what, held, one, spec, want)
+		}
+		if limit, _ := app.Limits.Get("cpu"); limit != 1000 {
+			t.Errorf("%s: its limit is %v, not the one in force", what, limit)
+		}
+		if settled := want == spec; settled != (app.Resized == nil) || settled != (pod.Resized == nil) {
+			t.Errorf("%s: got %v, %v", what, app.Resized, pod.Resized)
+		}
+	}
+	f("none", "15m", "15m", "", 15)
+	f("up, deferred", "1500m", "15m", corev1.PodReasonDeferred, 1500)
+	f("up, infeasible", "1500m", "15m", corev1.PodReasonInfeasible, 15)
+	f("down, not done yet", "15m", "1500m", "", 1500)
 }
