@@ -216,17 +216,21 @@ func (p *pass) newest(pod string, usage []cluster.PodUsage, l *latest) {
 		s := p.sampleOf(m, u, i)
 		if u.Timestamp.After(l.any) {
 			l.any = u.Timestamp
-			switch {
-			case s.lacks != "":
-				l.without = "container " + s.lacks + ", which runs"
-			case m.container != "":
-				l.without = m.name + " of a container " + m.container
-			default:
-				l.without = m.name
-			}
+			l.without = m.without(&s)
 		}
 		if s.ok {
 			l.valued = u.Timestamp
 		}
 	}
+}
+
+// without is what a sample has not that does not count.
+func (m *metric) without(s *sample) string {
+	switch {
+	case s.lacks != "":
+		return "container " + s.lacks + ", which runs"
+	case m.container != "":
+		return m.name + " of a container " + m.container
+	}
+	return m.name
 }
