@@ -95,6 +95,14 @@ func (m *metric) of() string {
 	return ""
 }
 
+// level is what a metric is at: for each replica, or in all where there is none that it could be shared among.
+func (m *metric) level(r *result) string {
+	if math.IsNaN(r.share) && (m.source == autoscalingv2.ObjectMetricSourceType || m.source == autoscalingv2.ExternalMetricSourceType) {
+		return m.amount(r.total.Float()) + " in all"
+	}
+	return m.share(r.share) + m.of()
+}
+
 // metricsText is what the metrics said, in short.
 func (p *pass) metricsText() string {
 	text := p.metricText(0)
@@ -209,7 +217,7 @@ func (p *pass) after(m *metric, r *result) string {
 // downText explains a decision to shrink.
 func (p *pass) downText() string {
 	m, r := &p.policy.metrics[p.best], &p.results[p.best]
-	s := m.subject() + " fell to " + m.share(r.share) + m.of()
+	s := m.subject() + " fell to " + m.level(r)
 	if p.draft == 0 {
 		s += "; no replica is needed."
 	} else {

@@ -15,7 +15,7 @@ import (
 // holdText explains why the count stays.
 func (p *pass) holdText() string {
 	m, r, rep := &p.policy.metrics[p.best], &p.results[p.best], &p.d.Metrics[p.best]
-	at := m.subject() + " at " + m.share(r.share) + m.of()
+	at := m.subject() + " at " + m.level(r)
 	filled := at + p.filled(m, r, &rep.Pods)
 	switch {
 	case p.stages.stood != "":
@@ -81,6 +81,9 @@ func (p *pass) present(g *PodGroups) string {
 	n := g.Counted + gaps
 	if n == 0 { // the metric is not of pods
 		n = int(p.in.Target.StatusReplicas)
+	}
+	if p.current == 0 {
+		return "no replica"
 	}
 	few := n < int(p.current)
 	s, are := fmt.Sprintf("the %d replicas that", p.current), "are"
