@@ -28,7 +28,7 @@ func (p *pass) holdText() string {
 	case p.hold == AwaitingLook:
 		return fmt.Sprintf("%s would need %d; the next look at shrinking is due %s.", filled, r.need, p.untilDue())
 	case p.hold == WithinNoise:
-		return fmt.Sprintf("%s for %s is above its line of %s but not clear of its noise (±%s).", filled, seconds(r.look.Window), m.goal(), m.share(r.shareNoise))
+		return fmt.Sprintf("%s for %s is above its line of %s but not above %s, where it would be clear of its noise (%s).", filled, seconds(r.look.Window), m.goal(), p.clearOf(m, r), m.noise(r.shareNoise))
 	case p.hold == AwaitingReading:
 		return at + ", as it was read before the count was last changed; it is read anew."
 	case p.hold == GapsInTheWay:
