@@ -51,6 +51,9 @@ func (a *API) getDecisions(w http.ResponseWriter, r *http.Request) error {
 	return serve.WriteJSON(w, DecisionList{Schema: "plimsoll.dev/decisions/v1", Items: items, Notes: notes})
 }
 
+// Several begins the note of a list of decisions that are asked for by a name that several targets have.
+const Several = "Several targets have that name: "
+
 // meant finds what is meant by a name, and by a kind where one is given: a target, or, where there is none, that of the policy of this name. Beside the target to ask the
 // log for it returns what is known of all that it names; notes say where the name is a policy's, or not one thing's alone.
 func meant(t cluster.Target, all []cluster.Scaled) (of cluster.Target, named []cluster.Scaled, notes []string) {
@@ -76,7 +79,7 @@ func meant(t cluster.Target, all []cluster.Scaled) (of cluster.Target, named []c
 		t.APIVersion = named[0].APIVersion
 	}
 	if len(named) > 1 {
-		notes = append(notes, "Several targets have that name: "+strings.Join(kinds, ", ")+ask)
+		notes = append(notes, Several+strings.Join(kinds, ", ")+ask)
 	}
 	if len(policies) > 0 {
 		notes = append(notes, "A policy of that name is another target's: "+strings.Join(policies, ", ")+ask)

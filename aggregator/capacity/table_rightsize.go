@@ -13,7 +13,7 @@ func (r *RightsizeReport) Table(style Style) *table.Table {
 	columns := []column[Advice]{
 		words("NAMESPACE", "namespace", false, func(a *Advice) string { return a.Namespace }),
 		words("KIND", "kind", true, func(a *Advice) string { return a.Kind }),
-		words("WORKLOAD", "workload", false, func(a *Advice) string { return a.Workload }),
+		column[Advice]{"WORKLOAD", "workload", false, r.workload()},
 		words("CONTAINER", "container", false, func(a *Advice) string { return a.Container }),
 		words("REPLICAS", "replicas", false, func(a *Advice) string { return strconv.Itoa(a.Replicas) }),
 	}
@@ -44,6 +44,27 @@ func (r *RightsizeReport) Table(style Style) *table.Table {
 		t.Lines = append(append(t.Lines, window(r.Start, r.End), r.Totals.sentence()), r.Notes...)
 	}
 	return t
+}
+
+// workload writes a workload's name, for people with its kind where another one in the namespace has the name.
+func (r *RightsizeReport) workload() func(*Advice, Style) string {
+	type name struct{ namespace, workload string }
+	kinds := map[name]string{}
+	for i := range r.Rows {
+		a := &r.Rows[i]
+		k := name{a.Namespace, a.Workload}
+		if kind, had := kinds[k]; had && kind != a.Kind {
+			kinds[k] = ""
+		} else {
+			kinds[k] = a.Kind
+		}
+	}
+	return func(a *Advice, s Style) string {
+		if s == People && kinds[name{a.Namespace, a.Workload}] != a.Kind {
+			return a.Kind + "/" + a.Workload
+		}
+		return a.Workload
+	}
 }
 
 // sentence says the totals.

@@ -2,6 +2,7 @@ package capacity
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -68,6 +69,25 @@ func TestTableCells(t *testing.T) {
 	f(r.Table(People), 0, "CPU ADVISED", "210m")
 	f(r.Table(Raw), 0, "cpu_saving_cores", "9.48")
 	f(r.Table(People), 0, "CONFIDENCE", "high")
+}
+
+// Of several kinds that share a name in a namespace each row says its kind.
+func TestRightsizeOfTwins(t *testing.T) {
+	r := &RightsizeReport{}
+	for _, x := range [][3]string{{"shop", "DaemonSet", "web"}, {"shop", "Deployment", "web"}, {"shop", "StatefulSet", "web"}, {"shop", "Deployment", "cart"}, {"shop", "Deployment", "cart"}, {"other", "Deployment", "web"}} {
+		r.Rows = append(r.Rows, Advice{Namespace: x[0], Kind: x[1], Workload: x[2]})
+	}
+	for style, want := range map[Style]string{People: "DaemonSet/web Deployment/web StatefulSet/web cart cart web", Raw: "web web web cart cart web"} {
+		x := r.Table(style)
+		at := slices.IndexFunc(x.Columns, func(c table.Column) bool { return strings.EqualFold(c.Name, "workload") })
+		var got []string
+		for _, row := range x.Rows {
+			got = append(got, row[at])
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
 }
 
 // TestJSON pins what is not known to null, and lists to lists.

@@ -3,12 +3,15 @@ package kube
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"strconv"
 	"time"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -64,7 +67,7 @@ func ReadPolicy(u *unstructured.Unstructured) *Declared {
 	d := &Declared{ref: corev1.ObjectReference{APIVersion: cluster.APIVersion, Kind: Kind, Namespace: u.GetNamespace(), Name: u.GetName(), UID: u.GetUID()},
 		created: u.GetCreationTimestamp().Time, version: u.GetGeneration(), what: Kind}
 	d.by, d.short = fmt.Sprintf("%s %q", Kind, u.GetName()), Kind+" "+u.GetName()
-	if d.err = Quantities(u.Object["spec"]); d.err == nil {
+	if d.err = quantities(u.Object["spec"], quantity); d.err == nil {
 		d.err = into(u.Object["spec"], &d.spec)
 	}
 	if d.err == nil {
@@ -81,27 +84,59 @@ func ReadPolicy(u *unstructured.Unstructured) *Declared {
 
 // Quantities says which of a specification's would keep their parser busy for ever.
 func Quantities(v any) error {
+	return quantities(v, func(v any) error {
+		if text, ok := v.(string); ok {
+			return cluster.WithinReach(text)
+		}
+		return Quantities(v)
+	})
+}
+
+// quantities checks what is where a specification has quantities, and names the first that fails.
+func quantities(v any, check func(any) error) error {
 	switch v := v.(type) {
 	case []any:
 		for _, x := range v {
-			if err := Quantities(x); err != nil {
+			if err := quantities(x, check); err != nil {
 				return err
 			}
 		}
 	case map[string]any:
-		for k, x := range v {
-			text, ok := x.(string)
+		for _, k := range slices.Sorted(maps.Keys(v)) {
 			err := error(nil)
-			switch {
-			case !ok:
-				err = Quantities(x)
-			case k == "value" || k == "averageValue" || k == "tolerance":
-				err = cluster.WithinReach(text)
+			switch k {
+			case "matchLabels": // their values are text
+			case "value", "averageValue", "tolerance":
+				err = check(v[k])
+			default:
+				err = quantities(v[k], check)
 			}
 			if err != nil {
 				return fmt.Errorf("%s: %w", k, err)
 			}
 		}
+	}
+	return nil
+}
+
+// quantity says why a value is none; one that is not given is one.
+func quantity(v any) error {
+	if v == nil {
+		return nil
+	}
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	text := string(raw)
+	if s, ok := v.(string); ok {
+		text = s
+	}
+	if err := cluster.WithinReach(text); err != nil {
+		return err
+	}
+	if _, err := resource.ParseQuantity(text); err != nil {
+		return fmt.Errorf("%s is no quantity, such as 0.1, 250m or 1Gi", raw)
 	}
 	return nil
 }

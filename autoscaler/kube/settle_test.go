@@ -130,7 +130,7 @@ func TestSettle(t *testing.T) {
 		`web: InvalidPolicy This annotation cannot be used: maxReplicas "3" must be at least minReplicas, which is 4.`)
 }
 
-// TestQuantities refuses a policy whose quantity would keep its reader busy for hours, wherever in it that is.
+// TestQuantities refuses a policy whose quantity is none, or would keep its reader busy for hours, wherever in it that is, and names the field.
 func TestQuantities(t *testing.T) {
 	f := func(spec, want string) {
 		t.Helper()
@@ -141,5 +141,13 @@ func TestQuantities(t *testing.T) {
 	}
 	f(`{`+ofWeb+`, "tolerance": "1e-700000000"}`, `tolerance: "1e-700000000" has an exponent that is out of reach`)
 	f(`{`+ofWeb+`, "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "AverageValue", "averageValue": "9E-700000000"}}}]}`, "averageValue")
+	for _, value := range []string{`true`, `[]`, `{}`, `"abc"`, `""`} {
+		f(`{`+ofWeb+`, "tolerance": `+value+`}`, "tolerance: "+value+" is no quantity")
+	}
+	for _, fine := range []string{`"tolerance": 0.1`, `"tolerance": "50m"`, `"tolerance": null`, `"metrics": [{"type": "Pods", "pods": {"metric": {"name": "x", "selector": {"matchLabels": {"value": "up"}}}, "target": {"type": "AverageValue", "averageValue": 3}}}]`} {
+		if d := scp(t, "x", 1, `{`+ofWeb+`, `+fine+`}`); d.err != nil {
+			t.Errorf("%s: got %v", fine, d.err)
+		}
+	}
 	f(`{`+ofWeb+`, "behavior": {"scaleUp": {"tolerance": "9E-700000000"}}}`, "behavior: scaleUp: tolerance")
 }

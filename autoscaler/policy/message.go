@@ -63,6 +63,18 @@ func scaled(x, base float64, digits int, suffixes ...string) string {
 	return strconv.FormatFloat(x, 'f', -1, 64) + suffixes[i]
 }
 
+// noise writes the noise of a share, and none of it alone as none.
+func (m *metric) noise(x float64) string {
+	switch percent := x * 100; {
+	case m.target != autoscalingv2.UtilizationMetricType || !(percent > 0 && percent < 0.5):
+		return "±" + m.share(x)
+	case percent < 0.05:
+		return "less than ±0.1 %"
+	default:
+		return "±" + strconv.FormatFloat(percent, 'f', 1, 64) + " %"
+	}
+}
+
 // goal is the metric's target in words.
 func (m *metric) goal() string {
 	if m.target == autoscalingv2.UtilizationMetricType {
@@ -93,6 +105,14 @@ func (m *metric) of() string {
 		return " for each replica"
 	}
 	return ""
+}
+
+// level is what a metric is at: for each replica, or in all where there is none that it could be shared among.
+func (m *metric) level(r *result) string {
+	if math.IsNaN(r.share) && (m.source == autoscalingv2.ObjectMetricSourceType || m.source == autoscalingv2.ExternalMetricSourceType) {
+		return m.amount(r.total.Float()) + " in all"
+	}
+	return m.share(r.share) + m.of()
 }
 
 // metricsText is what the metrics said, in short.
@@ -135,7 +155,23 @@ func (p *pass) metricText(i int) string {
 // noiseText says why a load above its target was not believed.
 func (p *pass) noiseText(r *result) string {
 	m := &p.policy.metrics[p.best]
-	return fmt.Sprintf("not clear of its noise: %s against %s and %.1f × ±%s", m.share(r.share), m.goal(), p.z(r.look.Window), m.share(r.shareNoise))
+	return fmt.Sprintf("not clear of its noise: %s against %s, its line with what is tolerated and %.1f × %s", m.share(r.share), p.clearOf(m, r), p.z(r.look.Window), m.noise(r.shareNoise))
+}
+
+// clearOf is the share above which the load of a look that rose above its line is clear of its noise, see grow. It is written so that it is seen to be above the load.
+func (p *pass) clearOf(m *metric, r *result) string {
+	each := r.share / r.load // of one replica's worth
+	if n := p.d.Metrics[p.best].Pods.Counted; n > 0 && m.target == autoscalingv2.UtilizationMetricType {
+		each = m.asShare() / float64(n) // the share that is told is a whole percent
+	}
+	x := float64(p.current)*(1+p.tol.up)*each + p.z(r.look.Window)*r.shareNoise
+	text := m.share(x)
+	for digits := 1; digits <= 3 && text == m.share(r.share) && m.target == autoscalingv2.UtilizationMetricType; digits++ {
+		if more := strconv.FormatFloat(x*100, 'f', digits, 64); strings.Trim(more[strings.IndexByte(more, '.'):], ".0") != "" {
+			text = more + " %"
+		}
+	}
+	return text
 }
 
 // message is the decision in one or two sentences. It is written before the mode has its say.
@@ -181,7 +217,7 @@ func (p *pass) upText() string {
 	case math.IsNaN(r.share): // nothing runs yet that it could be shared among
 		return m.subject() + " is at " + m.amount(r.total.Float()) + ", with " + m.goal() + " for each replica; " + carry(p.draft, "carry") + " it."
 	case r.look != nil && !r.plain:
-		s = m.subject() + " stood at " + m.share(r.share) + m.of() + " for " + seconds(r.look.Window) + ", clear of its noise (±" + m.share(r.shareNoise) + ")"
+		s = m.subject() + " stood at " + m.share(r.share) + m.of() + " for " + seconds(r.look.Window) + ", clear of its noise (" + m.noise(r.shareNoise) + ")"
 	default:
 		s += ", above its line of " + m.goal()
 	}
@@ -209,7 +245,7 @@ func (p *pass) after(m *metric, r *result) string {
 // downText explains a decision to shrink.
 func (p *pass) downText() string {
 	m, r := &p.policy.metrics[p.best], &p.results[p.best]
-	s := m.subject() + " fell to " + m.share(r.share) + m.of()
+	s := m.subject() + " fell to " + m.level(r)
 	if p.draft == 0 {
 		s += "; no replica is needed."
 	} else {

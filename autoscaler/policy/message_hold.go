@@ -15,7 +15,7 @@ import (
 // holdText explains why the count stays.
 func (p *pass) holdText() string {
 	m, r, rep := &p.policy.metrics[p.best], &p.results[p.best], &p.d.Metrics[p.best]
-	at := m.subject() + " at " + m.share(r.share) + m.of()
+	at := m.subject() + " at " + m.level(r)
 	filled := at + p.filled(m, r, &rep.Pods)
 	switch {
 	case p.stages.stood != "":
@@ -28,7 +28,7 @@ func (p *pass) holdText() string {
 	case p.hold == AwaitingLook:
 		return fmt.Sprintf("%s would need %d; the next look at shrinking is due %s.", filled, r.need, p.untilDue())
 	case p.hold == WithinNoise:
-		return fmt.Sprintf("%s for %s is above its line of %s but not clear of its noise (±%s).", filled, seconds(r.look.Window), m.goal(), m.share(r.shareNoise))
+		return fmt.Sprintf("%s for %s is above its line of %s but not above %s, where it would be clear of its noise (%s).", filled, seconds(r.look.Window), m.goal(), p.clearOf(m, r), m.noise(r.shareNoise))
 	case p.hold == DepartedPods:
 		return at + " with what pods used that are gone by now, for which nothing is raised."
 	case p.hold == AwaitingReading:
@@ -83,6 +83,9 @@ func (p *pass) present(g *PodGroups) string {
 	n := g.Counted + gaps
 	if n == 0 { // the metric is not of pods
 		n = int(p.in.Target.StatusReplicas)
+	}
+	if p.current == 0 {
+		return "no replica"
 	}
 	few := n < int(p.current)
 	s, are := fmt.Sprintf("the %d replicas that", p.current), "are"
@@ -218,17 +221,21 @@ func (p *pass) newest(pod string, usage []cluster.PodUsage, l *latest) {
 		s := p.sampleOf(m, u, i)
 		if u.Timestamp.After(l.any) {
 			l.any = u.Timestamp
-			switch {
-			case s.lacks != "":
-				l.without = "container " + s.lacks + ", which runs"
-			case m.container != "":
-				l.without = m.name + " of a container " + m.container
-			default:
-				l.without = m.name
-			}
+			l.without = m.without(&s)
 		}
 		if s.ok {
 			l.valued = u.Timestamp
 		}
 	}
+}
+
+// without is what a sample has not that does not count.
+func (m *metric) without(s *sample) string {
+	switch {
+	case s.lacks != "":
+		return "container " + s.lacks + ", which runs"
+	case m.container != "":
+		return m.name + " of a container " + m.container
+	}
+	return m.name
 }

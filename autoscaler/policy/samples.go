@@ -27,7 +27,7 @@ func (p *pass) fillResource(m *metric, usage []cluster.PodUsage, maxAge time.Dur
 		p.place(s, usage[i].Pod, i, maxAge > 0 && p.in.Now.Sub(s.at) > maxAge)
 	}
 	if problem := p.fillPods(m.resource() == corev1.ResourceCPU); problem != "" {
-		return problem
+		return cmp.Or(p.lacking(m, problem), problem)
 	}
 	if m.target == autoscalingv2.UtilizationMetricType {
 		return p.fillRequests(m)
@@ -63,7 +63,7 @@ func (p *pass) fillCustom(m *metric) (problem string) {
 // place puts the i-th sample to its pod; one that is too old counts as missing.
 func (p *pass) place(s sample, pod string, i int, old bool) {
 	if old && s.ok && !s.at.IsZero() {
-		s.ok = false
+		s.ok, s.old = false, true
 		p.table.stale++
 	}
 	if s.lacks != "" {
@@ -99,6 +99,20 @@ func (p *pass) fillPods(cpu bool) (problem string) {
 		return "did not receive metrics for targeted pods (pods might be unready)"
 	}
 	return noSample
+}
+
+// lacking says what the sample of the first pod that has none that counts has not, where that is the problem and the sample is there; "" where it is not.
+func (p *pass) lacking(m *metric, problem string) string {
+	missing := p.groupsOf(&p.table).Missing
+	if problem != noSample || len(missing) == 0 {
+		return ""
+	}
+	at := p.find(missing[0], 0)
+	s := &p.table.samples[at]
+	if s.at.IsZero() || s.old || p.in.Pods[at].Gap != "" {
+		return ""
+	}
+	return "the sample of " + missing[0] + " has no " + m.without(s)
 }
 
 // noSample is why there is nothing to decide by, where the HPA speaks of an API that nobody has asked.

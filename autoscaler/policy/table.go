@@ -37,6 +37,7 @@ type sample struct {
 	window time.Duration
 	source string // as PodUsage has it
 	ok     bool
+	old    bool   // too old to count; then it is not ok
 	lacks  string // the container that it leaves out, which runs; then it is not ok
 }
 

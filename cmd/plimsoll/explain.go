@@ -153,7 +153,8 @@ func (a *app) explainTarget(cmd *cobra.Command, c *client, out *output, target s
 		if len(list.Items) == 0 {
 			t.Say(fmt.Sprintf("No decision that is kept changed the number of replicas of %s. The newest:", target), "")
 		}
-		several := slices.ContainsFunc(told.Items, func(d cluster.Decision) bool { return d.Kind != told.Items[0].Kind })
+		several := slices.ContainsFunc(told.Items, func(d cluster.Decision) bool { return d.Kind != told.Items[0].Kind }) ||
+			slices.ContainsFunc(told.Notes, func(n string) bool { return strings.HasPrefix(n, api.Several) })
 		groups := slices.ContainsFunc(told.Items, func(d cluster.Decision) bool {
 			return d.Group() != told.Items[0].Group() && d.Kind == told.Items[0].Kind
 		})

@@ -49,6 +49,8 @@ func TestExplainAsksForWhatIsDesired(t *testing.T) {
 	f("decisions?kind=ScalePolicy&limit=5&name=web&namespace=demo", "", "demo/scalepolicies.plimsoll.dev/web")
 	answer = `{"items": [{"namespace": "demo", "kind": "Deployment", "name": "web", "from": 1, "to": 2}, {"namespace": "demo", "kind": "StatefulSet", "name": "web", "from": 3, "to": 4}]}`
 	f("decisions?limit=5&name=web&namespace=demo", "demo/StatefulSet/web  3 -> 4", "demo/web")
+	answer = strings.Replace(oneChange, `"items"`, `"notes": ["Several targets have that name: ProcessService, Unit; demo/KIND/web asks for one."], "items"`, 1)
+	f("decisions?limit=5&name=web&namespace=demo", "demo/ProcessService/web  2 -> 5", "demo/web")
 	answer = `{"items": [], "notes": ["ScalePolicy \"web\" cannot be used: spec.window is too long."]}`
 	f("decisions?limit=5&name=web&namespace=demo", `no decision for "demo/web": ScalePolicy "web" cannot be used: spec.window is too long`, "demo/web")
 	answer = strings.Replace(oneChange, `"items"`, `"notes": ["Of demo/web now: paused."], "items"`, 1)
