@@ -35,6 +35,8 @@ type Options struct {
 	Decisions Decisions // nil: there is no decision log, all its answers are empty
 	// Scaled tells what the autoscaler looks after at a moment; the list belongs to the caller. nil: nothing is scaled.
 	Scaled func(now time.Time) []cluster.Scaled
+	// PodsOf returns the pods of a target, be it above or below what people call them by. nil: nobody tells such from their workloads.
+	PodsOf func(cluster.Target) ([]*cluster.Pod, error)
 	// Autoscaler is what becomes of a cluster's ScalePolicies: "on", "dry-run" or "off". "": no cluster is served.
 	Autoscaler string
 	// Nodes tells which machines the cluster has, in order of name, and how it says that they are. nil: nobody knows.

@@ -19,6 +19,7 @@ type picture struct {
 	time       time.Time
 	containers []*Container // what hurts first
 	node       Node         // all machines together
+	podsOf     func(cluster.Target) ([]*cluster.Pod, error)
 	nodes      []Node
 	byKey      map[identity.Key]*Container
 	pods       map[workloadKey][]live.Known // those that the inventory knows, in its order
@@ -48,7 +49,7 @@ func (a *API) picture(now time.Time, sees scope.Scope) *picture {
 		return p
 	}
 	p := newPicture(snap.Within(sees), a.ooms, a.nodes(sees)...)
-	p.sees = sees
+	p.sees, p.podsOf = sees, a.opts.PodsOf
 	switch {
 	case !sees.Nodes():
 		p.node = Node{Gap: &cluster.Gap{Since: a.opts.Since.UTC(), Reason: metric.GapHidden, Detail: "machines are shown to whoever has the right to them: " + scope.NodesRight}}

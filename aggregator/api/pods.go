@@ -16,6 +16,8 @@ import (
 type Scaled struct {
 	cluster.Scaled
 	Members []Member `json:"members"` // in the inventory's order
+	// under are the workloads that people call its pods by, where it is above or below these itself; nil where it is one of them.
+	under []workloadKey
 }
 
 // Member is one pod of a workload: how whoever runs it says it is doing, and what it uses.
@@ -47,14 +49,42 @@ func memberOf(k live.Known) Member {
 func (p *picture) withMembers(scaled []cluster.Scaled) []Scaled {
 	out := make([]Scaled, len(scaled))
 	for i, s := range scaled {
-		out[i] = Scaled{s, []Member{}}
+		out[i] = Scaled{Scaled: s, Members: []Member{}}
 		for _, k := range p.pods[keyOf(plain(s.Target))] {
 			if k.Pod.Owner.Group() == s.Group() { // which another API group may have, too
 				out[i].Members = append(out[i].Members, memberOf(k))
 			}
 		}
+		if len(out[i].Members) == 0 {
+			p.addOthers(&out[i])
+		}
 	}
 	return out
+}
+
+// addOthers adds the pods of a target that are not called by it.
+func (p *picture) addOthers(s *Scaled) {
+	if p.podsOf == nil {
+		return
+	}
+	pods, err := p.podsOf(plain(s.Target))
+	if err != nil { // they are not known yet
+		return
+	}
+	own := make(map[string]bool, len(pods))
+	for _, pod := range pods {
+		own[pod.UID] = true
+		if k := keyOf(pod.Owner); len(p.pods[k]) > 0 && !slices.Contains(s.under, k) {
+			s.under = append(s.under, k)
+		}
+	}
+	for _, k := range s.under {
+		for _, pod := range p.pods[k] {
+			if own[pod.Pod.UID] {
+				s.Members = append(s.Members, memberOf(pod))
+			}
+		}
+	}
 }
 
 // known are the pod of a container, and the container, as whoever runs them counts and describes them; nil where nobody does.

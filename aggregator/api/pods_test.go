@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -31,6 +32,47 @@ func TestMembersAreTheInventorys(t *testing.T) {
 	got := o.Scaled[0].Members
 	if len(got) != 4 || got[0].Name != "web-1" || or(got[0].CPU, 0) != .88 || or(got[0].Memory, 0) != 49*mib || got[1].Restarts != 5 || got[3].State != "backing-off" || got[3].CPU != nil {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// A target above or below what people call its pods by has these pods, and no other's of the same workload; what they use stays in the workload's row.
+func TestPodsOfATargetAbove(t *testing.T) {
+	s := machine()
+	know(s, &cluster.Pod{UID: "mine", Namespace: "shop", Name: "front-1", Owner: cluster.Target{Kind: "Deployment", Namespace: "shop", Name: "front"}, Phase: "Running"},
+		&cluster.Pod{UID: "other", Namespace: "shop", Name: "front-2", Owner: cluster.Target{Kind: "Deployment", Namespace: "shop", Name: "front"}, Phase: "Running"})
+	target := cluster.Target{APIVersion: "test/v1", Kind: "Gadget", Namespace: "shop", Name: "g"}
+	for name, c := range map[string]struct {
+		of   func(cluster.Target) ([]*cluster.Pod, error)
+		want string
+	}{
+		"above":     {func(cluster.Target) ([]*cluster.Pod, error) { return []*cluster.Pod{s.Known[len(s.Known)-2].Pod}, nil }, "1 pods [front-1]: what its pods use is told of each, and of Deployment front"},
+		"not known": {func(cluster.Target) ([]*cluster.Pod, error) { return nil, cluster.ErrNotYet }, "0 pods []: "},
+		"nobody":    {nil, "0 pods []: "},
+	} {
+		h := served(newAPI(t, func(o *Options) {
+			o.Pictures, o.PodsOf = pictures(func(time.Time) *live.Snapshot { return s }), c.of
+			o.Scaled = scaled(cluster.Scaled{Target: target, Updated: &noon})
+		}))
+		var w Workload
+		if rec := get(h, "/plimsoll/v1/workloads/shop/Gadget/g"); json.Unmarshal(rec.Body.Bytes(), &w) != nil || w.Scaled == nil {
+			t.Fatal(rec.Body)
+		}
+		var names []string
+		for _, m := range w.Scaled.Members {
+			names = append(names, m.Name)
+		}
+		why := ""
+		if w.Gap != nil {
+			why = w.Gap.Detail
+		}
+		if got := fmt.Sprintf("%d pods %v: %s", w.Pods, names, why); got != c.want {
+			t.Errorf("%s: got %q, want %q", name, got, c.want)
+		}
+		for _, of := range w.Containers {
+			if of.Pod != "front-1" {
+				t.Errorf("%s: has a container of %s", name, of.Pod)
+			}
+		}
 	}
 }
 

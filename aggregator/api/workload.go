@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"plimsoll.dev/plimsoll/aggregator/api/params"
@@ -100,6 +101,15 @@ func (p *picture) sums(it *live.Item, k workloadKey, s *Scaled) Workload {
 		w.Gap = &cluster.Gap{Since: p.time, Reason: metric.GapMember, Detail: "what its pods use is told of each, and of " + plain(s.Target).Kind + " of all groups together"}
 		return w
 	}
+	if s != nil && len(s.under) > 0 {
+		w.Pods = len(s.Members)
+		of := make([]string, min(len(s.under), 3))
+		for i := range of {
+			of[i] = s.under[i].kind + " " + s.under[i].name
+		}
+		w.Gap = &cluster.Gap{Since: p.time, Reason: metric.GapMember, Detail: "what its pods use is told of each, and of " + strings.Join(of, ", ")}
+		return w
+	}
 	if it != nil {
 		w.CPU = rate(it, metric.CPUUsage, decCores)
 		w.WorkingSet = gauge(it, metric.MemoryWorkingSet, decBytes)
@@ -167,8 +177,19 @@ func (a *API) workload(p *picture, now time.Time, k workloadKey) (Workload, erro
 	w := p.sums(it, k, s)
 	w.Schema = "plimsoll.dev/workload/v1"
 	w.Containers = p.members(it, k)
-	if own := plain(cluster.Target{Namespace: k.namespace, Kind: k.kind, Name: k.name}); s != nil && own.Kind != k.kind {
-		w.Containers = slices.DeleteFunc(p.members(p.workload(own.Namespace, own.Kind, own.Name), keyOf(own)), func(c Container) bool {
+	if s == nil {
+		return w, nil
+	}
+	under := s.under
+	if own := keyOf(plain(s.Target)); own != k {
+		under = append(under, own)
+	}
+	if len(under) > 0 { // the rows are others', who may have more pods
+		w.Containers = []Container{}
+		for _, u := range under {
+			w.Containers = append(w.Containers, p.members(p.workload(u.namespace, u.kind, u.name), u)...)
+		}
+		w.Containers = slices.DeleteFunc(w.Containers, func(c Container) bool {
 			return !slices.ContainsFunc(s.Members, func(m Member) bool { return m.Name == c.Pod })
 		})
 	}

@@ -472,7 +472,7 @@ spec:
   scope: Namespaced
   names: {kind: Gadget, plural: gadgets}
   versions:
-  - {name: v1, served: true, storage: true, subresources: {scale: {specReplicasPath: .spec.size, statusReplicasPath: .status.size}}, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}
+  - {name: v1, served: true, storage: true, subresources: {status: {}, scale: {specReplicasPath: .spec.size, statusReplicasPath: .status.size, labelSelectorPath: .status.selector}}, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}
 ---
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
@@ -548,8 +548,8 @@ func TestTargets(t *testing.T) {
 		}
 	}
 	deploy(t, ns, "web", 1)
-	objects := "apiVersion: test.plimsoll.dev/v1\nkind: Gadget\nmetadata: {name: g}\nspec: {size: 1}\n---\napiVersion: test.plimsoll.dev/v1\nkind: Gizmo\nmetadata: {name: g}\nspec: {size: 1}\n"
-	for name, ref := range map[string]string{"deployment": "{apiVersion: apps/v1, kind: Deployment, name: web}", "gadget": "{apiVersion: test.plimsoll.dev/v1, kind: Gadget, name: g}",
+	objects := "apiVersion: test.plimsoll.dev/v1\nkind: Gadget\nmetadata: {name: g}\nspec: {size: 1}\n---\napiVersion: test.plimsoll.dev/v1\nkind: Gadget\nmetadata: {name: lone}\nspec: {size: 1}\n---\napiVersion: test.plimsoll.dev/v1\nkind: Gizmo\nmetadata: {name: g}\nspec: {size: 1}\n"
+	for name, ref := range map[string]string{"deployment": "{apiVersion: apps/v1, kind: Deployment, name: web}", "gadget": "{apiVersion: test.plimsoll.dev/v1, kind: Gadget, name: g}", "lone": "{apiVersion: test.plimsoll.dev/v1, kind: Gadget, name: lone}",
 		"gizmo": "{apiVersion: test.plimsoll.dev/v1, kind: Gizmo, name: g}", "gone": "{apiVersion: apps/v1, kind: StatefulSet, name: gone}", "young": "{apiVersion: apps/v1, kind: Deployment, name: young}"} {
 		objects += "---\n" + scp(name, "{scaleTargetRef: "+ref+", minReplicas: 3, maxReplicas: 5}")
 	}
@@ -612,7 +612,38 @@ func TestTargets(t *testing.T) {
 	})
 }
 
-// toldToPeople has the commands name a policy that cannot be used, a count that somebody set to 0, and why pods do not start.
+// owned gives the Gadget and the Gizmo of a namespace a Deployment each, as operators do.
+func owned(t *testing.T, ns string) {
+	t.Helper()
+	for kind, name := range map[string]string{"Gadget": "made", "Gizmo": "unmade"} {
+		deploy(t, ns, name, 2)
+		uid, err := shared.Kubectl(t.Context(), "get", strings.ToLower(kind), "g", "-n", ns, "-o", "jsonpath={.metadata.uid}")
+		if err != nil {
+			t.Fatal(err, uid)
+		}
+		patch := fmt.Sprintf(`{"metadata": {"ownerReferences": [{"apiVersion": "test.plimsoll.dev/v1", "kind": %q, "name": "g", "uid": %q, "controller": true}]}}`, kind, uid)
+		if out, err := shared.Kubectl(t.Context(), "patch", "deployment", name, "-n", ns, "-p", patch); err != nil {
+			t.Fatal(err, out)
+		}
+	}
+	if out, err := shared.Kubectl(t.Context(), "patch", "gadget", "lone", "-n", ns, "--type=merge", "--subresource=status", "-p", `{"status": {"selector": "app=unmade"}}`); err != nil {
+		t.Fatal(err, out)
+	}
+	until(t, "the pods of a Deployment that a kind of our own has", func() error {
+		if c := conditionOf(t, ns, "gadget", "ScalingActive"); c.Status != "True" && !strings.Contains(c.Message, "made-") {
+			return fmt.Errorf("%+v", c)
+		}
+		return nil
+	})
+	until(t, "why there are no pods", func() error {
+		if c := conditionOf(t, ns, "lone", "ScalingActive"); !regexp.MustCompile(`no pod of the selector "app=unmade" belongs to Gadget ` + ns + `/lone by its controllers: unmade-\S+ is owned by ReplicaSet unmade-\w+, owned by Deployment unmade, owned by Gizmo g, whose own controller is not known`).MatchString(c.Message) {
+			return fmt.Errorf("%+v", c)
+		}
+		return nil
+	})
+}
+
+// toldToPeople has the commands name a policy that cannot be used, a count that somebody set to 0, why pods do not start, and the pods of a target above their workload.
 func toldToPeople(t *testing.T, s *part, ns string) {
 	binary, err := plimsoll()
 	if err != nil {
@@ -646,4 +677,6 @@ func toldToPeople(t *testing.T, s *part, ns string) {
 	}
 	f(`/badimage .* its containers have not started on "node\d" yet: (ErrImagePull|ImagePullBackOff): .*127\.0\.0\.1:1/nowhere:1`, "explain", "--missing")
 	f(`/toobig .* no machine was found for it yet: 0/\d nodes are available: .*Insufficient cpu`, "explain", "--missing")
+	owned(t, ns)
+	f(`Gadget +g +- +- +2 .*what its pods use is told of each, and of Deployment made\n`, "top", "workloads", "-n", ns)
 }

@@ -35,7 +35,9 @@ func newServer(e *environment, h history, pods cluster.Inventory, known *kube.In
 	}
 	var nodes func() []*cluster.Node
 	var has func(namespace, pod string) bool
+	var podsOf func(cluster.Target) ([]*cluster.Pod, error)
 	if known != nil {
+		podsOf = known.Pods
 		nodes, has = known.Nodes, known.Has
 		sums.States = live.NewStates(nodes, known.NotYet)
 	}
@@ -47,6 +49,7 @@ func newServer(e *environment, h history, pods cluster.Inventory, known *kube.In
 	sums.Picture = picture
 	e.life.Runs("roll-ups", sums.Run)
 	ours, err := api.New(api.Options{Pictures: picture, Nodes: nodes, Decisions: h, History: h,
+		PodsOf:     podsOf,
 		Scaled:     func(now time.Time) []cluster.Scaled { return every(e.scaled, now) },
 		Conditions: func(now time.Time) []condition.Condition { return every(e.conditions, now) },
 		Autoscaler: e.autoscaler, Version: e.version, Since: e.began, Interval: fast, Logger: e.log, Registerer: e.registry})
