@@ -121,6 +121,19 @@ func TestClaimsBetweenTwoLives(t *testing.T) {
 	if again, same := spoken(c); first != e || again != e || same != whole {
 		t.Errorf("got %+v, then %+v", first, again)
 	}
+	n.pods = pod(cluster.Container{Name: "app", ID: "2", Restarts: 2}) // it runs, or has for a moment, and nobody has found its cgroup
+	if groups, _ := c.Read(time.Now()); len(groups) != 0 {
+		t.Errorf("got %+v", groups)
+	}
+	n.pods = pod(cluster.Container{Name: "app", ID: "2", Waiting: "CrashLoopBackOff", Restarts: 2, Kills: []cluster.Kill{{Life: "2"}}})
+	if again, _ := spoken(c); again != e {
+		t.Errorf("after a life that nobody has seen it is %+v", again)
+	}
+	for of, kill := range c.Killed() {
+		if of != e || kill.Life != "2" {
+			t.Errorf("%v was killed in %v", of, kill)
+		}
+	}
 	anew, _ := spoken(NewClaims(&metric.Entity{Level: metric.Node, Node: "n1"}, n, n))
 	if identity.KeyOf(anew).InCluster() != identity.KeyOf(e) || !identity.Same(anew, e) {
 		t.Errorf("after a start it is %+v, not %+v", anew, e)
