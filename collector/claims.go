@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"cmp"
 	"iter"
 	"sync"
 	"time"
@@ -20,6 +21,8 @@ type Node interface {
 type Containers interface {
 	// Container returns the one that is measured, by the runtime's id; nil: it is not.
 	Container(id string) *metric.Entity
+	// Last returns one under which a container was measured last, be it between two readings; nil: it was not, or long ago.
+	Last(p *cluster.Pod, c *cluster.Container) *metric.Entity
 	// Absent names one that has no cgroup.
 	Absent(p *cluster.Pod, c *cluster.Container) *metric.Entity
 }
@@ -132,10 +135,10 @@ func (r *claims) container(p *cluster.Pod, c *cluster.Container, asks bool) {
 	case e != nil:
 	case c.Rests() == "" || p.Deleting:
 		return
-	case r.of.last[k] != nil:
-		e = r.of.last[k]
 	default:
-		e = r.of.containers.Absent(p, c)
+		if e = cmp.Or(r.of.containers.Last(p, c), r.of.last[k]); e == nil {
+			e = r.of.containers.Absent(p, c)
+		}
 	}
 	r.last[k] = e
 	if len(c.Kills) > 0 {

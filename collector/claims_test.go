@@ -19,11 +19,13 @@ type fakeNode struct {
 	pods  []*cluster.Pod
 	nodes []*cluster.Node
 	named map[string]*metric.Entity
+	last  *metric.Entity
 }
 
-func (n *fakeNode) All() []*cluster.Pod                { return n.pods }
-func (n *fakeNode) Nodes() []*cluster.Node             { return n.nodes }
-func (n *fakeNode) Container(id string) *metric.Entity { return n.named[id] }
+func (n *fakeNode) All() []*cluster.Pod                                  { return n.pods }
+func (n *fakeNode) Nodes() []*cluster.Node                               { return n.nodes }
+func (n *fakeNode) Container(id string) *metric.Entity                   { return n.named[id] }
+func (n *fakeNode) Last(*cluster.Pod, *cluster.Container) *metric.Entity { return n.last }
 func (n *fakeNode) Absent(p *cluster.Pod, c *cluster.Container) *metric.Entity {
 	return &metric.Entity{Level: metric.Container, Node: "n1", Namespace: p.Namespace, Pod: p.Name, Container: c.Name}
 }
@@ -134,6 +136,13 @@ func TestClaimsBetweenTwoLives(t *testing.T) {
 			t.Errorf("%v was killed in %v", of, kill)
 		}
 	}
+	next := *e
+	next.ID = strings.Replace(path, "/1", "/2", 1)
+	n.last = &next
+	if again, _ := spoken(c); again != n.last {
+		t.Errorf("after a life that was measured between two readings it is %+v", again)
+	}
+	n.last = nil
 	anew, _ := spoken(NewClaims(&metric.Entity{Level: metric.Node, Node: "n1"}, n, n))
 	if identity.KeyOf(anew).InCluster() != identity.KeyOf(e) || !identity.Same(anew, e) {
 		t.Errorf("after a start it is %+v, not %+v", anew, e)
