@@ -1,8 +1,8 @@
 package collector
 
 import (
+	"cmp"
 	"iter"
-	"maps"
 	"sync"
 	"time"
 
@@ -21,6 +21,8 @@ type Node interface {
 type Containers interface {
 	// Container returns the one that is measured, by the runtime's id; nil: it is not.
 	Container(id string) *metric.Entity
+	// Last returns one under which a container was measured last, be it between two readings; nil: it was not, or long ago.
+	Last(p *cluster.Pod, c *cluster.Container) *metric.Entity
 	// Absent names one that has no cgroup.
 	Absent(p *cluster.Pod, c *cluster.Container) *metric.Entity
 }
@@ -33,8 +35,8 @@ type Claims struct {
 	containers Containers
 
 	mu   sync.Mutex
-	last map[claimant]*metric.Entity  // under which a container was last spoken of, and a pod
-	ends map[*metric.Entity]time.Time // of the last reading, see Killed
+	last map[claimant]*metric.Entity       // under which a container was last spoken of, and a pod
+	ends map[*metric.Entity][]cluster.Kill // of the last reading, see Killed
 }
 
 // claimant is a container of a pod, or with "" the pod itself.
@@ -49,7 +51,7 @@ func NewClaims(node *metric.Entity, known Node, containers Containers) *Claims {
 func (c *Claims) Read(now time.Time) ([]metric.Group, []metric.Gap) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	r := claims{t: now.UnixMilli(), last: map[claimant]*metric.Entity{}, ends: map[*metric.Entity]time.Time{}, of: c}
+	r := claims{t: now.UnixMilli(), last: map[claimant]*metric.Entity{}, ends: map[*metric.Entity][]cluster.Kill{}, of: c}
 	for _, n := range c.known.Nodes() {
 		r.say(c.node, r.points(n.Capacity, metric.CPUCapacity, metric.MemoryCapacity), r.points(n.Allocatable, metric.CPUAllocatable, metric.MemoryAllocatable))
 	}
@@ -62,10 +64,10 @@ func (c *Claims) Read(now time.Time) ([]metric.Group, []metric.Gap) {
 }
 
 // Killed implements Killer, by what the kubelet says of how containers have ended.
-func (c *Claims) Killed() iter.Seq2[*metric.Entity, time.Time] {
+func (c *Claims) Killed() iter.Seq2[*metric.Entity, cluster.Kill] {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return maps.All(c.ends)
+	return cluster.EachKill(c.ends)
 }
 
 // claims are those of one reading.
@@ -73,7 +75,7 @@ type claims struct {
 	of   *Claims
 	t    int64
 	last map[claimant]*metric.Entity
-	ends map[*metric.Entity]time.Time
+	ends map[*metric.Entity][]cluster.Kill
 	out  []metric.Group
 }
 
@@ -121,23 +123,26 @@ func (r *claims) pod(p *cluster.Pod) {
 }
 
 func (r *claims) container(p *cluster.Pod, c *cluster.Container, asks bool) {
+	k := claimant{p.UID, c.Name}
+	if e := r.of.last[k]; e != nil {
+		r.last[k] = e // however often it is out of sight
+	}
 	if c.ID == "" {
 		return
 	}
-	k := claimant{p.UID, c.Name}
 	e := r.of.containers.Container(c.ID)
 	switch {
 	case e != nil:
 	case c.Rests() == "" || p.Deleting:
 		return
-	case r.of.last[k] != nil:
-		e = r.of.last[k]
 	default:
-		e = r.of.containers.Absent(p, c)
+		if e = cmp.Or(r.of.containers.Last(p, c), r.of.last[k]); e == nil {
+			e = r.of.containers.Absent(p, c)
+		}
 	}
 	r.last[k] = e
-	if !c.Killed.IsZero() {
-		r.ends[e] = c.Killed
+	if len(c.Kills) > 0 {
+		r.ends[e] = c.Kills
 	}
 	requests := c.Held()
 	if !asks {

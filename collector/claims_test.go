@@ -19,11 +19,13 @@ type fakeNode struct {
 	pods  []*cluster.Pod
 	nodes []*cluster.Node
 	named map[string]*metric.Entity
+	last  *metric.Entity
 }
 
-func (n *fakeNode) All() []*cluster.Pod                { return n.pods }
-func (n *fakeNode) Nodes() []*cluster.Node             { return n.nodes }
-func (n *fakeNode) Container(id string) *metric.Entity { return n.named[id] }
+func (n *fakeNode) All() []*cluster.Pod                                  { return n.pods }
+func (n *fakeNode) Nodes() []*cluster.Node                               { return n.nodes }
+func (n *fakeNode) Container(id string) *metric.Entity                   { return n.named[id] }
+func (n *fakeNode) Last(*cluster.Pod, *cluster.Container) *metric.Entity { return n.last }
 func (n *fakeNode) Absent(p *cluster.Pod, c *cluster.Container) *metric.Entity {
 	return &metric.Entity{Level: metric.Container, Node: "n1", Namespace: p.Namespace, Pod: p.Name, Container: c.Name}
 }
@@ -121,6 +123,26 @@ func TestClaimsBetweenTwoLives(t *testing.T) {
 	if again, same := spoken(c); first != e || again != e || same != whole {
 		t.Errorf("got %+v, then %+v", first, again)
 	}
+	n.pods = pod(cluster.Container{Name: "app", ID: "2", Restarts: 2}) // it runs, or has for a moment, and nobody has found its cgroup
+	if groups, _ := c.Read(time.Now()); len(groups) != 0 {
+		t.Errorf("got %+v", groups)
+	}
+	n.pods = pod(cluster.Container{Name: "app", ID: "2", Waiting: "CrashLoopBackOff", Restarts: 2, Kills: []cluster.Kill{{Life: "2"}}})
+	if again, _ := spoken(c); again != e {
+		t.Errorf("after a life that nobody has seen it is %+v", again)
+	}
+	for of, kill := range c.Killed() {
+		if of != e || kill.Life != "2" {
+			t.Errorf("%v was killed in %v", of, kill)
+		}
+	}
+	next := *e
+	next.ID = strings.Replace(path, "/1", "/2", 1)
+	n.last = &next
+	if again, _ := spoken(c); again != n.last {
+		t.Errorf("after a life that was measured between two readings it is %+v", again)
+	}
+	n.last = nil
 	anew, _ := spoken(NewClaims(&metric.Entity{Level: metric.Node, Node: "n1"}, n, n))
 	if identity.KeyOf(anew).InCluster() != identity.KeyOf(e) || !identity.Same(anew, e) {
 		t.Errorf("after a start it is %+v, not %+v", anew, e)

@@ -106,7 +106,7 @@ func (c *Collector) gather(l *lane, now time.Time) (b *metric.Batch, err error) 
 		c.extra(b, x, now)
 	}
 	if l.kills != nil {
-		l.kills.add(b, now, l.extra)
+		l.kills.add(b, time.Now(), l.extra) // what is read now was so by now
 	}
 	return b, nil
 }

@@ -147,11 +147,11 @@ func TestDocker(t *testing.T) {
 	kills := map[time.Time]bool{}
 	until(t, 2*time.Minute, "three kills are told of", func() bool {
 		r.names.Read(time.Now())
-		for e, at := range r.names.Killed() {
-			if e.Container != "doom" || time.Since(at).Abs() > time.Minute {
-				t.Errorf("%v was killed at %v", e, at)
+		for e, kill := range r.names.Killed() {
+			if e.Container != "doom" || time.Since(kill.At).Abs() > time.Minute {
+				t.Errorf("%v was killed at %v", e, kill.At)
 			}
-			kills[at] = true
+			kills[kill.At] = true
 		}
 		return len(kills) >= 3
 	})

@@ -41,8 +41,8 @@ type fleet struct {
 func (f *fleet) All() []*cluster.Pod    { return f.pods }
 func (f *fleet) Nodes() []*cluster.Node { return f.nodes }
 
-func (f *fleet) has(namespace, pod string) bool {
-	return slices.ContainsFunc(f.pods, func(p *cluster.Pod) bool { return p.Namespace == namespace && p.Name == pod })
+func (f *fleet) has(namespace, pod string) (since time.Time, known bool) {
+	return time.Time{}, slices.ContainsFunc(f.pods, func(p *cluster.Pod) bool { return p.Namespace == namespace && p.Name == pod })
 }
 
 func (f *fleet) synced() error {

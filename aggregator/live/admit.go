@@ -66,8 +66,10 @@ func (t *tree) speaks(u *unit) {
 // the cluster has.
 func (t *tree) keyOf(e *metric.Entity) identity.Key {
 	k := identity.KeyOf(e)
-	if e.ID == "" && e.Level <= metric.Pod && t.pods != nil && t.pods(e.Namespace, e.Pod) {
-		return k.InCluster()
+	if e.ID == "" && e.Level <= metric.Pod && t.pods != nil {
+		if _, known := t.pods(e.Namespace, e.Pod); known {
+			return k.InCluster()
+		}
 	}
 	return k
 }
@@ -119,7 +121,7 @@ func (t *tree) contend(u *unit, in *intake, g *metric.Group, at int64) (*unit, r
 		u.restart(in, at)
 		u.restarted, u.read = 0, 0
 		if u.another = !identity.SamePod(rival.ID, e.ID); u.another {
-			u.forgetLives()
+			u.forgetLives(t.born(e))
 		}
 		u.last, u.interval = [numLanes]int64{}, [numLanes]int32{}
 	}

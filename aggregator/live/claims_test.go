@@ -3,6 +3,7 @@ package live
 import (
 	"math"
 	"testing"
+	"time"
 
 	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
@@ -56,7 +57,7 @@ func TestAsks(t *testing.T) {
 			apply(t, p, b)
 		}
 	}
-	p := newPicture(t, Options{Inventory: pods, Nodes: nodes, Pods: func(string, string) bool { return true }})
+	p := newPicture(t, Options{Inventory: pods, Nodes: nodes, Pods: func(string, string) (time.Time, bool) { return time.Time{}, true }})
 	p.pool()
 	run(p, 0, 90)
 	f := func(what string, it *Item, cores, bytes float64) {

@@ -236,6 +236,9 @@ func (t *tree) forget(u *unit, now int64) {
 			t.leave(u, n)
 		}
 	}
+	if n := t.byKey[identity.NodeKey(u.entity.Node)]; n != nil && u.lived() && t.born(u.entity) != 0 { // its pod is there: it may be told of again, from what nobody remembers
+		t.steady[n] = now
+	}
 	t.drop(u)
 }
 

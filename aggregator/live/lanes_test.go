@@ -342,6 +342,114 @@ func TestKillsGoOn(t *testing.T) {
 	}
 }
 
+// TestSumsHaveAllOfWhatBeganUnderThem: what is counted over all lives of a container whose pod began after sums did is in them from its first sample, however much that is and whatever it was
+// called first; that of an older one, or of one that was known before, is what they begin from.
+func TestSumsHaveAllOfWhatBeganUnderThem(t *testing.T) {
+	type told struct {
+		second int
+		uid    string // of the pod in the name of its cgroup; "": it has none
+		v      float64
+	}
+	for _, c := range []struct {
+		what  string
+		born  float64 // second; below 0: nobody knows
+		told  []told
+		quiet int // seconds from 60 on in which nothing is heard of the machine
+		want  float64
+	}{
+		{"the first sample is 0", 51, []told{{60, "a", 0}, {70, "a", 3}}, 0, 3},
+		{"the first is more", 51, []told{{60, "a", 2}, {70, "a", 3}}, 0, 3},
+		{"the first is all", 51, []told{{60, "a", 3}}, 0, 3},
+		{"it comes late: its image had to be pulled", 51, []told{{350, "a", 2}, {360, "a", 3}}, 0, 3},
+		{"it is older than the sums", -60, []told{{60, "a", 2}, {70, "a", 3}}, 0, 1},
+		{"nobody knows since when it is", -1, []told{{60, "a", 2}, {70, "a", 3}}, 0, 1},
+		{"its name was another pod's", 51, []told{{10, "b", 0}, {20, "b", 9}, {60, "a", 2}, {70, "a", 3}}, 0, 12},
+		{"and it has no cgroup first", 51, []told{{10, "b", 0}, {20, "b", 9}, {60, "", 1}, {70, "", 2}, {80, "a", 2}, {90, "a", 3}}, 0, 12},
+		{"it is told less once, as by a collector that began anew", 51, []told{{60, "a", 2}, {70, "a", 1}, {80, "a", 2}}, 0, 3},
+		{"it is not told for a while", 51, []told{{60, "a", 2}, {250, "a", 3}}, 0, 2}, // it is forgotten meanwhile, and nobody knows what was told of it
+		{"its machine was not heard for a while", 51, []told{{60, "a", 2}, {350, "a", 4}}, 280, 2},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			p := newPicture(t, Options{Pods: func(_, pod string) (time.Time, bool) {
+				if c.born == -1 {
+					return time.Time{}, true
+				}
+				return sec(c.born), true
+			}})
+			sums, grown, zero := map[string]float64{}, map[string]float64{}, map[string]bool{}
+			for i := 0; i <= 400; i += 10 {
+				if i >= 60 && i < 60+c.quiet && i != 60 {
+					p.RollUp(sec(float64(i) + 0.9))
+					continue
+				}
+				at := sec(float64(i))
+				groups := []metric.Group{cpu(node("n1"), at, float64(i), 10)}
+				for _, x := range c.told {
+					if x.second != i {
+						continue
+					}
+					e := clone(web(1), func(e *metric.Entity) {
+						if e.ID, e.Runtime = "/kubepods/pod"+x.uid+"/c", "containerd"; x.uid == "" {
+							e.ID = ""
+						}
+					})
+					g := metric.Group{Entity: e, Points: []metric.Point{{ID: metric.Restarts, T: at.UnixMilli(), V: x.v}, {ID: metric.OOMKills, T: at.UnixMilli(), V: x.v}}}
+					if x.uid != "" {
+						g.Points, g.Start = append(g.Points, cpu(e, at, float64(i), 10).Points...), sec(float64(i)-5)
+					}
+					groups = append(groups, g)
+				}
+				apply(t, p, whole(at, groups...))
+				for _, g := range p.RollUp(sec(float64(i) + 0.9)).Groups {
+					for _, pt := range g.Points {
+						if pt.ID != metric.Restarts && pt.ID != metric.OOMKills {
+							continue
+						}
+						of := metric.Get(pt.ID).Name + " of " + g.Entity.Level.String()
+						zero[of] = zero[of] || pt.V == 0
+						grown[of] += max(0, pt.V-sums[of])
+						sums[of] = pt.V
+					}
+				}
+			}
+			for of, got := range grown {
+				if got != c.want || !zero[of] {
+					t.Errorf("%s: %v, want %v from 0 on: %v", of, got, c.want, zero[of])
+				}
+			}
+			if len(grown) == 0 {
+				t.Error("nothing is told")
+			}
+		})
+	}
+}
+
+// TestSumsHaveNoRestartsOfAnotherPod: where nobody tells of restarts those that the picture has seen are no more for another pod that takes the name after sums began.
+func TestSumsHaveNoRestartsOfAnotherPod(t *testing.T) {
+	p := newPicture(t, Options{Pods: func(string, string) (time.Time, bool) { return sec(91), true }})
+	got := 0.0
+	for i := 0; i <= 150; i += 10 {
+		at, start, e := sec(float64(i)), sec(-100), clone(web(1), func(e *metric.Entity) { e.ID, e.Runtime = "/kubepods/podb/1", "containerd" })
+		switch {
+		case i >= 100:
+			e.ID, start = "/kubepods/poda/1", sec(95)
+		case i >= 50: // the one that is seen
+			e.ID, start = "/kubepods/podb/2", sec(45)
+		}
+		apply(t, p, whole(at, cpu(node("n1"), at, float64(i), 10), started(cpu(e, at, at.Sub(start).Seconds(), 10), start)))
+		for _, g := range p.RollUp(sec(float64(i) + 0.9)).Groups {
+			for _, pt := range g.Points {
+				if g.Entity.Level == metric.Namespace && pt.ID == metric.Restarts {
+					got = pt.V
+				}
+			}
+		}
+	}
+	if got != 1 {
+		t.Errorf("%v restarts, want 1", got)
+	}
+}
+
 // Under load the slow lane is late by minutes while the fast one goes on: what a machine has, and what a container asks for and may have, stay known. A limit that is
 // taken away is none any more, and what a machine has that is not heard is not known.
 func TestSizesStandWhileTheSlowLaneIsLate(t *testing.T) {

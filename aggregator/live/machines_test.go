@@ -3,6 +3,7 @@ package live
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"plimsoll.dev/plimsoll/internal/metric"
 )
@@ -89,7 +90,7 @@ func TestSameNamesOnTwoMachines(t *testing.T) {
 func TestAPodThatMovesIsOne(t *testing.T) {
 	for _, ids := range [][2]string{{"", ""}, {"", "/kubepods/pod2/c"}, {"/kubepods/pod1/c", ""}, {"/kubepods/pod1/c", "/kubepods/pod2/c"}} {
 		t.Run(fmt.Sprint(ids), func(t *testing.T) {
-			p := newPicture(t, Options{Pods: func(namespace, pod string) bool { return namespace == "dock" && pod == "web" }})
+			p := newPicture(t, Options{Pods: func(namespace, pod string) (time.Time, bool) { return time.Time{}, namespace == "dock" && pod == "web" }})
 			for k := range 12 {
 				s := float64(15 * k)
 				i := k / 6

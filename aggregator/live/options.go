@@ -24,8 +24,8 @@ type Options struct {
 	Inventory cluster.Inventory
 	// Nodes says which machines there are, and in which pools; nil: nobody knows.
 	Nodes func() []*cluster.Node
-	// Pods says whether the cluster has a pod of a name, which is unique in it then; nil: nobody knows of any.
-	Pods       func(namespace, pod string) bool
+	// Pods says whether the cluster has a pod of a name, which is unique in it then, and since when; nil: nobody knows of any.
+	Pods       func(namespace, pod string) (since time.Time, known bool)
 	Registerer prometheus.Registerer // nil: the own metrics are not registered
 	// MaxForeign is how many entities are kept of what other machines send; 0: as many as of all.
 	MaxForeign int

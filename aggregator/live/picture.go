@@ -51,6 +51,7 @@ type Picture struct {
 	others int64  // the newest sums of another process, after which this one's begin, Unix milliseconds
 
 	rolled atomic.Int64                      // when RollUp last ran, Unix milliseconds
+	began  atomic.Int64                      // when it first gave out a sum
 	told   atomic.Pointer[func(node string)] // of each fresh batch
 }
 
@@ -96,11 +97,17 @@ func (p *Picture) Apply(b *metric.Batch) error {
 		return errNilBatch
 	}
 	in := newIntake(b, &p.limits)
-	in.rolled = p.rolled.Load()
+	in.rolled, in.began, in.tree = p.rolled.Load(), p.began.Load(), &p.tree
 	p.mu.Lock()
 	before := p.tree.changes
 	p.tree.round++
 	node := p.tree.byKey[identity.NodeKey(b.Node)] // it exists from its first batch on
+	if node != nil {
+		if in.lane == full && in.at-node.heard[full] > in.forget {
+			p.tree.steady[node] = in.at
+		}
+		in.steady = p.tree.steady[node]
+	}
 	cores := node.cores()
 	for i := range b.Groups {
 		in.cores = cores
@@ -193,6 +200,7 @@ func (p *Picture) group(in *intake, g *metric.Group) {
 		in.drops[dropOld] += good
 		return
 	}
+	in.of = u.entity
 	u.bare = bare || u.bare && u.round == p.tree.round
 	u.read, u.round = max(u.read, read), p.tree.round
 	if u.gap != nil && u.gap.Since.UnixMilli() <= newest && (!u.told || u.gap.Since.UnixMilli() <= read) {
@@ -252,9 +260,13 @@ type intake struct {
 	node    string
 	at      int64 // the batch's time
 	rolled  int64 // when the roll-ups were last given out
-	horizon int64 // the latest time that a sample may have
-	past    int64 // what is not later says nothing of what there is: a queue brings it late
-	present int64 // what is not later says nothing of what has sums: it may be one that a server kept, and whoever moves a history brings
+	began   int64 // when they first were; 0: they were not yet
+	steady  int64 // see tree, of the batch's node; 0: it never was
+	tree    *tree
+	of      *metric.Entity // of the group at hand, as the picture knows it
+	horizon int64          // the latest time that a sample may have
+	past    int64          // what is not later says nothing of what there is: a queue brings it late
+	present int64          // what is not later says nothing of what has sums: it may be one that a server kept, and whoever moves a history brings
 
 	applied         int
 	heard           int64 // the newest sample of the groups that were taken

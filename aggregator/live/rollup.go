@@ -39,7 +39,7 @@ type count struct {
 // before its first sample, or between the last sample before a restart and the first after it, is not counted, nor what it used while it was not heard and
 // sums were given out without it. No pass has more of a member than of the time since the pass before, and no point is nearer to the one before than that is long; where no member has grown
 // there is no point (pace.go). A counter begins with a point of 0 at its members' first sample; in the first pass in which anything is heard, where each of its members counts (start.go). When the members with new samples were all not heard since the last point, it begins anew: there is a point of 0 where they come back;
-// restarts go on, whoever counts them knows of those meanwhile.
+// restarts and OOM kills go on, whoever counts them knows of those meanwhile, and of a pod that began after sums did they are counted from 0, whatever its first sample is.
 // Group.Start is when Plimsoll began to count. The entities' pointers stay the same for as long as the names do. What cannot be added joins as the
 // catalogue says. Of containers there are the restarts that nobody else counts. A sum that lacks a part of a member, now or because
 // the member's counters have begun anew or have nothing new since the pass before, says of how many (MissingParts). A member of the slow lane
@@ -81,7 +81,10 @@ func (p *Picture) rollUp(now time.Time) (*metric.Batch, *Snapshot) {
 			out.Groups = append(out.Groups, g)
 		}
 	}
-	p.begun = p.begun || c.gave
+	if c.gave && !p.begun {
+		p.begun = true
+		p.began.Store(c.now)
+	}
 	p.rolled.Store(now.UnixMilli())
 	return out, snap
 }

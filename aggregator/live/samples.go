@@ -218,6 +218,9 @@ func (s *samples) add(in *intake, pt *metric.Point, hint int) (next int, why rea
 		s.rebase(pt.T)
 	}
 	h, from := s.pair(&s.series[k]), pt.T-s.base
+	if pt.ID.OfAllLives() && pt.V > 0 && (h.n == 0 || pt.V < h.last.v()) {
+		s.whole(in, k, pt)
+	}
 	if h.n > 0 {
 		t, v := int64(h.last.t), h.last.v()
 		ahead := pt.T - s.base - t

@@ -2,6 +2,7 @@ package live
 
 import (
 	"slices"
+	"time"
 
 	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/identity"
@@ -25,8 +26,10 @@ type tree struct {
 	// away are, by node, the sums whose members on it were forgotten in silence, and how many of them; lacks is what a sum lacks for that.
 	away  map[*unit]map[*unit]int
 	lacks map[*unit]lack
-	pools map[string]string                // the pool of each node that is in one
-	pods  func(namespace, pod string) bool // whether the cluster has a pod; nil: nobody knows
+	// steady is, by node, since when neither its full batches were missing for as long as its containers are kept without samples nor one of these was forgotten that may be told of again.
+	steady map[*unit]int64
+	pools  map[string]string                                         // the pool of each node that is in one
+	pods   func(namespace, pod string) (since time.Time, known bool) // whether the cluster has a pod; nil: nobody knows
 
 	// owned are, by level, the rows that units had of their own which are not there: they were forgotten, or are told of in time to come.
 	owned [len(levelCounts{})]map[identity.Key]metric.Set
@@ -78,7 +81,7 @@ type unit struct {
 func (u *unit) sent() bool { return u.ptrs[0] != nil || u.ptrs[1] != nil || u.ptrs[2] != nil }
 
 func newTree(l *limits, m *meters) tree {
-	t := tree{none: new(samples), limits: l, meters: m, byPtr: map[*metric.Entity]*unit{}, byKey: map[identity.Key]*unit{}, away: map[*unit]map[*unit]int{}, lacks: map[*unit]lack{}, byID: map[idKey]*unit{}}
+	t := tree{none: new(samples), limits: l, meters: m, byPtr: map[*metric.Entity]*unit{}, byKey: map[identity.Key]*unit{}, away: map[*unit]map[*unit]int{}, lacks: map[*unit]lack{}, steady: map[*unit]int64{}, byID: map[idKey]*unit{}}
 	t.root = t.place(identity.Key{Level: metric.Cluster}, &metric.Entity{Level: metric.Cluster})
 	return t
 }
@@ -225,6 +228,7 @@ func (t *tree) remove(u *unit) {
 	u.dead = true
 	t.regain(u)
 	delete(t.lacks, u)
+	delete(t.steady, u)
 	t.unknow(u, nil)
 	t.lose(u, u.entity)
 	delete(t.byKey, u.key)

@@ -2,6 +2,7 @@ package live
 
 import (
 	"fmt"
+	"slices"
 
 	"plimsoll.dev/plimsoll/internal/metric"
 )
@@ -56,13 +57,54 @@ func (s *samples) uncount() {
 	}
 }
 
-// forgetLives forgets what is counted over all lives: it is another thing.
-func (s *samples) forgetLives() {
+// forgetLives forgets what is counted over all lives: it is another thing. What was told since that was born is its own, by its name alone; 0: nobody knows when it was.
+func (s *samples) forgetLives(born int64) {
 	for k := range s.series {
-		if s.series[k].id.OfAllLives() {
+		x := &s.series[k]
+		if h := s.pair(x); x.id.OfAllLives() && h.n > 0 && (born == 0 || s.base+int64(h.last.t) < born) {
 			s.empty(k)
 		}
 	}
+}
+
+// lived says whether more than 0 was told of what is counted over all lives.
+func (s *samples) lived() bool {
+	return slices.ContainsFunc(s.series, func(x series) bool {
+		h := s.pair(&x)
+		return x.id.OfAllLives() && h.n > 0 && h.last.v() > 0
+	})
+}
+
+// born is when the pod of a container began, as the cluster says, in Unix milliseconds; 0: nobody knows.
+func (t *tree) born(e *metric.Entity) int64 {
+	if t.pods == nil || e.Level != metric.Container {
+		return 0
+	}
+	since, known := t.pods(e.Namespace, e.Pod)
+	if !known {
+		return 0
+	}
+	return unixMilli(since)
+}
+
+// whole has a sample of what is counted over all lives be growth from 0, where it is the first of its pod and no sum has any of that: the pod began after sums did, and nothing can have been told of
+// it that is forgotten.
+func (s *samples) whole(in *intake, k int, pt *metric.Point) {
+	if pt.ID == metric.Restarts && !s.told { // those that were seen here may be of another thing
+		return
+	}
+	born, last := in.tree.born(in.of), int64(0)
+	if h := s.pair(&s.series[k]); h.n > 0 {
+		last = s.base + int64(h.last.t)
+	}
+	if in.began == 0 || born <= max(in.began, last) || born >= pt.T || pt.T-born > in.forget && (in.steady == 0 || born <= in.steady) {
+		return
+	}
+	g := s.growth(k)
+	if g.t == never {
+		g.t = uint32(max(0, min(max(born, in.rolled), pt.T-1)-s.base))
+	}
+	g.sample = newSample(g.t, g.v()+pt.V)
 }
 
 // again is how many restarts whoever runs it has told last, however long ago; 0 where it has told none yet.

@@ -300,7 +300,7 @@ func TestAKubeletSaysLess(t *testing.T) {
 func TestAPredecessorSaysNothing(t *testing.T) {
 	for _, id := range []string{"/kubepods/pod11111111-1111-1111-1111-111111111111/c", ""} {
 		pod := &cluster.Pod{UID: "22222222-2222-2222-2222-222222222222", Namespace: "demo", Name: "same", Node: "n1", StartTime: sec(20)}
-		p := newPicture(t, Options{Inventory: inventory{pod}, Pods: func(string, string) bool { return true }})
+		p := newPicture(t, Options{Inventory: inventory{pod}, Pods: func(string, string) (time.Time, bool) { return time.Time{}, true }})
 		e := &metric.Entity{Level: metric.Container, Node: "n1", Namespace: "demo", Pod: "same", Container: "c", ID: id}
 		for i := range 10 {
 			at := sec(float64(i))

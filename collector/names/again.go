@@ -1,13 +1,14 @@
 package names
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"os"
 	"slices"
 	"syscall"
 	"time"
+
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 // A runtime that is asked what becomes of a container whose life has ended may be slow, or not know yet that it has. Then it is asked again until it has answered, and the container stays
@@ -53,7 +54,7 @@ func (n *Names) ask(ctx context.Context, s *socket, id string) error {
 		return err
 	}
 	l.last, l.stood = k.last, k.stood
-	l.killed = cmp.Or(l.killed, k.killed)
+	l.kills = cluster.With(k.kills, l.kills)
 	switch {
 	case l.resting:
 		l.rested = now

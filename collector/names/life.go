@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"maps"
 	"time"
 
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -20,7 +20,7 @@ type life struct {
 	runs     bool
 	stood    time.Time // when its cgroup was last there
 	rested   time.Time // when it was last told to rest
-	killed   time.Time // when its main process was killed last for want of memory
+	kills    []cluster.Kill
 	last     *metric.Entity
 	open     bool      // the runtime has not said what becomes of it, and is asked again
 	asks     int       // how often it is, since there was something to ask
@@ -56,8 +56,8 @@ func decodeLife(r io.Reader) (l life, err error) {
 		return l, fmt.Errorf("it was restarted %d times", c.RestartCount)
 	}
 	l = life{counted: true, restarts: c.RestartCount, resting: c.State.Restarting, runs: c.State.Running}
-	if c.State.OOMKilled && c.State.ExitCode == 137 { // else another process of it was
-		l.killed = c.State.FinishedAt
+	if c.State.OOMKilled && c.State.ExitCode == 137 && !c.State.FinishedAt.IsZero() { // else another process of it was
+		l.kills = []cluster.Kill{{At: c.State.FinishedAt}}
 	}
 	return l, nil
 }
@@ -92,18 +92,18 @@ func (n *Names) Read(now time.Time) ([]metric.Group, []metric.Gap) {
 }
 
 // Killed implements collector.Killer.
-func (n *Names) Killed() iter.Seq2[*metric.Entity, time.Time] {
+func (n *Names) Killed() iter.Seq2[*metric.Entity, cluster.Kill] {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	ends := map[*metric.Entity]time.Time{}
+	ends := map[*metric.Entity][]cluster.Kill{}
 	for _, all := range n.infos {
 		for _, k := range all {
-			if k.last != nil && !k.killed.IsZero() {
-				ends[k.last] = k.killed
+			if k.last != nil && len(k.kills) > 0 {
+				ends[k.last] = k.kills
 			}
 		}
 	}
-	return maps.All(ends)
+	return cluster.EachKill(ends)
 }
 
 // Crashing is an Extra of the fast lane: it gives the restarts of those that were started again at some time, or will be, or may be for all that is known, so that none is

@@ -33,8 +33,8 @@ func TestKilledIsWhatEndedALife(t *testing.T) {
 		`{"State":{"Running":true}}`: false,
 	} {
 		l, err := decodeLife(strings.NewReader(text))
-		if err != nil || !l.killed.IsZero() != want {
-			t.Errorf("%s: killed at %v, %v", text, l.killed, err)
+		if err != nil || (len(l.kills) == 1) != want {
+			t.Errorf("%s: killed %v, %v", text, l.kills, err)
 		}
 	}
 }

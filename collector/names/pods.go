@@ -84,6 +84,17 @@ func (n *Names) Container(id string) *metric.Entity {
 	return nil
 }
 
+// Last returns the entity under which a container of a pod was measured last; nil where it was not, or that was some minutes ago.
+func (n *Names) Last(p *cluster.Pod, c *cluster.Container) *metric.Entity {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	e := n.bears[identity.KeyOf(n.Absent(p, c)).InCluster()]
+	if e == nil || e.pod.Load() == nil || e.pod.Load().UID != p.UID {
+		return nil
+	}
+	return e.entity.Load()
+}
+
 // Absent names a container of a pod that has no cgroup.
 func (n *Names) Absent(p *cluster.Pod, c *cluster.Container) *metric.Entity {
 	return ofPod(n.opt.Node, "", "", p, c)

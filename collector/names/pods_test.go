@@ -110,6 +110,11 @@ func TestEveryKindOfContainer(t *testing.T) {
 	if ended = app.ID; n.Container(idOf(1)) != nil {
 		t.Error("a container that has ended is spoken of because its pod has")
 	}
+	anew := *p
+	anew.UID = strings.Replace(uid, "1", "2", 1)
+	if n.Last(p, &p.Containers[0]) != app || n.Last(&anew, &p.Containers[0]) != nil || n.Last(p, &cluster.Container{Name: "x"}) != nil {
+		t.Error("it was measured last, and no other")
+	}
 	if absent := n.Absent(p, &p.Containers[0]); !identity.Same(absent, app) || identity.KeyOf(absent).InCluster() != identity.KeyOf(app) {
 		t.Errorf("without a cgroup it is %+v, not %+v", absent, app)
 	}

@@ -198,7 +198,7 @@ type Container struct {
 	Restarts  int       // as whoever runs it counts them
 	Waiting   string    // why it does not run and will, "CrashLoopBackOff"; "" otherwise
 	Ended     string    // how it has ended, where it will be started again and nobody has said yet that it waits for that, "Error"; "" otherwise
-	Killed    time.Time // when its main process was killed last for want of memory, if its newest life that has ended did so; zero otherwise
+	Kills     []Kill    // of its main process for want of memory, as far as lives were told of and are not long past, the newest last
 	Cgroup    string    // path below the mount point; "" where it has none or it is not known
 	PID       int       // of its first process, where it has no cgroup; 0 if it does not run
 	// Started is when that process was started; it tells it from a later one of the same number.
@@ -211,6 +211,39 @@ func (c *Container) Held() Resources {
 		return c.Resized
 	}
 	return c.Requests
+}
+
+// Kill is the end of a life of a container by the kernel, which killed its main process for want of memory.
+type Kill struct {
+	Life string // the runtime's id of the container in that life; "" where it is the same in all lives
+	At   time.Time
+}
+
+// MostKills is how many kills are kept of one container.
+const MostKills = 10
+
+// EachKill goes through the kills of several things.
+func EachKill[E comparable](of map[E][]Kill) iter.Seq2[E, Kill] {
+	return func(yield func(E, Kill) bool) {
+		for e, kills := range of {
+			for _, k := range kills {
+				if !yield(e, k) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// With are the kills that were known of a container, and those that are told now and are not among them. Neither is changed.
+func With(known, told []Kill) []Kill {
+	out := known
+	for _, k := range told {
+		if !slices.ContainsFunc(known, func(x Kill) bool { return x.Life == k.Life && x.At.Equal(k.At) }) {
+			out = append(slices.Clip(out), k)
+		}
+	}
+	return out[max(0, len(out)-MostKills):]
 }
 
 // Rests says why a container does not run and will, or how its last life ended; "" where it runs, or will not again.

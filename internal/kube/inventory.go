@@ -256,10 +256,15 @@ func (v *Inventory) Place(namespace, pod string) (node string, since time.Time, 
 	return "", time.Time{}, false, v.spaces[namespace] > 0
 }
 
-// Has says whether there is a pod of a name.
-func (v *Inventory) Has(namespace, pod string) bool {
-	_, _, known, _ := v.Place(namespace, pod)
-	return known
+// Began says whether there is a pod of a name, and since when; zero where that is not known. A static pod's kubelet says anew since when at each of its own starts.
+func (v *Inventory) Began(namespace, pod string) (since time.Time, known bool) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	h := v.pods[v.names[namespace+"/"+pod]]
+	if h == nil || h.pod.CgroupUID != "" {
+		return time.Time{}, h != nil
+	}
+	return h.pod.StartTime, true
 }
 
 // Nodes returns every node, by name; of an inventory of one node that one, once it is known.

@@ -68,6 +68,9 @@ func (v *Inventory) putPod(o *object) {
 	if before, ok := v.names[key]; ok && before != o.UID {
 		v.forget(before)
 	}
+	if h := v.pods[o.UID]; h != nil {
+		keepKills(o.pod, h.pod)
+	}
 	if h := v.pods[o.UID]; h != nil && sameOwner(h.owner, o.owner) {
 		v.unlist(o.UID, h)
 	} else if h != nil {
@@ -83,6 +86,18 @@ func (v *Inventory) putPod(o *object) {
 	}
 	v.nameOwner(o.UID)
 	v.changes.Add(1)
+}
+
+// keepKills has a pod keep the kills that were told of before: an API server tells of the newest alone.
+func keepKills(now, before *cluster.Pod) {
+	for i, list := range [...][]cluster.Container{now.Containers, now.InitContainers, now.Ephemeral} {
+		was := [...][]cluster.Container{before.Containers, before.InitContainers, before.Ephemeral}[i]
+		for k := range list {
+			if at := slices.IndexFunc(was, func(c cluster.Container) bool { return c.Name == list[k].Name && len(c.Kills) > 0 }); at >= 0 {
+				list[k].Kills = cluster.With(was[at].Kills, list[k].Kills)
+			}
+		}
+	}
 }
 
 // mirror finds a pod by the UID in the names of its cgroups, if that is another one. Anybody may write on a pod that it mirrors another's: who has

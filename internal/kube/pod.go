@@ -1,7 +1,6 @@
 package kube
 
 import (
-	"cmp"
 	"fmt"
 	"strings"
 
@@ -83,8 +82,11 @@ func container(spec *corev1.Container, statuses []corev1.ContainerStatus, policy
 		if s.State.Waiting != nil {
 			c.Waiting = once(s.State.Waiting.Reason)
 		}
-		if t := cmp.Or(s.State.Terminated, s.LastTerminationState.Terminated); t != nil && t.Reason == "OOMKilled" && t.ExitCode == 137 { // else another process of it was
-			c.Killed = t.FinishedAt.Time
+		for _, t := range [...]*corev1.ContainerStateTerminated{s.LastTerminationState.Terminated, s.State.Terminated} {
+			if t != nil && t.Reason == "OOMKilled" && t.ExitCode == 137 { // else another process of it was
+				_, life, _ := strings.Cut(t.ContainerID, "://")
+				c.Kills = append(c.Kills, cluster.Kill{Life: life, At: t.FinishedAt.Time})
+			}
 		}
 		if t := s.State.Terminated; t != nil {
 			if c.Done = policy == corev1.RestartPolicyNever || policy == corev1.RestartPolicyOnFailure && t.ExitCode == 0; !c.Done {

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -92,24 +93,40 @@ func TestNodeConditions(t *testing.T) {
 	}
 }
 
-// A container whose main process was killed for want of memory is known by its newest life that has ended, whether it runs again or not; a kill of another process
-// is not its end.
+// The kills of a container's main process are told by the states of its newest two lives; a kill of another process is not its end. What was told before stays known.
 func TestKilledForMemory(t *testing.T) {
-	at := metav1.NewTime(time.Date(2026, 1, 1, 0, 0, 9, 0, time.UTC))
-	end := func(reason string, code int32) *corev1.ContainerStateTerminated {
-		return &corev1.ContainerStateTerminated{Reason: reason, ExitCode: code, FinishedAt: at}
+	at := time.Date(2026, 1, 1, 0, 0, 9, 0, time.UTC)
+	end := func(life int, reason string, code int32) *corev1.ContainerStateTerminated {
+		return &corev1.ContainerStateTerminated{ContainerID: fmt.Sprint("containerd://", life), Reason: reason, ExitCode: code, FinishedAt: metav1.NewTime(at.Add(time.Duration(life) * time.Minute))}
 	}
+	const oom = "OOMKilled"
 	for _, c := range []struct {
-		now, last *corev1.ContainerStateTerminated
-		want      bool
+		what string
+		told [][2]*corev1.ContainerStateTerminated // the present state and the one before
+		want string
 	}{
-		{nil, nil, false}, {end("OOMKilled", 137), nil, true}, {nil, end("OOMKilled", 137), true}, {end("Error", 1), end("OOMKilled", 137), false},
-		{end("OOMKilled", 1), nil, false}, {end("Error", 137), nil, false},
+		{"nothing", [][2]*corev1.ContainerStateTerminated{{}}, ""},
+		{"now", [][2]*corev1.ContainerStateTerminated{{end(1, oom, 137)}}, "1"},
+		{"before", [][2]*corev1.ContainerStateTerminated{{nil, end(1, oom, 137)}}, "1"},
+		{"both", [][2]*corev1.ContainerStateTerminated{{end(2, oom, 137), end(1, oom, 137)}}, "1 2"},
+		{"another end after it", [][2]*corev1.ContainerStateTerminated{{end(2, "Error", 1), end(1, oom, 137)}}, "1"},
+		{"another process of it", [][2]*corev1.ContainerStateTerminated{{end(1, oom, 1)}}, ""},
+		{"somebody else's", [][2]*corev1.ContainerStateTerminated{{end(1, "Error", 137)}}, ""},
+		{"one after the other", [][2]*corev1.ContainerStateTerminated{{}, {nil, end(1, oom, 137)}, {end(2, oom, 137), end(1, oom, 137)}, {nil, end(2, oom, 137)}, {nil, end(3, "Error", 1)}}, "1 2"},
 	} {
-		status := []corev1.ContainerStatus{{Name: "c", State: corev1.ContainerState{Terminated: c.now}, LastTerminationState: corev1.ContainerState{Terminated: c.last}}}
-		p := PodOf(&corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "c"}}}, Status: corev1.PodStatus{ContainerStatuses: status}})
-		if got := p.Containers[0].Killed; got.Equal(at.Time) != c.want || got.IsZero() == c.want {
-			t.Errorf("%v after %v: killed at %v", c.now, c.last, got)
+		v := &Inventory{pods: map[types.UID]*held{}, names: map[string]types.UID{}, spaces: map[string]int{}, cgroups: map[string]types.UID{}}
+		for _, told := range c.told {
+			status := []corev1.ContainerStatus{{Name: "c", State: corev1.ContainerState{Terminated: told[0]}, LastTerminationState: corev1.ContainerState{Terminated: told[1]}}}
+			v.putPod(convertPod(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{UID: "u", Namespace: "shop", Name: "web"}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "c"}}}, Status: corev1.PodStatus{ContainerStatuses: status}}))
+		}
+		var got []string
+		for _, k := range v.Pod("u").Containers[0].Kills {
+			if got = append(got, k.Life); k.At.Before(at) {
+				t.Errorf("%s: %v", c.what, k.At)
+			}
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("%s: killed %v, want %q", c.what, got, c.want)
 		}
 	}
 }

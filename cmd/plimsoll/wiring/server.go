@@ -34,14 +34,14 @@ func newServer(e *environment, h history, pods cluster.Inventory, known *kube.In
 		sums.Gate = cluster.Open{}
 	}
 	var nodes func() []*cluster.Node
-	var has func(namespace, pod string) bool
+	var began func(namespace, pod string) (time.Time, bool)
 	var podsOf func(cluster.Target) ([]*cluster.Pod, error)
 	if known != nil {
 		podsOf = known.Pods
-		nodes, has = known.Nodes, known.Has
+		nodes, began = known.Nodes, known.Began
 		sums.States = live.NewStates(nodes, known.NotYet)
 	}
-	picture, err := live.New(live.Options{Inventory: pods, Nodes: nodes, Pods: has, MaxForeign: e.memory.Entities(), Registerer: e.registry})
+	picture, err := live.New(live.Options{Inventory: pods, Nodes: nodes, Pods: began, MaxForeign: e.memory.Entities(), Registerer: e.registry})
 	if err != nil {
 		return nil, err
 	}
