@@ -1,6 +1,7 @@
 package live
 
 import (
+	"slices"
 	"time"
 
 	"plimsoll.dev/plimsoll/internal/cluster"
@@ -137,8 +138,10 @@ func (it *Item) Silent() bool { return it.Gap != nil && it.Gap.Reason == metric.
 // Waits says whether the item does not run at present, while whoever runs it has it still.
 func (it *Item) Waits() bool { return it.Gap != nil && it.Gap.Reason == metric.GapWaiting }
 
-// Any says whether there is a current value of the item that some sender says.
-func (it *Item) Any() bool { return it.has != metric.Set{} }
+// Any says whether there is a current value of the item that some sender says: that something asks is not that anything was heard.
+func (it *Item) Any() bool {
+	return it.has != metric.Set{} || slices.ContainsFunc(it.Values, func(v Value) bool { return !requests.Has(v.ID) })
+}
 
 // Get returns the value of a row, summed over Sub (interfaces, devices). ok is false where there is none.
 func (it *Item) Get(id metric.ID) (sum Value, ok bool) {
