@@ -13,7 +13,7 @@ func (r *RightsizeReport) Table(style Style) *table.Table {
 	columns := []column[Advice]{
 		words("NAMESPACE", "namespace", false, func(a *Advice) string { return a.Namespace }),
 		words("KIND", "kind", true, func(a *Advice) string { return a.Kind }),
-		column[Advice]{"WORKLOAD", "workload", false, r.workload()},
+		{"WORKLOAD", "workload", false, r.workload()},
 		words("CONTAINER", "container", false, func(a *Advice) string { return a.Container }),
 		words("REPLICAS", "replicas", false, func(a *Advice) string { return strconv.Itoa(a.Replicas) }),
 	}
