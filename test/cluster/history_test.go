@@ -277,8 +277,8 @@ func reports(t *testing.T, s *part, ns, admin string) {
 			}
 		}
 		for _, p := range podsIn(t, "") {
-			if p.Status.Phase != corev1.PodRunning {
-				continue
+			if p.Spec.NodeName == "" || p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed {
+				continue // as the scheduler counts: also what cannot run
 			}
 			for _, c := range p.Spec.Containers {
 				for _, k := range []string{"cluster/", "pool/blue", "node/" + p.Spec.NodeName, "namespace/" + p.Namespace} {
