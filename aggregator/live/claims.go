@@ -87,9 +87,10 @@ type besides map[*Item]*claims
 
 // pods takes into account what the inventory's pods ask for, once those that were heard of are read.
 func (b *builder) pods(known []Known, now time.Time) {
-	all := make([]claims, 0, len(known))
+	all, nodes := make([]claims, 0, len(known)), map[string]bool{} // those of which the inventory tells
 	for i := range known {
 		pod, it := known[i].Pod, known[i].Item
+		nodes[pod.Node] = true
 		a, ok := asksOf(pod, now)
 		if !ok {
 			continue
@@ -109,6 +110,12 @@ func (b *builder) pods(known []Known, now time.Time) {
 			of = b.named(&metric.Entity{Level: metric.Namespace, Namespace: pod.Namespace})
 		}
 		b.besides.add(of, &a)
+	}
+	for _, it := range b.level(metric.Pod) { // for what is done or gone nothing is set aside, whatever its collector said of it last
+		if it.asks == nil && nodes[it.Entity.Node] && (it.Pod == nil || it.Pod.Finished()) {
+			it.asks = &claims{t: now}
+			it.Lacks = it.Lacks.Less(&requests)
+		}
 	}
 }
 

@@ -50,9 +50,9 @@ func TestAsks(t *testing.T) {
 			}
 			own := &metric.Entity{Level: metric.Pod, Node: "n1", Namespace: "demo", WorkloadKind: "ProcessService", Workload: "web", Pod: "web-3"}
 			b := whole(at, cpu(node("n1"), at, float64(s), 1000), asks(web(1), 0.01, 8), asks(web(3), 0.001, 1), metric.Group{Entity: own, Points: []metric.Point{{ID: metric.CPURequest, T: at.UnixMilli(), V: 0.008}}})
-			b.Groups = append(b.Groups, asks(web(4), 0.5, 500))
+			b.Groups = append(b.Groups, asks(web(4), 0.5, 500), asks(web(9), 2, 2000))
 			if s > 20 {
-				b.Groups = b.Groups[:len(b.Groups)-1] // it has ended
+				b.Groups = append(b.Groups[:len(b.Groups)-2], b.Groups[len(b.Groups)-1]) // web-4 has ended
 			}
 			apply(t, p, b)
 		}
@@ -76,6 +76,7 @@ func TestAsks(t *testing.T) {
 	}
 	f("half of it runs", byName["web-1"], 0.1, 72)
 	f("a row of its own", byName["web-3"], 0.008, 1)
+	f("it is gone, and its collector has not noticed", byName["web-9"], 0, 0)
 	f("the container itself", byName["web-1"].Items[0], 0.01, 8)
 	const cores, bytes = 0.1 + 0.07 + 0.008 + 0.02, 8 + 64 + 70 + 1 + 20
 	f("the machine", s.Nodes[0], cores, bytes)
@@ -109,5 +110,5 @@ func TestAsks(t *testing.T) {
 
 	alone := newPicture(t, Options{Inventory: pods}) // pods that no cluster places
 	run(alone, 0, 90)
-	f("without a cluster", alone.Snapshot(sec(89.5)).Nodes[0], 0.018, 9)
+	f("without a cluster", alone.Snapshot(sec(89.5)).Nodes[0], 2.018, 2009)
 }
