@@ -81,6 +81,7 @@ func (r *Reader) Read(now time.Time) *metric.Batch {
 		r.dropAll(b)
 		return b
 	}
+	r.sampler.last = r.sampler.tick.Stamp()
 	r.readAll(b)
 	r.own.cgroups.Set(float64(len(r.members.active)))
 	r.own.kept.Set(float64(r.sampler.opener.kept))

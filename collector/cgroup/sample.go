@@ -10,6 +10,7 @@ import (
 // sampler turns the files of one cgroup into points. It is one value that is used over and over.
 type sampler struct {
 	tick   tick.Tick
+	last   int64 // the newest stamp
 	opener *opener
 	drop   func(reason)
 	buf    []byte
@@ -44,16 +45,28 @@ func (s *sampler) read(ms *members, m *member) (dead bool, why reason, which kin
 	return dead, why, which
 }
 
+// maxRead is how long a read may take, in milliseconds, for its stamp to be that of what was read: 2 % of a second. maxReads is how often one is tried.
+const maxRead, maxReads = 20, 3
+
+// timely reads until a read has taken no longer than maxRead, and stamps it. Whoever is kept off the processor between the read and the stamp, as on a busy machine
+// or at the end of a CPU limit's period, would have what was read be younger than it is, and the next second's rate too high.
+func (s *sampler) timely(read func() (int, reason)) (n int, t int64, why reason) {
+	for try := 1; ; try++ {
+		n, why = read()
+		begun := s.last
+		if t = s.tick.Stamp(); why != fine || t-begun <= maxRead || try == maxReads {
+			s.last = t
+			return n, t, why
+		}
+		s.last = t
+	}
+}
+
 // one reads one file. It returns why no sample came of it; a file that the cgroup does not have is fine, and so is a
 // machine that accounts no pressure.
 func (s *sampler) one(ms *members, m *member, f *file) reason {
-	var n int
-	var why reason
 	switch {
-	case f.fd >= 0:
-		n, why = pread(int(f.fd), s.buf)
-	case f.fd == fdEachTime:
-		n, why = s.opener.readOnce(ms.fileName(m, f), s.buf)
+	case f.fd >= 0 || f.fd == fdEachTime:
 	case f.fd == fdRefused:
 		return f.why
 	case f.kind == nodeCPU || f.kind == nodeMemory:
@@ -61,10 +74,15 @@ func (s *sampler) one(ms *members, m *member, f *file) reason {
 	default:
 		return fine
 	}
+	n, t, why := s.timely(func() (int, reason) {
+		if f.fd >= 0 {
+			return pread(int(f.fd), s.buf)
+		}
+		return s.opener.readOnce(ms.fileName(m, f), s.buf)
+	})
 	if why != fine {
 		return why
 	}
-	t := s.tick.Stamp()
 	f.why = fine
 	return s.parse(f.kind, s.buf[:n], t)
 }
