@@ -70,6 +70,15 @@ func ReadPolicy(u *unstructured.Unstructured) *Declared {
 	if d.err = quantities(u.Object["spec"], quantity); d.err == nil {
 		d.err = into(u.Object["spec"], &d.spec)
 	}
+	if d.err != nil { // its target is told of it all the same
+		var some struct {
+			ScaleTargetRef *autoscalingv2.CrossVersionObjectReference `json:"scaleTargetRef"`
+			MinReplicas    *int32                                     `json:"minReplicas"`
+			MaxReplicas    int32                                      `json:"maxReplicas"`
+		}
+		_ = into(u.Object["spec"], &some)
+		d.spec = policy.Spec{ScaleTargetRef: some.ScaleTargetRef, MinReplicas: some.MinReplicas, MaxReplicas: some.MaxReplicas}
+	}
 	if d.err == nil {
 		if err := Check(&d.spec, u.GetNamespace()); err != nil {
 			d.err = fmt.Errorf("spec.%w", err)

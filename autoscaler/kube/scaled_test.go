@@ -59,6 +59,7 @@ func TestLimitsOfRefusals(t *testing.T) {
 	f(annotated(map[string]string{annotatedMax: "5", annotatedCPU: "x"}), "[null,5]")
 	f(notes("9", "5"), "[9,5]")
 	f(scp(t, "bad", 9, "{"+ofWeb+", window: 2h}"), "[1,5]")
+	f(scp(t, "bad", 9, "{"+ofWeb+", minReplicas: 2, tolerance: true}"), "[2,5]")
 }
 
 // A policy that gave way to another of its target is told with that one: by its name, and why.
