@@ -38,8 +38,11 @@ func run(s *live.Snapshot, o *RightsizeOptions, start time.Time) map[id]*running
 			out[k] = r
 		}
 		r.replicas++
-		if _, counted := it.Gauge(metric.Restarts); counted {
+		if all, counted := it.Gauge(metric.Restarts); counted {
 			n := it.Restarts
+			if p := it.Parent; p != nil && p.Pod != nil && p.Pod.StartTime.After(start) { // those before the first reading were within the window, too
+				n = max(n, count(all))
+			}
 			if r.restarts != nil {
 				n += *r.restarts
 			}

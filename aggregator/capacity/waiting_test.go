@@ -181,6 +181,26 @@ func TestRestartsAreThoseThatAreCounted(t *testing.T) {
 	}
 }
 
+// What a pod was restarted before it was first read counts where the pod began within the window.
+func TestRestartsBeforeTheFirstReading(t *testing.T) {
+	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for began, want := range map[time.Time]int{start.Add(time.Minute): 6, start.Add(-time.Minute): 1} {
+		s := emptySnapshot()
+		pod := &live.Item{Pod: &cluster.Pod{StartTime: began}}
+		s.Containers = []*live.Item{{Entity: &metric.Entity{Level: metric.Container, Node: "n1", Namespace: "shop", Pod: "web-1", Container: "web"}, Parent: pod, Restarts: 1,
+			Values: []live.Value{{ID: metric.CPUUsage, V: 1}, {ID: metric.Restarts, V: 6}}}}
+		all := run(s, &RightsizeOptions{}, start)
+		if len(all) != 1 {
+			t.Fatalf("got %d rows", len(all))
+		}
+		for _, r := range all {
+			if r.restarts == nil || *r.restarts != want {
+				t.Errorf("began %v: got %v restarts, want %d", began, r.restarts, want)
+			}
+		}
+	}
+}
+
 // placed knows some pods.
 type placed []*cluster.Pod
 
