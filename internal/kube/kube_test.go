@@ -197,6 +197,17 @@ func TestNoPods(t *testing.T) {
 			t.Errorf("%q:\ngot  %s\nwant %s", selector, got, want)
 		}
 	}
+	for _, w := range v.watches[4:] {
+		if err := w.Replace(nil, "1"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := v.watches[2].Replace(nil, "1"); err != nil {
+		t.Fatal(err)
+	}
+	if got := v.NoPods(cluster.Target{APIVersion: "test/v2", Kind: "Gadget", Namespace: "shop", Name: "g-0"}, "app=web-0"); got != "" {
+		t.Errorf("of a target whose pods have come meanwhile: %s", got)
+	}
 }
 
 // What is above a workload is a target of its pods, which keep the workload's name. A kind that may not be watched leaves the rest known.

@@ -19,6 +19,9 @@ import (
 
 // NoPods says, as a clause for people, why no pod is a target's: what owns the first of those that the selector of its scale chooses; "" chooses none.
 func (v *Inventory) NoPods(t cluster.Target, selector string) string {
+	if pods, _ := v.Pods(t); len(pods) > 0 {
+		return "" // they have come meanwhile
+	}
 	of := "belongs to " + t.Kind + " " + t.Namespace + "/" + t.Name + " by its controllers"
 	chosen, err := labels.Parse(selector)
 	if selector == "" || err != nil {
