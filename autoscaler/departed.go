@@ -5,8 +5,6 @@ import (
 	"slices"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"plimsoll.dev/plimsoll/autoscaler/policy"
 	"plimsoll.dev/plimsoll/internal/cluster"
 )
@@ -41,7 +39,7 @@ func (d *departures) close(pods []cluster.Pod, oldest time.Time) {
 	d.gone = slices.DeleteFunc(d.gone, old)
 	there := make(map[string]string, len(pods))
 	for i := range pods {
-		if p := &pods[i]; !p.Deleting && p.Phase != corev1.PodFailed && p.Phase != corev1.PodSucceeded {
+		if p := &pods[i]; !p.Deleting && !p.Finished() {
 			there[p.Name] = p.UID
 		}
 	}

@@ -105,30 +105,30 @@ func (l *Loop) windows(in *policy.Input, t *target, name corev1.ResourceName, po
 	second := l.opts.Observer.Usage(now, pods, name, time.Second)
 	h.add(at, second, in.Pods) // without those that no collector tells of: they are not seen each second
 	noise := h.Noise(now)
-	ready, by := map[string]time.Time{}, make(map[string]*cluster.Pod, len(in.Pods))
+	by := make(map[string]*cluster.Pod, len(in.Pods))
 	for i := range in.Pods {
-		p := &in.Pods[i]
-		ready[p.Name], by[p.Name] = p.ReadyTransition, p
+		by[in.Pods[i].Name] = &in.Pods[i]
 	}
 	after := map[string]cluster.PodUsage{}
-	sinceReady(after, ready, second)
+	sinceReady(after, by, second)
 	for i, w := range windows {
 		usage := l.opts.Observer.Usage(now, pods, name, w)
 		if i > 0 && longest(usage) < w-1500*time.Millisecond {
 			break
 		}
-		sinceReady(after, ready, usage)
+		sinceReady(after, by, usage)
 		for k, u := range usage {
 			if whole(u) && u.Source == "" {
 				seen[u.Pod] = true
 			}
+			pod := by[u.Pod]
 			if mine, ok := after[u.Pod]; ok {
 				usage[k], u = mine, mine
-				if life := mine.Timestamp.Sub(ready[u.Pod]); life < w-time.Second {
+				if life := mine.Timestamp.Sub(pod.ReadyTransition); life < w-time.Second {
 					usage[k], u.Window = scaled(mine, life.Seconds()/w.Seconds()), life
 				}
 			}
-			if pod := by[u.Pod]; pod != nil && whole(u) && u.Source == "" {
+			if pod != nil && whole(u) && u.Source == "" {
 				h.left.saw(pod, u)
 			}
 		}
@@ -213,9 +213,9 @@ func joined(looks []policy.Look, shortest bool) (out []cluster.PodUsage) {
 // Otherwise a pod that carries load would count as one that still starts, and be left out of the longest window, on which
 // shrinking is decided, for its first minute; or, with its full usage, what moved to it from others would count
 // twice.
-func sinceReady(longest map[string]cluster.PodUsage, ready map[string]time.Time, usage []cluster.PodUsage) {
+func sinceReady(longest map[string]cluster.PodUsage, by map[string]*cluster.Pod, usage []cluster.PodUsage) {
 	for _, u := range usage {
-		if !u.Timestamp.Add(-u.Window).Before(ready[u.Pod]) {
+		if p := by[u.Pod]; p != nil && !u.Timestamp.Add(-u.Window).Before(p.ReadyTransition) {
 			longest[u.Pod] = u
 		}
 	}
