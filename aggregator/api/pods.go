@@ -31,6 +31,16 @@ type Member struct {
 	Detail   string     `json:"detail"`
 }
 
+// since is the earliest moment that is told of its pods; now where none is.
+func (s *Scaled) since(now time.Time) time.Time {
+	for _, m := range s.Members {
+		if m.Since != nil && m.Since.Before(now) {
+			now = *m.Since
+		}
+	}
+	return now
+}
+
 func memberOf(k live.Known) Member {
 	m := Member{Name: k.Pod.Name, State: k.Pod.Status.State, Detail: k.Pod.Status.Detail}
 	if at := k.Pod.Status.Since; !at.IsZero() {
@@ -85,6 +95,22 @@ func (p *picture) addOthers(s *Scaled) {
 			}
 		}
 	}
+}
+
+// called returns targets by the names that people call their pods by: of what is above or below workloads each of these.
+func (p *picture) called(scaled []cluster.Scaled) []cluster.Scaled {
+	out := make([]cluster.Scaled, 0, len(scaled))
+	for _, s := range p.withMembers(scaled) {
+		if len(s.under) == 0 {
+			out = append(out, s.Scaled)
+		}
+		for _, k := range s.under {
+			one := s.Scaled
+			one.Target = cluster.Target{Kind: k.kind, Namespace: k.namespace, Name: k.name}
+			out = append(out, one)
+		}
+	}
+	return out
 }
 
 // known are the pod of a container, and the container, as whoever runs them counts and describes them; nil where nobody does.

@@ -76,6 +76,26 @@ func TestPodsOfATargetAbove(t *testing.T) {
 	}
 }
 
+// For advice a target is known by the names that people call its pods by.
+func TestTargetsByTheirPods(t *testing.T) {
+	s := machine()
+	of := func(kind, name string) cluster.Target {
+		return cluster.Target{Kind: kind, Namespace: "shop", Name: name}
+	}
+	one := &cluster.Pod{UID: "1", Namespace: "shop", Name: "front-1", Owner: of("Deployment", "front"), Phase: "Running"}
+	two := &cluster.Pod{UID: "2", Namespace: "shop", Name: "back-0", Owner: of("StatefulSet", "back"), Phase: "Running"}
+	know(s, one, two)
+	p := newPicture(s, newKills())
+	p.podsOf = func(cluster.Target) ([]*cluster.Pod, error) { return []*cluster.Pod{one, two}, nil }
+	var got []string
+	for _, s := range p.called([]cluster.Scaled{{Target: of("Deployment", "front")}, {Target: of("Gadget", "g"), Utilizations: []cluster.Utilization{{Resource: "cpu", Share: .7}}}}) {
+		got = append(got, fmt.Sprintf("%s %s %d", s.Kind, s.Name, len(s.Utilizations)))
+	}
+	if want := []string{"Deployment front 0", "Deployment front 1", "StatefulSet back 1"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 // TestWorkloadsOfTheInventory: pods that exist count, and who owns some is a workload, before anything was heard of them.
 func TestWorkloadsOfTheInventory(t *testing.T) {
 	s := machine()

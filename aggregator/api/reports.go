@@ -107,7 +107,7 @@ func (a *API) getRightsize(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	rs, err := capacity.Rightsize(r.Context(), a.history(sees), snap, a.scaled(now, sees), o)
+	rs, err := capacity.Rightsize(r.Context(), a.history(sees), snap, a.picture(now, sees).called(a.scaled(now, sees)), o)
 	if err != nil {
 		return reportError(err)
 	}

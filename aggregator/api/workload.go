@@ -98,7 +98,7 @@ func (p *picture) sums(it *live.Item, k workloadKey, s *Scaled) Workload {
 	w := Workload{Time: p.time, Namespace: k.namespace, Kind: k.kind, Name: k.name, Scaled: s, Pods: p.living(it, k)}
 	if s != nil && plain(s.Target) != s.Target { // the sums are of all that have this kind and name, in a row of their own
 		w.Pods = len(s.Members)
-		w.Gap = &cluster.Gap{Since: p.time, Reason: metric.GapMember, Detail: "what its pods use is told of each, and of " + plain(s.Target).Kind + " of all groups together"}
+		w.Gap = &cluster.Gap{Since: s.since(p.time), Reason: metric.GapMember, Detail: "what its pods use is told of each, and of " + plain(s.Target).Kind + " of all groups together"}
 		return w
 	}
 	if s != nil && len(s.under) > 0 {
@@ -107,7 +107,7 @@ func (p *picture) sums(it *live.Item, k workloadKey, s *Scaled) Workload {
 		for i := range of {
 			of[i] = s.under[i].kind + " " + s.under[i].name
 		}
-		w.Gap = &cluster.Gap{Since: p.time, Reason: metric.GapMember, Detail: "what its pods use is told of each, and of " + strings.Join(of, ", ")}
+		w.Gap = &cluster.Gap{Since: s.since(p.time), Reason: metric.GapMember, Detail: "what its pods use is told of each, and of " + strings.Join(of, ", ")}
 		return w
 	}
 	if it != nil {
