@@ -79,8 +79,8 @@ Then for instance:   kubectl top nodes
                      kubectl -n %[5]s get scp,pods --watch
                      kubectl -n %[5]s describe scp web
 Two nodes on one machine, so each says that it has all of its processors. The ScalePolicy web keeps one to eight
-pods at 80 %% of what they ask for, while their load rises and falls within two minutes. The history is in memory
-of a pod alone: it goes with the pod.
+pods at 80 %% of what they ask for, while the load that they share rises and falls within five minutes. The history
+is in memory of a pod alone: it goes with the pod.
 Ctrl-C ends it all and leaves nothing.
 `, door.url, c.Namespace(), c.Bin, c.Kubeconfig(), demo)
 	return door.run(ctx)
@@ -122,16 +122,20 @@ func ready(pods []corev1.Pod) (n int) {
 	return n
 }
 
-// deploy makes the workload: three pods whose use of the processor rises and falls within two minutes.
+// deploy makes the workload: pods that share a load, which rises and falls within five minutes.
 func deploy(ctx context.Context, c *rig.Cluster) error {
 	_, err := c.Client().CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: demo}}, metav1.CreateOptions{})
 	if err != nil {
 		return err
 	}
 	labels := map[string]string{"app": "web"}
-	d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: "web"}, Spec: appsv1.DeploymentSpec{Replicas: new(int32(3)), Selector: &metav1.LabelSelector{MatchLabels: labels},
+	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "web"}, Spec: corev1.ServiceSpec{ClusterIP: corev1.ClusterIPNone, Selector: labels}}
+	if _, err := c.Client().CoreV1().Services(demo).Create(ctx, service, metav1.CreateOptions{}); err != nil {
+		return err
+	}
+	d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: "web"}, Spec: appsv1.DeploymentSpec{Replicas: new(int32(2)), Selector: &metav1.LabelSelector{MatchLabels: labels},
 		Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: corev1.PodSpec{TerminationGracePeriodSeconds: new(int64(1)),
-			Containers: []corev1.Container{{Name: "web", Image: workload, ImagePullPolicy: corev1.PullNever, Args: []string{"-cpu=150", "-memory=20", "-period=2m"},
+			Containers: []corev1.Container{{Name: "web", Image: workload, ImagePullPolicy: corev1.PullNever, Args: []string{"-cpu=450", "-share=web", "-memory=20", "-period=5m"},
 				Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("100m"), corev1.ResourceMemory: resource.MustParse("32Mi")}}}}}}}}
 	_, err = c.Client().AppsV1().Deployments(demo).Create(ctx, d, metav1.CreateOptions{})
 	return err
@@ -140,7 +144,8 @@ func deploy(ctx context.Context, c *rig.Cluster) error {
 // declare has the workload scaled.
 func declare(ctx context.Context, c *rig.Cluster) error {
 	policy := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "plimsoll.dev/v1alpha1", "kind": "ScalePolicy", "metadata": map[string]any{"name": "web"},
-		"spec": map[string]any{"scaleTargetRef": map[string]any{"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}, "minReplicas": int64(1), "maxReplicas": int64(8)}}}
+		"spec": map[string]any{"scaleTargetRef": map[string]any{"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}, "minReplicas": int64(1), "maxReplicas": int64(8),
+			"behavior": map[string]any{"scaleDown": map[string]any{"stabilizationWindowSeconds": int64(0)}}}}}
 	to, err := dynamic.NewForConfig(c.Config())
 	if err != nil {
 		return err

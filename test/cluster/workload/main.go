@@ -25,6 +25,7 @@ func main() {
 	}
 	milli := flag.Int("cpu", 0, "millicores to use, at most 1000; /cpu?milli=N changes it")
 	period := flag.Duration("period", 0, "time in which the use of the processor goes from nothing to all of -cpu and back; 0: it stays")
+	share := flag.String("share", "", "a headless Service: -cpu is for all of its pods together, each of which uses its part")
 	mega := flag.Int("memory", 0, "megabytes to hold")
 	after := flag.Duration("for", 0, "how long to run before it ends by itself, 0: for ever")
 	code := flag.Int("exit", 0, "with what to end then")
@@ -51,7 +52,27 @@ func main() {
 		}
 	})
 	go func() { fmt.Fprintln(os.Stderr, http.ListenAndServe(":8080", nil)) }()
-	burn(ctx, &used, *period)
+	among := func() int64 { return 1 }
+	if *share != "" {
+		among = sharers(ctx, *share)
+	}
+	burn(ctx, func() float64 { return float64(used.Load()) / float64(among()) / 1000 }, *period)
+}
+
+// sharers tells how many addresses a name has, as it was a second ago at most; 1 until it has any.
+func sharers(ctx context.Context, name string) func() int64 {
+	var n atomic.Int64
+	n.Store(1)
+	go func() {
+		for ; ctx.Err() == nil; time.Sleep(time.Second) {
+			ask, end := context.WithTimeout(ctx, time.Second)
+			if all, err := net.DefaultResolver.LookupHost(ask, name); err == nil && len(all) > 0 {
+				n.Store(int64(len(all)))
+			}
+			end()
+		}
+	}()
+	return n.Load
 }
 
 // mostOwed is how much of what could not be used in its time is made up for: what starves goes on at its own pace, not at all that it missed.
@@ -60,11 +81,11 @@ const mostOwed = time.Second
 // due is the CPU time that is to be used by now: what was due and is not used yet, and what has come to it since.
 func due(was, used, more time.Duration) time.Duration { return min(was+more, used+mostOwed) }
 
-// burn uses so many millicores, by the process's own CPU time.
-func burn(ctx context.Context, milli *atomic.Int64, period time.Duration) {
+// burn uses so much of a processor, by the process's own CPU time.
+func burn(ctx context.Context, cores func() float64, period time.Duration) {
 	last, want := time.Now(), cpu()
 	for ctx.Err() == nil {
-		now, part := time.Now(), float64(milli.Load())/1000
+		now, part := time.Now(), cores()
 		if period > 0 {
 			part *= (1 - math.Cos(2*math.Pi*float64(now.UnixNano()%int64(period))/float64(period))) / 2
 		}
