@@ -27,6 +27,7 @@ func TestInVMLoad(t *testing.T)     { vmtest.Inside(t); testLoad(t) }
 func TestInVMOOM(t *testing.T)      { vmtest.Inside(t); testOOM(t) }
 func TestInVMChurn(t *testing.T)    { vmtest.Inside(t); testChurn(t, 100) }
 func TestInVMRemade(t *testing.T)   { vmtest.Inside(t); testRemade(t) }
+func TestInVMGone(t *testing.T)     { vmtest.Inside(t); testGone(t) }
 func TestInVMPressure(t *testing.T) { vmtest.Inside(t); testPressure(t) }
 
 func TestNode(t *testing.T)       { testNode(t, true) }
@@ -34,6 +35,7 @@ func TestRealLoad(t *testing.T)   { testLoad(t) }
 func TestRealOOM(t *testing.T)    { testOOM(t) }
 func TestRealChurn(t *testing.T)  { testChurn(t, 1000) }
 func TestRealRemade(t *testing.T) { testRemade(t) }
+func TestRealGone(t *testing.T)   { testGone(t) }
 
 // testLoad burns CPU under a limit, holds memory, and looks at every row that this must show.
 func testLoad(t *testing.T) {
@@ -196,6 +198,34 @@ func testChurn(t *testing.T, n int) {
 	if len(r.targets) > 11 || most == 0 {
 		t.Errorf("%d cgroups are kept, at most %d were seen", len(r.targets), most)
 	}
+}
+
+// testGone removes a cgroup: the next read says once that it is gone, and nothing of one that was made again by then.
+func testGone(t *testing.T) {
+	g := newCgroup(t, "gone")
+	c := g.child(t, "a")
+	r := newReader(t, g.path)
+	says := func(what string, want int) {
+		t.Helper()
+		n := 0
+		for _, gap := range r.Read(time.Now()).Gaps {
+			if gap.Entity.ID == c.path && gap.Reason == metric.GapGone {
+				n++
+			}
+		}
+		if n != want {
+			t.Errorf("%s: said %d times to be gone, want %d", what, n, want)
+		}
+	}
+	says("there", 0)
+	c.remove(t)
+	says("removed", 1)
+	says("still not there", 0)
+	c.make(t)
+	says("there again", 0)
+	c.remove(t)
+	c.make(t)
+	says("made again", 0)
 }
 
 // testRemade removes a cgroup and makes it again under the same name between two reads.

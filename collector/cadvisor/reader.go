@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/procfs"
 
 	"plimsoll.dev/plimsoll/collector/host"
+	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/quiet"
 )
@@ -96,11 +97,13 @@ type Reader struct {
 	node     *metric.Entity
 	root     cgroups.Manager
 	targets  map[string]*target
-	netOwner map[uint64]string // network namespace -> the path of the container whose network it is
+	told     map[identity.Key]*metric.Entity // of which the last Read had a sample
+	netOwner map[uint64]string               // network namespace -> the path of the container whose network it is
 	reads    uint64
 	hidden   int64 // cgroups of this Read whose processes cannot be seen
 	barred   int64 // those whose processes' open files may not be counted
 	denied   bool  // a directory that may not be read has been logged
+	blind    bool  // a directory of this Read could not be read, so that what is not found may be there
 }
 
 // New makes a reader. It looks at the machine once and starts nothing.
@@ -206,16 +209,28 @@ func (r *Reader) Read(now time.Time) *metric.Batch {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.reads++
-	r.hidden, r.barred = 0, 0
+	r.hidden, r.barred, r.blind = 0, 0, false
 	found := r.find()
 	b := &metric.Batch{Node: r.opt.Node, Time: now, Groups: make([]metric.Group, 0, len(found)+1)}
+	told := make(map[identity.Key]*metric.Entity, len(found))
 	live := make(map[string]*target, len(found))
 	for _, path := range slices.Sorted(maps.Keys(found)) {
 		if t := r.target(path); t != nil { // else it is gone since it was found
 			live[path] = t
 			r.gather(b, found[path], t)
+			told[identity.KeyOf(found[path])] = found[path]
 		}
 	}
+	for k, e := range r.told { // else a history would take it to be there until it misses it, and beside a pod of its name that began elsewhere
+		switch {
+		case told[k] != nil:
+		case r.blind:
+			told[k] = e
+		default:
+			b.Gaps = append(b.Gaps, metric.Gap{Entity: e, Reason: metric.GapGone, Detail: "it is not there any more"})
+		}
+	}
+	r.told = told
 	maps.DeleteFunc(r.netOwner, func(_ uint64, path string) bool { return live[path] == nil })
 	r.targets = live
 	r.readNode(b)

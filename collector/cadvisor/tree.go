@@ -71,6 +71,7 @@ func (r *Reader) findBelow(out map[string]*metric.Entity, root, dir string, dept
 	entries, err := os.ReadDir(root + dir)
 	if err != nil && !gone(err) {
 		r.drop(reasonOf(err))
+		r.blind = true
 		if errors.Is(err, fs.ErrPermission) && !r.denied {
 			r.denied = true
 			r.log.Warn("may not read a cgroup, so the containers below it are missing", "path", dir, "fix", "run as root")
