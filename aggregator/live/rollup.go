@@ -43,7 +43,7 @@ type count struct {
 // Group.Start is when Plimsoll began to count. The entities' pointers stay the same for as long as the names do. What cannot be added joins as the
 // catalogue says. Of containers there are the restarts that nobody else counts. A sum that lacks a part of a member, now or because
 // the member's counters have begun anew or have nothing new since the pass before, says of how many (MissingParts). A member of the slow lane
-// that is late by half an interval is out of all sums.
+// that is late by half an interval is out of all sums. Of what has ended since the pass before there is a gap.
 //
 // One caller calls it at the pace of the history (every 10 s): what a pass has counted is not in the next.
 func (p *Picture) RollUp(now time.Time) *metric.Batch {
@@ -77,9 +77,15 @@ func (p *Picture) rollUp(now time.Time) (*metric.Batch, *Snapshot) {
 		}
 	}
 	for i := p.plan.from[metric.Pod]; i < len(p.plan.spots); i++ {
-		if g := c.given(&b.items[i], &b.notes[i], &p.plan.spots[i], p.rolled.Load(), p.others, now.UnixMilli()); len(g.Points) > 0 {
+		s := &p.plan.spots[i]
+		g := c.given(&b.items[i], &b.notes[i], s, p.rolled.Load(), p.others, now.UnixMilli())
+		switch {
+		case len(g.Points) > 0:
 			out.Groups = append(out.Groups, g)
+		case s.u.given && b.items[i].Ended: // a history that is not told takes it to be there for a while, also beside a pod of its name that began elsewhere
+			out.Gaps = append(out.Gaps, metric.Gap{Entity: s.entity, Reason: metric.GapGone, Detail: "nothing of it is there any more"})
 		}
+		s.u.given = len(g.Points) > 0
 	}
 	if c.gave && !p.begun {
 		p.begun = true
