@@ -57,7 +57,7 @@ func containerOf(it *live.Item) Container {
 		Gap:    gapOf(it.Gap),
 	}
 	if !it.Start.IsZero() {
-		s := it.Start.UTC().Format(time.RFC3339)
+		s := begun(it).UTC().Format(time.RFC3339)
 		c.Started = &s
 	}
 	return c

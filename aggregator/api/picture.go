@@ -184,10 +184,7 @@ func eventsOf(it *live.Item, k *kills, now time.Time) events {
 	var since time.Time
 	switch pod, c := known(it); {
 	case c != nil && c.Restarts > 0: // its own start; that the pod became ready, or not, is none
-		if since = it.Start; c.Started.After(since) {
-			since = c.Started
-		}
-		if since.IsZero() {
+		if since = begun(it); since.IsZero() {
 			since = pod.Status.Since
 		}
 	case c == nil && (it.Restarts > 0 || it.Another) && identity.Restarts(it.Entity):
@@ -201,6 +198,19 @@ func eventsOf(it *live.Item, k *kills, now time.Time) events {
 		a.wasStart = a.restart < restartMemory
 	}
 	return a
+}
+
+// begun is when a container's newest life began, which may be one that no sample was taken of; zero if that is not known.
+func begun(it *live.Item) time.Time {
+	at := it.Start
+	if _, c := known(it); c != nil {
+		for _, told := range [...]time.Time{c.Started, c.Began} {
+			if told.After(at) {
+				at = told
+			}
+		}
+	}
+	return at
 }
 
 // count fills in what nodes show of their containers that have not ended.

@@ -208,21 +208,22 @@ func TestARestartIsWhatItsRuntimeCounts(t *testing.T) {
 func TestARestartIsWhenTheContainerStarted(t *testing.T) {
 	at := func(minutes int) time.Time { return noon.Add(-time.Duration(minutes) * time.Minute) }
 	for _, c := range []struct {
-		name               string
-		start, told, ready time.Time
-		want               string
+		name                      string
+		start, told, ended, ready time.Time
+		want                      string
 	}{
-		{"ready later", at(8), at(8), at(1), "restarted 8 min ago"},
-		{"heard of before it is measured anew", at(30), at(3), at(1), "restarted 3 min ago"},
-		{"measured anew before it is heard of", at(3), at(30), at(20), "restarted 3 min ago"},
-		{"long ago", at(30), at(30), at(1), ""},
-		{"without a start", time.Time{}, time.Time{}, at(2), "restarted 2 min ago"},
+		{"ready later", at(8), at(8), time.Time{}, at(1), "restarted 8 min ago"},
+		{"heard of before it is measured anew", at(30), at(3), time.Time{}, at(1), "restarted 3 min ago"},
+		{"measured anew before it is heard of", at(3), at(30), time.Time{}, at(20), "restarted 3 min ago"},
+		{"lives too short to be measured", at(30), time.Time{}, at(4), at(20), "restarted 4 min ago"},
+		{"long ago", at(30), at(30), time.Time{}, at(1), ""},
+		{"without a start", time.Time{}, time.Time{}, time.Time{}, at(2), "restarted 2 min ago"},
 	} {
 		it := container("shop", "Deployment", "web", "web", "containerd", "/kubepods/podu/web", val{metric.CPUUsage, "", 1, .1}, val{metric.MemoryWorkingSet, "", 10, 0})
 		it.Start = c.start
 		s := snapshotOf(nil, []*live.Item{it})
 		know(s, &cluster.Pod{UID: "u", Namespace: "shop", Name: "web", Node: "n1", Phase: "Running", Status: cluster.Status{State: "Running", Since: c.ready},
-			Containers: []cluster.Container{{Name: "web", ID: "1", Restarts: 1, Started: c.told}}})
+			Containers: []cluster.Container{{Name: "web", ID: "1", Restarts: 1, Started: c.told, Began: c.ended}}})
 		if row := newPicture(s, newKills()).containers[0]; row.Why != c.want {
 			t.Errorf("%s: got %q, want %q", c.name, row.Why, c.want)
 		}

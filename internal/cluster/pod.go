@@ -203,6 +203,7 @@ type Container struct {
 	PID       int       // of its first process, where it has no cgroup; 0 if it does not run
 	// Started is when that process was started; it tells it from a later one of the same number.
 	Started time.Time
+	Began   time.Time // when its newest life began that has ended, where it does not run; zero otherwise
 }
 
 // Held is what is set aside for the container.

@@ -83,6 +83,9 @@ func container(spec *corev1.Container, statuses []corev1.ContainerStatus, policy
 			c.Waiting = once(s.State.Waiting.Reason)
 		}
 		for _, t := range [...]*corev1.ContainerStateTerminated{s.LastTerminationState.Terminated, s.State.Terminated} {
+			if t != nil && s.State.Running == nil {
+				c.Began = t.StartedAt.Time
+			}
 			if t != nil && t.Reason == "OOMKilled" && t.ExitCode == 137 { // else another process of it was
 				_, life, _ := strings.Cut(t.ContainerID, "://")
 				c.Kills = append(c.Kills, cluster.Kill{Life: life, At: t.FinishedAt.Time})

@@ -24,14 +24,15 @@ func TestPodOf(t *testing.T) {
 	p := PodOf(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{UID: "u", Annotations: map[string]string{mirrorOf: "0a1b"}},
 		Spec: corev1.PodSpec{HostNetwork: true, Resources: &corev1.ResourceRequirements{Requests: amount("1"), Limits: amount("2")}, Overhead: amount("50m"), Containers: []corev1.Container{{Name: "app"}, {Name: "log"}}},
 		Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{{Name: "log", ContainerID: "containerd://22", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.Unix(7, 0)}}},
-			{Name: "app", ContainerID: "containerd://11", RestartCount: 3, State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}}}}})
+			{Name: "app", ContainerID: "containerd://11", RestartCount: 3, State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}},
+				LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 1, StartedAt: metav1.Unix(5, 0)}}}}}})
 	if p.CgroupUID != "0a1b" || !p.HostNetwork || len(p.Requests) != 1 || p.Requests[0].Milli != 1000 || len(p.Limits) != 1 || p.Limits[0].Milli != 2000 || len(p.Overhead) != 1 || p.Overhead[0].Milli != 50 {
 		t.Errorf("got %+v", p)
 	}
-	if c := p.Containers[0]; c.ID != "11" || c.Restarts != 3 || c.Waiting != "CrashLoopBackOff" || !c.Started.IsZero() {
+	if c := p.Containers[0]; c.ID != "11" || c.Restarts != 3 || c.Waiting != "CrashLoopBackOff" || !c.Started.IsZero() || c.Began.Unix() != 5 {
 		t.Errorf("got %+v", c)
 	}
-	if c := p.Containers[1]; c.ID != "22" || c.Waiting != "" || c.Started.Unix() != 7 {
+	if c := p.Containers[1]; c.ID != "22" || c.Waiting != "" || c.Started.Unix() != 7 || !c.Began.IsZero() {
 		t.Errorf("got %+v", c)
 	}
 }
