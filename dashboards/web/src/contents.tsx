@@ -187,11 +187,12 @@ function Row({ p: { row: p, gone }, m, address, now }: { p: Placed<Pod>; m: Mach
   );
 }
 
-const asks = (v: Num, text: (v: Num) => string) => (v === null ? "" : `of ${text(v)} requested`);
+/** asks says what is asked for; nothing where nothing is. */
+const asks = (v: Num, text: (v: Num) => string) => (v ? `of ${text(v)} requested` : "");
 
 /** ofRequest says memory and what is asked for in one unit: "50 of 64 MiB requested". */
 export function ofRequest(p: Pick<Pod, "workingSet" | "memoryRequest">): [string, string] {
-  if (p.workingSet === null || p.memoryRequest === null) return [memory(p.workingSet), asks(p.memoryRequest, size)];
+  if (p.workingSet === null || !p.memoryRequest) return [memory(p.workingSet), asks(p.memoryRequest, size)];
   const [figure, of] = memoryOf(p.workingSet, p.memoryRequest);
   return [figure, of + " requested"];
 }
