@@ -130,17 +130,17 @@ func (a *API) capacity(ctx context.Context, window time.Duration, asked bool) (r
 	if err != nil {
 		return nil, nil, reportError(err)
 	}
-	if asked || a.opts.History == nil || !empty(r) {
+	if asked || a.opts.History == nil || !young(r, snap.Time) {
 		return r, []string{}, nil
 	}
 	first, err := capacity.Capacity(ctx, a.history(sees), snap, a.capacityOptions(capacity.MinWindow, sees))
 	if err != nil {
 		return nil, nil, reportError(err)
 	}
-	if empty(first) {
+	if oldest(first).IsZero() {
 		return r, []string{}, nil
 	}
-	return first, []string{"There is no whole hour of history yet, so this looks at the newest hour alone."}, nil
+	return first, []string{"There is not an hour of history yet, so this looks at the newest hour alone."}, nil
 }
 
 // capacityOptions have with the window what the cluster says of machines: their pools, and why they take no new pods.
@@ -164,9 +164,20 @@ func (a *API) capacityOptions(window time.Duration, sees scope.Scope) capacity.C
 	return o
 }
 
-// empty says whether the history had nothing.
-func empty(c *capacity.CapacityReport) bool {
-	return !slices.ContainsFunc(c.Scopes, func(s capacity.Scope) bool { return s.Data.First != nil })
+// young says whether the history had nothing, or began less than an hour ago.
+func young(c *capacity.CapacityReport, now time.Time) bool {
+	first := oldest(c)
+	return first.IsZero() || now.Sub(first) < capacity.MinWindow
+}
+
+// oldest is when the history of a report begins; zero: it had nothing.
+func oldest(c *capacity.CapacityReport) (first time.Time) {
+	for i := range c.Scopes {
+		if at := c.Scopes[i].Data.First; at != nil && (first.IsZero() || at.Before(first)) {
+			first = *at
+		}
+	}
+	return first
 }
 
 // history is what a scope sees of the past; nil where there is none.

@@ -230,6 +230,22 @@ func TestReportsOfTheFirstHour(t *testing.T) {
 	f("fit?cpu=1", time.Hour, true, true)
 }
 
+// The first hour of an installation ends an hour after its first sample, and not with the hour of the clock.
+func TestFirstHour(t *testing.T) {
+	at := func(minutes int) *time.Time { return new(noon.Add(-time.Duration(minutes) * time.Minute)) }
+	for want, firsts := range map[bool][][]*time.Time{true: {{nil}, {nil, at(8)}, {at(59), at(5)}}, false: {{at(60)}, {at(5), at(61), nil}}} {
+		for _, f := range firsts {
+			var r capacity.CapacityReport
+			for _, first := range f {
+				r.Scopes = append(r.Scopes, capacity.Scope{Data: capacity.Data{First: first}})
+			}
+			if got := young(&r, noon); got != want {
+				t.Errorf("data since %v: young %v, want %v", f, got, want)
+			}
+		}
+	}
+}
+
 func TestReportsRefuse(t *testing.T) {
 	f := func(path string, change func(*Options), status int, says string) {
 		t.Helper()
