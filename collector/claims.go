@@ -175,16 +175,19 @@ func (r *claims) whole(p *cluster.Pod, one *metric.Entity) {
 	r.say(e, r.points(requests, metric.CPURequest, metric.MemoryRequest), r.points(limits, metric.CPULimit, metric.MemoryLimit))
 }
 
-// gone are the pods with amounts of their own that are not there any more, or have done what they were for, and have no other under their names.
+// gone are the pods with amounts of their own that are not there any more, or have done what they were for, and the containers of those that are not there, which may have had
+// no cgroup for long; none that has another under its name.
 func (r *claims) gone() (out []metric.Gap) {
-	there, names := map[string]bool{}, map[string]bool{}
+	there, done, names := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, p := range r.of.known.All() {
-		if !p.Finished() {
-			there[p.UID], names[p.Namespace+"/"+p.Name] = true, true
+		if p.Finished() {
+			done[p.UID] = true
+			continue
 		}
+		there[p.UID], names[p.Namespace+"/"+p.Name] = true, true
 	}
 	for k, e := range r.of.last {
-		if k.container == "" && !there[k.uid] && !names[e.Namespace+"/"+e.Pod] {
+		if !there[k.uid] && !(done[k.uid] && k.container != "") && !names[e.Namespace+"/"+e.Pod] {
 			out = append(out, metric.Gap{Entity: e, Reason: metric.GapGone, Detail: "its pod is not on the node any more"})
 		}
 	}
