@@ -392,6 +392,30 @@ func TestStatusSaysWhatExplainDoes(t *testing.T) {
 	}
 }
 
+// A decision that goes without a metric is written soon, and one that has it again; one that has another figure alone waits.
+func TestStatusHasWhatFailed(t *testing.T) {
+	of := func(failed, message string) *status {
+		d := held(policy.AtTarget, message)
+		d.Metrics = []policy.MetricReport{{Type: "Resource", Name: "cpu", Error: failed}, {Type: "Resource", Name: "memory"}}
+		o := outcome(d)
+		s := (&status{}).after(&Declared{}, "Auto", &o)
+		return &s
+	}
+	for _, c := range []struct {
+		was, is *status
+		want    time.Duration
+	}{
+		{of("no pod has a sample that counts", "Memory is. The metric cpu failed."), of("", "Load is."), changeWait},
+		{of("", "Load is."), of("no pod has a sample that counts", "Memory is. The metric cpu failed."), changeWait},
+		{of("no pod has a sample", "Memory is. The metric cpu failed: no."), of("its API is away", "Memory is. The metric cpu failed: away."), sentenceWait},
+		{of("", "Load is."), of("", "Load was."), sentenceWait},
+	} {
+		if got := c.is.wait(c.was); got != c.want {
+			t.Errorf("%q after %q waits %v, want %v", c.is.LastDecision.Message, c.was.LastDecision.Message, got, c.want)
+		}
+	}
+}
+
 // While a schedule holds, the status says so with its limits and its start; that it does not any more is a change, too.
 func TestStatusHasTheSchedule(t *testing.T) {
 	p := &people{}

@@ -235,6 +235,9 @@ func (g *generator) object(out openAPI, t reflect.Type, path string) {
 	}
 	properties, required := openAPI{}, []any{}
 	for i := range t.NumField() {
+		if !t.Field(i).IsExported() {
+			continue
+		}
 		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
 		at := strings.TrimPrefix(path+"."+name, ".")
 		p := g.of(t.Field(i).Type, at)

@@ -23,6 +23,8 @@ type status struct {
 	LastScaleTime      *metav1.Time       `json:"lastScaleTime,omitempty"`
 	LastDecision       *lastDecision      `json:"lastDecision,omitempty"`
 	Conditions         []metav1.Condition `json:"conditions,omitempty"`
+
+	failed string // the metrics that the newest decision goes without
 }
 
 // lastDecision is the newest decision: what is done, why, and in a sentence.
@@ -59,6 +61,11 @@ func (s *status) after(d *Declared, mode string, o *autoscaler.Outcome) status {
 		out.condition(d.version, c.Type, c.Status, string(c.Reason), text, o.Time)
 	}
 	out.made(d.version, o)
+	for _, m := range o.Decision.Metrics {
+		if m.Error != "" {
+			out.failed += m.Type + " " + m.Container + "/" + m.Name + "\n"
+		}
+	}
 	return out
 }
 
@@ -78,7 +85,7 @@ func (s *status) made(generation int64, o *autoscaler.Outcome) {
 // refused is the status of a policy that is not in force: nobody counts its target's replicas.
 func (s *status) refused(d *settled, now time.Time) status {
 	out := *s
-	out.CurrentReplicas, out.DesiredReplicas, out.Schedule = nil, nil, nil
+	out.CurrentReplicas, out.DesiredReplicas, out.Schedule, out.failed = nil, nil, nil, ""
 	out.ObservedGeneration, out.Conditions, out.LastDecision = d.version, slices.Clone(s.Conditions), &lastDecision{metav1.NewTime(now), string(policy.Hold), string(d.reason), d.why}
 	if d.spec.Mode != "" {
 		out.Mode = string(d.spec.Mode)
@@ -124,7 +131,7 @@ const (
 func (s *status) wait(written *status) time.Duration {
 	a, b := s.essence(), written.essence()
 	switch {
-	case a != b:
+	case a != b, s.failed != written.failed:
 		return changeWait
 	case s.LastDecision == nil || written.LastDecision == nil:
 		return 0

@@ -83,16 +83,16 @@ func (p *pass) mode() {
 	default:
 		return
 	}
-	would := p.draft
+	would, verb, when := p.draft, "go", ""
 	if l := p.stages.stands; l != nil {
-		would = l.Wanted
+		would, verb, when = l.Wanted, "have gone", " at the last look at shrinking" // the sentence is of this pass
 	}
 	p.d.Would = count(int32(would))
 	if would == p.current {
 		p.d.Message = word + ": would hold. " + p.d.Message
 		return
 	}
-	p.d.Message = word + ": would go from " + itoa(p.current) + " to " + itoa(would) + ". " + p.d.Message
+	p.d.Message = word + ": would " + verb + " from " + itoa(p.current) + " to " + itoa(would) + when + ". " + p.d.Message
 	p.d.Reason = why
 	p.step(StepMode, p.current, "mode "+string(p.policy.mode)+": not carried out")
 }

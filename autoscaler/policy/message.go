@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math"
@@ -208,7 +209,7 @@ func (p *pass) upText() string {
 		}
 		return fmt.Sprintf("A need for %d was seen in the last %s and still counts.", p.stages.highest, seconds(p.in.Options.DownscaleStabilization))
 	}
-	s := m.subject() + " is at " + m.share(r.share) + m.of()
+	s, filled := m.subject()+" is at "+m.share(r.share)+m.of(), p.filled(m, r, &p.d.Metrics[p.best].Pods)
 	switch {
 	case p.beyond(r):
 		return "The values of " + m.name + " add up to less than zero, or to more than can be counted, and the HPA takes both for the most that there is."
@@ -217,23 +218,31 @@ func (p *pass) upText() string {
 	case math.IsNaN(r.share): // nothing runs yet that it could be shared among
 		return m.subject() + " is at " + m.amount(r.total.Float()) + ", with " + m.goal() + " for each replica; " + carry(p.draft, "carry") + " it."
 	case r.look != nil && !r.plain:
-		s = m.subject() + " stood at " + m.share(r.share) + m.of() + " for " + seconds(r.look.Window) + ", clear of its noise (" + m.noise(r.shareNoise) + ")"
+		s = m.subject() + " stood at " + m.share(r.share) + m.of() + " for " + seconds(r.look.Window) + cmp.Or(filled, ",") + " clear of its noise (" + m.noise(r.shareNoise) + ")"
 	default:
-		s += ", above its line of " + m.goal()
+		s += cmp.Or(filled, ",") + " above its line of " + m.goal()
 	}
-	return s + "; " + carry(p.draft, "bring") + " it to " + p.after(m, r) + "."
+	return s + "; " + carry(p.draft, "bring") + " it to " + p.after(m, r, 0) + "."
+}
+
+// full is the share that is counted for a pod without a sample where the load is below its line.
+func (m *metric) full() float64 {
+	if m.target == autoscalingv2.UtilizationMetricType {
+		return float64(max(100, m.percent)) / 100
+	}
+	return 1
 }
 
 // beyond says whether a sum of values is what the HPA has for one that it cannot count, see numbers.total.
 func (p *pass) beyond(r *result) bool { return p.num.wrap && r.total == math.MaxInt64 }
 
-// after is the load that each replica would carry if there were as many as the draft.
-func (p *pass) after(m *metric, r *result) string {
+// after is the load that each replica would carry if there were as many as the draft, where so many pods without a sample have what is counted for them.
+func (p *pass) after(m *metric, r *result, missing int) string {
 	switch {
 	case p.draft == 0:
 		return m.share(0)
 	case !math.IsNaN(r.load):
-		return m.share(r.load * m.asShare() / float64(p.draft))
+		return m.share((r.load*m.asShare() + float64(missing)*m.full()) / float64(p.draft))
 	case m.target == autoscalingv2.ValueMetricType:
 		return m.share(r.share * float64(max(p.readyPods(), 1)) / float64(p.draft))
 	case r.total != 0: // of the whole: each one's share of it was rounded already
@@ -245,11 +254,12 @@ func (p *pass) after(m *metric, r *result) string {
 // downText explains a decision to shrink.
 func (p *pass) downText() string {
 	m, r := &p.policy.metrics[p.best], &p.results[p.best]
-	s := m.subject() + " fell to " + m.level(r)
+	gaps := &p.d.Metrics[p.best].Pods
+	s := m.subject() + " fell to " + m.level(r) + strings.TrimSuffix(p.filled(m, r, gaps), ",")
 	if p.draft == 0 {
 		s += "; no replica is needed."
 	} else {
-		s += "; " + carry(p.draft, "carry") + " it at " + p.after(m, r) + "."
+		s += "; " + carry(p.draft, "carry") + " it at " + p.after(m, r, len(gaps.Missing)) + "."
 	}
 	if p.stages.stabilized {
 		s += fmt.Sprintf(" The highest need in the last %s was %d.", p.memory(), p.stages.highest)

@@ -3,11 +3,8 @@ package policy
 import (
 	"cmp"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
-
-	autoscalingv2 "k8s.io/api/autoscaling/v2"
 
 	"plimsoll.dev/plimsoll/internal/cluster"
 )
@@ -28,7 +25,7 @@ func (p *pass) holdText() string {
 	case p.hold == AwaitingLook:
 		return fmt.Sprintf("%s would need %d; the next look at shrinking is due %s.", filled, r.need, p.untilDue())
 	case p.hold == WithinNoise:
-		return fmt.Sprintf("%s for %s is above its line of %s but not above %s, where it would be clear of its noise (%s).", filled, seconds(r.look.Window), m.goal(), p.clearOf(m, r), m.noise(r.shareNoise))
+		return fmt.Sprintf("%s for %s is above its line of %s but not above %s, where it would be clear of its noise (%s)%s.", filled, seconds(r.look.Window), m.goal(), p.clearOf(m, r), m.noise(r.shareNoise), p.short(&rep.Pods))
 	case p.hold == DepartedPods:
 		return at + " with what pods used that are gone by now, for which nothing is raised."
 	case p.hold == AwaitingReading:
@@ -66,11 +63,7 @@ func (p *pass) filled(m *metric, r *result, g *PodGroups) string {
 	case len(g.Missing) == 0:
 		return " " + gapClause(g) + ", left out,"
 	}
-	full := m.goal()
-	if m.target == autoscalingv2.UtilizationMetricType {
-		full = strconv.Itoa(max(100, int(m.percent))) + " %"
-	}
-	s := " " + gapClause(&PodGroups{Missing: g.Missing}) + ", counted at " + full + ","
+	s := " " + gapClause(&PodGroups{Missing: g.Missing}) + ", counted at " + m.share(m.full()) + ","
 	if n := len(g.Unready); n > 0 {
 		s += fmt.Sprintf(" and %d starting, left out,", n)
 	}
@@ -103,6 +96,15 @@ func (p *pass) present(g *PodGroups) string {
 		return s + " " + are + " asked for, of which there is none"
 	}
 	return fmt.Sprintf("%s %s asked for, of which there are %d", s, are, n)
+}
+
+// short says, where not as many replicas are there as are asked for, of how many a line is that is drawn for all of them.
+func (p *pass) short(g *PodGroups) string {
+	n := g.Counted + len(g.Missing) + len(g.Unready)
+	if n >= int(p.current) {
+		return ""
+	}
+	return fmt.Sprintf(" for the %d replicas that are asked for, of which there are %d", p.current, n)
 }
 
 // gapClause says which pods leave a gap: "with 1 missing and 2 starting".

@@ -108,6 +108,7 @@ func (p *pass) whole(m *metric, value cluster.Milli, rep *MetricReport) (n int32
 // rollout is not the desired one; the switch SpecOnRollout answers the desired one.
 func (p *pass) wholeAverage(m *metric, value cluster.Milli, rep *MetricReport) (n int32, hold Reason) {
 	observed, external := int32(p.in.Target.StatusReplicas), m.source == autoscalingv2.ExternalMetricSourceType
+	ratio := float64(value) / (float64(m.milli) * float64(observed))
 	switch {
 	case p.num.wrap && external && value == math.MaxInt64:
 		rep.AverageValue = known(value) // the HPA does not share out a sum that ran over
@@ -115,9 +116,8 @@ func (p *pass) wholeAverage(m *metric, value cluster.Milli, rep *MetricReport) (
 		rep.AverageValue = known(p.num.amount(math.Ceil(float64(value) / float64(observed))))
 	}
 	if observed > 0 {
-		rep.Load, rep.Target = rep.AverageValue.Milli.Float()/m.milli.Float(), 1
+		rep.Load, rep.Target = ratio, 1
 	}
-	ratio := float64(value) / (float64(m.milli) * float64(observed))
 	if !p.tol.within(ratio) {
 		asked := math.Ceil(float64(value) / float64(m.milli))
 		if external {

@@ -217,7 +217,7 @@ func TestBelowZero(t *testing.T) {
 			t.Errorf("%s: got %v %v, want %q", options, lines, err, want)
 		}
 	}
-	f("downscaleStabilization: 0s", "q fell to -1.666 for each replica; 1 replica carries it at -5.")
+	f("downscaleStabilization: 0s", "q fell to -1.667 for each replica; 1 replica carries it at -5.")
 	f("compat: hpa", "The values of q add up to less than zero, or to more than can be counted, and the HPA takes both for the most that there is.")
 }
 
