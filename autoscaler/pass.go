@@ -277,8 +277,8 @@ func (l *Loop) await(ctx context.Context, t *target, d *policy.Decision) bool {
 }
 
 // holdEvery is how often a hold is written to the log when nothing changes, and holdAfter how long after the last
-// entry one with another reason is: a load near its target changes the reason every second. A change that is refused is one reason as long as
-// it is refused in the same words, however often it is tried: its sentence counts the tries.
+// entry one with another reason is: a load near its target changes the reason every second. That the target cannot be seen is written at once. A change that is refused is one
+// reason as long as it is refused in the same words, however often it is tried: its sentence counts the tries.
 const (
 	holdEvery = time.Minute
 	holdAfter = 5 * time.Second
@@ -295,7 +295,7 @@ func (l *Loop) tell(t *target, in *policy.Input, d *policy.Decision, now time.Ti
 	if broke(d.Reason) {
 		cause = string(failedUpdateScale) + " " + t.refusal
 	}
-	write := d.Action != policy.Hold || entry.To != t.logged.desired || since >= holdEvery || cause != t.logged.cause && (since >= holdAfter || d.Reason == failedUpdateScale)
+	write := d.Action != policy.Hold || entry.To != t.logged.desired || since >= holdEvery || cause != t.logged.cause && (since >= holdAfter || d.Reason == failedUpdateScale || vanished)
 	if write {
 		if detail, err := json.Marshal(d); err == nil {
 			entry.Detail = detail
