@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -185,21 +186,45 @@ func bundles(t *testing.T) (out []int) {
 // servedBy wants the server to show a certificate that an authority has signed.
 func servedBy(t *testing.T, authority *x509.Certificate) error {
 	t.Helper()
+	c, err := shown(t)
+	if err != nil {
+		return err
+	}
+	return c.CheckSignatureFrom(authority)
+}
+
+// serves wants the server to show a certificate, as a Secret has it.
+func serves(t *testing.T, secret string) error {
+	t.Helper()
+	c, err := shown(t)
+	if err != nil {
+		return err
+	}
+	text, err := base64.StdEncoding.DecodeString(secret)
+	if block, _ := pem.Decode(text); err != nil || block == nil || !bytes.Equal(block.Bytes, c.Raw) {
+		return errors.New("it shows another one")
+	}
+	return nil
+}
+
+// shown is the certificate that the server shows.
+func shown(t *testing.T) (*x509.Certificate, error) {
+	t.Helper()
 	for _, pod := range podsOf(t) {
 		if pod.Labels["app.kubernetes.io/component"] != "server" {
 			continue
 		}
 		raw, err := shared.Dial(t.Context(), "tcp", pod.Status.PodIP+":8443")
 		if err != nil {
-			return err
+			return nil, err
 		}
-		c := tls.Client(raw, &tls.Config{InsecureSkipVerify: true}) // it is looked at below
+		c := tls.Client(raw, &tls.Config{InsecureSkipVerify: true}) // it is for whoever asks to look at it
 		err = c.HandshakeContext(t.Context())
 		_ = c.Close()
 		if err != nil {
-			return err
+			return nil, err
 		}
-		return c.ConnectionState().PeerCertificates[0].CheckSignatureFrom(authority)
+		return c.ConnectionState().PeerCertificates[0], nil
 	}
-	return errors.New("there is no server")
+	return nil, errors.New("there is no server")
 }

@@ -125,6 +125,28 @@ func Reference(ctx context.Context, out io.Writer, bin string) error {
 	return os.WriteFile(tests+".version", []byte(version), 0o644)
 }
 
+// CertManager builds cert-manager's controllers (cert-manager) into bin, and returns the folder with the definitions of its kinds. The first time takes some minutes.
+func CertManager(ctx context.Context, out io.Writer, bin string) (kinds string, err error) {
+	root, err := moduleDir(ctx)
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(root, "certmanager")
+	if _, err := os.Stat(filepath.Join(bin, "cert-manager")); err != nil {
+		_, _ = fmt.Fprintln(out, "Building cert-manager")
+	}
+	if err := goCommand(ctx, dir, []string{"CGO_ENABLED=0"}, "build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(bin, "cert-manager"), "."); err != nil {
+		return "", err
+	}
+	cmd := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/cert-manager/cert-manager")
+	cmd.Dir = dir
+	said, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("cannot find cert-manager's module: %w", err)
+	}
+	return filepath.Join(strings.TrimSpace(string(said)), "deploy/crds"), nil
+}
+
 // moduleDir is the folder of this module in the checkout.
 func moduleDir(ctx context.Context) (string, error) {
 	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "plimsoll.dev/plimsoll/test/cluster").Output()
