@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"plimsoll.dev/plimsoll/autoscaler/policy"
 	"plimsoll.dev/plimsoll/internal/cluster"
 )
@@ -74,7 +76,7 @@ func (d *departures) within(window time.Duration, end time.Time) (out []cluster.
 func (t *target) departed(in *policy.Input, usage []cluster.PodUsage) {
 	for _, u := range usage {
 		if i := slices.IndexFunc(in.Pods, func(p cluster.Pod) bool { return p.Name == u.Pod }); i >= 0 && whole(u) {
-			t.left.saw(&in.Pods[i], u)
+			t.left.saw(&in.Pods[i], moving(u))
 		}
 	}
 	window := longest(in.Usage)
@@ -85,6 +87,16 @@ func (t *target) departed(in *policy.Input, usage []cluster.PodUsage) {
 			in.Departed = merged(in.Departed, c)
 		}
 	}
+}
+
+// moving is what others may take over of what a pod used.
+func moving(u cluster.PodUsage) cluster.PodUsage {
+	all := u.Containers
+	u.Containers = make([]cluster.ContainerUsage, len(all))
+	for i, c := range all {
+		u.Containers[i] = cluster.ContainerUsage{Name: c.Name, Usage: slices.DeleteFunc(slices.Clone(c.Usage), func(r cluster.Resource) bool { return !moves(corev1.ResourceName(r.Name)) })}
+	}
+	return u
 }
 
 // merged adds what one container used to what all did.

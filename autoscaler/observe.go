@@ -124,11 +124,11 @@ func (l *Loop) windows(in *policy.Input, t *target, name corev1.ResourceName, po
 			pod := by[u.Pod]
 			if mine, ok := after[u.Pod]; ok {
 				usage[k], u = mine, mine
-				if life := mine.Timestamp.Sub(pod.ReadyTransition); life < w-time.Second {
+				if life := mine.Timestamp.Sub(pod.ReadyTransition); life < w-time.Second && moves(name) {
 					usage[k], u.Window = scaled(mine, life.Seconds()/w.Seconds()), life
 				}
 			}
-			if pod != nil && whole(u) && u.Source == "" {
+			if pod != nil && whole(u) && u.Source == "" && moves(name) {
 				h.left.saw(pod, u)
 			}
 		}
@@ -208,8 +208,9 @@ func joined(looks []policy.Look, shortest bool) (out []cluster.PodUsage) {
 }
 
 // sinceReady notes of each pod the longest sample, of windows that come from the shortest to the longest, that lies wholly
-// after the pod turned ready. In a window that reaches back further that one stands for the pod, with the part of the window
-// that it covers: so the pods' sum is the mean of their total over the window, as the rule wants it (evidence).
+// after the pod turned ready. In a window that reaches back further that one stands for the pod, of CPU with the part of the window
+// that it covers: so the pods' sum is the mean of their total over the window, as the rule wants it (evidence). Nothing is lowered that the longest window in which all were
+// ready does not allow, too.
 // Otherwise a pod that carries load would count as one that still starts, and be left out of the longest window, on which
 // shrinking is decided, for its first minute; or, with its full usage, what moved to it from others would count
 // twice.
@@ -220,6 +221,9 @@ func sinceReady(longest map[string]cluster.PodUsage, by map[string]*cluster.Pod,
 		}
 	}
 }
+
+// moves says whether what a pod uses of a resource may have been another's before, and may be another's after it. What a pod holds of memory is its own.
+func moves(name corev1.ResourceName) bool { return name == corev1.ResourceCPU }
 
 // whole says whether a pod's usage lacks no container's part.
 func whole(u cluster.PodUsage) bool {

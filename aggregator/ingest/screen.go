@@ -89,7 +89,7 @@ func (r *Receiver) place(c *converted, live bool, now time.Time) {
 			groups = append(groups, g)
 		}
 		for _, g := range b.Gaps {
-			if why, out := stray(b, g.Entity, now.UnixMilli()); out {
+			if why, out := stray(b, g.Entity, now.UnixMilli()); out && why != skipFormer { // that it has ended there is true
 				leave(g.Entity, why, 1)
 				continue
 			}

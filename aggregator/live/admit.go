@@ -236,7 +236,14 @@ func (t *tree) note(in *intake, g *metric.Gap, at time.Time) {
 	case u.entity.ID != g.Entity.ID || u.entity.Node != g.Entity.Node:
 		return // of a container that another one of its names has replaced, here or elsewhere
 	}
-	if u == nil || in.at <= u.measured() || u.gap != nil && u.gap.Reason == g.Reason {
+	if u == nil || in.at <= u.measured() {
+		return
+	}
+	if u.gap != nil && u.gap.Reason == g.Reason {
+		if u.unread() && u.kept() && u.round != t.round { // nor does whoever runs it tell of it any more
+			u.gap = &cluster.Gap{Since: at, Reason: g.Reason, Detail: g.Detail}
+			t.changes++
+		}
 		return
 	}
 	since := at

@@ -14,6 +14,7 @@ func TestSumsThatEnd(t *testing.T) {
 	of := func(node, pod string) *metric.Entity {
 		return &metric.Entity{Level: metric.Container, Node: node, Namespace: "demo", WorkloadKind: "k", Workload: "w-" + pod, Pod: pod, Container: "c", ID: "/kubepods/" + node + pod}
 	}
+	moved := of("n2", "one")
 	one, two, three := of("n1", "one"), of("n1", "two"), of("n2", "three")
 	at := 0.0
 	pass := func(what string, want ...string) {
@@ -51,4 +52,12 @@ func TestSumsThatEnd(t *testing.T) {
 	}
 	send("n1", nil, one, two)
 	pass("one is back")
+	at += 10
+	send("n1", nil, two)
+	send("n2", nil, moved, three)
+	pass("one is on the other machine", "pod one"+"w-one")
+	at += 10
+	send("n1", nil, two)
+	send("n2", nil, moved, three)
+	pass("one stays there")
 }

@@ -5,14 +5,16 @@ import (
 	"strings"
 	"time"
 
+	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
 // rollup is what a unit above the containers has counted from its members. It grows by what the members' counters grow by, and a member
 // that ends or begins anew adds nothing. It begins anew itself after a time in which nothing was heard of any member.
 type rollup struct {
-	start int64   // when counting began, Unix milliseconds
-	cells []count // sorted by row and sub
+	start int64          // when counting began, Unix milliseconds
+	given *metric.Entity // as which the last pass had points of it; nil: it had none
+	cells []count        // sorted by row and sub
 }
 
 // count is one counter of a roll-up.
@@ -79,13 +81,14 @@ func (p *Picture) rollUp(now time.Time) (*metric.Batch, *Snapshot) {
 	for i := p.plan.from[metric.Pod]; i < len(p.plan.spots); i++ {
 		s := &p.plan.spots[i]
 		g := c.given(&b.items[i], &b.notes[i], s, p.rolled.Load(), p.others, now.UnixMilli())
-		switch {
-		case len(g.Points) > 0:
+		if len(g.Points) > 0 {
 			out.Groups = append(out.Groups, g)
-		case s.u.given && b.items[i].Ended: // a history that is not told takes it to be there for a while, also beside a pod of its name that began elsewhere
-			out.Gaps = append(out.Gaps, metric.Gap{Entity: s.entity, Reason: metric.GapGone, Detail: "nothing of it is there any more"})
 		}
-		s.u.given = len(g.Points) > 0
+		if s.u.sum != nil {
+			if was := s.u.sum.ends(s.entity, len(g.Points) > 0, b.items[i].Ended); was != nil {
+				out.Gaps = append(out.Gaps, metric.Gap{Entity: was, Reason: metric.GapGone, Detail: "nothing of it is there any more"})
+			}
+		}
 	}
 	if c.gave && !p.begun {
 		p.begun = true
@@ -104,6 +107,19 @@ func (p *Picture) pool() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.tree.group(nodes)
+}
+
+// ends notes whether a pass has points of a roll-up, and returns as what it has ended since the pass before, where it has: a history that is not told takes a thing to be there for a
+// while, also beside a pod of its name that began on another machine.
+func (r *rollup) ends(as *metric.Entity, given, ended bool) *metric.Entity {
+	was := r.given
+	if r.given = nil; given {
+		r.given = as
+	}
+	if was != nil && (!given && ended || identity.LineOf(was) != identity.LineOf(as)) {
+		return was
+	}
+	return nil
 }
 
 // counter is one pass of counting.

@@ -73,7 +73,6 @@ type unit struct {
 	// These belong to the walks, not to the lock.
 	moved  bool  // the plan is about to show it anew
 	spot   int32 // its place in the plan
-	given  bool  // the last roll-up had points of it
 	lacked int64 // the time with which the last roll-up had to say that members are missing, Unix milliseconds; 0: it had not
 	sum    *rollup
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 // shrinkInterval is how often the longest look may lower the count.
@@ -105,7 +107,7 @@ func (p *pass) shrink(m *metric, rep *MetricReport, r *result) {
 		r.look = nil
 		return
 	}
-	r.waits = stable.Window < p.policy.stable || !p.due()
+	r.waits = !p.sinceAll(m, rep, r) || stable.Window < p.policy.stable || !p.due()
 	switch current := int32(p.current); {
 	case r.proposal >= current: // growing was decided before
 		r.proposal, r.need = current, current
@@ -122,6 +124,38 @@ func (p *pass) shrink(m *metric, rep *MetricReport, r *result) {
 	if p.fillLook(m, noisy) == "" {
 		p.report(m, rep, r)
 	}
+}
+
+// sinceAll asks beside the stable look, where some pod has not been ready for all of it, the longest in which every pod has, and keeps the answer that asks for more: what such a pod
+// used is in the stable look for a part of it, as what had moved to it from others, and it may as well be a load of its own. It says whether there is such a look.
+func (p *pass) sinceAll(m *metric, rep *MetricReport, r *result) bool {
+	stable, since := r.look, (*Look)(nil)
+	if !stable.young() {
+		return true
+	}
+	for _, l := range p.looks {
+		if !l.young() && (since == nil || l.Window > since.Window) {
+			since = l
+		}
+	}
+	if since == nil {
+		return false
+	}
+	was, told := *r, *rep
+	r.look, r.noise, r.hold, r.departed = since, p.noiseOf(since), "", since.Departed
+	if r.err = p.fillLook(m, since); r.err == "" {
+		p.askTable(m, rep, r)
+	}
+	if r.err == "" && r.proposal >= was.proposal {
+		return true
+	}
+	*r, *rep = was, told
+	return p.fillLook(m, stable) == ""
+}
+
+// young says whether a pod's sample covers a part of the window alone.
+func (l *Look) young() bool {
+	return slices.ContainsFunc(l.Usage, func(u cluster.PodUsage) bool { return u.Window < l.Window-3*time.Second/2 })
 }
 
 // due says whether the look that shrinking rests on is due: when the last pass that was remembered is 15 s old.

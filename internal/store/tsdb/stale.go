@@ -1,6 +1,7 @@
 package tsdb
 
 import (
+	"cmp"
 	"math"
 	"time"
 
@@ -18,6 +19,8 @@ const (
 	leastMissed = 5 * time.Second
 	// unknownInterval stands in for an interval that is not known yet.
 	unknownInterval = time.Minute
+	// usualInterval is how often most things come, in milliseconds: of a series with one sample it stands for its interval beside others of its entity.
+	usualInterval = 10_000
 )
 
 // absence returns how long something that comes every interval milliseconds must be away to have ended.
@@ -36,9 +39,10 @@ func (w *writer) gap(p *metric.Entity, t int64) {
 	if e == nil || !identity.Same(e.entity, p) {
 		return
 	}
+	told := e.seen.Equal(w.seen) // in the same batch: what whoever runs it says of it while it does not run
 	e.seen = w.seen
 	for i := range e.series {
-		if s := &e.series[i]; s.last < t {
+		if s := &e.series[i]; s.last < t && !(told && s.id.Standing() && s.last == e.last) {
 			w.mark(s, t)
 		}
 	}
@@ -71,7 +75,7 @@ func (db *DB) markVanished() {
 		if now.Sub(e.seen) > absence(e.longest()) {
 			for i := range e.series {
 				s := &e.series[i]
-				w.mark(s, s.last+max(s.interval, 1)+1)
+				w.mark(s, s.last+cmp.Or(s.interval, usualInterval)+1)
 			}
 			db.cache.drop(e)
 			continue
@@ -81,12 +85,12 @@ func (db *DB) markVanished() {
 	_ = w.commit() // a failure is a condition already; there is nobody to tell
 }
 
-// longest is the longest interval of an entity's series, 0 if none is known. An entity may have several writers (a node its collector
+// longest is the longest interval of an entity's series. A counter of roll-ups begins with two points of one pass, which tell nothing of the others' intervals. An entity may have several writers (a node its collector
 // and the roll-ups), whose groups come shortly after one another: the distance between groups says nothing.
 func (e *entry) longest() int64 {
 	longest := int64(0)
 	for i := range e.series {
-		longest = max(longest, e.series[i].interval)
+		longest = max(longest, cmp.Or(e.series[i].interval, usualInterval))
 	}
 	return longest
 }
@@ -100,7 +104,7 @@ func (w *writer) markSeries(e *entry) {
 			kept = append(kept, s)
 			continue
 		}
-		w.mark(&s, s.last+max(s.interval, 1)+1)
+		w.mark(&s, s.last+cmp.Or(s.interval, usualInterval)+1)
 		w.db.cache.forget(e, &s)
 	}
 	if len(kept) == len(e.series) {
