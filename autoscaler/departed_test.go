@@ -53,3 +53,22 @@ func replaced(w *world) {
 		})
 	}
 }
+
+// A load that is each pod's own is not shared by pods that somebody adds: what they have used since they are ready is all of it, and nothing has fallen.
+func TestLoadOfTheirOwn(t *testing.T) {
+	quick := strings.Replace(plain, "minReplicas: 1", "minReplicas: 1, behavior: {scaleDown: {stabilizationWindowSeconds: 0}}", 1)
+	for from, to := range map[int]int{1: 3, 2: 3, 3: 8} {
+		synctest.Test(t, func(t *testing.T) {
+			var w *world
+			w = newWorld(from, func(time.Duration) float64 { return 0.33 * float64(len(w.pods)) }) // 66 % of what each asks for
+			_, end := begin(t, w, Options{Policies: []Policy{compiled(t, quick)}})
+			time.Sleep(2 * time.Minute)
+			w.set(func() { w.resize(to) })
+			time.Sleep(4 * time.Minute)
+			end()
+			if made := w.made(); len(made) > 0 {
+				t.Errorf("from %d to %d by hand: made %v", from, to, made)
+			}
+		})
+	}
+}

@@ -99,3 +99,25 @@ func TestOnlyPodsOfTheNode(t *testing.T) {
 	f("one that is not there any more", false, "shop", "none", time.Minute, 204, "", "")
 	f("a unit", true, "system", "ssh.service", 0, 204, "", "")
 }
+
+// That a pod has ended on a node that it has left is taken; of one that never was there it is not.
+func TestEndOfAPodThatLeft(t *testing.T) {
+	now := time.Now()
+	for pod, want := range map[string]int{"moved": 1, "theirs": 0} {
+		history := &keeper{}
+		r := receiver(t, Options{Live: &keeper{}, History: history, Pods: pods{"theirs": {"n2", now.Add(-time.Minute), "n3"}, "moved": {"n2", now.Add(-time.Minute), "n1"}}})
+		e := &metric.Entity{Level: metric.Container, Node: "n1", Namespace: "shop", Pod: pod, WorkloadKind: "Deployment", Workload: "w", Container: "c", ID: "/x", Runtime: "containerd"}
+		own := &metric.Entity{Level: metric.Node, Node: "n1", ID: "/"}
+		body, err := remotewrite.Encode(&metric.Batch{Node: "n1", Time: now, Gaps: []metric.Gap{{Entity: e, Reason: metric.GapGone}},
+			Groups: []metric.Group{{Entity: own, Points: []metric.Point{{ID: metric.MemoryWorkingSet, T: now.UnixMilli(), V: 1}}}}}, identity.Wire)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req := httptest.NewRequestWithContext(serve.WithCaller(context.Background(), serve.Caller{Name: "a", Nodes: []string{"n1"}}), http.MethodPost, "/api/v1/write", bytes.NewReader(body))
+		remotewrite.SetHeader(req.Header, remotewrite.V2)
+		r.ServeHTTP(httptest.NewRecorder(), req)
+		if len(history.batches) != 1 || len(history.batches[0].Gaps) != want {
+			t.Errorf("%s: the history has %+v, want %d ends", pod, history.batches, want)
+		}
+	}
+}

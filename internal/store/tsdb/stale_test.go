@@ -241,3 +241,44 @@ func TestTwoWriters(t *testing.T) {
 		t.Errorf("got %g markers, want none", got)
 	}
 }
+
+// A thing that ends is told of by whoever runs it in the same batch: how often it was started again, and what it asks for, goes on.
+func TestGapOfWhatIsToldOf(t *testing.T) {
+	db := mustOpen(t, Options{})
+	base := time.Now().Add(-time.Hour).Truncate(time.Second)
+	e := pod("a")
+	for i := range 3 {
+		at := base.Add(time.Duration(i) * 10 * time.Second)
+		b := batchOf(at, 1, e)
+		if i == 2 { // it does not run
+			b.Groups[0].Points, b.Gaps = nil, []metric.Gap{{Entity: e, Reason: metric.GapGone}}
+		}
+		b.Groups[0].Points = append(b.Groups[0].Points, metric.Point{ID: metric.Restarts, T: at.UnixMilli(), V: 3})
+		b.Time = at.Add(time.Second)
+		if err := db.Append(context.Background(), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	at := base.Add(25 * time.Second)
+	if used, told := instant(t, db, anyMemory, at), instant(t, db, metric.Get(metric.Restarts).At(metric.Container), at); len(used) != 0 || told["a"] != "3" {
+		t.Errorf("memory %v, restarts %v, want 3 of it alone", used, told)
+	}
+	if err := db.Append(context.Background(), &metric.Batch{Node: "n1", Time: base.Add(31 * time.Second), Gaps: []metric.Gap{{Entity: e, Reason: metric.GapGone}}}); err != nil {
+		t.Fatal(err)
+	}
+	if told := instant(t, db, metric.Get(metric.Restarts).At(metric.Container), base.Add(35*time.Second)); len(told) != 0 {
+		t.Errorf("restarts %v, of what nobody tells of any more", told)
+	}
+}
+
+// What has come once beside a counter of two points that lie close together has not ended before its own next point is due.
+func TestFirstPointsOfARollUp(t *testing.T) {
+	e := &entry{series: []series{{interval: 1200}, {}, {}}}
+	if got := absence(e.longest()); got != 25*time.Second {
+		t.Errorf("it has ended after %v", got)
+	}
+	e.series[1].interval, e.series[2].interval = 30_000, 30_000
+	if got := absence(e.longest()); got != 75*time.Second {
+		t.Errorf("every half a minute: it has ended after %v", got)
+	}
+}
