@@ -2,6 +2,7 @@ package live
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -130,6 +131,43 @@ func TestACrashLoopWaitsAndItsRestartsNeverFall(t *testing.T) {
 				t.Errorf("a minute later: ended %v, %d restarts, gap %+v", it.Ended, it.Count, it.Gap)
 			}
 		})
+	}
+}
+
+// One that waits for its next life has ended when its sender says so after whoever runs it told of it for the last time: its pod was deleted.
+func TestWhoWaitedIsDeleted(t *testing.T) {
+	p := newPicture(t, Options{})
+	e := &metric.Entity{Level: metric.Container, Node: "n1", Namespace: "shop", WorkloadKind: "Deployment", Workload: "cr", Pod: "cr-1", Container: "c", ID: "/kubepods/pod1/c7"}
+	for i := range 60 {
+		at := sec(float64(i))
+		all := []metric.Group{cpu(node("n1"), at, float64(i), 1)}
+		b := &metric.Batch{Node: "n1", Time: at, Fast: true, Groups: slices.Clone(all)}
+		switch {
+		case i < 12:
+			b.Groups = append(b.Groups, cpu(e, at, float64(i), 100))
+		case i == 12:
+			b.Gaps = []metric.Gap{{Entity: e, Reason: metric.GapGone, Detail: "its cgroup has gone"}}
+		}
+		apply(t, p, b)
+		if i%10 == 9 {
+			b := whole(at, all...)
+			if i < 40 {
+				b.Groups = append(b.Groups, metric.Group{Entity: e, Points: []metric.Point{{ID: metric.Restarts, T: at.UnixMilli(), V: 3}}})
+			} else if i == 49 {
+				b.Gaps = []metric.Gap{{Entity: e, Reason: metric.GapGone, Detail: "its pod is not on the node any more"}}
+			}
+			apply(t, p, b)
+		}
+		if i < 20 || i >= 40 && i < 49 {
+			continue
+		}
+		s := p.Snapshot(at)
+		if len(s.Containers) == 0 && i > 49 { // it is forgotten after a while
+			continue
+		}
+		if it := only(t, s.Containers); it.Ended != (i >= 49) {
+			t.Errorf("second %d: ended %v, gap %+v", i, it.Ended, it.Gap)
+		}
 	}
 }
 
