@@ -13,7 +13,7 @@ import (
 // that ends or begins anew adds nothing. It begins anew itself after a time in which nothing was heard of any member.
 type rollup struct {
 	start int64          // when counting began, Unix milliseconds
-	given *metric.Entity // as which the last pass had points of it; nil: it had none
+	given *metric.Entity // as which a pass had points of it last; nil: none had, or it has ended since
 	cells []count        // sorted by row and sub
 }
 
@@ -113,10 +113,14 @@ func (p *Picture) pool() {
 // while, also beside a pod of its name that began on another machine.
 func (r *rollup) ends(as *metric.Entity, given, ended bool) *metric.Entity {
 	was := r.given
-	if r.given = nil; given {
+	moved := was != nil && identity.LineOf(was) != identity.LineOf(as)
+	switch {
+	case given:
 		r.given = as
+	case moved, ended:
+		r.given = nil
 	}
-	if was != nil && (!given && ended || identity.LineOf(was) != identity.LineOf(as)) {
+	if moved || !given && ended {
 		return was
 	}
 	return nil

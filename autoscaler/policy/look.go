@@ -130,7 +130,10 @@ func (p *pass) shrink(m *metric, rep *MetricReport, r *result) {
 // used is in the stable look for a part of it, as what had moved to it from others, and it may as well be a load of its own. It says whether there is such a look.
 func (p *pass) sinceAll(m *metric, rep *MetricReport, r *result) bool {
 	stable, since := r.look, (*Look)(nil)
-	if !stable.young() {
+	switch {
+	case slices.ContainsFunc(rep.Pods.Unready, p.begun): // who has just been asked for is left out, and may be what the load needs
+		return false
+	case !stable.young():
 		return true
 	}
 	for _, l := range p.looks {
@@ -151,6 +154,12 @@ func (p *pass) sinceAll(m *metric, rep *MetricReport, r *result) bool {
 	}
 	*r, *rep = was, told
 	return p.fillLook(m, stable) == ""
+}
+
+// begun says whether a pod was started within the stable window. One that is not ready for longer may never be.
+func (p *pass) begun(pod string) bool {
+	i := p.find(pod, 0)
+	return i >= 0 && i < len(p.in.Pods) && p.in.Pods[i].StartTime.After(p.in.Now.Add(-p.policy.stable))
 }
 
 // young says whether a pod's sample covers a part of the window alone.
