@@ -60,7 +60,14 @@ func TestLoadOfTheirOwn(t *testing.T) {
 	for from, to := range map[int]int{1: 3, 2: 3, 3: 8} {
 		synctest.Test(t, func(t *testing.T) {
 			var w *world
-			w = newWorld(from, func(time.Duration) float64 { return 0.33 * float64(len(w.pods)) }) // 66 % of what each asks for
+			w = newWorld(from, func(time.Duration) (all float64) {
+				for _, p := range w.pods {
+					if time.Since(p.start) > w.delay {
+						all += 0.33 // 66 % of what it asks for
+					}
+				}
+				return all
+			})
 			_, end := begin(t, w, Options{Policies: []Policy{compiled(t, quick)}})
 			time.Sleep(2 * time.Minute)
 			w.set(func() { w.resize(to) })

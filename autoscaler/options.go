@@ -49,8 +49,8 @@ type Zero struct {
 }
 
 // state says who sets the count if it is not this policy, or not alone, what keeps the count from being met (trouble, see
-// Scale), and what else is declared in vain. why is the newest decision's reason.
-func (p *Policy) state(why policy.Reason, trouble string) string {
+// Scale), and what else is declared in vain. why is the newest decision's reason; fails says that a change was refused, and none was made since.
+func (p *Policy) state(why policy.Reason, trouble string, fails bool) string {
 	var out []string
 	switch {
 	case why == policy.FailedGetScale:
@@ -67,7 +67,7 @@ func (p *Policy) state(why policy.Reason, trouble string) string {
 	switch {
 	case why == policy.ScalingDisabled:
 		out = append(out, "somebody set it to 0")
-	case broke(why):
+	case broke(why), fails:
 		out = append(out, "its change fails ("+string(failedUpdateScale)+")")
 	}
 	switch p.Compiled.Mode() {

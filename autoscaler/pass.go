@@ -337,7 +337,8 @@ func (l *Loop) show(t *target, in *policy.Input, d *policy.Decision, entry clust
 	if t.lacks = t.trouble; in.Target.Problem != nil {
 		t.lacks = ""
 	}
-	s.State = t.policy.state(d.Reason, t.lacks)
+	t.fails = t.failed != ""
+	s.State = t.policy.state(d.Reason, t.lacks, t.fails)
 	t.limits(now)
 	gap, why := "", "target"
 	if in.Target.Problem != nil {

@@ -61,6 +61,7 @@ type target struct {
 	kept  time.Time      // newest point of the kept series
 	shown cluster.Scaled // under the loop's lock
 	lacks string         // the trouble that shown.State tells of, likewise
+	fails bool           // a change was refused and none was made since, likewise
 	whole *detail        // of shown.Last, likewise
 }
 
@@ -104,7 +105,7 @@ func (t *target) adopt(p Policy) {
 	if t.shown.Last != nil {
 		last = policy.Reason(t.shown.Last.Reason)
 	}
-	t.shown.State = p.state(last, t.lacks)
+	t.shown.State = p.state(last, t.lacks, t.fails)
 	t.shown.Utilizations = p.Compiled.Utilizations()
 	t.limits(time.Now())
 }

@@ -23,14 +23,14 @@ func (p *pass) choose() bool {
 			}
 			continue
 		}
-		if replicas == 0 || r.proposal > replicas {
+		if replicas == 0 || r.proposal > replicas || r.proposal == replicas && r.need > p.results[p.best].need { // of those that keep the count one that needs it
 			replicas, p.best = r.proposal, i
 		}
 	}
 	if failed > 0 {
 		p.d.Error = fmt.Sprintf("invalid metrics (%d invalid out of %d), first error is: %s", failed, len(p.results), p.results[first].err)
 	}
-	if failed == len(p.results) || (failed > 0 && replicas < int32(p.current)) {
+	if failed == len(p.results) || (failed > 0 && (replicas < int32(p.current) || p.results[p.best].waits && p.results[p.best].need < int32(p.current))) {
 		p.condition(autoscalingv2.ScalingActive, corev1.ConditionFalse, p.results[first].failure)
 		p.hold, p.best = p.results[first].failure, first
 		p.step(StepMetrics, p.current, p.metricsText())
