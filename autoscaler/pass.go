@@ -371,7 +371,7 @@ func loads(d *policy.Decision) []cluster.Load {
 	out := make([]cluster.Load, len(d.Metrics))
 	for i := range d.Metrics {
 		m := &d.Metrics[i]
-		out[i] = cluster.Load{Name: m.Name, Type: m.Type, Load: known(m.Load), Target: known(m.Target), Noise: known(m.Noise), Of: m.Of, Amount: m.Amount}
+		out[i] = cluster.Load{Name: m.Name, Type: m.Type, Container: m.Container, Load: known(m.Load), Target: known(m.Target), Noise: known(m.Noise), Of: m.Of, Amount: m.Amount}
 		if d.Look != nil {
 			out[i].Window = d.Look.Window.Seconds()
 		}

@@ -33,14 +33,14 @@ func scaledCell(s *api.Scaled) string {
 	}
 	for _, m := range s.Metrics {
 		if s.Gap != nil && unread(m) {
-			text += m.Name + " cannot be read"
+			text += m.Title() + " cannot be read"
 			if s.Last != nil && strings.HasPrefix(s.Last.Reason, "FailedGet") {
 				text += " (" + s.Last.Reason + ")"
 			}
 			text += ", "
 			continue
 		}
-		text += m.Name + " " + percent(m.Load) + "/" + percent(m.Target) + ", "
+		text += m.Title() + " " + percent(m.Load) + "/" + percent(m.Target) + ", "
 	}
 	replicas := fmt.Sprint(s.Replicas)
 	if s.Updated == nil || s.Gap != nil && s.Gap.Reason == cluster.GapScale {

@@ -31,6 +31,8 @@ func TestScaledCell(t *testing.T) {
 	failed.Gap = nil
 	f(failed, "queue -/-, 3 (1-10)")
 	f(cluster.Scaled{Schedule: "0 8 * * 1-5 UTC", State: "paused"}, "3 (1-10 since 0 8 * * 1-5 UTC), paused")
+	f(cluster.Scaled{Metrics: []cluster.Load{{Name: "cpu", Type: "ContainerResource", Container: "web", Load: new(0.32), Target: new(0.6)}, {Name: "cpu", Type: "Resource", Load: new(0.4), Target: new(0.6)}}},
+		"cpu of web 32%/60%, cpu 40%/60%, 3 (1-10)")
 	looked = nil // not since the start
 	f(cluster.Scaled{}, "not known (1-10)")
 }

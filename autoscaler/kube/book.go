@@ -142,7 +142,7 @@ func (b *book) events(x *story, next *status, d *policy.Decision, now time.Time)
 			c.Type != "ScalingLimited" && c.Type != "ScaledToZero" && (bad || known && was.Status == "False"):
 			note := c.Message
 			switch {
-			case bad || d == nil || c.Type == replicasMade || d.Message == note:
+			case bad || d == nil || c.Type == replicasMade || d.Message == note, note != conditionText[policy.Reason(c.Reason)]: // it has words of its own
 			case c.Type == "ScalingLimited":
 				note = d.Message
 			default: // it is well again, and what is decided then, which names what still is not

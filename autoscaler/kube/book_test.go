@@ -165,7 +165,7 @@ func TestMetricThatFailsBesideOthers(t *testing.T) {
 			b.told(outcome(d))
 			time.Sleep(time.Second)
 		}
-		want := []string{"true FailedGetExternalMetric: " + bad.Message, "false ValidMetricFound: The metrics say how many replicas are needed. It is fine. " + fmt.Sprintf(failed, 0)}
+		want := []string{"true FailedGetExternalMetric: " + bad.Message, "false ValidMetricFound: " + words + fmt.Sprintf(failed, 0)}
 		if n, c := p.since(), b.stories["one"].now.get("ScalingActive"); n < 9 || n > 12 || !slices.Equal(p.events, want) || c.Status != "True" || c.Message != words+fmt.Sprintf(failed, 599) {
 			t.Errorf("%d writes in ten minutes, want about one a minute; events %q, want %q; %+v", n, p.events, want, c)
 		}

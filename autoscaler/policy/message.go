@@ -217,8 +217,10 @@ func (p *pass) upText() string {
 		return "From 0 any load raises: " + m.subject() + " is at " + m.amount(r.total.Float()) + ", with " + m.goal() + " for each replica; " + carry(p.draft, "carry") + " it."
 	case math.IsNaN(r.share): // nothing runs yet that it could be shared among
 		return m.subject() + " is at " + m.amount(r.total.Float()) + ", with " + m.goal() + " for each replica; " + carry(p.draft, "carry") + " it."
-	case r.look != nil && !r.plain:
+	case r.look != nil && !r.plain && p.z(r.look.Window) > 0:
 		s = m.subject() + " stood at " + m.share(r.share) + m.of() + " for " + seconds(r.look.Window) + cmp.Or(filled, ",") + " clear of its noise (" + m.noise(r.shareNoise) + ")"
+	case r.look != nil && !r.plain: // the longest, of which none is asked
+		s = m.subject() + " stood at " + m.share(r.share) + m.of() + " for " + seconds(r.look.Window) + cmp.Or(filled, ",") + " above its line of " + m.goal()
 	default:
 		s += cmp.Or(filled, ",") + " above its line of " + m.goal()
 	}

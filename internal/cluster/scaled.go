@@ -38,6 +38,8 @@ type Declaration struct {
 type Load struct {
 	Name string `json:"name"` // "cpu"
 	Type string `json:"type"` // Resource, ContainerResource, Pods, Object, External
+	// Container is the one that a ContainerResource is of.
+	Container string `json:"container,omitempty"`
 	// Load and Target are per replica, as a share of Of: the request for a utilization, the target itself otherwise.
 	Load   *float64 `json:"load"`
 	Target *float64 `json:"target"`
@@ -45,6 +47,14 @@ type Load struct {
 	Amount string   `json:"amount"` // "100m": the target as its policy gives it, where that is an amount; else ""
 	Noise  *float64 `json:"noise"`  // standard error of Load, in the same measure
 	Window float64  `json:"window"` // seconds
+}
+
+// Title is what people call the metric: "cpu", "cpu of web".
+func (l *Load) Title() string {
+	if l.Container != "" {
+		return l.Name + " of " + l.Container
+	}
+	return l.Name
 }
 
 // Utilization is one average utilization that a policy keeps, as a share of the request.
