@@ -138,7 +138,7 @@ func (s *senders) admit(node string, who *speaker, now time.Time) error {
 		if x.from == who.from {
 			from = fmt.Sprintf("both from %s, and one is refused", x.from)
 		}
-		s.hear(&x.rival, node, NameTaken, fmt.Sprintf("two collectors send as node %q, %s: give each its own name with --node", node, from), silentAfter, now)
+		s.hear(&x.rival, node, NameTaken, fmt.Sprintf("two collectors send as node %q, %s: one that takes the other's place has the name once that has been silent for %v; two that stay need names of their own, by --node", node, from, silentAfter), silentAfter, now)
 		return serve.Errorf(http.StatusConflict, "another collector, at %s, sends as node %q: give each its own name with --node", x.from, node)
 	default:
 		if !s.room(id, x != nil, now) {
