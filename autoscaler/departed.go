@@ -5,8 +5,6 @@ import (
 	"slices"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"plimsoll.dev/plimsoll/autoscaler/policy"
 	"plimsoll.dev/plimsoll/internal/cluster"
 )
@@ -94,7 +92,7 @@ func moving(u cluster.PodUsage) cluster.PodUsage {
 	all := u.Containers
 	u.Containers = make([]cluster.ContainerUsage, len(all))
 	for i, c := range all {
-		u.Containers[i] = cluster.ContainerUsage{Name: c.Name, Usage: slices.DeleteFunc(slices.Clone(c.Usage), func(r cluster.Resource) bool { return !moves(corev1.ResourceName(r.Name)) })}
+		u.Containers[i] = cluster.ContainerUsage{Name: c.Name, Usage: slices.DeleteFunc(slices.Clone(c.Usage), func(r cluster.Resource) bool { return !moves(r.Name) })}
 	}
 	return u
 }
