@@ -61,3 +61,44 @@ func TestSumsThatEnd(t *testing.T) {
 	send("n2", nil, moved, three)
 	pass("one stays there")
 }
+
+// The CPU of a pod that goes from machine to machine and back is in each line what it used there: no interval of one has the growth of another.
+func TestCounterOfAPodThatMoves(t *testing.T) {
+	p := newPicture(t, Options{})
+	lines := map[string][]metric.Point{}
+	for at := 0; at <= 100; at++ {
+		life, node := at/25, []string{"n1", "n2"}[at/25%2]
+		for _, n := range []string{"n1", "n2"} {
+			b := &metric.Batch{Node: n, Time: sec(float64(at)), Fast: true, Groups: []metric.Group{cpu(&metric.Entity{Level: metric.Node, Node: n}, sec(float64(at)), float64(at), 1)}}
+			if n == node && at%25 > 1 { // its container uses one core from the second on
+				e := &metric.Entity{Level: metric.Container, Node: n, Namespace: "demo", WorkloadKind: "Pod", Workload: "m", Pod: "m", Container: "c", ID: fmt.Sprint("/kubepods/pod", life, "/c")}
+				g := cpu(e, sec(float64(at)), float64(at%25), 100)
+				g.Start = sec(float64(life * 25))
+				b.Groups = append(b.Groups, g)
+			}
+			apply(t, p, b)
+		}
+		if at%10 != 5 {
+			continue
+		}
+		for _, g := range p.RollUp(sec(float64(at) + 0.5)).Groups {
+			for _, x := range g.Points {
+				if g.Entity.Level == metric.Pod && x.ID == metric.CPUUsage {
+					lines[g.Entity.Node] = append(lines[g.Entity.Node], x)
+				}
+			}
+		}
+	}
+	for n, points := range lines {
+		for i, x := range points[1:] {
+			if was := points[i]; x.V > was.V && x.V-was.V > float64(x.T-was.T)/1000+0.01 {
+				t.Errorf("%s: from %v at %d to %v at %d: more than a core", n, was.V, was.T, x.V, x.T)
+			} else if x.V > was.V && x.T-was.T > 15_000 {
+				t.Errorf("%s: %v at %d goes on from %v at %d, when it was elsewhere", n, x.V, x.T, was.V, was.T)
+			}
+		}
+	}
+	if len(lines) != 2 {
+		t.Errorf("got %v", lines)
+	}
+}

@@ -79,6 +79,9 @@ func (p *Picture) rollUp(now time.Time) (*metric.Batch, *Snapshot) {
 	}
 	for i := p.plan.from[metric.Pod]; i < len(p.plan.spots); i++ {
 		s := &p.plan.spots[i]
+		if s.u.sum != nil && s.u.sum.moved(s.entity) {
+			s.u.sum.settle()
+		}
 		g := c.given(&b.items[i], &b.notes[i], s, p.rolled.Load(), p.others, now.UnixMilli())
 		if len(g.Points) > 0 {
 			out.Groups = append(out.Groups, g)
