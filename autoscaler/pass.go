@@ -202,6 +202,7 @@ func (l *Loop) act(ctx context.Context, t *target, p Policy, in *policy.Input, d
 			t.failed += fmt.Sprintf(" That was try %d.", t.tries)
 		}
 		hold(d, in.State, failedUpdateScale, t.failed+" "+d.Message)
+		d.State.Looked = nil // what the look before it found does not stand beside what this one did
 	}
 }
 

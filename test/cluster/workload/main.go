@@ -56,13 +56,18 @@ func main() {
 	if *share != "" {
 		among = sharers(ctx, *share)
 	}
-	burn(ctx, func() float64 { return float64(used.Load()) / float64(among()) / 1000 }, *period)
+	burn(ctx, func() float64 {
+		n := among()
+		if n == 0 { // whoever does not know its peers yet uses none of their load
+			return 0
+		}
+		return float64(used.Load()) / float64(n) / 1000
+	}, *period)
 }
 
-// sharers tells how many addresses a name has, as it was a second ago at most; 1 until it has any.
+// sharers tells how many addresses a name has, as it was a second ago at most; 0 until it has any.
 func sharers(ctx context.Context, name string) func() int64 {
 	var n atomic.Int64
-	n.Store(1)
 	go func() {
 		for ; ctx.Err() == nil; time.Sleep(time.Second) {
 			ask, end := context.WithTimeout(ctx, time.Second)
