@@ -209,7 +209,7 @@ func (p *pass) upText() string {
 		}
 		return fmt.Sprintf("A need for %d was seen in the last %s and still counts.", p.stages.highest, seconds(p.in.Options.DownscaleStabilization))
 	}
-	s, filled := m.subject()+" is at "+m.share(r.share)+m.of(), p.filled(m, r, &p.d.Metrics[p.best].Pods)
+	is, over, against := " is at ", "", " above its line of "+m.goal()
 	switch {
 	case p.beyond(r):
 		return "The values of " + m.name + " add up to less than zero, or to more than can be counted, and the HPA takes both for the most that there is."
@@ -217,14 +217,12 @@ func (p *pass) upText() string {
 		return "From 0 any load raises: " + m.subject() + " is at " + m.amount(r.total.Float()) + ", with " + m.goal() + " for each replica; " + carry(p.draft, "carry") + " it."
 	case math.IsNaN(r.share): // nothing runs yet that it could be shared among
 		return m.subject() + " is at " + m.amount(r.total.Float()) + ", with " + m.goal() + " for each replica; " + carry(p.draft, "carry") + " it."
-	case r.look != nil && !r.plain && p.z(r.look.Window) > 0:
-		s = m.subject() + " stood at " + m.share(r.share) + m.of() + " for " + seconds(r.look.Window) + cmp.Or(filled, ",") + " clear of its noise (" + m.noise(r.shareNoise) + ")"
-	case r.look != nil && !r.plain: // the longest, of which none is asked
-		s = m.subject() + " stood at " + m.share(r.share) + m.of() + " for " + seconds(r.look.Window) + cmp.Or(filled, ",") + " above its line of " + m.goal()
-	default:
-		s += cmp.Or(filled, ",") + " above its line of " + m.goal()
+	case r.look != nil && !r.plain:
+		if is, over = " stood at ", " for "+seconds(r.look.Window); p.z(r.look.Window) > 0 { // of the longest no clearance is asked
+			against = " clear of its noise (" + m.noise(r.shareNoise) + ")"
+		}
 	}
-	return s + "; " + carry(p.draft, "bring") + " it to " + p.after(m, r, 0) + "."
+	return m.subject() + is + m.share(r.share) + m.of() + over + cmp.Or(p.filled(m, r, &p.d.Metrics[p.best].Pods), ",") + against + "; " + carry(p.draft, "bring") + " it to " + p.after(m, r, 0) + "."
 }
 
 // full is the share that is counted for a pod without a sample where the load is below its line.
