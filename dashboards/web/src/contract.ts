@@ -183,6 +183,7 @@ export interface Declaration {
 
 export interface Load {
   name: string;
+  container?: string; // of a metric of one container
   type: string;
   load: Num;
   target: Num;
