@@ -28,8 +28,14 @@ var requests = func() (s metric.Set) {
 
 // claims are what is set aside of each resource, NaN where nothing is.
 type claims struct {
-	t  time.Time // of the snapshot
-	of [len(resources)]float64
+	t    time.Time // of the snapshot
+	of   [len(resources)]float64
+	gone bool // whoever asked is not there any more
+}
+
+// over says whether a value is that nothing is asked for by what is not there any more, for those that it is in.
+func (it *Item) over(v *Value) bool {
+	return v.V == 0 && requests.Has(v.ID) && (it.Ended || it.asks != nil && it.asks.gone)
 }
 
 // asksOf is what is set aside for a pod; ok is false where it is not placed, or done, or asks for nothing.
@@ -113,7 +119,7 @@ func (b *builder) pods(known []Known, now time.Time) {
 	}
 	for _, it := range b.level(metric.Pod) { // for what is done or gone nothing is set aside, whatever its collector said of it last
 		if it.asks == nil && nodes[it.Entity.Node] && (it.Pod == nil || it.Pod.Finished()) {
-			it.asks = &claims{t: now}
+			it.asks = &claims{t: now, gone: it.Pod == nil}
 			it.Lacks = it.Lacks.Less(&requests)
 		}
 	}

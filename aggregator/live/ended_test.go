@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
@@ -60,6 +62,76 @@ func TestSumsThatEnd(t *testing.T) {
 	send("n1", nil, two)
 	send("n2", nil, moved, three)
 	pass("one stays there")
+}
+
+// What a deleted pod used ends in its sums with the pass after its container's end, though whoever runs it tells of it for a while; and what it asked for when it is not there any more, and is no 0 after that.
+func TestSumsOfADeletedPod(t *testing.T) {
+	pod := &cluster.Pod{Node: "n1", Namespace: "demo", Name: "one", Owner: cluster.Target{Kind: "Deployment", Name: "web"}, Containers: []cluster.Container{asking("c", 100, 64)}}
+	pod.Phase = "Running"
+	nodes := func() []*cluster.Node { return []*cluster.Node{{Name: "n1"}} }
+	stays := &cluster.Pod{Node: "n1", Namespace: "other", Name: "two", Owner: cluster.Target{Kind: "Pod", Name: "two"}, Containers: []cluster.Container{asking("c", 20, 20)}}
+	p := newPicture(t, Options{Inventory: inventory{pod, stays}, Nodes: nodes, Pods: func(string, string) (time.Time, bool) { return time.Time{}, true }})
+	e := &metric.Entity{Level: metric.Container, Node: "n1", Namespace: "demo", WorkloadKind: "Deployment", Workload: "web", Pod: "one", Container: "c", ID: "/kubepods/pod1/c1"}
+	const dies, deleted, told = 34, 43, 50
+	for at := range 80 {
+		now := sec(float64(at))
+		b := whole(now, cpu(node("n1"), now, float64(at), 1000))
+		b.Fast = at%10 != 0
+		of := metric.Group{Entity: e}
+		if at < dies {
+			of = cpu(e, now, float64(at), 100)
+			of.Points = append(of.Points, metric.Point{ID: metric.MemoryWorkingSet, T: now.UnixMilli(), V: 50})
+		}
+		if !b.Fast && at < told {
+			of.Points = append(of.Points, metric.Point{ID: metric.Restarts, T: now.UnixMilli()}, metric.Point{ID: metric.CPURequest, T: now.UnixMilli(), V: 0.1})
+		}
+		if at == dies || at == told {
+			b.Gaps = []metric.Gap{{Entity: e, Reason: metric.GapGone}}
+		}
+		if len(of.Points) > 0 {
+			b.Groups = append(b.Groups, of)
+		}
+		apply(t, p, b)
+		if at == deleted {
+			p.inventory = inventory{stays}
+		}
+		if at%10 != 5 {
+			continue
+		}
+		has, ended := map[metric.Level]string{}, map[metric.Level]string{}
+		out := p.RollUp(now.Add(time.Millisecond))
+		for _, g := range out.Groups {
+			for _, x := range g.Points {
+				switch x.ID {
+				case metric.MemoryWorkingSet:
+					has[g.Entity.Level] += "used "
+				case metric.CPURequest:
+					has[g.Entity.Level] += fmt.Sprintf("asks %.3g ", x.V)
+				}
+			}
+		}
+		for _, g := range out.Gaps {
+			text := "all "
+			if g.Rows != (metric.Set{}) {
+				text = ""
+				for id, what := range map[metric.ID]string{metric.MemoryWorkingSet: "used ", metric.CPURequest: "asks "} {
+					if g.Rows.Has(id) {
+						text += what
+					}
+				}
+			}
+			ended[g.Entity.Level] += text
+		}
+		for l, w := range map[metric.Level]map[int][2]string{
+			metric.Pod:       {25: {"asks 0.1 used "}, 35: {"asks 0.1 ", "used "}, 45: {"", "asks "}, 55: {"", "all "}},
+			metric.Namespace: {25: {"used asks 0.1 "}, 35: {"asks 0.1 ", "used "}, 45: {"asks 0 "}, 55: {"", "all "}},
+			metric.Node:      {25: {"asks 0.12 "}, 35: {"asks 0.12 "}, 45: {"asks 0.02 "}, 55: {"asks 0.02 "}},
+		} {
+			if want, ok := w[at]; (ok || at > 55 && l != metric.Node) && ([2]string{has[l], ended[l]}) != want {
+				t.Errorf("at %d s %s has %q, and %q has ended, want %q", at, l, has[l], ended[l], want)
+			}
+		}
+	}
 }
 
 // The CPU of a pod that goes from machine to machine and back is in each line what it used there: no interval of one has the growth of another.

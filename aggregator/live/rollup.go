@@ -13,6 +13,7 @@ import (
 type rollup struct {
 	start int64          // when counting began, Unix milliseconds
 	given *metric.Entity // as which a pass had points of it last; nil: none had, or it has ended since
+	rows  metric.Set     // the gauges that the last pass had of it, of those that nobody says of it
 	cells []count        // sorted by row and sub
 }
 
@@ -44,7 +45,7 @@ type count struct {
 // Group.Start is when Plimsoll began to count. The entities' pointers stay the same for as long as the names do. What cannot be added joins as the
 // catalogue says. Of containers there are the restarts that nobody else counts. A sum that lacks a part of a member, now or because
 // the member's counters have begun anew or have nothing new since the pass before, says of how many (MissingParts). A member of the slow lane
-// that is late by half an interval is out of all sums. Of what has ended since the pass before there is a gap.
+// that is late by half an interval is out of all sums. Of what has ended since the pass before there is a gap, and one of the rows that nothing in a sum has any more.
 //
 // One caller calls it at the pace of the history (every 10 s): what a pass has counted is not in the next.
 func (p *Picture) RollUp(now time.Time) *metric.Batch {
@@ -87,8 +88,8 @@ func (p *Picture) rollUp(now time.Time) (*metric.Batch, *Snapshot) {
 			out.Groups = append(out.Groups, g)
 		}
 		if s.u.sum != nil {
-			if was := s.u.sum.ends(s.entity, len(g.Points) > 0, b.items[i].Ended); was != nil {
-				out.Gaps = append(out.Gaps, metric.Gap{Entity: was, Reason: metric.GapGone, Detail: "nothing of it is there any more"})
+			if gap, some := s.u.sum.ends(&b.items[i], &g, &b.notes[i].rows); some {
+				out.Gaps = append(out.Gaps, gap)
 			}
 		}
 	}
@@ -291,7 +292,7 @@ func (u *unit) lacks(g *metric.Group, it *Item, n *note, now int64) {
 func (c *counter) grown(it *Item, n *note, s *spot, rolled, others, now int64) metric.Group {
 	g := metric.Group{Entity: s.entity}
 	c.values = it.each(c.values, func(v *Value) {
-		if metric.Get(v.ID).Kind == metric.Gauge && !n.rows.Has(v.ID) {
+		if metric.Get(v.ID).Kind == metric.Gauge && !n.rows.Has(v.ID) && !it.over(v) {
 			g.Points = append(g.Points, metric.Point{ID: v.ID, Sub: v.Sub, T: now, V: v.V})
 		}
 	})

@@ -38,9 +38,10 @@ type Batch struct {
 // FromKubelet is the Source of what a kubelet has said of its node.
 const FromKubelet = "kubelet"
 
-// Gap says why an entity has no sample in a batch.
+// Gap says why an entity has no sample in a batch, or none of some rows.
 type Gap struct {
 	Entity *Entity
+	Rows   Set    // those that have ended, while it goes on; none: it has ended, or could not be read
 	Reason string // a short word from a fixed set, used as a metric label: GapGone, "overflow", "io", ...
 	Detail string // for people
 }

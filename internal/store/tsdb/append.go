@@ -155,8 +155,8 @@ func (w *writer) batch(b *metric.Batch) error {
 		w.app = w.gen.tsdb.Appender(w.ctx)
 	}
 	for i := range b.Gaps {
-		if e := b.Gaps[i].Entity; e != nil {
-			w.gap(e, b.Time.UnixMilli())
+		if g := &b.Gaps[i]; g.Entity != nil {
+			w.gap(g, b.Time.UnixMilli())
 		}
 	}
 	return w.commit()

@@ -3,6 +3,8 @@ package tsdb
 import (
 	"bytes"
 	"context"
+	"errors"
+	"io/fs"
 	"log/slog"
 	"math/rand/v2"
 	"os"
@@ -15,14 +17,19 @@ import (
 	"plimsoll.dev/plimsoll/internal/store"
 )
 
-// copyDir copies a folder.
+// copyDir copies a folder, as it is at a moment.
 func copyDir(t *testing.T, from string) string {
 	t.Helper()
-	to := filepath.Join(t.TempDir(), "copy")
-	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
-		t.Fatal(err)
+	for {
+		to := filepath.Join(t.TempDir(), "copy")
+		switch err := os.CopyFS(to, os.DirFS(from)); {
+		case errors.Is(err, fs.ErrNotExist) && t.Context().Err() == nil: // the open store has renamed a file meanwhile: a kill knows no half of that
+		case err != nil:
+			t.Fatal(err)
+		default:
+			return to
+		}
 	}
-	return to
 }
 
 // killedFolder is a folder as kill -9 leaves it: copied while the store is open.

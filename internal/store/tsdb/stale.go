@@ -32,11 +32,19 @@ func absence(interval int64) time.Duration {
 	return max(time.Duration(missed*float64(min(d, 10*time.Minute))), leastMissed)
 }
 
-// gap marks all series of an entity that could not be read at time t as ended; the next sample begins them again. One whose successor
+// gap marks all series of an entity that could not be read at time t as ended, or those of some rows; the next sample begins them again. One whose successor
 // has come has left them to it.
-func (w *writer) gap(p *metric.Entity, t int64) {
-	e := w.db.cache.find(p)
-	if e == nil || !identity.Same(e.entity, p) {
+func (w *writer) gap(g *metric.Gap, t int64) {
+	e := w.db.cache.find(g.Entity)
+	if e == nil || !identity.Same(e.entity, g.Entity) {
+		return
+	}
+	if g.Rows != (metric.Set{}) {
+		for i := range e.series {
+			if s := &e.series[i]; s.last < t && g.Rows.Has(s.id) {
+				w.mark(s, t)
+			}
+		}
 		return
 	}
 	told := e.seen.Equal(w.seen) // in the same batch: what whoever runs it says of it while it does not run

@@ -271,6 +271,29 @@ func TestGapOfWhatIsToldOf(t *testing.T) {
 	}
 }
 
+// A sum of which a row has ended goes on with the others.
+func TestGapOfARow(t *testing.T) {
+	db := mustOpen(t, Options{})
+	base := time.Now().Add(-time.Hour).Truncate(time.Second)
+	e := pod("a")
+	for i := range 3 {
+		b := batchOf(base.Add(time.Duration(i)*10*time.Second), 1, e)
+		asks := metric.Point{ID: metric.MemoryRequest, T: b.Time.UnixMilli(), V: 7}
+		if b.Groups[0].Points = append(b.Groups[0].Points, asks); i == 2 {
+			b.Groups[0].Points = []metric.Point{asks}
+			b.Gaps = []metric.Gap{{Entity: e, Reason: metric.GapMember}}
+			b.Gaps[0].Rows.Add(metric.MemoryWorkingSet)
+		}
+		must(t, db.Append(t.Context(), b))
+	}
+	for s, used := range map[int]string{19: "1", 20: "", 25: ""} {
+		at := base.Add(time.Duration(s) * time.Second)
+		if got, asks := instant(t, db, anyMemory, at)["a"], instant(t, db, metric.Get(metric.MemoryRequest).At(metric.Container), at)["a"]; got != used || asks != "7" {
+			t.Errorf("at %d s: %q is used, and %q asked for, want %q and 7", s, got, asks, used)
+		}
+	}
+}
+
 // What has come once beside a counter of two points that lie close together has not ended before its own next point is due.
 func TestFirstPointsOfARollUp(t *testing.T) {
 	e := &entry{series: []series{{interval: 1200}, {}, {}}}
