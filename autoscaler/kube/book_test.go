@@ -392,11 +392,11 @@ func TestStatusSaysWhatExplainDoes(t *testing.T) {
 	}
 }
 
-// A decision that goes without a metric is written soon, and one that has it again; one that has another figure alone waits.
+// A decision that goes without a metric is written soon, and one that has it again; one that lacks pods, or has them again, as soon as one with another reason; one that has another figure alone waits.
 func TestStatusHasWhatFailed(t *testing.T) {
-	of := func(failed, message string) *status {
+	of := func(failed, message string, missing ...string) *status {
 		d := held(policy.AtTarget, message)
-		d.Metrics = []policy.MetricReport{{Type: "Resource", Name: "cpu", Error: failed}, {Type: "Resource", Name: "memory"}}
+		d.Metrics = []policy.MetricReport{{Type: "Resource", Name: "cpu", Error: failed}, {Type: "Resource", Name: "memory", Pods: policy.PodGroups{Missing: missing}}}
 		o := outcome(d)
 		s := (&status{}).after(&Declared{}, "Auto", &o)
 		return &s
@@ -409,6 +409,9 @@ func TestStatusHasWhatFailed(t *testing.T) {
 		{of("", "Load is."), of("no pod has a sample that counts", "Memory is. The metric cpu failed."), changeWait},
 		{of("no pod has a sample", "Memory is. The metric cpu failed: no."), of("its API is away", "Memory is. The metric cpu failed: away."), sentenceWait},
 		{of("", "Load is."), of("", "Load was."), sentenceWait},
+		{of("", "Load is."), of("", "Load is, with 1 without a sample.", "one"), reasonWait},
+		{of("", "Load is, with 1 without a sample.", "one"), of("", "Load is."), reasonWait},
+		{of("", "Load is, with 1 without a sample.", "one"), of("", "Load is, with 2 without a sample.", "one", "two"), sentenceWait},
 	} {
 		if got := c.is.wait(c.was); got != c.want {
 			t.Errorf("%q after %q waits %v, want %v", c.is.LastDecision.Message, c.was.LastDecision.Message, got, c.want)

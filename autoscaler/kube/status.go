@@ -25,6 +25,7 @@ type status struct {
 	Conditions         []metav1.Condition `json:"conditions,omitempty"`
 
 	failed string // the metrics that the newest decision goes without
+	lacks  bool   // some pods have no sample that counts, which its sentence says
 }
 
 // lastDecision is the newest decision: what is done, why, and in a sentence.
@@ -65,6 +66,7 @@ func (s *status) after(d *Declared, mode string, o *autoscaler.Outcome) status {
 		if m.Error != "" {
 			out.failed += m.Type + " " + m.Container + "/" + m.Name + "\n"
 		}
+		out.lacks = out.lacks || len(m.Pods.Missing)+len(m.Pods.Unready) > 0
 	}
 	return out
 }
@@ -119,7 +121,7 @@ func (s *status) get(kind string) metav1.Condition {
 	return metav1.Condition{}
 }
 
-// How long a change of the status may wait to be written: one that people look for, one of the decision's reason alone, and
+// How long a change of the status may wait to be written: one that people look for, one of the decision's reason, or of whether it lacks pods, alone, and
 // one of its sentence alone. The last two come at every pass where a load is near its line.
 const (
 	changeWait   = time.Second
@@ -135,7 +137,7 @@ func (s *status) wait(written *status) time.Duration {
 		return changeWait
 	case s.LastDecision == nil || written.LastDecision == nil:
 		return 0
-	case s.LastDecision.Reason != written.LastDecision.Reason:
+	case s.LastDecision.Reason != written.LastDecision.Reason, s.lacks != written.lacks:
 		return reasonWait
 	case s.LastDecision.Message != written.LastDecision.Message:
 		return sentenceWait
