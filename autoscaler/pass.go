@@ -199,7 +199,7 @@ func (l *Loop) act(ctx context.Context, t *target, p Policy, in *policy.Input, d
 		t.refusal, t.sought = d.Error, d.Desired
 		t.failed = fmt.Sprintf("%s could not be made: %s.", change, strings.TrimSuffix(d.Error, "."))
 		if t.tries > 1 {
-			t.failed += fmt.Sprintf(" That was try %d.", t.tries)
+			t.failed += fmt.Sprintf(" That was try %d in a row.", t.tries)
 		}
 		hold(d, in.State, failedUpdateScale, t.failed+" "+d.Message)
 		d.State.Looked = nil // what the look before it found does not stand beside what this one did

@@ -11,6 +11,7 @@ import (
 
 	"plimsoll.dev/plimsoll/aggregator/api/params"
 	"plimsoll.dev/plimsoll/aggregator/live"
+	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/identity"
 	"plimsoll.dev/plimsoll/internal/metric"
 )
@@ -33,11 +34,11 @@ func containerOf(it *live.Item) Container {
 		Runtime: e.Runtime, Image: e.Image, ID: e.ID, Node: e.Node,
 
 		CPU:        rate(it, metric.CPUUsage, decCores),
-		CPULimit:   gauge(it, metric.CPULimit, decCores),
-		CPURequest: gauge(it, metric.CPURequest, decCores),
+		CPULimit:   granted(it, metric.CPULimit, "cpu", limits, decCores),
+		CPURequest: granted(it, metric.CPURequest, "cpu", (*cluster.Container).Held, decCores),
 
 		WorkingSet:  gauge(it, metric.MemoryWorkingSet, decBytes),
-		MemoryLimit: gauge(it, metric.MemoryLimit, decBytes),
+		MemoryLimit: granted(it, metric.MemoryLimit, "memory", limits, decBytes),
 
 		Throttled:      throttled(it),
 		CPUPressure:    share(it, metric.CPUWaiting),
@@ -62,6 +63,22 @@ func containerOf(it *live.Item) Container {
 	}
 	return c
 }
+
+// granted is what a container asks for or may use as its machine says, and until that has spoken of it as whoever runs it does.
+func granted(it *live.Item, id metric.ID, name cluster.ResourceName, of func(*cluster.Container) cluster.Resources, decimals int) *float64 {
+	if v := gauge(it, id, decimals); v != nil {
+		return v
+	}
+	pod, c := known(it)
+	if c == nil || c.Done || pod.Finished() {
+		return nil
+	}
+	held, ok := of(c).Get(name)
+	return num(held.Float(), ok, decimals)
+}
+
+// limits are those of a container that are in force.
+func limits(c *cluster.Container) cluster.Resources { return c.Limits }
 
 // throttled is throttled periods over all periods in which the container could run under its limit. With no
 // such period in the last look it was not throttled.

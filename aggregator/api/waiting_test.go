@@ -59,11 +59,14 @@ func TestWaitingReplica(t *testing.T) {
 // A container of a cluster that crashes again and again stays in sight between its lives, with the cluster's word, its restarts and what it asks for: while the picture has it,
 // when it has nothing of it any more, and beside one of its pod that runs. One that has ended says so, and no more.
 func TestCrashingContainerOfAPod(t *testing.T) {
+	asks := func(name cluster.ResourceName, n cluster.Milli) cluster.Resources {
+		return cluster.Resources{{Name: name, Milli: n}}
+	}
 	gone := &cluster.Gap{Since: noon.Add(-30 * time.Second), Reason: metric.GapGone, Detail: "its sender has ended the series"}
 	pod := func(waiting string) *cluster.Pod {
 		return &cluster.Pod{UID: "u", Namespace: "shop", Name: "cart", Node: "n1", Phase: "Running", Owner: cluster.Target{Kind: "Deployment", Namespace: "shop", Name: "cart"},
 			Status:     cluster.Status{State: waiting, Since: noon.Add(-20 * time.Second)},
-			Containers: []cluster.Container{{Name: "c", ID: "1", Restarts: 4, Waiting: waiting}, {Name: "ok", ID: "2"}}}
+			Containers: []cluster.Container{{Name: "c", ID: "1", Restarts: 4, Waiting: waiting}, {Name: "ok", ID: "2", Requests: asks("cpu", 250), Limits: asks("memory", 64_000)}}}
 	}
 	for _, c := range []struct {
 		name, waiting string
@@ -103,6 +106,8 @@ func TestCrashingContainerOfAPod(t *testing.T) {
 		for _, row := range newPicture(s, newKills()).containers {
 			if row.Name == "c" {
 				got = append(got, row)
+			} else if or(row.CPURequest, 0) != 0.25 || or(row.MemoryLimit, 0) != 64 || row.CPULimit != nil {
+				t.Errorf("%s: of the other, of which its machine has not spoken: %+v", c.name, row)
 			}
 		}
 		if c.want == nil {
