@@ -37,10 +37,7 @@ func TestCertificatesAreRenewed(t *testing.T) {
 	h, _ := install(t, p, values)
 	until(t, "metrics.k8s.io does not answer", func() error { return usageAt(ctx, "nodes") })
 	pods, first, began := uids(t), authorityOf(t), time.Now()
-	d, asking := &polled{}, make(chan struct{})
-	while, stop := context.WithCancel(ctx)
-	go func() { d.run(while, "nodes"); close(asking) }()
-	ends := func() { stop(); <-asking }
+	d, ends := asking(ctx, "nodes")
 	defer ends()
 	after := func() string { return time.Since(began).Round(time.Second).String() }
 	oldest := time.Duration(0)

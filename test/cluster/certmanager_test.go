@@ -33,17 +33,14 @@ func TestCertManager(t *testing.T) {
 	until(t, "metrics.k8s.io does not answer", func() error { return usageAt(ctx, "nodes") })
 	change := func(what string, limit time.Duration, do func(), done func() error) {
 		t.Helper()
-		d, asking := &polled{}, make(chan struct{})
-		while, stop := context.WithCancel(ctx)
-		go func() { d.run(while, "nodes"); close(asking) }()
-		defer func() { stop(); <-asking }()
+		d, end := asking(ctx, "nodes")
+		defer end()
 		began := time.Now()
 		do()
 		within(t, limit, what, done)
 		took := time.Since(began)
 		time.Sleep(20 * time.Second) // what else it may do
-		stop()
-		<-asking
+		end()
 		t.Logf("%s: after %v; %d answers, %d others within %v: %s", what, took.Round(time.Second), d.answered, len(d.failed), d.last.Sub(d.first).Round(time.Millisecond), strings.Join(d.failed[:min(len(d.failed), 3)], "; "))
 		if !d.first.IsZero() && d.last.Sub(d.first) > 10*time.Second {
 			t.Errorf("%s: metrics.k8s.io was dark for %v", what, d.last.Sub(d.first))

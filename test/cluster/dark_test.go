@@ -1,7 +1,6 @@
 package cluster_test
 
 import (
-	"context"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -70,18 +69,15 @@ func TestNeverDark(t *testing.T) {
 func polling(t *testing.T, what string, do func() error) *polled {
 	t.Helper()
 	const quiet = 15 * time.Second // an ending takes 10 s; what follows of it is seen
-	d := &polled{}
-	asking, stop := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() { d.run(asking, "nodes"); close(done) }()
+	d, end := asking(t.Context(), "nodes")
+	defer end()
 	time.Sleep(3 * time.Second)
 	err := do()
 	if err == nil {
 		_, err = shared.Kubectl(t.Context(), "-n", product.Namespace, "rollout", "status", "deployment/"+product.Name, "--timeout=150s")
 	}
 	time.Sleep(quiet)
-	stop()
-	<-done
+	end()
 	t.Logf("%s: %d answers, %d others, the slowest after %v: %s", what, d.answered, len(d.failed), d.slowest.Round(time.Millisecond), strings.Join(d.failed[:min(len(d.failed), 5)], "; "))
 	if err != nil {
 		t.Fatalf("%s: %v\n%s", what, err, state(t))

@@ -73,7 +73,16 @@ type polled struct {
 	first, last time.Time // of those that failed
 }
 
-// run asks for a path below the API's version until ctx ends.
+// asking asks for a path below the API's version until what it returns is called, which may be done again, or ctx ends.
+func asking(ctx context.Context, path string) (p *polled, end func()) {
+	p = &polled{}
+	ctx, stop := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() { p.run(ctx, path); close(done) }()
+	return p, func() { stop(); <-done }
+}
+
+// run asks for a path until ctx ends.
 func (p *polled) run(ctx context.Context, path string) {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
@@ -142,11 +151,8 @@ func TestTwoServers(t *testing.T) {
 		_, err := shared.Kubectl(t.Context(), "get", "--raw", "/apis/metrics.k8s.io/v1beta1/namespaces/"+ns+"/pods/busy")
 		return err
 	})
-	p := &polled{}
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() { p.run(ctx, "namespaces/"+ns+"/pods/busy"); close(done) }()
-	defer func() { stop(); <-done }()
+	p, end := asking(context.Background(), "namespaces/"+ns+"/pods/busy")
+	defer end()
 	began := time.Now()
 	time.Sleep(45 * time.Second)
 	held := func(s *part) bool { return s.own(t, admin, "plimsoll_lease_held") == 1 }
@@ -170,8 +176,7 @@ func TestTwoServers(t *testing.T) {
 	})
 	t.Logf("the other server holds the lease %v later", time.Since(killed).Round(100*time.Millisecond))
 	time.Sleep(45 * time.Second)
-	stop()
-	<-done
+	end()
 	t.Logf("%d answers of metrics.k8s.io in %v, the slowest after %v; %d others: %s", p.answered, time.Since(began).Round(time.Second), p.slowest.Round(time.Millisecond), len(p.failed), strings.Join(p.failed[:min(len(p.failed), 10)], "; "))
 	if p.answered < 800 || len(p.failed) > 0 && p.last.After(killed.Add(3*time.Second)) {
 		t.Errorf("it did not answer %d times, the last %v after the kill", len(p.failed), p.last.Sub(killed))
