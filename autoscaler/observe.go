@@ -113,7 +113,7 @@ func (l *Loop) windows(in *policy.Input, t *target, name corev1.ResourceName, po
 	sinceReady(after, by, second)
 	for i, w := range windows {
 		usage := l.opts.Observer.Usage(now, pods, name, w)
-		if i > 0 && longest(usage) < w-1500*time.Millisecond {
+		if i > 0 && !policy.Covers(longest(usage), w) {
 			break
 		}
 		sinceReady(after, by, usage)

@@ -192,7 +192,7 @@ func (t *target) tooEarly(p *policy.Policy, at time.Time) string {
 	for _, q := range p.Questions() {
 		least(t.other(&q))
 	}
-	if span >= p.StableWindow()-1500*time.Millisecond {
+	if policy.Covers(span, p.StableWindow()) {
 		return ""
 	}
 	return fmt.Sprintf("The load asks for fewer, but it has been seen for %d s only; a decision to shrink rests on %d s.",

@@ -164,8 +164,11 @@ func (p *pass) begun(pod string) bool {
 
 // young says whether a pod's sample covers a part of the window alone.
 func (l *Look) young() bool {
-	return slices.ContainsFunc(l.Usage, func(u cluster.PodUsage) bool { return u.Window < l.Window-3*time.Second/2 })
+	return slices.ContainsFunc(l.Usage, func(u cluster.PodUsage) bool { return !Covers(u.Window, l.Window) })
 }
+
+// Covers says whether samples over a span cover a window: as they come each second, and not on the beat, it may be a second and a half shorter.
+func Covers(span, window time.Duration) bool { return span >= window-3*time.Second/2 }
 
 // due says whether the look that shrinking rests on is due: when the last pass that was remembered is 15 s old.
 func (p *pass) due() bool {

@@ -128,10 +128,7 @@ func (p *pass) metricsText() string {
 // metricText is one metric in short, for the metrics step: "cpu 105 % of 70 %, looked at 3 s".
 func (p *pass) metricText(i int) string {
 	m, r, rep := &p.policy.metrics[i], &p.results[i], &p.d.Metrics[i]
-	name := m.name
-	if m.container != "" {
-		name += " of " + m.container
-	}
+	name := (&cluster.Load{Name: m.name, Container: m.container}).Title()
 	if !r.ok {
 		return name + " failed: " + r.err
 	}
