@@ -27,7 +27,7 @@ image: build ## Make the container image bin/plimsoll-image.tar, without Docker;
 	@go run ./internal/image/imagetar -name plimsoll:$(VERSION) -version $(VERSION) -revision $(COMMIT) -created $(CREATED)
 
 chart: build ## Pack the Helm chart with Grafana's boards, as bin/plimsoll-*.tgz
-	@rm -rf bin/boards && ./bin/plimsoll dashboards export bin/boards >/dev/null
+	@rm -rf bin/boards && ./bin/plimsoll dashboards export bin/boards >/dev/null && ./bin/plimsoll dashboards export --source influx bin/boards >/dev/null
 	@cd test/chart && go run ./pack -boards ../../bin/boards/dashboards -out ../../bin
 
 test: test-go test-influx test-hpa test-chart test-web ## Install what the tests need, then run them all

@@ -57,7 +57,7 @@ func (c cluster) GetClientFor(apiVersion, kind string) (dynamic.NamespaceableRes
 // dir is the chart's folder.
 const dir = "../../charts/plimsoll"
 
-var boards = map[string][]byte{"plimsoll-cluster.json": []byte(`{"title": "Cluster {{instance}}"}`)}
+var boards = map[string][]byte{"plimsoll-cluster.json": []byte(`{"title": "Cluster {{instance}}"}`), "plimsoll-cluster-influx.json": []byte(`{"title": "Cluster"}`)}
 
 func render(t *testing.T, values string, docs ...string) (map[string]string, error) {
 	t.Helper()

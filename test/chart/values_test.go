@@ -281,11 +281,15 @@ func TestNotes(t *testing.T) {
 	f("{history: {embedded: {persistence: {existingClaim: c}}}}", nil, page)
 }
 
-// Boards reach Grafana as they are, their own braces untouched; a chart without boards says so.
+// Boards reach Grafana as they are, their own braces untouched, those that ask what the history is kept in; a chart without boards says so.
 func TestBoards(t *testing.T) {
 	all := strings.Join(must(t, "{boards: {enabled: true}}"), "\n---\n")
-	if !strings.Contains(all, `name: plimsoll-board-cluster`) || !strings.Contains(all, `{{instance}}`) || !strings.Contains(all, `grafana_dashboard: "1"`) {
+	if !strings.Contains(all, `name: plimsoll-board-cluster`) || !strings.Contains(all, `{{instance}}`) || !strings.Contains(all, `grafana_dashboard: "1"`) || strings.Contains(all, "board-cluster-influx") {
 		t.Errorf("got %s", all)
+	}
+	all = strings.Join(must(t, `{boards: {enabled: true}, history: {kind: influx, influx: {url: "https://influx:8086"}}}`), "\n---\n")
+	if !strings.Contains(all, "name: plimsoll-board-cluster-influx") || strings.Contains(all, `{{instance}}`) {
+		t.Errorf("on InfluxDB: %s", all)
 	}
 	v, _ := Parse("{boards: {enabled: true}}")
 	if _, err := (Source{Dir: dir}).Render(Release{Name: "p", Namespace: "n", Cluster: newCluster(t)}, v); err == nil || !strings.Contains(err.Error(), "'make chart' packs it with them") {
