@@ -93,12 +93,16 @@ func (db *DB) markVanished() {
 	_ = w.commit() // a failure is a condition already; there is nobody to tell
 }
 
-// longest is the longest interval of an entity's series. A counter of roll-ups begins with two points of one pass, which tell nothing of the others' intervals. An entity may have several writers (a node its collector
+// longest is the longest interval of an entity's series; 0: there is none that has two samples. A counter of roll-ups begins with two points of one pass, which tell nothing of the others' intervals. An entity may have several writers (a node its collector
 // and the roll-ups), whose groups come shortly after one another: the distance between groups says nothing.
 func (e *entry) longest() int64 {
-	longest := int64(0)
+	longest, some := int64(0), false
 	for i := range e.series {
-		longest = max(longest, cmp.Or(e.series[i].interval, usualInterval))
+		interval := e.series[i].interval
+		longest, some = max(longest, cmp.Or(interval, usualInterval)), some || interval != 0
+	}
+	if !some {
+		return 0
 	}
 	return longest
 }

@@ -294,6 +294,26 @@ func TestGapOfARow(t *testing.T) {
 	}
 }
 
+// What comes seldom has not ended between its samples, the first of them too.
+func TestSlowSendersDoNotEnd(t *testing.T) {
+	for _, every := range []int{10, 30, 60} {
+		db := mustOpen(t, Options{})
+		base := time.Now().Add(-time.Hour).Truncate(time.Second)
+		a := pod("a")
+		for i := range 8 {
+			at := base.Add(time.Duration(i*every) * time.Second)
+			must(t, db.Append(t.Context(), batchOf(at, 1, a)))
+			for s := 5; s < every; s += 5 {
+				db.cache.find(a).seen = time.Now().Add(-time.Duration(s) * time.Second)
+				db.markVanished()
+			}
+			if got := instant(t, db, anyMemory, at.Add(time.Duration(min(every-1, 20))*time.Second))["a"]; got != "1" {
+				t.Errorf("every %d s: after sample %d it has ended", every, i+1)
+			}
+		}
+	}
+}
+
 // What has come once beside a counter of two points that lie close together has not ended before its own next point is due.
 func TestFirstPointsOfARollUp(t *testing.T) {
 	e := &entry{series: []series{{interval: 1200}, {}, {}}}
