@@ -17,7 +17,7 @@ func TestLoadOfPodsThatLeave(t *testing.T) {
 		want   string
 	}{
 		"a fall of the load":           {steps(map[time.Duration]float64{0: 1.2, 3 * time.Minute: 0.5}), nil, "4->3 3->2"},
-		"a fall while pods come alive": {steps(map[time.Duration]float64{0: 1.2, 3 * time.Minute: 0.5}), replaced, "4->3 3->2"},
+		"a fall while pods come alive": {steps(map[time.Duration]float64{0: 1.2, 3 * time.Minute: 0.5}), replaced, "4->2"},
 		"a rolling update":             {steps(map[time.Duration]float64{0: 1.2}), replaced, ""},
 		"a step of the load after it":  {steps(map[time.Duration]float64{0: 1.2, 3 * time.Minute: 0.5, 6 * time.Minute: 2}), nil, "4->3 3->2 2->3 3->4 4->5 5->6"},
 	} {
@@ -78,4 +78,36 @@ func TestLoadOfTheirOwn(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What comes in bursts has not fallen in a lull after somebody has added pods: half the stable window has been seen with all of them before it is lowered.
+func TestLullAfterPodsWereAdded(t *testing.T) {
+	quick := strings.Replace(plain, "minReplicas: 1", "minReplicas: 1, behavior: {scaleDown: {stabilizationWindowSeconds: 0}}", 1)
+	synctest.Test(t, func(t *testing.T) {
+		var w *world
+		w = newWorld(3, func(at time.Duration) (all float64) {
+			each := 0.05 // of each pod, 39 % of what it asks for in the mean
+			if int(at.Seconds())%20 < 10 {
+				each = 0.34
+			}
+			for _, p := range w.pods {
+				if time.Since(p.start) > w.delay {
+					all += each
+				}
+			}
+			return all
+		})
+		w.delay = 10 * time.Second
+		began := time.Now()
+		_, end := begin(t, w, Options{Policies: []Policy{compiled(t, quick)}})
+		time.Sleep(3 * time.Minute)
+		before := len(w.made())
+		w.set(func() { w.resize(8) })
+		time.Sleep(90 * time.Second)
+		end()
+		made := w.made()[before:]
+		if len(made) == 0 || made[0].at < 3*time.Minute+38*time.Second || made[0].to < 4 {
+			t.Errorf("made %v since %v", made, began)
+		}
+	})
 }

@@ -175,3 +175,27 @@ func TestRefusedChangeInTheLog(t *testing.T) {
 		}
 	})
 }
+
+// A change that was refused is not told on by a policy that only watches since: it tries none.
+func TestDryRunAfterARefusal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(2, steps(map[time.Duration]float64{0: 0.6, 2 * time.Minute: 1.6}))
+		w.fail = errors.New("forbidden")
+		l, end := begin(t, w, Options{Policies: []Policy{compiled(t, plain)}})
+		time.Sleep(2*time.Minute + 10*time.Second)
+		state := func() string { return l.Scaled(time.Now())[0].State }
+		if s := state(); !strings.Contains(s, "its change fails") {
+			t.Errorf("refused: %q", s)
+		}
+		if err := l.Apply([]Policy{compiled(t, strings.Replace(plain, "minReplicas: 1", "mode: DryRun, minReplicas: 1", 1))}); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			time.Sleep(2 * time.Second)
+			if s := state(); strings.Contains(s, "fails") || !strings.Contains(s, "dry run") {
+				t.Errorf("it watches: %q", s)
+			}
+		}
+		end()
+	})
+}

@@ -128,7 +128,7 @@ func hold(d *policy.Decision, before *policy.State, why policy.Reason, message s
 	if before != nil {
 		d.State = *before
 	}
-	d.State.Recommendations = recs
+	d.State.Recommendations, d.State.Looked = recs, nil // what the look before it found does not stand beside what this one did
 	d.Steps = append(d.Steps, policy.Step{Step: "act", Before: d.Desired, After: d.Current, Why: message})
 	d.Action, d.Desired, d.Reason, d.Message = policy.Hold, d.Current, why, message
 	for i := range d.Conditions {
@@ -202,7 +202,6 @@ func (l *Loop) act(ctx context.Context, t *target, p Policy, in *policy.Input, d
 			t.failed += fmt.Sprintf(" That was try %d in a row.", t.tries)
 		}
 		hold(d, in.State, failedUpdateScale, t.failed+" "+d.Message)
-		d.State.Looked = nil // what the look before it found does not stand beside what this one did
 	}
 }
 
@@ -338,7 +337,7 @@ func (l *Loop) show(t *target, in *policy.Input, d *policy.Decision, entry clust
 	if t.lacks = t.trouble; in.Target.Problem != nil {
 		t.lacks = ""
 	}
-	t.fails = t.failed != ""
+	t.fails = t.failed != "" && t.policy.Compiled.Mode() == policy.Auto // else nothing is tried
 	s.State = t.policy.state(d.Reason, t.lacks, t.fails)
 	t.limits(now)
 	gap, why := "", "target"

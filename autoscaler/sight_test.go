@@ -229,3 +229,28 @@ func TestLoweringRestsOnAWholeWindow(t *testing.T) {
 		}
 	}
 }
+
+// What held a fall before the load was not seen for a while is not told after that, as if it held it still.
+func TestWhatHeldBeforeAGap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(4, steps(map[time.Duration]float64{0: 1.2, 3 * time.Minute: 0.3}))
+		l, end := begin(t, w, Options{Policies: []Policy{compiled(t, strings.Replace(plain, "minReplicas: 1", "minReplicas: 1, behavior: {scaleDown: {stabilizationWindowSeconds: 120}}", 1))}})
+		waited := 0
+		for s := range 400 {
+			time.Sleep(time.Second)
+			w.set(func() { w.blind = s >= 280 && s < 320 })
+			if s < 325 {
+				continue
+			}
+			switch last := l.Scaled(time.Now())[0].Last; {
+			case last.Reason == string(policy.AwaitingLook):
+				waited++
+			case last.Reason == string(policy.ScaleDownStabilized):
+				t.Fatalf("after %d s: %s", s, last.Message)
+			}
+		}
+		if end(); waited < 50 {
+			t.Errorf("it waited for %d s alone", waited)
+		}
+	})
+}

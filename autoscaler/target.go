@@ -105,6 +105,7 @@ func (t *target) adopt(p Policy) {
 	if t.shown.Last != nil {
 		last = policy.Reason(t.shown.Last.Reason)
 	}
+	t.fails = t.fails && p.Compiled.Mode() == policy.Auto
 	t.shown.State = p.state(last, t.lacks, t.fails)
 	t.shown.Utilizations = p.Compiled.Utilizations()
 	t.limits(time.Now())

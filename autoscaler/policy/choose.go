@@ -30,7 +30,7 @@ func (p *pass) choose() bool {
 	if failed > 0 {
 		p.d.Error = fmt.Sprintf("invalid metrics (%d invalid out of %d), first error is: %s", failed, len(p.results), p.results[first].err)
 	}
-	if failed == len(p.results) || (failed > 0 && (replicas < int32(p.current) || p.results[p.best].waits && p.results[p.best].need < int32(p.current))) {
+	if failed == len(p.results) || (failed > 0 && (replicas < int32(p.current) || p.results[p.best].waits != 0 && p.results[p.best].need < int32(p.current))) {
 		p.condition(autoscalingv2.ScalingActive, corev1.ConditionFalse, p.results[first].failure)
 		p.hold, p.best = p.results[first].failure, first
 		p.step(StepMetrics, p.current, p.metricsText())
@@ -70,7 +70,7 @@ func lookReport(r *result) *LookReport {
 
 // awaiting says whether a metric that only asks now and then whether to shrink is what keeps the count.
 func (p *pass) awaiting() bool {
-	return p.draft <= p.current && slices.ContainsFunc(p.results, func(r result) bool { return r.ok && r.waits })
+	return p.draft <= p.current && slices.ContainsFunc(p.results, func(r result) bool { return r.ok && r.waits != 0 })
 }
 
 // note records a deviation, once.

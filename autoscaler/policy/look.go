@@ -36,7 +36,7 @@ func (p *pass) askLooks(m *metric, rep *MetricReport, r *result) {
 		p.note("freshLooks: the noise is not known yet: the plain rule over what there is")
 		p.askOneLook(m, rep, r, slices.MaxFunc(p.looks, byWindow))
 		if current := int32(p.current); r.err == "" && r.proposal < current && r.look.Window < p.policy.stable {
-			r.waits, r.proposal, r.hold = true, current, AwaitingLook
+			r.waits, r.proposal, r.hold = forWindow, current, AwaitingLook
 		}
 	case !p.grow(m, rep, r):
 		p.shrink(m, rep, r)
@@ -107,11 +107,15 @@ func (p *pass) shrink(m *metric, rep *MetricReport, r *result) {
 		r.look = nil
 		return
 	}
-	r.waits = !p.sinceAll(m, rep, r) || stable.Window < p.policy.stable || !p.due()
+	if r.waits = p.sinceAll(m, rep, r); r.waits == 0 && stable.Window < p.policy.stable {
+		r.waits = forWindow
+	} else if r.waits == 0 && !p.due() {
+		r.waits = forTurn
+	}
 	switch current := int32(p.current); {
 	case r.proposal >= current: // growing was decided before
 		r.proposal, r.need = current, current
-	case r.waits:
+	case r.waits != 0:
 		r.proposal, r.hold = current, AwaitingLook
 		return
 	default:
@@ -126,23 +130,33 @@ func (p *pass) shrink(m *metric, rep *MetricReport, r *result) {
 	}
 }
 
+// wait is what a lowering waits for.
+type wait byte
+
+const (
+	forWindow wait = iota + 1 // the stable look, which there is not yet
+	forReady                  // a pod that was just started
+	forAll                    // a look of half the stable window in which every pod was ready
+	forTurn                   // the next look at shrinking
+)
+
 // sinceAll asks beside the stable look, where some pod has not been ready for all of it, the longest in which every pod has, and keeps the answer that asks for more: what such a pod
-// used is in the stable look for a part of it, as what had moved to it from others, and it may as well be a load of its own. It says whether there is such a look.
-func (p *pass) sinceAll(m *metric, rep *MetricReport, r *result) bool {
+// used is in the stable look for a part of it, as what had moved to it from others, and it may as well be a load of its own. Of less than half the stable window it rests on a lull. It says what there is to wait for until there is such a look.
+func (p *pass) sinceAll(m *metric, rep *MetricReport, r *result) wait {
 	stable, since := r.look, (*Look)(nil)
 	switch {
 	case slices.ContainsFunc(rep.Pods.Unready, p.begun): // who has just been asked for is left out, and may be what the load needs
-		return false
+		return forReady
 	case !stable.young():
-		return true
+		return 0
 	}
 	for _, l := range p.looks {
-		if !l.young() && (since == nil || l.Window > since.Window) {
+		if 2*l.Window >= p.policy.stable && !l.young() && (since == nil || l.Window > since.Window) {
 			since = l
 		}
 	}
 	if since == nil {
-		return false
+		return forAll
 	}
 	was, told := *r, *rep
 	r.look, r.noise, r.hold, r.departed = since, p.noiseOf(since), "", since.Departed
@@ -150,16 +164,25 @@ func (p *pass) sinceAll(m *metric, rep *MetricReport, r *result) bool {
 		p.askTable(m, rep, r)
 	}
 	if r.err == "" && r.proposal >= was.proposal {
-		return true
+		return 0
 	}
-	*r, *rep = was, told
-	return p.fillLook(m, stable) == ""
+	if *r, *rep = was, told; p.fillLook(m, stable) != "" { // which it was
+		return forAll
+	}
+	return 0
 }
 
-// begun says whether a pod was started within the stable window. One that is not ready for longer may never be.
+// begun says whether a pod was started, or made and is not started yet, within the stable window. One that is not ready for longer may never be.
 func (p *pass) begun(pod string) bool {
 	i := p.find(pod, 0)
-	return i >= 0 && i < len(p.in.Pods) && p.in.Pods[i].StartTime.After(p.in.Now.Add(-p.policy.stable))
+	if i < 0 || i >= len(p.in.Pods) {
+		return false
+	}
+	since := p.in.Pods[i].StartTime
+	if since.IsZero() {
+		since = p.in.Pods[i].Status.Since
+	}
+	return since.After(p.in.Now.Add(-p.policy.stable))
 }
 
 // young says whether a pod's sample covers a part of the window alone.

@@ -20,10 +20,8 @@ func (p *pass) holdText() string {
 	case p.hold == RaiseOnlyHold || p.stages.limited != "" || p.stages.stabilized:
 		_, why := p.inTheWay()
 		return fmt.Sprintf("%s would need %d; %s.", filled, p.need, why)
-	case p.hold == AwaitingLook && r.look.Window < p.policy.stable:
-		return fmt.Sprintf("%s would need %d; shrinking rests on a look of %s, which there is not yet.", filled, r.need, seconds(p.policy.stable))
 	case p.hold == AwaitingLook:
-		return fmt.Sprintf("%s would need %d; the next look at shrinking is due %s.", filled, r.need, p.untilDue())
+		return fmt.Sprintf("%s would need %d; %s.", filled, r.need, p.waitText(r.waits))
 	case p.hold == WithinNoise:
 		return fmt.Sprintf("%s for %s is above its line of %s but not above %s, where it would be clear of its noise (%s)%s.", filled, seconds(r.look.Window), m.goal(), p.clearOf(m, r), m.noise(r.shareNoise), p.short(&rep.Pods))
 	case p.hold == DepartedPods:
@@ -36,6 +34,19 @@ func (p *pass) holdText() string {
 		return at + " is near its line of " + m.goal() + "."
 	}
 	return filled + " needs " + p.present(&rep.Pods) + "."
+}
+
+// waitText says what a lowering waits for, as a clause.
+func (p *pass) waitText(w wait) string {
+	switch w {
+	case forWindow:
+		return fmt.Sprintf("shrinking rests on a look of %s, which there is not yet", seconds(p.policy.stable))
+	case forReady:
+		return "nothing is lowered while a replica that was just started is not ready"
+	case forAll:
+		return fmt.Sprintf("shrinking rests on a look of %s in which all were ready, which there is not yet", seconds(p.policy.stable/2))
+	}
+	return "the next look at shrinking is due " + p.untilDue()
 }
 
 // inTheWay says what keeps the count from what the load needs, as a clause; "" if nothing does.

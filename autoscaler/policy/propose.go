@@ -38,8 +38,8 @@ type result struct {
 	err      string
 	proposal int32
 	hold     Reason // why the proposal is the current count, "" otherwise
-	// waits is true when the proposal stands in for a look that is not due; need is what it would say.
-	waits bool
+	// waits is for what the proposal stands in while there is no look that could lower the count; need is what the one that there is would say.
+	waits wait
 	need  int32
 	look  *Look   // the look used, nil if none
 	noise float64 // standard error of the total, in the metric's unit; NaN when not known
