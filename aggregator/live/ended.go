@@ -5,9 +5,9 @@ import (
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
-// moved says whether a roll-up had another line in the history: its pod is on another machine, or it is known now whose it is.
-func (r *rollup) moved(to *metric.Entity) bool {
-	return r.given != nil && r.given != to && identity.LineOf(r.given) != identity.LineOf(to)
+// another says whether a roll-up that had points as one entity has another line in the history as what it is now: its pod is on another machine, or it is known now whose it is.
+func another(was, is *metric.Entity) bool {
+	return was != nil && was != is && identity.LineOf(was) != identity.LineOf(is)
 }
 
 // settle has counters begin at 0 in another line, whose growth would have that of the one before in it when the pod comes back there.
@@ -27,14 +27,14 @@ func (r *rollup) ends(it *Item, g *metric.Group, own *metric.Set) (metric.Gap, b
 			rows.Add(id)
 		}
 	}
-	was, moved, given := r.given, r.moved(it.Entity), len(g.Points) > 0
+	was, moved, given := r.given, another(r.given, it.Entity), len(g.Points) > 0
 	ended := r.rows.Less(&rows).Less(&it.Lacks).Less(own)
 	if r.rows = rows; it.Silent() {
 		ended = metric.Set{}
 	}
 	switch {
 	case given:
-		r.given = it.Entity
+		r.given, r.line = it.Entity, it.Entity
 	case moved, it.Ended:
 		r.given, r.rows = nil, metric.Set{}
 	}
@@ -46,4 +46,24 @@ func (r *rollup) ends(it *Item, g *metric.Group, own *metric.Set) (metric.Gap, b
 		return metric.Gap{Entity: was, Rows: ended, Reason: metric.GapMember, Detail: "nothing in it has these any more"}, true
 	}
 	return metric.Gap{}, false
+}
+
+// emptied adds the ends of the sums that were removed since the pass before, as what was in them has other names, to a pass in which they have no points again.
+func (p *Picture) emptied(to *metric.Batch) {
+	p.mu.Lock()
+	left := p.tree.emptied
+	p.tree.emptied = nil
+	p.mu.Unlock()
+	if len(left) == 0 {
+		return
+	}
+	there := map[identity.Line]bool{}
+	for i := range to.Groups {
+		there[identity.LineOf(to.Groups[i].Entity)] = true
+	}
+	for _, e := range left {
+		if !there[identity.LineOf(e)] {
+			to.Gaps = append(to.Gaps, metric.Gap{Entity: e, Reason: metric.GapGone, Detail: "what was in it has another name"})
+		}
+	}
 }

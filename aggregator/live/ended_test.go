@@ -174,3 +174,74 @@ func TestCounterOfAPodThatMoves(t *testing.T) {
 		t.Errorf("got %v", lines)
 	}
 }
+
+// What is counted over all lives of a pod begins anew where the pod goes, also when it ended before it began there.
+func TestRestartsOfAPodThatMoves(t *testing.T) {
+	p := newPicture(t, Options{})
+	got := map[int]string{}
+	for at := 0; at < 330; at++ {
+		life, since, now := at/110, at%110, sec(float64(at))
+		for i, n := range []string{"n1", "n2"} {
+			b := &metric.Batch{Node: n, Time: now, Fast: at%10 != 0, Groups: []metric.Group{cpu(node(n), now, float64(at), 1)}}
+			e := &metric.Entity{Level: metric.Container, Node: n, Namespace: "demo", WorkloadKind: "Pod", Workload: "m", Pod: "m", Container: "c", ID: fmt.Sprint("/kubepods/pod", life, "/c")}
+			switch {
+			case i != life%2:
+			case since < 70:
+				g := cpu(e, now, float64(since), 100)
+				if g.Start = sec(float64(life * 110)); !b.Fast {
+					g.Points = append(g.Points, metric.Point{ID: metric.Restarts, T: now.UnixMilli(), V: float64(since / 20)})
+				}
+				b.Groups = append(b.Groups, g)
+			case since == 70:
+				b.Gaps = append(b.Gaps, metric.Gap{Entity: e, Reason: metric.GapGone})
+			}
+			apply(t, p, b)
+		}
+		if at%10 != 5 {
+			continue
+		}
+		for _, g := range p.RollUp(now.Add(time.Millisecond)).Groups {
+			for _, x := range g.Points {
+				if g.Entity.Level == metric.Pod && x.ID == metric.Restarts {
+					got[life] += fmt.Sprint(g.Entity.Node, " ", x.V, ", ")
+				}
+			}
+		}
+	}
+	for life, n := range []string{"n1", "n2", "n1"} {
+		want := ""
+		for _, restarts := range []int{0, 0, 1, 1, 2, 2, 3} {
+			want += fmt.Sprint(n, " ", restarts, ", ")
+		}
+		if got[life] != want {
+			t.Errorf("life %d: %s want %s", life+1, got[life], want)
+		}
+	}
+}
+
+// A sum that all that was in it has left, as it is known now whose it is, ends at the next pass; one that has something again by then goes on.
+func TestSumThatIsEmptied(t *testing.T) {
+	for _, back := range []bool{false, true} {
+		p := newPicture(t, Options{})
+		ends := []string{}
+		for at := range 60 {
+			now := sec(float64(at))
+			e := &metric.Entity{Level: metric.Container, Node: "n1", Namespace: "demo", WorkloadKind: "ReplicaSet", Workload: "web-5", Pod: "m", Container: "c", ID: "/kubepods/pod1/c"}
+			if at == 28 || at > 28 && !back {
+				e.WorkloadKind, e.Workload = "Deployment", "web"
+			}
+			apply(t, p, &metric.Batch{Node: "n1", Time: now, Fast: true, Groups: []metric.Group{cpu(node("n1"), now, float64(at), 1), cpu(e, now, float64(at), 100)}})
+			if at%10 != 5 {
+				continue
+			}
+			for _, g := range p.RollUp(now.Add(time.Millisecond)).Gaps {
+				if g.Entity.Level == metric.Workload {
+					ends = append(ends, fmt.Sprint(at, " ", g.Entity.Workload))
+				}
+			}
+		}
+		if want := []string{"35 web-5"}; !back && !slices.Equal(ends, want) || back && len(ends) > 0 {
+			t.Errorf("it comes back %v: ends %q", back, ends)
+		}
+	}
+}

@@ -13,6 +13,7 @@ import (
 type rollup struct {
 	start int64          // when counting began, Unix milliseconds
 	given *metric.Entity // as which a pass had points of it last; nil: none had, or it has ended since
+	line  *metric.Entity // as which one had points of it last, ended or not
 	rows  metric.Set     // the gauges that the last pass had of it, of those that nobody says of it
 	cells []count        // sorted by row and sub
 }
@@ -80,7 +81,7 @@ func (p *Picture) rollUp(now time.Time) (*metric.Batch, *Snapshot) {
 	}
 	for i := p.plan.from[metric.Pod]; i < len(p.plan.spots); i++ {
 		s := &p.plan.spots[i]
-		if s.u.sum != nil && s.u.sum.moved(s.entity) {
+		if s.u.sum != nil && another(s.u.sum.line, s.entity) {
 			s.u.sum.settle()
 		}
 		g := c.given(&b.items[i], &b.notes[i], s, p.rolled.Load(), p.others, now.UnixMilli())
@@ -97,6 +98,7 @@ func (p *Picture) rollUp(now time.Time) (*metric.Batch, *Snapshot) {
 		p.begun = true
 		p.began.Store(c.now)
 	}
+	p.emptied(out)
 	p.rolled.Store(now.UnixMilli())
 	return out, snap
 }

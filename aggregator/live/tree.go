@@ -34,6 +34,9 @@ type tree struct {
 	// owned are, by level, the rows that units had of their own which are not there: they were forgotten, or are told of in time to come.
 	owned [len(levelCounts{})]map[identity.Key]metric.Set
 
+	// emptied are the sums of which the history has points, and no end, that were removed since the last pass as what was in them went to others; so many at most.
+	emptied []*metric.Entity
+
 	round   uint32  // counts the batches
 	changes uint64  // counts what changes the picture
 	dirty   []*unit // those that the plan does not show as they are
@@ -132,6 +135,9 @@ func (t *tree) attach(u *unit) {
 	}
 }
 
+// mostEmptied is of how many sums that were emptied between two passes an end is told; the lookback ends the others.
+const mostEmptied = 10_000
+
 // hang puts a unit into a place in the tree, nil for none, and removes roll-ups that lose their last member by it.
 func (t *tree) hang(u *unit, parent, node *unit) {
 	left := [...]*unit{u.parent, u.node}
@@ -153,6 +159,9 @@ func (t *tree) hang(u *unit, parent, node *unit) {
 			continue
 		}
 		if from.count--; from.count == 0 && from != t.root && !from.sent() && !from.dead && from.missed == 0 {
+			if s := from.sum; s != nil && s.given != nil && !u.dead && len(t.emptied) < mostEmptied {
+				t.emptied = append(t.emptied, s.given)
+			}
 			t.remove(from)
 		}
 	}
