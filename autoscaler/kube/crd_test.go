@@ -146,8 +146,9 @@ var extras = map[string]extra{
 	"*.policies[].type":             {required: true, more: openAPI{"enum": []any{"Pods", "Percent"}}},
 	"*.policies[].value":            {required: true, rules: []rule{{"self >= 1", "must be more than 0"}}},
 	"*.policies[].periodSeconds":    {required: true, rules: []rule{{"self >= 1 && self <= 1800", "must be from 1 to 1800"}}},
-	"behavior.scaleUp.tolerance":    {anyNumber: true},
-	"behavior.scaleDown.tolerance":  {anyNumber: true},
+	"behavior.scaleUp":              {text: "How fast the count may rise. In a behavior that leaves it out, in 15 s 4 pods more or twice as many, whichever is more, at once; without a behavior one decision brings it to twice as many at most, or to 4, and decisions come each second."},
+	"behavior.scaleUp.tolerance":    {anyNumber: true, text: "How far the load may be above its line without a raise, as a ratio (0.01 is 1 %); spec.tolerance if left out."},
+	"behavior.scaleDown.tolerance":  {anyNumber: true, text: "How far the load may be below its line without a lowering, as a ratio (0.01 is 1 %); spec.tolerance if left out."},
 }
 
 var byPod = []rule{{"has(self.averageUtilization) != has(self.averageValue)", "give one of averageUtilization and averageValue"},

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -40,8 +41,9 @@ func (a *app) convertCommand() *cobra.Command {
 
 func (a *app) convertOf(name, what string, kind convert.Kind) *cobra.Command {
 	o := &convertOptions{}
+	aliases := slices.DeleteFunc([]string{kind.Resource, strings.ToLower(kind.Name)}, func(s string) bool { return s == name })
 	cmd := &cobra.Command{
-		Use: name + " [NAME]", Short: "Print the ScalePolicy of " + what, Aliases: []string{kind.Resource, strings.ToLower(kind.Name)},
+		Use: name + " [NAME]", Short: "Print the ScalePolicy of " + what, Aliases: aliases,
 		Long: `Print the ScalePolicy of ` + what + `, or of all in a namespace or a file. Nothing is changed.
 
 What cannot be converted is told, the rest is printed all the same, and the exit code is 1. What could not be carried over, and what changes its meaning, is told on standard error, a line for each field, and in YAML above the policy too. With
@@ -182,7 +184,7 @@ func (a *app) printPolicies(o *convertOptions, all []convert.Result) error {
 	}
 	var b bytes.Buffer
 	for _, r := range all {
-		fmt.Fprintf(&b, "---\n# From %s, which goes before: delete it once this is there.\n", table.Safe(r.What()))
+		fmt.Fprintf(&b, "---\n# From %s, which goes before: delete it once this is there and the autoscaler is on (autoscaler.mode); in dry run nobody would scale then.\n", table.Safe(r.What()))
 		for _, n := range r.Notes {
 			fmt.Fprintf(&b, "# %s\n", table.Safe(n.String()))
 		}

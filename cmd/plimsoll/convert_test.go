@@ -199,7 +199,7 @@ func TestConvertCommand(t *testing.T) {
 	}
 	const good = "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: %s, annotations: {\"a\\nkind: Evil\": x}}\nspec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}, maxReplicas: 5}\n"
 	two := fmt.Sprintf(good, "one") + "---\n" + fmt.Sprintf(good, "two") + "---\napiVersion: v1\nkind: Service\nmetadata: {name: s}\n"
-	f(exitDone, two, "convert hpa -f -", []string{"---\n# From HorizontalPodAutoscaler \"one\", which goes before: delete it once this is there.\n# spec: window,", `[a\nkind: Evil]`, "\nkind: ScalePolicy\nmetadata:\n  name: two\n"},
+	f(exitDone, two, "convert hpa -f -", []string{"---\n# From HorizontalPodAutoscaler \"one\", which goes before: delete it once this is there and the autoscaler is on (autoscaler.mode); in dry run nobody would scale then.\n# spec: window,", `[a\nkind: Evil]`, "\nkind: ScalePolicy\nmetadata:\n  name: two\n"},
 		[]string{`plimsoll: HorizontalPodAutoscaler "one": spec: window`, `Service "s" is no HorizontalPodAutoscaler and was passed over`})
 	f(exitDone, two, "convert hpa two -f - -o json", []string{`"name": "two"`}, nil)
 	f(exitDone, two, "convert hpa -f - -o json", []string{`"kind": "List"`}, nil)

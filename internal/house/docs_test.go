@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -115,5 +116,29 @@ func TestDocumentsNameRealMetrics(t *testing.T) {
 	}
 	if seen < 10 {
 		t.Errorf("found only %d metrics: the rule checks nothing", seen)
+	}
+}
+
+// Operators read each reason of a decision in a column, and look it up.
+func TestDocumentsSayWhatReasonsMean(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root(t), "docs/kubernetes.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	reason := regexp.MustCompile(`\b(?:policy\.)?Reason += "(\w+)"`)
+	fine := []string{"SucceededGetScale", "ReadyForNewScale", "SucceededRescale", "ValidMetricFound", "DesiredWithinRange", "ScaledToZero", "NotScaledToZero", "HighestRecent"} // of conditions that are as they should be, and of compat
+	seen := 0
+	for _, s := range sources(t) {
+		if s.test || !strings.HasPrefix(s.pkg, "autoscaler") {
+			continue
+		}
+		for _, m := range reason.FindAllStringSubmatch(s.text, -1) {
+			if seen++; !strings.Contains(string(text), "`"+m[1]+"`") && !slices.Contains(fine, m[1]) {
+				t.Errorf("docs/kubernetes.md does not say what %q means", m[1])
+			}
+		}
+	}
+	if seen < 40 {
+		t.Errorf("found only %d reasons: the rule checks nothing", seen)
 	}
 }

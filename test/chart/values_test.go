@@ -258,7 +258,7 @@ func TestSecondAutoscaler(t *testing.T) {
 
 // NOTES tell of what this release has: its claim where there is one, its page where view.plimsoll.dev is its own, and else whose that is.
 func TestNotes(t *testing.T) {
-	const page, claim = "The page, with your own rights:\n\n  kubectl plimsoll page\n", "The history is in the claim plimsoll-history,"
+	const page, claim = "The page, with your own rights ('plimsoll page' where the program is not linked as kubectl-plimsoll):\n\n  kubectl plimsoll page\n", "The history is in the claim plimsoll-history,"
 	const theirs = "view.plimsoll.dev is v1alpha1.view.plimsoll.dev of Service default/plimsoll: uninstall that, then 'helm upgrade' this release, if it shall have the API."
 	other := "{apiVersion: apiregistration.k8s.io/v1, kind: APIService, metadata: {name: v1alpha1.view.plimsoll.dev}, spec: {service: {namespace: default, name: plimsoll}}}"
 	f := func(values string, there []string, want ...string) {
@@ -274,6 +274,12 @@ func TestNotes(t *testing.T) {
 		}
 	}
 	f("", nil, page, claim)
+	if texts, err := render(t, "{autoscaler: {mode: on}}"); err != nil || strings.Contains(texts["NOTES.txt"], "dry run") {
+		t.Errorf("it is on: %v %s", err, texts["NOTES.txt"])
+	}
+	if texts, err := render(t, ""); err != nil || !strings.Contains(texts["NOTES.txt"], "The autoscaler is in dry run") {
+		t.Errorf("by default: %v %s", err, texts["NOTES.txt"])
+	}
 	f("{viewAPI: {create: false}}", nil, claim)
 	f("", []string{other}, claim, theirs)
 	f("{collector: {enabled: false}, autoscaler: {alone: true}}", nil)
