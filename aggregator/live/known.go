@@ -65,7 +65,7 @@ func knownPods(pods []*cluster.Pod, items []*Item) []Known {
 
 // precedes says whether all that an item has is of a pod that had its name before.
 func (it *Item) precedes(pod *cluster.Pod) bool {
-	return it.Gap != nil && len(it.Items) > 0 && !slices.ContainsFunc(it.Items, func(m *Item) bool { return belongs(m.Entity, unixMilli(m.Start), pod) })
+	return len(it.Items) > 0 && !slices.ContainsFunc(it.Items, func(m *Item) bool { return belongs(m.Entity, unixMilli(m.Start), pod) })
 }
 
 func compareToPod(it *Item, pod *cluster.Pod) int {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
@@ -62,5 +63,30 @@ func BenchmarkKnown(b *testing.B) {
 				knownPods(pods, items)
 			}
 		})
+	}
+}
+
+// A pod that is made anew under its name has nothing of the one before, which may run on where it was deleted by force: not for the autoscaler, nor in the snapshot.
+func TestMadeAnewHasNothingOfTheOneBefore(t *testing.T) {
+	uid := [2]string{"11111111-1111-1111-1111-111111111111", "22222222-2222-2222-2222-222222222222"}
+	pod := func(i int, start float64) *cluster.Pod {
+		return &cluster.Pod{UID: uid[i], Namespace: "shop", Name: "db-0", Node: "n1", Phase: "Running", StartTime: sec(start), Containers: []cluster.Container{{Name: "app"}}}
+	}
+	first, second := pod(0, 0), pod(1, 10)
+	p := newPicture(t, Options{Inventory: inventory{second}, Nodes: func() []*cluster.Node { return nil }, Pods: func(string, string) (time.Time, bool) { return second.StartTime, true }})
+	of := &metric.Entity{Level: metric.Container, Node: "n1", Namespace: "shop", WorkloadKind: "StatefulSet", Workload: "db", Pod: "db-0", Container: "app", ID: "/kubepods/pod" + uid[0] + "/x"}
+	for i := range 20 {
+		g := cpu(of, sec(float64(i)), 2*float64(i), 100)
+		apply(t, p, &metric.Batch{Node: "n1", Fast: true, Time: sec(float64(i)), Groups: []metric.Group{g}})
+	}
+	now := sec(19.5)
+	if used := p.Usage(now, []*cluster.Pod{first}, "cpu", time.Second); len(used) != 1 {
+		t.Errorf("the first used %+v", used)
+	}
+	if used := p.Usage(now, []*cluster.Pod{second}, "cpu", time.Second); len(used) > 0 {
+		t.Errorf("the second used %+v", used)
+	}
+	if it := p.Snapshot(now).Known[0].Item; it != nil {
+		t.Errorf("the second has %+v", it.Row(metric.CPUUsage))
 	}
 }

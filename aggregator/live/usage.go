@@ -28,7 +28,7 @@ func (p *Picture) Usage(now time.Time, pods []*cluster.Pod, name cluster.Resourc
 		if u == nil {
 			continue
 		}
-		if usage, ok := p.tree.usage(u, pod.Node, name, id, now.UnixMilli(), w.Milliseconds()); ok {
+		if usage, ok := p.tree.usage(u, pod, name, id, now.UnixMilli(), w.Milliseconds()); ok {
 			out = append(out, usage)
 		}
 	}
@@ -115,8 +115,8 @@ func (t *tree) pod(pod *cluster.Pod) *unit {
 	return t.byKey[identity.PodKey("", pod.Namespace, pod.Name)]
 }
 
-// usage asks the containers of one pod. A unit without members stands for itself. What other machines than the pod's say of it does not count.
-func (t *tree) usage(u *unit, node string, name cluster.ResourceName, id metric.ID, now, w int64) (cluster.PodUsage, bool) {
+// usage asks the containers of one pod. A unit without members stands for itself. What other machines than the pod's say of it does not count, nor what is of one that had its name before.
+func (t *tree) usage(u *unit, pod *cluster.Pod, name cluster.ResourceName, id metric.ID, now, w int64) (cluster.PodUsage, bool) {
 	out := cluster.PodUsage{Pod: u.entity.Pod}
 	containers := u.members
 	if len(containers) == 0 {
@@ -124,7 +124,7 @@ func (t *tree) usage(u *unit, node string, name cluster.ResourceName, id metric.
 	}
 	any := false
 	for _, c := range containers {
-		if of := c.entity.Node; of != "" && node != "" && of != node {
+		if !c.of(pod) {
 			continue
 		}
 		x, ok := c.window(t.limits, id, now, w)
