@@ -283,3 +283,16 @@ func FuzzAsked(f *testing.F) {
 		}
 	})
 }
+
+// Of a namespace only that itself is told below its path: a right to one's own namespace says nothing of another.
+func TestNamespaceBelowANamespace(t *testing.T) {
+	h := shop(t, nil)
+	for _, name := range []string{"shop", "*", "other"} {
+		if code, got := ask(h, "custom.metrics.k8s.io/v1beta2/namespaces/other/namespaces/"+name+"/cpu_usage_cores"); code != http.StatusNotFound {
+			t.Errorf("%s: %d %q", name, code, got)
+		}
+	}
+	if code, got := ask(h, "custom.metrics.k8s.io/v1beta2/namespaces/shop/metrics/cpu_usage_cores"); code != http.StatusOK || got == "" {
+		t.Errorf("its own: %d %q", code, got)
+	}
+}

@@ -105,6 +105,9 @@ func asked(info provider.CustomMetricInfo) (kind, *metric.Row, error) {
 		err.ErrStatus.Message += "; there are some for pods, nodes and namespaces"
 		return kind{}, nil, err
 	}
+	if info.Namespaced && kinds[i].level == metric.Namespace { // which is in none: the right that was asked for is one to another's namespace
+		return kind{}, nil, provider.NewMetricNotFoundError(info.GroupResource, info.Metric)
+	}
 	row := find(info.Metric, kinds[i].level)
 	if row == nil {
 		return kind{}, nil, unknown(info.GroupResource, info.Metric, kinds[i].level)

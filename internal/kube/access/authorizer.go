@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -78,13 +79,16 @@ func (a *Authorizer) Authorize(ctx context.Context, c serve.Caller, want serve.A
 // apart is before those paths of ours that Kubernetes has as well.
 const apart = "/plimsoll"
 
-// ruled is the path that a rule has. Kubernetes lets every login get what is below /api (its ClusterRole system:discovery), the paths of
+// nodesOf is a path by which an HPA asks for a metric of nodes, which it does below its own namespace.
+var nodesOf = regexp.MustCompile(`^(/apis/custom\.metrics\.k8s\.io/[^/]+)/namespaces/[^/]+(/nodes/.*)$`)
+
+// ruled is the path that a rule has. Nodes are in no namespace, so a right in one shows none of them. Kubernetes lets every login get what is below /api (its ClusterRole system:discovery), the paths of
 // its own API: those of Prometheus and Heapster that are served here are asked about below /plimsoll/api.
 func ruled(path string) string {
 	if path == "/api" || strings.HasPrefix(path, "/api/") {
 		return apart + path
 	}
-	return path
+	return nodesOf.ReplaceAllString(path, "$1$2")
 }
 
 // missing says which right is missing, as a rule of a role would give it.

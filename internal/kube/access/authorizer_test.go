@@ -43,6 +43,9 @@ func TestWhatEverybodyMay(t *testing.T) {
 		f(path, `verb "get" on the nonResourceURL "`+path+`"`)
 	}
 	f("/apis/metrics.k8s.io/v1/namespaces/shop/pods", `"pods" of API group "metrics.k8s.io" in namespace "shop"`)
+	f("/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/pods/*/load1", `"pods" of API group "custom.metrics.k8s.io" in namespace "shop"`)
+	f("/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/nodes/n1/load1", `"nodes" of API group "custom.metrics.k8s.io" in all namespaces`)
+	f("/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/nodes/*/load1", `"nodes" of API group "custom.metrics.k8s.io" in all namespaces`)
 	f("/apis/metrics.k8s.io/v1", "")
 	f("/apis//v1/pods", `"/apis//v1/pods" is no path of an API`)
 }
