@@ -79,10 +79,22 @@ func (m *metrics) register(r prometheus.Registerer) error {
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) { ch <- m.desired }
 
-// Collect implements prometheus.Collector.
+// Collect implements prometheus.Collector. Two targets of one kind and name, of other API groups, have these with the kind (Deployment.x.example).
 func (m *metrics) Collect(ch chan<- prometheus.Metric) {
-	for _, s := range m.loop.Scaled(time.Time{}) {
-		ch <- prometheus.MustNewConstMetric(m.desired, prometheus.GaugeValue, float64(s.Desired), s.Target.Namespace, s.Target.Kind, s.Target.Name)
+	all := m.loop.Scaled(time.Time{})
+	of := make(map[cluster.Target]int, len(all))
+	plain := func(t cluster.Target) cluster.Target {
+		return cluster.Target{Namespace: t.Namespace, Kind: t.Kind, Name: t.Name}
+	}
+	for i := range all {
+		of[plain(all[i].Target)]++
+	}
+	for i := range all {
+		t, kind := all[i].Target, all[i].Target.Kind
+		if of[plain(t)] > 1 {
+			kind = t.GroupKind()
+		}
+		ch <- prometheus.MustNewConstMetric(m.desired, prometheus.GaugeValue, float64(all[i].Desired), t.Namespace, kind, t.Name)
 	}
 }
 

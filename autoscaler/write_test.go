@@ -286,3 +286,25 @@ func TestAtRestNothingSwings(t *testing.T) {
 		})
 	}
 }
+
+// Two targets of one kind and name, of other API groups, have a metric each.
+func TestMetricsOfTwoGroups(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(4, steps(map[time.Duration]float64{0: 1.4}))
+		a, b := compiled(t, plain), compiled(t, plain)
+		b.Target.APIVersion = "x.example/v1"
+		reg := prometheus.NewRegistry()
+		_, end := begin(t, w, Options{Policies: []Policy{a, b}, Registerer: reg})
+		time.Sleep(5 * time.Second)
+		all, err := reg.Gather()
+		if err != nil {
+			t.Error(err)
+		}
+		for _, f := range all {
+			if f.GetName() == "plimsoll_autoscaler_desired_replicas" && len(f.Metric) != 2 {
+				t.Errorf("got %v", f.Metric)
+			}
+		}
+		end()
+	})
+}

@@ -74,7 +74,7 @@ func (e *environment) login(o dial.Options) (*dial.Transport, error) {
 // metricsRoute serves the process's own metrics.
 func (e *environment) metricsRoute() serve.Route {
 	return serve.Route{Method: "GET", Pattern: "/metrics", InFlight: 8,
-		Handler: promhttp.HandlerFor(e.registry, promhttp.HandlerOpts{Registry: e.registry, Timeout: 10 * time.Second})}
+		Handler: promhttp.HandlerFor(e.registry, promhttp.HandlerOpts{Registry: e.registry, Timeout: 10 * time.Second, ErrorHandling: promhttp.ContinueOnError, ErrorLog: slog.NewLogLogger(e.named("metrics").Handler(), slog.LevelError)})}
 }
 
 // reloadAt reads again at each signal what can be, until ctx ends.
