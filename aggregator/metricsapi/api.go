@@ -139,16 +139,19 @@ func (a *API) ready() error {
 	}
 	nodes := a.opts.Inventory.Nodes()
 	lie := map[string]bool{} // on nodes that are Ready
-	valued := 0
+	valued, lacking := 0, 0 // names are not told: health is open to all
 	for _, n := range nodes {
 		_, ok := a.opts.Picture.NodeUsed(now, n.Name, a.opts.Window)
 		switch {
 		case ok:
 			valued++
 		case n.Ready == corev1.ConditionTrue:
-			return fmt.Errorf("there is no value of node %q yet", n.Name)
+			lacking++
 		}
 		lie[n.Name] = n.Ready == corev1.ConditionTrue
+	}
+	if lacking > 0 {
+		return fmt.Errorf("there is no value yet of %d of %d nodes", lacking, len(nodes))
 	}
 	if valued == 0 {
 		return errors.New("there is no value of a node yet")
@@ -160,8 +163,11 @@ func (a *API) ready() error {
 	}
 	for _, p := range all {
 		if !has[p] && p.Phase == corev1.PodRunning && lie[p.Node] && a.ran(p) {
-			return fmt.Errorf("there is no value of pod \"%s/%s\" yet", p.Namespace, p.Name)
+			lacking++
 		}
+	}
+	if lacking > 0 {
+		return fmt.Errorf("there is no value yet of %d of %d pods", lacking, len(all))
 	}
 	if len(has) == 0 {
 		return errors.New("there is no value of a pod yet")

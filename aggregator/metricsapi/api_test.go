@@ -310,9 +310,9 @@ func TestChecks(t *testing.T) {
 	}
 	part.useNode("n1", 1, 1, 3)
 	part.use(one, "c", 1, 1, 3, 0)
-	wants(`node "n2"`)
+	wants("1 of 2 nodes")
 	part.useNode("n2", 1, 1, 3)
-	wants("a/other")
+	wants("1 of 3 pods")
 	part.nodes[1].Ready = corev1.ConditionUnknown // what ran there may be gone
 	if err := part.api.ready(); err != nil {
 		t.Error(err)
