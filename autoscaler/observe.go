@@ -134,6 +134,13 @@ func (l *Loop) windows(in *policy.Input, t *target, name corev1.ResourceName, po
 		}
 		in.Looks = append(in.Looks, policy.Look{Metric: name, Window: w, Noise: noise[i].StdErr, NoiseKnown: noise[i].Known, Usage: usage})
 	}
+	if n, spike, known := h.Newest(now); known && in.Policy.Window() > time.Second {
+		usage := slices.DeleteFunc(slices.Clone(second), func(u cluster.PodUsage) bool { // what it used before it was ready is not its load
+			pod := by[u.Pod]
+			return pod == nil || u.Timestamp.Sub(pod.ReadyTransition) < time.Second
+		})
+		in.Newest = append(in.Newest, policy.Look{Metric: name, Window: time.Second, Noise: n, NoiseKnown: true, Spike: spike, Usage: usage})
+	}
 	h.left.close(in.Pods, now.Add(-in.Policy.StableWindow()))
 	for i := range in.Looks {
 		if l := &in.Looks[i]; l.Metric == name {
@@ -174,7 +181,7 @@ func (l *Loop) second(ctx context.Context, in *policy.Input, t *target, pods []*
 	known := slices.DeleteFunc(joined(in.Looks, false), func(u cluster.PodUsage) bool { // what lacks a part gives way to what may not
 		return slices.ContainsFunc(usage, func(x cluster.PodUsage) bool { return x.Pod == u.Pod })
 	})
-	in.Usage, in.Looks = slices.Concat(known, usage), nil
+	in.Usage, in.Looks, in.Newest = slices.Concat(known, usage), nil, nil
 	t.departed(in, usage)
 	return problem
 }

@@ -86,7 +86,7 @@ var extras = map[string]extra{
 	"behavior":                      {text: "How fast the count may change, as in a HorizontalPodAutoscaler."},
 	"mode":                          {text: "Auto: decisions are carried out. DryRun: they are told. Paused: they are told, as somebody wants the count left alone.", more: openAPI{"enum": []any{"Auto", "DryRun", "Paused"}, "default": "Auto"}},
 	"raiseOnly":                     {text: "Never lowers the count."},
-	"window":                        {text: "The shortest look at recent usage that a decision to grow may rest on, from 1s to 5m; 3s if left out.", rules: look},
+	"window":                        {text: "The shortest look at recent usage that a decision to grow may rest on, from 1s to 5m; 3s if left out. How far it grows may rest on the newest second.", rules: look},
 	"stableWindow":                  {text: "The longest look, and what a decision to shrink rests on, from 1s to 5m; 60s if left out.", rules: look},
 	"confidence":                    {text: "How far, in standard errors, the load must stand clear of its own noise at the shortest look; 4 if left out, 0: not asked.", rules: []rule{{"self >= 0.0 && self <= 100.0", "must be a number from 0 to 100 (standard errors)"}}},
 	"tolerance":                     {text: "How far the load may be from its line without a change, as a ratio; 0.1 if left out.", anyNumber: true},

@@ -17,6 +17,8 @@ type History struct {
 	last    int64                   // Unix second of the newest value; 0: none yet
 	noise   []WindowNoise
 	noiseAt time.Time
+	second  WindowNoise // of the newest second
+	spike   float64
 }
 
 // NewHistory makes a History for windows of these lengths, shortest first (Windows).
@@ -58,9 +60,21 @@ func (h *History) Add(t time.Time, x float64) {
 // Noise returns the noise of each window, estimated anew at most every 5 s. The caller must not change the answer.
 func (h *History) Noise(now time.Time) []WindowNoise {
 	if age := now.Sub(h.noiseAt); h.noise == nil || age >= noiseRefresh || age < 0 {
-		h.noise, h.noiseAt = Noise(h.Series(), h.windows), now
+		series := h.Series()
+		h.noise, h.noiseAt = Noise(series, h.windows), now
+		h.second, h.spike = Noise(series, []time.Duration{time.Second})[0], Spike(series)
+		h.second.Known = h.second.Known && len(series) >= secondKnown
 	}
 	return h.noise
+}
+
+// secondKnown is how many seconds must be known for the newest to be trusted.
+const secondKnown = 60
+
+// Newest returns the noise of one second, and the Spike of the history, as old as the Noise; known is false in the first minute.
+func (h *History) Newest(now time.Time) (noise, spike float64, known bool) {
+	h.Noise(now)
+	return h.second.StdErr, h.spike, h.second.Known
 }
 
 // Series returns the values held, one a second, oldest first, NaN where there is none; nil before the first Add.

@@ -23,6 +23,8 @@ type Input struct {
 	// Looks are the same pods over several windows, for the switch FreshLooks. Where there is a look for a
 	// metric, Usage is not read for it. Of each metric the shortest comes first.
 	Looks []Look
+	// Newest are the same pods over the newest second, which says how far a raise goes that a look of at least the policy's window allows.
+	Newest []Look
 	// Departed is for Usage what Look.Departed is for a look.
 	Departed []cluster.ContainerUsage
 
@@ -62,7 +64,9 @@ type Look struct {
 	Noise float64
 	// NoiseKnown is false while there is too little history to tell. Such a look borrows from a known one.
 	NoiseKnown bool
-	Usage      []cluster.PodUsage
+	// Spike is, of the newest second, by how much at most such a one stood out lately without lasting, in the metric's unit; see History.
+	Spike float64
+	Usage []cluster.PodUsage
 	// Departed is what pods used within the window that are gone by now, by the names of their containers, as a mean over the window. Those that
 	// stay have taken it over, so it counts where they would be made fewer; nothing is raised for it.
 	Departed []cluster.ContainerUsage

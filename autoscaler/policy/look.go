@@ -22,6 +22,12 @@ func (p *pass) findLooks(name corev1.ResourceName) bool {
 			p.looks = append(p.looks, l)
 		}
 	}
+	p.freshest = nil
+	for i := range p.in.Newest {
+		if l := &p.in.Newest[i]; l.Metric == name && l.Window < p.policy.window && l.NoiseKnown {
+			p.freshest = l
+		}
+	}
 	return len(p.looks) > 0
 }
 
@@ -87,10 +93,31 @@ func (p *pass) grow(m *metric, rep *MetricReport, r *result) bool {
 			continue
 		}
 		r.look, r.noise, r.hold, r.proposal, r.need = l, noise, "", n, n
+		if p.freshest != nil && !p.risen(m, r, load) {
+			_ = p.fillLook(m, l) // as before
+		}
 		p.report(m, rep, r)
 		return true
 	}
 	return false
+}
+
+// risen asks the newest second how far the load has risen that a look shows in part: a look of three seconds has a third of a step after one. It goes as far as that second is above the look by more
+// than its noise, and than what stood out so for a second or two lately and did not last.
+func (p *pass) risen(m *metric, r *result, load float64) bool {
+	l := p.freshest
+	if p.fillLook(m, l) != "" {
+		return false
+	}
+	newest, each := p.table.load(m)
+	sure := newest - max(p.policy.confidence*l.Noise, l.Spike)/each
+	n, _, problem := p.propose(m)
+	n = min(n, p.num.count(math.Ceil(sure)))
+	if problem != "" || !(sure > load*(1+p.tol.up)) || n <= r.proposal {
+		return false
+	}
+	r.look, r.noise, r.proposal, r.need = l, l.Noise, n, n
+	return true
 }
 
 // shrink applies the HPA's rule over the stable window; the answer counts only when that look is due. What grow

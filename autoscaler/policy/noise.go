@@ -60,6 +60,18 @@ func Noise(series []float64, windows []time.Duration) []WindowNoise {
 	return out
 }
 
+// Spike is by how much at most a second, or two of them, of a series of one value a second stood out of the seconds before and after: what rose for so long and did not last. A step is none,
+// as it lasts, nor is what has no value beside it.
+func Spike(series []float64) float64 {
+	most := 0.0
+	for t := 1; t+2 < len(series); t++ {
+		if above := series[t] - max(series[t-1], series[t+2]); above > most {
+			most = above
+		}
+	}
+	return most
+}
+
 // borrow fills the noise of windows that are not known from the nearest that is.
 func borrow(ns []WindowNoise) {
 	for i := range ns {

@@ -11,26 +11,27 @@ import (
 
 // pass is one pass over a target. Its methods run in the order of run and leave d complete.
 type pass struct {
-	in      *Input
-	policy  *Policy
-	off     Switches
-	num     numbers
-	d       Decision
-	current cluster.DesiredReplicas
-	min     cluster.DesiredReplicas // the limits that hold now, schedules applied
-	max     cluster.DesiredReplicas
-	tol     tolerance
-	draft   cluster.DesiredReplicas
-	table   table          // reused for every metric and look
-	looks   []*Look        // of the metric that is asked, reused too
-	byName  map[string]int // pods; nil until find needs it
-	results []result       // one for each metric
-	best    int            // the metric whose proposal won; -1: none
-	lost    string         // for the message: the metrics that failed beside best
-	notes   []string       // deviations applied by switches, for the steps
-	hold    Reason         // why the draft is what it is, as far as a step knows
-	need    cluster.DesiredReplicas
-	stages  stages
+	in       *Input
+	policy   *Policy
+	off      Switches
+	num      numbers
+	d        Decision
+	current  cluster.DesiredReplicas
+	min      cluster.DesiredReplicas // the limits that hold now, schedules applied
+	max      cluster.DesiredReplicas
+	tol      tolerance
+	draft    cluster.DesiredReplicas
+	table    table          // reused for every metric and look
+	looks    []*Look        // of the metric that is asked, reused too
+	freshest *Look          // the newest second, where it is known how that scatters
+	byName   map[string]int // pods; nil until find needs it
+	results  []result       // one for each metric
+	best     int            // the metric whose proposal won; -1: none
+	lost     string         // for the message: the metrics that failed beside best
+	notes    []string       // deviations applied by switches, for the steps
+	hold     Reason         // why the draft is what it is, as far as a step knows
+	need     cluster.DesiredReplicas
+	stages   stages
 }
 
 // stages remembers for the message what the later steps did.

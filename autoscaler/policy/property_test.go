@@ -73,6 +73,9 @@ func drawInput(t *rapid.T) Input {
 				Noise: rapid.Float64Range(0, 2).Draw(t, "noise"), NoiseKnown: rapid.IntRange(0, 4).Draw(t, "known") > 0})
 		}
 	}
+	if rapid.Bool().Draw(t, "newest") {
+		in.Newest = []Look{{Metric: corev1.ResourceCPU, Window: time.Second, Usage: drawUsage(t, in.Pods, time.Second), Noise: rapid.Float64Range(0, 2).Draw(t, "second"), NoiseKnown: true, Spike: rapid.Float64Range(0, 2).Draw(t, "spike")}}
+	}
 	if rapid.Bool().Draw(t, "jobs") {
 		in.ExternalMetrics = []ExternalMetric{{Metric: "jobs", Values: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) cluster.Milli { return cluster.Milli(rapid.Int64().Draw(t, "job")) }), 0, 3).Draw(t, "values")}}
 	}

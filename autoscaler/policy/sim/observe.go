@@ -28,6 +28,9 @@ func (w *world) decide(now time.Time, t time.Duration) {
 		in.Usage = w.usage
 	} else {
 		in.Looks = w.looks(now)
+		if n, spike, known := w.history.Newest(now); known {
+			in.Newest = []policy.Look{{Metric: corev1.ResourceCPU, Window: time.Second, Noise: n, NoiseKnown: true, Spike: spike, Usage: w.sample(now, time.Second)}}
+		}
 	}
 	d := policy.Decide(in)
 	w.state = &d.State
