@@ -41,6 +41,7 @@ type node struct {
 	settled    bool // what it says is in the picture
 	next       time.Time
 	held       *metric.Batch // its first page, while there is no second
+	clock      clock
 }
 
 // key names a container of one pod, or with "" the pod itself, for as long as that pod lives.
@@ -66,35 +67,38 @@ func (o *Options) address(n *cluster.Node) (*url.URL, error) {
 }
 
 // get asks a node's kubelet.
-func (s *Source) get(ctx context.Context, n *cluster.Node) ([]byte, error) {
+func (s *Source) get(ctx context.Context, n *cluster.Node) (out answer, err error) {
 	at, err := s.opts.address(n)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, at.String(), nil)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
 	r.Header.Set("Accept", "text/plain;version=0.0.4")
+	out.asked = time.Now()
 	answer, err := s.client.Do(r)
+	out.came = time.Now()
 	var badly *tls.CertificateVerificationError
 	switch {
 	case errors.As(err, &badly):
-		return nil, fmt.Errorf("%w; --kubelet-certificate-authority says who signs kubelets' certificates, --kubelet-preferred-address-types which address is in them, --kubelet-insecure-tls takes any", err)
+		return out, fmt.Errorf("%w; --kubelet-certificate-authority says who signs kubelets' certificates, --kubelet-preferred-address-types which address is in them, --kubelet-insecure-tls takes any", err)
 	case err != nil:
-		return nil, err
+		return out, err
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {
-		return nil, refused(answer.StatusCode)
+		return out, refused(answer.StatusCode)
 	}
-	body, err := io.ReadAll(io.LimitReader(answer.Body, maxPage+1))
-	if err == nil && len(body) > maxPage {
+	out.date = dateOf(answer.Header)
+	out.body, err = io.ReadAll(io.LimitReader(answer.Body, maxPage+1))
+	if err == nil && len(out.body) > maxPage {
 		err = fmt.Errorf("its page has more than %d bytes", maxPage)
 	}
-	return body, err
+	return out, err
 }
 
 // refused says what a status means here.
@@ -132,7 +136,8 @@ func (x *node) batch(n *cluster.Node, pods map[podName]*cluster.Pod, p *page, as
 		k := key{pod.UID, c.Name}
 		known[k] = x.containers[k].named(n.Name, pod, c)
 		if g := known[k].group(u, at, b.Time, resolution); len(g.Points) > 0 {
-			g.Points = append(g.Points, metric.Point{ID: metric.Restarts, T: at, V: float64(c.Restarts)})
+			// Told later than the value, they would say that it does not run.
+			g.Points = append(g.Points, metric.Point{ID: metric.Restarts, T: min(at, u.newest(at)), V: float64(c.Restarts)})
 			g.Points = amounts(g.Points, at, c.Held(), metric.CPURequest, metric.MemoryRequest)
 			g.Points = amounts(g.Points, at, c.Limits, metric.CPULimit, metric.MemoryLimit)
 			b.Groups = append(b.Groups, g)
@@ -229,7 +234,8 @@ func (c *container) as(e metric.Entity) *container {
 	return c
 }
 
-// group is what a page says of a container. The first value of one that has just begun is its mean since then.
+// group is what a page says of a container. The first value of one that has just begun is its mean since then. When it began stays by the clock
+// of its node, as what the API server has of its pod is.
 func (c *container) group(u *usage, asked int64, now time.Time, resolution time.Duration) metric.Group {
 	g := metric.Group{Entity: c.entity}
 	fresh := !c.seen || u.start.ok && u.start.v != c.start
@@ -238,8 +244,9 @@ func (c *container) group(u *usage, asked int64, now time.Time, resolution time.
 	}
 	if u.cpu.ok && u.start.ok && fresh {
 		at := time.UnixMilli(cmp.Or(u.cpu.t, asked))
-		if age := at.Sub(g.Start); age >= young && age < 2*resolution && !at.After(now.Add(time.Second)) {
-			g.Points = append(g.Points, metric.Point{ID: metric.CPUUsage, T: g.Start.UnixMilli(), V: 0})
+		began := g.Start.Add(-u.ahead)
+		if age := at.Sub(began); age >= young && age < 2*resolution && !at.After(now.Add(time.Second)) {
+			g.Points = append(g.Points, metric.Point{ID: metric.CPUUsage, T: began.UnixMilli(), V: 0})
 		}
 	}
 	g.Points = u.points(g.Points, asked)
@@ -256,6 +263,14 @@ func (u *usage) points(out []metric.Point, asked int64) []metric.Point {
 		out = append(out, metric.Point{ID: metric.MemoryWorkingSet, T: cmp.Or(u.memory.t, asked), V: u.memory.v})
 	}
 	return out
+}
+
+// newest is the time of the newest value.
+func (u *usage) newest(asked int64) (t int64) {
+	for _, p := range u.points(nil, asked) {
+		t = max(t, p.T)
+	}
+	return t
 }
 
 // amounts appends those of CPU and memory, as far as they are known.

@@ -2,6 +2,7 @@ package kubelet
 
 import (
 	"bytes"
+	"time"
 
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
@@ -30,7 +31,10 @@ type value struct {
 }
 
 // usage is what a page has of a node or a container.
-type usage struct{ cpu, memory, start value }
+type usage struct {
+	cpu, memory, start value
+	ahead              time.Duration // how far start is ahead of our clock
+}
 
 // name is a container as a page names it.
 type name struct{ namespace, pod, container string }
@@ -63,6 +67,23 @@ func parse(body []byte) page {
 		}
 	}
 	return p
+}
+
+// behind puts the times of all values back by how far the node's clock is ahead of ours.
+func (p *page) behind(ahead time.Duration) {
+	p.node.behind(ahead)
+	for _, u := range p.containers {
+		u.behind(ahead)
+	}
+}
+
+func (u *usage) behind(ahead time.Duration) {
+	u.ahead = ahead
+	for _, x := range []*value{&u.cpu, &u.memory} {
+		if x.t != 0 {
+			x.t -= ahead.Milliseconds()
+		}
+	}
 }
 
 // isWanted says whether a line is of a series that is read.

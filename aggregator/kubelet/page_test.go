@@ -22,8 +22,8 @@ func real(t testing.TB) (text string, want page) {
 	return string(b), page{
 		node: usage{cpu: value{1767323043000, 357.35491, true}, memory: value{1767323043000, 1616273408, true}},
 		containers: map[name]*usage{
-			{"shop", "web", "app"}: {value{1767323045000, 4.710169, true}, value{1767323045000, 12253184, true}, value{0, 1767323030, true}},
-			{"shop", "db-0", "db"}: {value{1767323044000, 0, true}, value{0, 0, true}, value{0, 1767323033, true}},
+			{"shop", "web", "app"}: {cpu: value{1767323045000, 4.710169, true}, memory: value{1767323045000, 12253184, true}, start: value{0, 1767323030, true}},
+			{"shop", "db-0", "db"}: {cpu: value{1767323044000, 0, true}, memory: value{0, 0, true}, start: value{0, 1767323033, true}},
 		}}
 }
 

@@ -222,11 +222,15 @@ func failed(x *node) int {
 // ask asks one node, and takes what it says. Of one that has just fallen silent nothing is told yet if it does not answer.
 func (s *Source) ask(ctx context.Context, q question) {
 	x, asked, taken := q.about, time.Now(), false
-	body, err := s.get(ctx, q.node)
+	got, err := s.get(ctx, q.node)
 	s.meters.seconds.Observe(time.Since(asked).Seconds())
 	if err == nil {
-		p := parse(body)
+		p := parse(got.body)
 		s.meters.refused.Add(float64(p.refused))
+		s.mu.Lock()
+		x.clock.hear(&got)
+		s.mu.Unlock()
+		p.behind(x.clock.off())
 		if taken, err = s.take(q, &p, asked); err == nil && p.partial {
 			s.meters.asked.WithLabelValues("partial").Inc()
 		} else if err == nil {
@@ -278,10 +282,15 @@ func (s *Source) take(q question, p *page, asked time.Time) (taken bool, err err
 // clip shortens a detail to what the picture takes.
 func clip(text string) string { return text[:min(len(text), 1000)] }
 
-// Conditions says which nodes that have no collector cannot be read.
+// Conditions says which nodes that have no collector cannot be read, and whose clocks are off.
 func (s *Source) Conditions(time.Time) []condition.Condition {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return append(s.away(), s.clocks()...)
+}
+
+// away says which nodes cannot be read. The caller holds the lock.
+func (s *Source) away() []condition.Condition {
 	first, bad := "", 0
 	for name, x := range s.nodes {
 		if x.failed == nil {

@@ -36,6 +36,8 @@ type fleet struct {
 	asked map[string][]time.Time // by address
 	// answer is what a kubelet answers; nil hangs.
 	answer map[string]func() (int, string)
+	ahead  time.Duration // how far the kubelets' clocks are ahead
+	mute   bool          // answers have no Date
 }
 
 func (f *fleet) All() []*cluster.Pod    { return f.pods }
@@ -63,7 +65,11 @@ func (f *fleet) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, r.Context().Err()
 	}
 	status, body := answer()
-	return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(body)), Header: http.Header{}}, nil
+	h := http.Header{}
+	if !f.mute {
+		h.Set("Date", time.Now().Add(f.ahead).UTC().Format(http.TimeFormat))
+	}
+	return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(body)), Header: h}, nil
 }
 
 func (f *fleet) times(host string) []time.Time {
@@ -100,7 +106,7 @@ func (f *fleet) pod(node, name string, start time.Time) *cluster.Pod {
 // uses makes a kubelet whose containers use so many cores since they began, as read every ten seconds.
 func (f *fleet) uses(host string, cores float64, starts map[string]time.Time) {
 	f.answer[host] = func() (int, string) {
-		at := time.Now().Truncate(10 * time.Second)
+		at := time.Now().Add(f.ahead).Truncate(10 * time.Second)
 		var b strings.Builder
 		fmt.Fprintf(&b, "node_cpu_usage_seconds_total %f %d\nnode_memory_working_set_bytes 1e9 %d\n", 2*float64(at.UnixMilli()%1e9)/1000, at.UnixMilli(), at.UnixMilli())
 		for pod, start := range starts {
