@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -163,14 +164,28 @@ func (x *node) whole(b *metric.Batch, known map[key]*container, pod *cluster.Pod
 	b.Groups = append(b.Groups, metric.Group{Entity: known[k].entity, Points: amounts(nil, at, held, metric.CPURequest, metric.MemoryRequest)})
 }
 
-// gone are the pods and containers of which there was something, and whose pods are not there any more, nor others under their names.
+// gone are the pods and containers of which there was something, and whose pods are not there any more, nor others under their names. What is not on
+// the page stays known until its pod is not there and that was told: containers leave the page first.
 func (x *node) gone(known map[key]*container, pods map[podName]*cluster.Pod) (out []metric.Gap) {
 	for k, c := range x.containers {
-		if known[k] == nil && pods[podName{c.entity.Namespace, c.entity.Pod}] == nil {
+		switch pod := pods[podName{c.entity.Namespace, c.entity.Pod}]; {
+		case known[k] != nil || pod != nil && pod.UID != k.uid:
+			continue
+		case pod == nil:
 			out = append(out, metric.Gap{Entity: c.entity, Reason: metric.GapGone, Detail: "its pod is not on the node any more"})
 		}
+		known[k] = c
 	}
 	return out
+}
+
+// told forgets what was told to be gone.
+func (x *node) told(gaps []metric.Gap) {
+	gone := make(map[*metric.Entity]bool, len(gaps))
+	for i := range gaps {
+		gone[gaps[i].Entity] = true
+	}
+	maps.DeleteFunc(x.containers, func(_ key, c *container) bool { return gone[c.entity] })
 }
 
 // follows says whether all that a page has newer values of is in the one before with older ones.

@@ -276,6 +276,7 @@ func (s *Source) take(q question, p *page, asked time.Time) (taken bool, err err
 		join(x.held, b)
 		x.held = nil
 	}
+	x.told(b.Gaps)
 	return true, s.opts.Picture.Apply(b)
 }
 

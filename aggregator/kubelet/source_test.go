@@ -290,6 +290,31 @@ func TestPodEnds(t *testing.T) {
 	}
 }
 
+// TestPodEndsInTwoSteps: a pod whose containers leave the page before it leaves the API server, as each does that ends, has ended a reading after that.
+func TestPodEndsInTwoSteps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 1)
+		began := time.Now().Add(-time.Hour)
+		f.pod("n0", "web", began)
+		f.uses("10.0.0.0:10250", 0.5, map[string]time.Time{"web": began})
+		defer f.run()()
+		time.Sleep(patience + 31*time.Second)
+		f.mu.Lock()
+		f.uses("10.0.0.0:10250", 0.5, nil)
+		f.mu.Unlock()
+		time.Sleep(15 * time.Second)
+		f.pods = nil
+		time.Sleep(16 * time.Second)
+		if c := f.picture.Snapshot(time.Now()).Containers[0]; !c.Ended {
+			t.Errorf("a reading after its end it has %+v, gap %v", c.List(), c.Gap)
+		}
+		x := f.source.nodes["n0"]
+		if len(x.containers) != 0 {
+			t.Errorf("%d containers stay known", len(x.containers))
+		}
+	})
+}
+
 // TestHeld: what the scheduler sets aside for a pod is asked for on its node for as long as the pod is there, whatever its containers ask for after its start.
 func TestHeld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
