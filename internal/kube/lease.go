@@ -59,7 +59,9 @@ func NewLease(o LeaseOptions) (*Lease, error) {
 	if o.Config == nil || o.Namespace == "" || o.Name == "" || o.Identity == "" {
 		return nil, errors.New("a lease needs an API server, a namespace, a name, and who asks for it")
 	}
-	client, err := kubernetes.NewForConfig(o.Config)
+	config := rest.CopyConfig(o.Config)
+	config.Timeout = renewUntil / 2 // one call that hangs leaves time for another
+	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a client of the API server: %w", err)
 	}

@@ -3,11 +3,16 @@ package kube
 import (
 	"context"
 	"errors"
+	"io"
+	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 )
 
@@ -82,6 +87,65 @@ func TestLeaseIsOverInTime(t *testing.T) {
 		told("another's", "")
 		if leaseFor-believed < 2*time.Second || believed <= renewUntil {
 			t.Errorf("a lease of %s that is believed for %s and renewed until %s", leaseFor, believed, renewUntil)
+		}
+	})
+}
+
+// oneLease is an API server with a lease, of which the next call hangs if that is said.
+type oneLease struct {
+	hangs atomic.Bool
+	body  []byte
+}
+
+// RoundTrip implements http.RoundTripper.
+func (l *oneLease) RoundTrip(r *http.Request) (*http.Response, error) {
+	if l.hangs.Swap(false) {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	}
+	out := &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Request: r}
+	switch {
+	case r.Method != http.MethodGet:
+		l.body, _ = io.ReadAll(r.Body)
+	case l.body == nil:
+		out.StatusCode = http.StatusNotFound
+		out.Body = io.NopCloser(strings.NewReader(`{"kind":"Status","apiVersion":"v1","status":"Failure","code":404,"reason":"NotFound"}`))
+		return out, nil
+	}
+	out.Body = io.NopCloser(strings.NewReader(string(l.body)))
+	return out, nil
+}
+
+// A call that hangs keeps nobody from the lease, nor loses it.
+func TestLeaseOutlivesACallThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := &oneLease{}
+		api.hangs.Store(true)
+		config := &rest.Config{Host: "http://127.0.0.1:1", Transport: api}
+		config.ContentType = "application/json"
+		l, err := NewLease(LeaseOptions{Config: config, Namespace: "ns", Name: "it", Identity: "us", Registerer: prometheus.NewRegistry()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if config.Timeout != 0 {
+			t.Error("the caller's config was changed")
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- l.Run(ctx) }()
+		time.Sleep(leaseFor)
+		for second := range 40 {
+			if err := l.MayWrite(); err != nil {
+				t.Fatalf("second %d: %v", second, err)
+			}
+			if second == 20 {
+				api.hangs.Store(true)
+			}
+			time.Sleep(time.Second)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
 		}
 	})
 }
