@@ -53,6 +53,7 @@ type Inventory struct {
 	cgroups map[string]types.UID             // a static pod's UID in its cgroups -> its mirror's
 	owners  map[types.UID]owned              // what may have an owner
 	below   map[types.UID]map[types.UID]bool // controller -> what it controls directly
+	asks    map[types.UID]*asking            // controllers that are asked for one by one
 	targets map[group]map[types.UID]bool     // every controller above a pod -> its pods
 	nodes   map[string]*cluster.Node
 	left    map[left]time.Time // when pods were last on nodes that they have left
@@ -115,7 +116,7 @@ func New(o Options) (*Inventory, error) {
 		return nil, fmt.Errorf("cannot make a client of the API server: %w", err)
 	}
 	v := &Inventory{opts: o, log: cmp.Or(o.Logger, slog.New(slog.DiscardHandler)), client: client, meta: meta, pods: map[types.UID]*held{}, names: map[string]types.UID{}, spaces: map[string]int{}, cgroups: map[string]types.UID{},
-		owners: map[types.UID]owned{}, below: map[types.UID]map[types.UID]bool{}, targets: map[group]map[types.UID]bool{}, nodes: map[string]*cluster.Node{}, left: map[left]time.Time{},
+		owners: map[types.UID]owned{}, below: map[types.UID]map[types.UID]bool{}, asks: map[types.UID]*asking{}, targets: map[group]map[types.UID]bool{}, nodes: map[string]*cluster.Node{}, left: map[left]time.Time{},
 		asked: workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[question](250*time.Millisecond, 30*time.Second))}
 	v.all.Store(&snapshot{})
 	v.makeWatches()

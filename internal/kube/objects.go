@@ -169,7 +169,11 @@ func (v *Inventory) forget(id types.UID) {
 // lose takes an object from below its controller, which is forgotten with the last one if it is gone itself.
 func (v *Inventory) lose(owner, id types.UID) {
 	remove(v.below, owner, id)
-	if o, known := v.owners[owner]; known && o.resource == "" && len(v.below[owner]) == 0 {
+	if len(v.below[owner]) > 0 {
+		return
+	}
+	v.unask(owner)
+	if o, known := v.owners[owner]; known && o.resource == "" {
 		v.dropOwner(&object{ObjectMeta: metav1.ObjectMeta{UID: owner}})
 	}
 }

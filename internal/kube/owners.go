@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -66,44 +67,70 @@ type question struct {
 	resource        schema.GroupVersionResource
 }
 
-// patience is how long a pod is kept back while nobody answers whose its controller is; after that the controller itself is its owner.
-const patience = 5 * time.Second
+const (
+	// patience is how long a pod is kept back while nobody answers whose its controller is; after that the controller itself is its owner.
+	patience = 5 * time.Second
+	// atOnce is how many questions are asked at a time.
+	atOnce = 4
+)
+
+// asking is what is known of the question for one controller, as long as something is below it.
+type asking struct {
+	over     *time.Timer
+	given    bool // nobody answered in time: its pods are not kept back any more
+	answered bool
+	err      error // why there was none, the last time
+}
 
 // kinds are those of between.
 var kinds = map[string]string{"ReplicaSet": "replicasets", "Job": "jobs"}
 
 // ask asks for a controller, and says whether the answer is awaited. The caller holds the lock.
 func (v *Inventory) ask(namespace string, ref *metav1.OwnerReference) bool {
-	if _, known := v.owners[ref.UID]; known || v.opts.Node == "" {
+	i := slices.IndexFunc(between, func(r schema.GroupVersionResource) bool {
+		return r.Resource == kinds[ref.Kind] && r.GroupVersion().String() == ref.APIVersion
+	})
+	if v.opts.Node == "" || i < 0 {
 		return false
 	}
-	for _, r := range between {
-		if r.Resource == kinds[ref.Kind] && r.GroupVersion().String() == ref.APIVersion {
-			v.asked.Add(question{namespace, ref.Name, ref.UID, r})
-			return true
-		}
+	q, a := question{namespace, ref.Name, ref.UID, between[i]}, v.asks[ref.UID]
+	if a == nil {
+		a = &asking{over: time.AfterFunc(patience, func() { v.release(q) })}
+		v.asks[ref.UID] = a
+		v.asked.Add(q)
 	}
-	return false
+	return !a.answered && !a.given
 }
 
-// answer asks the API server for controllers, one after another, until ctx ends.
-func (v *Inventory) answer(ctx context.Context) error {
-	go func() {
-		<-ctx.Done()
-		v.asked.ShutDown()
-	}()
-	for {
-		q, over := v.asked.Get()
-		if over {
-			return nil
-		}
-		if v.resolve(ctx, q) {
-			v.asked.Forget(q)
-		} else {
-			v.asked.AddRateLimited(q)
-		}
-		v.asked.Done(q)
+// unask forgets what was asked of a controller. The caller holds the lock.
+func (v *Inventory) unask(uid types.UID) {
+	if a := v.asks[uid]; a != nil {
+		a.over.Stop()
+		delete(v.asks, uid)
 	}
+}
+
+// answer asks the API server for controllers, a few at a time, until ctx ends.
+func (v *Inventory) answer(ctx context.Context) error {
+	defer context.AfterFunc(ctx, v.asked.ShutDown)()
+	var g errgroup.Group
+	for range atOnce {
+		g.Go(func() error {
+			for {
+				q, over := v.asked.Get()
+				if over {
+					return nil
+				}
+				if v.resolve(ctx, q) {
+					v.asked.Forget(q)
+				} else {
+					v.asked.AddRateLimited(q)
+				}
+				v.asked.Done(q)
+			}
+		})
+	}
+	return g.Wait()
 }
 
 // resolve gets a controller, and says whether that is the end of it.
@@ -111,6 +138,12 @@ func (v *Inventory) resolve(ctx context.Context, q question) bool {
 	ctx, cancel := context.WithTimeout(ctx, patience/2)
 	defer cancel()
 	m, err := v.meta.Resource(q.resource).Namespace(q.namespace).Get(ctx, q.name, metav1.GetOptions{})
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	a := v.asks[q.uid]
+	if a == nil { // nothing is below it any more
+		return true
+	}
 	o := &object{ObjectMeta: metav1.ObjectMeta{UID: q.uid}}
 	switch {
 	case err == nil && m.UID == q.uid:
@@ -119,26 +152,26 @@ func (v *Inventory) resolve(ctx context.Context, q question) bool {
 	case apierrors.IsForbidden(err):
 		v.log.Warn("Cannot ask whose a controller is: pods are named by the controller itself; allow get", "resource", q.resource.Resource, "group", q.resource.Group, "err", err)
 	default:
-		if v.asked.NumRequeues(q) < 4 { // about as long as patience
-			return false
-		}
-		v.log.Warn("Cannot ask whose a controller is for now", "namespace", q.namespace, "name", q.name, "err", err)
-		v.release(q.uid)
+		a.err = err
 		return false
 	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if len(v.below[q.uid]) > 0 {
-		v.putOwner("", false)(o)
-	}
+	a.over.Stop()
+	a.answered = true
+	v.putOwner("", false)(o)
 	return true
 }
 
-// release hands out the pods of a controller that nobody answers for.
-func (v *Inventory) release(uid types.UID) {
+// release hands out the pods of a controller that nobody answers for in time.
+func (v *Inventory) release(q question) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	for id := range v.below[uid] {
+	a := v.asks[q.uid]
+	if a == nil || a.answered {
+		return
+	}
+	a.given = true
+	v.log.Warn("Cannot ask whose a controller is for now: its pods are named by the controller itself", "namespace", q.namespace, "name", q.name, "err", a.err)
+	for id := range v.below[q.uid] {
 		if h := v.pods[id]; h != nil && h.unnamed {
 			h.unnamed = false
 			v.changes.Add(1)
