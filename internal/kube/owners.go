@@ -70,22 +70,26 @@ type question struct {
 const (
 	// patience is how long a pod is kept back while nobody answers whose its controller is; after that the controller itself is its owner.
 	patience = 5 * time.Second
+	// answerLasts and refusalLasts are how old an answer may be when a pod of the controller changes, before it is asked for anew.
+	answerLasts, refusalLasts = 10 * time.Minute, time.Minute
 	// atOnce is how many questions are asked at a time.
 	atOnce = 4
 )
 
 // asking is what is known of the question for one controller, as long as something is below it.
 type asking struct {
+	open     bool // it is in the queue, or asked just now
 	over     *time.Timer
-	given    bool // nobody answered in time: its pods are not kept back any more
-	answered bool
-	err      error // why there was none, the last time
+	given    bool      // nobody answered in time: its pods are not kept back any more
+	answered time.Time // zero: not so far
+	refused  bool      // that was the answer
+	err      error     // why there was none, the last time
 }
 
 // kinds are those of between.
 var kinds = map[string]string{"ReplicaSet": "replicasets", "Job": "jobs"}
 
-// ask asks for a controller, and says whether the answer is awaited. The caller holds the lock.
+// ask asks for a controller, or anew if the answer is old, and says whether the first answer is awaited. The caller holds the lock.
 func (v *Inventory) ask(namespace string, ref *metav1.OwnerReference) bool {
 	i := slices.IndexFunc(between, func(r schema.GroupVersionResource) bool {
 		return r.Resource == kinds[ref.Kind] && r.GroupVersion().String() == ref.APIVersion
@@ -97,9 +101,21 @@ func (v *Inventory) ask(namespace string, ref *metav1.OwnerReference) bool {
 	if a == nil {
 		a = &asking{over: time.AfterFunc(patience, func() { v.release(q) })}
 		v.asks[ref.UID] = a
+	}
+	if !a.open && a.old(time.Now()) {
+		a.open = true
 		v.asked.Add(q)
 	}
-	return !a.answered && !a.given
+	return a.answered.IsZero() && !a.given
+}
+
+// old says whether there is no answer, or one that may not hold any more.
+func (a *asking) old(now time.Time) bool {
+	lasts := answerLasts
+	if a.refused {
+		lasts = refusalLasts
+	}
+	return now.Sub(a.answered) >= lasts
 }
 
 // unask forgets what was asked of a controller. The caller holds the lock.
@@ -144,20 +160,23 @@ func (v *Inventory) resolve(ctx context.Context, q question) bool {
 	if a == nil { // nothing is below it any more
 		return true
 	}
-	o := &object{ObjectMeta: metav1.ObjectMeta{UID: q.uid}}
+	refused, found := apierrors.IsForbidden(err), err == nil && m.UID == q.uid
 	switch {
-	case err == nil && m.UID == q.uid:
-		o.owner = controller(m)
-	case err == nil, apierrors.IsNotFound(err): // gone: its pods are its own
-	case apierrors.IsForbidden(err):
-		v.log.Warn("Cannot ask whose a controller is: pods are named by the controller itself; allow get", "resource", q.resource.Resource, "group", q.resource.Group, "err", err)
-	default:
+	case refused && !a.refused:
+		v.log.Warn("Cannot ask whose a controller is: pods are named by the controller itself, or as they were; allow get", "resource", q.resource.Resource, "group", q.resource.Group, "err", err)
+	case err != nil && !refused && !apierrors.IsNotFound(err):
 		a.err = err
 		return false
 	}
 	a.over.Stop()
-	a.answered = true
-	v.putOwner("", false)(o)
+	a.open, a.answered, a.refused, a.err = false, time.Now(), refused, nil
+	o := &object{ObjectMeta: metav1.ObjectMeta{UID: q.uid}}
+	if found {
+		o.owner = controller(m)
+	}
+	if _, known := v.owners[q.uid]; found || !known { // of one that is gone, or not told of any more, the pods stay what they were
+		v.putOwner("", false)(o)
+	}
 	return true
 }
 
@@ -166,7 +185,7 @@ func (v *Inventory) release(q question) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	a := v.asks[q.uid]
-	if a == nil || a.answered {
+	if a == nil || !a.answered.IsZero() {
 		return
 	}
 	a.given = true

@@ -142,6 +142,53 @@ func TestAskedAtOnce(t *testing.T) {
 	})
 }
 
+// An answer that is old when a pod changes is asked for anew, and nothing is kept back meanwhile.
+func TestAnswersAge(t *testing.T) {
+	for _, x := range []struct {
+		first, then int
+		owner, want string // after the first answer, and after the second
+		lasts       time.Duration
+	}{
+		{http.StatusOK, http.StatusOK, "old", "new", answerLasts}, // adopted
+		{http.StatusForbidden, http.StatusOK, "rs-0", "new", refusalLasts},
+		{http.StatusNotFound, http.StatusOK, "rs-0", "new", answerLasts},
+		{http.StatusOK, http.StatusNotFound, "old", "old", answerLasts}, // it is gone before its pods
+		{http.StatusOK, http.StatusForbidden, "old", "old", answerLasts},
+	} {
+		onNode(t, func(t *testing.T, v *Inventory, api *sets) {
+			is := func(when, want string) {
+				t.Helper()
+				if all := v.All(); len(all) != 1 || all[0].Owner.Name != want {
+					t.Errorf("%d, then %d: %s: got %q, want one of %s", x.first, x.then, when, namesOf(all), want)
+				}
+			}
+			api.say(x.first, "old")
+			put(t, v, 1)
+			synctest.Wait()
+			is("told", x.owner)
+			time.Sleep(x.lasts - 1)
+			api.say(0, "")
+			put(t, v, 1)
+			synctest.Wait()
+			if n := api.times(); n != 1 {
+				t.Errorf("%d, then %d: asked %d times while the answer is young", x.first, x.then, n)
+			}
+			time.Sleep(time.Millisecond)
+			for range 10 { // a change a second, while nobody answers
+				put(t, v, 1)
+				is("asked again", x.owner)
+				time.Sleep(time.Second)
+			}
+			if n := api.times(); n > 6 {
+				t.Errorf("%d, then %d: asked %d times in ten seconds", x.first, x.then, n)
+			}
+			api.say(x.then, "new")
+			time.Sleep(time.Minute)
+			is("told again", x.want)
+		})
+	}
+}
+
 // Nothing is remembered of the question for a controller with its last pod, answered or not.
 func TestNothingIsAskedForNobody(t *testing.T) {
 	for _, status := range []int{0, http.StatusOK} {
