@@ -60,24 +60,34 @@ func TestYoungOnAWrongClock(t *testing.T) {
 	}
 }
 
-// TestOldValues: what a kubelet has read long ago is called old, and not that its container does not run.
+// TestOldValues: what a kubelet has read long ago is called old, and not that its container does not run or has ended.
 func TestOldValues(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFleet(t, 1)
-		f.ahead, f.mute = -2*time.Minute, true
-		began := time.Now().Add(f.ahead - time.Hour)
-		p := f.pod("n0", "web", began)
-		f.uses("10.0.0.0:10250", 0.5, map[string]time.Time{"web": began})
-		defer f.run()()
-		time.Sleep(patience + time.Minute)
-		for range 120 {
-			if g := f.picture.Snapshot(time.Now()).Containers[0].Gap; g == nil || g.Reason != metric.GapStale {
-				t.Fatalf("told %+v", g)
+	for _, asks := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFleet(t, 1)
+			f.ahead, f.mute = -time.Minute, true
+			began := time.Now().Add(f.ahead - time.Hour)
+			p := f.pod("n0", "web", began)
+			if !asks {
+				p.Containers[0].Requests = nil
 			}
-			if why, _ := f.picture.Gap(time.Now(), p); !strings.Contains(why, "no sample for 2m") {
-				t.Fatalf("told %q", why)
+			f.uses("10.0.0.0:10250", 0.5, map[string]time.Time{"web": began})
+			defer f.run()()
+			time.Sleep(patience + time.Minute)
+			for range 120 {
+				if g := f.picture.Snapshot(time.Now()).Containers[0].Gap; g == nil || g.Reason != metric.GapStale {
+					t.Fatalf("asks for something: %v: told %+v", asks, g)
+				}
+				if why, _ := f.picture.Gap(time.Now(), p); asks && !strings.Contains(why, "no sample for 1m") || !asks && why != "its kubelet has no newer values of it" {
+					t.Fatalf("asks for something: %v: told %q", asks, why)
+				}
+				time.Sleep(time.Second)
 			}
-			time.Sleep(time.Second)
-		}
-	})
+			f.mute = false
+			time.Sleep(31 * time.Second)
+			if it := f.picture.Snapshot(time.Now()).Containers[0]; it.Gap != nil || len(f.used(p)) != 1 {
+				t.Errorf("asks for something: %v: with a Date: gap %+v, used %+v", asks, it.Gap, f.used(p))
+			}
+		})
+	}
 }

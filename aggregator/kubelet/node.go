@@ -124,7 +124,7 @@ func (x *node) batch(n *cluster.Node, pods map[podName]*cluster.Pod, p *page, as
 	node.Points = amounts(node.Points, at, n.Capacity, metric.CPUCapacity, metric.MemoryCapacity)
 	node.Points = amounts(node.Points, at, n.Allocatable, metric.CPUAllocatable, metric.MemoryAllocatable)
 	b.Groups = append(b.Groups, node)
-	known := make(map[key]*container, len(x.containers))
+	known, old := make(map[key]*container, len(x.containers)), []metric.Gap(nil)
 	for of, u := range p.containers {
 		pod := pods[podName{of.namespace, of.pod}]
 		if pod == nil || !u.of(pod) {
@@ -142,10 +142,13 @@ func (x *node) batch(n *cluster.Node, pods map[podName]*cluster.Pod, p *page, as
 			g.Points = amounts(g.Points, at, c.Held(), metric.CPURequest, metric.MemoryRequest)
 			g.Points = amounts(g.Points, at, c.Limits, metric.CPULimit, metric.MemoryLimit)
 			b.Groups = append(b.Groups, g)
+			if !slices.ContainsFunc(g.Points, func(p metric.Point) bool { return p.T >= asked.Add(-kept).UnixMilli() }) { // nothing else says that it is there
+				old = append(old, metric.Gap{Entity: g.Entity, Reason: metric.GapStale, Detail: "its kubelet has no newer values of it"})
+			}
 			x.whole(b, known, pod, at)
 		}
 	}
-	b.Gaps = x.gone(known, pods)
+	b.Gaps = append(x.gone(known, pods), old...)
 	x.containers = known
 	return b
 }
@@ -183,7 +186,7 @@ func (x *node) gone(known map[key]*container, pods map[podName]*cluster.Pod) (ou
 func (x *node) told(gaps []metric.Gap) {
 	gone := make(map[*metric.Entity]bool, len(gaps))
 	for i := range gaps {
-		gone[gaps[i].Entity] = true
+		gone[gaps[i].Entity] = gaps[i].Reason == metric.GapGone
 	}
 	maps.DeleteFunc(x.containers, func(_ key, c *container) bool { return gone[c.entity] })
 }
