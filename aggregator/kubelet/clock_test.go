@@ -14,7 +14,7 @@ func TestClockOfAKubelet(t *testing.T) {
 	for ahead, reason := range map[time.Duration]string{0: "", 2 * time.Second: "", 7 * time.Second: ClockAhead, 2 * time.Minute: ClockAhead, -20 * time.Second: ClockBehind, -2 * time.Minute: ClockBehind, -3 * time.Hour: ClockBehind} {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFleet(t, 1)
-			f.ahead = ahead
+			f.ahead.Store(int64(ahead))
 			began := time.Now().Add(ahead - time.Hour)
 			p := f.pod("n0", "web", began)
 			f.uses("10.0.0.0:10250", 0.5, map[string]time.Time{"web": began})
@@ -34,7 +34,7 @@ func TestClockOfAKubelet(t *testing.T) {
 			if (len(c) == 0) != (reason == "") || len(c) > 0 && (c[0].Reason != reason || !strings.Contains(c[0].Message, `1 of the 1 nodes without a collector are off: that of "n0" is `+ahead.Abs().String())) {
 				t.Errorf("ahead by %v: told %+v", ahead, c)
 			}
-			f.ahead = 0
+			f.ahead.Store(0)
 			time.Sleep(31 * time.Second)
 			if c := f.source.Conditions(time.Now()); len(c) != 0 {
 				t.Errorf("set right: told %+v", c)
@@ -48,7 +48,7 @@ func TestYoungOnAWrongClock(t *testing.T) {
 	for _, ahead := range []time.Duration{time.Minute, -time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFleet(t, 1)
-			f.ahead = ahead
+			f.ahead.Store(int64(ahead))
 			start := time.Now().Add(ahead - 12*time.Second)
 			p := f.pod("n0", "web", start)
 			f.uses("10.0.0.0:10250", 0.5, map[string]time.Time{"web": start})
@@ -65,8 +65,9 @@ func TestOldValues(t *testing.T) {
 	for _, asks := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFleet(t, 1)
-			f.ahead, f.mute = -time.Minute, true
-			began := time.Now().Add(f.ahead - time.Hour)
+			f.ahead.Store(int64(-time.Minute))
+			f.mute.Store(true)
+			began := f.clock().Add(-time.Hour)
 			p := f.pod("n0", "web", began)
 			if !asks {
 				p.Containers[0].Requests = nil
@@ -83,7 +84,7 @@ func TestOldValues(t *testing.T) {
 				}
 				time.Sleep(time.Second)
 			}
-			f.mute = false
+			f.mute.Store(false)
 			time.Sleep(31 * time.Second)
 			if it := f.picture.Snapshot(time.Now()).Containers[0]; it.Gap != nil || len(f.used(p)) != 1 {
 				t.Errorf("asks for something: %v: with a Date: gap %+v, used %+v", asks, it.Gap, f.used(p))

@@ -36,15 +36,27 @@ type fleet struct {
 	asked map[string][]time.Time // by address
 	// answer is what a kubelet answers; nil hangs.
 	answer map[string]func() (int, string)
-	ahead  time.Duration // how far the kubelets' clocks are ahead
-	mute   bool          // answers have no Date
+	ahead  atomic.Int64 // how far the kubelets' clocks are ahead, nanoseconds
+	mute   atomic.Bool  // answers have no Date
 }
 
-func (f *fleet) All() []*cluster.Pod    { return f.pods }
 func (f *fleet) Nodes() []*cluster.Node { return f.nodes }
 
+func (f *fleet) All() []*cluster.Pod {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.pods)
+}
+
+// keep leaves the first pods.
+func (f *fleet) keep(n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.pods = f.pods[:n]
+}
+
 func (f *fleet) has(namespace, pod string) (since time.Time, known bool) {
-	return time.Time{}, slices.ContainsFunc(f.pods, func(p *cluster.Pod) bool { return p.Namespace == namespace && p.Name == pod })
+	return time.Time{}, slices.ContainsFunc(f.All(), func(p *cluster.Pod) bool { return p.Namespace == namespace && p.Name == pod })
 }
 
 func (f *fleet) synced() error {
@@ -53,6 +65,9 @@ func (f *fleet) synced() error {
 	}
 	return nil
 }
+
+// clock is what a kubelet's says.
+func (f *fleet) clock() time.Time { return time.Now().Add(time.Duration(f.ahead.Load())) }
 
 // RoundTrip implements http.RoundTripper.
 func (f *fleet) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -66,8 +81,8 @@ func (f *fleet) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	status, body := answer()
 	h := http.Header{}
-	if !f.mute {
-		h.Set("Date", time.Now().Add(f.ahead).UTC().Format(http.TimeFormat))
+	if !f.mute.Load() {
+		h.Set("Date", f.clock().UTC().Format(http.TimeFormat))
 	}
 	return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(body)), Header: h}, nil
 }
@@ -99,6 +114,8 @@ func newFleet(t *testing.T, nodes int) *fleet {
 func (f *fleet) pod(node, name string, start time.Time) *cluster.Pod {
 	p := &cluster.Pod{UID: name + start.String(), Namespace: "shop", Name: name, Node: node, Phase: "Running", StartTime: start, Owner: cluster.Target{Kind: "Deployment", Name: "web"},
 		Containers: []cluster.Container{{Name: "app", Started: start, Requests: cluster.Resources{{Name: "cpu", Milli: 250}}, Restarts: 3}}}
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.pods = append(f.pods, p)
 	return p
 }
@@ -106,7 +123,7 @@ func (f *fleet) pod(node, name string, start time.Time) *cluster.Pod {
 // uses makes a kubelet whose containers use so many cores since they began, as read every ten seconds.
 func (f *fleet) uses(host string, cores float64, starts map[string]time.Time) {
 	f.answer[host] = func() (int, string) {
-		at := time.Now().Add(f.ahead).Truncate(10 * time.Second)
+		at := f.clock().Truncate(10 * time.Second)
 		var b strings.Builder
 		fmt.Fprintf(&b, "node_cpu_usage_seconds_total %f %d\nnode_memory_working_set_bytes 1e9 %d\n", 2*float64(at.UnixMilli()%1e9)/1000, at.UnixMilli(), at.UnixMilli())
 		for pod, start := range starts {
@@ -227,7 +244,7 @@ func TestPodMadeAnew(t *testing.T) {
 		if got := f.used(old); len(got) != 1 || got[0].CPU < 1.99 {
 			t.Fatalf("old: %+v", got)
 		}
-		f.pods = nil
+		f.keep(0)
 		start := time.Now()
 		made := f.pod("n0", "db-0", start)
 		if got := f.used(made); len(got) != 0 {
@@ -264,7 +281,7 @@ func TestPodEnds(t *testing.T) {
 			f.uses("10.0.0."+was[1:]+":10250", 0.5, map[string]time.Time{"web": began})
 			defer f.run()()
 			time.Sleep(patience + 31*time.Second)
-			f.pods = nil
+			f.keep(0)
 			anew := time.Now()
 			if on != "" {
 				f.mu.Lock()
@@ -303,14 +320,15 @@ func TestPodEndsInTwoSteps(t *testing.T) {
 		f.uses("10.0.0.0:10250", 0.5, nil)
 		f.mu.Unlock()
 		time.Sleep(15 * time.Second)
-		f.pods = nil
+		f.keep(0)
 		time.Sleep(16 * time.Second)
 		if c := f.picture.Snapshot(time.Now()).Containers[0]; !c.Ended {
 			t.Errorf("a reading after its end it has %+v, gap %v", c.List(), c.Gap)
 		}
-		x := f.source.nodes["n0"]
-		if len(x.containers) != 0 {
-			t.Errorf("%d containers stay known", len(x.containers))
+		f.source.mu.Lock()
+		defer f.source.mu.Unlock()
+		if n := len(f.source.nodes["n0"].containers); n != 0 {
+			t.Errorf("%d containers stay known", n)
 		}
 	})
 }
@@ -330,7 +348,7 @@ func TestHeld(t *testing.T) {
 				time.Sleep(patience)
 			}
 			if i == 2 {
-				f.pods = f.pods[:1]
+				f.keep(1)
 			}
 			time.Sleep(32 * time.Second)
 			s := f.picture.Snapshot(time.Now())
