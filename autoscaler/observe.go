@@ -97,6 +97,9 @@ func (l *Loop) others(ctx context.Context, in *policy.Input, t *target, pods []*
 	in.Answer(readings)
 }
 
+// settles is for how long after a pod is ready, or is not any more, the newest second of all is not looked at by itself: what goes from one to another may be in the seconds of both.
+const settles = 2 * time.Second
+
 // windows adds the usage of one resource over windows of several lengths, and the newest second to its history. A window is left out
 // while the pods have not been seen for that long, so that none pretends to be longer than it is; the shortest is always there.
 func (l *Loop) windows(in *policy.Input, t *target, name corev1.ResourceName, pods []*cluster.Pod, now, at time.Time, seen map[string]bool) {
@@ -134,12 +137,8 @@ func (l *Loop) windows(in *policy.Input, t *target, name corev1.ResourceName, po
 		}
 		in.Looks = append(in.Looks, policy.Look{Metric: name, Window: w, Noise: noise[i].StdErr, NoiseKnown: noise[i].Known, Usage: usage})
 	}
-	if n, spike, known := h.Newest(now); known && in.Policy.Window() > time.Second {
-		usage := slices.DeleteFunc(slices.Clone(second), func(u cluster.PodUsage) bool { // what it used before it was ready is not its load
-			pod := by[u.Pod]
-			return pod == nil || u.Timestamp.Sub(pod.ReadyTransition) < time.Second
-		})
-		in.Newest = append(in.Newest, policy.Look{Metric: name, Window: time.Second, Noise: n, NoiseKnown: true, Spike: spike, Usage: usage})
+	if n, spike, known := h.Newest(now); known && in.Policy.Window() > time.Second && !slices.ContainsFunc(in.Pods, func(p cluster.Pod) bool { return now.Sub(p.ReadyTransition) < settles }) {
+		in.Newest = append(in.Newest, policy.Look{Metric: name, Window: time.Second, Noise: n, NoiseKnown: true, Spike: spike, Usage: second})
 	}
 	h.left.close(in.Pods, now.Add(-in.Policy.StableWindow()))
 	for i := range in.Looks {

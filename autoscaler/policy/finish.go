@@ -106,6 +106,9 @@ func (p *pass) written() {
 	} else {
 		p.condition(autoscalingv2.ScaledToZero, corev1.ConditionFalse, NotScaledToZero)
 	}
+	if p.draft > p.current && p.stages.forced == "" && !p.off.FreshLooks {
+		p.d.State.Raised = p.in.Now
+	}
 	if b := p.policy.behavior; b != nil {
 		if p.draft > p.current {
 			p.d.State.ScaleUps = p.remember(p.d.State.ScaleUps, int32(p.draft-p.current), &b.up, b)

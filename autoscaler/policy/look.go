@@ -99,11 +99,19 @@ func (p *pass) grow(m *metric, rep *MetricReport, r *result) bool {
 		p.report(m, rep, r)
 		return true
 	}
+	if p.freshest == nil || p.in.Now.Sub(p.d.State.Raised) > p.policy.window { // a rise that was answered in part is in no whole look yet
+		return false
+	}
+	if p.risen(m, r, asked) {
+		p.report(m, rep, r)
+		return true
+	}
+	_ = p.fillLook(m, p.looks[len(p.looks)-1])
 	return false
 }
 
 // risen asks the newest second how far the load has risen that a look shows in part: a look of three seconds has a third of a step after one. It goes as far as that second is above the look by more
-// than its noise, and than what stood out so for a second or two lately and did not last.
+// than its noise, and than what stood out so for a second or two lately and did not last. load is what it must be above: that of the look, or what the count carries.
 func (p *pass) risen(m *metric, r *result, load float64) bool {
 	l := p.freshest
 	if p.fillLook(m, l) != "" {
@@ -113,10 +121,10 @@ func (p *pass) risen(m *metric, r *result, load float64) bool {
 	sure := newest - max(p.policy.confidence*l.Noise, l.Spike)/each
 	n, _, problem := p.propose(m)
 	n = min(n, p.num.count(math.Ceil(sure)))
-	if problem != "" || !(sure > load*(1+p.tol.up)) || n <= r.proposal {
+	if problem != "" || !(sure > load*(1+p.tol.up)) || n <= max(r.proposal, int32(p.current)) {
 		return false
 	}
-	r.look, r.noise, r.proposal, r.need = l, l.Noise, n, n
+	r.look, r.noise, r.hold, r.proposal, r.need = l, l.Noise, "", n, n
 	return true
 }
 

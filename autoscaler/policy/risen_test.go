@@ -88,3 +88,24 @@ func TestNewestIsKnownAfterAMinute(t *testing.T) {
 		}
 	}
 }
+
+// A rise that was raised for in part within the last window, as its first second lay in it in part, is answered by the next second; later a whole look must be clear.
+func TestNewestSecondAfterARaise(t *testing.T) {
+	for ago, want := range map[time.Duration]int{time.Second: 14, 3 * time.Second: 14, 4 * time.Second: 10, 0: 10} {
+		in := tenPods(10, 60)
+		for i := range in.Looks {
+			in.Looks[i].Noise = 0.01
+		}
+		in.Newest = []Look{{Metric: "cpu", Window: time.Second, Noise: 0.01, NoiseKnown: true, Usage: usageOf(in.Pods, time.Second, 110)}}
+		if ago > 0 {
+			in.State.Raised = in.Now.Add(-ago)
+		}
+		d := Decide(in)
+		if int(d.Desired) != want {
+			t.Errorf("raised %v ago: to %d, want %d: %s", ago, d.Desired, want, d.Message)
+		}
+		if raised := d.State.Raised.Equal(in.Now); raised != (d.Action == Up) {
+			t.Errorf("raised %v ago: %s, and it remembers %v", ago, d.Action, d.State.Raised)
+		}
+	}
+}

@@ -15,6 +15,8 @@ type State struct {
 	ScaleDowns []ScaleEvent `json:"scaleDowns"`
 	// ScaledToZero is true while the count is zero because a decision made it so.
 	ScaledToZero bool `json:"scaledToZero"`
+	// Raised is when the load raised the count last; zero where it never did, or nobody remembers.
+	Raised time.Time `json:"raised,omitzero"`
 	// Looked is what the last look at shrinking left; nil where no metric has looks.
 	Looked *Looked `json:"looked,omitempty"`
 }
