@@ -97,7 +97,7 @@ func (l *Loop) others(ctx context.Context, in *policy.Input, t *target, pods []*
 	in.Answer(readings)
 }
 
-// settles is for how long after a pod is ready, or is not any more, the newest second of all is not looked at by itself: what goes from one to another may be in the seconds of both.
+// settles is for how long after a pod is ready the newest second of all is not looked at by itself: what has gone to it from another may be in the seconds of both.
 const settles = 2 * time.Second
 
 // windows adds the usage of one resource over windows of several lengths, and the newest second to its history. A window is left out
@@ -137,7 +137,7 @@ func (l *Loop) windows(in *policy.Input, t *target, name corev1.ResourceName, po
 		}
 		in.Looks = append(in.Looks, policy.Look{Metric: name, Window: w, Noise: noise[i].StdErr, NoiseKnown: noise[i].Known, Usage: usage})
 	}
-	if n, spike, known := h.Newest(now); known && in.Policy.Window() > time.Second && !slices.ContainsFunc(in.Pods, func(p cluster.Pod) bool { return now.Sub(p.ReadyTransition) < settles }) {
+	if n, spike, known := h.Newest(now); known && in.Policy.Window() > time.Second && !slices.ContainsFunc(in.Pods, func(p cluster.Pod) bool { return p.Ready == corev1.ConditionTrue && now.Sub(p.ReadyTransition) < settles }) {
 		in.Newest = append(in.Newest, policy.Look{Metric: name, Window: time.Second, Noise: n, NoiseKnown: true, Spike: spike, Usage: second})
 	}
 	h.left.close(in.Pods, now.Add(-in.Policy.StableWindow()))
