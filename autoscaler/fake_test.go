@@ -212,6 +212,7 @@ type memory struct {
 	ds      []cluster.Decision
 	batches []*metric.Batch
 	fail    error
+	unread  error // of Decisions
 }
 
 func (m *memory) AppendDecision(_ context.Context, d cluster.Decision) error {
@@ -227,8 +228,11 @@ func (m *memory) AppendDecision(_ context.Context, d cluster.Decision) error {
 func (m *memory) Decisions(_ context.Context, q store.DecisionQuery) (out []cluster.Decision, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.unread != nil {
+		return nil, m.unread
+	}
 	for _, d := range slices.Backward(m.ds) {
-		if len(q.Actions) > 0 && !slices.Contains(q.Actions, d.Action) {
+		if len(q.Actions) > 0 && !slices.Contains(q.Actions, d.Action) || !q.End.IsZero() && d.Time.After(q.End) {
 			continue
 		}
 		if out = append(out, d); len(out) == q.Limit {
@@ -243,6 +247,13 @@ func (m *memory) Append(_ context.Context, b *metric.Batch) error {
 	defer m.mu.Unlock()
 	m.batches = append(m.batches, b)
 	return nil
+}
+
+// set has Decisions fail, or answer again.
+func (m *memory) set(unread error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.unread = unread
 }
 
 func (m *memory) reasons() (out []string) {

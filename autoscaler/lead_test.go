@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"plimsoll.dev/plimsoll/autoscaler/policy"
+	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
 // Of two processes that share a log, one writes it. Who takes over goes on from what the other left behind there: its changes count
@@ -35,6 +36,43 @@ func TestTakeoverFromTheLog(t *testing.T) {
 		endFirst()
 		endSecond()
 	})
+}
+
+// A log that cannot be read for a moment at a takeover is asked again: until it can be read nothing is lowered, and then the speed limits count what the
+// other one took away. What is raised meanwhile is raised.
+func TestTakeoverFromALogThatIsAway(t *testing.T) {
+	const slow = `{minReplicas: 1, maxReplicas: 30, behavior: {scaleDown: {stabilizationWindowSeconds: 0, policies: [{type: Pods, value: 1, periodSeconds: 1800}]}}}`
+	f := func(load float64, while, after cluster.DesiredReplicas) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(8, steps(map[time.Duration]float64{0: 2.8, 5 * time.Minute: 0.4, 10 * time.Minute: load}))
+			log := &memory{}
+			first, second := &gate{}, &gate{closed: errNotLeader}
+			_, endFirst := begin(t, w, Options{Policies: []Policy{compiled(t, slow)}, Log: log, Gate: first})
+			l, endSecond := begin(t, w, Options{Policies: []Policy{compiled(t, slow)}, Log: log, Gate: second})
+			time.Sleep(10*time.Minute - time.Second)
+			if w.count() != 7 {
+				t.Fatalf("%d replicas before the takeover, want 7: %v", w.count(), w.made())
+			}
+			first.set(errNotLeader)
+			log.set(errBroken)
+			time.Sleep(2 * time.Second)
+			second.set(nil)
+			time.Sleep(time.Minute)
+			if d := l.Scaled(time.Now())[0].Last; w.count() != while || while == 7 && (d.Reason != string(policy.AwaitingLook) || !strings.HasPrefix(d.Message, "The load asks for fewer, but earlier decisions cannot be read yet: the hand is broken. ")) {
+				t.Errorf("%d replicas while the log is away, want %d: %s %s", w.count(), while, d.Reason, d.Message)
+			}
+			log.set(nil)
+			time.Sleep(5 * time.Minute)
+			if d := l.Scaled(time.Now())[0].Last; w.count() != after || d.Reason == string(policy.AwaitingLook) {
+				t.Errorf("%d replicas once it is back, want %d: %s %s", w.count(), after, d.Reason, d.Message)
+			}
+			endFirst()
+			endSecond()
+		})
+	}
+	f(0.4, 7, 7)
+	f(4.5, 12, 12)
 }
 
 // A target that another scaler owns is observed and left alone; once it is nobody else's it is scaled at once.

@@ -38,7 +38,7 @@ func broke(why policy.Reason) bool { return why == failedUpdateScale || why == w
 func (l *Loop) pass(ctx context.Context, t *target, now, at time.Time) {
 	led := t.leads
 	if t.leads = l.opts.Gate.MayWrite() == nil; t.leads && !led {
-		t.restored = false // what the last one that could write left behind is in the log
+		t.restored, t.took, t.recalls = false, now, time.Time{} // what the last one that could write left behind is in the log
 		t.tries, t.retry, t.failed = 0, time.Time{}, ""
 	}
 	l.restore(ctx, t, now)

@@ -12,7 +12,8 @@ import (
 )
 
 // restore reads from the log what earlier decisions left behind, the first time that a target is seen and whenever this process may
-// write anew: the state that the newest entry carries, beside what this process would have asked for meanwhile. A process that ended as it should wrote a last entry (keepState) and nothing is
+// write anew: the state that the newest entry carries, beside what this process would have asked for meanwhile. While it cannot be read nothing
+// is lowered (tooEarly), and it is asked again. A process that ended as it should wrote a last entry (keepState) and nothing is
 // missing; after a crash the passes since the last entry, at most holdEvery, are. They cannot have asked for more
 // than the count that was, or it would have been raised and logged: so that count is remembered in their place,
 // as late as they can have been, and the count is kept for longer than it would have been without the crash.
@@ -23,24 +24,47 @@ func (l *Loop) restore(ctx context.Context, t *target, now time.Time) {
 	l.mu.Lock()
 	zero := t.policy.Zero
 	l.mu.Unlock()
-	if t.restored {
+	if t.restored || t.unread != nil && time.Now().Before(t.recalls) {
 		if zero != nil && (zero.Another || !t.leads) {
 			t.asleep(zero.Ours)
 		}
 		return
 	}
-	logged := l.recall(ctx, t, now)
-	t.restored = true
-	if zero != nil && (zero.Ours || zero.Another || !zero.Since.Before(logged)) {
+	logged, err := l.recall(ctx, t, now)
+	again := t.unread != nil
+	switch {
+	case err != nil && !again:
+		l.log.Warn("cannot read earlier decisions: the count is not lowered until they can be read", "target", t.key.String(), "err", err)
+	case err == nil && again:
+		l.log.Info("earlier decisions can be read again", "target", t.key.String())
+	}
+	t.restored, t.unread = err == nil, err
+	t.recalls = time.Now().Add(max(recallEvery, recallShare*time.Since(now)))
+	switch {
+	case again && t.counted > 0: // by a raise of this process, say
+		t.asleep(false)
+	case zero != nil && (zero.Ours || zero.Another || !zero.Since.Before(logged)):
 		t.asleep(zero.Ours)
 	}
 }
 
-// recall is restore for the log. It returns when the entry was written whose state is in force now; zero: none is.
-func (l *Loop) recall(ctx context.Context, t *target, now time.Time) (written time.Time) {
+// How often a log that cannot be read is asked again: at least so long after a try, and after so many times as long as that took.
+const (
+	recallEvery = 5 * time.Second
+	recallShare = 20
+)
+
+// recall is restore for the log. It returns when the entry was written whose state is in force now; zero: none is. What this process decided since it
+// may write is not asked for: it stays in force beside that.
+func (l *Loop) recall(ctx context.Context, t *target, now time.Time) (written time.Time, err error) {
 	if l.opts.Log == nil {
-		return written
+		return written, nil
 	}
+	end := now
+	if t.leads {
+		end = t.took
+	}
+	end = end.Add(-time.Millisecond) // an entry of that very moment is this process's own
 	ask := func(q store.DecisionQuery) (entries []cluster.Decision, err error) {
 		err = l.call(ctx, t, func(ctx context.Context) (err error) {
 			entries, err = l.opts.Log.Decisions(ctx, q)
@@ -48,32 +72,36 @@ func (l *Loop) recall(ctx context.Context, t *target, now time.Time) (written ti
 		})
 		return entries, err
 	}
-	entries, err := ask(store.DecisionQuery{Target: t.key, Limit: 1})
+	entries, err := ask(store.DecisionQuery{Target: t.key, End: end, Limit: 1})
 	if err != nil {
-		l.log.Warn("cannot read earlier decisions: a count is not lowered for a while", "target", t.key.String(), "err", err)
-		return written
+		return written, err
 	}
-	if len(entries) > 0 {
+	if len(entries) > 0 && t.unread == nil {
 		l.mu.Lock()
 		t.shown.Desired = entries[0].To // until it is seen
 		l.mu.Unlock()
 	}
 	if len(entries) == 0 || now.Sub(entries[0].Time) > time.Hour || entries[0].Time.After(now) {
-		return written
+		return written, nil
 	}
 	last := entries[0]
 	var detail struct {
 		State *policy.State `json:"state"`
 	}
 	if err := json.Unmarshal(last.Detail, &detail); err != nil || detail.State == nil {
-		l.log.Warn("cannot read an earlier decision: a count is not lowered for a while", "target", t.key.String(), "err", err)
-		return written
+		l.log.Warn("cannot read an earlier decision: changes before it do not count for speed limits", "target", t.key.String(), "err", err)
+		return written, nil
 	}
 	seen := t.state
 	t.state = detail.State
 	monotonic(t.state, now)
 	if seen != nil {
 		t.state.Recommendations = append(t.state.Recommendations, seen.Recommendations...)
+		for _, e := range seen.ScaleUps {
+			if t.leads && !e.At.Before(t.took) { // raises went on
+				t.state.ScaleUps = append(t.state.ScaleUps, e)
+			}
+		}
 	}
 	if last.Reason != string(shuttingDown) {
 		at := last.Time.Add(holdEvery)
@@ -88,7 +116,7 @@ func (l *Loop) recall(ctx context.Context, t *target, now time.Time) (written ti
 		t.shown.Change = &change[0]
 		l.mu.Unlock()
 	}
-	return last.Time
+	return last.Time, nil
 }
 
 // monotonic gives the times of a state that was written down a reading of the monotonic clock, as those have that passes of this

@@ -3,6 +3,7 @@ package autoscaler
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -176,8 +177,12 @@ func (t *target) other(q *policy.Question) *view {
 	return v
 }
 
-// tooEarly says why a count may not be lowered yet: this process has not seen a whole stable window of what the policy asks for.
+// tooEarly says why a count may not be lowered yet: this process has not seen a whole stable window of what the policy asks for, or does not know
+// what earlier changes leave of its speed limits.
 func (t *target) tooEarly(p *policy.Policy, at time.Time) string {
+	if t.unread != nil {
+		return fmt.Sprintf("The load asks for fewer, but earlier decisions cannot be read yet: %s. The log is asked again.", strings.TrimSuffix(t.unread.Error(), "."))
+	}
 	span, first := time.Duration(0), true
 	least := func(v *view) {
 		if d := v.span(at); first || d < span {

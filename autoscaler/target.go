@@ -41,7 +41,10 @@ type target struct {
 	changed   time.Time               // when it was seen to be another one
 	state     *policy.State           // nil: never seen before
 	restored  bool                    // the log was asked
+	unread    error                   // why it could not be read; nil: it could
+	recalls   time.Time               // when it is asked again
 	leads     bool                    // this process could write when the last pass began
+	took      time.Time               // since when it can
 	of        *policy.Policy          // that state's Looked is of
 	awake     time.Time               // since when the count is not 0; zero: it is
 
