@@ -333,6 +333,12 @@ func TestReplicasThatCannotBeMade(t *testing.T) {
 				t.Errorf("after %d s: %+v, %q", i, c, p.events)
 			}
 		}
+		gone := outcome(held(policy.FailedGetScale, "The target's scale cannot be used: there is none."))
+		gone.Seen = false
+		b.told(gone)
+		if c := b.stories["one"].now.get("ReplicasMade"); c.Status != "False" {
+			t.Errorf("of a target that is not seen: %+v", c)
+		}
 		if c := pass(""); c.Status != "True" || len(p.events) != 2 {
 			t.Errorf("once they can be made: %+v, %q", c, p.events)
 		}

@@ -74,10 +74,11 @@ func (s *status) after(d *Declared, mode string, o *autoscaler.Outcome) status {
 // replicasMade is the type of the condition that the replicas that are asked for can be made.
 const replicasMade = "ReplicasMade"
 
-// made tells while what is asked for cannot be made, and then that it can.
+// made tells while what is asked for cannot be made, and then that it can. Of a target that was not seen it says nothing new.
 func (s *status) made(generation int64, o *autoscaler.Outcome) {
 	switch {
-	case o.Seen && o.Trouble != "":
+	case !o.Seen:
+	case o.Trouble != "":
 		s.condition(generation, replicasMade, "False", "FailedCreate", "The replicas that are asked for cannot be made: "+o.Trouble, o.Time)
 	case s.get(replicasMade).Status != "":
 		s.condition(generation, replicasMade, "True", "Created", "The replicas that are asked for can be made.", o.Time)
