@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -88,8 +87,8 @@ func (b *book) open(all []settled, now time.Time) {
 		if b.gate.MayWrite() != nil { // who may, tells: what he wrote is where this process goes on when it may
 			x.now, x.written = s.was, s.was
 		}
-		if was := x.policy; was != nil && s.policy != nil && was.Target != s.policy.Target { // what was said of the count 0 was of another one
-			x.now.Conditions = slices.DeleteFunc(slices.Clone(x.now.Conditions), func(c metav1.Condition) bool { return c.Type == string(autoscalingv2.ScaledToZero) })
+		if was := x.policy; was != nil && s.policy != nil && was.Target != s.policy.Target || x.now.ofAnother(s.Declared) { // what was said of the count 0 was of another one
+			x.now.Conditions = slices.DeleteFunc(slices.Clone(x.now.Conditions), func(c metav1.Condition) bool { return c.Type == zeroCondition })
 		}
 		x.settled = s
 		stories[s.ref.UID] = x

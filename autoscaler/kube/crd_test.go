@@ -128,6 +128,7 @@ var extras = map[string]extra{
 	"*.matchExpressions[].values":   {more: openAPI{"maxItems": mostValues}},
 	"*.matchExpressions[].values[]": {more: atMost(valueWords), rules: looksLike(valueWords)},
 	"status.observedGeneration":     {text: "The generation of the policy that this is of."},
+	"status.target":                 {text: "The target that this is of, with its kind and group, such as Deployment.apps/web."},
 	"status.mode":                   {text: "The mode that is in force: Auto, DryRun or Paused. Where the autoscaler itself is in dry run, Auto is DryRun."},
 	"status.currentReplicas":        {text: "How many replicas there were when it was decided; nothing where that is not known."},
 	"status.desiredReplicas":        {text: "How many the decision asks for; in DryRun and Paused those that there are, and its sentence says how many there would be."},

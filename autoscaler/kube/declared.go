@@ -87,7 +87,9 @@ func ReadPolicy(u *unstructured.Unstructured) *Declared {
 	if into(u.Object["status"], &d.was) != nil {
 		d.was = status{}
 	}
-	d.zeroed = d.was.get(string(autoscalingv2.ScaledToZero))
+	if !d.was.ofAnother(d) {
+		d.zeroed = d.was.get(zeroCondition)
+	}
 	return d
 }
 
@@ -247,6 +249,15 @@ func (d *Declared) target() (t cluster.Target, ok bool) {
 		return t, false
 	}
 	return cluster.Target{APIVersion: ref.APIVersion, Kind: ref.Kind, Namespace: d.ref.Namespace, Name: ref.Name}, true
+}
+
+// subject names the target in a status, whatever the version of its API: Deployment.apps/web. "" where none is named.
+func (d *Declared) subject() string {
+	t, ok := d.target()
+	if !ok {
+		return ""
+	}
+	return t.GroupKind() + "/" + t.Name
 }
 
 // declarations name the object by which a target is declared to be scaled; none where the target's own annotations do so.

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"plimsoll.dev/plimsoll/autoscaler"
 	"plimsoll.dev/plimsoll/internal/cluster"
@@ -142,6 +143,20 @@ func TestZeroOfTheStatus(t *testing.T) {
 			t.Error("the status of the new target has what was said of the old one")
 		}
 		p.book.stories["one"].now.Conditions = f.table[0].was.Conditions
+	}
+	for was, want := range map[string]*autoscaler.Zero{"": {Ours: true, Since: born}, "Deployment.apps/mail": {Ours: true, Since: born}, "Deployment.apps/web": nil, "StatefulSet.apps/mail": nil} { // as a new process finds it
+		u := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"maxReplicas": 5, "scaleTargetRef": map[string]any{"apiVersion": "apps/v1beta1", "kind": "Deployment", "name": "mail"}},
+			"status": map[string]any{"target": was, "conditions": []any{map[string]any{"type": "ScaledToZero", "status": "True", "lastTransitionTime": born.Format(time.RFC3339), "observedGeneration": 3}}}}}
+		u.SetGeneration(4)
+		d := ReadPolicy(u)
+		if diff := cmp.Diff(want, (&settled{Declared: d}).zero()); diff != "" {
+			t.Errorf("of %q: %s", was, diff)
+		}
+		b := newBook(who, who)
+		b.open([]settled{{Declared: d, policy: &autoscaler.Policy{Compiled: ps[0].Compiled}}}, born)
+		if got := b.stories[""].now.get("ScaledToZero").Status; (got == "") != (want == nil) {
+			t.Errorf("of %q the status goes on with %q", was, got)
+		}
 	}
 	h := &autoscalingv2.HorizontalPodAutoscaler{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{Boost: "true"}, Generation: 2},
 		Status: autoscalingv2.HorizontalPodAutoscalerStatus{Conditions: []autoscalingv2.HorizontalPodAutoscalerCondition{{Type: autoscalingv2.ScaledToZero, Status: "True", LastTransitionTime: metav1.NewTime(born)}}}}

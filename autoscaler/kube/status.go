@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"plimsoll.dev/plimsoll/autoscaler"
@@ -16,6 +17,7 @@ import (
 // status is the status of a ScalePolicy.
 type status struct {
 	ObservedGeneration int64              `json:"observedGeneration,omitempty"`
+	Target             string             `json:"target,omitempty"` // see Declared.subject
 	Mode               string             `json:"mode,omitempty"`
 	CurrentReplicas    *int32             `json:"currentReplicas"` // nil: not known, which takes away what a patch is merged into
 	DesiredReplicas    *int32             `json:"desiredReplicas"`
@@ -48,7 +50,7 @@ var conditionText = map[policy.Reason]string{
 
 // after is the status that a pass leaves behind.
 func (s *status) after(d *Declared, mode string, o *autoscaler.Outcome) status {
-	out := status{ObservedGeneration: d.version, Mode: mode, LastScaleTime: s.LastScaleTime,
+	out := status{ObservedGeneration: d.version, Target: d.subject(), Mode: mode, LastScaleTime: s.LastScaleTime,
 		LastDecision: &lastDecision{metav1.NewTime(o.Time), string(o.Decision.Action), string(o.Decision.Reason), o.Decision.Message}}
 	if o.Seen {
 		out.CurrentReplicas, out.DesiredReplicas = new(int32(o.Replicas)), new(int32(o.Decision.Desired))
@@ -70,6 +72,12 @@ func (s *status) after(d *Declared, mode string, o *autoscaler.Outcome) status {
 	}
 	return out
 }
+
+// zeroCondition is the type of the condition that a count of 0 is Plimsoll's decision.
+const zeroCondition = string(autoscalingv2.ScaledToZero)
+
+// ofAnother says whether a status was written while its policy named another target; one of an older Plimsoll does not tell.
+func (s *status) ofAnother(d *Declared) bool { return s.Target != "" && s.Target != d.subject() }
 
 // replicasMade is the type of the condition that the replicas that are asked for can be made.
 const replicasMade = "ReplicasMade"
@@ -149,13 +157,14 @@ func (s *status) wait(written *status) time.Duration {
 // essence is what a status says, but for the newest decision.
 func (s *status) essence() (e struct {
 	generation       int64
+	target           string
 	mode, conditions string
 	current, desired int32
 	schedule         string
 	scaled           int64
 	decided          bool
 }) {
-	e.generation, e.mode, e.current, e.desired, e.decided = s.ObservedGeneration, s.Mode, known(s.CurrentReplicas), known(s.DesiredReplicas), s.LastDecision != nil
+	e.generation, e.target, e.mode, e.current, e.desired, e.decided = s.ObservedGeneration, s.Target, s.Mode, known(s.CurrentReplicas), known(s.DesiredReplicas), s.LastDecision != nil
 	if s.Schedule != nil {
 		e.schedule = *s.Schedule
 	}
