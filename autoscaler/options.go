@@ -165,6 +165,8 @@ type Options struct {
 	History History      // nil: no series are kept
 	// Told is told how each pass over a target ended while this process may write, and must not wait; nil: nobody.
 	Told func(Outcome)
+	// ToZero keeps that a count of 0 is this process's decision. It is asked before the count is changed, which with an error it is not; nil: nobody keeps it.
+	ToZero func(ctx context.Context, t cluster.Target) error
 	// brain are the settings of the brain; nil: policy.DefaultOptions().
 	brain *policy.Options
 

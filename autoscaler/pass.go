@@ -136,6 +136,7 @@ func hold(d *policy.Decision, before *policy.State, why policy.Reason, message s
 			c.Reason = policy.ReadyForNewScale
 		}
 	}
+	awake(d)
 }
 
 // failing keeps the condition from an all-clear until a change succeeds, although none may be asked for meanwhile.
@@ -181,7 +182,12 @@ func (l *Loop) act(ctx context.Context, t *target, p Policy, in *policy.Input, d
 	}
 	t.lost = nil
 	// A change that was begun is brought to its end when ctx ends.
-	err := l.call(context.WithoutCancel(ctx), t, func(ctx context.Context) error { return l.opts.Scaler.SetScale(ctx, t.key, d.Current, d.Desired) })
+	err := l.call(context.WithoutCancel(ctx), t, func(ctx context.Context) error {
+		if err := l.announce(ctx, t, d); err != nil {
+			return err
+		}
+		return l.opts.Scaler.SetScale(ctx, t.key, d.Current, d.Desired)
+	})
 	switch {
 	case err == nil:
 		t.tries, t.retry, t.failed = 0, time.Time{}, ""

@@ -1,6 +1,8 @@
 package autoscaler
 
 import (
+	"context"
+	"fmt"
 	"time"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -40,9 +42,25 @@ func (t *target) wakes(in *policy.Input, d *policy.Decision, now time.Time) {
 		return
 	}
 	d.State.ScaledToZero = false
+	awake(d)
+}
+
+// awake has the condition say that no decision made the count 0, where none that was carried out did.
+func awake(d *policy.Decision) {
 	for i := range d.Conditions {
-		if c := &d.Conditions[i]; c.Type == string(autoscalingv2.ScaledToZero) {
+		if c := &d.Conditions[i]; c.Type == string(autoscalingv2.ScaledToZero) && !d.State.ScaledToZero {
 			c.Status, c.Reason = string(corev1.ConditionFalse), policy.NotScaledToZero
 		}
 	}
+}
+
+// announce tells who keeps it that a count is to be 0 by a decision, before it is changed: if this process is killed right after the change, the 0 counts as Plimsoll's all the same.
+func (l *Loop) announce(ctx context.Context, t *target, d *policy.Decision) error {
+	if l.opts.ToZero == nil || !d.State.ScaledToZero {
+		return nil
+	}
+	if err := l.opts.ToZero(ctx, t.key); err != nil {
+		return fmt.Errorf("it could not be written first that the count of 0 is Plimsoll's: %v", err) // not wrapped: the change was not begun, whatever this was
+	}
+	return nil
 }

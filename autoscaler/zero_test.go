@@ -1,7 +1,10 @@
 package autoscaler
 
 import (
+	"context"
 	"encoding/json"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -54,6 +57,45 @@ func TestZeroAfterARestart(t *testing.T) {
 			end()
 		})
 	}
+}
+
+// Before a count is made 0 it is kept that this is a decision; where that fails the count stays, and it is tried again.
+func TestZeroIsKeptFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(1, steps(nil))
+		var mu sync.Mutex
+		var told policy.Decision
+		tries := 0
+		tell := func(o Outcome) {
+			mu.Lock()
+			defer mu.Unlock()
+			told = *o.Decision
+		}
+		_, end := begin(t, w, Options{Meter: &gauge{}, Policies: []Policy{compiled(t, toZero)}, Told: tell,
+			ToZero: func(_ context.Context, of cluster.Target) error {
+				mu.Lock()
+				defer mu.Unlock()
+				if tries++; of != web || w.count() != 1 {
+					t.Errorf("%s is told of when there are %d replicas", of, w.count())
+				}
+				if tries < 5 {
+					return context.DeadlineExceeded
+				}
+				return nil
+			}})
+		for range 60 {
+			time.Sleep(time.Second)
+			mu.Lock()
+			if tries == 3 && (told.Reason != failedUpdateScale && told.Reason != waitingToRetry || slices.ContainsFunc(told.Conditions, func(c policy.Condition) bool { return c.Type == "ScaledToZero" && c.Status == "True" })) {
+				t.Errorf("told %+v", told)
+			}
+			mu.Unlock()
+		}
+		end()
+		if tries != 5 || len(w.made()) != 1 {
+			t.Errorf("%d tries, changes %v", tries, w.made())
+		}
+	})
 }
 
 // A count that Plimsoll made 0 and somebody raised is somebody's: a 0 that comes then stays, and the condition says so.

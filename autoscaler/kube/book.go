@@ -64,10 +64,12 @@ type story struct {
 	mode    string
 	now     status
 	written status
-	wrote   time.Time // the last try
-	spare   float64   // Events that may be told at once
-	at      time.Time // of spare
-	would   int32     // what a dry run was said to do
+	wrote   time.Time     // the last try
+	refused bool          // which was not taken
+	writes  chan struct{} // a message while one is under way
+	spare   float64       // Events that may be told at once
+	at      time.Time     // of spare
+	would   int32         // what a dry run was said to do
 }
 
 func newBook(gate cluster.Gate, t Teller) *book {
@@ -82,7 +84,7 @@ func (b *book) open(all []settled, now time.Time) {
 	for _, s := range all {
 		x := b.stories[s.ref.UID]
 		if x == nil {
-			x = &story{now: s.was, written: s.was, spare: eventsAtOnce, at: now, would: -1}
+			x = &story{writes: make(chan struct{}, 1), now: s.was, written: s.was, spare: eventsAtOnce, at: now, would: -1}
 		}
 		if b.gate.MayWrite() != nil { // who may, tells: what he wrote is where this process goes on when it may
 			x.now, x.written = s.was, s.was
@@ -199,7 +201,7 @@ func (b *book) round(ctx context.Context, at time.Time) int {
 	g.SetLimit(writers)
 	due := b.due(at)
 	for _, x := range due {
-		g.Go(func() error { b.write(ctx, x); return nil })
+		g.Go(func() error { _ = b.write(ctx, x); return nil }) // it is tried again
 	}
 	_ = g.Wait()
 	return len(due)
@@ -219,7 +221,11 @@ func (b *book) due(now time.Time) []*story {
 		if x.ref.Kind != Kind { // an HPA's status is its controller's
 			continue
 		}
-		if wait := x.now.wait(&x.written); wait > 0 && now.Sub(x.wrote) >= wait {
+		wait := x.now.wait(&x.written)
+		if wait > 0 && x.refused {
+			wait = max(wait, changeWait)
+		}
+		if wait > 0 && now.Sub(x.wrote) >= wait {
 			all = append(all, waiting{x, wait})
 		}
 	}
@@ -232,18 +238,39 @@ func (b *book) due(now time.Time) []*story {
 	return out
 }
 
-func (b *book) write(ctx context.Context, x *story) {
+func (b *book) write(ctx context.Context, x *story) error {
+	select {
+	case x.writes <- struct{}{}: // what was written later is what stays
+		defer func() { <-x.writes }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	b.mu.Lock()
 	now, ref := x.now, x.ref
 	b.mu.Unlock()
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": ref.UID}, "status": now})
 	if err != nil {
-		return
+		return err
 	}
 	err = b.teller.SetStatus(ctx, ref.Namespace, ref.Name, patch)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err == nil {
+	if x.refused = err != nil; err == nil {
 		x.written = now
 	}
+	return err
+}
+
+// toZero writes into a policy's status that the count of 0 which is to come is its own.
+func (b *book) toZero(ctx context.Context, t cluster.Target) error {
+	b.mu.Lock()
+	x := b.targets[t]
+	if x == nil || x.ref.Kind != Kind {
+		b.mu.Unlock()
+		return nil
+	}
+	x.now.Target, x.now.Conditions = x.subject(), slices.Clone(x.now.Conditions)
+	x.now.condition(x.version, zeroCondition, "True", string(policy.ScaledToZero), conditionText[policy.ScaledToZero], time.Now())
+	b.mu.Unlock()
+	return b.write(ctx, x)
 }

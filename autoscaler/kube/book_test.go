@@ -256,6 +256,48 @@ func TestTakeover(t *testing.T) {
 	})
 }
 
+// Whose a count of 0 is, is in the status before the count is, and is taken back at once where it comes otherwise. One that is refused is tried once a second.
+func TestZeroIsWrittenFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &people{}
+		b, stop := writing(t, p)
+		b.open(settle([]*Declared{scp(t, "one", 1, "{"+ofWeb+"}")}, nil, false, nil), time.Now())
+		of := outcome(held(policy.AtTarget, "It is fine."))
+		b.told(of)
+		time.Sleep(time.Second - bookEvery/2)
+		synctest.Wait()
+		p.since()
+		if err := b.toZero(t.Context(), of.Target); err != nil || len(p.writes) != 1 || !strings.Contains(p.writes[0], `"target":"Deployment.apps/web"`) || !strings.Contains(p.writes[0], `"type":"ScaledToZero","status":"True"`) {
+			t.Errorf("%v, wrote %q", err, p.writes)
+		}
+		still := held(policy.AtTarget, "It is fine.")
+		still.Conditions = append(still.Conditions, policy.Condition{Type: "ScaledToZero", Status: "False", Reason: policy.NotScaledToZero})
+		again := outcome(still)
+		b.told(again)
+		time.Sleep(bookEvery)
+		synctest.Wait()
+		if len(p.writes) != 2 || !strings.Contains(p.writes[1], `"type":"ScaledToZero","status":"False"`) {
+			t.Errorf("it came otherwise, and %v later there is %q", bookEvery, p.writes)
+		}
+		p.set(nil, errors.New("refused"))
+		p.since()
+		if err := b.toZero(t.Context(), of.Target); err == nil {
+			t.Error("a status that is refused counts as written")
+		}
+		time.Sleep(5 * time.Second)
+		if n := p.since(); n < 4 || n > 7 {
+			t.Errorf("%d tries in five seconds", n)
+		}
+		stop()
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		b.stories["one"].writes <- struct{}{}
+		if err := b.toZero(gone, of.Target); !errors.Is(err, context.Canceled) {
+			t.Errorf("behind a writing that hangs: %v", err)
+		}
+	})
+}
+
 // Of a thousand statuses that are due at once, those that people look for go first, and none is written as it was before it had its turn.
 func TestManyStatuses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -288,7 +330,7 @@ func TestManyStatuses(t *testing.T) {
 					t.Errorf("%d at once", len(due))
 				}
 				for _, x := range due {
-					b.write(t.Context(), x)
+					_ = b.write(t.Context(), x)
 				}
 			}
 		}
@@ -303,7 +345,7 @@ func TestManyStatuses(t *testing.T) {
 		pass(up, 700)
 		first := b.due(time.Now())
 		pass(held(policy.AtTarget, "It is calm."), 700)
-		b.write(t.Context(), first[0])
+		_ = b.write(t.Context(), first[0])
 		if len(p.writes) != 1 || !strings.HasPrefix(p.writes[0], "p700 ") || !strings.Contains(p.writes[0], "It is calm.") {
 			t.Errorf("the first of a thousand is %q", p.writes)
 		}

@@ -156,6 +156,9 @@ func (p *Policies) settle() error {
 // Told is for the loop, which tells so how each pass ended.
 func (p *Policies) Told(o autoscaler.Outcome) { p.book.told(o) }
 
+// ToZero is for the loop, which so has it kept that a count of 0 is a decision before it makes it so.
+func (p *Policies) ToZero(ctx context.Context, t cluster.Target) error { return p.book.toZero(ctx, t) }
+
 // Conditions tell people while the API server does not tell of policies.
 func (p *Policies) Conditions(time.Time) []condition.Condition {
 	for _, t := range append([]Table{p.tables.Policies, p.tables.Autoscalers}, p.tables.Workloads...) {

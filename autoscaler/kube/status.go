@@ -130,9 +130,10 @@ func (s *status) get(kind string) metav1.Condition {
 	return metav1.Condition{}
 }
 
-// How long a change of the status may wait to be written: one that people look for, one of the decision's reason, or of whether it lacks pods, alone, and
+// How long a change of the status may wait to be written: that of whose a count of 0 is, which a process that begins reads there, not at all; one that people look for, one of the decision's reason, or of whether it lacks pods, alone, and
 // one of its sentence alone. The last two come at every pass where a load is near its line.
 const (
+	zeroWait     = time.Nanosecond
 	changeWait   = time.Second
 	reasonWait   = 10 * time.Second
 	sentenceWait = time.Minute
@@ -142,6 +143,8 @@ const (
 func (s *status) wait(written *status) time.Duration {
 	a, b := s.essence(), written.essence()
 	switch {
+	case s.get(zeroCondition).Status != written.get(zeroCondition).Status:
+		return zeroWait
 	case a != b, s.failed != written.failed:
 		return changeWait
 	case s.LastDecision == nil || written.LastDecision == nil:

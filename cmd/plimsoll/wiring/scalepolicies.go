@@ -77,7 +77,7 @@ func newClusterAutoscaler(e *environment, o clusterScaling) error {
 	if err != nil {
 		return err
 	}
-	if loop, err = autoscaler.New(autoscaler.Options{Observer: o.observer, Inventory: o.known, NoPods: noPods{o.known, meter.selectors}.of, Usage: usage, Meter: meter, Gate: e.gate, Scaler: scaler{scales}, Told: policies.Told,
+	if loop, err = autoscaler.New(autoscaler.Options{Observer: o.observer, Inventory: o.known, NoPods: noPods{o.known, meter.selectors}.of, Usage: usage, Meter: meter, Gate: e.gate, Scaler: scaler{scales}, Told: policies.Told, ToZero: policies.ToZero,
 		Log: o.log, Live: o.live, History: o.history, KeepEvery: o.every, CallTimeout: clusterCall, Turns: calls, Logger: log, Registerer: e.registry}); err != nil {
 		return err
 	}
