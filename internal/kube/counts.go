@@ -176,6 +176,22 @@ func (s *Scales) told(t cluster.Target) (*count, *unstructured.Unstructured, boo
 	return x, nil, true
 }
 
+// uid is that of a target as it was told of or read last; "" where that is not known.
+func (s *Scales) uid(t cluster.Target) types.UID {
+	if x, _, ok := s.told(t); ok {
+		if x == nil {
+			return ""
+		}
+		return x.uid
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if scale := s.read[t].scale; scale != nil {
+		return scale.GetUID()
+	}
+	return ""
+}
+
 // Trouble says why the replicas of a target cannot be made, as its controller does: a quota, say. "" if they can, or nobody says.
 func (s *Scales) Trouble(t cluster.Target) string {
 	if x, _, ok := s.told(t); ok && x != nil {

@@ -19,7 +19,7 @@ import (
 // scaleServer is an API server with one Deployment, that somebody else may change between a reading and a write.
 type scaleServer struct {
 	version, count int
-	selector       string
+	selector, uid  string
 	between        func(*scaleServer) // called before a write is looked at
 	asked          []string
 }
@@ -53,7 +53,7 @@ func (s *scaleServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			s.count = in.Spec.Replicas
 			s.version++
 		}
-		fmt.Fprintf(w, `{"kind":"Scale","apiVersion":"autoscaling/v1","metadata":{"name":"web","namespace":"shop","resourceVersion":"%d"},"spec":{"replicas":%d},"status":{"replicas":3,"selector":%q}}`, s.version, s.count, s.selector)
+		fmt.Fprintf(w, `{"kind":"Scale","apiVersion":"autoscaling/v1","metadata":{"name":"web","namespace":"shop","uid":%q,"resourceVersion":"%d"},"spec":{"replicas":%d},"status":{"replicas":3,"selector":%q}}`, s.uid, s.version, s.count, s.selector)
 	default:
 		status(http.StatusNotFound, "NotFound")
 	}

@@ -7,11 +7,12 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 
 	"plimsoll.dev/plimsoll/internal/cluster"
 )
 
-// How long a selector is believed: that of most kinds never changes; and how long that there is none, which an operator may tell a little later than it
+// How long a selector is believed, where the target is not made anew meanwhile: that of most kinds never changes; and how long that there is none, which an operator may tell a little later than it
 // makes an object.
 const (
 	selectorFor   = 10 * time.Minute
@@ -28,6 +29,7 @@ type Selectors struct {
 
 type selector struct {
 	text string
+	of   types.UID // the target
 	at   time.Time
 }
 
@@ -42,6 +44,9 @@ func (s *Selectors) Of(ctx context.Context, t cluster.Target) (string, error) {
 	s.mu.Lock()
 	k, ok := s.known[t]
 	s.mu.Unlock()
+	if id := s.scales.uid(t); id != "" && k.of != "" && id != k.of { // it was made anew
+		ok = false
+	}
 	if ok && (now.Sub(k.at) < noSelectorFor || k.text != "" && now.Sub(k.at) < selectorFor) {
 		return k.text, nil
 	}
@@ -53,6 +58,6 @@ func (s *Selectors) Of(ctx context.Context, t cluster.Target) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	maps.DeleteFunc(s.known, func(_ cluster.Target, k selector) bool { return now.Sub(k.at) >= selectorFor })
-	s.known[t] = selector{text, now}
+	s.known[t] = selector{text, scale.GetUID(), now}
 	return text, nil
 }
