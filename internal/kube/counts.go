@@ -46,9 +46,11 @@ type counts struct {
 
 // countsOf makes the counts of a kind; nil where it is none that is watched.
 func countsOf(client kubernetes.Interface, kind schema.GroupVersionKind, log *slog.Logger) *counts {
-	resource, expect := "deployments", runtime.Object(&appsv1.Deployment{})
+	var resource string
+	var expect runtime.Object
 	switch kind {
 	case deployments:
+		resource, expect = "deployments", &appsv1.Deployment{}
 	case statefulSets:
 		resource, expect = "statefulsets", &appsv1.StatefulSet{}
 	default:
@@ -154,13 +156,13 @@ func (s *Scales) told(t cluster.Target) (*count, *unstructured.Unstructured, boo
 	}
 	kind := gv.WithKind(t.Kind)
 	s.mu.Lock()
-	c, asked := s.counts[kind]
-	if !asked && s.ctx != nil {
+	c := s.counts[kind]
+	if c == nil && s.ctx != nil {
 		if c = countsOf(s.typed, kind, s.log); c != nil { // else it is none that is watched
 			ctx := s.ctx
 			s.watching.Go(func() { _ = c.watch.run(ctx) })
+			s.counts[kind] = c
 		}
-		s.counts[kind] = c
 	}
 	s.mu.Unlock()
 	x, ok := c.of(t)

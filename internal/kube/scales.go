@@ -50,7 +50,7 @@ type Scales struct {
 
 	mu     sync.Mutex
 	ctx    context.Context                     // of Run; nil while it does not run
-	counts map[schema.GroupVersionKind]*counts // of kinds that were asked for; nil: none that is watched
+	counts map[schema.GroupVersionKind]*counts // of the watched kinds that were asked for
 	known  map[schema.GroupVersionKind]answer
 	read   map[cluster.Target]reading
 	pruned time.Time
@@ -222,6 +222,7 @@ func (s *Scales) resource(ctx context.Context, t cluster.Target) (schema.GroupVe
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	maps.DeleteFunc(s.known, func(_ schema.GroupVersionKind, old answer) bool { return !time.Now().Before(old.until) })
 	s.known[kind] = a
 	return a.resource, a.err
 }

@@ -172,3 +172,21 @@ func TestCut(t *testing.T) {
 		}
 	}
 }
+
+// Of kinds that policies name no more nothing is kept.
+func TestKindsAreForgotten(t *testing.T) {
+	scales := scalesOf(t, &scaleServer{version: 1, count: 2})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	scales.ctx = ctx // it runs, and nothing is watched
+	for i := range 20 {
+		for k, a := range scales.known { // as if each came later than the last one counts
+			a.until = time.Now()
+			scales.known[k] = a
+		}
+		_, _, _ = scales.Scale(t.Context(), cluster.Target{APIVersion: "apps/v1", Kind: fmt.Sprint("Kind", i), Namespace: "shop", Name: "web"})
+	}
+	if len(scales.known) != 1 || len(scales.counts) != 0 {
+		t.Errorf("%d answers and the counts of %d kinds are kept", len(scales.known), len(scales.counts))
+	}
+}
