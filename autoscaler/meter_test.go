@@ -2,6 +2,7 @@ package autoscaler
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -143,6 +144,27 @@ func TestKubeletsPods(t *testing.T) {
 		time.Sleep(3 * time.Minute)
 		if n := w.count(); n < 7 {
 			t.Errorf("%d replicas", n)
+		}
+	})
+}
+
+// Of a metric that the policy asks for no more nothing is kept, and what was seen of one that it still asks for is.
+func TestMetricsAreForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := func(i int) Policy {
+			return compiled(t, fmt.Sprintf(`{minReplicas: 1, maxReplicas: 9, metrics: [{type: External, external: {metric: {name: queue}, target: {type: Value, value: "10"}}}, {type: External, external: {metric: {name: m%d}, target: {type: Value, value: "10"}}}]}`, i))
+		}
+		l, end := begin(t, newWorld(2, steps(nil)), Options{Policies: []Policy{p(0)}, Meter: &gauge{value: 10000}})
+		for i := range 20 {
+			if err := l.Apply([]Policy{p(i)}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(2 * time.Second)
+		}
+		end()
+		x := l.order[0]
+		if v := x.others[viewOf(&p(0).Compiled.Questions()[0])]; len(x.others) != 2 || v == nil || v.span(x.second) < 35*time.Second {
+			t.Errorf("of two metrics %d views are kept, the first one %+v", len(x.others), v)
 		}
 	})
 }

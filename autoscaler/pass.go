@@ -47,12 +47,8 @@ func (l *Loop) pass(ctx context.Context, t *target, now, at time.Time) {
 	l.mu.Unlock()
 	var anew []policy.Step // why this decision is the second of its pass
 	for {
-		if t.of != p.Compiled { // what a look found was found for another policy
-			if t.of = p.Compiled; t.state != nil && t.state.Looked != nil {
-				next := *t.state // others hold it
-				next.Looked = nil
-				t.state = &next
-			}
+		if t.of != p.Compiled {
+			t.under(p.Compiled)
 		}
 		in, unknown := l.observe(ctx, t, p.Compiled, now, at)
 		if ctx.Err() != nil {

@@ -2,6 +2,7 @@ package autoscaler
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -166,9 +167,28 @@ func (v *view) sawAll(name corev1.ResourceName, usage []cluster.PodUsage, oldest
 	}
 }
 
+// under ends what passes found for another policy than this one: at their newest look, and of metrics that this one does not ask for.
+func (t *target) under(p *policy.Policy) {
+	if t.of = p; t.state != nil && t.state.Looked != nil {
+		next := *t.state // others hold it
+		next.Looked = nil
+		t.state = &next
+	}
+	asked := map[string]bool{}
+	for _, q := range p.Questions() {
+		asked[viewOf(&q)] = true
+	}
+	maps.DeleteFunc(t.others, func(key string, _ *view) bool { return !asked[key] })
+}
+
+// viewOf is the key of the view of a metric that is not what pods use.
+func viewOf(q *policy.Question) string {
+	return fmt.Sprintf("%s %s %s %v", q.Type, q.Metric, q.Selector, q.Object)
+}
+
 // other returns the view of a metric that is not what pods use.
 func (t *target) other(q *policy.Question) *view {
-	key := fmt.Sprintf("%s %s %s %v", q.Type, q.Metric, q.Selector, q.Object)
+	key := viewOf(q)
 	v := t.others[key]
 	if v == nil {
 		v = &view{}
