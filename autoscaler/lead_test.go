@@ -75,6 +75,30 @@ func TestTakeoverFromALogThatIsAway(t *testing.T) {
 	f(4.5, 12, 12)
 }
 
+// Of two processes that share a history the one that may write keeps the targets' series there; in a history of its own each does.
+func TestSeriesOfWhoLeads(t *testing.T) {
+	for shared, want := range map[bool][2]int{true: {6, 6}, false: {12, 12}} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(4, steps(map[time.Duration]float64{0: 1.4}))
+			gates, kept := [2]*gate{{}, {closed: errNotLeader}}, [2]*memory{{}, {}}
+			var ends [2]func()
+			for i := range gates {
+				_, ends[i] = begin(t, w, Options{Policies: []Policy{compiled(t, plain)}, History: kept[i], Shared: shared, Gate: gates[i]})
+			}
+			time.Sleep(time.Minute)
+			gates[0].set(errNotLeader)
+			gates[1].set(nil)
+			time.Sleep(time.Minute)
+			for i := range gates {
+				ends[i]()
+			}
+			if got := [2]int{len(kept[0].batches), len(kept[1].batches)}; got != want {
+				t.Errorf("shared %v: %d points are kept, want %d", shared, got, want)
+			}
+		})
+	}
+}
+
 // A target that another scaler owns is observed and left alone; once it is nobody else's it is scaled at once.
 func TestForeign(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

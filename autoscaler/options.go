@@ -163,6 +163,7 @@ type Options struct {
 	Log     DecisionLog  // nil: decisions are not kept, and nothing is known of those before a restart
 	Live    Live         // nil: no series for the page
 	History History      // nil: no series are kept
+	Shared  bool         // others write to the history too: series are kept while this process may write
 	// Told is told how each pass over a target ended while this process may write, and must not wait; nil: nobody.
 	Told func(Outcome)
 	// ToZero keeps that a count of 0 is this process's decision. It is asked before the count is changed, which with an error it is not; nil: nobody keeps it.

@@ -8,7 +8,7 @@ import (
 	"plimsoll.dev/plimsoll/internal/metric"
 )
 
-// series sends a target's numbers to the live picture, and every KeepEvery to the history.
+// series sends a target's numbers to the live picture, and every KeepEvery to the history: to a shared one while this process may write, as another one does else.
 func (l *Loop) series(t *target, in *policy.Input, d *policy.Decision, now time.Time) {
 	if l.opts.Live == nil && l.opts.History == nil {
 		return
@@ -43,7 +43,7 @@ func (l *Loop) series(t *target, in *policy.Input, d *policy.Decision, now time.
 			l.metrics.lost.WithLabelValues("live").Inc()
 		}
 	}
-	if l.opts.History != nil && now.Sub(t.kept) >= l.opts.KeepEvery-l.opts.interval/2 {
+	if l.opts.History != nil && (t.leads || !l.opts.Shared) && now.Sub(t.kept) >= l.opts.KeepEvery-l.opts.interval/2 {
 		t.kept = now
 		l.writer.batch(batch(false))
 	}

@@ -35,6 +35,12 @@ type history interface {
 	store.DecisionLog
 }
 
+// shared says whether other servers write to a history too, so that of them who holds the lease writes what all know; to an embedded one nobody else does.
+func shared(h history) bool {
+	_, own := h.(*tsdb.DB)
+	return !own
+}
+
 // Nowhere keeps no history.
 type Nowhere struct{}
 

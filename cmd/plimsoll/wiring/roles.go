@@ -140,7 +140,7 @@ func (o Server) wire(_ context.Context, e *environment) error {
 		e.checks = append(e.checks, api.Known())
 		if o.Autoscaler != "off" {
 			if err := newClusterAutoscaler(e, clusterScaling{of: o.Kubernetes, mode: o.Autoscaler, known: known, observer: picture, foreign: o.Kubelet == nil,
-				log: h, live: picture, history: h, every: o.Interval, onFresh: picture.OnFresh}); err != nil {
+				log: h, live: picture, history: h, shared: shared(h), every: o.Interval, onFresh: picture.OnFresh}); err != nil {
 				return err
 			}
 		}

@@ -35,6 +35,7 @@ type clusterScaling struct {
 	log     autoscaler.DecisionLog // nil: decisions are not kept
 	live    autoscaler.Live        // nil: there is no page
 	history autoscaler.History     // nil: no series are kept
+	shared  bool                   // see autoscaler.Options
 	every   time.Duration          // between two points of kept series
 	// onFresh has the loop called after each batch of samples; nil: nothing is sent here.
 	onFresh func(func(node string))
@@ -78,7 +79,7 @@ func newClusterAutoscaler(e *environment, o clusterScaling) error {
 		return err
 	}
 	if loop, err = autoscaler.New(autoscaler.Options{Observer: o.observer, Inventory: o.known, NoPods: noPods{o.known, meter.selectors}.of, Usage: usage, Meter: meter, Gate: e.gate, Scaler: scaler{scales}, Told: policies.Told, ToZero: policies.ToZero,
-		Log: o.log, Live: o.live, History: o.history, KeepEvery: o.every, CallTimeout: clusterCall, Turns: calls, Logger: log, Registerer: e.registry}); err != nil {
+		Log: o.log, Live: o.live, History: o.history, Shared: o.shared, KeepEvery: o.every, CallTimeout: clusterCall, Turns: calls, Logger: log, Registerer: e.registry}); err != nil {
 		return err
 	}
 	if o.onFresh != nil {

@@ -17,7 +17,6 @@ import (
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/serve"
 	"plimsoll.dev/plimsoll/internal/store"
-	"plimsoll.dev/plimsoll/internal/store/tsdb"
 )
 
 // toPicture is the live lane's end in this process.
@@ -30,7 +29,7 @@ func toPicture(p *live.Picture) collector.SinkFunc {
 // cluster that is served, whose pods are pods; nil: there is none, and pods may be nil too.
 func newServer(e *environment, h history, pods cluster.Inventory, known *kube.Inventory, interval, fast time.Duration) (*live.Picture, error) {
 	sums := live.RollUps{History: h, Gate: e.gate, Every: interval, Written: rolled(h)}
-	if _, own := h.(*tsdb.DB); own { // nobody else writes to it, whoever holds the lease
+	if !shared(h) {
 		sums.Gate = cluster.Open{}
 	}
 	var nodes func() []*cluster.Node
