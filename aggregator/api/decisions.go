@@ -136,7 +136,12 @@ func (a *API) notes(scaled []cluster.Scaled) (out []string) {
 		}
 	}
 	if a.opts.Autoscaler == "off" {
-		out = append(out, "The autoscaler is off: nothing that is declared is read.")
+		return append(out, "The autoscaler is off: nothing that is declared is read.")
+	}
+	if a.opts.Decides != nil {
+		if err := a.opts.Decides.MayWrite(); err != nil {
+			out = append(out, "Decisions are in the log of the server that makes them: "+err.Error()+".")
+		}
 	}
 	return out
 }

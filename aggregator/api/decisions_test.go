@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -60,6 +61,34 @@ func TestDecisionsOfAPolicy(t *testing.T) {
 		}
 		if diff := cmp.Diff(want.notes, got.Notes); diff != "" {
 			t.Errorf("%s: notes (-want +got):\n%s", query, diff)
+		}
+	}
+}
+
+// gate lets write, or says why not.
+type gate struct{ closed error }
+
+func (g gate) MayWrite() error { return g.closed }
+
+// Where each server keeps its own decisions, one that makes none says which one does.
+func TestDecisionsOfAnotherServer(t *testing.T) {
+	for _, c := range []struct {
+		autoscaler string
+		gate       cluster.Gate
+		want       []string
+	}{
+		{"on", gate{errors.New("plimsoll-1 holds the lease")}, []string{"Decisions are in the log of the server that makes them: plimsoll-1 holds the lease."}},
+		{"off", gate{errors.New("plimsoll-1 holds the lease")}, []string{"The autoscaler is off: nothing that is declared is read."}},
+		{"on", gate{}, nil},
+		{"on", nil, nil},
+	} {
+		h := served(newAPI(t, func(o *Options) { o.Scaled, o.Autoscaler, o.Decides = scaled(), c.autoscaler, c.gate }))
+		var got DecisionList
+		if rec := get(h, "/plimsoll/v1/decisions?namespace=shop&name=web"); json.Unmarshal(rec.Body.Bytes(), &got) != nil {
+			t.Fatalf("%d %s", rec.Code, rec.Body)
+		}
+		if diff := cmp.Diff(c.want, got.Notes); diff != "" {
+			t.Errorf("%s, %v: notes (-want +got):\n%s", c.autoscaler, c.gate, diff)
 		}
 	}
 }

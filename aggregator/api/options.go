@@ -33,6 +33,8 @@ type Decisions interface {
 type Options struct {
 	Pictures  Pictures  // required
 	Decisions Decisions // nil: there is no decision log, all its answers are empty
+	// Decides is whether decisions are made here, where each server keeps its own alone: else another one has them. nil: the log has those of all.
+	Decides cluster.Gate
 	// Scaled tells what the autoscaler looks after at a moment; the list belongs to the caller. nil: nothing is scaled.
 	Scaled func(now time.Time) []cluster.Scaled
 	// PodsOf returns the pods of a target, be it above or below what people call them by. nil: nobody tells such from their workloads.

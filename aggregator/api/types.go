@@ -133,7 +133,7 @@ type NodeList struct {
 type DecisionList struct {
 	Schema string             `json:"schema"` // plimsoll.dev/decisions/v1
 	Items  []cluster.Decision `json:"items"`
-	Notes  []string           `json:"notes,omitempty"` // of what is named: that it is a policy and what it scales, or not one thing's name alone; that its policy is not in force, and why, or who else sets its count
+	Notes  []string           `json:"notes,omitempty"` // of what is named: that it is a policy and what it scales, or not one thing's name alone; that its policy is not in force, and why, who else sets its count, or who has the newest
 }
 
 // Missing is GET /plimsoll/v1/missing: every entity that has a gap, and why.

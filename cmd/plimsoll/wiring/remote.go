@@ -23,6 +23,13 @@ type Remote struct {
 	Decisions Embedded
 }
 
+// remoteHistory is a history of which other servers have all but the decisions.
+type remoteHistory struct {
+	store.Appender
+	store.Querier
+	store.DecisionLog
+}
+
 // writing opens the queue and what empties it. Its connections are its own: on one with the live lane a backlog would go before the
 // present.
 func (o Remote) writing(e *environment) (remote.EndpointOptions, *remote.Writer, error) {
@@ -76,9 +83,5 @@ func (o Remote) open(e *environment) (history, error) {
 	e.life.Opened("the decision log", decided.Close)
 	e.life.Runs("decision log", decided.Run)
 	e.keepsElsewhere(w)
-	return struct {
-		store.Appender
-		store.Querier
-		store.DecisionLog
-	}{w, reader, decided}, nil
+	return remoteHistory{w, reader, decided}, nil
 }

@@ -47,7 +47,11 @@ func newServer(e *environment, h history, pods cluster.Inventory, known *kube.In
 	e.checks = append(e.checks, serve.Check{Name: "samples", Fed: true, Test: func() error { return picture.Heard(time.Now()) }})
 	sums.Picture = picture
 	e.life.Runs("roll-ups", sums.Run)
-	ours, err := api.New(api.Options{Pictures: picture, Nodes: nodes, Decisions: h, History: h,
+	var decides cluster.Gate
+	if _, apart := h.(remoteHistory); apart {
+		decides = e.gate
+	}
+	ours, err := api.New(api.Options{Pictures: picture, Nodes: nodes, Decisions: h, Decides: decides, History: h,
 		PodsOf:     podsOf,
 		Scaled:     func(now time.Time) []cluster.Scaled { return every(e.scaled, now) },
 		Conditions: func(now time.Time) []condition.Condition { return every(e.conditions, now) },
