@@ -50,6 +50,7 @@ func (l *Loop) pass(ctx context.Context, t *target, now, at time.Time) {
 		if t.of != p.Compiled {
 			t.under(p.Compiled)
 		}
+		was := t.counted
 		in, unknown := l.observe(ctx, t, p.Compiled, now, at)
 		if ctx.Err() != nil {
 			return
@@ -60,6 +61,7 @@ func (l *Loop) pass(ctx context.Context, t *target, now, at time.Time) {
 		}
 		t.blind = time.Time{}
 		t.where(in.Pods)
+		t.beside(&in, p.Owner, was)
 		l.found(t, &in, now)
 		d := policy.Decide(in)
 		d.Steps = append(anew, d.Steps...)
@@ -186,6 +188,7 @@ func (l *Loop) act(ctx context.Context, t *target, p Policy, in *policy.Input, d
 	})
 	switch {
 	case err == nil:
+		t.made = d.Desired
 		t.tries, t.retry, t.failed = 0, time.Time{}, ""
 		times.Written = time.Now()
 		d.Times = times

@@ -97,9 +97,15 @@ func (l *Loop) recall(ctx context.Context, t *target, now time.Time) (written ti
 	monotonic(t.state, now)
 	if seen != nil {
 		t.state.Recommendations = append(t.state.Recommendations, seen.Recommendations...)
-		for _, e := range seen.ScaleUps {
-			if t.leads && !e.At.Before(t.took) { // raises went on
+		since := func(e policy.ScaleEvent) bool { return t.leads && !e.At.Before(t.took) }
+		for _, e := range seen.ScaleUps { // raises went on
+			if since(e) {
 				t.state.ScaleUps = append(t.state.ScaleUps, e)
+			}
+		}
+		for _, e := range seen.ScaleDowns { // of another scaler
+			if since(e) {
+				t.state.ScaleDowns = append(t.state.ScaleDowns, e)
 			}
 		}
 	}

@@ -39,6 +39,7 @@ type target struct {
 	left      departures              // of the pods that no collector tells of
 	counted   cluster.DesiredReplicas // as last read; -1: never
 	changed   time.Time               // when it was seen to be another one
+	made      cluster.DesiredReplicas // by this process, since it was read; 0: nothing was
 	state     *policy.State           // nil: never seen before
 	restored  bool                    // the log was asked
 	unread    error                   // why it could not be read; nil: it could

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"time"
 
 	"plimsoll.dev/plimsoll/internal/cluster"
@@ -19,6 +20,26 @@ type State struct {
 	Raised time.Time `json:"raised,omitzero"`
 	// Looked is what the last look at shrinking left; nil where no metric has looks.
 	Looked *Looked `json:"looked,omitempty"`
+}
+
+// Beside is the state with a change of the count that another scaler made, where a policy only raises: its speed limits go by what the count was, whoever
+// changed it since.
+func (s *State) Beside(p *Policy, was, is cluster.DesiredReplicas, now time.Time) *State {
+	b := p.behavior
+	if s == nil || b == nil || !p.raiseOnly || was == is {
+		return s
+	}
+	out, oldest := *s, now.Add(-max(b.up.longest, b.down.longest))
+	add := func(events []ScaleEvent, change cluster.DesiredReplicas) []ScaleEvent {
+		events = slices.DeleteFunc(slices.Clone(events), func(e ScaleEvent) bool { return e.At.Before(oldest) })
+		return append(events, ScaleEvent{At: now, Change: int32(change)})
+	}
+	if is > was {
+		out.ScaleUps = add(s.ScaleUps, is-was)
+	} else {
+		out.ScaleDowns = add(s.ScaleDowns, was-is)
+	}
+	return &out
 }
 
 // Looked is what a look at shrinking found. It stands until the next one while count and limits are the same.
