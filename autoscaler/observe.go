@@ -98,7 +98,7 @@ func (l *Loop) others(ctx context.Context, in *policy.Input, t *target, pods []*
 }
 
 // settles is for how long after a pod is ready the newest second of all is not looked at by itself: what has gone to it from another may be in the seconds of both.
-const settles = 2 * time.Second
+const settles = 3 * time.Second
 
 // windows adds the usage of one resource over windows of several lengths, and the newest second to its history. A window is left out
 // while the pods have not been seen for that long, so that none pretends to be longer than it is; the shortest is always there.
@@ -107,6 +107,12 @@ func (l *Loop) windows(in *policy.Input, t *target, name corev1.ResourceName, po
 	h := t.history(name, windows)
 	second := l.opts.Observer.Usage(now, pods, name, time.Second)
 	h.add(at, second, in.Pods) // without those that no collector tells of: they are not seen each second
+	moving := slices.ContainsFunc(in.Pods, func(p cluster.Pod) bool {
+		return p.Ready == corev1.ConditionTrue && now.Sub(p.ReadyTransition) < settles
+	})
+	if moving {
+		h.Moving(at)
+	}
 	noise := h.Noise(now)
 	by := make(map[string]*cluster.Pod, len(in.Pods))
 	for i := range in.Pods {
@@ -137,7 +143,7 @@ func (l *Loop) windows(in *policy.Input, t *target, name corev1.ResourceName, po
 		}
 		in.Looks = append(in.Looks, policy.Look{Metric: name, Window: w, Noise: noise[i].StdErr, NoiseKnown: noise[i].Known, Usage: usage})
 	}
-	if n, spike, known := h.Newest(now); known && in.Policy.Window() > time.Second && !slices.ContainsFunc(in.Pods, func(p cluster.Pod) bool { return p.Ready == corev1.ConditionTrue && now.Sub(p.ReadyTransition) < settles }) {
+	if n, spike, known := h.Newest(now); known && in.Policy.Window() > time.Second && !moving {
 		in.Newest = append(in.Newest, policy.Look{Metric: name, Window: time.Second, Noise: n, NoiseKnown: true, Spike: spike, Usage: second})
 	}
 	h.left.close(in.Pods, now.Add(-in.Policy.StableWindow()))

@@ -19,6 +19,7 @@ type History struct {
 	noiseAt time.Time
 	second  WindowNoise // of the newest second
 	spike   float64
+	moving  [(historySeconds + 63) / 64]uint64 // by slot, the seconds in which load went from pod to pod
 }
 
 // NewHistory makes a History for windows of these lengths, shortest first (Windows).
@@ -55,14 +56,18 @@ func (h *History) Add(t time.Time, x float64) {
 		h.last = s
 	}
 	h.ring[slot(s)] = x
+	h.moving[slot(s)/64] &^= 1 << (slot(s) % 64)
 }
+
+// Moving notes of the second that contains t, which was added, that load went from pod to pod in it: what stands out there is that it was seen with both.
+func (h *History) Moving(t time.Time) { h.moving[slot(t.Unix())/64] |= 1 << (slot(t.Unix()) % 64) }
 
 // Noise returns the noise of each window, estimated anew at most every 5 s. The caller must not change the answer.
 func (h *History) Noise(now time.Time) []WindowNoise {
 	if age := now.Sub(h.noiseAt); h.noise == nil || age >= noiseRefresh || age < 0 {
 		series := h.Series()
 		h.noise, h.noiseAt = Noise(series, h.windows), now
-		h.second, h.spike = Noise(series, []time.Duration{time.Second})[0], Spike(series)
+		h.second, h.spike = Noise(series, []time.Duration{time.Second})[0], Spike(h.still(series))
 		h.second.Known = h.second.Known && len(series) >= secondKnown
 	}
 	return h.noise
@@ -75,6 +80,16 @@ const secondKnown = 60
 func (h *History) Newest(now time.Time) (noise, spike float64, known bool) {
 	h.Noise(now)
 	return h.second.StdErr, h.spike, h.second.Known
+}
+
+// still is a series without the seconds in which load went from pod to pod; it writes into it.
+func (h *History) still(series []float64) []float64 {
+	for i := range series {
+		if k := slot(h.last - int64(len(series)-1-i)); h.moving[k/64]&(1<<(k%64)) != 0 {
+			series[i] = math.NaN()
+		}
+	}
+	return series
 }
 
 // Series returns the values held, one a second, oldest first, NaN where there is none; nil before the first Add.

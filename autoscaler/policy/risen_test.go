@@ -109,3 +109,26 @@ func TestNewestSecondAfterARaise(t *testing.T) {
 		}
 	}
 }
+
+// What stands out while load goes from pod to pod is no spike of it.
+func TestSpikeWhileLoadMoves(t *testing.T) {
+	for _, moves := range []bool{false, true} {
+		h := NewHistory(Windows(DefaultWindow, DefaultStableWindow))
+		for i := range 400 {
+			at, x := benchTime.Add(time.Duration(i)*time.Second), 1.0
+			if i%100 == 50 {
+				x = 2
+			}
+			if h.Add(at, x); moves && i%100 >= 49 && i%100 < 52 {
+				h.Moving(at)
+			}
+		}
+		want := 1.0
+		if moves {
+			want = 0
+		}
+		if _, spike, known := h.Newest(benchTime.Add(400 * time.Second)); !known || spike != want {
+			t.Errorf("load moves %v: spike %v, want %v", moves, spike, want)
+		}
+	}
+}
