@@ -2,7 +2,7 @@ package autoscaler
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"time"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -60,7 +60,7 @@ func (l *Loop) announce(ctx context.Context, t *target, d *policy.Decision) erro
 		return nil
 	}
 	if err := l.opts.ToZero(ctx, t.key); err != nil {
-		return fmt.Errorf("it could not be written first that the count of 0 is Plimsoll's: %v", err) // not wrapped: the change was not begun, whatever this was
+		return errors.New("it could not be written first that the count of 0 is Plimsoll's: " + err.Error()) // not wrapped: the change was not begun, whatever this was
 	}
 	return nil
 }

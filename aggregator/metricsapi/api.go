@@ -139,7 +139,7 @@ func (a *API) ready() error {
 	}
 	nodes := a.opts.Inventory.Nodes()
 	lie := map[string]bool{} // on nodes that are Ready
-	valued, lacking := 0, 0 // names are not told: health is open to all
+	valued, lacking := 0, 0  // names are not told: health is open to all
 	for _, n := range nodes {
 		_, ok := a.opts.Picture.NodeUsed(now, n.Name, a.opts.Window)
 		switch {
