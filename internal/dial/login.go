@@ -29,7 +29,8 @@ type login struct {
 	at, asked disk.Look // now and then, and when somebody asks for it: a mount may be dead, and no request waits for that
 
 	reading sync.Mutex // one reads at a time
-	seen    string     // what the files looked like when they were last read, or could not be
+	seen    string     // what the files looked like when they were last read; "" where they could not be: they may well be at the next look, as they are
+	told    string     // why they could not be, in the log
 
 	mu     sync.Mutex
 	err    error // of the last read that was asked for
@@ -61,15 +62,17 @@ func (l *login) read(always bool) (did bool, err error) {
 	if is == l.seen && !always {
 		return false, nil
 	}
-	l.seen = is
 	config, pem, err := l.opts.tls()
 	if err != nil {
+		l.seen = ""
 		return true, err
 	}
 	auth, err := l.opts.auth()
 	if err != nil {
+		l.seen = ""
 		return true, err
 	}
+	l.seen = is
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.config == nil || !bytes.Equal(l.pem, pem) {
@@ -82,10 +85,13 @@ func (l *login) read(always bool) (did bool, err error) {
 // current returns what a request is to be sent with.
 func (l *login) current() (auth string, config *tls.Config) {
 	l.at.At(lookEvery, func() {
-		if did, err := l.read(false); err != nil {
-			l.opts.Logger.Warn("kept the old login", "err", err)
-		} else if did {
+		switch did, err := l.read(false); {
+		case err == nil && did:
+			l.told = ""
 			l.opts.Logger.Info("read the login again")
+		case err != nil && l.told != err.Error():
+			l.told = err.Error()
+			l.opts.Logger.Warn("kept the old login", "err", err)
 		}
 	})
 	l.mu.Lock()

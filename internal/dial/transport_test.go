@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -228,4 +229,45 @@ func TestNamesAreLookedUpAgain(t *testing.T) {
 	to := Plain()
 	to.to = "127.0.0.1"
 	f("an address", to, 1)
+}
+
+// A token that could not be read, as the process had no descriptor free, is read at the next look, though the file has not changed since.
+func TestTokenThatCouldNotBeRead(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "token")
+	write := func(token string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(token), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("old")
+	tr, err := New(Options{TokenFile: file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write("newer")
+	withoutFiles(t, func() { _, err = tr.login.read(false) })
+	if err == nil {
+		t.Fatal("it was read without a descriptor")
+	}
+	if _, err := tr.login.read(false); err != nil || tr.login.auth != "Bearer newer" {
+		t.Errorf("%v, it sends %q", err, tr.login.auth)
+	}
+}
+
+// withoutFiles does something while the process can open no more files.
+func withoutFiles(t *testing.T, do func()) {
+	t.Helper()
+	var was syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &was); err != nil {
+		t.Fatal(err)
+	}
+	set := func(cur uint64) {
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: cur, Max: was.Max}); err != nil {
+			t.Error(err)
+		}
+	}
+	set(0)
+	defer set(was.Cur)
+	do()
 }

@@ -3,6 +3,7 @@ package serve
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -13,6 +14,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/prometheus/exporter-toolkit/web"
 )
 
 // annOnly has one user, "ann"; the hash is bcrypt's of "hunter2" with cost 4.
@@ -276,4 +279,41 @@ func TestWebConfigOnADeadMount(t *testing.T) {
 			t.Errorf("after the mount came back: %v, or other rules", err)
 		}
 	})
+}
+
+// A web configuration that could not be read, as the process had no descriptor free, is read at the next look, though the file has not changed since.
+func TestWebConfigThatCouldNotBeRead(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "web.yaml")
+	write := func(more string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(annOnly+more), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("")
+	f, err := openWebFile(file, false, func(*web.Config) error { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(strings.Replace(strings.TrimPrefix(annOnly, "basic_auth_users:\n"), "ann", "bob", 1))
+	past := time.Now().Add(-time.Minute)
+	if err := os.Chtimes(file, past, past); err != nil { // what has just been written is not read yet
+		t.Fatal(err)
+	}
+	var was syscall.Rlimit
+	if err := errors.Join(syscall.Getrlimit(syscall.RLIMIT_NOFILE, &was), syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Max: was.Max})); err != nil {
+		t.Fatal(err)
+	}
+	f.look()
+	told := f.err.Load()
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &was); err != nil {
+		t.Fatal(err)
+	}
+	if told == nil || *told == nil {
+		t.Fatal("it was read without a descriptor")
+	}
+	f.look()
+	if err := f.err.Load(); *err != nil || len(f.now.Load().Users) != 2 {
+		t.Errorf("%v, users %v", *err, f.now.Load().Users)
+	}
 }

@@ -85,7 +85,9 @@ func (f *webFile) look() {
 	if f.err.Store(&err); err == nil {
 		f.now.Store(next)
 		f.seen = next.seen
+		return
 	}
+	f.seen = "" // what cannot be read now may be read at the next look, as it is
 }
 
 // problem is why what is in the files is not in force, by a look that is no older than every; nil if it is.
