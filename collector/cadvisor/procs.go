@@ -2,6 +2,7 @@ package cadvisor
 
 import (
 	"bytes"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -138,10 +139,11 @@ func (r *Reader) network(t *target, pids []int) int {
 	if ns == 0 || ns == r.proc.netOwn {
 		return 0
 	}
-	owner, ok := r.netOwner[ns]
-	if !ok {
+	switch owner := r.netOwner[ns]; {
+	case owner == "": // a number that it had in an earlier life may be another's by now
+		maps.DeleteFunc(r.netOwner, func(_ uint64, path string) bool { return path == t.path })
 		r.netOwner[ns] = t.path
-	} else if owner != t.path {
+	case owner != t.path:
 		return 0
 	}
 	return pids[0]

@@ -228,6 +228,11 @@ func TestWhoseNetwork(t *testing.T) {
 	f("the same again", "/a", []int{own}, own)
 	f("another in it", "/b", []int{own}, 0)
 	f("nobody in it", "/c", nil, 0)
+	r.netOwner = map[uint64]string{12345: "/a"}
+	f("in another one since it was restarted", "/a", []int{own}, own)
+	if _, there := r.netOwner[12345]; there { // the kernel gives the number to somebody else
+		t.Errorf("it has two networks: %v", r.netOwner)
+	}
 	r.opt.Networks, r.netOwner = nil, map[uint64]string{}
 	f("nobody knows of pods", "/host", []int{own}, own)
 	r.proc.netOwn = netns(own)
