@@ -55,6 +55,8 @@ func TestNonsenseIsRefused(t *testing.T) {
 	f("{collector: {fastInterval: 10001ms}}", "collector.fastInterval 10001ms is longer than collector.interval 10s")
 	f("{tls: {authorityLifetime: 1459d}}", "tls.authorityLifetime 1459d: an authority is renewed")
 	f("{server: {replicas: 2}}", "collectors send their history to one server")
+	f("{collector: {enabled: false}, server: {replicas: 2}}", "server.replicas is 2, and the history is embedded on one claim, which has one server at a time: let server.replicas be 1, history.embedded.persistence.enabled false")
+	f("{collector: {enabled: false}, server: {replicas: 3}, history: {embedded: {persistence: {existingClaim: c, accessModes: [ReadWriteMany]}}}}", "server.replicas is 3, and the history is embedded on one claim")
 	f("{collector: {enabled: false}, server: {kubeletFallback: false}}", "nothing would be measured")
 	f("{autoscaler: {alone: true}}", "there is no server to send to")
 	f("{collector: {enabled: false}, autoscaler: {alone: true, mode: off}}", "there would be nothing to do")
@@ -85,6 +87,8 @@ func TestValuesAtTheirLimits(t *testing.T) {
 		}
 	}
 	f("{history: {embedded: {maxBytes: 4Gi}}}")
+	f("{collector: {enabled: false}, server: {replicas: 2}, history: {embedded: {persistence: {enabled: false}}}}", "server.yaml", "{name: data, emptyDir: {}}")
+	f("{collector: {enabled: false}, server: {replicas: 2}, autoscaler: {alone: true}}", "server.yaml", "{name: data, emptyDir: {}}")
 	f("{server: {resources: {requests: {cpu: 1, memory: 1e9, ephemeral-storage: 1.5Gi, hugepages-2Mi: 0}, limits: {cpu: 0.5, memory: 1G, example.com/gpu: '2'}}}, collector: {resources: {requests: {cpu: 50m, memory: null}, limits: null}}}")
 	f("{history: {embedded: {persistence: {size: 4.5G}}}}")
 	f("{history: {embedded: {maxBytes: 4.2GB}}}")

@@ -195,6 +195,9 @@ secret: {name: {{ include "plimsoll.tlsSecret" . }}, items: [{key: ca.crt, path:
 {{- if and (gt (int .Values.server.replicas) 1) (eq .Values.history.kind "embedded") .Values.collector.enabled }}
 {{- fail "server.replicas is more than 1, and history.kind is embedded: collectors send their history to one server, so that each would have a part. Let history.kind be influx or remote, or server.replicas 1" }}
 {{- end }}
+{{- if and (gt (int .Values.server.replicas) 1) (eq .Values.history.kind "embedded") .Values.history.embedded.persistence.enabled (not .Values.autoscaler.alone) }}
+{{- fail (printf "server.replicas is %d, and the history is embedded on one claim, which has one server at a time: let server.replicas be 1, history.embedded.persistence.enabled false (each server keeps a history of its own, which ends with its pod), or history.kind influx or remote" (int .Values.server.replicas)) }}
+{{- end }}
 {{- if .Values.autoscaler.alone }}
 {{- if .Values.collector.enabled }}
 {{- fail "autoscaler.alone is true, and collector.enabled too: there is no server to send to" }}
