@@ -240,7 +240,7 @@ func TestPodMonitor(t *testing.T) {
 	const on = "podMonitor: {enabled: true, endpoint: {tlsConfig: {serverName: c}}}"
 	all := strings.Join(must(t, "{"+on+", collector: {webConfigSecret: mine}}"), "\n")
 	for _, want := range []string{"kind: PodMonitor", "- port: metrics", "scheme: https", "serverName: c", "--listen=:8083", "--web.config.file=/etc/plimsoll/web.yaml", "{name: metrics, containerPort: 8083}",
-		"{name: web, secret: {secretName: mine}}", "{name: web, mountPath: /etc/plimsoll, readOnly: true}"} {
+		"{name: web, secret: {secretName: \"mine\"}}", "{name: web, mountPath: /etc/plimsoll, readOnly: true}"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("there is no %q", want)
 		}

@@ -45,7 +45,7 @@ capabilities: {drop: [ALL]}
 
 {{- define "plimsoll.scheduling" -}}
 {{- with .priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with .nodeSelector }}
 nodeSelector: {{- toYaml . | nindent 2 }}
@@ -67,7 +67,7 @@ affinity: {{- toYaml . | nindent 2 }}
 {{- if or (eq .Values.tls.source "helm") .Values.tls.caBundle -}}
 configMap: {name: {{ include "plimsoll.name" . }}-ca, items: [{key: ca.crt, path: ca.crt}]}
 {{- else -}}
-secret: {name: {{ include "plimsoll.tlsSecret" . }}, items: [{key: ca.crt, path: ca.crt}]}
+secret: {name: {{ include "plimsoll.tlsSecret" . | quote }}, items: [{key: ca.crt, path: ca.crt}]}
 {{- end }}
 {{- end }}
 

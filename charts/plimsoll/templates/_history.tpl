@@ -1,10 +1,10 @@
 {{- /* Arguments, mount and volume by which a part reaches a history outside of the cluster; "token" and "influx" are its own Secret of InfluxDB. */}}
 {{- define "plimsoll.influxArgs" -}}
 {{- $i := .root.Values.history.influx -}}
-- --influx-url={{ $i.url }}
-- --influx-bucket={{ $i.bucket }}
+- {{ printf "--influx-url=%s" $i.url | quote }}
+- {{ printf "--influx-bucket=%s" $i.bucket | quote }}
 {{- with $i.org }}
-- --influx-org={{ . }}
+- {{ printf "--influx-org=%s" . | quote }}
 {{- end }}
 {{- if $i.plainHTTP }}
 - --influx-plain-http
@@ -28,6 +28,6 @@
 {{- define "plimsoll.historyVolume" -}}
 {{- $token := include "plimsoll.historyToken" . | fromJson }}
 {{- if get $token "secret" -}}
-- {name: history-token, secret: {secretName: {{ $token.secret }}, items: [{key: {{ $token.key }}, path: token}]}}
+- {name: history-token, secret: {secretName: {{ $token.secret | quote }}, items: [{key: {{ $token.key | quote }}, path: token}]}}
 {{- end }}
 {{- end }}
