@@ -51,8 +51,27 @@ func TestNonsenseIsRefused(t *testing.T) {
 	f("{history: {kind: remote}}", "history.remote.url: say where the engine is")
 	f("{history: {kind: influx, influx: {url: 'http://db:8086'}}}", "history.influx.url http://db:8086 is plain HTTP")
 	f("{history: {kind: remote, remote: {url: 'http://db/api/v1/write'}}}", "or history.remote.plainHTTP true")
+	f("{history: {kind: remote, remote: {url: 'https://m/api/v1/push', queryURL: 'http://m/prometheus'}}}", "history.remote.queryURL http://m/prometheus is plain HTTP")
+	f("{history: {kind: influx, influx: {url: 'https://i?q=a'}}}", "history.influx.url https://i?xxxxx: leave out what begins with ? or #")
+	f("{history: {kind: remote, remote: {url: 'https://m/push#a'}}}", "history.remote.url https://m/push?xxxxx: leave out")
+	f("{history: {kind: remote, remote: {url: 'https://m/push', queryURL: 'https://m?a'}}}", "history.remote.queryURL https://m?xxxxx: leave out")
+	f("{history: {kind: influx, influx: {url: 'https://i:port'}}}", "history.influx.url https://i:port is no address: give one such as https://host:8086")
 	f("{history: {embedded: {maxBytes: 4.1Gi}}}", "maxBytes 4.1Gi is more than its claim has, history.embedded.persistence.size 4Gi")
-	f("{collector: {fastInterval: 10001ms}}", "collector.fastInterval 10001ms is longer than collector.interval 10s")
+	f("{collector: {fastInterval: 10001ms}}", "collector.fastInterval 10001ms is more than 10s: give 200ms to collector.interval, which is 10s")
+	f("{collector: {fastInterval: 0s}}", "collector.fastInterval 0s is less than 200ms: give 200ms to collector.interval, which is 10s")
+	f("{collector: {fastInterval: 199ms}}", "collector.fastInterval 199ms is less than 200ms")
+	f("{collector: {interval: 999ms}}", "collector.interval 999ms is less than 1s: give 1s to 10m")
+	f("{collector: {interval: 10m1s}}", "collector.interval 10m1s is more than 10m: give 1s to 10m")
+	f("{collector: {enabled: false, interval: 20m}}", "collector.interval 20m is more than 10m") // the server's too
+	f("{collector: {queue: {maxBytes: 33MB}}}", "collector.queue.maxBytes 33MB is less than 32Mi: give 32Mi or more")
+	f("{collector: {queue: {maxBytes: 99999K}}}", "at '/collector/queue/maxBytes'")                            // it is k or Ki
+	f("{collector: {queue: {maxAge: 12h7d}}}", "at '/collector/queue/maxAge': '12h7d' does not match pattern") // weeks and days come first
+	f("{history: {embedded: {retention: ''}}}", "at '/history/embedded/retention'")
+	f("{collector: {queue: {maxAge: 59.9s}}}", "collector.queue.maxAge 59.9s is less than 1m: give 1m or more")
+	f("{collector: {queue: {maxAge: 36501d}}}", "collector.queue.maxAge 36501d is more than 36500d")
+	f("{history: {embedded: {retention: 1h59m}}}", "history.embedded.retention 1h59m is less than 2h: give 2h or more")
+	f("{history: {kind: influx, influx: {url: 'https://db:8086'}, embedded: {retention: 1h}}}", "history.embedded.retention 1h is less than 2h") // a server's of its decisions
+	f("{history: {embedded: {maxBytes: 67MB}}}", "history.embedded.maxBytes 67MB is less than 64Mi: give 64Mi or more")
 	f("{tls: {authorityLifetime: 1459d}}", "tls.authorityLifetime 1459d: an authority is renewed")
 	f("{server: {replicas: 2}}", "collectors send their history to one server")
 	f("{collector: {enabled: false}, server: {replicas: 2}}", "server.replicas is 2, and the history is embedded on one claim, which has one server at a time: let server.replicas be 1, history.embedded.persistence.enabled false")
@@ -70,6 +89,24 @@ func TestNonsenseIsRefused(t *testing.T) {
 	f("{history: {embedded: {persistence: {enabled: false, existingClaim: c}}}}", "history.embedded.persistence.enabled is false, and history.embedded.persistence.existingClaim is c")
 	f("{tls: {source: secret}}", "tls.existingSecret: name the Secret")
 	f("{tls: {source: secret, existingSecret: mine}}", `the Secret "mine" has no ca.crt that can be read from here`)
+}
+
+// A login in an address is refused, and not shown: arguments are seen by whoever may read pods.
+func TestLoginsInAddressesAreRefused(t *testing.T) {
+	f := func(values, want string) {
+		t.Helper()
+		_, err := render(t, values)
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "S3C") {
+			t.Errorf("%s: got %v, want %q", values, err, want)
+		}
+	}
+	for _, scheme := range []string{"http", "https"} {
+		f("{history: {kind: influx, influx: {url: '"+scheme+"://u:S3CRET@i:8086/x'}}}", "history.influx.url "+scheme+"://xxxxx@i:8086/x has a login in it")
+		f("{history: {kind: influx, influx: {url: '"+scheme+"://u:S3CRET@i'}}}", "name a Secret with it in history.influx.collectorToken and history.influx.serverToken")
+		f("{history: {kind: influx, influx: {url: '"+scheme+"://u:S3C/RET@i'}}}", "history.influx.url "+scheme+"://xxxxx@i is no address")
+		f("{history: {kind: remote, remote: {url: '"+scheme+"://S3CRET@m/push'}}}", "name a Secret with it in history.remote.token")
+		f("{history: {kind: remote, remote: {url: 'https://m/push', queryURL: '"+scheme+"://u:S3CRET@m'}}}", "history.remote.queryURL "+scheme+"://xxxxx@m has a login in it")
+	}
 }
 
 // What is just within what depends on each other is taken; plain HTTP is asked for of both parts.
@@ -93,6 +130,12 @@ func TestValuesAtTheirLimits(t *testing.T) {
 	f("{history: {embedded: {persistence: {size: 4.5G}}}}")
 	f("{history: {embedded: {maxBytes: 4.2GB}}}")
 	f("{collector: {fastInterval: 10000ms}}")
+	f("{collector: {fastInterval: 200ms, interval: 1s, queue: {maxBytes: 32Mi, maxAge: 60s}}, history: {embedded: {retention: 120m, maxBytes: 64MiB}}}")
+	f("{collector: {fastInterval: 10m, interval: 600s, queue: {maxBytes: 33555kB, maxAge: 5214w2d}}, history: {embedded: {retention: 0.5h1.5h, maxBytes: 67109kB}}}")
+	f("{collector: {enabled: false, fastInterval: 0s, queue: {maxBytes: '1', maxAge: 1s}}}")                                          // of what is not there
+	f("{collector: {enabled: false, interval: 20m}, autoscaler: {alone: true}, history: {embedded: {retention: 1h, maxBytes: '1'}}}") // the same
+	f("{history: {kind: influx, influx: {url: 'https://[fd00::1]:8086/a@b'}, embedded: {maxBytes: '1'}, remote: {url: 'http://u:p@m'}}}")
+	f("{history: {kind: remote, remote: {url: 'https://db/api/v1/write?db=x', queryURL: 'https://bücher.example'}}}")
 	f("{tls: {authorityLifetime: 1460d}}")
 	f("{history: {kind: influx, influx: {url: 'https://db:8086'}, embedded: {persistence: {enabled: false, existingClaim: c}}}}") // of what is not asked for
 	// The autoscaler alone serves its own metrics at the port of its Service.
@@ -328,6 +371,29 @@ func TestArgumentsAreFlags(t *testing.T) {
 						t.Errorf("%s: %s: 'plimsoll %s' has no %s", name, pod, c.Args[0], flag)
 					}
 				}
+			}
+		}
+	}
+}
+
+// Where the chart's bounds end, the command's do: what is just within is refused for nothing but its level of the log, before anything starts.
+func TestBoundsAreTheCommands(t *testing.T) {
+	for _, values := range []string{
+		"{collector: {fastInterval: 200ms, interval: 1s, queue: {maxBytes: 32Mi, maxAge: 60s}}, history: {embedded: {retention: 120m, maxBytes: 64MiB}}}",
+		"{collector: {fastInterval: 10m, interval: 600s, queue: {maxBytes: 33555kB, maxAge: 5214w2d}}, history: {embedded: {retention: 0.5h1.5h, maxBytes: 67109kB}}}",
+		"{history: {kind: influx, influx: {url: 'https://[fd00::1]:8086/a@b, c', org: 'a: b', bucket: 'c #d'}}}",
+		"{history: {kind: influx, influx: {url: 'http://db', plainHTTP: true}}}",
+		"{history: {kind: remote, remote: {url: 'https://db/api/v1/write?db=x', queryURL: 'https://bücher.example'}}}",
+	} {
+		for pod, s := range pods(t, must(t, values)) {
+			c := s.Containers[0]
+			if c.Args[0] == "top" {
+				continue
+			}
+			cmd := exec.CommandContext(t.Context(), "go", append([]string{"run", "./cmd/plimsoll"}, append(c.Args, "--log-level=none", "--web.config.file=")...)...)
+			cmd.Dir, cmd.Env = "../..", append(os.Environ(), "NODE_NAME=n")
+			if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), `--log-level "none"`) {
+				t.Errorf("%s: %s: %v: %s", values, pod, err, out)
 			}
 		}
 	}

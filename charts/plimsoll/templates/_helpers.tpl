@@ -190,6 +190,61 @@ secret: {name: {{ include "plimsoll.tlsSecret" . | quote }}, items: [{key: ca.cr
 {{- end }}
 {{- end }}
 
+{{- /* The bounds that a part refuses to start beyond: told here, before pods that do not start replace those that run. */}}
+{{- define "plimsoll.checkBounds" -}}
+{{- $c := .Values.collector }}
+{{- $e := .Values.history.embedded }}
+{{- $bounds := list }}
+{{- if not .Values.autoscaler.alone }}
+{{- $bounds = append $bounds (list "seconds" "collector.interval" $c.interval "1s" "10m" "1s to 10m") }}
+{{- $bounds = append $bounds (list "seconds" "history.embedded.retention" $e.retention "2h" "36500d" "2h or more, up to 36500d") }}
+{{- if eq .Values.history.kind "embedded" }}
+{{- $bounds = append $bounds (list "bytes" "history.embedded.maxBytes" $e.maxBytes "64Mi" "" "64Mi or more") }}
+{{- end }}
+{{- end }}
+{{- if $c.enabled }}
+{{- $bounds = append $bounds (list "seconds" "collector.fastInterval" $c.fastInterval "200ms" $c.interval (printf "200ms to collector.interval, which is %s" $c.interval)) }}
+{{- $bounds = append $bounds (list "bytes" "collector.queue.maxBytes" $c.queue.maxBytes "32Mi" "" "32Mi or more") }}
+{{- $bounds = append $bounds (list "seconds" "collector.queue.maxAge" $c.queue.maxAge "1m" "36500d" "1m or more, up to 36500d") }}
+{{- end }}
+{{- range $bounds }}
+{{- $in := printf "plimsoll.%s" (index . 0) }}
+{{- $least := index . 3 }}
+{{- $most := index . 4 }}
+{{- $is := include $in (index . 2) | float64 }}
+{{- if lt $is (include $in $least | float64) }}
+{{- fail (printf "%s %s is less than %s: give %s" (index . 1) (index . 2) $least (index . 5)) }}
+{{- end }}
+{{- if and $most (gt $is (include $in $most | float64)) }}
+{{- fail (printf "%s %s is more than %s: give %s" (index . 1) (index . 2) $most (index . 5)) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* The addresses of a history outside of the cluster, as its part takes them. What may be a password is not shown. */}}
+{{- define "plimsoll.checkURLs" -}}
+{{- $kind := .Values.history.kind }}
+{{- $of := index .Values.history $kind }}
+{{- range $name := ternary (list) (list "url" "queryURL") (eq $kind "embedded") }}
+{{- with get $of $name }}
+{{- $is := printf "history.%s.%s %s" $kind $name (regexReplaceAll "//.*@" . "//xxxxx@") }}
+{{- $tokens := ternary "history.influx.collectorToken and history.influx.serverToken" "history.remote.token" (eq $kind "influx") }}
+{{- if regexMatch "^https?://[^/?#]*@" . }}
+{{- fail (printf "%s has a login in it, which whoever may read pods would see: leave it out, and name a Secret with it in %s" $is $tokens) }}
+{{- end }}
+{{- if not (regexMatch `^https?://([^][/?#@:%\s"<>\\]+|\[[^]/?#@\s]+\])(:[0-9]*)?([/?#]|$)` .) }}
+{{- fail (printf "%s is no address: give one such as https://host:8086" $is) }}
+{{- end }}
+{{- if or (contains "#" .) (and (contains "?" .) (ne (printf "%s.%s" $kind $name) "remote.url")) }}
+{{- fail (printf "%s: leave out what begins with ? or #, and name a Secret with a login in %s" (regexReplaceAll "[?#].*" $is "?xxxxx") $tokens) }}
+{{- end }}
+{{- if and (hasPrefix "http:" .) (not $of.plainHTTP) }}
+{{- fail (printf "%s is plain HTTP: whoever is on the way reads and changes what passes. Let it be https, or history.%s.plainHTTP true" $is $kind) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{- /* What the schema cannot say. */}}
 {{- define "plimsoll.check" -}}
 {{- if and (gt (int .Values.server.replicas) 1) (eq .Values.history.kind "embedded") .Values.collector.enabled }}
@@ -224,9 +279,7 @@ secret: {name: {{ include "plimsoll.tlsSecret" . | quote }}, items: [{key: ca.cr
 {{- if not (has (.Values.autoscaler.mode | toString) (list "off" "false")) }}
 {{- include "plimsoll.checkSecond" . }}
 {{- end }}
-{{- if and .Values.collector.enabled (gt (include "plimsoll.seconds" .Values.collector.fastInterval | float64) (include "plimsoll.seconds" .Values.collector.interval | float64)) }}
-{{- fail (printf "collector.fastInterval %s is longer than collector.interval %s, which has all that it has" .Values.collector.fastInterval .Values.collector.interval) }}
-{{- end }}
+{{- include "plimsoll.checkBounds" . }}
 {{- if and (eq .Values.tls.source "helm") (lt (include "plimsoll.seconds" .Values.tls.authorityLifetime | float64) (mulf 2 (include "plimsoll.seconds" .Values.tls.certificateLifetime))) }}
 {{- fail (printf "tls.authorityLifetime %s: an authority is renewed when half of it is over, which is before certificates of %s are: give twice as much at least, or a shorter tls.certificateLifetime" .Values.tls.authorityLifetime .Values.tls.certificateLifetime) }}
 {{- end }}
@@ -238,12 +291,7 @@ secret: {name: {{ include "plimsoll.tlsSecret" . | quote }}, items: [{key: ca.cr
 {{- fail (printf "history.embedded.maxBytes %s is more than its claim has, history.embedded.persistence.size %s" .maxBytes .persistence.size) }}
 {{- end }}
 {{- end }}
-{{- range $kind := list "influx" "remote" }}
-{{- $of := index $.Values.history $kind }}
-{{- if and (eq $.Values.history.kind $kind) (hasPrefix "http:" $of.url) (not $of.plainHTTP) }}
-{{- fail (printf "history.%s.url %s is plain HTTP: whoever is on the way reads and changes what passes. Let it be https, or history.%s.plainHTTP true" $kind $of.url $kind) }}
-{{- end }}
-{{- end }}
+{{- include "plimsoll.checkURLs" . }}
 {{- if eq .Values.history.kind "influx" }}{{ $_ := required "history.influx.url: say where InfluxDB is, since history.kind is influx" .Values.history.influx.url }}{{ end }}
 {{- if eq .Values.history.kind "remote" }}{{ $_ := required "history.remote.url: say where the engine is, since history.kind is remote" .Values.history.remote.url }}{{ end }}
 {{- end }}
