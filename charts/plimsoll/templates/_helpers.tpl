@@ -23,7 +23,19 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
-{{- with .root.Values.commonLabels }}
+{{- include "plimsoll.moreLabels" . }}
+{{- end }}
+
+{{- define "plimsoll.podLabels" -}}
+{{- include "plimsoll.selector" . }}
+{{- include "plimsoll.moreLabels" . }}
+{{- end }}
+
+{{- /* The labels that the values put on everything and, in "more", on this: a key that is in both is this one's. None is one of ours: plimsoll.checkLabels. */}}
+{{- define "plimsoll.moreLabels" -}}
+{{- $all := deepCopy (default dict .root.Values.commonLabels) }}
+{{- range $key, $value := .more }}{{ $_ := set $all $key $value }}{{ end }}
+{{- with $all }}
 {{ toYaml . }}
 {{- end }}
 {{- end }}
@@ -245,8 +257,26 @@ secret: {name: {{ include "plimsoll.tlsSecret" . | quote }}, items: [{key: ca.cr
 {{- end }}
 {{- end }}
 
+{{- /* Labels that the chart puts on itself are nobody else's: pods are found by them. Not in the schema, whose errors of a key name another place at random. */}}
+{{- define "plimsoll.checkLabels" -}}
+{{- $selected := include "plimsoll.selector" (dict "root" . "component" "any") | fromYaml | keys | sortAlpha }}
+{{- $ours := include "plimsoll.labels" (dict "root" (set (pick . "Release" "Chart") "Values" dict) "component" "any") | fromYaml | keys | sortAlpha }}
+{{- with .Values }}
+{{- range list (list "commonLabels" .commonLabels $ours) (list "collector.podLabels" .collector.podLabels $selected) (list "server.podLabels" .server.podLabels $selected) (list "serviceMonitor.labels" .serviceMonitor.labels $ours) (list "podMonitor.labels" .podMonitor.labels $ours) (list "boards.label" .boards.label $ours) }}
+{{- $name := index . 0 }}
+{{- $own := default dict (index . 1) }}
+{{- range index . 2 }}
+{{- if hasKey $own . }}
+{{- fail (printf "%s has %s: %s, which the chart sets itself: leave it out" $name . (get $own .)) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{- /* What the schema cannot say. */}}
 {{- define "plimsoll.check" -}}
+{{- include "plimsoll.checkLabels" . }}
 {{- if and (gt (int .Values.server.replicas) 1) (eq .Values.history.kind "embedded") .Values.collector.enabled }}
 {{- fail "server.replicas is more than 1, and history.kind is embedded: collectors send their history to one server, so that each would have a part. Let history.kind be influx or remote, or server.replicas 1" }}
 {{- end }}
