@@ -82,6 +82,9 @@ func (r *Reader) ask(ctx context.Context, path string, form url.Values, limit in
 	if a.status != "success" {
 		return nil, queryError(resp.StatusCode, a.errorType, a.message)
 	}
+	if a.partial {
+		return nil, &QueryError{Status: resp.StatusCode, Message: "a part of the data alone (isPartial: true); bring its storage nodes back", is: store.ErrUnavailable}
+	}
 	slices.SortFunc(a.out, func(x, y store.Series) int {
 		return slices.CompareFunc(x.Labels, y.Labels, func(a, b metric.Label) int {
 			return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Value, b.Value))
@@ -111,6 +114,7 @@ type answer struct {
 	status    string
 	errorType string
 	message   string
+	partial   bool // a storage node of VictoriaMetrics' cluster did not answer
 	out       []store.Series
 }
 
@@ -155,6 +159,8 @@ func (a *answer) read() error {
 			return a.d.Decode(&a.errorType)
 		case "error":
 			return a.d.Decode(&a.message)
+		case "isPartial":
+			return a.d.Decode(&a.partial)
 		case "data":
 			return a.object(func(key string) error {
 				if key == "result" {

@@ -82,6 +82,7 @@ func TestAnswers(t *testing.T) {
 		{"cut", 200, `{"status":"success","data":{"result":[{"metric":{},"values":[[1,"1"]`, io.ErrUnexpectedEOF, "cannot read"},
 		{"other samples", 200, `{"status":"success","data":{"result":[{"metric":{},"values":[["x","1"]]}]}}`, nil, "cannot read"},
 		{"a string", 200, `{"status":"success","data":{"resultType":"scalar","result":[1,"1"]}}`, nil, "cannot read"},
+		{"a part", 200, `{"status":"success","isPartial":true,"data":{"result":[{"metric":{},"values":[[1,"1"]]}]}}`, store.ErrUnavailable, "storage nodes"},
 		{"too many points", 200, `{"status":"success","data":{"result":[{"metric":{},"values":[[1,"1"],[2,"1"],[3,"1"]]}]}}`, store.ErrTooLarge, "more than 2"},
 	} {
 		r := reader(t, ReaderOptions{maxPoints: 2}, func(w http.ResponseWriter, _ *http.Request) {
