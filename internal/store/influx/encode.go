@@ -290,11 +290,11 @@ func (e *Encoder) point(s *entry, x *metric.Point) bool {
 		v.v = x.V
 		return true
 	}
-	if len(s.prev) >= maxSubs {
+	last := s.find(x.ID, x.Sub, x.T)
+	if last == nil {
 		return false
 	}
 	e.mark(x.ID)
-	last := s.find(x.ID, x.Sub)
 	again := last.line == e.line // the same series twice in a line: the later one holds
 	if r.largest {
 		v.v = max(v.v, x.V)

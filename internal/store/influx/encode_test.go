@@ -14,6 +14,7 @@ import (
 
 	"plimsoll.dev/plimsoll/internal/metric"
 	"plimsoll.dev/plimsoll/internal/model"
+	"plimsoll.dev/plimsoll/internal/store"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files in testdata")
@@ -209,6 +210,34 @@ func TestSubs(t *testing.T) {
 		{ID: metric.NetworkReceive, Sub: "x", T: base, V: 1}, {ID: metric.NetworkReceive, Sub: "y", T: base, V: 10}, {ID: metric.NetworkReceive, Sub: "x", T: base, V: 2}}}
 	if lines, _ := encode(e, base, twice); rates(lines, "network_receive_bytes_total")[0] != "12" {
 		t.Errorf("one interface twice: got %s, want the later value once", lines)
+	}
+}
+
+// TestSubsComeAndGo: a machine whose pods' interfaces come and go keeps its values; of more at a time than are remembered only the new ones are left out.
+func TestSubsComeAndGo(t *testing.T) {
+	for schema, field := range map[Schema]string{SchemaV1: "cpu_usage_cores=", SchemaHeapster: "cpu/usage_rate,"} {
+		e := newEncoder(t, EncoderOptions{Schema: schema})
+		tick := func(ms int64, from, to int) (string, Encoded) {
+			g := metric.Group{Entity: entities[metric.Node], Points: []metric.Point{{ID: metric.CPUUsage, T: ms, V: float64(ms-base) / 1000}}}
+			for i := from; i < to; i++ {
+				g.Points = append(g.Points, metric.Point{ID: metric.NetworkReceive, Sub: fmt.Sprint("cali", i), T: ms, V: 1})
+			}
+			return encode(e, ms, g)
+		}
+		for i := range 10 {
+			ms := base + int64(i)*store.MaxInterval.Milliseconds()
+			if lines, n := tick(ms, 1000*i, 1000*(i+1)); n.Dropped[DropUnknown] != 0 || i > 0 && !strings.Contains(lines, field) {
+				t.Fatalf("%s: after %d interfaces, 1,000 at a time: got %+v, want %q and nothing left out", schema, 1000*i, n, field)
+			}
+		}
+		last := base + 10*store.MaxInterval.Milliseconds()
+		lines, n := tick(last, 9000, 9000+2*maxSubs)
+		if n.Dropped[DropUnknown] == 0 || !strings.Contains(lines, field) {
+			t.Errorf("%s: too many at a time: got %+v, want %q and some left out", schema, n, field)
+		}
+		if got := len(e.entry(entities[metric.Node]).prev); got > maxSubs {
+			t.Errorf("%s: remembers %d series, want %d at most", schema, got, maxSubs)
+		}
 	}
 }
 

@@ -110,7 +110,8 @@ func (e *Encoder) heapsterValue(n *heapsterName, s *entry, points []metric.Point
 		if x.ID != n.Row || !finite(x.V) || model.Inner(x.Sub, k) {
 			continue
 		}
-		switch last := s.find(x.ID, x.Sub); {
+		switch last := s.known(x.ID, x.Sub); {
+		case last == nil: // left out
 		case !n.Rate:
 			sum, ok = sum+x.V, true
 		case last.line == e.line && finite(last.rate):
@@ -132,9 +133,11 @@ func (e *Encoder) heapsterResources(dst []byte, s *entry, points []metric.Point,
 			if !n.Labelled || !n.Has(k) {
 				continue
 			}
-			if !n.Rate {
+			switch last := s.known(x.ID, x.Sub); {
+			case last == nil: // left out
+			case !n.Rate:
 				dst = e.heapsterLine(dst, n, s.heap, x.Sub, n.Value(x.V), x.T)
-			} else if last := s.find(x.ID, x.Sub); last.line == e.line && finite(last.rate) {
+			case last.line == e.line && finite(last.rate):
 				dst = e.heapsterLine(dst, n, s.heap, x.Sub, n.Value(last.rate), x.T)
 			}
 		}

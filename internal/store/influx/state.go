@@ -23,7 +23,8 @@ type entry struct {
 	seen  int64  // when it last came, Unix milliseconds
 	start time.Time
 	prev  []prev
-	at    int // where the next point is expected: batches repeat their order
+	at    int   // where the next point is expected: batches repeat their order
+	full  int64 // the newest sample for which no room could be made, Unix milliseconds
 }
 
 // prev is the last sample of a series: of counters, and of rows with a label of their own.
@@ -36,8 +37,35 @@ type prev struct {
 	rate float64 // per second, in that line; NaN if it had none
 }
 
-// find returns the series of a row and sub, made if it is new. The pointer holds until the next find.
-func (e *entry) find(id metric.ID, sub string) *prev {
+// find returns the series of a row and sub, made if it is new: nil if there is no room for one whose sample is of time t, Unix
+// milliseconds. The pointer holds until the next find.
+func (e *entry) find(id metric.ID, sub string, t int64) *prev {
+	if p := e.known(id, sub); p != nil {
+		return p
+	}
+	if len(e.prev) >= maxSubs && !e.room(t) {
+		return nil
+	}
+	e.prev = append(e.prev, prev{id: id, sub: sub})
+	e.at = len(e.prev)
+	return &e.prev[e.at-1]
+}
+
+// room forgets the series that have not come for long at a time, and says whether a new one may be remembered.
+func (e *entry) room(t int64) bool {
+	if t <= e.full { // nothing was old enough
+		return false
+	}
+	e.prev = slices.DeleteFunc(e.prev, func(p prev) bool { return t-p.t > forget.Milliseconds() })
+	if len(e.prev) < maxSubs {
+		return true
+	}
+	e.full = t
+	return false
+}
+
+// known returns the series of a row and sub, nil if it is new. The pointer holds until the next find.
+func (e *entry) known(id metric.ID, sub string) *prev {
 	if e.at >= len(e.prev) {
 		e.at = 0
 	}
@@ -53,12 +81,10 @@ func (e *entry) find(id metric.ID, sub string) *prev {
 			return p
 		}
 	}
-	e.prev = append(e.prev, prev{id: id, sub: sub})
-	e.at = len(e.prev)
-	return &e.prev[e.at-1]
+	return nil
 }
 
-// maxSubs is the most series that are remembered of an entity; what comes after has no rate and counts as unknown.
+// maxSubs is the most series that are remembered of an entity; a new one beyond them counts as unknown, until one of them is forgotten.
 const maxSubs = 4096
 
 // entries are the entities that are remembered, by pointer.
