@@ -1,6 +1,7 @@
 package influx
 
 import (
+	"maps"
 	"slices"
 	"time"
 )
@@ -8,32 +9,36 @@ import (
 // budgetDay is how long a series counts against its namespace's budget after it was last written.
 const budgetDay = 24 * time.Hour
 
-// maxBudgets is the most namespaces that have a budget of their own; further ones share one, called "".
-const maxBudgets = 1000
+// maxBudgets is the most namespaces that have a budget of their own; further ones share the one called others, which is no
+// namespace's name.
+const (
+	maxBudgets = 1000
+	others     = "(others)"
+)
 
 // budgets guard the server against label explosions: each namespace may have so many series within a day. Nodes, the cluster
 // and what has no namespace share the budget called "".
 type budgets struct {
-	max  int
-	byNs map[string]*budget
+	max   int
+	byNs  map[string]*budget
+	swept int64
 }
 
 type budget struct {
 	series  map[uint64]int64 // hash of the key: when it was last written, Unix milliseconds
-	swept   int64
-	refused int64 // lines, ever
-	over    bool  // a series was refused within the last sweep period
+	refused int64            // lines, as long as there are series
+	over    bool             // a series was refused, and there was no room since
 }
 
 // admit says whether a series may be written.
 func (b *budgets) admit(namespace string, hash uint64, now int64) bool {
 	n := b.byNs[namespace]
 	if n == nil {
-		if len(b.byNs) >= maxBudgets {
-			namespace = ""
+		if namespace != "" && len(b.byNs) >= maxBudgets {
+			namespace = others
 		}
 		if n = b.byNs[namespace]; n == nil {
-			n = &budget{series: map[uint64]int64{}, swept: now}
+			n = &budget{series: map[uint64]int64{}}
 			b.byNs[namespace] = n
 		}
 	}
@@ -41,28 +46,31 @@ func (b *budgets) admit(namespace string, hash uint64, now int64) bool {
 		n.series[hash] = now
 		return true
 	}
-	if now-n.swept > (budgetDay/24).Milliseconds() || now < n.swept {
-		n.swept = now
-		for h, seen := range n.series {
-			if now-seen > budgetDay.Milliseconds() {
-				delete(n.series, h)
-			}
-		}
-		if len(n.series) < b.max {
-			n.series[hash], n.over = now, false
-			return true
-		}
-	}
 	n.refused++
 	n.over = true
 	return false
 }
 
+// tidy forgets the series that were not written for a day, and the namespaces that have none left, now and then.
+func (b *budgets) tidy(now int64) {
+	if now-b.swept <= (budgetDay/24).Milliseconds() && now >= b.swept {
+		return
+	}
+	b.swept = now
+	for ns, n := range b.byNs {
+		maps.DeleteFunc(n.series, func(_ uint64, seen int64) bool { return now-seen > budgetDay.Milliseconds() })
+		if len(n.series) == 0 {
+			delete(b.byNs, ns)
+		}
+		n.over = n.over && len(n.series) >= b.max
+	}
+}
+
 // Refusal is a namespace whose budget of series is used up.
 type Refusal struct {
-	Namespace string // "" for nodes, the cluster and what has no namespace
+	Namespace string // "" for nodes, the cluster and what has no namespace; "(others)" for those beyond a thousand
 	Series    int    // what it has
-	Refused   int64  // lines that were left out, since the start
+	Refused   int64  // lines that were left out
 }
 
 func (b *budgets) refusals() []Refusal {

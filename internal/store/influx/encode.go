@@ -138,6 +138,7 @@ func NewEncoder(o EncoderOptions) (*Encoder, error) {
 func (e *Encoder) Encode(dst []byte, b *metric.Batch, now time.Time) ([]byte, Encoded) {
 	e.sum, e.now, e.sums = Encoded{}, now.UnixMilli(), b.Node == ""
 	e.entries.tidy(e.now)
+	e.budgets.tidy(e.now)
 	for i := range b.Groups {
 		dst = e.group(dst, &b.Groups[i])
 	}

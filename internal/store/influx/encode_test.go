@@ -306,6 +306,37 @@ func TestSeriesBudget(t *testing.T) {
 	}
 }
 
+// TestManyNamespaces: those beyond a thousand take nothing from the machines, and those that were there once are forgotten.
+func TestManyNamespaces(t *testing.T) {
+	e := newEncoder(t, EncoderOptions{SeriesPerNamespace: 10})
+	line := func(ms int64, x metric.Entity) int {
+		_, n := encode(e, ms, metric.Group{Entity: &x, Points: []metric.Point{{ID: metric.MemoryWorkingSet, T: ms, V: 1}}})
+		return n.Lines
+	}
+	pod := func(ns string, i int) metric.Entity {
+		return metric.Entity{Level: metric.Pod, Node: "n1", Namespace: ns, Pod: fmt.Sprint("p", i)}
+	}
+	for i := range maxBudgets {
+		line(base, pod(fmt.Sprint("preview-", i), 0))
+	}
+	for i := range 15 {
+		line(base, pod("late", i))
+	}
+	if d := cmp.Diff([]Refusal{{others, 10, 5}}, e.Refusals()); d != "" {
+		t.Errorf("one namespace too many: want -, got +:\n%s", d)
+	}
+	if line(base, metric.Entity{Level: metric.Node, Node: "n2"}) != 1 {
+		t.Error("the machine's line is left out")
+	}
+	days := base + 2*budgetDay.Milliseconds()
+	for i := range 15 {
+		line(days, pod("shop", i))
+	}
+	if d := cmp.Diff([]Refusal{{"shop", 10, 5}}, e.Refusals()); d != "" || len(e.budgets.byNs) != 1 {
+		t.Errorf("two days later: want -, got + and %d budgets, want 1:\n%s", len(e.budgets.byNs), d)
+	}
+}
+
 func TestEntriesAreBounded(t *testing.T) {
 	e := newEncoder(t, EncoderOptions{SeriesPerNamespace: 1 << 30})
 	for i := range maxEntities + 10 {

@@ -202,6 +202,7 @@ func (e *Encoder) EncodeModel(dst []byte, values []model.Value, now time.Time) (
 	if !e.heap.on {
 		return dst, e.sum
 	}
+	e.budgets.tidy(e.now)
 	var tags []byte
 	for i := range values {
 		v := &values[i]
