@@ -1,12 +1,16 @@
 package wiring
 
 import (
+	"io"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	"plimsoll.dev/plimsoll/internal/condition"
+	"plimsoll.dev/plimsoll/internal/store"
 	"plimsoll.dev/plimsoll/internal/store/influx"
 )
 
@@ -44,5 +48,27 @@ func TestSentOnIsReady(t *testing.T) {
 	}
 	if err := unsent([]condition.Condition{full}, now.Add(-2*time.Second)); err != nil {
 		t.Errorf("at once: got %v", err)
+	}
+}
+
+// A cluster that has a name asks InfluxDB for its own history alone.
+func TestReadsItsOwnCluster(t *testing.T) {
+	var asked []string
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Influxdb-Version", "1.8.10")
+		if q := r.FormValue("q"); q != "" {
+			asked = append(asked, q)
+		}
+		_, _ = io.WriteString(w, `{"results":[{"statement_id":0}]}`)
+	}))
+	defer srv.Close()
+	e := newEnvironment(slog.New(slog.DiscardHandler), "")
+	defer func() { _ = e.life.Close() }()
+	h, err := Influx{Conn: influx.ConnOptions{URL: srv.URL, Bucket: "b"}, Outbox: influx.OutboxOptions{Encoder: influx.EncoderOptions{Cluster: "east"}}, Queue: Queue{Dir: t.TempDir()}}.open(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Decisions(t.Context(), store.DecisionQuery{}); err != nil || len(asked) != 1 || !strings.Contains(asked[0], `"cluster" = 'east'`) {
+		t.Errorf("got %q, %v", asked, err)
 	}
 }

@@ -51,7 +51,7 @@ func (o Influx) open(e *environment) (history, error) {
 	if err != nil {
 		return nil, err
 	}
-	reader, err := influx.NewReader(influx.ReaderOptions{Conn: conn, Interval: o.Interval, Logger: e.named("influx"), Registerer: e.registry})
+	reader, err := influx.NewReader(influx.ReaderOptions{Conn: conn, Cluster: o.Outbox.Encoder.Cluster, Interval: o.Interval, Logger: e.named("influx"), Registerer: e.registry})
 	if err != nil {
 		return nil, err
 	}

@@ -25,6 +25,8 @@ type BackfillOptions struct {
 	// Quiet is how long no late line must have come before the past is rolled up, since others may be behind as well: DefaultQuiet if
 	// zero. Once after that time, and then about every six such times, the server is asked for gaps.
 	Quiet time.Duration
+	// Cluster is the value of the tag cluster of what is searched for gaps; empty: whatever it is.
+	Cluster string
 	// Logger is for what is rolled up; nil discards.
 	Logger *slog.Logger
 }

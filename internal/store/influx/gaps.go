@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/store/influx/influxql"
 )
 
 const (
@@ -109,7 +110,11 @@ func (b *backfiller) openGaps(ctx context.Context, r RollUp, now time.Time) (map
 
 // counts returns a count for each hour or day, by its start.
 func (b *backfiller) counts(ctx context.Context, count, from string, r RollUp, since, until time.Time) (map[int64]float64, error) {
-	ts, err := b.conn.influxQL(ctx, fmt.Sprintf("SELECT %s AS n FROM %s WHERE %s GROUP BY time(%s) fill(none)", count, from, timeRange(since, until), r))
+	where := timeRange(since, until)
+	if b.opts.Cluster != "" {
+		where = influxql.Equals(TagCluster, TagValue(b.opts.Cluster)) + " AND " + where
+	}
+	ts, err := b.conn.influxQL(ctx, fmt.Sprintf("SELECT %s AS n FROM %s WHERE %s GROUP BY time(%s) fill(none)", count, from, where, r))
 	var answer *status
 	if errors.As(err, &answer) && (strings.Contains(answer.message, "retention policy not found") || strings.Contains(answer.message, "database not found")) {
 		return nil, fmt.Errorf("the roll-ups are not set up, or %w to read them: %w", ErrForbidden, err)

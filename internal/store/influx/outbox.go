@@ -90,7 +90,7 @@ func (h *Outbox) prepared(ctx context.Context, setup *Setup) error {
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	return setup.RunBackfill(ctx, h.writer, BackfillOptions{Quiet: h.opts.LateQuiet, Logger: h.opts.Logger})
+	return setup.RunBackfill(ctx, h.writer, BackfillOptions{Quiet: h.opts.LateQuiet, Cluster: h.opts.Encoder.Cluster, Logger: h.opts.Logger})
 }
 
 func (h *Outbox) tryPrepare(ctx context.Context, setup *Setup) error {

@@ -25,6 +25,8 @@ type ReaderOptions struct {
 	Conn *Conn
 	// Piece is the longest time that a query covers. Zero: six hours on InfluxDB 3, whose Core allows no more, and any time on the others.
 	Piece time.Duration
+	// Cluster is the value of the tag cluster of all that is read; empty: whatever it is.
+	Cluster string
 
 	// Interval is how often history has a sample of each series. Default 10 s.
 	Interval time.Duration
@@ -139,6 +141,9 @@ func (r *Reader) Query(ctx context.Context, q store.Query) ([]store.Series, erro
 }
 
 func (r *Reader) answer(ctx context.Context, p Place, q store.Checked) ([]store.Series, error) {
+	if r.opts.Cluster != "" {
+		q.Matchers = append(slices.Clip(q.Matchers), store.Matcher{Name: TagCluster, Op: store.Equal, Value: r.opts.Cluster})
+	}
 	opts := influxql.Options{Database: p.Database, Value: TagValue, Piece: r.piece(p), Interval: r.opts.Interval, Now: time.Now(), Rollups: r.usable(ctx, p, q)}
 	if r.opts.MaxSamples > 0 && samples.Needs(&q) && samples.Within(&q, mostRead) && len(opts.Rollups) == 0 {
 		if out, err := r.sampled(ctx, p, q, opts); err != nil || out != nil {

@@ -67,7 +67,7 @@ func (r *Reader) decisionRanges(p Place, q store.DecisionQuery, f func(lo, hi ti
 // decisionsBetween reads what lies between two times, both included; a zero time is no bound.
 func (r *Reader) decisionsBetween(ctx context.Context, p Place, q store.DecisionQuery, lo, hi time.Time, limit int) ([]cluster.Decision, error) {
 	var out []cluster.Decision
-	err := ask(ctx, r, p, decisionText(q, lo, hi, limit), func(_ int, s *rows[[]cells[json.RawMessage]]) error {
+	err := ask(ctx, r, p, decisionText(r.opts.Cluster, q, lo, hi, limit), func(_ int, s *rows[[]cells[json.RawMessage]]) error {
 		for _, row := range s.Values {
 			d, err := readDecision(s, row)
 			if err != nil {
@@ -81,13 +81,13 @@ func (r *Reader) decisionsBetween(ctx context.Context, p Place, q store.Decision
 	return out, err
 }
 
-func decisionText(q store.DecisionQuery, lo, hi time.Time, limit int) string {
+func decisionText(name string, q store.DecisionQuery, lo, hi time.Time, limit int) string {
 	columns := []string{TagNamespace, TagWorkloadKind, TagWorkload, FieldAPIVersion, FieldAction, FieldFrom, FieldTo, FieldReason, FieldMessage, FieldDetail, FieldTime}
 	for i, c := range columns {
 		columns[i] = influxql.Ident(c)
 	}
 	var where []string
-	for _, x := range [...]struct{ tag, v string }{{TagNamespace, q.Namespace}, {TagWorkloadKind, q.Kind}, {TagWorkload, q.Name}} {
+	for _, x := range [...]struct{ tag, v string }{{TagCluster, name}, {TagNamespace, q.Namespace}, {TagWorkloadKind, q.Kind}, {TagWorkload, q.Name}} {
 		if x.v != "" {
 			where = append(where, influxql.Equals(x.tag, TagValue(x.v)))
 		}

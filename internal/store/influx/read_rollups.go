@@ -83,6 +83,9 @@ func (r *Reader) rolledSince(ctx context.Context, p Place, k *influxql.Rollup, q
 		return known.from, nil
 	}
 	text := fmt.Sprintf("SELECT FIRST(%s) AS v FROM %s.%s.%s", influxql.Ident(field), influxql.Ident(p.Database), influxql.Ident(k.Policy), influxql.Ident(key.measurement))
+	if r.opts.Cluster != "" {
+		text += " WHERE " + influxql.Equals(TagCluster, TagValue(r.opts.Cluster))
+	}
 	var from int64
 	err := ask(ctx, r, p, text, func(_ int, s *rows[numbers]) error {
 		for row := range s.Values.all() {
