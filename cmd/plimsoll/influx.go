@@ -26,7 +26,7 @@ func (o *influxOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.Conn.TokenFile, "influx-token-file", "", "file with the token; on 1.x user:password")
 	plainFlag(f, &o.Conn.Plain, o.Conn.Flags)
 	f.StringVar((*string)(&o.Outbox.Encoder.Schema), "influx-schema", string(influx.SchemaV1), "v1; heapster or heapster-fields write Heapster's names, for boards made for it")
-	f.StringVar(&o.Outbox.Encoder.Cluster, "cluster", "", "value of the tag cluster")
+	f.StringVar(&o.Outbox.Encoder.Cluster, "cluster", "", "in InfluxDB, write the tag cluster with this value, and read only what has it; for a bucket that clusters share")
 	f.IntVar(&o.Outbox.Encoder.SeriesPerNamespace, "influx-series-per-namespace", 10_000, "most entities of one namespace within a day; those beyond are left out, counted and named")
 	durationVar(f, &o.Outbox.LateQuiet, "influx-late-quiet", influx.DefaultQuiet, "how long nothing late must have come before it is rolled up into hours and days")
 }
