@@ -99,7 +99,7 @@ func (a *API) getRightsize(w http.ResponseWriter, r *http.Request) error {
 		return p.Err
 	}
 	if a.opts.History == nil {
-		return serve.NotFound("there is no history: this process keeps none, and advice needs at least a day of it")
+		return serve.NotFound("there is no history: this process keeps none, and advice takes an hour of it")
 	}
 	now := time.Now()
 	sees := scope.From(r.Context())

@@ -289,5 +289,5 @@ func TestReportsRefuse(t *testing.T) {
 	}
 	f("capacity?level=cluster", forgetful, 200, "no history")
 	f("fit?cpu=1", forgetful, 200, `"total":1`)
-	f("rightsize", forgetful, 404, "there is no history: this process keeps none")
+	f("rightsize", forgetful, 404, "there is no history: this process keeps none, and advice takes an hour of it")
 }
