@@ -87,8 +87,8 @@ func (j *Joiner) Add(value func(label string) string, samples []Sample, there []
 
 // Has says whether the group of a series has a value at a time of the grid.
 func (j *Joiner) Has(value func(label string) string, t int64) bool {
-	g, step := j.group(value), int((t-j.first)/j.step)
-	return step >= g.from && step < g.from+len(g.cells) && g.cells[step-g.from].n > 0
+	g, step := j.groups[j.key(value)], int((t-j.first)/j.step)
+	return g != nil && step >= g.from && step < g.from+len(g.cells) && g.cells[step-g.from].n > 0
 }
 
 // union adds spans to others. It keeps none of the second slice.
@@ -115,13 +115,20 @@ func (j *Joiner) Points() int { return j.points }
 // Cells is how many there are in memory, those without a value between others included.
 func (j *Joiner) Cells() int { return j.cells }
 
-func (j *Joiner) group(value func(string) string) *group {
+// key is that of the group of a series.
+func (j *Joiner) key(value func(string) string) string {
 	var key strings.Builder
 	for _, name := range j.by {
 		key.WriteString(value(name))
 		key.WriteByte(0)
 	}
-	g := j.groups[key.String()]
+	return key.String()
+}
+
+// group returns the group of a series; it makes it where there is none.
+func (j *Joiner) group(value func(string) string) *group {
+	key := j.key(value)
+	g := j.groups[key]
 	if g == nil {
 		g = &group{}
 		for _, name := range j.by {
@@ -129,7 +136,7 @@ func (j *Joiner) group(value func(string) string) *group {
 				g.labels = append(g.labels, metric.Label{Name: name, Value: strings.Clone(v)})
 			}
 		}
-		j.groups[key.String()] = g
+		j.groups[key] = g
 	}
 	return g
 }

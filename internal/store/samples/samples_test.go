@@ -249,3 +249,19 @@ func TestOneSampleEach(t *testing.T) {
 		}
 	}
 }
+
+// TestNoPointNoSeries: a counter that is read each minute says nothing of the seconds between two readings, and there is no series of it.
+func TestNoPointNoSeries(t *testing.T) {
+	base := int64(1_700_000_000) * second
+	q := store.Query{Row: metric.CPUUsage, Level: metric.Container, By: []string{"workload"}, Func: store.Rate, Window: 10 * time.Second,
+		Start: time.UnixMilli(base + 20*second), End: time.UnixMilli(base + 40*second), Step: 10 * time.Second}
+	c, err := q.Check()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &Held{Labels: []metric.Label{{Name: "workload", Value: "w"}}, Samples: []store.Sample{{T: base, V: 1}, {T: base + 60*second, V: 2}}}
+	got, err := Answer(t.Context(), &c, Options{Now: base + 1000*second, Limit: 1e6, Most: 1e6}, func(yield func(Member, error) bool) { yield(m, nil) })
+	if err != nil || len(got) > 0 {
+		t.Errorf("got %v and error %v, want no series", got, err)
+	}
+}
