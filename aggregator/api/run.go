@@ -222,7 +222,7 @@ func (f *follower) poll(ctx context.Context, now time.Time) []cluster.Decision {
 	if start.Before(f.floor) {
 		start = f.floor
 	}
-	list, err := f.api.decisions(ctx, store.DecisionQuery{Start: start, End: now})
+	list, err := f.api.decisions(ctx, store.DecisionQuery{Start: start, End: now, Limit: store.MaxDecisions})
 	if (err != nil) != f.failing && ctx.Err() == nil {
 		f.failing = err != nil
 		f.api.log.Warn("following the decision log", "failing", f.failing, "err", err)
