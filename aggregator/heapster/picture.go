@@ -262,13 +262,15 @@ func ownerOf(it *live.Item, row metric.ID, k model.Kind) (from *live.Item, ok bo
 // sums joins the items' values in the base unit; a sum is as old as its oldest part.
 func sums(s *model.Metric, items []*live.Item, k model.Kind) map[string]point {
 	out := map[string]point{}
-	var last *live.Item
+	pods := map[*live.Item]bool{} // that are counted
 	for _, it := range items {
 		it, ok := ownerOf(it, s.Row, k)
-		if !ok || it == last { // a pod's containers come one after the other
+		if !ok || pods[it] {
 			continue
 		}
-		last = it
+		if it.Entity.Level == metric.Pod {
+			pods[it] = true
+		}
 		values := it.Row(s.Row)
 		for i := range values {
 			v := &values[i]

@@ -9,7 +9,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"plimsoll.dev/plimsoll/aggregator/live"
 	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/model"
 )
 
 // Pods of one name on two machines are their sum, now as before, and a pod that moved is never two. The export has each.
@@ -70,4 +72,22 @@ func TestOneNameOnTwoMachines(t *testing.T) {
 			t.Errorf("exported: want -, got +:\n%s", d)
 		}
 	})
+}
+
+// What two such pods of several containers say of themselves counts once each, in whatever order their containers come.
+func TestTwinsOfSeveralContainers(t *testing.T) {
+	var own metric.Set
+	own.Add(metric.CPURequest)
+	var twins, items []*live.Item
+	for _, node := range []string{"n1", "n2"} {
+		twins = append(twins, &live.Item{Entity: &metric.Entity{Level: metric.Pod, Node: node, Namespace: "demo", Pod: "w-0"}, Own: own, Values: []live.Value{{ID: metric.CPURequest, V: 1}}})
+	}
+	for _, name := range []string{"app", "log"} { // as in the picture: by namespace, pod, container, node
+		for _, p := range twins {
+			items = append(items, &live.Item{Entity: &metric.Entity{Level: metric.Container, Node: p.Entity.Node, Namespace: "demo", Pod: "w-0", Container: name}, Parent: p})
+		}
+	}
+	if got := sums(&model.Metric{Row: metric.CPURequest}, items, model.Namespace)[""].v; got != 2 {
+		t.Errorf("got %g cores requested, want 2", got)
+	}
 }
