@@ -250,7 +250,7 @@ func (h history) divide(ctx context.Context, s *model.Metric, t target, g span, 
 	for _, id := range s.Over {
 		q := h.query(s, id, t, "", metric.Node)
 		h.setWindow(&q, false, g, store.Last)
-		q.Window += g.step / 2 // its samples come a little late now and then
+		q.Window += (g.step / 2).Truncate(time.Millisecond) // its samples come a little late now and then
 		whole, err := h.run(ctx, q, metric.Sum)
 		if err != nil {
 			return nil, err

@@ -15,6 +15,8 @@ import (
 	"plimsoll.dev/plimsoll/aggregator/live"
 	words "plimsoll.dev/plimsoll/internal/cluster"
 	"plimsoll.dev/plimsoll/internal/metric"
+	"plimsoll.dev/plimsoll/internal/model"
+	"plimsoll.dev/plimsoll/internal/store"
 	"plimsoll.dev/plimsoll/internal/store/tsdb"
 )
 
@@ -230,4 +232,25 @@ func TestRatesEndWithTheSamples(t *testing.T) {
 			}
 		}
 	})
+}
+
+// strict answers one to what a store would answer.
+type strict struct{}
+
+func (strict) Query(_ context.Context, q store.Query) ([]store.Series, error) {
+	_, err := q.Check()
+	return []store.Series{{Samples: []store.Sample{{T: q.End.UnixMilli(), V: 1}}}}, err
+}
+
+// A share of what a node has is told over a range of an odd number of milliseconds too.
+func TestShareOverAnOddRange(t *testing.T) {
+	all := model.New()
+	h := history{strict{}, 10 * time.Second, all}
+	end := time.UnixMilli(1_700_000_000_123).UTC()
+	for _, whole := range []time.Duration{time.Millisecond, 7 * time.Second, 7001 * time.Millisecond} {
+		got, err := h.aggregate(t.Context(), all.Find("cpu/node_utilization"), target{level: model.Node, node: "n1"}, params{start: end.Add(-whole), end: end}, []string{"average"}, whole)
+		if err != nil || len(got) != 1 || num(*got[0].Average) != 1 {
+			t.Errorf("over %v: got %v and error %v, want one bucket of 1", whole, got, err)
+		}
+	}
 }
