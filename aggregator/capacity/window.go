@@ -84,7 +84,7 @@ func (g grid) data(ends []int64, begins time.Time) Data {
 	}
 	first, last := time.UnixMilli(ends[0]).UTC().Add(-g.cover), time.UnixMilli(ends[len(ends)-1]).UTC()
 	steps, holes := float64(len(ends)), int(last.Sub(first)/g.cover)-len(ends)
-	if into := begins.Sub(first); into > 0 && into < g.cover {
+	if into := begins.Sub(first); into > 0 && into <= g.cover {
 		steps -= float64(into) / float64(g.cover)
 		first = begins
 	}

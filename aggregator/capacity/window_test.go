@@ -64,9 +64,10 @@ func TestData(t *testing.T) {
 		}
 		return out
 	}
+	var begins time.Time
 	f := func(ends []int64, coverage float64, text string) {
 		t.Helper()
-		d := g.data(ends, time.Time{})
+		d := g.data(ends, begins)
 		if !near(d.Coverage, coverage, 1e-9) || d.Text != text || (d.First == nil) != (len(ends) == 0) {
 			t.Errorf("%g, %q\nwant %g, %q", d.Coverage, d.Text, coverage, text)
 		}
@@ -78,6 +79,10 @@ func TestData(t *testing.T) {
 	f(hours(84, 168), 0.25, "There is data for 25 % of the window, from 14 November 00:00 UTC to 17 November 12:00 UTC.")
 	f(append(hours(0, 100), hours(101, 336)...), 335.0/336, "There is data for 99.7 % of the window; missing in between: 1 hour.")
 	f(append(hours(0, 100), hours(172, 336)...), 264.0/336, "There is data for 79 % of the window; missing in between: 3 days.")
+	begins = g.start.Add(167*time.Hour + 45*time.Minute)
+	f(hours(167, 336), 168.25/336, "There is data for 50 % of the window: it begins on 17 November 11:45 UTC.")
+	begins = g.start.Add(168 * time.Hour)
+	f(hours(167, 336), 0.5, "There is data for 50 % of the window: it begins on 17 November 12:00 UTC.")
 }
 
 func TestUnits(t *testing.T) {
