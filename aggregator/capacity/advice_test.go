@@ -20,7 +20,7 @@ func TestAdvice(t *testing.T) {
 			}
 			return &v
 		}
-		a := adviseOn(g, id{"ns", "Deployment", "w", "c"}, &running{replicas: 2, cpuRequest: set(s.cpu), cpuLimit: set(s.cpuLimit), memoryRequest: set(s.memory), memoryLimit: set(s.memoryLimit)}, u, to)
+		a := adviseOn(g, idOf("ns", "Deployment", "w", "", "c"), &running{replicas: 2, cpuRequest: set(s.cpu), cpuLimit: set(s.cpuLimit), memoryRequest: set(s.memory), memoryLimit: set(s.memoryLimit)}, u, to)
 		if math.Abs(value(a.CPU.Advised)-cpu) > 1e-9 || value(a.Memory.Advised) != memory || a.Reason != reason {
 			t.Errorf("%s: %g and %g, %q\nwant %g and %g, %q", what, value(a.CPU.Advised), value(a.Memory.Advised), a.Reason, cpu, memory, reason)
 		}
@@ -59,7 +59,7 @@ func TestEndedSavesNothingNow(t *testing.T) {
 	asks, mem := 0.5, float64(gi)
 	u := used(g, 336, 0.3, 100*mi)
 	u.cpuRequest, u.memoryRequest = &asks, &mem
-	then := usages{id{"wk", "Deployment", "web", "c"}: u}
+	then := usages{idOf("wk", "Deployment", "web", "", "c"): u}
 	f := func(now map[id]*running, sentence string, notes ...string) {
 		t.Helper()
 		r := rightsizeOf(g, now, then, nil)
@@ -68,12 +68,12 @@ func TestEndedSavesNothingNow(t *testing.T) {
 		}
 	}
 	f(nil, "1 of 1 container with advice.", "What requests something does not run now, so there is nothing to save at present; the advice is for when it runs again.")
-	then[id{"wk", "Deployment", "plain", "c"}] = used(g, 336, 0.3, 100*mi)
-	f(map[id]*running{{"wk", "Deployment", "plain", "c"}: {replicas: 1}}, "2 of 2 containers with advice.",
+	then[idOf("wk", "Deployment", "plain", "", "c")] = used(g, 336, 0.3, 100*mi)
+	f(map[id]*running{idOf("wk", "Deployment", "plain", "", "c"): {replicas: 1}}, "2 of 2 containers with advice.",
 		"What requests something does not run now, so there is nothing to save at present; the advice is for when it runs again.")
-	f(map[id]*running{{"wk", "Deployment", "plain", "c"}: {replicas: 1, cpuRequest: &asks}}, "2 of 2 containers with advice. In all, 200m CPU of 500m requested can be given back.")
-	delete(then, id{"wk", "Deployment", "web", "c"})
-	f(map[id]*running{{"wk", "Deployment", "plain", "c"}: {replicas: 1}}, "1 of 1 container with advice.", "No container requests anything, so there is nothing to save; the advice is what to set.")
+	f(map[id]*running{idOf("wk", "Deployment", "plain", "", "c"): {replicas: 1, cpuRequest: &asks}}, "2 of 2 containers with advice. In all, 200m CPU of 500m requested can be given back.")
+	delete(then, idOf("wk", "Deployment", "web", "", "c"))
+	f(map[id]*running{idOf("wk", "Deployment", "plain", "", "c"): {replicas: 1}}, "1 of 1 container with advice.", "No container requests anything, so there is nothing to save; the advice is what to set.")
 }
 
 func TestConfidence(t *testing.T) {

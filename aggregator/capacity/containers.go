@@ -163,7 +163,7 @@ func scaledBy(scaled []cluster.Scaled, name cluster.ResourceName) []id {
 	for i := range scaled {
 		t := &scaled[i]
 		if slices.ContainsFunc(t.Utilizations, func(u cluster.Utilization) bool { return u.Resource == name && u.Share > 0 }) {
-			out = append(out, id{t.Namespace, t.Kind, t.Name, ""})
+			out = append(out, idOf(t.Namespace, t.Kind, t.Name, "", ""))
 		}
 	}
 	return out

@@ -114,7 +114,7 @@ func used(g grid, hours int, cpu, memory float64) *usage {
 
 func fixtureRightsize() *RightsizeReport {
 	g := fixtureGrid()
-	key := func(ns, kind, workload, container string) id { return id{ns, kind, workload, container} }
+	key := func(ns, kind, workload, container string) id { return idOf(ns, kind, workload, "", container) }
 	now, then := map[id]*running{}, usages{}
 	add := func(k id, n int, s size, u *usage) *usage {
 		set := func(v float64) *float64 {

@@ -45,7 +45,7 @@ func remember(ctx context.Context, a *asker, o *RightsizeOptions, now map[id]*ru
 	var pods []string
 	for k, u := range then {
 		switch wanted := now[k] == nil && recent(u, a.g) || u.oomKills() > 0; {
-		case wanted && k.own():
+		case wanted && k.own:
 			pods = append(pods, k.workload)
 		case wanted:
 			old = append(old, k.owner())

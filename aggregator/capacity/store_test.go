@@ -184,6 +184,26 @@ func TestPodsOfTheirOwn(t *testing.T) {
 	}
 }
 
+// TestPodsKnownByCgroup: a pod of which only the cgroup is known is a workload of its own in the history, by its UID. It has its advice, and no row once it is no more.
+func TestPodsKnownByCgroup(t *testing.T) {
+	w := newWorld(t, worldStart, time.Minute, 8*time.Hour)
+	w.node("n1", 4, 8*gi, true, steady(1), steady(gi))
+	const uid, ended = "0e5a2f3c-1111-2222-3333-444455556666", "0e5a2f3c-1111-2222-3333-777788889999"
+	w.container("n1", "kubernetes", "Pod", uid, uid, "abcdef012345", size{cpu: 0.2, memory: 100 * mi}, steady(0.14), steady(100*mi))
+	w.container("n1", "kubernetes", "Pod", ended, ended, "fedcba543210", size{cpu: 0.2}, steady(0.14), steady(100*mi)).dies = 7 * time.Hour
+	w.run(8*time.Hour, never, right)
+	for _, o := range []RightsizeOptions{{}, {Kind: "Pod"}, {Namespace: "kubernetes", Kind: "Pod", Name: uid}} {
+		o.Window = 6 * time.Hour
+		r, err := Rightsize(t.Context(), w.db, w.picture.Snapshot(worldStart.Add(8*time.Hour)), nil, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a := row(r, uid, "abcdef012345"); len(r.Rows) != 1 || value(a.Memory.Advised) != 115*mi || a.CPU.Action != Lower {
+			t.Errorf("%+v: %d rows, want one: %s", o, len(r.Rows), a.Reason)
+		}
+	}
+}
+
 // begins says that data begins with the first sample of what was made half an hour before the end, and not with the hour.
 func begins(t *testing.T, what string, d Data) {
 	t.Helper()

@@ -13,17 +13,20 @@ import (
 	"plimsoll.dev/plimsoll/internal/store"
 )
 
-// podKind is the kind of a pod of its own, which stands for a workload.
+// podKind is the kind of a pod that stands for a workload: one of its own, or one of which only the cgroup is known.
 const podKind = "Pod"
 
 // id is one container of one workload, whichever replicas it has had, or of one pod that is of no workload.
-type id struct{ namespace, kind, workload, container string }
+type id struct {
+	namespace, kind, workload, container string
+	own                                  bool // its labels name no workload
+}
 
 // owner is the workload.
-func (i id) owner() id { return id{i.namespace, i.kind, i.workload, ""} }
-
-// own says whether it is a pod's that is of no workload.
-func (i id) own() bool { return i.workload == "" || i.kind == podKind }
+func (i id) owner() id {
+	i.container = ""
+	return i
+}
 
 // usage is what the history says of one container.
 type usage struct {
@@ -64,13 +67,14 @@ var (
 
 // idOf is the container that a series is about. Of a Compose service each replica's container has a name of its own.
 func idOf(namespace, kind, workload, pod, container string) id {
+	own := workload == ""
 	switch {
 	case kind == "Compose":
 		container = workload
-	case workload == "" && pod != "":
+	case own && pod != "":
 		kind, workload = podKind, pod
 	}
-	return id{namespace, kind, workload, container}
+	return id{namespace, kind, workload, container, own}
 }
 
 // learn asks for the use of all containers: by labels that replicas share, so that pods of a few minutes are one line, and never by
@@ -89,7 +93,7 @@ func learn(ctx context.Context, a *asker, o *RightsizeOptions, now map[id]*runni
 	}
 	pods := map[string]bool{}
 	for k := range now {
-		if k.own() {
+		if k.own {
 			pods[k.workload] = true
 		}
 	}
@@ -98,7 +102,7 @@ func learn(ctx context.Context, a *asker, o *RightsizeOptions, now map[id]*runni
 			return nil, err
 		}
 	}
-	maps.DeleteFunc(l.out, func(k id, _ *usage) bool { return k.own() && now[k] == nil }) // of another namespace
+	maps.DeleteFunc(l.out, func(k id, _ *usage) bool { return k.kind == podKind && now[k] == nil }) // of another namespace, or no more
 	return l.out, nil
 }
 
@@ -130,7 +134,7 @@ func (l *learner) learn(ctx context.Context, cpuScaled, memoryScaled []id) error
 func (l *learner) begin(ctx context.Context) error {
 	width, ends := l.asker.g.cpuStep(), map[string]int64{}
 	for k, u := range l.out {
-		if first := u.first(); k.own() == l.own && first > l.asker.g.start.Add(width).UnixMilli() {
+		if first := u.first(); k.own == l.own && first > l.asker.g.start.Add(width).UnixMilli() {
 			ends[fmt.Sprint(k)] = first
 		}
 	}
@@ -223,7 +227,7 @@ func (l *learner) question(q store.Query, join store.Func, only []store.Matcher,
 		for i := range found {
 			s := &found[i]
 			k := idOfSeries(s)
-			if k.container == "" || k.own() != l.own {
+			if k.container == "" || k.own != l.own {
 				continue
 			}
 			u := l.out.of(k)
