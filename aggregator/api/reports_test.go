@@ -90,6 +90,8 @@ func toldAt(q store.Query, i int, t time.Time) float64 {
 		return 360
 	case q.Row == metric.OOMKills && (q.Level == metric.Namespace || i == 1 && t.Equal(noon.Add(-48*time.Hour))):
 		return 1
+	case q.Row == metric.MemoryLimit && q.Level == metric.Container:
+		return 6 << 30
 	case q.Row == metric.CPUUsage && q.Level == metric.Container:
 		return factor * .25 * float64(1+i)
 	case q.Row == metric.CPUUsage:

@@ -25,10 +25,7 @@ const (
 func adviseOn(g grid, k id, now *running, u *usage, to goal) Advice {
 	a := Advice{Namespace: k.namespace, Kind: k.kind, Workload: k.workload, Container: k.container, Replicas: now.replicas,
 		Scaled: to.cpu != nil || to.memory != nil, Data: dataOf(u, g), OOMKills: max(u.oomKills(), now.killed), Restarts: restarts(u, now)}
-	if u.periods > 0 {
-		t := min(u.throttled/u.periods, 1)
-		a.Throttled = &t
-	}
+	a.Throttled = u.throttled(0)
 	a.CPU = ResourceAdvice{Request: now.cpuRequest, Limit: now.cpuLimit, P95: p95(u.busy), Max: greatest(u.busy)}
 	a.Memory = ResourceAdvice{Request: now.memoryRequest, Limit: now.memoryLimit, P95: p95(u.meanMemory), Max: u.peak}
 	if to.cpu != nil && len(u.mean) > 0 {
@@ -39,8 +36,8 @@ func adviseOn(g grid, k id, now *running, u *usage, to goal) Advice {
 		a.Reason = fmt.Sprintf("No advice: it takes an hour of data; %s.", little(seen, now, g.end))
 		return a
 	}
-	adviseCPU(&a, to.cpu)
-	adviseMemory(&a, u, to.memory)
+	adviseCPU(&a, u, to.cpu)
+	adviseMemory(&a, u.limitHit(g, now.memoryLimit), to.memory)
 	a.CPU.settle(now.replicas, coresUnit)
 	a.Memory.settle(now.replicas, bytesUnit)
 	a.Confidence, a.ConfidenceReason = confidence(&a, seenFor(u, now, g), g)
@@ -79,7 +76,7 @@ func little(seen time.Duration, now *running, end time.Time) string {
 	return "so far there are " + plural(math.Floor(seen.Minutes()), "minute")
 }
 
-func adviseCPU(a *Advice, target *float64) {
+func adviseCPU(a *Advice, u *usage, target *float64) {
 	r := &a.CPU
 	if r.P95 == nil {
 		r.Reason = "no CPU history"
@@ -94,14 +91,17 @@ func adviseCPU(a *Advice, target *float64) {
 		want *= 1 + *t
 		why += fmt.Sprintf(", more because it is throttled in %s of periods", share(*t))
 		if r.Limit != nil {
-			l := roundCPU(*r.Limit * (1 + *t))
-			r.AdvisedLimit = &l
+			if t := u.throttled(*r.Limit); t != nil && *t >= throttleFrom {
+				l := roundCPU(*r.Limit * (1 + *t))
+				r.AdvisedLimit = &l
+			}
 		}
 	}
 	r.advise(want, roundCPU(want), floorCPU, why, coresUnit)
 }
 
-func adviseMemory(a *Advice, u *usage, target *float64) {
+// adviseMemory advises by what was used and, where it was killed, by the limit that it hit then; hit is nil where it had none.
+func adviseMemory(a *Advice, hit, target *float64) {
 	r := &a.Memory
 	if r.Max == nil {
 		r.Reason = "no memory history"
@@ -115,18 +115,18 @@ func adviseMemory(a *Advice, u *usage, target *float64) {
 		}
 	}
 	if a.OOMKills > 0 {
-		hit, what := *r.Max, "what it used"
-		if limit := greater(r.Limit, u.memoryLimit); limit != nil {
-			hit, what = max(hit, *limit), "the limit it hit"
+		above, what := *r.Max, "what it used"
+		if hit != nil {
+			above, what = *hit, "the limit it hit"
 		}
-		if w := hit * oomMargin; w > want {
-			want, why = w, fmt.Sprintf("%s, and a quarter above %s (%s)", kills(a.OOMKills), what, bytesText(hit))
+		if w := above * oomMargin; w > want {
+			want, why = w, fmt.Sprintf("%s, and a quarter above %s (%s)", kills(a.OOMKills), what, bytesText(above))
 		} else {
 			why += ", " + kills(a.OOMKills)
 		}
 	}
 	r.advise(want, roundMemory(want), floorMemory, why, bytesUnit)
-	if r.Advised != nil && r.Limit != nil && a.OOMKills > 0 {
+	if r.Limit != nil && a.OOMKills > 0 && hit != nil && *r.Limit <= *hit {
 		l := max(*r.Advised, roundMemory(*r.Limit*oomMargin))
 		r.AdvisedLimit = &l
 	}

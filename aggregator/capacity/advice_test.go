@@ -1,6 +1,7 @@
 package capacity
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"strings"
@@ -40,13 +41,15 @@ func TestAdvice(t *testing.T) {
 	f("scaled", size{cpu: 0.2}, used(g, 336, 0.14, 100*mi), goal{cpu: at(0.7)}, 0.2, 115*mi,
 		"Keep CPU at 200m: p95 of a replica 140m at its target of 70 %. Set memory to 115Mi: max 100Mi + 15 %.")
 	oom := used(g, 336, 0.1, 100*mi)
-	oom.kills = 1
+	oom.killed(g, 1, 128*mi)
 	f("killed", size{memory: 100 * mi, memoryLimit: 128 * mi}, oom, goal{}, 0.1, 160*mi,
 		"Set CPU to 100m: p95 100m. Raise memory from 100Mi to 160Mi: killed for memory once, and a quarter above the limit it hit (128Mi); its limit of 128Mi should be 160Mi.")
+	oom = used(g, 336, 0.1, 100*mi)
+	oom.killed(g, 1, 0)
 	f("killed without a limit", size{}, oom, goal{}, 0.1, 125*mi,
 		"Set CPU to 100m: p95 100m. Set memory to 125Mi: killed for memory once, and a quarter above what it used (100Mi).")
 	slow := used(g, 336, 0.2, 100*mi)
-	slow.throttled, slow.periods = 1, 4
+	slow.cfs[g.end.UnixMilli()] = cfs{all: 4, throttled: 1}
 	f("throttled", size{cpu: 0.1, cpuLimit: 0.2}, slow, goal{}, 0.25, 115*mi,
 		"Raise CPU from 100m to 250m: p95 200m, more because it is throttled in 25 % of periods; its limit of 200m should be 250m. Set memory to 115Mi: max 100Mi + 15 %.")
 	f("nothing", size{}, newUsage(), goal{}, -1, -1, "No advice: it takes an hour of data; so far there is none.")
@@ -113,9 +116,15 @@ func TestAdviceIsEnough(t *testing.T) {
 		if rapid.Bool().Draw(t, "killed") {
 			u.kills = 1
 		}
-		u.throttled, u.periods = rapid.Float64Range(0, 20).Draw(t, "throttled"), rapid.Float64Range(0, 10).Draw(t, "periods")
+		u.cfs[g.end.UnixMilli()] = cfs{throttled: rapid.Float64Range(0, 20).Draw(t, "throttled"), all: rapid.Float64Range(0, 10).Draw(t, "periods")}
 		now := &running{replicas: rapid.IntRange(0, 50).Draw(t, "replicas"), cpuRequest: number("CPU request", 64), cpuLimit: number("CPU limit", 64),
 			memoryRequest: number("memory request", 512*gi), memoryLimit: number("memory limit", 512*gi)}
+		if u.kills > 0 {
+			u.killed(g, 1, or(now.memoryLimit, 0))
+		}
+		if now.cpuLimit != nil {
+			u.limits.cpu[g.end.UnixMilli()] = *now.cpuLimit
+		}
 		to := goal{cpu: number("target", 1), memory: number("memory target", 1)}
 		a := adviseOn(g, id{}, now, u, to)
 		for _, x := range []struct {
@@ -144,7 +153,8 @@ func TestAdviceIsEnough(t *testing.T) {
 		}
 		// Taken, the advice is kept.
 		now.cpuRequest, now.memoryRequest = a.CPU.Advised, a.Memory.Advised
-		if b := adviseOn(g, id{}, now, u, to); b.CPU.Action != Keep || b.Memory.Action != Keep {
+		now.cpuLimit, now.memoryLimit = cmp.Or(a.CPU.AdvisedLimit, now.cpuLimit), cmp.Or(a.Memory.AdvisedLimit, now.memoryLimit)
+		if b := adviseOn(g, id{}, now, u, to); b.CPU.Action != Keep || b.Memory.Action != Keep || b.CPU.AdvisedLimit != nil || b.Memory.AdvisedLimit != nil {
 			t.Fatalf("the advice taken is to %s and %s: %s", b.CPU.Action, b.Memory.Action, b.Reason)
 		}
 	})

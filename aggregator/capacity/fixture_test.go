@@ -112,6 +112,15 @@ func used(g grid, hours int, cpu, memory float64) *usage {
 	return u
 }
 
+// killed has it killed so many times in the last hour, at a limit; zero: without one.
+func (u *usage) killed(g grid, times, limit float64) {
+	t := g.end.UnixMilli()
+	u.kills, u.limits.kills[t] = times, times
+	if limit > 0 {
+		u.limits.memory[t] = limit
+	}
+}
+
 func fixtureRightsize() *RightsizeReport {
 	g := fixtureGrid()
 	key := func(ns, kind, workload, container string) id { return idOf(ns, kind, workload, "", container) }
@@ -130,9 +139,9 @@ func fixtureRightsize() *RightsizeReport {
 	add(key("checkout", "Deployment", "payments", "api"), 12, size{1, 2, gi, 2 * gi}, used(g, 336, 0.21, 590*mi))
 	add(key("search", "StatefulSet", "index", "index"), 3, size{2, 4, 24 * gi, 32 * gi}, used(g, 330, 1.87, 27*gi))
 	oom := add(key("search", "Deployment", "suggest", "suggest"), 2, size{0.25, 0, 256 * mi, 256 * mi}, used(g, 300, 0.24, 251*mi))
-	oom.kills = 3
+	oom.killed(g, 3, 256*mi)
 	slow := add(key("checkout", "Deployment", "pdf", "render"), 2, size{0.5, 0.5, 512 * mi, 0}, used(g, 200, 0.49, 444*mi))
-	slow.throttled, slow.periods = 2, 5
+	slow.cfs[g.end.UnixMilli()] = cfs{all: 5, throttled: 2}
 	add(key("checkout", "Deployment", "web", "web"), 6, size{cpu: 0.2, memory: 128 * mi}, used(g, 336, 0.14, 108*mi))
 	add(key("jobs", "CronJob", "nightly-report", "report"), 1, size{}, used(g, 20, 0.33, 90*mi))
 	add(key("new", "Deployment", `<script>alert("x")</script>`, "app"), 1, size{}, newUsage())

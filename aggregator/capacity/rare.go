@@ -86,8 +86,8 @@ func (l *learner) rares() []func(context.Context) error {
 	}}
 	throttled := &rare{metric.CPUThrottled, metric.Workload, "workload", func(only []store.Matcher) []func(context.Context) error {
 		return []func(context.Context) error{
-			l.question(store.Query{Row: metric.CPUThrottledPeriods, Func: store.Rate}, store.Sum, only, g.step, func(u *usage, x store.Sample) { u.throttled += x.V }),
-			l.question(store.Query{Row: metric.CPUPeriods, Func: store.Rate}, store.Sum, only, g.step, func(u *usage, x store.Sample) { u.periods += x.V }),
+			l.question(store.Query{Row: metric.CPUThrottledPeriods, Func: store.Rate}, store.Sum, only, g.step, func(u *usage, x store.Sample) { u.cfs[x.T] = u.cfs[x.T].plus(cfs{throttled: x.V}) }),
+			l.question(store.Query{Row: metric.CPUPeriods, Func: store.Rate}, store.Sum, only, g.step, func(u *usage, x store.Sample) { u.cfs[x.T] = u.cfs[x.T].plus(cfs{all: x.V}) }),
 		}
 	}}
 	return []func(context.Context) error{kills.ask(l), restarts.ask(l), throttled.ask(l)}

@@ -11,6 +11,7 @@ import (
 
 	"plimsoll.dev/plimsoll/aggregator/live"
 	"plimsoll.dev/plimsoll/internal/cluster"
+	"plimsoll.dev/plimsoll/internal/store"
 )
 
 // Rightsize reports what each container asks for and what it should. scaled are the workloads that an autoscaler looks after; h may
@@ -41,28 +42,50 @@ func remember(ctx context.Context, a *asker, o *RightsizeOptions, now map[id]*ru
 	if err != nil {
 		return nil, err
 	}
-	var old []id
-	var pods []string
-	for k, u := range then {
-		switch wanted := now[k] == nil && recent(u, a.g) || u.oomKills() > 0; {
-		case wanted && k.own:
-			pods = append(pods, k.workload)
-		case wanted:
-			old = append(old, k.owner())
+	for _, more := range []struct {
+		of  func(id, *usage) bool
+		ask func(*learner, context.Context, []store.Matcher) error
+	}{
+		{func(k id, u *usage) bool { return now[k] == nil && recent(u, a.g) }, (*learner).amountsOfOld},
+		{func(_ id, u *usage) bool { return u.oomKills() > 0 }, (*learner).limitsHit},
+		{func(_ id, u *usage) bool { return or(u.throttled(0), 0) >= throttleFrom }, (*learner).limitsThrottled},
+	} {
+		var some []id
+		for k, u := range then {
+			if more.of(k, u) {
+				some = append(some, k)
+			}
 		}
-	}
-	if len(old) > 0 {
-		if err := newLearner(a, o, nil, then).amountsOfOld(ctx, named(old)); err != nil {
-			return nil, err
-		}
-	}
-	slices.Sort(pods)
-	for some := range slices.Chunk(slices.Compact(pods), maxNamed) {
-		if err := newLearner(a, o, some, then).amountsOfOld(ctx, nil); err != nil {
+		if err := askOf(some, a, o, then, func(l *learner, only []store.Matcher) error { return more.ask(l, ctx, only) }); err != nil {
 			return nil, err
 		}
 	}
 	return then, nil
+}
+
+// askOf asks for some containers: at once for those of workloads, and for those of pods of their own as many at a time as a question lists.
+func askOf(some []id, a *asker, o *RightsizeOptions, into usages, ask func(*learner, []store.Matcher) error) error {
+	var workloads []id
+	var pods []string
+	for _, k := range some {
+		if k.own {
+			pods = append(pods, k.workload)
+		} else {
+			workloads = append(workloads, k.owner())
+		}
+	}
+	if len(workloads) > 0 {
+		if err := ask(newLearner(a, o, nil, into), named(workloads)); err != nil {
+			return err
+		}
+	}
+	slices.Sort(pods)
+	for some := range slices.Chunk(slices.Compact(pods), maxNamed) {
+		if err := ask(newLearner(a, o, some, into), nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // recent says whether something that does not run now is likely to run again: a job that ran in at least three steps, the last of them
@@ -88,7 +111,7 @@ func rightsizeOf(g grid, now map[id]*running, then usages, scaled []cluster.Scal
 			left++
 			continue
 		}
-		past := &running{cpuRequest: u.cpuRequest, cpuLimit: u.cpuLimit, memoryRequest: u.memoryRequest, memoryLimit: u.memoryLimit}
+		past := &running{cpuRequest: u.cpuRequest, cpuLimit: cmp.Or(newest(u.limits.cpu), u.cpuLimit), memoryRequest: u.memoryRequest, memoryLimit: cmp.Or(newest(u.limits.memory), u.memoryLimit)}
 		r.Rows = append(r.Rows, adviseOn(g, k, past, u, goalOf(scaled, k)))
 	}
 	for k, n := range now {

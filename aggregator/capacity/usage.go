@@ -34,19 +34,21 @@ type usage struct {
 	peak       *float64          // most memory of any replica
 	meanMemory map[int64]float64 // as mean
 
-	kills     float64 // for memory
-	restarts  *float64
-	throttled float64 // CFS periods a second, and those that were throttled
-	periods   float64
-	seen      map[int64]bool // ends of the cover steps with data, Unix milliseconds
-	begins    time.Time      // in the first of them; zero: not known
+	kills    float64 // for memory
+	restarts *float64
+	cfs      map[int64]cfs
+	seen     map[int64]bool // ends of the cover steps with data, Unix milliseconds
+	begins   time.Time      // in the first of them; zero: not known
 
-	// Of those that do not run now, and of those that were killed for memory: the most within the window.
+	// Of those that do not run now: the most within the window.
 	cpuRequest, cpuLimit, memoryRequest, memoryLimit *float64
+
+	limits limits
 }
 
 func newUsage() *usage {
-	return &usage{busy: map[int64]float64{}, mean: map[int64]float64{}, meanMemory: map[int64]float64{}, seen: map[int64]bool{}}
+	return &usage{busy: map[int64]float64{}, mean: map[int64]float64{}, meanMemory: map[int64]float64{}, cfs: map[int64]cfs{}, seen: map[int64]bool{},
+		limits: limits{kills: map[int64]float64{}, memory: map[int64]float64{}, cpu: map[int64]float64{}}}
 }
 
 // usages are those of all containers.
@@ -164,7 +166,7 @@ func idOfSeries(s *store.Series) id {
 // joined takes the greater where Compose replicas, which the store cannot join, meet.
 func joined(at map[int64]float64, x store.Sample) float64 { return max(at[x.T], x.V) }
 
-// amountsOfOld asks what containers that do not run now asked for, and what limit those had that were killed.
+// amountsOfOld asks what containers that do not run now asked for.
 func (l *learner) amountsOfOld(ctx context.Context, only []store.Matcher) error {
 	var questions []func(context.Context) error
 	for row, field := range map[metric.ID]func(*usage) **float64{
