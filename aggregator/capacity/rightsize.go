@@ -56,7 +56,10 @@ func remember(ctx context.Context, a *asker, o *RightsizeOptions, now map[id]*ru
 				some = append(some, k)
 			}
 		}
-		if err := askOf(some, a, o, then, func(l *learner, only []store.Matcher) error { return more.ask(l, ctx, only) }); err != nil {
+		if err := askOf(some, a, o, then, func(l *learner, only []store.Matcher) error {
+			l.known = true
+			return more.ask(l, ctx, only)
+		}); err != nil {
 			return nil, err
 		}
 	}

@@ -171,6 +171,9 @@ func TestPodsOfTheirOwn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if len(r.Notes) > 0 {
+			t.Errorf("%+v: notes %q, want none", x.o, r.Notes)
+		}
 		got, want := map[string]string{}, map[string]string{}
 		for _, a := range r.Rows {
 			got[a.Namespace+"/"+a.Kind+"/"+a.Workload] += fmt.Sprintf("%d × %v: %s to %.2g, %d killed", a.Replicas, value(a.CPU.Request), a.CPU.Action, value(a.CPU.Advised), a.OOMKills)

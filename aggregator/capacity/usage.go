@@ -185,6 +185,7 @@ func (l *learner) amountsOfOld(ctx context.Context, only []store.Matcher) error 
 type learner struct {
 	asker  *asker
 	own    bool // it asks for those of pods of their own; they are of none else
+	known  bool // it adds to containers that are known, and learns of no other
 	narrow []store.Matcher
 	out    usages
 	mu     sync.Mutex // of what out points to
@@ -229,7 +230,7 @@ func (l *learner) question(q store.Query, join store.Func, only []store.Matcher,
 		for i := range found {
 			s := &found[i]
 			k := idOfSeries(s)
-			if k.container == "" || k.own != l.own {
+			if k.container == "" || k.own != l.own || l.known && l.out[k] == nil {
 				continue
 			}
 			u := l.out.of(k)
