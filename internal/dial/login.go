@@ -62,14 +62,13 @@ func (l *login) read(always bool) (did bool, err error) {
 	if is == l.seen && !always {
 		return false, nil
 	}
+	l.seen = "" // until they are read
 	config, pem, err := l.opts.tls()
 	if err != nil {
-		l.seen = ""
 		return true, err
 	}
 	auth, err := l.opts.auth()
 	if err != nil {
-		l.seen = ""
 		return true, err
 	}
 	l.seen = is

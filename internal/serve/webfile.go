@@ -72,22 +72,18 @@ func (f *webFile) current() *rules {
 // look puts what is in the files in force, if it can be.
 func (f *webFile) look() {
 	r := f.now.Load()
-	is := f.describe(r)
-	if is == f.seen {
+	if f.describe(r) == f.seen {
 		return
 	}
-	f.seen = is
+	f.seen = "" // what cannot be read now may be read at the next look, as it is
 	next, err := f.load(r)
 	if errors.Is(err, errYoung) { // what was told before stays told
-		f.seen = ""
 		return
 	}
 	if f.err.Store(&err); err == nil {
 		f.now.Store(next)
 		f.seen = next.seen
-		return
 	}
-	f.seen = "" // what cannot be read now may be read at the next look, as it is
 }
 
 // problem is why what is in the files is not in force, by a look that is no older than every; nil if it is.
